@@ -1,0 +1,240 @@
+//! The arguments of the program. Parses and checks form only; what they name is the commands' business.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps every event that a terminal captures until the other side confirms it, once.
+#[derive(Debug, Parser)]
+#[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// Data as JSON also at a terminal; elsewhere it always is
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prove it: real purchases, captured offline, through a bad line, each applied exactly once
+    Demo(DemoArgs),
+    /// Capture JSON lines from stdin; one answer for each, after it is durable
+    Capture(CaptureArgs),
+    /// Print every event that the log still has, without a lock
+    Dump(StoreArgs),
+    /// Print what a store holds, without a lock
+    Status(StoreArgs),
+    /// Read every byte of a store and name each damage, without changing anything
+    Verify(StoreArgs),
+    /// Send what is pending upstream
+    Sync(SyncArgs),
+    /// Look at, and decide about, what the upstream refused for good
+    #[command(subcommand)]
+    Review(ReviewCommand),
+    /// Run the hub: the upstream that accepts, dedupes and confirms
+    Serve(ServeArgs),
+}
+
+/// A store and nothing else.
+#[derive(Args, Debug)]
+pub struct StoreArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+}
+
+/// Arguments of `capture`.
+#[derive(Args, Debug)]
+pub struct CaptureArgs {
+    /// The store's directory; created when it is missing
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// The scope of all keys of this run
+    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
+    pub scope: onceward::Scope,
+    /// Size of a log segment, 262144 to 1073741824
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
+    pub segment_bytes: Option<u64>,
+}
+
+/// Arguments of `sync`.
+#[derive(Args, Debug)]
+pub struct SyncArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Base URL of the upstream
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// What the upstream speaks
+    #[arg(long, value_enum)]
+    pub dialect: DialectName,
+    /// The scope to send
+    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
+    pub scope: onceward::Scope,
+    /// One attempt for each pending event, then end
+    #[arg(long)]
+    pub once: bool,
+    /// The device that a Wede upstream is told; the store's id unless given
+    #[arg(long, value_name = "ID")]
+    pub device_id: Option<String>,
+    /// How the bearer key is given.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Where the bearer key comes from: file, argument or `ONCEWARD_API_KEY`, in this order.
+#[derive(Args)]
+pub struct KeyArgs {
+    /// File whose first line is the bearer key
+    #[arg(long, value_name = "F", conflicts_with = "api_key")]
+    pub api_key_file: Option<PathBuf>,
+    /// The bearer key itself, for trials: others on this machine can see it. Better ONCEWARD_API_KEY or a file
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
+}
+
+impl std::fmt::Debug for KeyArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyArgs").field("api_key_file", &self.api_key_file).finish_non_exhaustive()
+    }
+}
+
+/// The dialects that `sync` speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum DialectName {
+    /// `POST /api/v1/transactions/sync`, up to 100 items
+    Forloy,
+    /// `POST /v1/sync/batch`, up to 500 events
+    Wede,
+}
+
+/// What to do about review items.
+#[derive(Debug, Subcommand)]
+pub enum ReviewCommand {
+    /// Print all items, of all scopes unless one is given, without a lock
+    List(ReviewListArgs),
+    /// Print one item with its event and the upstream's reply, without a lock
+    Show(ReviewItemArgs),
+    /// Send again, under the same key
+    Retry(ReviewRetryArgs),
+    /// Close for ever: the event stays rejected
+    Resolve(ReviewResolveArgs),
+}
+
+/// Arguments of `review list`.
+#[derive(Args, Debug)]
+pub struct ReviewListArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Only this scope
+    #[arg(long, value_name = "S", value_parser = scope)]
+    pub scope: Option<onceward::Scope>,
+}
+
+/// One review item.
+#[derive(Args, Debug)]
+pub struct ReviewItemArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// The key's scope
+    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
+    pub scope: onceward::Scope,
+    /// The event's key
+    #[arg(value_parser = key)]
+    pub key: onceward::Key,
+}
+
+/// Arguments of `review retry`.
+#[derive(Args, Debug)]
+pub struct ReviewRetryArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// The key's scope, `default` unless given; with `--all` only this scope
+    #[arg(long, value_name = "S", value_parser = scope)]
+    pub scope: Option<onceward::Scope>,
+    /// The event's key
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = key)]
+    pub key: Option<onceward::Key>,
+    /// Every item
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Arguments of `review resolve`.
+#[derive(Args, Debug)]
+pub struct ReviewResolveArgs {
+    /// Which item.
+    #[command(flatten)]
+    pub item: ReviewItemArgs,
+    /// Why it is closed; kept with the event
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+}
+
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// The hub's data directory; created when it is missing
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Address to listen on; port 0 picks one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// JSON lines `{"code","status":"active"|"inactive","card_type":"cashback"|"punch"}`; without it every card exists
+    #[arg(long, value_name = "FILE")]
+    pub cards: Option<PathBuf>,
+    /// Size of a log segment, 262144 to 1073741824
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
+    pub segment_bytes: Option<u64>,
+    /// End when stdin ends, so that a hub never outlives the program that started it
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
+    /// How the bearer key of the tenant `default` is given.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Seed of the line's faults; the same seed, the same faults in the same order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep both stores in this new directory
+    #[arg(long, value_name = "DIR", conflicts_with = "check")]
+    pub keep: Option<PathBuf>,
+    /// Only compare the stores that `--keep` kept
+    #[arg(long, value_name = "DIR")]
+    pub check: Option<PathBuf>,
+    /// Take only the first N purchases
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(200..))]
+    pub rows: Option<u64>,
+}
+
+/// Parses a scope.
+fn scope(text: &str) -> Result<onceward::Scope, onceward::Error> {
+    onceward::Scope::new(text)
+}
+
+/// Parses a key.
+fn key(text: &str) -> Result<onceward::Key, onceward::Error> {
+    onceward::Key::new(text)
+}
+
+/// The smallest segment that the engine takes.
+const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
+
+/// The largest segment that the engine takes.
+const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The last part of `--help`.
+const EXIT_CODES: &str =
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 damage found, 4 store locked by another process,
+5 events still pending (sync --once), 6 credentials refused, 7 full.";

@@ -1,0 +1,46 @@
+//! Where the bearer key comes from: file, argument, or environment, in this order. Never printed from here.
+
+use std::{env, fs, path::Path};
+
+use crate::{args::KeyArgs, exit::Failure};
+
+/// The key that the caller gave, if any.
+///
+/// # Errors
+///
+/// The file cannot be read or has no key, or the environment's value is not text.
+pub fn given(args: &KeyArgs) -> Result<Option<String>, Failure> {
+    if let Some(file) = &args.api_key_file {
+        return from_file(file).map(Some);
+    }
+    if let Some(key) = &args.api_key {
+        return checked("--api-key", key).map(Some);
+    }
+    match env::var(VARIABLE) {
+        Ok(key) => checked(VARIABLE, &key).map(Some),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{VARIABLE} is not text"))),
+    }
+}
+
+/// The first line of a file.
+fn from_file(file: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::failed(format!("cannot read the key file {}: {error}", file.display()))
+    })?;
+    checked(&file.display().to_string(), text.lines().next().unwrap_or_default())
+}
+
+/// A key that can stand in a header.
+fn checked(source: &str, key: &str) -> Result<String, Failure> {
+    let key = key.trim();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::usage(format!(
+            "{source}: a key has printable ASCII characters only, and at least one"
+        )));
+    }
+    Ok(key.to_owned())
+}
+
+/// The environment variable that holds the key.
+const VARIABLE: &str = "ONCEWARD_API_KEY";

@@ -1,0 +1,208 @@
+//! Commits lines that arrived together and answers each in its place. Reads no input.
+
+use onceward::{Error, ErrorKind, Event, Scope, Store, Verdict};
+use serde::Serialize;
+
+use super::{
+    line::{self, BadLine, Refusal},
+    lines::{Content, LINE_BYTES_MAX, Line},
+};
+use crate::{exit::Failure, output::Output};
+
+/// Turns batches of lines into answers.
+#[derive(Debug)]
+pub(super) struct Committer<'a> {
+    /// Where events go.
+    store: &'a Store,
+    /// The scope of all of them.
+    scope: &'a Scope,
+    /// Where answers go.
+    out: Output,
+    /// What was answered so far.
+    tally: Tally,
+}
+
+/// What was answered so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Lines that are stored now.
+    pub(super) fresh: u64,
+    /// Lines that had been stored before.
+    pub(super) duplicate: u64,
+    /// Lines whose key is taken by something else.
+    pub(super) conflict: u64,
+    /// Lines that were not stored.
+    pub(super) refused: u64,
+    /// Whether any was refused for want of room.
+    pub(super) full: bool,
+    /// Number of the first line that was refused or in conflict, and why.
+    pub(super) first_bad: Option<(u64, String)>,
+}
+
+impl Tally {
+    /// All lines.
+    pub(super) fn lines(&self) -> u64 {
+        self.fresh
+            .saturating_add(self.duplicate)
+            .saturating_add(self.conflict)
+            .saturating_add(self.refused)
+    }
+
+    /// Remembers the first line that went wrong.
+    fn note(&mut self, line: u64, why: &str) {
+        self.first_bad.get_or_insert_with(|| (line, why.to_owned()));
+    }
+}
+
+/// One line of output.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    /// Number of the line of input, from 1.
+    line: u64,
+    /// The key, if it could be read.
+    key: Option<&'a str>,
+    /// The event's number; a duplicate's is the original's.
+    lsn: Option<u64>,
+    /// `fresh`, `duplicate`, `conflict` or `refused`.
+    verdict: &'static str,
+    /// Why it was refused.
+    error: Option<&'a Refusal>,
+}
+
+/// What the store, or this program, says of a line.
+enum Judged {
+    /// The store's answer.
+    Stored(Verdict),
+    /// It is not stored, or not surely.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Whether for want of room.
+        full: bool,
+    },
+}
+
+impl<'a> Committer<'a> {
+    /// Starts with nothing answered.
+    pub(super) fn new(store: &'a Store, scope: &'a Scope, out: Output) -> Self {
+        Self { store, scope, out, tally: Tally::default() }
+    }
+
+    /// What was answered.
+    pub(super) fn into_tally(self) -> Tally {
+        self.tally
+    }
+
+    /// Commits the good lines of a batch at once, then answers all lines in their order and flushes.
+    ///
+    /// # Errors
+    ///
+    /// Stdout refused. What was committed stays committed, answered or not.
+    pub(super) fn commit(&mut self, batch: Vec<Line>) -> Result<(), Failure> {
+        let mut events = Vec::with_capacity(batch.len());
+        let parsed: Vec<(u64, Result<(), BadLine>)> = batch
+            .into_iter()
+            .map(|line| {
+                let result = self.parse(&line).map(|event| events.push(event));
+                (line.number, result)
+            })
+            .collect();
+        let judged = self.store_all(&events);
+        let mut stored = events.iter().zip(judged);
+        for (number, result) in parsed {
+            match result {
+                Ok(()) => {
+                    // One verdict for each event: both were counted from the same lines.
+                    if let Some((event, judged)) = stored.next() {
+                        self.answer(number, Some(event.key.as_str()), &judged)?;
+                    }
+                }
+                Err(bad) => {
+                    let judged = Judged::Refused { refusal: bad.refusal, full: false };
+                    self.answer(number, bad.key.as_deref(), &judged)?;
+                }
+            }
+        }
+        self.out.flush()
+    }
+
+    /// Reads one line.
+    fn parse(&self, line: &Line) -> Result<Event, BadLine> {
+        match &line.content {
+            Content::Bytes(bytes) => line::parse(bytes, self.scope),
+            Content::TooLong => {
+                let message = format!("the line has more than {LINE_BYTES_MAX} bytes");
+                Err(BadLine { key: None, refusal: Refusal::new("LINE_TOO_LONG", message) })
+            }
+        }
+    }
+
+    /// Stores the events in one commit; if the store refuses them together for a reason that may be one event's alone,
+    /// one by one, so that a bad one does not cost its neighbours.
+    fn store_all(&self, events: &[Event]) -> Vec<Judged> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        match self.store.capture_batch(events) {
+            Ok(verdicts) => verdicts.into_iter().map(Judged::Stored).collect(),
+            Err(error)
+                if events.len() > 1
+                    && !error.in_doubt()
+                    && matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Full) =>
+            {
+                events.iter().map(|event| self.store_one(event)).collect()
+            }
+            Err(error) => events.iter().map(|_| refused(&error)).collect(),
+        }
+    }
+
+    /// Stores one event.
+    fn store_one(&self, event: &Event) -> Judged {
+        match self.store.capture(event) {
+            Ok(verdict) => Judged::Stored(verdict),
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// Writes the answer for one line, and counts it.
+    fn answer(&mut self, line: u64, key: Option<&str>, judged: &Judged) -> Result<(), Failure> {
+        let (lsn, verdict, error) = match judged {
+            Judged::Stored(verdict) => (Some(verdict.lsn().get()), word(verdict), None),
+            Judged::Refused { refusal, .. } => (None, "refused", Some(refusal)),
+        };
+        match judged {
+            Judged::Stored(Verdict::Fresh { .. }) => self.tally.fresh += 1,
+            Judged::Stored(Verdict::Duplicate { .. }) => self.tally.duplicate += 1,
+            Judged::Stored(Verdict::Conflict { .. }) => {
+                self.tally.conflict += 1;
+                self.tally.note(line, "the key was captured before with other content");
+            }
+            Judged::Refused { refusal, full } => {
+                self.tally.refused += 1;
+                self.tally.full |= full;
+                self.tally.note(line, &refusal.message);
+            }
+        }
+        self.out.json(&Answer { line, key, lsn, verdict, error })
+    }
+}
+
+/// The verdict's name in an answer.
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fresh { .. } => "fresh",
+        Verdict::Duplicate { .. } => "duplicate",
+        Verdict::Conflict { .. } => "conflict",
+    }
+}
+
+/// An event that the store did not take, or of which it cannot say whether it did.
+fn refused(error: &Error) -> Judged {
+    let mut refusal = Refusal::new(error.code(), error.to_string());
+    if error.in_doubt() {
+        refusal
+            .message
+            .push_str("; it may be stored all the same: capture it again under this key");
+    }
+    Judged::Refused { refusal, full: error.kind() == ErrorKind::Full }
+}

@@ -1,0 +1,189 @@
+//! One line of input, from text to event. Knows no store: what a line says, not whether it is new.
+
+use std::borrow::Cow;
+
+use onceward::{Amount, Class, Event, Key, Kind, Lane, Payload, Scope};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
+
+/// Why a line is refused, as the answer shows it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(super) struct Refusal {
+    /// Stable, in upper snake case.
+    pub(super) code: String,
+    /// One sentence that names the field and the limit.
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// A refusal of this module's own.
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+impl From<onceward::Error> for Refusal {
+    fn from(error: onceward::Error) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// A line that could not become an event, with its key if that much could be read.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct BadLine {
+    /// The key as the line spelled it.
+    pub(super) key: Option<String>,
+    /// What is wrong.
+    pub(super) refusal: Refusal,
+}
+
+/// Turns a line into an event of `scope`.
+///
+/// # Errors
+///
+/// The line is blank, not UTF-8, not a JSON object, has a field that is unknown, missing, twice there or over its
+/// limit. Nothing was stored.
+pub(super) fn parse(bytes: &[u8], scope: &Scope) -> Result<Event, BadLine> {
+    let bare = |refusal| BadLine { key: None, refusal };
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to().saturating_add(1);
+        bare(Refusal::new("LINE_NOT_UTF8", format!("the line is not UTF-8 from its byte {at} on")))
+    })?;
+    let text = text.trim_matches([' ', '\t', '\r']);
+    if text.is_empty() {
+        return Err(bare(Refusal::new("LINE_BLANK", "the line is blank; a JSON object is needed")));
+    }
+    let fields: Fields<'_> = serde_json::from_str(text)
+        .map_err(|error| BadLine { key: key_of(text), refusal: unreadable(text, &error) })?;
+    let key = fields.key.as_deref().map(str::to_owned);
+    event(fields, scope).map_err(|refusal| BadLine { key, refusal })
+}
+
+/// The fields of a line. Unknown and repeated ones are errors: a typing mistake must not lose data.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with \"key\" and \"payload\"")]
+struct Fields<'a> {
+    /// The idempotency key.
+    #[serde(borrow, default)]
+    key: Option<Cow<'a, str>>,
+    /// Any JSON value, `null` as well, in its own spelling.
+    #[serde(borrow, default, deserialize_with = "present")]
+    payload: Option<&'a RawValue>,
+    /// The event's kind.
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    /// A number or a text; in its own spelling, since a float would round it.
+    #[serde(borrow, default)]
+    amount: Option<&'a RawValue>,
+    /// RFC 3339 text, or Unix milliseconds.
+    #[serde(borrow, default)]
+    captured_at: Option<&'a RawValue>,
+    /// Events of one lane go in order.
+    #[serde(borrow, default)]
+    lane: Option<Cow<'a, str>>,
+    /// `keep` or `evictable`.
+    #[serde(borrow, default)]
+    class: Option<Cow<'a, str>>,
+}
+
+/// Reads a value that may be `null` as present.
+fn present<'de, D: Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(input).map(Some)
+}
+
+/// Checks each field and builds the event.
+fn event(fields: Fields<'_>, scope: &Scope) -> Result<Event, Refusal> {
+    let key = fields.key.ok_or_else(|| missing("key"))?;
+    let payload = fields.payload.ok_or_else(|| missing("payload"))?;
+    let mut event = Event::new(scope.clone(), Key::new(&key)?, Payload::json(payload.get())?);
+    if let Some(kind) = fields.kind {
+        event = event.with_kind(Kind::new(&kind)?);
+    }
+    if let Some(raw) = fields.amount {
+        event = event.with_amount(amount(raw)?);
+    }
+    if let Some(raw) = fields.captured_at {
+        event = event.with_captured_at_ms(captured_at_ms(raw)?);
+    }
+    if let Some(lane) = fields.lane {
+        event = event.with_lane(Lane::new(&lane)?);
+    }
+    if let Some(class) = fields.class {
+        event = event.with_class(class_of(&class)?);
+    }
+    Ok(event)
+}
+
+/// The refusal of a line without `field`.
+fn missing(field: &str) -> Refusal {
+    Refusal::new("FIELD_MISSING", format!("{field}: missing"))
+}
+
+/// An exact decimal from its own spelling, which no float has touched.
+fn amount(raw: &RawValue) -> Result<Amount, Refusal> {
+    let text = match serde_json::from_str::<Cow<'_, str>>(raw.get()) {
+        Ok(text) => text,
+        Err(_)
+            if raw.get().starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) =>
+        {
+            Cow::Borrowed(raw.get())
+        }
+        Err(_) => {
+            return Err(Refusal::new("AMOUNT_INVALID", "amount: neither a number nor a text"));
+        }
+    };
+    Ok(text.parse::<Amount>()?)
+}
+
+/// Unix milliseconds from RFC 3339 text or from an integer.
+fn captured_at_ms(raw: &RawValue) -> Result<i64, Refusal> {
+    let refused = |why: String| Refusal::new("CAPTURED_AT_INVALID", format!("captured_at: {why}"));
+    if let Ok(ms) = serde_json::from_str::<i64>(raw.get()) {
+        return Ok(ms);
+    }
+    let text: Cow<'_, str> = serde_json::from_str(raw.get()).map_err(|_not_a_text| {
+        refused("neither RFC 3339 text nor an integer of Unix milliseconds".to_owned())
+    })?;
+    let moment: jiff::Timestamp =
+        text.parse().map_err(|error| refused(format!("not RFC 3339: {error}")))?;
+    Ok(moment.as_millisecond())
+}
+
+/// The class that a word names.
+fn class_of(word: &str) -> Result<Class, Refusal> {
+    match word {
+        "keep" => Ok(Class::Keep),
+        "evictable" => Ok(Class::Evictable),
+        _ => Err(Refusal::new("CLASS_INVALID", "class: neither \"keep\" nor \"evictable\"")),
+    }
+}
+
+/// What to say about a line that serde refused.
+fn unreadable(text: &str, error: &serde_json::Error) -> Refusal {
+    let why = error.to_string();
+    // A line has one line: "at line 1" would be taken for the number of the input's line.
+    let why = why.replace(" at line 1 column ", " at column ");
+    let is_json = serde_json::from_str::<de::IgnoredAny>(text).is_ok();
+    let code = match (is_json, text.starts_with('{')) {
+        (false, _) => "LINE_NOT_JSON",
+        (true, false) => "LINE_NOT_OBJECT",
+        (true, true) if why.starts_with("unknown field") => "FIELD_UNKNOWN",
+        (true, true) if why.starts_with("duplicate field") => "FIELD_REPEATED",
+        (true, true) => "FIELD_INVALID",
+    };
+    Refusal::new(code, why)
+}
+
+/// The key of a line that is an object with something else wrong.
+fn key_of(text: &str) -> Option<String> {
+    /// Only the key; everything else is skipped.
+    #[derive(Deserialize)]
+    struct KeyOnly {
+        /// The idempotency key.
+        key: String,
+    }
+    serde_json::from_str::<KeyOnly>(text).ok().map(|found| found.key)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! One module for each command; each returns its exit code or why it failed.
+
+pub mod api_key;
+pub mod capture;
+pub mod dump;
+pub mod review;
+pub mod serve;
+mod shape;
+pub mod status;
+pub mod stop;
+pub mod sync;
+pub mod verify;

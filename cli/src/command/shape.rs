@@ -1,0 +1,313 @@
+//! The shapes that several commands share: opening a store with a fair word, and events and items as JSON.
+
+use std::path::Path;
+
+use onceward::{
+    Config, Create, Inspection, Payload, RecoveryReport, ReviewItem, Store, StoredEvent,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{exit::Failure, output::chatter};
+
+/// Opens a store to write to it, and says on stderr what recovery found.
+///
+/// # Errors
+///
+/// The store is locked, damaged beyond opening, of a newer format, or not one.
+pub(super) fn open(dir: &Path, config: Config) -> Result<Store, Failure> {
+    let store = Store::open(dir, config).map_err(|error| refused(dir, &error))?;
+    tell_recovery(store.recovery());
+    Ok(store)
+}
+
+/// Opens a store that must exist already.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(super) fn open_existing(dir: &Path) -> Result<Store, Failure> {
+    open(dir, Config::new().create(Create::Never))
+}
+
+/// Looks at a store without a lock.
+///
+/// # Errors
+///
+/// The directory holds no store, one of a newer format, or cannot be read.
+pub(super) fn inspect(dir: &Path) -> Result<Inspection, Failure> {
+    Inspection::open(dir).map_err(|error| refused(dir, &error))
+}
+
+/// A failure to open `dir`.
+fn refused(dir: &Path, error: &onceward::Error) -> Failure {
+    Failure::engine(&format!("cannot open the store {}", dir.display()), error)
+}
+
+/// Says on stderr what is remarkable about a store that was opened.
+pub(super) fn tell_recovery(report: &RecoveryReport) {
+    if report.torn_bytes > 0 {
+        chatter(&torn(report));
+    }
+    for damage in &report.damage {
+        chatter(&format!(
+            "damage: {} {} {} {}",
+            damage.file, damage.offset, damage.length, damage.what
+        ));
+    }
+}
+
+/// One line about a torn tail.
+pub(super) fn torn(report: &RecoveryReport) -> String {
+    format!(
+        "torn tail of {} bytes after a crash, which is not damage; whole frames in it, never confirmed: {}",
+        report.torn_bytes, report.torn_frames_in_doubt
+    )
+}
+
+/// What recovery found, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct RecoveryShape<'a> {
+    /// Whether the store had been closed in order.
+    clean: bool,
+    /// Frames read.
+    frames: u64,
+    /// Size of the torn tail.
+    torn_bytes: u64,
+    /// Whole frames in it.
+    torn_frames_in_doubt: u64,
+    /// Damaged ranges.
+    damage: Vec<DamageShape<'a>>,
+}
+
+/// A damaged range, as JSON.
+#[derive(Debug, Serialize)]
+struct DamageShape<'a> {
+    /// File within the store's directory.
+    file: &'a str,
+    /// First bad byte.
+    offset: u64,
+    /// Count of bytes.
+    length: u64,
+    /// What is wrong.
+    what: &'a str,
+}
+
+impl<'a> From<&'a RecoveryReport> for RecoveryShape<'a> {
+    fn from(report: &'a RecoveryReport) -> Self {
+        let damage = report
+            .damage
+            .iter()
+            .map(|damage| DamageShape {
+                file: &damage.file,
+                offset: damage.offset,
+                length: damage.length,
+                what: &damage.what,
+            })
+            .collect();
+        Self {
+            clean: report.clean,
+            frames: report.frames,
+            torn_bytes: report.torn_bytes,
+            torn_frames_in_doubt: report.torn_frames_in_doubt,
+            damage,
+        }
+    }
+}
+
+/// An event, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct EventShape<'a> {
+    /// Its number.
+    lsn: u64,
+    /// Its scope.
+    scope: &'a str,
+    /// Its key.
+    key: &'a str,
+    /// The JSON value that was given, or `{"base64":"..."}` for bytes.
+    payload: Box<RawValue>,
+    /// How far it is.
+    state: &'static str,
+    /// Its kind.
+    kind: &'a str,
+    /// Its amount, an exact decimal.
+    amount: Option<String>,
+    /// When it happened, RFC 3339; null if that is beyond the calendar.
+    captured_at: Option<String>,
+    /// The same as Unix milliseconds.
+    captured_at_ms: i64,
+    /// Its lane.
+    lane: Option<&'a str>,
+    /// `keep` or `evictable`.
+    class: &'static str,
+    /// `json`, or `bytes` for a payload that was given as bytes.
+    payload_form: &'static str,
+}
+
+impl<'a> EventShape<'a> {
+    /// The shape of `stored`.
+    ///
+    /// # Errors
+    ///
+    /// The payload that the log holds is not the JSON that it claims to be.
+    pub(super) fn new(stored: &'a StoredEvent) -> Result<Self, Failure> {
+        let event = &stored.event;
+        let payload = payload(&event.payload).map_err(|error| {
+            Failure::failed(format!("event {}: payload: not JSON: {error}", stored.lsn))
+        })?;
+        Ok(Self {
+            lsn: stored.lsn.get(),
+            scope: event.scope.as_str(),
+            key: event.key.as_str(),
+            payload,
+            state: stored.state.as_str(),
+            kind: event.kind.as_str(),
+            amount: event.amount.map(|amount| amount.to_string()),
+            captured_at: moment(stored.captured_at_ms),
+            captured_at_ms: stored.captured_at_ms,
+            lane: event.lane.as_ref().map(onceward::Lane::as_str),
+            class: match event.class {
+                onceward::Class::Keep => "keep",
+                onceward::Class::Evictable => "evictable",
+            },
+            payload_form: if event.payload.is_json() { "json" } else { "bytes" },
+        })
+    }
+}
+
+/// The payload in its own spelling.
+fn payload(payload: &Payload) -> serde_json::Result<Box<RawValue>> {
+    let text = match payload.as_json() {
+        Some(text) => text.to_owned(),
+        None => format!(r#"{{"base64":"{}"}}"#, base64(payload.as_bytes())),
+    };
+    RawValue::from_string(text)
+}
+
+/// A review item, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct ReviewShape<'a> {
+    /// The event's number.
+    lsn: u64,
+    /// Its scope.
+    scope: &'a str,
+    /// Its key.
+    key: &'a str,
+    /// The upstream's code.
+    code: &'a str,
+    /// The upstream's words.
+    message: &'a str,
+    /// Since when, RFC 3339.
+    since: Option<String>,
+    /// The same as Unix milliseconds.
+    since_ms: i64,
+    /// Differs each time the event comes into review.
+    version: u64,
+    /// The event's amount.
+    amount: Option<String>,
+    /// The beginning of the upstream's reply: text, or `{"base64":"..."}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
+    /// The event itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<EventShape<'a>>,
+}
+
+/// Bytes that are usually text.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Reply {
+    /// They are.
+    Text(String),
+    /// They are not.
+    Bytes {
+        /// In base64.
+        base64: String,
+    },
+}
+
+impl<'a> ReviewShape<'a> {
+    /// One line of a list.
+    pub(super) fn brief(item: &'a ReviewItem) -> Self {
+        Self {
+            lsn: item.lsn.get(),
+            scope: item.scope.as_str(),
+            key: item.key.as_str(),
+            code: &item.code,
+            message: &item.message,
+            since: moment(item.since_ms),
+            since_ms: item.since_ms,
+            version: item.version,
+            amount: item.event.event.amount.map(|amount| amount.to_string()),
+            reply: None,
+            event: None,
+        }
+    }
+
+    /// Everything about it.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventShape::new`].
+    pub(super) fn whole(item: &'a ReviewItem) -> Result<Self, Failure> {
+        let reply = match str::from_utf8(&item.reply) {
+            Ok(text) => Reply::Text(text.to_owned()),
+            Err(_not_text) => Reply::Bytes { base64: base64(&item.reply) },
+        };
+        let event = Some(EventShape::new(&item.event)?);
+        Ok(Self { reply: Some(reply), event, ..Self::brief(item) })
+    }
+}
+
+/// Unix milliseconds as RFC 3339, if the calendar reaches that far.
+pub(super) fn moment(unix_ms: i64) -> Option<String> {
+    let moment = jiff::Timestamp::from_millisecond(unix_ms).ok()?;
+    Some(format!("{moment:.3}"))
+}
+
+/// RFC 4648 base64 with padding.
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for group in bytes.chunks(3) {
+        let [a, b, c] = [0, 1, 2].map(|at| group.get(at).copied().map_or(0, u32::from));
+        let bits = (a << 16) | (b << 8) | c;
+        for digit in 0..4 {
+            let sextet = (bits >> (18 - 6 * digit)) & 63;
+            let letter = usize::try_from(sextet).ok().and_then(|at| BASE64.get(at));
+            let filled = digit <= group.len();
+            text.push(if filled { letter.map_or('=', |letter| char::from(*letter)) } else { '=' });
+        }
+    }
+    text
+}
+
+/// The digits of base64.
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        let vectors = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ];
+        for (bytes, text) in vectors {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+
+    #[test]
+    fn moments_have_milliseconds() {
+        assert_eq!(moment(0).unwrap(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(moment(i64::MAX), None);
+    }
+}

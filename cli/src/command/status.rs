@@ -1,0 +1,83 @@
+//! `status`: what a store holds. Takes no lock.
+
+use comfy_table::Table;
+use onceward::{RecoveryReport, Status};
+use serde::Serialize;
+
+use crate::{
+    args::StoreArgs,
+    command::shape::{self, RecoveryShape},
+    exit::{Exit, Failure, Outcome},
+    output::{Output, Style, complain},
+};
+
+/// Runs the command; a damaged store is shown and ends with the code for it.
+///
+/// # Errors
+///
+/// The directory holds no store that this program can read, or stdout refused.
+pub fn run(args: &StoreArgs, style: Style) -> Outcome {
+    let inspection = shape::inspect(&args.store)?;
+    let (status, recovery) = (inspection.status(), inspection.recovery());
+    let mut out = Output::stdout();
+    show(&mut out, &status, recovery, style)?;
+    out.flush()?;
+    if recovery.damage.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    complain(&format!("damaged ranges: {}; `verify` names them", recovery.damage.len()));
+    Ok(Exit::Damage)
+}
+
+/// What a store holds, as JSON.
+#[derive(Debug, Serialize)]
+struct StatusShape<'a> {
+    /// Events that wait to be sent.
+    pending: u64,
+    /// Events that were sent and are not answered.
+    in_flight: u64,
+    /// Events with a final answer.
+    settled: u64,
+    /// Events that wait for a person.
+    in_review: u64,
+    /// Size of the log.
+    bytes: u64,
+    /// Age of the oldest event that is not settled.
+    oldest_pending_ms: u64,
+    /// Sum of the amounts that are not settled.
+    amount_pending: String,
+    /// What opening would find.
+    recovery: RecoveryShape<'a>,
+}
+
+/// Writes the status.
+fn show(
+    out: &mut Output,
+    status: &Status,
+    recovery: &RecoveryReport,
+    style: Style,
+) -> Result<(), Failure> {
+    if style == Style::Json {
+        return out.json(&StatusShape {
+            pending: status.pending,
+            in_flight: status.in_flight,
+            settled: status.settled,
+            in_review: status.in_review,
+            bytes: status.bytes,
+            oldest_pending_ms: status.oldest_pending_ms,
+            amount_pending: status.amount_pending.to_string(),
+            recovery: RecoveryShape::from(recovery),
+        });
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.add_row(["pending", &status.pending.to_string()]);
+    table.add_row(["in flight", &status.in_flight.to_string()]);
+    table.add_row(["settled", &status.settled.to_string()]);
+    table.add_row(["in review", &status.in_review.to_string()]);
+    table.add_row(["bytes", &status.bytes.to_string()]);
+    table.add_row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
+    table.add_row(["amount pending", &status.amount_pending.to_string()]);
+    table.add_row(["damaged ranges", &recovery.damage.len().to_string()]);
+    out.line(&table.to_string())
+}

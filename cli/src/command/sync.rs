@@ -1,0 +1,189 @@
+//! `sync`: sends what is pending upstream, and sums up what came of it.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use onceward::{Scope, Store, sync};
+use onceward_uplink::{
+    Control, Dialect, ErrorKind, Forloy, Line, Secret, Timeouts, Uploader, Wede,
+};
+use serde::Serialize;
+
+use crate::{
+    args::{DialectName, SyncArgs},
+    command::{api_key, shape, stop::Stop},
+    exit::{Exit, Failure, Outcome},
+    output::{Output, Style, chatter, complain},
+};
+
+/// Runs the command: until nothing can be sent with `--once`, otherwise until SIGINT or SIGTERM.
+///
+/// # Errors
+///
+/// The arguments are wrong, the store cannot be opened or written, or stdout refused.
+pub fn run(args: &SyncArgs, style: Style) -> Outcome {
+    let key = api_key::given(&args.key)?.map(Secret::new);
+    let line =
+        Line::new(&args.to, key, Timeouts::default()).map_err(|error| refused("--to", &error))?;
+    let store = shape::open_existing(&args.store)?;
+    let report = drain(args, &store, line)?;
+    let summary = Summary::new(&report, &store, &args.scope)?;
+    store.close().map_err(|error| Failure::engine("cannot close the store", &error))?;
+    show(&summary, style)?;
+    Ok(conclude(&report, &summary, args.once))
+}
+
+/// Sends, and says how far it came.
+fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Failure> {
+    let dialect: Box<dyn Dialect> = match args.dialect {
+        DialectName::Forloy => Box::new(Forloy::new()),
+        DialectName::Wede => {
+            let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
+            Box::new(Wede::new(device_id))
+        }
+    };
+    let seed = getrandom::u64()
+        .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
+    let options = sync::Options::new(args.scope.clone()).items_max(dialect.items_max()).seed(seed);
+
+    let control = Control::new();
+    let _stop = {
+        let (control, line) = (control.clone(), line.clone());
+        Stop::listen(move || {
+            control.stop();
+            line.shut_down();
+        })?
+    };
+    let bar = progress(pending(store, &args.scope)?);
+    let mut uploader = Uploader::new(store.clone(), line, dialect, options)
+        .map_err(|error| refused("cannot sync", &error))?;
+    let advance = |report: &sync::Report| {
+        bar.set_position(report.accepted + report.duplicate + report.rejected);
+    };
+    let report = if args.once {
+        uploader.run_once(&mut |report| advance(report))
+    } else {
+        uploader.run_until(&control, &mut |report| {
+            advance(report);
+            if report.blocked {
+                // The key of this process will not change by itself.
+                control.stop();
+            }
+        })
+    };
+    bar.finish_and_clear();
+    report.map_err(|error| refused("cannot sync", &error))
+}
+
+/// A bar on stderr if that is a terminal.
+fn progress(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("sending {bar:40} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A failure of the uplink as the program's.
+fn refused(what: &str, error: &onceward_uplink::Error) -> Failure {
+    match (error.store(), error.kind()) {
+        (Some(store), _) => Failure::engine(what, store),
+        (None, ErrorKind::Invalid) => Failure::usage(format!("{what}: {error}")),
+        (None, _) => Failure::failed(format!("{what}: {error}")),
+    }
+}
+
+/// Events of `scope` that wait to be sent; what is in review does not.
+fn pending(store: &Store, scope: &Scope) -> Result<u64, Failure> {
+    let status = store.status();
+    if status.pending == 0 && status.in_flight == 0 {
+        // Nothing in any scope: no need to look at each event.
+        return Ok(0);
+    }
+    let mut count = 0_u64;
+    let mut after = None;
+    loop {
+        let page = store
+            .pending(scope, after, PAGE_EVENTS)
+            .map_err(|error| Failure::engine("cannot count what is pending", &error))?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(last.lsn);
+        count = count.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+    }
+}
+
+/// What came of a run. The fields are public: their names never change.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// Items sent, resends counted.
+    attempted: u64,
+    /// Items that took effect now.
+    accepted: u64,
+    /// Items that the upstream already had.
+    duplicate: u64,
+    /// Items that went to review.
+    rejected: u64,
+    /// Events that still wait, in the scope that was sent.
+    pending: u64,
+    /// Events that wait for a person, in that scope.
+    in_review: u64,
+    /// Requests.
+    batches: u64,
+    /// Bytes of items sent.
+    bytes: u64,
+}
+
+impl Summary {
+    /// Sums up a run and what is left.
+    fn new(report: &sync::Report, store: &Store, scope: &Scope) -> Result<Self, Failure> {
+        let in_review = store
+            .reviews(Some(scope))
+            .map_err(|error| Failure::engine("cannot read the review items", &error))?;
+        Ok(Self {
+            attempted: report.attempted,
+            accepted: report.accepted,
+            duplicate: report.duplicate,
+            rejected: report.rejected,
+            pending: pending(store, scope)?,
+            in_review: u64::try_from(in_review.len()).unwrap_or(u64::MAX),
+            batches: report.batches,
+            bytes: report.bytes,
+        })
+    }
+}
+
+/// Writes the summary.
+fn show(summary: &Summary, style: Style) -> Result<(), Failure> {
+    let mut out = Output::stdout();
+    if style == Style::Json {
+        out.json(summary)?;
+    } else {
+        let Summary { attempted, accepted, duplicate, rejected, pending, in_review, .. } = summary;
+        out.line(&format!(
+            "sent {attempted}: {accepted} accepted, {duplicate} known before, {rejected} rejected"
+        ))?;
+        out.line(&format!("left: {pending} pending, {in_review} in review"))?;
+    }
+    out.flush()
+}
+
+/// The exit code, with the reason on stderr when it is not 0.
+fn conclude(report: &sync::Report, summary: &Summary, once: bool) -> Exit {
+    let why = report.last_failure.as_deref().unwrap_or("not every event was answered");
+    if report.strangers > 0 || report.missing > 0 {
+        chatter(&format!(
+            "replies named {} unknown items and left out {}",
+            report.strangers, report.missing
+        ));
+    }
+    if report.blocked {
+        complain(&format!("the upstream refused the credentials or this version: {why}"));
+        return Exit::Credentials;
+    }
+    if once && (summary.pending > 0 || report.unreachable) {
+        complain(&format!("{} events are still pending: {why}", summary.pending));
+        return Exit::Pending;
+    }
+    Exit::Ok
+}
+
+/// Events that are looked at together when they are counted.
+const PAGE_EVENTS: usize = 1_000;

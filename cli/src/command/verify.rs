@@ -1,0 +1,37 @@
+//! `verify`: reads every byte of a store and names each damage. Changes nothing and takes no lock.
+
+use crate::{
+    args::StoreArgs,
+    command::shape::{self, RecoveryShape},
+    exit::{Exit, Outcome},
+    output::{Output, chatter, complain},
+};
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// The directory holds no store that this program can read, or stdout refused.
+pub fn run(args: &StoreArgs, json: bool) -> Outcome {
+    let inspection = shape::inspect(&args.store)?;
+    let report = inspection.recovery();
+    if report.torn_bytes > 0 {
+        chatter(&shape::torn(report));
+    }
+    if report.damage.is_empty() {
+        chatter(&format!("no damage in {} frames", report.frames));
+    } else {
+        complain(&format!("damaged ranges: {}", report.damage.len()));
+    }
+    let mut out = Output::stdout();
+    if json {
+        out.json(&RecoveryShape::from(report))?;
+    } else {
+        for damage in &report.damage {
+            let place = format!("{} {} {}", damage.file, damage.offset, damage.length);
+            out.line(&format!("{place} {}", damage.what))?;
+        }
+    }
+    out.flush()?;
+    Ok(if report.damage.is_empty() { Exit::Ok } else { Exit::Damage })
+}

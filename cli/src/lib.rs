@@ -1,0 +1,85 @@
+//! The program `onceward` as a library, so that tests can use its parts.
+//!
+//! | module      | job                                                                   |
+//! |-------------|-----------------------------------------------------------------------|
+//! | [`args`]    | what can be asked                                                     |
+//! | [`command`] | one file for each command                                             |
+//! | [`demo`]    | the product's proof: children of this program, killed and compared    |
+//! | [`proxy`]   | a line that cuts, loses replies, repeats requests and refuses          |
+//! | [`output`]  | stdout and stderr, without a panic when they are closed or full       |
+//! | [`exit`]    | the exit codes and the failure that leads to each                     |
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod command;
+pub mod demo;
+pub mod exit;
+pub mod output;
+pub mod proxy;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, error::ErrorKind};
+
+use crate::{
+    args::{Cli, Command},
+    exit::{Exit, Failure, Outcome},
+    output::{Output, Style, complain},
+};
+
+/// Runs the program with these arguments, the first being its name.
+///
+/// Whatever happens is told by the exit code, and by a line on stderr when that is not 0.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(cli),
+        Err(error) => explain(&error),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            complain(&failure.to_string());
+            failure.exit().into()
+        }
+    }
+}
+
+/// Runs the command.
+fn dispatch(cli: Cli) -> Outcome {
+    let style = Style::choose(cli.json);
+    match cli.command {
+        Command::Demo(args) => demo::run(&args, cli.json),
+        Command::Capture(args) => command::capture::run(&args),
+        Command::Dump(args) => forgive(command::dump::run(&args)),
+        Command::Status(args) => forgive(command::status::run(&args, style)),
+        Command::Verify(args) => command::verify::run(&args, cli.json),
+        Command::Sync(args) => command::sync::run(&args, style),
+        Command::Review(review) => command::review::run(&review, style),
+        Command::Serve(args) => command::serve::run(args, cli.json),
+    }
+}
+
+/// A reader that has had enough of data that changes nothing is no failure: `dump | head` is a fair question.
+fn forgive(outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(failure) if failure.reader_left() => Ok(Exit::Ok),
+        other => other,
+    }
+}
+
+/// Answers `--help` and `--version` on stdout, and wrong arguments on stderr.
+fn explain(error: &clap::Error) -> Outcome {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let mut out = Output::stdout();
+            let shown = out.line(error.render().to_string().trim_end()).and_then(|()| out.flush());
+            forgive(shown.map(|()| Exit::Ok))
+        }
+        _ => {
+            let text = error.render().to_string();
+            let text = text.trim_end();
+            Err(Failure::usage(text.strip_prefix("error: ").unwrap_or(text)))
+        }
+    }
+}

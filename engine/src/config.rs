@@ -1,0 +1,119 @@
+//! What a host may choose when it opens a store.
+
+use crate::error::{Error, Result};
+use crate::limits::PAYLOAD_BYTES_MAX_DEFAULT;
+
+/// Whether opening makes a store where there is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Create {
+    /// An empty or missing directory becomes a store.
+    IfMissing,
+    /// Only an existing store is opened.
+    Never,
+}
+
+/// Whether the time while the store was closed counts for expiry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OffTime {
+    /// It does not, until the upstream confirms it: keys are remembered longer, never shorter.
+    Unconfirmed,
+    /// It does, by the wall clock. For machines whose clock is kept right, such as a server.
+    WallClock,
+}
+
+/// How a store behaves; see each setter for its default.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    pub(crate) segment_bytes: u64,
+    pub(crate) payload_bytes_max: u32,
+    pub(crate) window_ms: u64,
+    pub(crate) create: Create,
+    pub(crate) off_time: OffTime,
+}
+
+/// One hour.
+const HOUR_MS: u64 = 60 * 60 * 1000;
+/// Shortest and longest window.
+const WINDOW_MS: std::ops::RangeInclusive<u64> = 60_000..=400 * 24 * HOUR_MS;
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            segment_bytes: onceward_wal::SEGMENT_BYTES_DEFAULT,
+            payload_bytes_max: PAYLOAD_BYTES_MAX_DEFAULT,
+            window_ms: 24 * HOUR_MS,
+            create: Create::IfMissing,
+            off_time: OffTime::Unconfirmed,
+        }
+    }
+
+    /// Size of a new log segment in bytes: 256 KiB to 1 GiB, a multiple of 4,096; 1 MiB by default.
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Largest payload in bytes: 64 KiB by default. A frame never spans two segments, so it is at
+    /// most a quarter of a segment.
+    pub fn payload_bytes_max(mut self, bytes: u32) -> Self {
+        self.payload_bytes_max = bytes;
+        self
+    }
+
+    /// How long a key is remembered at least after its event is settled, in milliseconds: one
+    /// minute to 400 days; 24 hours by default.
+    pub fn window_ms(mut self, ms: u64) -> Self {
+        self.window_ms = ms;
+        self
+    }
+
+    /// Whether to make a store where there is none: yes by default.
+    pub fn create(mut self, create: Create) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether powered-off time counts for expiry: no by default.
+    pub fn off_time(mut self, off_time: OffTime) -> Self {
+        self.off_time = off_time;
+        self
+    }
+
+    /// Refuses values outside the documented ranges.
+    pub(crate) fn check(&self) -> Result<()> {
+        onceward_wal::check_segment_bytes(self.segment_bytes)
+            .map_err(|refused| Error::invalid("CONFIG_INVALID", refused.to_string()))?;
+        let payload_bytes_most = self.segment_bytes / 4;
+        if u64::from(self.payload_bytes_max) > payload_bytes_most {
+            return Err(Error::invalid(
+                "CONFIG_INVALID",
+                format!(
+                    "payload_bytes_max: {} must be at most a quarter of segment_bytes, {payload_bytes_most}",
+                    self.payload_bytes_max
+                ),
+            ));
+        }
+        if !WINDOW_MS.contains(&self.window_ms) {
+            return Err(Error::invalid(
+                "CONFIG_INVALID",
+                format!(
+                    "window_ms: {} must be {} to {}",
+                    self.window_ms,
+                    WINDOW_MS.start(),
+                    WINDOW_MS.end()
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,190 @@
+//! The short texts of an event: scope, key, kind and lane, each with its own rule.
+
+use std::{fmt, str::FromStr};
+
+use crate::error::{Error, Result};
+use crate::limits::{KEY_BYTES_MAX, KIND_BYTES_MAX, LANE_BYTES_MAX, SCOPE_BYTES_MAX};
+
+/// Logical grouping of keys: `^[a-z0-9][a-z0-9_-]{0,62}$`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Scope(Box<str>);
+
+/// Idempotency key: text of 1 to 255 bytes, unique for each event within its scope and window.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key(Box<str>);
+
+/// Kind of an event: text of 1 to 64 bytes; `event` by default.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Kind(Box<str>);
+
+/// Name of a lane, such as a card or an order: text of 1 to 255 bytes.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Lane(Box<str>);
+
+impl Scope {
+    /// The scope of events that were given none.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Checks a scope's name.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: empty, over 63 bytes, or with characters outside `a-z0-9_-`.
+    pub fn new(name: &str) -> Result<Self> {
+        let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let all_well = name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+        if starts_well && all_well && name.len() <= SCOPE_BYTES_MAX {
+            return Ok(Self(name.into()));
+        }
+        Err(Error::invalid(
+            "SCOPE_INVALID",
+            format!(
+                "scope: {} must match ^[a-z0-9][a-z0-9_-]{{0,62}}$ (at most {SCOPE_BYTES_MAX} bytes)",
+                shown(name)
+            ),
+        ))
+    }
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+}
+
+impl Key {
+    /// Checks a key.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: empty, or over 255 bytes.
+    pub fn new(text: &str) -> Result<Self> {
+        sized("key", "KEY_INVALID", text, KEY_BYTES_MAX).map(|text| Self(text.into()))
+    }
+
+    /// Makes a new key, a UUID of version 7, for callers that have no name of their own for the
+    /// event. Make it before the capture and keep it for every retry.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+}
+
+impl Kind {
+    /// The kind of events that were given none.
+    pub const DEFAULT: &'static str = "event";
+
+    /// Checks a kind.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: empty, or over 64 bytes.
+    pub fn new(text: &str) -> Result<Self> {
+        sized("kind", "KIND_INVALID", text, KIND_BYTES_MAX).map(|text| Self(text.into()))
+    }
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+}
+
+impl Lane {
+    /// Checks a lane's name.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: empty, or over 255 bytes.
+    pub fn new(text: &str) -> Result<Self> {
+        sized("lane", "LANE_INVALID", text, LANE_BYTES_MAX).map(|text| Self(text.into()))
+    }
+}
+
+/// Checks that `text` has 1 to `bytes_max` bytes.
+fn sized<'a>(field: &str, code: &'static str, text: &'a str, bytes_max: usize) -> Result<&'a str> {
+    if text.is_empty() {
+        return Err(Error::invalid(
+            code,
+            format!("{field}: is empty, must have 1 to {bytes_max} bytes"),
+        ));
+    }
+    if text.len() > bytes_max {
+        return Err(Error::invalid(
+            code,
+            format!("{field}: has {} bytes, must have 1 to {bytes_max}", text.len()),
+        ));
+    }
+    Ok(text)
+}
+
+/// The first characters of a refused text, escaped, so that an error stays one short line.
+fn shown(text: &str) -> String {
+    const CHARS_SHOWN: usize = 40;
+    let start: String = text.chars().take(CHARS_SHOWN).collect();
+    format!("{start:?}")
+}
+
+macro_rules! text_label {
+    ($name:ident) => {
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+text_label!(Scope);
+text_label!(Key);
+text_label!(Kind);
+text_label!(Lane);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_outside_the_pattern_are_refused_by_name() {
+        assert_eq!(Scope::new("sales-2_x").unwrap().as_str(), "sales-2_x", "control");
+        assert!(Scope::new(&"a".repeat(63)).is_ok(), "control: the longest");
+        for bad in ["", "-a", "_a", "A", "a b", "a.b", "\u{e9}", &"a".repeat(64)] {
+            let error = Scope::new(bad).unwrap_err();
+            assert_eq!(error.code(), "SCOPE_INVALID", "{bad:?}");
+            assert!(error.to_string().contains("63"), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_have_one_to_255_bytes() {
+        assert!(Key::new(&"k".repeat(255)).is_ok(), "control: the longest");
+        assert!(Key::new("").unwrap_err().to_string().contains("255"));
+        let error = Key::new(&"k".repeat(256)).unwrap_err();
+        assert!(error.to_string().contains("256") && error.to_string().contains("255"), "{error}");
+    }
+
+    #[test]
+    fn generated_keys_differ_and_are_valid() {
+        let (one, two) = (Key::generate(), Key::generate());
+        assert_ne!(one, two);
+        assert_eq!(Key::new(one.as_str()).unwrap(), one);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a terminal captures: an event and the checked values that it is made of. No I/O here.
+
+mod amount;
+mod label;
+mod payload;
+mod receipt;
+
+pub use amount::Amount;
+pub use label::{Key, Kind, Lane, Scope};
+pub use payload::Payload;
+pub use receipt::Receipt;
+
+use crate::Lsn;
+use crate::verdict::State;
+
+/// Whether an event may be dropped when the store is full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Class {
+    /// Never dropped: a full store refuses new events instead.
+    #[default]
+    Keep,
+    /// May be dropped, oldest first, and counted, where the store is told to make room.
+    Evictable,
+}
+
+/// Something that happened at the terminal and must take effect upstream once.
+///
+/// ```
+/// use onceward::{Event, Key, Payload, Scope};
+///
+/// let key = Key::new("till-7-receipt-000042")?;
+/// let payload = Payload::json(r#"{ "total": 24.50 }"#)?;
+/// let event = Event::new(Scope::default(), key, payload).with_amount("24.50".parse()?);
+/// assert_eq!(event.payload.as_bytes(), br#"{"total":24.50}"#);
+/// # Ok::<(), onceward::Error>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// Logical grouping of keys, such as `sales` or `tickets`.
+    pub scope: Scope,
+    /// The idempotency key: made before the event is captured, and never changed.
+    pub key: Key,
+    /// What kind of event this is, such as `PAYMENT`.
+    pub kind: Kind,
+    /// The content.
+    pub payload: Payload,
+    /// When it happened, Unix milliseconds by the caller's clock; `None` is the moment of capture.
+    /// Data only: it decides no expiry.
+    pub captured_at_ms: Option<i64>,
+    /// Money that it stands for.
+    pub amount: Option<Amount>,
+    /// Events of one lane are meant to take effect in order.
+    pub lane: Option<Lane>,
+    /// Whether it may be dropped when the store is full.
+    pub class: Class,
+}
+
+impl Event {
+    /// Makes an event of kind `event`, captured now, with no amount and no lane.
+    #[must_use]
+    pub fn new(scope: Scope, key: Key, payload: Payload) -> Self {
+        Self {
+            scope,
+            key,
+            kind: Kind::default(),
+            payload,
+            captured_at_ms: None,
+            amount: None,
+            lane: None,
+            class: Class::Keep,
+        }
+    }
+
+    /// Sets the kind.
+    #[must_use]
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets the amount.
+    #[must_use]
+    pub fn with_amount(mut self, amount: Amount) -> Self {
+        self.amount = Some(amount);
+        self
+    }
+
+    /// Sets when it happened, Unix milliseconds.
+    #[must_use]
+    pub fn with_captured_at_ms(mut self, captured_at_ms: i64) -> Self {
+        self.captured_at_ms = Some(captured_at_ms);
+        self
+    }
+
+    /// Sets the lane.
+    #[must_use]
+    pub fn with_lane(mut self, lane: Lane) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    /// Sets the class.
+    #[must_use]
+    pub fn with_class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+}
+
+/// An event as the log holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredEvent {
+    /// The number of its first frame: its name for ever.
+    pub lsn: Lsn,
+    /// The event. `captured_at_ms` is as it was given.
+    pub event: Event,
+    /// When it happened, Unix milliseconds: as given, or else the wall clock at the capture.
+    pub captured_at_ms: i64,
+    /// How far it is.
+    pub state: State,
+}

@@ -1,0 +1,31 @@
+//! What the upstream gave as proof of its answer.
+
+use crate::error::{Error, Result};
+use crate::limits::RECEIPT_BYTES_MAX;
+
+/// The upstream's receipt for an event, such as a transaction's number: at most 64 bytes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Receipt(Box<[u8]>);
+
+impl Receipt {
+    /// Checks a receipt's size.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: over 64 bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() > RECEIPT_BYTES_MAX {
+            return Err(Error::invalid(
+                "RECEIPT_TOO_LONG",
+                format!("receipt: has {} bytes, at most {RECEIPT_BYTES_MAX}", bytes.len()),
+            ));
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// The receipt as it was given.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

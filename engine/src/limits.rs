@@ -1,0 +1,27 @@
+//! Every limit of a store, in one table.
+
+/// Longest scope, bytes.
+pub(crate) const SCOPE_BYTES_MAX: usize = 63;
+/// Longest key, bytes; its length is one byte in a capture frame.
+pub(crate) const KEY_BYTES_MAX: usize = 255;
+/// Longest kind, bytes.
+pub(crate) const KIND_BYTES_MAX: usize = 64;
+/// Longest lane, bytes.
+pub(crate) const LANE_BYTES_MAX: usize = 255;
+/// Longest receipt, bytes.
+pub(crate) const RECEIPT_BYTES_MAX: usize = 64;
+/// Most events in one atomic batch.
+pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
+/// Longest note of a review decision, bytes.
+pub(crate) const NOTE_BYTES_MAX: usize = 1_024;
+/// How much of the upstream's reply a review item keeps, bytes.
+pub(crate) const REPLY_BYTES_KEPT: usize = 1_024;
+/// Longest code of a rejection that is kept, bytes.
+pub(crate) const CODE_BYTES_KEPT: usize = 64;
+/// How much of a rejection's message a review item keeps, bytes.
+pub(crate) const MESSAGE_BYTES_KEPT: usize = 512;
+/// Largest payload by default, bytes.
+pub(crate) const PAYLOAD_BYTES_MAX_DEFAULT: u32 = 64 * 1024;
+
+const _: () = assert!(KEY_BYTES_MAX <= 255 && LANE_BYTES_MAX <= 255, "lengths are one byte");
+const _: () = assert!(SCOPE_BYTES_MAX <= 255 && KIND_BYTES_MAX <= 255, "lengths are one byte");

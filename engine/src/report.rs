@@ -1,0 +1,89 @@
+//! What a store tells about itself: plain structs, nothing hidden in a log line.
+
+use std::fmt;
+
+use crate::event::{Amount, Key, Scope, StoredEvent};
+use crate::Lsn;
+
+/// A store's number of 128 random bits, made once. Prints as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct StoreId(pub(crate) [u8; 16]);
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// How many events are where, and how much room they take.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Status {
+    /// Events that wait to be sent, in all scopes.
+    pub pending: u64,
+    /// Events in a batch that was formed and is not answered.
+    pub in_flight: u64,
+    /// Events with a final answer whose key is still remembered.
+    pub settled: u64,
+    /// Events that wait for a person.
+    pub in_review: u64,
+    /// Bytes of the log's segments on disk.
+    pub bytes: u64,
+    /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.
+    pub oldest_pending_ms: u64,
+    /// Sum of the amounts of all events that are not settled; the largest amount if it overflows.
+    pub amount_pending: Amount,
+    /// Keys that are remembered.
+    pub keys: u64,
+}
+
+/// An event that the upstream refused for good and that waits for a person.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReviewItem {
+    /// The event's number.
+    pub lsn: Lsn,
+    /// The event's scope.
+    pub scope: Scope,
+    /// The event's key.
+    pub key: Key,
+    /// The upstream's code for the reason, such as `CARD_NOT_FOUND`.
+    pub code: String,
+    /// The upstream's words.
+    pub message: String,
+    /// The beginning of the upstream's reply for this event, at most 1 KiB.
+    pub reply: Vec<u8>,
+    /// When it came into review, Unix milliseconds by the wall clock.
+    pub since_ms: i64,
+    /// The number of the frame that put it here: it differs each time the event comes into review.
+    pub version: u64,
+    /// The event itself.
+    pub event: StoredEvent,
+}
+
+/// Bytes that came back from the disk different from what was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Damage {
+    /// The file's name within the store's directory.
+    pub file: String,
+    /// Offset of the first bad byte.
+    pub offset: u64,
+    /// Count of bytes that cannot be used.
+    pub length: u64,
+    /// What is wrong, and which numbers are lost.
+    pub what: String,
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RecoveryReport {
+    /// Whether the store had been closed in order.
+    pub clean: bool,
+    /// Frames that were read.
+    pub frames: u64,
+    /// Bytes of a torn tail: what a crash during an append leaves. Cut, and a copy kept where whole
+    /// frames stood in it.
+    pub torn_bytes: u64,
+    /// Whole frames within the torn tail: never confirmed to a caller, kept in quarantine.
+    pub torn_frames_in_doubt: u64,
+    /// Damaged ranges. Never repaired silently.
+    pub damage: Vec<Damage>,
+}

@@ -1,0 +1,10 @@
+//! Decides what to send and what a reply means. Does not send.
+
+mod backoff;
+mod options;
+mod protocol;
+mod session;
+
+pub use options::{Effort, Options};
+pub use protocol::{Batch, BatchId, Failure, Fit, ItemOutcome, Misfit, Reply, Report, Step};
+pub use session::Session;

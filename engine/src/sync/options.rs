@@ -1,0 +1,73 @@
+//! What a host may choose for a session.
+
+use crate::event::Scope;
+
+/// How long a session goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Effort {
+    /// Each pending event is attempted once, splitting included; the first failure of the line ends it.
+    Once,
+    /// Attempts have no limit; they are spaced by the backoff.
+    Forever,
+}
+
+/// How a session behaves; see each setter for its default.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    pub(crate) scope: Scope,
+    pub(crate) items_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) backoff_base_ms: u64,
+    pub(crate) backoff_cap_ms: u64,
+    pub(crate) seed: u64,
+    pub(crate) effort: Effort,
+}
+
+impl Options {
+    /// The defaults, for the events of one scope.
+    pub fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            items_max: 50,
+            bytes_max: 475_000,
+            backoff_base_ms: 1_000,
+            backoff_cap_ms: 300_000,
+            seed: 0,
+            effort: Effort::Forever,
+        }
+    }
+
+    /// Most items in a batch: 50 by default; at least 1.
+    pub fn items_max(mut self, count: usize) -> Self {
+        self.items_max = count.max(1);
+        self
+    }
+
+    /// Most bytes in a batch, counted as the dialect's items: 475,000 by default. A single item that
+    /// is larger is sent alone.
+    pub fn bytes_max(mut self, bytes: usize) -> Self {
+        self.bytes_max = bytes;
+        self
+    }
+
+    /// First and longest wait after a failure: 1 s, doubling to 300 s by default.
+    pub fn backoff_ms(mut self, base_ms: u64, cap_ms: u64) -> Self {
+        self.backoff_base_ms = base_ms.max(1);
+        self.backoff_cap_ms = cap_ms.max(self.backoff_base_ms);
+        self
+    }
+
+    /// Seed of the jitter: give each terminal its own, so that they do not return all at once.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How long the session goes on: [`Effort::Forever`] by default.
+    pub fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+}

@@ -1,0 +1,151 @@
+//! The answers that a store gives. No I/O here.
+
+use std::fmt;
+
+use crate::Lsn;
+use crate::event::Receipt;
+
+/// The answer to a capture.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// The key was not seen inside its window; the event is stored and durable.
+    Fresh {
+        /// The number of the event's first frame.
+        lsn: Lsn,
+    },
+    /// The same event was captured before and that one is durable; nothing was written.
+    Duplicate {
+        /// The original's number.
+        lsn: Lsn,
+        /// How far the original is.
+        state: State,
+    },
+    /// The key was seen with another kind, amount or payload; nothing was written.
+    Conflict {
+        /// The original's number.
+        lsn: Lsn,
+    },
+}
+
+impl Verdict {
+    /// The number of the event that holds the key.
+    #[must_use]
+    pub fn lsn(&self) -> Lsn {
+        match *self {
+            Self::Fresh { lsn } | Self::Duplicate { lsn, .. } | Self::Conflict { lsn } => lsn,
+        }
+    }
+}
+
+/// The answer to an effect that was offered with [`Store::apply_batch`](crate::Store::apply_batch).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Applied {
+    /// The effect is applied and durable.
+    Fresh {
+        /// The number of its frame.
+        lsn: Lsn,
+    },
+    /// The same effect was applied before.
+    Duplicate {
+        /// The original's number.
+        lsn: Lsn,
+        /// The original's receipt.
+        receipt: Option<Receipt>,
+    },
+    /// The key was applied with other content; nothing was written.
+    Conflict {
+        /// The original's number.
+        lsn: Lsn,
+    },
+}
+
+/// How far an event is.
+///
+/// The numbers are in key entries on disk: never change or reuse one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum State {
+    /// No event with this key is known.
+    Unknown = 0,
+    /// Stored, not sent yet, or sent and to be sent again.
+    Pending = 1,
+    /// In a batch that was sent and is not answered.
+    InFlight = 2,
+    /// The upstream accepted it.
+    Accepted = 3,
+    /// The upstream already had it.
+    Duplicate = 4,
+    /// The upstream refused it for good and a person resolved it.
+    Rejected = 5,
+    /// The upstream refused it for good; it waits for a person.
+    InReview = 6,
+    /// Whether the upstream has it cannot be known; it waits for a person.
+    Uncertain = 7,
+    /// It was too old to be sent.
+    Expired = 8,
+}
+
+impl State {
+    /// The state's name in snake case, as programs see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Pending => "pending",
+            Self::InFlight => "in_flight",
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Rejected => "rejected",
+            Self::InReview => "in_review",
+            Self::Uncertain => "uncertain",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The number that stands for the state on disk.
+    pub(crate) fn code(self) -> u8 {
+        // A fieldless enum with `repr(u8)`: the cast is the number written above.
+        self as u8
+    }
+
+    /// The state of a number from disk.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [
+            Self::Unknown,
+            Self::Pending,
+            Self::InFlight,
+            Self::Accepted,
+            Self::Duplicate,
+            Self::Rejected,
+            Self::InReview,
+            Self::Uncertain,
+            Self::Expired,
+        ]
+        .into_iter()
+        .find(|state| state.code() == code)
+    }
+
+    /// Whether nothing more will happen to the event.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Accepted | Self::Duplicate | Self::Rejected | Self::Expired)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// How far the event is; `Unknown` when the key is not remembered.
+    pub state: State,
+    /// The event's number, if the key is known.
+    pub lsn: Option<Lsn>,
+    /// The upstream's receipt, if it gave one.
+    pub receipt: Option<Receipt>,
+}

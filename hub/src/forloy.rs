@@ -1,0 +1,44 @@
+//! The Forloy dialect: purchases on loyalty cards, up to 100 at once.
+
+mod reply;
+mod request;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    auth::Admitted, blocking, body, hub::Shared, problem::Problem, process, request_id::RequestId,
+};
+
+/// The scope of all purchases.
+pub(crate) const SCOPE: &str = "forloy";
+/// Largest body, bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// `POST /api/v1/transactions/sync`: applies each purchase once and answers for each.
+pub(crate) async fn sync(
+    State(shared): State<Arc<Shared>>,
+    Extension(admitted): Extension<Admitted>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body = body::read(request, BODY_BYTES_MAX).await?;
+    let hub = Arc::clone(&shared);
+    let results = blocking::run(&shared, admitted, &request_id, move |admitted| {
+        let purchases = request::parse(&body)?;
+        let keys: Vec<_> =
+            purchases.iter().map(|purchase| purchase.event.key.as_str().to_owned()).collect();
+        let decisions = process::decide(&admitted.tenant, &hub.cards.current(), purchases);
+        Ok(keys.into_iter().zip(decisions).map(reply::Entry::from).collect::<Vec<_>>())
+    })
+    .await?;
+    let reply = reply::Reply::new(results, &request_id);
+    let status = if reply.has_errors() { StatusCode::MULTI_STATUS } else { StatusCode::OK };
+    Ok((status, Json(reply)).into_response())
+}

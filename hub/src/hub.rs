@@ -1,0 +1,111 @@
+//! The hub: its tenants, keys and cards, open.
+
+use std::{fmt, sync::Arc};
+
+use axum::Router;
+use tokio::sync::Semaphore;
+
+use crate::{
+    auth::{self, Credentials},
+    cards::{CardsFile, CardsReport},
+    error::Error,
+    notice::{Notice, Notices},
+    options::Options,
+    routes,
+    tenant::{self, Tenant},
+};
+
+/// How many requests with a body are worked on at once; with 4 MiB each, at most 256 MiB are held.
+const IN_FLIGHT_MAX: usize = 64;
+
+/// An open hub. Cheap to clone; all clones are the same hub.
+#[derive(Clone)]
+pub struct Hub(Arc<Shared>);
+
+/// What all requests share.
+pub(crate) struct Shared {
+    /// Who may do what.
+    pub(crate) credentials: Credentials,
+    /// All tenants.
+    pub(crate) tenants: Vec<Arc<Tenant>>,
+    /// Which cards exist.
+    pub(crate) cards: CardsFile,
+    /// Places for requests that are worked on.
+    pub(crate) in_flight: Arc<Semaphore>,
+    /// Where the operator is told.
+    pub(crate) notices: Notices,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// Opens the data directory, or makes it, and reads the cards. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a bad key, segment size or cards file, naming line and field. `Locked` while
+    /// another hub has the directory open. Otherwise what the store said; see [`Error::kind`].
+    pub fn open(options: Options) -> Result<Self, Error> {
+        Self::open_with_notices(options, |_| {})
+    }
+
+    /// Opens as [`Hub::open`] does, and tells `observe` what the operator should hear of.
+    ///
+    /// `observe` runs on the thread where the thing happened, and should return soon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hub::open`].
+    pub fn open_with_notices(
+        options: Options,
+        observe: impl Fn(&Notice) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let Options { data, api_key, cards, segment_bytes } = options;
+        let notices = Notices::to(observe);
+        auth::check_key(&api_key)?;
+        let cards = CardsFile::open(cards, notices.clone())?;
+        let tenant = Tenant::open(&data, tenant::DEFAULT, segment_bytes, notices.clone())?;
+        let tenant = Arc::new(tenant);
+        Ok(Self(Arc::new(Shared {
+            credentials: Credentials::new(&api_key, Arc::clone(&tenant)),
+            tenants: vec![tenant],
+            cards,
+            in_flight: auth::places(IN_FLIGHT_MAX),
+            notices,
+        })))
+    }
+
+    /// The HTTP interface. It brings no limit on connections; [`serve`](crate::serve) does.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.0))
+    }
+
+    /// How the cards file has fared.
+    #[must_use]
+    pub fn cards_report(&self) -> CardsReport {
+        self.0.cards.report()
+    }
+
+    /// Lets every store expire, clean and trim. Blocking; [`serve`](crate::serve) does it by itself.
+    pub fn tick(&self) {
+        for tenant in &self.0.tenants {
+            tenant.tick();
+        }
+    }
+
+    /// Closes every store in order. Blocking. A hub that is dropped instead has lost nothing that it
+    /// confirmed.
+    ///
+    /// # Errors
+    ///
+    /// The first failure; the other stores are closed all the same.
+    pub fn close(self) -> Result<(), Error> {
+        let closed: Vec<_> = self.0.tenants.iter().map(|tenant| tenant.close()).collect();
+        closed.into_iter().collect()
+    }
+}

@@ -1,0 +1,57 @@
+//! The ledger: every effect that was applied, read from the log's own frames.
+//!
+//! The dedup index is not asked: if it ever let an item through twice, the ledger would hold it twice.
+
+use std::path::Path;
+
+use onceward::{Amount, Inspection, Lsn};
+
+use crate::{batches, error::Error, tenant};
+
+/// One effect that was applied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LedgerEntry {
+    /// The number of its frame.
+    pub lsn: Lsn,
+    /// The dialect that it came by: `forloy` or `wede`.
+    pub scope: String,
+    /// Its idempotency key.
+    pub key: String,
+    /// Its money, if it has any.
+    pub amount: Option<Amount>,
+    /// What every repetition is told: the transaction's id and, after a `/`, the card's type.
+    pub receipt: Option<String>,
+    /// The item as it was sent, without insignificant white space.
+    pub payload: String,
+}
+
+/// Every effect of `tenant` in the data directory `data`, in the order of the log.
+///
+/// Takes no lock and writes nothing, so it may be called while a hub is running.
+///
+/// # Errors
+///
+/// `Invalid` for a name that no tenant can have, `NotFound` if it has no store, `Corrupt` if any effect
+/// cannot be read: a ledger with a gap is none.
+pub fn ledger(data: &Path, tenant: &str) -> Result<Vec<LedgerEntry>, Error> {
+    let dir = tenant::directory(data, tenant)?;
+    let failed = |error| Error::store(tenant, error);
+    let inspection = Inspection::open(&dir).map_err(failed)?;
+    let mut entries = Vec::new();
+    for stored in inspection.events() {
+        let stored = stored.map_err(failed)?;
+        let event = stored.event;
+        if event.scope.as_str() == batches::SCOPE {
+            continue;
+        }
+        entries.push(LedgerEntry {
+            lsn: stored.lsn,
+            scope: event.scope.as_str().to_owned(),
+            key: event.key.as_str().to_owned(),
+            amount: event.amount,
+            receipt: None,
+            payload: String::from_utf8_lossy(event.payload.as_bytes()).into_owned(),
+        });
+    }
+    Ok(entries)
+}

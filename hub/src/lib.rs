@@ -1,0 +1,51 @@
+//! The upstream of Onceward: accepts what terminals send, applies each item once, and confirms it.
+//!
+//! [`Hub::open`] opens the data directory, [`Hub::router`] gives the HTTP interface, [`serve`] runs it
+//! on a listener until told to stop, and [`ledger`] reads from outside what was applied. The library
+//! prints nothing and installs nothing: what an operator should hear of arrives as a [`Notice`].
+//!
+//! | route                                | who  | does                                             |
+//! |--------------------------------------|------|--------------------------------------------------|
+//! | `POST /api/v1/transactions/sync`     | key  | Forloy: 1 to 100 purchases, 200 or 207           |
+//! | `POST /v1/sync/batch`                | key  | Wede: 1 to 500 events                            |
+//! | `GET /v1/sync/batch/{id}`            | key  | Wede: the answer that a batch was given          |
+//! | `GET /healthz`, `GET /readyz`        | all  | the process lives; the store takes writes        |
+//! | `GET /problems/{name}`               | all  | what a problem's `type` means                    |
+//!
+//! Everything refused is answered as `application/problem+json` (RFC 9457). An item is confirmed only
+//! after the store has synced it; a rejected item writes nothing and leaves its key free.
+#![forbid(unsafe_code)]
+
+mod apply;
+mod auth;
+mod batches;
+mod blocking;
+mod body;
+mod cards;
+mod connection;
+mod error;
+mod fields;
+mod forloy;
+mod hub;
+mod idempotency_key;
+mod ledger;
+mod moment;
+mod notice;
+mod options;
+mod problem;
+mod process;
+mod receipt;
+mod request_id;
+mod routes;
+mod serve;
+mod strict;
+mod tenant;
+mod wede;
+
+pub use cards::CardsReport;
+pub use error::Error;
+pub use hub::Hub;
+pub use ledger::{LedgerEntry, ledger};
+pub use notice::Notice;
+pub use options::{Options, Secret};
+pub use serve::serve;

@@ -1,0 +1,87 @@
+//! The HTTP interface: which route does what, and the shape that every answer shares.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State},
+    handler::Handler,
+    http::{HeaderName, HeaderValue, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::json;
+
+use crate::{
+    auth, blocking, forloy,
+    hub::Shared,
+    problem::{self, Code, Problem},
+    request_id::RequestId,
+    wede,
+};
+
+/// The header that names a request in its answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// All routes. Those that write, and those that show what was written, need a key.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let admit = || middleware::from_fn_with_state(Arc::clone(&shared), auth::admit);
+    Router::new()
+        .route("/api/v1/transactions/sync", post(forloy::sync.layer(admit())))
+        .route("/v1/sync/batch", post(wede::submit.layer(admit())))
+        .route("/v1/sync/batch/{id}", get(wede::show.layer(admit())))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/problems/{name}", get(explain))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn(name_request))
+        .with_state(shared)
+}
+
+/// Names the request, and writes out the problem that its answer may carry.
+async fn name_request(mut request: Request, next: Next) -> Response {
+    let id = RequestId::make();
+    request.extensions_mut().insert(id.clone());
+    let mut response = problem::write_out(next.run(request).await, &id);
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// The process lives.
+async fn healthz() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Every store takes writes.
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.tenants.iter().all(|tenant| tenant.is_ready()) {
+        return Json(json!({ "status": "ready" })).into_response();
+    }
+    Problem::new(Code::Database, "a store must be opened again: restart the hub")
+        .retry_after(blocking::RETRY_S)
+        .into_response()
+}
+
+/// What a problem's `type` means.
+async fn explain(name: Result<Path<String>, axum::extract::rejection::PathRejection>) -> Response {
+    let code = name.ok().and_then(|Path(name)| Code::named(&name));
+    let Some(code) = code else { return no_route().await.into_response() };
+    let row = code.row();
+    let status = row.status.as_u16();
+    let text = format!("{} (status {status})\n\n{}.\n\n{}\n", row.code, row.title, row.advice);
+    (StatusCode::OK, text).into_response()
+}
+
+/// No route has this path.
+async fn no_route() -> Problem {
+    Problem::new(Code::NotFound, "no route has this path")
+}
+
+/// The route has no such method.
+async fn no_method() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "the header Allow names the methods of this route")
+}

@@ -1,0 +1,174 @@
+//! One customer of the hub: a name, a store of its own, and what runs in it.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use onceward::{Config, ErrorKind, OffTime, Scope, Store};
+
+use crate::{
+    error::Error,
+    notice::{Notice, Notices},
+};
+
+/// Name of the only tenant so far.
+pub(crate) const DEFAULT: &str = "default";
+/// How long keys are remembered: 30 days.
+const WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Size of a log segment where none is given.
+const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Largest payload that the hub ever needs: a kept answer to 500 events with the longest keys.
+const PAYLOAD_BYTES_MAX: u32 = 1024 * 1024;
+
+/// A tenant and its open store.
+pub(crate) struct Tenant {
+    /// Its name; matches the pattern of a scope, so it is safe as a file name.
+    name: String,
+    /// Its store.
+    store: Store,
+    /// Size of a log segment: an atomic write must fit into one.
+    segment_bytes: u64,
+    /// Ids of the batches that are being worked on.
+    running: Mutex<HashSet<String>>,
+    /// Whether the store refuses everything until it is opened again.
+    poisoned: AtomicBool,
+    /// Where refusals of the store are told.
+    notices: Notices,
+}
+
+/// Directory of a tenant's store.
+///
+/// # Errors
+///
+/// `Invalid` for a name that a scope could not have: it could lead out of the data directory.
+pub(crate) fn directory(data: &Path, name: &str) -> Result<PathBuf, Error> {
+    let name = Scope::new(name).map_err(|error| Error::option("tenant", error.to_string()))?;
+    Ok(data.join("tenants").join(name.as_str()))
+}
+
+impl Tenant {
+    /// Opens the tenant's store, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// What the store said, for example `Locked` while another hub has it open.
+    pub(crate) fn open(
+        data: &Path,
+        name: &str,
+        segment_bytes: Option<u64>,
+        notices: Notices,
+    ) -> Result<Self, Error> {
+        let segment_bytes = segment_bytes.unwrap_or(SEGMENT_BYTES_DEFAULT);
+        // A frame is at most a quarter of a segment.
+        let quarter = u32::try_from(segment_bytes / 4).unwrap_or(u32::MAX);
+        let config = Config::new()
+            .segment_bytes(segment_bytes)
+            .payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
+            .window_ms(WINDOW_MS)
+            .off_time(OffTime::WallClock);
+        let dir = directory(data, name)?;
+        let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
+        Ok(Self {
+            name: name.to_owned(),
+            store,
+            segment_bytes,
+            running: Mutex::default(),
+            poisoned: AtomicBool::new(false),
+            notices,
+        })
+    }
+
+    /// The tenant's store.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How many bytes one atomic write may have: half a segment leaves room for what frames add.
+    pub(crate) const fn group_bytes_max(&self) -> u64 {
+        self.segment_bytes / 2
+    }
+
+    /// Largest payload of one event, bytes.
+    pub(crate) fn payload_bytes_max(&self) -> usize {
+        let quarter = usize::try_from(self.segment_bytes / 4).unwrap_or(usize::MAX);
+        quarter.min(usize::try_from(PAYLOAD_BYTES_MAX).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the store takes writes, as far as is known.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Tells the operator what the store said, which the client is not told.
+    pub(crate) fn report(&self, error: &onceward::Error) {
+        if error.kind() == ErrorKind::Poisoned || error.in_doubt() {
+            self.poisoned.store(true, Ordering::Relaxed);
+        }
+        let why = error.to_string();
+        self.notices.tell(&Notice::StorageFailed { tenant: self.name.clone(), why });
+    }
+
+    /// Lets the store expire, clean and trim.
+    pub(crate) fn tick(&self) {
+        if !self.is_ready() {
+            return;
+        }
+        if let Err(error) = self.store.tick() {
+            self.report(&error);
+        }
+    }
+
+    /// Marks batch `id` as being worked on; `None` if it already is.
+    pub(crate) fn start(self: &Arc<Self>, id: &str) -> Option<Running> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = running.insert(id.to_owned());
+        is_new.then(|| Running { tenant: Arc::clone(self), id: id.to_owned() })
+    }
+
+    /// Closes the store in order.
+    ///
+    /// # Errors
+    ///
+    /// What the store said. Nothing that was confirmed is lost.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.store.clone().close().map_err(|error| Error::store(&self.name, error))
+    }
+}
+
+/// A batch that is being worked on, until this is dropped.
+pub(crate) struct Running {
+    /// Whose batch it is.
+    tenant: Arc<Tenant>,
+    /// Its id.
+    id: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.tenant.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::directory;
+
+    #[test]
+    fn no_name_of_a_tenant_leads_out_of_the_data_directory() {
+        let data = Path::new("data");
+        assert_eq!(directory(data, "shop-1").unwrap(), Path::new("data/tenants/shop-1"), "control");
+        for bad in
+            ["", ".", "..", "../x", "a/b", "a\\b", "A", "a\0", "%2e%2e", "-a", &"a".repeat(64)]
+        {
+            assert!(directory(data, bad).is_err(), "{bad:?}");
+        }
+    }
+}

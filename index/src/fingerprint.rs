@@ -1,0 +1,163 @@
+//! Keyed prints of keys and contents. No tables and no time here.
+//!
+//! The layout of the hashed bytes is in `FORMAT.md`, section "Prints".
+
+use std::{fmt, hash::Hasher};
+
+use siphasher::{sip, sip128, sip128::Hasher128};
+
+/// Identity of a key within a store: 128 bits, keyed with the store's secret.
+///
+/// ```
+/// use onceward_index::{Fingerprint, Secret};
+///
+/// let secret = Secret::from_bytes([7; 16]);
+/// let key = secret.fingerprint("default", b"k1");
+/// assert_ne!(key, secret.fingerprint("default", b"k2"));
+/// assert_ne!(key, secret.fingerprint("other", b"k1"));
+/// assert_eq!(key, Fingerprint::from_bytes(key.to_bytes()));
+/// ```
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Fingerprint(u128);
+
+impl Fingerprint {
+    /// Wraps a number that [`Fingerprint::as_u128`] gave.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// The fingerprint as a number.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// Wraps the 16 bytes that [`Fingerprint::to_bytes`] gave.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    /// The fingerprint as it is stored: the number, least significant byte first.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// The hash under which a table files this fingerprint.
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+    pub(crate) const fn low_bits(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({:032x})", self.0)
+    }
+}
+
+/// Print of what came with a key: 64 bits, keyed with the store's secret.
+///
+/// Two contents of one key share a print with probability 2^-64; such a conflict passes as a
+/// duplicate.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ContentPrint(u64);
+
+impl ContentPrint {
+    /// Wraps a number that [`ContentPrint::as_u64`] gave.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The print as a number.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for ContentPrint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentPrint({:016x})", self.0)
+    }
+}
+
+/// A store's secret, with which all its prints are keyed.
+///
+/// Who does not know it can neither craft two keys with one fingerprint nor aim many keys at one
+/// place of a table. `Debug` shows none of it. Losing it makes every remembered key fresh.
+#[derive(Clone)]
+pub struct Secret([u8; 16]);
+
+impl Secret {
+    /// Takes 16 bytes that must come from a good random source, once in a store's life.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The secret's bytes, to be stored where only the store's owner reads.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The identity of `key` in `scope`.
+    ///
+    /// Scope and key cannot run into one another: `("ab", "c")` and `("a", "bc")` differ.
+    #[must_use]
+    pub fn fingerprint(&self, scope: &str, key: &[u8]) -> Fingerprint {
+        let mut hasher = sip128::SipHasher13::new_with_key(&self.0);
+        match u8::try_from(scope.len()) {
+            Ok(length) if length < LONG_SCOPE => hasher.write(&[length]),
+            Ok(_) | Err(_) => {
+                hasher.write(&[LONG_SCOPE]);
+                hasher.write(&wide(scope.len()));
+            }
+        }
+        hasher.write(scope.as_bytes());
+        hasher.write(key);
+        Fingerprint(hasher.finish128().as_u128())
+    }
+
+    /// The print of a content that consists of `parts`, in this order.
+    ///
+    /// Parts cannot run into one another, and an empty part is not the same as no part.
+    #[must_use]
+    pub fn content(&self, parts: &[&[u8]]) -> ContentPrint {
+        let mut hasher = sip::SipHasher13::new_with_key(&self.0);
+        for part in parts {
+            match u32::try_from(part.len()) {
+                Ok(length) if length < LONG_PART => hasher.write(&length.to_le_bytes()),
+                Ok(_) | Err(_) => {
+                    hasher.write(&LONG_PART.to_le_bytes());
+                    hasher.write(&wide(part.len()));
+                }
+            }
+            hasher.write(part);
+        }
+        ContentPrint(hasher.finish())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A length on 8 bytes, the same on every target.
+fn wide(length: usize) -> [u8; 8] {
+    u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes()
+}
+
+/// Stands in the length byte of a scope too long for it; the length follows on 8 bytes.
+const LONG_SCOPE: u8 = u8::MAX;
+/// Stands in the length of a part too long for it; the length follows on 8 bytes.
+const LONG_PART: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Prints are what the format document says, and nothing that differs runs into one another.
+
+use super::*;
+
+/// The bytes of the block tagged `golden:<name>` in FORMAT.md.
+fn golden(name: &str) -> Vec<u8> {
+    let document = include_str!("../../FORMAT.md");
+    let (_, after) = document.split_once(&format!("```hex golden:{name}\n")).unwrap();
+    let (block, _) = after.split_once("```").unwrap();
+    block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+/// The secret 00 01 .. 0f of the document's examples.
+fn secret() -> Secret {
+    Secret::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()))
+}
+
+#[test]
+fn fingerprint_matches_the_bytes_in_the_format_document() {
+    let print = secret().fingerprint("default", b"k1");
+    assert_eq!(print.to_bytes().to_vec(), golden("fingerprint"));
+    assert_eq!(print.as_u128().to_le_bytes().to_vec(), golden("fingerprint"));
+}
+
+#[test]
+fn content_print_matches_the_bytes_in_the_format_document() {
+    let print = secret().content(&[b"sale", b"4.50"]);
+    assert_eq!(print.as_u64().to_le_bytes().to_vec(), golden("content"));
+}
+
+#[test]
+fn fingerprint_is_the_hash_of_the_laid_out_bytes_for_every_scope_length() {
+    for length in [0_usize, 1, 63, 254, 255, 256, 70_000] {
+        let scope = "s".repeat(length);
+        let mut bytes = match u8::try_from(length) {
+            Ok(short) if short < 255 => vec![short],
+            Ok(_) | Err(_) => {
+                let mut bytes = vec![255];
+                bytes.extend(u64::try_from(length).unwrap().to_le_bytes());
+                bytes
+            }
+        };
+        bytes.extend(scope.as_bytes());
+        bytes.extend(b"key");
+        let expected = sip128::SipHasher13::new_with_key(secret().as_bytes()).hash(&bytes);
+        let print = secret().fingerprint(&scope, b"key");
+        assert_eq!(print.as_u128(), expected.as_u128(), "scope of {length} bytes");
+    }
+}
+
+#[test]
+fn scope_and_key_do_not_run_into_one_another() {
+    let print = |scope: &str, key: &[u8]| secret().fingerprint(scope, key);
+    assert_eq!(print("ab", b"c"), print("ab", b"c"), "control: the same is the same");
+    assert_ne!(print("ab", b"c"), print("a", b"bc"));
+    assert_ne!(print("", b"abc"), print("abc", b""));
+    assert_ne!(print("a", b"\0"), print("a", b""));
+}
+
+#[test]
+fn parts_of_a_content_do_not_run_into_one_another() {
+    let print = |parts: &[&[u8]]| secret().content(parts);
+    assert_eq!(print(&[b"ab", b"c"]), print(&[b"ab", b"c"]), "control: the same is the same");
+    assert_ne!(print(&[b"ab", b"c"]), print(&[b"a", b"bc"]));
+    assert_ne!(print(&[b"abc"]), print(&[b"abc", b""]));
+    assert_ne!(print(&[]), print(&[b""]));
+    assert_ne!(print(&[b"a", b"b"]), print(&[b"b", b"a"]));
+}
+
+#[test]
+fn another_secret_gives_other_prints() {
+    let other = Secret::from_bytes([0xee; 16]);
+    assert_ne!(secret().fingerprint("s", b"k"), other.fingerprint("s", b"k"));
+    assert_ne!(secret().content(&[b"p"]), other.content(&[b"p"]));
+}
+
+#[test]
+fn debug_shows_prints_in_hex_and_nothing_of_the_secret() {
+    assert_eq!(
+        format!("{:?}", Fingerprint::from_u128(0xab)),
+        "Fingerprint(000000000000000000000000000000ab)"
+    );
+    assert_eq!(format!("{:?}", ContentPrint::from_u64(0xab)), "ContentPrint(00000000000000ab)");
+    assert_eq!(format!("{:?}", Secret::from_bytes([0xab; 16])), "Secret(..)");
+}

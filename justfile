@@ -1,0 +1,47 @@
+# Every recipe is plain commands, so nobody needs `just`: CONTRIBUTING.md lists the same lines.
+
+# Everything that a change must pass; installs what is missing where it may.
+ci:
+    ./scripts/test
+
+# The quick look before the tests.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Unit, integration and tidy tests.
+test:
+    cargo nextest run --workspace --locked
+
+# The same without cargo-nextest.
+test-plain:
+    cargo test --workspace --locked --all-targets
+
+# The examples in the documentation, as tests, and the documentation itself.
+doc:
+    cargo test --workspace --doc --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+# Only the rules about the source tree.
+tidy:
+    cargo test --locked -p onceward-tests --test tidy
+
+# Minutes, not seconds: the long simulations, optimised and with assertions.
+crash:
+    cargo test --locked --profile crash --workspace
+
+# Benchmarks for work on a part.
+bench:
+    cargo bench --locked -p onceward-benches
+
+# Licences, advisories and bans of the dependency tree.
+deny:
+    cargo deny check
+
+# One minute of one target: just fuzz decode_frame
+fuzz target:
+    cargo +nightly fuzz run {{target}} -- -max_total_time=60
+
+# The proof, end to end: exit 0 only if every purchase took effect once.
+demo:
+    cargo run --release --locked -p onceward-cli -- demo

@@ -1,0 +1,154 @@
+//! Rules about one file of Rust or TOML: size, characters, names, notes, its first lines.
+
+use super::{Finding, SourceFile, word_positions};
+
+/// A file of Rust has fewer lines than this: one concept, read in one sitting.
+pub const LINES_LIMIT: usize = 400;
+
+/// Module names that say nothing about what is inside, so that everything ends up there.
+const EMPTY_NAMES: [&str; 8] =
+    ["common", "helper", "helpers", "misc", "types", "util", "utilities", "utils"];
+
+/// A note that must not reach the main branch. In two halves, so that this file is clean too.
+const BROKEN: &str = concat!("FIX", "ME");
+
+/// A note of what is missing; needs a sentence that says what.
+const MISSING: &str = concat!("TO", "DO");
+
+/// Folders whose crate roots may hold `unsafe`: the C interface, and one file of the disk layer.
+const MAY_BE_UNSAFE: [&str; 2] = ["capi", "vfs"];
+
+/// The attribute that every other crate root carries.
+const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
+
+/// Finds files of [`LINES_LIMIT`] lines or more.
+#[must_use]
+pub fn too_long(file: &SourceFile) -> Vec<Finding> {
+    let line_count = file.text.lines().count();
+    if line_count < LINES_LIMIT {
+        return Vec::new();
+    }
+    vec![file.finding(LINES_LIMIT, format!("{line_count} lines; a file has under {LINES_LIMIT}"))]
+}
+
+/// Finds characters outside ASCII, which look alike, hide, or turn the line around.
+#[must_use]
+pub fn not_ascii(file: &SourceFile) -> Vec<Finding> {
+    let strange = |line: &str| line.chars().find(|c| !c.is_ascii());
+    file.numbered_lines()
+        .filter_map(|(number, line)| strange(line).map(|c| (number, c)))
+        .map(|(number, c)| file.finding(number, format!("not ASCII: U+{:04X}", u32::from(c))))
+        .collect()
+}
+
+/// Finds modules whose name says nothing, as a file, as a folder, or declared in the text.
+#[must_use]
+pub fn empty_module_names(file: &SourceFile) -> Vec<Finding> {
+    let says_nothing = |name: &str| EMPTY_NAMES.contains(&name);
+    let what = |name: &str| format!("module `{name}`: name it after what it holds");
+    let mut findings = Vec::new();
+    for part in file.path.split('/') {
+        let name = part.strip_suffix(".rs").unwrap_or(part);
+        if says_nothing(name) {
+            findings.push(file.finding(1, what(name)));
+        }
+    }
+    for (number, line) in file.numbered_lines() {
+        if let Some(name) = declared_module(line).filter(|name| says_nothing(name)) {
+            findings.push(file.finding(number, what(name)));
+        }
+    }
+    findings
+}
+
+/// The name of the module that `line` declares.
+fn declared_module(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line = match line.strip_prefix("pub") {
+        Some(rest) => rest.strip_prefix('(').map_or(rest, |rest| {
+            rest.split_once(')').map_or(rest, |(_, after_visibility)| after_visibility)
+        }),
+        None => line,
+    };
+    let name = line.trim_start().strip_prefix("mod ")?;
+    name.split([' ', ';', '{']).next()
+}
+
+/// Finds notes of broken code, and notes of missing code that do not say what is missing.
+#[must_use]
+pub fn unfinished(file: &SourceFile) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, line) in file.numbered_lines() {
+        if word_positions(line, BROKEN).next().is_some() {
+            findings.push(file.finding(number, format!("{BROKEN} must not reach the main branch")));
+        }
+        for at in word_positions(line, MISSING) {
+            if !says_what(&line[at + MISSING.len()..]) {
+                findings.push(file.finding(number, format!("{MISSING} does not say what")));
+            }
+        }
+    }
+    findings
+}
+
+/// True if what follows a note, after an optional `(reference)` and a colon, is at least two words.
+fn says_what(after: &str) -> bool {
+    let after = match after.strip_prefix('(') {
+        Some(rest) => rest.split_once(')').map_or("", |(_, rest)| rest),
+        None => after,
+    };
+    after.strip_prefix(':').is_some_and(|text| text.split_whitespace().count() >= 2)
+}
+
+/// Finds crate roots that do not forbid `unsafe`.
+#[must_use]
+pub fn unsafe_not_forbidden(file: &SourceFile) -> Vec<Finding> {
+    let exempt = file.path.split('/').next().is_some_and(|folder| MAY_BE_UNSAFE.contains(&folder));
+    let forbids = file.text.lines().any(|line| line.trim_end() == FORBID_UNSAFE);
+    if exempt || forbids || !is_crate_root(&file.path) {
+        return Vec::new();
+    }
+    vec![file.finding(1, format!("a crate root without {FORBID_UNSAFE}"))]
+}
+
+/// True for the first file of a member's library or program.
+fn is_crate_root(path: &str) -> bool {
+    let parts: Vec<_> = path.split('/').collect();
+    match parts.as_slice() {
+        [_, "src", "lib.rs" | "main.rs"] | [_, "src", "bin", _, "main.rs"] => true,
+        [_, "src", "bin", name] => name.ends_with(".rs"),
+        _ => false,
+    }
+}
+
+/// Finds files of tests that do not open with their promise and their method.
+///
+/// That is every file directly in a crate's `tests/` and in the folder `tests/` itself. They open with
+/// `//! <the promise>`, and the same comment has a line `//! Method: <how>`.
+#[must_use]
+pub fn promise_or_method_missing(file: &SourceFile) -> Vec<Finding> {
+    if !is_test_file(&file.path) {
+        return Vec::new();
+    }
+    let opening: Vec<_> = file.text.lines().map_while(|line| line.strip_prefix("//!")).collect();
+    let words = |line: &&str| line.split_whitespace().count();
+    let is_method = |line: &&str| line.starts_with(" Method:");
+    let mut findings = Vec::new();
+    if !opening.first().is_some_and(|line| words(line) >= 3 && !is_method(line)) {
+        findings.push(file.finding(1, "does not open with `//! <the promise>`"));
+    }
+    if !opening.iter().any(|line| is_method(line) && words(line) >= 3) {
+        findings.push(file.finding(1, "has no line `//! Method: <how>` in its opening comment"));
+    }
+    findings
+}
+
+/// True for `tests/x.rs` and `crate/tests/x.rs`.
+fn is_test_file(path: &str) -> bool {
+    let parts: Vec<_> = path.split('/').collect();
+    let (["tests", name] | [_, "tests", name]) = parts.as_slice() else { return false };
+    name.ends_with(".rs")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Tells a running uploader that something changed.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Wakes, revives or stops an uploader from any thread. Clones are the same control.
+///
+/// Nothing is lost between two looks: what happened while the uploader was busy is found when it
+/// looks next.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    /// Flags and the condition to wait on.
+    shared: Arc<Shared>,
+}
+
+/// What clones share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// What happened since the last look.
+    signals: Mutex<Signals>,
+    /// Notified at every change.
+    changed: Condvar,
+}
+
+/// What happened since the last look. `stopped` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Signals {
+    /// Something was captured.
+    pub(crate) woken: bool,
+    /// The line is back, or the credentials changed.
+    pub(crate) online: bool,
+    /// The uploader is to end.
+    pub(crate) stopped: bool,
+}
+
+impl Signals {
+    /// Whether there is a reason not to wait.
+    fn any(self) -> bool {
+        self.woken || self.online || self.stopped
+    }
+}
+
+impl Control {
+    /// A control that nothing happened to.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Something was captured: look for work now. A wait that the backoff or the upstream asked for
+    /// goes on.
+    pub fn wake(&self) {
+        self.signal(|signals| signals.woken = true);
+    }
+
+    /// The line is back or the credentials changed: forget the backoff, and go on after a refusal.
+    pub fn online(&self) {
+        self.signal(|signals| signals.online = true);
+    }
+
+    /// End after what is under way. Cannot be taken back.
+    pub fn stop(&self) {
+        self.signal(|signals| signals.stopped = true);
+    }
+
+    /// Whether [`Control::stop`] was called.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.signals().stopped
+    }
+
+    /// What happened since the last call.
+    pub(crate) fn take(&self) -> Signals {
+        let mut signals = self.signals();
+        let taken = *signals;
+        *signals = Signals { stopped: taken.stopped, ..Signals::default() };
+        taken
+    }
+
+    /// Waits until something happens, or for `wait_ms` at most.
+    pub(crate) fn wait(&self, wait_ms: u64) {
+        let signals = self.signals();
+        let waited = self.shared.changed.wait_timeout_while(
+            signals,
+            Duration::from_millis(wait_ms),
+            |signals| !signals.any(),
+        );
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Changes a flag and tells whoever waits.
+    fn signal(&self, change: impl FnOnce(&mut Signals)) {
+        change(&mut self.signals());
+        self.shared.changed.notify_all();
+    }
+
+    /// The flags. They are plain values, so a panic elsewhere cannot have left them half done.
+    fn signals(&self) -> MutexGuard<'_, Signals> {
+        self.shared.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Long enough that a test which has to wait for it fails by its runner's time limit.
+    const FOR_EVER_MS: u64 = 3_600_000;
+
+    #[test]
+    fn what_happened_before_the_wait_ends_it_at_once() {
+        let control = Control::new();
+        for signal in [Control::wake, Control::online] {
+            signal(&control);
+            control.wait(FOR_EVER_MS);
+            let taken = control.take();
+            assert!(taken.woken || taken.online);
+            assert!(!control.take().any(), "a signal is taken once");
+        }
+    }
+
+    #[test]
+    fn a_stop_stays_and_ends_every_wait() {
+        let control = Control::new();
+        let clone = control.clone();
+        control.stop();
+        for control in [&control, &clone, &control] {
+            control.wait(FOR_EVER_MS);
+            assert!(control.take().stopped && control.is_stopped());
+        }
+    }
+
+    #[test]
+    fn another_thread_ends_a_wait() {
+        let control = Control::new();
+        let other = control.clone();
+        let waker = std::thread::spawn(move || other.wake());
+        control.wait(FOR_EVER_MS);
+        waker.join().unwrap();
+        assert!(control.take().woken);
+    }
+}

@@ -1,0 +1,60 @@
+//! Forloy: card transactions of a point of sale, up to 100 in a request.
+//!
+//! The item is the payload's own object, so that a till writes what the upstream documents; its
+//! members keep their order and numbers their spelling.
+
+mod item;
+mod members;
+mod reply;
+
+use onceward::StoredEvent;
+use onceward::sync::{Batch, Failure, Misfit, Reply};
+
+use super::{Dialect, Request, Response};
+
+/// Most transactions in one request.
+const ITEMS_MAX: usize = 100;
+
+/// Where transactions go.
+const PATH: &str = "/api/v1/transactions/sync";
+
+/// The dialect of Forloy's offline sync.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forloy;
+
+impl Forloy {
+    /// The dialect.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl Dialect for Forloy {
+    fn items_max(&self) -> usize {
+        ITEMS_MAX
+    }
+
+    fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit> {
+        // One for the comma.
+        item::encode(event).map(|item| item.len().saturating_add(1))
+    }
+
+    fn request(&self, batch: &Batch) -> Request {
+        request(&batch.items)
+    }
+
+    fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {
+        reply::decode(response)
+    }
+}
+
+/// The request that carries `events`.
+fn request(events: &[StoredEvent]) -> Request {
+    let items: Vec<String> = events.iter().filter_map(|event| item::encode(event).ok()).collect();
+    let body = format!("{{\"transactions\":[{}]}}", items.join(","));
+    Request { path: PATH.to_owned(), headers: Vec::new(), body: body.into_bytes() }
+}
+
+#[cfg(test)]
+mod tests;

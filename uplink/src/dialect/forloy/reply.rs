@@ -1,0 +1,114 @@
+//! From an answer to outcomes by key.
+
+use onceward::sync::{Failure, ItemOutcome, Reply};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::dialect::answer::{part, receipt, rejected, transient};
+use crate::dialect::{Response, status};
+
+/// Codes that no later attempt can change.
+const PERMANENT_CODES: [&str; 3] = ["CARD_NOT_FOUND", "CARD_INACTIVE", "IDEMPOTENCY_KEY_REUSED"];
+
+/// The code of a failure that names none.
+const NO_CODE: &str = "ERROR_MISSING";
+/// The code of a success that names an error too.
+const CONTRADICTION: &str = "CONTRADICTION";
+
+/// The answer.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    /// That the request as a whole was handled.
+    success: bool,
+    /// The rest.
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+/// What the answer is about. The counts are always there; that they agree with the list is not
+/// asked for, because items are matched by key and one that is missing just stays pending.
+#[derive(Deserialize)]
+struct Data<'a> {
+    /// Transactions in the request.
+    #[serde(rename = "total_count")]
+    _total: u64,
+    /// Those that succeeded.
+    #[serde(rename = "success_count")]
+    _succeeded: u64,
+    /// Those that failed.
+    #[serde(rename = "error_count")]
+    _failed: u64,
+    /// One for each transaction.
+    #[serde(borrow)]
+    results: Vec<Entry<'a>>,
+}
+
+/// What became of one transaction.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    /// Which one.
+    idempotency_key: String,
+    /// What became of it, as it was spelled: a review item keeps it.
+    #[serde(borrow)]
+    result: &'a RawValue,
+}
+
+/// The inside of a result.
+#[derive(Deserialize)]
+struct Outcome {
+    /// Whether it took effect, now or earlier.
+    success: bool,
+    /// Whether it had taken effect earlier. Always there on success.
+    idempotent: Option<bool>,
+    /// The upstream's number for it.
+    transaction_id: Option<String>,
+    /// Why it failed, as a code.
+    error: Option<String>,
+    /// Why it failed, for people.
+    message: Option<String>,
+}
+
+/// What `response` proves.
+pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
+    if let Some(failure) = status::failure(response) {
+        return Err(failure);
+    }
+    let not_documented = |found: serde_json::Error| {
+        status::malformed(response, &format!("not the documented answer ({found})"))
+    };
+    let answer: Answer<'_> = serde_json::from_slice(&response.body).map_err(not_documented)?;
+    if !answer.success {
+        return Err(status::malformed(response, "the answer says that it is no success"));
+    }
+    let mut items = Vec::with_capacity(answer.data.results.len());
+    for entry in answer.data.results {
+        let outcome: Outcome = part(entry.result).map_err(not_documented)?;
+        let outcome = judge(response, &outcome, entry.result).ok_or_else(|| {
+            status::malformed(response, "a success does not say whether it is idempotent")
+        })?;
+        items.push((entry.idempotency_key, outcome));
+    }
+    Ok(Reply { items })
+}
+
+/// What one result proves, or `None` if it is incomplete.
+fn judge(response: &Response, outcome: &Outcome, raw: &RawValue) -> Option<ItemOutcome> {
+    if !outcome.success {
+        return Some(failed(response, outcome, raw));
+    }
+    let receipt = receipt(outcome.transaction_id.as_deref());
+    match (outcome.idempotent?, &outcome.error) {
+        (_, Some(_)) => Some(transient(response, CONTRADICTION)),
+        (false, None) => Some(ItemOutcome::Accepted { receipt }),
+        (true, None) => Some(ItemOutcome::Duplicate { receipt }),
+    }
+}
+
+/// A failure: for good only where the code is documented so, for now otherwise.
+fn failed(response: &Response, outcome: &Outcome, raw: &RawValue) -> ItemOutcome {
+    let code = outcome.error.as_deref().unwrap_or(NO_CODE);
+    if PERMANENT_CODES.contains(&code) {
+        return rejected(response, code, outcome.message.as_deref().unwrap_or_default(), raw);
+    }
+    transient(response, code)
+}

@@ -1,0 +1,82 @@
+//! What the line hands back to a dialect.
+
+use std::fmt;
+
+use crate::excerpt;
+use crate::retry_after;
+use crate::secret::Secret;
+
+/// An answer, whatever its status. Anybody may have written it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Response {
+    /// The status number.
+    pub status: u16,
+    /// The header `Retry-After`, as it was spelled.
+    pub retry_after: Option<String>,
+    /// The header `Date`, as it was spelled: what a date in `Retry-After` is relative to.
+    pub date: Option<String>,
+    /// The body, whole.
+    pub body: Vec<u8>,
+    /// The credential that must not come back out of the body into a report.
+    hidden: Option<Secret>,
+}
+
+impl Response {
+    /// An answer without the two headers.
+    #[must_use]
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, retry_after: None, date: None, body: body.into(), hidden: None }
+    }
+
+    /// Sets the header `Retry-After`.
+    #[must_use]
+    pub fn with_retry_after(mut self, value: impl Into<String>) -> Self {
+        self.retry_after = Some(value.into());
+        self
+    }
+
+    /// Sets the header `Date`.
+    #[must_use]
+    pub fn with_date(mut self, value: impl Into<String>) -> Self {
+        self.date = Some(value.into());
+        self
+    }
+
+    /// Sets the credential that is taken out of whatever is quoted from the body.
+    #[must_use]
+    pub fn hiding(mut self, secret: Option<Secret>) -> Self {
+        self.hidden = secret;
+        self
+    }
+
+    /// The wait that the upstream asks for, if it asks in an understandable way.
+    pub(crate) fn retry_after_ms(&self) -> Option<u64> {
+        retry_after::retry_after_ms(self.retry_after.as_deref()?, self.date.as_deref())
+    }
+
+    /// `bytes` without the credential.
+    pub(crate) fn redacted(&self, bytes: &[u8]) -> Vec<u8> {
+        self.hidden.as_ref().map_or_else(|| bytes.to_vec(), |secret| secret.redact(bytes))
+    }
+
+    /// `text` without the credential, cut to at most `bytes_max` bytes.
+    pub(crate) fn quoted(&self, text: &str, bytes_max: usize) -> String {
+        let clean = self.redacted(text.as_bytes());
+        excerpt::cut(&String::from_utf8_lossy(&clean), bytes_max).to_owned()
+    }
+
+    /// The first bytes of the body for a message, escaped.
+    pub(crate) fn excerpt(&self) -> String {
+        excerpt::excerpt(&self.redacted(&self.body))
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("body", &self.excerpt())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! From an answer to outcomes by key.
+
+use onceward::sync::{Failure, ItemOutcome, Reply};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::dialect::answer::{is_transient, part, rejected, transient};
+use crate::dialect::{Response, status};
+
+/// The code of a rejection that gives no reason: final, as it says, and for a person to look at.
+const NO_REASON: &str = "REASON_MISSING";
+/// The code of an item whose status nobody documented.
+const UNKNOWN_STATUS: &str = "UNKNOWN_STATUS";
+
+/// The answer.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    /// All of it.
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+/// What the answer is about. The counts are always there; that they agree with the list is not
+/// asked for, because items are matched by key and one that is missing just stays pending.
+#[derive(Deserialize)]
+struct Data<'a> {
+    /// The name under which the batch can be asked for.
+    #[serde(rename = "batch_id")]
+    _batch_id: String,
+    /// `processing` or `completed`.
+    status: String,
+    /// Events that took effect, now or earlier.
+    #[serde(rename = "accepted")]
+    _accepted: u64,
+    /// Events that did not.
+    #[serde(rename = "rejected")]
+    _rejected: u64,
+    /// One for each event, as it was spelled: a review item keeps it. Not there yet while the batch
+    /// is being processed.
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+}
+
+/// What became of one event.
+#[derive(Deserialize)]
+struct Entry {
+    /// Which one.
+    idempotency_key: String,
+    /// `accepted`, `duplicate` or `rejected`.
+    status: String,
+    /// Why it was rejected.
+    reason: Option<String>,
+}
+
+/// What `response` proves.
+pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
+    if let Some(failure) = status::failure(response) {
+        return Err(failure);
+    }
+    let not_documented = |found: serde_json::Error| {
+        status::malformed(response, &format!("not the documented answer ({found})"))
+    };
+    let answer: Answer<'_> = serde_json::from_slice(&response.body).map_err(not_documented)?;
+    let events = match (answer.data.status.as_str(), answer.data.events) {
+        ("processing", _) => {
+            return Err(Failure::InProgress { retry_after_ms: response.retry_after_ms() });
+        }
+        ("completed", Some(events)) => events,
+        ("completed", None) => return Err(status::malformed(response, "it has no events")),
+        (_, _) => return Err(status::malformed(response, "the batch has an unknown status")),
+    };
+    let mut items = Vec::with_capacity(events.len());
+    for raw in events {
+        let entry: Entry = part(raw).map_err(not_documented)?;
+        let outcome = judge(response, &entry, raw);
+        items.push((entry.idempotency_key, outcome));
+    }
+    Ok(Reply { items })
+}
+
+/// What one entry proves.
+fn judge(response: &Response, entry: &Entry, raw: &RawValue) -> ItemOutcome {
+    match entry.status.as_str() {
+        "accepted" => ItemOutcome::Accepted { receipt: None },
+        "duplicate" => ItemOutcome::Duplicate { receipt: None },
+        "rejected" => match entry.reason.as_deref().filter(|reason| !reason.trim().is_empty()) {
+            Some(reason) if is_transient(reason) => transient(response, reason),
+            Some(reason) => rejected(response, reason, reason, raw),
+            None => rejected(response, NO_REASON, "", raw),
+        },
+        _ => transient(response, UNKNOWN_STATUS),
+    }
+}

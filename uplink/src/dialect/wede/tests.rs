@@ -1,0 +1,184 @@
+use onceward::sync::{Failure, ItemOutcome, Reply};
+use onceward::{Event, Key, Kind, Lsn, Payload, Scope, State, StoredEvent};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::dialect::INVALID_ITEM;
+
+const REQUEST: &str = include_str!("../../../../tests/fixtures/wede/request.json");
+const COMPLETED: &str = include_str!("../../../../tests/fixtures/wede/response.json");
+
+/// Captured at the moments that the keys of the fixture tell.
+const MOMENTS_MS: [i64; 3] = [1_773_152_525_000, 1_773_152_730_000, 1_773_152_731_000];
+
+fn stored(key: &str, payload: Payload, captured_at_ms: i64) -> StoredEvent {
+    let event = Event::new(Scope::default(), Key::new(key).unwrap(), payload)
+        .with_kind(Kind::new("PAYMENT").unwrap());
+    StoredEvent { lsn: Lsn::from_u64(1).unwrap(), event, captured_at_ms, state: State::Pending }
+}
+
+/// The events of the fixture, payloads spelled as there.
+fn documented() -> Vec<StoredEvent> {
+    let payloads = [
+        r#"{"amount":150.00,"currency":"EUR"}"#,
+        r#"{"amount":12.50,"currency":"EUR"}"#,
+        r#"{"amount":3.00,"currency":"EUR","qr_code_data":"forloy_enr_abc123def456"}"#,
+    ];
+    let events = payloads.into_iter().zip(MOMENTS_MS);
+    events
+        .map(|(payload, at)| {
+            stored(&format!("device-001-{at}"), Payload::json(payload).unwrap(), at)
+        })
+        .collect()
+}
+
+fn decode(status: u16, body: &str) -> Result<Reply, Failure> {
+    reply::decode(&Response::new(status, body))
+}
+
+fn unavailable(status: u16, body: &str) -> String {
+    match decode(status, body) {
+        Err(Failure::Unavailable { why, .. }) => why,
+        other => panic!("{body:.200}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_batch_is_spelled_as_documented() {
+    let sent = Wede::new("device-001").carry(&documented(), "store-7");
+    let expected = Payload::json(REQUEST).unwrap();
+    assert_eq!(String::from_utf8(sent.body).unwrap(), expected.as_json().unwrap());
+    assert_eq!(sent.path, "/v1/sync/batch");
+    assert_eq!(sent.headers, [("Idempotency-Key".to_owned(), "store-7".to_owned())]);
+}
+
+#[test]
+fn names_and_keys_are_escaped() {
+    let event = stored("a\"\\\n", Payload::json("[1.0]").unwrap(), 0);
+    let sent = Wede::new("till \"7\"").carry(&[event], "b");
+    let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(sent["device_id"], "till \"7\"");
+    assert_eq!(sent["events"][0]["idempotency_key"], "a\"\\\n");
+}
+
+#[test]
+fn fit_counts_the_bytes_that_a_request_grows_by() {
+    let dialect = Wede::new("device-001");
+    let events = documented();
+    let sizes: usize = events.iter().map(|event| dialect.fit(event).unwrap()).sum();
+    let alone =
+        r#"{"events":[],"device_id":"device-001","captured_at":"2026-03-10T14:25:31.000Z"}"#;
+    assert_eq!(dialect.carry(&events, "b").body.len(), alone.len() + sizes - 1);
+    assert_eq!(dialect.items_max(), 500);
+}
+
+#[test]
+fn an_event_that_cannot_form_an_item_says_why() {
+    let dialect = Wede::new("d");
+    let json = || Payload::json("{}").unwrap();
+    assert!(dialect.fit(&stored("k", json(), 0)).is_ok(), "control");
+    for event in [stored("k", Payload::bytes(b"{}".to_vec()), 0), stored("k", json(), i64::MAX)] {
+        assert_eq!(dialect.fit(&event).unwrap_err().code, INVALID_ITEM);
+    }
+}
+
+#[test]
+fn the_documented_answer_means_what_is_documented() {
+    let reply = decode(200, COMPLETED).unwrap();
+    let keys: Vec<String> = MOMENTS_MS.iter().map(|at| format!("device-001-{at}")).collect();
+    assert_eq!(reply.items[0], (keys[0].clone(), ItemOutcome::Accepted { receipt: None }));
+    assert_eq!(reply.items[1], (keys[1].clone(), ItemOutcome::Duplicate { receipt: None }));
+    let (key, ItemOutcome::Rejected { code, message, reply }) = &reply.items[2] else {
+        panic!("{:?}", reply.items[2]);
+    };
+    assert_eq!(
+        (key, code.as_str(), message.as_str()),
+        (&keys[2], "CARD_INACTIVE", "CARD_INACTIVE")
+    );
+    let kept: Value = serde_json::from_slice(reply).unwrap();
+    assert_eq!(kept["status"], "rejected");
+}
+
+#[test]
+fn a_rejection_is_final_except_for_the_two_transient_reasons() {
+    let outcome = |reason: Value| {
+        let mut body: Value = serde_json::from_str(COMPLETED).unwrap();
+        body["data"]["events"][2]["reason"] = reason;
+        decode(200, &body.to_string()).unwrap().items.remove(2).1
+    };
+    for reason in ["INTERNAL_ERROR", "DATABASE_ERROR"] {
+        let expected = ItemOutcome::Transient { code: reason.to_owned(), retry_after_ms: None };
+        assert_eq!(outcome(json!(reason)), expected);
+    }
+    let long = "r".repeat(2_000);
+    for (reason, expected) in [
+        (json!("CARD_NOT_FOUND"), "CARD_NOT_FOUND"),
+        (json!("any other words"), "any other words"),
+        (json!(long), &long[..64]),
+        (json!(" "), "REASON_MISSING"),
+        (Value::Null, "REASON_MISSING"),
+    ] {
+        let ItemOutcome::Rejected { code, .. } = outcome(reason.clone()) else {
+            panic!("{reason}");
+        };
+        assert_eq!(code, expected);
+    }
+}
+
+#[test]
+fn an_item_of_unknown_status_stays_pending_and_does_not_block_the_others() {
+    let mut body: Value = serde_json::from_str(COMPLETED).unwrap();
+    body["data"]["events"][0]["status"] = json!("queued");
+    let reply = decode(200, &body.to_string()).unwrap();
+    assert!(matches!(reply.items[0].1, ItemOutcome::Transient { .. }), "{reply:?}");
+    assert_eq!(reply.items[1].1, ItemOutcome::Duplicate { receipt: None });
+}
+
+#[test]
+fn a_batch_that_is_being_processed_confirms_nothing_yet() {
+    let processing = COMPLETED.replace("completed", "processing");
+    let response = Response::new(200, processing).with_retry_after("3");
+    let expected = Failure::InProgress { retry_after_ms: Some(3_000) };
+    assert_eq!(reply::decode(&response).unwrap_err(), expected);
+    let empty = r#"{"data":{"batch_id":"b","status":"processing","accepted":0,"rejected":0}}"#;
+    assert_eq!(decode(200, empty).unwrap_err(), Failure::InProgress { retry_after_ms: None });
+}
+
+#[test]
+fn an_answer_that_is_cut_anywhere_confirms_nothing() {
+    let body = COMPLETED.trim_end();
+    assert!(decode(200, body).is_ok(), "control: whole");
+    for end in 0..body.len() {
+        unavailable(200, &body[..end]);
+    }
+}
+
+#[test]
+fn every_malformed_answer_confirms_nothing() {
+    for body in
+        ["", "null", "[]", "{}", "OK", "<html>Log in</html>", r#"{"data":null}"#, r#"{"data":{}}"#]
+    {
+        let why = unavailable(200, body);
+        assert!(why.starts_with("status 200: not the documented answer"), "{why}");
+    }
+    for (from, to) in [
+        ("completed", "done"),
+        (r#""events""#, r#""others""#),
+        (r#""accepted": 2"#, r#""accepted": "2""#),
+        (r#""rejected": 1"#, r#""rejected": -1"#),
+        (r#""status": "accepted""#, r#""status": true"#),
+        (r#""status": "duplicate","#, ""),
+        (r#""idempotency_key": "device-001-1773152525000""#, r#""idempotency_key": 1773152525000"#),
+    ] {
+        assert!(COMPLETED.contains(from), "control: {from}");
+        unavailable(200, &COMPLETED.replace(from, to));
+    }
+}
+
+#[test]
+fn only_200_and_207_confirm() {
+    assert!(decode(207, COMPLETED).is_ok(), "control");
+    for status in [201, 202, 204, 301, 404, 408, 429, 500, 503] {
+        unavailable(status, COMPLETED);
+    }
+}

@@ -1,0 +1,80 @@
+//! What can go wrong outside of an exchange, told by what the caller has to do about it.
+
+use std::io;
+
+/// A failed operation of this crate.
+///
+/// What happens on the line is not an error but a
+/// [`Failure`](onceward::sync::Failure), which the session handles.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] Cause);
+
+/// What the caller has to do. One kind for each different reaction, not for each cause.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An address, a key or a certificate is unusable. Fix it; a retry fails the same way.
+    Invalid,
+    /// The store refused; [`Error::store`] says why.
+    Store,
+    /// The operating system refused a thread.
+    Io,
+    /// The uploader's thread ended in a panic, which is a bug.
+    Bug,
+}
+
+/// Why, with the evidence. Never holds a credential.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    /// Which argument is wrong, and why.
+    #[error("{argument}: {why}")]
+    Invalid {
+        /// Name of the argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What the store said.
+    #[error(transparent)]
+    Store(#[from] onceward::Error),
+    /// What the operating system said.
+    #[error("no thread for the uploader: {0}")]
+    Thread(#[source] io::Error),
+    /// The thread panicked.
+    #[error("the uploader's thread ended in a panic")]
+    Panic,
+}
+
+impl Error {
+    /// What the caller has to do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self.0 {
+            Cause::Invalid { .. } => ErrorKind::Invalid,
+            Cause::Store(_) => ErrorKind::Store,
+            Cause::Thread(_) => ErrorKind::Io,
+            Cause::Panic => ErrorKind::Bug,
+        }
+    }
+
+    /// The store's own error, if it was the store that refused.
+    #[must_use]
+    pub fn store(&self) -> Option<&onceward::Error> {
+        match &self.0 {
+            Cause::Store(error) => Some(error),
+            Cause::Invalid { .. } | Cause::Thread(_) | Cause::Panic => None,
+        }
+    }
+
+    /// An unusable argument.
+    pub(crate) fn invalid(argument: &'static str, why: impl Into<String>) -> Self {
+        Self(Cause::Invalid { argument, why: why.into() })
+    }
+}
+
+impl From<onceward::Error> for Error {
+    fn from(error: onceward::Error) -> Self {
+        Self(Cause::Store(error))
+    }
+}

@@ -1,0 +1,54 @@
+//! Carries batches upstream: what a batch looks like on the wire, what an answer proves, and the
+//! thread that drives a [`sync::Session`](onceward::sync::Session).
+//!
+//! It decides nothing about delivery. Which events go into a batch, when to try again and what
+//! becomes of an event is the session's business; this crate only translates and carries.
+//!
+//! ```text
+//! Session -- Batch --> Dialect -- Request --> Line --> upstream
+//! Session <-- Reply or Failure -- Dialect <-- Response -- Line
+//! ```
+//!
+//! One rule stands above all: an event is confirmed only by an explicit positive answer for its own
+//! key in a complete, well-formed document. Anything else leaves it pending.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use onceward::{Config, Scope, Store, sync};
+//! use onceward_uplink::{Forloy, Line, Secret, Timeouts, Uploader};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::open("till".as_ref(), Config::new())?;
+//! let key = Secret::new("the key of this terminal");
+//! let line = Line::new("https://hub.example", Some(key), Timeouts::default())?;
+//! let options = sync::Options::new(Scope::default()).items_max(100);
+//! let uploader = Uploader::new(store.clone(), line, Box::new(Forloy::new()), options)?.spawn()?;
+//! // After each capture:
+//! uploader.wake();
+//! // Before the program ends:
+//! let report = uploader.stop()?;
+//! # let _ = report;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod clock;
+mod control;
+mod decimal;
+mod dialect;
+mod error;
+mod excerpt;
+mod line;
+mod retry_after;
+mod secret;
+mod timestamp;
+mod uploader;
+
+pub use control::Control;
+pub use dialect::{Dialect, Forloy, Request, Response, Wede};
+pub use error::{Error, ErrorKind};
+pub use line::{Line, Timeouts};
+pub use secret::Secret;
+pub use uploader::{Uploader, UploaderHandle};

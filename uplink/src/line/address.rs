@@ -1,0 +1,109 @@
+//! The base address of an upstream.
+
+use std::net::IpAddr;
+
+use ureq::http::Uri;
+use ureq::http::uri::Scheme;
+
+use crate::error::Error;
+
+/// A checked address that paths are appended to. Holds no credentials.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Address {
+    /// The address without a slash at its end.
+    base: String,
+    /// Whether the host is this machine.
+    loopback: bool,
+    /// Whether it is `https`.
+    https: bool,
+}
+
+impl Address {
+    /// Checks an address.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, saying which rule it breaks and not what it is: it may hold a password.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |why: &str| Error::invalid("address", why);
+        let uri: Uri = text.parse().map_err(|_may_quote_it| invalid("is not an address"))?;
+        let https = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err(invalid("must start with http:// or https://")),
+        };
+        let authority = uri.authority().ok_or_else(|| invalid("has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(invalid("holds credentials; they belong in the key"));
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return Err(invalid("has a query or a fragment"));
+        }
+        let host = authority.host();
+        if host.is_empty() {
+            return Err(invalid("has no host"));
+        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let loopback = bare.eq_ignore_ascii_case("localhost")
+            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        Ok(Self { base: text.trim_end_matches('/').to_owned(), loopback, https })
+    }
+
+    /// The address of `path`, which starts with a slash.
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Whether the host is this machine, which no proxy leads to.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Whether plain `http` must never be used.
+    pub(super) fn is_https(&self) -> bool {
+        self.https
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_appended_to_the_base() {
+        for base in ["http://hub.example:8080/a/b", "http://hub.example:8080/a/b/"] {
+            let address = Address::parse(base).unwrap();
+            assert_eq!(address.join("/v1/sync/batch"), "http://hub.example:8080/a/b/v1/sync/batch");
+        }
+    }
+
+    #[test]
+    fn an_unusable_address_is_refused_without_being_repeated() {
+        assert!(Address::parse("https://hub.example").is_ok(), "control");
+        let bad = [
+            "",
+            "hub.example",
+            "/path",
+            "ftp://hub.example",
+            "http://",
+            "https://u:pass@hub.example",
+            "https://hub.example?key=pass",
+            "https://hub.example/#pass",
+            "https://hub example",
+        ];
+        for text in bad {
+            let error = Address::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("pass"), "{error}");
+        }
+    }
+
+    #[test]
+    fn loopback_and_https_are_recognised() {
+        for text in ["http://127.0.0.1:1", "http://localhost", "http://[::1]:80/x"] {
+            let address = Address::parse(text).unwrap();
+            assert!(address.is_loopback() && !address.is_https(), "{text}");
+        }
+        let address = Address::parse("HTTPS://hub.example").unwrap();
+        assert!(!address.is_loopback() && address.is_https());
+    }
+}

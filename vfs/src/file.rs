@@ -1,0 +1,138 @@
+//! What an open file can do. No names here: those belong to [`Vfs`](crate::Vfs).
+
+use std::{fmt, io};
+
+/// Most zeros that [`File::fill_zeros`] writes before it syncs them.
+///
+/// One large fill keeps the disk busy and delays everybody else's small sync by milliseconds.
+pub const ZERO_STEP_BYTES: u32 = 128 * 1024;
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// Must exist; read only.
+    Read,
+    /// Must exist; read and write.
+    Write,
+    /// Must not exist; read and write.
+    CreateNew,
+}
+
+/// An open file. Positioned I/O only, so that it is usable from several threads.
+///
+/// The file stays usable when its name is renamed or removed.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Reads until `buf` is full or the file ends; returns the count.
+    ///
+    /// Interrupted and short reads are continued. An offset at or beyond the end reads nothing.
+    ///
+    /// # Durability
+    ///
+    /// What is read need not be durable: it may be bytes that are only in memory, also bytes whose
+    /// sync has failed.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said; `buf` then holds nothing to rely on.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all of `bytes`; a gap after the old end reads as zeros.
+    ///
+    /// Interrupted and short writes are continued.
+    ///
+    /// # Durability
+    ///
+    /// Nothing until [`File::sync_data`] returned `Ok`. Before that a crash leaves any part of the
+    /// range written, in any order.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said; any part of the range may have been written.
+    fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything written to this file so far survive a crash.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok`, content and length are durable. The file's *name* is not: see
+    /// [`Vfs::sync_dir`](crate::Vfs::sync_dir).
+    ///
+    /// # Errors
+    ///
+    /// What the disk said, an interruption included. It is **never retried** here and must not be
+    /// by the caller: the unsynced bytes may be gone while reads still serve them, and a second
+    /// sync may return `Ok`.
+    ///
+    /// # Source
+    ///
+    /// Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// The length in bytes, including what is not synced yet.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file has no bytes.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`File::len`].
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Cuts the file, or extends it with zeros.
+    ///
+    /// # Durability
+    ///
+    /// Durable after the next [`File::sync_data`]; before that a crash leaves either length.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said; the length is then unchanged.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Writes zeros over the bytes `0..len`, so that later overwrites change no metadata.
+    ///
+    /// Contiguous space is asked for first, where the file system offers that. Bytes from `len` on
+    /// stay as they are.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok`, `0..len` is zeros and durable. A crash on the way, and an error, leave a prefix
+    /// of zeros, then old bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said; a full disk is usually found before the first byte is written.
+    ///
+    /// # Cost
+    ///
+    /// One sync for every [`ZERO_STEP_BYTES`].
+    fn fill_zeros(&self, len: u64) -> io::Result<()>;
+}
+
+/// The writing half of [`File::fill_zeros`]: zeros over `0..len`, each step synced.
+pub(crate) fn write_zeros(file: &dyn File, len: u64) -> io::Result<()> {
+    const ZEROS: &[u8] = &[0; ZERO_STEP_BYTES as usize];
+    let mut offset = 0;
+    while offset < len {
+        let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
+        let step = ZEROS.get(..left).unwrap_or(ZEROS);
+        file.write_all_at(offset, step)?;
+        file.sync_data()?;
+        offset += u64::try_from(step.len()).map_err(io::Error::other)?;
+    }
+    Ok(())
+}

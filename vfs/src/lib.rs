@@ -1,0 +1,35 @@
+//! The only door to the disk: [`OsVfs`] for real files, [`SimVfs`] for a disk that loses power.
+//!
+//! Everything that Onceward keeps goes through the two traits [`Vfs`] and [`File`]. They are small,
+//! so that one suite ([`conformance`]) can hold both implementations to the same behaviour, and
+//! every method says what a crash leaves behind. Nothing here knows what the bytes mean.
+//!
+//! Errors do not name the file: the caller knows it, and knows what it means.
+//!
+//! ```
+//! use onceward_vfs::{Mode, SimVfs, Survival, Vfs, replace};
+//!
+//! let disk = SimVfs::new();
+//! replace(&disk, "meta", b"one")?;
+//! disk.open("meta", Mode::Write)?.write_all_at(0, b"two")?;
+//!
+//! let found = disk.after_power_cut(&Survival::Nothing);
+//! assert_eq!(found.bytes("meta").as_deref(), Some(b"one".as_slice()));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod conformance;
+mod file;
+mod name;
+mod os;
+mod replace;
+mod sim;
+mod vfs;
+
+pub use file::{File, Mode, ZERO_STEP_BYTES};
+pub use os::OsVfs;
+pub use replace::{read_all, replace};
+pub use sim::{Fault, FaultKind, FaultOp, SimVfs, Survival};
+pub use vfs::{LockError, LockGuard, Vfs};

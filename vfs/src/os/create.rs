@@ -1,0 +1,49 @@
+//! Creates the root directory of a tree, durably.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+};
+
+/// Mode of every directory that is created here.
+const MODE: u32 = 0o700;
+
+/// Creates `dir` and its parents where missing, and syncs the parent of each that was created.
+pub(super) fn directory(dir: &Path) -> io::Result<()> {
+    let Some(parent) = parent_of(dir) else { return Ok(()) };
+    if !parent.try_exists()? {
+        directory(parent)?;
+    }
+    match fs::DirBuilder::new().mode(MODE).create(dir) {
+        Ok(()) => {
+            // The umask may have taken bits away that we need.
+            fs::set_permissions(dir, fs::Permissions::from_mode(MODE))?;
+            sync(parent)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match sync(parent) {
+            // Its creator may have been killed before this sync; where we may not read the parent,
+            // the directory is not ours to have been created.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the names in `dir` durable. Never retried.
+fn sync(dir: &Path) -> io::Result<()> {
+    match rustix::fs::fsync(fs::File::open(dir)?) {
+        // A directory on a read-only file system has nothing to sync.
+        Ok(()) | Err(rustix::io::Errno::ROFS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The directory that holds the name of `dir`; `None` for the root of the file system.
+fn parent_of(dir: &Path) -> Option<&Path> {
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Some(Path::new(".")),
+        parent => parent,
+    }
+}

@@ -1,0 +1,127 @@
+//! One real file.
+
+use std::{
+    fs, io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+};
+
+use rustix::{
+    fs::{FallocateFlags, OFlags},
+    io::{Errno, retry_on_intr},
+};
+
+use super::FILE_PERMISSIONS;
+use crate::{File, Mode, file::write_zeros};
+
+/// An open real file.
+#[derive(Debug)]
+pub(super) struct OsFile {
+    /// The handle.
+    file: fs::File,
+}
+
+impl OsFile {
+    /// Wraps a file that [`open_at`] opened.
+    pub(super) fn new(file: fs::File) -> Self {
+        Self { file }
+    }
+}
+
+/// Opens the regular file `entry` in `dir`.
+pub(super) fn open_at(dir: &OwnedFd, entry: &str, mode: Mode) -> io::Result<fs::File> {
+    let flags = match mode {
+        Mode::Read => OFlags::RDONLY,
+        Mode::Write => OFlags::RDWR,
+        Mode::CreateNew => OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL),
+    };
+    let file = open_flags(dir, entry, flags)?;
+    if mode == Mode::CreateNew {
+        rustix::fs::fchmod(&file, FILE_PERMISSIONS)?;
+    }
+    Ok(file)
+}
+
+/// Opens `entry` with `flags`, refusing everything but a regular file.
+pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Result<fs::File> {
+    // NONBLOCK: a pipe that somebody put in a file's place must not make us wait for its writer.
+    // It means nothing for regular files.
+    let flags = flags
+        .union(OFlags::NOFOLLOW)
+        .union(OFlags::CLOEXEC)
+        .union(OFlags::NOCTTY)
+        .union(OFlags::NONBLOCK);
+    let open = || rustix::fs::openat(dir, entry, flags, FILE_PERMISSIONS);
+    let file = match retry_on_intr(open) {
+        Ok(descriptor) => fs::File::from(descriptor),
+        Err(Errno::LOOP) => return Err(irregular(entry, "a symbolic link")),
+        Err(error) => return Err(error.into()),
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(irregular(entry, "no regular file")) }
+}
+
+/// The error for something that took a file's place.
+fn irregular(entry: &str, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{entry} is {what}"))
+}
+
+impl File for OsFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut count = 0;
+        let mut at = offset;
+        while let Some(rest) = buf.get_mut(count..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, at) {
+                Ok(0) => break,
+                Ok(read) => {
+                    count += read;
+                    at = at.saturating_add(u64::try_from(read).map_err(io::Error::other)?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    // Not std's `sync_data`, which retries when it is interrupted.
+    #[cfg(not(target_vendor = "apple"))]
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(rustix::fs::fdatasync(&self.file)?)
+    }
+
+    // There, a plain sync leaves the bytes in the drive's cache; std knows the call that does not.
+    #[cfg(target_vendor = "apple")]
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn fill_zeros(&self, len: u64) -> io::Result<()> {
+        if len > 0 {
+            allocate(&self.file, len)?;
+        }
+        write_zeros(self, len)
+    }
+}
+
+/// Asks for contiguous space for the first `len` bytes, where the file system offers that.
+fn allocate(file: impl AsFd, len: u64) -> io::Result<()> {
+    let ask = || rustix::fs::fallocate(file.as_fd(), FallocateFlags::empty(), 0, len);
+    match retry_on_intr(ask) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,116 @@
+//! An open file of the simulated disk.
+
+use std::{fmt, io, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{
+    disk::{Disk, raw},
+    fault::{FaultKind, FaultOp, errno},
+    image::bytes_of,
+    names::FileId,
+    trace::Detail,
+};
+use crate::{File, Mode, file::write_zeros};
+
+/// An open file.
+pub(super) struct SimFile {
+    /// The disk it is on.
+    disk: Arc<Mutex<Disk>>,
+    /// Which file.
+    file: FileId,
+    /// The name by which it was opened; for the trace and for faults.
+    name: String,
+    /// How it was opened.
+    mode: Mode,
+}
+
+impl SimFile {
+    /// A handle, counted already.
+    pub(super) fn new(disk: Arc<Mutex<Disk>>, file: FileId, name: String, mode: Mode) -> Self {
+        Self { disk, file, name, mode }
+    }
+
+    /// Refuses on a handle that only reads.
+    fn writable(&self) -> io::Result<()> {
+        match self.mode {
+            Mode::Read => Err(raw(errno::BAD_HANDLE)),
+            Mode::Write | Mode::CreateNew => Ok(()),
+        }
+    }
+
+    /// Sets the length, traced under `label`.
+    fn set_len_as(&self, label: &'static str, len: u64) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.control.pass((label, FaultOp::Write), &self.name, Detail::Len(len))?;
+        self.writable()?;
+        disk.set_len(self.file, len)
+    }
+}
+
+impl File for SimFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut disk = self.disk.lock();
+        let detail = Detail::Range { offset, count: bytes_of(buf) };
+        disk.control.pass(("read", FaultOp::Read), &self.name, detail)?;
+        Ok(disk.inode(self.file)?.live.read(offset, buf))
+    }
+
+    fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let detail = Detail::Range { offset, count: bytes_of(bytes) };
+        let fault = disk.control.start(("write", FaultOp::Write), &self.name, detail)?;
+        self.writable()?;
+        let Some(kind) = fault else { return disk.write(self.file, offset, bytes) };
+        if let FaultKind::ShortWrite(count) = kind {
+            let kept = usize::try_from(count).unwrap_or(usize::MAX);
+            disk.write(self.file, offset, bytes.get(..kept).unwrap_or(bytes))?;
+        }
+        Err(kind.error())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let fault =
+            disk.control.start(("sync_data", FaultOp::SyncData), &self.name, Detail::None)?;
+        let inode = disk.inode(self.file)?;
+        match fault {
+            None => inode.sync(),
+            // As Linux: the pages are now clean, and not on the disk.
+            Some(_) => inode.pending.clear(),
+        }
+        fault.map_or(Ok(()), |kind| Err(kind.error()))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let mut disk = self.disk.lock();
+        disk.control.pass(("len", FaultOp::Look), &self.name, Detail::None)?;
+        Ok(disk.inode(self.file)?.live.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.set_len_as("set_len", len)
+    }
+
+    fn fill_zeros(&self, len: u64) -> io::Result<()> {
+        let len_now = self.disk.lock().inode(self.file)?.live.len();
+        if len > len_now {
+            self.set_len_as("allocate", len)?;
+        }
+        write_zeros(self, len)
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        if let Ok(inode) = self.disk.lock().inode(self.file) {
+            inode.handles = inode.handles.saturating_sub(1);
+        }
+    }
+}
+
+impl fmt::Debug for SimFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimFile").field("name", &self.name).field("mode", &self.mode).finish()
+    }
+}

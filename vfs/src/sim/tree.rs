@@ -1,0 +1,155 @@
+//! The simulated disk as a [`Vfs`].
+
+use std::{io, process, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{
+    SimVfs,
+    disk::{Disk, raw},
+    fault::{FaultOp, errno},
+    handle::SimFile,
+    names::{Entry, NameChange},
+    trace::Detail,
+};
+use crate::{
+    File, LockError, LockGuard, Mode, Vfs,
+    name::{self, Name},
+};
+
+impl Vfs for SimVfs {
+    fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>> {
+        Name::parse(name)?;
+        let mut disk = self.disk.lock();
+        let label = if mode == Mode::CreateNew { "create" } else { "open" };
+        disk.control.pass((label, FaultOp::Open), name, Detail::None)?;
+        let file = match mode {
+            Mode::Read | Mode::Write => disk.find_file(name)?.1,
+            Mode::CreateNew => match disk.find(name)? {
+                (_, Some(_)) => return Err(raw(errno::EXISTS)),
+                (place, None) => disk.create(place)?,
+            },
+        };
+        disk.inode(file)?.handles += 1;
+        Ok(Arc::new(SimFile::new(Arc::clone(&self.disk), file, name.to_owned(), mode)))
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        name::check_dir(dir)?;
+        let mut disk = self.disk.lock();
+        disk.control.pass(("list", FaultOp::Look), dir, Detail::None)?;
+        disk.check_dir(dir)?;
+        Ok(disk.names.live.dir(dir).into_iter().flat_map(|it| it.keys().cloned()).collect())
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        Name::parse(name)?;
+        let mut disk = self.disk.lock();
+        disk.control.pass(("exists", FaultOp::Look), name, Detail::None)?;
+        match disk.find(name) {
+            Ok((_, found)) => Ok(found.is_some()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        name::check_dir(dir)?;
+        let mut parent = String::new();
+        for part in name::parts(dir) {
+            let path = name::join(&parent, part);
+            {
+                let mut disk = self.disk.lock();
+                disk.control.pass(("create_dir", FaultOp::Open), &path, Detail::None)?;
+                match disk.find(&path)? {
+                    (_, Some(Entry::Dir)) => {}
+                    (_, Some(Entry::File(_))) => return Err(raw(errno::NOT_A_DIRECTORY)),
+                    (at, None) => {
+                        disk.refuse_if_full()?;
+                        disk.change_names(NameChange::Add { at, what: Entry::Dir });
+                    }
+                }
+            }
+            self.sync_dir(&parent)?;
+            parent = path;
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Name::parse(from)?;
+        Name::parse(to)?;
+        let mut disk = self.disk.lock();
+        disk.control.pass(("rename", FaultOp::Rename), from, Detail::To(to.to_owned()))?;
+        let (from, file) = disk.find_file(from)?;
+        let (to, replaced) = disk.find(to)?;
+        match replaced {
+            Some(Entry::Dir) => return Err(raw(errno::IS_A_DIRECTORY)),
+            Some(Entry::File(same)) if same == file => return Ok(()),
+            Some(Entry::File(other)) => disk.credit(other),
+            None => {}
+        }
+        disk.change_names(NameChange::Move { from, to, file });
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Name::parse(name)?;
+        let mut disk = self.disk.lock();
+        disk.control.pass(("remove", FaultOp::Remove), name, Detail::None)?;
+        let (at, file) = disk.find_file(name)?;
+        disk.credit(file);
+        disk.change_names(NameChange::Remove { at, file });
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        name::check_dir(dir)?;
+        let mut disk = self.disk.lock();
+        disk.control.pass(("sync_dir", FaultOp::SyncDir), dir, Detail::None)?;
+        disk.check_dir(dir)?;
+        disk.names.sync(dir);
+        disk.forget_nameless();
+        Ok(())
+    }
+
+    fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        Name::parse(name)?;
+        let mut disk = self.disk.lock();
+        disk.control.pass(("lock", FaultOp::Open), name, Detail::None)?;
+        match disk.find(name)? {
+            (_, Some(Entry::Dir)) => return Err(raw(errno::IS_A_DIRECTORY).into()),
+            (_, Some(Entry::File(_))) => {}
+            (at, None) => {
+                disk.create(at)?;
+            }
+        }
+        if !disk.locks.insert(name.to_owned()) {
+            return Err(LockError::Held { pid: Some(process::id()) });
+        }
+        Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), name: name.to_owned() }))
+    }
+
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        let mut disk = self.disk.lock();
+        disk.control.pass(("free_bytes", FaultOp::Look), "", Detail::None)?;
+        Ok(disk.free_bytes)
+    }
+}
+
+/// A held lock of a simulated disk.
+#[derive(Debug)]
+struct SimLock {
+    /// The disk.
+    disk: Arc<Mutex<Disk>>,
+    /// The lock's name.
+    name: String,
+}
+
+impl LockGuard for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.disk.lock().locks.remove(&self.name);
+    }
+}

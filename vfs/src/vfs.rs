@@ -1,0 +1,162 @@
+//! What a directory tree can do. What is inside a file belongs to [`File`](crate::File).
+
+use std::{error, fmt, io, sync::Arc};
+
+use crate::{File, Mode};
+
+/// One directory tree: the only door to the disk.
+///
+/// Names are relative and '/'-separated, without `.`, `..`, empty components or NUL, each component
+/// at most 255 bytes; anything else is [`io::ErrorKind::InvalidInput`]. A directory is named in the
+/// same way, the root by `""`. Symbolic links are never followed below the root.
+pub trait Vfs: Send + Sync + fmt::Debug {
+    /// Opens or creates the file `name`.
+    ///
+    /// # Durability
+    ///
+    /// A created name is durable only after [`Vfs::sync_dir`] of its directory; a crash before that
+    /// leaves the name or not, whatever was synced inside the file.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it, or its directory, is missing; `AlreadyExists` with [`Mode::CreateNew`];
+    /// anything that is not a regular file is refused. On error nothing was created.
+    fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>>;
+
+    /// Names (not paths) of the entries of directory `dir`, sorted.
+    ///
+    /// Directories, symbolic links and the like are listed as any entry. Bytes that are not UTF-8
+    /// are replaced by U+FFFD: such a name is shown, and is not ours.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing, and shows names that are not durable yet.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` or `NotADirectory`.
+    fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+
+    /// Whether there is an entry `name`, of whatever sort.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing; the name may not be durable yet.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said. A missing directory on the way is `Ok(false)`.
+    fn exists(&self, name: &str) -> io::Result<bool>;
+
+    /// Creates a directory and its parents, where missing.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok` the whole path is durable: every parent was synced, also those that were there
+    /// before (their creator may have been killed before its sync). On error, some of it exists.
+    ///
+    /// # Errors
+    ///
+    /// `NotADirectory` or `AlreadyExists` if something else has the name.
+    fn create_dir(&self, dir: &str) -> io::Result<()>;
+
+    /// Gives the file `from` the name `to`, replacing what file was there.
+    ///
+    /// # Durability
+    ///
+    /// Atomic in memory. Durable only after [`Vfs::sync_dir`] of both directories; a crash before
+    /// that leaves the old or the new name, and across two directories perhaps both.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; a directory is refused. On error nothing was renamed.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes the file `name`.
+    ///
+    /// # Durability
+    ///
+    /// Durable only after [`Vfs::sync_dir`]; a crash before that may bring it back.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; a directory is refused. On error the file is still there.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes the names in `dir` (not what is inside the files) survive a crash.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok`, every creation, rename and removal in `dir` so far is durable.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said; as [`File::sync_data`], never retried here. A crash then leaves each of
+    /// the changes or not.
+    fn sync_dir(&self, dir: &str) -> io::Result<()>;
+
+    /// Takes the one-process lock `name`, creating its file; held until the guard is dropped.
+    ///
+    /// The same process is refused a second time too, also through another path to the directory.
+    /// A holder that was killed holds nothing.
+    ///
+    /// # Durability
+    ///
+    /// None, and none needed: no lock survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Held`] with the holder's process id if it can be read, else what the disk said.
+    fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError>;
+
+    /// Bytes that the file system still offers to us; `None` if it does not say.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing, and promises nothing: others use the same disk.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said.
+    fn free_bytes(&self) -> io::Result<Option<u64>>;
+}
+
+/// A held lock. Dropping it lets go.
+pub trait LockGuard: Send + Sync + fmt::Debug {}
+
+/// Why a lock was not given.
+#[derive(Debug)]
+pub enum LockError {
+    /// Somebody else, or this process already, has it.
+    Held {
+        /// The holder's process id, if it could be read.
+        pid: Option<u32>,
+    },
+    /// The disk refused.
+    Io(io::Error),
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { pid: Some(pid) } => write!(f, "locked by process {pid}"),
+            Self::Held { pid: None } => f.write_str("locked by another process"),
+            Self::Io(error) => write!(f, "cannot lock: {error}"),
+        }
+    }
+}
+
+impl error::Error for LockError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Held { .. } => None,
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for LockError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

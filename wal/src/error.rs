@@ -1,0 +1,113 @@
+//! What can go wrong, told by what the caller has to do about it.
+
+use std::{error, fmt, io};
+
+/// A failed operation of a log.
+///
+/// Match on [`Error::kind`] to decide, print the error to explain.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    at: Option<Position>,
+    in_doubt: bool,
+    source: Option<io::Error>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Position {
+    /// Name within the store's directory.
+    pub file: String,
+    /// Offset of the first byte that is meant.
+    pub offset: u64,
+}
+
+/// What the caller has to do. One kind for each different reaction, not for each cause.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// The request breaks a documented limit. Fix the caller; a retry fails the same way.
+    Invalid,
+    /// The disk is full. Nothing was stored; the log stays usable, retry when space returned.
+    Full,
+    /// Stored bytes are not what was written.
+    Corrupt,
+    /// An earlier write or sync failed, so unsynced frames may be lost. Close and reopen the log.
+    Poisoned,
+    /// Another process, or another handle of this one, writes this log.
+    Locked,
+    /// The files are of a newer version.
+    Unsupported,
+    /// The operating system refused; what it said is the source.
+    Io,
+}
+
+impl Error {
+    /// What the caller has to do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        self.at.as_ref()
+    }
+
+    /// Whether the frames of a failed append may yet be found after reopening.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), at: None, in_doubt: false, source: None }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    pub(crate) fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt, message)
+    }
+
+    pub(crate) fn at(mut self, file: &str, offset: u64) -> Self {
+        self.at = Some(Position { file: file.to_owned(), offset });
+        self
+    }
+
+    pub(crate) fn mark_in_doubt(mut self) -> Self {
+        self.in_doubt = true;
+        self
+    }
+
+    /// What the operating system said while `doing` something to `file`.
+    pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
+        let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Io };
+        let message = format!("cannot {doing} {file}: {source}");
+        Self { kind, message, at: None, in_doubt: false, source: Some(source) }
+    }
+}
+
+/// Whether the disk had no room.
+pub(crate) fn is_full(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.at {
+            Some(at) => write!(f, " (at {}:{})", at.file, at.offset),
+            None => Ok(()),
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as &(dyn error::Error + 'static))
+    }
+}

@@ -1,0 +1,224 @@
+//! One frame: header and body, checksummed apart. No I/O and no policy here.
+
+use crate::checksum::{Digest, crc_from};
+use crate::fields::Fields;
+use crate::limits::{FRAME_HEADER_BYTES, frame_bytes};
+use crate::lsn::Lsn;
+
+const CRC_BYTES: usize = 4;
+const _: () = assert!(
+    FRAME_HEADER_BYTES == CRC_BYTES + CRC_BYTES + 4 + 4 + 4 + 4 + 4 + 1 + 1,
+    "FORMAT.md says 30"
+);
+
+/// The next frame belongs to the same atomic batch.
+pub(crate) const MORE: u8 = 0b1000_0000;
+/// First frame of a run, and of a segment.
+pub(crate) const KIND_RUN: u8 = 1;
+/// Carries the `synced` watermark when nothing else does.
+pub(crate) const KIND_MARK: u8 = 2;
+/// Last frame of a finished segment.
+pub(crate) const KIND_SEAL: u8 = 3;
+/// Lowest kind that belongs to the host; those below belong to the log.
+pub const KIND_HOST_MIN: u8 = 16;
+
+/// The fields of a frame's header, as they stand in the bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Header {
+    pub(crate) header_crc: u32,
+    pub(crate) body_crc: u32,
+    pub(crate) len: u32,
+    pub(crate) lsn_delta: u32,
+    pub(crate) run: u32,
+    pub(crate) synced_lag: u32,
+    pub(crate) time: u32,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+}
+
+/// What an encoder is told of a frame besides its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) lsn_delta: u32,
+    pub(crate) run: u32,
+    pub(crate) synced_lag: u32,
+    pub(crate) time: u32,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+}
+
+/// Why bytes are not a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FrameError {
+    /// The bytes end before the frame does.
+    Short,
+    /// A frame never has an empty body.
+    Empty,
+    /// The header is not what was written.
+    HeaderChecksum,
+    /// The body is not what was written.
+    BodyChecksum,
+}
+
+/// Where a frame stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// The segment's number.
+    pub segment: u64,
+    /// Offset of the frame's first byte in the segment.
+    pub offset: u32,
+}
+
+/// A frame of the log, borrowed from its segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its number.
+    pub lsn: Lsn,
+    /// The run in which it was written.
+    pub run: u32,
+    /// Milliseconds since the run's first frame was made.
+    pub time_ms: u32,
+    /// What it is; below [`KIND_HOST_MIN`] it belongs to the log.
+    pub kind: u8,
+    /// The kind's own bits, without the batch bit.
+    pub flags: u8,
+    /// Its content.
+    pub body: &'a [u8],
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl Frame<'_> {
+    /// The bytes that it takes in its segment.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        frame_bytes(self.body.len())
+    }
+}
+
+impl Header {
+    /// The bytes of the whole frame in its segment.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        frame_bytes(usize::try_from(self.len).unwrap_or(usize::MAX - FRAME_HEADER_BYTES - 8))
+    }
+
+    /// Whether the next frame belongs to the same batch.
+    pub(crate) fn has_more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    /// The highest LSN that was synced when the frame with the number `lsn` was written; 0: not known.
+    pub(crate) fn synced(&self, lsn: u64) -> u64 {
+        if self.synced_lag == 0 { 0 } else { lsn.saturating_sub(u64::from(self.synced_lag)) }
+    }
+
+    /// The digest after this frame.
+    pub(crate) fn digest_after(&self, before: Digest) -> Digest {
+        before.after(self.header_crc, self.body_crc)
+    }
+}
+
+/// Appends a frame to `out` and returns its header. The body is the concatenation of `parts`, not empty.
+pub(crate) fn encode(out: &mut Vec<u8>, salt: u32, head: Head, parts: &[&[u8]]) -> Header {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    let body_bytes = out.len() - start - FRAME_HEADER_BYTES;
+    debug_assert!(body_bytes > 0, "a frame never has an empty body");
+    out.resize(start + frame_bytes(body_bytes), 0);
+
+    let body_crc = crc_from(salt, out.get(start + FRAME_HEADER_BYTES..).unwrap_or_default());
+    let len = u32::try_from(body_bytes).unwrap_or(u32::MAX);
+    let Head { lsn_delta, run, synced_lag, time, kind, flags } = head;
+    let mut header = Header {
+        header_crc: 0,
+        body_crc,
+        len,
+        lsn_delta,
+        run,
+        synced_lag,
+        time,
+        kind,
+        flags,
+    };
+    if let Some(bytes) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
+        header.write(salt, bytes);
+    }
+    header
+}
+
+impl Header {
+    /// Writes the header's bytes and its checksum.
+    fn write(&mut self, salt: u32, bytes: &mut [u8; FRAME_HEADER_BYTES]) {
+        let mut rest = bytes.as_mut_slice();
+        let mut put = |field: &[u8]| {
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(field.len());
+            head.copy_from_slice(field);
+            rest = tail;
+        };
+        put(&[0; CRC_BYTES]);
+        put(&self.body_crc.to_le_bytes());
+        put(&self.len.to_le_bytes());
+        put(&self.lsn_delta.to_le_bytes());
+        put(&self.run.to_le_bytes());
+        put(&self.synced_lag.to_le_bytes());
+        put(&self.time.to_le_bytes());
+        put(&[self.kind, self.flags]);
+        let (crc, covered) = bytes.split_at_mut(CRC_BYTES);
+        self.header_crc = crc_from(salt, covered);
+        crc.copy_from_slice(&self.header_crc.to_le_bytes());
+    }
+}
+
+/// Decodes the header at the start of `bytes`, where a frame that fits into `bytes` should be.
+///
+/// Never panics and never allocates, whatever `bytes` holds.
+pub(crate) fn decode_header(bytes: &[u8], salt: u32) -> Result<Header, FrameError> {
+    let raw = bytes.first_chunk::<FRAME_HEADER_BYTES>().ok_or(FrameError::Short)?;
+    let header = fields(raw).ok_or(FrameError::Short)?;
+    if header.len == 0 {
+        return Err(FrameError::Empty);
+    }
+    // Before the checksum: it is cheap, and most bytes that are no frame fail here.
+    if header.frame_bytes() > bytes.len() {
+        return Err(FrameError::Short);
+    }
+    let covered = raw.get(CRC_BYTES..).unwrap_or_default();
+    if crc_from(salt, covered) != header.header_crc {
+        return Err(FrameError::HeaderChecksum);
+    }
+    Ok(header)
+}
+
+/// Decodes the frame at the start of `bytes`: header and body.
+pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<(Header, &[u8]), FrameError> {
+    let header = decode_header(bytes, salt)?;
+    let padded = bytes.get(FRAME_HEADER_BYTES..header.frame_bytes()).ok_or(FrameError::Short)?;
+    if crc_from(salt, padded) != header.body_crc {
+        return Err(FrameError::BodyChecksum);
+    }
+    let len = usize::try_from(header.len).map_err(|_beyond| FrameError::Short)?;
+    let body = padded.get(..len).ok_or(FrameError::Short)?;
+    Ok((header, body))
+}
+
+/// The header's fields, unchecked.
+fn fields(raw: &[u8; FRAME_HEADER_BYTES]) -> Option<Header> {
+    let mut fields = Fields(raw);
+    Some(Header {
+        header_crc: fields.u32()?,
+        body_crc: fields.u32()?,
+        len: fields.u32()?,
+        lsn_delta: fields.u32()?,
+        run: fields.u32()?,
+        synced_lag: fields.u32()?,
+        time: fields.u32()?,
+        kind: fields.u8()?,
+        flags: fields.u8()?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

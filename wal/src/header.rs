@@ -1,0 +1,152 @@
+//! The header of a segment. No I/O here.
+
+use crate::checksum::{Digest, crc_from, salt};
+use crate::error::{Error, ErrorKind};
+use crate::fields::Fields;
+use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES, SECRET_BYTES};
+
+/// First bytes of every segment in use.
+pub(crate) const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'L', 0x0d, 0x0a, 0x1a, 0x0a];
+/// The version that this program writes.
+pub(crate) const VERSION: u16 = 1;
+/// Feature bits without which nothing can be read; this program knows none.
+pub(crate) const INCOMPAT_KNOWN: u32 = 0;
+/// Feature bits with which an old program may read but not write; this program knows none.
+pub(crate) const READ_COMPAT_KNOWN: u32 = 0;
+/// Reserved room for a wrapped data key.
+const DATA_KEY_BYTES: usize = 88;
+
+/// Who a store is: made once, at random, and in every segment.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Identity {
+    /// The store's number.
+    pub store: [u8; 16],
+    /// Key of the store's fingerprints, 16 bytes and zeros.
+    pub secret: [u8; SECRET_BYTES],
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The secret stays out of logs.
+        write!(f, "Identity {{ store: {:032x} }}", u128::from_be_bytes(self.store))
+    }
+}
+
+/// A segment's header whose checksum was right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) identity: Identity,
+    pub(crate) number: u64,
+    pub(crate) first_lsn: u64,
+    pub(crate) run: u32,
+    pub(crate) segment_bytes: u64,
+    pub(crate) before: u64,
+    pub(crate) before_end: u64,
+    pub(crate) digest: Digest,
+    pub(crate) read_compat: u32,
+}
+
+/// Why bytes are not a segment's header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum HeaderError {
+    /// Not what was written, or nothing was.
+    NotAHeader,
+    /// Of a newer program.
+    Newer { version: u16, incompat: u32 },
+}
+
+impl HeaderError {
+    /// The error of a whole file.
+    pub(crate) fn unsupported(version: u16, incompat: u32, file: &str) -> Error {
+        let message = format!(
+            "the format is version {version} with required features {incompat:#x}, this program \
+             reads version {VERSION} with {INCOMPAT_KNOWN:#x}"
+        );
+        Error::new(ErrorKind::Unsupported, message).at(file, 8)
+    }
+}
+
+impl SegmentHeader {
+    /// The whole header block.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut block = Vec::with_capacity(HEADER_BLOCK_BYTES);
+        block.extend_from_slice(&MAGIC);
+        block.extend_from_slice(&VERSION.to_le_bytes());
+        block.extend_from_slice(&256_u16.to_le_bytes());
+        block.extend_from_slice(&[0; 4]);
+        block.extend_from_slice(&self.read_compat.to_le_bytes());
+        block.extend_from_slice(&INCOMPAT_KNOWN.to_le_bytes());
+        block.extend_from_slice(&self.identity.store);
+        block.extend_from_slice(&self.number.to_le_bytes());
+        block.extend_from_slice(&self.first_lsn.to_le_bytes());
+        block.extend_from_slice(&salt(&self.identity.store, self.number).to_le_bytes());
+        block.extend_from_slice(&self.run.to_le_bytes());
+        block.extend_from_slice(&self.segment_bytes.to_le_bytes());
+        block.extend_from_slice(&self.before.to_le_bytes());
+        block.extend_from_slice(&self.before_end.to_le_bytes());
+        block.extend_from_slice(&self.digest.get().to_le_bytes());
+        block.extend_from_slice(&self.identity.secret);
+        block.extend_from_slice(&[0; DATA_KEY_BYTES + 4]);
+        let crc = crc_from(0, &block);
+        block.extend_from_slice(&crc.to_le_bytes());
+        debug_assert_eq!(block.len(), HEADER_BYTES, "FORMAT.md says 256");
+        block.resize(HEADER_BLOCK_BYTES, 0);
+        block
+    }
+
+    /// Decodes and checks a header by itself; whether it fits its file's name is the caller's to ask.
+    pub(crate) fn decode(block: &[u8]) -> Result<Self, HeaderError> {
+        let header = block.get(..HEADER_BYTES).ok_or(HeaderError::NotAHeader)?;
+        let (covered, stored) = header.split_at(HEADER_BYTES - 4);
+        let stored = Fields(stored).u32().ok_or(HeaderError::NotAHeader)?;
+        if !header.starts_with(&MAGIC) || crc_from(0, covered) != stored {
+            return Err(HeaderError::NotAHeader);
+        }
+        let (version, incompat) = Self::features(covered).ok_or(HeaderError::NotAHeader)?;
+        if version != VERSION || incompat & !INCOMPAT_KNOWN != 0 {
+            return Err(HeaderError::Newer { version, incompat });
+        }
+        let decoded = Self::fields(covered).ok_or(HeaderError::NotAHeader)?;
+        let sane = decoded.number != 0 && decoded.first_lsn != 0 && decoded.run != 0;
+        if sane { Ok(decoded) } else { Err(HeaderError::NotAHeader) }
+    }
+
+    /// Version and required features.
+    fn features(covered: &[u8]) -> Option<(u16, u32)> {
+        let mut fields = Fields(covered.get(MAGIC.len()..)?);
+        let version = fields.u16()?;
+        fields.bytes::<10>()?;
+        Some((version, fields.u32()?))
+    }
+
+    /// All fields of version 1.
+    fn fields(covered: &[u8]) -> Option<Self> {
+        let mut fields = Fields(covered.get(MAGIC.len() + 2..)?);
+        (usize::from(fields.u16()?) == HEADER_BYTES).then_some(())?;
+        fields.u32()?;
+        let read_compat = fields.u32()?;
+        fields.u32()?;
+        let store = fields.bytes()?;
+        let number = fields.u64()?;
+        let first_lsn = fields.u64()?;
+        (fields.u32()? == salt(&store, number)).then_some(())?;
+        let run = fields.u32()?;
+        let segment_bytes = fields.u64()?;
+        let before = fields.u64()?;
+        let before_end = fields.u64()?;
+        let digest = Digest::from_u64(fields.u64()?);
+        let identity = Identity { store, secret: fields.bytes()? };
+        fields.reserved::<{ DATA_KEY_BYTES + 4 }>()?;
+        Some(Self {
+            identity,
+            number,
+            first_lsn,
+            run,
+            segment_bytes,
+            before,
+            before_end,
+            digest,
+            read_compat,
+        })
+    }
+}

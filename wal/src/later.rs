@@ -1,0 +1,91 @@
+//! Looks for whole frames behind bytes that are no frame. No I/O here.
+
+use crate::frame::{self, Header};
+use crate::limits::FRAME_ALIGN_BYTES;
+
+/// A whole frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NextFrame {
+    pub(crate) offset: usize,
+    pub(crate) lsn: u64,
+}
+
+/// What stands behind a place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    /// The first whole frame.
+    pub(crate) next: Option<NextFrame>,
+    /// The highest LSN that any of them says was synced.
+    pub(crate) synced: u64,
+    pub(crate) highest_lsn: u64,
+    pub(crate) highest_run: u32,
+    /// Offset and size of all of them.
+    pub(crate) whole: Vec<(usize, usize)>,
+}
+
+/// Searches one segment. What a whole search found is kept, so that many damaged frames in one
+/// segment do not each search it to the end.
+pub(crate) struct Later<'a> {
+    image: &'a [u8],
+    salt: u32,
+    first_lsn: u64,
+    /// Run that was asked for, where the last frame of the search stands, and what was found.
+    last: Option<(u32, usize, Found)>,
+}
+
+impl<'a> Later<'a> {
+    pub(crate) fn new(image: &'a [u8], salt: u32, first_lsn: u64) -> Self {
+        Self { image, salt, first_lsn, last: None }
+    }
+
+    /// The whole frames at `at` or behind it with a run of at least `run` and an LSN of at least `lsn`.
+    ///
+    /// Copies of this log's frames inside bodies do not count: they are older than what is missing,
+    /// so their LSN is lower.
+    pub(crate) fn after(&mut self, at: usize, run: u32, lsn: u64) -> Found {
+        if let Some((for_run, last_at, known)) = &self.last {
+            // The frames of the earlier search that stand behind `at` include the last one, and
+            // `synced` never falls along a run.
+            if *for_run == run && *last_at > at {
+                let next = self.next_frame(at, run, lsn).map(|(next, _)| next);
+                return Found { next, whole: Vec::new(), ..known.clone() };
+            }
+        }
+        let mut found = Found::default();
+        let mut from = at;
+        let mut last_at = at;
+        // From `at` itself: a whole frame stands there if it is one that belongs further on.
+        while let Some((next, header)) = self.next_frame(from, run, lsn) {
+            found.next = found.next.or(Some(next));
+            found.synced = found.synced.max(header.synced(next.lsn));
+            found.highest_lsn = found.highest_lsn.max(next.lsn);
+            found.highest_run = found.highest_run.max(header.run);
+            found.whole.push((next.offset, header.frame_bytes()));
+            last_at = next.offset;
+            from = next.offset + header.frame_bytes();
+        }
+        self.last = Some((run, last_at, found.clone()));
+        found
+    }
+
+    /// The first such frame at `from` or behind it.
+    fn next_frame(&self, from: usize, run: u32, lsn: u64) -> Option<(NextFrame, Header)> {
+        let mut offset = from;
+        while let Some(bytes) = self.image.get(offset..).filter(|bytes| !bytes.is_empty()) {
+            if let Some(number) = self.lsn_of(bytes, run, lsn) {
+                if let Ok((header, _body)) = frame::decode(bytes, self.salt) {
+                    return Some((NextFrame { offset, lsn: number }, header));
+                }
+            }
+            offset += FRAME_ALIGN_BYTES;
+        }
+        None
+    }
+
+    /// The LSN of a header that passes the cheap checks.
+    fn lsn_of(&self, bytes: &[u8], run: u32, lsn: u64) -> Option<u64> {
+        let header = frame::decode_header(bytes, self.salt).ok()?;
+        let number = self.first_lsn.checked_add(u64::from(header.lsn_delta))?;
+        (header.run >= run && number >= lsn).then_some(number)
+    }
+}

@@ -1,0 +1,44 @@
+//! Append-only log of checksummed frames in segments, with group commit and recovery by a table.
+//!
+//! Knows no keys and no events: a frame has a kind and bytes. Time and random numbers are arguments.
+//! [`examine`] reads a log and judges it without changing anything; [`Log::start`] repairs what a
+//! crash left and goes on writing; [`Log::append`] gives a number, [`Log::wait`] makes it durable.
+//!
+//! The bytes are described in `FORMAT.md`:
+#![doc = include_str!("../FORMAT.md")]
+#![forbid(unsafe_code)]
+
+mod checksum;
+mod error;
+mod examine;
+mod fields;
+mod frame;
+mod header;
+mod later;
+mod limits;
+mod log;
+mod lsn;
+mod meta;
+mod name;
+mod ranges;
+mod report;
+mod run;
+mod segment;
+mod walk;
+
+pub use checksum::Digest;
+pub use error::{Error, ErrorKind, Position};
+pub use examine::{Examined, examine};
+pub use frame::{Frame, KIND_HOST_MIN, Place};
+pub use header::Identity;
+pub use limits::{
+    SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
+};
+pub use log::{Appended, Lock, Log, NewFrame, Options, Purpose, create, lock};
+pub use lsn::Lsn;
+pub use report::{Damage, Report};
+pub use run::{RunBody, Stamp};
+pub use segment::{FrameBuf, SegmentInfo, Segments};
+
+/// Kind of the frame that says who writes; its body is a [`RunBody`].
+pub const KIND_RUN: u8 = frame::KIND_RUN;

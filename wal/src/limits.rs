@@ -1,0 +1,59 @@
+//! Every size and limit of the format, in one table; `FORMAT.md` says the same numbers.
+
+use crate::error::Error;
+
+/// Size of a frame's header.
+pub(crate) const FRAME_HEADER_BYTES: usize = 30;
+/// Frames start at multiples of this.
+pub(crate) const FRAME_ALIGN_BYTES: usize = 8;
+/// Size of the part of a segment's header that has fields.
+pub(crate) const HEADER_BYTES: usize = 256;
+/// Room that the header takes: frames begin behind it.
+pub(crate) const HEADER_BLOCK_BYTES: usize = 4096;
+/// Size of a slot of `meta`.
+pub(crate) const SLOT_BYTES: usize = 65_536;
+/// Most ranges of segment numbers in a slot.
+pub(crate) const RANGES_MAX: usize = (SLOT_BYTES - SLOT_FIXED_BYTES - 4) / 16;
+/// Size of a slot's fields before its ranges.
+pub(crate) const SLOT_FIXED_BYTES: usize = 176;
+/// Size of a run frame's body.
+pub(crate) const RUN_BODY_BYTES: usize = 64;
+/// Size of a seal frame's body.
+pub(crate) const SEAL_BODY_BYTES: usize = 48;
+/// Size of the area for the store's secret.
+pub(crate) const SECRET_BYTES: usize = 64;
+/// Size of a segment unless the host asks for another.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 1024 * 1024;
+/// Smallest segment.
+pub const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
+/// Largest segment.
+pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// What a segment cannot give to a commit: header block, run frame, seal frame.
+pub(crate) const SEGMENT_OVERHEAD_BYTES: u64 = 8 * 1024;
+
+const _: () = assert!(RANGES_MAX == 4_084, "FORMAT.md says 4,084");
+const _: () = assert!(
+    HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES) + frame_bytes(SEAL_BODY_BYTES)
+        <= SEGMENT_OVERHEAD_BYTES as usize,
+    "a commit of the largest size fits into an empty segment",
+);
+
+/// The bytes that a frame with a body of `body_bytes` takes in a segment.
+#[must_use]
+pub const fn frame_bytes(body_bytes: usize) -> usize {
+    (FRAME_HEADER_BYTES + body_bytes).next_multiple_of(FRAME_ALIGN_BYTES)
+}
+
+/// Checks the size of segments.
+///
+/// # Errors
+///
+/// `Invalid`: not 256 KiB to 1 GiB, or not a multiple of 4,096.
+pub fn check_segment_bytes(bytes: u64) -> Result<(), Error> {
+    if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes % 4096 == 0 {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "segment_bytes: {bytes} must be {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX} and a multiple of 4096"
+    )))
+}

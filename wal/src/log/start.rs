@@ -1,0 +1,222 @@
+//! Repairs what a crash left and begins a run. Each step may be cut short and done again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use onceward_vfs::{File, Mode, Vfs};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::{Commit, Lock, Log, Options, Prepared, Tail};
+use crate::checksum::salt;
+use crate::error::{Error, ErrorKind};
+use crate::examine::{Examined, FoundTail};
+use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
+use crate::meta::MetaFile;
+use crate::name;
+use crate::run::Stamp;
+
+impl Log {
+    /// Goes on with a log that was examined under the same lock.
+    ///
+    /// # Durability
+    ///
+    /// Whole frames of a torn tail are copied to `quarantine/` before they are cut. After an unclean
+    /// end everything that is kept is written again in place and synced: what a failed sync left
+    /// only in memory is on disk before the first answer.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the options. `Unsupported`: a newer format that may only be read. `Full`: a new log for which the disk has no room. `Io`: the disk
+    /// refused; the log is as it was, and starting may be tried again.
+    pub fn start(
+        vfs: Arc<dyn Vfs>,
+        lock: Lock,
+        examined: Examined,
+        options: Options,
+        stamp: Stamp,
+    ) -> Result<Self, Error> {
+        check_segment_bytes(options.segment_bytes)?;
+        let identity = examined.meta.identity;
+        if examined.read_only_for != 0 {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("features {:#x} of a newer format allow only reading", examined.read_only_for),
+            ));
+        }
+        make_dir(&*vfs, name::LOG_DIR)?;
+        keep_doubtful(&*vfs, &examined)?;
+        let meta = begin_run(&*vfs, &examined)?;
+        let run = meta.current.run;
+        let is_new = examined.highest_lsn == 0;
+        let tail = match &examined.tail {
+            Some(found) => Some(open_tail(&*vfs, &examined, found)?),
+            None => None,
+        };
+        if let (Some(tail), Some(found), false) = (&tail, &examined.tail, examined.report.clean) {
+            rewrite(tail, found)?;
+        }
+        for number in &examined.returned {
+            remove(&*vfs, &name::segment(&identity.store, *number))?;
+        }
+        let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
+        let mut segments = examined.segments;
+        if let (Some(tail), Some(segment)) =
+            (&tail, tail.as_ref().and_then(|tail| segments.get_mut(tail.number)))
+        {
+            segment.file = tail.file.clone();
+        }
+        let log = Self {
+            vfs,
+            identity,
+            options,
+            commit: Mutex::new(Commit {
+                synced_tail: tail.clone(),
+                tail,
+                digest: examined.digest,
+                last_lsn: examined.last_lsn,
+                next_lsn: examined.highest_lsn + 1,
+                synced: examined.last_lsn,
+                run,
+                stamp,
+                run_begun: false,
+                run_spent: false,
+                queue: Vec::new(),
+                spare_queue: Vec::new(),
+                spare_bytes: Vec::new(),
+                prepared,
+                writing: false,
+                poison: None,
+                failed: Vec::new(),
+            }),
+            done: Condvar::new(),
+            meta: Mutex::new(meta),
+            segments: RwLock::new(segments),
+            _lock: lock,
+        };
+        let filled = log.fill_reserve(&mut log.commit.lock());
+        match filled {
+            // An old store opens on a full disk too: settling what it holds is what gives room.
+            Err(error) if is_new || error.kind() != ErrorKind::Full => Err(error),
+            Err(_) | Ok(()) => Ok(log),
+        }
+    }
+}
+
+/// Creates a directory if it is missing.
+fn make_dir(vfs: &dyn Vfs, dir: &str) -> Result<(), Error> {
+    vfs.create_dir(dir).map_err(|source| Error::io(source, "create", dir))
+}
+
+/// Removes a file.
+fn remove(vfs: &dyn Vfs, path: &str) -> Result<(), Error> {
+    vfs.remove(path).map_err(|source| Error::io(source, "remove", path))
+}
+
+/// Copies the whole frames of a torn tail to quarantine, under a name that a repetition finds again.
+fn keep_doubtful(vfs: &dyn Vfs, examined: &Examined) -> Result<(), Error> {
+    let Some(tail) = examined.tail.as_ref().filter(|_| !examined.in_doubt.is_empty()) else {
+        return Ok(());
+    };
+    let path = name::segment(&examined.meta.identity.store, tail.number);
+    let io = |source| Error::io(source, "copy the torn tail of", &path);
+    let file = vfs.open(&path, Mode::Read).map_err(io)?;
+    let mut copy = Vec::new();
+    for (offset, bytes) in &examined.in_doubt {
+        let mut frame = vec![0; *bytes];
+        let count =
+            file.read_at(u64::try_from(*offset).unwrap_or(u64::MAX), &mut frame).map_err(io)?;
+        copy.extend_from_slice(frame.get(..count).unwrap_or_default());
+    }
+    make_dir(vfs, name::QUARANTINE_DIR)?;
+    let kept = format!(
+        "{}/{:016x}-{:08x}-{}.frames",
+        name::QUARANTINE_DIR,
+        tail.number,
+        tail.offset,
+        examined.highest_run
+    );
+    onceward_vfs::replace(vfs, &kept, &copy).map_err(|source| Error::io(source, "write", &kept))
+}
+
+/// Raises the run in `meta`, durably, before anything is written in it.
+fn begin_run(vfs: &dyn Vfs, examined: &Examined) -> Result<MetaFile, Error> {
+    if !vfs.exists(name::META).map_err(|source| Error::io(source, "find", name::META))? {
+        MetaFile::create(vfs, &examined.meta)?;
+    }
+    let mut meta = MetaFile::open(vfs, examined.meta.clone())?;
+    let mut next = examined.meta.clone();
+    next.run = examined
+        .highest_run
+        .checked_add(1)
+        .ok_or_else(|| Error::new(ErrorKind::Full, "the log has no further run"))?;
+    next.clean = None;
+    next.next_lsn = examined.highest_lsn + 1;
+    meta.write(next)?;
+    Ok(meta)
+}
+
+/// Opens the segment in which the log goes on.
+fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Tail, Error> {
+    let store = &examined.meta.identity.store;
+    let path = name::segment(store, found.number);
+    let io = |source| Error::io(source, "open", &path);
+    let file = vfs.open(&path, Mode::Write).map_err(io)?;
+    let segment_bytes = file.len().map_err(io)?;
+    let first_lsn =
+        examined.segments.get(found.number).map_or(examined.last_lsn, |segment| segment.first_lsn);
+    Ok(Tail {
+        number: found.number,
+        file,
+        first_lsn,
+        last_lsn: examined.last_lsn,
+        salt: salt(store, found.number),
+        offset: u64::try_from(found.offset).unwrap_or(u64::MAX),
+        segment_bytes,
+        count: found.count,
+        digest: examined.digest,
+        sealed: false,
+    })
+}
+
+/// Writes what is kept but not proven synced again in place, zeros over the torn bytes, and syncs.
+///
+/// Pages that a failed sync marked clean would otherwise be read back from memory and be gone after
+/// the next power cut.
+fn rewrite(tail: &Tail, found: &FoundTail) -> Result<(), Error> {
+    let io = |source| Error::io(source, "rewrite the end of", "the log");
+    // Nothing proven: the header block is not either.
+    let from = if found.proven <= HEADER_BLOCK_BYTES { 0 } else { found.proven };
+    let mut bytes = vec![0; tail.end().saturating_sub(from)];
+    let offset = u64::try_from(from).unwrap_or(u64::MAX);
+    let count = tail.file.read_at(offset, &mut bytes).map_err(io)?;
+    bytes.truncate(count);
+    bytes.resize(bytes.len() + found.torn_bytes, 0);
+    write_all(&*tail.file, offset, &bytes).map_err(io)?;
+    tail.file.sync_data().map_err(io)
+}
+
+/// Writes `bytes` unless there are none.
+fn write_all(file: &dyn File, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+    if bytes.is_empty() { Ok(()) } else { file.write_all_at(offset, bytes) }
+}
+
+/// Opens the segments that were prepared and not begun.
+fn open_prepared(
+    vfs: &dyn Vfs,
+    examined: &Examined,
+    segment_bytes: u64,
+) -> Result<VecDeque<Prepared>, Error> {
+    let mut prepared = VecDeque::new();
+    for number in &examined.prepared {
+        let path = name::segment(&examined.meta.identity.store, *number);
+        let io = |source| Error::io(source, "open", &path);
+        let file = vfs.open(&path, Mode::Write).map_err(io)?;
+        let len = file.len().map_err(io)?;
+        if len < segment_bytes {
+            // Of an earlier, smaller setting: a commit of today's size might not fit.
+            file.fill_zeros(segment_bytes).map_err(io)?;
+        }
+        prepared.push_back(Prepared { number: *number, file, segment_bytes: len.max(segment_bytes) });
+    }
+    Ok(prepared)
+}

@@ -1,0 +1,234 @@
+//! The `meta` file: two slots, written in turn. The bytes here; what to write is the log's to say.
+
+use std::sync::Arc;
+
+use onceward_vfs::{File, Mode, Vfs};
+
+use crate::checksum::{Digest, crc_from};
+use crate::error::Error;
+use crate::fields::Fields;
+use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, VERSION};
+use crate::limits::{RANGES_MAX, SLOT_BYTES, SLOT_FIXED_BYTES};
+use crate::name;
+use crate::ranges::Ranges;
+
+/// First bytes of a slot.
+const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'M', 0x0d, 0x0a, 0x1a, 0x0a];
+/// The log was closed in order.
+const CLEAN: u32 = 1;
+
+/// Where a log that was closed in order ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct CleanEnd {
+    pub(crate) number: u64,
+    pub(crate) offset: u64,
+    pub(crate) digest: Digest,
+}
+
+/// What a slot says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Meta {
+    pub(crate) identity: Identity,
+    pub(crate) generation: u64,
+    pub(crate) run: u32,
+    pub(crate) next_number: u64,
+    pub(crate) synced: u64,
+    pub(crate) next_lsn: u64,
+    pub(crate) clean: Option<CleanEnd>,
+    pub(crate) segments: Ranges,
+}
+
+impl Meta {
+    /// The first state of a new store.
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            generation: 1,
+            run: 0,
+            next_number: 1,
+            synced: 0,
+            next_lsn: 1,
+            clean: None,
+            segments: Ranges::default(),
+        }
+    }
+
+    /// The slot's bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Full`: more ranges than a slot holds.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
+        let ranges = self.segments.as_slice();
+        if ranges.len() > RANGES_MAX {
+            return Err(Error::new(
+                crate::ErrorKind::Full,
+                format!("the segments form {} ranges, meta holds {RANGES_MAX}", ranges.len()),
+            ));
+        }
+        let end = self.clean.unwrap_or(CleanEnd { number: 0, offset: 0, digest: Digest::default() });
+        let mut slot = Vec::with_capacity(SLOT_FIXED_BYTES + 16 * ranges.len() + 4);
+        slot.extend_from_slice(&MAGIC);
+        slot.extend_from_slice(&VERSION.to_le_bytes());
+        slot.extend_from_slice(&[0; 10]);
+        slot.extend_from_slice(&INCOMPAT_KNOWN.to_le_bytes());
+        slot.extend_from_slice(&self.identity.store);
+        slot.extend_from_slice(&self.generation.to_le_bytes());
+        slot.extend_from_slice(&self.run.to_le_bytes());
+        slot.extend_from_slice(&(if self.clean.is_some() { CLEAN } else { 0 }).to_le_bytes());
+        for number in [self.next_number, self.synced, self.next_lsn] {
+            slot.extend_from_slice(&number.to_le_bytes());
+        }
+        for number in [end.number, end.offset, end.digest.get()] {
+            slot.extend_from_slice(&number.to_le_bytes());
+        }
+        slot.extend_from_slice(&self.identity.secret);
+        slot.extend_from_slice(&u32::try_from(ranges.len()).unwrap_or(u32::MAX).to_le_bytes());
+        slot.extend_from_slice(&[0; 4]);
+        debug_assert_eq!(slot.len(), SLOT_FIXED_BYTES, "FORMAT.md says 176");
+        for range in ranges {
+            slot.extend_from_slice(&range.first.to_le_bytes());
+            slot.extend_from_slice(&range.count.to_le_bytes());
+        }
+        let crc = crc_from(0, &slot);
+        slot.extend_from_slice(&crc.to_le_bytes());
+        Ok(slot)
+    }
+
+    /// Decodes a slot.
+    pub(crate) fn decode(slot: &[u8]) -> Result<Self, HeaderError> {
+        Self::checked(slot).ok_or(HeaderError::NotAHeader).and_then(|covered| {
+            let (version, incompat) = Self::features(covered).ok_or(HeaderError::NotAHeader)?;
+            if version != VERSION || incompat & !INCOMPAT_KNOWN != 0 {
+                return Err(HeaderError::Newer { version, incompat });
+            }
+            Self::fields(covered).ok_or(HeaderError::NotAHeader)
+        })
+    }
+
+    /// The bytes that the checksum covers, if it is right.
+    fn checked(slot: &[u8]) -> Option<&[u8]> {
+        slot.starts_with(&MAGIC).then_some(())?;
+        let count = Fields(slot.get(168..172)?).u32()?;
+        let count = usize::try_from(count).ok().filter(|count| *count <= RANGES_MAX)?;
+        let (covered, after) = slot.split_at_checked(SLOT_FIXED_BYTES + 16 * count)?;
+        (Fields(after).u32()? == crc_from(0, covered)).then_some(covered)
+    }
+
+    /// Version and required features.
+    fn features(covered: &[u8]) -> Option<(u16, u32)> {
+        let mut fields = Fields(covered.get(MAGIC.len()..)?);
+        let version = fields.u16()?;
+        fields.bytes::<10>()?;
+        Some((version, fields.u32()?))
+    }
+
+    /// All fields of version 1.
+    fn fields(covered: &[u8]) -> Option<Self> {
+        let mut fields = Fields(covered.get(24..)?);
+        let store = fields.bytes()?;
+        let generation = fields.u64()?;
+        let run = fields.u32()?;
+        let flags = fields.u32()?;
+        let next_number = fields.u64()?;
+        let synced = fields.u64()?;
+        let next_lsn = fields.u64()?;
+        let end = CleanEnd {
+            number: fields.u64()?,
+            offset: fields.u64()?,
+            digest: Digest::from_u64(fields.u64()?),
+        };
+        let identity = Identity { store, secret: fields.bytes()? };
+        let count = fields.u32()?;
+        fields.reserved::<4>()?;
+        let mut segments = Ranges::default();
+        for _ in 0..count {
+            segments.push(fields.u64()?, fields.u64()?)?;
+        }
+        let clean = (flags & CLEAN != 0).then_some(end);
+        Some(Self { identity, generation, run, next_number, synced, next_lsn, clean, segments })
+    }
+}
+
+/// What the two slots of a `meta` file say.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    /// The current state, if a slot is valid.
+    pub(crate) current: Option<Meta>,
+    /// Whether a slot that had been written is no longer valid.
+    pub(crate) damaged: bool,
+}
+
+/// Reads `meta`; `None` if there is no such file.
+pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Slots>, Error> {
+    let io = |source| Error::io(source, "read", name::META);
+    if !vfs.exists(name::META).map_err(io)? {
+        return Ok(None);
+    }
+    let file = vfs.open(name::META, Mode::Read).map_err(io)?;
+    let mut slots = Slots { current: None, damaged: false };
+    for slot in [0, 1] {
+        let mut bytes = vec![0; SLOT_BYTES];
+        let count = file.read_at(slot_offset(slot), &mut bytes).map_err(io)?;
+        bytes.truncate(count);
+        match Meta::decode(&bytes) {
+            Ok(meta) if slots.current.as_ref().is_none_or(|c| c.generation < meta.generation) => {
+                slots.current = Some(meta);
+            }
+            Ok(_older) => {}
+            Err(HeaderError::Newer { version, incompat }) => {
+                return Err(HeaderError::unsupported(version, incompat, name::META));
+            }
+            Err(HeaderError::NotAHeader) => slots.damaged |= bytes.iter().any(|byte| *byte != 0),
+        }
+    }
+    Ok(Some(slots))
+}
+
+/// Offset of a slot.
+fn slot_offset(slot: u64) -> u64 {
+    slot * 65_536
+}
+
+const _: () = assert!(SLOT_BYTES == 65_536, "slot_offset says the same");
+
+/// Writes `meta`, slot after slot.
+#[derive(Debug)]
+pub(crate) struct MetaFile {
+    file: Arc<dyn File>,
+    pub(crate) current: Meta,
+}
+
+impl MetaFile {
+    /// Makes the file of a new store.
+    pub(crate) fn create(vfs: &dyn Vfs, meta: &Meta) -> Result<(), Error> {
+        let mut content = vec![0; 2 * SLOT_BYTES];
+        let encoded = meta.encode()?;
+        // Generation 1 belongs into slot 1, as `write` would put it.
+        if let Some(slot) = content.get_mut(SLOT_BYTES..SLOT_BYTES + encoded.len()) {
+            slot.copy_from_slice(&encoded);
+        }
+        onceward_vfs::replace(vfs, name::META, &content)
+            .map_err(|source| Error::io(source, "create", name::META))
+    }
+
+    /// Opens the file for writing, `current` being what it says.
+    pub(crate) fn open(vfs: &dyn Vfs, current: Meta) -> Result<Self, Error> {
+        let file = vfs
+            .open(name::META, Mode::Write)
+            .map_err(|source| Error::io(source, "open", name::META))?;
+        Ok(Self { file, current })
+    }
+
+    /// Makes `next` the current state, one generation on. Durable when this returns `Ok`; after an
+    /// error either state may be found.
+    pub(crate) fn write(&mut self, mut next: Meta) -> Result<(), Error> {
+        next.generation = self.current.generation + 1;
+        let encoded = next.encode()?;
+        let io = |source| Error::io(source, "write", name::META);
+        self.file.write_all_at(slot_offset(next.generation % 2), &encoded).map_err(io)?;
+        self.file.sync_data().map_err(io)?;
+        self.current = next;
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! What reading a log found. Plain structs.
+
+/// What was found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// The log had been closed in order.
+    pub clean: bool,
+    /// Frames that belong to the log.
+    pub frames: u64,
+    /// Bytes of segments that were read.
+    pub bytes: u64,
+    /// Bytes that the last append left torn.
+    pub torn_bytes: u64,
+    /// Where they begin.
+    pub torn_offset: u64,
+    /// In which file.
+    pub torn_file: Option<String>,
+    /// Whole frames among them.
+    pub in_doubt: usize,
+    /// Bytes that cannot be used.
+    pub damage: Vec<Damage>,
+}
+
+/// Bytes that came back different from what was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Damage {
+    /// Name within the store's directory.
+    pub file: String,
+    /// Offset of the first of them.
+    pub offset: u64,
+    /// Count of them; 0 where something is missing.
+    pub bytes: u64,
+    /// What is wrong and what is lost.
+    pub what: String,
+}

@@ -1,0 +1,206 @@
+//! The segments that hold frames, and reading single frames of them by place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use onceward_vfs::File;
+
+use crate::checksum::Digest;
+use crate::error::Error;
+use crate::frame::{self, Frame, MORE, Place};
+use crate::header::Identity;
+use crate::limits::SEGMENT_BYTES_MAX;
+use crate::lsn::Lsn;
+use crate::name;
+use crate::walk::{self, Context};
+
+/// A segment that was begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) salt: u32,
+    pub(crate) first_lsn: u64,
+    pub(crate) last_lsn: u64,
+    pub(crate) used_bytes: u64,
+    pub(crate) file_bytes: u64,
+    pub(crate) damaged: bool,
+}
+
+/// What a host may know of a segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SegmentInfo {
+    /// Its number.
+    pub number: u64,
+    /// LSN of its first frame.
+    pub first_lsn: u64,
+    /// LSN of its last frame.
+    pub last_lsn: u64,
+    /// Bytes of it that are in use.
+    pub used_bytes: u64,
+    /// Size of its file.
+    pub file_bytes: u64,
+    /// Whether damage was found in it.
+    pub damaged: bool,
+}
+
+/// The segments of a log, by number.
+#[derive(Debug)]
+pub struct Segments {
+    identity: Identity,
+    by_number: BTreeMap<u64, Segment>,
+}
+
+/// A frame that was read by itself.
+#[derive(Debug)]
+pub struct FrameBuf {
+    bytes: Vec<u8>,
+    lsn: Lsn,
+    place: Place,
+    salt: u32,
+}
+
+impl Segments {
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self { identity, by_number: BTreeMap::new() }
+    }
+
+    pub(crate) fn insert(&mut self, segment: Segment) {
+        self.by_number.insert(segment.number, segment);
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Segment> {
+        self.by_number.remove(&number)
+    }
+
+    pub(crate) fn get(&self, number: u64) -> Option<&Segment> {
+        self.by_number.get(&number)
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Segment> {
+        self.by_number.get_mut(&number)
+    }
+
+    /// All of them, in the order of their numbers.
+    pub fn infos(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
+        self.by_number.values().map(|segment| SegmentInfo {
+            number: segment.number,
+            first_lsn: segment.first_lsn,
+            last_lsn: segment.last_lsn,
+            used_bytes: segment.used_bytes,
+            file_bytes: segment.file_bytes,
+            damaged: segment.damaged,
+        })
+    }
+
+    /// Reads the frame `lsn` of `bytes` bytes at `place`.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`: the bytes there are not that frame. `Io`: they cannot be read.
+    pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
+        let segment = self.get(place.segment).cloned();
+        self.read_from(segment, place, bytes, lsn)
+    }
+
+    /// As [`Segments::read`], from a handle that was taken before.
+    pub(crate) fn read_from(
+        &self,
+        segment: Option<Segment>,
+        place: Place,
+        bytes: u32,
+        lsn: Lsn,
+    ) -> Result<FrameBuf, Error> {
+        read_frame(&self.identity, segment, place, bytes, lsn)
+    }
+
+    /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`: no such segment. `Io`: it cannot be read.
+    pub fn read_segment(
+        &self,
+        number: u64,
+        visit: &mut dyn FnMut(&Frame<'_>),
+    ) -> Result<(), Error> {
+        let path = name::segment(&self.identity.store, number);
+        let segment =
+            self.get(number).ok_or_else(|| Error::corrupt("no such segment").at(&path, 0))?;
+        read_whole(&self.identity, segment, visit)
+    }
+}
+
+/// Shows every frame of a finished segment to `visit`.
+pub(crate) fn read_whole(
+    identity: &Identity,
+    segment: &Segment,
+    visit: &mut dyn FnMut(&Frame<'_>),
+) -> Result<(), Error> {
+    let path = name::segment(&identity.store, segment.number);
+    let bytes = segment.used_bytes.min(SEGMENT_BYTES_MAX);
+    let mut image = vec![0; usize::try_from(bytes).unwrap_or(0)];
+    let count =
+        segment.file.read_at(0, &mut image).map_err(|source| Error::io(source, "read", &path))?;
+    image.truncate(count);
+    let context = Context {
+        number: segment.number,
+        store: identity.store,
+        salt: segment.salt,
+        first_lsn: segment.first_lsn,
+        run: 0,
+        last_lsn: segment.first_lsn.saturating_sub(1),
+        digest: Digest::default(),
+        synced: u64::MAX,
+        later_in_use: true,
+    };
+    walk::walk(&image, &context, visit);
+    Ok(())
+}
+
+/// Reads one frame.
+pub(crate) fn read_frame(
+    identity: &Identity,
+    segment: Option<Segment>,
+    place: Place,
+    bytes: u32,
+    lsn: Lsn,
+) -> Result<FrameBuf, Error> {
+    let path = name::segment(&identity.store, place.segment);
+    let offset = u64::from(place.offset);
+    let wrong = |what: &str| Error::corrupt(what).at(&path, offset);
+    let segment = segment.ok_or_else(|| wrong("the segment is no longer there"))?;
+    let mut read = vec![0; usize::try_from(bytes).unwrap_or(0)];
+    let count = segment
+        .file
+        .read_at(offset, &mut read)
+        .map_err(|source| Error::io(source, "read", &path).at(&path, offset))?;
+    read.truncate(count);
+    let (header, _body) =
+        frame::decode(&read, segment.salt).map_err(|found| wrong(&format!("not a frame: {found:?}")))?;
+    if segment.first_lsn.checked_add(u64::from(header.lsn_delta)) != Some(lsn.get()) {
+        return Err(wrong(&format!("not the frame with LSN {lsn}")));
+    }
+    Ok(FrameBuf { bytes: read, lsn, place, salt: segment.salt })
+}
+
+impl FrameBuf {
+    /// The frame.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: the bytes were checked when they were read.
+    pub fn frame(&self) -> Result<Frame<'_>, Error> {
+        let (header, body) = frame::decode(&self.bytes, self.salt)
+            .map_err(|found| Error::corrupt(format!("not a frame: {found:?}")))?;
+        Ok(Frame {
+            lsn: self.lsn,
+            run: header.run,
+            time_ms: header.time,
+            kind: header.kind,
+            flags: header.flags & !MORE,
+            body,
+            place: self.place,
+        })
+    }
+}
