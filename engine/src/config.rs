@@ -23,6 +23,16 @@ pub enum OffTime {
     WallClock,
 }
 
+/// What of settled events the log keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Retain {
+    /// What is still needed: keys, outcomes and receipts for the window.
+    Needed,
+    /// Everything, for ever: the log is the ledger.
+    Everything,
+}
+
 /// How a store behaves; see each setter for its default.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -32,6 +42,7 @@ pub struct Config {
     pub(crate) window_ms: u64,
     pub(crate) create: Create,
     pub(crate) off_time: OffTime,
+    pub(crate) retain: Retain,
 }
 
 /// One hour.
@@ -48,6 +59,7 @@ impl Config {
             window_ms: 24 * HOUR_MS,
             create: Create::IfMissing,
             off_time: OffTime::Unconfirmed,
+            retain: Retain::Needed,
         }
     }
 
@@ -80,6 +92,12 @@ impl Config {
     /// Whether powered-off time counts for expiry: no by default.
     pub fn off_time(mut self, off_time: OffTime) -> Self {
         self.off_time = off_time;
+        self
+    }
+
+    /// What of settled events the log keeps: what is needed, by default.
+    pub fn retain(mut self, retain: Retain) -> Self {
+        self.retain = retain;
         self
     }
 

@@ -101,10 +101,8 @@ impl error::Error for Error {
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
-        let full = matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        );
+        let full =
+            matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         let (kind, code) = if full { (ErrorKind::Full, "FULL") } else { (ErrorKind::Io, "IO") };
         Self::new(kind, code, source.to_string()).with_source(source)
     }

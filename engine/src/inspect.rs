@@ -2,32 +2,146 @@
 
 use std::path::Path;
 
-use crate::event::StoredEvent;
-use crate::{RecoveryReport, Result, ReviewItem, Status};
+use onceward_vfs::{OsVfs, Vfs};
+use onceward_wal::{Lsn, Segments};
 
-/// A store as it was found.
+use crate::clock::{Clock, OsClock};
+use crate::config::{Config, Create};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::StoredEvent;
+use crate::report::{Damage, RecoveryReport, ReviewItem, Status};
+use crate::store::{
+    cannot_open, damage_of, from_log, no_store, recovery_of, secret_of, stored_event,
+};
+use crate::verdict::State;
+use crate::view::{Located, View};
+
+/// How often the log is read again when it looks damaged or changed while it was read.
+const READINGS_MAX: usize = 4;
+
+/// A store as it was found, while another process may be writing it.
+///
+/// Reads the log only, judges every byte of it, holds no payload in memory, and calls nothing
+/// damaged that a second reading finds whole.
 #[derive(Debug)]
-pub struct Inspection {}
+pub struct Inspection {
+    segments: Segments,
+    view: parking_lot::Mutex<View>,
+    status: Status,
+    recovery: RecoveryReport,
+}
 
 impl Inspection {
-    /// Reads and judges every byte of the log.
-    pub fn open(_dir: &Path) -> Result<Self> {
-        unimplemented!()
+    /// Reads and judges the log of the store in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`: no store. `Unsupported`: of a newer version. `Corrupt`: nothing of it can be read.
+    /// `Io`.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
+        Self::open_on(&vfs, &OsClock::new())
     }
-    /// Events.
+
+    /// As [`Inspection::open`], on any disk.
+    pub(crate) fn open_on(vfs: &dyn Vfs, clock: &dyn Clock) -> Result<Self> {
+        let mut before: Option<Vec<Damage>> = None;
+        let mut last_error = None;
+        for _ in 0..READINGS_MAX {
+            let mut found = match Self::read(vfs, clock) {
+                Ok(found) => found,
+                // A segment was trimmed between the list and the reading.
+                Err(error) if error.kind() == ErrorKind::Io => {
+                    last_error = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some(before) = &before {
+                found.recovery.damage.retain(|damage| before.contains(damage));
+                return Ok(found);
+            }
+            if found.recovery.damage.is_empty() {
+                return Ok(found);
+            }
+            before = Some(found.recovery.damage);
+        }
+        Err(last_error.unwrap_or_else(no_store))
+    }
+
+    /// Reads the log once.
+    fn read(vfs: &dyn Vfs, clock: &dyn Clock) -> Result<Self> {
+        let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+        let config = Config::new().create(Create::Never);
+        let mut view = View::new(secret_of(&identity), &config)?;
+        let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
+            .map_err(from_log)?
+            .ok_or_else(no_store)?;
+        let mut recovery = recovery_of(&examined);
+        recovery.damage.extend(damage_of(&view));
+        let latest = view.time.latest();
+        let off_ms = u64::try_from(clock.wall_ms().saturating_sub(latest.wall_ms)).unwrap_or(0);
+        let mut status = view.status(latest.trusted_ms.saturating_add(off_ms));
+        let segments = examined.into_segments();
+        status.bytes = segments.infos().map(|info| info.file_bytes).sum();
+        Ok(Self { segments, view: parking_lot::Mutex::new(view), status, recovery })
+    }
+
+    /// Every event that is still in the log, in the order of their numbers. One that cannot be read
+    /// is an error, and the next one follows.
     pub fn events(&self) -> impl Iterator<Item = Result<StoredEvent>> {
-        std::iter::empty()
+        self.located().into_iter().map(|(lsn, at, state)| self.event(lsn, at, state))
     }
-    /// Reviews.
+
+    /// The events that wait for a person, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: an event cannot be read.
     pub fn reviews(&self) -> Result<Vec<ReviewItem>> {
-        unimplemented!()
+        let found: Vec<_> = {
+            let view = self.view.lock();
+            let live = view
+                .reviews
+                .iter()
+                .filter_map(|(lsn, review)| Some((*lsn, view.events.get(lsn)?.at, review.clone())));
+            live.collect()
+        };
+        let items = found.into_iter().map(|(lsn, at, review)| {
+            Ok(ReviewItem::of(self.event(lsn, at, State::InReview)?, review))
+        });
+        items.collect()
     }
-    /// Status.
+
+    /// How many events are where.
+    #[must_use]
     pub fn status(&self) -> Status {
-        unimplemented!()
+        self.status.clone()
     }
-    /// Recovery.
+
+    /// What reading the log found.
+    #[must_use]
     pub fn recovery(&self) -> &RecoveryReport {
-        unimplemented!()
+        &self.recovery
+    }
+
+    /// Where every event stands and how far it is.
+    fn located(&self) -> Vec<(u64, Located, State)> {
+        let view = self.view.lock();
+        let live = view.events.iter().map(|(lsn, live)| (*lsn, live.at, view.state_of(*lsn, 0)));
+        let settled = view.settled.iter().map(|(lsn, (at, state))| (*lsn, *at, *state));
+        let mut all: Vec<_> = live.chain(settled).collect();
+        all.sort_unstable_by_key(|(lsn, ..)| *lsn);
+        all
+    }
+
+    fn event(&self, lsn: u64, at: Located, state: State) -> Result<StoredEvent> {
+        let number =
+            Lsn::from_u64(at.lsn).ok_or_else(|| Error::corrupt("a frame without a number"))?;
+        let read = self.segments.read(at.place, at.bytes, number).map_err(from_log)?;
+        let frame = read.frame().map_err(from_log)?;
+        let moment = self.view.lock().time.of(&frame);
+        stored_event(&frame, lsn, state, moment)
     }
 }

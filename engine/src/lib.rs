@@ -1,17 +1,27 @@
 //! Keeps every event that a terminal captures until the other side confirms it, once.
+//!
+//! [`Store`] is what a terminal embeds: [`Store::capture`] answers once the event survives a power
+//! cut, and says of every repetition that it is one. [`sync`] decides what to send upstream and what
+//! a reply means; the crate `onceward-uplink` carries it. [`Inspection`] looks at a store that
+//! another process writes.
+//!
+//! No network, no threads of its own, no output: it reports, and the host decides.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod config;
 mod error;
 mod event;
+mod frames;
 mod inspect;
 mod limits;
 mod report;
 mod store;
 pub mod sync;
 mod verdict;
+mod view;
 
-pub use config::{Config, Create, OffTime};
+pub use config::{Config, Create, OffTime, Retain};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent};
 pub use inspect::Inspection;
@@ -19,3 +29,8 @@ pub use onceward_wal::Lsn;
 pub use report::{Damage, RecoveryReport, ReviewItem, Status, StoreId};
 pub use store::{Answer, Effect, Settlement, Store};
 pub use verdict::{Applied, Outcome, State, Verdict};
+
+/// The example in the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

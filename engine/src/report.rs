@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::event::{Amount, Key, Scope, StoredEvent};
 use crate::Lsn;
+use crate::event::{Amount, Key, Scope, StoredEvent};
 
 /// A store's number of 128 random bits, made once. Prints as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -57,6 +57,23 @@ pub struct ReviewItem {
     pub version: u64,
     /// The event itself.
     pub event: StoredEvent,
+}
+
+impl ReviewItem {
+    /// The item of an event and the reason why it waits.
+    pub(crate) fn of(event: StoredEvent, review: crate::view::Review) -> Self {
+        Self {
+            lsn: event.lsn,
+            scope: event.event.scope.clone(),
+            key: event.event.key.clone(),
+            code: review.code,
+            message: review.message,
+            reply: review.reply,
+            since_ms: review.since_ms,
+            version: review.version,
+            event,
+        }
+    }
 }
 
 /// Bytes that came back from the disk different from what was written.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use onceward::{Applied, Effect, ErrorKind, Event, State};
+use onceward::{Applied, Effect, Event, State, Store};
 
 use crate::{receipt::TransactionReceipt, tenant::Tenant};
 
@@ -61,19 +61,19 @@ pub(crate) fn apply(tenant: &Tenant, proposals: &[Proposal]) -> Vec<Judged> {
 
 /// What the store knows of `event`'s key without writing; `None` if nothing.
 pub(crate) fn known(tenant: &Tenant, event: &Event) -> Option<Judged> {
-    lookup(tenant, event).unwrap_or_else(|error| {
-        tenant.report(&error);
+    tenant.with_store(|store| lookup(store, event)).unwrap_or_else(|refused| {
+        tenant.report(&refused);
         Some(Judged::Failed(Trouble::Storage))
     })
 }
 
 /// What the store knows of `event`'s key.
-fn lookup(tenant: &Tenant, event: &Event) -> Result<Option<Judged>, onceward::Error> {
-    let outcome = tenant.store().outcome(&event.scope, &event.key)?;
+fn lookup(store: &Store, event: &Event) -> Result<Option<Judged>, onceward::Error> {
+    let outcome = store.outcome(&event.scope, &event.key)?;
     if outcome.state == State::Unknown {
         return Ok(None);
     }
-    if let Some(stored) = tenant.store().find(&event.scope, &event.key)? {
+    if let Some(stored) = store.find(&event.scope, &event.key)? {
         let stored = stored.event;
         if stored.kind != event.kind
             || stored.amount != event.amount
@@ -87,14 +87,11 @@ fn lookup(tenant: &Tenant, event: &Event) -> Result<Option<Judged>, onceward::Er
 
 /// Applies one atomic group.
 fn apply_group(tenant: &Tenant, group: &[Proposal]) -> Vec<Judged> {
-    match try_group(tenant, group) {
+    match tenant.with_store(|store| try_group(store, group)) {
         Ok(judged) => judged,
-        Err(error) => {
-            tenant.report(&error);
-            let trouble = match error.kind() {
-                ErrorKind::Full => Trouble::Full,
-                _ => Trouble::Storage,
-            };
+        Err(refused) => {
+            tenant.report(&refused);
+            let trouble = if refused.is_full() { Trouble::Full } else { Trouble::Storage };
             group.iter().map(|proposal| after_failure(tenant, proposal, trouble)).collect()
         }
     }
@@ -112,13 +109,13 @@ fn after_failure(tenant: &Tenant, proposal: &Proposal, trouble: Trouble) -> Judg
 }
 
 /// Applies one atomic group, or nothing of it.
-fn try_group(tenant: &Tenant, group: &[Proposal]) -> Result<Vec<Judged>, onceward::Error> {
+fn try_group(store: &Store, group: &[Proposal]) -> Result<Vec<Judged>, onceward::Error> {
     let mut effects = Vec::with_capacity(group.len());
     for proposal in group {
         let receipt = proposal.receipt.encode()?;
         effects.push(Effect { event: proposal.event.clone(), receipt });
     }
-    let applied = tenant.store().apply_batch(&effects)?;
+    let applied = store.apply_batch(&effects)?;
     let mut verdicts = applied.into_iter();
     Ok(group
         .iter()

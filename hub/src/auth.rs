@@ -74,7 +74,7 @@ pub(crate) struct Admitted {
     /// Whose request it is.
     pub(crate) tenant: Arc<Tenant>,
     /// Its place among the requests that are worked on; free again when the work is done.
-    pub(crate) place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Lets a request in, or refuses it before anything of its body is read.
@@ -93,7 +93,7 @@ pub(crate) async fn admit(
         let detail = "too many requests are being worked on";
         return Err(Problem::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_S));
     };
-    request.extensions_mut().insert(Admitted { tenant, place: Arc::new(place) });
+    request.extensions_mut().insert(Admitted { tenant, _place: Arc::new(place) });
     Ok(next.run(request).await)
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::tenant::Tenant;
+use crate::tenant::{Refused, Tenant};
 
 /// The scope of all kept answers.
 pub(crate) const SCOPE: &str = "wede-batches";
@@ -38,9 +38,9 @@ pub(crate) fn fingerprint(parts: &[&[u8]]) -> String {
 /// # Errors
 ///
 /// What the store said.
-pub(crate) fn load(tenant: &Tenant, id: &str) -> Result<Option<Kept>, onceward::Error> {
+pub(crate) fn load(tenant: &Tenant, id: &str) -> Result<Option<Kept>, Refused> {
     let Some((scope, key)) = name(id) else { return Ok(None) };
-    let stored = tenant.store().find(&scope, &key)?;
+    let stored = tenant.with_store(|store| store.find(&scope, &key))?;
     let text = stored.as_ref().and_then(|stored| stored.event.payload.as_json());
     Ok(text.and_then(|text| serde_json::from_str(text).ok()))
 }
@@ -57,13 +57,14 @@ pub(crate) fn load(tenant: &Tenant, id: &str) -> Result<Option<Kept>, onceward::
 /// # Errors
 ///
 /// What the store said; the answer may be kept or not.
-pub(crate) fn keep(tenant: &Tenant, id: &str, kept: &Kept) -> Result<(), onceward::Error> {
+pub(crate) fn keep(tenant: &Tenant, id: &str, kept: &Kept) -> Result<(), Refused> {
     let Some((scope, key)) = name(id) else { return Ok(()) };
     let text = serde_json::to_string(kept).unwrap_or_default();
-    let event = Event::new(scope, key, Payload::json(&text)?);
-    let receipt = Receipt::new(b"kept")?;
-    tenant.store().apply_batch(&[Effect { event, receipt }])?;
-    Ok(())
+    tenant.with_store(|store| {
+        let event = Event::new(scope, key, Payload::json(&text)?);
+        let receipt = Receipt::new(b"kept")?;
+        store.apply_batch(&[Effect { event, receipt }]).map(drop)
+    })
 }
 
 /// Scope and key of batch `id`; `None` if no batch can have this id.

@@ -38,6 +38,16 @@ pub(crate) enum Cause {
         /// What the store said.
         source: onceward::Error,
     },
+    /// The store can be read only in part.
+    #[error("tenant {tenant}: {count} damaged places, the first in {first}")]
+    Damaged {
+        /// Whose store it is.
+        tenant: String,
+        /// How many places are damaged.
+        count: usize,
+        /// File, offset and what is wrong.
+        first: String,
+    },
     /// The network or the file system refused.
     #[error("{doing}: {source}")]
     Io {
@@ -55,6 +65,7 @@ impl Error {
         match &self.0 {
             Cause::Option { .. } | Cause::Cards { .. } => ErrorKind::Invalid,
             Cause::Store { source, .. } => source.kind(),
+            Cause::Damaged { .. } => ErrorKind::Corrupt,
             Cause::Io { .. } => ErrorKind::Io,
         }
     }

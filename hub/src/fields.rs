@@ -3,7 +3,10 @@
 use std::fmt;
 
 use onceward::Key;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeSeed as _},
+};
 use serde_json::value::RawValue;
 
 use crate::problem::{Code, Problem};
@@ -113,6 +116,50 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// Reads an array, and holds no more of its items than are allowed.
+struct UpTo {
+    /// How many are allowed.
+    items_max: usize,
+}
+
+/// What [`UpTo`] read.
+struct Items<'a> {
+    /// The first ones.
+    items: Vec<&'a RawValue>,
+    /// How many there are beyond those.
+    more: usize,
+}
+
+impl<'de> de::DeserializeSeed<'de> for UpTo {
+    type Value = Items<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Items<'de>, D::Error> {
+        reader.deserialize_seq(self)
+    }
+}
+
+impl<'de> de::Visitor<'de> for UpTo {
+    type Value = Items<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut array: A) -> Result<Items<'de>, A::Error> {
+        let mut read = Items { items: Vec::new(), more: 0 };
+        while read.items.len() < self.items_max {
+            match array.next_element()? {
+                Some(item) => read.items.push(item),
+                None => return Ok(read),
+            }
+        }
+        while array.next_element::<de::IgnoredAny>()?.is_some() {
+            read.more = read.more.saturating_add(1);
+        }
+        Ok(read)
+    }
+}
+
 impl<'a> Object<'a> {
     /// The object that `value` is; a fault if it is something else.
     pub(crate) fn read(value: &'a RawValue, path: &str, faults: &mut Faults) -> Option<Self> {
@@ -129,14 +176,19 @@ impl<'a> Object<'a> {
     }
 
     /// Takes the member `name`, if it is there.
-    pub(crate) fn optional(&mut self, name: &str) -> Option<&'a RawValue> {
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.members.iter().position(|(known, _)| known == name)?;
         Some(self.members.swap_remove(at).1)
     }
 
+    /// Takes the member `name`, if it is there and not `null`, which many writers put for absence.
+    pub(crate) fn optional(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.take(name).filter(|value| value.get() != "null")
+    }
+
     /// Takes the member `name`; a fault if it is not there.
     pub(crate) fn required(&mut self, name: &str, faults: &mut Faults) -> Option<&'a RawValue> {
-        let value = self.optional(name);
+        let value = self.take(name);
         if value.is_none() {
             faults.add(self.path_of(name), "is missing");
         }
@@ -184,15 +236,17 @@ impl<'a> Object<'a> {
     ) -> Option<Vec<&'a RawValue>> {
         let value = self.required(name, faults)?;
         let path = self.path_of(name);
-        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+        let mut reader = serde_json::Deserializer::from_str(value.get());
+        let Ok(read) = (UpTo { items_max }).deserialize(&mut reader) else {
             faults.add(path, "must be an array");
             return None;
         };
-        if items.is_empty() || items.len() > items_max {
-            faults.add(path, format!("must hold 1 to {items_max} items, not {}", items.len()));
+        let count = read.items.len().saturating_add(read.more);
+        if !(1..=items_max).contains(&count) {
+            faults.add(path, format!("must hold 1 to {items_max} items, not {count}"));
             return None;
         }
-        Some(items)
+        Some(read.items)
     }
 
     /// Ends the taking: whatever is left is a fault.

@@ -80,7 +80,6 @@ impl Hub {
     }
 
     /// The HTTP interface. It brings no limit on connections; [`serve`](crate::serve) does.
-    #[must_use]
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.0))
     }

@@ -6,7 +6,11 @@ use std::path::Path;
 
 use onceward::{Amount, Inspection, Lsn};
 
-use crate::{batches, error::Error, tenant};
+use crate::{
+    batches,
+    error::{Cause, Error},
+    tenant,
+};
 
 /// One effect that was applied.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,12 +35,20 @@ pub struct LedgerEntry {
 ///
 /// # Errors
 ///
-/// `Invalid` for a name that no tenant can have, `NotFound` if it has no store, `Corrupt` if any effect
-/// cannot be read: a ledger with a gap is none.
+/// `Invalid` for a name that no tenant can have, `NotFound` if it has no store, `Corrupt` if anything
+/// in the log is damaged: a ledger with a gap is none.
 pub fn ledger(data: &Path, tenant: &str) -> Result<Vec<LedgerEntry>, Error> {
     let dir = tenant::directory(data, tenant)?;
     let failed = |error| Error::store(tenant, error);
     let inspection = Inspection::open(&dir).map_err(failed)?;
+    let damage = &inspection.recovery().damage;
+    if let Some(first) = damage.first() {
+        return Err(Error::from(Cause::Damaged {
+            tenant: tenant.to_owned(),
+            count: damage.len(),
+            first: format!("{} at {}: {}", first.file, first.offset, first.what),
+        }));
+    }
     let mut entries = Vec::new();
     for stored in inspection.events() {
         let stored = stored.map_err(failed)?;

@@ -14,6 +14,25 @@
 //!
 //! Everything refused is answered as `application/problem+json` (RFC 9457). An item is confirmed only
 //! after the store has synced it; a rejected item writes nothing and leaves its key free.
+//!
+//! # Example
+//!
+//! ```
+//! use onceward_hub::{Hub, Options, ledger, serve};
+//! use tokio::net::TcpListener;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let data = dir.path().join("data");
+//! let hub = Hub::open(Options::new(&data, "key-of-these-terminals"))?;
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let shutdown = async { /* for example: tokio::signal::ctrl_c().await */ };
+//! serve(hub, listener, shutdown).await?;
+//! assert!(ledger(&data, "default")?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod apply;

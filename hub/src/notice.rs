@@ -45,9 +45,12 @@ impl fmt::Display for Notice {
     }
 }
 
+/// What the host does with a notice.
+type Observer = dyn Fn(&Notice) + Send + Sync;
+
 /// Where notices go; nowhere by default.
 #[derive(Clone, Default)]
-pub(crate) struct Notices(Option<Arc<dyn Fn(&Notice) + Send + Sync>>);
+pub(crate) struct Notices(Option<Arc<Observer>>);
 
 impl Notices {
     /// Sends notices to `observe`.

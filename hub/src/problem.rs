@@ -230,6 +230,7 @@ impl Problem {
     }
 
     /// Which of the ways to be refused this is.
+    #[cfg(test)]
     pub(crate) const fn code(&self) -> Code {
         self.code
     }

@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     extract::{Path, Request, State},
     handler::Handler,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -45,6 +45,8 @@ async fn name_request(mut request: Request, next: Next) -> Response {
     let id = RequestId::make();
     request.extensions_mut().insert(id.clone());
     let mut response = problem::write_out(next.run(request).await, &id);
+    // What a client was told is its own: no cache on the way may keep it.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

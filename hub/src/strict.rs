@@ -13,6 +13,8 @@ use crate::{
     problem::{Code, Problem},
 };
 
+/// How many members one object may have: their names are held while it is read.
+const MEMBERS_MAX: usize = 4_096;
 /// How deep arrays and objects may nest, the outermost counted.
 const DEPTH_MAX: usize = 64;
 
@@ -44,7 +46,7 @@ impl Refusal {
 /// # Errors
 ///
 /// `NotJson` if it is none. `Fault`, with the path, for a member name that is there twice, a lone
-/// surrogate, a number that fits no float, and nesting deeper than 64.
+/// surrogate, a number that fits no float, more than 4,096 members, and nesting deeper than 64.
 pub(crate) fn parse(body: &[u8]) -> Result<&RawValue, Refusal> {
     let text = str::from_utf8(body).map_err(|error| {
         Refusal::NotJson(format!("not UTF-8: byte {} is malformed", error.valid_up_to()))
@@ -169,6 +171,9 @@ impl<'de> Visitor<'de> for Level<'_> {
         let mut seen = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
             walk.path.push(Step::Member(name.clone()));
+            if seen.len() >= MEMBERS_MAX {
+                return Err(walk.stop(format!("is one of more than {MEMBERS_MAX} members")));
+            }
             if !seen.insert(name) {
                 return Err(walk.stop("is there twice".to_owned()));
             }
@@ -181,7 +186,7 @@ impl<'de> Visitor<'de> for Level<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEPTH_MAX, Refusal, parse};
+    use super::{DEPTH_MAX, MEMBERS_MAX, Refusal, parse};
 
     fn fault(body: &str) -> String {
         match parse(body.as_bytes()) {
@@ -219,6 +224,17 @@ mod tests {
         assert!(fault(r#"{"a":"\ud83d"}"#).starts_with("a is unusable"));
         assert!(parse(b"[1e300]").is_ok(), "control: a large number");
         assert!(fault("[0,1e400]").starts_with("[1] is unusable"));
+    }
+
+    #[test]
+    fn an_object_has_as_many_members_as_are_allowed_and_no_more() {
+        let object = |count: usize| {
+            let members: Vec<_> = (0..count).map(|number| format!("\"m{number}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(parse(object(MEMBERS_MAX).as_bytes()).is_ok(), "control");
+        let shown = fault(&object(MEMBERS_MAX + 1));
+        assert_eq!(shown, "m4096 is one of more than 4096 members");
     }
 
     #[test]

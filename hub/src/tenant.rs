@@ -4,12 +4,12 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use onceward::{Config, ErrorKind, OffTime, Scope, Store};
+use onceward::{Config, ErrorKind, Retain, Scope, Store};
 
 use crate::{
     error::Error,
@@ -29,8 +29,8 @@ const PAYLOAD_BYTES_MAX: u32 = 1024 * 1024;
 pub(crate) struct Tenant {
     /// Its name; matches the pattern of a scope, so it is safe as a file name.
     name: String,
-    /// Its store.
-    store: Store,
+    /// Its store, until it is closed. Read while it is used, so that closing waits for all uses.
+    store: RwLock<Option<Store>>,
     /// Size of a log segment: an atomic write must fit into one.
     segment_bytes: u64,
     /// Ids of the batches that are being worked on.
@@ -70,12 +70,13 @@ impl Tenant {
             .segment_bytes(segment_bytes)
             .payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
             .window_ms(WINDOW_MS)
-            .off_time(OffTime::WallClock);
+            // The log is the ledger of effects.
+            .retain(Retain::Everything);
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
         Ok(Self {
             name: name.to_owned(),
-            store,
+            store: RwLock::new(Some(store)),
             segment_bytes,
             running: Mutex::default(),
             poisoned: AtomicBool::new(false),
@@ -83,9 +84,18 @@ impl Tenant {
         })
     }
 
-    /// The tenant's store.
-    pub(crate) const fn store(&self) -> &Store {
-        &self.store
+    /// Uses the tenant's store.
+    ///
+    /// # Errors
+    ///
+    /// What the store said, or that it was closed.
+    pub(crate) fn with_store<T>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, onceward::Error>,
+    ) -> Result<T, Refused> {
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        let store = store.as_ref().ok_or(Refused::Closed)?;
+        work(store).map_err(Refused::Store)
     }
 
     /// How many bytes one atomic write may have: half a segment leaves room for what frames add.
@@ -105,11 +115,13 @@ impl Tenant {
     }
 
     /// Tells the operator what the store said, which the client is not told.
-    pub(crate) fn report(&self, error: &onceward::Error) {
-        if error.kind() == ErrorKind::Poisoned || error.in_doubt() {
+    pub(crate) fn report(&self, refused: &Refused) {
+        if let Refused::Store(error) = refused
+            && (error.kind() == ErrorKind::Poisoned || error.in_doubt())
+        {
             self.poisoned.store(true, Ordering::Relaxed);
         }
-        let why = error.to_string();
+        let why = refused.to_string();
         self.notices.tell(&Notice::StorageFailed { tenant: self.name.clone(), why });
     }
 
@@ -118,8 +130,10 @@ impl Tenant {
         if !self.is_ready() {
             return;
         }
-        if let Err(error) = self.store.tick() {
-            self.report(&error);
+        match self.with_store(Store::tick) {
+            // A closed store has nothing to expire.
+            Ok(()) | Err(Refused::Closed) => {}
+            Err(refused) => self.report(&refused),
         }
     }
 
@@ -130,13 +144,32 @@ impl Tenant {
         is_new.then(|| Running { tenant: Arc::clone(self), id: id.to_owned() })
     }
 
-    /// Closes the store in order.
+    /// Closes the store in order, after all that use it have finished.
     ///
     /// # Errors
     ///
     /// What the store said. Nothing that was confirmed is lost.
     pub(crate) fn close(&self) -> Result<(), Error> {
-        self.store.clone().close().map_err(|error| Error::store(&self.name, error))
+        let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
+        store.map_or(Ok(()), Store::close).map_err(|error| Error::store(&self.name, error))
+    }
+}
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The hub is stopping.
+    #[error("the store was closed")]
+    Closed,
+    /// The store said so.
+    #[error(transparent)]
+    Store(onceward::Error),
+}
+
+impl Refused {
+    /// Whether the store has no room, and has written nothing.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Store(error) if error.kind() == ErrorKind::Full)
     }
 }
 

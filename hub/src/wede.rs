@@ -24,7 +24,7 @@ use crate::{
     problem::{Code, Problem},
     process::{self, Decision},
     request_id::{RequestId, unique},
-    tenant::Tenant,
+    tenant::{Refused, Tenant},
 };
 
 /// The scope of all events.
@@ -149,12 +149,9 @@ fn refuse_if_failed(decisions: &[Decision]) -> Result<(), Problem> {
 }
 
 /// The problem of a store that refused, which the operator is told in full.
-fn refused(tenant: &Tenant, error: &onceward::Error) -> Problem {
-    tenant.report(error);
-    unavailable(match error.kind() {
-        onceward::ErrorKind::Full => Trouble::Full,
-        _ => Trouble::Storage,
-    })
+fn refused(tenant: &Tenant, why: &Refused) -> Problem {
+    tenant.report(why);
+    unavailable(if why.is_full() { Trouble::Full } else { Trouble::Storage })
 }
 
 /// The problem of a store that refused, as far as a client needs to know.
@@ -165,4 +162,24 @@ fn unavailable(trouble: Trouble) -> Problem {
         Trouble::Internal => (Code::Internal, "what is stored of an event does not fit together"),
     };
     Problem::new(code, detail).retry_after(blocking::RETRY_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, Judged, Trouble, refuse_if_failed};
+    use crate::problem::Code;
+
+    #[test]
+    fn one_event_that_the_store_failed_at_leaves_the_whole_batch_unanswered() {
+        let good = Decision::Judged(Judged::Conflict);
+        assert!(refuse_if_failed(&[good.clone(), good.clone()]).is_ok(), "control");
+        for (trouble, code) in [
+            (Trouble::Full, Code::Full),
+            (Trouble::Storage, Code::Database),
+            (Trouble::Internal, Code::Internal),
+        ] {
+            let decisions = [good.clone(), Decision::Judged(Judged::Failed(trouble)), good.clone()];
+            assert_eq!(refuse_if_failed(&decisions).unwrap_err().code(), code);
+        }
+    }
 }

@@ -19,7 +19,8 @@ use crate::retry_after;
 use crate::secret::Secret;
 use address::Address;
 
-/// Largest body of a reply. The largest honest one, for 500 events, is a tenth of it.
+/// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
+/// fits.
 const REPLY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What this program calls itself.
@@ -182,7 +183,7 @@ fn agent(address: &Address, timeouts: Timeouts, tls: TlsConfig) -> Agent {
         .https_only(address.is_https())
         .http_status_as_error(false)
         .max_redirects(0)
-        
+        .timeout_global(Some(timeouts.total))
         .timeout_resolve(Some(timeouts.connect))
         .timeout_connect(Some(timeouts.connect))
         .user_agent(USER_AGENT)

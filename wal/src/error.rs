@@ -83,6 +83,11 @@ impl Error {
         self
     }
 
+    /// As [`Error::io`], after which nothing may be written any more.
+    pub(crate) fn poisoning(source: io::Error, doing: &str, file: &str) -> Self {
+        Self { kind: ErrorKind::Poisoned, ..Self::io(source, doing, file) }
+    }
+
     /// What the operating system said while `doing` something to `file`.
     pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
         let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Io };

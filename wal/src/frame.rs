@@ -132,17 +132,8 @@ pub(crate) fn encode(out: &mut Vec<u8>, salt: u32, head: Head, parts: &[&[u8]]) 
     let body_crc = crc_from(salt, out.get(start + FRAME_HEADER_BYTES..).unwrap_or_default());
     let len = u32::try_from(body_bytes).unwrap_or(u32::MAX);
     let Head { lsn_delta, run, synced_lag, time, kind, flags } = head;
-    let mut header = Header {
-        header_crc: 0,
-        body_crc,
-        len,
-        lsn_delta,
-        run,
-        synced_lag,
-        time,
-        kind,
-        flags,
-    };
+    let mut header =
+        Header { header_crc: 0, body_crc, len, lsn_delta, run, synced_lag, time, kind, flags };
     if let Some(bytes) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
         header.write(salt, bytes);
     }

@@ -3,7 +3,7 @@
 use crate::checksum::{Digest, crc_from, salt};
 use crate::error::{Error, ErrorKind};
 use crate::fields::Fields;
-use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES, SECRET_BYTES};
+use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES, LSN_MAX, SECRET_BYTES};
 
 /// First bytes of every segment in use.
 pub(crate) const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'L', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -107,7 +107,10 @@ impl SegmentHeader {
             return Err(HeaderError::Newer { version, incompat });
         }
         let decoded = Self::fields(covered).ok_or(HeaderError::NotAHeader)?;
-        let sane = decoded.number != 0 && decoded.first_lsn != 0 && decoded.run != 0;
+        let sane = decoded.number != 0
+            && (1..=LSN_MAX).contains(&decoded.first_lsn)
+            && decoded.run != 0
+            && block.iter().take(HEADER_BLOCK_BYTES).skip(HEADER_BYTES).all(|byte| *byte == 0);
         if sane { Ok(decoded) } else { Err(HeaderError::NotAHeader) }
     }
 
@@ -150,3 +153,6 @@ impl SegmentHeader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

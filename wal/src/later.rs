@@ -1,7 +1,7 @@
 //! Looks for whole frames behind bytes that are no frame. No I/O here.
 
 use crate::frame::{self, Header};
-use crate::limits::FRAME_ALIGN_BYTES;
+use crate::limits::{FRAME_ALIGN_BYTES, HEADER_BLOCK_BYTES};
 
 /// A whole frame.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +47,13 @@ impl<'a> Later<'a> {
             // The frames of the earlier search that stand behind `at` include the last one, and
             // `synced` never falls along a run.
             if *for_run == run && *last_at > at {
-                let next = self.next_frame(at, run, lsn).map(|(next, _)| next);
-                return Found { next, whole: Vec::new(), ..known.clone() };
+                return Found {
+                    next: self.next_frame(at, run, lsn).map(|(next, _)| next),
+                    synced: known.synced,
+                    highest_lsn: known.highest_lsn,
+                    highest_run: known.highest_run,
+                    whole: known.whole.iter().copied().filter(|(from, _)| *from >= at).collect(),
+                };
             }
         }
         let mut found = Found::default();
@@ -72,10 +77,15 @@ impl<'a> Later<'a> {
     fn next_frame(&self, from: usize, run: u32, lsn: u64) -> Option<(NextFrame, Header)> {
         let mut offset = from;
         while let Some(bytes) = self.image.get(offset..).filter(|bytes| !bytes.is_empty()) {
-            if let Some(number) = self.lsn_of(bytes, run, lsn) {
-                if let Ok((header, _body)) = frame::decode(bytes, self.salt) {
-                    return Some((NextFrame { offset, lsn: number }, header));
-                }
+            if bytes.starts_with(ZEROS) {
+                // No frame begins where its length would be zero; the last places have theirs behind.
+                offset += ZEROS.len() - 3 * FRAME_ALIGN_BYTES;
+                continue;
+            }
+            if let Some(number) = self.lsn_of(bytes, run, lsn)
+                && let Ok((header, _body)) = frame::decode(bytes, self.salt)
+            {
+                return Some((NextFrame { offset, lsn: number }, header));
             }
             offset += FRAME_ALIGN_BYTES;
         }
@@ -88,4 +98,25 @@ impl<'a> Later<'a> {
         let number = self.first_lsn.checked_add(u64::from(header.lsn_delta))?;
         (header.run >= run && number >= lsn).then_some(number)
     }
+}
+
+/// What most of a segment's rest is: skipped in large steps.
+const ZEROS: &[u8] = &[0; 1024];
+
+/// Size of `bytes` without the zeros at its end.
+pub(crate) fn without_zeros(bytes: &[u8]) -> usize {
+    let mut end = bytes.len();
+    while bytes.get(..end).is_some_and(|bytes| bytes.ends_with(ZEROS)) {
+        end -= ZEROS.len();
+    }
+    let rest = bytes.get(..end).unwrap_or_default();
+    rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+/// Whether frames of a segment, whose first LSN is not known, prove that its first commit was synced.
+pub(crate) fn proves_itself(image: &[u8], salt: u32) -> bool {
+    // As if the segment began here, so that what was synced before it stays below.
+    const FIRST: u64 = 1 << 40;
+    let found = Later::new(image, salt, FIRST).after(HEADER_BLOCK_BYTES, 0, 0);
+    found.synced >= FIRST
 }

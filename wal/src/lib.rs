@@ -13,6 +13,10 @@ mod error;
 mod examine;
 mod fields;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(test)]
+mod golden;
 mod header;
 mod later;
 mod limits;
@@ -28,7 +32,7 @@ mod walk;
 
 pub use checksum::Digest;
 pub use error::{Error, ErrorKind, Position};
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, identity};
 pub use frame::{Frame, KIND_HOST_MIN, Place};
 pub use header::Identity;
 pub use limits::{

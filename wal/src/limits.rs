@@ -29,12 +29,15 @@ pub const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 /// Largest segment.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// What a segment cannot give to a commit: header block, run frame, seal frame.
-pub(crate) const SEGMENT_OVERHEAD_BYTES: u64 = 8 * 1024;
+pub(crate) const COMMIT_OVERHEAD_BYTES: usize = 8 * 1024;
+/// Highest number of a frame: half of what 64 bits hold, so that no sum of a number and a distance
+/// in a segment goes over.
+pub(crate) const LSN_MAX: u64 = u64::MAX / 2;
 
 const _: () = assert!(RANGES_MAX == 4_084, "FORMAT.md says 4,084");
 const _: () = assert!(
     HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES) + frame_bytes(SEAL_BODY_BYTES)
-        <= SEGMENT_OVERHEAD_BYTES as usize,
+        <= COMMIT_OVERHEAD_BYTES,
     "a commit of the largest size fits into an empty segment",
 );
 
@@ -50,7 +53,7 @@ pub const fn frame_bytes(body_bytes: usize) -> usize {
 ///
 /// `Invalid`: not 256 KiB to 1 GiB, or not a multiple of 4,096.
 pub fn check_segment_bytes(bytes: u64) -> Result<(), Error> {
-    if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes % 4096 == 0 {
+    if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(4096) {
         return Ok(());
     }
     Err(Error::invalid(format!(

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode, Vfs};
 
 use crate::checksum::{Digest, crc_from};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, is_full};
 use crate::fields::Fields;
 use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, VERSION};
-use crate::limits::{RANGES_MAX, SLOT_BYTES, SLOT_FIXED_BYTES};
+use crate::limits::{LSN_MAX, RANGES_MAX, SLOT_BYTES, SLOT_FIXED_BYTES};
 use crate::name;
 use crate::ranges::Ranges;
 
@@ -18,7 +18,7 @@ const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'M', 0x0d, 0x0a, 0x1a, 0x0a];
 const CLEAN: u32 = 1;
 
 /// Where a log that was closed in order ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct CleanEnd {
     pub(crate) number: u64,
     pub(crate) offset: u64,
@@ -34,6 +34,7 @@ pub(crate) struct Meta {
     pub(crate) next_number: u64,
     pub(crate) synced: u64,
     pub(crate) next_lsn: u64,
+    pub(crate) read_compat: u32,
     pub(crate) clean: Option<CleanEnd>,
     pub(crate) segments: Ranges,
 }
@@ -48,6 +49,7 @@ impl Meta {
             next_number: 1,
             synced: 0,
             next_lsn: 1,
+            read_compat: 0,
             clean: None,
             segments: Ranges::default(),
         }
@@ -62,15 +64,16 @@ impl Meta {
         let ranges = self.segments.as_slice();
         if ranges.len() > RANGES_MAX {
             return Err(Error::new(
-                crate::ErrorKind::Full,
+                ErrorKind::Full,
                 format!("the segments form {} ranges, meta holds {RANGES_MAX}", ranges.len()),
             ));
         }
-        let end = self.clean.unwrap_or(CleanEnd { number: 0, offset: 0, digest: Digest::default() });
+        let end = self.clean.unwrap_or_default();
         let mut slot = Vec::with_capacity(SLOT_FIXED_BYTES + 16 * ranges.len() + 4);
         slot.extend_from_slice(&MAGIC);
         slot.extend_from_slice(&VERSION.to_le_bytes());
-        slot.extend_from_slice(&[0; 10]);
+        slot.extend_from_slice(&[0; 6]);
+        slot.extend_from_slice(&self.read_compat.to_le_bytes());
         slot.extend_from_slice(&INCOMPAT_KNOWN.to_le_bytes());
         slot.extend_from_slice(&self.identity.store);
         slot.extend_from_slice(&self.generation.to_le_bytes());
@@ -125,7 +128,11 @@ impl Meta {
 
     /// All fields of version 1.
     fn fields(covered: &[u8]) -> Option<Self> {
-        let mut fields = Fields(covered.get(24..)?);
+        let mut fields = Fields(covered.get(MAGIC.len() + 2..)?);
+        fields.reserved::<2>()?;
+        fields.u32()?;
+        let read_compat = fields.u32()?;
+        fields.u32()?;
         let store = fields.bytes()?;
         let generation = fields.u64()?;
         let run = fields.u32()?;
@@ -146,43 +153,48 @@ impl Meta {
             segments.push(fields.u64()?, fields.u64()?)?;
         }
         let clean = (flags & CLEAN != 0).then_some(end);
-        Some(Self { identity, generation, run, next_number, synced, next_lsn, clean, segments })
+        let sane = next_lsn <= LSN_MAX && generation < u64::MAX && next_number < u64::MAX;
+        sane.then_some(Self {
+            identity,
+            generation,
+            run,
+            next_number,
+            synced,
+            next_lsn,
+            read_compat,
+            clean,
+            segments,
+        })
     }
 }
 
-/// What the two slots of a `meta` file say.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    /// The current state, if a slot is valid.
-    pub(crate) current: Option<Meta>,
-    /// Whether a slot that had been written is no longer valid.
-    pub(crate) damaged: bool,
-}
-
-/// Reads `meta`; `None` if there is no such file.
-pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Slots>, Error> {
+/// Reads the current state; `None` if there is no such file, `Some(None)` if no slot is valid.
+///
+/// A slot that is not valid beside a valid one is what a crash while it was written leaves.
+pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Option<Meta>>, Error> {
     let io = |source| Error::io(source, "read", name::META);
     if !vfs.exists(name::META).map_err(io)? {
         return Ok(None);
     }
     let file = vfs.open(name::META, Mode::Read).map_err(io)?;
-    let mut slots = Slots { current: None, damaged: false };
+    let mut current: Option<Meta> = None;
     for slot in [0, 1] {
         let mut bytes = vec![0; SLOT_BYTES];
         let count = file.read_at(slot_offset(slot), &mut bytes).map_err(io)?;
         bytes.truncate(count);
         match Meta::decode(&bytes) {
-            Ok(meta) if slots.current.as_ref().is_none_or(|c| c.generation < meta.generation) => {
-                slots.current = Some(meta);
+            Ok(meta) => {
+                if current.as_ref().is_none_or(|other| other.generation < meta.generation) {
+                    current = Some(meta);
+                }
             }
-            Ok(_older) => {}
             Err(HeaderError::Newer { version, incompat }) => {
                 return Err(HeaderError::unsupported(version, incompat, name::META));
             }
-            Err(HeaderError::NotAHeader) => slots.damaged |= bytes.iter().any(|byte| *byte != 0),
+            Err(HeaderError::NotAHeader) => {}
         }
     }
-    Ok(Some(slots))
+    Ok(Some(current))
 }
 
 /// Offset of a slot.
@@ -197,6 +209,8 @@ const _: () = assert!(SLOT_BYTES == 65_536, "slot_offset says the same");
 pub(crate) struct MetaFile {
     file: Arc<dyn File>,
     pub(crate) current: Meta,
+    /// A write or sync failed: what is on disk is not known.
+    failed: bool,
 }
 
 impl MetaFile {
@@ -213,22 +227,53 @@ impl MetaFile {
     }
 
     /// Opens the file for writing, `current` being what it says.
+    ///
+    /// The current slot is written again in place and synced: if it was read from memory after its
+    /// sync had failed, overwriting the other slot would leave no valid one after a power cut.
     pub(crate) fn open(vfs: &dyn Vfs, current: Meta) -> Result<Self, Error> {
         let file = vfs
             .open(name::META, Mode::Write)
             .map_err(|source| Error::io(source, "open", name::META))?;
-        Ok(Self { file, current })
+        let mut it = Self { file, current, failed: false };
+        it.put(&it.current.clone())?;
+        Ok(it)
     }
 
     /// Makes `next` the current state, one generation on. Durable when this returns `Ok`; after an
     /// error either state may be found.
+    ///
+    /// # Errors
+    ///
+    /// `Full`: nothing changed. `Poisoned`: this write or sync failed, or one before it.
     pub(crate) fn write(&mut self, mut next: Meta) -> Result<(), Error> {
         next.generation = self.current.generation + 1;
-        let encoded = next.encode()?;
-        let io = |source| Error::io(source, "write", name::META);
-        self.file.write_all_at(slot_offset(next.generation % 2), &encoded).map_err(io)?;
-        self.file.sync_data().map_err(io)?;
+        next.synced = next.synced.max(self.current.synced);
+        next.next_lsn = next.next_lsn.max(self.current.next_lsn);
+        self.put(&next)?;
         self.current = next;
         Ok(())
     }
+
+    /// Writes a state into its slot and syncs.
+    fn put(&mut self, state: &Meta) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::new(ErrorKind::Poisoned, "an earlier write of meta failed"));
+        }
+        let encoded = state.encode()?;
+        match self.file.write_all_at(slot_offset(state.generation % 2), &encoded) {
+            Ok(()) => {}
+            Err(source) if is_full(&source) => return Err(Error::io(source, "write", name::META)),
+            Err(source) => return Err(self.fail(source, "write")),
+        }
+        self.file.sync_data().map_err(|source| self.fail(source, "sync"))
+    }
+
+    /// Notes that nothing more is to be written.
+    fn fail(&mut self, source: std::io::Error, doing: &str) -> Error {
+        self.failed = true;
+        Error::poisoning(source, doing, name::META)
+    }
 }
+
+#[cfg(test)]
+mod tests;

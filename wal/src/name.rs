@@ -24,7 +24,8 @@ pub(crate) fn parse_segment(file: &str) -> Option<(u64, [u8; 16])> {
     let (number, store) = file.strip_suffix(".seg")?.split_once('-')?;
     let number = hex(number, 16).and_then(|number| u64::try_from(number).ok())?;
     let store = hex(store, 32)?.to_be_bytes();
-    (number != 0).then_some((number, store))
+    // The highest number has no successor to be given out next.
+    (number != 0 && number != u64::MAX).then_some((number, store))
 }
 
 /// A number written in exactly `digits` lower-case hexadecimal digits.
@@ -49,6 +50,7 @@ mod tests {
             file.replace(".seg", ".seg.tmp"),
             file.replace("1f-", "zz-"),
             segment_file(&store, 0),
+            segment_file(&store, u64::MAX),
             "x.seg".to_owned(),
             format!("+{file}"),
         ] {

@@ -2,7 +2,7 @@
 
 use crate::checksum::Digest;
 use crate::fields::Fields;
-use crate::limits::{RUN_BODY_BYTES, SEAL_BODY_BYTES};
+use crate::limits::{LSN_MAX, RUN_BODY_BYTES, SEAL_BODY_BYTES};
 
 /// Set in a run frame that repeats, at the head of a segment, what the run's first frame said.
 pub(crate) const REPEAT: u8 = 1;
@@ -77,7 +77,8 @@ impl RunBody {
             mono_ms: fields.u64()?,
             trusted_ms: fields.u64()?,
         };
-        Some(Self { stamp, lsn: fields.u64()?, after: fields.u64()? })
+        let (lsn, after) = (fields.u64()?, fields.u64()?);
+        ((1..=LSN_MAX).contains(&lsn) && after < lsn).then_some(Self { stamp, lsn, after })
     }
 }
 

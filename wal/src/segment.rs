@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use onceward_vfs::File;
 
-use crate::checksum::Digest;
 use crate::error::Error;
 use crate::frame::{self, Frame, MORE, Place};
 use crate::header::Identity;
@@ -81,6 +80,11 @@ impl Segments {
         self.by_number.get_mut(&number)
     }
 
+    /// Whether a segment after `number` holds synced frames: then `number` is finished.
+    pub(crate) fn goes_on_after(&self, number: u64) -> bool {
+        self.by_number.range(number.saturating_add(1)..).any(|(_, later)| later.used_bytes > 0)
+    }
+
     /// All of them, in the order of their numbers.
     pub fn infos(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.by_number.values().map(|segment| SegmentInfo {
@@ -143,19 +147,24 @@ pub(crate) fn read_whole(
     let count =
         segment.file.read_at(0, &mut image).map_err(|source| Error::io(source, "read", &path))?;
     image.truncate(count);
-    let context = Context {
-        number: segment.number,
-        store: identity.store,
-        salt: segment.salt,
-        first_lsn: segment.first_lsn,
-        run: 0,
-        last_lsn: segment.first_lsn.saturating_sub(1),
-        digest: Digest::default(),
-        synced: u64::MAX,
-        later_in_use: true,
-    };
+    let context = standalone(&identity.store, segment.number, segment.salt, segment.first_lsn);
     walk::walk(&image, &context, visit);
     Ok(())
+}
+
+/// What is known of a finished segment without those around it.
+pub(crate) fn standalone(store: &[u8; 16], number: u64, salt: u32, first_lsn: u64) -> Context {
+    Context {
+        number,
+        store: *store,
+        salt,
+        first_lsn,
+        run: 0,
+        last_lsn: first_lsn.saturating_sub(1),
+        digest: None,
+        synced: u64::MAX,
+        later_in_use: true,
+    }
 }
 
 /// Reads one frame.
@@ -176,8 +185,8 @@ pub(crate) fn read_frame(
         .read_at(offset, &mut read)
         .map_err(|source| Error::io(source, "read", &path).at(&path, offset))?;
     read.truncate(count);
-    let (header, _body) =
-        frame::decode(&read, segment.salt).map_err(|found| wrong(&format!("not a frame: {found:?}")))?;
+    let (header, _body) = frame::decode(&read, segment.salt)
+        .map_err(|found| wrong(&format!("not a frame: {found:?}")))?;
     if segment.first_lsn.checked_add(u64::from(header.lsn_delta)) != Some(lsn.get()) {
         return Err(wrong(&format!("not the frame with LSN {lsn}")));
     }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::checksum::Digest;
 use crate::frame::{self, Frame, Header, KIND_RUN, KIND_SEAL, MORE, Place};
-use crate::later::Later;
+use crate::later::{self, Later};
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::lsn::Lsn;
 use crate::run::{RunBody, SealBody};
@@ -24,8 +24,8 @@ pub(crate) struct Context {
     pub(crate) run: u32,
     /// The last LSN before this segment, 0 for none.
     pub(crate) last_lsn: u64,
-    /// Running digest before this segment.
-    pub(crate) digest: Digest,
+    /// Running digest before this segment, if it is known.
+    pub(crate) digest: Option<Digest>,
     /// Everything up to here was synced, whatever the frames say.
     pub(crate) synced: u64,
     /// A later segment was begun, so this one was synced to its end.
@@ -61,6 +61,8 @@ pub(crate) struct Walked {
     /// Frames that the segment should hold up to here, for its seal: those kept.
     pub(crate) count: u32,
     pub(crate) digest: Digest,
+    /// Whether `digest` started from a known one.
+    pub(crate) digest_known: bool,
     pub(crate) last_lsn: u64,
     pub(crate) run: u32,
     /// Highest LSN and run of anything that looked like a frame, kept or not.
@@ -93,7 +95,7 @@ pub(crate) fn walk(image: &[u8], context: &Context, visit: &mut dyn FnMut(&Frame
         offset: HEADER_BLOCK_BYTES,
         frames: 0,
         count: 0,
-        digest: context.digest,
+        digest: context.digest.unwrap_or_default(),
         last_lsn: context.last_lsn,
         run: context.run,
     };
@@ -112,7 +114,8 @@ pub(crate) fn walk(image: &[u8], context: &Context, visit: &mut dyn FnMut(&Frame
             offset: HEADER_BLOCK_BYTES,
             frames: 0,
             count: 0,
-            digest: context.digest,
+            digest: context.digest.unwrap_or_default(),
+            digest_known: context.digest.is_some(),
             last_lsn: context.last_lsn,
             run: context.run,
             highest_lsn: context.last_lsn,
@@ -123,7 +126,7 @@ pub(crate) fn walk(image: &[u8], context: &Context, visit: &mut dyn FnMut(&Frame
             in_doubt: Vec::new(),
         },
     };
-    walk.to_the_end();
+    walk.go_to_the_end();
     walk.finish()
 }
 
@@ -144,16 +147,17 @@ struct Walk<'a, 'v> {
 }
 
 impl<'a> Walk<'a, '_> {
-    fn to_the_end(&mut self) {
+    fn go_to_the_end(&mut self) {
         loop {
             let at = self.kept.offset;
+            let before = self.kept.digest;
             let rest = self.image.get(at..).unwrap_or_default();
             match frame::decode(rest, self.context.salt) {
                 Ok((header, body)) if self.belongs(&header, body) => {
                     self.keep(header, body);
                     if header.kind == KIND_SEAL {
                         self.out.end = End::Sealed;
-                        self.judge_seal(at, body);
+                        self.judge_seal(at, body, before);
                         return;
                     }
                 }
@@ -306,24 +310,27 @@ impl<'a> Walk<'a, '_> {
         let tail = self.image.get(end..).unwrap_or_default();
         // Stale frames of an earlier run may stand behind the end: they are bytes to overwrite too,
         // but what a reader calls torn is what the last append left, up to its last byte.
-        self.out.torn_bytes = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        self.out.torn_bytes = later::without_zeros(tail);
         self.out.proven = self.out.proven.min(end);
     }
 
     /// Rows of the seal: count and digest must be those of the frames before it.
-    fn judge_seal(&mut self, at: usize, body: &[u8]) {
+    fn judge_seal(&mut self, at: usize, body: &[u8], digest: Digest) {
         let Some(seal) = SealBody::decode(body) else {
             self.lose(at, self.kept.offset, self.kept.last_lsn, Some(self.kept.last_lsn));
             return;
         };
         let same = seal.store == self.context.store && seal.number == self.context.number;
-        let whole = seal.count == self.kept.count - 1;
+        let digest_same = self.context.digest.is_none() || seal.digest == digest;
+        let whole = seal.count == self.kept.count - 1 && digest_same;
         if !same || (self.out.lost.is_empty() && !whole) {
             let what = format!(
-                "the seal is of segment {} with {} frames, found {} frames",
+                "the seal is of segment {} with {} frames and digest {:016x}, found {} and {:016x}",
                 seal.number,
                 seal.count,
-                self.kept.count - 1
+                seal.digest.get(),
+                self.kept.count - 1,
+                digest.get()
             );
             let bytes = self.kept.offset - at;
             self.out.lost.push(Lost { offset: at, bytes, what });

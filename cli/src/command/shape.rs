@@ -41,7 +41,12 @@ pub(super) fn inspect(dir: &Path) -> Result<Inspection, Failure> {
 
 /// A failure to open `dir`.
 fn refused(dir: &Path, error: &onceward::Error) -> Failure {
-    Failure::engine(&format!("cannot open the store {}", dir.display()), error)
+    let what = format!("cannot open the store {}", dir.display());
+    match error.code() {
+        // An argument that only the engine can judge, such as the size of segments.
+        "CONFIG_INVALID" => Failure::usage(format!("{what}: {error}")),
+        _ => Failure::engine(&what, error),
+    }
 }
 
 /// Says on stderr what is remarkable about a store that was opened.

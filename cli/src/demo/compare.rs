@@ -153,9 +153,8 @@ impl Findings {
             None => self.differ("the sum of the terminal's record is too large".to_owned()),
         }
         let receipt = outcome.receipt.as_ref().map(|receipt| transaction(receipt.as_bytes()));
-        for entry in entries {
-            let theirs = entry.receipt.as_ref().map(|receipt| transaction(receipt.as_bytes()));
-            if theirs.is_none() || receipt != theirs {
+        for theirs in entries.iter().filter_map(|entry| entry.receipt.as_deref()) {
+            if receipt != Some(transaction(theirs.as_bytes())) {
                 self.differ(format!("{key}: the terminal's receipt is not that of the effect"));
             }
         }

@@ -28,7 +28,7 @@ use self::{
     child::Launch,
     purchases::Purchase,
     site::{Run, Site},
-    till::Till,
+    till::{Captures, Till},
     upload::Upload,
     watch::Watch,
 };
@@ -79,13 +79,7 @@ fn play(args: &DemoArgs, site: &Site, watch: &Watch) -> Result<Run, Failure> {
     let till = Till { site, purchases: &purchases, watch };
     let captures = till.capture_all(&bar)?;
     till.record(&captures)?;
-    let (kills, known) = (captures.kills, captures.known);
-    say(
-        &bar,
-        &format!(
-            "captured {rows} purchases with no hub in sight; the terminal was killed {kills} times, and {known} purchases were safe that it had not yet confirmed"
-        ),
-    );
+    say(&bar, &captured(&captures, rows));
 
     let key = random_key()?;
     site.replace(&site.cards(), &cards::file(&purchases, Cards::Faulty))?;
@@ -107,9 +101,21 @@ fn play(args: &DemoArgs, site: &Site, watch: &Watch) -> Result<Run, Failure> {
         upload_requests: tally.requests,
         replies_lost: tally.replies_lost,
         duplicates_absorbed: tally.duplicates_absorbed,
-        kills: kills.saturating_add(upload_kills),
+        kills: captures.kills.saturating_add(upload_kills),
         seconds: 0.0,
     })
+}
+
+/// A line about the captures.
+fn captured(captures: &Captures, rows: u64) -> String {
+    let Captures { kills, known, .. } = captures;
+    let mut text = format!(
+        "captured {rows} purchases with no hub in sight, killed the terminal {kills} times"
+    );
+    if *known > 0 {
+        text.push_str(&format!("; {known} were safe before it could say so"));
+    }
+    text
 }
 
 /// An item of `review list`. Fields that the demo does not need are left out.

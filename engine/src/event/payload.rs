@@ -12,6 +12,9 @@ pub struct Payload {
     form: Form,
 }
 
+/// Deepest nesting of JSON: what common parsers read.
+const JSON_DEPTH_MAX: usize = 127;
+
 /// How the bytes are to be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Form {
@@ -28,6 +31,10 @@ impl Payload {
     pub fn json(text: &str) -> Result<Self> {
         let checked: std::result::Result<serde::de::IgnoredAny, _> = serde_json::from_str(text);
         match checked {
+            Ok(_) if depth(text) > JSON_DEPTH_MAX => Err(Error::invalid(
+                "PAYLOAD_INVALID",
+                format!("payload: is nested deeper than {JSON_DEPTH_MAX}"),
+            )),
             Ok(_) => Ok(Self { bytes: without_white_space(text), form: Form::Json }),
             Err(found) => {
                 Err(Error::invalid("PAYLOAD_INVALID", format!("payload: not JSON: {found}")))
@@ -68,21 +75,43 @@ impl Payload {
     }
 }
 
-/// Removes the white space outside strings from text that is known to be JSON.
-fn without_white_space(text: &str) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(text.len());
+/// Shows every byte of JSON text, and whether it stands within a string.
+fn scan(text: &str, mut visit: impl FnMut(u8, bool)) {
     let mut in_string = false;
     let mut escaped = false;
     for byte in text.bytes() {
+        visit(byte, in_string);
         if in_string {
-            kept.push(byte);
             in_string = escaped || byte != b'"';
             escaped = !escaped && byte == b'\\';
-        } else if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            kept.push(byte);
+        } else {
             in_string = byte == b'"';
         }
     }
+}
+
+/// How deep arrays and objects of JSON text are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    scan(text, |byte, in_string| match byte {
+        b'[' | b'{' if !in_string => {
+            depth += 1;
+            deepest = deepest.max(depth);
+        }
+        b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+        _ => {}
+    });
+    deepest
+}
+
+/// Removes the white space outside strings from text that is known to be JSON.
+fn without_white_space(text: &str) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len());
+    scan(text, |byte, in_string| {
+        if in_string || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            kept.push(byte);
+        }
+    });
     kept
 }
 
@@ -106,6 +135,9 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         assert!(Payload::json(&deep).is_err());
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Payload::json(&nested(127)).is_ok(), "control: the deepest");
+        assert!(Payload::json(&nested(128)).is_err());
     }
 
     proptest! {

@@ -1,17 +1,50 @@
-//! The store.
+//! The store: captures, remembers, settles. Everything durable is a frame of the one log.
+//!
+//! | file | what |
+//! |---|---|
+//! | `open` | lock, read and judge the log, replay it, begin a run; close |
+//! | `capture` | new events and effects: reserve, append, sync, answer |
+//! | `outbox` | what is pending, batches, answers |
+//! | `review` | what waits for a person |
+//! | `read` | events and outcomes by key |
+//! | `clean` | forgets keys whose window is over, trims segments |
+//!
+//! Two locks. `view` is held for the short critical sections that touch memory and queue frames;
+//! nobody waits for the disk under it. `control` is held by whoever changes what is already stored
+//! (settling, deciding, cleaning) from reading the state to the frame's durability, so that these
+//! changes reach memory in the order of their frames. Captures never take it. Order: `control`
+//! before `view`.
 
-use std::path::Path;
+mod capture;
+mod clean;
+mod open;
+mod outbox;
+mod read;
+mod review;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use crate::event::{Event, Key, Receipt, Scope, StoredEvent};
-use crate::{Applied, Config, Lsn, Outcome, RecoveryReport, Result, ReviewItem, Status, StoreId, Verdict};
+use onceward_wal::{Appended, Log, NewFrame, Place, Purpose, Stamp};
+use parking_lot::Mutex;
 
-/// An effect.
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Key, Receipt, Scope};
+use crate::report::{RecoveryReport, Status, StoreId};
+use crate::view::{Located, Moment, View};
+
+pub(crate) use open::{cannot_open, damage_of, no_store, recovery_of, secret_of};
+pub(crate) use outbox::Formed;
+pub(crate) use read::stored_event;
+
+/// Something that takes effect here and now, with the receipt that every repetition of it gets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Effect {
     /// What takes effect.
     pub event: Event,
-    /// The receipt that every repetition gets.
+    /// The receipt.
     pub receipt: Receipt,
 }
 
@@ -50,79 +83,152 @@ pub enum Answer {
     },
 }
 
-/// A handle.
+/// A handle to an open store: cheap to clone, to be used from any thread.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// let store = Store::open(&dir, Config::new())?;
+/// let sale = Event::new(
+///     Scope::default(),
+///     Key::new("till-7-000042")?,
+///     Payload::json(r#"{"total":24.50}"#)?,
+/// );
+/// assert!(matches!(store.capture(&sale)?, Verdict::Fresh { .. }));
+/// assert!(matches!(store.capture(&sale)?, Verdict::Duplicate { .. }));
+/// store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Store {
-    _inner: Arc<()>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handles share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) log: Log,
+    pub(crate) view: Mutex<View>,
+    pub(crate) control: Mutex<()>,
+    pub(crate) config: Config,
+    pub(crate) id: StoreId,
+    /// Key of the fingerprints.
+    secret: onceward_index::Secret,
+    clock: Arc<dyn Clock>,
+    stamp: Stamp,
+    recovery: RecoveryReport,
+    /// A session drains this store.
+    pub(crate) draining: AtomicBool,
+    /// Somebody closed the store: nothing more is written through other handles.
+    closed: AtomicBool,
 }
 
 impl Store {
-    /// x
-    pub fn open(_dir: &Path, _config: Config) -> Result<Self> {
-        unimplemented!()
-    }
-    /// x
-    pub fn capture(&self, _event: &Event) -> Result<Verdict> {
-        unimplemented!()
-    }
-    /// x
-    pub fn capture_batch(&self, _events: &[Event]) -> Result<Vec<Verdict>> {
-        unimplemented!()
-    }
-    /// x
-    pub fn apply_batch(&self, _effects: &[Effect]) -> Result<Vec<Applied>> {
-        unimplemented!()
-    }
-    /// x
-    pub fn find(&self, _scope: &Scope, _key: &Key) -> Result<Option<StoredEvent>> {
-        unimplemented!()
-    }
-    /// x
-    pub fn pending(&self, _s: &Scope, _after: Option<Lsn>, _max: usize) -> Result<Vec<StoredEvent>> {
-        unimplemented!()
-    }
-    /// x
-    pub fn outcome(&self, _scope: &Scope, _key: &Key) -> Result<Outcome> {
-        unimplemented!()
-    }
-    /// x
-    pub fn settle(&self, _answers: &[Settlement]) -> Result<()> {
-        unimplemented!()
-    }
-    /// x
-    pub fn reviews(&self, _scope: Option<&Scope>) -> Result<Vec<ReviewItem>> {
-        unimplemented!()
-    }
-    /// x
-    pub fn review(&self, _scope: &Scope, _key: &Key) -> Result<ReviewItem> {
-        unimplemented!()
-    }
-    /// x
-    pub fn retry(&self, _scope: &Scope, _key: &Key) -> Result<()> {
-        unimplemented!()
-    }
-    /// x
-    pub fn resolve(&self, _scope: &Scope, _key: &Key, _note: &str) -> Result<()> {
-        unimplemented!()
-    }
-    /// x
+    /// How many events are where, and how much room they take.
+    #[must_use]
     pub fn status(&self) -> Status {
-        unimplemented!()
+        let trusted_ms = self.inner.moment(self.inner.clock.mono_ms()).trusted_ms;
+        let mut status = self.inner.view.lock().status(trusted_ms);
+        status.bytes = self.inner.log.file_bytes();
+        status
     }
-    /// x
+
+    /// What opening found.
+    #[must_use]
     pub fn recovery(&self) -> &RecoveryReport {
-        unimplemented!()
+        &self.inner.recovery
     }
-    /// x
+
+    /// The store's number.
+    #[must_use]
     pub fn id(&self) -> StoreId {
-        unimplemented!()
+        self.inner.id
     }
-    /// x
-    pub fn tick(&self) -> Result<()> {
-        unimplemented!()
+}
+
+impl Inner {
+    /// The moment of a reading of the monotonic clock.
+    pub(crate) fn moment(&self, mono_ms: u64) -> Moment {
+        let elapsed = mono_ms.saturating_sub(self.stamp.mono_ms);
+        Moment {
+            trusted_ms: self.stamp.trusted_ms.saturating_add(elapsed),
+            wall_ms: self.stamp.wall_ms.saturating_add_unsigned(elapsed),
+        }
     }
-    /// x
-    pub fn close(self) -> Result<()> {
-        unimplemented!()
+
+    /// The monotonic clock, now.
+    pub(crate) fn mono_ms(&self) -> u64 {
+        self.clock.mono_ms()
     }
+
+    /// The wall clock, now.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
+    /// Refuses work on a store that was closed through another handle.
+    pub(crate) fn refuse_if_closed(&self) -> Result<()> {
+        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(Error::invalid("CLOSED", "the store was closed"));
+        }
+        Ok(())
+    }
+
+    /// Appends control frames as one batch and waits until they are durable. Returns where each
+    /// stands and when they were made.
+    ///
+    /// The caller holds `control` and not `view`.
+    pub(crate) fn append_control(
+        &self,
+        frames: &[(u8, Vec<u8>)],
+    ) -> Result<(Vec<Located>, Moment)> {
+        let parts: Vec<[&[u8]; 1]> = frames.iter().map(|(_, body)| [body.as_slice()]).collect();
+        let new: Vec<NewFrame<'_>> = frames
+            .iter()
+            .zip(&parts)
+            .map(|((kind, _), parts)| NewFrame { kind: *kind, flags: 0, parts })
+            .collect();
+        self.append_durably(&new)
+    }
+
+    /// As [`Inner::append_control`], for frames of any layout.
+    pub(crate) fn append_durably(&self, new: &[NewFrame<'_>]) -> Result<(Vec<Located>, Moment)> {
+        self.refuse_if_closed()?;
+        let mono_ms = self.mono_ms();
+        let appended = self.log.append(new, mono_ms, Purpose::Settle).map_err(from_log)?;
+        self.log.wait(appended.last).map_err(from_log)?;
+        Ok((located(&appended, new), self.moment(mono_ms)))
+    }
+}
+
+/// Where each frame of an appended batch stands.
+pub(crate) fn located(appended: &Appended, new: &[NewFrame<'_>]) -> Vec<Located> {
+    let mut offset = appended.place.offset;
+    let mut out = Vec::with_capacity(new.len());
+    for (frame, lsn) in new.iter().zip(appended.first.get()..) {
+        let bytes = u32::try_from(frame.bytes()).unwrap_or(u32::MAX);
+        let place = Place { segment: appended.place.segment, offset };
+        out.push(Located { place, bytes, lsn });
+        offset = offset.saturating_add(bytes);
+    }
+    out
+}
+
+/// An error of the log, told as one of the store.
+pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
+    use onceward_wal::ErrorKind as Log;
+    let (kind, code) = match error.kind() {
+        Log::Invalid => (ErrorKind::Invalid, "INVALID"),
+        Log::Full => (ErrorKind::Full, "FULL"),
+        Log::Corrupt => (ErrorKind::Corrupt, "CORRUPT"),
+        Log::Poisoned => (ErrorKind::Poisoned, "POISONED"),
+        Log::Locked => (ErrorKind::Locked, "LOCKED"),
+        Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),
+        Log::Io => (ErrorKind::Io, "IO"),
+    };
+    let told = Error::new(kind, code, error.to_string());
+    let told = if error.in_doubt() { told.mark_in_doubt() } else { told };
+    told.with_source(error)
 }

@@ -1,6 +1,7 @@
 //! Decides what to send and what a reply means. Does not send.
 
 mod backoff;
+mod matching;
 mod options;
 mod protocol;
 mod session;

@@ -1,4 +1,8 @@
-#![expect(clippy::disallowed_methods, reason = "these tests play the operator who edits the file")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "these tests play the operator who edits the file"
+)]
 
 use std::{
     fs,
@@ -65,6 +69,19 @@ fn a_broken_line_is_named_with_its_field() {
 }
 
 #[test]
+fn a_change_that_neither_size_nor_time_shows_is_seen_while_the_file_is_young() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cards.jsonl");
+    fs::write(&path, GOOD).unwrap();
+    let young = fs::metadata(&path).unwrap().modified().unwrap();
+    let file = CardsFile::open(Some(path.clone()), Notices::default()).unwrap();
+    fs::write(&path, GOOD.replace(r#""b""#, r#""z""#)).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(young).unwrap();
+    let judged = file.current().judge("z", CardType::Cashback);
+    assert_eq!(judged, Err(CardRefusal::Inactive));
+}
+
+#[test]
 fn a_changed_file_is_read_again_and_a_broken_one_leaves_the_last_good_one_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cards.jsonl");
@@ -78,7 +95,6 @@ fn a_changed_file_is_read_again_and_a_broken_one_leaves_the_last_good_one_in_for
     let judge = |code: &str| file.current().judge(code, CardType::Cashback);
     assert_eq!(judge("b"), Err(CardRefusal::Inactive));
 
-    // The same size within the same tick of the clock: only the content tells.
     fs::write(&path, GOOD.replace(r#""b""#, r#""z""#)).unwrap();
     assert_eq!(judge("b"), Err(CardRefusal::NotFound));
     assert_eq!(judge("z"), Err(CardRefusal::Inactive));

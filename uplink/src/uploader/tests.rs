@@ -68,7 +68,7 @@ impl Hub {
     fn uploader(&self, store: &Store) -> Uploader {
         let line = Line::new(
             &format!("http://{}", self.address),
-            Some(Secret::new("some key")),
+            Some(Secret::new("some-key")),
             Timeouts::default(),
         );
         let options = Options::new(Scope::default()).backoff_ms(1, 1);
@@ -224,7 +224,7 @@ fn refused_credentials_pause_and_another_key_goes_on() {
     let uploader = hub.uploader(&store).spawn().unwrap();
     until(&uploader, |report| report.blocked);
     assert_eq!(store.status().in_review, 0);
-    uploader.set_key(Some(Secret::new("a better key"))).unwrap();
+    uploader.set_key(Some(Secret::new("a-better-key"))).unwrap();
     until(&uploader, |report| report.accepted == 1);
     assert!(!uploader.stop().unwrap().blocked);
     assert_eq!(state(&store, "k0"), State::Accepted);

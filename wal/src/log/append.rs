@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Head, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, MORE, Place};
 use crate::header::SegmentHeader;
 use crate::limits::{
-    HEADER_BLOCK_BYTES, RUN_BODY_BYTES, SEAL_BODY_BYTES, SEGMENT_OVERHEAD_BYTES, frame_bytes,
+    COMMIT_OVERHEAD_BYTES, HEADER_BLOCK_BYTES, RUN_BODY_BYTES, SEAL_BODY_BYTES, frame_bytes,
 };
 use crate::lsn::Lsn;
 use crate::run::{REPEAT, RunBody, SealBody};
@@ -118,8 +118,10 @@ impl Log {
             }
             total += new.bytes();
         }
-        let most = self.options.segment_bytes - SEGMENT_OVERHEAD_BYTES;
-        if u64::try_from(total).unwrap_or(u64::MAX) > most {
+        let most = usize::try_from(self.options.segment_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(COMMIT_OVERHEAD_BYTES);
+        if total > most {
             return Err(Error::invalid(format!(
                 "a commit of {total} bytes does not fit into a segment: at most {most}"
             )));
@@ -165,7 +167,7 @@ impl Log {
         let mut next = meta.current.clone();
         next.run = run;
         next.next_lsn = commit.next_lsn;
-        meta.write(next)?;
+        meta.write(next).inspect_err(|error| commit.note(error))?;
         commit.run = run;
         commit.stamp = commit.stamp.later(elapsed);
         commit.run_begun = false;
@@ -185,8 +187,10 @@ impl Log {
             Some(tail) => (tail.number, tail.offset),
             None => (0, 0),
         };
-        let (digest, last_lsn) =
-            commit.tail.as_ref().map_or((commit.digest, commit.last_lsn), |t| (t.digest, t.last_lsn));
+        let (digest, last_lsn) = commit
+            .tail
+            .as_ref()
+            .map_or((commit.digest, commit.last_lsn), |t| (t.digest, t.last_lsn));
         let header = SegmentHeader {
             identity: self.identity,
             number: prepared.number,
@@ -248,6 +252,13 @@ impl Commit {
         }
     }
 
+    /// Takes up that a failure elsewhere leaves nothing to write.
+    pub(super) fn note(&mut self, error: &Error) {
+        if error.kind() == ErrorKind::Poisoned {
+            self.poison.get_or_insert_with(|| error.to_string());
+        }
+    }
+
     /// Queues a run frame.
     fn push_run(&mut self, flags: u8) -> Result<(), Error> {
         let after = self.tail.as_ref().map_or(self.last_lsn, |tail| tail.last_lsn);
@@ -297,7 +308,8 @@ impl Commit {
             synced => u32::try_from(number - synced).unwrap_or(0),
         };
         let head = Head { lsn_delta: delta, run: self.run, synced_lag: lag, time, kind, flags };
-        let begins_chunk = self.queue.last().is_none_or(|c| c.number != tail.number || c.end.is_some());
+        let begins_chunk =
+            self.queue.last().is_none_or(|c| c.number != tail.number || c.end.is_some());
         if begins_chunk {
             self.queue.push(Chunk {
                 file: tail.file.clone(),

@@ -164,11 +164,7 @@ impl Commit {
         for chunk in queue.iter_mut().take(written.synced) {
             let Some(end) = chunk.end.take() else { continue };
             self.synced = self.synced.max(end.last_lsn);
-            filled.push(Filled {
-                number: end.number,
-                last_lsn: end.last_lsn,
-                offset: end.offset,
-            });
+            filled.push(Filled { number: end.number, last_lsn: end.last_lsn, offset: end.offset });
             self.synced_tail = Some(end);
         }
         match written.failure {
@@ -189,7 +185,8 @@ impl Commit {
         let first = self.synced + 1;
         let last = self.next_lsn - 1;
         match self.failed.last_mut() {
-            Some(range) if range.1 + 1 == first => range.1 = last,
+            // Nothing was stored since: the same ones again, and more.
+            Some(range) if range.1 + 1 >= first => range.1 = last,
             _ => self.failed.push((first, last)),
         }
         let kept = self.synced_tail.as_ref().map_or(0, |tail| tail.number);

@@ -231,7 +231,7 @@ impl Log {
         let (end, synced, next_lsn) = {
             let commit = self.commit.lock();
             commit.refuse_if_poisoned()?;
-            let none = CleanEnd { number: 0, offset: 0, digest: Digest::default() };
+            let none = CleanEnd::default();
             let end = commit.tail.as_ref().map_or(none, |tail| CleanEnd {
                 number: tail.number,
                 offset: tail.offset,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onceward_vfs::{File, Mode};
+use onceward_vfs::{File, Mode, Vfs};
 
 use super::{Commit, Log, Prepared, Purpose};
 use crate::error::{Error, ErrorKind};
@@ -15,12 +15,12 @@ impl Log {
         commit: &mut Commit,
         purpose: Purpose,
     ) -> Result<Prepared, Error> {
-        if commit.prepared.len() <= self.options.reserve {
-            let made = self.prepare_segment(commit.synced, commit.next_lsn);
-            match (made, purpose) {
+        // As many as are missing, so that a reserve that was used is filled again.
+        while commit.prepared.len() <= self.options.reserve {
+            match (self.prepare_segment(commit), purpose) {
                 (Ok(made), _) => commit.prepared.push_back(made),
-                (Err(error), Purpose::Capture) => return Err(error),
-                (Err(_full), Purpose::Settle) => {}
+                (Err(error), Purpose::Settle) if error.kind() != ErrorKind::Poisoned => break,
+                (Err(error), _) => return Err(error),
             }
         }
         commit.prepared.pop_front().ok_or_else(|| {
@@ -31,14 +31,14 @@ impl Log {
     /// Prepares segments until the reserve is full.
     pub(super) fn fill_reserve(&self, commit: &mut Commit) -> Result<(), Error> {
         while commit.prepared.len() < self.options.reserve {
-            let made = self.prepare_segment(commit.synced, commit.next_lsn)?;
+            let made = self.prepare_segment(commit)?;
             commit.prepared.push_back(made);
         }
         Ok(())
     }
 
     /// Makes a segment of zeros and lists it in `meta`.
-    fn prepare_segment(&self, synced: u64, next_lsn: u64) -> Result<Prepared, Error> {
+    fn prepare_segment(&self, commit: &mut Commit) -> Result<Prepared, Error> {
         let mut meta = self.meta.lock();
         let number = meta.current.next_number;
         let path = name::segment(&self.identity.store, number);
@@ -57,9 +57,9 @@ impl Log {
         let mut next = meta.current.clone();
         next.segments.add(number);
         next.next_number = number + 1;
-        next.synced = synced;
-        next.next_lsn = next_lsn;
-        meta.write(next)?;
+        next.synced = commit.synced;
+        next.next_lsn = commit.next_lsn;
+        meta.write(next).inspect_err(|error| commit.note(error))?;
         Ok(Prepared { number, file, segment_bytes })
     }
 
@@ -76,53 +76,59 @@ impl Log {
         Ok(file)
     }
 
-    /// Forgets a finished segment whose frames nobody needs.
+    /// Forgets a finished segment whose frames nobody needs, also one whose file is missing.
     ///
     /// A segment with damage is moved to `quarantine/` instead of being removed.
     ///
     /// # Durability
     ///
     /// `meta` no longer lists it before the file goes; a crash between leaves a file that the next
-    /// opening removes.
+    /// opening removes, or moves to `quarantine/` if it is damaged.
     ///
     /// # Errors
     ///
-    /// `Invalid`: it is the segment that is being written, or there is none of that number. `Io`.
+    /// `Invalid`: there is none of that number, or the log does not go on in a later one yet. `Full`,
+    /// `Io`, `Poisoned`.
     pub fn trim(&self, number: u64) -> Result<(), Error> {
-        let writing = {
-            let commit = self.commit.lock();
-            [&commit.tail, &commit.synced_tail].iter().any(|tail| {
-                tail.as_ref().is_some_and(|tail| tail.number == number && !tail.sealed)
-            })
-        };
-        let known = self.segments.read().get(number).map(|segment| segment.damaged);
-        let Some(damaged) = known.filter(|_| !writing) else {
-            return Err(Error::invalid(format!("segment {number} is not a finished one")));
-        };
         let (synced, next_lsn) = {
             let commit = self.commit.lock();
+            commit.refuse_if_poisoned()?;
             (commit.synced, commit.next_lsn)
         };
+        // What is queued, or was synced last, is never finished.
+        let finished = self.segments.read().goes_on_after(number);
         let mut meta = self.meta.lock();
+        if !finished || !meta.current.segments.contains(number) {
+            return Err(Error::invalid(format!("segment {number} is not a finished one")));
+        }
         let mut next = meta.current.clone();
         next.segments.remove(number);
         next.synced = synced;
         next.next_lsn = next_lsn;
-        meta.write(next)?;
+        let written = meta.write(next);
         drop(meta);
-        self.segments.write().remove(number);
-        let path = name::segment(&self.identity.store, number);
-        let io = |source| Error::io(source, "remove", &path);
-        if damaged {
-            let kept = format!(
-                "{}/{}",
-                name::QUARANTINE_DIR,
-                name::segment_file(&self.identity.store, number)
-            );
-            self.vfs.create_dir(name::QUARANTINE_DIR).map_err(io)?;
-            self.vfs.rename(&path, &kept).map_err(io)?;
-            return self.vfs.sync_dir(name::QUARANTINE_DIR).map_err(io);
+        written.inspect_err(|error| self.commit.lock().note(error))?;
+        match self.segments.write().remove(number) {
+            Some(segment) => discard(&*self.vfs, &self.identity.store, number, segment.damaged),
+            None => Ok(()),
         }
-        self.vfs.remove(&path).map_err(io)
     }
+}
+
+/// Removes a trimmed segment's file; a damaged one is kept in `quarantine/`.
+pub(super) fn discard(
+    vfs: &dyn Vfs,
+    store: &[u8; 16],
+    number: u64,
+    damaged: bool,
+) -> Result<(), Error> {
+    let path = name::segment(store, number);
+    let io = |source| Error::io(source, "remove", &path);
+    if !damaged {
+        return vfs.remove(&path).map_err(io);
+    }
+    let kept = format!("{}/{}", name::QUARANTINE_DIR, name::segment_file(store, number));
+    vfs.create_dir(name::QUARANTINE_DIR).map_err(io)?;
+    vfs.rename(&path, &kept).map_err(io)?;
+    vfs.sync_dir(name::QUARANTINE_DIR).map_err(io)
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode, Vfs};
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::space::discard;
 use super::{Commit, Lock, Log, Options, Prepared, Tail};
-use crate::checksum::salt;
+use crate::checksum::{crc_from, salt};
 use crate::error::{Error, ErrorKind};
-use crate::examine::{Examined, FoundTail};
+use crate::examine::{Examined, FoundTail, Returned};
 use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
 use crate::name;
@@ -26,8 +27,9 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `Invalid`: the options. `Unsupported`: a newer format that may only be read. `Full`: a new log for which the disk has no room. `Io`: the disk
-    /// refused; the log is as it was, and starting may be tried again.
+    /// `Invalid`: the options. `Unsupported`: a newer format that may only be read. `Full`: a new log for
+    /// which the disk has no room. `Io`: the disk refused; the log is as it was, and starting may be
+    /// tried again.
     pub fn start(
         vfs: Arc<dyn Vfs>,
         lock: Lock,
@@ -40,7 +42,10 @@ impl Log {
         if examined.read_only_for != 0 {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("features {:#x} of a newer format allow only reading", examined.read_only_for),
+                format!(
+                    "features {:#x} of a newer format allow only reading",
+                    examined.read_only_for
+                ),
             ));
         }
         make_dir(&*vfs, name::LOG_DIR)?;
@@ -55,8 +60,8 @@ impl Log {
         if let (Some(tail), Some(found), false) = (&tail, &examined.tail, examined.report.clean) {
             rewrite(tail, found)?;
         }
-        for number in &examined.returned {
-            remove(&*vfs, &name::segment(&identity.store, *number))?;
+        for Returned { number, damaged } in &examined.returned {
+            discard(&*vfs, &identity.store, *number, *damaged)?;
         }
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
         let mut segments = examined.segments;
@@ -107,11 +112,6 @@ fn make_dir(vfs: &dyn Vfs, dir: &str) -> Result<(), Error> {
     vfs.create_dir(dir).map_err(|source| Error::io(source, "create", dir))
 }
 
-/// Removes a file.
-fn remove(vfs: &dyn Vfs, path: &str) -> Result<(), Error> {
-    vfs.remove(path).map_err(|source| Error::io(source, "remove", path))
-}
-
 /// Copies the whole frames of a torn tail to quarantine, under a name that a repetition finds again.
 fn keep_doubtful(vfs: &dyn Vfs, examined: &Examined) -> Result<(), Error> {
     let Some(tail) = examined.tail.as_ref().filter(|_| !examined.in_doubt.is_empty()) else {
@@ -129,11 +129,11 @@ fn keep_doubtful(vfs: &dyn Vfs, examined: &Examined) -> Result<(), Error> {
     }
     make_dir(vfs, name::QUARANTINE_DIR)?;
     let kept = format!(
-        "{}/{:016x}-{:08x}-{}.frames",
+        "{}/{:016x}-{:08x}-{:08x}.frames",
         name::QUARANTINE_DIR,
         tail.number,
         tail.offset,
-        examined.highest_run
+        crc_from(0, &copy)
     );
     onceward_vfs::replace(vfs, &kept, &copy).map_err(|source| Error::io(source, "write", &kept))
 }
@@ -174,7 +174,7 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
         segment_bytes,
         count: found.count,
         digest: examined.digest,
-        sealed: false,
+        sealed: found.sealed,
     })
 }
 
@@ -190,6 +190,10 @@ fn rewrite(tail: &Tail, found: &FoundTail) -> Result<(), Error> {
     let offset = u64::try_from(from).unwrap_or(u64::MAX);
     let count = tail.file.read_at(offset, &mut bytes).map_err(io)?;
     bytes.truncate(count);
+    if let (0, Some(header)) = (from, &found.torn_header) {
+        let block = header.encode();
+        bytes.iter_mut().zip(block).for_each(|(to, from)| *to = from);
+    }
     bytes.resize(bytes.len() + found.torn_bytes, 0);
     write_all(&*tail.file, offset, &bytes).map_err(io)?;
     tail.file.sync_data().map_err(io)
@@ -216,7 +220,11 @@ fn open_prepared(
             // Of an earlier, smaller setting: a commit of today's size might not fit.
             file.fill_zeros(segment_bytes).map_err(io)?;
         }
-        prepared.push_back(Prepared { number: *number, file, segment_bytes: len.max(segment_bytes) });
+        prepared.push_back(Prepared {
+            number: *number,
+            file,
+            segment_bytes: len.max(segment_bytes),
+        });
     }
     Ok(prepared)
 }

@@ -137,31 +137,24 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// Stores the events in one commit; if the store refuses them together for a reason that may be one event's alone,
-    /// one by one, so that a bad one does not cost its neighbours.
+    /// Stores the events in one commit. If the store refuses them together for a reason that may be one event's alone,
+    /// it is given the halves, and so on, so that a bad event does not cost its neighbours.
     fn store_all(&self, events: &[Event]) -> Vec<Judged> {
         if events.is_empty() {
             return Vec::new();
         }
-        match self.store.capture_batch(events) {
-            Ok(verdicts) => verdicts.into_iter().map(Judged::Stored).collect(),
-            Err(error)
-                if events.len() > 1
-                    && !error.in_doubt()
-                    && matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Full) =>
-            {
-                events.iter().map(|event| self.store_one(event)).collect()
-            }
-            Err(error) => events.iter().map(|_| refused(&error)).collect(),
+        let error = match self.store.capture_batch(events) {
+            Ok(verdicts) => return verdicts.into_iter().map(Judged::Stored).collect(),
+            Err(error) => error,
+        };
+        let may_be_one = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Full);
+        if events.len() == 1 || error.in_doubt() || !may_be_one {
+            return events.iter().map(|_| refused(&error)).collect();
         }
-    }
-
-    /// Stores one event.
-    fn store_one(&self, event: &Event) -> Judged {
-        match self.store.capture(event) {
-            Ok(verdict) => Judged::Stored(verdict),
-            Err(error) => refused(&error),
-        }
+        let (first, second) = events.split_at(events.len() / 2);
+        let mut judged = self.store_all(first);
+        judged.extend(self.store_all(second));
+        judged
     }
 
     /// Writes the answer for one line, and counts it.

@@ -11,7 +11,7 @@ mod lines;
 use std::{
     collections::VecDeque,
     io,
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, SyncSender},
     thread,
 };
 
@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     args::CaptureArgs,
-    command::shape,
+    command::{shape, stop::Stop},
     exit::{Exit, Failure, Outcome},
     output::{Output, complain},
 };
@@ -43,58 +43,120 @@ pub fn run(args: &CaptureArgs) -> Outcome {
     let mut committer = Committer::new(&store, &args.scope, Output::stdout());
 
     let (sender, arrived) = mpsc::sync_channel(CHUNKS_WAITING_MAX);
+    let stop = {
+        let sender = sender.clone();
+        Stop::listen(move || {
+            if sender.send(Arrived::Stop).is_err() {
+                // The run has ended by itself.
+            }
+        })?
+    };
     let reader = thread::Builder::new()
         .name("stdin".to_owned())
-        .spawn(move || {
-            lines::read_all(io::stdin().lock(), |lines| match sender.send(lines) {
-                Ok(()) => Flow::Continue,
-                Err(_nobody_listens) => Flow::Stop,
-            })
-        })
+        .spawn(move || read(&sender))
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
 
+    let mut queue = Queue::new(arrived);
     let bytes_max = batch_bytes_max(args.segment_bytes);
-    let mut waiting = VecDeque::new();
-    while let Some(batch) = next_batch(&arrived, &mut waiting, bytes_max) {
+    while let Some(batch) = queue.next_batch(bytes_max) {
         committer.commit(batch)?;
     }
     let tally = committer.into_tally();
-    let read = reader.join();
     close(store)?;
-    match read {
+    if stop.is_asked() {
+        let lines = tally.lines();
+        return Err(Failure::failed(format!("stopped by a signal after line {lines}")));
+    }
+    match reader.join() {
         Ok(Ok(())) => Ok(conclude(&tally)),
         Ok(Err(error)) => Err(Failure::failed(format!("cannot read standard input: {error}"))),
         Err(_panic) => Err(Failure::failed("the thread that reads standard input failed")),
     }
 }
 
-/// The lines to commit together, or `None` at the end: whatever is there, never waiting for more than the first.
-fn next_batch(
-    arrived: &Receiver<Vec<Line>>,
-    waiting: &mut VecDeque<Line>,
-    bytes_max: usize,
-) -> Option<Vec<Line>> {
-    if waiting.is_empty() {
-        waiting.extend(arrived.recv().ok()?);
+/// What comes to the thread that commits.
+#[derive(Debug)]
+enum Arrived {
+    /// Lines that came together.
+    Lines(Vec<Line>),
+    /// There are no more.
+    End,
+    /// The process is to end.
+    Stop,
+}
+
+/// Hands over all of standard input.
+fn read(sender: &SyncSender<Arrived>) -> io::Result<()> {
+    let read =
+        lines::read_all(io::stdin().lock(), |lines| match sender.send(Arrived::Lines(lines)) {
+            Ok(()) => Flow::Continue,
+            Err(_nobody_listens) => Flow::Stop,
+        });
+    if sender.send(Arrived::End).is_err() {
+        // The run has ended without this.
     }
-    while waiting.len() < BATCH_LINES_MAX {
-        match arrived.try_recv() {
-            Ok(lines) => waiting.extend(lines),
-            Err(_nothing_yet) => break,
+    read
+}
+
+/// Lines on their way to a commit.
+#[derive(Debug)]
+struct Queue {
+    /// What was read.
+    arrived: Receiver<Arrived>,
+    /// What was received and is not in a batch yet.
+    waiting: VecDeque<Line>,
+    /// Size of the lines in `waiting`.
+    waiting_bytes: usize,
+    /// Whether nothing more comes.
+    ended: bool,
+}
+
+impl Queue {
+    /// A queue that has received nothing.
+    fn new(arrived: Receiver<Arrived>) -> Self {
+        Self { arrived, waiting: VecDeque::new(), waiting_bytes: 0, ended: false }
+    }
+
+    /// The lines to commit together, or `None` at the end: whatever is there, waiting for no more than the first.
+    fn next_batch(&mut self, bytes_max: usize) -> Option<Vec<Line>> {
+        while self.waiting.is_empty() && !self.ended {
+            let arrived = self.arrived.recv().unwrap_or(Arrived::End);
+            self.take(arrived);
+        }
+        while self.waiting.len() < BATCH_LINES_MAX && self.waiting_bytes < bytes_max && !self.ended
+        {
+            match self.arrived.try_recv() {
+                Ok(arrived) => self.take(arrived),
+                Err(_nothing_yet) => break,
+            }
+        }
+        let mut batch = Vec::new();
+        let mut batch_bytes = 0_usize;
+        while let Some(line) = self.waiting.front() {
+            let line_bytes = line.size_bytes().saturating_add(LINE_OVERHEAD_BYTES);
+            batch_bytes = batch_bytes.saturating_add(line_bytes);
+            let fits = batch.len() < BATCH_LINES_MAX && batch_bytes <= bytes_max;
+            if !fits && !batch.is_empty() {
+                break;
+            }
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(line.size_bytes());
+            batch.extend(self.waiting.pop_front());
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Takes what arrived.
+    fn take(&mut self, arrived: Arrived) {
+        match arrived {
+            Arrived::Lines(lines) => {
+                for line in lines {
+                    self.waiting_bytes = self.waiting_bytes.saturating_add(line.size_bytes());
+                    self.waiting.push_back(line);
+                }
+            }
+            Arrived::End | Arrived::Stop => self.ended = true,
         }
     }
-    let mut batch = Vec::new();
-    let mut batch_bytes = 0_usize;
-    while let Some(line) = waiting.front() {
-        batch_bytes =
-            batch_bytes.saturating_add(line.size_bytes()).saturating_add(LINE_OVERHEAD_BYTES);
-        let fits = batch.len() < BATCH_LINES_MAX && batch_bytes <= bytes_max;
-        if !fits && !batch.is_empty() {
-            break;
-        }
-        batch.extend(waiting.pop_front());
-    }
-    Some(batch)
 }
 
 /// A batch is atomic and never spans two segments, so with small segments it must be small.
@@ -138,3 +200,6 @@ const LINE_OVERHEAD_BYTES: usize = 128;
 
 /// Chunks that are read ahead of the commit; each is at most what one read returns, or one longest line.
 const CHUNKS_WAITING_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,10 @@ fn values_at_their_limits_are_accepted() {
         ("idempotency_key", longest.as_str()),
         ("punch_count", "0"),
         ("transaction_notes", "\"\""),
+        ("transaction_notes", "null"),
+        ("pos_terminal_id", "null"),
+        ("punch_count", "null"),
+        ("client_timestamp", "null"),
         ("client_timestamp", "\"2026-03-10T14:22:05.000+01:00\""),
     ] {
         assert_eq!(judged(name, Some(value)), "4 items", "{name} {value}");
@@ -112,4 +116,24 @@ fn a_request_holds_1_to_100_purchases_and_nothing_else() {
     assert!(refusal(r#"{"transactions":[7]}"#).contains("transactions[0] must be an object"));
     let extra = many(1).replacen('{', r#"{"device":1,"#, 1);
     assert!(refusal(&extra).contains("device is not a known field"));
+}
+
+#[test]
+fn no_changed_byte_breaks_the_reader_or_makes_it_accept_what_is_not_json() {
+    let body = include_bytes!("../../../../tests/fixtures/forloy/request.json");
+    assert_eq!(parse(body).unwrap().len(), 2, "control");
+    let mut accepted = 0;
+    for at in 0..body.len() {
+        for byte in *b"\0\"\\{}[],:-9 e.\xff" {
+            let mut changed = body.to_vec();
+            changed[at] = byte;
+            if parse(&changed).is_ok() {
+                accepted += 1;
+                assert!(serde_json::from_slice::<Value>(&changed).is_ok(), "byte {at} = {byte}");
+            }
+        }
+        let is_whole = at >= body.trim_ascii_end().len();
+        assert_eq!(parse(&body[..at]).is_ok(), is_whole, "cut at {at}");
+    }
+    assert!(accepted > 0, "a letter within a text may change");
 }

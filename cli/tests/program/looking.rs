@@ -1,0 +1,107 @@
+//! `dump`, `status`, `verify` and `review list` look without a lock and never write.
+//! Method: run them beside a capture that holds the store, on damaged stores, and into pipes that close.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tempfile::tempdir;
+
+use crate::process::{Guarded, capture, first_line, lines, on_store, onceward};
+
+/// All files below a directory with their content.
+fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(content(&entry.path()));
+        } else {
+            files.insert(entry.path(), fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn looking_changes_no_byte() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &lines(50, "a")).expect(0);
+    let before = content(dir.path());
+    assert!(!before.is_empty());
+    for command in ["dump", "status", "verify", "review list"] {
+        on_store(command, dir.path()).expect(0);
+        assert!(before == content(dir.path()), "{command} wrote");
+    }
+}
+
+#[test]
+fn a_store_can_be_looked_at_while_another_process_captures_and_not_written() {
+    let dir = tempdir().unwrap();
+    let mut command = onceward();
+    command.arg("capture").arg("--store").arg(dir.path());
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = Guarded(spawned.unwrap());
+    let mut stdin = child.0.stdin.take().unwrap();
+    writeln!(stdin, "{{\"key\":\"a\",\"payload\":1,\"amount\":2.5}}").unwrap();
+    let mut answers = BufReader::new(child.0.stdout.take().unwrap());
+    answers.read_line(&mut String::new()).unwrap();
+
+    assert_eq!(on_store("dump", dir.path()).expect(0).column("key"), ["a"]);
+    let status = on_store("status", dir.path()).expect(0).last_json();
+    assert_eq!((&status["pending"], &status["amount_pending"]), (&1.into(), &"2.50".into()));
+    assert!(status["recovery"].is_object());
+    on_store("verify", dir.path()).expect(0);
+    assert_eq!(on_store("review list", dir.path()).expect(0).out, "");
+
+    let refused = capture(dir.path(), "{\"key\":\"b\",\"payload\":1}\n").expect(4);
+    assert_eq!(refused.out, "");
+    on_store("review retry --all", dir.path()).expect(4);
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &lines(5_000, "a")).expect(0);
+    let mut command = onceward();
+    command.arg("dump").arg("--store").arg(dir.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(first_line(child.stdout.take().unwrap()).contains("\"k1\""));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn a_damaged_byte_is_named_and_costs_only_its_own_event() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &lines(300, "a")).expect(0);
+    assert_eq!(on_store("verify", dir.path()).expect(0).out, "", "control: undamaged");
+
+    let marker = b"\"n\":150,\"is\"";
+    let mut hits = 0;
+    for (file, mut bytes) in content(dir.path()) {
+        let found = bytes.windows(marker.len()).position(|window| window == marker);
+        let Some(at) = found else { continue };
+        bytes[at + 4] ^= 1;
+        fs::write(file, bytes).unwrap();
+        hits += 1;
+    }
+    assert_eq!(hits, 1, "the payload stands in one file");
+
+    let verify = on_store("verify", dir.path()).expect(3);
+    let words: Vec<&str> = verify.out.lines().next().unwrap().split(' ').collect();
+    assert!(dir.path().join(words[0]).is_file(), "{}", verify.out);
+    assert!(words[1].parse::<u64>().is_ok() && words[2].parse::<u64>().is_ok(), "{}", verify.out);
+    assert!(words.len() > 3, "{}", verify.out);
+
+    let dump = on_store("dump", dir.path()).expect(3);
+    let keys = dump.column("key");
+    assert_eq!(keys.len(), 299);
+    assert!(!keys.contains(&"k150".to_owned()));
+    on_store("status", dir.path()).expect(3);
+}

@@ -1,0 +1,12 @@
+//! The program keeps what its documented surface says, as seen from outside.
+//! Method: run the built binary with pipes, signals and other processes, and read what it prints.
+
+#![expect(clippy::unwrap_used, reason = "a test helper that cannot go on has failed the test")]
+
+mod capture;
+mod demo;
+mod exit_codes;
+mod kill;
+mod looking;
+mod process;
+mod sync;

@@ -1,0 +1,147 @@
+//! The program is run as its users run it.
+//! Method: start the built binary, feed its stdin from a thread, and collect what it says.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+};
+
+use serde_json::Value;
+
+/// The built program, with no key in its environment.
+pub(crate) fn onceward() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onceward"));
+    command.env_remove("ONCEWARD_API_KEY").stdin(Stdio::null());
+    command
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; a signal has none.
+    pub(crate) code: Option<i32>,
+    /// What was on stdout.
+    pub(crate) out: String,
+    /// What was on stderr.
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// The lines on stdout, as JSON.
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The last line on stdout, as JSON.
+    pub(crate) fn last_json(&self) -> Value {
+        self.json_lines().pop().unwrap()
+    }
+
+    /// The values of one field of all lines.
+    pub(crate) fn column(&self, field: &str) -> Vec<String> {
+        let texts = self.json_lines().into_iter().map(|line| match line.get(field).unwrap() {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        texts.collect()
+    }
+
+    /// Checks the exit code, and that a failure is explained.
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
+        assert!(code == 0 || !self.err.trim().is_empty(), "exit {code} without a word");
+        self
+    }
+}
+
+/// Runs to the end with `input` on stdin.
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Ended {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // A program that ends before it has read everything breaks this pipe, as it may.
+    let feeder = thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    drop(feeder.join().unwrap());
+    Ended {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// `onceward ARGS` with nothing on stdin.
+pub(crate) fn ask(args: &[&str]) -> Ended {
+    run(onceward().args(args), b"")
+}
+
+/// `onceward capture --store DIR` with `input`.
+pub(crate) fn capture(store: &Path, input: &str) -> Ended {
+    run(onceward().arg("capture").arg("--store").arg(store), input.as_bytes())
+}
+
+/// `onceward NAME --store DIR`.
+pub(crate) fn on_store(name: &str, store: &Path) -> Ended {
+    run(onceward().args(name.split(' ')).arg("--store").arg(store), b"")
+}
+
+/// A child that is killed and reaped when the test ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A hub on a free port of the loopback.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Its base URL.
+    pub(crate) url: String,
+    /// The hub.
+    pub(crate) child: Guarded,
+}
+
+/// The bearer key of [`serve`].
+pub(crate) const KEY: &str = "test_key_1";
+
+/// Starts `onceward serve` and waits until it is ready.
+pub(crate) fn serve(data: &Path, cards: Option<&Path>) -> Served {
+    let mut command = onceward();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--segment-bytes", "1048576", "--data"]);
+    command.arg(data).env("ONCEWARD_API_KEY", KEY).stdout(Stdio::piped());
+    if let Some(cards) = cards {
+        command.arg("--cards").arg(cards);
+    }
+    let mut child = Guarded(command.spawn().unwrap());
+    let line = first_line(child.0.stdout.take().unwrap());
+    let url = line.strip_prefix("listening on ").unwrap().trim().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    Served { url, child }
+}
+
+/// The first line of a pipe.
+pub(crate) fn first_line(pipe: ChildStdout) -> String {
+    let mut line = String::new();
+    BufReader::new(pipe).read_line(&mut line).unwrap();
+    line
+}
+
+/// Lines for `capture`: `count` events whose payload tells them apart by `payload`.
+pub(crate) fn lines(count: usize, payload: &str) -> String {
+    (1..=count)
+        .map(|n| format!("{{\"key\":\"k{n}\",\"payload\":{{\"n\":{n},\"is\":\"{payload}\"}}}}\n"))
+        .collect()
+}
+
+/// Sends SIGTERM.
+pub(crate) fn terminate(child: &Guarded) {
+    let pid = child.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+}

@@ -1,0 +1,169 @@
+//! What is pending goes upstream once, and what is refused for good waits for a person.
+//! Method: `sync` against `serve`, both real processes, with and without cards, with wrong keys and no hub at all.
+
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::process::{
+    Ended, Guarded, KEY, capture, first_line, on_store, onceward, run, serve, terminate,
+};
+
+/// `count` purchases, of cards 0 to 9.
+fn purchases(count: usize) -> String {
+    let line = |n: usize| {
+        let item = format!(
+            r#"{{"qr_code_data":"card{}","location_id":"l","staff_user_id":"s","purchase_amount":1.25}}"#,
+            n % 10
+        );
+        format!("{{\"key\":\"k{n}\",\"payload\":{item}}}\n")
+    };
+    (0..count).map(line).collect()
+}
+
+/// `onceward sync --once` in the Forloy dialect.
+fn sync(store: &Path, url: &str, key: &str) -> Ended {
+    let mut command = onceward();
+    command.args(["sync", "--once", "--dialect", "forloy", "--to", url, "--store"]).arg(store);
+    run(command.env("ONCEWARD_API_KEY", key), b"")
+}
+
+#[test]
+fn everything_is_settled_and_a_second_run_sends_nothing() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    capture(&store, &purchases(1_000)).expect(0);
+    let hub = serve(&data, None);
+
+    let first = sync(&store, &hub.url, KEY).expect(0).last_json();
+    let fields: Vec<&String> = first.as_object().unwrap().keys().collect();
+    let mut documented = [
+        "attempted",
+        "accepted",
+        "duplicate",
+        "rejected",
+        "pending",
+        "in_review",
+        "batches",
+        "bytes",
+    ];
+    documented.sort_unstable();
+    let mut fields_sorted = fields.clone();
+    fields_sorted.sort_unstable();
+    assert_eq!(fields_sorted, documented);
+    assert_eq!((&first["attempted"], &first["accepted"]), (&json!(1_000), &json!(1_000)));
+    assert_eq!((&first["pending"], &first["batches"]), (&json!(0), &json!(10)));
+
+    let second = sync(&store, &hub.url, KEY).expect(0).last_json();
+    assert_eq!((&second["attempted"], &second["batches"]), (&json!(0), &json!(0)));
+    assert_eq!(on_store("verify", &store).expect(0).out, "");
+    let status = on_store("status", &store).expect(0).last_json();
+    assert_eq!((&status["pending"], &status["settled"]), (&json!(0), &json!(1_000)));
+}
+
+#[test]
+fn without_a_hub_everything_stays_pending() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &purchases(3)).expect(0);
+    let summary = sync(dir.path(), "http://127.0.0.1:1", KEY).expect(5).last_json();
+    assert_eq!((&summary["pending"], &summary["accepted"]), (&json!(3), &json!(0)));
+}
+
+#[test]
+fn a_wrong_key_is_told_apart_from_a_broken_line() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    capture(&store, &purchases(3)).expect(0);
+    let hub = serve(&data, None);
+    let refused = sync(&store, &hub.url, "another_key_9").expect(6);
+    assert_eq!(refused.last_json()["pending"], 3);
+    assert!(!refused.err.contains("another_key_9"), "{}", refused.err);
+
+    let file = dir.path().join("key");
+    fs::write(&file, format!("{KEY}\n")).unwrap();
+    let mut command = onceward();
+    command.args(["sync", "--once", "--dialect", "forloy", "--to", &hub.url, "--api-key-file"]);
+    let ended = run(command.arg(&file).arg("--store").arg(&store), b"").expect(0);
+    assert_eq!(ended.last_json()["accepted"], 3);
+}
+
+#[test]
+fn a_rejected_purchase_waits_for_a_person_and_is_retried_under_its_key() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    let cards = dir.path().join("cards");
+    let card = |n: usize, status: &str| {
+        format!("{{\"code\":\"card{n}\",\"status\":\"{status}\",\"card_type\":\"punch\"}}\n")
+    };
+    let mut file: String = (0..8).map(|n| card(n, "active")).collect();
+    file.push_str(&card(8, "inactive"));
+    fs::write(&cards, file).unwrap();
+    capture(&store, &purchases(10)).expect(0);
+    let hub = serve(&data, Some(&cards));
+
+    let summary = sync(&store, &hub.url, KEY).expect(0).last_json();
+    assert_eq!((&summary["rejected"], &summary["in_review"]), (&json!(2), &json!(2)));
+    let list = on_store("review list", &store).expect(0);
+    assert_eq!(list.column("key"), ["k8", "k9"]);
+    assert_eq!(list.column("code"), ["CARD_INACTIVE", "CARD_NOT_FOUND"]);
+    let store_text = store.to_str().unwrap();
+    let show = run(onceward().args(["review", "show", "--store", store_text, "k9"]), b"").expect(0);
+    assert_eq!(show.last_json()["event"]["payload"]["qr_code_data"], "card9");
+
+    let resolve = ["review", "resolve", "--store", store_text, "k9", "--note", "not ours"];
+    run(onceward().args(resolve), b"").expect(0);
+    fs::write(&cards, (0..10).map(|n| card(n, "active")).collect::<String>()).unwrap();
+    let retry = on_store("review retry --all", &store).expect(0);
+    assert_eq!(retry.column("key"), ["k8"]);
+    let summary = sync(&store, &hub.url, KEY).expect(0).last_json();
+    assert_eq!((&summary["accepted"], &summary["in_review"]), (&json!(1), &json!(0)));
+    assert_eq!(on_store("review list", &store).expect(0).out, "");
+}
+
+#[test]
+fn the_wede_dialect_settles_everything_too() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    let event = |n: usize| format!("{{\"key\":\"k{n}\",\"payload\":{{\"n\":{n}}}}}\n");
+    capture(&store, &(0..600).map(event).collect::<String>()).expect(0);
+    let hub = serve(&data, None);
+    let mut command = onceward();
+    command.args(["sync", "--once", "--dialect", "wede", "--to", &hub.url, "--store"]).arg(&store);
+    let summary = run(command.env("ONCEWARD_API_KEY", KEY), b"").expect(0).last_json();
+    assert_eq!(summary["pending"], 0);
+}
+
+#[test]
+fn without_once_it_goes_on_until_it_is_asked_to_end() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    capture(&store, &purchases(250)).expect(0);
+    let hub = serve(&data, None);
+    let mut command = onceward();
+    command.args(["sync", "--dialect", "forloy", "--to", &hub.url, "--store"]).arg(&store);
+    command.env("ONCEWARD_API_KEY", KEY).stdout(Stdio::piped());
+    let mut child = Guarded(command.spawn().unwrap());
+    let began = Instant::now();
+    while on_store("status", &store).expect(0).last_json()["settled"] != 250 {
+        assert!(began.elapsed() < Duration::from_secs(30), "nothing is sent");
+    }
+    assert!(child.0.try_wait().unwrap().is_none(), "it goes on");
+    terminate(&child);
+    let summary = first_line(child.0.stdout.take().unwrap());
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["accepted"], 250);
+}
+
+#[test]
+fn a_hub_that_is_asked_to_end_does_so_with_code_0() {
+    let dir = tempdir().unwrap();
+    let mut hub = serve(&dir.path().join("data"), None);
+    terminate(&hub.child);
+    assert_eq!(hub.child.0.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,228 @@
+//! The bodies of control frames. Field order is the format: never reorder, never reuse.
+
+use bincode::{Decode, Encode};
+
+use super::codec::Control;
+
+/// What is sent together.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Batch {
+    /// LSN of the frame that formed it; 0: this one. Another when the frame was carried.
+    pub(crate) number: u64,
+    /// Scope of all its events.
+    pub(crate) scope: String,
+    /// The batch that this one is a part of and retires; 0 for none.
+    pub(crate) parent: u64,
+    /// LSNs of its events, ascending.
+    pub(crate) events: Vec<u64>,
+}
+
+/// Events with the same answer.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Span {
+    /// First LSN.
+    pub(crate) first: u64,
+    /// Last LSN; numbers between that are no unsettled events are not meant.
+    pub(crate) last: u64,
+    /// Code of a [`State`](crate::State).
+    pub(crate) state: u8,
+}
+
+/// A receipt for one event.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct ReceiptFor {
+    /// The event.
+    pub(crate) event: u64,
+    /// The receipt.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// An event that goes to review.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Rejection {
+    /// The event.
+    pub(crate) event: u64,
+    /// Number of the review; 0: the LSN of this frame. Another when the frame was carried.
+    pub(crate) version: u64,
+    /// The upstream's code.
+    pub(crate) code: String,
+    /// The upstream's words.
+    pub(crate) message: String,
+    /// The beginning of its reply.
+    pub(crate) reply: Vec<u8>,
+    /// Wall clock when it came, Unix milliseconds.
+    pub(crate) since_ms: i64,
+}
+
+/// Answers of the upstream: a range and its exceptions.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Settle {
+    /// The batch that is answered and closed with this; 0 for none.
+    pub(crate) batch: u64,
+    /// Settled events.
+    pub(crate) spans: Vec<Span>,
+    /// Receipts of some of them.
+    pub(crate) receipts: Vec<ReceiptFor>,
+    /// Events that go to review.
+    pub(crate) rejections: Vec<Rejection>,
+}
+
+/// What a person decided.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) enum Action {
+    /// It is to be sent again, under the same key.
+    Retry,
+    /// It is done with.
+    Resolve {
+        /// Why.
+        note: String,
+    },
+}
+
+/// A decision on a review item.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Decision {
+    /// The event.
+    pub(crate) event: u64,
+    /// The review that was decided on.
+    pub(crate) version: u64,
+    /// What was decided.
+    pub(crate) action: Action,
+}
+
+/// The key of a settled event whose frame is gone.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct KeyEntry {
+    /// The key's fingerprint.
+    pub(crate) print: u128,
+    /// LSN of the event's first frame.
+    pub(crate) event: u64,
+    /// Fingerprint of its content.
+    pub(crate) content: u64,
+    /// Trusted time at which its slice began.
+    pub(crate) slice_begin: u64,
+    /// Code of the final [`State`](crate::State).
+    pub(crate) state: u8,
+    /// The upstream's receipt, empty for none.
+    pub(crate) receipt: Vec<u8>,
+}
+
+/// Keys that move together, and when their slices were last settled.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Keys {
+    /// The keys.
+    pub(crate) entries: Vec<KeyEntry>,
+    /// Trusted time of the last settlement in their slices.
+    pub(crate) settled_ms: u64,
+}
+
+impl Control for Batch {
+    const VERSION: u16 = 1;
+}
+impl Control for Settle {
+    const VERSION: u16 = 1;
+}
+impl Control for Decision {
+    const VERSION: u16 = 1;
+}
+impl Control for Keys {
+    const VERSION: u16 = 1;
+}
+
+impl Settle {
+    /// Adds a settled event; those with the same answer and consecutive numbers share a span.
+    pub(crate) fn add(&mut self, event: u64, state: u8) {
+        match self.spans.last_mut() {
+            Some(span) if span.state == state && span.last + 1 == event => span.last = event,
+            _ => self.spans.push(Span { first: event, last: event, state }),
+        }
+    }
+
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch == 0 && self.spans.is_empty() && self.rejections.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::{decode, encode};
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn a_batch_has_these_bytes() {
+        let batch = Batch { number: 0, scope: "s".to_owned(), parent: 2, events: vec![3] };
+        let bytes = encode(&batch);
+        assert_eq!(
+            hex(&bytes),
+            "0100 0000000000000000 0100000000000000 73 0200000000000000 0100000000000000 0300000000000000"
+                .replace(' ', "")
+        );
+        assert_eq!(decode::<Batch>(&bytes), Some(batch));
+    }
+
+    #[test]
+    fn a_settlement_has_these_bytes() {
+        let mut settle = Settle { batch: 1, ..Settle::default() };
+        settle.add(4, 3);
+        settle.add(5, 3);
+        settle.add(6, 4);
+        assert_eq!(settle.spans.len(), 2, "consecutive numbers with one answer share a span");
+        let bytes = encode(&settle);
+        assert_eq!(
+            hex(&bytes),
+            "0100 0100000000000000 0200000000000000 0400000000000000 0500000000000000 03 \
+             0600000000000000 0600000000000000 04 0000000000000000 0000000000000000"
+                .replace(' ', "")
+        );
+        assert_eq!(decode::<Settle>(&bytes), Some(settle));
+    }
+
+    #[test]
+    fn a_decision_has_these_bytes() {
+        let action = Action::Resolve { note: "ok".to_owned() };
+        let decision = Decision { event: 1, version: 2, action };
+        let bytes = encode(&decision);
+        assert_eq!(
+            hex(&bytes),
+            "0100 0100000000000000 0200000000000000 01000000 0200000000000000 6f6b"
+                .replace(' ', "")
+        );
+        assert_eq!(decode::<Decision>(&bytes), Some(decision));
+    }
+
+    #[test]
+    fn keys_have_these_bytes() {
+        let entry =
+            KeyEntry { print: 1, event: 2, content: 3, slice_begin: 4, state: 5, receipt: vec![6] };
+        let keys = Keys { entries: vec![entry], settled_ms: 7 };
+        let bytes = encode(&keys);
+        assert_eq!(
+            hex(&bytes),
+            "0100 0100000000000000 01000000000000000000000000000000 0200000000000000 \
+             0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000"
+                .replace(' ', "")
+        );
+        assert_eq!(decode::<Keys>(&bytes), Some(keys));
+    }
+
+    #[test]
+    fn other_versions_trailing_bytes_and_hostile_lengths_are_refused() {
+        let bytes = encode(&Settle::default());
+        assert!(decode::<Settle>(&bytes).is_some(), "control");
+        let mut newer = bytes.clone();
+        newer[0] = 2;
+        assert_eq!(decode::<Settle>(&newer), None);
+        assert_eq!(decode::<Settle>(&[bytes.as_slice(), &[0]].concat()), None);
+        let mut hostile = bytes.clone();
+        hostile[15] = 0x10;
+        assert_eq!(decode::<Settle>(&hostile), None, "a length of 2^60 must not be allocated");
+        for cut in 0..bytes.len() {
+            assert_eq!(decode::<Settle>(&bytes[..cut]), None, "cut at {cut}");
+        }
+    }
+}

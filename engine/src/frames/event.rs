@@ -1,0 +1,238 @@
+//! Event, carried and effect frames: laid out by hand, because every capture writes one.
+//!
+//! The layout is in `FORMAT.md`. Decoding never panics and never allocates more than the frame holds.
+
+use crate::event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope};
+use crate::limits::RECEIPT_BYTES_MAX;
+
+/// The payload is JSON.
+const JSON: u8 = 1;
+/// A scope other than `default` is given.
+const SCOPE: u8 = 1 << 1;
+/// A kind other than `event` is given.
+const KIND: u8 = 1 << 2;
+/// The caller told when it happened.
+const CAPTURED_AT: u8 = 1 << 3;
+/// An amount is given.
+const AMOUNT: u8 = 1 << 4;
+/// A lane is given.
+const LANE: u8 = 1 << 5;
+/// The event may be dropped when the store is full.
+const EVICTABLE: u8 = 1 << 6;
+
+/// Size of what a carried frame says before the event.
+pub(crate) const CARRIED_BYTES: usize = 32;
+
+/// The variable parts of an event's body, ready to be written without copying key and payload.
+#[derive(Debug)]
+pub(crate) struct Encoded<'a> {
+    pub(crate) flags: u8,
+    /// Key length and attributes.
+    head: Vec<u8>,
+    key: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    /// Prepares the body of an event frame.
+    pub(crate) fn new(event: &'a Event) -> Self {
+        let mut flags = 0;
+        let mut head = vec![length(event.key.as_str())];
+        if event.payload.is_json() {
+            flags |= JSON;
+        }
+        if event.scope.as_str() != Scope::DEFAULT {
+            flags |= SCOPE;
+            put_text(&mut head, event.scope.as_str());
+        }
+        if event.kind.as_str() != Kind::DEFAULT {
+            flags |= KIND;
+            put_text(&mut head, event.kind.as_str());
+        }
+        if let Some(ms) = event.captured_at_ms {
+            flags |= CAPTURED_AT;
+            head.extend_from_slice(&ms.to_le_bytes());
+        }
+        if let Some(amount) = event.amount {
+            flags |= AMOUNT;
+            head.extend_from_slice(&amount.ten_thousandths().to_le_bytes());
+        }
+        if let Some(lane) = &event.lane {
+            flags |= LANE;
+            put_text(&mut head, lane.as_str());
+        }
+        if event.class == Class::Evictable {
+            flags |= EVICTABLE;
+        }
+        Self { flags, head, key: event.key.as_str().as_bytes(), payload: event.payload.as_bytes() }
+    }
+
+    /// The pieces of the body, in order.
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        [&self.head, self.key, self.payload]
+    }
+}
+
+/// A text's length, which its type holds to one byte.
+fn length(text: &str) -> u8 {
+    u8::try_from(text.len()).unwrap_or(u8::MAX)
+}
+
+/// Writes a text with its length before it.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.push(length(text));
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The fields of an event that its body refers to, without copies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) scope: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) captured_at_ms: Option<i64>,
+    pub(crate) amount: Option<i64>,
+    pub(crate) lane: Option<&'a str>,
+    pub(crate) evictable: bool,
+    pub(crate) json: bool,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// The fields of an event in memory.
+    pub(crate) fn of(event: &'a Event) -> Self {
+        Self {
+            scope: event.scope.as_str(),
+            key: event.key.as_str(),
+            kind: event.kind.as_str(),
+            captured_at_ms: event.captured_at_ms,
+            amount: event.amount.map(Amount::ten_thousandths),
+            lane: event.lane.as_ref().map(Lane::as_str),
+            evictable: event.class == Class::Evictable,
+            json: event.payload.is_json(),
+            payload: event.payload.as_bytes(),
+        }
+    }
+
+    /// Reads the body of an event frame; `None` if it is not one.
+    pub(crate) fn decode(flags: u8, body: &'a [u8]) -> Option<Self> {
+        let mut rest = body;
+        let key_bytes = usize::from(take::<1>(&mut rest)?[0]);
+        let has = |bit: u8| flags & bit != 0;
+        let scope = if has(SCOPE) { text(&mut rest)? } else { Scope::DEFAULT };
+        let kind = if has(KIND) { text(&mut rest)? } else { Kind::DEFAULT };
+        let captured_at_ms =
+            if has(CAPTURED_AT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
+        let amount = if has(AMOUNT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
+        let lane = if has(LANE) { Some(text(&mut rest)?) } else { None };
+        let (key, payload) = rest.split_at_checked(key_bytes)?;
+        let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
+        Some(Self {
+            scope,
+            key,
+            kind,
+            captured_at_ms,
+            amount,
+            lane,
+            evictable: has(EVICTABLE),
+            json: has(JSON),
+            payload,
+        })
+    }
+
+    /// The event, with copies of its parts; `None` if a part breaks its rule.
+    pub(crate) fn to_event(self) -> Option<Event> {
+        let payload = self.payload.to_vec();
+        Some(Event {
+            scope: Scope::new(self.scope).ok()?,
+            key: Key::new(self.key).ok()?,
+            kind: Kind::new(self.kind).ok()?,
+            payload: if self.json {
+                Payload::from_stored_json(payload)
+            } else {
+                Payload::bytes(payload)
+            },
+            captured_at_ms: self.captured_at_ms,
+            amount: self.amount.map(Amount::from_ten_thousandths),
+            lane: self.lane.map(Lane::new).transpose().ok()?,
+            class: if self.evictable { Class::Evictable } else { Class::Keep },
+        })
+    }
+}
+
+/// What a carried frame says before the event's body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Carried {
+    /// LSN of the event's first frame.
+    pub(crate) event_lsn: u64,
+    /// Trusted time of the capture.
+    pub(crate) trusted_ms: u64,
+    /// Trusted time at which its key's slice began.
+    pub(crate) slice_begin: u64,
+    /// Wall clock at the capture.
+    pub(crate) wall_ms: i64,
+}
+
+impl Carried {
+    /// When the event was captured.
+    pub(crate) fn moment(self) -> crate::view::Moment {
+        crate::view::Moment { trusted_ms: self.trusted_ms, wall_ms: self.wall_ms }
+    }
+
+    /// The bytes before the event's body.
+    pub(crate) fn encode(self) -> [u8; CARRIED_BYTES] {
+        let mut out = [0; CARRIED_BYTES];
+        let fields = [
+            self.event_lsn.to_le_bytes(),
+            self.trusted_ms.to_le_bytes(),
+            self.slice_begin.to_le_bytes(),
+            self.wall_ms.to_le_bytes(),
+        ];
+        out.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = from);
+        out
+    }
+
+    /// Reads them; returns the event's body too.
+    pub(crate) fn decode(mut body: &[u8]) -> Option<(Self, &[u8])> {
+        let carried = Self {
+            event_lsn: u64::from_le_bytes(take(&mut body)?),
+            trusted_ms: u64::from_le_bytes(take(&mut body)?),
+            slice_begin: u64::from_le_bytes(take(&mut body)?),
+            wall_ms: i64::from_le_bytes(take(&mut body)?),
+        };
+        Some((carried, body))
+    }
+}
+
+/// The receipt before an effect's event: its length and its bytes.
+pub(crate) fn effect_head(receipt: &Receipt) -> Vec<u8> {
+    let bytes = receipt.as_bytes();
+    let mut head = Vec::with_capacity(1 + bytes.len());
+    head.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+    head.extend_from_slice(bytes);
+    head
+}
+
+/// Reads the receipt before an effect's event; returns the event's body too.
+pub(crate) fn split_effect(mut body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let count = usize::from(take::<1>(&mut body)?[0]);
+    (count <= RECEIPT_BYTES_MAX).then(|| body.split_at_checked(count))?
+}
+
+/// Takes a fixed number of bytes.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*taken)
+}
+
+/// Takes a text with its length before it.
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let count = usize::from(take::<1>(rest)?[0]);
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    std::str::from_utf8(taken).ok()
+}
+
+#[cfg(test)]
+mod tests;

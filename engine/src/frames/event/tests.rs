@@ -1,0 +1,81 @@
+use super::*;
+use proptest::prelude::*;
+
+fn body(event: &Event) -> (u8, Vec<u8>) {
+    let encoded = Encoded::new(event);
+    (encoded.flags, encoded.parts().concat())
+}
+
+fn full() -> Event {
+    Event::new(
+        Scope::new("sales").unwrap(),
+        Key::new("k1").unwrap(),
+        Payload::json(r#"{"n":1.50}"#).unwrap(),
+    )
+    .with_kind(Kind::new("PAYMENT").unwrap())
+    .with_captured_at_ms(-5)
+    .with_amount("1.50".parse().unwrap())
+    .with_lane(Lane::new("card-7").unwrap())
+    .with_class(Class::Evictable)
+}
+
+/// The bytes of the block tagged `golden:<name>` in FORMAT.md.
+fn golden(name: &str) -> Vec<u8> {
+    let document = include_str!("../../../FORMAT.md");
+    let (_, after) = document.split_once(&format!("```hex golden:{name}\n")).unwrap();
+    let (block, _) = after.split_once("```").unwrap();
+    block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+#[test]
+fn the_smallest_event_takes_one_byte_over_key_and_payload() {
+    let event =
+        Event::new(Scope::default(), Key::new("k1").unwrap(), Payload::json(r#"{"n":1}"#).unwrap());
+    let (flags, bytes) = body(&event);
+    assert_eq!((flags, bytes.len()), (JSON, 1 + 2 + 7));
+    assert_eq!(bytes, golden("event"));
+    assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), event);
+}
+
+#[test]
+fn every_attribute_comes_back() {
+    let (flags, bytes) = body(&full());
+    assert_eq!(flags, 0b111_1111);
+    assert_eq!(bytes, golden("full"));
+    assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), full());
+}
+
+#[test]
+fn a_body_that_ends_early_is_refused_and_never_panics() {
+    let (flags, bytes) = body(&full());
+    assert!(View::decode(flags, &bytes).is_some(), "control");
+    let payload = br#"{"n":1.50}"#.len();
+    for cut in 0..bytes.len() - payload {
+        assert!(View::decode(flags, &bytes[..cut]).is_none(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn carried_and_effect_heads_come_back() {
+    let carried = Carried { event_lsn: 1, trusted_ms: 2, slice_begin: 3, wall_ms: -4 };
+    let mut bytes = carried.encode().to_vec();
+    bytes.extend_from_slice(b"rest");
+    assert_eq!(Carried::decode(&bytes), Some((carried, b"rest".as_slice())));
+    assert_eq!(Carried::decode(&bytes[..CARRIED_BYTES - 1]), None);
+
+    let receipt = Receipt::new(b"txn_1").unwrap();
+    let mut bytes = effect_head(&receipt);
+    bytes.extend_from_slice(b"rest");
+    assert_eq!(split_effect(&bytes), Some((b"txn_1".as_slice(), b"rest".as_slice())));
+    assert_eq!(split_effect(&bytes[..4]), None);
+}
+
+proptest! {
+    #[test]
+    fn bytes_of_any_origin_never_panic(flags in any::<u8>(), bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        if let Some(view) = View::decode(flags, &bytes) {
+            prop_assert!(view.payload.len() < bytes.len());
+            view.to_event();
+        }
+    }
+}

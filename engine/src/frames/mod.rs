@@ -1,0 +1,35 @@
+//! What stands in the log: the bodies of the engine's frames. No I/O here.
+//!
+//! | kind | name | body |
+//! |---:|---|---|
+//! | 16 | event | an event as it was captured, laid out by hand |
+//! | 17 | carried | an event that moved because its first segment was trimmed |
+//! | 18 | effect | an event that was settled at once, with its receipt |
+//! | 19 | batch | what is sent together, fixed before the first attempt |
+//! | 20 | settle | answers of the upstream |
+//! | 21 | decision | what a person decided on a review item |
+//! | 22 | keys | keys of settled events whose segment was trimmed |
+//!
+//! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
+//! [`codec`]. Never change or reuse a number.
+
+pub(crate) mod codec;
+pub(crate) mod control;
+pub(crate) mod event;
+
+/// An event as it was captured.
+pub(crate) const KIND_EVENT: u8 = 16;
+/// An event that moved.
+pub(crate) const KIND_CARRIED: u8 = 17;
+/// An event that was settled at once.
+pub(crate) const KIND_EFFECT: u8 = 18;
+/// What is sent together.
+pub(crate) const KIND_BATCH: u8 = 19;
+/// Answers of the upstream.
+pub(crate) const KIND_SETTLE: u8 = 20;
+/// What a person decided.
+pub(crate) const KIND_DECISION: u8 = 21;
+/// Keys of settled events.
+pub(crate) const KIND_KEYS: u8 = 22;
+
+const _: () = assert!(KIND_EVENT >= onceward_wal::KIND_HOST_MIN, "kinds below belong to the log");

@@ -1,0 +1,214 @@
+//! Opening: lock, judge, replay, begin a run. And closing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onceward_vfs::{OsVfs, Vfs};
+use onceward_wal::{Examined, Identity, Log, Options, Stamp};
+use parking_lot::Mutex;
+
+use super::{Inner, Store, from_log};
+use crate::clock::{self, Clock, OsClock};
+use crate::config::{Config, Create, OffTime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::{Damage, RecoveryReport, StoreId};
+use crate::view::View;
+
+/// Prepared segments that only settling and cleaning may use.
+const RESERVED_SEGMENTS: usize = 2;
+/// Files that an empty directory may hold and still become a store.
+const LOCK_FILE: &str = "lock";
+
+impl Store {
+    /// Opens the store in `dir`, and makes one if there is none and the configuration allows it.
+    ///
+    /// # Durability
+    ///
+    /// What was durable before is there. What a crash left torn was never confirmed to a caller and
+    /// is cut; [`Store::recovery`] tells of it, and of damage.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
+    /// and none is to be made. `Locked`: open elsewhere. `Unsupported`: of a newer version.
+    /// `Corrupt`: nothing of it can be read. `Full`, `Io`.
+    ///
+    /// # Cost
+    ///
+    /// Reads the whole log.
+    pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self> {
+        let dir = dir.as_ref();
+        config.check()?;
+        let vfs = match config.create {
+            Create::IfMissing => OsVfs::create(dir),
+            Create::Never => OsVfs::open(dir),
+        };
+        let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
+        Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), config)
+    }
+
+    /// Opens the store in `vfs`.
+    pub(crate) fn open_on(
+        vfs: Arc<dyn Vfs>,
+        clock: Arc<dyn Clock>,
+        config: Config,
+    ) -> Result<Self> {
+        config.check()?;
+        let is_new = is_empty(&*vfs)?;
+        if is_new && config.create == Create::Never {
+            return Err(no_store());
+        }
+        let lock = onceward_wal::lock(&*vfs).map_err(from_log)?;
+        if is_new {
+            let mut secret = [0; 64];
+            secret.iter_mut().zip(clock::random::<16>()?).for_each(|(to, from)| *to = from);
+            let identity = Identity { store: clock::random()?, secret };
+            onceward_wal::create(&*vfs, &lock, identity).map_err(from_log)?;
+        }
+        let (examined, mut view) = read(&*vfs, &config)?;
+        let stamp = stamp(&view, &*clock, &config)?;
+        let identity = examined.identity();
+        let mut recovery = recovery_of(&examined);
+        recovery.damage.extend(damage_of(&view));
+        let options = Options { segment_bytes: config.segment_bytes, reserve: RESERVED_SEGMENTS };
+        let log = Log::start(vfs, lock, examined, options, stamp).map_err(from_log)?;
+        view.expire(stamp.trusted_ms);
+        let inner = Inner {
+            log,
+            view: Mutex::new(view),
+            control: Mutex::new(()),
+            config,
+            id: StoreId(identity.store),
+            secret: onceward_index::Secret::from_bytes(secret_of(&identity)),
+            clock,
+            stamp,
+            recovery,
+            draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Closes the store in order: what is missing at the next opening is then known to be damage.
+    ///
+    /// Other handles of this store refuse further work. Dropping all handles instead is to the store
+    /// as a crash is: nothing durable is lost.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: other handles are in use at this moment; they no longer work, and the store is as
+    /// after a crash. `Poisoned`, `Io`: the disk refused.
+    pub fn close(self) -> Result<()> {
+        self.inner.closed.store(true, Ordering::Release);
+        let Ok(inner) = Arc::try_unwrap(self.inner) else {
+            return Err(Error::invalid(
+                "IN_USE",
+                "the store was closed while other handles exist: no clean end was written",
+            ));
+        };
+        inner.log.close().map_err(from_log)
+    }
+}
+
+/// Whether there is neither a store nor anything else.
+fn is_empty(vfs: &dyn Vfs) -> Result<bool> {
+    let entries = vfs.list("")?;
+    if entries.iter().any(|entry| entry == "meta" || entry == "log") {
+        return Ok(false);
+    }
+    // A crash while a store was being made leaves these.
+    let leftover = |entry: &String| entry == LOCK_FILE || entry == "meta.tmp";
+    match entries.iter().find(|entry| !leftover(entry)) {
+        None => Ok(true),
+        Some(foreign) => Err(Error::invalid(
+            "NOT_A_STORE",
+            format!("the directory is not a store: it holds {foreign:?} and no meta file"),
+        )),
+    }
+}
+
+/// Reads the log and replays it.
+fn read(vfs: &dyn Vfs, config: &Config) -> Result<(Examined, View)> {
+    let slots = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+    let mut view = View::new(secret_of(&slots), config)?;
+    let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
+        .map_err(from_log)?
+        .ok_or_else(no_store)?;
+    Ok((examined, view))
+}
+
+/// The key of the fingerprints.
+pub(crate) fn secret_of(identity: &Identity) -> [u8; 16] {
+    let mut secret = [0; 16];
+    secret.iter_mut().zip(identity.secret).for_each(|(to, from)| *to = from);
+    secret
+}
+
+/// Who writes from now on, and at what time.
+///
+/// Trusted time goes on where the log's last frame left it: the time between was not measured.
+fn stamp(view: &View, clock: &dyn Clock, config: &Config) -> Result<Stamp> {
+    let latest = view.time.latest();
+    let wall_ms = clock.wall_ms();
+    let off_ms = match config.off_time {
+        OffTime::WallClock if latest.wall_ms != 0 => {
+            u64::try_from(wall_ms.saturating_sub(latest.wall_ms)).unwrap_or(0)
+        }
+        OffTime::WallClock | OffTime::Unconfirmed => 0,
+    };
+    Ok(Stamp {
+        boot: clock::boot_id(),
+        opening: u64::from_le_bytes(clock::random()?),
+        wall_ms,
+        mono_ms: clock.mono_ms(),
+        trusted_ms: latest.trusted_ms.saturating_add(off_ms),
+    })
+}
+
+/// What the log found, told as the store's report.
+pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
+    let report = examined.report();
+    RecoveryReport {
+        clean: report.clean,
+        frames: report.frames,
+        torn_bytes: report.torn_bytes,
+        torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
+        damage: report
+            .damage
+            .iter()
+            .map(|damage| Damage {
+                file: damage.file.clone(),
+                offset: damage.offset,
+                length: damage.bytes,
+                what: damage.what.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// Frames that are whole and that this program cannot read.
+pub(crate) fn damage_of(view: &View) -> impl Iterator<Item = Damage> + '_ {
+    view.unreadable.iter().map(|(at, kind)| Damage {
+        file: format!("segment {}", at.place.segment),
+        offset: u64::from(at.place.offset),
+        length: u64::from(at.bytes),
+        what: format!("LSN {}: a frame of kind {kind} that this program cannot read", at.lsn),
+    })
+}
+
+/// The answer where a store is wanted and none is.
+pub(crate) fn no_store() -> Error {
+    Error::new(ErrorKind::NotFound, "NO_STORE", "there is no store in this directory")
+}
+
+/// Why a directory cannot be opened.
+pub(crate) fn cannot_open(dir: &Path, source: std::io::Error) -> Error {
+    if source.kind() == std::io::ErrorKind::NotFound {
+        let message = format!("there is no store in {}: no such directory", dir.display());
+        return Error::new(ErrorKind::NotFound, "NO_STORE", message).with_source(source);
+    }
+    let message = format!("cannot open {}: {source}", dir.display());
+    let told = Error::from(source);
+    Error::new(told.kind(), told.code(), message).with_source(told)
+}

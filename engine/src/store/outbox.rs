@@ -1,0 +1,224 @@
+//! What is to be sent, what is on its way, and what the upstream said.
+
+use std::ops::Bound;
+
+use onceward_wal::Lsn;
+
+use super::{Answer, Inner, Settlement, Store};
+use crate::error::Result;
+use crate::event::{Scope, StoredEvent};
+use crate::frames::control::{Batch, ReceiptFor, Rejection, Settle};
+use crate::frames::{KIND_BATCH, KIND_SETTLE, codec};
+use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::verdict::State;
+use crate::view::{Located, Stage};
+
+/// Rejections in one settle frame: it must fit into the smallest segment.
+const REJECTIONS_MAX: usize = 64;
+
+/// A batch that was formed and is not answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Formed {
+    pub(crate) number: u64,
+    /// LSNs of its events, ascending.
+    pub(crate) events: Vec<u64>,
+}
+
+impl Store {
+    /// The events of a scope that wait to be sent or are on their way, in the order of their numbers,
+    /// at most `max` of them from behind `after` on. Those in review are not among them.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: an event cannot be read.
+    pub fn pending(
+        &self,
+        scope: &Scope,
+        after: Option<Lsn>,
+        max: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        let synced = self.inner.log.synced();
+        let from = after.map_or(Bound::Unbounded, |lsn| Bound::Excluded(lsn.get()));
+        let found: Vec<(u64, Located, State)> = {
+            let view = self.inner.view.lock();
+            let Some(number) = view.scope_number(scope.as_str()) else { return Ok(Vec::new()) };
+            view.events
+                .range((from, Bound::Included(synced)))
+                .filter(|(_, live)| live.scope == number && live.stage != Stage::InReview)
+                .take(max)
+                .map(|(lsn, live)| (*lsn, live.at, view.state_of(*lsn, 0)))
+                .collect()
+        };
+        found.into_iter().map(|(lsn, at, state)| self.inner.read_event(at, lsn, state)).collect()
+    }
+
+    /// Gives events their final answers: for hosts that deliver by themselves.
+    ///
+    /// Events that are unknown or have a final answer are left as they are: a late answer changes
+    /// nothing.
+    ///
+    /// # Durability
+    ///
+    /// The answers survive a crash when this returned `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Io`, `Poisoned`: as after a crash, some answers may be kept.
+    pub fn settle(&self, answers: &[Settlement]) -> Result<()> {
+        {
+            let _one_at_a_time = self.inner.control.lock();
+            let mut known: Vec<(u64, &Answer)> = {
+                let view = self.inner.view.lock();
+                let lsn = |s: &Settlement| {
+                    let key = s.key.as_str().as_bytes();
+                    let print = self.inner.secret.fingerprint(s.scope.as_str(), key);
+                    view.index.find(print).map(|(_, entry)| entry.lsn)
+                };
+                answers.iter().filter_map(|s| Some((lsn(s)?, &s.answer))).collect()
+            };
+            known.sort_by_key(|(lsn, _)| *lsn);
+            known.dedup_by_key(|(lsn, _)| *lsn);
+            self.inner.settle_events(0, &known)?;
+        }
+        self.tick()
+    }
+}
+
+impl Inner {
+    /// Writes the answers for events, ascending, and closes `batch` (0 for none). The caller holds
+    /// `control`.
+    pub(crate) fn settle_events(&self, batch: u64, answers: &[(u64, &Answer)]) -> Result<()> {
+        let synced = self.log.synced();
+        let open: Vec<(u64, &Answer)> = {
+            let view = self.view.lock();
+            let is_open = |lsn: &u64| {
+                *lsn <= synced
+                    && view.events.get(lsn).is_some_and(|live| live.stage != Stage::InReview)
+            };
+            answers.iter().filter(|(lsn, _)| is_open(lsn)).copied().collect()
+        };
+        let mut frames = Vec::new();
+        let mut settle = Settle::default();
+        let since_ms = self.wall_ms();
+        for (lsn, answer) in open {
+            match answer {
+                Answer::Accepted { receipt } | Answer::Duplicate { receipt } => {
+                    let state = match answer {
+                        Answer::Duplicate { .. } => State::Duplicate,
+                        Answer::Accepted { .. } | Answer::Rejected { .. } => State::Accepted,
+                    };
+                    settle.add(lsn, state.code());
+                    if let Some(receipt) = receipt {
+                        let bytes = receipt.as_bytes().to_vec();
+                        settle.receipts.push(ReceiptFor { event: lsn, bytes });
+                    }
+                }
+                Answer::Rejected { code, message, reply } => settle.rejections.push(Rejection {
+                    event: lsn,
+                    version: 0,
+                    code: cut(code, CODE_BYTES_KEPT).to_owned(),
+                    message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
+                    reply: reply.get(..REPLY_BYTES_KEPT).unwrap_or(reply).to_vec(),
+                    since_ms,
+                }),
+            }
+            if settle.rejections.len() >= REJECTIONS_MAX {
+                frames.push(std::mem::take(&mut settle));
+            }
+        }
+        // The last one closes the batch: before it is durable, the batch is sent again as it was.
+        settle.batch = batch;
+        if !settle.is_empty() {
+            frames.push(settle);
+        }
+        for settle in frames {
+            let (placed, moment) = self.append_control(&[(KIND_SETTLE, codec::encode(&settle))])?;
+            let mut view = self.view.lock();
+            for at in placed {
+                view.apply_settle(&settle, at, moment);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fixes batches of events, durably, and retires `parent` (0 for none) whose parts they are.
+    /// Takes `control`.
+    pub(crate) fn form_batches(
+        &self,
+        scope: &Scope,
+        parent: u64,
+        parts: &[Vec<u64>],
+    ) -> Result<Vec<Formed>> {
+        let _one_at_a_time = self.control.lock();
+        let batches: Vec<Batch> = parts
+            .iter()
+            .map(|events| Batch {
+                number: 0,
+                scope: scope.as_str().to_owned(),
+                parent,
+                events: events.clone(),
+            })
+            .collect();
+        let frames: Vec<(u8, Vec<u8>)> =
+            batches.iter().map(|batch| (KIND_BATCH, codec::encode(batch))).collect();
+        let (placed, _) = self.append_control(&frames)?;
+        let mut view = self.view.lock();
+        let mut formed = Vec::with_capacity(placed.len());
+        for (batch, at) in batches.iter().zip(placed) {
+            view.apply_batch(batch, scope.clone(), at);
+            formed.push(Formed { number: at.lsn, events: batch.events.clone() });
+        }
+        Ok(formed)
+    }
+
+    /// The batches of a scope that are not answered, oldest first.
+    pub(crate) fn open_batches(&self, scope: &Scope) -> Vec<Formed> {
+        let view = self.view.lock();
+        view.batches
+            .iter()
+            .filter(|(_, batch)| batch.scope == *scope)
+            .map(|(number, batch)| Formed { number: *number, events: batch.events.clone() })
+            .collect()
+    }
+
+    /// Reads events that have no final answer; `None` for those that have one.
+    pub(crate) fn read_live(&self, lsns: &[u64]) -> Result<Vec<Option<StoredEvent>>> {
+        let found: Vec<Option<(Located, State)>> = {
+            let view = self.view.lock();
+            lsns.iter()
+                .map(|lsn| view.events.get(lsn).map(|live| (live.at, view.state_of(*lsn, 0))))
+                .collect()
+        };
+        lsns.iter()
+            .zip(found)
+            .map(|(lsn, found)| {
+                found.map(|(at, state)| self.read_event(at, *lsn, state)).transpose()
+            })
+            .collect()
+    }
+
+    /// The numbers of synced events of a scope that wait to be sent, from behind `after` on.
+    pub(crate) fn waiting(&self, scope: &Scope, after: u64, max: usize) -> Vec<u64> {
+        let synced = self.log.synced();
+        if after >= synced {
+            return Vec::new();
+        }
+        let view = self.view.lock();
+        let Some(number) = view.scope_number(scope.as_str()) else { return Vec::new() };
+        view.events
+            .range((Bound::Excluded(after), Bound::Included(synced)))
+            .filter(|(_, live)| live.scope == number && live.stage == Stage::Pending)
+            .take(max)
+            .map(|(lsn, _)| *lsn)
+            .collect()
+    }
+}
+
+/// The beginning of a text, at most `bytes_max` bytes, cut between characters.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}

@@ -1,0 +1,45 @@
+//! What a reply means for the events of its batch. Matches by key and nothing else.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{ItemOutcome, Reply};
+use crate::event::StoredEvent;
+use crate::store::Answer;
+
+/// What a reply says of a batch's events.
+pub(super) struct Said<'a> {
+    /// By key; `None` where it says two different things.
+    pub(super) outcomes: HashMap<&'a str, Option<&'a ItemOutcome>>,
+    pub(super) strangers: u64,
+}
+
+/// Matches a reply to the events of its batch, by key and nothing else.
+pub(super) fn match_by_key<'a>(events: &[StoredEvent], reply: &'a Reply) -> Said<'a> {
+    let keys: HashSet<&str> = events.iter().map(|event| event.event.key.as_str()).collect();
+    let mut said = Said { outcomes: HashMap::with_capacity(keys.len()), strangers: 0 };
+    for (key, outcome) in &reply.items {
+        if !keys.contains(key.as_str()) {
+            said.strangers += 1;
+            continue;
+        }
+        said.outcomes
+            .entry(key.as_str())
+            .and_modify(|before| *before = before.filter(|before| *before == outcome))
+            .or_insert(Some(outcome));
+    }
+    said
+}
+
+/// The answer of an outcome, or for one that failed for now, when the upstream wants to be asked again.
+pub(super) fn answer(outcome: &ItemOutcome) -> Result<Answer, Option<u64>> {
+    match outcome {
+        ItemOutcome::Accepted { receipt } => Ok(Answer::Accepted { receipt: receipt.clone() }),
+        ItemOutcome::Duplicate { receipt } => Ok(Answer::Duplicate { receipt: receipt.clone() }),
+        ItemOutcome::Rejected { code, message, reply } => Ok(Answer::Rejected {
+            code: code.clone(),
+            message: message.clone(),
+            reply: reply.clone(),
+        }),
+        ItemOutcome::Transient { code: _, retry_after_ms } => Err(*retry_after_ms),
+    }
+}

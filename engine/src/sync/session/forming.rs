@@ -1,0 +1,94 @@
+//! Which events the next batch takes.
+
+use super::{Open, Session};
+use crate::error::Result;
+use crate::store::Answer;
+use crate::sync::{Effort, Step};
+
+/// Events that are looked at for one batch at most.
+const LOOKED_AT_MAX: usize = 4_096;
+
+/// What is to be done with the events that are due.
+#[derive(Default)]
+struct Choice {
+    /// Those that one batch takes.
+    taken: Vec<u64>,
+    /// Those that the dialect cannot send, and why.
+    misfits: Vec<(u64, Answer)>,
+}
+
+impl Session {
+    /// Forms a batch of events that wait; `None` if there are none for now.
+    pub(super) fn form(&mut self, now_ms: u64) -> Result<Option<Open>> {
+        let mut after = self.attempted_to;
+        loop {
+            let looked_at = self.options.items_max.saturating_add(self.retries.len());
+            let waiting =
+                self.inner().waiting(&self.options.scope, after, looked_at.min(LOOKED_AT_MAX));
+            let Some(last) = waiting.last().copied() else { return Ok(None) };
+            let due = |lsn: &u64| self.retries.get(lsn).is_none_or(|r| r.not_before_ms <= now_ms);
+            let due: Vec<u64> = waiting.iter().copied().filter(due).collect();
+            let Choice { taken, misfits } = self.choose(&due)?;
+            if !misfits.is_empty() {
+                self.report.rejected += u64::try_from(misfits.len()).unwrap_or(u64::MAX);
+                self.settle(0, &misfits)?;
+            }
+            if let Some(highest) = taken.last().copied() {
+                if self.options.effort == Effort::Once {
+                    self.attempted_to = highest;
+                }
+                let formed = self.inner().form_batches(
+                    &self.options.scope,
+                    0,
+                    std::slice::from_ref(&taken),
+                )?;
+                let formed = formed.into_iter().next();
+                return Ok(formed.map(|formed| Open { formed, attempts: 0 }));
+            }
+            after = last;
+        }
+    }
+
+    /// Of the events that are due, those that one batch takes, and those that the dialect cannot send.
+    fn choose(&self, due: &[u64]) -> Result<Choice> {
+        let mut choice = Choice::default();
+        let mut bytes = 0_usize;
+        for event in self.inner().read_live(due)?.into_iter().flatten() {
+            if choice.taken.len() >= self.options.items_max {
+                break;
+            }
+            match (self.fit)(&event) {
+                Ok(size) => {
+                    bytes = bytes.saturating_add(size);
+                    if bytes > self.bytes_max && !choice.taken.is_empty() {
+                        break;
+                    }
+                    choice.taken.push(event.lsn.get());
+                }
+                Err(misfit) => choice.misfits.push((
+                    event.lsn.get(),
+                    Answer::Rejected {
+                        code: misfit.code,
+                        message: misfit.message,
+                        reply: Vec::new(),
+                    },
+                )),
+            }
+        }
+        Ok(choice)
+    }
+
+    pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {
+        if self.options.effort == Effort::Once {
+            self.finished = true;
+            return Step::Idle;
+        }
+        // Retries of events that are settled by now would be waited for without end.
+        let waiting = self.inner().waiting(&self.options.scope, 0, LOOKED_AT_MAX);
+        self.retries.retain(|lsn, _| waiting.binary_search(lsn).is_ok());
+        match self.retries.values().map(|retry| retry.not_before_ms).min() {
+            Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
+            None => Step::Idle,
+        }
+    }
+}

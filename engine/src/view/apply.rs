@@ -1,0 +1,205 @@
+//! Changes of state, one function for each kind of frame. Replay and live calls both end here.
+
+use onceward_index::{ContentPrint, Entry, Fingerprint};
+
+use super::{Facts, Live, Located, Moment, OpenBatch, Review, Stage, View};
+use crate::event::Scope;
+use crate::frames::control::{Action, Batch, Decision, Keys, Settle};
+use crate::verdict::State;
+
+impl View {
+    /// An event's key is taken, under the LSN of its frame. The index must not have the key.
+    pub(crate) fn add_event(&mut self, lsn: u64, facts: &Facts<'_>, at: Located, moment: Moment) {
+        let slice = self.open_slice(moment.trusted_ms);
+        if self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms).is_err() {
+            // Only in replay: the window of the key was over, so its settled forerunner was forgotten.
+            self.index.release(facts.print);
+            if self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms).is_err() {
+                return;
+            }
+        }
+        let slice_begin = self.index.slice_begin(slice).unwrap_or(moment.trusted_ms);
+        let scope = self.intern(facts.scope);
+        let stage = Stage::Pending;
+        let print = facts.print;
+        let amount = facts.amount.unwrap_or(0);
+        self.insert(lsn, Live { print, slice, slice_begin, scope, at, moment, amount, stage });
+    }
+
+    /// An event that moved: its frame is now here.
+    pub(crate) fn move_event(&mut self, lsn: u64, at: Located) {
+        if let Some(mut live) = self.take(lsn) {
+            live.at = at;
+            self.insert(lsn, live);
+        }
+    }
+
+    /// An event that moved, of which nothing else is left in the log.
+    pub(crate) fn add_carried(&mut self, lsn: u64, facts: &Facts<'_>, live: Live) {
+        let entry = Entry { lsn, content: facts.content, outcome: 0, outcome_lsn: 0 };
+        self.index.restore(live.slice, live.slice_begin, live.print, entry, None);
+        let batch = self.batches.iter().find(|(_, batch)| batch.events.contains(&lsn));
+        let stage = match batch {
+            Some((number, _)) => Stage::InFlight(*number),
+            None if self.reviews.contains_key(&lsn) => Stage::InReview,
+            None => Stage::Pending,
+        };
+        let scope = self.intern(facts.scope);
+        self.insert(lsn, Live { scope, stage, ..live });
+    }
+
+    /// The frames of these events are durable.
+    pub(crate) fn confirm(&mut self, print: Fingerprint, lsn: u64) {
+        self.index.confirm(print, lsn);
+    }
+
+    /// The event was not stored: its key is free again.
+    pub(crate) fn withdraw(&mut self, print: Fingerprint, lsn: u64) {
+        if self.index.withdraw(print, lsn) {
+            self.take(lsn);
+        }
+    }
+
+    /// An event that took effect with its own frame, which is durable.
+    pub(crate) fn settle_at_once(&mut self, lsn: u64) {
+        if let Some(trusted_ms) = self.events.get(&lsn).map(|live| live.moment.trusted_ms) {
+            self.settle_event(lsn, State::Accepted, lsn, trusted_ms);
+        }
+    }
+
+    /// Answers of the upstream.
+    pub(crate) fn apply_settle(&mut self, settle: &Settle, at: Located, moment: Moment) {
+        for span in &settle.spans {
+            let Some(state) = State::from_code(span.state) else { continue };
+            let events: Vec<u64> =
+                self.events.range(span.first..=span.last).map(|(l, _)| *l).collect();
+            for lsn in events {
+                self.settle_event(lsn, state, at.lsn, moment.trusted_ms);
+            }
+        }
+        if !settle.spans.is_empty() {
+            self.holders.insert(at.lsn, at);
+        }
+        for rejection in &settle.rejections {
+            let version = if rejection.version == 0 { at.lsn } else { rejection.version };
+            let review = Review {
+                version,
+                code: rejection.code.clone(),
+                message: rejection.message.clone(),
+                reply: rejection.reply.clone(),
+                since_ms: rejection.since_ms,
+            };
+            self.reviews.insert(rejection.event, review);
+            self.set_stage(rejection.event, Stage::InReview);
+        }
+        if settle.batch != 0 {
+            self.close_batch(settle.batch);
+        }
+    }
+
+    /// A batch is fixed, and the one that it is a part of retires.
+    pub(crate) fn apply_batch(&mut self, batch: &Batch, scope: Scope, at: Located) {
+        if batch.parent != 0 {
+            self.close_batch(batch.parent);
+        }
+        let number = if batch.number == 0 { at.lsn } else { batch.number };
+        for lsn in &batch.events {
+            if self.events.get(lsn).is_some_and(|live| live.stage == Stage::Pending) {
+                self.set_stage(*lsn, Stage::InFlight(number));
+            }
+        }
+        self.batches.insert(number, OpenBatch { scope, events: batch.events.clone(), at });
+    }
+
+    /// What a person decided; `false` if the item is no longer the one that was decided on.
+    pub(crate) fn apply_decision(
+        &mut self,
+        decision: &Decision,
+        at: Located,
+        moment: Moment,
+    ) -> bool {
+        let is_this = |review: &Review| review.version == decision.version;
+        if !self.reviews.get(&decision.event).is_some_and(is_this) {
+            return false;
+        }
+        self.reviews.remove(&decision.event);
+        match &decision.action {
+            Action::Retry => self.set_stage(decision.event, Stage::Pending),
+            Action::Resolve { note: _ } => {
+                self.holders.insert(at.lsn, at);
+                self.settle_event(decision.event, State::Rejected, at.lsn, moment.trusted_ms);
+            }
+        }
+        true
+    }
+
+    /// Keys of settled events whose frames are gone.
+    pub(crate) fn apply_keys(&mut self, keys: &Keys, at: Located) {
+        for key in &keys.entries {
+            let entry = Entry {
+                lsn: key.event,
+                content: ContentPrint::from_u64(key.content),
+                outcome: key.state,
+                outcome_lsn: at.lsn,
+            };
+            let slice = self.slice_at(key.slice_begin);
+            let print = Fingerprint::from_u128(key.print);
+            self.take(key.event);
+            self.index.restore(slice, key.slice_begin, print, entry, Some(keys.settled_ms));
+        }
+        self.holders.insert(at.lsn, at);
+    }
+
+    /// A batch is answered, or parts take its place: what it did not settle waits again.
+    fn close_batch(&mut self, number: u64) {
+        let Some(batch) = self.batches.remove(&number) else { return };
+        for lsn in batch.events {
+            if self.events.get(&lsn).is_some_and(|live| live.stage == Stage::InFlight(number)) {
+                self.set_stage(lsn, Stage::Pending);
+            }
+        }
+    }
+
+    /// An event has its final answer, which the frame `outcome_lsn` holds.
+    fn settle_event(&mut self, lsn: u64, state: State, outcome_lsn: u64, trusted_ms: u64) {
+        let Some(live) = self.take(lsn) else { return };
+        self.reviews.remove(&lsn);
+        self.index.confirm(live.print, lsn);
+        self.index.settle(live.print, state.code(), outcome_lsn, trusted_ms);
+        self.settled.insert(lsn, (live.at, state));
+    }
+
+    fn set_stage(&mut self, lsn: u64, stage: Stage) {
+        if let Some(live) = self.events.get_mut(&lsn) {
+            live.stage = stage;
+        }
+    }
+
+    /// Puts an event in, counters included.
+    fn insert(&mut self, lsn: u64, live: Live) {
+        *self.unsettled_bytes.entry(live.at.place.segment).or_default() += u64::from(live.at.bytes);
+        self.amount_unsettled += i128::from(live.amount);
+        self.events.insert(lsn, live);
+    }
+
+    /// Takes an event out, counters included.
+    fn take(&mut self, lsn: u64) -> Option<Live> {
+        let live = self.events.remove(&lsn)?;
+        if let Some(bytes) = self.unsettled_bytes.get_mut(&live.at.place.segment) {
+            *bytes = bytes.saturating_sub(u64::from(live.at.bytes));
+        }
+        self.amount_unsettled -= i128::from(live.amount);
+        Some(live)
+    }
+
+    /// The number of a scope, given one if it is new.
+    fn intern(&mut self, scope: &str) -> usize {
+        if let Some(number) = self.scope_number(scope) {
+            return number;
+        }
+        if let Ok(new) = Scope::new(scope) {
+            self.scopes.push(new);
+        }
+        self.scopes.len().saturating_sub(1)
+    }
+}

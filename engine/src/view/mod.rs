@@ -1,0 +1,237 @@
+//! What the log says, in memory: the one state machine behind opening, running and inspecting.
+//!
+//! Replaying the log and serving live calls go through the same functions, in the order of the
+//! frames, so that what a restart rebuilds is what was there before. No I/O, no clock, no lock here.
+
+mod apply;
+mod replay;
+mod time;
+
+use std::collections::BTreeMap;
+
+use onceward_index::{Fingerprint, Index, SliceId};
+use onceward_wal::{Frame, Place};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::event::{Amount, Scope};
+use crate::report::Status;
+use crate::verdict::State;
+
+pub(crate) use replay::Facts;
+pub(crate) use time::Moment;
+
+/// Where a frame stands and how long it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Located {
+    pub(crate) place: Place,
+    pub(crate) bytes: u32,
+    /// The frame's own LSN.
+    pub(crate) lsn: u64,
+}
+
+impl Located {
+    /// The place of a frame that was read.
+    pub(crate) fn of(frame: &Frame<'_>) -> Self {
+        Self {
+            place: frame.place,
+            bytes: u32::try_from(frame.bytes()).unwrap_or(u32::MAX),
+            lsn: frame.lsn.get(),
+        }
+    }
+}
+
+/// How far an event without a final answer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// Waits to be sent.
+    Pending,
+    /// In this batch.
+    InFlight(u64),
+    /// Waits for a person.
+    InReview,
+}
+
+/// An event without a final answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) print: Fingerprint,
+    pub(crate) slice: SliceId,
+    pub(crate) slice_begin: u64,
+    /// Number of its scope in [`View::scopes`].
+    pub(crate) scope: usize,
+    pub(crate) at: Located,
+    /// When it was captured.
+    pub(crate) moment: Moment,
+    /// In ten-thousandths.
+    pub(crate) amount: i64,
+    pub(crate) stage: Stage,
+}
+
+/// A batch that is not answered.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenBatch {
+    pub(crate) scope: Scope,
+    pub(crate) events: Vec<u64>,
+    pub(crate) at: Located,
+}
+
+/// Why an event waits for a person.
+#[derive(Clone, Debug)]
+pub(crate) struct Review {
+    /// LSN of the frame that put it there.
+    pub(crate) version: u64,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) reply: Vec<u8>,
+    pub(crate) since_ms: i64,
+}
+
+/// What the log says.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) secret: onceward_index::Secret,
+    pub(crate) index: Index,
+    /// Length of a slice of keys.
+    slice_ms: u64,
+    /// Events without a final answer, by LSN.
+    pub(crate) events: BTreeMap<u64, Live>,
+    pub(crate) batches: BTreeMap<u64, OpenBatch>,
+    /// By the event's LSN.
+    pub(crate) reviews: BTreeMap<u64, Review>,
+    /// Scopes that events have, in order of their first appearance.
+    scopes: Vec<Scope>,
+    /// Frames of settled events that are still in the log and how they ended, by the event's LSN.
+    pub(crate) settled: BTreeMap<u64, (Located, State)>,
+    /// Frames that hold outcomes, by their LSN.
+    pub(crate) holders: BTreeMap<u64, Located>,
+    /// Bytes of unsettled events by segment.
+    pub(crate) unsettled_bytes: BTreeMap<u64, u64>,
+    pub(crate) time: time::Times,
+    /// Sum of the amounts of all events without a final answer.
+    amount_unsettled: i128,
+    /// Frames whose checksum is right and whose content is not of this format: file place and kind.
+    pub(crate) unreadable: Vec<(Located, u8)>,
+}
+
+impl View {
+    /// What an empty log says.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the window is outside its range.
+    pub(crate) fn new(secret: [u8; 16], config: &Config) -> Result<Self> {
+        let options = onceward_index::Options::for_window(config.window_ms);
+        let index = Index::new(options)
+            .map_err(|refused| Error::invalid("CONFIG_INVALID", refused.to_string()))?;
+        Ok(Self {
+            secret: onceward_index::Secret::from_bytes(secret),
+            index,
+            slice_ms: options.slice_ms(),
+            events: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            reviews: BTreeMap::new(),
+            scopes: Vec::new(),
+            settled: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            unsettled_bytes: BTreeMap::new(),
+            time: time::Times::default(),
+            amount_unsettled: 0,
+            unreadable: Vec::new(),
+        })
+    }
+
+    /// The scope of an event.
+    pub(crate) fn scope(&self, number: usize) -> Option<&Scope> {
+        self.scopes.get(number)
+    }
+
+    /// The number of a scope, if any event has it.
+    pub(crate) fn scope_number(&self, scope: &str) -> Option<usize> {
+        self.scopes.iter().position(|known| known.as_str() == scope)
+    }
+
+    /// The state of an event that is or was here, by its index entry.
+    pub(crate) fn state_of(&self, lsn: u64, outcome: u8) -> State {
+        match self.events.get(&lsn).map(|live| live.stage) {
+            Some(Stage::Pending) => State::Pending,
+            Some(Stage::InFlight(_)) => State::InFlight,
+            Some(Stage::InReview) => State::InReview,
+            None => State::from_code(outcome).unwrap_or(State::Unknown),
+        }
+    }
+
+    /// Counts and sums; `bytes` is for the caller to fill in.
+    pub(crate) fn status(&self, trusted_ms: u64) -> Status {
+        let count = |wanted: fn(Stage) -> bool| {
+            u64::try_from(self.events.values().filter(|live| wanted(live.stage)).count())
+                .unwrap_or(u64::MAX)
+        };
+        let oldest = self.events.values().map(|live| live.moment.trusted_ms).min();
+        let amount = i64::try_from(self.amount_unsettled).unwrap_or(i64::MAX);
+        Status {
+            pending: count(|stage| stage == Stage::Pending),
+            in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
+            in_review: count(|stage| stage == Stage::InReview),
+            settled: self.index.len().saturating_sub(self.index.unsettled()),
+            bytes: 0,
+            oldest_pending_ms: oldest.map_or(0, |oldest| trusted_ms.saturating_sub(oldest)),
+            amount_pending: Amount::from_ten_thousandths(amount),
+            keys: self.index.len(),
+        }
+    }
+
+    /// Forgets what is known of a segment's frames, because the segment is gone.
+    pub(crate) fn forget_segment(&mut self, number: u64) {
+        self.settled.retain(|_, (at, _)| at.place.segment != number);
+        self.holders.retain(|_, at| at.place.segment != number);
+        self.unsettled_bytes.remove(&number);
+    }
+
+    /// Forgets slices of keys that ended; the few unsettled keys that hold one move on.
+    pub(crate) fn expire(&mut self, trusted_ms: u64) {
+        let expired = self.index.expire(trusted_ms);
+        if expired.to_carry.is_empty() {
+            return;
+        }
+        self.open_slice(trusted_ms);
+        let held: Vec<u64> = self
+            .events
+            .iter()
+            .filter(|(_, live)| expired.to_carry.contains(&live.slice))
+            .map(|(lsn, _)| *lsn)
+            .collect();
+        for lsn in held {
+            let Some(live) = self.events.get_mut(&lsn) else { continue };
+            if self.index.carry(live.print, trusted_ms)
+                && let Some((slice, _)) = self.index.find(live.print)
+            {
+                live.slice = slice;
+                live.slice_begin = self.index.slice_begin(slice).unwrap_or(live.slice_begin);
+            }
+        }
+        self.index.expire(trusted_ms);
+    }
+
+    /// Makes sure that the slice of `trusted_ms` exists, under the number that its beginning gives.
+    ///
+    /// Slices begin at multiples of their length, so the beginning names a slice whatever part of
+    /// the log was trimmed.
+    pub(crate) fn open_slice(&mut self, trusted_ms: u64) -> SliceId {
+        let slice = self.slice_at(trusted_ms);
+        if !self.index.is_live(slice) {
+            self.index.restore_slice(slice, self.slice_begin_at(trusted_ms), None);
+        }
+        slice
+    }
+
+    /// The number of the slice to which a moment belongs.
+    pub(crate) fn slice_at(&self, trusted_ms: u64) -> SliceId {
+        SliceId(u32::try_from(trusted_ms / self.slice_ms).unwrap_or(u32::MAX - 1).saturating_add(1))
+    }
+
+    /// When that slice begins.
+    pub(crate) fn slice_begin_at(&self, trusted_ms: u64) -> u64 {
+        trusted_ms - trusted_ms % self.slice_ms
+    }
+}

@@ -1,0 +1,117 @@
+//! Takes up the frames of the log, in order. What cannot be read is noted, never skipped silently.
+
+use onceward_index::{ContentPrint, Fingerprint, Secret};
+use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
+
+use super::{Live, Located, Stage, View};
+use crate::event::Scope;
+use crate::frames::codec;
+use crate::frames::control::{Batch, Decision, Keys, Settle};
+use crate::frames::event::{self as layout, Carried};
+use crate::frames::{
+    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE,
+};
+
+/// What of an event the view needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) print: Fingerprint,
+    pub(crate) content: ContentPrint,
+    pub(crate) scope: &'a str,
+    pub(crate) amount: Option<i64>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of an event, its fingerprints keyed with the store's secret.
+    ///
+    /// What makes two events with the same key the same: kind, amount and payload, nothing else.
+    pub(crate) fn of(secret: &Secret, event: &layout::View<'a>) -> Self {
+        let amount = event.amount.map(i64::to_le_bytes);
+        let amount = amount.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+        Self {
+            print: secret.fingerprint(event.scope, event.key.as_bytes()),
+            content: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
+            scope: event.scope,
+            amount: event.amount,
+        }
+    }
+}
+
+impl View {
+    /// Takes up one frame.
+    pub(crate) fn replay(&mut self, frame: &Frame<'_>) {
+        if self.try_replay(frame).is_none() {
+            self.unreadable.push((Located::of(frame), frame.kind));
+        }
+    }
+
+    /// `None`: the content is not of this format.
+    fn try_replay(&mut self, frame: &Frame<'_>) -> Option<()> {
+        let at = Located::of(frame);
+        if frame.kind == KIND_RUN {
+            self.time.begin_run(frame.run, &RunBody::decode(frame.body)?);
+            return Some(());
+        }
+        if frame.kind < KIND_HOST_MIN {
+            return Some(());
+        }
+        let moment = self.time.of(frame);
+        match frame.kind {
+            KIND_EVENT => {
+                let event = layout::View::decode(frame.flags, frame.body)?;
+                let facts = Facts::of(&self.secret, &event);
+                self.add_event(at.lsn, &facts, at, moment);
+                self.confirm(facts.print, at.lsn);
+            }
+            KIND_EFFECT => {
+                let (_receipt, body) = layout::split_effect(frame.body)?;
+                let event = layout::View::decode(frame.flags, body)?;
+                let facts = Facts::of(&self.secret, &event);
+                self.add_event(at.lsn, &facts, at, moment);
+                self.settle_at_once(at.lsn);
+            }
+            KIND_CARRIED => self.replay_carried(frame, at)?,
+            KIND_BATCH => {
+                let batch: Batch = codec::decode(frame.body)?;
+                let scope = Scope::new(&batch.scope).ok()?;
+                self.apply_batch(&batch, scope, at);
+            }
+            KIND_SETTLE => {
+                let settle: Settle = codec::decode(frame.body)?;
+                self.apply_settle(&settle, at, moment);
+            }
+            KIND_DECISION => {
+                let decision: Decision = codec::decode(frame.body)?;
+                self.apply_decision(&decision, at, moment);
+            }
+            KIND_KEYS => {
+                let keys: Keys = codec::decode(frame.body)?;
+                self.apply_keys(&keys, at);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn replay_carried(&mut self, frame: &Frame<'_>, at: Located) -> Option<()> {
+        let (carried, body) = Carried::decode(frame.body)?;
+        let event = layout::View::decode(frame.flags, body)?;
+        if self.events.contains_key(&carried.event_lsn) {
+            self.move_event(carried.event_lsn, at);
+            return Some(());
+        }
+        let facts = Facts::of(&self.secret, &event);
+        let live = Live {
+            print: facts.print,
+            slice: self.slice_at(carried.slice_begin),
+            slice_begin: carried.slice_begin,
+            scope: 0,
+            at,
+            moment: carried.moment(),
+            amount: event.amount.unwrap_or(0),
+            stage: Stage::Pending,
+        };
+        self.add_carried(carried.event_lsn, &facts, live);
+        Some(())
+    }
+}

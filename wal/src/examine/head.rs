@@ -1,0 +1,113 @@
+//! What the head of a segment's file says: header block and first frame.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use onceward_vfs::{File, Mode, Vfs};
+
+use crate::checksum::salt;
+use crate::error::Error;
+use crate::frame::{self, KIND_RUN};
+use crate::header::{HeaderError, SegmentHeader};
+use crate::limits::{HEADER_BLOCK_BYTES, RUN_BODY_BYTES, SEGMENT_BYTES_MAX, frame_bytes};
+use crate::name;
+use crate::run::RunBody;
+
+/// The segment files: number and store.
+pub(super) type Files = BTreeSet<(u64, [u8; 16])>;
+
+/// Header and first frame of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    /// The header, if it is valid and of this file.
+    pub(super) header: Option<SegmentHeader>,
+    /// Run and body of the first frame, if it is whole.
+    pub(super) first: Option<(u32, RunBody)>,
+}
+
+/// A segment's file, opened to be read.
+#[derive(Clone, Debug)]
+pub(super) struct SegmentFile {
+    /// The segment's number.
+    pub(super) number: u64,
+    /// The store that it belongs to.
+    pub(super) store: [u8; 16],
+    /// The open file.
+    pub(super) file: Arc<dyn File>,
+}
+
+impl Head {
+    /// Judges the first bytes of a segment's file.
+    pub(super) fn of(bytes: &[u8], number: u64, store: &[u8; 16]) -> Result<Self, Error> {
+        let header = match SegmentHeader::decode(bytes) {
+            Ok(header) => Some(header).filter(|h| h.number == number && h.identity.store == *store),
+            Err(HeaderError::NotAHeader) => None,
+            Err(HeaderError::Newer { version, incompat }) => {
+                let path = name::segment(store, number);
+                return Err(HeaderError::unsupported(version, incompat, &path));
+            }
+        };
+        let frame = bytes.get(HEADER_BLOCK_BYTES..).unwrap_or_default();
+        let first = frame::decode(frame, salt(store, number))
+            .ok()
+            .filter(|(header, _)| header.kind == KIND_RUN && header.lsn_delta == 0)
+            .and_then(|(header, body)| Some((header.run, RunBody::decode(body)?)));
+        Ok(Self { header, first })
+    }
+
+    /// Whether anything was written to the segment.
+    pub(super) fn in_use(&self) -> bool {
+        self.header.is_some() || self.first.is_some()
+    }
+
+    /// The LSN of the segment's first frame.
+    pub(super) fn first_lsn(&self) -> Option<u64> {
+        self.header.map(|header| header.first_lsn).or_else(|| self.first.map(|(_, run)| run.lsn))
+    }
+}
+
+impl SegmentFile {
+    /// Opens a segment; `None` if its file is not there any more.
+    pub(super) fn open(vfs: &dyn Vfs, number: u64, store: [u8; 16]) -> Result<Option<Self>, Error> {
+        let path = name::segment(&store, number);
+        match vfs.open(&path, Mode::Read) {
+            Ok(file) => Ok(Some(Self { number, store, file })),
+            // A writer trimmed it since it was listed.
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::io(source, "open", &path)),
+        }
+    }
+
+    /// Reads header block and first frame.
+    pub(super) fn head(&self) -> Result<Head, Error> {
+        let bytes = self.read(HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES))?;
+        Head::of(&bytes, self.number, &self.store)
+    }
+
+    /// Reads the whole file.
+    pub(super) fn image(&self) -> Result<Vec<u8>, Error> {
+        let path = name::segment(&self.store, self.number);
+        let bytes = self.file.len().map_err(|source| Error::io(source, "read", &path))?;
+        self.read(usize::try_from(bytes.min(SEGMENT_BYTES_MAX)).unwrap_or(0))
+    }
+
+    /// Reads the first `bytes_max` bytes.
+    fn read(&self, bytes_max: usize) -> Result<Vec<u8>, Error> {
+        let path = name::segment(&self.store, self.number);
+        let mut bytes = vec![0; bytes_max];
+        let count =
+            self.file.read_at(0, &mut bytes).map_err(|source| Error::io(source, "read", &path))?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+}
+
+/// Lists the segment files of all stores.
+pub(super) fn list(vfs: &dyn Vfs) -> Result<Files, Error> {
+    let io = |source| Error::io(source, "list", name::LOG_DIR);
+    if !vfs.exists(name::LOG_DIR).map_err(io)? {
+        return Ok(Files::new());
+    }
+    let files = vfs.list(name::LOG_DIR).map_err(io)?;
+    Ok(files.iter().filter_map(|file| name::parse_segment(file)).collect())
+}

@@ -1,0 +1,389 @@
+//! Judges the set of files: which segments are in use, damaged, missing, prepared or trimmed.
+
+use std::collections::BTreeMap;
+
+use onceward_vfs::Vfs;
+
+use super::head::{Files, Head, SegmentFile};
+use super::{Examined, FoundTail, Returned};
+use crate::checksum::{Digest, salt};
+use crate::error::Error;
+use crate::frame::Frame;
+use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
+use crate::later;
+use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
+use crate::meta::{self, CleanEnd, Meta};
+use crate::name;
+use crate::report::{Damage, Report};
+use crate::segment::{Segment, Segments, standalone};
+use crate::walk::{self, Context, End, Walked};
+
+/// One segment in use.
+struct Found {
+    file: SegmentFile,
+    bytes: usize,
+    head: Head,
+    context: Context,
+    walked: Walked,
+}
+
+/// The work in progress.
+pub(super) struct Examination<'a> {
+    vfs: &'a dyn Vfs,
+    meta: Meta,
+    files: BTreeMap<u64, SegmentFile>,
+    last_in_use: u64,
+    returned: Vec<Returned>,
+    prepared: Vec<u64>,
+    /// Listed, not begun, and without a file.
+    absent: Vec<u64>,
+    segments: Segments,
+    torn_header: Option<SegmentHeader>,
+    previous: Option<(u64, Walked)>,
+    highest_lsn: u64,
+    highest_run: u32,
+    /// Features that forbid this program to write.
+    read_only_for: u32,
+    pub(super) report: Report,
+}
+
+impl<'a> Examination<'a> {
+    /// Finds out which files belong to the log.
+    pub(super) fn new(vfs: &'a dyn Vfs, meta: Meta, files: &Files) -> Result<Self, Error> {
+        let mut it = Self {
+            vfs,
+            files: BTreeMap::new(),
+            last_in_use: 0,
+            returned: Vec::new(),
+            prepared: Vec::new(),
+            absent: Vec::new(),
+            segments: Segments::new(meta.identity),
+            torn_header: None,
+            previous: None,
+            highest_lsn: meta.next_lsn.saturating_sub(1),
+            highest_run: meta.run,
+            read_only_for: meta.read_compat & !READ_COMPAT_KNOWN,
+            report: Report::default(),
+            meta,
+        };
+        let store = it.meta.identity.store;
+        for (number, _) in files.iter().filter(|(_, of)| *of == store) {
+            if let Some(file) = SegmentFile::open(vfs, *number, store)? {
+                it.file(file)?;
+            }
+        }
+        Ok(it)
+    }
+
+    /// Rows `unlisted` and `unlisted-newer`.
+    fn file(&mut self, file: SegmentFile) -> Result<(), Error> {
+        let number = file.number;
+        let listed = self.meta.segments.contains(number);
+        if !listed && number < self.meta.next_number {
+            let damaged = is_damaged(&file)?;
+            self.returned.push(Returned { number, damaged });
+            return Ok(());
+        }
+        let in_use = file.head()?.in_use();
+        if in_use {
+            self.last_in_use = number;
+        }
+        if !listed && in_use {
+            self.meta.segments.add(number);
+            self.meta.next_number = number + 1;
+        }
+        if listed || in_use {
+            self.files.insert(number, file);
+        }
+        Ok(())
+    }
+
+    /// The numbers of the listed segments.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.meta.segments.iter().collect()
+    }
+
+    /// Judges one listed segment.
+    pub(super) fn segment(
+        &mut self,
+        number: u64,
+        visit: &mut dyn FnMut(&Frame<'_>),
+    ) -> Result<(), Error> {
+        let last_lsn = self.previous.as_ref().map_or(0, |(_, walked)| walked.last_lsn);
+        let ended = self.previous.as_ref().is_some_and(|(_, walked)| walked.end == End::Lost);
+        let begun = number <= self.last_in_use || (self.meta.synced > last_lsn && !ended);
+        let Some(file) = self.files.remove(&number) else {
+            return self.without_file(number, begun);
+        };
+        let mut image = Vec::new();
+        if !begun {
+            // Segments are begun in order: only the first of these can have lost its head.
+            if !self.prepared.is_empty() {
+                self.prepared.push(number);
+                return Ok(());
+            }
+            image = file.image()?;
+            if !later::proves_itself(&image, salt(&file.store, number)) {
+                self.prepared.push(number);
+                return Ok(());
+            }
+        }
+        if image.is_empty() {
+            image = file.image()?;
+        }
+        let found = self.look(file, image, last_lsn, visit)?;
+        self.take(found);
+        Ok(())
+    }
+
+    /// Reads the frames of a segment.
+    fn look(
+        &self,
+        file: SegmentFile,
+        image: Vec<u8>,
+        last_lsn: u64,
+        visit: &mut dyn FnMut(&Frame<'_>),
+    ) -> Result<Found, Error> {
+        let mut shown = 0;
+        let mut walk = |image: &[u8]| -> Result<(Head, Context, Walked), Error> {
+            let head = Head::of(image, file.number, &file.store)?;
+            let context = self.context(file.number, &head, last_lsn);
+            let walked = walk::walk(image, &context, &mut |frame| {
+                if frame.lsn.get() > shown {
+                    shown = frame.lsn.get();
+                    visit(frame);
+                }
+            });
+            Ok((head, context, walked))
+        };
+        let (mut head, mut context, mut walked) = walk(&image)?;
+        let mut bytes = image.len();
+        if !walked.lost.is_empty() || head.header.is_none() {
+            // A writer at work may have changed the bytes while they were read.
+            let again = file.image()?;
+            if again != image {
+                bytes = again.len();
+                (head, context, walked) = walk(&again)?;
+            }
+        }
+        if walked.frames == 0 && walked.lost.is_empty() {
+            walked.last_lsn = last_lsn;
+        }
+        Ok(Found { file, bytes, head, context, walked })
+    }
+
+    /// Row `missing`.
+    fn without_file(&mut self, number: u64, begun: bool) -> Result<(), Error> {
+        if !begun {
+            self.absent.push(number);
+            return Ok(());
+        }
+        // Before everything that exists, it may have been trimmed by a state of `meta` that is gone.
+        let judged = self.previous.is_some() || self.last_in_use == 0;
+        // A writer at work takes a segment off the list before its file goes.
+        let listed =
+            || Ok(meta::read(self.vfs)?.flatten().is_none_or(|m| m.segments.contains(number)));
+        if judged && listed()? {
+            self.damage(number, 0, 0, "missing: its frames are lost");
+        }
+        Ok(())
+    }
+
+    /// Takes up what was found in a segment.
+    fn take(&mut self, found: Found) {
+        self.judge_head(&found);
+        let Found { file, bytes, context, walked, .. } = found;
+        let number = file.number;
+        self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        let path = name::segment(&self.meta.identity.store, number);
+        for lost in &walked.lost {
+            self.report.damage.push(Damage {
+                file: path.clone(),
+                offset: u64::try_from(lost.offset).unwrap_or(u64::MAX),
+                bytes: u64::try_from(lost.bytes).unwrap_or(u64::MAX),
+                what: lost.what.clone(),
+            });
+        }
+        self.report.frames += walked.frames;
+        self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
+        self.highest_run = self.highest_run.max(walked.highest_run);
+        self.segments.insert(Segment {
+            number,
+            file: file.file,
+            salt: context.salt,
+            first_lsn: context.first_lsn,
+            last_lsn: walked.last_lsn,
+            used_bytes: u64::try_from(walked.offset).unwrap_or(u64::MAX),
+            file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            damaged: self.report.damage.iter().any(|damage| damage.file == path),
+        });
+        self.previous = Some((number, walked));
+    }
+
+    /// What is known of a segment before its frames are read.
+    fn context(&self, number: u64, head: &Head, last_lsn: u64) -> Context {
+        let previous = self.previous.as_ref().map(|(_, walked)| walked);
+        let first_lsn = head.first_lsn().unwrap_or(last_lsn + 1);
+        // Between this segment and the one before it in the list, others may have been trimmed: only
+        // its own header surely continues where the log was.
+        let before = self.previous.as_ref().filter(|(before, walked)| {
+            before + 1 == number && walked.lost.is_empty() && walked.end == End::Sealed
+        });
+        let digest = match (head.header, before) {
+            (Some(header), _) => Some(header.digest),
+            (None, Some((_, walked))) => walked.digest_known.then_some(walked.digest),
+            (None, None) if number == 1 => Some(Digest::default()),
+            (None, None) => None,
+        };
+        Context {
+            number,
+            store: self.meta.identity.store,
+            salt: salt(&self.meta.identity.store, number),
+            first_lsn,
+            run: previous
+                .map_or(0, |walked| walked.run)
+                .max(head.header.map_or(0, |header| header.run)),
+            last_lsn: first_lsn.saturating_sub(1),
+            digest,
+            synced: self.meta.synced,
+            later_in_use: number < self.last_in_use,
+        }
+    }
+
+    /// Rows `header-damaged` and `header-torn`, and what the header says of the segment before.
+    fn judge_head(&mut self, found: &Found) {
+        let number = found.file.number;
+        let Some(header) = found.head.header else {
+            match found.head.first.filter(|_| found.walked.proven <= HEADER_BLOCK_BYTES) {
+                Some((run, _)) if found.walked.end != End::Lost => {
+                    self.torn_header = Some(self.header(run, found));
+                }
+                _ => {
+                    let bytes = u64::try_from(HEADER_BYTES).unwrap_or(0);
+                    self.damage(number, 0, bytes, "the header is not what was written");
+                }
+            }
+            return;
+        };
+        self.read_only_for |= header.read_compat & !READ_COMPAT_KNOWN;
+        let Some((before, walked)) = &self.previous else { return };
+        let whole = walked.lost.is_empty() && walked.end == End::Sealed;
+        if header.before != *before || !whole {
+            return;
+        }
+        let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);
+        let (before, end) = (*before, header.before_end);
+        if end != offset {
+            self.damage(before, offset, 0, &format!("ends here, the next segment says at {end}"));
+        } else if walked.digest_known && header.digest != walked.digest {
+            self.damage(
+                before,
+                offset,
+                0,
+                "its frames are not those that the next segment follows",
+            );
+        }
+    }
+
+    /// The header that a torn first commit should have left.
+    fn header(&self, run: u32, found: &Found) -> SegmentHeader {
+        let (before, before_end) =
+            self.previous.as_ref().map_or((0, 0), |(before, walked)| (*before, walked.offset));
+        SegmentHeader {
+            identity: self.meta.identity,
+            number: found.file.number,
+            first_lsn: found.context.first_lsn,
+            run,
+            segment_bytes: u64::try_from(found.bytes).unwrap_or(u64::MAX),
+            before,
+            before_end: u64::try_from(before_end).unwrap_or(u64::MAX),
+            digest: found.context.digest.unwrap_or_default(),
+            read_compat: 0,
+        }
+    }
+
+    /// Reports damage.
+    fn damage(&mut self, number: u64, offset: u64, bytes: u64, what: &str) {
+        let file = name::segment(&self.meta.identity.store, number);
+        self.report.damage.push(Damage { file, offset, bytes, what: what.to_owned() });
+    }
+
+    /// Row `clean-short`.
+    fn judge_end(&mut self, end: CleanEnd) {
+        let Some(clean) = self.meta.clean else { return };
+        let same_place = (clean.number, clean.offset) == (end.number, end.offset);
+        let whole = self.report.damage.is_empty();
+        if clean == end && whole {
+            self.report.clean = true;
+            self.report.torn_bytes = 0;
+            self.report.torn_file = None;
+        } else if !same_place || whole {
+            // With other damage about, the digest differs for a reason that was already told.
+            let what = format!(
+                "the log was closed in order and ended in segment {} at {}",
+                clean.number, clean.offset
+            );
+            self.damage(end.number.max(1), end.offset, 0, &what);
+        }
+    }
+
+    /// Sums up.
+    pub(super) fn finish(mut self) -> Examined {
+        let (mut last_lsn, mut digest, mut in_doubt) = (0, Digest::default(), Vec::new());
+        let mut end = CleanEnd::default();
+        let mut tail = None;
+        if let Some((number, walked)) = self.previous.take() {
+            last_lsn = walked.last_lsn;
+            digest = walked.digest;
+            let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);
+            end = CleanEnd { number, offset, digest };
+            if walked.end != End::Lost {
+                tail = Some(FoundTail {
+                    number,
+                    offset: walked.offset,
+                    count: walked.count,
+                    proven: walked.proven,
+                    sealed: walked.end == End::Sealed,
+                    torn_bytes: walked.torn_bytes,
+                    torn_header: self.torn_header,
+                });
+                self.report.torn_bytes = u64::try_from(walked.torn_bytes).unwrap_or(u64::MAX);
+                self.report.torn_file = Some(name::segment(&self.meta.identity.store, number));
+                self.report.torn_offset = offset;
+            }
+            in_doubt = walked.in_doubt;
+        }
+        self.report.in_doubt = in_doubt.len();
+        self.judge_end(end);
+        for number in &self.absent {
+            self.meta.segments.remove(*number);
+        }
+        Examined {
+            tail,
+            prepared: self.prepared,
+            returned: self.returned,
+            segments: self.segments,
+            last_lsn,
+            highest_lsn: self.highest_lsn,
+            highest_run: self.highest_run,
+            digest,
+            in_doubt,
+            read_only_for: self.read_only_for,
+            report: self.report,
+            meta: self.meta,
+        }
+    }
+}
+
+/// Whether a segment that was trimmed is not whole: trimming finished ones only, all others end with
+/// a seal.
+fn is_damaged(file: &SegmentFile) -> Result<bool, Error> {
+    let image = file.image()?;
+    let Some(header) = Head::of(&image, file.number, &file.store)?.header else {
+        return Ok(image.iter().any(|byte| *byte != 0));
+    };
+    let salt = salt(&file.store, file.number);
+    let context = standalone(&file.store, file.number, salt, header.first_lsn);
+    let walked = walk::walk(&image, &context, &mut |_| {});
+    Ok(!walked.lost.is_empty() || walked.end != End::Sealed)
+}

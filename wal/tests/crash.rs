@@ -1,0 +1,147 @@
+//! Whatever a crash leaves, what was confirmed is there, and the log goes on.
+//! Method: run a script once to count the disk's operations, then again stopping at each of them;
+//! for each, several survivals of what was not synced; for each, open, compare, append, open again.
+
+#[cfg(test)]
+mod scenario;
+
+#[cfg(test)]
+mod told;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::print_stdout, reason = "how many states were tried is part of the result")]
+
+    use onceward_vfs::{SimVfs, Survival};
+
+    use super::scenario::{look, open, shared};
+    use super::told::{Script, Step, Told};
+
+    use Step::{Append, Batch, Close, Defer, Kill, Trim};
+
+    const SCRIPT: &[Step] = &[
+        Append(20),
+        Append(300),
+        Batch(&[40, 700, 5]),
+        Defer(100),
+        Append(1),
+        Append(90_000),
+        Batch(&[60_000, 50_000, 30]),
+        Append(70_000),
+        Trim,
+        Batch(&[9000; 5]),
+        Close,
+        Append(10),
+        Batch(&[200_000, 10]),
+        Kill,
+        Defer(30),
+        Append(100_000),
+        Append(100_000),
+        Trim,
+        Trim,
+        Append(5),
+        Kill,
+        Close,
+        Batch(&[100, 100]),
+        Append(248_000),
+        Append(7),
+        Close,
+    ];
+
+    /// Ways in which what is not synced may survive. Without anything unsynced all are the same.
+    fn survivals(disk: &SimVfs, op: u64) -> Vec<Survival> {
+        let count = disk.unsynced_count();
+        let mut all = vec![Survival::Nothing];
+        if count == 0 {
+            return all;
+        }
+        all.push(Survival::Everything);
+        all.extend((1..count.min(3)).map(Survival::Prefix));
+        for bytes in [1, 29, 30, 4096, 4126 + 30 * (op % 9)] {
+            all.push(Survival::Torn { whole: count - 1, bytes });
+        }
+        for seed in 0..4 {
+            let sector_bytes = if seed % 2 == 0 { 512 } else { 4096 };
+            all.push(Survival::Seeded { seed: op * 1000 + seed, sector_bytes });
+        }
+        all
+    }
+
+    /// Runs the script until the power goes at `op`.
+    fn run_until(op: u64) -> (SimVfs, Told) {
+        let disk = SimVfs::new();
+        disk.cut_power_at(op);
+        let mut script = Script::new(disk.clone());
+        let ended = SCRIPT.iter().try_for_each(|step| script.step(step));
+        assert!(ended.is_err(), "op {op} was reached");
+        (disk, script.told)
+    }
+
+    /// The operations at which to cut, every `step`th.
+    fn cuts(step: usize) -> Vec<u64> {
+        let disk = SimVfs::new();
+        let mut script = Script::new(disk.clone());
+        SCRIPT.iter().for_each(|step| script.step(step).unwrap());
+        assert!(script.told.trimmed.len() >= 3, "control: {:?}", script.told.trimmed);
+        assert!(script.told.acked.len() > 20, "control");
+        let (examined, _) = look(&disk).unwrap().unwrap();
+        assert!(examined.report().clean, "control");
+        disk.changing_ops().into_iter().step_by(step).collect()
+    }
+
+    /// Cuts at every `of`th operation beginning with number `first`, and checks what is found.
+    fn cut_everywhere(first: usize, of: usize) -> (usize, usize) {
+        let (mut states, mut ops) = (0, 0);
+        for op in cuts(1).into_iter().skip(first).step_by(of) {
+            let (disk, told) = run_until(op);
+            ops += 1;
+            for survival in survivals(&disk, op) {
+                told.check(&disk.after_power_cut(&survival), &format!("op {op}, {survival:?}"));
+                states += 1;
+            }
+            told.check(&disk.after_kill(), &format!("op {op}, killed"));
+            states += 1;
+        }
+        (states, ops)
+    }
+
+    #[test]
+    fn every_crash_state_of_the_first_half_keeps_what_was_confirmed() {
+        let (states, ops) = cut_everywhere(0, 2);
+        println!("{states} crash states at {ops} operations (even ones)");
+        assert!(states > 500 && ops > 50, "{states} states at {ops} operations");
+    }
+
+    #[test]
+    fn every_crash_state_of_the_second_half_keeps_what_was_confirmed() {
+        let (states, ops) = cut_everywhere(1, 2);
+        println!("{states} crash states at {ops} operations (odd ones)");
+        assert!(states > 500 && ops > 50, "{states} states at {ops} operations");
+    }
+
+    /// T14.
+    #[test]
+    fn a_crash_in_recovery_and_another_one_lose_nothing() {
+        let mut states = 0;
+        for op in cuts(9) {
+            let (disk, told) = run_until(op);
+            let survival = Survival::Seeded { seed: op, sector_bytes: 512 };
+            let torn = disk.after_power_cut(&survival);
+            let whole = torn.after_kill();
+            open(&shared(&whole)).unwrap();
+            for again in whole.changing_ops() {
+                let cut = torn.after_kill();
+                cut.cut_power_at(again);
+                open(&shared(&cut)).unwrap_err();
+                let sectors = Survival::Seeded { seed: again, sector_bytes: 512 };
+                for survival in [Survival::Nothing, Survival::Everything, sectors] {
+                    let context = format!("op {op}, {survival:?}, recovery cut at {again}");
+                    told.check(&cut.after_power_cut(&survival), &context);
+                    states += 1;
+                }
+            }
+        }
+        println!("{states} crash states of recovery");
+        assert!(states > 200, "{states}");
+    }
+}

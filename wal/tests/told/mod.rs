@@ -1,0 +1,175 @@
+//! What a crash must not take back: everything that the log told its caller.
+//! Method: a script notes each answer before the next step; a check holds a disk against the notes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    reason = "a failure is a panic"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onceward_vfs::{SimVfs, Survival};
+use onceward_wal::{Appended, Error, Log};
+
+use super::scenario::{Seen, body, found, host, look, open, put, queue, shared};
+
+/// One thing that a host does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// Appends a body of this size, and waits.
+    Append(usize),
+    /// Appends bodies as one batch, and waits.
+    Batch(&'static [usize]),
+    /// Appends a body and does not wait.
+    Defer(usize),
+    /// Trims the oldest finished segment.
+    Trim,
+    /// Closes and opens.
+    Close,
+    /// Ends without closing, and opens.
+    Kill,
+}
+
+/// What the log told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// The log was created.
+    created: bool,
+    /// Body's seed and size, batch, and segment by LSN.
+    appended: BTreeMap<u64, (u64, usize, u64, u64)>,
+    /// LSNs that were confirmed.
+    pub(crate) acked: BTreeSet<u64>,
+    /// Segments whose trimming was begun.
+    pub(crate) trimmed: BTreeSet<u64>,
+    /// The log was closed, and not opened since.
+    closed: bool,
+}
+
+/// A host at work.
+pub(crate) struct Script {
+    disk: SimVfs,
+    log: Option<Log>,
+    next_seed: u64,
+    /// What it was told.
+    pub(crate) told: Told,
+}
+
+impl Script {
+    /// A host that has not opened its log yet.
+    pub(crate) fn new(disk: SimVfs) -> Self {
+        Self { disk, log: None, next_seed: 1, told: Told::default() }
+    }
+
+    /// Does one step.
+    pub(crate) fn step(&mut self, step: &Step) -> Result<(), Error> {
+        if self.log.is_none() {
+            let was_closed = std::mem::take(&mut self.told.closed);
+            let (log, report, _) = open(&shared(&self.disk))?;
+            assert_eq!(report.clean, was_closed, "{step:?}");
+            assert_eq!(report.damage, [], "{step:?}");
+            self.told.created = true;
+            self.log = Some(log);
+        }
+        let log = self.log.as_ref().unwrap();
+        match step {
+            Step::Append(bytes) => self.append(&[*bytes], true),
+            Step::Batch(sizes) => self.append(sizes, true),
+            Step::Defer(bytes) => self.append(&[*bytes], false),
+            Step::Trim => {
+                let number = log.segments().first().unwrap().number;
+                self.told.trimmed.insert(number);
+                log.trim(number)
+            }
+            Step::Close => {
+                let queued: Vec<u64> = self.told.appended.keys().copied().collect();
+                self.log.take().unwrap().close()?;
+                self.told.acked.extend(queued);
+                self.told.closed = true;
+                Ok(())
+            }
+            Step::Kill => {
+                // What was not waited for may be lost with the process.
+                self.log = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn append(&mut self, sizes: &[usize], wait: bool) -> Result<(), Error> {
+        let log = self.log.as_ref().unwrap();
+        let first_seed = self.next_seed;
+        let bodies: Vec<Vec<u8>> =
+            (first_seed..).zip(sizes).map(|(seed, bytes)| body(seed, *bytes)).collect();
+        self.next_seed += u64::try_from(sizes.len()).unwrap();
+        let Appended { first, last, place } = queue(log, &bodies)?;
+        for (i, lsn) in (first.get()..=last.get()).enumerate() {
+            let seed = first_seed + u64::try_from(i).unwrap();
+            let note = (seed, sizes[i], first_seed, place.segment);
+            let lower = !self.told.acked.contains(&lsn);
+            assert!(lower, "LSN {lsn} was given out and confirmed before");
+            self.told.appended.insert(lsn, note);
+        }
+        if wait {
+            log.wait(last)?;
+            self.told.acked.extend(first.get()..=last.get());
+        }
+        Ok(())
+    }
+}
+
+impl Told {
+    /// Holds what is found on `disk` against what was told; then goes on with the log.
+    pub(crate) fn check(&self, disk: &SimVfs, context: &str) {
+        let Some((examined, seen)) = look(disk).unwrap_or_else(|e| panic!("{e}: {context}")) else {
+            assert!(!self.created, "no log: {context}");
+            return;
+        };
+        assert_eq!(examined.report().damage, [], "{context}");
+        self.check_frames(&seen, context);
+
+        let (log, _, again) = open(&shared(disk)).unwrap_or_else(|e| panic!("{e}: {context}"));
+        assert_eq!(again, seen, "{context}");
+        let kept = disk.after_power_cut(&Survival::Nothing);
+        assert_eq!(found(&kept).1, seen, "what was shown is durable: {context}");
+        let new = put(&log, b"after recovery").unwrap_or_else(|e| panic!("{e}: {context}"));
+        let highest = seen.last().map_or(0, |frame| frame.lsn);
+        let confirmed = self.acked.last().copied().unwrap_or(0);
+        assert!(new.get() > highest.max(confirmed), "LSN {new}: {context}");
+        drop(log);
+
+        // T15.
+        let (report, after) = found(&disk.after_power_cut(&Survival::Nothing));
+        assert_eq!(report.damage, [], "{context}");
+        assert_eq!(after[..seen.len()], seen, "{context}");
+        let last = after.last().unwrap();
+        assert_eq!((last.lsn, last.body.as_slice()), (new.get(), &b"after recovery"[..]));
+    }
+
+    fn check_frames(&self, seen: &[Seen], context: &str) {
+        assert!(seen.windows(2).all(|w| w[0].lsn < w[1].lsn), "not ascending: {context}");
+        assert!(seen.windows(2).all(|w| w[0].run <= w[1].run), "a run fell: {context}");
+        let host: BTreeMap<u64, Seen> =
+            host(seen).into_iter().map(|frame| (frame.lsn, frame)).collect();
+        for (lsn, frame) in &host {
+            let Some((seed, bytes, ..)) = self.appended.get(lsn) else {
+                panic!("LSN {lsn} was never appended: {context}");
+            };
+            assert!(frame.body == body(*seed, *bytes), "LSN {lsn} has another body: {context}");
+        }
+        let mut batches: BTreeMap<u64, BTreeSet<bool>> = BTreeMap::new();
+        for (lsn, (_, _, batch, segment)) in &self.appended {
+            if self.trimmed.contains(segment) {
+                continue;
+            }
+            let there = host.contains_key(lsn);
+            assert!(there || !self.acked.contains(lsn), "LSN {lsn} was confirmed: {context}");
+            batches.entry(*batch).or_default().insert(there);
+        }
+        for (batch, there) in batches {
+            assert_eq!(there.len(), 1, "batch {batch} is neither whole nor absent: {context}");
+        }
+    }
+}
