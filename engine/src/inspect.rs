@@ -1,20 +1,21 @@
 //! Looks at a store without a lock and without writing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Lsn, Segments};
+use onceward_wal::{FrameBuf, Segments};
 
 use crate::clock::{Clock, OsClock};
 use crate::config::{Config, Create};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::report::{Damage, RecoveryReport, ReviewItem, Status};
 use crate::store::{
-    cannot_open, damage_of, from_log, no_store, recovery_of, secret_of, stored_event,
+    cannot_open, damage_of, frame_lsn, from_log, no_store, receipts, recovery_of, secret_of,
+    stored_event,
 };
-use crate::verdict::State;
-use crate::view::{Located, View};
+use crate::view::{Located, Standing, View};
 
 /// How often the log is read again when it looks damaged or changed while it was read.
 const READINGS_MAX: usize = 4;
@@ -26,7 +27,7 @@ const READINGS_MAX: usize = 4;
 #[derive(Debug)]
 pub struct Inspection {
     segments: Segments,
-    view: parking_lot::Mutex<View>,
+    view: View,
     status: Status,
     recovery: RecoveryReport,
 }
@@ -85,13 +86,15 @@ impl Inspection {
         let mut status = view.status(latest.trusted_ms.saturating_add(off_ms));
         let segments = examined.into_segments();
         status.bytes = segments.infos().map(|info| info.file_bytes).sum();
-        Ok(Self { segments, view: parking_lot::Mutex::new(view), status, recovery })
+        Ok(Self { segments, view, status, recovery })
     }
 
     /// Every event that is still in the log, in the order of their numbers. One that cannot be read
     /// is an error, and the next one follows.
     pub fn events(&self) -> impl Iterator<Item = Result<StoredEvent>> {
-        self.located().into_iter().map(|(lsn, at, state)| self.event(lsn, at, state))
+        let mut receipts = Receipts::default();
+        let standings = self.standings().into_iter();
+        standings.map(move |standing| self.event(&standing, &mut receipts))
     }
 
     /// The events that wait for a person, oldest first.
@@ -100,16 +103,12 @@ impl Inspection {
     ///
     /// `Corrupt`, `Io`: an event cannot be read.
     pub fn reviews(&self) -> Result<Vec<ReviewItem>> {
-        let found: Vec<_> = {
-            let view = self.view.lock();
-            let live = view
-                .reviews
-                .iter()
-                .filter_map(|(lsn, review)| Some((*lsn, view.events.get(lsn)?.at, review.clone())));
-            live.collect()
-        };
-        let items = found.into_iter().map(|(lsn, at, review)| {
-            Ok(ReviewItem::of(self.event(lsn, at, State::InReview)?, review))
+        let waiting = self.view.reviews.iter().filter_map(|(lsn, review)| {
+            let live = self.view.events.contains_key(lsn);
+            live.then(|| Some((self.view.standing(*lsn)?, review.clone())))?
+        });
+        let items = waiting.map(|(standing, review)| {
+            Ok(ReviewItem::of(self.event(&standing, &mut Receipts::default())?, review))
         });
         items.collect()
     }
@@ -127,21 +126,43 @@ impl Inspection {
     }
 
     /// Where every event stands and how far it is.
-    fn located(&self) -> Vec<(u64, Located, State)> {
-        let view = self.view.lock();
-        let live = view.events.iter().map(|(lsn, live)| (*lsn, live.at, view.state_of(*lsn, 0)));
-        let settled = view.settled.iter().map(|(lsn, (at, state))| (*lsn, *at, *state));
-        let mut all: Vec<_> = live.chain(settled).collect();
-        all.sort_unstable_by_key(|(lsn, ..)| *lsn);
-        all
+    fn standings(&self) -> Vec<Standing> {
+        let view = &self.view;
+        let mut all: Vec<u64> = view.events.keys().chain(view.settled.keys()).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().filter_map(|lsn| view.standing(lsn)).collect()
     }
 
-    fn event(&self, lsn: u64, at: Located, state: State) -> Result<StoredEvent> {
-        let number =
-            Lsn::from_u64(at.lsn).ok_or_else(|| Error::corrupt("a frame without a number"))?;
-        let read = self.segments.read(at.place, at.bytes, number).map_err(from_log)?;
-        let frame = read.frame().map_err(from_log)?;
-        let moment = self.view.lock().time.of(&frame);
-        stored_event(&frame, lsn, state, moment)
+    fn event(&self, standing: &Standing, receipts: &mut Receipts) -> Result<StoredEvent> {
+        let read = self.frame(standing.at)?;
+        let receipt = match standing.outcome {
+            Some(outcome) => receipts.of(self, outcome, standing.lsn)?,
+            None => None,
+        };
+        stored_event(&read.frame().map_err(from_log)?, standing, receipt)
+    }
+
+    fn frame(&self, at: Located) -> Result<FrameBuf> {
+        self.segments.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)
+    }
+}
+
+/// The receipts of the frame that was read last: neighbours were mostly answered together.
+#[derive(Default)]
+struct Receipts {
+    of_frame: u64,
+    by_event: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Receipts {
+    /// The receipt of `event` in the frame at `at`.
+    fn of(&mut self, inspection: &Inspection, at: Located, event: u64) -> Result<Option<Vec<u8>>> {
+        if self.of_frame != at.lsn {
+            let read = inspection.frame(at)?;
+            self.by_event = receipts(&read.frame().map_err(from_log)?, event);
+            self.of_frame = at.lsn;
+        }
+        Ok(self.by_event.remove(&event))
     }
 }

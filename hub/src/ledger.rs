@@ -61,7 +61,9 @@ pub fn ledger(data: &Path, tenant: &str) -> Result<Vec<LedgerEntry>, Error> {
             scope: event.scope.as_str().to_owned(),
             key: event.key.as_str().to_owned(),
             amount: event.amount,
-            receipt: None,
+            receipt: stored
+                .receipt
+                .map(|kept| String::from_utf8_lossy(kept.as_bytes()).into_owned()),
             payload: String::from_utf8_lossy(event.payload.as_bytes()).into_owned(),
         });
     }

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use onceward::{Config, ErrorKind, Retain, Scope, Store};
+use onceward::{Config, ErrorKind, OffTime, Retain, Scope, Store};
 
 use crate::{
     error::Error,
@@ -70,6 +70,7 @@ impl Tenant {
             .segment_bytes(segment_bytes)
             .payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
             .window_ms(WINDOW_MS)
+            .off_time(OffTime::WallClock)
             // The log is the ledger of effects.
             .retain(Retain::Everything);
         let dir = directory(data, name)?;

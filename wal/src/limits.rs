@@ -19,7 +19,7 @@ pub(crate) const SLOT_FIXED_BYTES: usize = 176;
 /// Size of a run frame's body.
 pub(crate) const RUN_BODY_BYTES: usize = 64;
 /// Size of a seal frame's body.
-pub(crate) const SEAL_BODY_BYTES: usize = 48;
+pub(crate) const SEAL_BODY_BYTES: usize = 56;
 /// Size of the area for the store's secret.
 pub(crate) const SECRET_BYTES: usize = 64;
 /// Size of a segment unless the host asks for another.

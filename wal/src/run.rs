@@ -90,6 +90,8 @@ pub(crate) struct SealBody {
     pub(crate) first_lsn: u64,
     pub(crate) digest: Digest,
     pub(crate) count: u32,
+    /// The last LSN before it that belongs to the log.
+    pub(crate) after: u64,
 }
 
 impl SealBody {
@@ -102,7 +104,9 @@ impl SealBody {
             .chain(self.number.to_le_bytes())
             .chain(self.first_lsn.to_le_bytes())
             .chain(self.digest.get().to_le_bytes())
-            .chain(self.count.to_le_bytes());
+            .chain(self.count.to_le_bytes())
+            .chain([0; 4])
+            .chain(self.after.to_le_bytes());
         out.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
         out
     }
@@ -111,14 +115,11 @@ impl SealBody {
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         (body.len() == SEAL_BODY_BYTES).then_some(())?;
         let mut fields = Fields(body);
-        let seal = Self {
-            store: fields.bytes()?,
-            number: fields.u64()?,
-            first_lsn: fields.u64()?,
-            digest: Digest::from_u64(fields.u64()?),
-            count: fields.u32()?,
-        };
+        let store = fields.bytes()?;
+        let (number, first_lsn) = (fields.u64()?, fields.u64()?);
+        let digest = Digest::from_u64(fields.u64()?);
+        let count = fields.u32()?;
         fields.reserved::<4>()?;
-        Some(seal)
+        Some(Self { store, number, first_lsn, digest, count, after: fields.u64()? })
     }
 }

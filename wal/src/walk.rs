@@ -179,9 +179,14 @@ impl<'a> Walk<'a, '_> {
         if lsn == self.kept.last_lsn + 1 {
             return true;
         }
-        let after = (header.kind == KIND_RUN).then(|| RunBody::decode(body).map(|run| run.after));
-        let first = self.kept.offset == HEADER_BLOCK_BYTES;
-        match after.flatten() {
+        // Run and seal declare the gap that a failed append or a torn tail left before them.
+        let after = match header.kind {
+            KIND_RUN => RunBody::decode(body).map(|run| run.after),
+            KIND_SEAL => SealBody::decode(body).map(|seal| seal.after),
+            _ => None,
+        };
+        let first = header.kind == KIND_RUN && self.kept.offset == HEADER_BLOCK_BYTES;
+        match after {
             Some(after) => lsn > self.kept.last_lsn && (first || after == self.kept.last_lsn),
             None => false,
         }

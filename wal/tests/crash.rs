@@ -60,7 +60,7 @@ mod tests {
         for bytes in [1, 29, 30, 4096, 4126 + 30 * (op % 9)] {
             all.push(Survival::Torn { whole: count - 1, bytes });
         }
-        for seed in 0..4 {
+        for seed in 0..8 {
             let sector_bytes = if seed % 2 == 0 { 512 } else { 4096 };
             all.push(Survival::Seeded { seed: op * 1000 + seed, sector_bytes });
         }

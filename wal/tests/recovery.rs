@@ -24,7 +24,9 @@ mod tests {
     fn three() -> (SimVfs, Log) {
         let disk = SimVfs::new();
         let log = open_sim(&disk);
-        (1..=3).for_each(|seed| drop(put(&log, &body(seed, 50)).unwrap()));
+        for seed in 1..=3 {
+            put(&log, &body(seed, 50)).unwrap();
+        }
         (disk, log)
     }
 
@@ -238,26 +240,27 @@ mod tests {
         assert_eq!(bodies(&disk).len(), 4);
     }
 
-    /// T7: the bytes of an older run behind the tail are right frames in the right place.
+    /// T7: the bytes of an older run behind the tail are a right frame, with the right LSN.
     #[test]
     fn torn_is_also_a_frame_of_an_earlier_run_that_would_fit() {
         row("torn");
         let (disk, log) = three();
-        queue(&log, &[body(4, 50)]).unwrap();
-        let last = queue(&log, &[body(5, 50)]).unwrap().last;
-        log.wait(last).unwrap();
+        for seed in 4..=6 {
+            put(&log, &body(seed, 50)).unwrap();
+        }
         let (disk, frames) = ended(&disk, log);
         let old = disk.bytes(&segment(1)).unwrap();
-        let from = usize::try_from(frames[4].place.offset).unwrap();
-        let stale = &old[from..from + frames[4].bytes];
-        // The last commit is lost, another run begins there, and its frames reach as far as the stale
-        // one, with the LSN before it.
-        zero(&disk, &frames[3], frames[3].bytes + frames[4].bytes);
+        let stale = &frames[5];
+        let from = usize::try_from(stale.place.offset).unwrap();
+        let bytes = &old[from..from + stale.bytes];
+        // The last three are lost; another run writes its run frame and one more, up to the LSN
+        // before the stale one.
+        zero(&disk, &frames[3], 3 * frames[3].bytes);
         let log = open_sim(&disk);
-        put(&log, b"x").unwrap();
+        assert_eq!(put(&log, b"x").unwrap().get() + 1, stale.lsn, "control: it would fit");
         let (disk, after) = ended(&disk, log);
         let tail = after.last().unwrap();
-        disk.overwrite(&segment(1), end(tail), stale);
+        disk.overwrite(&segment(1), end(tail), bytes);
         assert_eq!(host(&found(&disk).1).len(), 4, "it is not adopted");
         let log = open_sim(&disk);
         put(&log, b"y").unwrap();

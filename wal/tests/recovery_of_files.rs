@@ -100,7 +100,9 @@ mod tests {
         row("header-damaged");
         let disk = SimVfs::new();
         let log = open_sim(&disk);
-        (1..=3).for_each(|seed| drop(put(&log, &body(seed, 50)).unwrap()));
+        for seed in 1..=3 {
+            put(&log, &body(seed, 50)).unwrap();
+        }
         drop(log);
         let disk = disk.after_kill();
         disk.overwrite(&segment(1), 0, &[0xee; 4200]);

@@ -39,6 +39,7 @@ impl HubProcess {
             .option("--data", site.hub())
             .option("--listen", "127.0.0.1:0")
             .option("--cards", site.cards())
+            .option("--segment-bytes", SEGMENT_BYTES)
             .flag("--until-stdin-ends")
             .key(key)
             .stdin()
@@ -104,3 +105,6 @@ impl HubProcess {
         self.process.kill()
     }
 }
+
+/// Segments of the demo's hub: room for all its effects without the default's 64 MiB a file.
+const SEGMENT_BYTES: &str = "4194304";

@@ -94,7 +94,7 @@ fn a_doctored_ledger_is_found_out() {
 
 /// Puts an empty store where the hub's was.
 fn doctor_empty(hub: &Path) {
-    let store = Store::open(&hub.join("tenants").join("default"), Config::new()).unwrap();
+    let store = Store::open(hub.join("tenants").join("default"), Config::new()).unwrap();
     store.close().unwrap();
 }
 

@@ -118,4 +118,6 @@ pub struct StoredEvent {
     pub captured_at_ms: i64,
     /// How far it is.
     pub state: State,
+    /// What the upstream gave with its final answer, or an effect was applied with.
+    pub receipt: Option<Receipt>,
 }

@@ -17,7 +17,7 @@ use crate::frames::event::{self as layout, Encoded};
 use crate::frames::{KIND_EFFECT, KIND_EVENT};
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::verdict::{Applied, State, Verdict};
-use crate::view::{Facts, View};
+use crate::view::{Added, Facts, View};
 
 /// An event that is ready to be appended.
 struct Prepared<'a> {
@@ -190,16 +190,18 @@ impl Inner {
             drop(view);
             self.wait_for_originals(&plans, prepared, &mut durable)?;
         };
-        let Some(last) = judged.iter().filter_map(|judged| judged.fresh()).next_back() else {
-            return Ok(judged);
-        };
-        let waited = self.log.wait(last.0);
+        let last = judged.iter().filter_map(|judged| judged.fresh()).next_back();
+        let waited = last.map_or(Ok(()), |(last, _)| self.log.wait(last));
         let mut view = self.view.lock();
-        for (lsn, print) in judged.iter().filter_map(|judged| judged.fresh()) {
-            match &waited {
-                Ok(()) if kind == KIND_EFFECT => view.settle_at_once(lsn.get()),
-                Ok(()) => view.confirm(print, lsn.get()),
-                Err(_) => view.withdraw(print, lsn.get()),
+        for judged in &judged {
+            match (&waited, judged) {
+                (Ok(()), Judged::Fresh { lsn, print }) => view.confirm(*print, lsn.get()),
+                (Err(_), Judged::Fresh { lsn, print }) => view.withdraw(*print, lsn.get()),
+                (_, Judged::Duplicate { .. } | Judged::Conflict { .. }) => {}
+            }
+            if waited.is_ok() {
+                // An original that another thread applied may be durable and not settled yet.
+                view.settle_at_once(judged.lsn().get());
             }
         }
         drop(view);
@@ -253,7 +255,8 @@ impl Inner {
                 Plan::Known(known) => *known,
                 Plan::Fresh => {
                     let at = places.next().ok_or_else(lost_verdict)?;
-                    view.add_event(at.lsn, &event.facts, at, moment);
+                    let at_once = event.receipt.is_some();
+                    view.add_event(at.lsn, &event.facts, at, Added { moment, at_once });
                     Judged::Fresh { lsn: lsn(at.lsn)?, print: event.facts.print }
                 }
                 Plan::Again { first } => {

@@ -109,7 +109,9 @@ impl Inner {
         keys.sort_by_key(|(outcome_lsn, key)| (*outcome_lsn, key.event));
         for same in keys.chunk_by_mut(|(one, _), (two, _)| one == two) {
             let Some((outcome_lsn, first)) = same.first() else { continue };
-            let receipts = self.receipts_in(*outcome_lsn, first.event)?;
+            let at = self.view.lock().outcome_at(first.event, *outcome_lsn);
+            let Some(at) = at else { continue };
+            let receipts = self.receipts_in(at, first.event)?;
             for (_, key) in same {
                 if let Some(receipt) = receipts.get(&key.event) {
                     key.receipt.clone_from(receipt);

@@ -37,7 +37,7 @@ use crate::view::{Located, Moment, View};
 
 pub(crate) use open::{cannot_open, damage_of, no_store, recovery_of, secret_of};
 pub(crate) use outbox::Formed;
-pub(crate) use read::stored_event;
+pub(crate) use read::{frame_lsn, receipts, stored_event};
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -187,13 +187,13 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
     }
 }
 
-/// Frames that are whole and that this program cannot read.
+/// Frames that are whole and do not fit the log.
 pub(crate) fn damage_of(view: &View) -> impl Iterator<Item = Damage> + '_ {
-    view.unreadable.iter().map(|(at, kind)| Damage {
+    view.odd.iter().map(|(at, why)| Damage {
         file: format!("segment {}", at.place.segment),
         offset: u64::from(at.place.offset),
         length: u64::from(at.bytes),
-        what: format!("LSN {}: a frame of kind {kind} that this program cannot read", at.lsn),
+        what: format!("LSN {}: {why}", at.lsn),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::frames::control::{Batch, ReceiptFor, Rejection, Settle};
 use crate::frames::{KIND_BATCH, KIND_SETTLE, codec};
 use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::verdict::State;
-use crate::view::{Located, Stage};
+use crate::view::{Stage, Standing};
 
 /// Rejections in one settle frame: it must fit into the smallest segment.
 const REJECTIONS_MAX: usize = 64;
@@ -39,17 +39,17 @@ impl Store {
     ) -> Result<Vec<StoredEvent>> {
         let synced = self.inner.log.synced();
         let from = after.map_or(Bound::Unbounded, |lsn| Bound::Excluded(lsn.get()));
-        let found: Vec<(u64, Located, State)> = {
+        let found: Vec<Standing> = {
             let view = self.inner.view.lock();
             let Some(number) = view.scope_number(scope.as_str()) else { return Ok(Vec::new()) };
             view.events
                 .range((from, Bound::Included(synced)))
                 .filter(|(_, live)| live.scope == number && live.stage != Stage::InReview)
                 .take(max)
-                .map(|(lsn, live)| (*lsn, live.at, view.state_of(*lsn, 0)))
+                .filter_map(|(lsn, _)| view.standing(*lsn))
                 .collect()
         };
-        found.into_iter().map(|(lsn, at, state)| self.inner.read_event(at, lsn, state)).collect()
+        self.inner.read_events(&found)
     }
 
     /// Gives events their final answers: for hosts that deliver by themselves.
@@ -181,20 +181,14 @@ impl Inner {
             .collect()
     }
 
-    /// Reads events that have no final answer; `None` for those that have one.
-    pub(crate) fn read_live(&self, lsns: &[u64]) -> Result<Vec<Option<StoredEvent>>> {
-        let found: Vec<Option<(Located, State)>> = {
+    /// Reads those of the events that have no final answer.
+    pub(crate) fn read_live(&self, lsns: &[u64]) -> Result<Vec<StoredEvent>> {
+        let found: Vec<Standing> = {
             let view = self.view.lock();
-            lsns.iter()
-                .map(|lsn| view.events.get(lsn).map(|live| (live.at, view.state_of(*lsn, 0))))
-                .collect()
+            let live = lsns.iter().filter(|lsn| view.events.contains_key(lsn));
+            live.filter_map(|lsn| view.standing(*lsn)).collect()
         };
-        lsns.iter()
-            .zip(found)
-            .map(|(lsn, found)| {
-                found.map(|(at, state)| self.read_event(at, *lsn, state)).transpose()
-            })
-            .collect()
+        self.read_events(&found)
     }
 
     /// The numbers of synced events of a scope that wait to be sent, from behind `after` on.

@@ -12,7 +12,7 @@ use crate::frames::control::{Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec};
 use crate::verdict::{Outcome, State};
-use crate::view::{Located, Moment};
+use crate::view::{Located, Standing};
 
 impl Store {
     /// What is known of a key, also after its payload is gone.
@@ -44,67 +44,61 @@ impl Store {
         let print = self.inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
             let view = self.inner.view.lock();
-            let Some((_, entry)) = view.index.find(print) else { return Ok(None) };
-            let live = view.events.get(&entry.lsn);
-            let at = live
-                .map(|live| live.at)
-                .or_else(|| view.settled.get(&entry.lsn).map(|(at, _)| *at));
-            at.map(|at| (at, entry.lsn, view.state_of(entry.lsn, entry.outcome)))
+            view.index.find(print).and_then(|(_, entry)| view.standing(entry.lsn))
         };
         match found {
             // Queued by another thread and not durable yet: not there.
-            Some((at, ..)) if at.lsn > self.inner.log.synced() => Ok(None),
-            Some((at, lsn, state)) => self.inner.read_event(at, lsn, state).map(Some),
+            Some(standing) if standing.at.lsn > self.inner.log.synced() => Ok(None),
+            Some(standing) => self.inner.read_event(&standing).map(Some),
             None => Ok(None),
         }
     }
 }
 
 impl Inner {
-    /// Reads an event. The caller does not hold the view.
-    pub(crate) fn read_event(&self, at: Located, lsn: u64, state: State) -> Result<StoredEvent> {
-        let number = frame_lsn(at)?;
-        let read = self.log.read(at.place, at.bytes, number).map_err(from_log)?;
-        let frame = read.frame().map_err(from_log)?;
-        let moment = self.view.lock().time.of(&frame);
-        stored_event(&frame, lsn, state, moment)
+    /// Reads an event.
+    pub(crate) fn read_event(&self, standing: &Standing) -> Result<StoredEvent> {
+        let at = standing.at;
+        let read = self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
+        let receipt = match standing.outcome {
+            Some(outcome) => self.receipts_in(outcome, standing.lsn)?.remove(&standing.lsn),
+            None => None,
+        };
+        stored_event(&read.frame().map_err(from_log)?, standing, receipt)
+    }
+
+    /// Reads events, one after the other.
+    pub(crate) fn read_events(&self, standings: &[Standing]) -> Result<Vec<StoredEvent>> {
+        standings.iter().map(|standing| self.read_event(standing)).collect()
     }
 
     /// The receipt that came with a key's final answer.
     pub(crate) fn receipt_of(&self, print: Fingerprint) -> Result<Option<Receipt>> {
-        let found = self.view.lock().index.find(print);
-        let Some((_, entry)) = found else { return Ok(None) };
-        let mut receipts = self.receipts_in(entry.outcome_lsn, entry.lsn)?;
-        receipts.remove(&entry.lsn).map(|bytes| Receipt::new(&bytes)).transpose()
+        let found = {
+            let view = self.view.lock();
+            view.index.find(print).and_then(|(_, entry)| {
+                Some((entry.lsn, view.outcome_at(entry.lsn, entry.outcome_lsn)?))
+            })
+        };
+        let Some((lsn, outcome)) = found else { return Ok(None) };
+        let mut receipts = self.receipts_in(outcome, lsn)?;
+        receipts.remove(&lsn).map(|bytes| Receipt::new(&bytes)).transpose()
     }
 
-    /// All receipts in the frame that holds the outcome of `event`, by event.
-    pub(crate) fn receipts_in(
-        &self,
-        outcome_lsn: u64,
-        event: u64,
-    ) -> Result<BTreeMap<u64, Vec<u8>>> {
-        let at = {
-            let view = self.view.lock();
-            let own = outcome_lsn == event;
-            if own {
-                view.settled.get(&event).map(|(at, _)| *at)
-            } else {
-                view.holders.get(&outcome_lsn).copied()
-            }
-        };
-        let Some(at) = at else { return Ok(BTreeMap::new()) };
+    /// All receipts in a frame that holds the answer for `event`, by event.
+    pub(crate) fn receipts_in(&self, at: Located, event: u64) -> Result<BTreeMap<u64, Vec<u8>>> {
         let read = self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
         Ok(receipts(&read.frame().map_err(from_log)?, event))
     }
 }
 
-fn frame_lsn(at: Located) -> Result<Lsn> {
+/// The number of a frame.
+pub(crate) fn frame_lsn(at: Located) -> Result<Lsn> {
     Lsn::from_u64(at.lsn).ok_or_else(|| Error::corrupt("a frame without a number"))
 }
 
 /// The receipts in a frame that holds outcomes, by event. An effect's own is that of `event`.
-fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> {
+pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> {
     let found: Vec<(u64, Vec<u8>)> = match frame.kind {
         KIND_EFFECT => layout::split_effect(frame.body)
             .map(|(receipt, _)| (event, receipt.to_vec()))
@@ -121,28 +115,29 @@ fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> {
     found.into_iter().filter(|(_, receipt)| !receipt.is_empty()).collect()
 }
 
-/// The event in a frame; `moment` is the frame's.
+/// The event in a frame.
 pub(crate) fn stored_event(
     frame: &Frame<'_>,
-    lsn: u64,
-    state: State,
-    moment: Moment,
+    standing: &Standing,
+    receipt: Option<Vec<u8>>,
 ) -> Result<StoredEvent> {
-    let (body, wall_ms) = match frame.kind {
-        KIND_EVENT => (Some(frame.body), moment.wall_ms),
-        KIND_EFFECT => (layout::split_effect(frame.body).map(|(_, body)| body), moment.wall_ms),
-        KIND_CARRIED => match Carried::decode(frame.body) {
-            Some((carried, body)) => (Some(body), carried.wall_ms),
-            None => (None, 0),
-        },
-        _ => (None, 0),
+    let body = match frame.kind {
+        KIND_EVENT => Some(frame.body),
+        KIND_EFFECT => layout::split_effect(frame.body).map(|(_receipt, body)| body),
+        KIND_CARRIED => Carried::decode(frame.body).map(|(_carried, body)| body),
+        _ => None,
     };
     let event = body
         .and_then(|body| layout::View::decode(frame.flags, body))
         .and_then(layout::View::to_event);
-    let (Some(event), Some(lsn)) = (event, Lsn::from_u64(lsn)) else {
+    let (Some(event), Some(lsn)) = (event, Lsn::from_u64(standing.lsn)) else {
         return Err(Error::corrupt(format!("LSN {}: the frame holds no event", frame.lsn)));
     };
-    let captured_at_ms = event.captured_at_ms.unwrap_or(wall_ms);
-    Ok(StoredEvent { lsn, event, captured_at_ms, state })
+    Ok(StoredEvent {
+        lsn,
+        captured_at_ms: event.captured_at_ms.unwrap_or(standing.wall_ms),
+        state: standing.state,
+        receipt: receipt.map(|bytes| Receipt::new(&bytes)).transpose()?,
+        event,
+    })
 }

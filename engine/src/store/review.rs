@@ -7,8 +7,7 @@ use crate::frames::control::{Action, Decision};
 use crate::frames::{KIND_DECISION, codec};
 use crate::limits::NOTE_BYTES_MAX;
 use crate::report::ReviewItem;
-use crate::verdict::State;
-use crate::view::{Located, Review};
+use crate::view::{Review, Standing};
 
 impl Store {
     /// The events that wait for a person, oldest first; of one scope or of all.
@@ -19,18 +18,19 @@ impl Store {
     pub fn reviews(&self, scope: Option<&Scope>) -> Result<Vec<ReviewItem>> {
         let found = {
             let view = self.inner.view.lock();
-            let wanted = |live: &crate::view::Live| {
-                scope.is_none_or(|scope| view.scope(live.scope) == Some(scope))
+            let wanted = |lsn: &u64| {
+                let live = view.events.get(lsn);
+                live.is_some_and(|live| scope.is_none_or(|s| view.scope(live.scope) == Some(s)))
             };
-            view.reviews
-                .iter()
-                .filter_map(|(lsn, review)| {
-                    let live = view.events.get(lsn).filter(|live| wanted(live))?;
-                    Some((*lsn, live.at, review.clone()))
-                })
+            let waiting = view.reviews.iter().filter(|(lsn, _)| wanted(lsn));
+            waiting
+                .filter_map(|(lsn, review)| Some((view.standing(*lsn)?, review.clone())))
                 .collect::<Vec<_>>()
         };
-        found.into_iter().map(|(lsn, at, review)| self.inner.review_item(lsn, at, review)).collect()
+        found
+            .into_iter()
+            .map(|(standing, review)| self.inner.review_item(&standing, review))
+            .collect()
     }
 
     /// One event that waits for a person.
@@ -39,8 +39,8 @@ impl Store {
     ///
     /// `NotFound`: the event does not wait for a person. `Corrupt`, `Io`: it cannot be read.
     pub fn review(&self, scope: &Scope, key: &Key) -> Result<ReviewItem> {
-        let (lsn, at, review) = self.inner.find_review(scope, key)?;
-        self.inner.review_item(lsn, at, review)
+        let (standing, review) = self.inner.find_review(scope, key)?;
+        self.inner.review_item(&standing, review)
     }
 
     /// Sends an event from review again, under the same key.
@@ -78,12 +78,12 @@ impl Store {
 }
 
 impl Inner {
-    fn find_review(&self, scope: &Scope, key: &Key) -> Result<(u64, Located, Review)> {
+    fn find_review(&self, scope: &Scope, key: &Key) -> Result<(Standing, Review)> {
         let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let view = self.view.lock();
         let found = view.index.find(print).and_then(|(_, entry)| {
             let review = view.reviews.get(&entry.lsn)?;
-            Some((entry.lsn, view.events.get(&entry.lsn)?.at, review.clone()))
+            Some((view.standing(entry.lsn)?, review.clone()))
         });
         found.ok_or_else(|| {
             let message = format!("no review item has the key {key} in scope {scope}");
@@ -91,14 +91,14 @@ impl Inner {
         })
     }
 
-    fn review_item(&self, lsn: u64, at: Located, review: Review) -> Result<ReviewItem> {
-        Ok(ReviewItem::of(self.read_event(at, lsn, State::InReview)?, review))
+    fn review_item(&self, standing: &Standing, review: Review) -> Result<ReviewItem> {
+        Ok(ReviewItem::of(self.read_event(standing)?, review))
     }
 
     fn decide(&self, scope: &Scope, key: &Key, action: Action) -> Result<()> {
         let _one_at_a_time = self.control.lock();
-        let (event, _, review) = self.find_review(scope, key)?;
-        let decision = Decision { event, version: review.version, action };
+        let (standing, review) = self.find_review(scope, key)?;
+        let decision = Decision { event: standing.lsn, version: review.version, action };
         let (placed, moment) = self.append_control(&[(KIND_DECISION, codec::encode(&decision))])?;
         let mut view = self.view.lock();
         for at in placed {

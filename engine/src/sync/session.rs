@@ -49,6 +49,8 @@ pub struct Session {
     backoff: Backoff,
     not_before_ms: u64,
     bytes_max: usize,
+    /// Size of the batch that was sent last.
+    sent_bytes: usize,
     blocked: bool,
     finished: bool,
     report: Report,
@@ -101,6 +103,7 @@ impl Session {
             backoff: Backoff::new(options.backoff_base_ms, options.backoff_cap_ms, options.seed),
             not_before_ms: 0,
             bytes_max: options.bytes_max,
+            sent_bytes: 0,
             blocked: false,
             finished: false,
             report: Report::default(),
@@ -157,7 +160,7 @@ impl Session {
             return Ok(());
         };
         let events = match self.inner().read_live(&open.formed.events) {
-            Ok(events) => events.into_iter().flatten().collect::<Vec<_>>(),
+            Ok(events) => events,
             Err(error) => {
                 self.sent = Some(open);
                 return Err(error);
@@ -189,7 +192,11 @@ impl Session {
             self.retry_later(lsn, retry_after_ms, now_ms);
         }
         self.line_works();
-        self.store.tick()
+        match self.store.tick() {
+            // What could not be cleaned now is cleaned later; the answers are kept.
+            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
+            other => other,
+        }
     }
 
     /// Takes up that a batch as a whole has no outcome. One for a batch that is not waiting changes
@@ -233,6 +240,7 @@ impl Session {
                 self.report.last_failure = Some("the batch is too large".to_owned());
                 self.line_works();
                 self.split(open, "TOO_LARGE", "the upstream refuses it as too large")?;
+                self.bytes_max = (self.sent_bytes / 2).max(1);
             }
             Failure::Refused { code, message } => {
                 self.report.failures += 1;
@@ -267,7 +275,7 @@ impl Session {
     fn send(&mut self, mut open: Open) -> Result<Option<Step>> {
         let read = self.inner().read_live(&open.formed.events);
         let items: Vec<StoredEvent> = match read {
-            Ok(items) => items.into_iter().flatten().collect(),
+            Ok(items) => items,
             Err(error) => {
                 self.queue.push_front(open);
                 return Err(error);
@@ -282,6 +290,7 @@ impl Session {
         self.report.batches += 1;
         self.report.attempted += u64::try_from(items.len()).unwrap_or(u64::MAX);
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.sent_bytes = bytes;
         let batch = Batch {
             id: BatchId(id),
             scope: self.options.scope.clone(),
@@ -299,15 +308,19 @@ impl Session {
         self.finished |= self.options.effort == Effort::Once;
     }
 
-    /// Halves take the place of a batch; a single event goes to review.
+    /// Halves take the place of a batch; a single event goes to review. After an error the batch is
+    /// sent again.
     fn split(&mut self, open: Open, code: &str, message: &str) -> Result<()> {
-        let events: Vec<u64> = match self.inner().read_live(&open.formed.events) {
-            Ok(events) => events.into_iter().flatten().map(|event| event.lsn.get()).collect(),
-            Err(error) => {
-                self.sent = Some(open);
-                return Err(error);
-            }
-        };
+        let split = self.try_split(&open, code, message);
+        if split.is_err() {
+            self.sent = Some(open);
+        }
+        split
+    }
+
+    fn try_split(&mut self, open: &Open, code: &str, message: &str) -> Result<()> {
+        let events = self.inner().read_live(&open.formed.events)?;
+        let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
         let (first, second) = events.split_at(events.len().div_ceil(2));
         if second.is_empty() {
             let rejected = Answer::Rejected {
@@ -316,7 +329,7 @@ impl Session {
                 reply: Vec::new(),
             };
             let answers: Vec<_> = first.iter().map(|lsn| (*lsn, rejected.clone())).collect();
-            return self.close(&open, &answers);
+            return self.close(open, &answers);
         }
         let parts = [first.to_vec(), second.to_vec()];
         let halves = self.inner().form_batches(&self.options.scope, open.formed.number, &parts)?;

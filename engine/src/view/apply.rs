@@ -2,20 +2,35 @@
 
 use onceward_index::{ContentPrint, Entry, Fingerprint};
 
-use super::{Facts, Live, Located, Moment, OpenBatch, Review, Stage, View};
+use super::{Facts, Live, Located, Moment, OpenBatch, Review, Settled, Stage, View};
 use crate::event::Scope;
 use crate::frames::control::{Action, Batch, Decision, Keys, Settle};
 use crate::verdict::State;
 
+/// How an event comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Added {
+    pub(crate) moment: Moment,
+    /// It is an effect.
+    pub(crate) at_once: bool,
+}
+
 impl View {
-    /// An event's key is taken, under the LSN of its frame. The index must not have the key.
-    pub(crate) fn add_event(&mut self, lsn: u64, facts: &Facts<'_>, at: Located, moment: Moment) {
+    /// An event's key is taken, under the LSN of its frame. `false` if an unsettled event has the key.
+    pub(crate) fn add_event(
+        &mut self,
+        lsn: u64,
+        facts: &Facts<'_>,
+        at: Located,
+        when: Added,
+    ) -> bool {
+        let Added { moment, at_once } = when;
         let slice = self.open_slice(moment.trusted_ms);
         if self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms).is_err() {
             // Only in replay: the window of the key was over, so its settled forerunner was forgotten.
             self.index.release(facts.print);
             if self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms).is_err() {
-                return;
+                return false;
             }
         }
         let slice_begin = self.index.slice_begin(slice).unwrap_or(moment.trusted_ms);
@@ -23,7 +38,9 @@ impl View {
         let stage = Stage::Pending;
         let print = facts.print;
         let amount = facts.amount.unwrap_or(0);
-        self.insert(lsn, Live { print, slice, slice_begin, scope, at, moment, amount, stage });
+        let live = Live { print, slice, slice_begin, scope, at, moment, amount, at_once, stage };
+        self.insert(lsn, live);
+        true
     }
 
     /// An event that moved: its frame is now here.
@@ -62,8 +79,8 @@ impl View {
 
     /// An event that took effect with its own frame, which is durable.
     pub(crate) fn settle_at_once(&mut self, lsn: u64) {
-        if let Some(trusted_ms) = self.events.get(&lsn).map(|live| live.moment.trusted_ms) {
-            self.settle_event(lsn, State::Accepted, lsn, trusted_ms);
+        if let Some(live) = self.events.get(&lsn).filter(|live| live.at_once) {
+            self.settle_event(lsn, State::Accepted, lsn, live.moment.trusted_ms);
         }
     }
 
@@ -166,7 +183,9 @@ impl View {
         self.reviews.remove(&lsn);
         self.index.confirm(live.print, lsn);
         self.index.settle(live.print, state.code(), outcome_lsn, trusted_ms);
-        self.settled.insert(lsn, (live.at, state));
+        let Live { at, moment, .. } = live;
+        let wall_ms = moment.wall_ms;
+        self.settled.insert(lsn, Settled { at, state, wall_ms, outcome_lsn });
     }
 
     fn set_stage(&mut self, lsn: u64, stage: Stage) {

@@ -18,6 +18,7 @@ use crate::event::{Amount, Scope};
 use crate::report::Status;
 use crate::verdict::State;
 
+pub(crate) use apply::Added;
 pub(crate) use replay::Facts;
 pub(crate) use time::Moment;
 
@@ -65,7 +66,31 @@ pub(crate) struct Live {
     pub(crate) moment: Moment,
     /// In ten-thousandths.
     pub(crate) amount: i64,
+    /// Its frame is an effect: once that is durable it is settled.
+    pub(crate) at_once: bool,
     pub(crate) stage: Stage,
+}
+
+/// An event with a final answer whose frame is still in the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) at: Located,
+    pub(crate) state: State,
+    /// Wall clock at the capture.
+    pub(crate) wall_ms: i64,
+    /// The frame that holds the answer.
+    pub(crate) outcome_lsn: u64,
+}
+
+/// Where an event stands and how far it is: what reading it needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) lsn: u64,
+    pub(crate) at: Located,
+    pub(crate) wall_ms: i64,
+    pub(crate) state: State,
+    /// Where the frame that holds the final answer stands, if there is one.
+    pub(crate) outcome: Option<Located>,
 }
 
 /// A batch that is not answered.
@@ -101,8 +126,8 @@ pub(crate) struct View {
     pub(crate) reviews: BTreeMap<u64, Review>,
     /// Scopes that events have, in order of their first appearance.
     scopes: Vec<Scope>,
-    /// Frames of settled events that are still in the log and how they ended, by the event's LSN.
-    pub(crate) settled: BTreeMap<u64, (Located, State)>,
+    /// Settled events that are still in the log, by LSN.
+    pub(crate) settled: BTreeMap<u64, Settled>,
     /// Frames that hold outcomes, by their LSN.
     pub(crate) holders: BTreeMap<u64, Located>,
     /// Bytes of unsettled events by segment.
@@ -110,8 +135,8 @@ pub(crate) struct View {
     pub(crate) time: time::Times,
     /// Sum of the amounts of all events without a final answer.
     amount_unsettled: i128,
-    /// Frames whose checksum is right and whose content is not of this format: file place and kind.
-    pub(crate) unreadable: Vec<(Located, u8)>,
+    /// Frames whose checksum is right and that do not fit the log: where, and why.
+    pub(crate) odd: Vec<(Located, String)>,
 }
 
 impl View {
@@ -137,7 +162,7 @@ impl View {
             unsettled_bytes: BTreeMap::new(),
             time: time::Times::default(),
             amount_unsettled: 0,
-            unreadable: Vec::new(),
+            odd: Vec::new(),
         })
     }
 
@@ -149,6 +174,27 @@ impl View {
     /// The number of a scope, if any event has it.
     pub(crate) fn scope_number(&self, scope: &str) -> Option<usize> {
         self.scopes.iter().position(|known| known.as_str() == scope)
+    }
+
+    /// Where an event stands; `None` if its frame is gone.
+    pub(crate) fn standing(&self, lsn: u64) -> Option<Standing> {
+        if let Some(live) = self.events.get(&lsn) {
+            let state = self.state_of(lsn, State::Unknown.code());
+            let wall_ms = live.moment.wall_ms;
+            return Some(Standing { lsn, at: live.at, wall_ms, state, outcome: None });
+        }
+        let settled = self.settled.get(&lsn)?;
+        let Settled { at, state, wall_ms, outcome_lsn } = *settled;
+        let outcome = self.outcome_at(lsn, outcome_lsn);
+        Some(Standing { lsn, at, wall_ms, state, outcome })
+    }
+
+    /// Where the frame `outcome_lsn` stands, which holds the answer for the event `lsn`.
+    pub(crate) fn outcome_at(&self, lsn: u64, outcome_lsn: u64) -> Option<Located> {
+        if outcome_lsn == lsn {
+            return self.settled.get(&lsn).map(|settled| settled.at);
+        }
+        self.holders.get(&outcome_lsn).copied()
     }
 
     /// The state of an event that is or was here, by its index entry.
@@ -183,7 +229,7 @@ impl View {
 
     /// Forgets what is known of a segment's frames, because the segment is gone.
     pub(crate) fn forget_segment(&mut self, number: u64) {
-        self.settled.retain(|_, (at, _)| at.place.segment != number);
+        self.settled.retain(|_, settled| settled.at.place.segment != number);
         self.holders.retain(|_, at| at.place.segment != number);
         self.unsettled_bytes.remove(&number);
     }

@@ -3,7 +3,7 @@
 use onceward_index::{ContentPrint, Fingerprint, Secret};
 use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
-use super::{Live, Located, Stage, View};
+use super::{Added, Live, Located, Moment, Stage, View};
 use crate::event::Scope;
 use crate::frames::codec;
 use crate::frames::control::{Batch, Decision, Keys, Settle};
@@ -41,7 +41,26 @@ impl View {
     /// Takes up one frame.
     pub(crate) fn replay(&mut self, frame: &Frame<'_>) {
         if self.try_replay(frame).is_none() {
-            self.unreadable.push((Located::of(frame), frame.kind));
+            let why = format!("a frame of kind {} that this program cannot read", frame.kind);
+            self.odd.push((Located::of(frame), why));
+        }
+    }
+
+    /// Takes up an event; one whose key an unsettled event has should never have been written.
+    fn replay_event(
+        &mut self,
+        event: &layout::View<'_>,
+        at: Located,
+        moment: Moment,
+        at_once: bool,
+    ) {
+        let facts = Facts::of(&self.secret, event);
+        if self.add_event(at.lsn, &facts, at, Added { moment, at_once }) {
+            self.confirm(facts.print, at.lsn);
+            self.settle_at_once(at.lsn);
+        } else {
+            let why = format!("key {:?} of scope {} again", event.key, event.scope);
+            self.odd.push((at, why));
         }
     }
 
@@ -59,16 +78,12 @@ impl View {
         match frame.kind {
             KIND_EVENT => {
                 let event = layout::View::decode(frame.flags, frame.body)?;
-                let facts = Facts::of(&self.secret, &event);
-                self.add_event(at.lsn, &facts, at, moment);
-                self.confirm(facts.print, at.lsn);
+                self.replay_event(&event, at, moment, false);
             }
             KIND_EFFECT => {
                 let (_receipt, body) = layout::split_effect(frame.body)?;
                 let event = layout::View::decode(frame.flags, body)?;
-                let facts = Facts::of(&self.secret, &event);
-                self.add_event(at.lsn, &facts, at, moment);
-                self.settle_at_once(at.lsn);
+                self.replay_event(&event, at, moment, true);
             }
             KIND_CARRIED => self.replay_carried(frame, at)?,
             KIND_BATCH => {
@@ -109,6 +124,7 @@ impl View {
             at,
             moment: carried.moment(),
             amount: event.amount.unwrap_or(0),
+            at_once: false,
             stage: Stage::Pending,
         };
         self.add_carried(carried.event_lsn, &facts, live);

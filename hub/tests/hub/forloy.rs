@@ -188,7 +188,6 @@ fn the_ledger_holds_the_purchase_as_it_was_sent_with_its_exact_money() {
 }
 
 #[test]
-#[ignore = "the engine's reader does not hand out receipts yet"]
 fn the_ledger_holds_the_receipt_that_the_client_was_given() {
     let dir = tempfile::tempdir().unwrap();
     let hub = Running::start(dir.path());

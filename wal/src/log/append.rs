@@ -275,6 +275,7 @@ impl Commit {
             first_lsn: tail.first_lsn,
             digest: tail.digest,
             count: tail.count,
+            after: tail.last_lsn,
         };
         self.push(KIND_SEAL, 0, 0, &[&seal.encode()])?;
         if let Some(tail) = &mut self.tail {

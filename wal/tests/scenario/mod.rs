@@ -134,8 +134,8 @@ pub(crate) fn put(log: &Log, body: &[u8]) -> Result<Lsn, Error> {
 
 /// Appends until the log goes on in another segment.
 pub(crate) fn fill_segment(log: &Log) {
-    let count = log.segments().len();
-    while log.segments().len() == count {
+    let count = log.segments().len().max(1);
+    while log.segments().len() <= count {
         put(log, &body(99, 60_000)).unwrap();
     }
 }

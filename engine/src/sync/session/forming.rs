@@ -30,18 +30,18 @@ impl Session {
             let due: Vec<u64> = waiting.iter().copied().filter(due).collect();
             let Choice { taken, misfits } = self.choose(&due)?;
             if !misfits.is_empty() {
-                self.report.rejected += u64::try_from(misfits.len()).unwrap_or(u64::MAX);
                 self.settle(0, &misfits)?;
+                self.report.rejected += u64::try_from(misfits.len()).unwrap_or(u64::MAX);
             }
             if let Some(highest) = taken.last().copied() {
-                if self.options.effort == Effort::Once {
-                    self.attempted_to = highest;
-                }
                 let formed = self.inner().form_batches(
                     &self.options.scope,
                     0,
                     std::slice::from_ref(&taken),
                 )?;
+                if self.options.effort == Effort::Once {
+                    self.attempted_to = highest;
+                }
                 let formed = formed.into_iter().next();
                 return Ok(formed.map(|formed| Open { formed, attempts: 0 }));
             }
@@ -53,7 +53,7 @@ impl Session {
     fn choose(&self, due: &[u64]) -> Result<Choice> {
         let mut choice = Choice::default();
         let mut bytes = 0_usize;
-        for event in self.inner().read_live(due)?.into_iter().flatten() {
+        for event in self.inner().read_live(due)? {
             if choice.taken.len() >= self.options.items_max {
                 break;
             }

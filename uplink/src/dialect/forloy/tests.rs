@@ -24,6 +24,7 @@ fn stored(key: &str, payload: &str) -> StoredEvent {
         event: Event::new(Scope::default(), Key::new(key).unwrap(), payload),
         captured_at_ms: 1_773_152_525_000,
         state: State::Pending,
+        receipt: None,
     }
 }
 

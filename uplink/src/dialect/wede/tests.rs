@@ -14,7 +14,13 @@ const MOMENTS_MS: [i64; 3] = [1_773_152_525_000, 1_773_152_730_000, 1_773_152_73
 fn stored(key: &str, payload: Payload, captured_at_ms: i64) -> StoredEvent {
     let event = Event::new(Scope::default(), Key::new(key).unwrap(), payload)
         .with_kind(Kind::new("PAYMENT").unwrap());
-    StoredEvent { lsn: Lsn::from_u64(1).unwrap(), event, captured_at_ms, state: State::Pending }
+    StoredEvent {
+        lsn: Lsn::from_u64(1).unwrap(),
+        event,
+        captured_at_ms,
+        state: State::Pending,
+        receipt: None,
+    }
 }
 
 /// The events of the fixture, payloads spelled as there.

@@ -1,0 +1,152 @@
+//! What the tests of this crate stand on: a clock set by hand, a disk that loses power, events by
+//! number, an upstream that counts effects.
+
+pub(crate) mod upstream;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use onceward_vfs::{SimVfs, Survival};
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::{Amount, Config, Event, Inspection, Key, Payload, Receipt, Scope, Store, StoredEvent};
+
+/// The moment at which every hand-set clock starts: some day in 2023, Unix milliseconds.
+pub(crate) const WALL_MS: i64 = 1_700_000_000_000;
+/// The smallest segment: tests roll soon.
+pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
+/// The window of the tests: one hour, so slices of 150 s.
+pub(crate) const WINDOW_MS: u64 = 3_600_000;
+
+/// A clock that moves only when it is told to.
+#[derive(Debug)]
+pub(crate) struct HandClock {
+    mono_ms: AtomicU64,
+    wall_ms: AtomicI64,
+}
+
+impl HandClock {
+    /// A clock that starts at [`WALL_MS`].
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { mono_ms: AtomicU64::new(77), wall_ms: AtomicI64::new(WALL_MS) })
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, ms: u64) {
+        self.mono_ms.fetch_add(ms, Ordering::Relaxed);
+        self.wall_ms.fetch_add(i64::try_from(ms).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Steps the wall clock, as a person or a time server does.
+    pub(crate) fn step_wall(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    fn mono_ms(&self) -> u64 {
+        self.mono_ms.load(Ordering::Relaxed)
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.wall_ms.load(Ordering::Relaxed)
+    }
+}
+
+/// A disk, a clock and a configuration: everything that a store needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Rig {
+    pub(crate) disk: SimVfs,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) config: Config,
+}
+
+impl Rig {
+    /// An empty disk, small segments, a window of one hour.
+    pub(crate) fn new() -> Self {
+        Self::on(SimVfs::new())
+    }
+
+    /// As [`Rig::new`], on this disk.
+    pub(crate) fn on(disk: SimVfs) -> Self {
+        let config = Config::new()
+            .segment_bytes(SEGMENT_BYTES)
+            .payload_bytes_max(60_000)
+            .window_ms(WINDOW_MS);
+        Self { disk, clock: HandClock::new(), config }
+    }
+
+    /// Opens the store.
+    pub(crate) fn try_open(&self) -> Result<Store> {
+        Store::open_on(Arc::new(self.disk.clone()), self.clock.clone(), self.config.clone())
+    }
+
+    /// Opens the store, which must work.
+    pub(crate) fn open(&self) -> Store {
+        self.try_open().unwrap_or_else(|error| panic!("cannot open: {error}"))
+    }
+
+    /// Looks at the store without a lock.
+    pub(crate) fn look(&self) -> Inspection {
+        Inspection::open_on(&self.disk, &*self.clock)
+            .unwrap_or_else(|error| panic!("cannot look: {error}"))
+    }
+
+    /// The same with what a power cut leaves.
+    pub(crate) fn after_power_cut(&self, survival: &Survival) -> Self {
+        Self { disk: self.disk.after_power_cut(survival), ..self.clone() }
+    }
+
+    /// The same with what kill -9 leaves.
+    pub(crate) fn after_kill(&self) -> Self {
+        Self { disk: self.disk.after_kill(), ..self.clone() }
+    }
+}
+
+/// The scope of most tests.
+pub(crate) fn sales() -> Scope {
+    Scope::new("sales").unwrap()
+}
+
+/// Key number `n`.
+pub(crate) fn key(n: u64) -> Key {
+    Key::new(&format!("k{n}")).unwrap()
+}
+
+/// Event number `n` in scope `sales`: its own payload, amount `n` hundredths.
+pub(crate) fn event(n: u64) -> Event {
+    sized_event(n, 0)
+}
+
+/// Event number `n` with a payload of at least `bytes` bytes.
+pub(crate) fn sized_event(n: u64, bytes: usize) -> Event {
+    let filling = "x".repeat(bytes);
+    let payload = Payload::json(&format!(r#"{{"n":{n},"x":"{filling}"}}"#)).unwrap();
+    Event::new(sales(), key(n), payload).with_amount(cents(n))
+}
+
+/// Event number `n` with other content than [`event`] gives it.
+pub(crate) fn other_event(n: u64) -> Event {
+    Event::new(sales(), key(n), Payload::json(&format!(r#"{{"other":{n}}}"#)).unwrap())
+}
+
+/// An amount of `n` hundredths.
+pub(crate) fn cents(n: u64) -> Amount {
+    Amount::from_ten_thousandths(i64::try_from(n * 100).unwrap())
+}
+
+/// Receipt number `n`.
+pub(crate) fn receipt(n: u64) -> Receipt {
+    Receipt::new(format!("txn_{n:032x}").as_bytes()).unwrap()
+}
+
+/// The LSNs of events.
+pub(crate) fn lsns(events: &[StoredEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.lsn.get()).collect()
+}
+
+/// The keys of events.
+pub(crate) fn keys(events: &[StoredEvent]) -> Vec<String> {
+    events.iter().map(|event| event.event.key.to_string()).collect()
+}
