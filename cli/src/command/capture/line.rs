@@ -53,6 +53,10 @@ pub(super) fn parse(bytes: &[u8], scope: &Scope) -> Result<Event, BadLine> {
     if text.is_empty() {
         return Err(bare(Refusal::new("LINE_BLANK", "the line is blank; a JSON object is needed")));
     }
+    if !text.starts_with('{') {
+        // Also an array, whose elements would otherwise be taken for the fields in their order.
+        return Err(bare(not_an_object(text)));
+    }
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| BadLine { key: key_of(text), refusal: unreadable(text, &error) })?;
     let key = fields.key.as_deref().map(str::to_owned);
@@ -112,6 +116,14 @@ fn event(fields: Fields<'_>, scope: &Scope) -> Result<Event, Refusal> {
         event = event.with_class(class_of(&class)?);
     }
     Ok(event)
+}
+
+/// The refusal of a line that does not begin as an object does.
+fn not_an_object(text: &str) -> Refusal {
+    match serde_json::from_str::<de::IgnoredAny>(text) {
+        Ok(_) => Refusal::new("LINE_NOT_OBJECT", "the line is JSON and not an object"),
+        Err(error) => Refusal::new("LINE_NOT_JSON", format!("the line is not JSON: {error}")),
+    }
 }
 
 /// The refusal of a line without `field`.
