@@ -9,24 +9,24 @@ use crate::failure::Failure;
 ///
 /// # Safety
 ///
-/// The type is `repr(C)`, has no padding, its first field is a `usize`, and every bit pattern of it is valid.
-pub(crate) unsafe trait Sized {
+/// The type is `repr(C)`, its first field is a `usize`, and every bit pattern of it is valid.
+pub(crate) unsafe trait SizedStruct {
     /// What it is called in messages.
     const NAME: &'static str;
 }
 
-// SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers; its size is asserted below.
-unsafe impl Sized for Options {
+// SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers.
+unsafe impl SizedStruct for Options {
     const NAME: &'static str = "options";
 }
 
 // SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers and raw pointers.
-unsafe impl Sized for Event {
+unsafe impl SizedStruct for Event {
     const NAME: &'static str = "event";
 }
 
 // SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers.
-unsafe impl Sized for Counts {
+unsafe impl SizedStruct for Counts {
     const NAME: &'static str = "counts";
 }
 
@@ -41,7 +41,7 @@ const STRUCT_BYTES_MAX: usize = 4096;
 /// # Safety
 ///
 /// `from` is null, or readable for a `usize` and for as many bytes as that says.
-pub(crate) unsafe fn read<T: Sized + Copy>(from: *const T) -> Result<T, Failure> {
+pub(crate) unsafe fn read<T: SizedStruct + Copy>(from: *const T) -> Result<T, Failure> {
     let name = T::NAME;
     // SAFETY: by this function's contract.
     let given = unsafe { struct_bytes(from) }?;
@@ -65,7 +65,7 @@ pub(crate) unsafe fn read<T: Sized + Copy>(from: *const T) -> Result<T, Failure>
 /// # Safety
 ///
 /// `to` is null, or readable for a `usize`, and writable for as many bytes as that says.
-pub(crate) unsafe fn fill<T: Sized + Copy>(to: *mut T, value: T) -> Result<(), Failure> {
+pub(crate) unsafe fn fill<T: SizedStruct + Copy>(to: *mut T, value: T) -> Result<(), Failure> {
     // SAFETY: by this function's contract. The size is at least that of `T`.
     unsafe { struct_bytes(to) }?;
     // SAFETY: not null, aligned, and writable for the size of `T`.
@@ -78,7 +78,7 @@ pub(crate) unsafe fn fill<T: Sized + Copy>(to: *mut T, value: T) -> Result<(), F
 /// # Safety
 ///
 /// `at` is null, or readable for a `usize`.
-unsafe fn struct_bytes<T: Sized>(at: *const T) -> Result<usize, Failure> {
+unsafe fn struct_bytes<T: SizedStruct>(at: *const T) -> Result<usize, Failure> {
     let name = T::NAME;
     aligned(at, name)?;
     // SAFETY: not null and aligned for `T`, whose first field is a `usize`; readable by contract.

@@ -4,10 +4,11 @@ use super::manifest::{Entry, entries};
 use super::{Finding, SourceFile};
 
 /// Lints that a folder may lift, where `[lints] workspace = true` will not do.
-const MAY_LIFT: [(&str, &[&str]); 3] = [
+const MAY_LIFT: [(&str, &[&str]); 4] = [
     ("tests", &["indexing_slicing", "panic", "print_stderr", "print_stdout", "unwrap_used"]),
     ("benches", &["indexing_slicing", "panic", "print_stderr", "print_stdout", "unwrap_used"]),
     ("cli", &["print_stderr", "print_stdout"]),
+    ("capi", &["unsafe_code"]),
 ];
 
 /// Finds keys of the root's `clippy.toml` that a member's own, which replaces it, does not repeat.

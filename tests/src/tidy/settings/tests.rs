@@ -24,10 +24,12 @@ fn lints_must_be_inherited_or_repeated() {
     let root = SourceFile::new(
         "Cargo.toml",
         "[workspace.lints.rust]\nmissing_docs = \"warn\"\n\
+         unsafe_code = \"deny\"\n\
          [workspace.lints.clippy]\npanic = \"deny\"\nprint_stdout = \"deny\"\n",
     );
     let differ = |path: &str, text: &str| say(&lints_differ(&root, &SourceFile::new(path, text)));
-    let own = "[lints.rust]\nmissing_docs = \"warn\"\n[lints.clippy]\npanic = \"deny\"\n";
+    let own = "[lints.rust]\nmissing_docs = \"warn\"\nunsafe_code = \"deny\"\n\
+               [lints.clippy]\npanic = \"deny\"\n";
 
     assert_eq!(differ("wal/Cargo.toml", "[lints]\nworkspace = true\n"), "");
     let printing = format!("{own}print_stdout = \"allow\"\n");
@@ -36,15 +38,23 @@ fn lints_must_be_inherited_or_repeated() {
     }
     assert_eq!(
         differ("hub/Cargo.toml", &printing),
-        "5: print_stdout is \"allow\", in the root \"deny\"\n"
+        "6: print_stdout is \"allow\", in the root \"deny\"\n"
     );
     assert_eq!(
-        differ("cli/Cargo.toml", &own.replace("deny", "allow")),
-        "4: panic is \"allow\", in the root \"deny\"\n"
+        differ("cli/Cargo.toml", &own.replace("panic = \"deny\"", "panic = \"allow\"")),
+        "5: panic is \"allow\", in the root \"deny\"\n"
+    );
+    let pointing = printing
+        .replace("unsafe_code = \"deny\"", "unsafe_code = \"allow\"")
+        .replace("print_stdout = \"allow\"", "print_stdout = \"deny\"");
+    assert_eq!(differ("capi/Cargo.toml", &pointing), "");
+    assert_eq!(
+        differ("vfs/Cargo.toml", &pointing),
+        "3: unsafe_code is \"allow\", in the root \"deny\"\n"
     );
     assert_eq!(
         differ("tests/Cargo.toml", "[lints.clippy]\nnew = \"allow\"\n"),
-        "1: lacks missing_docs = \"warn\"\n2: new is not in the root\n"
+        "1: lacks missing_docs = \"warn\"\n1: lacks unsafe_code = \"deny\"\n2: new is not in the root\n"
     );
     assert_ne!(differ("wal/Cargo.toml", "[package]\n"), "");
 }

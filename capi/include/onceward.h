@@ -1,0 +1,231 @@
+/**
+ * @file onceward.h
+ * @brief Onceward: keeps every event that a terminal captures until the other side confirms it, once.
+ *
+ * Rules that hold everywhere:
+ *
+ * - A function that answers an ::ow_status answers ::OW_OK or says why not; ow_last_error_message()
+ *   has the words. Outputs are written only on ::OW_OK, but for the store of ow_store_open().
+ * - Texts are UTF-8 and given with their size; no zero byte ends them. All inputs are only borrowed for
+ *   the call.
+ * - A struct that begins with `struct_size` is set to zero first, and `struct_size` to `sizeof` of it.
+ *   Later versions add fields at the end; 0 in a field means "not used".
+ * - One store may be used from any number of threads at once. Only ow_store_free() must be the last.
+ * - Numbers are never changed or used again; later versions may add some.
+ *
+ * @code
+ * ow_store *store = NULL;
+ * if (ow_store_open(ow_text("till-7"), NULL, &store) != OW_OK) {
+ *     fprintf(stderr, "%s\n", ow_last_error_message());
+ *     return 1;
+ * }
+ * ow_event sale = {0};
+ * sale.struct_size = sizeof sale;
+ * sale.key = ow_text("till-7-000042");
+ * sale.payload = ow_text("{\"total\":24.50}");
+ * sale.payload_is_json = 1;
+ * ow_verdict verdict;
+ * if (ow_capture(store, &sale, &verdict, NULL) == OW_OK) {
+ *     // durable: print the receipt, whether OW_VERDICT_FRESH or OW_VERDICT_DUPLICATE
+ * }
+ * ow_store_close(store);
+ * ow_store_free(store);
+ * @endcode
+ */
+#ifndef ONCEWARD_H
+#define ONCEWARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/** Put before every function: how it is linked. */
+#ifndef OW_API
+#if defined(_WIN32) && defined(OW_DLL)
+#define OW_API __declspec(dllimport)
+#else
+#define OW_API
+#endif
+#endif
+
+/** The version that this header belongs to; ow_version() tells that of the library. */
+#define OW_VERSION "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An opened store. */
+typedef struct ow_store ow_store;
+
+/** What a call answers: what the caller has to do about it. */
+typedef enum ow_status {
+    OW_OK = 0,           /**< It worked. */
+    OW_NULL = 1,         /**< A pointer that must not be null is null. */
+    OW_UTF8 = 2,         /**< A text is not UTF-8. */
+    OW_INVALID = 3,      /**< Breaks a documented limit, or the store was closed. Fix the caller. */
+    OW_NOT_FOUND = 4,    /**< There is no such store. */
+    OW_FULL = 5,         /**< The disk is full. Nothing was stored; retry later. */
+    OW_CORRUPT = 6,      /**< Stored bytes are not what was written. Show it to a person. */
+    OW_POISONED = 7,     /**< This handle can do no more: close it, free it, and open the store again. */
+    OW_FENCED = 8,       /**< Somebody else does this work. */
+    OW_LOCKED = 9,       /**< Another process, or another handle, has the store open. */
+    OW_UNSUPPORTED = 10, /**< The files, or the request, are of a newer version than this library. */
+    OW_IO = 11,          /**< The operating system refused. */
+    OW_PANIC = 12,       /**< A bug in the library. The handle then answers ::OW_POISONED only. */
+    OW_OTHER = 13        /**< A failure of a kind that this interface does not know yet. */
+} ow_status;
+
+/** The answer to a capture. All three are answers about durable events. */
+typedef enum ow_verdict {
+    OW_VERDICT_FRESH = 1,     /**< Stored: the event survives kill -9 and power cut. */
+    OW_VERDICT_DUPLICATE = 2, /**< The same event was captured before; nothing was written. */
+    OW_VERDICT_CONFLICT = 3   /**< The key was captured with other content; nothing was written. */
+} ow_verdict;
+
+/** How far an event is. */
+typedef enum ow_state {
+    OW_STATE_UNKNOWN = 0,   /**< The key is not remembered. */
+    OW_STATE_PENDING = 1,   /**< Stored, and to be sent. */
+    OW_STATE_IN_FLIGHT = 2, /**< Sent, and not answered. */
+    OW_STATE_ACCEPTED = 3,  /**< The upstream accepted it. */
+    OW_STATE_DUPLICATE = 4, /**< The upstream already had it. */
+    OW_STATE_REJECTED = 5,  /**< Refused for good, and a person resolved it. */
+    OW_STATE_IN_REVIEW = 6, /**< Refused for good; it waits for a person. */
+    OW_STATE_UNCERTAIN = 7, /**< Whether the upstream has it cannot be known; it waits for a person. */
+    OW_STATE_EXPIRED = 8,   /**< It was too old to be sent. */
+    OW_STATE_OTHER = 9      /**< A state that this interface does not know yet. */
+} ow_state;
+
+/** Borrowed bytes or text. A null `start` with a size of 0 means "not given". */
+typedef struct ow_bytes {
+    const void *start; /**< The first byte. */
+    size_t size_bytes; /**< How many there are; of text without the zero byte that may follow. */
+} ow_bytes;
+
+/** Makes ::ow_bytes of a text that ends with a zero byte; null means "not given". */
+static inline ow_bytes ow_text(const char *text) {
+    ow_bytes bytes;
+    bytes.start = text;
+    bytes.size_bytes = text ? strlen(text) : 0;
+    return bytes;
+}
+
+/** In ow_options::flags: answer ::OW_NOT_FOUND instead of making a store. */
+#define OW_OPEN_EXISTING 1u
+/** In ow_options::flags: powered-off time counts for expiry; for machines whose clock is kept right. */
+#define OW_OPEN_WALL_CLOCK 2u
+
+/** Options of ow_store_open(). 0 in a field means its default. */
+typedef struct ow_options {
+    size_t struct_size;         /**< `sizeof(ow_options)`. */
+    uint64_t segment_bytes;     /**< Size of a log segment: 256 KiB to 1 GiB; 1 MiB by default. */
+    uint64_t window_ms;         /**< How long a key is remembered at least after its event is settled:
+                                     one minute to 400 days; 24 hours by default. */
+    uint32_t payload_bytes_max; /**< Largest payload; 64 KiB by default. */
+    uint32_t flags;             /**< The sum of OW_OPEN_EXISTING and OW_OPEN_WALL_CLOCK. */
+} ow_options;
+
+/** An event to be captured. Only `struct_size` and `key` must be given. */
+typedef struct ow_event {
+    size_t struct_size;            /**< `sizeof(ow_event)`. */
+    ow_bytes scope;                /**< `^[a-z0-9][a-z0-9_-]{0,62}$`; `default` if not given. */
+    ow_bytes key;                  /**< Idempotency key, 1 to 255 bytes of text. Make it before the
+                                        capture, and use the same one for every retry. */
+    ow_bytes kind;                 /**< 1 to 64 bytes of text; `event` if not given. */
+    ow_bytes payload;              /**< One JSON value, or any bytes: see payload_is_json. */
+    ow_bytes amount;               /**< Decimal text such as `24.50`, at most 4 decimals. */
+    ow_bytes lane;                 /**< 1 to 255 bytes of text: events of one lane go in order. */
+    const int64_t *captured_at_ms; /**< Unix milliseconds; null means the moment of the capture. */
+    uint32_t payload_is_json;      /**< 1: the payload is JSON; 0: bytes. */
+    uint32_t is_evictable;         /**< 1: may be dropped to make room; 0: never. */
+} ow_event;
+
+/** Where a store's events are, and how much room they take. */
+typedef struct ow_counts {
+    size_t struct_size;         /**< In: `sizeof(ow_counts)`. Out: how much of it was filled. */
+    uint64_t pending;           /**< Events that wait to be sent. */
+    uint64_t in_flight;         /**< Events that were sent and are not answered. */
+    uint64_t settled;           /**< Events with a final answer whose key is still remembered. */
+    uint64_t in_review;         /**< Events that wait for a person. */
+    uint64_t bytes;             /**< Bytes of the log on disk. */
+    uint64_t oldest_pending_ms; /**< Age of the oldest event that is not settled; 0 if there is none. */
+    int64_t amount_pending_ten_thousandths; /**< Sum of the amounts that are not settled. */
+    uint64_t keys;              /**< Keys that are remembered. */
+} ow_counts;
+
+/** The library's version, such as `0.1.0`. Never null, never freed. */
+OW_API const char *ow_version(void);
+
+/**
+ * What went wrong in the last call on this thread that answered an ::ow_status: one line, empty after
+ * ::OW_OK. Never null. Borrowed until the next such call, or ow_store_free(), on this thread.
+ */
+OW_API const char *ow_last_error_message(void);
+
+/** The stable name of it, such as `KEY_INVALID`, for programs that translate. Borrowed likewise. */
+OW_API const char *ow_last_error_code(void);
+
+/**
+ * 1 if the event of the failed ow_capture() may yet be found after the store is opened again: ask for it
+ * with ow_outcome(), or capture it once more under the same key. 0 if it was surely not stored.
+ */
+OW_API int32_t ow_last_error_in_doubt(void);
+
+/**
+ * Opens the store in the directory `path`, and makes one if there is none.
+ *
+ * @param path    Directory.
+ * @param options Null means all defaults.
+ * @param store   Receives the handle, or null on failure. Give it back with ow_store_free().
+ */
+OW_API ow_status ow_store_open(ow_bytes path, const ow_options *options, ow_store **store);
+
+/**
+ * Stores an event, unless its key was seen before, and returns once it is durable.
+ *
+ * @param store   The store.
+ * @param event   The event.
+ * @param verdict Receives the answer.
+ * @param lsn     Receives the event's number; of a duplicate or conflict, the original's. May be null.
+ */
+OW_API ow_status ow_capture(const ow_store *store, const ow_event *event, ow_verdict *verdict,
+                            uint64_t *lsn);
+
+/**
+ * Tells how far the event of a key is, also after its payload is gone.
+ *
+ * @param store The store.
+ * @param scope The event's scope; `default` if not given.
+ * @param key   The event's key.
+ * @param state Receives the answer; ::OW_STATE_UNKNOWN is one too.
+ * @param lsn   Receives the event's number, 0 if the key is unknown. May be null.
+ */
+OW_API ow_status ow_outcome(const ow_store *store, ow_bytes scope, ow_bytes key, ow_state *state,
+                            uint64_t *lsn);
+
+/**
+ * Counts a store's events and bytes.
+ *
+ * @param store  The store.
+ * @param counts Receives them; its struct_size must be set.
+ */
+OW_API ow_status ow_store_status(const ow_store *store, ow_counts *counts);
+
+/**
+ * Closes a store in order, once the calls that run have returned. After it, whatever it answers, the
+ * handle refuses everything but ow_store_free(), and the store may be opened again.
+ */
+OW_API ow_status ow_store_close(const ow_store *store);
+
+/**
+ * Gives a handle back; null is fine. No other call may use it, now or later. A store that was not closed
+ * is left as by a crash: nothing durable is lost, and the next opening looks it through.
+ */
+OW_API void ow_store_free(ow_store *store);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ONCEWARD_H */

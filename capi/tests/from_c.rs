@@ -1,0 +1,88 @@
+//! A program in C gets from the interface what the header says.
+//!
+//! Method: compile `smoke.c` with the system's C compiler against the header and the built library,
+//! run it, and compare each line that it prints.
+
+#![expect(clippy::unwrap_used, reason = "a failure of the tools is a failure of the test")]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use onceward_capi::{Bytes, Counts, Event, Options};
+
+/// What the program prints, after the version and the sizes.
+const EXPECTED: &str = include_str!("smoke.txt");
+
+/// The folder of the library that cargo built for this test.
+fn library_dir() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let dir = program.parent().unwrap().to_owned();
+    let name =
+        format!("{}onceward_capi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    assert!(dir.join(&name).exists(), "{name} is not beside the test in {}", dir.display());
+    dir
+}
+
+/// Runs a command that must succeed, and returns what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {}\n{told}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Compiles the program, warnings being errors, and links it with `link`.
+fn compile(program: &Path, link: &[&OsStr]) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    run(Command::new("cc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"])
+        .arg(here.join("include"))
+        .arg(here.join("tests/smoke.c"))
+        .args(link)
+        .arg("-o")
+        .arg(program));
+}
+
+/// Runs the program on a new store and compares what it prints.
+fn answers_as_written(program: &Path, store: &Path) {
+    let printed = run(Command::new(program).arg(store));
+    let sizes = format!(
+        "sizes {} {} {} {}\n",
+        size_of::<Bytes>(),
+        size_of::<Options>(),
+        size_of::<Event>(),
+        size_of::<Counts>()
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!("version {version}, header {version}\n{sizes}{EXPECTED}");
+    for (number, (found, wanted)) in (1..).zip(printed.lines().zip(expected.lines())) {
+        assert_eq!(found, wanted, "line {number} of what the program printed:\n{printed}");
+    }
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn a_program_linked_with_the_shared_library_gets_every_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("smoke");
+    let library = library_dir();
+    let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
+    rpath.push(&library);
+    compile(&program, &["-L".as_ref(), library.as_ref(), "-lonceward_capi".as_ref(), &rpath]);
+    answers_as_written(&program, &dir.path().join("store"));
+}
+
+// What the static library needs of the system is another list elsewhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_linked_with_the_static_library_gets_every_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("smoke");
+    let library = library_dir().join("libonceward_capi.a");
+    let native = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+    let link: Vec<&OsStr> =
+        std::iter::once(library.as_ref()).chain(native.iter().map(OsStr::new)).collect();
+    compile(&program, &link);
+    answers_as_written(&program, &dir.path().join("store"));
+}
