@@ -6,6 +6,7 @@
 
 mod head;
 mod judge;
+mod returned;
 
 use onceward_vfs::Vfs;
 
@@ -19,6 +20,7 @@ use crate::report::{Damage, Report};
 use crate::segment::Segments;
 use head::{Files, SegmentFile};
 use judge::Examination;
+pub(crate) use returned::Returned;
 
 /// A log as it was found.
 #[derive(Debug)]
@@ -55,14 +57,6 @@ pub(crate) struct FoundTail {
     pub(crate) torn_bytes: usize,
     /// The header, if a crash left the first commit without it.
     pub(crate) torn_header: Option<SegmentHeader>,
-}
-
-/// A file that came back after its segment was trimmed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Returned {
-    pub(crate) number: u64,
-    /// Its bytes are not what was written: they are kept.
-    pub(crate) damaged: bool,
 }
 
 /// Reads the log in `vfs` and shows every frame that belongs to it, in order, to `visit`.

@@ -12,7 +12,7 @@ mod told;
 mod tests {
     #![expect(clippy::print_stdout, reason = "how many states were tried is part of the result")]
 
-    use onceward_vfs::{SimVfs, Survival};
+    use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival};
 
     use super::scenario::{look, open, shared};
     use super::told::{Script, Step, Told};
@@ -143,5 +143,54 @@ mod tests {
         }
         println!("{states} crash states of recovery");
         assert!(states > 200, "{states}");
+    }
+
+    /// A script that follows from a seed.
+    fn random_script(seed: u64) -> (Vec<Step>, u64) {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut below = |count: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % count
+        };
+        let steps = (0..12 + below(12)).map(|_| match below(16) {
+            0..=3 => Append(usize::try_from(1 + below(200)).unwrap()),
+            4..=6 => Append(usize::try_from(60_000 + below(180_000)).unwrap()),
+            7 | 8 => Batch(&[30, 3000, 70_000, 1]),
+            9 | 10 => Batch(&[10, 20]),
+            11 | 12 => Defer(usize::try_from(1 + below(100_000)).unwrap()),
+            13 => Trim,
+            14 => Kill,
+            _ => Close,
+        });
+        (steps.collect(), below(40))
+    }
+
+    #[test]
+    fn random_scripts_on_a_disk_that_runs_full_once_survive_a_random_cut() {
+        let mut states = 0;
+        for seed in 0..120 {
+            let (steps, full_at) = random_script(seed);
+            let run = |cut: Option<u64>| {
+                let disk = SimVfs::new();
+                let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
+                let name_contains = "log/".to_owned();
+                disk.plan(Fault { op, name_contains, nth: full_at, kind, forever: false });
+                cut.into_iter().for_each(|op| disk.cut_power_at(op));
+                let mut script = Script::new(disk.clone());
+                let ended = steps.iter().try_for_each(|step| script.step(step));
+                (disk, script.told, ended.is_ok())
+            };
+            let (whole, told, _) = run(None);
+            told.check(&whole.after_kill(), &format!("seed {seed}, whole"));
+            let ops = whole.changing_ops();
+            let (disk, told, _) = run(Some(ops[usize::try_from(seed * 7).unwrap() % ops.len()]));
+            for sector_bytes in [512, 4096] {
+                let survival = Survival::Seeded { seed, sector_bytes };
+                let found = disk.after_power_cut(&survival);
+                told.check(&found, &format!("seed {seed}, {survival:?}"));
+                states += 1;
+            }
+        }
+        println!("{states} crash states of random scripts");
     }
 }

@@ -266,4 +266,22 @@ mod tests {
         put(&log, b"y").unwrap();
         assert_eq!(bodies(&disk).last().unwrap(), b"y");
     }
+
+    /// T6, T7: a file that was used before holds right frames of another segment.
+    #[test]
+    fn torn_is_also_a_frame_of_another_segment_that_would_fit() {
+        row("torn");
+        let (disk, log) = three();
+        fill_segment(&log);
+        let (disk, frames) = ended(&disk, log);
+        let other = &frames[1];
+        let from = usize::try_from(other.place.offset).unwrap();
+        let bytes = &disk.bytes(&segment(1)).unwrap()[from..from + other.bytes];
+        let (tail, first) = (frames.last().unwrap(), frames.first().unwrap());
+        let second = found(&disk).1.iter().find(|f| f.place.segment == 2).unwrap().lsn;
+        let would_fit = other.lsn + 1 - first.lsn == tail.lsn - second + 1;
+        assert!(tail.place.segment == 2 && would_fit, "control: {other:?} {tail:?}");
+        disk.overwrite(&segment(2), end(tail), bytes);
+        assert_eq!(host(&found(&disk).1), frames, "it is not adopted");
+    }
 }

@@ -139,6 +139,27 @@ mod tests {
         assert_eq!(found(&disk).0.damage, []);
     }
 
+    /// D16, D17: wherever it is cut, also behind its last frame.
+    #[test]
+    fn file_short_is_noticed_at_every_length() {
+        row("file-short");
+        let (disk, log) = segments();
+        drop(log);
+        for number in [1, 3] {
+            for len in (4096..256 * 1024).step_by(7993) {
+                let cut = disk.after_kill();
+                let file = cut.open(&segment(number), Mode::Write).unwrap();
+                file.set_len(len).unwrap();
+                let (report, _) = found(&cut);
+                let said =
+                    report.damage.iter().any(|d| d.file == segment(number) && d.offset == len);
+                assert!(said, "segment {number} cut to {len}: {:?}", report.damage);
+                put(&open_sim(&cut), b"next").unwrap();
+                assert_eq!(bodies(&cut).last().unwrap(), b"next");
+            }
+        }
+    }
+
     #[test]
     fn unused_segments_are_prepared_whatever_stands_in_them() {
         row("unused");

@@ -106,6 +106,29 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_beside_a_host_that_opens_and_closes_sees_no_damage() {
+        let disk = SimVfs::new();
+        open_sim(&disk).close().unwrap();
+        let reader = disk.clone();
+        thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                for seed in 0..40 {
+                    let log = open_sim(&disk);
+                    put(&log, &body(seed, 20_000)).unwrap();
+                    log.close().unwrap();
+                }
+            });
+            let mut looks = 0;
+            while looks < 20 || !writer.is_finished() {
+                assert_eq!(found(&reader).0.damage, []);
+                looks += 1;
+            }
+        });
+        let (report, seen) = found(&reader);
+        assert_eq!((report.clean, host(&seen).len()), (true, 40));
+    }
+
+    #[test]
     fn a_segment_is_not_trimmed_before_the_log_goes_on_durably_in_a_later_one() {
         let disk = SimVfs::new();
         let log = open_sim(&disk);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
-use super::{Examined, FoundTail, Returned};
+use super::returned::{Returned, is_damaged};
+use super::{Examined, FoundTail};
 use crate::checksum::{Digest, salt};
 use crate::error::Error;
 use crate::frame::Frame;
@@ -15,7 +16,7 @@ use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
 use crate::meta::{self, CleanEnd, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
-use crate::segment::{Segment, Segments, standalone};
+use crate::segment::{Segment, Segments};
 use crate::walk::{self, Context, End, Walked};
 
 /// One segment in use.
@@ -266,6 +267,11 @@ impl<'a> Examination<'a> {
             return;
         };
         self.read_only_for |= header.read_compat & !READ_COMPAT_KNOWN;
+        let bytes = u64::try_from(found.bytes).unwrap_or(u64::MAX);
+        if bytes < header.segment_bytes {
+            let what = format!("the file ends here, it had {} bytes", header.segment_bytes);
+            self.damage(number, bytes, header.segment_bytes - bytes, &what);
+        }
         let Some((before, walked)) = &self.previous else { return };
         let whole = walked.lost.is_empty() && walked.end == End::Sealed;
         if header.before != *before || !whole {
@@ -317,7 +323,7 @@ impl<'a> Examination<'a> {
             self.report.clean = true;
             self.report.torn_bytes = 0;
             self.report.torn_file = None;
-        } else if !same_place || whole {
+        } else if (!same_place || whole) && !self.has_moved_on() {
             // With other damage about, the digest differs for a reason that was already told.
             let what = format!(
                 "the log was closed in order and ended in segment {} at {}",
@@ -325,6 +331,12 @@ impl<'a> Examination<'a> {
             );
             self.damage(end.number.max(1), end.offset, 0, &what);
         }
+    }
+
+    /// Whether a writer at work changed `meta` since it was read.
+    fn has_moved_on(&self) -> bool {
+        let now = meta::read(self.vfs).ok().flatten().flatten();
+        now.is_some_and(|now| now.generation != self.meta.generation)
     }
 
     /// Sums up.
@@ -373,17 +385,4 @@ impl<'a> Examination<'a> {
             meta: self.meta,
         }
     }
-}
-
-/// Whether a segment that was trimmed is not whole: trimming finished ones only, all others end with
-/// a seal.
-fn is_damaged(file: &SegmentFile) -> Result<bool, Error> {
-    let image = file.image()?;
-    let Some(header) = Head::of(&image, file.number, &file.store)?.header else {
-        return Ok(image.iter().any(|byte| *byte != 0));
-    };
-    let salt = salt(&file.store, file.number);
-    let context = standalone(&file.store, file.number, salt, header.first_lsn);
-    let walked = walk::walk(&image, &context, &mut |_| {});
-    Ok(!walked.lost.is_empty() || walked.end != End::Sealed)
 }

@@ -88,9 +88,8 @@ impl Log {
             let first = queued.map_or((lsn, place), |q| (q.first, q.place));
             queued = Some(Appended { first: first.0, last: lsn, place: first.1 });
         }
-        let queued = queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))?;
         drop(commit);
-        Ok(queued)
+        queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))
     }
 
     /// Queues a mark, if this run wrote anything.
@@ -108,6 +107,9 @@ impl Log {
 
     /// Refuses what no segment can hold; returns the size of all frames.
     fn check(&self, frames: &[NewFrame<'_>]) -> Result<usize, Error> {
+        if frames.is_empty() {
+            return Err(Error::invalid("a batch needs at least one frame"));
+        }
         let mut total = 0;
         for new in frames {
             if new.parts.iter().all(|part| part.is_empty()) {

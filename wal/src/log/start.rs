@@ -28,8 +28,8 @@ impl Log {
     /// # Errors
     ///
     /// `Invalid`: the options. `Unsupported`: a newer format that may only be read. `Full`: a new log for
-    /// which the disk has no room. `Io`: the disk refused; the log is as it was, and starting may be
-    /// tried again.
+    /// which the disk has no room. `Io`, `Poisoned`: the disk refused; the log is as it was, and
+    /// starting may be tried again.
     pub fn start(
         vfs: Arc<dyn Vfs>,
         lock: Lock,

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_vfs::{SimVfs, Survival};
-use onceward_wal::{Appended, Error, Log};
+use onceward_wal::{Appended, Error, ErrorKind, Log};
 
 use super::scenario::{Seen, body, found, host, look, open, put, queue, shared};
 
@@ -67,7 +67,12 @@ impl Script {
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Error> {
         if self.log.is_none() {
             let was_closed = std::mem::take(&mut self.told.closed);
-            let (log, report, _) = open(&shared(&self.disk))?;
+            let (log, report, seen) = open(&shared(&self.disk))?;
+            // What an opening shows is there for good, and what it does not show is not.
+            let shown: BTreeSet<u64> = seen.iter().map(|frame| frame.lsn).collect();
+            let told = &mut self.told;
+            told.appended.retain(|lsn, _| told.acked.contains(lsn) || shown.contains(lsn));
+            told.acked.extend(shown.into_iter().filter(|lsn| told.appended.contains_key(lsn)));
             assert_eq!(report.clean, was_closed, "{step:?}");
             assert_eq!(report.damage, [], "{step:?}");
             self.told.created = true;
@@ -79,9 +84,15 @@ impl Script {
             Step::Batch(sizes) => self.append(sizes, true),
             Step::Defer(bytes) => self.append(&[*bytes], false),
             Step::Trim => {
-                let number = log.segments().first().unwrap().number;
-                self.told.trimmed.insert(number);
-                log.trim(number)
+                let Some(first) = log.segments().first().copied() else { return Ok(()) };
+                let is_new = self.told.trimmed.insert(first.number);
+                match log.trim(first.number) {
+                    Err(error) if error.kind() == ErrorKind::Invalid && is_new => {
+                        self.told.trimmed.remove(&first.number);
+                        Ok(())
+                    }
+                    trimmed => trimmed,
+                }
             }
             Step::Close => {
                 let queued: Vec<u64> = self.told.appended.keys().copied().collect();
@@ -104,7 +115,10 @@ impl Script {
         let bodies: Vec<Vec<u8>> =
             (first_seed..).zip(sizes).map(|(seed, bytes)| body(seed, *bytes)).collect();
         self.next_seed += u64::try_from(sizes.len()).unwrap();
-        let Appended { first, last, place } = queue(log, &bodies)?;
+        let Appended { first, last, place } = match queue(log, &bodies) {
+            Err(error) if error.kind() == ErrorKind::Full => return Ok(()),
+            queued => queued?,
+        };
         for (i, lsn) in (first.get()..=last.get()).enumerate() {
             let seed = first_seed + u64::try_from(i).unwrap();
             let note = (seed, sizes[i], first_seed, place.segment);
@@ -113,7 +127,15 @@ impl Script {
             self.told.appended.insert(lsn, note);
         }
         if wait {
-            log.wait(last)?;
+            if let Err(error) = log.wait(last) {
+                if error.kind() != ErrorKind::Full {
+                    return Err(error);
+                }
+                // Surely absent, with all that was queued before it: to be found is a failure.
+                let synced = log.synced();
+                self.told.appended.retain(|lsn, _| *lsn <= synced);
+                return Ok(());
+            }
             self.told.acked.extend(first.get()..=last.get());
         }
         Ok(())

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use onceward_vfs::{File, LockError, LockGuard, Mode, Vfs};
 
@@ -14,8 +14,9 @@ use onceward_vfs::{File, LockError, LockGuard, Mode, Vfs};
 pub(crate) struct Watch {
     /// Syncs of files in `log/`.
     pub(crate) syncs: AtomicU64,
-    /// The next write in `log/` stores all but its last byte, then finds the disk full.
-    pub(crate) full_once: AtomicBool,
+    /// This write in `log/` from now on, counting from 1, stores all but its last byte, then finds the
+    /// disk full.
+    pub(crate) full_at: AtomicU64,
 }
 
 /// The disk.
@@ -86,7 +87,11 @@ impl File for WatchedFile {
     }
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let full = |watch: &Arc<Watch>| watch.full_once.swap(false, Ordering::SeqCst);
+        let full = |watch: &Arc<Watch>| {
+            let left = watch.full_at.load(Ordering::SeqCst);
+            watch.full_at.store(left.saturating_sub(1), Ordering::SeqCst);
+            left == 1
+        };
         if !self.watch.as_ref().is_some_and(full) {
             return self.inner.write_all_at(offset, bytes);
         }

@@ -1,0 +1,28 @@
+//! Files that come back after their segment was trimmed: removed if whole, kept if damaged.
+
+use super::head::{Head, SegmentFile};
+use crate::checksum::salt;
+use crate::error::Error;
+use crate::segment::standalone;
+use crate::walk::{self, End};
+
+/// A file that came back after its segment was trimmed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Returned {
+    pub(crate) number: u64,
+    /// Its bytes are not what was written: they are kept.
+    pub(crate) damaged: bool,
+}
+
+/// Whether a segment that was trimmed is not whole. Only finished ones are trimmed, so it ends with a
+/// seal.
+pub(super) fn is_damaged(file: &SegmentFile) -> Result<bool, Error> {
+    let image = file.image()?;
+    let Some(header) = Head::of(&image, file.number, &file.store)?.header else {
+        return Ok(image.iter().any(|byte| *byte != 0));
+    };
+    let salt = salt(&file.store, file.number);
+    let context = standalone(&file.store, file.number, salt, header.first_lsn);
+    let walked = walk::walk(&image, &context, &mut |_| {});
+    Ok(!walked.lost.is_empty() || walked.end != End::Sealed)
+}
