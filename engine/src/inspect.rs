@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onceward_vfs::{OsVfs, Vfs};
+use onceward_vfs::{Mode, OsVfs, Vfs};
 use onceward_wal::{FrameBuf, Segments};
 
 use crate::clock::{Clock, OsClock};
@@ -17,6 +17,8 @@ use crate::store::{
 };
 use crate::view::{Located, Standing, View};
 
+/// The directory of the segments.
+const LOG_DIR: &str = "log";
 /// How often the log is read again when it looks damaged or changed while it was read.
 const READINGS_MAX: usize = 4;
 
@@ -85,7 +87,7 @@ impl Inspection {
         let off_ms = u64::try_from(clock.wall_ms().saturating_sub(latest.wall_ms)).unwrap_or(0);
         let mut status = view.status(latest.trusted_ms.saturating_add(off_ms));
         let segments = examined.into_segments();
-        status.bytes = segments.infos().map(|info| info.file_bytes).sum();
+        status.bytes = log_bytes(vfs)?;
         Ok(Self { segments, view, status, recovery })
     }
 
@@ -146,6 +148,19 @@ impl Inspection {
     fn frame(&self, at: Located) -> Result<FrameBuf> {
         self.segments.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)
     }
+}
+
+/// Bytes of all segment files, those included that are prepared and not begun.
+fn log_bytes(vfs: &dyn Vfs) -> Result<u64> {
+    let names = match vfs.list(LOG_DIR) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        listed => listed?,
+    };
+    let mut bytes = 0;
+    for name in names.iter().filter(|name| name.ends_with(".seg")) {
+        bytes += vfs.open(&format!("{LOG_DIR}/{name}"), Mode::Read)?.len()?;
+    }
+    Ok(bytes)
 }
 
 /// The receipts of the frame that was read last: neighbours were mostly answered together.

@@ -10,14 +10,20 @@
 
 mod clock;
 mod config;
+#[cfg(test)]
+mod crash_tests;
 mod error;
 mod event;
 mod frames;
 mod inspect;
 mod limits;
+#[cfg(test)]
+mod model_tests;
 mod report;
 mod store;
 pub mod sync;
+#[cfg(test)]
+mod trial;
 mod verdict;
 mod view;
 

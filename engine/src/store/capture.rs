@@ -182,6 +182,7 @@ impl Inner {
         let judged = loop {
             self.refuse_if_closed()?;
             let mut view = self.view.lock();
+            view.turn(self.moment(self.mono_ms()).trusted_ms);
             let plans = plan(&view, prepared)?;
             if originals(&plans).all(|(original, _)| durable.contains(&original)) {
                 let frames = fresh_frames(&plans, prepared, &parts, kind);

@@ -55,7 +55,9 @@ impl Store {
         for _ in 0..inner.log.segments().len() {
             let _one_at_a_time = inner.control.lock();
             let Some(oldest) = inner.worth_cleaning() else { return Ok(()) };
-            inner.clean(oldest)?;
+            if !inner.clean(oldest)? {
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -80,7 +82,9 @@ impl Inner {
     }
 
     /// Carries what lives in a finished segment and trims it. The caller holds `control`.
-    fn clean(&self, segment: SegmentInfo) -> Result<()> {
+    ///
+    /// `false`: it must stay for now, because not everything that it holds can be carried.
+    fn clean(&self, segment: SegmentInfo) -> Result<bool> {
         let mut harvest = Harvest::new();
         {
             let mut view = self.view.lock();
@@ -88,14 +92,18 @@ impl Inner {
             self.log
                 .read_segment(segment.number, &mut |frame| harvest.take(&mut view, frame))
                 .map_err(from_log)?;
+            if !harvest.is_whole(&view, segment.number) {
+                return Ok(false);
+            }
         }
         self.add_receipts(&mut harvest)?;
         for carry in harvest.into_carries() {
             self.carry(&carry)?;
         }
-        self.log.trim(segment.number).map_err(from_log)?;
+        // First, so that who finds a frame gone knows from the view that it is not needed there.
         self.view.lock().forget_segment(segment.number);
-        Ok(())
+        self.log.trim(segment.number).map_err(from_log)?;
+        Ok(true)
     }
 
     /// Reads the receipts of the keys that move: each frame that holds some is read once.
@@ -168,6 +176,10 @@ struct Harvest {
     /// Keys by the beginning of their slice, each with the LSN of the frame that holds its outcome.
     keys: BTreeMap<u64, Vec<(u64, KeyEntry)>>,
     settled_ms: BTreeMap<u64, u64>,
+    /// Bytes of the unsettled events' frames that were found.
+    event_bytes: u64,
+    /// An effect was found that is not settled yet: whoever applied it is about to.
+    has_open_effect: bool,
 }
 
 impl Harvest {
@@ -178,7 +190,19 @@ impl Harvest {
             reviews: Vec::new(),
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
+            event_bytes: 0,
+            has_open_effect: false,
         }
+    }
+
+    /// Whether everything that lives in the segment was found, so that the segment may go.
+    ///
+    /// Not so if a byte was damaged since the log was opened: the next opening judges it. Nor if the
+    /// segment has frames that only a newer program can read.
+    fn is_whole(&self, view: &View, segment: u64) -> bool {
+        let unsettled = view.unsettled_bytes.get(&segment).copied().unwrap_or(0);
+        let is_odd = view.odd.iter().any(|(at, _)| at.place.segment == segment);
+        !is_odd && !self.has_open_effect && self.event_bytes == unsettled
     }
 
     /// Looks at one frame of the segment.
@@ -216,6 +240,8 @@ impl Harvest {
     fn take_event(&mut self, view: &mut View, frame: &Frame<'_>, lsn: u64, body: &[u8]) {
         if let Some(live) = view.events.get(&lsn) {
             if live.at.place == frame.place {
+                self.has_open_effect |= live.at_once;
+                self.event_bytes += u64::from(live.at.bytes);
                 let head = carried_head(lsn, live).encode();
                 let body = body.to_vec();
                 self.events.push(Carry::Event { lsn, flags: frame.flags, head, body });

@@ -232,3 +232,6 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
     let told = if error.in_doubt() { told.mark_in_doubt() } else { told };
     told.with_source(error)
 }
+
+#[cfg(test)]
+mod tests;

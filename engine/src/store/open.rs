@@ -55,12 +55,12 @@ impl Store {
         config: Config,
     ) -> Result<Self> {
         config.check()?;
-        let is_new = is_empty(&*vfs)?;
-        if is_new && config.create == Create::Never {
+        if is_empty(&*vfs)? && config.create == Create::Never {
             return Err(no_store());
         }
         let lock = onceward_wal::lock(&*vfs).map_err(from_log)?;
-        if is_new {
+        // Asked again: who held the lock until now may have made a store, and used it.
+        if is_empty(&*vfs)? {
             let mut secret = [0; 64];
             secret.iter_mut().zip(clock::random::<16>()?).for_each(|(to, from)| *to = from);
             let identity = Identity { store: clock::random()?, secret };

@@ -5,16 +5,18 @@ use std::ops::Bound;
 use onceward_wal::Lsn;
 
 use super::{Answer, Inner, Settlement, Store};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
 use crate::frames::control::{Batch, ReceiptFor, Rejection, Settle};
 use crate::frames::{KIND_BATCH, KIND_SETTLE, codec};
 use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::verdict::State;
-use crate::view::{Stage, Standing};
+use crate::view::{Live, Stage, Standing};
 
-/// Rejections in one settle frame: it must fit into the smallest segment.
+/// Rejections in one settle frame: with [`SETTLED_MAX`] answers it must fit into the smallest segment.
 const REJECTIONS_MAX: usize = 64;
+/// Other answers in one settle frame.
+const SETTLED_MAX: usize = 1_024;
 
 /// A batch that was formed and is not answered.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ impl Store {
             let Some(number) = view.scope_number(scope.as_str()) else { return Ok(Vec::new()) };
             view.events
                 .range((from, Bound::Included(synced)))
-                .filter(|(_, live)| live.scope == number && live.stage != Stage::InReview)
+                .filter(|(_, live)| live.scope == number && live.is_to_deliver())
                 .take(max)
                 .filter_map(|(lsn, _)| view.standing(*lsn))
                 .collect()
@@ -80,7 +82,11 @@ impl Store {
             known.dedup_by_key(|(lsn, _)| *lsn);
             self.inner.settle_events(0, &known)?;
         }
-        self.tick()
+        match self.tick() {
+            // What could not be cleaned now is cleaned later; the answers are kept.
+            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
+            other => other,
+        }
     }
 }
 
@@ -99,6 +105,7 @@ impl Inner {
         };
         let mut frames = Vec::new();
         let mut settle = Settle::default();
+        let mut settled = 0;
         let since_ms = self.wall_ms();
         for (lsn, answer) in open {
             match answer {
@@ -107,6 +114,7 @@ impl Inner {
                         Answer::Duplicate { .. } => State::Duplicate,
                         Answer::Accepted { .. } | Answer::Rejected { .. } => State::Accepted,
                     };
+                    settled += 1;
                     settle.add(lsn, state.code());
                     if let Some(receipt) = receipt {
                         let bytes = receipt.as_bytes().to_vec();
@@ -122,20 +130,37 @@ impl Inner {
                     since_ms,
                 }),
             }
-            if settle.rejections.len() >= REJECTIONS_MAX {
+            if settle.rejections.len() >= REJECTIONS_MAX || settled >= SETTLED_MAX {
                 frames.push(std::mem::take(&mut settle));
+                settled = 0;
             }
         }
-        // The last one closes the batch: before it is durable, the batch is sent again as it was.
+        // The last one closes the batch.
         settle.batch = batch;
         if !settle.is_empty() {
             frames.push(settle);
         }
-        for settle in frames {
-            let (placed, moment) = self.append_control(&[(KIND_SETTLE, codec::encode(&settle))])?;
+        self.append_settles(&frames)
+    }
+
+    /// Appends answers, as one commit if a segment can hold them: else a crash between commits
+    /// leaves some answers and the batch open.
+    fn append_settles(&self, settles: &[Settle]) -> Result<()> {
+        let most = usize::try_from(self.config.segment_bytes).unwrap_or(usize::MAX) / 8 * 7;
+        let mut encoded =
+            settles.iter().map(|settle| (KIND_SETTLE, codec::encode(settle))).peekable();
+        let mut rest = settles.iter();
+        while let Some(first) = encoded.next() {
+            let mut bytes = first.1.len();
+            let mut commit = vec![first];
+            while let Some(next) = encoded.next_if(|(_, next)| bytes + next.len() <= most) {
+                bytes += next.1.len();
+                commit.push(next);
+            }
+            let (placed, moment) = self.append_control(&commit)?;
             let mut view = self.view.lock();
-            for at in placed {
-                view.apply_settle(&settle, at, moment);
+            for (at, settle) in placed.into_iter().zip(rest.by_ref()) {
+                view.apply_settle(settle, at, moment);
             }
         }
         Ok(())
@@ -181,14 +206,28 @@ impl Inner {
             .collect()
     }
 
-    /// Reads those of the events that have no final answer.
-    pub(crate) fn read_live(&self, lsns: &[u64]) -> Result<Vec<StoredEvent>> {
+    /// Reads those of the events that wait for the upstream. One whose bytes are damaged is left
+    /// out, and told to `damaged`: it must not hold up its neighbours.
+    pub(crate) fn read_live(
+        &self,
+        lsns: &[u64],
+        damaged: &mut dyn FnMut(&Error),
+    ) -> Result<Vec<StoredEvent>> {
         let found: Vec<Standing> = {
             let view = self.view.lock();
-            let live = lsns.iter().filter(|lsn| view.events.contains_key(lsn));
+            let is_live = |lsn: &u64| view.events.get(lsn).is_some_and(Live::is_to_deliver);
+            let live = lsns.iter().filter(|lsn| is_live(lsn));
             live.filter_map(|lsn| view.standing(*lsn)).collect()
         };
-        self.read_events(&found)
+        let mut events = Vec::with_capacity(found.len());
+        for standing in found {
+            match self.read_event(standing) {
+                Ok(event) => events.extend(event),
+                Err(error) if error.kind() == ErrorKind::Corrupt => damaged(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(events)
     }
 
     /// The numbers of synced events of a scope that wait to be sent, from behind `after` on.
@@ -202,6 +241,7 @@ impl Inner {
         view.events
             .range((Bound::Excluded(after), Bound::Included(synced)))
             .filter(|(_, live)| live.scope == number && live.stage == Stage::Pending)
+            .filter(|(_, live)| live.is_to_deliver())
             .take(max)
             .map(|(lsn, _)| *lsn)
             .collect()

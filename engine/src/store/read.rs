@@ -6,7 +6,7 @@ use onceward_index::Fingerprint;
 use onceward_wal::{Frame, Lsn};
 
 use super::{Inner, Store, from_log};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Key, Receipt, Scope, StoredEvent};
 use crate::frames::control::{Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
@@ -23,9 +23,12 @@ impl Store {
     pub fn outcome(&self, scope: &Scope, key: &Key) -> Result<Outcome> {
         let print = self.inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
+            let synced = self.inner.log.synced();
             let view = self.inner.view.lock();
             view.index
                 .find(print)
+                // Queued by another thread and not durable yet: not there.
+                .filter(|(_, entry)| entry.lsn <= synced)
                 .map(|(_, entry)| (entry.lsn, view.state_of(entry.lsn, entry.outcome)))
         };
         let Some((lsn, state)) = found else {
@@ -49,15 +52,32 @@ impl Store {
         match found {
             // Queued by another thread and not durable yet: not there.
             Some(standing) if standing.at.lsn > self.inner.log.synced() => Ok(None),
-            Some(standing) => self.inner.read_event(&standing).map(Some),
+            Some(standing) => self.inner.read_event(standing),
             None => Ok(None),
         }
     }
 }
 
 impl Inner {
-    /// Reads an event.
-    pub(crate) fn read_event(&self, standing: &Standing) -> Result<StoredEvent> {
+    /// Reads an event; `None` if it was settled and its segment trimmed in the meantime.
+    pub(crate) fn read_event(&self, mut standing: Standing) -> Result<Option<StoredEvent>> {
+        loop {
+            let error = match self.read_at(&standing) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => error,
+                done => return done.map(Some),
+            };
+            // Perhaps cleaning moved it since somebody looked where it is.
+            match self.view.lock().standing(standing.lsn) {
+                Some(now) if now.at != standing.at || now.outcome != standing.outcome => {
+                    standing = now;
+                }
+                Some(_) => return Err(error),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn read_at(&self, standing: &Standing) -> Result<StoredEvent> {
         let at = standing.at;
         let read = self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
         let receipt = match standing.outcome {
@@ -67,22 +87,37 @@ impl Inner {
         stored_event(&read.frame().map_err(from_log)?, standing, receipt)
     }
 
-    /// Reads events, one after the other.
+    /// Reads events, one after the other; those that are gone in the meantime are left out.
     pub(crate) fn read_events(&self, standings: &[Standing]) -> Result<Vec<StoredEvent>> {
-        standings.iter().map(|standing| self.read_event(standing)).collect()
+        standings.iter().filter_map(|standing| self.read_event(*standing).transpose()).collect()
     }
 
     /// The receipt that came with a key's final answer.
     pub(crate) fn receipt_of(&self, print: Fingerprint) -> Result<Option<Receipt>> {
-        let found = {
+        let look = || {
             let view = self.view.lock();
             view.index.find(print).and_then(|(_, entry)| {
                 Some((entry.lsn, view.outcome_at(entry.lsn, entry.outcome_lsn)?))
             })
         };
-        let Some((lsn, outcome)) = found else { return Ok(None) };
-        let mut receipts = self.receipts_in(outcome, lsn)?;
-        receipts.remove(&lsn).map(|bytes| Receipt::new(&bytes)).transpose()
+        let mut found = look();
+        while let Some((lsn, outcome)) = found {
+            match self.receipts_in(outcome, lsn) {
+                Ok(mut receipts) => {
+                    return receipts.remove(&lsn).map(|bytes| Receipt::new(&bytes)).transpose();
+                }
+                // Perhaps cleaning moved it since somebody looked where it is.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let now = look();
+                    if now == found {
+                        return Err(error);
+                    }
+                    found = now;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// All receipts in a frame that holds the answer for `event`, by event.

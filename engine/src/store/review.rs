@@ -29,7 +29,7 @@ impl Store {
         };
         found
             .into_iter()
-            .map(|(standing, review)| self.inner.review_item(&standing, review))
+            .filter_map(|(standing, review)| self.inner.review_item(standing, review).transpose())
             .collect()
     }
 
@@ -40,7 +40,7 @@ impl Store {
     /// `NotFound`: the event does not wait for a person. `Corrupt`, `Io`: it cannot be read.
     pub fn review(&self, scope: &Scope, key: &Key) -> Result<ReviewItem> {
         let (standing, review) = self.inner.find_review(scope, key)?;
-        self.inner.review_item(&standing, review)
+        self.inner.review_item(standing, review)?.ok_or_else(|| not_in_review(scope, key))
     }
 
     /// Sends an event from review again, under the same key.
@@ -85,14 +85,12 @@ impl Inner {
             let review = view.reviews.get(&entry.lsn)?;
             Some((view.standing(entry.lsn)?, review.clone()))
         });
-        found.ok_or_else(|| {
-            let message = format!("no review item has the key {key} in scope {scope}");
-            Error::new(ErrorKind::NotFound, "NOT_IN_REVIEW", message)
-        })
+        found.ok_or_else(|| not_in_review(scope, key))
     }
 
-    fn review_item(&self, standing: &Standing, review: Review) -> Result<ReviewItem> {
-        Ok(ReviewItem::of(self.read_event(standing)?, review))
+    /// `None`: it was decided and is gone in the meantime.
+    fn review_item(&self, standing: Standing, review: Review) -> Result<Option<ReviewItem>> {
+        Ok(self.read_event(standing)?.map(|event| ReviewItem::of(event, review)))
     }
 
     fn decide(&self, scope: &Scope, key: &Key, action: Action) -> Result<()> {
@@ -106,4 +104,9 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+fn not_in_review(scope: &Scope, key: &Key) -> Error {
+    let message = format!("no review item has the key {key} in scope {scope}");
+    Error::new(ErrorKind::NotFound, "NOT_IN_REVIEW", message)
 }

@@ -10,7 +10,7 @@ pub(super) struct Backoff {
 }
 
 /// Longest wait that an upstream may ask for: one hour.
-const RETRY_AFTER_MS_MAX: u64 = 60 * 60 * 1000;
+pub(super) const RETRY_AFTER_MS_MAX: u64 = 60 * 60 * 1000;
 
 impl Backoff {
     /// No failure so far.

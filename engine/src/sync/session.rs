@@ -21,11 +21,10 @@ use std::sync::atomic::Ordering;
 
 use onceward_wal::Lsn;
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, RETRY_AFTER_MS_MAX};
 use super::matching::{answer, match_by_key};
 use super::{Batch, BatchId, Effort, Failure, Fit, Options, Reply, Report, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::StoredEvent;
 use crate::store::{Answer, Formed, Inner, Store};
 
 /// How long to wait for an upstream that still works on a batch and does not say how long.
@@ -159,7 +158,7 @@ impl Session {
         let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
             return Ok(());
         };
-        let events = match self.inner().read_live(&open.formed.events) {
+        let events = match self.read(&open.formed.events) {
             Ok(events) => events,
             Err(error) => {
                 self.sent = Some(open);
@@ -224,7 +223,7 @@ impl Session {
             Failure::InProgress { retry_after_ms } => {
                 self.line_works();
                 self.report.last_failure = Some("the upstream still works on it".to_owned());
-                let wait_ms = retry_after_ms.unwrap_or(IN_PROGRESS_MS);
+                let wait_ms = retry_after_ms.unwrap_or(IN_PROGRESS_MS).min(RETRY_AFTER_MS_MAX);
                 self.not_before_ms = now_ms.saturating_add(wait_ms);
                 self.send_again(open);
             }
@@ -239,8 +238,11 @@ impl Session {
                 self.report.failures += 1;
                 self.report.last_failure = Some("the batch is too large".to_owned());
                 self.line_works();
+                let is_single = open.formed.events.len() == 1;
                 self.split(open, "TOO_LARGE", "the upstream refuses it as too large")?;
-                self.bytes_max = (self.sent_bytes / 2).max(1);
+                // A single event that is too large explains why the batches around it were.
+                self.bytes_max =
+                    if is_single { self.options.bytes_max } else { (self.sent_bytes / 2).max(1) };
             }
             Failure::Refused { code, message } => {
                 self.report.failures += 1;
@@ -273,8 +275,7 @@ impl Session {
 
     /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
     fn send(&mut self, mut open: Open) -> Result<Option<Step>> {
-        let read = self.inner().read_live(&open.formed.events);
-        let items: Vec<StoredEvent> = match read {
+        let items = match self.items(&mut open) {
             Ok(items) => items,
             Err(error) => {
                 self.queue.push_front(open);
@@ -282,8 +283,8 @@ impl Session {
             }
         };
         let Some(id) = Lsn::from_u64(open.formed.number).filter(|_| !items.is_empty()) else {
-            self.close(&open, &[])?;
-            return Ok(None);
+            let closed = self.close(&open, &[]);
+            return closed.map(|()| None).inspect_err(|_| self.queue.push_front(open));
         };
         open.attempts = open.attempts.saturating_add(1);
         let bytes: usize = items.iter().filter_map(|item| (self.fit)(item).ok()).sum();
@@ -319,7 +320,7 @@ impl Session {
     }
 
     fn try_split(&mut self, open: &Open, code: &str, message: &str) -> Result<()> {
-        let events = self.inner().read_live(&open.formed.events)?;
+        let events = self.read(&open.formed.events)?;
         let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
         let (first, second) = events.split_at(events.len().div_ceil(2));
         if second.is_empty() {
@@ -375,3 +376,6 @@ impl Session {
         self.report.unreachable = false;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! What the tests of this crate stand on: a clock set by hand, a disk that loses power, events by
 //! number, an upstream that counts effects.
 
+pub(crate) mod held;
+pub(crate) mod script;
 pub(crate) mod upstream;
 
 use std::sync::Arc;

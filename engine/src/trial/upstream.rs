@@ -49,10 +49,8 @@ impl Upstream {
             .iter()
             .map(|item| (item.lsn.get(), item.event.payload.as_bytes().to_vec()))
             .collect();
-        let seen = self
-            .batches
-            .entry(batch.idempotency_key.clone())
-            .or_insert_with(|| content.clone());
+        let seen =
+            self.batches.entry(batch.idempotency_key.clone()).or_insert_with(|| content.clone());
         assert!(*seen == content, "T39: {} was sent with other content", batch.idempotency_key);
         if batch.items.iter().any(|item| self.poison.contains(item.event.key.as_str())) {
             let code = "VALIDATION".to_owned();

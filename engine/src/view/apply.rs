@@ -153,6 +153,11 @@ impl View {
     /// Keys of settled events whose frames are gone.
     pub(crate) fn apply_keys(&mut self, keys: &Keys, at: Located) {
         for key in &keys.entries {
+            let print = Fingerprint::from_u128(key.print);
+            // The window was over while the keys were being carried, and the key came again.
+            if self.index.find(print).is_some_and(|(_, entry)| entry.lsn > key.event) {
+                continue;
+            }
             let entry = Entry {
                 lsn: key.event,
                 content: ContentPrint::from_u64(key.content),
@@ -160,7 +165,6 @@ impl View {
                 outcome_lsn: at.lsn,
             };
             let slice = self.slice_at(key.slice_begin);
-            let print = Fingerprint::from_u128(key.print);
             self.take(key.event);
             self.index.restore(slice, key.slice_begin, print, entry, Some(keys.settled_ms));
         }

@@ -71,6 +71,13 @@ pub(crate) struct Live {
     pub(crate) stage: Stage,
 }
 
+impl Live {
+    /// Whether the upstream is to have it: it is no effect, and waits for no person.
+    pub(crate) fn is_to_deliver(&self) -> bool {
+        !self.at_once && self.stage != Stage::InReview
+    }
+}
+
 /// An event with a final answer whose frame is still in the log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
@@ -119,6 +126,8 @@ pub(crate) struct View {
     pub(crate) index: Index,
     /// Length of a slice of keys.
     slice_ms: u64,
+    /// The slice in which expiry was last looked at.
+    turned_in: Option<SliceId>,
     /// Events without a final answer, by LSN.
     pub(crate) events: BTreeMap<u64, Live>,
     pub(crate) batches: BTreeMap<u64, OpenBatch>,
@@ -153,6 +162,7 @@ impl View {
             secret: onceward_index::Secret::from_bytes(secret),
             index,
             slice_ms: options.slice_ms(),
+            turned_in: None,
             events: BTreeMap::new(),
             batches: BTreeMap::new(),
             reviews: BTreeMap::new(),
@@ -232,6 +242,16 @@ impl View {
         self.settled.retain(|_, settled| settled.at.place.segment != number);
         self.holders.retain(|_, at| at.place.segment != number);
         self.unsettled_bytes.remove(&number);
+    }
+
+    /// Forgets slices of keys that ended, once in every slice's length: so a key is gone at the
+    /// latest one slice after its slice's end, whoever asks.
+    pub(crate) fn turn(&mut self, trusted_ms: u64) {
+        let slice = self.slice_at(trusted_ms);
+        if self.turned_in.is_none_or(|turned_in| turned_in < slice) {
+            self.turned_in = Some(slice);
+            self.expire(trusted_ms);
+        }
     }
 
     /// Forgets slices of keys that ended; the few unsettled keys that hold one move on.

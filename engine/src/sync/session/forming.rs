@@ -2,6 +2,7 @@
 
 use super::{Open, Session};
 use crate::error::Result;
+use crate::event::StoredEvent;
 use crate::store::Answer;
 use crate::sync::{Effort, Step};
 
@@ -26,7 +27,10 @@ impl Session {
             let waiting =
                 self.inner().waiting(&self.options.scope, after, looked_at.min(LOOKED_AT_MAX));
             let Some(last) = waiting.last().copied() else { return Ok(None) };
-            let due = |lsn: &u64| self.retries.get(lsn).is_none_or(|r| r.not_before_ms <= now_ms);
+            let is_once = self.options.effort == Effort::Once;
+            let due = |lsn: &u64| {
+                self.retries.get(lsn).is_none_or(|r| !is_once && r.not_before_ms <= now_ms)
+            };
             let due: Vec<u64> = waiting.iter().copied().filter(due).collect();
             let Choice { taken, misfits } = self.choose(&due)?;
             if !misfits.is_empty() {
@@ -50,10 +54,10 @@ impl Session {
     }
 
     /// Of the events that are due, those that one batch takes, and those that the dialect cannot send.
-    fn choose(&self, due: &[u64]) -> Result<Choice> {
+    fn choose(&mut self, due: &[u64]) -> Result<Choice> {
         let mut choice = Choice::default();
         let mut bytes = 0_usize;
-        for event in self.inner().read_live(due)? {
+        for event in self.read(due)? {
             if choice.taken.len() >= self.options.items_max {
                 break;
             }
@@ -76,6 +80,31 @@ impl Session {
             }
         }
         Ok(choice)
+    }
+
+    /// The events of a batch that still wait for the upstream, read from the log.
+    ///
+    /// A number stands for one content: if some were settled otherwise, went to review, or cannot be
+    /// read, the rest becomes a batch of its own, durably.
+    pub(super) fn items(&mut self, open: &mut Open) -> Result<Vec<StoredEvent>> {
+        let items = self.read(&open.formed.events)?;
+        if !items.is_empty() && items.len() < open.formed.events.len() {
+            let rest: Vec<u64> = items.iter().map(|event| event.lsn.get()).collect();
+            let (scope, parent) = (&self.options.scope, open.formed.number);
+            let formed = self.inner().form_batches(scope, parent, &[rest])?;
+            formed.into_iter().for_each(|formed| *open = Open { formed, attempts: 0 });
+        }
+        Ok(items)
+    }
+
+    /// Reads events that wait for the upstream; what is damaged is told in the report.
+    pub(super) fn read(&mut self, events: &[u64]) -> Result<Vec<StoredEvent>> {
+        let mut damaged = None;
+        let read = self.inner().read_live(events, &mut |error| damaged = Some(error.to_string()));
+        if damaged.is_some() {
+            self.report.last_failure = damaged;
+        }
+        read
     }
 
     pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {

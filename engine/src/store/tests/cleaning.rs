@@ -1,0 +1,216 @@
+//! Space comes back, and nothing that is needed goes with it.
+
+use crate::store::{Answer, Settlement};
+use crate::sync::{Options, Session, Step};
+use crate::trial::upstream::fits;
+use crate::trial::{
+    Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
+};
+use crate::{Applied, Effect, Event, State, Store, Verdict};
+
+fn accepted(n: u64) -> Settlement {
+    let answer = Answer::Accepted { receipt: Some(receipt(n)) };
+    Settlement { scope: sales(), key: key(n), answer }
+}
+
+/// Captures and settles events `first..first + count` of about `bytes` bytes each.
+fn round(store: &Store, first: u64, count: u64, bytes: usize) {
+    let events: Vec<Event> = (first..first + count).map(|n| sized_event(n, bytes)).collect();
+    store.capture_batch(&events).unwrap();
+    let answers: Vec<Settlement> = (first..first + count).map(accepted).collect();
+    store.settle(&answers).unwrap();
+}
+
+/// Number of the oldest segment.
+fn oldest_segment(store: &Store) -> u64 {
+    store.inner.log.segments()[0].number
+}
+
+fn assert_settled(store: &Store, n: u64, bytes: usize) {
+    let outcome = store.outcome(&sales(), &key(n)).unwrap();
+    assert_eq!((outcome.state, outcome.receipt), (State::Accepted, Some(receipt(n))), "{n}");
+    let verdict = store.capture(&sized_event(n, bytes)).unwrap();
+    let lsn = outcome.lsn.unwrap();
+    assert_eq!(verdict, Verdict::Duplicate { lsn, state: State::Accepted }, "{n}");
+    assert_eq!(store.capture(&other_event(n)).unwrap(), Verdict::Conflict { lsn }, "{n}");
+}
+
+#[test]
+fn keys_stay_taken_with_their_receipts_after_their_segment_is_gone() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let first = oldest_segment_after(&store, 1);
+    round(&store, 10, 20, 1_000);
+    assert!(store.find(&sales(), &key(10)).unwrap().is_some(), "control: the body is there");
+    for n in 1..=30 {
+        round(&store, n * 100, 50, 2_000);
+    }
+    assert!(oldest_segment(&store) > first, "control: trimmed");
+    assert_eq!(store.find(&sales(), &key(10)).unwrap(), None, "the body is gone");
+    (10..30).for_each(|n| assert_settled(&store, n, 1_000));
+    assert_eq!(store.status().keys, 1 + 20 + 30 * 50);
+    drop(store);
+    let store = rig.open();
+    (10..30).for_each(|n| assert_settled(&store, n, 1_000));
+    // The key entries themselves move when their segment is cleaned.
+    let before = oldest_segment(&store);
+    for n in 31..=90 {
+        round(&store, n * 100, 50, 2_000);
+    }
+    assert!(oldest_segment(&store) > before + 8, "control: several turns");
+    for store in [store, rig.after_kill().open()] {
+        (10..30).for_each(|n| assert_settled(&store, n, 1_000));
+        assert_eq!(store.status().keys, 1 + 20 + 90 * 50);
+        assert_eq!(store.recovery().damage, []);
+    }
+}
+
+/// Settles event `n` and returns the oldest segment.
+fn oldest_segment_after(store: &Store, n: u64) -> u64 {
+    round(store, n, 1, 10);
+    oldest_segment(store)
+}
+
+/// P5, and an outage of a month pins nothing.
+#[test]
+fn an_event_that_nobody_settles_pins_no_segment_and_is_kept_whole() {
+    let rig = Rig::new();
+    let store = rig.open();
+    rig.clock.advance(1_234);
+    let old = sized_event(0, 30_000);
+    let lsn = store.capture(&old).unwrap().lsn();
+    let captured_at_ms = store.pending(&sales(), None, 1).unwrap()[0].captured_at_ms;
+    let mut oldest = Vec::new();
+    for day in 0..30 {
+        rig.clock.advance(24 * 3_600_000);
+        for n in 0..4 {
+            round(&store, 1_000 + day * 1_000 + n * 100, 50, 2_000);
+        }
+        oldest.push(oldest_segment(&store));
+        assert!(store.status().bytes <= 10 * SEGMENT_BYTES, "{:?}", store.status());
+    }
+    assert!(oldest[29] > oldest[0] + 20, "control: trimmed all the time: {oldest:?}");
+    for store in [store, rig.after_kill().open()] {
+        let pending = store.pending(&sales(), None, 9).unwrap();
+        assert_eq!((pending.len(), pending[0].lsn), (1, lsn));
+        assert_eq!((&pending[0].event, pending[0].captured_at_ms), (&old, captured_at_ms));
+        let verdict = store.capture(&old).unwrap();
+        assert_eq!(verdict, Verdict::Duplicate { lsn, state: State::Pending });
+        assert_eq!(store.status().pending, 1);
+    }
+    let store = rig.after_kill().open();
+    store.settle(&[accepted(0)]).unwrap();
+    assert_settled(&store, 0, 30_000);
+}
+
+#[test]
+fn review_items_and_open_batches_outlive_their_segments() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture_batch(&[event(1), event(2), event(3), event(4)]).unwrap();
+    let reject = |n: u64| {
+        let (code, message) = (format!("CODE_{n}"), "m".to_owned());
+        let answer = Answer::Rejected { code, message, reply: b"r".to_vec() };
+        store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
+    };
+    reject(1);
+    reject(2);
+    store.retry(&sales(), &key(2)).unwrap();
+    reject(2);
+    let reviews = store.reviews(None).unwrap();
+    assert_eq!(reviews.len(), 2);
+    let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+    let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
+    assert_eq!(keys(&batch.items), ["k3", "k4"]);
+    drop(session);
+    let before = oldest_segment(&store);
+    for n in 1..=60 {
+        round(&store, n * 100, 50, 2_000);
+    }
+    assert!(oldest_segment(&store) > before + 8, "control: several turns");
+    for store in [store, rig.after_kill().open()] {
+        assert_eq!(store.reviews(None).unwrap(), reviews);
+        assert_eq!((store.status().in_flight, store.status().pending), (2, 0));
+        let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+        let Step::Send(again) = session.next(0).unwrap() else { panic!("nothing to send") };
+        assert_eq!((&again.idempotency_key, &again.items), (&batch.idempotency_key, &batch.items));
+        drop(session);
+        store.retry(&sales(), &key(2)).unwrap();
+        store.resolve(&sales(), &key(1), "done").unwrap();
+    }
+    let store = rig.open();
+    assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k2", "k3", "k4"]);
+    assert_eq!(store.outcome(&sales(), &key(1)).unwrap().state, State::Rejected);
+}
+
+#[test]
+fn receipts_of_effects_outlive_their_segments() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for first in (0..4_000).step_by(100) {
+        let effects: Vec<Effect> = (first..first + 100)
+            .map(|n| Effect { event: sized_event(n, 500), receipt: receipt(n) })
+            .collect();
+        store.apply_batch(&effects).unwrap();
+        store.tick().unwrap();
+    }
+    assert!(oldest_segment(&store) > 3, "control: trimmed");
+    for store in [store, rig.after_kill().open()] {
+        for n in (0..4_000).step_by(39) {
+            let again = Effect { event: sized_event(n, 500), receipt: receipt(9_999) };
+            let applied = store.apply_batch(&[again]).unwrap();
+            let [Applied::Duplicate { receipt: original, .. }] = &applied[..] else {
+                panic!("{n}: {applied:?}");
+            };
+            assert_eq!(*original, Some(receipt(n)));
+        }
+        assert_eq!(store.status().settled, 4_000);
+    }
+}
+
+/// P5: 50,000 rounds of capturing and settling.
+#[test]
+fn disk_use_stays_bounded_however_much_goes_through() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let mut bytes = Vec::new();
+    for n in 0..100 {
+        round(&store, n * 500, 500, 10);
+        bytes.push(store.status().bytes);
+        // 20 rounds a window: 10,000 keys are remembered, 1.3 MB at most.
+        rig.clock.advance(180_000);
+    }
+    let most = |part: &[u64]| part.iter().copied().max().unwrap();
+    let (early, late) = (most(&bytes[25..50]), most(&bytes[50..]));
+    assert!(late <= early + SEGMENT_BYTES, "{early} then {late}");
+    assert!(late <= 16 * SEGMENT_BYTES, "{late}");
+    assert!(store.status().keys <= 24 * 500, "{:?}", store.status());
+    let (clock, keys) = (rig.clock.clone(), store.status().keys);
+    drop(store);
+    let store = rig.open();
+    assert!(store.status().keys >= keys && store.status().keys <= keys + 1_000);
+    clock.advance(2 * 3_600_000);
+    store.tick().unwrap();
+    assert_eq!(store.status().keys, 0, "gone when the window is over");
+}
+
+#[test]
+fn a_key_that_comes_again_after_its_window_is_a_new_event_also_after_reopening() {
+    let rig = Rig::new();
+    let store = rig.open();
+    round(&store, 1, 1, 100);
+    let first = store.outcome(&sales(), &key(1)).unwrap().lsn.unwrap();
+    (1..=20).for_each(|n| round(&store, n * 100, 50, 2_000));
+    rig.clock.advance(2 * 3_600_000);
+    store.tick().unwrap();
+    let again = sized_event(1, 200);
+    let second = store.capture(&again).unwrap();
+    assert!(matches!(second, Verdict::Fresh { lsn } if lsn > first), "{second:?}");
+    let expected = Verdict::Duplicate { lsn: second.lsn(), state: State::Pending };
+    assert_eq!(rig.after_kill().open().capture(&again).unwrap(), expected);
+    (21..=60).for_each(|n| round(&store, n * 100, 50, 2_000));
+    for store in [store, rig.after_kill().open()] {
+        assert_eq!(store.capture(&again).unwrap(), expected);
+        assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k1"]);
+    }
+}

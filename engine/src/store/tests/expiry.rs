@@ -1,0 +1,132 @@
+//! How long keys are remembered: by trusted time, never shorter than the window.
+
+use crate::config::OffTime;
+use crate::store::{Answer, Settlement};
+use crate::trial::{Rig, WINDOW_MS, event, key, sales};
+use crate::{Event, Store, Verdict};
+
+/// Length of a slice: a key is gone at the latest so long after its window.
+const SLICE_MS: u64 = WINDOW_MS / 24;
+/// Ten years.
+const DECADE_MS: i64 = 10 * 365 * 86_400_000;
+
+fn settle(store: &Store, n: u64) {
+    let answer = Answer::Accepted { receipt: None };
+    store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
+}
+
+/// Whether event `n` is remembered, after forgetting what is due.
+fn remembers(store: &Store, n: u64) -> bool {
+    store.tick().unwrap();
+    store.outcome(&sales(), &key(n)).unwrap().lsn.is_some()
+}
+
+/// T37.
+#[test]
+fn a_key_is_remembered_for_its_window_after_the_settlement_and_gone_one_slice_later() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture(&event(1)).unwrap();
+    rig.clock.advance(WINDOW_MS / 2);
+    settle(&store, 1);
+    rig.clock.advance(WINDOW_MS - 1);
+    assert!(remembers(&store, 1));
+    assert!(matches!(store.capture(&event(1)).unwrap(), Verdict::Duplicate { .. }));
+    rig.clock.advance(SLICE_MS + 1);
+    assert!(!remembers(&store, 1));
+    assert!(matches!(store.capture(&event(1)).unwrap(), Verdict::Fresh { .. }));
+    drop(store);
+    let store = rig.open();
+    assert!(matches!(store.capture(&event(1)).unwrap(), Verdict::Duplicate { .. }));
+    assert_eq!(store.status().pending, 1);
+}
+
+#[test]
+fn an_unsettled_key_is_remembered_however_long_the_outage_and_then_for_a_window() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let many: Vec<Event> = (1..=1_000).map(event).collect();
+    // Fewer than are carried, and in another slice more than are carried.
+    store.capture_batch(&many[..5]).unwrap();
+    rig.clock.advance(SLICE_MS);
+    store.capture_batch(&many[5..]).unwrap();
+    store.capture_batch(&(2_001..=2_500).map(event).collect::<Vec<_>>()).unwrap();
+    for _ in 0..40 {
+        rig.clock.advance(10 * 86_400_000);
+        for n in [1, 5, 6, 1_000, 2_500] {
+            assert!(remembers(&store, n), "{n}");
+        }
+    }
+    settle(&store, 1);
+    rig.clock.advance(WINDOW_MS - 1);
+    assert!(remembers(&store, 1), "the window starts with the settlement");
+    rig.clock.advance(SLICE_MS + 1);
+    assert!(remembers(&store, 2));
+    drop(store);
+    let store = rig.open();
+    assert!(remembers(&store, 2) && remembers(&store, 2_500));
+    assert_eq!(store.status().pending, 1_499);
+}
+
+/// T31, T37.
+#[test]
+fn a_wall_clock_that_jumps_forgets_nothing_and_keeps_nothing_for_ever() {
+    let rig = Rig::new();
+    let mut store = rig.open();
+    store.capture(&event(1)).unwrap();
+    settle(&store, 1);
+    for jump in [DECADE_MS, -2 * DECADE_MS, DECADE_MS] {
+        rig.clock.step_wall(jump);
+        assert!(remembers(&store, 1), "{jump}");
+        drop(store);
+        store = rig.open();
+        assert!(remembers(&store, 1), "{jump}, reopened");
+        store.capture(&event(100)).unwrap();
+    }
+    rig.clock.advance(WINDOW_MS + SLICE_MS);
+    assert!(!remembers(&store, 1));
+}
+
+#[test]
+fn powered_off_time_counts_only_where_the_host_vouches_for_the_wall_clock() {
+    for (off_time, is_remembered) in [(OffTime::Unconfirmed, true), (OffTime::WallClock, false)] {
+        let mut rig = Rig::new();
+        rig.config = rig.config.off_time(off_time);
+        let store = rig.open();
+        store.capture(&event(1)).unwrap();
+        store.capture(&event(2)).unwrap();
+        settle(&store, 1);
+        store.close().unwrap();
+        rig.clock.advance(WINDOW_MS + SLICE_MS);
+        let store = rig.open();
+        assert_eq!(remembers(&store, 1), is_remembered, "{off_time:?}");
+        assert!(remembers(&store, 2), "{off_time:?}");
+        // A clock that was set back takes nothing away.
+        rig.clock.step_wall(-DECADE_MS);
+        drop(store);
+        assert!(remembers(&rig.open(), 2), "{off_time:?}");
+    }
+}
+
+#[test]
+fn another_window_at_the_next_opening_forgets_no_unsettled_key() {
+    let mut rig = Rig::new();
+    let store = rig.open();
+    store.capture_batch(&(1..=10).map(event).collect::<Vec<_>>()).unwrap();
+    rig.clock.advance(SLICE_MS + 17);
+    settle(&store, 1);
+    drop(store);
+    for window_ms in [60_000, 400 * 86_400_000, 61_003, WINDOW_MS] {
+        rig.config = rig.config.window_ms(window_ms);
+        let store = rig.open();
+        rig.clock.advance(window_ms - 1);
+        let n = 20 + window_ms;
+        store.capture(&event(n)).unwrap();
+        settle(&store, n);
+        (2..=10).for_each(|n| assert!(remembers(&store, n), "{window_ms}: {n}"));
+        assert!(remembers(&store, n));
+        assert_eq!(store.status().pending, 9);
+        rig.clock.advance(window_ms - 1);
+        assert!(remembers(&store, n), "{window_ms}");
+    }
+}

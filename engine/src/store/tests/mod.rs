@@ -1,0 +1,10 @@
+//! A store on a simulated disk with a clock set by hand.
+
+mod capture;
+mod cleaning;
+mod expiry;
+mod full;
+mod inspection;
+mod opening;
+mod review;
+mod settling;

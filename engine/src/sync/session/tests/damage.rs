@@ -1,0 +1,120 @@
+//! Disks that fail under a session.
+
+use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
+
+use super::*;
+use crate::ErrorKind;
+use crate::sync::Failure;
+use crate::trial::Rig;
+
+/// The next write into a segment finds no room.
+fn full_once(rig: &Rig) {
+    let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
+    rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
+}
+
+#[test]
+fn a_reply_that_cannot_be_stored_changes_nothing_and_the_batch_is_sent_again() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=3);
+    let mut session = start(&store);
+    let first = batch(&mut session, 0);
+    full_once(&rig);
+    let said = reply(&[1, 2, 3], &accepted());
+    let error = session.on_reply(first.id, &said, 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert_eq!((store.status().in_flight, session.report().accepted), (3, 0));
+    let again = batch(&mut session, 0);
+    assert_eq!((again.id, &again.items), (first.id, &first.items));
+    session.on_reply(again.id, &said, 0).unwrap();
+    assert_eq!(store.status().settled, 3);
+}
+
+#[test]
+fn halves_that_cannot_be_stored_leave_the_batch_to_be_sent_again() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=4);
+    let mut session = start(&store);
+    let first = batch(&mut session, 0);
+    for _ in 0..2 {
+        full_once(&rig);
+        let error = session.on_failure(first.id, &Failure::TooLarge, 0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+        let again = batch(&mut session, 0);
+        assert_eq!((again.id, &again.items), (first.id, &first.items));
+    }
+    session.on_failure(first.id, &Failure::TooLarge, 0).unwrap();
+    assert_eq!(keys(&batch(&mut session, 0).items), ["k1", "k2"]);
+    full_once(&rig);
+    let refused = Failure::Refused { code: "NO".into(), message: "no".into() };
+    let half = batch(&mut session, 0);
+    session.on_failure(half.id, &refused, 0).unwrap_err();
+    session.next(0).unwrap();
+    session.on_failure(half.id, &refused, 0).unwrap();
+    let one = batch(&mut session, 0);
+    assert_eq!(keys(&one.items), ["k1"]);
+    full_once(&rig);
+    session.on_failure(one.id, &refused, 0).unwrap_err();
+    assert_eq!(store.status().in_review, 0);
+    assert_eq!(batch(&mut session, 0).id, one.id);
+    session.on_failure(one.id, &refused, 0).unwrap();
+    assert_eq!(store.status().in_review, 1);
+}
+
+#[test]
+fn a_batch_that_cannot_be_stored_is_not_sent() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=3);
+    let mut session = start_once(&store);
+    full_once(&rig);
+    assert_eq!(session.next(0).unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!((store.status().pending, session.report().batches), (3, 0));
+    assert_eq!(keys(&batch(&mut session, 0).items), ["k1", "k2", "k3"], "asked again");
+}
+
+/// P4: one damaged event costs no neighbour its delivery.
+#[test]
+fn an_event_that_was_damaged_on_disk_is_told_and_its_neighbours_are_sent() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=6);
+    let mut session = start(&store);
+    assert_eq!(keys(&batch(&mut session, 0).items).len(), 4, "control");
+    for needle in ["k2{", "k5{"] {
+        flip(&rig, needle);
+    }
+    let mut upstream = Upstream::default();
+    drain(&mut session, &mut upstream, 0);
+    let sent: Vec<&String> = upstream.effects.keys().collect();
+    assert_eq!(sent, ["k1", "k3", "k4", "k6"]);
+    assert!(session.report().last_failure.unwrap().contains(".seg"), "and it is told");
+    assert_eq!((store.status().settled, store.status().pending), (4, 2), "nothing is forgotten");
+    // Its bytes stay, however much goes through.
+    for first in (100..4_000).step_by(100) {
+        let many: Vec<_> =
+            (first..first + 50).map(|n| crate::trial::sized_event(n, 2_000)).collect();
+        store.capture_batch(&many).unwrap();
+        drain(&mut session, &mut upstream, 0);
+    }
+    drop(session);
+    drop(store);
+    let store = rig.open();
+    assert_eq!(store.recovery().damage.len(), 2, "{:?}", store.recovery());
+}
+
+/// Flips a bit of the last place where `needle` stands in a segment.
+fn flip(rig: &Rig, needle: &str) {
+    for name in rig.disk.list("log").unwrap() {
+        let path = format!("log/{name}");
+        let bytes = rig.disk.bytes(&path).unwrap();
+        let found = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
+        if let Some(offset) = found {
+            rig.disk.flip_bit(&path, offset as u64, 1);
+            return;
+        }
+    }
+    panic!("{needle} is nowhere");
+}

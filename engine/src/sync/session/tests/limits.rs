@@ -1,0 +1,121 @@
+//! What goes into a batch: durable events of its scope that fit.
+
+use onceward_wal::{NewFrame, Purpose};
+
+use super::*;
+use crate::frames::KIND_EVENT;
+use crate::frames::event::{self as layout, Encoded};
+use crate::store::{Answer, Settlement, located};
+use crate::trial::upstream::{fits_but, rejected};
+use crate::trial::{Rig, sized_event};
+use crate::view::{Added, Facts};
+
+#[test]
+fn batches_keep_to_the_counts_and_bytes_and_a_larger_single_goes_alone() {
+    let store = Rig::new().open();
+    for (n, bytes) in [(1, 100), (2, 100), (3, 900), (4, 10), (5, 10), (6, 10), (7, 10), (8, 10)] {
+        store.capture(&sized_event(n, bytes)).unwrap();
+    }
+    let mut session =
+        Session::start(&store, options().items_max(3).bytes_max(300), fits()).unwrap();
+    let mut batches = Vec::new();
+    while let Step::Send(sent) = session.next(0).unwrap() {
+        batches.push(keys(&sent.items).join(" "));
+        let items = sent.items.iter().map(|i| (i.event.key.to_string(), accepted()));
+        session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
+    }
+    assert_eq!(batches, ["k1 k2", "k3", "k4 k5 k6", "k7 k8"]);
+}
+
+#[test]
+fn events_that_cannot_form_an_item_go_to_review_unsent() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=6);
+    let fit = fits_but(&["k1", "k3", "k6"]);
+    let mut session = Session::start(&store, options(), fit).unwrap();
+    let mut upstream = Upstream::default();
+    drain(&mut session, &mut upstream, 0);
+    let sent: Vec<&String> = upstream.effects.keys().collect();
+    assert_eq!(sent, ["k2", "k4", "k5"]);
+    let reviews = store.reviews(None).unwrap();
+    let told: Vec<_> = reviews.iter().map(|r| (r.key.as_str(), r.code.as_str())).collect();
+    assert_eq!(told, [("k1", "INVALID_ITEM"), ("k3", "INVALID_ITEM"), ("k6", "INVALID_ITEM")]);
+    let report = session.report();
+    assert_eq!((report.attempted, report.accepted, report.rejected), (3, 3, 3));
+    drop(session);
+    assert_eq!(rig.after_kill().open().status().in_review, 3);
+}
+
+#[test]
+fn five_thousand_misfits_in_a_row_do_not_hide_what_follows() {
+    let store = Rig::new().open();
+    for first in (1..=5_000).step_by(1_000) {
+        capture(&store, first..=first + 999);
+    }
+    let fit: crate::sync::Fit = Box::new(|event| match event.event.key.as_str() {
+        "k5000" => Ok(1),
+        _ => Err(crate::sync::Misfit { code: "INVALID_ITEM".into(), message: String::new() }),
+    });
+    let mut session = Session::start(&store, options(), fit).unwrap();
+    assert_eq!(keys(&batch(&mut session, 0).items), ["k5000"]);
+    assert_eq!(store.status().in_review, 4_999);
+}
+
+/// Upstream must not know an event that this terminal can still lose.
+#[test]
+fn an_event_that_is_not_durable_yet_is_not_sent() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=1);
+    let inner = &store.inner;
+    let queued = event(2);
+    let lsn = {
+        let mut view = inner.view.lock();
+        let encoded = Encoded::new(&queued);
+        let parts = encoded.parts();
+        let new = [NewFrame { kind: KIND_EVENT, flags: encoded.flags, parts: &parts }];
+        let appended = inner.log.append(&new, inner.mono_ms(), Purpose::Capture).unwrap();
+        let at = located(&appended, &new)[0];
+        let facts = Facts::of(&view.secret, &layout::View::of(&queued));
+        let moment = inner.moment(inner.mono_ms());
+        view.add_event(at.lsn, &facts, at, Added { moment, at_once: false });
+        appended.last
+    };
+    let mut session = start(&store);
+    // Forming the batch syncs what was queued before it, but it is formed of what was durable then.
+    let first = batch(&mut session, 0);
+    assert_eq!(keys(&first.items), ["k1"]);
+    session.on_reply(first.id, &reply(&[1], &accepted()), 0).unwrap();
+    inner.log.wait(lsn).unwrap();
+    assert_eq!(keys(&batch(&mut session, 0).items), ["k2"], "control: now it is durable");
+}
+
+/// T39: a number stands for one content.
+#[test]
+fn a_batch_of_which_a_part_was_settled_otherwise_is_sent_under_another_number() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=4);
+    let mut session = start(&store);
+    let first = batch(&mut session, 0);
+    drop(session);
+    let settle = |n: u64, answer: Answer| {
+        store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
+    };
+    settle(1, Answer::Accepted { receipt: None });
+    let ItemOutcome::Rejected { code, message, reply: bytes } = rejected("NO") else { panic!() };
+    settle(2, Answer::Rejected { code, message, reply: bytes });
+    let mut session = start(&store);
+    let rest = batch(&mut session, 0);
+    assert_eq!(keys(&rest.items), ["k3", "k4"], "neither what is settled nor what is in review");
+    assert_ne!(rest.idempotency_key, first.idempotency_key);
+    drop(session);
+    let store = rig.after_kill().open();
+    let mut session = start(&store);
+    let again = batch(&mut session, 0);
+    assert_eq!((again.id, &again.items), (rest.id, &rest.items));
+    session.on_reply(again.id, &reply(&[3, 4], &accepted()), 0).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle));
+    assert_eq!((store.status().settled, store.status().in_review), (3, 1));
+}

@@ -1,0 +1,84 @@
+//! A session with scripted replies and scripted time.
+
+mod damage;
+mod limits;
+mod once;
+mod outages;
+mod replies;
+mod splitting;
+
+use super::Session;
+use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};
+use crate::trial::upstream::{Mood, Upstream, fits};
+use crate::trial::{event, key, keys, sales};
+use crate::{State, Store};
+
+fn options() -> Options {
+    Options::new(sales()).items_max(4).seed(7)
+}
+
+fn start(store: &Store) -> Session {
+    Session::start(store, options(), fits()).unwrap()
+}
+
+fn start_once(store: &Store) -> Session {
+    Session::start(store, options().effort(Effort::Once), fits()).unwrap()
+}
+
+/// Captures events with these numbers.
+fn capture(store: &Store, numbers: std::ops::RangeInclusive<u64>) {
+    let events: Vec<_> = numbers.map(event).collect();
+    store.capture_batch(&events).unwrap();
+}
+
+/// The batch that is to be sent now.
+fn batch(session: &mut Session, now_ms: u64) -> Batch {
+    match session.next(now_ms).unwrap() {
+        Step::Send(batch) => batch,
+        step => panic!("{step:?}"),
+    }
+}
+
+/// When the session wants to be asked again.
+fn wait(session: &mut Session, now_ms: u64) -> u64 {
+    match session.next(now_ms).unwrap() {
+        Step::Wait { until_ms } => until_ms,
+        step => panic!("{step:?}"),
+    }
+}
+
+/// A reply that gives one outcome to these keys.
+fn reply(numbers: &[u64], outcome: &ItemOutcome) -> Reply {
+    Reply { items: numbers.iter().map(|n| (key(*n).to_string(), outcome.clone())).collect() }
+}
+
+fn accepted() -> ItemOutcome {
+    ItemOutcome::Accepted { receipt: None }
+}
+
+fn transient(retry_after_ms: Option<u64>) -> ItemOutcome {
+    ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms }
+}
+
+fn pending(store: &Store) -> Vec<String> {
+    keys(&store.pending(&sales(), None, 10_000).unwrap())
+}
+
+fn state(store: &Store, n: u64) -> State {
+    store.outcome(&sales(), &key(n)).unwrap().state
+}
+
+/// Asks and answers until there is nothing to send, waiting as long as it takes.
+fn drain(session: &mut Session, upstream: &mut Upstream, mut now_ms: u64) -> u64 {
+    for _ in 0..10_000 {
+        match session.next(now_ms).unwrap() {
+            Step::Send(batch) => match upstream.take(&batch, Mood::Well) {
+                Ok(reply) => session.on_reply(batch.id, &reply, now_ms).unwrap(),
+                Err(failure) => session.on_failure(batch.id, &failure, now_ms).unwrap(),
+            },
+            Step::Wait { until_ms } => now_ms = until_ms,
+            Step::Idle | Step::Blocked => return now_ms,
+        }
+    }
+    panic!("it never ends: {:?}", session.report());
+}

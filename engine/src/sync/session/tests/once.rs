@@ -1,0 +1,94 @@
+//! `Effort::Once`: one attempt for each event, and the first failure of the line ends it.
+
+use super::*;
+use crate::sync::Failure;
+use crate::trial::Rig;
+
+#[test]
+fn every_event_is_attempted_once_and_then_it_is_idle_for_ever() {
+    let store = Rig::new().open();
+    capture(&store, 1..=10);
+    let mut session = start_once(&store);
+    let mut seen = Vec::new();
+    let mut now_ms = 0;
+    while let Step::Send(sent) = session.next(now_ms).unwrap() {
+        seen.extend(keys(&sent.items));
+        // Half fail for now, one is missing.
+        let items = sent.items.iter().skip(1).enumerate().map(|(i, item)| {
+            let outcome = if i % 2 == 0 { transient(None) } else { accepted() };
+            (item.event.key.to_string(), outcome)
+        });
+        session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
+        now_ms += 10_000_000;
+    }
+    assert_eq!(seen, (1..=10).map(|n| key(n).to_string()).collect::<Vec<_>>());
+    capture(&store, 11..=11);
+    assert!(matches!(session.next(u64::MAX).unwrap(), Step::Idle), "it has ended");
+    assert_eq!(session.report().attempted, 10);
+}
+
+#[test]
+fn batches_that_an_earlier_session_left_are_attempted_once_too() {
+    let store = Rig::new().open();
+    capture(&store, 1..=6);
+    let mut session = start(&store);
+    let left = batch(&mut session, 0);
+    drop(session);
+    let mut session = start_once(&store);
+    let mut seen = Vec::new();
+    let mut now_ms = 0;
+    while let Step::Send(sent) = session.next(now_ms).unwrap() {
+        if seen.is_empty() {
+            assert_eq!(sent.idempotency_key, left.idempotency_key);
+        }
+        seen.extend(keys(&sent.items));
+        let items = sent.items.iter().map(|i| (i.event.key.to_string(), transient(None)));
+        session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
+        now_ms += 10_000_000;
+    }
+    assert_eq!(seen, ["k1", "k2", "k3", "k4", "k5", "k6"]);
+}
+
+#[test]
+fn splitting_belongs_to_the_one_attempt() {
+    let store = Rig::new().open();
+    capture(&store, 1..=8);
+    let mut upstream = Upstream { poison: ["k2".to_owned()].into(), ..Upstream::default() };
+    let mut session = start_once(&store);
+    drain(&mut session, &mut upstream, 0);
+    assert_eq!((store.status().settled, store.status().in_review), (7, 1));
+    assert!(matches!(session.next(u64::MAX).unwrap(), Step::Idle));
+}
+
+#[test]
+fn the_first_failure_of_the_line_ends_it() {
+    let unavailable = Failure::Unavailable { why: "down".to_owned(), retry_after_ms: None };
+    for failure in [unavailable, Failure::InProgress { retry_after_ms: Some(1) }] {
+        let store = Rig::new().open();
+        capture(&store, 1..=10);
+        let mut session = start_once(&store);
+        let first = batch(&mut session, 0);
+        session.on_reply(first.id, &reply(&[1, 2, 3, 4], &accepted()), 0).unwrap();
+        let second = batch(&mut session, 0);
+        session.on_failure(second.id, &failure, 0).unwrap();
+        for now_ms in [0, 10_000_000_000] {
+            assert!(matches!(session.next(now_ms).unwrap(), Step::Idle), "{failure:?}");
+        }
+        assert_eq!(pending(&store).len(), 6);
+        drop(session);
+        let mut session = start_once(&store);
+        let again = batch(&mut session, 0);
+        assert_eq!((again.id, &again.items), (second.id, &second.items), "the next one goes on");
+    }
+}
+
+#[test]
+fn refused_credentials_end_it_as_blocked() {
+    let store = Rig::new().open();
+    capture(&store, 1..=2);
+    let mut session = start_once(&store);
+    let first = batch(&mut session, 0);
+    session.on_failure(first.id, &Failure::Blocked { why: "403".to_owned() }, 0).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Blocked));
+    assert_eq!(pending(&store).len(), 2);
+}

@@ -1,0 +1,127 @@
+//! Batches that are refused as a whole.
+
+use super::*;
+use crate::sync::Failure;
+use crate::trial::{Rig, sized_event};
+
+/// About 2 log2 n requests, wherever the poison is.
+#[test]
+fn bisecting_finds_the_one_event_for_which_a_batch_is_refused() {
+    for poison in [1, 2, 31, 32, 33, 63, 64] {
+        let rig = Rig::new();
+        let store = rig.open();
+        capture(&store, 1..=64);
+        let poison = key(poison).to_string();
+        let mut upstream = Upstream { poison: [poison.clone()].into(), ..Upstream::default() };
+        let mut session = Session::start(&store, options().items_max(64), fits()).unwrap();
+        drain(&mut session, &mut upstream, 0);
+        assert!(upstream.requests <= 2 * 6 + 1, "{poison}: {}", upstream.requests);
+        let reviews = store.reviews(None).unwrap();
+        assert_eq!(reviews.len(), 1, "{poison}");
+        assert_eq!((reviews[0].key.as_str(), reviews[0].code.as_str()), (&*poison, "VALIDATION"));
+        assert_eq!(reviews[0].message, "an item breaks a rule");
+        assert_eq!((store.status().settled, store.status().in_flight), (63, 0));
+        assert_eq!(upstream.effects.len(), 63);
+        assert_eq!(session.report().rejected, 1);
+    }
+}
+
+#[test]
+fn several_poisoned_events_are_all_found_and_nothing_else_is_held() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=40);
+    let poison: std::collections::BTreeSet<String> =
+        [3, 4, 20, 39].map(|n| key(n).to_string()).into();
+    let mut upstream = Upstream { poison, ..Upstream::default() };
+    let mut session = Session::start(&store, options().items_max(20), fits()).unwrap();
+    drain(&mut session, &mut upstream, 0);
+    let found: Vec<String> =
+        store.reviews(None).unwrap().into_iter().map(|item| item.key.to_string()).collect();
+    assert_eq!(found, ["k3", "k4", "k20", "k39"]);
+    assert_eq!(store.status().settled, 36);
+    assert!(upstream.effects.values().all(|count| *count == 1));
+}
+
+#[test]
+fn a_crash_in_the_middle_of_bisecting_goes_on_with_the_same_halves() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=8);
+    let mut upstream = Upstream { poison: ["k7".to_owned()].into(), ..Upstream::default() };
+    let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
+    let whole = batch(&mut session, 0);
+    let refused = upstream.take(&whole, Mood::Well).unwrap_err();
+    session.on_failure(whole.id, &refused, 0).unwrap();
+    let half = batch(&mut session, 0);
+    assert_eq!(keys(&half.items), ["k1", "k2", "k3", "k4"]);
+    upstream.take(&half, Mood::LosesReply).unwrap_err();
+    let killed = rig.after_kill();
+    drop(session);
+    let store = killed.open();
+    let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
+    let again = batch(&mut session, 0);
+    assert_eq!((again.id, &again.items), (half.id, &half.items));
+    drain(&mut session, &mut upstream, 0);
+    assert_eq!((store.status().settled, store.status().in_review), (7, 1));
+    assert!(
+        !upstream
+            .batches
+            .keys()
+            .any(|key| { *key != whole.idempotency_key && upstream.batches[key].len() > 4 })
+    );
+}
+
+/// T23.
+#[test]
+fn a_batch_that_is_too_large_is_halved_and_a_single_event_that_is_goes_to_review() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for n in 1..=32 {
+        let bytes = if n == 5 { 5_000 } else { 100 };
+        store.capture(&sized_event(n, bytes)).unwrap();
+    }
+    let mut session = Session::start(&store, options().items_max(16), fits()).unwrap();
+    let mut sizes = Vec::new();
+    let mut refused = 0;
+    while let Step::Send(sent) = session.next(0).unwrap() {
+        let bytes: usize = sent.items.iter().map(|i| i.event.payload.as_bytes().len()).sum();
+        sizes.push(sent.items.len());
+        if bytes > 2_000 {
+            refused += 1;
+            session.on_failure(sent.id, &Failure::TooLarge, 0).unwrap();
+        } else {
+            let numbers: Vec<(String, ItemOutcome)> =
+                sent.items.iter().map(|i| (i.event.key.to_string(), accepted())).collect();
+            session.on_reply(sent.id, &Reply { items: numbers }, 0).unwrap();
+        }
+    }
+    let reviews = store.reviews(None).unwrap();
+    assert_eq!(reviews.len(), 1);
+    assert_eq!((reviews[0].key.as_str(), reviews[0].code.as_str()), ("k5", "TOO_LARGE"));
+    assert_eq!((store.status().settled, refused), (31, 5), "{sizes:?}");
+    assert_eq!(sizes.last(), Some(&16), "one large event makes no batch small for ever: {sizes:?}");
+}
+
+#[test]
+fn what_an_upstream_takes_at_most_is_learned() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for n in 1..=64 {
+        store.capture(&sized_event(n, 200)).unwrap();
+    }
+    let mut session = Session::start(&store, options().items_max(16), fits()).unwrap();
+    let (mut refused, mut taken) = (0, 0);
+    while let Step::Send(sent) = session.next(0).unwrap() {
+        let bytes: usize = sent.items.iter().map(|i| i.event.payload.as_bytes().len()).sum();
+        if bytes > 2_000 {
+            refused += 1;
+            session.on_failure(sent.id, &Failure::TooLarge, 0).unwrap();
+        } else {
+            taken += sent.items.len();
+            let items = sent.items.iter().map(|i| (i.event.key.to_string(), accepted()));
+            session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
+        }
+    }
+    assert_eq!((refused, taken), (1, 64), "only the first was too large");
+}
