@@ -51,7 +51,7 @@ impl Options {
 
     /// Length of one slice, rounded up, so that `slice_count` slices never fall short of a window.
     ///
-    /// Only for options that passed [`Options::check`]; a slice count of 0 is taken for 1.
+    /// Only for options that `Index::new` accepts; a slice count of 0 is taken for 1.
     #[must_use]
     pub fn slice_ms(&self) -> u64 {
         self.window_ms.div_ceil(u64::from(self.slice_count.max(1)))

@@ -19,8 +19,8 @@
 //! use onceward_uplink::{Forloy, Line, Secret, Timeouts, Uploader};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = Store::open("till".as_ref(), Config::new())?;
-//! let key = Secret::new("the key of this terminal");
+//! let store = Store::open("till", Config::new())?;
+//! let key = Secret::new("key-of-this-terminal");
 //! let line = Line::new("https://hub.example", Some(key), Timeouts::default())?;
 //! let options = sync::Options::new(Scope::default()).items_max(100);
 //! let uploader = Uploader::new(store.clone(), line, Box::new(Forloy::new()), options)?.spawn()?;

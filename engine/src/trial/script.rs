@@ -198,6 +198,15 @@ impl Host {
         }
     }
 
+    /// A capture of a forgotten key that a crash took back may leave the forerunner remembered again:
+    /// the time that passed without a frame is not in the log.
+    fn remember_again(&mut self, store: &Store) {
+        let is_back = |n: &u64, note: &mut Note| {
+            note.lsn == store.outcome(&sales(), &key(*n)).unwrap().lsn.map(|lsn| lsn.get())
+        };
+        self.notes.extend(self.forgotten.extract_if(.., is_back));
+    }
+
     fn conflict(&mut self, store: &Store, n: u64) -> Result<(), Error> {
         self.forget_what_is_gone(store);
         let Some(lsn) = self.notes.get(&n).and_then(|note| note.lsn) else { return Ok(()) };
@@ -216,6 +225,7 @@ impl Host {
         let sector_bytes = if seed.is_multiple_of(2) { 512 } else { 4096 };
         self.rig.disk = self.rig.disk.after_power_cut(&Survival::Seeded { seed, sector_bytes });
         let store = self.rig.open();
+        self.remember_again(&store);
         super::held::check_events(self, &store, &format!("cut at {ops} with {seed} in {step:?}"));
         self.asks_again(&store);
         self.store = Some(store);

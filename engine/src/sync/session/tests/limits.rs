@@ -86,6 +86,7 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
     // Forming the batch syncs what was queued before it, but it is formed of what was durable then.
     let first = batch(&mut session, 0);
     assert_eq!(keys(&first.items), ["k1"]);
+    assert_eq!(session.report().last_failure, None, "nor was it tried to be read");
     session.on_reply(first.id, &reply(&[1], &accepted()), 0).unwrap();
     inner.log.wait(lsn).unwrap();
     assert_eq!(keys(&batch(&mut session, 0).items), ["k2"], "control: now it is durable");
