@@ -1,5 +1,4 @@
 //! Many threads at once: exactly one of those who capture a key is fresh, and reading never fails.
-//!
 //! Method: threads race on a real directory; afterwards the store is opened again and asked for all.
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Space comes back, and nothing that is needed goes with it.
 
+use crate::frames::control::{KeyEntry, Keys};
+use crate::frames::{KIND_KEYS, codec};
 use crate::store::{Answer, Settlement};
 use crate::sync::{Options, Session, Step};
 use crate::trial::upstream::fits;
@@ -212,5 +214,43 @@ fn a_key_that_comes_again_after_its_window_is_a_new_event_also_after_reopening()
     for store in [store, rig.after_kill().open()] {
         assert_eq!(store.capture(&again).unwrap(), expected);
         assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k1"]);
+    }
+}
+
+/// A window ends while cleaning carries its keys, and one of them comes again: the new event keeps it.
+#[test]
+fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_after() {
+    let rig = Rig::new();
+    let store = rig.open();
+    round(&store, 1, 1, 10);
+    let first = store.outcome(&sales(), &key(1)).unwrap().lsn.unwrap();
+    let inner = &store.inner;
+    let late = {
+        let view = inner.view.lock();
+        let print = view.secret.fingerprint("sales", b"k1");
+        let (_, entry) = view.index.find(print).unwrap();
+        KeyEntry {
+            print: print.as_u128(),
+            event: first.get(),
+            content: entry.content.as_u64(),
+            slice_begin: 0,
+            state: entry.outcome,
+            receipt: Vec::new(),
+        }
+    };
+    rig.clock.advance(2 * 3_600_000);
+    store.tick().unwrap();
+    let second = store.capture(&sized_event(1, 20)).unwrap();
+    assert!(matches!(second, Verdict::Fresh { .. }), "control: {second:?}");
+    let keys = Keys { entries: vec![late], settled_ms: 0 };
+    {
+        let _one_at_a_time = inner.control.lock();
+        let (placed, _) = inner.append_control(&[(KIND_KEYS, codec::encode(&keys))]).unwrap();
+        inner.view.lock().apply_keys(&keys, placed[0]);
+    }
+    let expected = Verdict::Duplicate { lsn: second.lsn(), state: State::Pending };
+    for store in [&store, &rig.after_kill().open()] {
+        assert_eq!(store.capture(&sized_event(1, 20)).unwrap(), expected);
+        assert_eq!(store.status().pending, 1);
     }
 }
