@@ -26,9 +26,13 @@ doc:
 tidy:
     cargo test --locked -p onceward-tests --test tidy
 
-# Minutes, not seconds: the long simulations, optimised and with assertions.
+# Minutes, not seconds: ten million crash states, optimised and with assertions; prints the number.
 crash:
-    cargo test --locked --profile crash --workspace
+    ONCEWARD_CRASH_STATES=10000000 cargo test --locked --profile crash -p onceward-wal --test crash_states -- --nocapture
+
+# Each planted bug is caught by the test that is named for it.
+bugs:
+    ./scripts/bugs
 
 # Benchmarks for work on a part.
 bench:

@@ -13,8 +13,8 @@ use onceward_benches::raw::RawFile;
 use onceward_benches::turns::Turns;
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{
-    Identity, KIND_HOST_MIN, Log, NewFrame, Options, Purpose, SEGMENT_BYTES_DEFAULT, Stamp,
-    frame_bytes,
+    Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose, SEGMENT_BYTES_DEFAULT,
+    Stamp, frame_bytes,
 };
 
 /// Body of the measured frame.
@@ -66,7 +66,11 @@ fn new_log(dir: &Path) -> Log {
     let lock = onceward_wal::lock(&*vfs).unwrap();
     onceward_wal::create(&*vfs, &lock, Identity { store: [1; 16], secret: [2; 64] }).unwrap();
     let examined = onceward_wal::examine(&*vfs, &mut |_| {}).unwrap().unwrap();
-    let options = Options { segment_bytes: SEGMENT_BYTES_DEFAULT, reserve: 2 };
+    let options = Options {
+        segment_bytes: SEGMENT_BYTES_DEFAULT,
+        reserve: 2,
+        preparation: Preparation::InBackground,
+    };
     Log::start(vfs, lock, examined, options, Stamp::default()).unwrap()
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod gathering;
 pub mod raw;
 pub mod spread;
 pub mod turns;

@@ -37,12 +37,23 @@ impl Turns {
                 things.push(thing());
             }
         }
-        if things.iter().chain(&floors).any(|seconds| *seconds <= 0.0) {
+        Self::of(&things, &floors)
+    }
+
+    /// Sums up rounds that were measured: seconds that thing and floor took in each, as many of one as
+    /// of the other.
+    ///
+    /// `None` without rounds, or where a measurement is not a number above 0.
+    #[must_use]
+    pub fn of(things: &[f64], floors: &[f64]) -> Option<Self> {
+        if things.len() != floors.len()
+            || things.iter().chain(floors).any(|seconds| *seconds <= 0.0)
+        {
             return None;
         }
         let shares: Vec<f64> =
-            things.iter().zip(&floors).map(|(thing, floor)| floor / thing).collect();
-        let (thing, floor) = (Spread::of(&things)?, Spread::of(&floors)?);
+            things.iter().zip(floors).map(|(thing, floor)| floor / thing).collect();
+        let (thing, floor) = (Spread::of(things)?, Spread::of(floors)?);
         Some(Self { thing, floor, share: Spread::of(&shares)? })
     }
 
@@ -111,6 +122,8 @@ mod tests {
         assert_eq!(Turns::take(0, || 1.0, || 1.0), None);
         assert_eq!(Turns::take(1, || 0.0, || 1.0), None);
         assert_eq!(Turns::take(1, || 1.0, || f64::NAN), None);
+        assert!(Turns::of(&[1.0], &[1.0]).is_some(), "control");
+        assert_eq!(Turns::of(&[1.0], &[]), None, "a round without its floor");
     }
 
     #[test]

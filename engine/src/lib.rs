@@ -5,7 +5,8 @@
 //! a reply means; the crate `onceward-uplink` carries it. [`Inspection`] looks at a store that
 //! another process writes.
 //!
-//! No network, no threads of its own, no output: it reports, and the host decides.
+//! No network and no output: it reports, and the host decides. An open store has one thread, which
+//! prepares segments of the log ahead of need.
 #![forbid(unsafe_code)]
 
 mod clock;

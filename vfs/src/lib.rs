@@ -28,7 +28,7 @@ mod replace;
 mod sim;
 mod vfs;
 
-pub use file::{File, Mode, ZERO_STEP_BYTES};
+pub use file::{File, Mode, Pace, ZERO_STEP_BYTES};
 pub use os::OsVfs;
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, SimVfs, Survival};

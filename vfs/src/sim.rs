@@ -158,6 +158,26 @@ impl SimVfs {
         survival::unsynced_count(&self.disk.lock())
     }
 
+    /// A hash of everything that a program, or a later power cut, could find: names and bytes, synced
+    /// and not. Equal disks have equal ones.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.disk.lock().fingerprint()
+    }
+
+    /// Number of the unsynced pieces that [`Survival::Pieces`] picks from, with sectors of this size.
+    #[must_use]
+    pub fn piece_count(&self, sector_bytes: u32) -> usize {
+        survival::piece_count(&self.disk.lock(), sector_bytes)
+    }
+
+    /// Sizes of the unsynced writes, oldest first, each with the number of unsynced changes before
+    /// it: what [`Survival::Torn`] cuts.
+    #[must_use]
+    pub fn unsynced_writes(&self) -> Vec<(u64, u64)> {
+        survival::unsynced_writes(&self.disk.lock())
+    }
+
     /// A handle on `disk`.
     fn of(disk: Disk) -> Self {
         Self { disk: Arc::new(Mutex::new(disk)) }

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use onceward_vfs::{File, LockError, Mode, OsVfs, Vfs};
+use onceward_vfs::{File, LockError, Mode, OsVfs, Pace, Vfs};
 use rustix::fs::{CWD, FileType, Mode as Permissions, mknodat};
 
 /// Tells the test that plays the second process which directory to lock.
@@ -138,7 +138,7 @@ fn the_tree_stays_the_same_when_its_directory_is_renamed() {
 fn filled_space_is_allocated() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = OsVfs::open(dir.path()).unwrap();
-    vfs.open("file", Mode::CreateNew).unwrap().fill_zeros(300_000).unwrap();
+    vfs.open("file", Mode::CreateNew).unwrap().fill_zeros(300_000, Pace::Gentle).unwrap();
     let metadata = fs::metadata(dir.path().join("file")).unwrap();
     assert_eq!(metadata.len(), 300_000);
     assert!(metadata.blocks() * 512 >= 300_000, "only {} blocks", metadata.blocks());

@@ -286,3 +286,28 @@ fn the_trace_tells_order_names_and_ranges() {
     assert!(disk.exists("meta").unwrap());
     assert_eq!((disk.op_count(), disk.changing_ops().len()), (7, 6));
 }
+
+#[test]
+fn pieces_of_an_unsynced_write_survive_one_by_one_and_equal_disks_have_equal_fingerprints() {
+    let disk = SimVfs::new();
+    let file = disk.open("f", Mode::CreateNew).unwrap();
+    file.write_all_at(0, &[1; 2048]).unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir("").unwrap();
+    file.write_all_at(512, &[2; 1024]).unwrap();
+    assert_eq!((disk.piece_count(512), disk.piece_count(4096)), (2, 1));
+    assert_eq!(disk.unsynced_writes(), [(0, 1024)]);
+    let cut = |kept| disk.after_power_cut(&Survival::Pieces { kept, sector_bytes: 512 });
+    let bytes = |kept| cut(kept).bytes("f").unwrap();
+    let expected = |first: u8, second: u8| {
+        let sectors = [[1; 512], [first; 512], [second; 512], [1; 512]];
+        sectors.concat()
+    };
+    assert_eq!(bytes(0), expected(1, 1));
+    assert_eq!(bytes(1), expected(2, 1));
+    assert_eq!(bytes(2), expected(1, 2));
+    assert_eq!(bytes(3), expected(2, 2));
+    assert_eq!(cut(0).fingerprint(), disk.after_power_cut(&Survival::Nothing).fingerprint());
+    assert_eq!(cut(3).fingerprint(), disk.after_power_cut(&Survival::Everything).fingerprint());
+    assert_ne!(cut(1).fingerprint(), cut(2).fingerprint());
+}

@@ -6,6 +6,7 @@
 
 mod head;
 mod judge;
+mod look;
 mod returned;
 
 use onceward_vfs::Vfs;
@@ -73,8 +74,7 @@ pub fn examine(
     vfs: &dyn Vfs,
     visit: &mut dyn FnMut(&Frame<'_>),
 ) -> Result<Option<Examined>, Error> {
-    let files = head::list(vfs)?;
-    let Some((meta, lost)) = found_meta(vfs, &files)? else { return Ok(None) };
+    let Some((meta, lost, files)) = found_meta(vfs)? else { return Ok(None) };
     let mut examination = Examination::new(vfs, meta, &files)?;
     if lost {
         examination.report.damage.push(Damage {
@@ -96,15 +96,21 @@ pub fn examine(
 ///
 /// As [`examine`].
 pub fn identity(vfs: &dyn Vfs) -> Result<Option<Identity>, Error> {
-    Ok(found_meta(vfs, &head::list(vfs)?)?.map(|(meta, _lost)| meta.identity))
+    Ok(found_meta(vfs)?.map(|(meta, ..)| meta.identity))
 }
 
-/// What `meta` says, and whether it had to be made from the segments; `None` if there is no log.
-fn found_meta(vfs: &dyn Vfs, files: &Files) -> Result<Option<(Meta, bool)>, Error> {
-    match meta::read(vfs)? {
+/// What `meta` says, whether it had to be made from the segments, and the files; `None` if there is no
+/// log.
+fn found_meta(vfs: &dyn Vfs) -> Result<Option<(Meta, bool, Files)>, Error> {
+    // The files after `meta`: whatever a writer at work lists has its file by then.
+    let first = meta::read(vfs)?;
+    let files = head::list(vfs)?;
+    // A log that is being created has its files after its `meta`.
+    let found = if first.is_none() && !files.is_empty() { meta::read(vfs)? } else { first };
+    match found {
         None if files.is_empty() => Ok(None),
-        Some(Some(meta)) => Ok(Some((meta, false))),
-        Some(None) | None => Ok(Some((rebuild_meta(vfs, files)?, true))),
+        Some(Some(meta)) => Ok(Some((meta, false, files))),
+        Some(None) | None => Ok(Some((rebuild_meta(vfs, &files)?, true, files))),
     }
 }
 

@@ -13,8 +13,13 @@ pub(crate) const VERSION: u16 = 1;
 pub(crate) const INCOMPAT_KNOWN: u32 = 0;
 /// Feature bits with which an old program may read but not write; this program knows none.
 pub(crate) const READ_COMPAT_KNOWN: u32 = 0;
+/// Bit of `compat`: behind the frames stand bytes of an earlier segment, not zeros.
+const RECYCLED: u32 = 1;
 /// Reserved room for a wrapped data key.
 const DATA_KEY_BYTES: usize = 88;
+
+/// What stands behind the fields of a header.
+const ZERO_REST: [u8; HEADER_BLOCK_BYTES - HEADER_BYTES] = [0; HEADER_BLOCK_BYTES - HEADER_BYTES];
 
 /// Who a store is: made once, at random, and in every segment.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -44,6 +49,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) before_end: u64,
     pub(crate) digest: Digest,
     pub(crate) read_compat: u32,
+    /// Behind its frames stand bytes of an earlier segment.
+    pub(crate) recycled: bool,
 }
 
 /// Why bytes are not a segment's header.
@@ -73,7 +80,7 @@ impl SegmentHeader {
         block.extend_from_slice(&MAGIC);
         block.extend_from_slice(&VERSION.to_le_bytes());
         block.extend_from_slice(&256_u16.to_le_bytes());
-        block.extend_from_slice(&[0; 4]);
+        block.extend_from_slice(&(if self.recycled { RECYCLED } else { 0 }).to_le_bytes());
         block.extend_from_slice(&self.read_compat.to_le_bytes());
         block.extend_from_slice(&INCOMPAT_KNOWN.to_le_bytes());
         block.extend_from_slice(&self.identity.store);
@@ -107,10 +114,12 @@ impl SegmentHeader {
             return Err(HeaderError::Newer { version, incompat });
         }
         let decoded = Self::fields(covered).ok_or(HeaderError::NotAHeader)?;
+        let end = block.len().min(HEADER_BLOCK_BYTES);
+        let rest = block.get(HEADER_BYTES..end).unwrap_or_default();
         let sane = decoded.number != 0
             && (1..=LSN_MAX).contains(&decoded.first_lsn)
             && decoded.run != 0
-            && block.iter().take(HEADER_BLOCK_BYTES).skip(HEADER_BYTES).all(|byte| *byte == 0);
+            && ZERO_REST.starts_with(rest);
         if sane { Ok(decoded) } else { Err(HeaderError::NotAHeader) }
     }
 
@@ -126,7 +135,7 @@ impl SegmentHeader {
     fn fields(covered: &[u8]) -> Option<Self> {
         let mut fields = Fields(covered.get(MAGIC.len() + 2..)?);
         (usize::from(fields.u16()?) == HEADER_BYTES).then_some(())?;
-        fields.u32()?;
+        let recycled = fields.u32()? & RECYCLED != 0;
         let read_compat = fields.u32()?;
         fields.u32()?;
         let store = fields.bytes()?;
@@ -150,6 +159,7 @@ impl SegmentHeader {
             before_end,
             digest,
             read_compat,
+            recycled,
         })
     }
 }

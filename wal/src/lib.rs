@@ -38,7 +38,7 @@ pub use header::Identity;
 pub use limits::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
 };
-pub use log::{Appended, Lock, Log, NewFrame, Options, Purpose, create, lock};
+pub use log::{Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, create, lock};
 pub use lsn::Lsn;
 pub use report::{Damage, Report};
 pub use run::{RunBody, Stamp};

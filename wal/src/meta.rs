@@ -177,6 +177,14 @@ pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Option<Meta>>, Error> {
         return Ok(None);
     }
     let file = vfs.open(name::META, Mode::Read).map_err(io)?;
+    // A writer at work may have been writing first the one slot and then the other.
+    let found = read_slots(&*file)?;
+    Ok(Some(if found.is_none() { read_slots(&*file)? } else { found }))
+}
+
+/// Reads both slots; `None` if neither is valid.
+fn read_slots(file: &dyn File) -> Result<Option<Meta>, Error> {
+    let io = |source| Error::io(source, "read", name::META);
     let mut current: Option<Meta> = None;
     for slot in [0, 1] {
         let mut bytes = vec![0; SLOT_BYTES];
@@ -194,7 +202,7 @@ pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Option<Meta>>, Error> {
             Err(HeaderError::NotAHeader) => {}
         }
     }
-    Ok(Some(current))
+    Ok(current)
 }
 
 /// Offset of a slot.

@@ -8,7 +8,7 @@ use onceward_vfs::File;
 use crate::error::Error;
 use crate::frame::{self, Frame, MORE, Place};
 use crate::header::Identity;
-use crate::limits::SEGMENT_BYTES_MAX;
+use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
 use crate::walk::{self, Context};
@@ -82,7 +82,10 @@ impl Segments {
 
     /// Whether a segment after `number` holds synced frames: then `number` is finished.
     pub(crate) fn goes_on_after(&self, number: u64) -> bool {
-        self.by_number.range(number.saturating_add(1)..).any(|(_, later)| later.used_bytes > 0)
+        // A header alone is none: the first commit behind it may have been torn.
+        let frames_from = u64::try_from(HEADER_BLOCK_BYTES).unwrap_or(u64::MAX);
+        let mut later = self.by_number.range(number.saturating_add(1)..);
+        later.any(|(_, later)| later.used_bytes > frames_from)
     }
 
     /// All of them, in the order of their numbers.
@@ -164,6 +167,7 @@ pub(crate) fn standalone(store: &[u8; 16], number: u64, salt: u32, first_lsn: u6
         digest: None,
         synced: u64::MAX,
         later_in_use: true,
+        recycled: false,
     }
 }
 

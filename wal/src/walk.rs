@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) synced: u64,
     /// A later segment was begun, so this one was synced to its end.
     pub(crate) later_in_use: bool,
+    /// Behind its frames stand bytes of an earlier segment.
+    pub(crate) recycled: bool,
 }
 
 /// How a segment ends.
@@ -173,7 +175,7 @@ impl<'a> Walk<'a, '_> {
     /// Whether a valid frame is the one that should be here.
     fn belongs(&self, header: &Header, body: &[u8]) -> bool {
         let Some(lsn) = self.lsn(header) else { return false };
-        if header.run < self.kept.run {
+        if header.run < self.kept.run && !cfg!(bug = "stale-frame-of-the-same-segment") {
             return false;
         }
         if lsn == self.kept.last_lsn + 1 {
@@ -268,7 +270,13 @@ impl<'a> Walk<'a, '_> {
         let missing = self.kept.last_lsn + 1;
         let found = self.later.after(at, self.kept.run, missing);
         let synced = self.synced.max(found.synced);
-        let proven = self.context.later_in_use || synced >= missing;
+        let proven = if cfg!(bug = "cut-at-any-bad-frame") {
+            false
+        } else if cfg!(bug = "multi-block-commit-taken-for-damage") && found.next.is_some() {
+            true
+        } else {
+            self.context.later_in_use || synced >= missing
+        };
         self.saw(found.highest_lsn, found.highest_run);
         match (proven, found.next) {
             (true, Some(next)) => {
@@ -312,11 +320,21 @@ impl<'a> Walk<'a, '_> {
             self.kept = before;
         }
         self.out.in_doubt.extend_from_slice(whole);
-        let tail = self.image.get(end..).unwrap_or_default();
-        // Stale frames of an earlier run may stand behind the end: they are bytes to overwrite too,
-        // but what a reader calls torn is what the last append left, up to its last byte.
-        self.out.torn_bytes = later::without_zeros(tail);
+        self.out.torn_bytes = self.torn_bytes(end);
         self.out.proven = self.out.proven.min(end);
+    }
+
+    /// How many bytes the last append left torn at `end`.
+    fn torn_bytes(&self, end: usize) -> usize {
+        let tail = self.image.get(end..).unwrap_or_default();
+        if !self.context.recycled {
+            // Up to the last byte that is not zero: also what earlier crashes left behind it.
+            return later::without_zeros(tail);
+        }
+        // What stands there may be an earlier segment's: only what proves to be this one's counts.
+        let whole = self.out.in_doubt.iter().map(|(offset, bytes)| offset + bytes).max();
+        let begun = frame::decode_header(tail, self.context.salt).map_or(0, |h| h.frame_bytes());
+        whole.map_or(0, |last| last.saturating_sub(end)).max(begun)
     }
 
     /// Rows of the seal: count and digest must be those of the frames before it.

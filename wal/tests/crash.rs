@@ -1,6 +1,7 @@
-//! Whatever a crash leaves, what was confirmed is there, and the log goes on.
-//! Method: run a script once to count the disk's operations, then again stopping at each of them;
+//! A crash in recovery, and a cut on a disk that ran full, lose nothing that was confirmed.
+//! Method: run a script once to count the disk's operations, then again stopping at some of them;
 //! for each, several survivals of what was not synced; for each, open, compare, append, open again.
+//! `crash_states` has the wide search.
 
 #[cfg(test)]
 mod scenario;
@@ -17,55 +18,31 @@ mod tests {
     use super::scenario::{look, open, shared};
     use super::told::{Script, Step, Told};
 
-    use Step::{Append, Batch, Close, Defer, Kill, Trim};
+    use Step::{Append, Batch, Close, Defer, Kill, Mark, Trim};
 
     const SCRIPT: &[Step] = &[
         Append(20),
-        Append(300),
         Batch(&[40, 700, 5]),
         Defer(100),
-        Append(1),
-        Append(90_000),
-        Batch(&[60_000, 50_000, 30]),
-        Append(70_000),
+        Append(240_000),
+        Batch(&[60_000, 30]),
+        Append(190_000),
         Trim,
-        Batch(&[9000; 5]),
         Close,
         Append(10),
         Batch(&[200_000, 10]),
         Kill,
         Defer(30),
         Append(100_000),
-        Append(100_000),
         Trim,
-        Trim,
+        Mark,
         Append(5),
+        Trim,
         Kill,
         Close,
-        Batch(&[100, 100]),
-        Append(248_000),
         Append(7),
         Close,
     ];
-
-    /// Ways in which what is not synced may survive. Without anything unsynced all are the same.
-    fn survivals(disk: &SimVfs, op: u64) -> Vec<Survival> {
-        let count = disk.unsynced_count();
-        let mut all = vec![Survival::Nothing];
-        if count == 0 {
-            return all;
-        }
-        all.push(Survival::Everything);
-        all.extend((1..count.min(3)).map(Survival::Prefix));
-        for bytes in [1, 29, 30, 4096, 4126 + 30 * (op % 9)] {
-            all.push(Survival::Torn { whole: count - 1, bytes });
-        }
-        for seed in 0..8 {
-            let sector_bytes = if seed % 2 == 0 { 512 } else { 4096 };
-            all.push(Survival::Seeded { seed: op * 1000 + seed, sector_bytes });
-        }
-        all
-    }
 
     /// Runs the script until the power goes at `op`.
     fn run_until(op: u64) -> (SimVfs, Told) {
@@ -83,47 +60,17 @@ mod tests {
         let mut script = Script::new(disk.clone());
         SCRIPT.iter().for_each(|step| script.step(step).unwrap());
         assert!(script.told.trimmed.len() >= 3, "control: {:?}", script.told.trimmed);
-        assert!(script.told.acked.len() > 20, "control");
+        assert!(script.told.acked.len() > 12, "control");
         let (examined, _) = look(&disk).unwrap().unwrap();
         assert!(examined.report().clean, "control");
         disk.changing_ops().into_iter().step_by(step).collect()
-    }
-
-    /// Cuts at every `of`th operation beginning with number `first`, and checks what is found.
-    fn cut_everywhere(first: usize, of: usize) -> (usize, usize) {
-        let (mut states, mut ops) = (0, 0);
-        for op in cuts(1).into_iter().skip(first).step_by(of) {
-            let (disk, told) = run_until(op);
-            ops += 1;
-            for survival in survivals(&disk, op) {
-                told.check(&disk.after_power_cut(&survival), &format!("op {op}, {survival:?}"));
-                states += 1;
-            }
-            told.check(&disk.after_kill(), &format!("op {op}, killed"));
-            states += 1;
-        }
-        (states, ops)
-    }
-
-    #[test]
-    fn every_crash_state_of_the_first_half_keeps_what_was_confirmed() {
-        let (states, ops) = cut_everywhere(0, 2);
-        println!("{states} crash states at {ops} operations (even ones)");
-        assert!(states > 500 && ops > 50, "{states} states at {ops} operations");
-    }
-
-    #[test]
-    fn every_crash_state_of_the_second_half_keeps_what_was_confirmed() {
-        let (states, ops) = cut_everywhere(1, 2);
-        println!("{states} crash states at {ops} operations (odd ones)");
-        assert!(states > 500 && ops > 50, "{states} states at {ops} operations");
     }
 
     /// T14.
     #[test]
     fn a_crash_in_recovery_and_another_one_lose_nothing() {
         let mut states = 0;
-        for op in cuts(9) {
+        for op in cuts(7) {
             let (disk, told) = run_until(op);
             let survival = Survival::Seeded { seed: op, sector_bytes: 512 };
             let torn = disk.after_power_cut(&survival);
@@ -158,7 +105,13 @@ mod tests {
             7 | 8 => Batch(&[30, 3000, 70_000, 1]),
             9 | 10 => Batch(&[10, 20]),
             11 | 12 => Defer(usize::try_from(1 + below(100_000)).unwrap()),
-            13 => Trim,
+            13 => {
+                if below(2) == 0 {
+                    Trim
+                } else {
+                    Mark
+                }
+            }
             14 => Kill,
             _ => Close,
         });
@@ -168,7 +121,7 @@ mod tests {
     #[test]
     fn random_scripts_on_a_disk_that_runs_full_once_survive_a_random_cut() {
         let mut states = 0;
-        for seed in 0..120 {
+        for seed in 0..60 {
             let (steps, full_at) = random_script(seed);
             let run = |cut: Option<u64>| {
                 let disk = SimVfs::new();

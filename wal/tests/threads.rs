@@ -10,15 +10,22 @@ mod watched;
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::io::{self, Write};
+    use std::process;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
+    use std::sync::mpsc::{self, RecvTimeoutError};
     use std::thread;
+    use std::time::Duration;
 
-    use onceward_vfs::{OsVfs, SimVfs, Vfs};
-    use onceward_wal::Log;
+    use onceward_vfs::{FaultKind, FaultOp, OsVfs, SimVfs, Vfs};
+    use onceward_wal::{ErrorKind, Log, Options, Preparation};
 
-    use super::scenario::{Seen, body, found, host, open, open_sim, put, queue, segment};
-    use super::watched::Watched;
+    use super::scenario::{
+        OPTIONS, Seen, body, fault, fill_segment, found, host, open, open_sim, open_with, put,
+        queue, segment,
+    };
+    use super::watched::{Watch, Watched};
 
     const THREADS: u64 = 8;
     const APPENDS: u64 = 60;
@@ -147,6 +154,153 @@ mod tests {
         log.trim(1).unwrap();
         assert!(log.trim(1).is_err(), "it is gone");
         assert!(!disk.exists(&segment(1)).unwrap());
+    }
+
+    /// Ends the program with a message if the test has not ended after a minute: a test in which
+    /// somebody waits for ever says nothing otherwise.
+    fn watchdog(what: &'static str) -> mpsc::Sender<()> {
+        let (done, ended) = mpsc::channel();
+        thread::spawn(move || {
+            if ended.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+                writeln!(io::stderr(), "{what}: somebody waits for ever").unwrap_or_default();
+                process::abort();
+            }
+        });
+        done
+    }
+
+    #[test]
+    fn sixty_four_threads_each_get_their_answers() {
+        let _watchdog = watchdog("64 threads");
+        let dir = tempfile::tempdir().unwrap();
+        let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::open(dir.path()).unwrap());
+        let options = Options { preparation: Preparation::InBackground, ..OPTIONS };
+        let (log, ..) = open_with(&vfs, options).unwrap();
+        let told: BTreeMap<u64, Vec<u8>> = thread::scope(|scope| {
+            let log = &log;
+            let marker = scope.spawn(move || (0..200).for_each(|_| log.mark().unwrap()));
+            let threads: Vec<_> = (0..64)
+                .map(|thread| {
+                    scope.spawn(move || {
+                        let mut told = BTreeMap::new();
+                        for i in 0..25 {
+                            let body = body(thread * 1000 + i, 150);
+                            let lsn = queue(log, std::slice::from_ref(&body)).unwrap().last;
+                            if i % 3 == 0 {
+                                // Leaves it to others, now and then.
+                                thread::yield_now();
+                            }
+                            log.wait(lsn).unwrap();
+                            assert!(matches!(log.poll(lsn), Some(Ok(()))));
+                            told.insert(lsn.get(), body);
+                        }
+                        told
+                    })
+                })
+                .collect();
+            let told = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+            marker.join().unwrap();
+            told
+        });
+        drop(log);
+        let all: BTreeMap<u64, Vec<u8>> =
+            host(&found(&*vfs).1).into_iter().map(|Seen { lsn, body, .. }| (lsn, body)).collect();
+        assert_eq!(all.len(), 64 * 25);
+        assert_eq!(all, told);
+    }
+
+    /// A log whose first segment may be trimmed, and its disk.
+    fn watched() -> (Log, SimVfs, Arc<Watch>) {
+        let disk = SimVfs::new();
+        let watched = Watched::new(Arc::new(disk.clone()));
+        let watch = Arc::clone(&watched.watch);
+        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (log, ..) = open(&vfs).unwrap();
+        fill_segment(&log);
+        (log, disk, watch)
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_when_the_log_is_poisoned_from_elsewhere() {
+        let _watchdog = watchdog("poisoned from elsewhere");
+        let (log, disk, watch) = watched();
+        thread::scope(|scope| {
+            let log = &log;
+            let gate = watch.gate.lock().unwrap();
+            let began = watch.began.load(Ordering::SeqCst);
+            let leader = scope.spawn(move || put(log, b"leader"));
+            while watch.began.load(Ordering::SeqCst) == began {
+                thread::yield_now();
+            }
+            let (about_to, told) = mpsc::channel();
+            let others: Vec<_> = (0..8)
+                .map(|seed| {
+                    let about_to = about_to.clone();
+                    scope.spawn(move || {
+                        let lsn = queue(log, &[body(seed, 50)]).unwrap().last;
+                        about_to.send(()).unwrap();
+                        log.wait(lsn)
+                    })
+                })
+                .collect();
+            (0..8).for_each(|_| told.recv().unwrap());
+            // They wait, or soon will: either way they must get an answer.
+            (0..10_000).for_each(|_| thread::yield_now());
+            disk.plan(fault(FaultOp::SyncData, "meta", FaultKind::Eio));
+            assert_eq!(log.trim(1).unwrap_err().kind(), ErrorKind::Poisoned);
+            drop(gate);
+            leader.join().unwrap().unwrap();
+            for other in others {
+                let error = other.join().unwrap().unwrap_err();
+                assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Poisoned, true));
+            }
+        });
+    }
+
+    #[test]
+    fn those_who_wait_in_either_group_are_told_when_a_sync_fails() {
+        let _watchdog = watchdog("a sync fails");
+        let (log, disk, watch) = watched();
+        thread::scope(|scope| {
+            let log = &log;
+            let gate = watch.gate.lock().unwrap();
+            let began = watch.began.load(Ordering::SeqCst);
+            let mut all = vec![scope.spawn(move || put(log, b"leader"))];
+            while watch.began.load(Ordering::SeqCst) == began {
+                thread::yield_now();
+            }
+            all.extend((0..8).map(|seed| scope.spawn(move || put(log, &body(seed, 50)))));
+            (0..10_000).for_each(|_| thread::yield_now());
+            disk.plan(fault(FaultOp::SyncData, "log/", FaultKind::Eio));
+            drop(gate);
+            for one in all {
+                assert_eq!(one.join().unwrap().unwrap_err().kind(), ErrorKind::Poisoned);
+            }
+        });
+    }
+
+    #[test]
+    fn polling_tells_what_is_known_and_makes_nothing_happen() {
+        let disk = SimVfs::new();
+        let log = open_sim(&disk);
+        let first = queue(&log, &[b"one".to_vec()]).unwrap().last;
+        let steps = disk.trace().len();
+        assert!(log.poll(first).is_none());
+        assert_eq!(disk.trace().len(), steps);
+        let unknown = log.poll(first.next().unwrap()).unwrap().unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::Invalid);
+        // Synced with that of another.
+        put(&log, b"two").unwrap();
+        assert!(matches!(log.poll(first), Some(Ok(()))));
+        disk.plan(fault(FaultOp::Write, "log/", FaultKind::Enospc));
+        let full = queue(&log, &[b"three".to_vec()]).unwrap().last;
+        put(&log, b"four").unwrap_err();
+        assert_eq!(log.poll(full).unwrap().unwrap_err().kind(), ErrorKind::Full);
+        disk.plan(fault(FaultOp::SyncData, "log/", FaultKind::Eio));
+        let doubtful = queue(&log, &[b"five".to_vec()]).unwrap().last;
+        put(&log, b"six").unwrap_err();
+        assert!(log.poll(doubtful).unwrap().unwrap_err().in_doubt());
+        assert!(matches!(log.poll(first), Some(Ok(()))), "still");
     }
 
     #[test]

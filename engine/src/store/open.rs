@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Examined, Identity, Log, Options, Stamp};
+use onceward_wal::{Examined, Identity, Log, Options, Preparation, Stamp};
 use parking_lot::Mutex;
 
 use super::{Inner, Store, from_log};
@@ -45,14 +45,26 @@ impl Store {
             Create::Never => OsVfs::open(dir),
         };
         let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
-        Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), config)
+        let clock = Arc::new(OsClock::new());
+        Self::open_with(Arc::new(vfs), clock, config, Preparation::InBackground)
     }
 
-    /// Opens the store in `vfs`.
+    /// Opens the store in `vfs` without a thread: the same operations for the same calls.
+    #[cfg(test)]
     pub(crate) fn open_on(
         vfs: Arc<dyn Vfs>,
         clock: Arc<dyn Clock>,
         config: Config,
+    ) -> Result<Self> {
+        Self::open_with(vfs, clock, config, Preparation::OnDemand)
+    }
+
+    /// Opens the store in `vfs`.
+    fn open_with(
+        vfs: Arc<dyn Vfs>,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        preparation: Preparation,
     ) -> Result<Self> {
         config.check()?;
         if is_empty(&*vfs)? && config.create == Create::Never {
@@ -71,7 +83,11 @@ impl Store {
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
-        let options = Options { segment_bytes: config.segment_bytes, reserve: RESERVED_SEGMENTS };
+        let options = Options {
+            segment_bytes: config.segment_bytes,
+            reserve: RESERVED_SEGMENTS,
+            preparation,
+        };
         let log = Log::start(vfs, lock, examined, options, stamp).map_err(from_log)?;
         view.expire(stamp.trusted_ms);
         let inner = Inner {

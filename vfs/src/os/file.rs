@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::FILE_PERMISSIONS;
-use crate::{File, Mode, file::write_zeros};
+use crate::{File, Mode, Pace, file::write_zeros};
 
 /// An open real file.
 #[derive(Debug)]
@@ -109,11 +109,11 @@ impl File for OsFile {
         self.file.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
         if len > 0 {
             allocate(&self.file, len)?;
         }
-        write_zeros(self, len)
+        write_zeros(self, len, pace)
     }
 }
 

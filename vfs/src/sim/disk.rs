@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     sync::Arc,
 };
@@ -228,6 +229,20 @@ impl Disk {
     pub(super) fn forget_nameless(&mut self) {
         let named = self.names.files();
         self.files.retain(|file, inode| inode.handles > 0 || named.contains(file));
+    }
+
+    /// See [`SimVfs::fingerprint`](super::SimVfs::fingerprint).
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (tree, live) in [(&self.names.live, true), (&self.names.durable, false)] {
+            for (dir, entry, what) in tree.entries() {
+                (dir, entry).hash(&mut hasher);
+                let Entry::File(file) = what else { continue };
+                let Some(inode) = self.files.get(&file) else { continue };
+                if live { &inode.live } else { &inode.durable }.hash_into(&mut hasher);
+            }
+        }
+        hasher.finish()
     }
 
     /// Number of the next unsynced change.

@@ -11,7 +11,7 @@ use super::{
     names::FileId,
     trace::Detail,
 };
-use crate::{File, Mode, file::write_zeros};
+use crate::{File, Mode, Pace, file::write_zeros};
 
 /// An open file.
 pub(super) struct SimFile {
@@ -92,12 +92,12 @@ impl File for SimFile {
         self.set_len_as("set_len", len)
     }
 
-    fn fill_zeros(&self, len: u64) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
         let len_now = self.disk.lock().inode(self.file)?.live.len();
         if len > len_now {
             self.set_len_as("allocate", len)?;
         }
-        write_zeros(self, len)
+        write_zeros(self, len, pace)
     }
 }
 

@@ -1,6 +1,10 @@
 //! The bytes of one file, cheap to copy: a simulation copies whole disks thousands of times.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
 
 /// Bytes that are shared, and copied, as one.
 const PAGE_BYTES: usize = 4096;
@@ -8,8 +12,17 @@ const PAGE_BYTES: usize = 4096;
 /// The same, as an offset.
 const PAGE_STEP: u64 = PAGE_BYTES as u64;
 
+/// Nothing but zeros.
+const ZERO_PAGE: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+
 /// One shared piece of a file.
-type Page = [u8; PAGE_BYTES];
+#[derive(Clone, Debug)]
+struct Page {
+    /// Its content.
+    bytes: [u8; PAGE_BYTES],
+    /// Hash of the content, once somebody asked for it: most pages of two crash states are shared.
+    hash: OnceLock<u64>,
+}
 
 /// A file's content. Clones share their pages until one of them writes.
 ///
@@ -37,7 +50,7 @@ impl Image {
         while !rest.is_empty() {
             let (number, start) = place(at);
             let (piece, after) = rest.split_at_mut(rest.len().min(PAGE_BYTES - start));
-            match self.pages.get(&number).and_then(|page| page.get(start..start + piece.len())) {
+            match self.pages.get(&number).and_then(|p| p.bytes.get(start..start + piece.len())) {
                 Some(bytes) => piece.copy_from_slice(bytes),
                 None => piece.fill(0),
             }
@@ -71,7 +84,7 @@ impl Image {
             let pages = Arc::make_mut(&mut self.pages);
             drop(pages.split_off(&(number + u64::from(start > 0))));
             if let Some(page) = pages.get_mut(&number) {
-                Arc::make_mut(page).get_mut(start..).unwrap_or_default().fill(0);
+                Arc::make_mut(page).change().get_mut(start..).unwrap_or_default().fill(0);
             }
         }
         self.len = len;
@@ -87,15 +100,40 @@ impl Image {
     /// Writes within one page; zeros over nothing need no page.
     fn write_page(&mut self, number: u64, start: usize, piece: &[u8]) {
         let present = self.pages.contains_key(&number);
-        if !present && piece.iter().all(|byte| *byte == 0) {
+        if !present && ZERO_PAGE.starts_with(piece) {
             return;
         }
         let page = Arc::make_mut(&mut self.pages)
             .entry(number)
-            .or_insert_with(|| Arc::new([0; PAGE_BYTES]));
-        if let Some(target) = Arc::make_mut(page).get_mut(start..start + piece.len()) {
+            .or_insert_with(|| Arc::new(Page { bytes: ZERO_PAGE, hash: OnceLock::new() }));
+        let bytes = Arc::make_mut(page).change();
+        if let Some(target) = bytes.get_mut(start..start + piece.len()) {
             target.copy_from_slice(piece);
         }
+    }
+
+    /// Adds length and content to `hasher`; equal contents add the same.
+    pub(super) fn hash_into(&self, hasher: &mut DefaultHasher) {
+        self.len.hash(hasher);
+        for (number, page) in self.pages.iter() {
+            let hash = page.hash.get_or_init(|| {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(&page.bytes);
+                // An absent page is zeros, too.
+                if page.bytes == ZERO_PAGE { 0 } else { hasher.finish() | 1 }
+            });
+            if *hash != 0 {
+                (*number, *hash).hash(hasher);
+            }
+        }
+    }
+}
+
+impl Page {
+    /// The bytes, to be changed.
+    fn change(&mut self) -> &mut [u8; PAGE_BYTES] {
+        self.hash = OnceLock::new();
+        &mut self.bytes
     }
 }
 
@@ -135,6 +173,27 @@ mod tests {
                 prop_assert_eq!(image.to_vec(), model.clone());
             }
         }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_content() {
+        let hash = |image: &Image| {
+            let mut hasher = DefaultHasher::new();
+            image.hash_into(&mut hasher);
+            hasher.finish()
+        };
+        let mut image = Image::default();
+        image.write(5000, b"here");
+        let first = hash(&image);
+        let mut same = image.clone();
+        same.write(5000, b"gone");
+        assert_ne!(hash(&same), first);
+        same.write(5000, b"here");
+        same.write(100, b"x");
+        same.write(100, &[0]);
+        assert_eq!(hash(&same), first);
+        same.set_len(6000);
+        assert_ne!(hash(&same), first);
     }
 
     #[test]

@@ -217,6 +217,13 @@ impl Tree {
         }
     }
 
+    /// Every entry, with its directory and name.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &str, Entry)> {
+        self.0.iter().flat_map(|(dir, entries)| {
+            entries.iter().map(|(entry, what)| (dir.as_str(), entry.as_str(), *what))
+        })
+    }
+
     /// Every file that has a name.
     pub(super) fn files(&self) -> impl Iterator<Item = FileId> {
         self.0.values().flat_map(BTreeMap::values).filter_map(|what| match what {

@@ -5,7 +5,7 @@
 //! first so many of its writes, never a later one without an earlier one, since memory held them
 //! all when it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     disk::{DataChange, Disk, Inode},
@@ -29,6 +29,15 @@ pub enum Survival {
         whole: u64,
         /// How many bytes of the next one; of a change of names, nothing.
         bytes: u64,
+    },
+    /// A subset that is spelt out, so that all of them can be tried.
+    Pieces {
+        /// Bit `i` set: piece `i` survives. Pieces are the changes of names, oldest first, then the
+        /// sectors that were written, file by file in ascending order; a sector survives with its
+        /// newest bytes or keeps the old ones. Pieces from 64 on, and new lengths, are lost.
+        kept: u64,
+        /// What the disk writes atomically: 512 or 4096.
+        sector_bytes: u32,
     },
     /// A random subset: of writes sector by sector (a lost one keeps its old bytes, or zeros where
     /// it had none), of names one by one. The same seed gives the same disk. Each seed draws its
@@ -92,11 +101,44 @@ pub(super) fn survive(disk: &Disk, survival: &Survival) -> Disk {
                 found.image(file).write(*offset, all.get(..count).unwrap_or(all));
             }
         }
+        Survival::Pieces { kept, sector_bytes } => {
+            found.pick(disk, *kept, u64::from(*sector_bytes).max(1));
+        }
         Survival::Seeded { seed, sector_bytes } => {
             found.draw(disk, &mut Random::new(*seed), u64::from(*sector_bytes).max(1));
         }
     }
     found.into_disk(disk)
+}
+
+/// The sectors of a file that unsynced writes touch.
+fn sectors(inode: &Inode, sector_bytes: u64) -> BTreeSet<u64> {
+    let mut touched = BTreeSet::new();
+    for pending in &inode.pending {
+        if let DataChange::Write { offset, bytes } = &pending.change {
+            let end = offset + bytes_of(bytes);
+            touched.extend(offset / sector_bytes..end.div_ceil(sector_bytes));
+        }
+    }
+    touched
+}
+
+/// See [`SimVfs::piece_count`](super::SimVfs::piece_count).
+pub(super) fn piece_count(disk: &Disk, sector_bytes: u32) -> usize {
+    let sector_bytes = u64::from(sector_bytes).max(1);
+    let sectors = disk.files.values().map(|inode| sectors(inode, sector_bytes).len());
+    disk.names.pending.len() + sectors.sum::<usize>()
+}
+
+/// See [`SimVfs::unsynced_writes`](super::SimVfs::unsynced_writes).
+pub(super) fn unsynced_writes(disk: &Disk) -> Vec<(u64, u64)> {
+    (0..)
+        .zip(changes(disk).into_values())
+        .filter_map(|(before, change)| match change {
+            Change::Data(_, DataChange::Write { bytes, .. }) => Some((before, bytes_of(bytes))),
+            Change::Data(_, DataChange::SetLen(_)) | Change::Name(_) => None,
+        })
+        .collect()
 }
 
 /// All unsynced changes, oldest first.
@@ -141,6 +183,30 @@ impl Found {
         match change {
             Change::Data(file, change) => change.apply(self.image(*file)),
             Change::Name(pending) => pending.survive_in(&mut self.tree),
+        }
+    }
+
+    /// Lets the pieces survive whose bit is set.
+    fn pick(&mut self, disk: &Disk, kept: u64, sector_bytes: u64) {
+        let mut bits = (0..u64::BITS).map(|bit| kept >> bit & 1 == 1);
+        for pending in &disk.names.pending {
+            if bits.next() == Some(true) {
+                pending.survive_in(&mut self.tree);
+            }
+        }
+        for (file, inode) in &disk.files {
+            let picked: BTreeSet<u64> = sectors(inode, sector_bytes)
+                .into_iter()
+                .filter(|_| bits.next() == Some(true))
+                .collect();
+            for pending in inode.pending.iter().filter(|_| !picked.is_empty()) {
+                let DataChange::Write { offset, bytes } = &pending.change else { continue };
+                for (at, piece) in pieces(*offset, bytes, sector_bytes) {
+                    if picked.contains(&(at / sector_bytes)) {
+                        self.image(*file).write(at, piece);
+                    }
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
+use super::look::Found;
 use super::returned::{Returned, is_damaged};
 use super::{Examined, FoundTail};
 use crate::checksum::{Digest, salt};
@@ -13,25 +14,16 @@ use crate::frame::Frame;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
 use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
-use crate::meta::{self, CleanEnd, Meta};
+use crate::meta::{CleanEnd, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
 use crate::segment::{Segment, Segments};
-use crate::walk::{self, Context, End, Walked};
-
-/// One segment in use.
-struct Found {
-    file: SegmentFile,
-    bytes: usize,
-    head: Head,
-    context: Context,
-    walked: Walked,
-}
+use crate::walk::{Context, End, Walked};
 
 /// The work in progress.
 pub(super) struct Examination<'a> {
-    vfs: &'a dyn Vfs,
-    meta: Meta,
+    pub(super) vfs: &'a dyn Vfs,
+    pub(super) meta: Meta,
     files: BTreeMap<u64, SegmentFile>,
     last_in_use: u64,
     returned: Vec<Returned>,
@@ -124,7 +116,9 @@ impl<'a> Examination<'a> {
                 return Ok(());
             }
             image = file.image()?;
-            if !later::proves_itself(&image, salt(&file.store, number)) {
+            // A writer at work begins it just now: what was read of the log ends before it.
+            let just_begun = Head::of(&image, number, &file.store)?.in_use();
+            if just_begun || !later::proves_itself(&image, salt(&file.store, number)) {
                 self.prepared.push(number);
                 return Ok(());
             }
@@ -132,45 +126,10 @@ impl<'a> Examination<'a> {
         if image.is_empty() {
             image = file.image()?;
         }
-        let found = self.look(file, image, last_lsn, visit)?;
-        self.take(found);
+        if let Some(found) = self.look(file, image, last_lsn, visit)? {
+            self.take(found);
+        }
         Ok(())
-    }
-
-    /// Reads the frames of a segment.
-    fn look(
-        &self,
-        file: SegmentFile,
-        image: Vec<u8>,
-        last_lsn: u64,
-        visit: &mut dyn FnMut(&Frame<'_>),
-    ) -> Result<Found, Error> {
-        let mut shown = 0;
-        let mut walk = |image: &[u8]| -> Result<(Head, Context, Walked), Error> {
-            let head = Head::of(image, file.number, &file.store)?;
-            let context = self.context(file.number, &head, last_lsn);
-            let walked = walk::walk(image, &context, &mut |frame| {
-                if frame.lsn.get() > shown {
-                    shown = frame.lsn.get();
-                    visit(frame);
-                }
-            });
-            Ok((head, context, walked))
-        };
-        let (mut head, mut context, mut walked) = walk(&image)?;
-        let mut bytes = image.len();
-        if !walked.lost.is_empty() || head.header.is_none() {
-            // A writer at work may have changed the bytes while they were read.
-            let again = file.image()?;
-            if again != image {
-                bytes = again.len();
-                (head, context, walked) = walk(&again)?;
-            }
-        }
-        if walked.frames == 0 && walked.lost.is_empty() {
-            walked.last_lsn = last_lsn;
-        }
-        Ok(Found { file, bytes, head, context, walked })
     }
 
     /// Row `missing`.
@@ -181,10 +140,7 @@ impl<'a> Examination<'a> {
         }
         // Before everything that exists, it may have been trimmed by a state of `meta` that is gone.
         let judged = self.previous.is_some() || self.last_in_use == 0;
-        // A writer at work takes a segment off the list before its file goes.
-        let listed =
-            || Ok(meta::read(self.vfs)?.flatten().is_none_or(|m| m.segments.contains(number)));
-        if judged && listed()? {
+        if judged && !self.was_trimmed(number)? {
             self.damage(number, 0, 0, "missing: its frames are lost");
         }
         Ok(())
@@ -222,7 +178,7 @@ impl<'a> Examination<'a> {
     }
 
     /// What is known of a segment before its frames are read.
-    fn context(&self, number: u64, head: &Head, last_lsn: u64) -> Context {
+    pub(super) fn context(&self, number: u64, head: &Head, last_lsn: u64) -> Context {
         let previous = self.previous.as_ref().map(|(_, walked)| walked);
         let first_lsn = head.first_lsn().unwrap_or(last_lsn + 1);
         // Between this segment and the one before it in the list, others may have been trimmed: only
@@ -248,6 +204,7 @@ impl<'a> Examination<'a> {
             digest,
             synced: self.meta.synced,
             later_in_use: number < self.last_in_use,
+            recycled: head.header.is_some_and(|header| header.recycled),
         }
     }
 
@@ -305,6 +262,8 @@ impl<'a> Examination<'a> {
             before_end: u64::try_from(before_end).unwrap_or(u64::MAX),
             digest: found.context.digest.unwrap_or_default(),
             read_compat: 0,
+            // Not known: then what stands behind its frames counts as torn, and is overwritten.
+            recycled: false,
         }
     }
 
@@ -331,12 +290,6 @@ impl<'a> Examination<'a> {
             );
             self.damage(end.number.max(1), end.offset, 0, &what);
         }
-    }
-
-    /// Whether a writer at work changed `meta` since it was read.
-    fn has_moved_on(&self) -> bool {
-        let now = meta::read(self.vfs).ok().flatten().flatten();
-        now.is_some_and(|now| now.generation != self.meta.generation)
     }
 
     /// Sums up.

@@ -89,6 +89,19 @@ fn zeros_are_no_frame_even_under_a_salt_of_zero() {
 }
 
 #[test]
+fn the_header_alone_refuses_another_length() {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, SALT, HEAD, &[b"hi"]);
+    bytes.resize(1 << 20, 0);
+    assert!(decode_header(&bytes, SALT).is_ok(), "control");
+    for bit in 0..16 {
+        bytes[8 + bit / 8] ^= 1 << (bit % 8);
+        assert!(decode_header(&bytes, SALT).is_err(), "bit {bit}");
+        bytes[8 + bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
 fn a_length_beyond_the_bytes_is_refused_before_anything_is_read() {
     let mut bytes = encoded(HEAD, &[b"hi"]);
     for len in [3, 1000, u32::MAX - 37, u32::MAX] {

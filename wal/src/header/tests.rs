@@ -16,6 +16,7 @@ fn example() -> SegmentHeader {
         before_end: 0,
         digest: Digest::default(),
         read_compat: 0,
+        recycled: false,
     }
 }
 
@@ -43,8 +44,9 @@ fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
 fn every_field_has_its_own_place() {
     let it = example();
     let digest = Digest::from_u64(u64::MAX);
-    let changes: [(&str, SegmentHeader, std::ops::Range<usize>); 7] = [
+    let changes: [(&str, SegmentHeader, std::ops::Range<usize>); 8] = [
         ("read_compat", SegmentHeader { read_compat: u32::MAX, ..it }, 16..20),
+        ("compat", SegmentHeader { recycled: true, ..it }, 12..13),
         ("first_lsn", SegmentHeader { first_lsn: 0x7fff_ffff_ffff_ff00, ..it }, 48..56),
         ("run", SegmentHeader { run: 0xffff_ff00, ..it }, 60..64),
         ("segment_bytes", SegmentHeader { segment_bytes: !(1024 * 1024), ..it }, 64..72),

@@ -1,8 +1,10 @@
 //! Gives LSNs and queues the bytes of frames. Touches the disk only when a segment is full.
 
+use std::sync::atomic::Ordering;
+
 use parking_lot::MutexGuard;
 
-use super::{Chunk, Commit, Log, Tail};
+use super::{Chunk, Commit, Core, Log, Tail};
 use crate::checksum::salt;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Head, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, MORE, Place};
@@ -78,6 +80,18 @@ impl Log {
         now_ms: u64,
         purpose: Purpose,
     ) -> Result<Appended, Error> {
+        self.core.append(frames, now_ms, purpose)
+    }
+}
+
+impl Core {
+    /// See [`Log::append`].
+    fn append(
+        &self,
+        frames: &[NewFrame<'_>],
+        now_ms: u64,
+        purpose: Purpose,
+    ) -> Result<Appended, Error> {
         let total = self.check(frames)?;
         let mut commit = self.commit.lock();
         let time = self.make_ready(&mut commit, total, now_ms, purpose)?;
@@ -88,6 +102,7 @@ impl Log {
             let first = queued.map_or((lsn, place), |q| (q.first, q.place));
             queued = Some(Appended { first: first.0, last: lsn, place: first.1 });
         }
+        self.joined.fetch_add(1, Ordering::Relaxed);
         drop(commit);
         queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))
     }
@@ -100,9 +115,7 @@ impl Log {
         }
         let now_ms = commit.stamp.mono_ms;
         self.make_ready(&mut commit, frame_bytes(8), now_ms, Purpose::Settle)?;
-        let digest = commit.tail.as_ref().map_or(commit.digest, |tail| tail.digest);
-        let body = digest.get().to_le_bytes();
-        commit.push(KIND_MARK, 0, 0, &[&body]).map(|(lsn, _)| Some(lsn))
+        commit.push_mark().map(Some)
     }
 
     /// Refuses what no segment can hold; returns the size of all frames.
@@ -203,6 +216,7 @@ impl Log {
             before_end,
             digest,
             read_compat: 0,
+            recycled: prepared.recycled,
         };
         let salt = salt(&self.identity.store, prepared.number);
         let file = prepared.file;
@@ -268,6 +282,21 @@ impl Commit {
         self.push(KIND_RUN, flags, 0, &[&body]).map(|_| ())
     }
 
+    /// Queues a mark; there must be room.
+    pub(super) fn push_mark(&mut self) -> Result<Lsn, Error> {
+        let digest = self.tail.as_ref().map_or(self.digest, |tail| tail.digest);
+        let body = digest.get().to_le_bytes();
+        let (lsn, _) = self.push(KIND_MARK, 0, 0, &[&body])?;
+        self.marked = true;
+        Ok(lsn)
+    }
+
+    /// Whether a mark fits behind the tail.
+    pub(super) fn has_room_for_mark(&self) -> bool {
+        let need = u64::try_from(frame_bytes(8) + SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
+        self.tail.as_ref().is_some_and(|t| !t.sealed && t.offset + need <= t.segment_bytes)
+    }
+
     /// Queues the seal of the tail.
     fn push_seal(&mut self, store: [u8; 16]) -> Result<(), Error> {
         let Some(tail) = &self.tail else { return Ok(()) };
@@ -331,6 +360,7 @@ impl Commit {
         tail.digest = header.digest_after(tail.digest);
         tail.last_lsn = number;
         self.next_lsn = next_lsn;
+        self.marked = false;
         Ok((lsn, place))
     }
 }

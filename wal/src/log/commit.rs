@@ -1,44 +1,44 @@
 //! Group commit: whoever waits and finds no writer writes and syncs for all that wait.
 //!
+//! Groups take turns. While one is written, those who append form the next one. When it ends, all
+//! of its members are woken and one of the next, who leads. A leader yields briefly, until as many
+//! have joined as were under way when the last group ended: those just woken would otherwise miss
+//! the next group and share a sync only with half of the others. Alone, nobody waits for anybody.
+//!
 //! After a failed sync nothing is known about what is on disk, so the log is poisoned: nothing is
 //! written any more until it is reopened and read back. (Rebello et al., "Can Applications Recover
 //! from fsync Failures?", USENIX ATC 2020.)
 
-use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use super::{Chunk, Commit, Log, Prepared, Tail};
-use crate::error::{Error, ErrorKind, is_full};
-use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
+use parking_lot::MutexGuard;
+
+use super::gate::Gate;
+use super::space::Prepared;
+use super::write_out::{Failure, Written, write, write_out};
+use super::{Chunk, Commit, Core, Log, Tail};
+use crate::error::{Error, ErrorKind};
 use crate::lsn::Lsn;
+use crate::segment::Segments;
 
-/// How writing a queue ended.
-struct Written {
-    /// Chunks of the front that are synced.
-    synced: usize,
-    failure: Option<Failure>,
-}
-
-/// Why the chunk after the synced ones is not durable.
-enum Failure {
-    /// The disk had no room, and the commit was erased: surely absent.
-    Absent,
-    /// Anything may be on disk.
-    Unknown(io::Error, &'static str),
-}
+/// Longest time that a leader waits for others to join.
+const GATHER: Duration = Duration::from_micros(40);
 
 /// Poisons the log if the writer panics, so that nobody waits for ever.
 struct Leading<'a> {
-    log: &'a Log,
+    core: &'a Core,
     finished: bool,
 }
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            let mut commit = self.log.commit.lock();
+            let mut commit = self.core.commit.lock();
             commit.writing = false;
             commit.poison = Some("the writing thread panicked".to_owned());
-            self.log.done.notify_all();
+            drop(commit);
+            self.core.pass_on();
         }
     }
 }
@@ -56,91 +56,177 @@ impl Log {
     ///
     /// One write and one `fdatasync` for all frames that wait together.
     pub fn wait(&self, lsn: Lsn) -> Result<(), Error> {
-        let mut commit = self.commit.lock();
-        if lsn.get() >= commit.next_lsn {
-            return Err(Error::invalid(format!("LSN {lsn} was not given out")));
-        }
+        self.core.wait(lsn)
+    }
+
+    /// What is known of a frame without waiting: `Some(Ok)` once it survives a crash, `Some(Err)` as
+    /// [`Log::wait`] would fail, `None` as long as nobody synced it.
+    ///
+    /// Frames that nobody waits for are synced with those of others, or by [`Log::wait`].
+    #[must_use]
+    pub fn poll(&self, lsn: Lsn) -> Option<Result<(), Error>> {
+        let commit = self.core.commit.lock();
+        commit
+            .refuse_unknown(lsn)
+            .map_or_else(|error| Some(Err(error)), |()| commit.answer(lsn.get()))
+    }
+
+    /// Writes a mark behind the last synced frame, without a sync of its own, if there is none yet.
+    ///
+    /// A mark tells that what stands before it was synced: should those bytes rot, they are known to
+    /// be damaged instead of torn. The log's own thread does this when the log is idle.
+    ///
+    /// # Errors
+    ///
+    /// `Poisoned`: the write failed, or one before it.
+    pub fn mark(&self) -> Result<(), Error> {
+        self.core.mark()
+    }
+}
+
+impl Core {
+    /// See [`Log::wait`].
+    fn wait(&self, lsn: Lsn) -> Result<(), Error> {
         loop {
+            let commit = self.commit.lock();
+            commit.refuse_unknown(lsn)?;
             if let Some(answer) = commit.answer(lsn.get()) {
+                if answer.is_err() && !cfg!(bug = "poison-wakes-one") {
+                    // Who was chosen to lead and does not, passes that on: the log may be poisoned
+                    // from elsewhere, with nobody writing who would wake the others.
+                    self.pass_on();
+                }
                 return answer;
             }
-            if commit.writing {
-                self.done.wait(&mut commit);
+            if !commit.writing {
+                if let Some(answer) = self.lead(commit, lsn) {
+                    return answer;
+                }
                 continue;
             }
-            commit.writing = true;
-            let end = commit.tail.clone();
-            if let Some(last) = commit.queue.last_mut() {
-                last.end = end;
-            }
-            let emptied = std::mem::take(&mut commit.spare_queue);
-            let mut queue = std::mem::replace(&mut commit.queue, emptied);
+            let being_written = lsn.get() <= commit.taken;
+            let group = commit.forming - u64::from(being_written);
             drop(commit);
-            let mut leading = Leading { log: self, finished: false };
-            let written = write_out(&queue);
-            commit = self.commit.lock();
+            self.gate(group).wait(group);
+            // Without the lock that those who append want: almost always the group is durable now.
+            if lsn.get() <= self.durable.load(Ordering::Acquire)
+                && !self.has_failures.load(Ordering::Acquire)
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gathers, writes and syncs one group; nobody else writes. Returns what is then known of `lsn`.
+    fn lead(&self, mut commit: MutexGuard<'_, Commit>, lsn: Lsn) -> Option<Result<(), Error>> {
+        commit.writing = true;
+        let mut leading = Leading { core: self, finished: false };
+        let expected = commit.expected;
+        drop(commit);
+        self.gather(expected);
+        let mut commit = self.commit.lock();
+        if commit.poison.is_some() {
+            // By somebody else, meanwhile.
             leading.finished = true;
             commit.writing = false;
-            let filled = commit.accept(&mut queue, written);
-            commit.spare_queue = queue;
-            self.note_filled(&commit, &filled);
-            self.done.notify_all();
+            drop(commit);
+            self.pass_on();
+            return None;
+        }
+        let took_part = self.joined.swap(0, Ordering::Relaxed);
+        commit.queue_sync_of_mark();
+        let mut queue = commit.take_group();
+        drop(commit);
+        let written = write_out(&queue);
+        let mut commit = self.commit.lock();
+        commit.writing = false;
+        let failed = written.failure.is_some();
+        commit.accept(&mut queue, written, self);
+        leading.finished = true;
+        commit.spare_queue = queue;
+        // Those who are woken now come back; those who joined meanwhile wait already.
+        commit.expected = took_part.saturating_add(self.joined.load(Ordering::Relaxed));
+        if failed {
+            // Whoever joined meanwhile has an answer too; what comes now is another group.
+            commit.forming += 1;
+        }
+        let finished = commit.forming - 1;
+        let answer = commit.answer(lsn.get());
+        drop(commit);
+        if failed && !cfg!(bug = "poison-wakes-one") {
+            self.gates.iter().for_each(|gate| gate.finish(finished));
+        } else {
+            self.gate(finished).finish(finished);
+            self.gate(finished + 1).call_leader();
+        }
+        answer
+    }
+
+    /// Lets others join, if others are about.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "bounds how long a leader yields; decides nothing that is kept"
+    )]
+    fn gather(&self, expected: u32) {
+        let joined = || self.joined.load(Ordering::Relaxed);
+        if expected <= 1 || joined() >= expected {
+            return;
+        }
+        let began = Instant::now();
+        while joined() < expected && began.elapsed() < GATHER {
+            std::thread::yield_now();
         }
     }
 
-    /// Tells the readers how far the segments are filled, and which were not begun after all.
-    fn note_filled(&self, commit: &Commit, filled: &[Filled]) {
-        let mut segments = self.segments.write();
-        for Filled { number, last_lsn, offset } in filled {
-            if let Some(segment) = segments.get_mut(*number) {
-                segment.last_lsn = *last_lsn;
-                segment.used_bytes = *offset;
-            }
-        }
-        if commit.run_spent {
-            for prepared in &commit.prepared {
-                segments.remove(prepared.number);
-            }
-        }
+    /// Where a group waits.
+    fn gate(&self, group: u64) -> &Gate {
+        let [even, odd] = &self.gates;
+        if group.is_multiple_of(2) { even } else { odd }
     }
-}
 
-/// How far a segment is filled.
-struct Filled {
-    number: u64,
-    last_lsn: u64,
-    offset: u64,
-}
-
-/// Writes and syncs the chunks in order. A segment is synced before the next one is touched.
-fn write_out(queue: &[Chunk]) -> Written {
-    for (synced, chunk) in queue.iter().enumerate() {
-        let failure = match chunk.file.write_all_at(chunk.offset, &chunk.bytes) {
-            Ok(()) => match chunk.file.sync_data() {
-                Ok(()) => continue,
-                Err(source) => Failure::Unknown(source, "a sync failed"),
-            },
-            Err(source) if is_full(&source) => erase(chunk, source),
-            Err(source) => Failure::Unknown(source, "a write failed"),
-        };
-        return Written { synced, failure: Some(failure) };
+    /// Wakes one at each gate, who looks whether there is something to lead, or passes that on.
+    fn pass_on(&self) {
+        self.gates.iter().for_each(Gate::call_leader);
     }
-    Written { synced: queue.len(), failure: None }
-}
 
-/// Makes a commit that was written in part surely absent: zeros over its first header, synced.
-fn erase(chunk: &Chunk, source: io::Error) -> Failure {
-    let zeros = [0; HEADER_BLOCK_BYTES + FRAME_HEADER_BYTES];
-    // The first commit of a segment begins with the header block.
-    let bytes = if chunk.offset == 0 { &zeros[..] } else { &zeros[..FRAME_HEADER_BYTES] };
-    let erased = chunk.file.write_all_at(chunk.offset, bytes).and_then(|()| chunk.file.sync_data());
-    match erased {
-        Ok(()) => Failure::Absent,
-        Err(_worse) => Failure::Unknown(source, "a write failed for want of space"),
+    /// See [`Log::mark`].
+    pub(super) fn mark(&self) -> Result<(), Error> {
+        let mut commit = self.commit.lock();
+        commit.refuse_if_poisoned()?;
+        if commit.writing || !commit.is_worth_a_mark() {
+            return Ok(());
+        }
+        commit.push_mark()?;
+        commit.writing = true;
+        let mut leading = Leading { core: self, finished: false };
+        let mut queue = commit.take_group();
+        drop(commit);
+        let failure = queue.iter().find_map(|chunk| write(chunk).err());
+        let mut commit = self.commit.lock();
+        commit.writing = false;
+        // Written, and not synced: nothing to take up but a failure.
+        commit.accept(&mut queue, Written { synced: 0, failure }, self);
+        commit.spare_queue = queue;
+        leading.finished = true;
+        let finished = commit.forming - 1;
+        let told = commit.refuse_if_poisoned();
+        drop(commit);
+        // Who appended meanwhile waits for a leader.
+        self.gate(finished).finish(finished);
+        self.pass_on();
+        told
     }
 }
 
 impl Commit {
+    /// Refuses a number that no frame has.
+    fn refuse_unknown(&self, lsn: Lsn) -> Result<(), Error> {
+        if lsn.get() < self.next_lsn {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("LSN {lsn} was not given out")))
+    }
+
     /// What is known of a frame; `None`: nothing yet.
     fn answer(&self, lsn: u64) -> Option<Result<(), Error>> {
         if lsn <= self.synced && !self.has_failed(lsn) {
@@ -158,13 +244,48 @@ impl Commit {
         self.failed.iter().rev().any(|(first, last)| (*first..=*last).contains(&lsn))
     }
 
+    /// Whether everything is synced and no mark says so.
+    fn is_worth_a_mark(&self) -> bool {
+        let synced = self.tail.as_ref().is_some_and(|tail| tail.last_lsn == self.synced);
+        // After a failed append only the run frame of another run may follow: it declares the gap.
+        self.run_begun
+            && (!self.run_spent || cfg!(bug = "mark-after-a-failed-append"))
+            && !self.marked
+            && synced
+            && self.queue.is_empty()
+            && self.has_room_for_mark()
+    }
+
+    /// Queues a sync alone if only a mark is not synced: somebody waits for its LSN.
+    fn queue_sync_of_mark(&mut self) {
+        let unsynced = self.tail.as_ref().filter(|tail| tail.last_lsn > self.synced);
+        if let (Some(tail), true) = (unsynced, self.queue.is_empty()) {
+            let (file, number, offset) = (tail.file.clone(), tail.number, tail.offset);
+            self.queue.push(Chunk { file, number, offset, bytes: Vec::new(), end: None });
+        }
+    }
+
+    /// Takes the group that formed; another one forms from here on.
+    fn take_group(&mut self) -> Vec<Chunk> {
+        if let Some(last) = self.queue.last_mut() {
+            last.end.clone_from(&self.tail);
+        }
+        self.forming += 1;
+        self.taken = self.next_lsn - 1;
+        let emptied = std::mem::take(&mut self.spare_queue);
+        std::mem::replace(&mut self.queue, emptied)
+    }
+
     /// Takes up what a writer did.
-    fn accept(&mut self, queue: &mut Vec<Chunk>, written: Written) -> Vec<Filled> {
-        let mut filled = Vec::new();
+    fn accept(&mut self, queue: &mut Vec<Chunk>, written: Written, core: &Core) {
+        let mut segments = core.segments.write();
         for chunk in queue.iter_mut().take(written.synced) {
             let Some(end) = chunk.end.take() else { continue };
             self.synced = self.synced.max(end.last_lsn);
-            filled.push(Filled { number: end.number, last_lsn: end.last_lsn, offset: end.offset });
+            if let Some(segment) = segments.get_mut(end.number) {
+                segment.last_lsn = end.last_lsn;
+                segment.used_bytes = end.offset;
+            }
             self.synced_tail = Some(end);
         }
         match written.failure {
@@ -172,16 +293,17 @@ impl Commit {
             Some(Failure::Unknown(source, what)) => {
                 self.poison = Some(format!("{what}: {source}"));
             }
-            Some(Failure::Absent) => self.take_back(queue),
+            Some(Failure::Absent) => self.take_back(queue, core, &mut segments),
         }
+        core.durable.store(self.synced, Ordering::Release);
+        core.spares.note(self.synced, self.next_lsn);
         for chunk in queue.drain(..) {
             self.reuse(chunk.bytes);
         }
-        filled
     }
 
     /// Takes back everything that is queued or was being written: none of it is stored.
-    fn take_back(&mut self, queue: &[Chunk]) {
+    fn take_back(&mut self, queue: &[Chunk], core: &Core, segments: &mut Segments) {
         let first = self.synced + 1;
         let last = self.next_lsn - 1;
         match self.failed.last_mut() {
@@ -192,15 +314,19 @@ impl Commit {
         let kept = self.synced_tail.as_ref().map_or(0, |tail| tail.number);
         let begun = queue.iter().chain(&self.queue).filter(|c| c.offset == 0 && c.number > kept);
         for chunk in begun.collect::<Vec<_>>().into_iter().rev() {
-            let segment_bytes = chunk.file.len().unwrap_or(0);
-            self.prepared.push_front(Prepared {
+            segments.remove(chunk.number);
+            core.spares.put_back(Prepared {
                 number: chunk.number,
                 file: chunk.file.clone(),
-                segment_bytes,
+                segment_bytes: chunk.file.len().unwrap_or(0),
+                // What was written of it is stale now.
+                recycled: true,
             });
         }
         self.tail.clone_from(&self.synced_tail);
         self.queue.clear();
+        core.joined.store(0, Ordering::Relaxed);
+        core.has_failures.store(true, Ordering::Release);
         self.run_spent = true;
     }
 

@@ -5,18 +5,27 @@
 //! | `start` | repairs what a crash left and begins a run |
 //! | `append` | gives LSNs and queues bytes, in memory |
 //! | `commit` | writes and syncs what is queued: one leader for all that wait |
-//! | `space` | prepares segments ahead and trims settled ones |
+//! | `write_out` | the write and the sync themselves |
+//! | `gate` | where the members of a group wait |
+//! | `space` | prepares segments ahead, trims and recycles settled ones |
+//! | `worker` | the thread that prepares ahead and marks an idle log |
+//!
+//! Locks, in the order in which they may be taken: `commit`, `spares.making`, `meta`, `segments`,
+//! `spares.list`. Nobody writes frames while holding one of them.
 
 mod append;
 mod commit;
+mod gate;
 mod space;
 mod start;
+mod worker;
+mod write_out;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use onceward_vfs::{File, LockError, LockGuard, Vfs};
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 
 use crate::checksum::Digest;
 use crate::error::{Error, ErrorKind};
@@ -29,6 +38,9 @@ use crate::run::Stamp;
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments};
 
 pub use append::{Appended, NewFrame, Purpose};
+use gate::Gate;
+use space::Spares;
+use worker::Worker;
 
 /// How a log behaves.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +50,17 @@ pub struct Options {
     /// Prepared segments that only [`Purpose::Settle`] may use, so that settling and cleaning work
     /// on a full disk.
     pub reserve: usize,
+    /// Who prepares segments.
+    pub preparation: Preparation,
+}
+
+/// Who prepares segments.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Preparation {
+    /// A thread of the log, ahead of need; it also marks the log when it is idle.
+    InBackground,
+    /// Whoever needs one: no thread, the same operations in the same order for the same calls.
+    OnDemand,
 }
 
 /// The right to write a log: held by one process at a time, through one handle.
@@ -78,14 +101,29 @@ pub fn create(vfs: &dyn Vfs, _lock: &Lock, identity: Identity) -> Result<(), Err
 /// An open log.
 #[derive(Debug)]
 pub struct Log {
+    core: Arc<Core>,
+    /// Ends with the log.
+    worker: Option<Worker>,
+}
+
+/// What the handle and its thread share.
+#[derive(Debug)]
+struct Core {
     vfs: Arc<dyn Vfs>,
     identity: Identity,
     options: Options,
     commit: Mutex<Commit>,
-    /// Woken after each commit.
-    done: Condvar,
+    /// Where the group that is written waits, and the one that forms; by parity.
+    gates: [Gate; 2],
+    /// Appends that joined the group that forms.
+    joined: AtomicU32,
+    /// The highest LSN that is synced, for those who do not hold `commit`.
+    durable: AtomicU64,
+    /// Some LSN was surely not stored: only `commit` tells which.
+    has_failures: AtomicBool,
     meta: Mutex<MetaFile>,
     segments: RwLock<Segments>,
+    spares: Spares,
     _lock: Lock,
 }
 
@@ -111,8 +149,16 @@ struct Commit {
     /// Memory to use again.
     spare_queue: Vec<Chunk>,
     spare_bytes: Vec<Vec<u8>>,
-    prepared: VecDeque<Prepared>,
+    /// Somebody gathers, writes or syncs.
     writing: bool,
+    /// Number of the group that forms; the one before it is being written, or was.
+    forming: u64,
+    /// Last LSN of the groups before the one that forms.
+    taken: u64,
+    /// Appends that the group that forms may expect: as many as were under way when the last ended.
+    expected: u32,
+    /// The last frame is a mark.
+    marked: bool,
     poison: Option<String>,
     /// LSNs that were surely not stored: first and last, ascending.
     failed: Vec<(u64, u64)>,
@@ -144,31 +190,31 @@ struct Chunk {
     end: Option<Tail>,
 }
 
-/// A segment of zeros that is listed in `meta`.
-#[derive(Debug)]
-struct Prepared {
-    number: u64,
-    file: Arc<dyn File>,
-    segment_bytes: u64,
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.stop(&self.core);
+        }
+    }
 }
 
 impl Log {
     /// Who the store is.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.identity
+        self.core.identity
     }
 
     /// The highest LSN that survives a crash; 0 for none.
     #[must_use]
     pub fn synced(&self) -> u64 {
-        self.commit.lock().synced
+        self.core.commit.lock().synced
     }
 
     /// The run in which this handle writes.
     #[must_use]
     pub fn run(&self) -> u32 {
-        self.commit.lock().run
+        self.core.commit.lock().run
     }
 
     /// Reads the frame `lsn` of `bytes` bytes at `place`. It must have been synced.
@@ -177,8 +223,8 @@ impl Log {
     ///
     /// `Corrupt`: the bytes there are not that frame, or its segment was trimmed. `Io`.
     pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
-        let segment = self.segments.read().get(place.segment).cloned();
-        segment::read_frame(&self.identity, segment, place, bytes, lsn)
+        let segment = self.core.segments.read().get(place.segment).cloned();
+        segment::read_frame(&self.core.identity, segment, place, bytes, lsn)
     }
 
     /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.
@@ -191,26 +237,25 @@ impl Log {
         number: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<(), Error> {
-        let segment = self.segments.read().get(number).cloned();
+        let segment = self.core.segments.read().get(number).cloned();
         let Some(segment) = segment else {
-            let path = name::segment(&self.identity.store, number);
+            let path = name::segment(&self.core.identity.store, number);
             return Err(Error::corrupt("no such segment").at(&path, 0));
         };
-        segment::read_whole(&self.identity, &segment, visit)
+        segment::read_whole(&self.core.identity, &segment, visit)
     }
 
     /// The segments that hold frames, oldest first.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {
-        self.segments.read().infos().collect()
+        self.core.segments.read().infos().collect()
     }
 
     /// Bytes of all segment files, prepared ones included.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
-        let begun: u64 = self.segments.read().infos().map(|info| info.file_bytes).sum();
-        let prepared = self.commit.lock().prepared.iter().map(|p| p.segment_bytes).sum::<u64>();
-        begun + prepared
+        let begun: u64 = self.core.segments.read().infos().map(|info| info.file_bytes).sum();
+        begun + self.core.spares.bytes()
     }
 
     /// Makes everything durable and notes that the log ends here, so that anything missing is
@@ -223,13 +268,16 @@ impl Log {
     /// # Errors
     ///
     /// As [`Log::wait`].
-    pub fn close(self) -> Result<(), Error> {
-        let marked = self.append_mark()?;
+    pub fn close(mut self) -> Result<(), Error> {
+        if let Some(worker) = self.worker.take() {
+            worker.stop(&self.core);
+        }
+        let marked = self.core.append_mark()?;
         if let Some(lsn) = marked {
             self.wait(lsn)?;
         }
         let (end, synced, next_lsn) = {
-            let commit = self.commit.lock();
+            let commit = self.core.commit.lock();
             commit.refuse_if_poisoned()?;
             let none = CleanEnd::default();
             let end = commit.tail.as_ref().map_or(none, |tail| CleanEnd {
@@ -240,8 +288,8 @@ impl Log {
             (end, commit.synced, commit.next_lsn)
         };
         // A log whose last segment ends in damage has no end that could be vouched for.
-        let vouched = end.number != 0 || self.segments.read().infos().next().is_none();
-        let mut meta = self.meta.lock();
+        let vouched = end.number != 0 || self.core.segments.read().infos().next().is_none();
+        let mut meta = self.core.meta.lock();
         let mut next = meta.current.clone();
         next.clean = vouched.then_some(end);
         next.synced = synced;

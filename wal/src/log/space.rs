@@ -1,95 +1,205 @@
-//! Segments: prepared ahead, trimmed when nothing in them is needed.
+//! Segments: prepared ahead, trimmed when nothing in them is needed, recycled.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use onceward_vfs::{File, Mode, Vfs};
+use onceward_vfs::{File, Mode, Pace, Vfs};
+use parking_lot::{Condvar, Mutex};
 
-use super::{Commit, Log, Prepared, Purpose};
+use super::{Commit, Core, Log, Preparation, Purpose};
 use crate::error::{Error, ErrorKind};
 use crate::name;
 
-impl Log {
+/// Segments that are kept ready beyond the reserve, where a thread prepares them.
+const AHEAD: usize = 1;
+
+/// A segment that is listed in `meta` and not begun.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) number: u64,
+    pub(super) file: Arc<dyn File>,
+    pub(super) segment_bytes: u64,
+    /// Its bytes are those of an earlier segment, not zeros.
+    pub(super) recycled: bool,
+}
+
+/// The segments that are ready to be begun.
+#[derive(Debug)]
+pub(super) struct Spares {
+    /// Ascending by number.
+    list: Mutex<VecDeque<Prepared>>,
+    /// Held by whoever makes one: only they give out numbers.
+    making: Mutex<()>,
+    /// Woken when one was taken.
+    taken: Condvar,
+    /// Watermarks for `meta`, which may lag behind.
+    synced: AtomicU64,
+    next_lsn: AtomicU64,
+}
+
+impl Spares {
+    /// Begins with the segments that an earlier opening left.
+    pub(super) fn new(found: VecDeque<Prepared>, synced: u64, next_lsn: u64) -> Self {
+        Self {
+            list: Mutex::new(found),
+            making: Mutex::new(()),
+            taken: Condvar::new(),
+            synced: AtomicU64::new(synced),
+            next_lsn: AtomicU64::new(next_lsn),
+        }
+    }
+
+    /// Bytes of their files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.list.lock().iter().map(|spare| spare.segment_bytes).sum()
+    }
+
+    /// How far the log is, for the next state of `meta`.
+    pub(super) fn note(&self, synced: u64, next_lsn: u64) {
+        self.synced.store(synced, Ordering::Relaxed);
+        self.next_lsn.store(next_lsn, Ordering::Relaxed);
+    }
+
+    /// Takes back one that was not begun after all; it has the lowest number.
+    pub(super) fn put_back(&self, spare: Prepared) {
+        self.list.lock().push_front(spare);
+    }
+
+    /// Takes the next one, if there are more than `kept`.
+    fn take_beyond(&self, kept: usize) -> Option<Prepared> {
+        let mut list = self.list.lock();
+        let taken = if list.len() > kept { list.pop_front() } else { None };
+        if taken.is_some() {
+            self.taken.notify_one();
+        }
+        taken
+    }
+
+    /// Wakes whoever waits for one to be taken.
+    pub(super) fn wake(&self) {
+        let _list = self.list.lock();
+        self.taken.notify_all();
+    }
+
+    /// Waits until fewer than `count` are ready, or until it is woken for another reason.
+    ///
+    /// Does not wait once `stop` is set: whoever sets it calls [`Spares::wake`] then.
+    pub(super) fn wait_below(&self, count: usize, timeout: Duration, stop: &AtomicBool) -> bool {
+        let mut list = self.list.lock();
+        if list.len() >= count && !stop.load(Ordering::Acquire) {
+            self.taken.wait_for(&mut list, timeout);
+        }
+        list.len() < count
+    }
+}
+
+impl Core {
     /// Takes a prepared segment, or makes one.
     pub(super) fn take_prepared(
         &self,
         commit: &mut Commit,
         purpose: Purpose,
     ) -> Result<Prepared, Error> {
-        // As many as are missing, so that a reserve that was used is filled again.
-        while commit.prepared.len() <= self.options.reserve {
-            match (self.prepare_segment(commit), purpose) {
-                (Ok(made), _) => commit.prepared.push_back(made),
+        let reserve = self.options.reserve;
+        loop {
+            if let Some(spare) = self.spares.take_beyond(reserve) {
+                return Ok(spare);
+            }
+            match (self.prepare(reserve + 1, Pace::Fast), purpose) {
+                (Ok(()), _) => {}
                 (Err(error), Purpose::Settle) if error.kind() != ErrorKind::Poisoned => break,
-                (Err(error), _) => return Err(error),
+                (Err(error), _) => {
+                    commit.note(&error);
+                    return Err(error);
+                }
             }
         }
-        commit.prepared.pop_front().ok_or_else(|| {
+        self.spares.take_beyond(0).ok_or_else(|| {
             Error::new(ErrorKind::Full, "the disk is full and the reserved segments are used up")
         })
     }
 
-    /// Prepares segments until the reserve is full.
-    pub(super) fn fill_reserve(&self, commit: &mut Commit) -> Result<(), Error> {
-        while commit.prepared.len() < self.options.reserve {
-            let made = self.prepare_segment(commit)?;
-            commit.prepared.push_back(made);
+    /// How many segments a log keeps ready.
+    pub(super) fn spares_wanted(&self) -> usize {
+        match self.options.preparation {
+            Preparation::InBackground => self.options.reserve + AHEAD,
+            Preparation::OnDemand => self.options.reserve,
         }
+    }
+
+    /// Makes one segment, unless `count` are ready. The caller may hold `commit`.
+    pub(super) fn prepare(&self, count: usize, pace: Pace) -> Result<(), Error> {
+        let _one_at_a_time = self.spares.making.lock();
+        if self.spares.list.lock().len() >= count {
+            return Ok(());
+        }
+        let number = self.meta.lock().current.next_number;
+        let path = name::segment(&self.identity.store, number);
+        let segment_bytes = self.options.segment_bytes;
+        let file = self.zeros(&path, segment_bytes, pace).inspect_err(|_full| {
+            // What is left of it only takes space. If removing fails too, the next attempt or
+            // opening removes it, because its number is not listed.
+            self.vfs.remove(&path).unwrap_or_default();
+        })?;
+        self.list(Prepared { number, file, segment_bytes, recycled: false })
+    }
+
+    /// Lists a segment in `meta` and makes it ready. The caller holds `making`.
+    fn list(&self, spare: Prepared) -> Result<(), Error> {
+        let mut meta = self.meta.lock();
+        let mut next = meta.current.clone();
+        next.segments.add(spare.number);
+        next.next_number = spare.number + 1;
+        next.synced = self.spares.synced.load(Ordering::Relaxed);
+        next.next_lsn = self.spares.next_lsn.load(Ordering::Relaxed);
+        meta.write(next)?;
+        drop(meta);
+        self.spares.list.lock().push_back(spare);
         Ok(())
     }
 
-    /// Makes a segment of zeros and lists it in `meta`.
-    fn prepare_segment(&self, commit: &mut Commit) -> Result<Prepared, Error> {
-        let mut meta = self.meta.lock();
-        let number = meta.current.next_number;
-        let path = name::segment(&self.identity.store, number);
-        let segment_bytes = self.options.segment_bytes;
-        let file = match self.zeros(&path, segment_bytes) {
-            Ok(file) => file,
-            Err(error) => {
-                // What is left of it only takes space; if removing fails too, the next attempt or
-                // opening removes it, because its number is not listed.
-                if self.vfs.remove(&path).is_err() {
-                    return Err(error);
-                }
-                return Err(error);
-            }
-        };
-        let mut next = meta.current.clone();
-        next.segments.add(number);
-        next.next_number = number + 1;
-        next.synced = commit.synced;
-        next.next_lsn = commit.next_lsn;
-        meta.write(next).inspect_err(|error| commit.note(error))?;
-        Ok(Prepared { number, file, segment_bytes })
-    }
-
     /// A new file of zeros whose name and content are durable.
-    fn zeros(&self, path: &str, bytes: u64) -> Result<Arc<dyn File>, Error> {
+    fn zeros(&self, path: &str, bytes: u64, pace: Pace) -> Result<Arc<dyn File>, Error> {
         let io = |source| Error::io(source, "create", path);
         if self.vfs.exists(path).map_err(io)? {
             // Never listed, so never written: what a crash left of an earlier preparation.
             self.vfs.remove(path).map_err(io)?;
         }
         let file = self.vfs.open(path, Mode::CreateNew).map_err(io)?;
-        file.fill_zeros(bytes).map_err(io)?;
-        self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
+        file.fill_zeros(bytes, pace).map_err(io)?;
+        if !cfg!(bug = "no-directory-sync") {
+            self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
+        }
         Ok(file)
     }
 
-    /// Forgets a finished segment whose frames nobody needs, also one whose file is missing.
+    /// Uses the file of a trimmed segment again, under the next number; `false` if none is wanted.
     ///
-    /// A segment with damage is moved to `quarantine/` instead of being removed.
-    ///
-    /// # Durability
-    ///
-    /// `meta` no longer lists it before the file goes; a crash between leaves a file that the next
-    /// opening removes, or moves to `quarantine/` if it is damaged.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid`: there is none of that number, or the log does not go on in a later one yet. `Full`,
-    /// `Io`, `Poisoned`.
-    pub fn trim(&self, number: u64) -> Result<(), Error> {
+    /// Its old frames are stale under the new number's salt. Until the new number is listed the file
+    /// is what a crash of a preparation leaves.
+    fn recycle(&self, old: u64) -> Result<bool, Error> {
+        let _one_at_a_time = self.spares.making.lock();
+        // One beyond what is prepared ahead: otherwise the thread, which fills a file as soon as one was
+        // taken, would leave no room for those that come back, and each would be filled anew.
+        if self.spares.list.lock().len() >= self.spares_wanted() + AHEAD {
+            return Ok(false);
+        }
+        let number = self.meta.lock().current.next_number;
+        let (from, to) =
+            (name::segment(&self.identity.store, old), name::segment(&self.identity.store, number));
+        let io = |source| Error::io(source, "recycle", &from);
+        self.vfs.rename(&from, &to).map_err(io)?;
+        self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
+        let file = self.vfs.open(&to, Mode::Write).map_err(io)?;
+        let segment_bytes = file.len().map_err(io)?;
+        self.list(Prepared { number, file, segment_bytes, recycled: true })?;
+        Ok(true)
+    }
+
+    /// See [`Log::trim`].
+    fn trim(&self, number: u64) -> Result<(), Error> {
         let (synced, next_lsn) = {
             let commit = self.commit.lock();
             commit.refuse_if_poisoned()?;
@@ -101,6 +211,9 @@ impl Log {
         if !finished || !meta.current.segments.contains(number) {
             return Err(Error::invalid(format!("segment {number} is not a finished one")));
         }
+        if cfg!(bug = "segment-removed-before-meta") {
+            discard(&*self.vfs, &self.identity.store, number, false)?;
+        }
         let mut next = meta.current.clone();
         next.segments.remove(number);
         next.synced = synced;
@@ -108,10 +221,44 @@ impl Log {
         let written = meta.write(next);
         drop(meta);
         written.inspect_err(|error| self.commit.lock().note(error))?;
-        match self.segments.write().remove(number) {
-            Some(segment) => discard(&*self.vfs, &self.identity.store, number, segment.damaged),
-            None => Ok(()),
+        let Some(segment) = self.segments.write().remove(number) else { return Ok(()) };
+        if cfg!(bug = "segment-removed-before-meta") {
+            return Ok(());
         }
+        // A reader that still holds the file must not see it change.
+        let pinned = Arc::strong_count(&segment.file) > 1;
+        let fits = segment.file_bytes == self.options.segment_bytes;
+        if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
+            match self.recycle(number) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => {
+                    self.commit.lock().note(&error);
+                    return Err(error);
+                }
+            }
+        }
+        discard(&*self.vfs, &self.identity.store, number, segment.damaged)
+    }
+}
+
+impl Log {
+    /// Forgets a finished segment whose frames nobody needs, also one whose file is missing.
+    ///
+    /// The file becomes the next prepared segment where one is wanted, and is removed otherwise. One
+    /// with damage is moved to `quarantine/`.
+    ///
+    /// # Durability
+    ///
+    /// `meta` no longer lists it before the file goes; a crash between leaves a file that the next
+    /// opening removes, or moves to `quarantine/` if it is damaged.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: there is none of that number, or the log does not go on in a later one yet. `Full`,
+    /// `Io`, `Poisoned`.
+    pub fn trim(&self, number: u64) -> Result<(), Error> {
+        self.core.trim(number)
     }
 }
 

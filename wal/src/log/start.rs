@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
-use onceward_vfs::{File, Mode, Vfs};
-use parking_lot::{Condvar, Mutex, RwLock};
+use onceward_vfs::{File, Mode, Pace, Vfs};
+use parking_lot::{Mutex, RwLock};
 
-use super::space::discard;
-use super::{Commit, Lock, Log, Options, Prepared, Tail};
+use super::gate::Gate;
+use super::space::{Prepared, Spares, discard};
+use super::worker::Worker;
+use super::{Commit, Core, Lock, Log, Options, Preparation, Tail};
 use crate::checksum::{crc_from, salt};
 use crate::error::{Error, ErrorKind};
 use crate::examine::{Examined, FoundTail, Returned};
@@ -57,53 +60,85 @@ impl Log {
             Some(found) => Some(open_tail(&*vfs, &examined, found)?),
             None => None,
         };
-        if let (Some(tail), Some(found), false) = (&tail, &examined.tail, examined.report.clean) {
+        let proven = examined.report.clean || cfg!(bug = "lying-page-cache-adopted");
+        if let (Some(tail), Some(found), false) = (&tail, &examined.tail, proven) {
             rewrite(tail, found)?;
         }
         for Returned { number, damaged } in &examined.returned {
             discard(&*vfs, &identity.store, *number, *damaged)?;
         }
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
+        let commit = Commit::begin(&examined, tail.clone(), run, stamp);
+        let spares = Spares::new(prepared, examined.last_lsn, examined.highest_lsn + 1);
         let mut segments = examined.segments;
         if let (Some(tail), Some(segment)) =
             (&tail, tail.as_ref().and_then(|tail| segments.get_mut(tail.number)))
         {
             segment.file = tail.file.clone();
         }
-        let log = Self {
+        let core = Core {
             vfs,
             identity,
             options,
-            commit: Mutex::new(Commit {
-                synced_tail: tail.clone(),
-                tail,
-                digest: examined.digest,
-                last_lsn: examined.last_lsn,
-                next_lsn: examined.highest_lsn + 1,
-                synced: examined.last_lsn,
-                run,
-                stamp,
-                run_begun: false,
-                run_spent: false,
-                queue: Vec::new(),
-                spare_queue: Vec::new(),
-                spare_bytes: Vec::new(),
-                prepared,
-                writing: false,
-                poison: None,
-                failed: Vec::new(),
-            }),
-            done: Condvar::new(),
+            commit: Mutex::new(commit),
+            gates: [Gate::default(), Gate::default()],
+            joined: AtomicU32::new(0),
+            durable: AtomicU64::new(examined.last_lsn),
+            has_failures: AtomicBool::new(false),
             meta: Mutex::new(meta),
             segments: RwLock::new(segments),
+            spares,
             _lock: lock,
         };
-        let filled = log.fill_reserve(&mut log.commit.lock());
-        match filled {
+        match core.fill_reserve() {
             // An old store opens on a full disk too: settling what it holds is what gives room.
-            Err(error) if is_new || error.kind() != ErrorKind::Full => Err(error),
-            Err(_) | Ok(()) => Ok(log),
+            Err(error) if is_new || error.kind() != ErrorKind::Full => return Err(error),
+            Err(_) | Ok(()) => {}
         }
+        let core = Arc::new(core);
+        let worker = match options.preparation {
+            Preparation::InBackground => Some(Worker::start(&core)?),
+            Preparation::OnDemand => None,
+        };
+        Ok(Self { core, worker })
+    }
+}
+
+impl Commit {
+    /// The state in which a run begins.
+    fn begin(examined: &Examined, tail: Option<Tail>, run: u32, stamp: Stamp) -> Self {
+        Self {
+            synced_tail: tail.clone(),
+            tail,
+            digest: examined.digest,
+            last_lsn: examined.last_lsn,
+            next_lsn: examined.highest_lsn + 1,
+            synced: examined.last_lsn,
+            run,
+            stamp,
+            run_begun: false,
+            run_spent: false,
+            queue: Vec::new(),
+            spare_queue: Vec::new(),
+            spare_bytes: Vec::new(),
+            writing: false,
+            forming: 1,
+            taken: 0,
+            expected: 0,
+            marked: false,
+            poison: None,
+            failed: Vec::new(),
+        }
+    }
+}
+
+impl Core {
+    /// Prepares the reserved segments.
+    fn fill_reserve(&self) -> Result<(), Error> {
+        for count in 1..=self.options.reserve {
+            self.prepare(count, Pace::Fast)?;
+        }
+        Ok(())
     }
 }
 
@@ -218,12 +253,15 @@ fn open_prepared(
         let len = file.len().map_err(io)?;
         if len < segment_bytes {
             // Of an earlier, smaller setting: a commit of today's size might not fit.
-            file.fill_zeros(segment_bytes).map_err(io)?;
+            file.fill_zeros(segment_bytes, Pace::Fast).map_err(io)?;
         }
+        let mut first = [0; 8];
+        file.read_at(0, &mut first).map_err(io)?;
         prepared.push_back(Prepared {
             number: *number,
             file,
             segment_bytes: len.max(segment_bytes),
+            recycled: first != [0; 8],
         });
     }
     Ok(prepared)

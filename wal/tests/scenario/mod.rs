@@ -15,7 +15,7 @@ use std::sync::Arc;
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
 use onceward_wal::{
     Appended, Error, Examined, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame, Options, Place,
-    Purpose, Report, SEGMENT_BYTES_MIN, Stamp,
+    Preparation, Purpose, Report, SEGMENT_BYTES_MIN, Stamp,
 };
 
 /// The store of all tests.
@@ -23,7 +23,8 @@ pub(crate) const STORE: [u8; 16] = [0x5a; 16];
 /// The kind of all their frames.
 pub(crate) const KIND: u8 = 16;
 /// Small segments, so that tests roll.
-pub(crate) const OPTIONS: Options = Options { segment_bytes: SEGMENT_BYTES_MIN, reserve: 1 };
+pub(crate) const OPTIONS: Options =
+    Options { segment_bytes: SEGMENT_BYTES_MIN, reserve: 1, preparation: Preparation::OnDemand };
 
 /// A frame that was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,6 +87,14 @@ pub(crate) fn bodies(vfs: &dyn Vfs) -> Vec<Vec<u8>> {
 
 /// Opens the log, creating it when it is missing.
 pub(crate) fn open(vfs: &Arc<dyn Vfs>) -> Result<(Log, Report, Vec<Seen>), Error> {
+    open_with(vfs, OPTIONS)
+}
+
+/// As [`open`], with other options.
+pub(crate) fn open_with(
+    vfs: &Arc<dyn Vfs>,
+    options: Options,
+) -> Result<(Log, Report, Vec<Seen>), Error> {
     let lock = onceward_wal::lock(&**vfs)?;
     let (examined, seen) = match look(&**vfs)? {
         Some(found) => found,
@@ -96,7 +105,7 @@ pub(crate) fn open(vfs: &Arc<dyn Vfs>) -> Result<(Log, Report, Vec<Seen>), Error
     };
     let report = examined.report().clone();
     let stamp = Stamp { opening: 1, ..Stamp::default() };
-    let log = Log::start(Arc::clone(vfs), lock, examined, OPTIONS, stamp)?;
+    let log = Log::start(Arc::clone(vfs), lock, examined, options, stamp)?;
     Ok((log, report, seen))
 }
 
@@ -112,8 +121,10 @@ pub(crate) fn open_sim(disk: &SimVfs) -> Log {
 
 /// A body of `bytes` bytes, different for each `seed`, without zeros.
 pub(crate) fn body(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut body: Vec<u8> = seed.to_le_bytes().iter().map(|byte| byte | 0x80).collect();
-    body.resize(bytes.max(1), u8::try_from(seed % 255 + 1).unwrap());
+    // Made whole at once: growing byte by byte is slow without optimisation.
+    let mut body = vec![u8::try_from(seed % 255 + 1).unwrap(); bytes.max(8)];
+    body[..8].copy_from_slice(&seed.to_le_bytes().map(|byte| byte | 0x80));
+    body.truncate(bytes.max(1));
     body
 }
 

@@ -2,16 +2,20 @@
 //! Method: a script notes each answer before the next step; a check holds a disk against the notes.
 
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::allow_attributes,
-    reason = "a failure is a panic"
+    reason = "each test program uses a part of it, and a failure is a panic"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onceward_vfs::{SimVfs, Survival};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use onceward_vfs::{SimVfs, Survival, Vfs};
 use onceward_wal::{Appended, Error, ErrorKind, Log};
 
 use super::scenario::{Seen, body, found, host, look, open, put, queue, shared};
@@ -27,6 +31,8 @@ pub(crate) enum Step {
     Defer(usize),
     /// Trims the oldest finished segment.
     Trim,
+    /// Marks the end of an idle log.
+    Mark,
     /// Closes and opens.
     Close,
     /// Ends without closing, and opens.
@@ -46,13 +52,19 @@ pub(crate) struct Told {
     pub(crate) trimmed: BTreeSet<u64>,
     /// The log was closed, and not opened since.
     closed: bool,
+    /// The power went, so that nobody knows whether a closing took effect.
+    crashed: bool,
 }
+
+/// Where a script puts its notes for whoever stops it.
+pub(crate) type Journal = Arc<Mutex<Arc<Told>>>;
 
 /// A host at work.
 pub(crate) struct Script {
-    disk: SimVfs,
+    vfs: Arc<dyn Vfs>,
     log: Option<Log>,
     next_seed: u64,
+    journal: Option<Journal>,
     /// What it was told.
     pub(crate) told: Told,
 }
@@ -60,23 +72,42 @@ pub(crate) struct Script {
 impl Script {
     /// A host that has not opened its log yet.
     pub(crate) fn new(disk: SimVfs) -> Self {
-        Self { disk, log: None, next_seed: 1, told: Told::default() }
+        let told = Told::default();
+        Self { vfs: shared(&disk), log: None, next_seed: 1, journal: None, told }
+    }
+
+    /// A host that goes on after `told`, and notes each answer in the journal.
+    pub(crate) fn after(vfs: Arc<dyn Vfs>, told: Told, journal: Journal) -> Self {
+        let next_seed = told.appended.values().map(|(seed, ..)| seed + 1).max().unwrap_or(1);
+        // Seeds of what a crash took back are not used again either.
+        let it =
+            Self { vfs, log: None, next_seed: next_seed + 10_000, journal: Some(journal), told };
+        it.publish();
+        it
+    }
+
+    fn publish(&self) {
+        if let Some(journal) = &self.journal {
+            *journal.lock().unwrap() = Arc::new(self.told.clone());
+        }
     }
 
     /// Does one step.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Error> {
         if self.log.is_none() {
             let was_closed = std::mem::take(&mut self.told.closed);
-            let (log, report, seen) = open(&shared(&self.disk))?;
+            let (log, report, seen) = open(&self.vfs)?;
             // What an opening shows is there for good, and what it does not show is not.
             let shown: BTreeSet<u64> = seen.iter().map(|frame| frame.lsn).collect();
             let told = &mut self.told;
             told.appended.retain(|lsn, _| told.acked.contains(lsn) || shown.contains(lsn));
             told.acked.extend(shown.into_iter().filter(|lsn| told.appended.contains_key(lsn)));
-            assert_eq!(report.clean, was_closed, "{step:?}");
+            let crashed = std::mem::take(&mut self.told.crashed);
+            assert!(crashed || report.clean == was_closed, "{step:?}");
             assert_eq!(report.damage, [], "{step:?}");
             self.told.created = true;
             self.log = Some(log);
+            self.publish();
         }
         let log = self.log.as_ref().unwrap();
         match step {
@@ -86,19 +117,23 @@ impl Script {
             Step::Trim => {
                 let Some(first) = log.segments().first().copied() else { return Ok(()) };
                 let is_new = self.told.trimmed.insert(first.number);
+                self.publish();
                 match log.trim(first.number) {
                     Err(error) if error.kind() == ErrorKind::Invalid && is_new => {
                         self.told.trimmed.remove(&first.number);
+                        self.publish();
                         Ok(())
                     }
                     trimmed => trimmed,
                 }
             }
+            Step::Mark => log.mark(),
             Step::Close => {
                 let queued: Vec<u64> = self.told.appended.keys().copied().collect();
                 self.log.take().unwrap().close()?;
                 self.told.acked.extend(queued);
                 self.told.closed = true;
+                self.publish();
                 Ok(())
             }
             Step::Kill => {
@@ -126,6 +161,7 @@ impl Script {
             assert!(lower, "LSN {lsn} was given out and confirmed before");
             self.told.appended.insert(lsn, note);
         }
+        self.publish();
         if wait {
             if let Err(error) = log.wait(last) {
                 if error.kind() != ErrorKind::Full {
@@ -137,12 +173,61 @@ impl Script {
                 return Ok(());
             }
             self.told.acked.extend(first.get()..=last.get());
+            self.publish();
         }
         Ok(())
     }
 }
 
 impl Told {
+    /// As a host that comes back after the power went.
+    pub(crate) fn after_crash(&self) -> Self {
+        Self { crashed: true, ..self.clone() }
+    }
+
+    /// What two crash states of the same disk may differ in.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.created, &self.acked, &self.trimmed).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// As [`Told::check`], with fewer looks: what is shown, that the log takes a further append, and
+    /// that both are found after another power cut.
+    pub(crate) fn check_quickly(&self, disk: &SimVfs, context: &str) {
+        let exists = disk.exists("meta").unwrap();
+        assert!(exists || !self.created, "no log: {context}");
+        let opened = open(&shared(disk)).unwrap_or_else(|e| panic!("{e}: {context}"));
+        let (log, report, seen) = opened;
+        assert_eq!(report.damage, [], "{context}");
+        self.check_frames(&seen, context);
+        let last = seen.last().map_or(0, |frame| frame.lsn);
+        assert_eq!(log.synced(), last, "{context}");
+        assert!(last >= self.last_kept(), "{context}");
+        assert!(seen.iter().all(|frame| frame.run < log.run()), "{context}");
+
+        let next = body(77, 40);
+        let new = put(&log, &next).unwrap_or_else(|e| panic!("{e}: {context}"));
+        let confirmed = self.acked.last().copied().unwrap_or(0);
+        assert!(new.get() > last.max(confirmed), "LSN {new}: {context}");
+        drop(log);
+
+        // T15.
+        let (report, after) = found(&disk.after_power_cut(&Survival::Nothing));
+        assert_eq!(report.damage, [], "{context}");
+        assert!(after.len() > seen.len() && after[..seen.len()] == seen, "T15: {context}");
+        let found = after.last().unwrap();
+        assert!(found.lsn == new.get() && found.body == next, "the new one: {context}");
+    }
+
+    /// The highest LSN that was confirmed and stands in no trimmed segment.
+    fn last_kept(&self) -> u64 {
+        let kept = |lsn: &&u64| {
+            self.appended.get(lsn).is_some_and(|(.., segment)| !self.trimmed.contains(segment))
+        };
+        self.acked.iter().rev().find(kept).copied().unwrap_or(0)
+    }
+
     /// Holds what is found on `disk` against what was told; then goes on with the log.
     pub(crate) fn check(&self, disk: &SimVfs, context: &str) {
         let Some((examined, seen)) = look(disk).unwrap_or_else(|e| panic!("{e}: {context}")) else {
@@ -185,12 +270,17 @@ impl Told {
             assert!(frame.body == body(*seed, *bytes), "LSN {lsn} has another body: {context}");
         }
         let mut batches: BTreeMap<u64, BTreeSet<bool>> = BTreeMap::new();
+        let mut missing = None;
         for (lsn, (_, _, batch, segment)) in &self.appended {
             if self.trimmed.contains(segment) {
                 continue;
             }
             let there = host.contains_key(lsn);
             assert!(there || !self.acked.contains(lsn), "LSN {lsn} was confirmed: {context}");
+            assert!(!there || missing.is_none(), "{missing:?} is a hole before {lsn}: {context}");
+            if !there && missing.is_none() {
+                missing = Some(*lsn);
+            }
             batches.entry(*batch).or_default().insert(there);
         }
         for (batch, there) in batches {

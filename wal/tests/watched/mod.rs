@@ -1,13 +1,18 @@
 //! A disk that counts syncs, and can run full in the middle of a write.
 //! Method: passes everything on to another disk.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "each test program uses a part of it"
+)]
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use onceward_vfs::{File, LockError, LockGuard, Mode, Vfs};
+use onceward_vfs::{File, LockError, LockGuard, Mode, Pace, Vfs};
 
 /// What was seen and what is planned; shared with all open files.
 #[derive(Debug, Default)]
@@ -17,6 +22,12 @@ pub(crate) struct Watch {
     /// This write in `log/` from now on, counting from 1, stores all but its last byte, then finds the
     /// disk full.
     pub(crate) full_at: AtomicU64,
+    /// Names of the threads that filled files with zeros.
+    pub(crate) filled_by: Mutex<Vec<String>>,
+    /// Syncs in `log/` do not return while somebody holds this.
+    pub(crate) gate: Mutex<()>,
+    /// Syncs in `log/` that have begun.
+    pub(crate) began: AtomicU64,
 }
 
 /// The disk.
@@ -102,6 +113,8 @@ impl File for WatchedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         if let Some(watch) = &self.watch {
+            watch.began.fetch_add(1, Ordering::SeqCst);
+            drop(watch.gate.lock().unwrap());
             watch.syncs.fetch_add(1, Ordering::SeqCst);
             // Gives others a chance to queue behind this sync, as a slow disk does.
             (0..50).for_each(|_| std::thread::yield_now());
@@ -117,7 +130,11 @@ impl File for WatchedFile {
         self.inner.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64) -> io::Result<()> {
-        self.inner.fill_zeros(len)
+    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
+        if let Some(watch) = &self.watch {
+            let thread = std::thread::current().name().unwrap_or("?").to_owned();
+            watch.filled_by.lock().unwrap().push(thread);
+        }
+        self.inner.fill_zeros(len, pace)
     }
 }

@@ -1,0 +1,87 @@
+//! Answers "is the promise of speed kept?": measures a part and its floor in turn, in one run, and
+//! prints one line of JSON for each figure.
+//!
+//! Exits 0 if every figure is reached, 1 if one falls short, 2 if something could not be measured.
+
+#![forbid(unsafe_code)]
+
+mod device;
+mod figure;
+mod pairing;
+mod wal;
+mod workplace;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use figure::Sheet;
+use pairing::Plan;
+use workplace::Workplace;
+
+/// Measures a part of Onceward beside what the machine can do, and says whether it is fast enough.
+///
+/// One line of JSON for each figure. Exit status 1: a figure falls short; 2: it could not be measured.
+#[derive(Debug, Parser)]
+#[command(name = "figures")]
+struct Arguments {
+    /// What to measure.
+    area: Area,
+    /// Fewer and shorter rounds: ends within 50 seconds.
+    #[arg(long)]
+    quick: bool,
+    /// Only the figures whose names begin so, for work on one of them.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    only: String,
+    /// Where to write, on the disk that is meant; what is written is removed at the end.
+    #[arg(long, default_value = "target/figures")]
+    dir: PathBuf,
+}
+
+/// The parts that have figures.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Area {
+    /// The log: durable appends, recovery.
+    Wal,
+    /// The index: lookups, memory, expiry.
+    Index,
+    /// The engine: captures.
+    Engine,
+    /// Draining and settling.
+    Sync,
+    /// The hub.
+    Hub,
+    /// Other stores, doing the same work.
+    Peers,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match measure(&arguments) {
+        Ok(sheet) => ExitCode::from(sheet.exit_code()),
+        Err(error) => {
+            eprintln!("figures: {error}");
+            ExitCode::from(figure::EXIT_FAILED)
+        }
+    }
+}
+
+/// Measures one area.
+fn measure(arguments: &Arguments) -> Result<Sheet, Box<dyn Error>> {
+    let plan = if arguments.quick { Plan::QUICK } else { Plan::FULL };
+    match arguments.area {
+        Area::Wal => {
+            let place = Workplace::create(&arguments.dir)?;
+            let mut sheet = Sheet::new("wal", &arguments.only);
+            wal::measure(&mut sheet, plan, &place)?;
+            Ok(sheet)
+        }
+        area @ (Area::Index | Area::Engine | Area::Sync | Area::Hub | Area::Peers) => {
+            let name = area.to_possible_value();
+            let name = name.as_ref().map_or("this", clap::builder::PossibleValue::get_name);
+            Err(format!("the area `{name}` has no figures yet; `wal` has").into())
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The figures of the log: durable appends of 200-byte events, and recovery.
+//!
+//! | figure | what is compared | with |
+//! |---|---|---|
+//! | `one_writer`, `.._median_latency` | append and wait, one thread | *raw*: one `pwrite` of a frame's bytes and `fdatasync` |
+//! | `writers_N` | append and wait, N threads | [`Gathering`], N threads; the detail has it beside *raw* of N frames |
+//! | `tickets_64` | 64 events in flight from two threads | *raw* of 64 frames |
+//! | `batches_N` | one append of N events and a wait | *raw* of N frames |
+//! | `device_bytes` | what the device was told to write | the events' 200 bytes |
+//! | `recovery_scan` | `examine` of a log in the page cache | the clock |
+//!
+//! *raw* writes into a file of 64 MiB of zeros that was written before. The log has segments of 64 MiB
+//! that are recycled: when one is full, outside the time that counts, the one before is trimmed and
+//! becomes the next.
+
+mod amount;
+mod batches;
+mod lone;
+mod recovery;
+mod stock;
+mod tickets;
+mod writers;
+
+use std::error::Error;
+use std::path::Path;
+
+use onceward_benches::gathering::Gathering;
+use onceward_benches::raw::RawFile;
+use onceward_benches::turns::Turns;
+
+use crate::device::Device;
+use crate::figure::{Detail, Sheet};
+use crate::pairing::Plan;
+use crate::workplace::Workplace;
+use stock::{Payloads, Stock};
+
+/// Size of a segment, and of the floors' files.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Threads of the figures with blocking writers.
+const WRITERS: [usize; 3] = [2, 8, 64];
+
+/// What the figures share.
+#[derive(Debug)]
+struct Setting<'a> {
+    plan: Plan,
+    /// On the disk that is meant.
+    dir: &'a Path,
+    device: Option<Device>,
+    payloads: &'a Payloads,
+    stock: Stock<'a>,
+}
+
+/// Measures all of them.
+pub(crate) fn measure(
+    sheet: &mut Sheet,
+    plan: Plan,
+    place: &Workplace,
+) -> Result<(), Box<dyn Error>> {
+    let payloads = &Payloads::new();
+    let dir = place.path();
+    let raw = &mut RawFile::create(&dir.join("raw"), SEGMENT_BYTES)?;
+    let gathering = Gathering::new(RawFile::create(&dir.join("gathering"), SEGMENT_BYTES)?);
+    let device = Device::of(dir)?;
+    let stock = Stock::create(&dir.join("log"), device, payloads)?;
+    let setting = Setting { plan, dir, device, payloads, stock };
+
+    lone::measure(sheet, &setting, raw)?;
+    for writers in WRITERS {
+        writers::measure(sheet, &setting, (&gathering, raw), writers)?;
+    }
+    tickets::measure(sheet, &setting, raw)?;
+    for count in [100, 500] {
+        batches::measure(sheet, &setting, raw, count)?;
+    }
+    amount::measure(sheet, &setting, raw)?;
+    for count in [100, 500] {
+        batches::measure_in_small_segments(sheet, &setting, raw, count)?;
+    }
+    recovery::measure(sheet, &setting)
+}
+
+/// What is told beside every ratio: what one event cost on either side.
+fn sides(turns: &Turns) -> Detail {
+    let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
+    Detail::from([
+        ("thing_us", turns.thing.median * 1e6),
+        ("floor_us", turns.floor.median * 1e6),
+        ("floor_us_low", turns.floor.low * 1e6),
+        ("floor_us_high", turns.floor.high * 1e6),
+        ("thing_events_per_s", 1.0 / turns.thing.median),
+        ("floor_events_per_s", 1.0 / turns.floor.median),
+        ("floor_varied_by_more_than_2", noisy),
+    ])
+}

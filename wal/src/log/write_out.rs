@@ -1,0 +1,70 @@
+//! Writing and syncing what is queued. What a failure means is said here; what follows, elsewhere.
+
+use std::io;
+
+use super::Chunk;
+use crate::error::is_full;
+use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
+
+/// How writing a queue ended.
+pub(super) struct Written {
+    /// Chunks of the front that are synced.
+    pub(super) synced: usize,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Why the chunk after the synced ones is not durable.
+pub(super) enum Failure {
+    /// The disk had no room, and the commit was erased: surely absent.
+    Absent,
+    /// Anything may be on disk.
+    Unknown(io::Error, &'static str),
+}
+
+/// Writes and syncs the chunks in order. A segment is synced before the next one is touched.
+pub(super) fn write_out(queue: &[Chunk]) -> Written {
+    for (synced, chunk) in queue.iter().enumerate() {
+        let failure = match write(chunk) {
+            Ok(()) if cfg!(bug = "no-sync") => continue,
+            Ok(()) => match sync(chunk) {
+                Ok(()) => continue,
+                Err(source) => Failure::Unknown(source, "a sync failed"),
+            },
+            Err(failure) => failure,
+        };
+        return Written { synced, failure: Some(failure) };
+    }
+    Written { synced: queue.len(), failure: None }
+}
+
+/// Syncs one chunk.
+fn sync(chunk: &Chunk) -> io::Result<()> {
+    let synced = chunk.file.sync_data();
+    if cfg!(bug = "sync-retried") { synced.or_else(|_| chunk.file.sync_data()) } else { synced }
+}
+
+/// Writes one chunk.
+pub(super) fn write(chunk: &Chunk) -> Result<(), Failure> {
+    if chunk.bytes.is_empty() {
+        return Ok(());
+    }
+    chunk.file.write_all_at(chunk.offset, &chunk.bytes).map_err(|source| {
+        if is_full(&source) {
+            erase(chunk, source)
+        } else {
+            Failure::Unknown(source, "a write failed")
+        }
+    })
+}
+
+/// Makes a commit that was written in part surely absent: zeros over its first header, synced.
+fn erase(chunk: &Chunk, source: io::Error) -> Failure {
+    let zeros = [0; HEADER_BLOCK_BYTES + FRAME_HEADER_BYTES];
+    // The first commit of a segment begins with the header block.
+    let bytes = if chunk.offset == 0 { &zeros[..] } else { &zeros[..FRAME_HEADER_BYTES] };
+    let erased = chunk.file.write_all_at(chunk.offset, bytes).and_then(|()| chunk.file.sync_data());
+    match erased {
+        Ok(()) => Failure::Absent,
+        Err(_worse) => Failure::Unknown(source, "a write failed for want of space"),
+    }
+}

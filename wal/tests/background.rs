@@ -1,0 +1,103 @@
+//! Segments are ready before they are needed, and closing waits for nobody.
+//! Method: a log with its thread on real files, behind a disk that notes who fills files with zeros.
+
+#[cfg(test)]
+mod scenario;
+
+#[cfg(test)]
+mod watched;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use onceward_vfs::{OsVfs, Vfs};
+    use onceward_wal::{Log, Options, Preparation};
+
+    use super::scenario::{OPTIONS, body, found, host, open_with, put};
+    use super::watched::{Watch, Watched};
+
+    const BACKGROUND: Options = Options { preparation: Preparation::InBackground, ..OPTIONS };
+
+    fn start(dir: &tempfile::TempDir) -> (Log, Arc<dyn Vfs>, Arc<Watch>) {
+        let watched = Watched::new(Arc::new(OsVfs::open(dir.path()).unwrap()));
+        let watch = Arc::clone(&watched.watch);
+        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (log, ..) = open_with(&vfs, BACKGROUND).unwrap();
+        (log, vfs, watch)
+    }
+
+    /// Bytes of the segments that are begun, and of those that are kept ready beside them.
+    fn ready(log: &Log) -> u64 {
+        let begun = u64::try_from(log.segments().len()).unwrap();
+        (begun + 2) * OPTIONS.segment_bytes
+    }
+
+    #[test]
+    fn many_segments_roll_without_a_caller_who_fills_one_with_zeros() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, vfs, watch) = start(&dir);
+        watch.filled_by.lock().unwrap().clear();
+        for seed in 0..60 {
+            while log.file_bytes() < ready(&log) {
+                thread::yield_now();
+            }
+            put(&log, &body(seed, 100_000)).unwrap();
+        }
+        let segments = log.segments().len();
+        assert!(segments >= 25, "control: {segments}");
+        log.close().unwrap();
+        let filled_by = watch.filled_by.lock().unwrap();
+        assert!(filled_by.len() >= segments, "{filled_by:?}");
+        assert!(filled_by.iter().all(|thread| thread == "onceward-log"), "{filled_by:?}");
+        let (report, seen) = found(&*vfs);
+        assert_eq!((report.clean, host(&seen).len()), (true, 60));
+    }
+
+    #[test]
+    fn a_log_whose_settled_segments_are_trimmed_fills_no_further_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, vfs, watch) = start(&dir);
+        for seed in 0..10 {
+            while log.file_bytes() < ready(&log) {
+                thread::yield_now();
+            }
+            put(&log, &body(seed, 100_000)).unwrap();
+        }
+        // From here on each file that is given back is used again.
+        watch.filled_by.lock().unwrap().clear();
+        let filled = || watch.filled_by.lock().unwrap().len();
+        let before = log.segments().last().unwrap().number;
+        for seed in 10..60 {
+            put(&log, &body(seed, 100_000)).unwrap();
+            let infos = log.segments();
+            if infos.len() > 3 {
+                log.trim(infos[0].number).unwrap();
+            }
+        }
+        let rolled = log.segments().last().unwrap().number - before;
+        assert!(rolled >= 20, "control: {rolled}");
+        assert!(filled() <= 2, "{} of {rolled}, before the first came back", filled());
+        drop(log);
+        let (report, seen) = found(&*vfs);
+        assert_eq!(report.damage, []);
+        assert_eq!(host(&seen).last().unwrap().body, body(59, 100_000));
+    }
+
+    #[test]
+    fn opening_and_closing_at_once_ends_the_thread() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, vfs, _) = start(&dir);
+        log.close().unwrap();
+        for round in 0..20 {
+            let (log, report, _) = open_with(&vfs, BACKGROUND).unwrap();
+            assert_eq!((report.clean, report.damage), (true, vec![]), "{round}");
+            if round % 2 == 0 {
+                put(&log, b"x").unwrap();
+            }
+            log.close().unwrap();
+        }
+        assert_eq!(host(&found(&*vfs).1).len(), 10);
+    }
+}
