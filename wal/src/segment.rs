@@ -106,19 +106,7 @@ impl Segments {
     ///
     /// `Corrupt`: the bytes there are not that frame. `Io`: they cannot be read.
     pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
-        let segment = self.get(place.segment).cloned();
-        self.read_from(segment, place, bytes, lsn)
-    }
-
-    /// As [`Segments::read`], from a handle that was taken before.
-    pub(crate) fn read_from(
-        &self,
-        segment: Option<Segment>,
-        place: Place,
-        bytes: u32,
-        lsn: Lsn,
-    ) -> Result<FrameBuf, Error> {
-        read_frame(&self.identity, segment, place, bytes, lsn)
+        read_frame(&self.identity, self.get(place.segment).cloned(), place, bytes, lsn)
     }
 
     /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.
