@@ -4,15 +4,18 @@
 //! set of files; the labels are the rows of the tables in `FORMAT.md`, section Recovery. Repairing
 //! what was found is [`Log::start`](crate::Log::start)'s work.
 
+mod between;
 mod head;
 mod judge;
 mod look;
+mod pieces;
+mod repairs;
 mod returned;
 
 use onceward_vfs::Vfs;
 
 use crate::checksum::Digest;
-use crate::error::Error;
+use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{Identity, SegmentHeader};
 use crate::meta::{self, Meta};
@@ -21,6 +24,7 @@ use crate::report::{Damage, Report};
 use crate::segment::Segments;
 use head::{Files, SegmentFile};
 use judge::Examination;
+pub(crate) use repairs::{Fix, Repair};
 pub(crate) use returned::Returned;
 
 /// A log as it was found.
@@ -42,6 +46,12 @@ pub struct Examined {
     pub(crate) in_doubt: Vec<(usize, usize)>,
     /// Features that forbid this program to write; 0 for none.
     pub(crate) read_only_for: u32,
+    /// Listed segments without a file whose frames are lost.
+    pub(crate) missing: Vec<u64>,
+    /// What would mend the damage.
+    pub(crate) repairs: Vec<Repair>,
+    /// The first place that the disk could not read.
+    pub(crate) unreadable: Option<Position>,
     pub(crate) report: Report,
 }
 
@@ -62,14 +72,15 @@ pub(crate) struct FoundTail {
 
 /// Reads the log in `vfs` and shows every frame that belongs to it, in order, to `visit`.
 ///
-/// `None` if there is no log. Holds one segment in memory at a time (a second copy of it where
-/// something seems damaged). May be called without the lock while another process writes: then it
+/// `None` if there is no log. Holds 256 KiB in memory at a time, and at most one segment: the one in which
+/// the log ends, one with damage, one with a batch of that size. What the disk cannot read is
+/// reported as damage, and the rest is shown. May be called without the lock while another process writes: then it
 /// shows the log as of some moment, and takes nothing for damage that a second look finds whole.
 ///
 /// # Errors
 ///
 /// `Unsupported`: a newer format. `Corrupt`: `meta` and all segments' headers are unreadable.
-/// `Io`: a file cannot be read.
+/// `Io`: `meta`, the directory or the size of a file cannot be read.
 pub fn examine(
     vfs: &dyn Vfs,
     visit: &mut dyn FnMut(&Frame<'_>),

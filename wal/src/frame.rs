@@ -21,6 +21,8 @@ pub(crate) const KIND_RUN: u8 = 1;
 pub(crate) const KIND_MARK: u8 = 2;
 /// Last frame of a finished segment.
 pub(crate) const KIND_SEAL: u8 = 3;
+/// Stands in for frames that were lost: its LSN is the last one of them.
+pub(crate) const KIND_LOST: u8 = 4;
 /// Lowest kind that belongs to the host; those below belong to the log.
 pub const KIND_HOST_MIN: u8 = 16;
 
@@ -172,6 +174,14 @@ fn header_crc(salt: u32, covered: &[u8]) -> u32 {
         return crc_from(crc_from(salt, before), rest.get(4..).unwrap_or_default());
     }
     crc_from(salt, covered)
+}
+
+/// Whether a frame could begin here, as far as its length tells: most bytes that are no frame fail.
+#[inline]
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    let len = bytes.get(LEN_OFFSET..).and_then(<[u8]>::first_chunk).copied();
+    let len = usize::try_from(u32::from_le_bytes(len.unwrap_or_default())).unwrap_or(usize::MAX);
+    len != 0 && len <= bytes.len().saturating_sub(FRAME_HEADER_BYTES)
 }
 
 /// Decodes the header at the start of `bytes`, where a frame that fits into `bytes` should be.

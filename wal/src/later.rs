@@ -1,7 +1,7 @@
 //! Looks for whole frames behind bytes that are no frame. No I/O here.
 
 use crate::frame::{self, Header};
-use crate::limits::{FRAME_ALIGN_BYTES, HEADER_BLOCK_BYTES};
+use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 
 /// A whole frame.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,9 @@ pub(crate) struct Found {
 /// Searches one segment. What a whole search found is kept, so that many damaged frames in one
 /// segment do not each search it to the end.
 pub(crate) struct Later<'a> {
-    image: &'a [u8],
+    /// Where in the segment `bytes` begin.
+    base: usize,
+    bytes: &'a [u8],
     salt: u32,
     first_lsn: u64,
     /// Run that was asked for, where the last frame of the search stands, and what was found.
@@ -34,8 +36,9 @@ pub(crate) struct Later<'a> {
 }
 
 impl<'a> Later<'a> {
-    pub(crate) fn new(image: &'a [u8], salt: u32, first_lsn: u64) -> Self {
-        Self { image, salt, first_lsn, last: None }
+    /// Searches `bytes`, which stand at `base` in their segment and reach its end.
+    pub(crate) fn new(base: usize, bytes: &'a [u8], salt: u32, first_lsn: u64) -> Self {
+        Self { base, bytes, salt, first_lsn, last: None }
     }
 
     /// The whole frames at `at` or behind it with a run of at least `run` and an LSN of at least `lsn`.
@@ -75,19 +78,22 @@ impl<'a> Later<'a> {
 
     /// The first such frame at `from` or behind it.
     fn next_frame(&self, from: usize, run: u32, lsn: u64) -> Option<(NextFrame, Header)> {
-        let mut offset = from;
-        while let Some(bytes) = self.image.get(offset..).filter(|bytes| !bytes.is_empty()) {
-            if bytes.starts_with(ZEROS) {
+        let mut at = from.checked_sub(self.base)?;
+        while let Some(bytes) = self.bytes.get(at..) {
+            if frame::may_begin(bytes) {
+                if let Some(number) = self.lsn_of(bytes, run, lsn)
+                    && let Ok((header, _body)) = frame::decode(bytes, self.salt)
+                {
+                    return Some((NextFrame { offset: self.base + at, lsn: number }, header));
+                }
+            } else if bytes.len() < FRAME_HEADER_BYTES {
+                return None;
+            } else if bytes.starts_with(ZEROS) {
                 // No frame begins where its length would be zero; the last places have theirs behind.
-                offset += ZEROS.len() - 3 * FRAME_ALIGN_BYTES;
+                at += ZEROS.len() - 3 * FRAME_ALIGN_BYTES;
                 continue;
             }
-            if let Some(number) = self.lsn_of(bytes, run, lsn)
-                && let Ok((header, _body)) = frame::decode(bytes, self.salt)
-            {
-                return Some((NextFrame { offset, lsn: number }, header));
-            }
-            offset += FRAME_ALIGN_BYTES;
+            at += FRAME_ALIGN_BYTES;
         }
         None
     }
@@ -117,6 +123,6 @@ pub(crate) fn without_zeros(bytes: &[u8]) -> usize {
 pub(crate) fn proves_itself(image: &[u8], salt: u32) -> bool {
     // As if the segment began here, so that what was synced before it stays below.
     const FIRST: u64 = 1 << 40;
-    let found = Later::new(image, salt, FIRST).after(HEADER_BLOCK_BYTES, 0, 0);
+    let found = Later::new(0, image, salt, FIRST).after(HEADER_BLOCK_BYTES, 0, 0);
     found.synced >= FIRST
 }

@@ -25,10 +25,12 @@ mod lsn;
 mod meta;
 mod name;
 mod ranges;
+mod repair;
 mod report;
 mod run;
 mod segment;
 mod walk;
+mod waypoints;
 
 pub use checksum::Digest;
 pub use error::{Error, ErrorKind, Position};
@@ -40,6 +42,7 @@ pub use limits::{
 };
 pub use log::{Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, create, lock};
 pub use lsn::Lsn;
+pub use repair::{Repaired, repair};
 pub use report::{Damage, Report};
 pub use run::{RunBody, Stamp};
 pub use segment::{FrameBuf, SegmentInfo, Segments};

@@ -6,6 +6,8 @@ use crate::limits::{LSN_MAX, RUN_BODY_BYTES, SEAL_BODY_BYTES};
 
 /// Set in a run frame that repeats, at the head of a segment, what the run's first frame said.
 pub(crate) const REPEAT: u8 = 1;
+/// Set in a seal frame that a repair wrote: what the next segment says of this one holds no more.
+pub(crate) const REPAIRED: u8 = 1;
 
 /// Who writes, and at what time, when a run begins.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -53,7 +53,11 @@ mod tests {
 
     #[test]
     fn every_label_of_the_document_has_a_test() {
-        let tests = concat!(include_str!("recovery.rs"), include_str!("recovery_of_files.rs"));
+        let tests = concat!(
+            include_str!("recovery.rs"),
+            include_str!("recovery_of_files.rs"),
+            include_str!("repair.rs")
+        );
         let (_, recovery) = DOCUMENT.split_once("\n## Recovery").unwrap();
         let (recovery, _) = recovery.split_once("\n## Assumptions").unwrap();
         let rows = recovery.lines().filter_map(|line| line.strip_prefix("| `"));

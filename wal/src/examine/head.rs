@@ -9,9 +9,10 @@ use crate::checksum::salt;
 use crate::error::Error;
 use crate::frame::{self, KIND_RUN};
 use crate::header::{HeaderError, SegmentHeader};
-use crate::limits::{HEADER_BLOCK_BYTES, RUN_BODY_BYTES, SEGMENT_BYTES_MAX, frame_bytes};
+use crate::limits::{HEADER_BLOCK_BYTES, RUN_BODY_BYTES, frame_bytes};
 use crate::name;
 use crate::run::RunBody;
+use crate::walk::Piece;
 
 /// The segment files: number and store.
 pub(super) type Files = BTreeSet<(u64, [u8; 16])>;
@@ -23,6 +24,8 @@ pub(super) struct Head {
     pub(super) header: Option<SegmentHeader>,
     /// Run and body of the first frame, if it is whole.
     pub(super) first: Option<(u32, RunBody)>,
+    /// The disk could not read all of it.
+    pub(super) unreadable: bool,
 }
 
 /// A segment's file, opened to be read.
@@ -52,12 +55,12 @@ impl Head {
             .ok()
             .filter(|(header, _)| header.kind == KIND_RUN && header.lsn_delta == 0)
             .and_then(|(header, body)| Some((header.run, RunBody::decode(body)?)));
-        Ok(Self { header, first })
+        Ok(Self { header, first, unreadable: false })
     }
 
-    /// Whether anything was written to the segment.
+    /// Whether anything was written to the segment, as far as can be told.
     pub(super) fn in_use(&self) -> bool {
-        self.header.is_some() || self.first.is_some()
+        self.header.is_some() || self.first.is_some() || self.unreadable
     }
 
     /// The LSN of the segment's first frame.
@@ -80,25 +83,17 @@ impl SegmentFile {
 
     /// Reads header block and first frame.
     pub(super) fn head(&self) -> Result<Head, Error> {
-        let bytes = self.read(HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES))?;
-        Head::of(&bytes, self.number, &self.store)
+        let mut buffer = Vec::new();
+        let mut unreadable = Vec::new();
+        let bytes = HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES);
+        let piece = self.piece(&mut buffer, 0, bytes, &mut unreadable)?;
+        let head = Head::of(piece.bytes, self.number, &self.store)?;
+        Ok(Head { unreadable: !unreadable.is_empty(), ..head })
     }
 
-    /// Reads the whole file.
-    pub(super) fn image(&self) -> Result<Vec<u8>, Error> {
-        let path = name::segment(&self.store, self.number);
-        let bytes = self.file.len().map_err(|source| Error::io(source, "read", &path))?;
-        self.read(usize::try_from(bytes.min(SEGMENT_BYTES_MAX)).unwrap_or(0))
-    }
-
-    /// Reads the first `bytes_max` bytes.
-    fn read(&self, bytes_max: usize) -> Result<Vec<u8>, Error> {
-        let path = name::segment(&self.store, self.number);
-        let mut bytes = vec![0; bytes_max];
-        let count =
-            self.file.read_at(0, &mut bytes).map_err(|source| Error::io(source, "read", &path))?;
-        bytes.truncate(count);
-        Ok(bytes)
+    /// Reads the whole file into `buffer`.
+    pub(super) fn image<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Piece<'b>, Error> {
+        self.piece(buffer, 0, usize::MAX, &mut Vec::new())
     }
 }
 

@@ -6,14 +6,15 @@ use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
 use super::look::Found;
+use super::pieces::Unreadable;
+use super::repairs::{Fix, Repair};
 use super::returned::{Returned, is_damaged};
 use super::{Examined, FoundTail};
 use crate::checksum::{Digest, salt};
-use crate::error::Error;
+use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
-use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
 use crate::meta::{CleanEnd, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
@@ -25,18 +26,26 @@ pub(super) struct Examination<'a> {
     pub(super) vfs: &'a dyn Vfs,
     pub(super) meta: Meta,
     files: BTreeMap<u64, SegmentFile>,
+    /// Memory that segments are read into.
+    buffer: Vec<u8>,
     last_in_use: u64,
     returned: Vec<Returned>,
     prepared: Vec<u64>,
     /// Listed, not begun, and without a file.
     absent: Vec<u64>,
+    /// Listed, begun, and without a file.
+    missing: Vec<u64>,
     segments: Segments,
-    torn_header: Option<SegmentHeader>,
-    previous: Option<(u64, Walked)>,
+    pub(super) torn_header: Option<SegmentHeader>,
+    pub(super) previous: Option<(u64, Walked)>,
     highest_lsn: u64,
     highest_run: u32,
     /// Features that forbid this program to write.
-    read_only_for: u32,
+    pub(super) read_only_for: u32,
+    /// The first place that the disk could not read.
+    unreadable: Option<Position>,
+    /// What would mend the damage.
+    pub(super) repairs: Vec<Repair>,
     pub(super) report: Report,
 }
 
@@ -46,16 +55,20 @@ impl<'a> Examination<'a> {
         let mut it = Self {
             vfs,
             files: BTreeMap::new(),
+            buffer: Vec::new(),
             last_in_use: 0,
             returned: Vec::new(),
             prepared: Vec::new(),
             absent: Vec::new(),
+            missing: Vec::new(),
             segments: Segments::new(meta.identity),
             torn_header: None,
             previous: None,
             highest_lsn: meta.next_lsn.saturating_sub(1),
             highest_run: meta.run,
             read_only_for: meta.read_compat & !READ_COMPAT_KNOWN,
+            unreadable: None,
+            repairs: Vec::new(),
             report: Report::default(),
             meta,
         };
@@ -108,27 +121,25 @@ impl<'a> Examination<'a> {
         let Some(file) = self.files.remove(&number) else {
             return self.without_file(number, begun);
         };
-        let mut image = Vec::new();
+        let mut buffer = std::mem::take(&mut self.buffer);
         if !begun {
             // Segments are begun in order: only the first of these can have lost its head.
             if !self.prepared.is_empty() {
                 self.prepared.push(number);
                 return Ok(());
             }
-            image = file.image()?;
+            let image = file.image(&mut buffer)?.bytes;
             // A writer at work begins it just now: what was read of the log ends before it.
-            let just_begun = Head::of(&image, number, &file.store)?.in_use();
-            if just_begun || !later::proves_itself(&image, salt(&file.store, number)) {
+            let just_begun = Head::of(image, number, &file.store)?.in_use();
+            if just_begun || !later::proves_itself(image, salt(&file.store, number)) {
                 self.prepared.push(number);
                 return Ok(());
             }
         }
-        if image.is_empty() {
-            image = file.image()?;
-        }
-        if let Some(found) = self.look(file, image, last_lsn, visit)? {
+        if let Some(found) = self.look(&file, &mut buffer, last_lsn, visit)? {
             self.take(found);
         }
+        self.buffer = buffer;
         Ok(())
     }
 
@@ -142,6 +153,7 @@ impl<'a> Examination<'a> {
         let judged = self.previous.is_some() || self.last_in_use == 0;
         if judged && !self.was_trimmed(number)? {
             self.damage(number, 0, 0, "missing: its frames are lost");
+            self.missing.push(number);
         }
         Ok(())
     }
@@ -149,7 +161,7 @@ impl<'a> Examination<'a> {
     /// Takes up what was found in a segment.
     fn take(&mut self, found: Found) {
         self.judge_head(&found);
-        let Found { file, bytes, context, walked, .. } = found;
+        let Found { file, bytes, context, mut walked, unreadable, .. } = found;
         let number = file.number;
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         let path = name::segment(&self.meta.identity.store, number);
@@ -160,7 +172,9 @@ impl<'a> Examination<'a> {
                 bytes: u64::try_from(lost.bytes).unwrap_or(u64::MAX),
                 what: lost.what.clone(),
             });
+            self.repairs.extend(Repair::of(number, context.first_lsn, lost));
         }
+        self.take_unreadable(number, &unreadable, &mut walked, (context.first_lsn, bytes));
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
         self.highest_run = self.highest_run.max(walked.highest_run);
@@ -177,6 +191,32 @@ impl<'a> Examination<'a> {
         self.previous = Some((number, walked));
     }
 
+    /// Takes up what the disk could not read of a segment of `bytes` bytes.
+    fn take_unreadable(
+        &mut self,
+        number: u64,
+        unreadable: &[Unreadable],
+        walked: &mut Walked,
+        (first_lsn, bytes_of_file): (u64, usize),
+    ) {
+        for Unreadable { offset, bytes, what } in unreadable {
+            let at = u64::try_from(*offset).unwrap_or(u64::MAX);
+            let count = u64::try_from(*bytes).unwrap_or(u64::MAX);
+            self.damage(number, at, count, &format!("cannot be read: {what}"));
+            let file = name::segment(&self.meta.identity.store, number);
+            self.unreadable.get_or_insert(Position { file, offset: at });
+            let (offset, bytes) = (*offset, *bytes);
+            self.repairs.push(Repair { number, first_lsn, offset, bytes, fix: Fix::Zeros });
+            if walked.end == End::Open && offset + bytes > walked.offset {
+                // The log may go on in there.
+                walked.end = End::Lost;
+                let (offset, bytes) = (walked.offset, bytes_of_file - walked.offset);
+                let fix = Fix::Seal(walked.before_end);
+                self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
+            }
+        }
+    }
+
     /// What is known of a segment before its frames are read.
     pub(super) fn context(&self, number: u64, head: &Head, last_lsn: u64) -> Context {
         let previous = self.previous.as_ref().map(|(_, walked)| walked);
@@ -184,7 +224,10 @@ impl<'a> Examination<'a> {
         // Between this segment and the one before it in the list, others may have been trimmed: only
         // its own header surely continues where the log was.
         let before = self.previous.as_ref().filter(|(before, walked)| {
-            before + 1 == number && walked.lost.is_empty() && walked.end == End::Sealed
+            before + 1 == number
+                && walked.lost.is_empty()
+                && !walked.repaired
+                && walked.end == End::Sealed
         });
         let digest = match (head.header, before) {
             (Some(header), _) => Some(header.digest),
@@ -208,67 +251,8 @@ impl<'a> Examination<'a> {
         }
     }
 
-    /// Rows `header-damaged` and `header-torn`, and what the header says of the segment before.
-    fn judge_head(&mut self, found: &Found) {
-        let number = found.file.number;
-        let Some(header) = found.head.header else {
-            match found.head.first.filter(|_| found.walked.proven <= HEADER_BLOCK_BYTES) {
-                Some((run, _)) if found.walked.end != End::Lost => {
-                    self.torn_header = Some(self.header(run, found));
-                }
-                _ => {
-                    let bytes = u64::try_from(HEADER_BYTES).unwrap_or(0);
-                    self.damage(number, 0, bytes, "the header is not what was written");
-                }
-            }
-            return;
-        };
-        self.read_only_for |= header.read_compat & !READ_COMPAT_KNOWN;
-        let bytes = u64::try_from(found.bytes).unwrap_or(u64::MAX);
-        if bytes < header.segment_bytes {
-            let what = format!("the file ends here, it had {} bytes", header.segment_bytes);
-            self.damage(number, bytes, header.segment_bytes - bytes, &what);
-        }
-        let Some((before, walked)) = &self.previous else { return };
-        let whole = walked.lost.is_empty() && walked.end == End::Sealed;
-        if header.before != *before || !whole {
-            return;
-        }
-        let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);
-        let (before, end) = (*before, header.before_end);
-        if end != offset {
-            self.damage(before, offset, 0, &format!("ends here, the next segment says at {end}"));
-        } else if walked.digest_known && header.digest != walked.digest {
-            self.damage(
-                before,
-                offset,
-                0,
-                "its frames are not those that the next segment follows",
-            );
-        }
-    }
-
-    /// The header that a torn first commit should have left.
-    fn header(&self, run: u32, found: &Found) -> SegmentHeader {
-        let (before, before_end) =
-            self.previous.as_ref().map_or((0, 0), |(before, walked)| (*before, walked.offset));
-        SegmentHeader {
-            identity: self.meta.identity,
-            number: found.file.number,
-            first_lsn: found.context.first_lsn,
-            run,
-            segment_bytes: u64::try_from(found.bytes).unwrap_or(u64::MAX),
-            before,
-            before_end: u64::try_from(before_end).unwrap_or(u64::MAX),
-            digest: found.context.digest.unwrap_or_default(),
-            read_compat: 0,
-            // Not known: then what stands behind its frames counts as torn, and is overwritten.
-            recycled: false,
-        }
-    }
-
     /// Reports damage.
-    fn damage(&mut self, number: u64, offset: u64, bytes: u64, what: &str) {
+    pub(super) fn damage(&mut self, number: u64, offset: u64, bytes: u64, what: &str) {
         let file = name::segment(&self.meta.identity.store, number);
         self.report.damage.push(Damage { file, offset, bytes, what: what.to_owned() });
     }
@@ -325,6 +309,7 @@ impl<'a> Examination<'a> {
         }
         Examined {
             tail,
+            missing: self.missing,
             prepared: self.prepared,
             returned: self.returned,
             segments: self.segments,
@@ -334,6 +319,8 @@ impl<'a> Examination<'a> {
             digest,
             in_doubt,
             read_only_for: self.read_only_for,
+            unreadable: self.unreadable,
+            repairs: self.repairs,
             report: self.report,
             meta: self.meta,
         }

@@ -2,10 +2,11 @@
 
 use super::head::{Head, SegmentFile};
 use super::judge::Examination;
+use super::pieces::{PIECE_BYTES, Unreadable};
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::meta;
-use crate::walk::{self, Context, Walked};
+use crate::walk::{Context, Walk, Walked};
 
 /// One segment in use.
 pub(super) struct Found {
@@ -14,52 +15,76 @@ pub(super) struct Found {
     pub(super) head: Head,
     pub(super) context: Context,
     pub(super) walked: Walked,
+    pub(super) unreadable: Vec<Unreadable>,
+}
+
+impl Found {
+    /// Whether everything is as it was written.
+    fn is_whole(&self) -> bool {
+        self.walked.lost.is_empty() && self.head.header.is_some() && self.unreadable.is_empty()
+    }
 }
 
 impl Examination<'_> {
-    /// Reads the frames of a segment; `None` if a writer at work trimmed it.
+    /// Reads the frames of a segment into `buffer`; `None` if a writer at work trimmed it.
     pub(super) fn look(
         &self,
-        file: SegmentFile,
-        mut image: Vec<u8>,
+        file: &SegmentFile,
+        buffer: &mut Vec<u8>,
         last_lsn: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<Option<Found>, Error> {
         let mut shown = 0;
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let head = Head::of(&image, file.number, &file.store)?;
-            // Another segment's header: the file is used again, and must not be read as this one.
-            if head.header.is_none() && self.was_trimmed(file.number)? {
-                return Ok(None);
+        let mut each_once = |frame: &Frame<'_>| {
+            if frame.lsn.get() > shown {
+                shown = frame.lsn.get();
+                visit(frame);
             }
-            let context = self.context(file.number, &head, last_lsn);
-            let mut walked = walk::walk(&image, &context, &mut |frame| {
-                if frame.lsn.get() > shown {
-                    shown = frame.lsn.get();
-                    visit(frame);
-                }
-            });
-            if !walked.lost.is_empty() || head.header.is_none() {
-                if looks == 1 {
-                    // A writer at work may have changed the bytes while they were read.
-                    let again = file.image()?;
-                    if again != image {
-                        image = again;
-                        continue;
-                    }
-                }
-                if self.was_trimmed(file.number)? {
-                    return Ok(None);
-                }
-            }
-            if walked.frames == 0 && walked.lost.is_empty() {
-                // What its header says of the log before it holds, also if that was trimmed.
-                walked.last_lsn = context.last_lsn;
-            }
-            return Ok(Some(Found { bytes: image.len(), file, head, context, walked }));
+        };
+        let mut found = self.look_once(file, buffer, last_lsn, &mut each_once)?;
+        if found.as_ref().is_some_and(|found| !found.is_whole()) {
+            // A writer at work may have changed the bytes while they were read.
+            found = self.look_once(file, buffer, last_lsn, &mut each_once)?;
         }
+        let Some(mut found) = found else { return Ok(None) };
+        if !found.is_whole() && self.was_trimmed(file.number)? {
+            return Ok(None);
+        }
+        if found.walked.frames == 0 && found.walked.lost.is_empty() {
+            // What its header says of the log before it holds, also if that was trimmed.
+            found.walked.last_lsn = found.context.last_lsn;
+        }
+        Ok(Some(found))
+    }
+
+    /// Reads a segment from its head to its end, or to its seal.
+    fn look_once(
+        &self,
+        file: &SegmentFile,
+        buffer: &mut Vec<u8>,
+        last_lsn: u64,
+        visit: &mut dyn FnMut(&Frame<'_>),
+    ) -> Result<Option<Found>, Error> {
+        let mut unreadable = Vec::new();
+        let piece = file.piece(buffer, 0, PIECE_BYTES, &mut unreadable)?;
+        let head = Head::of(piece.bytes, file.number, &file.store)?;
+        // Another segment's header: the file is used again, and must not be read as this one.
+        if head.header.is_none() && self.was_trimmed(file.number)? {
+            return Ok(None);
+        }
+        let context = self.context(file.number, &head, last_lsn);
+        let mut walk = Walk::new(&context);
+        let mut at = 0;
+        let mut next = walk.go_on(piece, visit);
+        while let Some(from) = next {
+            // No way on in a piece: what stands there can only be told with all that is behind it.
+            let bytes = if from == at { usize::MAX } else { PIECE_BYTES };
+            at = from;
+            next = walk.go_on(file.piece(buffer, from, bytes, &mut unreadable)?, visit);
+        }
+        let walked = walk.finish();
+        let (file, bytes) = (file.clone(), file.len()?);
+        Ok(Some(Found { file, bytes, head, context, walked, unreadable }))
     }
 
     /// Whether a writer at work took a segment off the list since it was read, which it does before

@@ -17,12 +17,13 @@ pub(crate) struct Returned {
 /// Whether a segment that was trimmed is not whole. Only finished ones are trimmed, so it ends with a
 /// seal.
 pub(super) fn is_damaged(file: &SegmentFile) -> Result<bool, Error> {
-    let image = file.image()?;
-    let Some(header) = Head::of(&image, file.number, &file.store)?.header else {
+    let mut buffer = Vec::new();
+    let image = file.image(&mut buffer)?.bytes;
+    let Some(header) = Head::of(image, file.number, &file.store)?.header else {
         return Ok(image.iter().any(|byte| *byte != 0));
     };
     let salt = salt(&file.store, file.number);
     let context = standalone(&file.store, file.number, salt, header.first_lsn);
-    let walked = walk::walk(&image, &context, &mut |_| {});
+    let walked = walk::walk(image, &context, &mut |_| {});
     Ok(!walked.lost.is_empty() || walked.end != End::Sealed)
 }

@@ -12,7 +12,7 @@ use super::space::{Prepared, Spares, discard};
 use super::worker::Worker;
 use super::{Commit, Core, Lock, Log, Options, Preparation, Tail};
 use crate::checksum::{crc_from, salt};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Position};
 use crate::examine::{Examined, FoundTail, Returned};
 use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
@@ -31,8 +31,8 @@ impl Log {
     /// # Errors
     ///
     /// `Invalid`: the options. `Unsupported`: a newer format that may only be read. `Full`: a new log for
-    /// which the disk has no room. `Io`, `Poisoned`: the disk refused; the log is as it was, and
-    /// starting may be tried again.
+    /// which the disk has no room. `Io`, `Poisoned`: the disk refused, or could not read all of the log; the
+    /// log is as it was, and starting may be tried again.
     pub fn start(
         vfs: Arc<dyn Vfs>,
         lock: Lock,
@@ -50,6 +50,10 @@ impl Log {
                     examined.read_only_for
                 ),
             ));
+        }
+        if let Some(Position { file, offset }) = &examined.unreadable {
+            let message = "the disk cannot read all of the log: try again, or repair it";
+            return Err(Error::new(ErrorKind::Io, message).at(file, *offset));
         }
         make_dir(&*vfs, name::LOG_DIR)?;
         keep_doubtful(&*vfs, &examined)?;

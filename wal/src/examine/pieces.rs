@@ -1,0 +1,96 @@
+//! Reads a segment's file in pieces, around what the disk cannot read.
+
+use crate::error::Error;
+use crate::limits::SEGMENT_BYTES_MAX;
+use crate::name;
+use crate::walk::Piece;
+
+use super::head::SegmentFile;
+
+/// Bytes that are read at once where nothing is wrong: they stay in the processor's cache until they are
+/// checked. Measured with segments of 64 MiB: twice as fast as reading a segment whole.
+pub(super) const PIECE_BYTES: usize = 256 * 1024;
+/// What is tried by itself where a read fails.
+const BLOCK_BYTES: usize = 4096;
+/// Blocks that are tried after the first one that failed; each may take the disk seconds.
+const FAILURES_MAX: usize = 64;
+
+/// Bytes that the disk could not read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Unreadable {
+    /// Where in the file.
+    pub(crate) offset: usize,
+    /// How many.
+    pub(crate) bytes: usize,
+    /// What the disk said.
+    pub(crate) what: String,
+}
+
+impl SegmentFile {
+    /// Size of the file, as far as a segment can reach.
+    pub(super) fn len(&self) -> Result<usize, Error> {
+        let path = name::segment(&self.store, self.number);
+        let bytes = self.file.len().map_err(|source| Error::io(source, "read", &path))?;
+        Ok(usize::try_from(bytes.min(SEGMENT_BYTES_MAX)).unwrap_or(0))
+    }
+
+    /// Reads up to `bytes` bytes at `offset` of a file of `len` bytes into `buffer`, whose memory is used
+    /// again. What cannot be read is zeros, and noted.
+    pub(super) fn piece<'b>(
+        &self,
+        buffer: &'b mut Vec<u8>,
+        offset: usize,
+        bytes: usize,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> Result<Piece<'b>, Error> {
+        let len = self.len()?;
+        let bytes = bytes.min(len.saturating_sub(offset));
+        if buffer.len() < bytes {
+            // Zeros from the system cost nothing; `resize` would write them.
+            *buffer = vec![0; bytes];
+        }
+        let read = buffer.get_mut(..bytes).unwrap_or_default();
+        let at = u64::try_from(offset).unwrap_or(u64::MAX);
+        let count = match self.file.read_at(at, read) {
+            Ok(count) => count,
+            Err(_whole) => self.by_blocks(offset, read, unreadable),
+        };
+        let is_last = count < bytes || offset + count >= len;
+        Ok(Piece { offset, bytes: buffer.get(..count).unwrap_or_default(), is_last })
+    }
+
+    /// Reads each block by itself; returns how many bytes there are.
+    fn by_blocks(&self, offset: usize, read: &mut [u8], unreadable: &mut Vec<Unreadable>) -> usize {
+        let total = read.len();
+        let mut failures = 0;
+        let mut at = offset;
+        for block in read.chunks_mut(BLOCK_BYTES) {
+            let tried = if failures < FAILURES_MAX {
+                self.file.read_at(u64::try_from(at).unwrap_or(u64::MAX), block)
+            } else {
+                Err(std::io::Error::other("not tried, after many failures before it"))
+            };
+            match tried {
+                Ok(count) if count < block.len() => return at + count - offset,
+                Ok(_) => {}
+                Err(source) => {
+                    failures += 1;
+                    block.fill(0);
+                    note(unreadable, at, block.len(), &source.to_string());
+                }
+            }
+            at += block.len();
+        }
+        total
+    }
+}
+
+/// Adds a range, to the one before it if they touch.
+fn note(unreadable: &mut Vec<Unreadable>, offset: usize, bytes: usize, what: &str) {
+    match unreadable.last_mut() {
+        Some(last) if last.offset + last.bytes >= offset && last.offset <= offset => {
+            last.bytes = last.bytes.max(offset + bytes - last.offset);
+        }
+        _ => unreadable.push(Unreadable { offset, bytes, what: what.to_owned() }),
+    }
+}

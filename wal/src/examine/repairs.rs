@@ -1,0 +1,53 @@
+//! What a repair has to write so that damage is not found again. Decides; writes nothing.
+
+use crate::header::SegmentHeader;
+use crate::limits::{HEADER_BLOCK_BYTES, frame_bytes};
+use crate::walk::{Kept, Lost};
+
+/// One place that a repair writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Repair {
+    pub(crate) number: u64,
+    pub(crate) first_lsn: u64,
+    /// The bytes that are kept in quarantine before they are written over.
+    pub(crate) offset: usize,
+    pub(crate) bytes: usize,
+    pub(crate) fix: Fix,
+}
+
+/// What is written there.
+#[derive(Clone, Debug)]
+pub(crate) enum Fix {
+    /// Row `lost`: a frame that stands in for those that were there, the last of which was `lsn`.
+    StandIn { run: u32, lsn: u64 },
+    /// The segment ends here: a seal behind what is kept.
+    Seal(Kept),
+    /// Row `header-damaged`.
+    Header(Box<SegmentHeader>),
+    /// Row `file-short`, and what cannot be read: zeros.
+    Zeros,
+}
+
+impl Repair {
+    /// What mends a range that a walk found lost; `None` if no frame fits between those that are kept,
+    /// which only happens where bytes were put between frames.
+    pub(super) fn of(number: u64, first_lsn: u64, lost: &Lost) -> Option<Self> {
+        let fix = match lost.last_lsn {
+            Some(_) if lost.bytes < frame_bytes(1) => return None,
+            Some(lsn) => Fix::StandIn { run: lost.before.run, lsn: lsn.max(lost.before.last_lsn) },
+            None => Fix::Seal(lost.before),
+        };
+        Some(Self { number, first_lsn, offset: lost.offset, bytes: lost.bytes, fix })
+    }
+
+    /// What mends a header.
+    pub(super) fn of_header(header: SegmentHeader) -> Self {
+        Self {
+            number: header.number,
+            first_lsn: header.first_lsn,
+            offset: 0,
+            bytes: HEADER_BLOCK_BYTES,
+            fix: Fix::Header(Box::new(header)),
+        }
+    }
+}

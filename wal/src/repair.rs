@@ -1,0 +1,194 @@
+//! Mends damage: the bytes go to quarantine, and frames that say what is missing take their place.
+//!
+//! | found | written |
+//! |---|---|
+//! | frames lost between others | a frame of kind `lost`, as long as what was there |
+//! | frames lost to the end, or a seal that is not of its frames | a seal behind what is kept |
+//! | a header | the header, from the first frame and the segments around it |
+//! | a file that is too short, bytes that cannot be read | zeros |
+//! | a segment without a file | `meta` without it |
+//!
+//! Nothing that still proves itself is touched. Each step may be cut short: what is then found is
+//! mended by the next repair, and what was copied stays.
+
+use onceward_vfs::{File, Mode, Vfs};
+
+use crate::checksum::{crc_from, salt};
+use crate::error::Error;
+use crate::examine::{Examined, Fix, Repair, examine};
+use crate::frame::{self, Head, KIND_LOST, KIND_SEAL};
+use crate::header::Identity;
+use crate::limits::{FRAME_HEADER_BYTES, SEAL_BODY_BYTES, frame_bytes};
+use crate::log::Lock;
+use crate::meta::MetaFile;
+use crate::name;
+use crate::report::Damage;
+use crate::run::{REPAIRED, SealBody};
+use crate::walk::Kept;
+
+/// What a repair did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Repaired {
+    /// What was found.
+    pub damage: Vec<Damage>,
+    /// Files in `quarantine/` that hold the damaged bytes.
+    pub kept: Vec<String>,
+    /// What is still found.
+    pub left: Vec<Damage>,
+}
+
+/// Mends what [`examine`] reports as damage; `None` if there is no log.
+///
+/// The damaged bytes are copied to `quarantine/` first. What was lost stays lost: the log then says so
+/// itself, reads on behind it, and is no longer reported as damaged.
+///
+/// # Durability
+///
+/// When this returns `Ok`, copies and mended places are synced. After a crash on the way, the log is
+/// as damaged as it was or less, and every copy that was begun is whole or absent.
+///
+/// # Errors
+///
+/// `Full`: no room for the copies. `Io`, `Poisoned`: the disk refused. `Unsupported`, `Corrupt`: as
+/// [`examine`]. Repairing may be tried again.
+pub fn repair(vfs: &dyn Vfs, _lock: &Lock) -> Result<Option<Repaired>, Error> {
+    let Some(examined) = examine(vfs, &mut |_| {})? else { return Ok(None) };
+    let damage = examined.report.damage.clone();
+    let mut kept = Vec::new();
+    if !damage.is_empty() {
+        let identity = examined.meta.identity;
+        for repair in &examined.repairs {
+            kept.extend(keep(vfs, &identity, repair)?);
+        }
+        // What cannot be read is written over in whole blocks before anything is written into them.
+        let (zeros, frames): (Vec<_>, Vec<_>) =
+            examined.repairs.iter().partition(|repair| matches!(repair.fix, Fix::Zeros));
+        for repair in zeros.into_iter().chain(frames) {
+            mend(vfs, &examined, repair)?;
+        }
+        mend_meta(vfs, examined)?;
+    }
+    let left = examine(vfs, &mut |_| {})?.map(|examined| examined.report.damage);
+    kept.sort();
+    kept.dedup();
+    Ok(Some(Repaired { damage, kept, left: left.unwrap_or_default() }))
+}
+
+/// Copies what stands where a repair will write; `None` if nothing does.
+fn keep(vfs: &dyn Vfs, identity: &Identity, repair: &Repair) -> Result<Option<String>, Error> {
+    let path = name::segment(&identity.store, repair.number);
+    let io = |source| Error::io(source, "copy the damage of", &path);
+    let file = vfs.open(&path, Mode::Read).map_err(io)?;
+    let mut copy = Vec::new();
+    for (offset, bytes) in blocks(repair.offset, repair.bytes) {
+        let mut block = vec![0; bytes];
+        // What cannot be read is not there to be kept.
+        let count = file.read_at(offset, &mut block).unwrap_or(bytes);
+        copy.extend_from_slice(block.get(..count).unwrap_or_default());
+        if count < bytes {
+            break;
+        }
+    }
+    if copy.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    vfs.create_dir(name::QUARANTINE_DIR).map_err(io)?;
+    let kept = format!(
+        "{}/{:016x}-{:08x}-{:08x}.bytes",
+        name::QUARANTINE_DIR,
+        repair.number,
+        repair.offset,
+        crc_from(0, &copy)
+    );
+    onceward_vfs::replace(vfs, &kept, &copy).map_err(|source| Error::io(source, "write", &kept))?;
+    Ok(Some(kept))
+}
+
+/// Offset and size of the blocks of a range, each of which may be unreadable by itself.
+fn blocks(offset: usize, bytes: usize) -> impl Iterator<Item = (u64, usize)> {
+    const BLOCK_BYTES: usize = 4096;
+    let end = offset + bytes;
+    let mut at = offset;
+    std::iter::from_fn(move || {
+        let from = at;
+        at = end.min((from / BLOCK_BYTES + 1) * BLOCK_BYTES);
+        (from < end).then(|| (u64::try_from(from).unwrap_or(u64::MAX), at - from))
+    })
+}
+
+/// Writes what mends one place, and syncs.
+fn mend(vfs: &dyn Vfs, examined: &Examined, repair: &Repair) -> Result<(), Error> {
+    let identity = &examined.meta.identity;
+    let path = name::segment(&identity.store, repair.number);
+    let io = |source| Error::io(source, "mend", &path);
+    let bytes = match &repair.fix {
+        Fix::Zeros => vec![0; repair.bytes],
+        Fix::Header(header) => header.encode(),
+        Fix::StandIn { run, lsn } => stand_in(identity, repair, *run, *lsn),
+        Fix::Seal(kept) => seal(examined, repair, kept),
+    };
+    let file = vfs.open(&path, Mode::Write).map_err(io)?;
+    let offset = u64::try_from(repair.offset).unwrap_or(u64::MAX);
+    write_synced(&*file, offset, &bytes).map_err(io)
+}
+
+fn write_synced(file: &dyn File, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+    file.write_all_at(offset, bytes)?;
+    file.sync_data()
+}
+
+/// A frame that takes the place of lost ones.
+fn stand_in(identity: &Identity, repair: &Repair, run: u32, lsn: u64) -> Vec<u8> {
+    let body = vec![0; repair.bytes.saturating_sub(FRAME_HEADER_BYTES)];
+    encode(identity, repair, (KIND_LOST, 0), (run, lsn), &body)
+}
+
+/// A seal behind what is kept. Its LSN is the last one before those of the next segment.
+fn seal(examined: &Examined, repair: &Repair, kept: &Kept) -> Vec<u8> {
+    let next = examined.segments.infos().find(|next| next.number > repair.number);
+    let last = next.map_or(examined.highest_lsn + 1, |next| next.first_lsn.saturating_sub(1));
+    let body = SealBody {
+        store: examined.meta.identity.store,
+        number: repair.number,
+        first_lsn: repair.first_lsn,
+        digest: kept.digest,
+        count: kept.count,
+        after: kept.last_lsn,
+    };
+    let head = (kept.run.max(1), last.max(kept.last_lsn + 1));
+    encode(&examined.meta.identity, repair, (KIND_SEAL, REPAIRED), head, &body.encode())
+}
+
+/// A frame for the place of a repair.
+fn encode(
+    identity: &Identity,
+    repair: &Repair,
+    (kind, flags): (u8, u8),
+    (run, lsn): (u32, u64),
+    body: &[u8],
+) -> Vec<u8> {
+    let lsn_delta = u32::try_from(lsn.saturating_sub(repair.first_lsn)).unwrap_or(u32::MAX);
+    let head = Head { lsn_delta, run, synced_lag: 0, time: 0, kind, flags };
+    let mut bytes = Vec::new();
+    frame::encode(&mut bytes, salt(&identity.store, repair.number), head, &[body]);
+    bytes
+}
+
+/// Writes `meta` as it was found, without segments that are missing, and without a promise of where the
+/// log ends.
+fn mend_meta(vfs: &dyn Vfs, examined: Examined) -> Result<(), Error> {
+    let exists = vfs.exists(name::META).map_err(|source| Error::io(source, "find", name::META))?;
+    if !exists {
+        MetaFile::create(vfs, &examined.meta)?;
+    }
+    let mut meta = MetaFile::open(vfs, examined.meta.clone())?;
+    let mut next = examined.meta;
+    for number in examined.missing {
+        next.segments.remove(number);
+    }
+    next.clean = None;
+    next.next_lsn = examined.highest_lsn + 2;
+    meta.write(next)
+}
+
+const _: () = assert!(frame_bytes(SEAL_BODY_BYTES) == 88, "a seal takes 88 bytes");

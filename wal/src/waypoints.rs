@@ -1,0 +1,52 @@
+//! Places of every 64th frame of a segment, to find a frame by its LSN. No I/O here.
+
+/// Frames from one waypoint to the next.
+const EVERY: u32 = 64;
+
+/// LSN and offset of some frames of a segment, ascending.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Waypoints(Vec<(u64, u32)>);
+
+impl Waypoints {
+    /// Notes the frame `lsn` at `offset` if it is one of those that are kept; `index` frames are before it
+    /// in its segment.
+    pub(crate) fn pass(&mut self, index: u32, lsn: u64, offset: u32) {
+        if index.is_multiple_of(EVERY) {
+            self.0.push((lsn, offset));
+        }
+    }
+
+    /// Forgets frames from `lsn` on.
+    pub(crate) fn forget_from(&mut self, lsn: u64) {
+        while self.0.pop_if(|(last, _)| *last >= lsn).is_some() {}
+    }
+
+    /// The offset of the last noted frame that is not behind `lsn`.
+    pub(crate) fn before(&self, lsn: u64) -> Option<u32> {
+        let behind = self.0.partition_point(|(noted, _)| *noted <= lsn);
+        behind.checked_sub(1).and_then(|at| self.0.get(at)).map(|(_, offset)| *offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_noted_frame_is_found_also_over_gaps() {
+        let mut waypoints = Waypoints::default();
+        // 300 frames of 40 bytes; 1,000 numbers are missing after the hundredth.
+        let lsn = |index: u32| u64::from(index) + if index < 100 { 1 } else { 1_001 };
+        for index in 0..300 {
+            waypoints.pass(index, lsn(index), 4096 + 40 * index);
+        }
+        assert_eq!(waypoints.before(0), None);
+        for (wanted, index) in
+            [(1, 0), (64, 0), (65, 64), (100, 64), (500, 64), (1_129, 128), (9_999, 256)]
+        {
+            assert_eq!(waypoints.before(wanted), Some(4096 + 40 * index), "LSN {wanted}");
+        }
+        waypoints.forget_from(lsn(128));
+        assert_eq!(waypoints.before(9_999), Some(4096 + 40 * 64));
+    }
+}
