@@ -13,8 +13,8 @@ use onceward_benches::raw::RawFile;
 use onceward_benches::turns::Turns;
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{
-    Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose, SEGMENT_BYTES_DEFAULT,
-    Stamp, frame_bytes,
+    Alignment, Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose,
+    SEGMENT_BYTES_DEFAULT, Stamp, frame_bytes,
 };
 
 /// Body of the measured frame.
@@ -70,6 +70,7 @@ fn new_log(dir: &Path) -> Log {
         segment_bytes: SEGMENT_BYTES_DEFAULT,
         reserve: 2,
         preparation: Preparation::InBackground,
+        alignment: Alignment::Frame,
     };
     Log::start(vfs, lock, examined, options, Stamp::default()).unwrap()
 }
@@ -77,8 +78,7 @@ fn new_log(dir: &Path) -> Log {
 /// What is measured.
 fn append(log: &Log) {
     let frame = NewFrame { kind: KIND_HOST_MIN, flags: 0, parts: &[black_box(&BODY)] };
-    let appended = log.append(&[frame], 0, Purpose::Capture).unwrap();
-    log.wait(appended.last).unwrap();
+    log.append(frame, 0, Purpose::Capture).unwrap();
 }
 
 /// Seconds that one call of `work` takes.

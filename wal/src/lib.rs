@@ -2,7 +2,8 @@
 //!
 //! Knows no keys and no events: a frame has a kind and bytes. Time and random numbers are arguments.
 //! [`examine`] reads a log and judges it without changing anything; [`Log::start`] repairs what a
-//! crash left and goes on writing; [`Log::append`] gives a number, [`Log::wait`] makes it durable.
+//! crash left and goes on writing; [`Log::append`] keeps a frame durably, [`Log::append_deferred`]
+//! gives a [`Ticket`] for later.
 //!
 //! The bytes are described in `FORMAT.md`:
 #![doc = include_str!("../FORMAT.md")]
@@ -40,7 +41,9 @@ pub use header::Identity;
 pub use limits::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
 };
-pub use log::{Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, create, lock};
+pub use log::{
+    Alignment, Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, Ticket, create, lock,
+};
 pub use lsn::Lsn;
 pub use repair::{Repaired, repair};
 pub use report::{Damage, Report};

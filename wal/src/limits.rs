@@ -30,6 +30,8 @@ pub const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// What a segment cannot give to a commit: header block, run frame, seal frame.
 pub(crate) const COMMIT_OVERHEAD_BYTES: usize = 8 * 1024;
+/// The same where commits have blocks of their own: the frame that fills the last one besides.
+pub(crate) const BLOCK_OVERHEAD_BYTES: usize = 12 * 1024;
 /// Highest number of a frame: half of what 64 bits hold, so that no sum of a number and a distance
 /// in a segment goes over.
 pub(crate) const LSN_MAX: u64 = u64::MAX / 2;
@@ -39,6 +41,14 @@ const _: () = assert!(
     HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES) + frame_bytes(SEAL_BODY_BYTES)
         <= COMMIT_OVERHEAD_BYTES,
     "a commit of the largest size fits into an empty segment",
+);
+const _: () = assert!(
+    HEADER_BLOCK_BYTES
+        + frame_bytes(RUN_BODY_BYTES)
+        + (4096 + frame_bytes(8))
+        + frame_bytes(SEAL_BODY_BYTES)
+        <= BLOCK_OVERHEAD_BYTES,
+    "so does one that fills its last block",
 );
 
 /// The bytes that a frame with a body of `body_bytes` takes in a segment.

@@ -63,7 +63,8 @@ mod tests {
         let parts: [&[u8]; 2] = [&one, &one[..100]];
         let frames = [NewFrame { kind: KIND, flags: 0, parts: &parts }; 10];
         let append = |count: usize| {
-            let appended = log.append(&frames[..count], 0, Purpose::Capture).unwrap();
+            let appended =
+                log.append_deferred(&frames[..count], 0, Purpose::Capture).unwrap().appended();
             log.wait(appended.last).unwrap();
         };
         (0..4).for_each(|_| append(10));
@@ -71,7 +72,7 @@ mod tests {
         assert_eq!(count(|| (0..50).for_each(|_| append(1))), 0, "lone appends");
         assert_eq!(count(|| (0..50).for_each(|_| append(10))), 0, "batches");
         let deferred = || {
-            let first = log.append(&frames[..1], 0, Purpose::Capture).unwrap();
+            let first = log.append_deferred(&frames[..1], 0, Purpose::Capture).unwrap().appended();
             assert!(log.poll(first.last).is_none());
             append(1);
             assert!(matches!(log.poll(first.last), Some(Ok(()))));

@@ -26,6 +26,7 @@ mod tests {
     use std::thread;
 
     use onceward_vfs::{SimVfs, Survival};
+    use onceward_wal::Alignment;
 
     use super::stops::{Stop, Stops};
     use super::told::{Script, Step, Told};
@@ -206,6 +207,9 @@ mod tests {
                 let mut random = Random(seed);
                 let disk = SimVfs::new();
                 let mut before = Script::new(disk.clone());
+                if seed % 4 == 0 {
+                    before.told.alignment = Alignment::Block;
+                }
                 filled(&mut random).iter().for_each(|step| before.step(step).unwrap());
                 let told = Arc::new(before.told.clone());
                 drop(before);

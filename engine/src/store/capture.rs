@@ -247,7 +247,11 @@ impl Inner {
         let mut places = if frames.is_empty() {
             Vec::new().into_iter()
         } else {
-            let appended = self.log.append(frames, mono_ms, Purpose::Capture).map_err(from_log)?;
+            let appended = self
+                .log
+                .append_deferred(frames, mono_ms, Purpose::Capture)
+                .map_err(from_log)?
+                .appended();
             located(&appended, frames).into_iter()
         };
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());

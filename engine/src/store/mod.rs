@@ -197,8 +197,7 @@ impl Inner {
     pub(crate) fn append_durably(&self, new: &[NewFrame<'_>]) -> Result<(Vec<Located>, Moment)> {
         self.refuse_if_closed()?;
         let mono_ms = self.mono_ms();
-        let appended = self.log.append(new, mono_ms, Purpose::Settle).map_err(from_log)?;
-        self.log.wait(appended.last).map_err(from_log)?;
+        let appended = self.log.append_batch(new, mono_ms, Purpose::Settle).map_err(from_log)?;
         Ok((located(&appended, new), self.moment(mono_ms)))
     }
 }

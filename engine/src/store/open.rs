@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Examined, Identity, Log, Options, Preparation, Stamp};
+use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Stamp};
 use parking_lot::Mutex;
 
 use super::{Inner, Store, from_log};
@@ -87,6 +87,7 @@ impl Store {
             segment_bytes: config.segment_bytes,
             reserve: RESERVED_SEGMENTS,
             preparation,
+            alignment: Alignment::Frame,
         };
         let log = Log::start(vfs, lock, examined, options, stamp).map_err(from_log)?;
         view.expire(stamp.trusted_ms);

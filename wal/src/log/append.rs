@@ -4,17 +4,12 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
-use super::{Chunk, Commit, Core, Log, Tail};
-use crate::checksum::salt;
+use super::frames::{MARK_FRAME_BYTES, SEAL_FRAME_BYTES};
+use super::{Alignment, Commit, Core, Log, Tail};
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, Head, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, MORE, Place};
-use crate::header::SegmentHeader;
-use crate::limits::{
-    COMMIT_OVERHEAD_BYTES, HEADER_BLOCK_BYTES, RUN_BODY_BYTES, SEAL_BODY_BYTES, frame_bytes,
-};
+use crate::frame::{KIND_HOST_MIN, MORE, Place};
+use crate::limits::{BLOCK_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, RUN_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
-use crate::run::{REPEAT, RunBody, SealBody};
-use crate::segment::Segment;
 
 /// A frame to be appended.
 #[derive(Clone, Copy, Debug)]
@@ -55,37 +50,107 @@ pub struct Appended {
     pub place: Place,
 }
 
-/// Room that must stay for the seal of a segment.
-const SEAL_FRAME_BYTES: usize = frame_bytes(SEAL_BODY_BYTES);
+/// Frames that are queued, and durable some time later.
+///
+/// Those that nobody waits for are synced with those of others; otherwise the log's thread, if it has
+/// one, syncs them a fifth of a second later at most.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "not durable until it is waited for, or polled as such"]
+pub struct Ticket<'l> {
+    log: &'l Log,
+    appended: Appended,
+}
+
+impl Ticket<'_> {
+    /// LSNs and place.
+    #[must_use]
+    pub fn appended(&self) -> Appended {
+        self.appended
+    }
+
+    /// As [`Log::wait`], for all frames of the ticket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::wait`].
+    pub fn wait(self) -> Result<Appended, Error> {
+        self.log.wait(self.appended.last).map(|()| self.appended)
+    }
+
+    /// As [`Log::poll`], for all frames of the ticket.
+    #[must_use]
+    pub fn poll(&self) -> Option<Result<(), Error>> {
+        self.log.poll(self.appended.last)
+    }
+}
+
 /// Room of a run frame.
 const RUN_FRAME_BYTES: usize = frame_bytes(RUN_BODY_BYTES);
 
 impl Log {
+    /// Appends one frame durably.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok` it survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append_deferred`] and [`Log::wait`].
+    pub fn append(
+        &self,
+        frame: NewFrame<'_>,
+        now_ms: u64,
+        purpose: Purpose,
+    ) -> Result<Appended, Error> {
+        self.append_deferred(&[frame], now_ms, purpose)?.wait()
+    }
+
+    /// Appends frames durably as one atomic batch.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok` all of them survive a crash; after an error, all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append_deferred`] and [`Log::wait`].
+    pub fn append_batch(
+        &self,
+        frames: &[NewFrame<'_>],
+        now_ms: u64,
+        purpose: Purpose,
+    ) -> Result<Appended, Error> {
+        self.append_deferred(frames, now_ms, purpose)?.wait()
+    }
+
     /// Queues `frames` as one atomic batch and gives them LSNs.
     ///
     /// `now_ms` is the monotonic clock that the log was started with.
     ///
     /// # Durability
     ///
-    /// None until [`Log::wait`] returned `Ok` for the last LSN. After a crash before that, all frames
-    /// of the batch are there or none.
+    /// None until the ticket says so. After a crash before that, all frames of the batch are there or
+    /// none.
     ///
     /// # Errors
     ///
     /// `Invalid`: no frames, an empty body, a kind or flags of the log's own, or more bytes than a
-    /// segment less 8 KiB. `Full`: no room for a further segment. `Poisoned`. Nothing was queued.
-    pub fn append(
+    /// segment less 8 KiB (12 KiB with [`Alignment::Block`](super::Alignment::Block)). `Full`: no room
+    /// for a further segment. `Poisoned`. Nothing was queued.
+    pub fn append_deferred(
         &self,
         frames: &[NewFrame<'_>],
         now_ms: u64,
         purpose: Purpose,
-    ) -> Result<Appended, Error> {
-        self.core.append(frames, now_ms, purpose)
+    ) -> Result<Ticket<'_>, Error> {
+        let appended = self.core.append(frames, now_ms, purpose)?;
+        Ok(Ticket { log: self, appended })
     }
 }
 
 impl Core {
-    /// See [`Log::append`].
+    /// See [`Log::append_deferred`].
     fn append(
         &self,
         frames: &[NewFrame<'_>],
@@ -109,13 +174,18 @@ impl Core {
 
     /// Queues a mark, if this run wrote anything.
     pub(super) fn append_mark(&self) -> Result<Option<Lsn>, Error> {
-        let mut commit = self.commit.lock();
-        if !commit.run_begun {
+        if !self.commit.lock().run_begun {
             return Ok(None);
         }
+        self.begin_and_mark()
+    }
+
+    /// Queues a mark, with the run frame before it if this run wrote nothing.
+    pub(super) fn begin_and_mark(&self) -> Result<Option<Lsn>, Error> {
+        let mut commit = self.commit.lock();
         let now_ms = commit.stamp.mono_ms;
-        self.make_ready(&mut commit, frame_bytes(8), now_ms, Purpose::Settle)?;
-        commit.push_mark().map(Some)
+        self.make_ready(&mut commit, MARK_FRAME_BYTES, now_ms, Purpose::Settle)?;
+        commit.push_mark(u64::try_from(MARK_FRAME_BYTES).unwrap_or(0)).map(Some)
     }
 
     /// Refuses what no segment can hold; returns the size of all frames.
@@ -135,7 +205,10 @@ impl Core {
         }
         let most = usize::try_from(self.options.segment_bytes)
             .unwrap_or(usize::MAX)
-            .saturating_sub(COMMIT_OVERHEAD_BYTES);
+            .saturating_sub(match self.options.alignment {
+                Alignment::Frame => COMMIT_OVERHEAD_BYTES,
+                Alignment::Block => BLOCK_OVERHEAD_BYTES,
+            });
         if total > most {
             return Err(Error::invalid(format!(
                 "a commit of {total} bytes does not fit into a segment: at most {most}"
@@ -160,8 +233,12 @@ impl Core {
             self.next_run(commit, elapsed)?;
         }
         let run_bytes = if commit.run_begun { 0 } else { RUN_FRAME_BYTES };
-        let need = u64::try_from(total + run_bytes + SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
-        let fits = |tail: &Tail| !tail.sealed && tail.offset + need <= tail.segment_bytes;
+        let need = u64::try_from(total + run_bytes).unwrap_or(u64::MAX);
+        let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
+        let fits = |tail: &Tail| {
+            let end = self.options.alignment.end(tail.offset + need);
+            !tail.sealed && end + seal <= tail.segment_bytes
+        };
         if !commit.tail.as_ref().is_some_and(fits) {
             self.roll(commit, purpose)?;
         }
@@ -170,89 +247,6 @@ impl Core {
             commit.run_begun = true;
         }
         Ok(u32::try_from(now_ms.saturating_sub(commit.stamp.mono_ms)).unwrap_or(u32::MAX))
-    }
-
-    /// Begins another run, durably.
-    fn next_run(&self, commit: &mut Commit, elapsed: u64) -> Result<(), Error> {
-        let run = commit
-            .run
-            .checked_add(1)
-            .ok_or_else(|| Error::new(ErrorKind::Full, "the log has no further run"))?;
-        let mut meta = self.meta.lock();
-        let mut next = meta.current.clone();
-        next.run = run;
-        next.next_lsn = commit.next_lsn;
-        meta.write(next).inspect_err(|error| commit.note(error))?;
-        commit.run = run;
-        commit.stamp = commit.stamp.later(elapsed);
-        commit.run_begun = false;
-        commit.run_spent = false;
-        Ok(())
-    }
-
-    /// Seals the tail and begins the next segment.
-    fn roll(&self, commit: &mut Commit, purpose: Purpose) -> Result<(), Error> {
-        let prepared = self.take_prepared(commit, purpose)?;
-        let (before, before_end) = match &commit.tail {
-            Some(tail) if !tail.sealed => {
-                commit.push_seal(self.identity.store)?;
-                let end = commit.tail.as_ref();
-                end.map_or((0, 0), |tail| (tail.number, tail.offset))
-            }
-            Some(tail) => (tail.number, tail.offset),
-            None => (0, 0),
-        };
-        let (digest, last_lsn) = commit
-            .tail
-            .as_ref()
-            .map_or((commit.digest, commit.last_lsn), |t| (t.digest, t.last_lsn));
-        let header = SegmentHeader {
-            identity: self.identity,
-            number: prepared.number,
-            first_lsn: commit.next_lsn,
-            run: commit.run,
-            segment_bytes: prepared.segment_bytes,
-            before,
-            before_end,
-            digest,
-            read_compat: 0,
-            recycled: prepared.recycled,
-        };
-        let salt = salt(&self.identity.store, prepared.number);
-        let file = prepared.file;
-        commit.queue.push(Chunk {
-            file: file.clone(),
-            number: prepared.number,
-            offset: 0,
-            bytes: header.encode(),
-            end: None,
-        });
-        self.segments.write().insert(Segment {
-            number: prepared.number,
-            file: file.clone(),
-            salt,
-            first_lsn: commit.next_lsn,
-            last_lsn,
-            used_bytes: 0,
-            file_bytes: prepared.segment_bytes,
-            damaged: false,
-        });
-        commit.tail = Some(Tail {
-            number: prepared.number,
-            file,
-            first_lsn: commit.next_lsn,
-            last_lsn,
-            salt,
-            offset: u64::try_from(HEADER_BLOCK_BYTES).unwrap_or(u64::MAX),
-            segment_bytes: prepared.segment_bytes,
-            count: 0,
-            digest,
-            sealed: false,
-        });
-        if commit.run_begun {
-            commit.push_run(REPEAT)?;
-        }
-        Ok(())
     }
 }
 
@@ -273,94 +267,5 @@ impl Commit {
         if error.kind() == ErrorKind::Poisoned {
             self.poison.get_or_insert_with(|| error.to_string());
         }
-    }
-
-    /// Queues a run frame.
-    fn push_run(&mut self, flags: u8) -> Result<(), Error> {
-        let after = self.tail.as_ref().map_or(self.last_lsn, |tail| tail.last_lsn);
-        let body = RunBody { stamp: self.stamp, lsn: self.next_lsn, after }.encode();
-        self.push(KIND_RUN, flags, 0, &[&body]).map(|_| ())
-    }
-
-    /// Queues a mark; there must be room.
-    pub(super) fn push_mark(&mut self) -> Result<Lsn, Error> {
-        let digest = self.tail.as_ref().map_or(self.digest, |tail| tail.digest);
-        let body = digest.get().to_le_bytes();
-        let (lsn, _) = self.push(KIND_MARK, 0, 0, &[&body])?;
-        self.marked = true;
-        Ok(lsn)
-    }
-
-    /// Whether a mark fits behind the tail.
-    pub(super) fn has_room_for_mark(&self) -> bool {
-        let need = u64::try_from(frame_bytes(8) + SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
-        self.tail.as_ref().is_some_and(|t| !t.sealed && t.offset + need <= t.segment_bytes)
-    }
-
-    /// Queues the seal of the tail.
-    fn push_seal(&mut self, store: [u8; 16]) -> Result<(), Error> {
-        let Some(tail) = &self.tail else { return Ok(()) };
-        let seal = SealBody {
-            store,
-            number: tail.number,
-            first_lsn: tail.first_lsn,
-            digest: tail.digest,
-            count: tail.count,
-            after: tail.last_lsn,
-        };
-        self.push(KIND_SEAL, 0, 0, &[&seal.encode()])?;
-        if let Some(tail) = &mut self.tail {
-            tail.sealed = true;
-        }
-        let end = self.tail.clone();
-        if let Some(chunk) = self.queue.last_mut() {
-            chunk.end = end;
-        }
-        Ok(())
-    }
-
-    /// Queues one frame behind the tail; there must be room.
-    fn push(
-        &mut self,
-        kind: u8,
-        flags: u8,
-        time: u32,
-        parts: &[&[u8]],
-    ) -> Result<(Lsn, Place), Error> {
-        let number = self.next_lsn;
-        let exhausted = || Error::new(ErrorKind::Full, "the log has no further LSN");
-        let lsn = Lsn::from_u64(number).ok_or_else(exhausted)?;
-        let next_lsn = number.checked_add(1).ok_or_else(exhausted)?;
-        let Some(tail) = &mut self.tail else {
-            return Err(Error::corrupt("a frame was queued without a segment"));
-        };
-        let delta = u32::try_from(number - tail.first_lsn).map_err(|_beyond| exhausted())?;
-        let lag = match self.synced {
-            0 => 0,
-            synced => u32::try_from(number - synced).unwrap_or(0),
-        };
-        let head = Head { lsn_delta: delta, run: self.run, synced_lag: lag, time, kind, flags };
-        let begins_chunk =
-            self.queue.last().is_none_or(|c| c.number != tail.number || c.end.is_some());
-        if begins_chunk {
-            self.queue.push(Chunk {
-                file: tail.file.clone(),
-                number: tail.number,
-                offset: tail.offset,
-                bytes: self.spare_bytes.pop().unwrap_or_default(),
-                end: None,
-            });
-        }
-        let Some(chunk) = self.queue.last_mut() else { return Err(exhausted()) };
-        let header = frame::encode(&mut chunk.bytes, tail.salt, head, parts);
-        let offset = u32::try_from(tail.offset).map_err(|_beyond| exhausted())?;
-        let place = Place { segment: tail.number, offset };
-        tail.offset += u64::try_from(header.frame_bytes()).unwrap_or(u64::MAX);
-        tail.count = tail.count.saturating_add(1);
-        tail.digest = header.digest_after(tail.digest);
-        tail.last_lsn = number;
-        self.next_lsn = next_lsn;
-        self.marked = false;
-        Ok((lsn, place))
     }
 }

@@ -135,6 +135,7 @@ impl Core {
         }
         let took_part = self.joined.swap(0, Ordering::Relaxed);
         commit.queue_sync_of_mark();
+        commit.fill_block();
         let mut queue = commit.take_group();
         drop(commit);
         let written = write_out(&queue);
@@ -196,7 +197,7 @@ impl Core {
         if commit.writing || !commit.is_worth_a_mark() {
             return Ok(());
         }
-        commit.push_mark()?;
+        commit.push_mark_alone()?;
         commit.writing = true;
         let mut leading = Leading { core: self, finished: false };
         let mut queue = commit.take_group();

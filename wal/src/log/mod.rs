@@ -3,7 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `start` | repairs what a crash left and begins a run |
-//! | `append` | gives LSNs and queues bytes, in memory |
+//! | `append` | gives LSNs: single frames, batches, tickets |
+//! | `frames` | queues the bytes of frames, in memory |
+//! | `pad` | where commits end within the blocks of the disk |
+//! | `roll` | begins runs and segments |
 //! | `commit` | writes and syncs what is queued: one leader for all that wait |
 //! | `write_out` | the write and the sync themselves |
 //! | `gate` | where the members of a group wait |
@@ -15,7 +18,10 @@
 
 mod append;
 mod commit;
+mod frames;
 mod gate;
+mod pad;
+mod roll;
 mod space;
 mod start;
 mod worker;
@@ -37,8 +43,9 @@ use crate::name;
 use crate::run::Stamp;
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments};
 
-pub use append::{Appended, NewFrame, Purpose};
+pub use append::{Appended, NewFrame, Purpose, Ticket};
 use gate::Gate;
+pub use pad::Alignment;
 use space::Spares;
 use worker::Worker;
 
@@ -52,6 +59,8 @@ pub struct Options {
     pub reserve: usize,
     /// Who prepares segments.
     pub preparation: Preparation,
+    /// Where commits end.
+    pub alignment: Alignment,
 }
 
 /// Who prepares segments.
@@ -141,6 +150,7 @@ struct Commit {
     synced: u64,
     run: u32,
     stamp: Stamp,
+    alignment: Alignment,
     /// The first frame of this run was queued.
     run_begun: bool,
     /// An append failed: the next one begins a run.

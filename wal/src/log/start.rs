@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::gate::Gate;
 use super::space::{Prepared, Spares, discard};
 use super::worker::Worker;
-use super::{Commit, Core, Lock, Log, Options, Preparation, Tail};
+use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
 use crate::checksum::{crc_from, salt};
 use crate::error::{Error, ErrorKind, Position};
 use crate::examine::{Examined, FoundTail, Returned};
@@ -72,7 +72,7 @@ impl Log {
             discard(&*vfs, &identity.store, *number, *damaged)?;
         }
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
-        let commit = Commit::begin(&examined, tail.clone(), run, stamp);
+        let commit = Commit::begin(&examined, tail.clone(), (run, stamp), options.alignment);
         let spares = Spares::new(prepared, examined.last_lsn, examined.highest_lsn + 1);
         let mut segments = examined.segments;
         if let (Some(tail), Some(segment)) =
@@ -104,13 +104,33 @@ impl Log {
             Preparation::InBackground => Some(Worker::start(&core)?),
             Preparation::OnDemand => None,
         };
-        Ok(Self { core, worker })
+        let log = Self { core, worker };
+        log.leave_shared_block()?;
+        Ok(log)
+    }
+
+    /// With blocks of their own for commits: a tail that a crash left within a block was written again
+    /// just now, and is not vouched for yet. From here on that block is not touched any more.
+    fn leave_shared_block(&self) -> Result<(), Error> {
+        let shares = |tail: &Tail| {
+            !tail.sealed && self.core.options.alignment.end(tail.offset) != tail.offset
+        };
+        if !self.core.commit.lock().tail.as_ref().is_some_and(shares) {
+            return Ok(());
+        }
+        let Some(lsn) = self.core.begin_and_mark()? else { return Ok(()) };
+        self.wait(lsn)
     }
 }
 
 impl Commit {
     /// The state in which a run begins.
-    fn begin(examined: &Examined, tail: Option<Tail>, run: u32, stamp: Stamp) -> Self {
+    fn begin(
+        examined: &Examined,
+        tail: Option<Tail>,
+        (run, stamp): (u32, Stamp),
+        alignment: Alignment,
+    ) -> Self {
         Self {
             synced_tail: tail.clone(),
             tail,
@@ -120,6 +140,7 @@ impl Commit {
             synced: examined.last_lsn,
             run,
             stamp,
+            alignment,
             run_begun: false,
             run_spent: false,
             queue: Vec::new(),

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
 use onceward_wal::{
-    Appended, Error, Examined, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame, Options, Place,
-    Preparation, Purpose, Report, SEGMENT_BYTES_MIN, Stamp,
+    Alignment, Appended, Error, Examined, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame, Options,
+    Place, Preparation, Purpose, Report, SEGMENT_BYTES_MIN, Stamp,
 };
 
 /// The store of all tests.
@@ -23,8 +23,12 @@ pub(crate) const STORE: [u8; 16] = [0x5a; 16];
 /// The kind of all their frames.
 pub(crate) const KIND: u8 = 16;
 /// Small segments, so that tests roll.
-pub(crate) const OPTIONS: Options =
-    Options { segment_bytes: SEGMENT_BYTES_MIN, reserve: 1, preparation: Preparation::OnDemand };
+pub(crate) const OPTIONS: Options = Options {
+    segment_bytes: SEGMENT_BYTES_MIN,
+    reserve: 1,
+    preparation: Preparation::OnDemand,
+    alignment: Alignment::Frame,
+};
 
 /// A frame that was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,7 +137,7 @@ pub(crate) fn queue(log: &Log, bodies: &[Vec<u8>]) -> Result<Appended, Error> {
     let parts: Vec<[&[u8]; 1]> = bodies.iter().map(|body| [body.as_slice()]).collect();
     let frames: Vec<NewFrame<'_>> =
         parts.iter().map(|parts| NewFrame { kind: KIND, flags: 0, parts }).collect();
-    log.append(&frames, 0, Purpose::Capture)
+    log.append_deferred(&frames, 0, Purpose::Capture).map(|ticket| ticket.appended())
 }
 
 /// Appends one body durably.

@@ -48,8 +48,7 @@ pub(super) fn measure(
         let before = written();
         let mut pages = 0;
         for _ in 0..BATCHES {
-            let appended = stock.log.append(&frames, 0, Purpose::Capture)?;
-            stock.log.wait(appended.last)?;
+            let appended = stock.log.append_batch(&frames, 0, Purpose::Capture)?;
             pages += pages_of(&appended);
         }
         let between = written();

@@ -52,8 +52,7 @@ pub(super) fn measure(
 
 /// Makes one batch durable.
 fn commit(stock: &Stock<'_>, frames: &[NewFrame<'_>]) {
-    let appended = stock.log.append(black_box(frames), 0, Purpose::Capture).unwrap();
-    stock.log.wait(appended.last).unwrap();
+    stock.log.append_batch(black_box(frames), 0, Purpose::Capture).unwrap();
 }
 
 /// Seconds of an event where the file grows with every write: what preparing saves.
@@ -97,8 +96,7 @@ pub(super) fn measure_in_small_segments(
     let mut current = 0;
     let thing = || {
         repeat(plan.slice, count, || {
-            let appended = log.append(black_box(&frames), 0, Purpose::Capture).unwrap();
-            log.wait(appended.last).unwrap();
+            let appended = log.append_batch(black_box(&frames), 0, Purpose::Capture).unwrap();
             if appended.place.segment != current {
                 current = appended.place.segment;
                 let old = log.segments().into_iter().filter(|old| old.number < current);

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use onceward_benches::raw::RawFile;
-use onceward_wal::Lsn;
+use onceward_wal::Ticket;
 
 use super::stock::{Stock, raw_slice};
 use super::writers::in_threads;
@@ -52,21 +52,21 @@ pub(super) fn measure(
 ///
 /// It waits for the oldest event and takes every other one that is durable then.
 fn keep_in_flight(stock: &Stock<'_>, thread: usize, slice: Duration) -> usize {
-    let mut tickets: VecDeque<Lsn> = VecDeque::with_capacity(IN_FLIGHT);
+    let mut tickets: VecDeque<Ticket<'_>> = VecDeque::with_capacity(IN_FLIGHT);
     let began = Instant::now();
     let mut queued = thread;
     let mut durable = 0;
     loop {
         if began.elapsed() < slice {
             while tickets.len() < IN_FLIGHT / THREADS {
-                tickets.push_back(stock.queue(queued).last);
+                tickets.push_back(stock.queue(queued));
                 queued += THREADS;
             }
         }
         let Some(oldest) = tickets.pop_front() else { return durable };
-        stock.log.wait(oldest).unwrap();
+        oldest.wait().unwrap();
         durable += 1;
-        while tickets.front().is_some_and(|lsn| is_durable(stock, *lsn)) {
+        while tickets.front().is_some_and(is_durable) {
             tickets.pop_front();
             durable += 1;
         }
@@ -74,8 +74,8 @@ fn keep_in_flight(stock: &Stock<'_>, thread: usize, slice: Duration) -> usize {
 }
 
 /// Whether a ticket's event is durable by now.
-fn is_durable(stock: &Stock<'_>, lsn: Lsn) -> bool {
-    stock.log.poll(lsn).is_some_and(|answer| {
+fn is_durable(ticket: &Ticket<'_>) -> bool {
+    ticket.poll().is_some_and(|answer| {
         answer.unwrap();
         true
     })

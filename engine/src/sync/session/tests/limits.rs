@@ -75,7 +75,8 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
         let encoded = Encoded::new(&queued);
         let parts = encoded.parts();
         let new = [NewFrame { kind: KIND_EVENT, flags: encoded.flags, parts: &parts }];
-        let appended = inner.log.append(&new, inner.mono_ms(), Purpose::Capture).unwrap();
+        let appended =
+            inner.log.append_deferred(&new, inner.mono_ms(), Purpose::Capture).unwrap().appended();
         let at = located(&appended, &new)[0];
         let facts = Facts::of(&view.secret, &layout::View::of(&queued));
         let moment = inner.moment(inner.mono_ms());
