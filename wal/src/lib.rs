@@ -42,7 +42,8 @@ pub use limits::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
 };
 pub use log::{
-    Alignment, Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, Ticket, create, lock,
+    Alignment, Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, Reader, Slice, Ticket,
+    create, lock,
 };
 pub use lsn::Lsn;
 pub use repair::{Repaired, repair};

@@ -12,18 +12,26 @@ use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
 use crate::walk::{self, Context};
+use crate::waypoints::Waypoints;
 
 /// A segment that was begun.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Segment {
-    pub(crate) number: u64,
-    pub(crate) file: Arc<dyn File>,
-    pub(crate) salt: u32,
-    pub(crate) first_lsn: u64,
+    pub(crate) source: Source,
     pub(crate) last_lsn: u64,
     pub(crate) used_bytes: u64,
     pub(crate) file_bytes: u64,
     pub(crate) damaged: bool,
+    pub(crate) waypoints: Waypoints,
+}
+
+/// Where a segment's frames are read. As long as somebody holds one, its file is not used again.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) salt: u32,
+    pub(crate) first_lsn: u64,
 }
 
 /// What a host may know of a segment.
@@ -65,7 +73,7 @@ impl Segments {
     }
 
     pub(crate) fn insert(&mut self, segment: Segment) {
-        self.by_number.insert(segment.number, segment);
+        self.by_number.insert(segment.source.number, segment);
     }
 
     pub(crate) fn remove(&mut self, number: u64) -> Option<Segment> {
@@ -74,6 +82,16 @@ impl Segments {
 
     pub(crate) fn get(&self, number: u64) -> Option<&Segment> {
         self.by_number.get(&number)
+    }
+
+    /// Where the frames of a segment are read.
+    pub(crate) fn source(&self, number: u64) -> Option<Source> {
+        self.get(number).map(|segment| segment.source.clone())
+    }
+
+    /// The first segment that has a frame of `lsn` or behind it.
+    pub(crate) fn holding(&self, lsn: u64) -> Option<&Segment> {
+        self.by_number.values().find(|segment| segment.last_lsn >= lsn && segment.used_bytes > 0)
     }
 
     pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Segment> {
@@ -91,8 +109,8 @@ impl Segments {
     /// All of them, in the order of their numbers.
     pub fn infos(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.by_number.values().map(|segment| SegmentInfo {
-            number: segment.number,
-            first_lsn: segment.first_lsn,
+            number: segment.source.number,
+            first_lsn: segment.source.first_lsn,
             last_lsn: segment.last_lsn,
             used_bytes: segment.used_bytes,
             file_bytes: segment.file_bytes,
@@ -106,7 +124,7 @@ impl Segments {
     ///
     /// `Corrupt`: the bytes there are not that frame. `Io`: they cannot be read.
     pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
-        read_frame(&self.identity, self.get(place.segment).cloned(), place, bytes, lsn)
+        read_frame(&self.identity, self.source(place.segment), place, bytes, lsn)
     }
 
     /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.
@@ -122,23 +140,24 @@ impl Segments {
         let path = name::segment(&self.identity.store, number);
         let segment =
             self.get(number).ok_or_else(|| Error::corrupt("no such segment").at(&path, 0))?;
-        read_whole(&self.identity, segment, visit)
+        read_whole(&self.identity, &segment.source, segment.used_bytes, visit)
     }
 }
 
 /// Shows every frame of a finished segment to `visit`.
 pub(crate) fn read_whole(
     identity: &Identity,
-    segment: &Segment,
+    source: &Source,
+    used_bytes: u64,
     visit: &mut dyn FnMut(&Frame<'_>),
 ) -> Result<(), Error> {
-    let path = name::segment(&identity.store, segment.number);
-    let bytes = segment.used_bytes.min(SEGMENT_BYTES_MAX);
+    let path = name::segment(&identity.store, source.number);
+    let bytes = used_bytes.min(SEGMENT_BYTES_MAX);
     let mut image = vec![0; usize::try_from(bytes).unwrap_or(0)];
     let count =
-        segment.file.read_at(0, &mut image).map_err(|source| Error::io(source, "read", &path))?;
+        source.file.read_at(0, &mut image).map_err(|source| Error::io(source, "read", &path))?;
     image.truncate(count);
-    let context = standalone(&identity.store, segment.number, segment.salt, segment.first_lsn);
+    let context = standalone(&identity.store, source.number, source.salt, source.first_lsn);
     walk::walk(&image, &context, visit);
     Ok(())
 }
@@ -162,7 +181,7 @@ pub(crate) fn standalone(store: &[u8; 16], number: u64, salt: u32, first_lsn: u6
 /// Reads one frame.
 pub(crate) fn read_frame(
     identity: &Identity,
-    segment: Option<Segment>,
+    source: Option<Source>,
     place: Place,
     bytes: u32,
     lsn: Lsn,
@@ -170,19 +189,19 @@ pub(crate) fn read_frame(
     let path = name::segment(&identity.store, place.segment);
     let offset = u64::from(place.offset);
     let wrong = |what: &str| Error::corrupt(what).at(&path, offset);
-    let segment = segment.ok_or_else(|| wrong("the segment is no longer there"))?;
+    let source = source.ok_or_else(|| wrong("the segment is no longer there"))?;
     let mut read = vec![0; usize::try_from(bytes).unwrap_or(0)];
-    let count = segment
+    let count = source
         .file
         .read_at(offset, &mut read)
         .map_err(|source| Error::io(source, "read", &path).at(&path, offset))?;
     read.truncate(count);
-    let (header, _body) = frame::decode(&read, segment.salt)
+    let (header, _body) = frame::decode(&read, source.salt)
         .map_err(|found| wrong(&format!("not a frame: {found:?}")))?;
-    if segment.first_lsn.checked_add(u64::from(header.lsn_delta)) != Some(lsn.get()) {
+    if source.first_lsn.checked_add(u64::from(header.lsn_delta)) != Some(lsn.get()) {
         return Err(wrong(&format!("not the frame with LSN {lsn}")));
     }
-    Ok(FrameBuf { bytes: read, lsn, place, salt: segment.salt })
+    Ok(FrameBuf { bytes: read, lsn, place, salt: source.salt })
 }
 
 impl FrameBuf {

@@ -8,10 +8,22 @@ const EVERY: u32 = 64;
 pub(crate) struct Waypoints(Vec<(u64, u32)>);
 
 impl Waypoints {
+    /// With room for those of a segment of usual frames, so that appending does not allocate.
+    pub(crate) fn for_segment(segment_bytes: u64) -> Self {
+        const USUAL_FRAME_BYTES: u64 = 128;
+        let count = segment_bytes / USUAL_FRAME_BYTES / u64::from(EVERY);
+        Self(Vec::with_capacity(usize::try_from(count).unwrap_or(0)))
+    }
+
+    /// Whether a frame with `index` frames before it in its segment is one of those that are kept.
+    pub(crate) fn are_at(index: u32) -> bool {
+        index.is_multiple_of(EVERY)
+    }
+
     /// Notes the frame `lsn` at `offset` if it is one of those that are kept; `index` frames are before it
     /// in its segment.
     pub(crate) fn pass(&mut self, index: u32, lsn: u64, offset: u32) {
-        if index.is_multiple_of(EVERY) {
+        if Self::are_at(index) {
             self.0.push((lsn, offset));
         }
     }

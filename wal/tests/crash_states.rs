@@ -207,7 +207,7 @@ mod tests {
                 let mut random = Random(seed);
                 let disk = SimVfs::new();
                 let mut before = Script::new(disk.clone());
-                if seed % 4 == 0 {
+                if seed.is_multiple_of(4) {
                     before.told.alignment = Alignment::Block;
                 }
                 filled(&mut random).iter().for_each(|step| before.step(step).unwrap());

@@ -18,7 +18,7 @@ use crate::later;
 use crate::meta::{CleanEnd, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
-use crate::segment::{Segment, Segments};
+use crate::segment::{Segment, Segments, Source};
 use crate::walk::{Context, End, Walked};
 
 /// The work in progress.
@@ -178,15 +178,19 @@ impl<'a> Examination<'a> {
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
         self.highest_run = self.highest_run.max(walked.highest_run);
-        self.segments.insert(Segment {
+        let source = Source {
             number,
             file: file.file,
             salt: context.salt,
             first_lsn: context.first_lsn,
+        };
+        self.segments.insert(Segment {
+            source,
             last_lsn: walked.last_lsn,
             used_bytes: u64::try_from(walked.offset).unwrap_or(u64::MAX),
             file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
             damaged: self.report.damage.iter().any(|damage| damage.file == path),
+            waypoints: std::mem::take(&mut walked.waypoints),
         });
         self.previous = Some((number, walked));
     }

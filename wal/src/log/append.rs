@@ -54,7 +54,7 @@ pub struct Appended {
 ///
 /// Those that nobody waits for are synced with those of others; otherwise the log's thread, if it has
 /// one, syncs them a fifth of a second later at most.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[must_use = "not durable until it is waited for, or polled as such"]
 pub struct Ticket<'l> {
     log: &'l Log,

@@ -38,6 +38,7 @@ impl Drop for Leading<'_> {
             commit.writing = false;
             commit.poison = Some("the writing thread panicked".to_owned());
             drop(commit);
+            self.core.tailing.announce();
             self.core.pass_on();
         }
     }
@@ -154,6 +155,7 @@ impl Core {
         let finished = commit.forming - 1;
         let answer = commit.answer(lsn.get());
         drop(commit);
+        self.tailing.announce();
         if failed && !cfg!(bug = "poison-wakes-one") {
             self.gates.iter().for_each(|gate| gate.finish(finished));
         } else {
@@ -289,6 +291,12 @@ impl Commit {
             }
             self.synced_tail = Some(end);
         }
+        let synced = self.synced;
+        for (index, lsn, place) in self.passed.extract_if(.., |(_, lsn, _)| *lsn <= synced) {
+            if let Some(segment) = segments.get_mut(place.segment) {
+                segment.waypoints.pass(index, lsn, place.offset);
+            }
+        }
         match written.failure {
             None => {}
             Some(Failure::Unknown(source, what)) => {
@@ -296,7 +304,7 @@ impl Commit {
             }
             Some(Failure::Absent) => self.take_back(queue, core, &mut segments),
         }
-        core.durable.store(self.synced, Ordering::Release);
+        core.durable.store(self.synced, Ordering::SeqCst);
         core.spares.note(self.synced, self.next_lsn);
         for chunk in queue.drain(..) {
             self.reuse(chunk.bytes);
@@ -326,6 +334,7 @@ impl Commit {
         }
         self.tail.clone_from(&self.synced_tail);
         self.queue.clear();
+        self.passed.clear();
         core.joined.store(0, Ordering::Relaxed);
         core.has_failures.store(true, Ordering::Release);
         self.run_spent = true;

@@ -6,6 +6,7 @@ use crate::frame::{self, Head, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
 use crate::limits::{FRAME_HEADER_BYTES, SEAL_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 use crate::run::{RunBody, SealBody};
+use crate::waypoints::Waypoints;
 
 /// Room that must stay for the seal of a segment.
 pub(super) const SEAL_FRAME_BYTES: usize = frame_bytes(SEAL_BODY_BYTES);
@@ -109,6 +110,9 @@ impl Commit {
         let header = frame::encode(&mut chunk.bytes, tail.salt, head, parts);
         let offset = u32::try_from(tail.offset).map_err(|_beyond| exhausted())?;
         let place = Place { segment: tail.number, offset };
+        if Waypoints::are_at(tail.count) {
+            self.passed.push((tail.count, number, place));
+        }
         tail.offset += u64::try_from(header.frame_bytes()).unwrap_or(u64::MAX);
         tail.count = tail.count.saturating_add(1);
         tail.digest = header.digest_after(tail.digest);

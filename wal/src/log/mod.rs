@@ -10,17 +10,19 @@
 //! | `commit` | writes and syncs what is queued: one leader for all that wait |
 //! | `write_out` | the write and the sync themselves |
 //! | `gate` | where the members of a group wait |
+//! | `reader` | reads forward from any LSN, and waits at the end |
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
 //! | `worker` | the thread that prepares ahead and marks an idle log |
 //!
 //! Locks, in the order in which they may be taken: `commit`, `spares.making`, `meta`, `segments`,
-//! `spares.list`. Nobody writes frames while holding one of them.
+//! `spares.list`; `tailing.lock` before `commit`. Nobody writes frames while holding one of them.
 
 mod append;
 mod commit;
 mod frames;
 mod gate;
 mod pad;
+mod reader;
 mod roll;
 mod space;
 mod start;
@@ -41,11 +43,13 @@ use crate::lsn::Lsn;
 use crate::meta::{CleanEnd, Meta, MetaFile};
 use crate::name;
 use crate::run::Stamp;
-use crate::segment::{self, FrameBuf, SegmentInfo, Segments};
+use crate::segment::{self, FrameBuf, Segment, SegmentInfo, Segments};
 
 pub use append::{Appended, NewFrame, Purpose, Ticket};
 use gate::Gate;
+use reader::Tailing;
 pub use pad::Alignment;
+pub use reader::{Reader, Slice};
 use space::Spares;
 use worker::Worker;
 
@@ -128,6 +132,8 @@ struct Core {
     joined: AtomicU32,
     /// The highest LSN that is synced, for those who do not hold `commit`.
     durable: AtomicU64,
+    /// Readers at the end of the log.
+    tailing: Tailing,
     /// Some LSN was surely not stored: only `commit` tells which.
     has_failures: AtomicBool,
     meta: Mutex<MetaFile>,
@@ -156,6 +162,9 @@ struct Commit {
     /// An append failed: the next one begins a run.
     run_spent: bool,
     queue: Vec<Chunk>,
+    /// Some of the frames that are not synced, to be found by their LSN: count before it in its
+    /// segment, LSN and place.
+    passed: Vec<(u32, u64, Place)>,
     /// Memory to use again.
     spare_queue: Vec<Chunk>,
     spare_bytes: Vec<Vec<u8>>,
@@ -233,8 +242,8 @@ impl Log {
     ///
     /// `Corrupt`: the bytes there are not that frame, or its segment was trimmed. `Io`.
     pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
-        let segment = self.core.segments.read().get(place.segment).cloned();
-        segment::read_frame(&self.core.identity, segment, place, bytes, lsn)
+        let source = self.core.segments.read().source(place.segment);
+        segment::read_frame(&self.core.identity, source, place, bytes, lsn)
     }
 
     /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.
@@ -247,12 +256,12 @@ impl Log {
         number: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<(), Error> {
-        let segment = self.core.segments.read().get(number).cloned();
-        let Some(segment) = segment else {
+        let of = |segment: &Segment| (segment.source.clone(), segment.used_bytes);
+        let Some((source, used_bytes)) = self.core.segments.read().get(number).map(of) else {
             let path = name::segment(&self.core.identity.store, number);
             return Err(Error::corrupt("no such segment").at(&path, 0));
         };
-        segment::read_whole(&self.core.identity, &segment, visit)
+        segment::read_whole(&self.core.identity, &source, used_bytes, visit)
     }
 
     /// The segments that hold frames, oldest first.

@@ -6,7 +6,8 @@ use crate::error::{Error, ErrorKind};
 use crate::header::SegmentHeader;
 use crate::limits::HEADER_BLOCK_BYTES;
 use crate::run::REPEAT;
-use crate::segment::Segment;
+use crate::segment::{Segment, Source};
+use crate::waypoints::Waypoints;
 
 impl Core {
     /// Begins another run, durably.
@@ -64,15 +65,15 @@ impl Core {
             bytes: header.encode(),
             end: None,
         });
+        let source =
+            Source { number: prepared.number, file: file.clone(), salt, first_lsn: commit.next_lsn };
         self.segments.write().insert(Segment {
-            number: prepared.number,
-            file: file.clone(),
-            salt,
-            first_lsn: commit.next_lsn,
+            source,
             last_lsn,
             used_bytes: 0,
             file_bytes: prepared.segment_bytes,
             damaged: false,
+            waypoints: Waypoints::for_segment(prepared.segment_bytes),
         });
         commit.tail = Some(Tail {
             number: prepared.number,

@@ -226,7 +226,7 @@ impl Core {
             return Ok(());
         }
         // A reader that still holds the file must not see it change.
-        let pinned = Arc::strong_count(&segment.file) > 1;
+        let pinned = Arc::strong_count(&segment.source.file) > 1;
         let fits = segment.file_bytes == self.options.segment_bytes;
         if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
             match self.recycle(number) {

@@ -8,6 +8,7 @@ use onceward_vfs::{File, Mode, Pace, Vfs};
 use parking_lot::{Mutex, RwLock};
 
 use super::gate::Gate;
+use super::reader::Tailing;
 use super::space::{Prepared, Spares, discard};
 use super::worker::Worker;
 use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
@@ -78,7 +79,7 @@ impl Log {
         if let (Some(tail), Some(segment)) =
             (&tail, tail.as_ref().and_then(|tail| segments.get_mut(tail.number)))
         {
-            segment.file = tail.file.clone();
+            segment.source.file = tail.file.clone();
         }
         let core = Core {
             vfs,
@@ -88,6 +89,7 @@ impl Log {
             gates: [Gate::default(), Gate::default()],
             joined: AtomicU32::new(0),
             durable: AtomicU64::new(examined.last_lsn),
+            tailing: Tailing::default(),
             has_failures: AtomicBool::new(false),
             meta: Mutex::new(meta),
             segments: RwLock::new(segments),
@@ -144,6 +146,7 @@ impl Commit {
             run_begun: false,
             run_spent: false,
             queue: Vec::new(),
+            passed: Vec::new(),
             spare_queue: Vec::new(),
             spare_bytes: Vec::new(),
             writing: false,
@@ -223,7 +226,7 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
     let file = vfs.open(&path, Mode::Write).map_err(io)?;
     let segment_bytes = file.len().map_err(io)?;
     let first_lsn =
-        examined.segments.get(found.number).map_or(examined.last_lsn, |segment| segment.first_lsn);
+        examined.segments.source(found.number).map_or(examined.last_lsn, |source| source.first_lsn);
     Ok(Tail {
         number: found.number,
         file,

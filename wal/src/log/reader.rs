@@ -1,0 +1,287 @@
+//! Reads the log forward from any LSN while it is written, and waits at its end.
+//!
+//! Only what is synced is shown. A reader holds the file of the segment it reads, so that trimming
+//! does not have it used again; it reads pieces of at most 1 MiB.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Core, Log};
+use crate::error::Error;
+use crate::frame::{self, Frame, MORE, Place};
+use crate::later::Later;
+use crate::limits::HEADER_BLOCK_BYTES;
+use crate::lsn::Lsn;
+use crate::name;
+use crate::segment::{Segment, Source};
+
+/// Most bytes that are read at once, unless one frame is larger.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// A place in the log from which frames are read forward.
+///
+/// Made by [`Log::read_from`].
+#[derive(Debug)]
+pub struct Reader<'l> {
+    core: &'l Core,
+    /// LSN of the next frame.
+    next: u64,
+    /// The segment that is read, and where in it to go on.
+    at: Option<(Source, u64)>,
+    buffer: Vec<u8>,
+}
+
+/// Consecutive frames of one segment, as they stand in its file.
+#[derive(Debug)]
+pub struct Slice<'r> {
+    /// The segment's number.
+    pub segment: u64,
+    /// Starts every checksum of the segment's frames.
+    pub salt: u32,
+    /// LSN of the segment's first frame, to which those of the frames are relative.
+    pub segment_first_lsn: u64,
+    /// Offset of the first of them in the segment.
+    pub offset: u32,
+    /// Whole frames, one behind the other.
+    pub bytes: &'r [u8],
+    /// LSN of the first.
+    pub first: Lsn,
+    /// LSN of the last.
+    pub last: Lsn,
+    /// LSNs before the first that this reader did not show: they were never used, were trimmed before
+    /// they were read, or are lost to damage, which [`Log::segments`] tells.
+    pub skipped: u64,
+}
+
+/// Those who wait for more to become durable.
+#[derive(Debug, Default)]
+pub(super) struct Tailing {
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    more: Condvar,
+}
+
+impl Tailing {
+    /// Wakes them, if there are any. Called after `Core::durable` was raised or the log was poisoned, and
+    /// not while holding `commit`.
+    pub(super) fn announce(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            let _lock = self.lock.lock();
+            self.more.notify_all();
+        }
+    }
+}
+
+impl Log {
+    /// A reader whose first frame is `from`, or the first one behind it that is there.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the log ends before `from`. What was noted of another state of this store does not
+    /// hold here.
+    pub fn read_from(&self, from: Lsn) -> Result<Reader<'_>, Error> {
+        let next_lsn = self.core.commit.lock().next_lsn;
+        if from.get() > next_lsn {
+            let message = format!("cannot read from LSN {from}: the log goes on with LSN {next_lsn}");
+            return Err(Error::invalid(message));
+        }
+        Ok(Reader { core: &self.core, next: from.get(), at: None, buffer: Vec::new() })
+    }
+
+    /// Waits until a frame behind `lsn` is durable, the log is poisoned or `timeout` is over; returns the
+    /// highest LSN that is durable then.
+    #[must_use]
+    pub fn wait_beyond(&self, lsn: u64, timeout: Duration) -> u64 {
+        self.core.wait_beyond(lsn, timeout)
+    }
+}
+
+impl Core {
+    /// See [`Log::wait_beyond`].
+    #[expect(clippy::disallowed_methods, reason = "bounds a wait; decides nothing that is kept")]
+    fn wait_beyond(&self, lsn: u64, timeout: Duration) -> u64 {
+        let Tailing { waiting, lock, more } = &self.tailing;
+        // Whoever raises `durable` looks at `waiting` afterwards, whoever waits does it the other way
+        // round: one of the two sees the other.
+        waiting.fetch_add(1, Ordering::SeqCst);
+        let until = Instant::now() + timeout;
+        let mut guard = lock.lock();
+        let mut durable = self.durable.load(Ordering::SeqCst);
+        while durable <= lsn && self.commit.lock().poison.is_none() {
+            let late = more.wait_until(&mut guard, until).timed_out();
+            durable = self.durable.load(Ordering::SeqCst);
+            if late {
+                break;
+            }
+        }
+        drop(guard);
+        waiting.fetch_sub(1, Ordering::SeqCst);
+        durable
+    }
+}
+
+impl Reader<'_> {
+    /// LSN of the next frame that it will show, or of one before it.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// As [`Log::wait_beyond`], for what this reader has not shown; whether there is more.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.core.wait_beyond(self.next - 1, timeout) >= self.next
+    }
+
+    /// The next frames that are durable: at most 1 MiB, or one frame that is larger. `None`: nothing
+    /// further is durable yet.
+    ///
+    /// # Errors
+    ///
+    /// `Io`: the segment cannot be read; calling again tries again.
+    pub fn next_slice(&mut self) -> Result<Option<Slice<'_>>, Error> {
+        while let Some((source, offset, limit)) = self.place() {
+            let Some(found) = self.read(&source, offset, limit)? else {
+                // Nothing that belongs to the log stands in the rest of this segment.
+                self.leave(source.number);
+                continue;
+            };
+            let Run { from, to, first, last } = found;
+            let skipped = first - self.next;
+            self.next = last + 1;
+            self.at = Some((source.clone(), offset + u64::try_from(to).unwrap_or(u64::MAX)));
+            let (Some(first), Some(last)) = (Lsn::from_u64(first), Lsn::from_u64(last)) else {
+                return Ok(None);
+            };
+            let offset = offset + u64::try_from(from).unwrap_or(u64::MAX);
+            return Ok(Some(Slice {
+                segment: source.number,
+                salt: source.salt,
+                segment_first_lsn: source.first_lsn,
+                offset: u32::try_from(offset).unwrap_or(u32::MAX),
+                bytes: self.buffer.get(from..to).unwrap_or_default(),
+                first,
+                last,
+                skipped,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Segment, offset and end of what is to be read next.
+    fn place(&mut self) -> Option<(Source, u64, u64)> {
+        let segments = self.core.segments.read();
+        if let Some((source, offset)) = &self.at {
+            // One that was trimmed meanwhile is read to its end: it is finished, and held.
+            let of = |segment: &Segment| (segment.used_bytes, segment.last_lsn);
+            let known = segments.get(source.number).map(of);
+            let limit = known.map_or(u64::from(u32::MAX), |(used_bytes, _)| used_bytes);
+            if known.is_none_or(|(_, last_lsn)| last_lsn >= self.next) {
+                return Some((source.clone(), *offset, limit));
+            }
+        }
+        let segment = segments.holding(self.next)?;
+        let source = segment.source.clone();
+        let first = u32::try_from(HEADER_BLOCK_BYTES).unwrap_or(u32::MAX);
+        let offset = u64::from(segment.waypoints.before(self.next).unwrap_or(first));
+        self.at = Some((source.clone(), offset));
+        Some((source, offset, segment.used_bytes))
+    }
+
+    /// Goes on behind a segment.
+    fn leave(&mut self, number: u64) {
+        self.at = None;
+        let segments = self.core.segments.read();
+        let behind = segments.infos().find(|info| info.number > number && info.used_bytes > 0);
+        let last = segments.get(number).map_or(self.next, |segment| segment.last_lsn + 1);
+        // Else the same segment would be found again.
+        self.next = self.next.max(behind.map_or(last, |info| info.first_lsn.min(last)));
+    }
+
+    /// Reads frames at `offset` of a segment whose durable frames end at `limit`.
+    fn read(&mut self, source: &Source, offset: u64, limit: u64) -> Result<Option<Run>, Error> {
+        let all = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = all.min(PIECE_BYTES);
+        loop {
+            let count = self.fill(source, offset, bytes)?;
+            let is_all = bytes == all || count < bytes;
+            let piece = self.buffer.get(..count).unwrap_or_default();
+            if let Some(run) = run_of(piece, source, 0, self.next) {
+                return Ok(Some(run));
+            }
+            if is_all {
+                // Damage: what is behind it goes on.
+                let mut later = Later::new(0, piece, source.salt, source.first_lsn);
+                let next = later.after(0, 0, self.next).next;
+                return Ok(next.and_then(|next| run_of(piece, source, next.offset, self.next)));
+            }
+            // A frame larger than the piece, or damage: the rest decides.
+            bytes = all.min(bytes.saturating_mul(4));
+        }
+    }
+
+    /// Reads bytes into the buffer; returns how many there are.
+    fn fill(&mut self, source: &Source, offset: u64, bytes: usize) -> Result<usize, Error> {
+        let path = || name::segment(&self.core.identity.store, source.number);
+        let io = |error| Error::io(error, "read", &path()).at(&path(), offset);
+        let len = source.file.len().map_err(io)?.saturating_sub(offset);
+        let bytes = bytes.min(usize::try_from(len).unwrap_or(usize::MAX));
+        if self.buffer.len() < bytes {
+            self.buffer = vec![0; bytes];
+        }
+        let read = self.buffer.get_mut(..bytes).unwrap_or_default();
+        source.file.read_at(offset, read).map_err(io)
+    }
+}
+
+/// Whole frames within bytes that were read.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    from: usize,
+    to: usize,
+    first: u64,
+    last: u64,
+}
+
+/// The frames from `next` on that stand one behind the other in `piece` from `at` on.
+fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<Run> {
+    let mut run: Option<Run> = None;
+    let mut before = 0;
+    while let Ok((header, _body)) = frame::decode(piece.get(at..).unwrap_or_default(), source.salt) {
+        let lsn = source.first_lsn + u64::from(header.lsn_delta);
+        if lsn <= before {
+            break;
+        }
+        before = lsn;
+        let to = at + header.frame_bytes();
+        if lsn >= next {
+            let first = run.map_or((at, lsn), |run| (run.from, run.first));
+            run = Some(Run { from: first.0, to, first: first.1, last: lsn });
+        }
+        at = to;
+    }
+    run
+}
+
+impl Slice<'_> {
+    /// The frames.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (header, body) = frame::decode(self.bytes.get(at..)?, self.salt).ok()?;
+            let offset = self.offset + u32::try_from(at).ok()?;
+            at += header.frame_bytes();
+            Some(Frame {
+                lsn: Lsn::from_u64(self.segment_first_lsn + u64::from(header.lsn_delta))?,
+                run: header.run,
+                time_ms: header.time,
+                kind: header.kind,
+                flags: header.flags & !MORE,
+                body,
+                place: Place { segment: self.segment, offset },
+            })
+        })
+    }
+}
