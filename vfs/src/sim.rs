@@ -21,6 +21,7 @@ mod disk;
 mod fault;
 mod handle;
 mod image;
+mod map;
 mod names;
 mod random;
 mod survival;

@@ -62,6 +62,8 @@ pub(super) struct Inode {
     pub(super) pending: Vec<PendingData>,
     /// Open handles.
     pub(super) handles: u64,
+    /// Living maps, under which nothing may change.
+    pub(super) maps: u64,
 }
 
 /// A simulated disk.
@@ -114,7 +116,9 @@ impl Disk {
     /// The disk as after kill -9: everything live is still there, durable or not.
     pub(super) fn after_kill(&self) -> Self {
         let mut files = self.files.clone();
-        files.values_mut().for_each(|inode| inode.handles = 0);
+        for inode in files.values_mut() {
+            (inode.handles, inode.maps) = (0, 0);
+        }
         let mut disk = Self::with(files, self.names.clone(), self.free_bytes);
         disk.forget_nameless();
         disk

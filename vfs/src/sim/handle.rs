@@ -39,11 +39,20 @@ impl SimFile {
         }
     }
 
+    /// Refuses on a handle that only reads, and panics if the file is mapped: on a real disk the
+    /// bytes would change behind a reference.
+    fn changing(&self, disk: &mut Disk) -> io::Result<()> {
+        self.writable()?;
+        let maps = disk.inode(self.file)?.maps;
+        assert!(maps == 0, "{} is changed while it is mapped ({maps} maps)", self.name);
+        Ok(())
+    }
+
     /// Sets the length, traced under `label`.
     fn set_len_as(&self, label: &'static str, len: u64) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.control.pass((label, FaultOp::Write), &self.name, Detail::Len(len))?;
-        self.writable()?;
+        self.changing(&mut disk)?;
         disk.set_len(self.file, len)
     }
 }
@@ -60,7 +69,7 @@ impl File for SimFile {
         let mut disk = self.disk.lock();
         let detail = Detail::Range { offset, count: bytes_of(bytes) };
         let fault = disk.control.start(("write", FaultOp::Write), &self.name, detail)?;
-        self.writable()?;
+        self.changing(&mut disk)?;
         let Some(kind) = fault else { return disk.write(self.file, offset, bytes) };
         if let FaultKind::ShortWrite(count) = kind {
             let kept = usize::try_from(count).unwrap_or(usize::MAX);

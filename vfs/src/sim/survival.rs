@@ -245,8 +245,7 @@ impl Found {
         let mut files = BTreeMap::new();
         for file in reachable {
             let image = self.files.remove(&file).unwrap_or_default();
-            let inode =
-                Inode { live: image.clone(), durable: image, pending: Vec::new(), handles: 0 };
+            let inode = Inode { live: image.clone(), durable: image, ..Inode::default() };
             files.insert(file, inode);
         }
         let used_before: u64 = live_bytes(before);
