@@ -34,5 +34,5 @@ pub use file::{File, Mode, Pace, ZERO_STEP_BYTES};
 pub use map::Map;
 pub use os::OsVfs;
 pub use replace::{read_all, replace};
-pub use sim::{Fault, FaultKind, FaultOp, SimVfs, Survival};
+pub use sim::{Fault, FaultKind, FaultOp, Lost, Medium, Overwrite, SimVfs, Survival};
 pub use vfs::{LockError, LockGuard, Vfs};

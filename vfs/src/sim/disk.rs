@@ -10,6 +10,7 @@ use std::{
 use super::{
     fault::errno,
     image::{Image, bytes_of},
+    medium::Medium,
     names::{Entry, FileId, NameChange, Names, Place},
     trace::Control,
 };
@@ -81,6 +82,8 @@ pub(super) struct Disk {
     pub(super) free_bytes: Option<u64>,
     /// Names of the locks that are held.
     pub(super) locks: BTreeSet<String>,
+    /// What sort of disk it is.
+    pub(super) medium: Medium,
     /// Counts, faults and the trace.
     pub(super) control: Control,
 }
@@ -109,6 +112,7 @@ impl Disk {
             next_seq: last_pending.map_or(0, |last| last + 1),
             free_bytes,
             locks: BTreeSet::new(),
+            medium: Medium::default(),
             control: Control::default(),
         }
     }
@@ -120,6 +124,7 @@ impl Disk {
             (inode.handles, inode.maps) = (0, 0);
         }
         let mut disk = Self::with(files, self.names.clone(), self.free_bytes);
+        disk.medium = self.medium;
         disk.forget_nameless();
         disk
     }
