@@ -70,6 +70,13 @@ fn every_crate_root_forbids_unsafe_code() {
 }
 
 #[test]
+fn the_disk_layer_is_unsafe_in_one_file_only() {
+    let tree = tree();
+    assert!(tree.file("vfs/src/os/map.rs").text.contains("SAFETY:"));
+    check_each(tree.rust(), sources::unsafe_out_of_place);
+}
+
+#[test]
 fn every_test_file_opens_with_its_promise_and_method() {
     check_each(tree().rust(), sources::promise_or_method_missing);
 }

@@ -8,6 +8,7 @@ use crate::{Vfs, ZERO_STEP_BYTES};
 
 mod files;
 mod locks;
+mod maps;
 mod names;
 
 /// One check on an empty tree.
@@ -37,6 +38,11 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a removed name is free again", names::removed_name_is_free),
     ("replace leaves only the new content", names::replace_leaves_the_new_content),
     ("read_all refuses more than its limit", names::read_all_obeys_its_limit),
+    ("a map is the whole file", maps::map_is_the_whole_file),
+    ("a map outlives its file's name", maps::map_outlives_the_name),
+    ("a map of an empty file is empty", maps::map_of_nothing_is_empty),
+    ("a map leaves the file as it is", maps::map_leaves_the_file_as_it_is),
+    ("only files are mapped", maps::only_files_are_mapped),
     ("a lock is held once, until dropped", locks::lock_is_held_once),
     ("locks of different names are apart", locks::locks_are_apart),
 ];

@@ -20,13 +20,14 @@ use rustix::{
 };
 
 use crate::{
-    File, LockError, LockGuard, Mode, Vfs,
+    File, LockError, LockGuard, Map, Mode, Vfs,
     name::{self, Name},
 };
 
 mod create;
 mod file;
 mod lock;
+mod map;
 
 /// Files are for their owner only, whatever the umask says.
 const FILE_PERMISSIONS: Permissions = Permissions::RUSR.union(Permissions::WUSR);
@@ -104,7 +105,7 @@ impl OsVfs {
     /// Opens the existing directory `dir` for looking only; it may be read-only.
     ///
     /// Every method that writes, locks or syncs answers `ReadOnlyFilesystem`. Who else may write to
-    /// the directory does not matter here.
+    /// the directory does not matter here; therefore there are no maps.
     ///
     /// # Durability
     ///
@@ -160,6 +161,15 @@ impl Vfs for OsVfs {
         }
         let (dir, entry) = self.locate(name)?;
         Ok(Arc::new(file::OsFile::new(file::open_at(&dir, entry, mode)?)))
+    }
+
+    fn map(&self, name: &str) -> io::Result<Map> {
+        let (dir, entry) = self.locate(name)?;
+        if self.access == Access::ReadOnly {
+            // Whoever may write to that directory may change the file behind the map.
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        map::whole(&file::open_at(&dir, entry, Mode::Read)?)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {

@@ -15,12 +15,15 @@ use parking_lot::Mutex;
 
 use disk::{Disk, Inode};
 pub use fault::{Fault, FaultKind, FaultOp};
+pub use medium::{Lost, Medium, Overwrite};
 pub use survival::Survival;
 
 mod disk;
 mod fault;
 mod handle;
 mod image;
+mod map;
+mod medium;
 mod names;
 mod random;
 mod survival;
@@ -85,6 +88,11 @@ impl SimVfs {
     /// Plans a fault.
     pub fn plan(&self, fault: Fault) {
         self.disk.lock().control.plan(fault);
+    }
+
+    /// Says what sort of disk it is, from now on. What is found after a crash is of the same sort.
+    pub fn set_medium(&self, medium: Medium) {
+        self.disk.lock().medium = medium;
     }
 
     /// Flips bit `bit` (0 to 7, 0 the lowest) of a byte of `name`, in both images.

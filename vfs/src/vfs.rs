@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io, sync::Arc};
 
-use crate::{File, Mode};
+use crate::{File, Map, Mode, name::Name};
 
 /// One directory tree: the only door to the disk.
 ///
@@ -22,6 +22,35 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// `NotFound` if it, or its directory, is missing; `AlreadyExists` with [`Mode::CreateNew`];
     /// anything that is not a regular file is refused. On error nothing was created.
     fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>>;
+
+    /// The bytes of the finished file `name`, as memory that the system fills when it is touched.
+    ///
+    /// Only for a file that is finished and synced, and is **never written, cut, extended or used
+    /// again for something else** while the map lives: bytes that change behind a reference are
+    /// undefined behaviour, and an access to bytes that were cut off is a signal. Renaming and
+    /// removing it are fine, its bytes stay readable. The map is as long as the file is now.
+    ///
+    /// A read error shows when a byte is touched, and then there is nobody to return it to: on real
+    /// files the system sends a signal (SIGBUS), which kills the process unless the host handles it.
+    /// Who cannot have that reads with [`File::read_at`] instead. So does who is told `Unsupported`:
+    /// maps make reads faster, and nothing possible that was not.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing. The bytes must be durable already: after a failed sync, the system may
+    /// replace what is in memory by what is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vfs::open`] with [`Mode::Read`]. `Unsupported` where there are no maps: on 32-bit
+    /// systems, some file systems, in trees that are only looked at, and in implementations that do
+    /// not offer them. Otherwise what the
+    /// system said, for example that it has no memory left. An empty file is no error, but an empty
+    /// map.
+    fn map(&self, name: &str) -> io::Result<Map> {
+        Name::parse(name)?;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Names (not paths) of the entries of directory `dir`, sorted.
     ///

@@ -4,7 +4,7 @@
 use std::{io, panic, sync::Arc};
 
 use onceward_vfs::{
-    File, LockError, LockGuard, Mode, OsVfs, SimVfs, Vfs,
+    File, LockError, LockGuard, Map, Mode, OsVfs, SimVfs, Vfs,
     conformance::{self, CHECKS},
 };
 use tempfile::TempDir;
@@ -32,6 +32,14 @@ fn the_suite_refuses_a_tree_whose_rename_forgets_the_file() {
     assert!(panic::catch_unwind(|| conformance::run(&broken)).is_err());
 }
 
+#[test]
+fn a_tree_without_maps_conforms_and_one_with_wrong_maps_does_not() {
+    conformance::run(&|| Box::new(Mapless(SimVfs::new())));
+    let broken = || -> Box<dyn Vfs> { Box::new(Zeroing(SimVfs::new())) };
+    let failed = CHECKS.iter().filter(|(_, check)| check(broken().as_ref()).is_err()).count();
+    assert_eq!(failed, 3);
+}
+
 /// Real files in a directory that goes away with the tree.
 #[derive(Debug)]
 struct Temporary {
@@ -52,9 +60,17 @@ impl Temporary {
 #[derive(Debug)]
 struct Forgetful(SimVfs);
 
-/// Implements `Vfs` by an inner tree, with the given `rename`.
+/// A tree with the `map` of the trait, which offers none.
+#[derive(Debug)]
+struct Mapless(SimVfs);
+
+/// A tree whose maps hold zeros.
+#[derive(Debug)]
+struct Zeroing(SimVfs);
+
+/// Implements `Vfs` by an inner tree, with the given `rename` and `more`.
 macro_rules! delegate {
-    ($type:ty, $inner:tt, $rename:expr) => {
+    ($type:ty, $inner:tt, $rename:expr, {$($more:item)*}) => {
         impl Vfs for $type {
             fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>> {
                 self.$inner.open(name, mode)
@@ -83,9 +99,20 @@ macro_rules! delegate {
             fn free_bytes(&self) -> io::Result<Option<u64>> {
                 self.$inner.free_bytes()
             }
+            $($more)*
         }
     };
 }
 
-delegate!(Temporary, vfs, |vfs: &OsVfs, from, to| vfs.rename(from, to));
-delegate!(Forgetful, 0, |vfs: &SimVfs, from, _to: &str| vfs.remove(from));
+delegate!(Temporary, vfs, |vfs: &OsVfs, from, to| vfs.rename(from, to), {
+    fn map(&self, name: &str) -> io::Result<Map> {
+        self.vfs.map(name)
+    }
+});
+delegate!(Forgetful, 0, |vfs: &SimVfs, from, _to: &str| vfs.remove(from), {});
+delegate!(Mapless, 0, |vfs: &SimVfs, from, to| vfs.rename(from, to), {});
+delegate!(Zeroing, 0, |vfs: &SimVfs, from, to| vfs.rename(from, to), {
+    fn map(&self, name: &str) -> io::Result<Map> {
+        Ok(Map::new(vec![0; self.0.map(name)?.len()]))
+    }
+});

@@ -168,3 +168,95 @@ fn offsets_beyond_what_a_file_can_have_are_refused() {
     assert!(file.set_len(u64::MAX).is_err());
     assert_eq!(file.len().unwrap(), 3);
 }
+
+#[test]
+fn an_interrupted_write_goes_on_and_a_cut_may_come_in_between() {
+    for count in [0, 1, 2] {
+        let (disk, file) = disk_with_log().unwrap();
+        disk.plan(next(FaultOp::Write, FaultKind::Interrupted(count)));
+        let before = disk.op_count();
+        file.write_all_at(0, b"new").unwrap();
+        assert_eq!(disk.bytes("log").unwrap(), b"new");
+        assert_eq!(disk.op_count(), before + 2);
+        assert_eq!(
+            disk.trace().last().unwrap(),
+            &format!("{} write log {count}+{}", before + 1, 3 - count)
+        );
+
+        let (disk, file) = disk_with_log().unwrap();
+        disk.plan(next(FaultOp::Write, FaultKind::Interrupted(count)));
+        disk.cut_power_at(before + 1);
+        assert!(file.write_all_at(0, b"new").is_err());
+        let written = usize::try_from(count).unwrap();
+        let found = disk.after_power_cut(&Survival::Everything).bytes("log").unwrap();
+        assert_eq!(found, [&b"new"[..written], &b"old"[written..]].concat());
+    }
+}
+
+#[test]
+fn an_interrupted_write_that_then_fails_is_a_failed_write() {
+    let (disk, file) = disk_with_log().unwrap();
+    disk.plan(next(FaultOp::Write, FaultKind::Interrupted(1)));
+    disk.plan(Fault { nth: 1, ..next(FaultOp::Write, FaultKind::Eio) });
+    assert_eq!(file.write_all_at(0, b"new").unwrap_err().raw_os_error(), Some(5));
+    assert_eq!(disk.bytes("log").unwrap(), b"nld");
+}
+
+#[test]
+fn interruptions_for_ever_only_make_it_slow() {
+    let (disk, file) = disk_with_log().unwrap();
+    for op in [FaultOp::Read, FaultOp::Write] {
+        disk.plan(Fault { forever: true, ..next(op, FaultKind::Interrupted(0)) });
+    }
+    let before = disk.op_count();
+    file.write_all_at(1, b"new").unwrap();
+    let mut seen = [0; 6];
+    assert_eq!(file.read_at(0, &mut seen).unwrap(), 4);
+    assert_eq!(&seen[..4], b"onew");
+    assert_eq!(disk.op_count() - before, (1 + 3) + (1 + 5));
+    file.write_all_at(0, b"").unwrap();
+    assert_eq!(file.read_at(0, &mut []).unwrap(), 0);
+}
+
+#[test]
+fn an_interrupted_read_goes_on_to_the_end_of_the_file() {
+    let (disk, file) = disk_with_log().unwrap();
+    for (count, read_bytes) in [(0, 3), (1, 3), (3, 3), (7, 3)] {
+        disk.plan(next(FaultOp::Read, FaultKind::Interrupted(count)));
+        let mut seen = [b'x'; 5];
+        assert_eq!(file.read_at(0, &mut seen).unwrap(), read_bytes, "after {count}");
+        assert_eq!(&seen, b"oldxx", "after {count}");
+    }
+    assert_eq!(disk.trace().iter().filter(|line| line.contains("interrupted")).count(), 4);
+}
+
+#[test]
+fn a_short_read_that_fails_has_filled_only_its_first_bytes() {
+    let (disk, file) = disk_with_log().unwrap();
+    disk.plan(next(FaultOp::Read, FaultKind::ShortRead(2)));
+    let mut seen = [b'x'; 3];
+    assert_eq!(file.read_at(0, &mut seen).unwrap_err().raw_os_error(), Some(5));
+    assert_eq!(&seen, b"olx");
+    file.read_at(0, &mut seen).unwrap();
+    assert_eq!(&seen, b"old");
+    disk.plan(next(FaultOp::Write, FaultKind::ShortRead(2)));
+    assert!(file.write_all_at(0, b"new").is_err());
+    assert_eq!(disk.bytes("log").unwrap(), b"old", "no read: nothing is done");
+}
+
+#[test]
+fn an_interrupted_sync_fails_as_any_other_and_other_calls_do_not() {
+    let (disk, file) = disk_with_log().unwrap();
+    file.write_all_at(0, b"new").unwrap();
+    disk.rename("log", "renamed").unwrap();
+    for op in [FaultOp::SyncData, FaultOp::SyncDir, FaultOp::Rename, FaultOp::Open] {
+        disk.plan(next(op, FaultKind::Interrupted(0)));
+    }
+    assert_eq!(file.sync_data().unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(disk.sync_dir("").unwrap_err().kind(), ErrorKind::Interrupted);
+    let found = disk.after_power_cut(&Survival::Nothing);
+    assert_eq!(found.list("").unwrap(), ["log"]);
+    assert_eq!(disk.after_power_cut(&Survival::Everything).bytes("renamed").unwrap(), b"old");
+    disk.rename("renamed", "log").unwrap();
+    disk.open("log", Mode::Read).unwrap();
+}

@@ -15,11 +15,20 @@ const BROKEN: &str = concat!("FIX", "ME");
 /// A note of what is missing; needs a sentence that says what.
 const MISSING: &str = concat!("TO", "DO");
 
-/// Folders whose crate roots may hold `unsafe`: the C interface, and one file of the disk layer.
-const MAY_BE_UNSAFE: [&str; 2] = ["capi", "vfs"];
+/// The folder whose crate may hold `unsafe` anywhere: the C interface.
+const MAY_BE_UNSAFE: &str = "capi";
+
+/// The one other file that may: the maps of real files.
+const UNSAFE_FILE: &str = "vfs/src/os/map.rs";
+
+/// The root of the crate of [`UNSAFE_FILE`], which can only deny what one file may do.
+const UNSAFE_FILE_ROOT: &str = "vfs/src/lib.rs";
 
 /// The attribute that every other crate root carries.
 const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
+
+/// The attribute that stands in its place at [`UNSAFE_FILE_ROOT`].
+const DENY_UNSAFE: &str = "#![deny(unsafe_code)]";
 
 /// Finds files of [`LINES_LIMIT`] lines or more.
 #[must_use]
@@ -103,12 +112,30 @@ fn says_what(after: &str) -> bool {
 /// Finds crate roots that do not forbid `unsafe`.
 #[must_use]
 pub fn unsafe_not_forbidden(file: &SourceFile) -> Vec<Finding> {
-    let exempt = file.path.split('/').next().is_some_and(|folder| MAY_BE_UNSAFE.contains(&folder));
-    let forbids = file.text.lines().any(|line| line.trim_end() == FORBID_UNSAFE);
+    let wanted = if file.path == UNSAFE_FILE_ROOT { DENY_UNSAFE } else { FORBID_UNSAFE };
+    let exempt = file.path.split('/').next() == Some(MAY_BE_UNSAFE);
+    let forbids = file.text.lines().any(|line| [wanted, FORBID_UNSAFE].contains(&line.trim_end()));
     if exempt || forbids || !is_crate_root(&file.path) {
         return Vec::new();
     }
-    vec![file.finding(1, format!("a crate root without {FORBID_UNSAFE}"))]
+    vec![file.finding(1, format!("a crate root without {wanted}"))]
+}
+
+/// Finds `unsafe`, and lints lifted for it, in a crate that may hold it only in [`UNSAFE_FILE`].
+#[must_use]
+pub fn unsafe_out_of_place(file: &SourceFile) -> Vec<Finding> {
+    let folder = |path: &str| path.split('/').next().map(str::to_owned);
+    if file.path == UNSAFE_FILE || folder(&file.path) != folder(UNSAFE_FILE) {
+        return Vec::new();
+    }
+    let lifts = |code: &str| {
+        word_positions(code, "unsafe_code").next().is_some() && code.trim() != DENY_UNSAFE
+    };
+    file.numbered_lines()
+        .map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
+        .filter(|(_, code)| word_positions(code, "unsafe").next().is_some() || lifts(code))
+        .map(|(number, _)| file.finding(number, format!("`unsafe` belongs in {UNSAFE_FILE}")))
+        .collect()
 }
 
 /// True for the first file of a member's library or program.

@@ -10,6 +10,7 @@ use std::{
 use super::{
     fault::errno,
     image::{Image, bytes_of},
+    medium::Medium,
     names::{Entry, FileId, NameChange, Names, Place},
     trace::Control,
 };
@@ -62,6 +63,8 @@ pub(super) struct Inode {
     pub(super) pending: Vec<PendingData>,
     /// Open handles.
     pub(super) handles: u64,
+    /// Living maps, under which nothing may change.
+    pub(super) maps: u64,
 }
 
 /// A simulated disk.
@@ -79,6 +82,8 @@ pub(super) struct Disk {
     pub(super) free_bytes: Option<u64>,
     /// Names of the locks that are held.
     pub(super) locks: BTreeSet<String>,
+    /// What sort of disk it is.
+    pub(super) medium: Medium,
     /// Counts, faults and the trace.
     pub(super) control: Control,
 }
@@ -107,6 +112,7 @@ impl Disk {
             next_seq: last_pending.map_or(0, |last| last + 1),
             free_bytes,
             locks: BTreeSet::new(),
+            medium: Medium::default(),
             control: Control::default(),
         }
     }
@@ -114,8 +120,11 @@ impl Disk {
     /// The disk as after kill -9: everything live is still there, durable or not.
     pub(super) fn after_kill(&self) -> Self {
         let mut files = self.files.clone();
-        files.values_mut().for_each(|inode| inode.handles = 0);
+        for inode in files.values_mut() {
+            (inode.handles, inode.maps) = (0, 0);
+        }
         let mut disk = Self::with(files, self.names.clone(), self.free_bytes);
+        disk.medium = self.medium;
         disk.forget_nameless();
         disk
     }

@@ -6,6 +6,8 @@ use std::io;
 pub(super) mod errno {
     /// No such file or directory.
     pub(crate) const NOT_FOUND: i32 = 2;
+    /// A signal came.
+    pub(crate) const INTERRUPTED: i32 = 4;
     /// The disk failed.
     pub(crate) const IO: i32 = 5;
     /// The handle does not allow this.
@@ -52,15 +54,39 @@ pub enum FaultKind {
     Enospc,
     /// This many bytes are written, then the disk failed (EIO). As `Eio` where nothing is written.
     ShortWrite(u64),
+    /// This many bytes are read, then the disk failed (EIO). As `Eio` where nothing is read.
+    ShortRead(u64),
+    /// A signal came after this many bytes. A read or write goes on with the rest, which is one more
+    /// operation: a power cut, or another fault, may come in between. A sync fails with EINTR, as
+    /// with any other error. On anything else it has no effect.
+    Interrupted(u64),
 }
 
 impl FaultKind {
     /// What the caller sees.
     pub(super) fn error(self) -> io::Error {
         io::Error::from_raw_os_error(match self {
-            Self::Eio | Self::ShortWrite(_) => errno::IO,
+            Self::Eio | Self::ShortWrite(_) | Self::ShortRead(_) => errno::IO,
+            Self::Interrupted(_) => errno::INTERRUPTED,
             Self::Enospc => errno::NO_SPACE,
         })
+    }
+
+    /// How many bytes a read or write moves before this hits it; an interruption lets at least
+    /// `count_min` pass.
+    pub(super) fn moved(self, op: FaultOp, count_min: u64) -> u64 {
+        match (self, op) {
+            (Self::ShortWrite(count), FaultOp::Write) | (Self::ShortRead(count), FaultOp::Read) => {
+                count
+            }
+            (Self::Interrupted(count), _) => count.max(count_min),
+            (Self::Eio | Self::Enospc | Self::ShortWrite(_) | Self::ShortRead(_), _) => 0,
+        }
+    }
+
+    /// Whether a read or write goes on with the rest.
+    pub(super) fn is_continued(self) -> bool {
+        matches!(self, Self::Interrupted(_))
     }
 
     /// Its name in a trace.
@@ -69,6 +95,8 @@ impl FaultKind {
             Self::Eio => "EIO",
             Self::Enospc => "ENOSPC",
             Self::ShortWrite(_) => "short write, EIO",
+            Self::ShortRead(_) => "short read, EIO",
+            Self::Interrupted(_) => "interrupted",
         }
     }
 }

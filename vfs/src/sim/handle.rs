@@ -6,12 +6,16 @@ use parking_lot::Mutex;
 
 use super::{
     disk::{Disk, raw},
-    fault::{FaultKind, FaultOp, errno},
+    fault::{FaultOp, errno},
     image::bytes_of,
     names::FileId,
     trace::Detail,
 };
 use crate::{File, Mode, Pace, file::write_zeros};
+
+/// What every interruption but the first of a call lets pass: a signal for ever must not keep it for
+/// ever.
+const MOVED_MIN: u64 = 1;
 
 /// An open file.
 pub(super) struct SimFile {
@@ -39,42 +43,79 @@ impl SimFile {
         }
     }
 
+    /// Refuses on a handle that only reads, and panics if the file is mapped: on a real disk the
+    /// bytes would change behind a reference.
+    fn changing(&self, disk: &mut Disk) -> io::Result<()> {
+        self.writable()?;
+        let maps = disk.inode(self.file)?.maps;
+        assert!(maps == 0, "{} is changed while it is mapped ({maps} maps)", self.name);
+        Ok(())
+    }
+
     /// Sets the length, traced under `label`.
     fn set_len_as(&self, label: &'static str, len: u64) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.control.pass((label, FaultOp::Write), &self.name, Detail::Len(len))?;
-        self.writable()?;
+        self.changing(&mut disk)?;
         disk.set_len(self.file, len)
     }
 }
 
 impl File for SimFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let mut disk = self.disk.lock();
-        let detail = Detail::Range { offset, count: bytes_of(buf) };
-        disk.control.pass(("read", FaultOp::Read), &self.name, detail)?;
-        Ok(disk.inode(self.file)?.live.read(offset, buf))
+        let (mut at, mut rest, mut done) = (offset, buf, 0);
+        let mut count_min = 0;
+        loop {
+            let mut disk = self.disk.lock();
+            let detail = Detail::Range { offset: at, count: bytes_of(rest) };
+            let fault = disk.control.start(("read", FaultOp::Read), &self.name, detail)?;
+            let count = fault.map_or(u64::MAX, |kind| kind.moved(FaultOp::Read, count_min));
+            let (piece, after) = rest.split_at_mut(first(rest, count));
+            let read = disk.inode(self.file)?.live.read(at, piece);
+            done += read;
+            match fault {
+                Some(kind) if !kind.is_continued() => return Err(kind.error()),
+                Some(_) if read == piece.len() && !after.is_empty() => {}
+                Some(_) | None => return Ok(done),
+            }
+            at += bytes_of(piece);
+            rest = after;
+            count_min = MOVED_MIN;
+        }
     }
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut disk = self.disk.lock();
-        let detail = Detail::Range { offset, count: bytes_of(bytes) };
-        let fault = disk.control.start(("write", FaultOp::Write), &self.name, detail)?;
-        self.writable()?;
-        let Some(kind) = fault else { return disk.write(self.file, offset, bytes) };
-        if let FaultKind::ShortWrite(count) = kind {
-            let kept = usize::try_from(count).unwrap_or(usize::MAX);
-            disk.write(self.file, offset, bytes.get(..kept).unwrap_or(bytes))?;
+        let (mut at, mut rest) = (offset, bytes);
+        let mut count_min = 0;
+        loop {
+            let mut disk = self.disk.lock();
+            let detail = Detail::Range { offset: at, count: bytes_of(rest) };
+            let fault = disk.control.start(("write", FaultOp::Write), &self.name, detail)?;
+            self.changing(&mut disk)?;
+            let Some(kind) = fault else { return disk.write(self.file, at, rest) };
+            let count = kind.moved(FaultOp::Write, count_min);
+            let (piece, after) = rest.split_at(first(rest, count));
+            disk.write(self.file, at, piece)?;
+            if !kind.is_continued() {
+                return Err(kind.error());
+            }
+            if after.is_empty() {
+                return Ok(());
+            }
+            at += bytes_of(piece);
+            rest = after;
+            count_min = MOVED_MIN;
         }
-        Err(kind.error())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         let fault =
             disk.control.start(("sync_data", FaultOp::SyncData), &self.name, Detail::None)?;
+        let lies = disk.medium.lying_syncs;
         let inode = disk.inode(self.file)?;
         match fault {
+            None if lies => {}
             None => inode.sync(),
             // As Linux: the pages are now clean, and not on the disk.
             Some(_) => inode.pending.clear(),
@@ -99,6 +140,11 @@ impl File for SimFile {
         }
         write_zeros(self, len, pace)
     }
+}
+
+/// How many of the bytes of `buf` are the first `count`.
+fn first(buf: &[u8], count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX).min(buf.len())
 }
 
 impl Drop for SimFile {

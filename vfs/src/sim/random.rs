@@ -28,6 +28,13 @@ impl Random {
         self.next().checked_rem(count).unwrap_or(0)
     }
 
+    /// Fills `buf`.
+    pub(super) fn fill(&mut self, buf: &mut [u8]) {
+        for word in buf.chunks_mut(8) {
+            word.iter_mut().zip(self.next().to_le_bytes()).for_each(|(byte, new)| *byte = new);
+        }
+    }
+
     /// True `eighths` times out of eight.
     pub(super) fn chance(&mut self, eighths: u64) -> bool {
         self.below(8) < eighths

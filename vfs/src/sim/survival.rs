@@ -108,11 +108,15 @@ pub(super) fn survive(disk: &Disk, survival: &Survival) -> Disk {
             found.draw(disk, &mut Random::new(*seed), u64::from(*sector_bytes).max(1));
         }
     }
+    if !disk.medium.is_faithful() {
+        let seed = if let Survival::Seeded { seed, .. } = survival { *seed } else { 0 };
+        found.spoil(disk, &mut Random::new(disk.medium.seed ^ seed.rotate_left(32)));
+    }
     found.into_disk(disk)
 }
 
 /// The sectors of a file that unsynced writes touch.
-fn sectors(inode: &Inode, sector_bytes: u64) -> BTreeSet<u64> {
+pub(super) fn sectors(inode: &Inode, sector_bytes: u64) -> BTreeSet<u64> {
     let mut touched = BTreeSet::new();
     for pending in &inode.pending {
         if let DataChange::Write { offset, bytes } = &pending.change {
@@ -239,19 +243,31 @@ impl Found {
         }
     }
 
+    /// Does to every file what this sort of disk does to it.
+    fn spoil(&mut self, disk: &Disk, random: &mut Random) {
+        for (file, inode) in disk.files.iter().filter(|(_, inode)| !inode.pending.is_empty()) {
+            let others =
+                || disk.files.iter().filter(|(other, it)| *other != file && it.durable.len() > 0);
+            let count = u64::try_from(others().count()).unwrap_or(u64::MAX);
+            let drawn = usize::try_from(random.below(count)).unwrap_or(0);
+            let stale = others().nth(drawn).map(|(_, other)| &other.durable);
+            disk.medium.spoil(random, inode, stale, self.image(*file));
+        }
+    }
+
     /// The finished disk, everything on it durable.
     fn into_disk(mut self, before: &Disk) -> Disk {
         let reachable = self.tree.prune();
         let mut files = BTreeMap::new();
         for file in reachable {
             let image = self.files.remove(&file).unwrap_or_default();
-            let inode =
-                Inode { live: image.clone(), durable: image, pending: Vec::new(), handles: 0 };
+            let inode = Inode { live: image.clone(), durable: image, ..Inode::default() };
             files.insert(file, inode);
         }
         let used_before: u64 = live_bytes(before);
         let mut disk = Disk::with(files, Names::settled(self.tree), None);
         let used = live_bytes(&disk);
+        disk.medium = before.medium;
         disk.free_bytes = before.free_bytes.map(|free| (free + used_before).saturating_sub(used));
         disk
     }

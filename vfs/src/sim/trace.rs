@@ -92,7 +92,11 @@ impl Control {
         name: &str,
         detail: Detail,
     ) -> io::Result<()> {
-        self.start(call, name, detail)?.map_or(Ok(()), |fault| Err(fault.error()))
+        match self.start(call, name, detail)? {
+            None => Ok(()),
+            Some(fault) if fault.is_continued() && call.1 != FaultOp::SyncDir => Ok(()),
+            Some(fault) => Err(fault.error()),
+        }
     }
 
     /// The trace as text.

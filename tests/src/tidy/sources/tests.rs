@@ -64,7 +64,7 @@ fn a_note_of_missing_code_must_say_what_is_missing() {
 }
 
 #[test]
-fn every_crate_root_but_two_must_forbid_unsafe() {
+fn every_crate_root_but_two_must_forbid_unsafe_and_one_of_them_deny_it() {
     let check = unsafe_not_forbidden;
     let good = format!("//! A crate.\n\n{FORBID_UNSAFE}\n");
     let bad = format!("//! A crate.\n// {FORBID_UNSAFE}\n");
@@ -74,8 +74,29 @@ fn every_crate_root_but_two_must_forbid_unsafe() {
         assert_eq!(lines(check, root, &good), [], "{root}");
         assert_eq!(lines(check, root, &bad), [1], "{root}");
     }
-    for other in ["capi/src/lib.rs", "vfs/src/lib.rs", "wal/src/frame.rs", "wal/tests/crash.rs"] {
+    for other in ["capi/src/lib.rs", "wal/src/frame.rs", "wal/tests/crash.rs"] {
         assert_eq!(lines(check, other, &bad), [], "{other}");
+    }
+    let denies = format!("//! A crate.\n{DENY_UNSAFE}\n");
+    assert_eq!(lines(check, "wal/src/lib.rs", &denies), [1]);
+    assert_eq!(lines(check, UNSAFE_FILE_ROOT, &denies), []);
+    assert_eq!(lines(check, UNSAFE_FILE_ROOT, &good), []);
+    assert_eq!(lines(check, UNSAFE_FILE_ROOT, &bad), [1]);
+}
+
+#[test]
+fn unsafe_code_is_found_beside_the_one_file_for_it() {
+    let check = unsafe_out_of_place;
+    let block = "fn a() {}\nlet x = unsafe { b() };\n";
+    let lifted = "\n\n#[expect(unsafe_code, reason = \"..\")]\n";
+    for path in ["vfs/src/os.rs", "vfs/src/os/file.rs", "vfs/tests/os.rs", UNSAFE_FILE_ROOT] {
+        assert_eq!(lines(check, path, block), [2], "{path}");
+        assert_eq!(lines(check, path, lifted), [3], "{path}");
+        assert_eq!(lines(check, path, DENY_UNSAFE), [], "{path}");
+        assert_eq!(lines(check, path, "// unsafe\nlet unsafely = 1; // unsafe\n"), [], "{path}");
+    }
+    for path in [UNSAFE_FILE, "capi/src/handle.rs"] {
+        assert_eq!(lines(check, path, block), [], "{path}");
     }
 }
 
