@@ -116,7 +116,7 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Writes zeros over the bytes `0..len`, so that later overwrites change no metadata.
     ///
     /// Contiguous space is asked for first, where the file system offers that. Bytes from `len` on
-    /// stay as they are.
+    /// stay as they are. `pace` is asked again and again: somebody may begin to wait for it.
     ///
     /// # Durability
     ///
@@ -130,24 +130,25 @@ pub trait File: Send + Sync + fmt::Debug {
     /// # Cost
     ///
     /// One sync for each step of the pace.
-    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()>;
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()>;
 }
 
 /// The writing half of [`File::fill_zeros`]: zeros over `0..len`, each step synced.
-pub(crate) fn write_zeros(file: &dyn File, len: u64, pace: Pace) -> io::Result<()> {
+pub(crate) fn write_zeros(file: &dyn File, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
     const ZEROS: &[u8] = &[0; ZERO_STEP_BYTES as usize];
-    let step_bytes = match pace {
-        Pace::Gentle => u64::from(ZERO_STEP_BYTES),
-        Pace::Fast => FAST_STEP_BYTES,
-    };
-    let mut offset = 0;
+    let (mut offset, mut synced) = (0, 0);
     while offset < len {
         let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
         let piece = ZEROS.get(..left).unwrap_or(ZEROS);
         file.write_all_at(offset, piece)?;
         offset += u64::try_from(piece.len()).map_err(io::Error::other)?;
-        if offset.is_multiple_of(step_bytes) || offset == len {
+        let step_bytes = match pace() {
+            Pace::Gentle => u64::from(ZERO_STEP_BYTES),
+            Pace::Fast => FAST_STEP_BYTES,
+        };
+        if offset - synced >= step_bytes || offset == len {
             file.sync_data()?;
+            synced = offset;
         }
     }
     Ok(())

@@ -145,9 +145,9 @@ fn a_replaced_file_gives_its_space_back() {
 fn filling_a_file_that_does_not_fit_fails_before_it_writes() {
     let (disk, file) = disk_with_log().unwrap();
     disk.set_free_bytes(Some(1000));
-    assert_eq!(file.fill_zeros(2000, Pace::Gentle).unwrap_err().kind(), ErrorKind::StorageFull);
+    assert_eq!(file.fill_zeros(2000, &|| Pace::Gentle).unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(disk.bytes("log").unwrap(), b"old");
-    file.fill_zeros(1003, Pace::Gentle).unwrap();
+    file.fill_zeros(1003, &|| Pace::Gentle).unwrap();
     assert_eq!(disk.after_power_cut(&Survival::Nothing).bytes("log").unwrap(), [0; 1003]);
 }
 

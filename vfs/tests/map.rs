@@ -97,8 +97,8 @@ fn every_change_of_a_mapped_file_panics_and_is_not_made() {
         |file| file.write_all_at(1, b"x"),
         |file| file.set_len(1),
         |file| file.set_len(10_000),
-        |file| file.fill_zeros(1, Pace::Gentle),
-        |file| file.fill_zeros(10_000, Pace::Fast),
+        |file| file.fill_zeros(1, &|| Pace::Gentle),
+        |file| file.fill_zeros(10_000, &|| Pace::Fast),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let disk = disk_with_slice().unwrap();

@@ -138,7 +138,7 @@ fn the_tree_stays_the_same_when_its_directory_is_renamed() {
 fn filled_space_is_allocated() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = OsVfs::open(dir.path()).unwrap();
-    vfs.open("file", Mode::CreateNew).unwrap().fill_zeros(300_000, Pace::Gentle).unwrap();
+    vfs.open("file", Mode::CreateNew).unwrap().fill_zeros(300_000, &|| Pace::Gentle).unwrap();
     let metadata = fs::metadata(dir.path().join("file")).unwrap();
     assert_eq!(metadata.len(), 300_000);
     assert!(metadata.blocks() * 512 >= 300_000, "only {} blocks", metadata.blocks());

@@ -89,9 +89,10 @@ impl Segments {
         self.get(number).map(|segment| segment.source.clone())
     }
 
-    /// The first segment that has a frame of `lsn` or behind it.
-    pub(crate) fn holding(&self, lsn: u64) -> Option<&Segment> {
-        self.by_number.values().find(|segment| segment.last_lsn >= lsn && segment.used_bytes > 0)
+    /// The first segment behind number `done` that has a frame of `lsn` or behind it.
+    pub(crate) fn holding(&self, lsn: u64, done: u64) -> Option<&Segment> {
+        let mut behind = self.by_number.range(done.saturating_add(1)..).map(|(_, segment)| segment);
+        behind.find(|segment| segment.last_lsn >= lsn && segment.used_bytes > 0)
     }
 
     pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Segment> {

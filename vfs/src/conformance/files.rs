@@ -65,11 +65,11 @@ pub(super) fn set_len_cuts_and_extends(vfs: &dyn Vfs) -> io::Result<()> {
 /// Fills an empty file, and part of a longer one.
 pub(super) fn fill_zeros_keeps_the_rest(vfs: &dyn Vfs) -> io::Result<()> {
     let file = vfs.open("a", Mode::CreateNew)?;
-    file.fill_zeros(u64::from(FILL_BYTES), Pace::Gentle)?;
+    file.fill_zeros(u64::from(FILL_BYTES), &|| Pace::Gentle)?;
     expect(file.len()?, u64::from(FILL_BYTES))?;
     file.write_all_at(0, &[7; 100])?;
-    file.fill_zeros(40, Pace::Fast)?;
-    file.fill_zeros(0, Pace::Gentle)?;
+    file.fill_zeros(40, &|| Pace::Fast)?;
+    file.fill_zeros(0, &|| Pace::Gentle)?;
     let bytes = read_all(vfs, "a", NO_LIMIT)?;
     expect(u64::try_from(bytes.len()).map_err(io::Error::other)?, u64::from(FILL_BYTES))?;
     expect(bytes.iter().position(|byte| *byte != 0), Some(40))?;
@@ -89,7 +89,7 @@ pub(super) fn read_handle_cannot_write(vfs: &dyn Vfs) -> io::Result<()> {
     let file = vfs.open("a", Mode::Read)?;
     expect_refusal(file.write_all_at(0, b"lost"))?;
     expect_refusal(file.set_len(0))?;
-    expect_refusal(file.fill_zeros(2, Pace::Gentle))?;
+    expect_refusal(file.fill_zeros(2, &|| Pace::Gentle))?;
     expect(read_all(vfs, "a", NO_LIMIT)?, b"kept")
 }
 

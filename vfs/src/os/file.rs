@@ -109,7 +109,7 @@ impl File for OsFile {
         self.file.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
         if len > 0 {
             allocate(&self.file, len)?;
         }

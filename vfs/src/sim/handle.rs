@@ -133,7 +133,7 @@ impl File for SimFile {
         self.set_len_as("set_len", len)
     }
 
-    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
         let len_now = self.disk.lock().inode(self.file)?.live.len();
         if len > len_now {
             self.set_len_as("allocate", len)?;

@@ -178,12 +178,8 @@ impl<'a> Examination<'a> {
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
         self.highest_run = self.highest_run.max(walked.highest_run);
-        let source = Source {
-            number,
-            file: file.file,
-            salt: context.salt,
-            first_lsn: context.first_lsn,
-        };
+        let source =
+            Source { number, file: file.file, salt: context.salt, first_lsn: context.first_lsn };
         self.segments.insert(Segment {
             source,
             last_lsn: walked.last_lsn,

@@ -169,6 +169,7 @@ impl Core {
         }
         self.joined.fetch_add(1, Ordering::Relaxed);
         drop(commit);
+        self.spares.stir();
         queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))
     }
 

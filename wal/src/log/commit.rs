@@ -87,7 +87,7 @@ impl Log {
 
 impl Core {
     /// See [`Log::wait`].
-    fn wait(&self, lsn: Lsn) -> Result<(), Error> {
+    pub(super) fn wait(&self, lsn: Lsn) -> Result<(), Error> {
         loop {
             let commit = self.commit.lock();
             commit.refuse_unknown(lsn)?;
@@ -248,7 +248,7 @@ impl Commit {
     }
 
     /// Whether everything is synced and no mark says so.
-    fn is_worth_a_mark(&self) -> bool {
+    pub(super) fn is_worth_a_mark(&self) -> bool {
         let synced = self.tail.as_ref().is_some_and(|tail| tail.last_lsn == self.synced);
         // After a failed append only the run frame of another run may follow: it declares the gap.
         self.run_begun

@@ -47,8 +47,8 @@ use crate::segment::{self, FrameBuf, Segment, SegmentInfo, Segments};
 
 pub use append::{Appended, NewFrame, Purpose, Ticket};
 use gate::Gate;
-use reader::Tailing;
 pub use pad::Alignment;
+use reader::Tailing;
 pub use reader::{Reader, Slice};
 use space::Spares;
 use worker::Worker;

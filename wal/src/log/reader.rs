@@ -30,6 +30,8 @@ pub struct Reader<'l> {
     next: u64,
     /// The segment that is read, and where in it to go on.
     at: Option<(Source, u64)>,
+    /// Nothing further is to be read in this segment and those before it.
+    done: u64,
     buffer: Vec<u8>,
 }
 
@@ -84,10 +86,11 @@ impl Log {
     pub fn read_from(&self, from: Lsn) -> Result<Reader<'_>, Error> {
         let next_lsn = self.core.commit.lock().next_lsn;
         if from.get() > next_lsn {
-            let message = format!("cannot read from LSN {from}: the log goes on with LSN {next_lsn}");
+            let message =
+                format!("cannot read from LSN {from}: the log goes on with LSN {next_lsn}");
             return Err(Error::invalid(message));
         }
-        Ok(Reader { core: &self.core, next: from.get(), at: None, buffer: Vec::new() })
+        Ok(Reader { core: &self.core, next: from.get(), at: None, done: 0, buffer: Vec::new() })
     }
 
     /// Waits until a frame behind `lsn` is durable, the log is poisoned or `timeout` is over; returns the
@@ -145,7 +148,8 @@ impl Reader<'_> {
         while let Some((source, offset, limit)) = self.place() {
             let Some(found) = self.read(&source, offset, limit)? else {
                 // Nothing that belongs to the log stands in the rest of this segment.
-                self.leave(source.number);
+                self.at = None;
+                self.done = source.number;
                 continue;
             };
             let Run { from, to, first, last } = found;
@@ -177,27 +181,17 @@ impl Reader<'_> {
             // One that was trimmed meanwhile is read to its end: it is finished, and held.
             let of = |segment: &Segment| (segment.used_bytes, segment.last_lsn);
             let known = segments.get(source.number).map(of);
-            let limit = known.map_or(u64::from(u32::MAX), |(used_bytes, _)| used_bytes);
+            let limit = known.map_or(u64::MAX, |(used_bytes, _)| used_bytes);
             if known.is_none_or(|(_, last_lsn)| last_lsn >= self.next) {
                 return Some((source.clone(), *offset, limit));
             }
         }
-        let segment = segments.holding(self.next)?;
+        let segment = segments.holding(self.next, self.done)?;
         let source = segment.source.clone();
         let first = u32::try_from(HEADER_BLOCK_BYTES).unwrap_or(u32::MAX);
         let offset = u64::from(segment.waypoints.before(self.next).unwrap_or(first));
         self.at = Some((source.clone(), offset));
         Some((source, offset, segment.used_bytes))
-    }
-
-    /// Goes on behind a segment.
-    fn leave(&mut self, number: u64) {
-        self.at = None;
-        let segments = self.core.segments.read();
-        let behind = segments.infos().find(|info| info.number > number && info.used_bytes > 0);
-        let last = segments.get(number).map_or(self.next, |segment| segment.last_lsn + 1);
-        // Else the same segment would be found again.
-        self.next = self.next.max(behind.map_or(last, |info| info.first_lsn.min(last)));
     }
 
     /// Reads frames at `offset` of a segment whose durable frames end at `limit`.
@@ -249,7 +243,8 @@ struct Run {
 fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<Run> {
     let mut run: Option<Run> = None;
     let mut before = 0;
-    while let Ok((header, _body)) = frame::decode(piece.get(at..).unwrap_or_default(), source.salt) {
+    while let Ok((header, _body)) = frame::decode(piece.get(at..).unwrap_or_default(), source.salt)
+    {
         let lsn = source.first_lsn + u64::from(header.lsn_delta);
         if lsn <= before {
             break;

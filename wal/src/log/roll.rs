@@ -65,8 +65,12 @@ impl Core {
             bytes: header.encode(),
             end: None,
         });
-        let source =
-            Source { number: prepared.number, file: file.clone(), salt, first_lsn: commit.next_lsn };
+        let source = Source {
+            number: prepared.number,
+            file: file.clone(),
+            salt,
+            first_lsn: commit.next_lsn,
+        };
         self.segments.write().insert(Segment {
             source,
             last_lsn,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onceward_vfs::{File, Mode, Pace, Vfs};
@@ -32,8 +32,12 @@ pub(super) struct Spares {
     list: Mutex<VecDeque<Prepared>>,
     /// Held by whoever makes one: only they give out numbers.
     making: Mutex<()>,
-    /// Woken when one was taken.
+    /// How many wait for one to be made.
+    waiting: AtomicUsize,
+    /// Woken when one was taken, or when there may be other work for the log's thread.
     taken: Condvar,
+    /// The log's thread sleeps until it is woken.
+    asleep: AtomicBool,
     /// Watermarks for `meta`, which may lag behind.
     synced: AtomicU64,
     next_lsn: AtomicU64,
@@ -45,7 +49,9 @@ impl Spares {
         Self {
             list: Mutex::new(found),
             making: Mutex::new(()),
+            waiting: AtomicUsize::new(0),
             taken: Condvar::new(),
+            asleep: AtomicBool::new(false),
             synced: AtomicU64::new(synced),
             next_lsn: AtomicU64::new(next_lsn),
         }
@@ -77,20 +83,44 @@ impl Spares {
         taken
     }
 
-    /// Wakes whoever waits for one to be taken.
+    /// Wakes the log's thread.
     pub(super) fn wake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
         let _list = self.list.lock();
         self.taken.notify_all();
     }
 
-    /// Waits until fewer than `count` are ready, or until it is woken for another reason.
+    /// Wakes the log's thread if it sleeps until then: something was appended.
+    pub(super) fn stir(&self) {
+        if self.asleep.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Says that the log's thread will sleep until it is woken. Whatever is appended from now on wakes it:
+    /// it must look once more before it does.
+    pub(super) fn will_sleep(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until fewer than `count` are ready, for `timeout`, or without one until it is woken.
     ///
     /// Does not wait once `stop` is set: whoever sets it calls [`Spares::wake`] then.
-    pub(super) fn wait_below(&self, count: usize, timeout: Duration, stop: &AtomicBool) -> bool {
+    pub(super) fn wait_below(
+        &self,
+        count: usize,
+        timeout: Option<Duration>,
+        stop: &AtomicBool,
+    ) -> bool {
         let mut list = self.list.lock();
         if list.len() >= count && !stop.load(Ordering::Acquire) {
-            self.taken.wait_for(&mut list, timeout);
+            match timeout {
+                Some(timeout) => drop(self.taken.wait_for(&mut list, timeout)),
+                None if self.asleep.load(Ordering::SeqCst) => self.taken.wait(&mut list),
+                None => {}
+            }
         }
+        self.asleep.store(false, Ordering::SeqCst);
         list.len() < count
     }
 }
@@ -107,7 +137,7 @@ impl Core {
             if let Some(spare) = self.spares.take_beyond(reserve) {
                 return Ok(spare);
             }
-            match (self.prepare(reserve + 1, Pace::Fast), purpose) {
+            match (self.prepare_now(reserve + 1), purpose) {
                 (Ok(()), _) => {}
                 (Err(error), Purpose::Settle) if error.kind() != ErrorKind::Poisoned => break,
                 (Err(error), _) => {
@@ -129,8 +159,23 @@ impl Core {
         }
     }
 
+    /// As [`Core::prepare`], as fast as the disk can; so is one that is being made meanwhile.
+    fn prepare_now(&self, count: usize) -> Result<(), Error> {
+        self.spares.waiting.fetch_add(1, Ordering::Relaxed);
+        let prepared = self.prepare(count, &|| Pace::Fast);
+        self.spares.waiting.fetch_sub(1, Ordering::Relaxed);
+        prepared
+    }
+
+    /// Makes one segment, gently unless somebody waits for one.
+    pub(super) fn prepare_ahead(&self) -> Result<(), Error> {
+        let waited_for = || self.spares.waiting.load(Ordering::Relaxed) > 0;
+        let pace = || if waited_for() { Pace::Fast } else { Pace::Gentle };
+        self.prepare(self.spares_wanted(), &pace)
+    }
+
     /// Makes one segment, unless `count` are ready. The caller may hold `commit`.
-    pub(super) fn prepare(&self, count: usize, pace: Pace) -> Result<(), Error> {
+    pub(super) fn prepare(&self, count: usize, pace: &dyn Fn() -> Pace) -> Result<(), Error> {
         let _one_at_a_time = self.spares.making.lock();
         if self.spares.list.lock().len() >= count {
             return Ok(());
@@ -161,7 +206,12 @@ impl Core {
     }
 
     /// A new file of zeros whose name and content are durable.
-    fn zeros(&self, path: &str, bytes: u64, pace: Pace) -> Result<Arc<dyn File>, Error> {
+    fn zeros(
+        &self,
+        path: &str,
+        bytes: u64,
+        pace: &dyn Fn() -> Pace,
+    ) -> Result<Arc<dyn File>, Error> {
         let io = |source| Error::io(source, "create", path);
         if self.vfs.exists(path).map_err(io)? {
             // Never listed, so never written: what a crash left of an earlier preparation.

@@ -164,7 +164,7 @@ impl Core {
     /// Prepares the reserved segments.
     fn fill_reserve(&self) -> Result<(), Error> {
         for count in 1..=self.options.reserve {
-            self.prepare(count, Pace::Fast)?;
+            self.prepare(count, &|| Pace::Fast)?;
         }
         Ok(())
     }
@@ -281,7 +281,7 @@ fn open_prepared(
         let len = file.len().map_err(io)?;
         if len < segment_bytes {
             // Of an earlier, smaller setting: a commit of today's size might not fit.
-            file.fill_zeros(segment_bytes, Pace::Fast).map_err(io)?;
+            file.fill_zeros(segment_bytes, &|| Pace::Fast).map_err(io)?;
         }
         let mut first = [0; 8];
         file.read_at(0, &mut first).map_err(io)?;

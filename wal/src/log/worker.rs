@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use onceward_vfs::Pace;
-
 use super::Core;
 use crate::error::Error;
+use crate::lsn::Lsn;
 
 /// How long the log must have been quiet before it is marked.
 const IDLE: Duration = Duration::from_millis(100);
@@ -47,33 +46,72 @@ impl Worker {
 }
 
 fn work(core: &Core, stop: &AtomicBool) {
-    // Synced LSN at the last look; two looks with the same one are a quiet time.
+    // The next LSN at the last look; two looks with the same one are a quiet time.
     let mut seen = 0;
-    let mut marked = 0;
+    let mut timeout = Some(IDLE);
     let mut refused = false;
     while !stop.load(Ordering::Acquire) {
         let wanted = if refused { 0 } else { core.spares_wanted() };
-        let missing = core.spares.wait_below(wanted, IDLE, stop);
+        let missing = core.spares.wait_below(wanted, timeout, stop);
         if stop.load(Ordering::Acquire) {
             return;
         }
         if missing {
-            if let Err(error) = core.prepare(core.spares_wanted(), Pace::Gentle) {
-                // Full: another look after the next quiet time. Poisoned: everybody is told.
+            if let Err(error) = core.prepare_ahead() {
+                // Poisoned: everybody is told. Full: tried again when there is other work, and by
+                // whoever needs one.
                 core.commit.lock().note(&error);
+                core.tailing.announce();
                 refused = true;
             }
             continue;
         }
-        refused = false;
-        let synced = core.commit.lock().synced;
-        if synced == seen && synced != marked {
-            marked = synced;
-            // Poisoned: everybody is told.
-            if core.mark().is_err() {
-                return;
+        let (next_lsn, left) = core.left_to_do();
+        let quiet = next_lsn == seen;
+        seen = next_lsn;
+        timeout = Some(IDLE);
+        match left {
+            Left::Nothing if quiet => {
+                core.spares.will_sleep();
+                if core.left_to_do() == (next_lsn, Left::Nothing) {
+                    timeout = None;
+                }
             }
+            Left::Sync(lsn) if quiet => {
+                // Nobody waits for it. A failure poisons the log, or is told to whoever asks.
+                drop(core.wait(lsn));
+            }
+            Left::Mark if quiet => {
+                // Poisoned: everybody is told.
+                if core.mark().is_err() {
+                    return;
+                }
+            }
+            Left::Sync(_) | Left::Mark | Left::Nothing => refused = false,
         }
-        seen = synced;
+    }
+}
+
+/// What an idle log still needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Left {
+    /// What was appended and nobody waits for is to be synced.
+    Sync(Lsn),
+    /// What is synced is to be marked as such.
+    Mark,
+    Nothing,
+}
+
+impl Core {
+    /// The next LSN, and what is left to do.
+    fn left_to_do(&self) -> (u64, Left) {
+        let commit = self.commit.lock();
+        let last = commit.tail.as_ref().map_or(0, |tail| tail.last_lsn);
+        let left = match Lsn::from_u64(last) {
+            Some(last) if !commit.queue.is_empty() && !commit.writing => Left::Sync(last),
+            _ if commit.is_worth_a_mark() => Left::Mark,
+            _ => Left::Nothing,
+        };
+        (commit.next_lsn, left)
     }
 }

@@ -148,7 +148,7 @@ impl File for BetweenFile {
         self.inner.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
         self.inner.fill_zeros(len, pace)
     }
 }

@@ -126,7 +126,7 @@ impl File for StopsFile {
         self.inner.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
         // One stop on the way: many would be the same zeros again and again.
         self.stops.stop();
         self.inner.fill_zeros(len / 2, pace)?;

@@ -130,7 +130,7 @@ impl File for WatchedFile {
         self.inner.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64, pace: Pace) -> io::Result<()> {
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
         if let Some(watch) = &self.watch {
             let thread = std::thread::current().name().unwrap_or("?").to_owned();
             watch.filled_by.lock().unwrap().push(thread);
