@@ -32,6 +32,9 @@ pub enum ErrorKind {
     Full,
     /// Stored bytes are not what was written.
     Corrupt,
+    /// A writer in another process trimmed the segment since the log was read, and uses its file again.
+    /// Read the log again: what lived there stands elsewhere now.
+    Trimmed,
     /// An earlier write or sync failed, so unsynced frames may be lost. Close and reopen the log.
     Poisoned,
     /// Another process, or another handle of this one, writes this log.

@@ -5,6 +5,7 @@
 //! what was found is [`Log::start`](crate::Log::start)'s work.
 
 mod between;
+mod follow;
 mod head;
 mod judge;
 mod look;
@@ -22,6 +23,7 @@ use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
 use crate::segment::Segments;
+pub use follow::{Followed, Follower};
 use head::{Files, SegmentFile};
 use judge::Examination;
 pub(crate) use repairs::{Fix, Repair};

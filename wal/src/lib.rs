@@ -35,7 +35,7 @@ mod waypoints;
 
 pub use checksum::Digest;
 pub use error::{Error, ErrorKind, Position};
-pub use examine::{Examined, examine, identity};
+pub use examine::{Examined, Followed, Follower, examine, identity};
 pub use frame::{Frame, KIND_HOST_MIN, Place};
 pub use header::Identity;
 pub use limits::{

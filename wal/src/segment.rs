@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use onceward_vfs::File;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Frame, MORE, Place};
-use crate::header::Identity;
+use crate::header::{Identity, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
@@ -49,6 +49,16 @@ pub struct SegmentInfo {
     pub file_bytes: u64,
     /// Whether damage was found in it.
     pub damaged: bool,
+}
+
+impl Source {
+    /// Whether the file holds another segment by now.
+    fn is_used_again(&self) -> bool {
+        let mut block = vec![0; HEADER_BLOCK_BYTES];
+        let read = self.file.read_at(0, &mut block);
+        let header = read.ok().and_then(|_| SegmentHeader::decode(&block).ok());
+        header.is_some_and(|header| header.number != self.number)
+    }
 }
 
 /// The segments of a log, by number.
@@ -123,7 +133,8 @@ impl Segments {
     ///
     /// # Errors
     ///
-    /// `Corrupt`: the bytes there are not that frame. `Io`: they cannot be read.
+    /// `Corrupt`: the bytes there are not that frame. `Trimmed`: a writer uses the file again. `Io`: they
+    /// cannot be read.
     pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
         read_frame(&self.identity, self.source(place.segment), place, bytes, lsn)
     }
@@ -197,8 +208,12 @@ pub(crate) fn read_frame(
         .read_at(offset, &mut read)
         .map_err(|source| Error::io(source, "read", &path).at(&path, offset))?;
     read.truncate(count);
-    let (header, _body) = frame::decode(&read, source.salt)
-        .map_err(|found| wrong(&format!("not a frame: {found:?}")))?;
+    let (header, _body) = frame::decode(&read, source.salt).map_err(|found| {
+        if source.is_used_again() {
+            return Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, offset);
+        }
+        wrong(&format!("not a frame: {found:?}"))
+    })?;
     if source.first_lsn.checked_add(u64::from(header.lsn_delta)) != Some(lsn.get()) {
         return Err(wrong(&format!("not the frame with LSN {lsn}")));
     }

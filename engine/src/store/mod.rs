@@ -226,6 +226,8 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         Log::Locked => (ErrorKind::Locked, "LOCKED"),
         Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),
         Log::Io => (ErrorKind::Io, "IO"),
+        // Only somebody without the lock meets it: the next reading is of another moment.
+        Log::Trimmed => (ErrorKind::Io, "TRIMMED"),
     };
     let told = Error::new(kind, code, error.to_string());
     let told = if error.in_doubt() { told.mark_in_doubt() } else { told };

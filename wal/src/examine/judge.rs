@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
-use super::look::Found;
+use super::look::{Found, Shows};
 use super::pieces::Unreadable;
 use super::repairs::{Fix, Repair};
 use super::returned::{Returned, is_damaged};
@@ -28,6 +28,11 @@ pub(super) struct Examination<'a> {
     files: BTreeMap<u64, SegmentFile>,
     /// Memory that segments are read into.
     buffer: Vec<u8>,
+    /// Numbers of the segments whose head says where they begin.
+    first_lsns: Vec<(u64, u64)>,
+    pub(super) shows: Shows,
+    /// Frames that were not shown because nothing proves them, marks apart.
+    pub(super) hidden: u64,
     last_in_use: u64,
     returned: Vec<Returned>,
     prepared: Vec<u64>,
@@ -56,6 +61,9 @@ impl<'a> Examination<'a> {
             vfs,
             files: BTreeMap::new(),
             buffer: Vec::new(),
+            first_lsns: Vec::new(),
+            shows: Shows::All,
+            hidden: 0,
             last_in_use: 0,
             returned: Vec::new(),
             prepared: Vec::new(),
@@ -90,9 +98,13 @@ impl<'a> Examination<'a> {
             self.returned.push(Returned { number, damaged });
             return Ok(());
         }
-        let in_use = file.head()?.in_use();
+        let head = file.head()?;
+        let in_use = head.in_use();
         if in_use {
             self.last_in_use = number;
+        }
+        if let Some(first_lsn) = head.first_lsn() {
+            self.first_lsns.push((number, first_lsn));
         }
         if !listed && in_use {
             self.meta.segments.add(number);
@@ -107,6 +119,17 @@ impl<'a> Examination<'a> {
     /// The numbers of the listed segments.
     pub(super) fn numbers(&self) -> Vec<u64> {
         self.meta.segments.iter().collect()
+    }
+
+    /// The segment in which `lsn` must stand, if it is there: all before it have lower ones.
+    pub(super) fn number_holding(&self, lsn: u64) -> u64 {
+        let not_behind = self.first_lsns.iter().filter(|(_, first_lsn)| *first_lsn <= lsn);
+        not_behind.map(|(number, _)| *number).max().unwrap_or(0)
+    }
+
+    /// The highest LSN that was seen.
+    pub(super) fn highest_lsn(&self) -> u64 {
+        self.highest_lsn
     }
 
     /// Judges one listed segment.
@@ -161,7 +184,7 @@ impl<'a> Examination<'a> {
     /// Takes up what was found in a segment.
     fn take(&mut self, found: Found) {
         self.judge_head(&found);
-        let Found { file, bytes, context, mut walked, unreadable, .. } = found;
+        let Found { file, bytes, context, mut walked, unreadable, hidden, .. } = found;
         let number = file.number;
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         let path = name::segment(&self.meta.identity.store, number);
@@ -175,6 +198,7 @@ impl<'a> Examination<'a> {
             self.repairs.extend(Repair::of(number, context.first_lsn, lost));
         }
         self.take_unreadable(number, &unreadable, &mut walked, (context.first_lsn, bytes));
+        self.hidden += hidden;
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
         self.highest_run = self.highest_run.max(walked.highest_run);

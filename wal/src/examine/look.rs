@@ -4,7 +4,7 @@ use super::head::{Head, SegmentFile};
 use super::judge::Examination;
 use super::pieces::{PIECE_BYTES, Unreadable};
 use crate::error::Error;
-use crate::frame::Frame;
+use crate::frame::{Frame, KIND_MARK};
 use crate::meta;
 use crate::walk::{Context, Walk, Walked};
 
@@ -16,6 +16,17 @@ pub(super) struct Found {
     pub(super) context: Context,
     pub(super) walked: Walked,
     pub(super) unreadable: Vec<Unreadable>,
+    /// Frames that were not shown, marks apart.
+    pub(super) hidden: u64,
+}
+
+/// Which frames are shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shows {
+    /// All that belong to the log.
+    All,
+    /// Those that are proven to have been synced.
+    Proven,
 }
 
 impl Found {
@@ -41,10 +52,15 @@ impl Examination<'_> {
                 visit(frame);
             }
         };
-        let mut found = self.look_once(file, buffer, last_lsn, &mut each_once)?;
+        let mut at_once = |frame: &Frame<'_>| {
+            if self.shows == Shows::All {
+                each_once(frame);
+            }
+        };
+        let mut found = self.look_once(file, buffer, last_lsn, &mut at_once)?;
         if found.as_ref().is_some_and(|found| !found.is_whole()) {
             // A writer at work may have changed the bytes while they were read.
-            found = self.look_once(file, buffer, last_lsn, &mut each_once)?;
+            found = self.look_once(file, buffer, last_lsn, &mut at_once)?;
         }
         let Some(mut found) = found else { return Ok(None) };
         if !found.is_whole() && self.was_trimmed(file.number)? {
@@ -53,6 +69,18 @@ impl Examination<'_> {
         if found.walked.frames == 0 && found.walked.lost.is_empty() {
             // What its header says of the log before it holds, also if that was trimmed.
             found.walked.last_lsn = found.context.last_lsn;
+        }
+        if self.shows == Shows::Proven {
+            let proven = found.walked.proven;
+            let mut hidden = 0;
+            self.look_once(file, buffer, last_lsn, &mut |frame| {
+                if usize::try_from(frame.place.offset).is_ok_and(|offset| offset < proven) {
+                    each_once(frame);
+                } else if frame.kind != KIND_MARK {
+                    hidden += 1;
+                }
+            })?;
+            found.hidden = hidden;
         }
         Ok(Some(found))
     }
@@ -84,7 +112,7 @@ impl Examination<'_> {
         }
         let walked = walk.finish();
         let (file, bytes) = (file.clone(), file.len()?);
-        Ok(Some(Found { file, bytes, head, context, walked, unreadable }))
+        Ok(Some(Found { file, bytes, head, context, walked, unreadable, hidden: 0 }))
     }
 
     /// Whether a writer at work took a segment off the list since it was read, which it does before
