@@ -132,3 +132,20 @@ fn names_land_out_of_order_with_bytes_in_both_directions() {
     assert!(seen.contains(&(true, 'o', 'o')), "the name without earlier bytes");
     assert!(seen.contains(&(false, 'n', 'n')), "later bytes without the name");
 }
+
+/// Both names are of one file, with its bytes.
+#[test]
+fn a_move_that_was_cut_between_its_directories_leaves_the_bytes_under_either_name() {
+    let disk = SimVfs::new();
+    disk.create_dir("a").unwrap();
+    disk.create_dir("b").unwrap();
+    let file = disk.open("a/file", Mode::CreateNew).unwrap();
+    file.write_all_at(0, b"bytes").unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir("a").unwrap();
+    disk.rename("a/file", "b/file").unwrap();
+    disk.sync_dir("b").unwrap();
+    let found = disk.after_power_cut(&Survival::Nothing);
+    assert_eq!(found.bytes("b/file").as_deref(), Some(&b"bytes"[..]));
+    assert_eq!(found.bytes("a/file").as_deref(), Some(&b"bytes"[..]), "its sync was not asked for");
+}

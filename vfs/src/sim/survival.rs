@@ -257,7 +257,8 @@ impl Found {
 
     /// The finished disk, everything on it durable.
     fn into_disk(mut self, before: &Disk) -> Disk {
-        let reachable = self.tree.prune();
+        // A move that was cut may leave a file with both its names.
+        let reachable: BTreeSet<FileId> = self.tree.prune().into_iter().collect();
         let mut files = BTreeMap::new();
         for file in reachable {
             let image = self.files.remove(&file).unwrap_or_default();

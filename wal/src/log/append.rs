@@ -189,6 +189,13 @@ impl Core {
         commit.push_mark(u64::try_from(MARK_FRAME_BYTES).unwrap_or(0)).map(Some)
     }
 
+    /// The last frame that was queued in this run and may not be synced.
+    pub(super) fn last_queued(&self) -> Option<Lsn> {
+        let commit = self.commit.lock();
+        let last = commit.tail.as_ref().map_or(0, |tail| tail.last_lsn);
+        Lsn::from_u64(last).filter(|_| last > commit.synced)
+    }
+
     /// Refuses what no segment can hold; returns the size of all frames.
     fn check(&self, frames: &[NewFrame<'_>]) -> Result<usize, Error> {
         if frames.is_empty() {

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `start` | repairs what a crash left and begins a run |
+//! | `doubtful` | keeps the whole frames of a torn tail |
 //! | `append` | gives LSNs: single frames, batches, tickets |
 //! | `frames` | queues the bytes of frames, in memory |
 //! | `pad` | where commits end within the blocks of the disk |
@@ -19,6 +20,7 @@
 
 mod append;
 mod commit;
+mod doubtful;
 mod frames;
 mod gate;
 mod pad;
@@ -291,8 +293,12 @@ impl Log {
         if let Some(worker) = self.worker.take() {
             worker.stop(&self.core);
         }
-        let marked = self.core.append_mark()?;
-        if let Some(lsn) = marked {
+        let last = match self.core.append_mark() {
+            // No room, and none needed: what was appended is all that must be durable.
+            Err(error) if error.kind() == ErrorKind::Full => self.core.last_queued(),
+            marked => marked?,
+        };
+        if let Some(lsn) = last {
             self.wait(lsn)?;
         }
         let (end, synced, next_lsn) = {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use onceward_vfs::{File, Mode, Pace, Vfs};
 use parking_lot::{Mutex, RwLock};
 
+use super::doubtful;
 use super::gate::Gate;
 use super::reader::Tailing;
 use super::space::{Prepared, Spares, discard};
 use super::worker::Worker;
 use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
-use crate::checksum::{crc_from, salt};
+use crate::checksum::salt;
 use crate::error::{Error, ErrorKind, Position};
 use crate::examine::{Examined, FoundTail, Returned};
 use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
@@ -37,7 +38,7 @@ impl Log {
     pub fn start(
         vfs: Arc<dyn Vfs>,
         lock: Lock,
-        examined: Examined,
+        mut examined: Examined,
         options: Options,
         stamp: Stamp,
     ) -> Result<Self, Error> {
@@ -57,7 +58,9 @@ impl Log {
             return Err(Error::new(ErrorKind::Io, message).at(file, *offset));
         }
         make_dir(&*vfs, name::LOG_DIR)?;
-        keep_doubtful(&*vfs, &examined)?;
+        // Before the disk is full: on a full one there may be no room for a directory.
+        make_dir(&*vfs, name::QUARANTINE_DIR)?;
+        doubtful::keep(&*vfs, &mut examined)?;
         let meta = begin_run(&*vfs, &examined)?;
         let run = meta.current.run;
         let is_new = examined.highest_lsn == 0;
@@ -173,32 +176,6 @@ impl Core {
 /// Creates a directory if it is missing.
 fn make_dir(vfs: &dyn Vfs, dir: &str) -> Result<(), Error> {
     vfs.create_dir(dir).map_err(|source| Error::io(source, "create", dir))
-}
-
-/// Copies the whole frames of a torn tail to quarantine, under a name that a repetition finds again.
-fn keep_doubtful(vfs: &dyn Vfs, examined: &Examined) -> Result<(), Error> {
-    let Some(tail) = examined.tail.as_ref().filter(|_| !examined.in_doubt.is_empty()) else {
-        return Ok(());
-    };
-    let path = name::segment(&examined.meta.identity.store, tail.number);
-    let io = |source| Error::io(source, "copy the torn tail of", &path);
-    let file = vfs.open(&path, Mode::Read).map_err(io)?;
-    let mut copy = Vec::new();
-    for (offset, bytes) in &examined.in_doubt {
-        let mut frame = vec![0; *bytes];
-        let count =
-            file.read_at(u64::try_from(*offset).unwrap_or(u64::MAX), &mut frame).map_err(io)?;
-        copy.extend_from_slice(frame.get(..count).unwrap_or_default());
-    }
-    make_dir(vfs, name::QUARANTINE_DIR)?;
-    let kept = format!(
-        "{}/{:016x}-{:08x}-{:08x}.frames",
-        name::QUARANTINE_DIR,
-        tail.number,
-        tail.offset,
-        crc_from(0, &copy)
-    );
-    onceward_vfs::replace(vfs, &kept, &copy).map_err(|source| Error::io(source, "write", &kept))
 }
 
 /// Raises the run in `meta`, durably, before anything is written in it.

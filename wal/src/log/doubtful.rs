@@ -1,0 +1,73 @@
+//! Keeps the whole frames of a torn tail before they are written over: nobody was told of them, but they
+//! may be what a caller still asks about.
+
+use onceward_vfs::{Mode, Vfs};
+
+use crate::checksum::crc_from;
+use crate::error::{Error, is_full};
+use crate::examine::{Examined, FoundTail};
+use crate::name;
+
+/// Copies the frames to quarantine, under a name that a repetition finds again.
+///
+/// On a full disk a prepared segment gives its room, and is no longer one.
+pub(super) fn keep(vfs: &dyn Vfs, examined: &mut Examined) -> Result<(), Error> {
+    let Some(tail) = examined.tail.as_ref().filter(|_| !examined.in_doubt.is_empty()) else {
+        return Ok(());
+    };
+    let copy = read(vfs, examined, tail)?;
+    let kept = format!(
+        "{}/{:016x}-{:08x}-{:08x}.frames",
+        name::QUARANTINE_DIR,
+        tail.number,
+        tail.offset,
+        crc_from(0, &copy)
+    );
+    match onceward_vfs::replace(vfs, &kept, &copy) {
+        Err(source) if is_full(&source) => keep_in_spare(vfs, examined, &kept, &copy)
+            .unwrap_or_else(|| Err(Error::io(source, "write", &kept))),
+        written => written.map_err(|source| Error::io(source, "write", &kept)),
+    }
+}
+
+/// Reads the frames, one behind the other.
+fn read(vfs: &dyn Vfs, examined: &Examined, tail: &FoundTail) -> Result<Vec<u8>, Error> {
+    let path = name::segment(&examined.meta.identity.store, tail.number);
+    let io = |source| Error::io(source, "copy the torn tail of", &path);
+    let file = vfs.open(&path, Mode::Read).map_err(io)?;
+    let mut copy = Vec::new();
+    for (offset, bytes) in &examined.in_doubt {
+        let mut frame = vec![0; *bytes];
+        let offset = u64::try_from(*offset).unwrap_or(u64::MAX);
+        let count = file.read_at(offset, &mut frame).map_err(io)?;
+        copy.extend_from_slice(frame.get(..count).unwrap_or_default());
+    }
+    Ok(copy)
+}
+
+/// Makes a prepared segment the file `kept`: its blocks are there already. `None`: there is none.
+///
+/// Until it has its new name it is a prepared segment as any other, whose bytes nobody takes for frames.
+/// A list that still has its number is what a crash of a trimming leaves.
+fn keep_in_spare(
+    vfs: &dyn Vfs,
+    examined: &mut Examined,
+    kept: &str,
+    copy: &[u8],
+) -> Option<Result<(), Error>> {
+    let number = examined.prepared.pop()?;
+    let path = name::segment(&examined.meta.identity.store, number);
+    let used = || {
+        let file = vfs.open(&path, Mode::Write)?;
+        file.write_all_at(0, copy)?;
+        file.sync_data()?;
+        vfs.rename(&path, kept)?;
+        vfs.sync_dir(name::QUARANTINE_DIR)?;
+        vfs.sync_dir(name::LOG_DIR)?;
+        // Last: a prepared segment is never short.
+        file.set_len(u64::try_from(copy.len()).map_err(std::io::Error::other)?)?;
+        file.sync_data()
+    };
+    examined.meta.segments.remove(number);
+    Some(used().map_err(|source| Error::io(source, "keep doubtful frames in", &path)))
+}
