@@ -9,3 +9,4 @@
 pub mod directory;
 mod input;
 pub mod segment;
+mod tolerated;

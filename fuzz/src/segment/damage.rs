@@ -76,9 +76,10 @@ fn misdirect(built: &Built, image: &mut [u8], input: &mut Input<'_>) {
     }
     if input.byte() % 2 == 0
         && let Some(target) = image.get_mut(source)
+        && let Some(other) = original.get(to.offset..to.offset + from.bytes)
     {
         // Swapped, as far as the other reaches.
-        target.copy_from_slice(&original[to.offset..][..from.bytes]);
+        target.copy_from_slice(other);
     }
 }
 
