@@ -30,7 +30,11 @@ impl Gate {
         while state.finished < group && !state.wants_leader {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.wants_leader = false;
+        // Whose group is finished leads nothing: the call was for one of the next group of this gate, who
+        // would sleep on with nobody writing.
+        if state.finished < group || cfg!(bug = "call-taken-by-a-finished-group") {
+            state.wants_leader = false;
+        }
     }
 
     /// Wakes everybody up to `group`.
@@ -51,5 +55,22 @@ impl Gate {
     /// A panic between lock and unlock is not possible; were it, the two fields would still be right.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gate;
+
+    #[test]
+    fn a_call_that_came_after_the_group_was_finished_is_left_to_the_next_group() {
+        let gate = Gate::default();
+        gate.finish(2);
+        gate.call_leader();
+        // Woken late.
+        gate.wait(2);
+        assert!(gate.lock().wants_leader, "it was for group 4");
+        gate.wait(4);
+        assert!(!gate.lock().wants_leader);
     }
 }
