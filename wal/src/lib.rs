@@ -28,6 +28,7 @@ mod ranges;
 mod report;
 mod run;
 mod segment;
+mod sync;
 mod walk;
 
 pub use checksum::Digest;

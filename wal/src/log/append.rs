@@ -1,9 +1,5 @@
 //! Gives LSNs and queues the bytes of frames. Touches the disk only when a segment is full.
 
-use std::sync::atomic::Ordering;
-
-use parking_lot::MutexGuard;
-
 use super::{Chunk, Commit, Core, Log, Tail};
 use crate::checksum::salt;
 use crate::error::{Error, ErrorKind};
@@ -15,6 +11,8 @@ use crate::limits::{
 use crate::lsn::Lsn;
 use crate::run::{REPEAT, RunBody, SealBody};
 use crate::segment::Segment;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 
 /// A frame to be appended.
 #[derive(Clone, Copy, Debug)]

@@ -9,10 +9,7 @@
 //! written any more until it is reopened and read back. (Rebello et al., "Can Applications Recover
 //! from fsync Failures?", USENIX ATC 2020.)
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-use parking_lot::MutexGuard;
+use std::time::Duration;
 
 use super::gate::Gate;
 use super::space::Prepared;
@@ -21,6 +18,8 @@ use super::{Chunk, Commit, Core, Log, Tail};
 use crate::error::{Error, ErrorKind};
 use crate::lsn::Lsn;
 use crate::segment::Segments;
+use crate::sync::atomic::Ordering;
+use crate::sync::{MutexGuard, Stopwatch, thread};
 
 /// Longest time that a leader waits for others to join.
 const GATHER: Duration = Duration::from_micros(40);
@@ -163,18 +162,14 @@ impl Core {
     }
 
     /// Lets others join, if others are about.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "bounds how long a leader yields; decides nothing that is kept"
-    )]
     fn gather(&self, expected: u32) {
         let joined = || self.joined.load(Ordering::Relaxed);
         if expected <= 1 || joined() >= expected {
             return;
         }
-        let began = Instant::now();
+        let began = Stopwatch::start();
         while joined() < expected && began.elapsed() < GATHER {
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 

@@ -5,7 +5,9 @@
 //! `parking_lot`'s: measured with 64 writers, waking a group at once shares a sync among a tenth
 //! more of them than handing a lock from one to the next.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::waiting::{Condvar, Mutex, MutexGuard};
 
 /// Where the groups of one parity wait.
 #[derive(Debug, Default)]
@@ -58,7 +60,7 @@ impl Gate {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::Gate;
 

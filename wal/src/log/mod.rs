@@ -16,16 +16,16 @@
 mod append;
 mod commit;
 mod gate;
+#[cfg(all(test, shuttle))]
+mod model;
 mod space;
 mod start;
 mod worker;
 mod write_out;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use onceward_vfs::{File, LockError, LockGuard, Vfs};
-use parking_lot::{Mutex, RwLock};
 
 use crate::checksum::Digest;
 use crate::error::{Error, ErrorKind};
@@ -36,6 +36,8 @@ use crate::meta::{CleanEnd, Meta, MetaFile};
 use crate::name;
 use crate::run::Stamp;
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::{Mutex, RwLock};
 
 pub use append::{Appended, NewFrame, Purpose};
 use gate::Gate;

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use onceward_vfs::{File, Mode, Pace, Vfs};
-use parking_lot::{Mutex, RwLock};
 
 use super::gate::Gate;
 use super::space::{Prepared, Spares, discard};
@@ -18,6 +16,8 @@ use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::{Mutex, RwLock};
 
 impl Log {
     /// Goes on with a log that was examined under the same lock.
