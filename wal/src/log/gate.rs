@@ -25,18 +25,20 @@ struct State {
 }
 
 impl Gate {
-    /// Waits until `group` is finished, or until a leader is wanted. May return for nothing: the
-    /// caller looks again.
-    pub(super) fn wait(&self, group: u64) {
+    /// Waits until `group` is finished, or until a leader is wanted: then it took the call, and returns
+    /// `true`. May return for nothing: the caller looks again.
+    pub(super) fn wait(&self, group: u64) -> bool {
         let mut state = self.lock();
         while state.finished < group && !state.wants_leader {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         // Whose group is finished leads nothing: the call was for one of the next group of this gate, who
         // would sleep on with nobody writing.
-        if state.finished < group || cfg!(bug = "call-taken-by-a-finished-group") {
+        let called = state.finished < group;
+        if called || cfg!(bug = "call-taken-by-a-finished-group") {
             state.wants_leader = false;
         }
+        called
     }
 
     /// Wakes everybody up to `group`.
@@ -70,9 +72,9 @@ mod tests {
         gate.finish(2);
         gate.call_leader();
         // Woken late.
-        gate.wait(2);
+        assert!(!gate.wait(2));
         assert!(gate.lock().wants_leader, "it was for group 4");
-        gate.wait(4);
+        assert!(gate.wait(4));
         assert!(!gate.lock().wants_leader);
     }
 }
