@@ -26,7 +26,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::{self, JoinHandle};
 
 use super::{Options, Preparation};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use explore::explore;
 use host::{Answer, Host, LARGE_BYTES, OPTIONS, SMALL_BYTES, Told, begun, rolled};
 
@@ -63,7 +63,7 @@ fn share_syncs(disk: SimVfs, count: u64) {
     assert!(all.iter().all(|told| told.answer == Answer::Stored), "{all:?}");
     let syncs = host.control.syncs.load(Ordering::SeqCst);
     assert!(syncs <= u64::try_from(all.len()).unwrap(), "{syncs} syncs for {all:?}");
-    host.must_have_kept(&all);
+    host.must_have_kept(&all, &[]);
 }
 
 #[test]
@@ -89,8 +89,27 @@ fn a_mark_beside_writers_leaves_nobody_waiting() {
         (0..4).for_each(|_| host.log.mark().unwrap());
         let all = told(writers);
         assert!(all.iter().all(|told| told.answer == Answer::Stored), "{all:?}");
-        host.must_have_kept(&all);
+        host.must_have_kept(&all, &[]);
     });
+}
+
+/// Starts a thread that trims what it can, and tells which segments it tried to, and what failed.
+fn trimmer(host: &Host) -> JoinHandle<(Vec<u64>, Vec<Error>)> {
+    let host = host.clone();
+    thread::spawn(move || {
+        let (mut trimmed, mut errors) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let first = host.log.segments()[0].number;
+            match host.log.trim(first) {
+                Err(error) if error.kind() == ErrorKind::Invalid => {}
+                tried => {
+                    trimmed.push(first);
+                    errors.extend(tried.err());
+                }
+            }
+        }
+        (trimmed, errors)
+    })
 }
 
 /// Appends batches, polls them all while others may sync them, and waits for the last.
@@ -126,23 +145,12 @@ fn tickets_are_settled_while_segments_roll_and_come_back() {
                 thread::spawn(move || defer(&host, writer))
             })
             .collect();
-        let trimmer = host.clone();
-        let trimmed = thread::spawn(move || {
-            let mut trimmed = Vec::new();
-            for _ in 0..3 {
-                let first = trimmer.log.segments()[0].number;
-                match trimmer.log.trim(first) {
-                    Ok(()) => trimmed.push(first),
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::Invalid, "{error}"),
-                }
-            }
-            trimmed
-        });
-        let mut all = told(writers);
-        let trimmed = trimmed.join().unwrap();
+        let trimmed = trimmer(&host);
+        let all = told(writers);
+        let (trimmed, errors) = trimmed.join().unwrap();
+        assert!(errors.is_empty(), "{errors:?}");
         assert!(!trimmed.is_empty(), "control: the disk had a finished one");
-        all.retain(|told| !trimmed.contains(&told.segment));
-        host.must_have_kept(&all);
+        host.must_have_kept(&all, &trimmed);
     });
 }
 
@@ -156,7 +164,7 @@ fn a_failed_sync_is_told_to_everybody() {
         assert!(host.is_poisoned());
         assert!(all.iter().any(|told| told.answer == Answer::InDoubt), "{all:?}");
         assert!(all.iter().all(|told| told.answer != Answer::Absent), "{all:?}");
-        host.must_have_kept(&all);
+        host.must_have_kept(&all, &[]);
     });
 }
 
@@ -171,7 +179,7 @@ fn a_log_that_is_poisoned_from_elsewhere_leaves_nobody_waiting() {
         let all = told(writers);
         assert!(host.is_poisoned());
         assert!(all.iter().all(|told| told.answer != Answer::Absent), "{all:?}");
-        host.must_have_kept(&all);
+        host.must_have_kept(&all, &[]);
     });
 }
 
@@ -189,7 +197,7 @@ fn a_full_disk_refuses_groups_whole_and_later_ones_are_stored() {
         assert_eq!(more.answer, Answer::Stored);
         assert!(all.iter().all(|told| told.last() < more.last()), "{all:?}");
         all.push(more);
-        host.must_have_kept(&all);
+        host.must_have_kept(&all, &[]);
     });
 }
 
@@ -217,5 +225,33 @@ fn a_writer_that_panics_leaves_nobody_waiting() {
         for told in all.iter().filter(|told| told.answer == Answer::Stored) {
             told.must_be_in(&frames);
         }
+    });
+}
+
+#[test]
+fn with_everything_at_work_everybody_is_told_whatever_fails() {
+    explore("everything at work, one failure", 8, rolled, |disk| {
+        let options = Options { reserve: 1, preparation: Preparation::InBackground, ..OPTIONS };
+        let host = Host::open(disk, options);
+        match any(3) {
+            0 => host.control.full_at.store(1 + any(8), Ordering::SeqCst),
+            1 => host.disk.plan(fault(FaultOp::SyncData, "log/", FaultKind::Eio, 8)),
+            _ => host.disk.plan(fault(FaultOp::SyncData, "meta", FaultKind::Eio, 3)),
+        }
+        let writers: Vec<_> = (1..=3)
+            .map(|writer| {
+                let host = host.clone();
+                thread::spawn(move || host.roll(writer, 1 + any(3)))
+            })
+            .collect();
+        let trimmed = trimmer(&host);
+        for _ in 0..3 {
+            if let Err(error) = host.log.mark() {
+                assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+            }
+        }
+        let all = told(writers);
+        let (trimmed, _errors) = trimmed.join().unwrap();
+        host.must_have_kept(&all, &trimmed);
     });
 }
