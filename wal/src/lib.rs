@@ -30,6 +30,7 @@ mod repair;
 mod report;
 mod run;
 mod segment;
+mod sync;
 mod walk;
 mod waypoints;
 

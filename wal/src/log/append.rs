@@ -1,15 +1,13 @@
 //! Gives LSNs and queues the bytes of frames. Touches the disk only when a segment is full.
 
-use std::sync::atomic::Ordering;
-
-use parking_lot::MutexGuard;
-
 use super::frames::{MARK_FRAME_BYTES, SEAL_FRAME_BYTES};
 use super::{Alignment, Commit, Core, Log, Tail};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{KIND_HOST_MIN, MORE, Place};
 use crate::limits::{BLOCK_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, RUN_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 
 /// A frame to be appended.
 #[derive(Clone, Copy, Debug)]

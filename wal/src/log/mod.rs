@@ -23,6 +23,8 @@ mod commit;
 mod doubtful;
 mod frames;
 mod gate;
+#[cfg(all(test, shuttle))]
+mod model;
 mod pad;
 mod reader;
 mod roll;
@@ -32,10 +34,8 @@ mod worker;
 mod write_out;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use onceward_vfs::{File, LockError, LockGuard, Vfs};
-use parking_lot::{Mutex, RwLock};
 
 use crate::checksum::Digest;
 use crate::error::{Error, ErrorKind};
@@ -46,6 +46,8 @@ use crate::meta::{CleanEnd, Meta, MetaFile};
 use crate::name;
 use crate::run::Stamp;
 use crate::segment::{self, FrameBuf, Segment, SegmentInfo, Segments};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::{Mutex, RwLock};
 
 pub use append::{Appended, NewFrame, Purpose, Ticket};
 use gate::Gate;

@@ -3,10 +3,7 @@
 //! Only what is synced is shown. A reader holds the file of the segment it reads, so that trimming
 //! does not have it used again; it reads pieces of at most 1 MiB.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
 
 use super::{Core, Log};
 use crate::error::Error;
@@ -16,6 +13,8 @@ use crate::limits::HEADER_BLOCK_BYTES;
 use crate::lsn::Lsn;
 use crate::name;
 use crate::segment::{Segment, Source};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, Stopwatch};
 
 /// Most bytes that are read at once, unless one frame is larger.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -58,7 +57,7 @@ pub struct Slice<'r> {
 }
 
 /// Those who wait for more to become durable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tailing {
     waiting: AtomicUsize,
     lock: Mutex<()>,
@@ -66,6 +65,11 @@ pub(super) struct Tailing {
 }
 
 impl Tailing {
+    /// Nobody waits.
+    pub(super) fn new() -> Self {
+        Self { waiting: AtomicUsize::new(0), lock: Mutex::new(()), more: Condvar::new() }
+    }
+
     /// Wakes them, if there are any. Called after `Core::durable` was raised or the log was poisoned, and
     /// not while holding `commit`.
     pub(super) fn announce(&self) {
@@ -103,23 +107,19 @@ impl Log {
 
 impl Core {
     /// See [`Log::wait_beyond`].
-    #[expect(clippy::disallowed_methods, reason = "bounds a wait; decides nothing that is kept")]
     fn wait_beyond(&self, lsn: u64, timeout: Duration) -> u64 {
         let Tailing { waiting, lock, more } = &self.tailing;
         // Whoever raises `durable` looks at `waiting` afterwards, whoever waits does it the other way
         // round: one of the two sees the other.
         waiting.fetch_add(1, Ordering::SeqCst);
-        let until = Instant::now() + timeout;
+        let began = Stopwatch::start();
         let mut guard = lock.lock();
-        let mut durable = self.durable.load(Ordering::SeqCst);
-        while durable <= lsn && self.commit.lock().poison.is_none() {
-            let late = more.wait_until(&mut guard, until).timed_out();
-            durable = self.durable.load(Ordering::SeqCst);
-            if late {
-                break;
-            }
+        while self.durable.load(Ordering::SeqCst) <= lsn && self.commit.lock().poison.is_none() {
+            let Some(left) = timeout.checked_sub(began.elapsed()) else { break };
+            more.wait_for(&mut guard, left);
         }
         drop(guard);
+        let durable = self.durable.load(Ordering::SeqCst);
         waiting.fetch_sub(1, Ordering::SeqCst);
         durable
     }

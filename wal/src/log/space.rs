@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onceward_vfs::{File, Mode, Pace, Vfs};
-use parking_lot::{Condvar, Mutex};
 
 use super::{Commit, Core, Log, Preparation, Purpose};
 use crate::error::{Error, ErrorKind};
 use crate::name;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// Segments that are kept ready beyond the reserve, where a thread prepares them.
 const AHEAD: usize = 1;
@@ -115,7 +115,9 @@ impl Spares {
         let mut list = self.list.lock();
         if list.len() >= count && !stop.load(Ordering::Acquire) {
             match timeout {
-                Some(timeout) => drop(self.taken.wait_for(&mut list, timeout)),
+                Some(timeout) => {
+                    self.taken.wait_for(&mut list, timeout);
+                }
                 None if self.asleep.load(Ordering::SeqCst) => self.taken.wait(&mut list),
                 None => {}
             }

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use onceward_vfs::{File, Mode, Pace, Vfs};
-use parking_lot::{Mutex, RwLock};
 
 use super::doubtful;
 use super::gate::Gate;
@@ -20,6 +18,8 @@ use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::{Mutex, RwLock};
 
 impl Log {
     /// Goes on with a log that was examined under the same lock.
@@ -92,7 +92,7 @@ impl Log {
             gates: [Gate::default(), Gate::default()],
             joined: AtomicU32::new(0),
             durable: AtomicU64::new(examined.last_lsn),
-            tailing: Tailing::default(),
+            tailing: Tailing::new(),
             has_failures: AtomicBool::new(false),
             meta: Mutex::new(meta),
             segments: RwLock::new(segments),

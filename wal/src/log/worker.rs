@@ -2,13 +2,13 @@
 //! when it is idle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::Core;
 use crate::error::Error;
 use crate::lsn::Lsn;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, JoinHandle};
 
 /// How long the log must have been quiet before it is marked.
 const IDLE: Duration = Duration::from_millis(100);
