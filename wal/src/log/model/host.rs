@@ -13,14 +13,18 @@ use crate::error::{Error, ErrorKind};
 use crate::frame::KIND_HOST_MIN;
 use crate::header::Identity;
 use crate::limits::SEGMENT_BYTES_MIN;
-use crate::log::{Log, NewFrame, Options, Preparation, Purpose, create, lock};
+use crate::log::{Alignment, Log, NewFrame, Options, Preparation, Purpose, create, lock};
 use crate::lsn::Lsn;
 use crate::report::Report;
 use crate::run::Stamp;
 
 /// Small segments, so that models roll.
-pub(super) const OPTIONS: Options =
-    Options { segment_bytes: SEGMENT_BYTES_MIN, reserve: 0, preparation: Preparation::OnDemand };
+pub(super) const OPTIONS: Options = Options {
+    segment_bytes: SEGMENT_BYTES_MIN,
+    reserve: 0,
+    preparation: Preparation::OnDemand,
+    alignment: Alignment::Frame,
+};
 /// Two of these fill a segment.
 pub(super) const LARGE_BYTES: usize = 120_000;
 /// Many of these fit into one.
@@ -93,7 +97,7 @@ impl Host {
         let parts: Vec<[&[u8]; 1]> = bodies.iter().map(|body| [body.as_slice()]).collect();
         let frames: Vec<NewFrame<'_>> =
             parts.iter().map(|parts| NewFrame { kind: KIND_HOST_MIN, flags: 0, parts }).collect();
-        let appended = self.log.append(&frames, 0, Purpose::Capture)?;
+        let appended = self.log.append_deferred(&frames, 0, Purpose::Capture)?.appended();
         Ok(Told {
             first: appended.first.get(),
             tags: tags.to_vec(),
