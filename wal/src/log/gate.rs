@@ -22,6 +22,8 @@ struct State {
     finished: u64,
     /// One who waits is to come and lead.
     wants_leader: bool,
+    /// How many wait: where nobody does, nobody is woken, which would be a system call.
+    waiting: u32,
 }
 
 impl Gate {
@@ -29,9 +31,11 @@ impl Gate {
     /// `true`. May return for nothing: the caller looks again.
     pub(super) fn wait(&self, group: u64) -> bool {
         let mut state = self.lock();
+        state.waiting += 1;
         while state.finished < group && !state.wants_leader {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting -= 1;
         // Whose group is finished leads nothing: the call was for one of the next group of this gate, who
         // would sleep on with nobody writing.
         let called = state.finished < group;
@@ -43,17 +47,24 @@ impl Gate {
 
     /// Wakes everybody up to `group`.
     pub(super) fn finish(&self, group: u64) {
-        {
-            let mut state = self.lock();
-            state.finished = state.finished.max(group);
+        let mut state = self.lock();
+        state.finished = state.finished.max(group);
+        let waiting = state.waiting;
+        drop(state);
+        if waiting > 0 {
+            self.changed.notify_all();
         }
-        self.changed.notify_all();
     }
 
     /// Wakes one, or whoever comes next.
     pub(super) fn call_leader(&self) {
-        self.lock().wants_leader = true;
-        self.changed.notify_one();
+        let mut state = self.lock();
+        state.wants_leader = true;
+        let waiting = state.waiting;
+        drop(state);
+        if waiting > 0 {
+            self.changed.notify_one();
+        }
     }
 
     /// A panic between lock and unlock is not possible; were it, the two fields would still be right.
