@@ -21,6 +21,12 @@ pub(crate) enum Weakness {
     /// A slot of `meta` with a right checksum that lists more segments than there can be: every number is
     /// put into memory.
     ListedNumbersFillMemory,
+    /// A segment's header with a right checksum and a lower first LSN than the segment before it ends with
+    /// is believed, so numbers fall.
+    HeaderLowersLsn,
+    /// Where many frames are damaged, each costs time and memory for all those behind it: twice as many
+    /// cost four times as much.
+    DamageIsQuadratic,
     /// A listed segment whose file is gone is not reported where it was the first or the last one.
     FileMissingAtAnEnd,
 }
