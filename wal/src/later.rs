@@ -1,7 +1,11 @@
 //! Looks for whole frames behind bytes that are no frame. No I/O here.
 
-use crate::frame::{self, Header};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::frame::{self, Header, KIND_RUN, KIND_SEAL};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
+use crate::run::{RunBody, SealBody};
 
 /// A whole frame.
 #[derive(Clone, Copy, Debug)]
@@ -11,34 +15,62 @@ pub(crate) struct NextFrame {
 }
 
 /// What stands behind a place.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
-    /// The first whole frame.
+    /// The whole frame with the lowest LSN: one that was written to a wrong place, before them, does not
+    /// take along those between.
     pub(crate) next: Option<NextFrame>,
     /// The highest LSN that any of them says was synced.
     pub(crate) synced: u64,
     pub(crate) highest_lsn: u64,
     pub(crate) highest_run: u32,
-    /// Offset and size of all of them.
-    pub(crate) whole: Vec<(usize, usize)>,
 }
 
-/// Searches one segment. What a whole search found is kept, so that many damaged frames in one
-/// segment do not each search it to the end.
+/// Searches the end of a segment, once: what a search noted answers whatever is asked later, so that many
+/// damaged frames cost no more than one.
+///
+/// What is asked for only ever rises: place, run and LSN. So what does not count once never does again.
 pub(crate) struct Later<'a> {
     /// Where in the segment `bytes` begin.
     base: usize,
     bytes: &'a [u8],
     salt: u32,
     first_lsn: u64,
-    /// Run that was asked for, where the last frame of the search stands, and what was found.
-    last: Option<(u32, usize, Found)>,
+    /// `None`: nobody asked yet.
+    noted: Option<Noted>,
+}
+
+/// What a search noted.
+struct Noted {
+    /// Every whole frame, ascending by offset, also those inside the bodies of others.
+    frames: Vec<Whole>,
+    /// Their LSNs, the lowest on top.
+    by_lsn: BinaryHeap<Reverse<(u64, usize)>>,
+    /// What they say was synced, the highest on top, with the one that says so.
+    by_synced: BinaryHeap<(u64, usize)>,
+    highest_lsn: u64,
+    highest_run: u32,
+}
+
+/// A whole frame that was noted.
+struct Whole {
+    offset: usize,
+    bytes: usize,
+    lsn: u64,
+    run: u32,
+}
+
+impl Whole {
+    /// Whether it counts for who asks at `at` for a run of at least `run` and an LSN of at least `lsn`.
+    fn counts(&self, at: usize, run: u32, lsn: u64) -> bool {
+        self.offset >= at && self.run >= run && self.lsn >= lsn
+    }
 }
 
 impl<'a> Later<'a> {
     /// Searches `bytes`, which stand at `base` in their segment and reach its end.
     pub(crate) fn new(base: usize, bytes: &'a [u8], salt: u32, first_lsn: u64) -> Self {
-        Self { base, bytes, salt, first_lsn, last: None }
+        Self { base, bytes, salt, first_lsn, noted: None }
     }
 
     /// The whole frames at `at` or behind it with a run of at least `run` and an LSN of at least `lsn`.
@@ -46,34 +78,62 @@ impl<'a> Later<'a> {
     /// Copies of this log's frames inside bodies do not count: they are older than what is missing,
     /// so their LSN is lower.
     pub(crate) fn after(&mut self, at: usize, run: u32, lsn: u64) -> Found {
-        if let Some((for_run, last_at, known)) = &self.last {
-            // The frames of the earlier search that stand behind `at` include the last one, and
-            // `synced` never falls along a run.
-            if *for_run == run && *last_at > at {
-                return Found {
-                    next: self.next_frame(at, run, lsn).map(|(next, _)| next),
-                    synced: known.synced,
-                    highest_lsn: known.highest_lsn,
-                    highest_run: known.highest_run,
-                    whole: known.whole.iter().copied().filter(|(from, _)| *from >= at).collect(),
-                };
+        let mut noted = self.noted.take().unwrap_or_else(|| self.search(at, run, lsn));
+        let counts = |index: usize| noted.frames.get(index).is_some_and(|f| f.counts(at, run, lsn));
+        while let Some(Reverse((_, index))) = noted.by_lsn.peek()
+            && !counts(*index)
+        {
+            noted.by_lsn.pop();
+        }
+        while let Some((_, index)) = noted.by_synced.peek()
+            && !counts(*index)
+        {
+            noted.by_synced.pop();
+        }
+        let next = noted.by_lsn.peek().and_then(|Reverse((_, index))| noted.frames.get(*index));
+        let found = Found {
+            next: next.map(|f| NextFrame { offset: f.offset, lsn: f.lsn }),
+            synced: noted.by_synced.peek().map_or(0, |(synced, _)| *synced),
+            highest_lsn: noted.highest_lsn,
+            highest_run: noted.highest_run,
+        };
+        self.noted = Some(noted);
+        found
+    }
+
+    /// Offset and size of the frames that [`Later::after`] was asked for, one behind the other.
+    pub(crate) fn whole(&self, at: usize, run: u32, lsn: u64) -> Vec<(usize, usize)> {
+        let mut from = at;
+        let mut whole = Vec::new();
+        for frame in self.noted.iter().flat_map(|noted| noted.frames.iter()) {
+            if frame.counts(from, run, lsn) {
+                whole.push((frame.offset, frame.bytes));
+                from = frame.offset + frame.bytes;
             }
         }
-        let mut found = Found::default();
+        whole
+    }
+
+    /// Notes every whole frame from `at` on, `at` included: what stands there may belong further on.
+    fn search(&self, at: usize, run: u32, lsn: u64) -> Noted {
+        let mut noted = Noted {
+            frames: Vec::new(),
+            by_lsn: BinaryHeap::new(),
+            by_synced: BinaryHeap::new(),
+            highest_lsn: 0,
+            highest_run: 0,
+        };
         let mut from = at;
-        let mut last_at = at;
-        // From `at` itself: a whole frame stands there if it is one that belongs further on.
-        while let Some((next, header)) = self.next_frame(from, run, lsn) {
-            found.next = found.next.or(Some(next));
-            found.synced = found.synced.max(header.synced(next.lsn));
-            found.highest_lsn = found.highest_lsn.max(next.lsn);
-            found.highest_run = found.highest_run.max(header.run);
-            found.whole.push((next.offset, header.frame_bytes()));
-            last_at = next.offset;
-            from = next.offset + header.frame_bytes();
+        while let Some((NextFrame { offset, lsn }, header)) = self.next_frame(from, run, lsn) {
+            noted.highest_lsn = noted.highest_lsn.max(lsn);
+            noted.highest_run = noted.highest_run.max(header.run);
+            noted.by_lsn.push(Reverse((lsn, noted.frames.len())));
+            noted.by_synced.push((header.synced(lsn), noted.frames.len()));
+            let bytes = header.frame_bytes();
+            noted.frames.push(Whole { offset, bytes, lsn, run: header.run });
+            from = offset + FRAME_ALIGN_BYTES;
         }
-        self.last = Some((run, last_at, found.clone()));
-        found
+        noted
     }
 
     /// The first such frame at `from` or behind it.
@@ -117,6 +177,25 @@ pub(crate) fn without_zeros(bytes: &[u8]) -> usize {
     }
     let rest = bytes.get(..end).unwrap_or_default();
     rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+/// The LSN of a segment's first frame as its run and seal frames tell it, which have LSNs in their bodies.
+pub(crate) fn first_lsn_by_frames(bytes: &[u8], salt: u32) -> Option<u64> {
+    let later = Later::new(0, bytes, salt, 0);
+    let mut from = HEADER_BLOCK_BYTES;
+    while let Some((next, header)) = later.next_frame(from, 0, 0) {
+        let body = bytes.get(next.offset..).and_then(|bytes| frame::decode(bytes, salt).ok());
+        let told = body.and_then(|(_, body)| match header.kind {
+            KIND_RUN => RunBody::decode(body)?.lsn.checked_sub(u64::from(header.lsn_delta)),
+            KIND_SEAL => SealBody::decode(body).map(|seal| seal.first_lsn),
+            _ => None,
+        });
+        if told.is_some_and(|lsn| lsn > 0) {
+            return told;
+        }
+        from = next.offset + header.frame_bytes();
+    }
+    None
 }
 
 /// Whether frames of a segment, whose first LSN is not known, prove that its first commit was synced.

@@ -14,6 +14,8 @@ pub(crate) const HEADER_BLOCK_BYTES: usize = 4096;
 pub(crate) const SLOT_BYTES: usize = 65_536;
 /// Most ranges of segment numbers in a slot.
 pub(crate) const RANGES_MAX: usize = (SLOT_BYTES - SLOT_FIXED_BYTES - 4) / 16;
+/// Most segments of a log.
+pub(crate) const SEGMENTS_MAX: u64 = 1 << 20;
 /// Size of a slot's fields before its ranges.
 pub(crate) const SLOT_FIXED_BYTES: usize = 176;
 /// Size of a run frame's body.

@@ -8,7 +8,7 @@ use crate::checksum::{Digest, crc_from};
 use crate::error::{Error, ErrorKind, is_full};
 use crate::fields::Fields;
 use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, VERSION};
-use crate::limits::{LSN_MAX, RANGES_MAX, SLOT_BYTES, SLOT_FIXED_BYTES};
+use crate::limits::{LSN_MAX, RANGES_MAX, SEGMENTS_MAX, SLOT_BYTES, SLOT_FIXED_BYTES};
 use crate::name;
 use crate::ranges::Ranges;
 
@@ -37,6 +37,8 @@ pub(crate) struct Meta {
     pub(crate) read_compat: u32,
     pub(crate) clean: Option<CleanEnd>,
     pub(crate) segments: Ranges,
+    /// It was read, and surely is the last state that was written: both slots are whole.
+    pub(crate) is_latest: bool,
 }
 
 impl Meta {
@@ -52,6 +54,7 @@ impl Meta {
             read_compat: 0,
             clean: None,
             segments: Ranges::default(),
+            is_latest: false,
         }
     }
 
@@ -59,7 +62,7 @@ impl Meta {
     ///
     /// # Errors
     ///
-    /// `Full`: more ranges than a slot holds.
+    /// `Full`: more ranges than a slot holds, or more segments than a log has.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
         let ranges = self.segments.as_slice();
         if ranges.len() > RANGES_MAX {
@@ -67,6 +70,10 @@ impl Meta {
                 ErrorKind::Full,
                 format!("the segments form {} ranges, meta holds {RANGES_MAX}", ranges.len()),
             ));
+        }
+        if self.segments.count() > SEGMENTS_MAX {
+            let message = format!("a log has at most {SEGMENTS_MAX} segments");
+            return Err(Error::new(ErrorKind::Full, message));
         }
         let end = self.clean.unwrap_or_default();
         let mut slot = Vec::with_capacity(SLOT_FIXED_BYTES + 16 * ranges.len() + 4);
@@ -153,8 +160,12 @@ impl Meta {
             segments.push(fields.u64()?, fields.u64()?)?;
         }
         let clean = (flags & CLEAN != 0).then_some(end);
-        let sane = next_lsn <= LSN_MAX && generation < u64::MAX && next_number < u64::MAX;
+        let sane = next_lsn <= LSN_MAX
+            && generation < u64::MAX
+            && next_number < u64::MAX
+            && segments.count() <= SEGMENTS_MAX;
         sane.then_some(Self {
+            is_latest: false,
             identity,
             generation,
             run,
@@ -186,12 +197,14 @@ pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Option<Meta>>, Error> {
 fn read_slots(file: &dyn File) -> Result<Option<Meta>, Error> {
     let io = |source| Error::io(source, "read", name::META);
     let mut current: Option<Meta> = None;
+    let mut whole = 0;
     for slot in [0, 1] {
         let mut bytes = vec![0; SLOT_BYTES];
         let count = file.read_at(slot_offset(slot), &mut bytes).map_err(io)?;
         bytes.truncate(count);
         match Meta::decode(&bytes) {
             Ok(meta) => {
+                whole += 1;
                 if current.as_ref().is_none_or(|other| other.generation < meta.generation) {
                     current = Some(meta);
                 }
@@ -201,6 +214,9 @@ fn read_slots(file: &dyn File) -> Result<Option<Meta>, Error> {
             }
             Err(HeaderError::NotAHeader) => {}
         }
+    }
+    if let Some(meta) = &mut current {
+        meta.is_latest = whole == 2 || meta.generation == 1;
     }
     Ok(current)
 }
@@ -254,6 +270,7 @@ impl MetaFile {
     ///
     /// `Full`: nothing changed. `Poisoned`: this write or sync failed, or one before it.
     pub(crate) fn write(&mut self, mut next: Meta) -> Result<(), Error> {
+        next.is_latest = true;
         next.generation = self.current.generation + 1;
         next.synced = next.synced.max(self.current.synced);
         next.next_lsn = next.next_lsn.max(self.current.next_lsn);

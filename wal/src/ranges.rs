@@ -27,6 +27,11 @@ impl Ranges {
         Some(())
     }
 
+    /// How many numbers there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().fold(0, |sum, range| range.count.saturating_add(sum))
+    }
+
     /// Whether `number` is in the set.
     pub(crate) fn contains(&self, number: u64) -> bool {
         self.0.iter().any(|range| range.first <= number && number - range.first < range.count)

@@ -155,6 +155,46 @@ mod tests {
         }
     }
 
+    /// Header and first frame of the second segment are damaged, and the first one was trimmed.
+    fn without_a_beginning() -> (SimVfs, Vec<Seen>) {
+        let disk = SimVfs::new();
+        let log = open_sim(&disk);
+        put(&log, b"first").unwrap();
+        fill_segment(&log);
+        fill_segment(&log);
+        put(&log, b"last").unwrap();
+        log.mark().unwrap();
+        log.trim(1).unwrap();
+        drop(log);
+        let disk = disk.after_kill();
+        let (_, before) = found(&disk);
+        disk.overwrite(&segment(2), 0, &[0xff; 4096 + 50]);
+        (disk, before)
+    }
+
+    #[test]
+    fn without_header_and_first_frame_the_seal_tells_the_numbers() {
+        let (disk, before) = without_a_beginning();
+        let (report, seen) = found(&disk);
+        assert!(!report.damage.is_empty(), "control");
+        assert_eq!(host(&seen), host(&before), "under their own numbers");
+        repaired(&disk, "numbers told by the seal");
+    }
+
+    #[test]
+    fn frames_whose_numbers_nothing_tells_are_not_shown_under_others() {
+        row("numbers-lost");
+        let (disk, before) = without_a_beginning();
+        let seal = before.iter().find(|f| f.kind == 3 && f.place.segment == 2).unwrap();
+        disk.flip_bit(&segment(2), u64::from(seal.place.offset) + 40, 1);
+        let (report, seen) = found(&disk);
+        let lost = report.damage.iter().find(|damage| damage.offset == 4096).unwrap();
+        assert_eq!((lost.file.clone(), lost.bytes), (segment(2), 256 * 1024 - 4096));
+        let others: Vec<Seen> = before.into_iter().filter(|f| f.place.segment != 2).collect();
+        assert_eq!(host(&seen), host(&others));
+        repaired(&disk, "numbers lost");
+    }
+
     #[test]
     fn a_segment_that_is_not_the_one_before_the_next_is_reported_and_sealed_anew() {
         row("end-differs");

@@ -24,6 +24,8 @@ pub(super) struct Head {
     pub(super) header: Option<SegmentHeader>,
     /// Run and body of the first frame, if it is whole.
     pub(super) first: Option<(u32, RunBody)>,
+    /// The LSN of the first frame, where neither of these tells it and frames further on do.
+    pub(super) told: Option<u64>,
     /// The disk could not read all of it.
     pub(super) unreadable: bool,
 }
@@ -55,7 +57,7 @@ impl Head {
             .ok()
             .filter(|(header, _)| header.kind == KIND_RUN && header.lsn_delta == 0)
             .and_then(|(header, body)| Some((header.run, RunBody::decode(body)?)));
-        Ok(Self { header, first, unreadable: false })
+        Ok(Self { header, first, told: None, unreadable: false })
     }
 
     /// Whether anything was written to the segment, as far as can be told.
@@ -65,7 +67,8 @@ impl Head {
 
     /// The LSN of the segment's first frame.
     pub(super) fn first_lsn(&self) -> Option<u64> {
-        self.header.map(|header| header.first_lsn).or_else(|| self.first.map(|(_, run)| run.lsn))
+        let first = || self.first.map(|(_, run)| run.lsn);
+        self.header.map(|header| header.first_lsn).or_else(first).or(self.told)
     }
 }
 

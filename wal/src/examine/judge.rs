@@ -170,12 +170,15 @@ impl<'a> Examination<'a> {
     fn without_file(&mut self, number: u64, begun: bool) -> Result<(), Error> {
         if !begun {
             self.absent.push(number);
+        }
+        // Where a later state of `meta` may be gone, that one may have trimmed it.
+        let between = begun && (self.previous.is_some() || self.last_in_use == 0);
+        if !(between || self.meta.is_latest) || self.was_trimmed(number)? {
             return Ok(());
         }
-        // Before everything that exists, it may have been trimmed by a state of `meta` that is gone.
-        let judged = self.previous.is_some() || self.last_in_use == 0;
-        if judged && !self.was_trimmed(number)? {
-            self.damage(number, 0, 0, "missing: its frames are lost");
+        let what = if begun { "its frames are lost" } else { "frames that it had are lost" };
+        self.damage(number, 0, 0, &format!("missing: {what}"));
+        if begun {
             self.missing.push(number);
         }
         Ok(())
@@ -245,17 +248,10 @@ impl<'a> Examination<'a> {
     pub(super) fn context(&self, number: u64, head: &Head, last_lsn: u64) -> Context {
         let previous = self.previous.as_ref().map(|(_, walked)| walked);
         let first_lsn = head.first_lsn().unwrap_or(last_lsn + 1);
-        // Between this segment and the one before it in the list, others may have been trimmed: only
-        // its own header surely continues where the log was.
-        let before = self.previous.as_ref().filter(|(before, walked)| {
-            before + 1 == number
-                && walked.lost.is_empty()
-                && !walked.repaired
-                && walked.end == End::Sealed
-        });
+        let before = self.one_before(number).filter(|walked| !walked.repaired);
         let digest = match (head.header, before) {
             (Some(header), _) => Some(header.digest),
-            (None, Some((_, walked))) => walked.digest_known.then_some(walked.digest),
+            (None, Some(walked)) => walked.digest_known.then_some(walked.digest),
             (None, None) if number == 1 => Some(Digest::default()),
             (None, None) => None,
         };
@@ -273,6 +269,19 @@ impl<'a> Examination<'a> {
             later_in_use: number < self.last_in_use,
             recycled: head.header.is_some_and(|header| header.recycled),
         }
+    }
+
+    /// The segment before `number`, if it is whole and this one surely continues it: between others,
+    /// some may have been trimmed.
+    fn one_before(&self, number: u64) -> Option<&Walked> {
+        let (before, walked) = self.previous.as_ref()?;
+        let whole = walked.lost.is_empty() && walked.end == End::Sealed;
+        (before + 1 == number && whole).then_some(walked)
+    }
+
+    /// Whether the LSN of its first frame is the one after the last before it.
+    pub(super) fn follows_the_one_before(&self, number: u64) -> bool {
+        number == 1 || self.one_before(number).is_some()
     }
 
     /// Reports damage.

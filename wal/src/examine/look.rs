@@ -3,10 +3,12 @@
 use super::head::{Head, SegmentFile};
 use super::judge::Examination;
 use super::pieces::{PIECE_BYTES, Unreadable};
+use crate::checksum::salt;
 use crate::error::Error;
 use crate::frame::{Frame, KIND_MARK};
+use crate::later;
 use crate::meta;
-use crate::walk::{Context, Walk, Walked};
+use crate::walk::{Context, Piece, Walk, Walked};
 
 /// One segment in use.
 pub(super) struct Found {
@@ -95,18 +97,33 @@ impl Examination<'_> {
     ) -> Result<Option<Found>, Error> {
         let mut unreadable = Vec::new();
         let piece = file.piece(buffer, 0, PIECE_BYTES, &mut unreadable)?;
-        let head = Head::of(piece.bytes, file.number, &file.store)?;
+        let mut head = Head::of(piece.bytes, file.number, &file.store)?;
         // Another segment's header: the file is used again, and must not be read as this one.
         if head.header.is_none() && self.was_trimmed(file.number)? {
             return Ok(None);
         }
-        let context = self.context(file.number, &head, last_lsn);
+        // Numbers never fall along the log.
+        head.header = head.header.filter(|header| header.first_lsn > last_lsn);
+        if head.first_lsn().is_none() {
+            unreadable.clear();
+            let image = file.piece(buffer, 0, usize::MAX, &mut unreadable)?;
+            head.told = later::first_lsn_by_frames(image.bytes, salt(&file.store, file.number));
+        }
+        let mut context = self.context(file.number, &head, last_lsn);
+        let mut next = Some(0);
+        if head.first_lsn().is_none() && !self.follows_the_one_before(file.number) {
+            // Nothing tells the numbers of its frames: they are not shown under others.
+            context.later_in_use = true;
+            next = None;
+        }
         let mut walk = Walk::new(&context);
+        if next.is_none() {
+            walk.go_on(Piece::missing(file.len()?), visit);
+        }
         let mut at = 0;
-        let mut next = walk.go_on(piece, visit);
         while let Some(from) = next {
             // No way on in a piece: what stands there can only be told with all that is behind it.
-            let bytes = if from == at { usize::MAX } else { PIECE_BYTES };
+            let bytes = if from == at && from > 0 { usize::MAX } else { PIECE_BYTES };
             at = from;
             next = walk.go_on(file.piece(buffer, from, bytes, &mut unreadable)?, visit);
         }

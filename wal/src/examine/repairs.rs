@@ -34,7 +34,9 @@ impl Repair {
     pub(super) fn of(number: u64, first_lsn: u64, lost: &Lost) -> Option<Self> {
         let fix = match lost.last_lsn {
             Some(_) if lost.bytes < frame_bytes(1) => return None,
-            Some(lsn) => Fix::StandIn { run: lost.before.run, lsn: lsn.max(lost.before.last_lsn) },
+            Some(lsn) => {
+                Fix::StandIn { run: lost.before.run.max(1), lsn: lsn.max(lost.before.last_lsn) }
+            }
             None => Fix::Seal(lost.before),
         };
         Some(Self { number, first_lsn, offset: lost.offset, bytes: lost.bytes, fix })

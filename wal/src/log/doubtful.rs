@@ -6,6 +6,7 @@ use onceward_vfs::{Mode, Vfs};
 use crate::checksum::crc_from;
 use crate::error::{Error, is_full};
 use crate::examine::{Examined, FoundTail};
+use crate::meta::MetaFile;
 use crate::name;
 
 /// Copies the frames to quarantine, under a name that a repetition finds again.
@@ -47,8 +48,7 @@ fn read(vfs: &dyn Vfs, examined: &Examined, tail: &FoundTail) -> Result<Vec<u8>,
 
 /// Makes a prepared segment the file `kept`: its blocks are there already. `None`: there is none.
 ///
-/// Until it has its new name it is a prepared segment as any other, whose bytes nobody takes for frames.
-/// A list that still has its number is what a crash of a trimming leaves.
+/// Until it has its new name it is what a crash of a trimming leaves, and nobody takes its bytes for frames.
 fn keep_in_spare(
     vfs: &dyn Vfs,
     examined: &mut Examined,
@@ -57,6 +57,16 @@ fn keep_in_spare(
 ) -> Option<Result<(), Error>> {
     let number = examined.prepared.pop()?;
     let path = name::segment(&examined.meta.identity.store, number);
+    examined.meta.segments.remove(number);
+    // A segment that is listed has a file.
+    let unlisted = MetaFile::open(vfs, examined.meta.clone()).and_then(|mut meta| {
+        meta.write(examined.meta.clone())?;
+        Ok(meta.current)
+    });
+    match unlisted {
+        Ok(current) => examined.meta = current,
+        Err(error) => return Some(Err(error)),
+    }
     let used = || {
         let file = vfs.open(&path, Mode::Write)?;
         file.write_all_at(0, copy)?;
@@ -68,6 +78,5 @@ fn keep_in_spare(
         file.set_len(u64::try_from(copy.len()).map_err(std::io::Error::other)?)?;
         file.sync_data()
     };
-    examined.meta.segments.remove(number);
     Some(used().map_err(|source| Error::io(source, "keep doubtful frames in", &path)))
 }

@@ -58,11 +58,19 @@ pub(super) fn write(chunk: &Chunk) -> Result<(), Failure> {
 }
 
 /// Makes a commit that was written in part surely absent: zeros over its first header, synced.
+///
+/// And over the rest, as far as the disk takes them: should damage ever take what will be written over
+/// it, nothing of it is found there.
 fn erase(chunk: &Chunk, source: io::Error) -> Failure {
     let zeros = [0; HEADER_BLOCK_BYTES + FRAME_HEADER_BYTES];
     // The first commit of a segment begins with the header block.
     let bytes = if chunk.offset == 0 { &zeros[..] } else { &zeros[..FRAME_HEADER_BYTES] };
-    let erased = chunk.file.write_all_at(chunk.offset, bytes).and_then(|()| chunk.file.sync_data());
+    let erased = chunk.file.write_all_at(chunk.offset, bytes).and_then(|()| {
+        let rest = vec![0; chunk.bytes.len().saturating_sub(bytes.len())];
+        let behind = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        chunk.file.write_all_at(chunk.offset + behind, &rest).unwrap_or_default();
+        chunk.file.sync_data()
+    });
     match erased {
         Ok(()) => Failure::Absent,
         Err(_worse) => Failure::Unknown(source, "a write failed for want of space"),

@@ -108,6 +108,13 @@ pub(crate) struct Piece<'a> {
     pub(crate) is_last: bool,
 }
 
+impl Piece<'static> {
+    /// For a file of `bytes` bytes none of which can be used.
+    pub(crate) fn missing(bytes: usize) -> Self {
+        Self { offset: bytes, bytes: &[], is_last: true }
+    }
+}
+
 impl<'a> Piece<'a> {
     /// The bytes from `offset` of the file on.
     fn from(&self, offset: usize) -> &'a [u8] {
@@ -257,11 +264,7 @@ impl<'c> Walk<'c> {
             KIND_LOST => return lsn >= self.kept.last_lsn,
             _ => None,
         };
-        let first = header.kind == KIND_RUN && self.kept.offset == HEADER_BLOCK_BYTES;
-        match after {
-            Some(after) => lsn > self.kept.last_lsn && (first || after == self.kept.last_lsn),
-            None => false,
-        }
+        after.is_some_and(|after| lsn > self.kept.last_lsn && after == self.kept.last_lsn)
     }
 
     fn lsn(&self, header: &Header) -> Option<u64> {

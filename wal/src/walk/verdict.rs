@@ -39,7 +39,7 @@ impl Walk<'_> {
                 false
             }
             (false, _) => {
-                self.tear(piece, &found.whole, shown);
+                self.tear(piece, later.whole(at, self.kept.run, missing), shown);
                 false
             }
         }
@@ -58,7 +58,7 @@ impl Walk<'_> {
 
     /// Rows `unwritten`, `torn`, `torn-frames` and `batch-cut`: the log ends here, or where an
     /// unfinished batch began.
-    fn tear(&mut self, piece: Piece<'_>, whole: &[(usize, usize)], shown: &mut Shown<'_, '_>) {
+    fn tear(&mut self, piece: Piece<'_>, whole: Vec<(usize, usize)>, shown: &mut Shown<'_, '_>) {
         if let Some(before) = self.before_batch.take() {
             let sizes = shown.batch.drain(..).map(|f| (f.place.offset, f.bytes()));
             self.out.in_doubt.extend(
@@ -68,7 +68,7 @@ impl Walk<'_> {
             self.out.waypoints.forget_from(before.last_lsn + 1);
         }
         let end = self.kept.offset;
-        self.out.in_doubt.extend_from_slice(whole);
+        self.out.in_doubt.extend(whole);
         self.out.torn_bytes = self.torn_bytes(end, piece.from(end));
         self.out.proven = self.out.proven.min(end);
     }
