@@ -358,3 +358,6 @@ impl Tail {
         usize::try_from(self.offset).unwrap_or(usize::MAX)
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

@@ -67,6 +67,12 @@ impl Gate {
         }
     }
 
+    /// How many sleep here.
+    #[cfg(all(test, not(shuttle)))]
+    pub(super) fn waiting(&self) -> u32 {
+        self.lock().waiting
+    }
+
     /// A panic between lock and unlock is not possible; were it, the two fields would still be right.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
