@@ -1,4 +1,4 @@
-//! The figures of the log: durable appends of 200-byte events, and recovery.
+//! The figures of the log: durable appends of 200-byte events, recovery, and reading beside writers.
 //!
 //! | figure | what is compared | with |
 //! |---|---|---|
@@ -8,6 +8,8 @@
 //! | `batches_N` | one append of N events and a wait | *raw* of N frames |
 //! | `device_bytes` | what the device was told to write | the events' 200 bytes |
 //! | `recovery_scan` | `examine` of a log in the page cache | the clock; the detail has a read and one checksum |
+//! | `tail_read` | a reader that is shown the same log | the same |
+//! | `tail_wake_us` | a reader that waits at the end | the clock; the detail has a condition variable alone |
 //!
 //! *raw* writes into a file of 64 MiB of zeros that was written before. The log has segments of 64 MiB
 //! that are recycled: when one is full, outside the time that counts, the one before is trimmed and
@@ -19,6 +21,7 @@ mod laps;
 mod lone;
 mod passes;
 mod recovery;
+mod tail;
 mod tickets;
 mod writers;
 
@@ -77,6 +80,8 @@ pub(crate) fn measure(
     for count in [100, 500] {
         batches::measure_in_small_segments(sheet, &setting, raw, count)?;
     }
+    tail::measure_wake(sheet, &setting, raw)?;
+    tail::measure_read(sheet, &setting)?;
     recovery::measure(sheet, &setting)
 }
 
