@@ -41,7 +41,7 @@ struct Arguments {
 /// The parts that have figures.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Area {
-    /// The log: durable appends, recovery.
+    /// The log: durable appends, recovery, reading beside writers.
     Wal,
     /// The index: lookups, memory, expiry.
     Index,
