@@ -5,9 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-mod device;
 mod figure;
-mod pairing;
 mod wal;
 mod workplace;
 
@@ -16,9 +14,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use onceward_benches::pairing::Plan;
 
 use figure::Sheet;
-use pairing::Plan;
 use workplace::Workplace;
 
 /// Measures a part of Onceward beside what the machine can do, and says whether it is fast enough.
@@ -43,7 +41,7 @@ struct Arguments {
 /// The parts that have figures.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Area {
-    /// The log: durable appends, recovery.
+    /// The log: durable appends, recovery, reading beside writers.
     Wal,
     /// The index: lookups, memory, expiry.
     Index,

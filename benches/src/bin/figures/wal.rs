@@ -1,4 +1,4 @@
-//! The figures of the log: durable appends of 200-byte events, and recovery.
+//! The figures of the log: durable appends of 200-byte events, recovery, and reading beside writers.
 //!
 //! | figure | what is compared | with |
 //! |---|---|---|
@@ -7,7 +7,9 @@
 //! | `tickets_64` | 64 events in flight from two threads | *raw* of 64 frames |
 //! | `batches_N` | one append of N events and a wait | *raw* of N frames |
 //! | `device_bytes` | what the device was told to write | the events' 200 bytes |
-//! | `recovery_scan` | `examine` of a log in the page cache | the clock |
+//! | `recovery_scan` | `examine` of a log in the page cache | the clock; the detail has a read and one checksum |
+//! | `tail_read` | a reader that is shown the same log | the same |
+//! | `tail_wake_us` | a reader that waits at the end | the clock; the detail has a condition variable alone |
 //!
 //! *raw* writes into a file of 64 MiB of zeros that was written before. The log has segments of 64 MiB
 //! that are recycled: when one is full, outside the time that counts, the one before is trimmed and
@@ -15,27 +17,28 @@
 
 mod amount;
 mod batches;
+mod laps;
 mod lone;
+mod passes;
 mod recovery;
-mod stock;
+mod tail;
 mod tickets;
 mod writers;
 
 use std::error::Error;
 use std::path::Path;
 
+use onceward_benches::device::Device;
 use onceward_benches::gathering::Gathering;
+use onceward_benches::pairing::Plan;
 use onceward_benches::raw::RawFile;
 use onceward_benches::turns::Turns;
+use onceward_benches::wal::SEGMENT_BYTES;
+use onceward_benches::wal::events::Payloads;
+use onceward_benches::wal::stock::Stock;
 
-use crate::device::Device;
 use crate::figure::{Detail, Sheet};
-use crate::pairing::Plan;
 use crate::workplace::Workplace;
-use stock::{Payloads, Stock};
-
-/// Size of a segment, and of the floors' files.
-const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// Threads of the figures with blocking writers.
 const WRITERS: [usize; 3] = [2, 8, 64];
@@ -57,7 +60,7 @@ pub(crate) fn measure(
     plan: Plan,
     place: &Workplace,
 ) -> Result<(), Box<dyn Error>> {
-    let payloads = &Payloads::new();
+    let payloads = &Payloads::default();
     let dir = place.path();
     let raw = &mut RawFile::create(&dir.join("raw"), SEGMENT_BYTES)?;
     let gathering = Gathering::new(RawFile::create(&dir.join("gathering"), SEGMENT_BYTES)?);
@@ -77,6 +80,8 @@ pub(crate) fn measure(
     for count in [100, 500] {
         batches::measure_in_small_segments(sheet, &setting, raw, count)?;
     }
+    tail::measure_wake(sheet, &setting, raw)?;
+    tail::measure_read(sheet, &setting)?;
     recovery::measure(sheet, &setting)
 }
 

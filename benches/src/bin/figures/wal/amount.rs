@@ -2,13 +2,13 @@
 
 use std::error::Error;
 
+use onceward_benches::device::Device;
 use onceward_benches::raw::RawFile;
 use onceward_benches::spread::Spread;
+use onceward_benches::wal::events::{FRAME_BYTES, PAYLOAD_BYTES, frames};
 use onceward_wal::{Appended, Purpose};
 
 use super::Setting;
-use super::stock::{FRAME_BYTES, PAYLOAD_BYTES, frames};
-use crate::device::Device;
 use crate::figure::{Asked, Detail, Must, Sheet};
 
 /// Events of a batch.

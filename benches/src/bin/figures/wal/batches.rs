@@ -6,14 +6,16 @@ use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
 
+use onceward_benches::pairing::{Extent, Plan, Slice, paired};
 use onceward_benches::raw::RawFile;
 use onceward_benches::spread::Spread;
-use onceward_wal::{NewFrame, Preparation, Purpose, SEGMENT_BYTES_DEFAULT};
+use onceward_benches::wal::commits;
+use onceward_benches::wal::events::frames;
+use onceward_benches::wal::stock::new_log;
+use onceward_wal::{Preparation, Purpose, SEGMENT_BYTES_DEFAULT};
 
-use super::stock::{Stock, frames, new_log, raw_slice};
 use super::{Setting, sides};
 use crate::figure::{Asked, Must, Sheet};
-use crate::pairing::{Plan, Slice, paired, repeat};
 
 /// What is asked of batches of `count` in recycled segments of 64 MiB.
 fn asked(count: usize) -> Asked {
@@ -33,16 +35,14 @@ pub(super) fn measure(
     }
     let Setting { dir, payloads, stock, .. } = setting;
     let plan = setting.plan.in_half_slices();
+    let extent = Extent::Lasting(plan.slice);
     let bytes = payloads.for_floor(count);
     let parts = payloads.parts(count);
     let frames = frames(&parts);
     let turns = paired(
         plan,
-        || {
-            stock.make_room().unwrap();
-            repeat(plan.slice, count, || commit(stock, &frames))
-        },
-        || raw_slice(raw, &bytes, count, plan.slice),
+        || commits::batches(stock, &frames, extent),
+        || commits::raw(raw, &bytes, count, extent),
     )?;
     let mut detail = sides(&turns);
     let growing = growing(plan, &dir.join("growing"), &bytes, count)?;
@@ -50,17 +50,12 @@ pub(super) fn measure(
     Ok(sheet.add(asked(count), turns.share, detail)?)
 }
 
-/// Makes one batch durable.
-fn commit(stock: &Stock<'_>, frames: &[NewFrame<'_>]) {
-    stock.log.append_batch(black_box(frames), 0, Purpose::Capture).unwrap();
-}
-
 /// Seconds of an event where the file grows with every write: what preparing saves.
 fn growing(plan: Plan, path: &Path, bytes: &[u8], count: usize) -> Result<f64, Box<dyn Error>> {
     let mut file: File = OpenOptions::new().create_new(true).append(true).open(path)?;
     let slices: Vec<f64> = (0..plan.rounds)
         .map(|_| {
-            let Slice { seconds, events } = repeat(plan.slice, count, || {
+            let Slice { seconds, events } = Extent::Lasting(plan.slice).of(count, |_| {
                 file.write_all(black_box(bytes)).unwrap();
                 file.sync_data().unwrap();
             });
@@ -88,6 +83,7 @@ pub(super) fn measure_in_small_segments(
     }
     let Setting { plan, payloads, .. } = setting;
     let plan = *plan;
+    let extent = Extent::Lasting(plan.slice);
     let dir = setting.dir.join(figure);
     let log = new_log(&dir, SEGMENT_BYTES_DEFAULT, Preparation::InBackground)?;
     let bytes = payloads.for_floor(count);
@@ -95,7 +91,7 @@ pub(super) fn measure_in_small_segments(
     let frames = frames(&parts);
     let mut current = 0;
     let thing = || {
-        repeat(plan.slice, count, || {
+        extent.of(count, |_| {
             let appended = log.append_batch(black_box(&frames), 0, Purpose::Capture).unwrap();
             if appended.place.segment != current {
                 current = appended.place.segment;
@@ -104,7 +100,7 @@ pub(super) fn measure_in_small_segments(
             }
         })
     };
-    let turns = paired(plan, thing, || raw_slice(raw, &bytes, count, plan.slice))?;
+    let turns = paired(plan, thing, || commits::raw(raw, &bytes, count, extent))?;
     drop(log);
     std::fs::remove_dir_all(&dir)?;
     Ok(sheet.add(asked, turns.share, sides(&turns))?)

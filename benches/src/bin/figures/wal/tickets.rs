@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use onceward_benches::pairing::{Extent, paired};
 use onceward_benches::raw::RawFile;
+use onceward_benches::threads::in_threads;
+use onceward_benches::wal::commits;
+use onceward_benches::wal::stock::Stock;
 use onceward_wal::Ticket;
 
-use super::stock::{Stock, raw_slice};
-use super::writers::in_threads;
 use super::{Setting, sides};
 use crate::figure::{Asked, Must, Sheet};
-use crate::pairing::paired;
 
 /// Events in flight, of all threads.
 const IN_FLIGHT: usize = 64;
@@ -43,7 +44,7 @@ pub(super) fn measure(
             stock.make_room().unwrap();
             in_threads(THREADS, |thread| keep_in_flight(stock, thread, plan.slice))
         },
-        || raw_slice(raw, &bytes, IN_FLIGHT, plan.slice),
+        || commits::raw(raw, &bytes, IN_FLIGHT, Extent::Lasting(plan.slice)),
     )?;
     Ok(sheet.add(ASKED, turns.share, sides(&turns))?)
 }

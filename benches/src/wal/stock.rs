@@ -1,78 +1,34 @@
-//! The log that is measured, and the events that are put into it.
+//! The log that is measured, and what keeps its segments as they are to be found.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onceward_benches::raw::RawFile;
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{
-    Alignment, Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose, Stamp,
-    Ticket, frame_bytes,
+    Alignment, Appended, Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose,
+    Stamp, Ticket,
 };
 
 use super::SEGMENT_BYTES;
+use super::events::{PAYLOADS, Payloads, frames};
 use crate::device::Device;
-use crate::pairing::{Slice, repeat};
+use crate::pairing::{Extent, Slice};
 
-/// Bytes of an event.
-pub(super) const PAYLOAD_BYTES: usize = 200;
-/// Bytes that the log writes for it.
-pub(super) const FRAME_BYTES: usize = frame_bytes(PAYLOAD_BYTES);
-/// Different events; at least the largest batch.
-const PAYLOADS: usize = 512;
 /// Room that a slice finds in the segment; the fastest, of half a slice's length, writes 10 MB.
 const ROOM_BYTES: u64 = 24 << 20;
+/// Most bytes that are written between two looks at the room.
+const PIECE_BYTES: usize = 12 << 20;
 /// Room that is not filled further before the next segment is begun.
 const SLACK_BYTES: u64 = 256 << 10;
 
-/// Events with different bytes that no device can make smaller.
-#[derive(Debug)]
-pub(super) struct Payloads(Vec<[u8; PAYLOAD_BYTES]>);
-
-impl Payloads {
-    /// Always the same ones.
-    pub(super) fn new() -> Self {
-        // Marsaglia's xorshift: the bytes only have to differ.
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        };
-        Self((0..PAYLOADS).map(|_| std::array::from_fn(|_| next())).collect())
-    }
-
-    /// The event with this number; they begin again after the last.
-    pub(super) fn at(&self, number: usize) -> &[u8; PAYLOAD_BYTES] {
-        &self.0[number % self.0.len()]
-    }
-
-    /// What the floor writes for `count` events: the same bytes, and as many more as frames take.
-    pub(super) fn for_floor(&self, count: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for number in 0..count {
-            bytes.extend_from_slice(self.at(number));
-            bytes.resize((number + 1) * FRAME_BYTES, 0x5a);
-        }
-        bytes
-    }
-
-    /// The bodies of `count` events, for one batch.
-    pub(super) fn parts(&self, count: usize) -> Vec<[&[u8]; 1]> {
-        (0..count).map(|number| [self.at(number).as_slice()]).collect()
-    }
-}
-
-/// Frames of a batch.
-pub(super) fn frames<'a>(parts: &'a [[&'a [u8]; 1]]) -> Vec<NewFrame<'a>> {
-    parts.iter().map(|parts| NewFrame { kind: KIND_HOST_MIN, flags: 0, parts }).collect()
-}
-
 /// Makes an empty log in `dir` and starts it.
-pub(super) fn new_log(
+///
+/// # Errors
+///
+/// What the log says.
+pub fn new_log(
     dir: &Path,
     segment_bytes: u64,
     preparation: Preparation,
@@ -87,12 +43,15 @@ pub(super) fn new_log(
 
 /// A log whose segments were all used before.
 #[derive(Debug)]
-pub(super) struct Stock<'a> {
-    pub(super) log: Log,
-    pub(super) dir: PathBuf,
-    pub(super) payloads: &'a Payloads,
+pub struct Stock<'a> {
+    /// The log, running.
+    pub log: Log,
+    /// Where its files are.
+    pub dir: PathBuf,
+    /// What is put into it.
+    pub payloads: &'a Payloads,
     /// Device bytes for each byte of a segment that is prepared; `None` where nobody counts.
-    pub(super) first_fill: Option<f64>,
+    pub first_fill: Option<f64>,
 }
 
 impl<'a> Stock<'a> {
@@ -100,7 +59,11 @@ impl<'a> Stock<'a> {
     ///
     /// Segments are prepared on demand: with the thread in the background, nobody could tell when
     /// it is done and the disk is quiet.
-    pub(super) fn create(
+    ///
+    /// # Errors
+    ///
+    /// What the log says.
+    pub fn create(
         dir: &Path,
         device: Option<Device>,
         payloads: &'a Payloads,
@@ -121,21 +84,51 @@ impl<'a> Stock<'a> {
     }
 
     /// Puts one event into the log, durably.
-    pub(super) fn append(&self, number: usize) {
+    ///
+    /// # Panics
+    ///
+    /// If the log refuses it.
+    pub fn append(&self, number: usize) -> Appended {
         let body: &[u8] = black_box(self.payloads.at(number));
         let frame = NewFrame { kind: KIND_HOST_MIN, flags: 0, parts: &[body] };
-        self.log.append(frame, 0, Purpose::Capture).unwrap();
+        self.log.append(frame, 0, Purpose::Capture).unwrap()
     }
 
     /// Puts one event into the log's queue.
-    pub(super) fn queue(&self, number: usize) -> Ticket<'_> {
+    ///
+    /// # Panics
+    ///
+    /// If the log refuses it.
+    pub fn queue(&self, number: usize) -> Ticket<'_> {
         let body: &[u8] = black_box(self.payloads.at(number));
         let frame = NewFrame { kind: KIND_HOST_MIN, flags: 0, parts: &[body] };
         self.log.append_deferred(&[frame], 0, Purpose::Capture).unwrap()
     }
 
+    /// Measures `work`, each piece of which writes `bytes`, and makes sure that no segment ends in the time
+    /// that counts.
+    ///
+    /// # Panics
+    ///
+    /// If the log refuses to begin a segment.
+    pub fn in_room(
+        &self,
+        extent: Extent,
+        bytes: usize,
+        mut work: impl FnMut(Extent) -> Slice,
+    ) -> Slice {
+        extent.parts(PIECE_BYTES / bytes).fold(Slice::default(), |sum, part| {
+            self.make_room().unwrap();
+            sum.and(work(part))
+        })
+    }
+
     /// Makes sure that no segment ends during the next slice.
-    pub(super) fn make_room(&self) -> Result<(), Box<dyn Error>> {
+    ///
+    /// # Errors
+    ///
+    /// What the log says.
+    pub fn make_room(&self) -> Result<(), Box<dyn Error>> {
         if self.room_bytes() < ROOM_BYTES { self.begin_segment() } else { Ok(()) }
     }
 
@@ -144,14 +137,40 @@ impl<'a> Stock<'a> {
         self.log.segments().last().map_or(0, |last| last.file_bytes - last.used_bytes)
     }
 
+    /// Makes the log one of `count` segments, the last of them nearly full as well.
+    ///
+    /// # Errors
+    ///
+    /// What the log says.
+    pub fn fill_segments(&self, count: usize) -> Result<(), Box<dyn Error>> {
+        let segments = self.log.segments();
+        for old in segments.iter().take(segments.len().saturating_sub(count)) {
+            self.log.trim(old.number)?;
+        }
+        for _ in segments.len()..count {
+            self.fill()?;
+        }
+        self.fill_nearly()
+    }
+
+    /// Bytes of all segments up to the last frame.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.log.segments().iter().map(|segment| segment.used_bytes).sum()
+    }
+
     /// Fills the segment, begins the next one and trims the full one, which is then recycled.
-    pub(super) fn begin_segment(&self) -> Result<(), Box<dyn Error>> {
+    fn begin_segment(&self) -> Result<(), Box<dyn Error>> {
         let full = self.fill()?;
         Ok(self.log.trim(full)?)
     }
 
     /// Fills the segment and begins the next one. Returns the full one's number.
-    pub(super) fn fill(&self) -> Result<u64, Box<dyn Error>> {
+    ///
+    /// # Errors
+    ///
+    /// What the log says.
+    pub fn fill(&self) -> Result<u64, Box<dyn Error>> {
         self.fill_nearly()?;
         let current = || self.log.segments().last().map(|last| last.number);
         let full = current().ok_or("the log has no segment")?;
@@ -162,7 +181,7 @@ impl<'a> Stock<'a> {
     }
 
     /// Fills the segment but for a little.
-    pub(super) fn fill_nearly(&self) -> Result<(), Box<dyn Error>> {
+    fn fill_nearly(&self) -> Result<(), Box<dyn Error>> {
         while self.room_bytes() > SLACK_BYTES {
             self.append_batch(PAYLOADS)?;
         }
@@ -175,14 +194,4 @@ impl<'a> Stock<'a> {
         self.log.append_batch(&frames(&parts), 0, Purpose::Capture)?;
         Ok(())
     }
-}
-
-/// One slice of the raw limit: `count` events with each `pwrite` and sync.
-pub(super) fn raw_slice(
-    raw: &mut RawFile,
-    bytes: &[u8],
-    count: usize,
-    slice: std::time::Duration,
-) -> Slice {
-    repeat(slice, count, || raw.write_synced(black_box(bytes)).unwrap())
 }

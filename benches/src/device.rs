@@ -12,7 +12,7 @@ const SECTORS_WRITTEN: usize = 9;
 
 /// The block device on which a directory is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Device {
+pub struct Device {
     major: u32,
     minor: u32,
 }
@@ -23,14 +23,15 @@ impl Device {
     /// # Errors
     ///
     /// `dir` cannot be looked at.
-    pub(crate) fn of(dir: &Path) -> io::Result<Option<Self>> {
+    pub fn of(dir: &Path) -> io::Result<Option<Self>> {
         let number = fs::metadata(dir)?.dev();
         let device = Self { major: rustix::fs::major(number), minor: rustix::fs::minor(number) };
         Ok(device.written_bytes().map(|_| device))
     }
 
     /// Bytes that were written to it since the machine started, by anybody.
-    pub(crate) fn written_bytes(self) -> Option<u64> {
+    #[must_use]
+    pub fn written_bytes(self) -> Option<u64> {
         written_bytes(&fs::read_to_string("/proc/diskstats").ok()?, self)
     }
 }

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use onceward_benches::turns::Turns;
+use crate::turns::Turns;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Rounds: each gives one ratio.
-    pub(crate) rounds: usize,
+    pub rounds: usize,
     /// Slices of each side in a round.
-    pub(crate) slices: usize,
+    pub slices: usize,
     /// Length of a slice.
-    pub(crate) slice: Duration,
-    /// After this no further round of a figure is begun, where there are [`ROUNDS_MIN`].
-    pub(crate) most: Duration,
+    pub slice: Duration,
+    /// After this no further round of a figure is begun, where there are three.
+    pub most: Duration,
 }
 
 /// Rounds that make a figure, however slow the machine is.
@@ -22,14 +22,14 @@ const ROUNDS_MIN: usize = 3;
 
 impl Plan {
     /// What a closing note quotes.
-    pub(crate) const FULL: Self = Self {
+    pub const FULL: Self = Self {
         rounds: 9,
         slices: 16,
         slice: Duration::from_millis(50),
         most: Duration::from_secs(120),
     };
     /// What a developer runs between two changes.
-    pub(crate) const QUICK: Self = Self {
+    pub const QUICK: Self = Self {
         rounds: 7,
         slices: 4,
         slice: Duration::from_millis(50),
@@ -37,32 +37,44 @@ impl Plan {
     };
 
     /// As long, in slices of half the length.
-    pub(crate) fn in_half_slices(self) -> Self {
+    #[must_use]
+    pub fn in_half_slices(self) -> Self {
         Self { slices: self.slices * 2, slice: self.slice / 2, ..self }
     }
 
     /// Whether `round` is begun: nothing, if a busy machine has used up the time.
-    pub(crate) fn has_time_for(&self, round: usize, began: Instant) -> bool {
+    #[must_use]
+    pub fn has_time_for(&self, round: usize, began: Instant) -> bool {
         let has = round < ROUNDS_MIN || began.elapsed() < self.most;
         if !has {
-            eprintln!("figures: {round} rounds instead of {}: the machine is slow", self.rounds);
+            eprintln!("{round} rounds instead of {}: the machine is slow", self.rounds);
         }
         has
     }
 }
 
-/// What one slice gave.
+/// How much of one side is measured at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    /// Work that is begun before so much time is over; once at least.
+    Lasting(Duration),
+    /// So many pieces of work.
+    Times(usize),
+}
+
+/// What was measured at once.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Slice {
+pub struct Slice {
     /// Time that counts.
-    pub(crate) seconds: f64,
-    /// Events that were durable in it.
-    pub(crate) events: f64,
+    pub seconds: f64,
+    /// Events that were durable in it, or frames that were read.
+    pub events: f64,
 }
 
 impl Slice {
     /// `self` and `other` together.
-    fn and(self, other: Self) -> Self {
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
         Self { seconds: self.seconds + other.seconds, events: self.events + other.events }
     }
 
@@ -72,17 +84,43 @@ impl Slice {
     }
 }
 
-/// Does `work`, which makes `events` durable, again and again for `slice`.
-pub(crate) fn repeat(slice: Duration, events: usize, mut work: impl FnMut()) -> Slice {
-    let began = Instant::now();
-    let mut done = 0;
-    loop {
-        work();
-        done += events;
-        let took = began.elapsed();
-        if took >= slice {
-            return Slice { seconds: took.as_secs_f64(), events: done as f64 };
+impl Extent {
+    /// Whether work is to be begun after `done` pieces, the first of which began at `began`.
+    fn has_room_after(self, done: usize, began: Instant) -> bool {
+        match self {
+            Self::Lasting(time) => done == 0 || began.elapsed() < time,
+            Self::Times(times) => done < times,
         }
+    }
+
+    /// Calls `work` with 0, 1, ..; returns how often.
+    pub fn count(self, mut work: impl FnMut(usize)) -> usize {
+        let began = Instant::now();
+        let mut done = 0;
+        while self.has_room_after(done, began) {
+            work(done);
+            done += 1;
+        }
+        done
+    }
+
+    /// Times [`Extent::count`] of `work`, each piece of which is `events` events.
+    pub fn of(self, events: usize, work: impl FnMut(usize)) -> Slice {
+        let began = Instant::now();
+        let done = self.count(work);
+        Slice { seconds: began.elapsed().as_secs_f64(), events: (done * events) as f64 }
+    }
+
+    /// The same amount in parts of at most `most` pieces of work each. What lasts a time is one part.
+    pub fn parts(self, most: usize) -> impl Iterator<Item = Self> {
+        let (times, most) = match self {
+            Self::Lasting(_) => (1, 1),
+            Self::Times(times) => (times, most.max(1)),
+        };
+        (0..times).step_by(most).map(move |first| match self {
+            Self::Lasting(_) => self,
+            Self::Times(_) => Self::Times(most.min(times - first)),
+        })
     }
 }
 
@@ -91,7 +129,7 @@ pub(crate) fn repeat(slice: Duration, events: usize, mut work: impl FnMut()) -> 
 /// # Errors
 ///
 /// A slice in which nothing was done.
-pub(crate) fn paired(
+pub fn paired(
     plan: Plan,
     mut thing: impl FnMut() -> Slice,
     mut floor: impl FnMut() -> Slice,
@@ -173,10 +211,29 @@ mod tests {
     }
 
     #[test]
-    fn work_is_repeated_at_least_once_and_counted() {
+    fn work_that_lasts_is_done_at_least_once_and_its_events_count() {
         let mut calls = 0_u32;
-        let slice = repeat(Duration::ZERO, 500, || calls += 1);
+        let slice = Extent::Lasting(Duration::ZERO).of(500, |_| calls += 1);
         assert_eq!(calls, 1);
         assert!((slice.events - 500.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn work_is_done_as_often_as_asked_and_told_its_number() {
+        let mut seen = Vec::new();
+        assert_eq!(Extent::Times(3).count(|number| seen.push(number)), 3);
+        assert_eq!(seen, [0, 1, 2]);
+        assert_eq!(Extent::Times(0).count(|_| panic!("not asked")), 0);
+    }
+
+    #[test]
+    fn parts_are_together_what_was_asked() {
+        let parts = |extent: Extent| extent.parts(4).collect::<Vec<_>>();
+        let [whole, rest] = [4, 1].map(Extent::Times);
+        assert_eq!(parts(Extent::Times(9)), [whole, whole, rest]);
+        assert_eq!(parts(Extent::Times(4)), [whole]);
+        assert_eq!(parts(Extent::Times(0)), []);
+        let lasting = Extent::Lasting(Duration::from_secs(1));
+        assert_eq!(parts(lasting), [lasting]);
     }
 }
