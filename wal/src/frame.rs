@@ -220,6 +220,14 @@ pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<(Header, &[u8]), FrameEr
     Ok((header, body))
 }
 
+/// The frame at the start of `bytes` that [`decode`] took before: nothing is checked again.
+pub(crate) fn known(bytes: &[u8]) -> Option<(Header, &[u8])> {
+    let header = fields(bytes.first_chunk()?)?;
+    let len = usize::try_from(header.len).ok()?;
+    let body = bytes.get(FRAME_HEADER_BYTES..)?.get(..len)?;
+    Some((header, body))
+}
+
 /// The header's fields, unchecked.
 fn fields(raw: &[u8; FRAME_HEADER_BYTES]) -> Option<Header> {
     let mut fields = Fields(raw);
