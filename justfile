@@ -42,9 +42,17 @@ bench:
 deny:
     cargo deny check
 
-# One minute of one target: just fuzz decode_frame
-fuzz target:
-    cargo +nightly fuzz run {{target}} -- -max_total_time=60
+# Every schedule of the commit queue that the time allows: threads that stop at each lock, write and sync.
+model:
+    ./scripts/model
+
+# Every fuzz target for a while, and planted bugs that each must find: just fuzz 300
+fuzz seconds="60":
+    ./scripts/fuzz {{seconds}}
+
+# What a durable append costs in system calls.
+syscalls:
+    ./scripts/syscalls
 
 # The proof, end to end: exit 0 only if every purchase took effect once.
 demo:

@@ -34,6 +34,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub(crate) const COMMIT_OVERHEAD_BYTES: usize = 8 * 1024;
 /// The same where commits have blocks of their own: the frame that fills the last one besides.
 pub(crate) const BLOCK_OVERHEAD_BYTES: usize = 12 * 1024;
+/// Bytes that may be queued without being synced; who queues more waits for them.
+pub(crate) const QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Highest number of a frame: half of what 64 bits hold, so that no sum of a number and a distance
 /// in a segment goes over.
 pub(crate) const LSN_MAX: u64 = u64::MAX / 2;

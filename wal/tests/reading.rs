@@ -149,6 +149,34 @@ mod tests {
         assert_eq!(drain(&mut reader).0, [(ticket.last.get(), body(1, 10))]);
     }
 
+    /// What is queued stays within memory: where nobody waits and there is no thread, appending does.
+    #[test]
+    fn whoever_queues_more_than_eight_mebibytes_waits_for_them() {
+        let disk = SimVfs::new();
+        let log = open_sim(&disk);
+        for count in 1..=100 {
+            queue(&log, &[body(1, 200_000)]).unwrap();
+            assert_eq!(log.synced() > 0, count * 200_000 > 8 << 20, "after {count}");
+            if log.synced() > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Nor does a stream of others keep them waiting, for which nobody waits either.
+    #[test]
+    fn frames_that_nobody_waits_for_become_durable_though_more_are_appended() {
+        let disk = SimVfs::new();
+        let options = Options { preparation: Preparation::InBackground, ..OPTIONS };
+        let log = open_with(&shared(&disk), options).unwrap().0;
+        let first = queue(&log, &[body(1, 10)]).unwrap().first.get();
+        while log.synced() < first {
+            let last = queue(&log, &[body(2, 1)]).unwrap().last.get();
+            assert!(last < 20_000_000, "nobody synced it");
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn a_waiting_reader_is_told_that_the_log_is_poisoned() {
         let disk = SimVfs::new();

@@ -4,7 +4,9 @@ use super::frames::{MARK_FRAME_BYTES, SEAL_FRAME_BYTES};
 use super::{Alignment, Commit, Core, Log, Tail};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{KIND_HOST_MIN, MORE, Place};
-use crate::limits::{BLOCK_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, RUN_BODY_BYTES, frame_bytes};
+use crate::limits::{
+    BLOCK_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, QUEUED_BYTES_MAX, RUN_BODY_BYTES, frame_bytes,
+};
 use crate::lsn::Lsn;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
@@ -122,7 +124,8 @@ impl Log {
         self.append_deferred(frames, now_ms, purpose)?.wait()
     }
 
-    /// Queues `frames` as one atomic batch and gives them LSNs.
+    /// Queues `frames` as one atomic batch and gives them LSNs. Where 8 MiB are queued and not synced, it
+    /// waits for them.
     ///
     /// `now_ms` is the monotonic clock that the log was started with.
     ///
@@ -142,19 +145,23 @@ impl Log {
         now_ms: u64,
         purpose: Purpose,
     ) -> Result<Ticket<'_>, Error> {
-        let appended = self.core.append(frames, now_ms, purpose)?;
+        let (appended, queued_bytes) = self.core.append(frames, now_ms, purpose)?;
+        if queued_bytes > QUEUED_BYTES_MAX {
+            // So that memory is bounded. How that ends is told by the ticket.
+            drop(self.core.wait(appended.last));
+        }
         Ok(Ticket { log: self, appended })
     }
 }
 
 impl Core {
-    /// See [`Log::append_deferred`].
+    /// See [`Log::append_deferred`]. Also tells how many bytes are queued then.
     fn append(
         &self,
         frames: &[NewFrame<'_>],
         now_ms: u64,
         purpose: Purpose,
-    ) -> Result<Appended, Error> {
+    ) -> Result<(Appended, usize), Error> {
         let total = self.check(frames)?;
         let mut commit = self.commit.lock();
         let time = self.make_ready(&mut commit, total, now_ms, purpose)?;
@@ -166,9 +173,11 @@ impl Core {
             queued = Some(Appended { first: first.0, last: lsn, place: first.1 });
         }
         self.joined.fetch_add(1, Ordering::Relaxed);
+        let queued_bytes = commit.queued_bytes;
         drop(commit);
         self.spares.stir();
-        queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))
+        let appended = queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))?;
+        Ok((appended, queued_bytes))
     }
 
     /// Queues a mark, if this run wrote anything.

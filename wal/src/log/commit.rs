@@ -276,6 +276,7 @@ impl Commit {
         }
         self.forming += 1;
         self.taken = self.next_lsn - 1;
+        self.queued_bytes = 0;
         let emptied = std::mem::take(&mut self.spare_queue);
         std::mem::replace(&mut self.queue, emptied)
     }
@@ -335,6 +336,7 @@ impl Commit {
         }
         self.tail.clone_from(&self.synced_tail);
         self.queue.clear();
+        self.queued_bytes = 0;
         self.passed.clear();
         core.joined.store(0, Ordering::Relaxed);
         core.has_failures.store(true, Ordering::Release);

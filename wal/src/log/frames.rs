@@ -108,6 +108,7 @@ impl Commit {
         }
         let Some(chunk) = self.queue.last_mut() else { return Err(exhausted()) };
         let header = frame::encode(&mut chunk.bytes, tail.salt, head, parts);
+        self.queued_bytes += header.frame_bytes();
         let offset = u32::try_from(tail.offset).map_err(|_beyond| exhausted())?;
         let place = Place { segment: tail.number, offset };
         if Waypoints::are_at(tail.count) {

@@ -166,6 +166,8 @@ struct Commit {
     /// An append failed: the next one begins a run.
     run_spent: bool,
     queue: Vec<Chunk>,
+    /// Bytes in `queue`.
+    queued_bytes: usize,
     /// Some of the frames that are not synced, to be found by their LSN: count before it in its
     /// segment, LSN and place.
     passed: Vec<(u32, u64, Place)>,

@@ -149,6 +149,7 @@ impl Commit {
             run_begun: false,
             run_spent: false,
             queue: Vec::new(),
+            queued_bytes: 0,
             passed: Vec::new(),
             spare_queue: Vec::new(),
             spare_bytes: Vec::new(),

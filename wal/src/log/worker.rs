@@ -46,8 +46,7 @@ impl Worker {
 }
 
 fn work(core: &Core, stop: &AtomicBool) {
-    // The next LSN at the last look; two looks with the same one are a quiet time.
-    let mut seen = 0;
+    let mut before = Look { next_lsn: 0, synced: 0, left: Left::Nothing };
     let mut timeout = Some(IDLE);
     let mut refused = false;
     while !stop.load(Ordering::Acquire) {
@@ -56,28 +55,25 @@ fn work(core: &Core, stop: &AtomicBool) {
         if stop.load(Ordering::Acquire) {
             return;
         }
-        if missing {
-            if let Err(error) = core.prepare_ahead() {
-                // Poisoned: everybody is told. Full: tried again when there is other work, and by
-                // whoever needs one.
-                core.commit.lock().note(&error);
-                core.tailing.announce();
-                refused = true;
-            }
-            continue;
+        if missing && let Err(error) = core.prepare_ahead() {
+            // Poisoned: everybody is told. Full: tried again when there is other work, and by whoever
+            // needs one.
+            core.commit.lock().note(&error);
+            core.tailing.announce();
+            refused = true;
         }
-        let (next_lsn, left) = core.left_to_do();
-        let quiet = next_lsn == seen;
-        seen = next_lsn;
+        let look = core.look();
+        // Two looks with the same next LSN are a quiet time, unless there was something to do in between.
+        let quiet = look.next_lsn == before.next_lsn && !missing;
         timeout = Some(IDLE);
-        match left {
+        match look.left {
             Left::Nothing if quiet => {
                 core.spares.will_sleep();
-                if core.left_to_do() == (next_lsn, Left::Nothing) {
+                if core.look() == look {
                     timeout = None;
                 }
             }
-            Left::Sync(lsn) if quiet => {
+            Left::Sync(lsn) if before.left.is_sync() && look.synced == before.synced => {
                 // Nobody waits for it. A failure poisons the log, or is told to whoever asks.
                 drop(core.wait(lsn));
             }
@@ -87,31 +83,50 @@ fn work(core: &Core, stop: &AtomicBool) {
                     return;
                 }
             }
-            Left::Sync(_) | Left::Mark | Left::Nothing => refused = false,
+            Left::Sync(_) | Left::Mark | Left::Busy | Left::Nothing => refused = false,
         }
+        before = look;
     }
 }
 
-/// What an idle log still needs.
+/// The log at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Look {
+    next_lsn: u64,
+    synced: u64,
+    left: Left,
+}
+
+/// What a log still needs if nobody else does something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Left {
     /// What was appended and nobody waits for is to be synced.
     Sync(Lsn),
     /// What is synced is to be marked as such.
     Mark,
+    /// Somebody writes: what is left is seen later.
+    Busy,
     Nothing,
 }
 
+impl Left {
+    fn is_sync(self) -> bool {
+        matches!(self, Self::Sync(_))
+    }
+}
+
 impl Core {
-    /// The next LSN, and what is left to do.
-    fn left_to_do(&self) -> (u64, Left) {
+    /// How far the log is, and what is left to do.
+    fn look(&self) -> Look {
         let commit = self.commit.lock();
         let last = commit.tail.as_ref().map_or(0, |tail| tail.last_lsn);
         let left = match Lsn::from_u64(last) {
-            Some(last) if !commit.queue.is_empty() && !commit.writing => Left::Sync(last),
+            _ if commit.poison.is_some() => Left::Nothing,
+            _ if commit.writing => Left::Busy,
+            Some(last) if !commit.queue.is_empty() => Left::Sync(last),
             _ if commit.is_worth_a_mark() => Left::Mark,
             _ => Left::Nothing,
         };
-        (commit.next_lsn, left)
+        Look { next_lsn: commit.next_lsn, synced: commit.synced, left }
     }
 }
