@@ -2,6 +2,9 @@
 //! Method: every operation of a script fails in turn; then the process ends, or the power.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -12,10 +15,9 @@ mod watched;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
-    use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
+    use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival};
     use onceward_wal::{Appended, ErrorKind, NewFrame, Purpose};
 
     use super::scenario::{
@@ -23,7 +25,7 @@ mod tests {
         shared,
     };
     use super::told::{Script, Step};
-    use super::watched::Watched;
+    use super::watched::Watch;
 
     const SCRIPT: &[Step] = &[
         Step::Append(100),
@@ -162,9 +164,7 @@ mod tests {
     /// whole on the disk. Behind `before` bytes in the segment; that is the `nth` write.
     fn full_in_a_write(before: usize, bytes: usize, nth: u64) -> SimVfs {
         let disk = SimVfs::new();
-        let watched = Watched::new(shared(&disk));
-        let watch = Arc::clone(&watched.watch);
-        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (vfs, watch) = Watch::over(shared(&disk));
         let log = open(&vfs).unwrap().0;
         put(&log, &body(1, before)).unwrap();
         let before = bodies(&disk);
