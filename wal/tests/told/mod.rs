@@ -95,6 +95,11 @@ impl Script {
         }
     }
 
+    /// Drops the log, as a host does that opens it again.
+    pub(crate) fn give_up(&mut self) {
+        self.log = None;
+    }
+
     /// Does one step.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Error> {
         if self.log.is_none() {
