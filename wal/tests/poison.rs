@@ -116,6 +116,7 @@ mod tests {
         true
     }
 
+    /// D8, D9, D11.
     #[test]
     fn every_failing_operation_of_a_script_loses_nothing_that_was_confirmed() {
         let sorts = [
@@ -130,7 +131,12 @@ mod tests {
             (FaultOp::Rename, FaultKind::Eio, 1),
         ];
         for (op, kind, least) in sorts {
-            let hit = (0..).take_while(|nth| fail_at(op, kind, *nth, nth % 2 == 0)).count();
+            let hit = (0..).take_while(|nth| {
+                let hit = fail_at(op, kind, *nth, false);
+                // What never works again, for a sync at each of them.
+                hit && (op != FaultOp::SyncData && nth % 2 == 1 || fail_at(op, kind, *nth, true))
+            });
+            let hit = hit.count();
             assert!(hit >= least, "{op:?} {kind:?}: only {hit} were hit");
         }
     }
