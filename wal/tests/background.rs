@@ -2,6 +2,9 @@
 //! Method: a log with its thread on real files, behind a disk that notes who fills files with zeros.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -16,14 +19,12 @@ mod tests {
     use onceward_wal::{Log, Options, Preparation};
 
     use super::scenario::{OPTIONS, body, found, host, open_with, put};
-    use super::watched::{Watch, Watched};
+    use super::watched::Watch;
 
     const BACKGROUND: Options = Options { preparation: Preparation::InBackground, ..OPTIONS };
 
     fn start(dir: &tempfile::TempDir) -> (Log, Arc<dyn Vfs>, Arc<Watch>) {
-        let watched = Watched::new(Arc::new(OsVfs::open(dir.path()).unwrap()));
-        let watch = Arc::clone(&watched.watch);
-        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (vfs, watch) = Watch::over(Arc::new(OsVfs::open(dir.path()).unwrap()));
         let (log, ..) = open_with(&vfs, BACKGROUND).unwrap();
         (log, vfs, watch)
     }

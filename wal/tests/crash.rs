@@ -1,10 +1,16 @@
-//! A crash in recovery, and a cut on a disk that ran full, lose nothing that was confirmed.
+//! A torn write, a crash in recovery, and a cut on a disk that ran full, lose nothing that was confirmed.
 //! Method: run a script once to count the disk's operations, then again stopping at some of them;
 //! for each, several survivals of what was not synced; for each, open, compare, append, open again.
 //! `crash_states` has the wide search.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
+
+#[cfg(test)]
+mod stops;
 
 #[cfg(test)]
 mod told;
@@ -13,9 +19,12 @@ mod told;
 mod tests {
     #![expect(clippy::print_stdout, reason = "how many states were tried is part of the result")]
 
+    use std::collections::HashSet;
+
     use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival};
 
     use super::scenario::{look, open, shared};
+    use super::stops::Stops;
     use super::told::{Script, Step, Told};
 
     use Step::{Append, Batch, Close, Defer, Kill, Mark, Trim};
@@ -90,6 +99,47 @@ mod tests {
         }
         println!("{states} crash states of recovery");
         assert!(states > 200, "{states}");
+    }
+
+    /// Where a write of so many bytes is torn: at every byte of small frames, of headers, and behind them.
+    fn cuts_of(size: u64) -> impl Iterator<Item = u64> {
+        (0..size).filter(|at| *at < 300 || (4090..4420).contains(at) || at % 1021 == 0)
+    }
+
+    /// D3: of every kind of frame, of headers and of `meta`.
+    #[test]
+    fn a_write_that_is_torn_at_any_byte_is_whole_or_absent() {
+        let script = [
+            Append(20),
+            Batch(&[3, 90, 1]),
+            Mark,
+            Append(246_000),
+            Append(9_000),
+            Kill,
+            Append(10),
+            Trim,
+            Close,
+            Append(30),
+            Kill,
+        ];
+        let (vfs, stops) = Stops::over(SimVfs::new());
+        let mut host = Script::after(vfs, Told::default(), stops.journal());
+        script.iter().for_each(|step| host.step(step).unwrap());
+        drop(host);
+        let mut seen = HashSet::new();
+        for (number, stop) in stops.take().iter().enumerate() {
+            // What was written before it was torn at another stop.
+            let Some((whole, size)) = stop.disk.unsynced_writes().last().copied() else { continue };
+            for bytes in cuts_of(size) {
+                let torn = stop.disk.after_power_cut(&Survival::Torn { whole, bytes });
+                if seen.insert(torn.fingerprint() ^ stop.told.fingerprint()) {
+                    let context = format!("stop {number}, {bytes} of {size} bytes");
+                    stop.told.check_quickly(&torn, &context);
+                }
+            }
+        }
+        println!("{} states with a torn write", seen.len());
+        assert!(seen.len() > 2000, "{}", seen.len());
     }
 
     /// A script that follows from a seed.

@@ -2,9 +2,13 @@
 //!
 //! Method: scripts that follow from a seed run on a disk that keeps its state before each operation; for
 //! each, many survivals of what was not synced: all prefixes, all or many subsets of its sectors, torn
-//! bytes. Each distinct state is opened, compared, appended to and read again. Some of them are where
-//! another script goes on. `ONCEWARD_CRASH_STATES` is how many distinct states to check,
+//! bytes; on disks that leave old bytes, zeros, garbage or another file's in place of what was lost, and on
+//! some that damage whole blocks. Each distinct state is opened, compared, appended to and read again. Some
+//! of them are where another script goes on. `ONCEWARD_CRASH_STATES` is how many distinct states to check,
 //! `ONCEWARD_CRASH_SEED` the first seed; a seed repeats its states.
+
+#[cfg(test)]
+mod hooked;
 
 #[cfg(test)]
 mod scenario;
@@ -21,11 +25,12 @@ mod tests {
 
     use std::collections::HashSet;
     use std::num::NonZeroUsize;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
     use std::thread;
 
-    use onceward_vfs::{SimVfs, Survival};
+    use onceward_vfs::{Lost, Medium, Overwrite, SimVfs, Survival};
     use onceward_wal::Alignment;
 
     use super::stops::{Stop, Stops};
@@ -140,6 +145,17 @@ mod tests {
     }
 
     impl Search {
+        fn new(wanted: usize, first_seed: u64) -> Self {
+            Self {
+                wanted,
+                distinct: AtomicUsize::new(0),
+                tried: AtomicUsize::new(0),
+                stops: AtomicUsize::new(0),
+                next_seed: AtomicU64::new(first_seed),
+                seen: Default::default(),
+            }
+        }
+
         /// Whether nobody came across this state before.
         fn is_new(&self, disk: &SimVfs, told: &Told) -> bool {
             let mark = disk.fingerprint() ^ told.fingerprint().rotate_left(32);
@@ -155,7 +171,11 @@ mod tests {
         }
 
         /// Checks the states of a stop; returns one of them to go on from.
-        fn stop(&self, stop: &Stop, random: &mut Random, context: &str) -> SimVfs {
+        fn stop(&self, stop: &Stop, medium: Medium, random: &mut Random, context: &str) -> SimVfs {
+            // Opening writes the end of the log again in place, blocks with confirmed bytes among it.
+            let opening = stop.told.opening;
+            let overwrite = if opening { Overwrite::Safe } else { medium.overwrite };
+            stop.disk.set_medium(Medium { overwrite, ..medium });
             self.stops.fetch_add(1, Ordering::Relaxed);
             let survivals = survivals(&stop.disk, random);
             let chosen = random.size(0, u64::try_from(survivals.len()).unwrap() - 1);
@@ -177,9 +197,15 @@ mod tests {
         }
 
         /// Runs a script from a state, checks every stop, and goes on from some.
-        fn run(&self, begin: &Stop, depth: u32, random: &mut Random, context: &str) {
-            let stops = Stops::new(begin.disk.after_kill());
-            let vfs = Arc::new(stops.clone());
+        fn run(
+            &self,
+            begin: &Stop,
+            (depth, medium): (u32, Medium),
+            random: &mut Random,
+            context: &str,
+        ) {
+            begin.disk.set_medium(medium);
+            let (vfs, stops) = Stops::over(begin.disk.after_kill());
             let mut host = Script::after(vfs, begin.told.after_crash(), stops.journal());
             let steps = script(random);
             steps.iter().try_for_each(|step| host.step(step)).unwrap_or_else(|error| {
@@ -193,29 +219,50 @@ mod tests {
                     return;
                 }
                 let context = format!("{context}, depth {depth}, stop {number}, {steps:?}");
-                let state = self.stop(stop, random, &context);
+                let state = self.stop(stop, medium, random, &context);
                 if depth < 3 && number == again {
                     let begin = Stop { disk: state, told: Arc::clone(&stop.told) };
-                    self.run(&begin, depth + 1, random, &context);
+                    self.run(&begin, (depth + 1, medium), random, &context);
                 }
             }
+        }
+
+        /// The scripts of a seed, on such a disk from when they begin.
+        fn seed(&self, seed: u64, alignment: Alignment, medium: Medium) {
+            let mut random = Random(seed);
+            let disk = SimVfs::new();
+            let mut before = Script::new(disk.clone());
+            before.told.alignment = alignment;
+            filled(&mut random).iter().for_each(|step| before.step(step).unwrap());
+            let told = Arc::new(before.told.clone());
+            drop(before);
+            let context = format!("seed {seed}, {medium:?}");
+            self.run(&Stop { disk, told }, (1, medium), &mut random, &context);
         }
 
         fn work(&self) {
             while !self.is_done() {
                 let seed = self.next_seed.fetch_add(1, Ordering::Relaxed);
-                let mut random = Random(seed);
-                let disk = SimVfs::new();
-                let mut before = Script::new(disk.clone());
-                if seed.is_multiple_of(4) {
-                    before.told.alignment = Alignment::Block;
-                }
-                filled(&mut random).iter().for_each(|step| before.step(step).unwrap());
-                let told = Arc::new(before.told.clone());
-                drop(before);
-                self.run(&Stop { disk, told }, 1, &mut random, &format!("seed {seed}"));
+                let (alignment, medium) = disk_of(seed);
+                self.seed(seed, alignment, medium);
             }
         }
+    }
+
+    /// What sort of disk a seed gets, and where commits end on it. Where a cut may damage the block around
+    /// a write, commits must have blocks of their own: otherwise nothing is promised (D7).
+    fn disk_of(seed: u64) -> (Alignment, Medium) {
+        let own = seed.is_multiple_of(4);
+        // Every other one leaves the old bytes: these are checked faster.
+        let lost = [Lost::Zeros, Lost::Garbage, Lost::Stale].map(|lost| [Lost::OldBytes, lost]);
+        let lost = lost.as_flattened();
+        let overwrite =
+            [Overwrite::Safe, Overwrite::DamagesEveryBlock, Overwrite::DamagesSomeBlocks];
+        let of = |count: usize, by: u64| usize::try_from(seed / 4 / by).unwrap() % count;
+        let alignment = if own { Alignment::Block } else { Alignment::Frame };
+        let overwrite = if own { overwrite[of(3, 1)] } else { Overwrite::Safe };
+        let lost = lost[of(6, if own { 3 } else { 1 })];
+        (alignment, Medium { lost, overwrite, seed, ..Medium::default() })
     }
 
     /// A number that may be set from outside.
@@ -228,14 +275,7 @@ mod tests {
         let wanted =
             setting("ONCEWARD_CRASH_STATES").map_or(STATES, |n| usize::try_from(n).unwrap());
         let seed = setting("ONCEWARD_CRASH_SEED").unwrap_or(1);
-        let search = Search {
-            wanted,
-            distinct: AtomicUsize::new(0),
-            tried: AtomicUsize::new(0),
-            stops: AtomicUsize::new(0),
-            next_seed: AtomicU64::new(seed),
-            seen: Default::default(),
-        };
+        let search = Search::new(wanted, seed);
         let threads = thread::available_parallelism().map_or(2, NonZeroUsize::get);
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| search.work()))));
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
@@ -247,5 +287,31 @@ mod tests {
             search.next_seed.load(Ordering::Relaxed) - 1
         );
         assert!(search.is_done());
+    }
+
+    /// What the check says of one of the first seeds on a disk that keeps less than the log needs.
+    fn noticed(alignment: Alignment, medium: Medium) -> Option<String> {
+        (1..40).find_map(|seed| {
+            let search = Search::new(STATES, seed);
+            let checked = catch_unwind(AssertUnwindSafe(|| search.seed(seed, alignment, medium)));
+            checked.err().and_then(|panic| panic.downcast_ref::<String>().cloned())
+        })
+    }
+
+    /// Control: a check that passes whatever the disk does would prove nothing.
+    #[test]
+    fn a_disk_whose_syncs_lie_fails_the_check() {
+        let said = noticed(Alignment::Block, Medium { lying_syncs: true, ..Medium::default() });
+        let said = said.expect("a loss was not noticed");
+        assert!(said.contains("T15"), "{said}");
+    }
+
+    /// Control, D7: what a cut does to a shared block is noticed, so blocks of their own are what helps.
+    #[test]
+    fn commits_that_share_blocks_are_lost_where_a_cut_damages_the_whole_block() {
+        let overwrite = Overwrite::DamagesEveryBlock;
+        let said = noticed(Alignment::Frame, Medium { overwrite, ..Medium::default() });
+        let said = said.expect("the loss of what was confirmed was not noticed");
+        assert!(said.contains("was confirmed"), "{said}");
     }
 }

@@ -4,6 +4,9 @@
 //! roll, trim and recycle beside a follower; what an idle look costs.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -14,7 +17,6 @@ mod told;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::thread;
 
@@ -118,9 +120,8 @@ mod tests {
             Append(1),
             Mark,
         ];
-        let stops = Stops::new(SimVfs::new());
-        let told = Told::default();
-        let mut host = Script::after(Arc::new(stops.clone()), told, stops.journal());
+        let (vfs, stops) = Stops::over(SimVfs::new());
+        let mut host = Script::after(vfs, Told::default(), stops.journal());
         script.iter().for_each(|step| host.step(step).unwrap());
         drop(host);
         let list = stops.take();

@@ -1,223 +1,150 @@
-//! A writer that panics takes nobody with it: the log is poisoned, and everybody is told.
-//! Method: a simulated disk that panics once, in a write or in a sync, while others wait.
+//! A panic in somebody else's code costs no frame that was confirmed, and nobody waits for ever.
+//! Method: a disk that panics within a write or sync; visitors that panic; then others wait, append, read.
+
+#[cfg(test)]
+mod hooked;
 
 #[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
 mod tests {
-    use std::any::Any;
     use std::io;
-    use std::panic::{self, AssertUnwindSafe};
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-    use std::sync::mpsc;
-    use std::sync::{Arc, Mutex};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::Duration;
 
-    use onceward_vfs::{File, LockError, LockGuard, Mode, Pace, SimVfs, Survival, Vfs};
-    use onceward_wal::{Error, ErrorKind, Log};
+    use onceward_vfs::{SimVfs, Survival};
+    use onceward_wal::{ErrorKind, Log, Lsn, Options, Preparation};
 
-    use super::scenario::{bodies, body, open, open_sim, put, queue};
+    use super::hooked::{Call, Hook, What, hooked};
+    use super::scenario::{
+        OPTIONS, bodies, body, fill_segment, look, open_sim, open_with, put, queue, shared,
+    };
 
-    /// Long enough for any machine: nobody who is told waits for it.
-    const FOR_EVER: Duration = Duration::from_secs(60);
-
-    /// Where the disk panics.
-    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-    enum Where {
-        Write,
-        Sync,
+    /// Panics within the next write, or the next sync, of a segment.
+    #[derive(Debug, Default)]
+    struct Panics {
+        in_write: AtomicBool,
+        in_sync: AtomicBool,
     }
 
-    /// What the files share.
-    #[derive(Debug)]
-    struct Plan {
-        place: Where,
-        /// The next operation of a segment at that place panics.
-        armed: AtomicBool,
-        /// Operations at that place that have begun since.
-        began: AtomicU64,
-        /// It does not panic before it gets this.
-        gate: Mutex<()>,
-    }
-
-    impl Plan {
-        fn reach(&self, place: Where) {
-            if place == self.place && self.armed.swap(false, Ordering::SeqCst) {
-                self.began.fetch_add(1, Ordering::SeqCst);
-                drop(self.gate.lock().unwrap());
-                // Without a message: it is meant.
-                panic::resume_unwind(Box::new("planned"));
-            }
+    impl Hook for Panics {
+        fn before(&self, call: &Call<'_>) -> io::Result<()> {
+            let armed = match call.what {
+                What::Write(_) if call.name.starts_with("log/") => &self.in_write,
+                What::SyncData if call.name.starts_with("log/") => &self.in_sync,
+                _ => return Ok(()),
+            };
+            assert!(!armed.swap(false, Ordering::SeqCst), "planned");
+            Ok(())
         }
     }
 
-    #[derive(Debug)]
-    struct Panicking {
-        inner: SimVfs,
-        plan: Arc<Plan>,
+    /// What `work` returns, which must not take a minute.
+    fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = mpsc::channel();
+        let worker = thread::spawn(move || done.send(work()).unwrap_or_default());
+        let result = result.recv_timeout(Duration::from_secs(60));
+        let result = result.expect("somebody waits for ever, or panicked");
+        worker.join().unwrap();
+        result
     }
 
-    #[derive(Debug)]
-    struct PanickingFile {
-        inner: Arc<dyn File>,
-        plan: Arc<Plan>,
-    }
-
-    impl Vfs for Panicking {
-        fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>> {
-            let inner = self.inner.open(name, mode)?;
-            if !name.starts_with("log/") {
-                return Ok(inner);
-            }
-            Ok(Arc::new(PanickingFile { inner, plan: Arc::clone(&self.plan) }))
-        }
-
-        fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-            self.inner.list(dir)
-        }
-
-        fn exists(&self, name: &str) -> io::Result<bool> {
-            self.inner.exists(name)
-        }
-
-        fn create_dir(&self, dir: &str) -> io::Result<()> {
-            self.inner.create_dir(dir)
-        }
-
-        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-            self.inner.rename(from, to)
-        }
-
-        fn remove(&self, name: &str) -> io::Result<()> {
-            self.inner.remove(name)
-        }
-
-        fn sync_dir(&self, dir: &str) -> io::Result<()> {
-            self.inner.sync_dir(dir)
-        }
-
-        fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError> {
-            self.inner.lock(name)
-        }
-
-        fn free_bytes(&self) -> io::Result<Option<u64>> {
-            self.inner.free_bytes()
-        }
-    }
-
-    impl File for PanickingFile {
-        fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-            self.inner.read_at(offset, buf)
-        }
-
-        fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-            self.plan.reach(Where::Write);
-            self.inner.write_all_at(offset, bytes)
-        }
-
-        fn sync_data(&self) -> io::Result<()> {
-            self.plan.reach(Where::Sync);
-            self.inner.sync_data()
-        }
-
-        fn len(&self) -> io::Result<u64> {
-            self.inner.len()
-        }
-
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.inner.set_len(len)
-        }
-
-        fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
-            self.inner.fill_zeros(len, pace)
-        }
-    }
-
-    /// What a thread ended with: what it was told, or its panic.
-    type Ended = Result<Result<(), Error>, Box<dyn Any + Send>>;
-
-    /// Runs `work` in a thread that outlives the test if it waits for ever, and tells how it ended.
-    fn start(
-        log: &Arc<Log>,
-        to: &mpsc::Sender<Ended>,
-        work: impl FnOnce(&Log) -> Result<(), Error> + Send + 'static,
-    ) {
-        let (log, to) = (Arc::clone(log), to.clone());
-        thread::spawn(move || {
-            let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&log)));
-            drop(log);
-            to.send(ended).unwrap_or_default();
-        });
-    }
-
-    fn everybody_is_told(place: Where) {
+    /// A log on a disk that will panic.
+    fn log(preparation: Preparation) -> (Log, SimVfs, Arc<Panics>) {
         let disk = SimVfs::new();
-        let plan = Arc::new(Plan {
-            place,
-            armed: AtomicBool::new(false),
-            began: AtomicU64::new(0),
-            gate: Mutex::new(()),
-        });
-        let vfs: Arc<dyn Vfs> =
-            Arc::new(Panicking { inner: disk.clone(), plan: Arc::clone(&plan) });
-        let log = Arc::new(open(&vfs).unwrap().0);
-        let kept = put(&log, b"before").unwrap();
-        plan.armed.store(true, Ordering::SeqCst);
-        let gate = plan.gate.lock().unwrap();
-        let (to, ended) = mpsc::channel();
-        // Another one of the leader's group, who comes to wait.
-        let follower = queue(&log, &[body(1, 50)]).unwrap().last;
-        start(&log, &to, |log| put(log, b"leader").map(|_| ()));
-        while plan.began.load(Ordering::SeqCst) == 0 {
-            thread::yield_now();
-        }
-        let (about_to, waits) = mpsc::channel();
-        let told = about_to.clone();
-        start(&log, &to, move |log| {
-            told.send(()).unwrap();
-            log.wait(follower)
-        });
-        // And the group that forms behind it.
-        for seed in 2..8 {
-            let about_to = about_to.clone();
-            start(&log, &to, move |log| {
-                let lsn = queue(log, &[body(seed, 50)])?.last;
-                about_to.send(()).unwrap();
-                log.wait(lsn)
+        let panics = Arc::<Panics>::default();
+        let vfs = hooked(shared(&disk), &panics);
+        let log = open_with(&vfs, Options { preparation, ..OPTIONS }).unwrap().0;
+        put(&log, b"kept").unwrap();
+        (log, disk, panics)
+    }
+
+    /// D26.
+    #[test]
+    fn a_panic_of_who_writes_for_others_is_an_answer_to_all() {
+        for in_sync in [false, true] {
+            let (log, disk, panics) = log(Preparation::OnDemand);
+            let mine = queue(&log, &[body(1, 50)]).unwrap().last;
+            let armed = if in_sync { &panics.in_sync } else { &panics.in_write };
+            armed.store(true, Ordering::SeqCst);
+            catch_unwind(AssertUnwindSafe(|| log.wait(mine))).unwrap_err();
+            let answers = soon(move || {
+                let waited = log.wait(mine).unwrap_err();
+                let put = put(&log, b"refused").unwrap_err();
+                let polled = log.poll(mine).unwrap().unwrap_err();
+                let marked = log.mark().unwrap_err();
+                let trimmed = log.trim(1).unwrap_err();
+                let closed = log.close().unwrap_err();
+                assert!(waited.in_doubt() && polled.in_doubt());
+                [waited, put, polled, marked, trimmed, closed].map(|error| error.kind())
             });
+            assert_eq!(answers, [ErrorKind::Poisoned; 6], "in a sync: {in_sync}");
+            assert_eq!(bodies(&disk.after_power_cut(&Survival::Nothing)), [b"kept".to_vec()]);
+            put(&open_sim(&disk.after_kill()), b"next").unwrap();
         }
-        (0..7).for_each(|_| waits.recv_timeout(FOR_EVER).unwrap());
-        // They wait, or soon will: either way they must get an answer.
-        (0..10_000).for_each(|_| thread::yield_now());
-        drop(gate);
-        let ended: Vec<Ended> = (0..8)
-            .map(|_| ended.recv_timeout(FOR_EVER).expect("somebody waits for ever"))
+    }
+
+    /// D26: many wait when one panics.
+    #[test]
+    fn nobody_waits_for_ever_for_a_writer_that_panicked() {
+        let (log, disk, panics) = log(Preparation::InBackground);
+        let log = Arc::new(log);
+        panics.in_sync.store(true, Ordering::SeqCst);
+        let threads: Vec<_> = (0..8)
+            .map(|seed| {
+                let log = Arc::clone(&log);
+                thread::spawn(move || put(&log, &body(seed, 50)))
+            })
             .collect();
-        let told: Vec<_> = ended.into_iter().flatten().collect();
-        assert_eq!(told.len(), 7, "one panicked");
-        for told in told {
-            let error = told.unwrap_err();
-            assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Poisoned, true), "{error}");
-        }
-        assert!(matches!(log.poll(kept), Some(Ok(()))), "still");
-        assert_eq!(put(&log, b"after").unwrap_err().kind(), ErrorKind::Poisoned);
-        assert_eq!(log.mark().unwrap_err().kind(), ErrorKind::Poisoned);
-        Arc::into_inner(log).unwrap();
-        let disk = disk.after_power_cut(&Survival::Nothing);
+        let told = soon(move || threads.into_iter().map(thread::JoinHandle::join).collect());
+        let told: Vec<thread::Result<_>> = told;
+        let refused = |told: &thread::Result<Result<Lsn, onceward_wal::Error>>| matches!(told, Ok(Err(error)) if error.kind() == ErrorKind::Poisoned);
+        // The log's thread may have been the one that panicked.
+        assert!(told.iter().filter(|told| !refused(told)).count() <= 1, "{told:?}");
+        assert!(
+            log.poll(Lsn::from_u64(1).unwrap()).unwrap().is_ok(),
+            "what was confirmed still is"
+        );
+        soon(move || drop(log));
+        assert_eq!(bodies(&disk.after_kill())[0], b"kept");
+    }
+
+    /// D26.
+    #[test]
+    fn a_panic_of_a_visitor_leaves_the_log_as_it_was() {
+        let disk = SimVfs::new();
         let log = open_sim(&disk);
-        put(&log, b"again").unwrap();
-        assert_eq!(bodies(&disk), [b"before".to_vec(), b"again".to_vec()]);
+        fill_segment(&log);
+        put(&log, b"last").unwrap();
+        let visit = AssertUnwindSafe(|| log.read_segment(1, &mut |_| panic!("planned")));
+        catch_unwind(visit).unwrap_err();
+        let mut frames = 0;
+        log.read_segment(1, &mut |_| frames += 1).unwrap();
+        assert!(frames > 3);
+        let examine = AssertUnwindSafe(|| onceward_wal::examine(&disk, &mut |_| panic!("planned")));
+        catch_unwind(examine).unwrap_err();
+        put(&log, b"more").unwrap();
+        log.trim(1).unwrap();
+        log.close().unwrap();
+        assert!(look(&disk).unwrap().unwrap().0.report().clean);
     }
 
     #[test]
-    fn everybody_is_told_when_a_writer_panics_in_a_write() {
-        everybody_is_told(Where::Write);
-    }
-
-    #[test]
-    fn everybody_is_told_when_a_writer_panics_in_a_sync() {
-        everybody_is_told(Where::Sync);
+    fn whoever_comes_to_a_poisoned_log_is_told_at_once() {
+        let (log, _disk, panics) = log(Preparation::OnDemand);
+        panics.in_write.store(true, Ordering::SeqCst);
+        catch_unwind(AssertUnwindSafe(|| put(&log, b"lost"))).unwrap_err();
+        let last = Lsn::from_u64(log.synced()).unwrap();
+        soon(move || {
+            log.wait(last).unwrap();
+            let reader = log.read_from(last.next().unwrap()).unwrap();
+            assert!(!reader.wait(Duration::from_secs(3600)), "there is nothing more");
+            assert_eq!(queue(&log, &[body(1, 5)]).unwrap_err().kind(), ErrorKind::Poisoned);
+            assert_eq!(log.close().unwrap_err().kind(), ErrorKind::Poisoned);
+        });
     }
 }

@@ -2,6 +2,9 @@
 //! Method: every operation of a script fails in turn; then the process ends, or the power.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -12,10 +15,9 @@ mod watched;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
-    use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
+    use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival};
     use onceward_wal::{Appended, ErrorKind, NewFrame, Purpose};
 
     use super::scenario::{
@@ -23,7 +25,7 @@ mod tests {
         shared,
     };
     use super::told::{Script, Step};
-    use super::watched::Watched;
+    use super::watched::Watch;
 
     const SCRIPT: &[Step] = &[
         Step::Append(100),
@@ -114,6 +116,7 @@ mod tests {
         true
     }
 
+    /// D8, D9, D11.
     #[test]
     fn every_failing_operation_of_a_script_loses_nothing_that_was_confirmed() {
         let sorts = [
@@ -128,7 +131,12 @@ mod tests {
             (FaultOp::Rename, FaultKind::Eio, 1),
         ];
         for (op, kind, least) in sorts {
-            let hit = (0..).take_while(|nth| fail_at(op, kind, *nth, nth % 2 == 0)).count();
+            let hit = (0..).take_while(|nth| {
+                let hit = fail_at(op, kind, *nth, false);
+                // What never works again, for a sync at each of them.
+                hit && (op != FaultOp::SyncData && nth % 2 == 1 || fail_at(op, kind, *nth, true))
+            });
+            let hit = hit.count();
             assert!(hit >= least, "{op:?} {kind:?}: only {hit} were hit");
         }
     }
@@ -162,9 +170,7 @@ mod tests {
     /// whole on the disk. Behind `before` bytes in the segment; that is the `nth` write.
     fn full_in_a_write(before: usize, bytes: usize, nth: u64) -> SimVfs {
         let disk = SimVfs::new();
-        let watched = Watched::new(shared(&disk));
-        let watch = Arc::clone(&watched.watch);
-        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (vfs, watch) = Watch::over(shared(&disk));
         let log = open(&vfs).unwrap().0;
         put(&log, &body(1, before)).unwrap();
         let before = bodies(&disk);

@@ -3,6 +3,9 @@
 //! byte; a reader between whose reads the writer trims, recycles and overwrites.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -16,7 +19,7 @@ mod tests {
     use onceward_vfs::{SimVfs, Survival, Vfs};
     use onceward_wal::Log;
 
-    use super::between::Between;
+    use super::between::with_work_between;
     use super::scenario::{
         Seen, body, fill_segment, found, host, look, open_sim, put, queue, segment, shared,
     };
@@ -204,8 +207,8 @@ mod tests {
         let disk = SimVfs::new();
         let log = three(&disk);
         let (_, before) = found(&disk);
-        let reader = Between::new(shared(&disk), nth);
-        let (result, done) = reader.run(|vfs| look(&*vfs), || work(&log));
+        let (result, done) =
+            with_work_between(shared(&disk), nth, |vfs| look(&*vfs), || work(&log));
         let (examined, seen) = result.unwrap().unwrap();
         assert_eq!(examined.report().damage, [], "call {nth}");
         let all = host(&found(&disk).1);

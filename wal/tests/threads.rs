@@ -2,6 +2,9 @@
 //! Method: threads append and wait on real files; then the log is read again.
 
 #[cfg(test)]
+mod hooked;
+
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -23,9 +26,9 @@ mod tests {
 
     use super::scenario::{
         OPTIONS, Seen, body, fault, fill_segment, found, host, open, open_sim, open_with, put,
-        queue, segment,
+        queue, segment, shared,
     };
-    use super::watched::{Watch, Watched};
+    use super::watched::Watch;
 
     const THREADS: u64 = 8;
     const APPENDS: u64 = 60;
@@ -50,9 +53,7 @@ mod tests {
     #[test]
     fn every_append_that_was_confirmed_to_any_thread_is_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let watched = Watched::new(Arc::new(OsVfs::open(dir.path()).unwrap()));
-        let watch = Arc::clone(&watched.watch);
-        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (vfs, watch) = Watch::over(Arc::new(OsVfs::open(dir.path()).unwrap()));
         let (log, ..) = open(&vfs).unwrap();
         let before = watch.syncs.load(Ordering::SeqCst);
         let told: BTreeMap<u64, Vec<u8>> = thread::scope(|scope| {
@@ -212,9 +213,7 @@ mod tests {
     /// A log whose first segment may be trimmed, and its disk.
     fn watched() -> (Log, SimVfs, Arc<Watch>) {
         let disk = SimVfs::new();
-        let watched = Watched::new(Arc::new(disk.clone()));
-        let watch = Arc::clone(&watched.watch);
-        let vfs: Arc<dyn Vfs> = Arc::new(watched);
+        let (vfs, watch) = Watch::over(shared(&disk));
         let (log, ..) = open(&vfs).unwrap();
         fill_segment(&log);
         (log, disk, watch)

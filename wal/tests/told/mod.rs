@@ -52,6 +52,8 @@ pub(crate) struct Told {
     pub(crate) trimmed: BTreeSet<u64>,
     /// The log was closed, and not opened since.
     closed: bool,
+    /// The log is being opened.
+    pub(crate) opening: bool,
     /// Where commits end.
     pub(crate) alignment: Alignment,
     /// The power went, so that nobody knows whether a closing took effect.
@@ -93,10 +95,17 @@ impl Script {
         }
     }
 
+    /// Drops the log, as a host does that opens it again.
+    pub(crate) fn give_up(&mut self) {
+        self.log = None;
+    }
+
     /// Does one step.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Error> {
         if self.log.is_none() {
             let was_closed = std::mem::take(&mut self.told.closed);
+            self.told.opening = true;
+            self.publish();
             let (log, report, seen) = self.told.open(&self.vfs)?;
             // What an opening shows is there for good, and what it does not show is not.
             let shown: BTreeSet<u64> = seen.iter().map(|frame| frame.lsn).collect();
@@ -107,6 +116,7 @@ impl Script {
             assert!(crashed || report.clean == was_closed, "{step:?}");
             assert_eq!(report.damage, [], "{step:?}");
             self.told.created = true;
+            self.told.opening = false;
             self.log = Some(log);
             self.publish();
         }
