@@ -198,6 +198,11 @@ pub(crate) fn first_lsn_by_frames(bytes: &[u8], salt: u32) -> Option<u64> {
     None
 }
 
+/// Whether any frame of a segment stands in its bytes.
+pub(crate) fn has_frames(bytes: &[u8], salt: u32) -> bool {
+    Later::new(0, bytes, salt, 0).next_frame(HEADER_BLOCK_BYTES, 0, 0).is_some()
+}
+
 /// Whether frames of a segment, whose first LSN is not known, prove that its first commit was synced.
 pub(crate) fn proves_itself(image: &[u8], salt: u32) -> bool {
     // As if the segment began here, so that what was synced before it stays below.

@@ -14,6 +14,8 @@ use crate::name;
 use crate::run::RunBody;
 use crate::walk::Piece;
 
+use super::pieces::Unreadable;
+
 /// The segment files: number and store.
 pub(super) type Files = BTreeSet<(u64, [u8; 16])>;
 
@@ -26,8 +28,6 @@ pub(super) struct Head {
     pub(super) first: Option<(u32, RunBody)>,
     /// The LSN of the first frame, where neither of these tells it and frames further on do.
     pub(super) told: Option<u64>,
-    /// The disk could not read all of it.
-    pub(super) unreadable: bool,
 }
 
 /// A segment's file, opened to be read.
@@ -57,12 +57,12 @@ impl Head {
             .ok()
             .filter(|(header, _)| header.kind == KIND_RUN && header.lsn_delta == 0)
             .and_then(|(header, body)| Some((header.run, RunBody::decode(body)?)));
-        Ok(Self { header, first, told: None, unreadable: false })
+        Ok(Self { header, first, told: None })
     }
 
     /// Whether anything was written to the segment, as far as can be told.
     pub(super) fn in_use(&self) -> bool {
-        self.header.is_some() || self.first.is_some() || self.unreadable
+        self.header.is_some() || self.first.is_some()
     }
 
     /// The LSN of the segment's first frame.
@@ -86,17 +86,20 @@ impl SegmentFile {
 
     /// Reads header block and first frame.
     pub(super) fn head(&self) -> Result<Head, Error> {
-        let mut buffer = Vec::new();
-        let mut unreadable = Vec::new();
         let bytes = HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES);
-        let piece = self.piece(&mut buffer, 0, bytes, &mut unreadable)?;
-        let head = Head::of(piece.bytes, self.number, &self.store)?;
-        Ok(Head { unreadable: !unreadable.is_empty(), ..head })
+        // What cannot be read of it is told by whoever looks at the whole segment.
+        let mut buffer = Vec::new();
+        let piece = self.piece(&mut buffer, 0, bytes, &mut Vec::new())?;
+        Head::of(piece.bytes, self.number, &self.store)
     }
 
     /// Reads the whole file into `buffer`.
-    pub(super) fn image<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Piece<'b>, Error> {
-        self.piece(buffer, 0, usize::MAX, &mut Vec::new())
+    pub(super) fn image<'b>(
+        &self,
+        buffer: &'b mut Vec<u8>,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> Result<Piece<'b>, Error> {
+        self.piece(buffer, 0, usize::MAX, unreadable)
     }
 }
 

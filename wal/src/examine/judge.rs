@@ -151,11 +151,21 @@ impl<'a> Examination<'a> {
                 self.prepared.push(number);
                 return Ok(());
             }
-            let image = file.image(&mut buffer)?.bytes;
+            let mut unreadable = Vec::new();
+            let image = file.image(&mut buffer, &mut unreadable)?.bytes;
+            let salt = salt(&file.store, number);
             // A writer at work begins it just now: what was read of the log ends before it.
             let just_begun = Head::of(image, number, &file.store)?.in_use();
-            if just_begun || !later::proves_itself(image, salt(&file.store, number)) {
-                self.prepared.push(number);
+            let begun = match unreadable.first() {
+                None => !just_begun && later::proves_itself(image, salt),
+                Some(_) => just_begun || later::has_frames(image, salt),
+            };
+            if !begun {
+                if unreadable.is_empty() {
+                    self.prepared.push(number);
+                }
+                self.take_unreadable((number, 1), &unreadable, None);
+                self.buffer = buffer;
                 return Ok(());
             }
         }
@@ -200,7 +210,8 @@ impl<'a> Examination<'a> {
             });
             self.repairs.extend(Repair::of(number, context.first_lsn, lost));
         }
-        self.take_unreadable(number, &unreadable, &mut walked, (context.first_lsn, bytes));
+        let first_lsn = context.first_lsn;
+        self.take_unreadable((number, first_lsn), &unreadable, Some((&mut walked, bytes)));
         self.hidden += hidden;
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
@@ -218,13 +229,13 @@ impl<'a> Examination<'a> {
         self.previous = Some((number, walked));
     }
 
-    /// Takes up what the disk could not read of a segment of `bytes` bytes.
+    /// Takes up what the disk could not read of a segment; if it was begun, what was found in it and the
+    /// size of its file.
     fn take_unreadable(
         &mut self,
-        number: u64,
+        (number, first_lsn): (u64, u64),
         unreadable: &[Unreadable],
-        walked: &mut Walked,
-        (first_lsn, bytes_of_file): (u64, usize),
+        mut begun: Option<(&mut Walked, usize)>,
     ) {
         for Unreadable { offset, bytes, what } in unreadable {
             let at = u64::try_from(*offset).unwrap_or(u64::MAX);
@@ -234,10 +245,13 @@ impl<'a> Examination<'a> {
             self.unreadable.get_or_insert(Position { file, offset: at });
             let (offset, bytes) = (*offset, *bytes);
             self.repairs.push(Repair { number, first_lsn, offset, bytes, fix: Fix::Zeros });
-            if walked.end == End::Open && offset + bytes > walked.offset {
+            if let Some((walked, bytes_of_file)) = &mut begun
+                && walked.end == End::Open
+                && offset + bytes > walked.offset
+            {
                 // The log may go on in there.
                 walked.end = End::Lost;
-                let (offset, bytes) = (walked.offset, bytes_of_file - walked.offset);
+                let (offset, bytes) = (walked.offset, *bytes_of_file - walked.offset);
                 let fix = Fix::Seal(walked.before_end);
                 self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
             }

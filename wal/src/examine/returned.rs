@@ -18,7 +18,7 @@ pub(crate) struct Returned {
 /// seal.
 pub(super) fn is_damaged(file: &SegmentFile) -> Result<bool, Error> {
     let mut buffer = Vec::new();
-    let image = file.image(&mut buffer)?.bytes;
+    let image = file.image(&mut buffer, &mut Vec::new())?.bytes;
     let Some(header) = Head::of(image, file.number, &file.store)?.header else {
         return Ok(image.iter().any(|byte| *byte != 0));
     };
