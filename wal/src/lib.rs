@@ -1,9 +1,15 @@
 //! Append-only log of checksummed frames in segments, with group commit and recovery by a table.
 //!
 //! Knows no keys and no events: a frame has a kind and bytes. Time and random numbers are arguments.
-//! [`examine`] reads a log and judges it without changing anything; [`Log::start`] repairs what a
-//! crash left and goes on writing; [`Log::append`] keeps a frame durably, [`Log::append_deferred`]
-//! gives a [`Ticket`] for later.
+//!
+//! | to | |
+//! |---|---|
+//! | read and judge a log, changing nothing | [`examine`] |
+//! | mend what a crash left, and write | [`Log::start`] |
+//! | keep frames durably | [`Log::append`], [`Log::append_batch`], [`Log::append_deferred`] with a [`Ticket`] |
+//! | read on from an LSN, beside writers of this process | [`Log::read_from`] |
+//! | follow a log that another process writes | [`Follower`] |
+//! | mend damage, keeping the damaged bytes | [`repair`] |
 //!
 //! The bytes are described in `FORMAT.md`:
 #![doc = include_str!("../FORMAT.md")]
