@@ -105,7 +105,7 @@ mod tests {
     fn the_log_s_own_thread_takes_no_part_in_an_append() {
         let calls = calls("in-background");
         assert_write_and_sync(&calls);
-        // It prepares one segment, in 32 synced steps, looks ten times a second and may mark the log:
+        // It prepares one segment, in 32 synced steps, and may mark the log:
         // with the time, not with the appends.
         let many: Vec<_> = calls.others.iter().filter(|(_, count)| **count > APPENDS / 4).collect();
         assert!(many.is_empty(), "calls of other threads: {many:?}");
