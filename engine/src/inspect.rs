@@ -20,7 +20,7 @@ use crate::view::{Located, Standing, View};
 /// The directory of the segments.
 const LOG_DIR: &str = "log";
 /// How often the log is read again when it looks damaged or changed while it was read.
-const READINGS_MAX: usize = 4;
+pub(crate) const READINGS_MAX: usize = 4;
 
 /// A store as it was found, while another process may be writing it.
 ///
@@ -95,7 +95,7 @@ impl Inspection {
     /// is an error, and the next one follows.
     pub fn events(&self) -> impl Iterator<Item = Result<StoredEvent>> {
         let mut receipts = Receipts::default();
-        let standings = self.standings().into_iter();
+        let standings = self.lsns().filter_map(|lsn| self.view.standing(lsn));
         standings.map(move |standing| self.event(&standing, &mut receipts))
     }
 
@@ -127,13 +127,19 @@ impl Inspection {
         &self.recovery
     }
 
-    /// Where every event stands and how far it is.
-    fn standings(&self) -> Vec<Standing> {
+    /// The numbers of all events that are still in the log, ascending.
+    pub(crate) fn lsns(&self) -> impl Iterator<Item = u64> + use<> {
         let view = &self.view;
         let mut all: Vec<u64> = view.events.keys().chain(view.settled.keys()).copied().collect();
         all.sort_unstable();
         all.dedup();
-        all.into_iter().filter_map(|lsn| view.standing(lsn)).collect()
+        all.into_iter()
+    }
+
+    /// The event with this number; `None` if the log no longer has it.
+    pub(crate) fn find(&self, lsn: u64) -> Result<Option<StoredEvent>> {
+        let standing = self.view.standing(lsn);
+        standing.map(|standing| self.event(&standing, &mut Receipts::default())).transpose()
     }
 
     fn event(&self, standing: &Standing, receipts: &mut Receipts) -> Result<StoredEvent> {
