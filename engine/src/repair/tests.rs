@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, Vfs};
+use onceward_wal::NewFrame;
 
 use super::{LostRange, Repair, plan_on, repair_on};
+use crate::frames::KIND_CARRIED;
+use crate::frames::event::{Carried, Encoded};
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, event, key, sales, sized_event};
-use crate::{ErrorKind, Event, Lsn, Scope, StoredEvent, Verdict};
+use crate::{ErrorKind, Event, Lsn, Scope, Store, StoredEvent, Verdict};
 
 /// The segment files, in the order of their numbers.
 fn segment_files(rig: &Rig) -> Vec<String> {
@@ -175,9 +178,8 @@ fn what_followed_at_the_end_of_the_log_is_told_to_be_unknown() {
     assert_eq!(done.lost.lsns, [LostRange { first: events[2].lsn, last: None }]);
 }
 
-/// A settled event stands in two places while its key is carried; one of them is enough.
-#[test]
-fn an_event_that_stands_elsewhere_is_not_called_lost_by_key() {
+/// A store with the pending event 1, in which so much was settled that the oldest segments are gone.
+fn trimmed() -> (Rig, Store) {
     let rig = Rig::new();
     let store = rig.open();
     store.capture(&event(1)).unwrap();
@@ -191,15 +193,62 @@ fn an_event_that_stands_elsewhere_is_not_called_lost_by_key() {
         };
         store.settle(&(first..first + 50).map(accepted).collect::<Vec<_>>()).unwrap();
     }
-    assert!(store.inner.log.segments()[0].number > 1, "control: event 1 was carried");
+    assert!(store.inner.log.segments()[0].number > 1, "control");
+    (rig, store)
+}
+
+#[test]
+fn an_event_that_had_moved_is_named_with_its_own_number() {
+    let (rig, store) = trimmed();
     store.close().unwrap();
     let stored = readable(&rig).into_iter().find(|stored| stored.event == event(1)).unwrap();
     let (path, offset) = find(&rig, r#"{"n":1,"x""#);
     rig.disk.flip_bit(&path, offset + 5, 3);
     let plan = plan_on(&rig.disk).unwrap();
     let keys: Vec<_> = plan.lost.keys.iter().map(|l| (l.lsn, l.key.as_str())).collect();
-    assert_eq!(keys, [(stored.lsn, "k1")], "the event's own number, not that of the frame");
-    assert!(!is_in(stored.lsn, &plan.lost.lsns), "which stands at {:?}", plan.lost.lsns);
+    assert_eq!(keys, [(stored.lsn, "k1")]);
+    assert!(!is_in(stored.lsn, &plan.lost.lsns), "its frame has another: {:?}", plan.lost.lsns);
+}
+
+#[test]
+fn numbers_that_were_trimmed_are_not_called_lost() {
+    let (rig, store) = trimmed();
+    let oldest = store.inner.log.segments()[0];
+    store.close().unwrap();
+    rig.disk.flip_bit(&segment_files(&rig)[0], 4_096 + 2, 1);
+    let first = Lsn::from_u64(oldest.first_lsn).unwrap();
+    let lost = plan_on(&rig.disk).unwrap().lost;
+    assert_eq!(lost.lsns, [LostRange { first, last: Some(first) }]);
+}
+
+/// A crash between carrying an event and trimming its segment leaves it in two places.
+#[test]
+fn an_event_that_stands_elsewhere_is_not_called_lost() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let lsn = store.capture(&event(1)).unwrap().lsn().get();
+    let carried = Carried { event_lsn: lsn, trusted_ms: 0, slice_begin: 0, wall_ms: 0 }.encode();
+    let one = event(1);
+    let moved = Encoded::new(&one);
+    let [head, key, payload] = moved.parts();
+    let parts = [&carried[..], head, key, payload];
+    let frame = NewFrame { kind: KIND_CARRIED, flags: moved.flags, parts: &parts };
+    store.inner.append_durably(&[frame]).unwrap();
+    store.close().unwrap();
+    let whole = readable(&rig);
+    let (path, first) = find(&rig, r#"{"n":1,"#);
+    let from = usize::try_from(first).unwrap() + 1;
+    let behind = rig.disk.bytes(&path).unwrap().split_off(from);
+    let second = behind.windows(7).position(|window| window == br#"{"n":1,"#).unwrap();
+    for offset in [first, first + 1 + second as u64] {
+        let rig = rig.after_kill();
+        rig.disk.flip_bit(&path, offset + 5, 3);
+        let plan = plan_on(&rig.disk).unwrap();
+        assert_eq!((plan.damage.len(), plan.lost.lsns.len()), (1, 1), "{offset}");
+        assert_eq!(plan.lost.keys, [], "{offset}");
+        let events: Vec<Event> = readable(&rig).into_iter().map(|stored| stored.event).collect();
+        assert_eq!(events, [whole[0].event.clone()], "{offset}");
+    }
 }
 
 #[test]

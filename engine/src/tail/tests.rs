@@ -1,9 +1,12 @@
 //! Following a store: each event once, in order, and only when it is durable.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use onceward_vfs::Vfs;
+use onceward_vfs::{File, LockError, LockGuard, Mode, SimVfs, Vfs};
+use onceward_wal::Follower;
 use parking_lot::Mutex;
 
 use super::{Looked, Since, Tail};
@@ -142,10 +145,11 @@ fn much_is_shown_in_pieces_and_each_event_once() {
 /// Events that cleaning carries forward are not shown again; those that it carried before anybody looked are.
 #[test]
 fn events_that_move_are_shown_once() {
-    for every in [1, 3, 29] {
+    for (every, bytes_max) in [(1, 1 << 20), (3, 1 << 20), (29, 1 << 20), (29, 10_000)] {
         let rig = Rig::new();
         let store = rig.open();
         let mut tail = follow(&rig, Since::Beginning);
+        tail.bytes_max = bytes_max;
         let mut shown = Vec::new();
         let mut pending = BTreeSet::new();
         for (turn, first) in (100..3_000_u64).step_by(100).enumerate() {
@@ -189,6 +193,77 @@ fn damage_is_told_once_and_its_neighbours_are_shown() {
     let Looked { events, damage, .. } = settled(&mut follow(&rig, Since::Last(2)));
     assert_eq!(keys(&events), ["k3", "k4"]);
     assert_eq!(damage.len(), 1, "told at the beginning too");
+}
+
+/// A disk whose files are at first those of another.
+#[derive(Debug)]
+struct Flicker {
+    first: SimVfs,
+    then: SimVfs,
+    /// How many openings the first one still serves.
+    left: AtomicU64,
+}
+
+impl Vfs for Flicker {
+    fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>> {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 0 { &self.then } else { &self.first }.open(name, mode)
+    }
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        self.then.list(dir)
+    }
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.then.exists(name)
+    }
+    fn create_dir(&self, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn sync_dir(&self, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn lock(&self, _: &str) -> Result<Box<dyn LockGuard>, LockError> {
+        Err(LockError::Io(io::ErrorKind::ReadOnlyFilesystem.into()))
+    }
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        self.then.free_bytes()
+    }
+}
+
+/// T12: a look may come upon bytes that are just being written.
+#[test]
+fn what_a_second_reading_finds_whole_is_shown_and_not_called_damage() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture(&event(1)).unwrap();
+    mark(&store);
+    store.capture_batch(&(2..=4).map(event).collect::<Vec<_>>()).unwrap();
+    mark(&store);
+    let damaged = rig.after_kill();
+    flip(&damaged, r#"{"n":3,"#);
+    let mut seen_damaged = 0;
+    for left in 0..12 {
+        let mut tail = follow(&rig, Since::Last(0));
+        tail.follower = Follower::after(3);
+        let (first, then) = (damaged.disk.clone(), rig.disk.clone());
+        let disk = Arc::new(Flicker { first, then, left: AtomicU64::new(left) });
+        tail.disk = Box::new(move || Ok(Arc::<Flicker>::clone(&disk)));
+        let looked = settled(&mut tail);
+        if looked.damage.is_empty() {
+            assert_eq!(keys(&looked.events), ["k2", "k3", "k4"], "{left} openings");
+        } else {
+            assert_eq!(keys(&looked.events), ["k2", "k4"], "{left} openings");
+            seen_damaged += 1;
+        }
+        assert!(left > 4 || looked.damage.is_empty(), "{left} openings");
+    }
+    assert!(seen_damaged > 0, "control: in the end both readings find it");
 }
 
 /// Flips a bit of the text.
