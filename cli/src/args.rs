@@ -269,16 +269,18 @@ const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// The last part of `repair --help`.
-const REPAIR_NOTES: &str =
-    "What was lost stays lost; what can still be read is not touched. Events in the damaged bytes are named
-by key as far as these bytes still tell. Exit codes: 0 nothing is damaged (any more), 3 damage was found
-and nothing was changed, or something is left, 4 another process has the store.";
+const REPAIR_NOTES: &str = "What was lost stays lost; what can still be read is not touched. \
+Events in the damaged bytes are named by key as far as these bytes still tell.
+
+Exit codes: 0 nothing is damaged (any more), 3 damage was found and nothing was changed, or something is \
+left, 4 another process has the store.";
 
 /// The last part of `tail --help`.
-const TAIL_NOTES: &str =
-    "Lines are those of `dump`. An event is shown once, when it is sure to survive a power cut, in the state
-that it has then, mostly \"pending\"; what becomes of it later shows in `dump`. Damage is told on stderr.
-Ends with 0 on SIGINT, SIGTERM, or when nobody reads any more, and with 1 if the store is replaced by an
+const TAIL_NOTES: &str = "Lines are those of `dump`. An event is shown once, when it is sure to \
+survive a power cut, in the state that it has then, mostly \"pending\"; what becomes of it later shows \
+in `dump`. Damage is told on stderr.
+
+Ends with 0 on SIGINT, SIGTERM, or when nobody reads any more, and with 1 if the store is replaced by an \
 older state or another store.";
 
 /// The last part of `--help`.

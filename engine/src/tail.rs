@@ -62,7 +62,6 @@ pub enum Since {
 /// ```
 pub struct Tail {
     disk: Disk,
-    clock: Arc<dyn Clock>,
     identity: Identity,
     follower: Follower,
     /// The frame that the follower was shown last.
@@ -139,12 +138,11 @@ impl Tail {
             Ok((identity, follower, anchor, times))
         })?;
         // After the follower: whatever it does not show any more is found here.
-        let inspection = Inspection::open_on(&*disk()?, &*clock)?;
+        let inspection = Inspection::open_on(disk()?, clock)?;
         let damage = inspection.recovery().damage.clone();
         let backlog = Backlog::new(inspection, follower.shown(), since);
         Ok(Self {
             disk,
-            clock,
             identity,
             follower,
             anchor,
@@ -176,7 +174,7 @@ impl Tail {
     pub fn look(&mut self) -> Result<Looked> {
         let mut looked = match &mut self.backlog {
             Some(backlog) => {
-                let looked = backlog.next(&self.disk, &*self.clock, self.bytes_max)?;
+                let looked = backlog.next(self.bytes_max);
                 if !looked.is_behind {
                     self.backlog = None;
                 }
