@@ -29,6 +29,10 @@ pub enum Command {
     Status(StoreArgs),
     /// Read every byte of a store and name each damage, without changing anything
     Verify(StoreArgs),
+    /// Quarantine damage and mend the store around it; only says what it would do unless told to
+    Repair(RepairArgs),
+    /// Follow a store: one JSON line for each event once it is durable, without a lock
+    Tail(TailArgs),
     /// Send what is pending upstream
     Sync(SyncArgs),
     /// Look at, and decide about, what the upstream refused for good
@@ -44,6 +48,36 @@ pub struct StoreArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
+}
+
+/// Arguments of `repair`.
+#[derive(Args, Debug)]
+#[command(after_help = REPAIR_NOTES)]
+pub struct RepairArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Change nothing and take no lock, only say what is damaged and lost; this is what happens unless --apply is given
+    #[arg(long, conflicts_with = "apply")]
+    pub dry_run: bool,
+    /// Copy the damaged bytes to DIR/quarantine and mend the store
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// Arguments of `tail`.
+#[derive(Args, Debug)]
+#[command(after_help = TAIL_NOTES)]
+pub struct TailArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Show the last N events that are there first; 0 for only new ones
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub last: usize,
+    /// Show every event that the log still has first
+    #[arg(long, conflicts_with = "last")]
+    pub all: bool,
 }
 
 /// Arguments of `capture`.
@@ -233,6 +267,21 @@ const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 
 /// The largest segment that the engine takes.
 const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The last part of `repair --help`.
+const REPAIR_NOTES: &str = "What was lost stays lost; what can still be read is not touched. \
+Events in the damaged bytes are named by key as far as these bytes still tell.
+
+Exit codes: 0 nothing is damaged (any more), 3 damage was found and nothing was changed, or something is \
+left, 4 another process has the store.";
+
+/// The last part of `tail --help`.
+const TAIL_NOTES: &str = "Lines are those of `dump`. An event is shown once, when it is sure to \
+survive a power cut, in the state that it has then, mostly \"pending\"; what becomes of it later shows \
+in `dump`. Damage is told on stderr.
+
+Ends with 0 on SIGINT, SIGTERM, or when nobody reads any more, and with 1 if the store is replaced by an \
+older state or another store.";
 
 /// The last part of `--help`.
 const EXIT_CODES: &str =

@@ -54,6 +54,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Dump(args) => forgive(command::dump::run(&args)),
         Command::Status(args) => forgive(command::status::run(&args, style)),
         Command::Verify(args) => command::verify::run(&args, cli.json),
+        Command::Repair(args) => command::repair::run(&args, cli.json),
+        Command::Tail(args) => forgive(command::tail::run(&args)),
         Command::Sync(args) => command::sync::run(&args, style),
         Command::Review(review) => command::review::run(&review, style),
         Command::Serve(args) => command::serve::run(args, cli.json),

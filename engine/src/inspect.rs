@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use onceward_vfs::{Mode, OsVfs, Vfs};
 use onceward_wal::{FrameBuf, Segments};
@@ -20,7 +21,7 @@ use crate::view::{Located, Standing, View};
 /// The directory of the segments.
 const LOG_DIR: &str = "log";
 /// How often the log is read again when it looks damaged or changed while it was read.
-const READINGS_MAX: usize = 4;
+pub(crate) const READINGS_MAX: usize = 4;
 
 /// A store as it was found, while another process may be writing it.
 ///
@@ -28,6 +29,8 @@ const READINGS_MAX: usize = 4;
 /// damaged that a second reading finds whole.
 #[derive(Debug)]
 pub struct Inspection {
+    vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
     segments: Segments,
     view: View,
     status: Status,
@@ -44,15 +47,15 @@ impl Inspection {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-        Self::open_on(&vfs, &OsClock::new())
+        Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()))
     }
 
     /// As [`Inspection::open`], on any disk.
-    pub(crate) fn open_on(vfs: &dyn Vfs, clock: &dyn Clock) -> Result<Self> {
+    pub(crate) fn open_on(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>) -> Result<Self> {
         let mut before: Option<Vec<Damage>> = None;
         let mut last_error = None;
         for _ in 0..READINGS_MAX {
-            let mut found = match Self::read(vfs, clock) {
+            let mut found = match Self::read(&vfs, &clock) {
                 Ok(found) => found,
                 // A segment was trimmed between the list and the reading.
                 Err(error) if error.kind() == ErrorKind::Io => {
@@ -74,7 +77,8 @@ impl Inspection {
     }
 
     /// Reads the log once.
-    fn read(vfs: &dyn Vfs, clock: &dyn Clock) -> Result<Self> {
+    fn read(disk: &Arc<dyn Vfs>, clock: &Arc<dyn Clock>) -> Result<Self> {
+        let vfs = &**disk;
         let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
         let config = Config::new().create(Create::Never);
         let mut view = View::new(secret_of(&identity), &config)?;
@@ -88,15 +92,16 @@ impl Inspection {
         let mut status = view.status(latest.trusted_ms.saturating_add(off_ms));
         let segments = examined.into_segments();
         status.bytes = log_bytes(vfs)?;
-        Ok(Self { segments, view, status, recovery })
+        let (vfs, clock) = (Arc::clone(disk), Arc::clone(clock));
+        Ok(Self { vfs, clock, segments, view, status, recovery })
     }
 
     /// Every event that is still in the log, in the order of their numbers. One that cannot be read
-    /// is an error, and the next one follows.
+    /// is an error, and the next one follows. One whose segment a writer trimmed since is read from
+    /// where it stands now, and left out if it was settled and is gone.
     pub fn events(&self) -> impl Iterator<Item = Result<StoredEvent>> {
-        let mut receipts = Receipts::default();
-        let standings = self.standings().into_iter();
-        standings.map(move |standing| self.event(&standing, &mut receipts))
+        let mut again = Again::default();
+        self.lsns().filter_map(move |lsn| self.find(lsn, &mut again).transpose())
     }
 
     /// The events that wait for a person, oldest first.
@@ -105,12 +110,12 @@ impl Inspection {
     ///
     /// `Corrupt`, `Io`: an event cannot be read.
     pub fn reviews(&self) -> Result<Vec<ReviewItem>> {
-        let waiting = self.view.reviews.iter().filter_map(|(lsn, review)| {
-            let live = self.view.events.contains_key(lsn);
-            live.then(|| Some((self.view.standing(*lsn)?, review.clone())))?
-        });
-        let items = waiting.map(|(standing, review)| {
-            Ok(ReviewItem::of(self.event(&standing, &mut Receipts::default())?, review))
+        let waiting = self.view.reviews.iter();
+        let waiting = waiting.filter(|(lsn, _)| self.view.events.contains_key(lsn));
+        let mut again = Again::default();
+        let items = waiting.filter_map(|(lsn, review)| {
+            let item = |event| ReviewItem::of(event, review.clone());
+            self.find(*lsn, &mut again).map(|found| found.map(item)).transpose()
         });
         items.collect()
     }
@@ -127,13 +132,33 @@ impl Inspection {
         &self.recovery
     }
 
-    /// Where every event stands and how far it is.
-    fn standings(&self) -> Vec<Standing> {
+    /// The numbers of all events that are still in the log, ascending.
+    pub(crate) fn lsns(&self) -> impl Iterator<Item = u64> + use<> {
         let view = &self.view;
         let mut all: Vec<u64> = view.events.keys().chain(view.settled.keys()).copied().collect();
         all.sort_unstable();
         all.dedup();
-        all.into_iter().filter_map(|lsn| view.standing(lsn)).collect()
+        all.into_iter()
+    }
+
+    /// The event with this number; `None` if the log no longer has it.
+    pub(crate) fn find(&self, lsn: u64, again: &mut Again) -> Result<Option<StoredEvent>> {
+        for _ in 1..READINGS_MAX {
+            match again.newer.as_deref().unwrap_or(self).find_here(lsn, &mut again.receipts) {
+                Err(error) if error.code() == "TRIMMED" => {
+                    let newer = Self::open_on(Arc::clone(&self.vfs), Arc::clone(&self.clock))?;
+                    *again = Again { newer: Some(Box::new(newer)), ..Again::default() };
+                }
+                done => return done,
+            }
+        }
+        again.newer.as_deref().unwrap_or(self).find_here(lsn, &mut again.receipts)
+    }
+
+    /// As [`Inspection::find`], from this reading of the log.
+    fn find_here(&self, lsn: u64, receipts: &mut Receipts) -> Result<Option<StoredEvent>> {
+        let standing = self.view.standing(lsn);
+        standing.map(|standing| self.event(&standing, receipts)).transpose()
     }
 
     fn event(&self, standing: &Standing, receipts: &mut Receipts) -> Result<StoredEvent> {
@@ -163,8 +188,16 @@ fn log_bytes(vfs: &dyn Vfs) -> Result<u64> {
     Ok(bytes)
 }
 
+/// What reading events one after the other goes on with.
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    /// The log as it was read later, if it had to be.
+    newer: Option<Box<Inspection>>,
+    receipts: Receipts,
+}
+
 /// The receipts of the frame that was read last: neighbours were mostly answered together.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Receipts {
     of_frame: u64,
     by_event: BTreeMap<u64, Vec<u8>>,

@@ -3,7 +3,7 @@
 //! [`Store`] is what a terminal embeds: [`Store::capture`] answers once the event survives a power
 //! cut, and says of every repetition that it is one. [`sync`] decides what to send upstream and what
 //! a reply means; the crate `onceward-uplink` carries it. [`Inspection`] looks at a store that
-//! another process writes.
+//! another process writes, [`Tail`] follows it, and [`repair`] mends one that is damaged.
 //!
 //! No network and no output: it reports, and the host decides. An open store has one thread, which
 //! prepares segments of the log ahead of need.
@@ -20,9 +20,12 @@ mod inspect;
 mod limits;
 #[cfg(test)]
 mod model_tests;
+mod repair;
 mod report;
+mod segment_name;
 mod store;
 pub mod sync;
+mod tail;
 #[cfg(test)]
 mod trial;
 mod verdict;
@@ -33,8 +36,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent};
 pub use inspect::Inspection;
 pub use onceward_wal::Lsn;
+pub use repair::{Lost, LostKey, LostRange, Repair, plan_repair, repair};
 pub use report::{Damage, RecoveryReport, ReviewItem, Status, StoreId};
 pub use store::{Answer, Effect, Settlement, Store};
+pub use tail::{Looked, Since, Tail};
 pub use verdict::{Applied, Outcome, State, Verdict};
 
 /// The example in the README, compiled and run.

@@ -3,10 +3,12 @@
 pub mod api_key;
 pub mod capture;
 pub mod dump;
+pub mod repair;
 pub mod review;
 pub mod serve;
 mod shape;
 pub mod status;
 pub mod stop;
 pub mod sync;
+pub mod tail;
 pub mod verify;

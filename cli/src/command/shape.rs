@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use onceward::{
-    Config, Create, Inspection, Payload, RecoveryReport, ReviewItem, Store, StoredEvent,
+    Config, Create, Damage, Inspection, Payload, RecoveryReport, ReviewItem, Store, StoredEvent,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -40,7 +40,7 @@ pub(super) fn inspect(dir: &Path) -> Result<Inspection, Failure> {
 }
 
 /// A failure to open `dir`.
-fn refused(dir: &Path, error: &onceward::Error) -> Failure {
+pub(super) fn refused(dir: &Path, error: &onceward::Error) -> Failure {
     let what = format!("cannot open the store {}", dir.display());
     match error.code() {
         // An argument that only the engine can judge, such as the size of segments.
@@ -54,12 +54,19 @@ pub(super) fn tell_recovery(report: &RecoveryReport) {
     if report.torn_bytes > 0 {
         chatter(&torn(report));
     }
-    for damage in &report.damage {
-        chatter(&format!(
-            "damage: {} {} {} {}",
-            damage.file, damage.offset, damage.length, damage.what
-        ));
+    tell_damage(&report.damage);
+}
+
+/// Says on stderr what is damaged.
+pub(super) fn tell_damage(damage: &[Damage]) {
+    for damage in damage {
+        chatter(&format!("damage: {}", damage_line(damage)));
     }
+}
+
+/// A damaged range as one line: `FILE OFFSET LENGTH what`.
+pub(super) fn damage_line(damage: &Damage) -> String {
+    format!("{} {} {} {}", damage.file, damage.offset, damage.length, damage.what)
 }
 
 /// One line about a torn tail.
@@ -87,7 +94,7 @@ pub(super) struct RecoveryShape<'a> {
 
 /// A damaged range, as JSON.
 #[derive(Debug, Serialize)]
-struct DamageShape<'a> {
+pub(super) struct DamageShape<'a> {
     /// File within the store's directory.
     file: &'a str,
     /// First bad byte.
@@ -98,18 +105,16 @@ struct DamageShape<'a> {
     what: &'a str,
 }
 
+impl<'a> From<&'a Damage> for DamageShape<'a> {
+    fn from(damage: &'a Damage) -> Self {
+        let Damage { file, offset, length, what } = damage;
+        Self { file, offset: *offset, length: *length, what }
+    }
+}
+
 impl<'a> From<&'a RecoveryReport> for RecoveryShape<'a> {
     fn from(report: &'a RecoveryReport) -> Self {
-        let damage = report
-            .damage
-            .iter()
-            .map(|damage| DamageShape {
-                file: &damage.file,
-                offset: damage.offset,
-                length: damage.length,
-                what: &damage.what,
-            })
-            .collect();
+        let damage = report.damage.iter().map(DamageShape::from).collect();
         Self {
             clean: report.clean,
             frames: report.frames,

@@ -28,8 +28,7 @@ pub fn run(args: &StoreArgs, json: bool) -> Outcome {
         out.json(&RecoveryShape::from(report))?;
     } else {
         for damage in &report.damage {
-            let place = format!("{} {} {}", damage.file, damage.offset, damage.length);
-            out.line(&format!("{place} {}", damage.what))?;
+            out.line(&shape::damage_line(damage))?;
         }
     }
     out.flush()?;

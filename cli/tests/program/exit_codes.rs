@@ -7,6 +7,19 @@ use tempfile::tempdir;
 
 use crate::process::{ask, capture, lines, on_store};
 
+/// Commands that want a store, and make none.
+const STORE_COMMANDS: [&str; 9] = [
+    "dump",
+    "status",
+    "verify",
+    "repair",
+    "repair --apply",
+    "tail",
+    "tail --all",
+    "review list",
+    "review retry --all",
+];
+
 #[test]
 fn help_and_version_are_answers_and_wrong_arguments_are_not() {
     assert!(ask(&["--help"]).expect(0).out.contains("Exit codes"));
@@ -22,6 +35,8 @@ fn help_and_version_are_answers_and_wrong_arguments_are_not() {
         &["capture", "--store", "x", "--segment-bytes", "262145"],
         &["serve", "--data", "x", "--listen", "nowhere"],
         &["demo", "--keep", "x", "--check", "y"],
+        &["repair", "--store", "x", "--dry-run", "--apply"],
+        &["tail", "--store", "x", "--all", "--last", "3"],
     ] {
         assert_eq!(ask(wrong).expect(2).out, "", "{wrong:?}");
     }
@@ -31,7 +46,7 @@ fn help_and_version_are_answers_and_wrong_arguments_are_not() {
 fn a_directory_that_is_not_a_store_is_refused_and_left_as_it_is() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("holiday.jpg"), "not a store").unwrap();
-    for command in ["dump", "status", "verify", "review list", "review retry --all"] {
+    for command in STORE_COMMANDS {
         let ended = on_store(command, dir.path()).expect(1);
         assert!(ended.err.contains(dir.path().to_str().unwrap()), "{command}: {}", ended.err);
     }
@@ -45,7 +60,7 @@ fn a_directory_that_is_not_a_store_is_refused_and_left_as_it_is() {
 fn only_capture_makes_a_store_where_there_is_none() {
     let dir = tempdir().unwrap();
     let missing = dir.path().join("missing");
-    for command in ["dump", "status", "verify", "review list", "review retry --all"] {
+    for command in STORE_COMMANDS {
         on_store(command, &missing).expect(1);
         assert!(!missing.exists(), "{command} created it");
     }

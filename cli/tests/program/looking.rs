@@ -2,30 +2,13 @@
 //! Method: run them beside a capture that holds the store, on damaged stores, and into pipes that close.
 
 use std::{
-    collections::BTreeMap,
-    fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
     process::Stdio,
 };
 
 use tempfile::tempdir;
 
-use crate::process::{Guarded, capture, first_line, lines, on_store, onceward};
-
-/// All files below a directory with their content.
-fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            files.extend(content(&entry.path()));
-        } else {
-            files.insert(entry.path(), fs::read(entry.path()).unwrap());
-        }
-    }
-    files
-}
+use crate::process::{Guarded, capture, content, first_line, flip, lines, on_store, onceward};
 
 #[test]
 fn looking_changes_no_byte() {
@@ -82,16 +65,7 @@ fn a_damaged_byte_is_named_and_costs_only_its_own_event() {
     capture(dir.path(), &lines(300, "a")).expect(0);
     assert_eq!(on_store("verify", dir.path()).expect(0).out, "", "control: undamaged");
 
-    let marker = b"\"n\":150,\"is\"";
-    let mut hits = 0;
-    for (file, mut bytes) in content(dir.path()) {
-        let found = bytes.windows(marker.len()).position(|window| window == marker);
-        let Some(at) = found else { continue };
-        bytes[at + 4] ^= 1;
-        fs::write(file, bytes).unwrap();
-        hits += 1;
-    }
-    assert_eq!(hits, 1, "the payload stands in one file");
+    flip(dir.path(), "\"n\":150,\"is\"");
 
     let verify = on_store("verify", dir.path()).expect(3);
     let words: Vec<&str> = verify.out.lines().next().unwrap().split(' ').collect();

@@ -9,4 +9,6 @@ mod exit_codes;
 mod kill;
 mod looking;
 mod process;
+mod repair;
 mod sync;
+mod tail;

@@ -2,8 +2,10 @@
 //! Method: start the built binary, feed its stdin from a thread, and collect what it says.
 
 use std::{
+    collections::BTreeMap,
+    fs,
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
 };
@@ -144,4 +146,31 @@ pub(crate) fn lines(count: usize, payload: &str) -> String {
 pub(crate) fn terminate(child: &Guarded) {
     let pid = child.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+}
+
+/// All files below a directory with their content.
+pub(crate) fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(content(&entry.path()));
+        } else {
+            files.insert(entry.path(), fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}
+
+/// Flips a bit of the text, which stands in one file of the store.
+pub(crate) fn flip(store: &Path, text: &str) {
+    let mut hits = 0;
+    for (file, mut bytes) in content(store) {
+        let found = bytes.windows(text.len()).position(|window| window == text.as_bytes());
+        let Some(at) = found else { continue };
+        *bytes.get_mut(at + 4).unwrap() ^= 1;
+        fs::write(file, bytes).unwrap();
+        hits += 1;
+    }
+    assert_eq!(hits, 1, "{text} stands in one file");
 }

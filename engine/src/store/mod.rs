@@ -35,7 +35,7 @@ use crate::event::{Event, Key, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View};
 
-pub(crate) use open::{cannot_open, damage_of, no_store, recovery_of, secret_of};
+pub(crate) use open::{cannot_open, damage_of, no_store, recovery_of, secret_of, told_of};
 pub(crate) use outbox::Formed;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 

@@ -32,7 +32,9 @@ impl Store {
     ///
     /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
     /// and none is to be made. `Locked`: open elsewhere. `Unsupported`: of a newer version.
-    /// `Corrupt`: nothing of it can be read. `Full`, `Io`.
+    /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
+    /// read all of the log: it is as it was, opening may be tried again, and
+    /// [`repair`](crate::repair) gives up what cannot be read.
     ///
     /// # Cost
     ///
@@ -89,7 +91,7 @@ impl Store {
             preparation,
             alignment: Alignment::Frame,
         };
-        let log = Log::start(vfs, lock, examined, options, stamp).map_err(from_log)?;
+        let log = Log::start(vfs, lock, examined, options, stamp).map_err(not_started)?;
         view.expire(stamp.trusted_ms);
         let inner = Inner {
             log,
@@ -125,6 +127,21 @@ impl Store {
             ));
         };
         inner.log.close().map_err(from_log)
+    }
+}
+
+/// Why the log was not started: with a word on what to do where the disk cannot read it.
+fn not_started(error: onceward_wal::Error) -> Error {
+    match error.position() {
+        Some(at) if error.kind() == onceward_wal::ErrorKind::Io => {
+            let message = format!(
+                "the disk cannot read {} at {}, and nothing is written before it can: try again, or \
+                 run `onceward repair`",
+                at.file, at.offset
+            );
+            Error::new(ErrorKind::Io, "UNREADABLE", message).with_source(error)
+        }
+        Some(_) | None => from_log(error),
     }
 }
 
@@ -191,16 +208,17 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
         frames: report.frames,
         torn_bytes: report.torn_bytes,
         torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
-        damage: report
-            .damage
-            .iter()
-            .map(|damage| Damage {
-                file: damage.file.clone(),
-                offset: damage.offset,
-                length: damage.bytes,
-                what: damage.what.clone(),
-            })
-            .collect(),
+        damage: report.damage.iter().map(told_of).collect(),
+    }
+}
+
+/// Damage of the log, told as the store's.
+pub(crate) fn told_of(damage: &onceward_wal::Damage) -> Damage {
+    Damage {
+        file: damage.file.clone(),
+        offset: damage.offset,
+        length: damage.bytes,
+        what: damage.what.clone(),
     }
 }
 

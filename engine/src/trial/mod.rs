@@ -91,7 +91,7 @@ impl Rig {
 
     /// Looks at the store without a lock.
     pub(crate) fn look(&self) -> Inspection {
-        Inspection::open_on(&self.disk, &*self.clock)
+        Inspection::open_on(Arc::new(self.disk.clone()), self.clock.clone())
             .unwrap_or_else(|error| panic!("cannot look: {error}"))
     }
 

@@ -20,7 +20,7 @@ use crate::verdict::State;
 
 pub(crate) use apply::Added;
 pub(crate) use replay::Facts;
-pub(crate) use time::Moment;
+pub(crate) use time::{Moment, Times};
 
 /// Where a frame stands and how long it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -141,7 +141,7 @@ pub(crate) struct View {
     pub(crate) holders: BTreeMap<u64, Located>,
     /// Bytes of unsettled events by segment.
     pub(crate) unsettled_bytes: BTreeMap<u64, u64>,
-    pub(crate) time: time::Times,
+    pub(crate) time: Times,
     /// Sum of the amounts of all events without a final answer.
     amount_unsettled: i128,
     /// Frames whose checksum is right and that do not fit the log: where, and why.
@@ -170,7 +170,7 @@ impl View {
             settled: BTreeMap::new(),
             holders: BTreeMap::new(),
             unsettled_bytes: BTreeMap::new(),
-            time: time::Times::default(),
+            time: Times::default(),
             amount_unsettled: 0,
             odd: Vec::new(),
         })

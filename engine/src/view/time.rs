@@ -14,7 +14,7 @@ pub(crate) struct Moment {
 }
 
 /// The times at which runs began, and the latest that was seen.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Times {
     runs: BTreeMap<u32, Moment>,
     latest: Moment,

@@ -70,6 +70,35 @@ fn a_look_at_a_store_that_is_open_tells_what_the_store_tells() {
     assert_same(&rig, &store, 3_000, "reopened");
 }
 
+/// T12: what a writer trims and uses again while somebody reads is not lost.
+#[test]
+fn what_is_trimmed_after_a_look_is_read_where_it_stands_now() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture_batch(&[event(1), event(2), event(3)]).unwrap();
+    let answer = Answer::Rejected { code: "C".into(), message: "m".into(), reply: vec![7] };
+    store.settle(&[Settlement { scope: sales(), key: key(2), answer }]).unwrap();
+    let accepted = |n| Settlement {
+        scope: sales(),
+        key: key(n),
+        answer: Answer::Accepted { receipt: Some(receipt(n)) },
+    };
+    store.settle(&[accepted(3)]).unwrap();
+    let seen = rig.look();
+    let before: Vec<StoredEvent> = seen.events().map(Result::unwrap).collect();
+    let reviews = seen.reviews().unwrap();
+    assert_eq!((before.len(), reviews.len()), (3, 1), "control");
+    for first in (100..3_000).step_by(100) {
+        let batch: Vec<Event> = (first..first + 50).map(|n| sized_event(n, 2_000)).collect();
+        store.capture_batch(&batch).unwrap();
+        store.settle(&(first..first + 50).map(accepted).collect::<Vec<_>>()).unwrap();
+    }
+    assert!(store.inner.log.segments()[0].number > 1, "control: trimmed");
+    let after: Vec<StoredEvent> = seen.events().map(Result::unwrap).collect();
+    assert_eq!(after, before[..2], "what is settled is gone, and nothing else");
+    assert_eq!(seen.reviews().unwrap(), reviews);
+}
+
 #[test]
 fn a_look_changes_nothing() {
     let rig = Rig::new();

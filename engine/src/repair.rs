@@ -1,0 +1,225 @@
+//! Mends a damaged store, and tells what was lost: by number, and by key as far as that can be told.
+//!
+//! The log mends itself; here is found out what its damage means for events. Nothing that can still be
+//! read is touched, and what was lost stays lost.
+//!
+//! | file | what |
+//! |---|---|
+//! | `gaps` | which numbers are missing where bytes are damaged |
+//! | `salvage` | which keys the damaged bytes still tell |
+
+mod gaps;
+mod salvage;
+
+use std::path::Path;
+
+use onceward_vfs::{OsVfs, Vfs};
+use onceward_wal::{Examined, SegmentInfo};
+
+use crate::Lsn;
+use crate::config::{Config, Create};
+use crate::error::{ErrorKind, Result};
+use crate::event::{Key, Scope};
+use crate::inspect::READINGS_MAX;
+use crate::report::Damage;
+use crate::segment_name;
+use crate::store::{cannot_open, damage_of, from_log, no_store, secret_of, told_of};
+use crate::view::View;
+use gaps::Gaps;
+
+/// What a repair found and did, or would find.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Repair {
+    /// The damage that was found.
+    pub damage: Vec<Damage>,
+    /// What cannot be read because of it.
+    pub lost: Lost,
+    /// Files within the store's directory that now hold the damaged bytes. Empty for a plan.
+    pub kept: Vec<String>,
+    /// The damage that is still there: for a plan, all of it.
+    pub left: Vec<Damage>,
+}
+
+/// What damage took.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Lost {
+    /// Numbers of lost frames, ascending. Not every frame is an event, and a range that ends where a
+    /// segment does may hold numbers that were never used.
+    pub lsns: Vec<LostRange>,
+    /// Events that stood in the damaged bytes and stand nowhere else, as far as these bytes still tell: a
+    /// key may itself be damaged, and events may be missing here.
+    pub keys: Vec<LostKey>,
+}
+
+/// Consecutive lost numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LostRange {
+    /// The first one.
+    pub first: Lsn,
+    /// The last one; `None`: all that followed, and nothing tells how many.
+    pub last: Option<Lsn>,
+}
+
+/// An event that damage took.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LostKey {
+    /// Its number.
+    pub lsn: Lsn,
+    /// Its scope.
+    pub scope: Scope,
+    /// Its key.
+    pub key: Key,
+}
+
+/// What [`repair`] would find in the store in `dir`. Takes no lock and changes nothing.
+///
+/// While another process writes the store, what a second reading finds whole is not called damage.
+///
+/// # Errors
+///
+/// `NotFound`: no store. `Unsupported`: of a newer version. `Corrupt`: nothing of it can be read. `Io`.
+///
+/// # Cost
+///
+/// Reads the whole log, twice if it is damaged.
+pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
+    let dir = dir.as_ref();
+    let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
+    plan_on(&vfs)
+}
+
+/// Copies the damaged bytes of the store in `dir` to its directory `quarantine`, and mends the log around
+/// them, so that it is no longer damaged and goes on. A store without damage is left as it is.
+///
+/// What is still damaged afterwards is in [`Repair::left`]: frames that are whole and do not fit, which
+/// no program should remove by itself, and what the disk refuses to take.
+///
+/// # Durability
+///
+/// When this returns `Ok`, copies and mended places are synced. After a crash on the way, the store is as
+/// damaged as it was or less, and repairing again completes it.
+///
+/// # Errors
+///
+/// `NotFound`: no store. `Locked`: open elsewhere. `Unsupported`: of a newer version. `Corrupt`: nothing
+/// of it can be read. `Full`: no room for the copies. `Poisoned`, `Io`: the disk refused. Repairing may be
+/// tried again.
+///
+/// # Cost
+///
+/// Reads the whole log several times.
+pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
+    let dir = dir.as_ref();
+    let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
+    repair_on(&vfs)
+}
+
+/// As [`plan_repair`], on any disk.
+pub(crate) fn plan_on(vfs: &dyn Vfs) -> Result<Repair> {
+    let Survey { damage, lost } = Survey::take(vfs)?;
+    Ok(Repair { left: damage.clone(), damage, lost, kept: Vec::new() })
+}
+
+/// As [`repair`], on any disk.
+pub(crate) fn repair_on(vfs: &dyn Vfs) -> Result<Repair> {
+    // Asked before the lock, which would leave its file in a directory that is no store.
+    onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+    let lock = onceward_wal::lock(vfs).map_err(from_log)?;
+    // Before anything is written over: the damaged bytes tell keys.
+    let Survey { mut damage, lost } = Survey::take(vfs)?;
+    let repaired = onceward_wal::repair(vfs, &lock).map_err(from_log)?.ok_or_else(no_store)?;
+    for found in repaired.damage.iter().map(told_of) {
+        if !damage.contains(&found) {
+            damage.push(found);
+        }
+    }
+    let left = Survey::take(vfs)?.damage;
+    Ok(Repair { damage, lost, kept: repaired.kept, left })
+}
+
+/// What reading a log found, and what that means.
+#[derive(Debug)]
+struct Survey {
+    damage: Vec<Damage>,
+    lost: Lost,
+}
+
+/// One reading of the log.
+struct Reading {
+    examined: Examined,
+    view: View,
+    gaps: Gaps,
+}
+
+impl Survey {
+    /// Reads the log, and again if it seems damaged: a writer may be at work.
+    fn take(vfs: &dyn Vfs) -> Result<Self> {
+        let reading = Reading::begin(vfs)?;
+        let mut damage = reading.damage();
+        if damage.is_empty() {
+            return Ok(Self { damage, lost: Lost::default() });
+        }
+        let again = Reading::begin(vfs)?;
+        let confirmed = again.damage();
+        damage.retain(|damage| confirmed.contains(damage));
+        let lost = again.lost(vfs, &damage);
+        Ok(Self { damage, lost })
+    }
+}
+
+impl Reading {
+    /// Reads the log; tries again where a segment was trimmed between the list and the reading.
+    fn begin(vfs: &dyn Vfs) -> Result<Self> {
+        let mut tries = 1;
+        loop {
+            match Self::once(vfs) {
+                Err(error) if error.kind() == ErrorKind::Io && tries < READINGS_MAX => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    fn once(vfs: &dyn Vfs) -> Result<Self> {
+        let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+        let config = Config::new().create(Create::Never);
+        let mut view = View::new(secret_of(&identity), &config)?;
+        let mut gaps = Gaps::default();
+        let examined = onceward_wal::examine(vfs, &mut |frame| {
+            gaps.pass(frame);
+            view.replay(frame);
+        })
+        .map_err(from_log)?
+        .ok_or_else(no_store)?;
+        Ok(Self { examined, view, gaps })
+    }
+
+    /// Everything that is not as it should be.
+    fn damage(&self) -> Vec<Damage> {
+        let told = self.examined.report().damage.iter().map(told_of);
+        told.chain(damage_of(&self.view)).collect()
+    }
+
+    /// What this damage took.
+    fn lost(self, vfs: &dyn Vfs, damage: &[Damage]) -> Lost {
+        let segments: Vec<SegmentInfo> = self.examined.into_segments().infos().collect();
+        let mut lost = Lost::default();
+        for damage in damage {
+            let Some(segment) = segment_name::number(&damage.file) else { continue };
+            let Some(range) = self.gaps.lost(segment, damage, &segments) else { continue };
+            lost.lsns.push(range);
+            let first_lsn = segments.iter().find(|info| info.number == segment);
+            if let Some(first_lsn) = first_lsn.map(|info| info.first_lsn) {
+                lost.keys.extend(salvage::keys(vfs, damage, first_lsn, range));
+            }
+        }
+        // A copy of it may have been carried forward, or stand where it was carried from.
+        lost.keys.retain(|lost| self.view.standing(lost.lsn.get()).is_none());
+        lost.keys.sort_by_key(|lost| lost.lsn);
+        lost.keys.dedup_by_key(|lost| lost.lsn);
+        lost.lsns = gaps::merged(lost.lsns);
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Events of the frames that a look found new. No I/O here.
+
+use std::collections::BTreeMap;
+
+use onceward_wal::{Frame, Identity, Lsn, Place};
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::event::{Event, Receipt, StoredEvent};
+use crate::frames::event::{self as layout, Carried};
+use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE};
+use crate::store::{receipts, secret_of};
+use crate::view::{Times, View};
+
+/// What the new frames say. A view of their own tells how far their events are: nothing before them
+/// matters for that.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) view: View,
+    /// Events up to this LSN were shown, or are not wanted.
+    floor: u64,
+    events: BTreeMap<u64, Event>,
+    receipts: BTreeMap<u64, Vec<u8>>,
+    /// Bytes that may still be taken.
+    bytes_left: usize,
+    /// LSN of the last frame that was taken.
+    last: u64,
+    /// Where it stands.
+    place: Option<Place>,
+    /// LSNs up to there that no frame has.
+    skipped: u64,
+    /// There were frames behind it.
+    is_cut: bool,
+}
+
+impl Fresh {
+    /// Before the first of them; the events behind `floor` are wanted.
+    pub(super) fn new(
+        identity: &Identity,
+        times: Times,
+        floor: u64,
+        bytes_max: usize,
+    ) -> Result<Self> {
+        let mut view = View::new(secret_of(identity), &Config::new())?;
+        view.time = times;
+        Ok(Self {
+            view,
+            floor,
+            events: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            bytes_left: bytes_max,
+            last: floor,
+            place: None,
+            skipped: 0,
+            is_cut: false,
+        })
+    }
+
+    /// Takes up the next frame.
+    pub(super) fn take(&mut self, frame: &Frame<'_>) {
+        self.is_cut |= self.bytes_left == 0;
+        if self.is_cut && !self.tells_of_taken(frame) {
+            return;
+        }
+        self.view.replay(frame);
+        if let Some((lsn, body)) = event_of(frame).filter(|(lsn, _)| *lsn > self.floor) {
+            self.bytes_left = self.bytes_left.saturating_sub(frame.bytes());
+            let event = layout::View::decode(frame.flags, body).and_then(layout::View::to_event);
+            if let Some(event) = event {
+                self.events.entry(lsn).or_insert(event);
+            }
+        }
+        if matches!(frame.kind, KIND_SETTLE | KIND_EFFECT) {
+            let new = receipts(frame, frame.lsn.get());
+            self.receipts.extend(new.into_iter().filter(|(lsn, _)| self.events.contains_key(lsn)));
+        }
+        if !self.is_cut {
+            self.skipped += frame.lsn.get().saturating_sub(self.last.saturating_add(1));
+            self.last = frame.lsn.get();
+            self.place = Some(frame.place);
+        }
+    }
+
+    /// Whether a frame behind the cut is about events before it.
+    fn tells_of_taken(&self, frame: &Frame<'_>) -> bool {
+        match frame.kind {
+            KIND_EVENT | KIND_EFFECT | KIND_KEYS => false,
+            KIND_CARRIED => event_of(frame).is_some_and(|(lsn, _)| lsn <= self.last),
+            _ => true,
+        }
+    }
+
+    /// How many LSNs no frame has that was taken.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Where the last frame stands that was taken, if one was.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// Where to go on, if not all could be taken.
+    pub(super) fn cut_after(&self) -> Option<u64> {
+        self.is_cut.then_some(self.last)
+    }
+
+    /// The events in the order of their numbers, and the times that were seen.
+    pub(super) fn into_events(self) -> Result<(Vec<StoredEvent>, Times)> {
+        let Self { view, events, mut receipts, .. } = self;
+        let mut stored = Vec::with_capacity(events.len());
+        for (number, event) in events {
+            // One that does not fit the log is told as damage.
+            let (Some(standing), Some(lsn)) = (view.standing(number), Lsn::from_u64(number)) else {
+                continue;
+            };
+            let receipt = receipts.remove(&number).map(|bytes| Receipt::new(&bytes)).transpose()?;
+            stored.push(StoredEvent {
+                lsn,
+                captured_at_ms: event.captured_at_ms.unwrap_or(standing.wall_ms),
+                state: standing.state,
+                receipt: receipt.filter(|_| standing.state.is_final()),
+                event,
+            });
+        }
+        Ok((stored, view.time))
+    }
+}
+
+/// The number of the event in a frame and the event's bytes, if the frame holds one.
+fn event_of<'a>(frame: &Frame<'a>) -> Option<(u64, &'a [u8])> {
+    match frame.kind {
+        KIND_EVENT => Some((frame.lsn.get(), frame.body)),
+        KIND_EFFECT => Some((frame.lsn.get(), layout::split_effect(frame.body)?.1)),
+        KIND_CARRIED => {
+            let (carried, body) = Carried::decode(frame.body)?;
+            Some((carried.event_lsn, body))
+        }
+        _ => None,
+    }
+}
