@@ -22,7 +22,6 @@ mod limits;
 mod model_tests;
 mod repair;
 mod report;
-mod segment_name;
 mod store;
 pub mod sync;
 mod tail;

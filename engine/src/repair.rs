@@ -5,16 +5,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `gaps` | which numbers are missing where bytes are damaged |
 //! | `salvage` | which keys the damaged bytes still tell |
 
-mod gaps;
 mod salvage;
 
 use std::path::Path;
 
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Examined, SegmentInfo};
+use onceward_wal::{Examined, LostLsns};
 
 use crate::Lsn;
 use crate::config::{Config, Create};
@@ -22,10 +20,8 @@ use crate::error::{ErrorKind, Result};
 use crate::event::{Key, Scope};
 use crate::inspect::READINGS_MAX;
 use crate::report::Damage;
-use crate::segment_name;
 use crate::store::{cannot_open, damage_of, from_log, no_store, secret_of, told_of};
 use crate::view::View;
-use gaps::Gaps;
 
 /// What a repair found and did, or would find.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -148,7 +144,6 @@ struct Survey {
 struct Reading {
     examined: Examined,
     view: View,
-    gaps: Gaps,
 }
 
 impl Survey {
@@ -162,7 +157,7 @@ impl Survey {
         let again = Reading::begin(vfs)?;
         let confirmed = again.damage();
         damage.retain(|damage| confirmed.contains(damage));
-        let lost = again.lost(vfs, &damage);
+        let lost = again.lost(&damage);
         Ok(Self { damage, lost })
     }
 }
@@ -183,14 +178,10 @@ impl Reading {
         let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
         let config = Config::new().create(Create::Never);
         let mut view = View::new(secret_of(&identity), &config)?;
-        let mut gaps = Gaps::default();
-        let examined = onceward_wal::examine(vfs, &mut |frame| {
-            gaps.pass(frame);
-            view.replay(frame);
-        })
-        .map_err(from_log)?
-        .ok_or_else(no_store)?;
-        Ok(Self { examined, view, gaps })
+        let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
+            .map_err(from_log)?
+            .ok_or_else(no_store)?;
+        Ok(Self { examined, view })
     }
 
     /// Everything that is not as it should be.
@@ -200,25 +191,45 @@ impl Reading {
     }
 
     /// What this damage took.
-    fn lost(self, vfs: &dyn Vfs, damage: &[Damage]) -> Lost {
-        let segments: Vec<SegmentInfo> = self.examined.into_segments().infos().collect();
+    fn lost(self, damage: &[Damage]) -> Lost {
+        let found = self.examined.report().damage.clone();
+        let segments = self.examined.into_segments();
         let mut lost = Lost::default();
-        for damage in damage {
-            let Some(segment) = segment_name::number(&damage.file) else { continue };
-            let Some(range) = self.gaps.lost(segment, damage, &segments) else { continue };
-            lost.lsns.push(range);
-            let first_lsn = segments.iter().find(|info| info.number == segment);
-            if let Some(first_lsn) = first_lsn.map(|info| info.first_lsn) {
-                lost.keys.extend(salvage::keys(vfs, damage, first_lsn, range));
-            }
+        for found in found.iter().filter(|found| damage.contains(&told_of(found))) {
+            let Some(LostLsns { first, last }) = found.lost else { continue };
+            let Some(first) = Lsn::from_u64(first) else { continue };
+            lost.lsns.push(LostRange { first, last: last.and_then(Lsn::from_u64) });
+            lost.keys.extend(salvage::keys(&segments, found));
         }
         // A copy of it may have been carried forward, or stand where it was carried from.
         lost.keys.retain(|lost| self.view.standing(lost.lsn.get()).is_none());
         lost.keys.sort_by_key(|lost| lost.lsn);
         lost.keys.dedup_by_key(|lost| lost.lsn);
-        lost.lsns = gaps::merged(lost.lsns);
+        lost.lsns = merged(lost.lsns);
         lost
     }
+}
+
+/// The same numbers in ascending ranges that do not touch.
+fn merged(mut ranges: Vec<LostRange>) -> Vec<LostRange> {
+    ranges.sort_by_key(|range| range.first);
+    let mut merged: Vec<LostRange> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(LostRange { last: None, .. }) => {}
+            Some(LostRange { last: Some(last), .. })
+                if range.first.get() <= last.get().saturating_add(1) =>
+            {
+                if range.last.is_none_or(|end| end > *last)
+                    && let Some(open) = merged.last_mut()
+                {
+                    open.last = range.last;
+                }
+            }
+            Some(_) | None => merged.push(range),
+        }
+    }
+    merged
 }
 
 #[cfg(test)]

@@ -3,13 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `backlog` | events that were there before following began |
-//! | `anchor` | notices that another state of the store took its place |
 //! | `fresh` | events of the frames that a look found new |
 //!
 //! No lock is taken and nothing is written. Nothing is kept of what was shown, so following for years
 //! takes no more memory than following for a minute.
 
-mod anchor;
 mod backlog;
 mod fresh;
 
@@ -18,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Followed, Follower, Identity, KIND_RUN, RunBody};
+use onceward_wal::{Anchor, Followed, Follower, Identity, KIND_RUN, RunBody};
 
 use crate::clock::{Clock, OsClock};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +25,6 @@ use crate::inspect::{Inspection, READINGS_MAX};
 use crate::report::Damage;
 use crate::store::{cannot_open, damage_of, from_log, no_store, told_of};
 use crate::view::Times;
-use anchor::Anchor;
 use backlog::Backlog;
 use fresh::Fresh;
 

@@ -4,6 +4,7 @@
 //! set of files; the labels are the rows of the tables in `FORMAT.md`, section Recovery. Repairing
 //! what was found is [`Log::start`](crate::Log::start)'s work.
 
+mod anchor;
 mod between;
 mod follow;
 mod head;
@@ -23,6 +24,7 @@ use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
 use crate::segment::Segments;
+pub use anchor::Anchor;
 pub use follow::{Followed, Follower};
 use head::{Files, SegmentFile};
 use judge::Examination;
@@ -91,6 +93,8 @@ pub fn examine(
     let mut examination = Examination::new(vfs, meta, &files)?;
     if lost {
         examination.report.damage.push(Damage {
+            segment: None,
+            lost: None,
             file: name::META.to_owned(),
             offset: 0,
             bytes: 0,

@@ -32,6 +32,7 @@ mod lsn;
 mod meta;
 mod name;
 mod ranges;
+mod remains;
 mod repair;
 mod report;
 mod run;
@@ -42,7 +43,7 @@ mod waypoints;
 
 pub use checksum::Digest;
 pub use error::{Error, ErrorKind, Position};
-pub use examine::{Examined, Followed, Follower, examine, identity};
+pub use examine::{Anchor, Examined, Followed, Follower, examine, identity};
 pub use frame::{Frame, KIND_HOST_MIN, Place};
 pub use header::Identity;
 pub use limits::{
@@ -53,8 +54,9 @@ pub use log::{
     create, lock,
 };
 pub use lsn::Lsn;
+pub use remains::Remains;
 pub use repair::{Repaired, repair};
-pub use report::{Damage, Report};
+pub use report::{Damage, LostLsns, Report};
 pub use run::{RunBody, Stamp};
 pub use segment::{FrameBuf, SegmentInfo, Segments};
 

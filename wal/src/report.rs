@@ -24,6 +24,8 @@ pub struct Report {
 /// Bytes that came back different from what was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Damage {
+    /// The segment in which they stand; `None`: in `meta`.
+    pub segment: Option<u64>,
     /// Name within the store's directory.
     pub file: String,
     /// Offset of the first of them.
@@ -32,4 +34,15 @@ pub struct Damage {
     pub bytes: u64,
     /// What is wrong and what is lost.
     pub what: String,
+    /// Numbers of the frames that are lost, as far as that can be told.
+    pub lost: Option<LostLsns>,
+}
+
+/// Numbers that are lost. Some of them may never have been used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LostLsns {
+    /// The first one.
+    pub first: u64,
+    /// The last one; `None`: nothing tells how many followed.
+    pub last: Option<u64>,
 }

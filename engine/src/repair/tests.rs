@@ -308,7 +308,7 @@ fn a_store_that_the_disk_cannot_read_is_not_opened_and_the_refusal_says_what_to_
 fn ranges_that_touch_are_told_as_one() {
     let lsn = |n| Lsn::from_u64(n).unwrap();
     let range = |first, last: Option<u64>| LostRange { first: lsn(first), last: last.map(lsn) };
-    let merged = |ranges: &[LostRange]| super::gaps::merged(ranges.to_vec());
+    let merged = |ranges: &[LostRange]| super::merged(ranges.to_vec());
     assert_eq!(
         merged(&[range(7, Some(9)), range(1, Some(2)), range(3, Some(3)), range(8, Some(8))]),
         [range(1, Some(3)), range(7, Some(9))]

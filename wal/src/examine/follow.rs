@@ -1,13 +1,13 @@
 //! Follows a log that another process writes: shows what is new, once, and only what is proven durable.
 
-use onceward_vfs::{Mode, Vfs};
+use onceward_vfs::Vfs;
 
+use super::anchor::Anchor;
 use super::found_meta;
 use super::judge::Examination;
 use super::look::Shows;
 use crate::error::Error;
 use crate::frame::Frame;
-use crate::limits::FRAME_HEADER_BYTES;
 use crate::name;
 use crate::report::Damage;
 
@@ -19,16 +19,8 @@ use crate::report::Damage;
 pub struct Follower {
     /// LSN of the last frame that was shown.
     shown: u64,
-    /// Where the log ended, and what stood there.
-    end: Option<End>,
-}
-
-/// The place where the next frame will be written.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct End {
-    file: String,
-    offset: u64,
-    bytes: [u8; FRAME_HEADER_BYTES],
+    /// Where the log ended, and what stood there. Every append, mark and seal begins there.
+    end: Option<Anchor>,
 }
 
 /// What a look found.
@@ -73,7 +65,7 @@ impl Follower {
         vfs: &dyn Vfs,
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<Option<Followed>, Error> {
-        if self.end.as_ref().is_some_and(|end| end.is_unchanged(vfs)) {
+        if self.end.as_ref().is_some_and(|end| end.holds(vfs)) {
             return Ok(Some(Followed::default()));
         }
         let Some((meta, _, files)) = found_meta(vfs)? else { return Ok(None) };
@@ -108,24 +100,9 @@ impl Follower {
         let ends = examined.tail.filter(|tail| !tail.sealed && hidden == 0);
         self.end = ends.and_then(|tail| {
             let offset = u64::try_from(tail.offset).unwrap_or(u64::MAX);
-            End::find(vfs, name::segment(&store, tail.number), offset)
+            Anchor::read(vfs, name::segment(&store, tail.number), offset)
         });
         followed.damage = examined.report.damage;
         Ok(Some(followed))
-    }
-}
-
-impl End {
-    /// What stands at `offset` of `file`; `None` if that cannot be told.
-    fn find(vfs: &dyn Vfs, file: String, offset: u64) -> Option<Self> {
-        let mut bytes = [0; FRAME_HEADER_BYTES];
-        let open = vfs.open(&file, Mode::Read).ok()?;
-        open.read_at(offset, &mut bytes).ok()?;
-        Some(Self { file, offset, bytes })
-    }
-
-    /// Whether nothing was written there since. Every append, mark and seal begins where the log ended.
-    fn is_unchanged(&self, vfs: &dyn Vfs) -> bool {
-        Self::find(vfs, self.file.clone(), self.offset).as_ref() == Some(self)
     }
 }

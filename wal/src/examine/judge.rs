@@ -17,7 +17,7 @@ use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
 use crate::meta::{CleanEnd, Meta};
 use crate::name;
-use crate::report::{Damage, Report};
+use crate::report::{Damage, LostLsns, Report};
 use crate::segment::{Segment, Segments, Source};
 use crate::walk::{Context, End, Walked};
 
@@ -188,6 +188,10 @@ impl<'a> Examination<'a> {
         }
         let what = if begun { "its frames are lost" } else { "frames that it had are lost" };
         self.damage(number, 0, 0, &format!("missing: {what}"));
+        if let Some(damage) = self.report.damage.last_mut() {
+            let before = self.previous.as_ref().map_or(0, |(_, walked)| walked.last_lsn);
+            damage.lost = Some(LostLsns { first: before + 1, last: None });
+        }
         if begun {
             self.missing.push(number);
         }
@@ -203,6 +207,8 @@ impl<'a> Examination<'a> {
         let path = name::segment(&self.meta.identity.store, number);
         for lost in &walked.lost {
             self.report.damage.push(Damage {
+                segment: Some(number),
+                lost: lost.lsns,
                 file: path.clone(),
                 offset: u64::try_from(lost.offset).unwrap_or(u64::MAX),
                 bytes: u64::try_from(lost.bytes).unwrap_or(u64::MAX),
@@ -301,7 +307,8 @@ impl<'a> Examination<'a> {
     /// Reports damage.
     pub(super) fn damage(&mut self, number: u64, offset: u64, bytes: u64, what: &str) {
         let file = name::segment(&self.meta.identity.store, number);
-        self.report.damage.push(Damage { file, offset, bytes, what: what.to_owned() });
+        let (segment, what) = (Some(number), what.to_owned());
+        self.report.damage.push(Damage { segment, file, offset, bytes, what, lost: None });
     }
 
     /// Row `clean-short`.
@@ -320,6 +327,18 @@ impl<'a> Examination<'a> {
                 clean.number, clean.offset
             );
             self.damage(end.number.max(1), end.offset, 0, &what);
+        }
+    }
+
+    /// What is lost to the end of a segment ends where the next one begins.
+    fn bound_lost(&mut self) {
+        for damage in &mut self.report.damage {
+            let number = damage.segment.unwrap_or(0);
+            let Some(LostLsns { first, last: None }) = damage.lost else { continue };
+            let next = self.segments.infos().find(|info| info.number > number);
+            let last = next.map(|next| next.first_lsn.saturating_sub(1));
+            let any = last.is_none_or(|last| last >= first);
+            damage.lost = any.then_some(LostLsns { first, last });
         }
     }
 
@@ -350,6 +369,7 @@ impl<'a> Examination<'a> {
             in_doubt = walked.in_doubt;
         }
         self.report.in_doubt = in_doubt.len();
+        self.bound_lost();
         self.judge_end(end);
         for number in &self.absent {
             self.meta.segments.remove(*number);

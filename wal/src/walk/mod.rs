@@ -18,6 +18,7 @@ use crate::frame::{self, Frame, Header, KIND_LOST, KIND_RUN, KIND_SEAL, MORE, Pl
 use crate::later::Later;
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::lsn::Lsn;
+use crate::report::LostLsns;
 use crate::run::{RunBody, SealBody};
 use crate::waypoints::Waypoints;
 
@@ -60,6 +61,8 @@ pub(crate) struct Lost {
     pub(crate) bytes: usize,
     /// Where frames go on: the last LSN that is lost. `None`: they do not, in this segment.
     pub(crate) last_lsn: Option<u64>,
+    /// The frames that stood there.
+    pub(crate) lsns: Option<LostLsns>,
     /// What stands before them.
     pub(crate) before: Kept,
     pub(crate) what: String,

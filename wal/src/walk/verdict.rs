@@ -3,6 +3,7 @@
 use super::{Context, End, Kept, Lost, Piece, Shown, Walk};
 use crate::frame::{self, Header};
 use crate::later::{self, Later};
+use crate::report::LostLsns;
 use crate::run::{REPAIRED, SealBody};
 
 impl Walk<'_> {
@@ -53,7 +54,9 @@ impl Walk<'_> {
             None => format!("LSN {first} and those after it in this segment lost"),
         };
         let bytes = to.saturating_sub(from);
-        self.out.lost.push(Lost { offset: from, bytes, last_lsn: last, before: self.kept, what });
+        let lsns = last.is_none_or(|last| last >= first).then_some(LostLsns { first, last });
+        let before = self.kept;
+        self.out.lost.push(Lost { offset: from, bytes, last_lsn: last, lsns, before, what });
     }
 
     /// Rows `unwritten`, `torn`, `torn-frames` and `batch-cut`: the log ends here, or where an
@@ -110,6 +113,6 @@ impl Walk<'_> {
             }
         };
         let (offset, bytes) = (before.offset, self.kept.offset - before.offset);
-        self.out.lost.push(Lost { offset, bytes, last_lsn: None, before, what });
+        self.out.lost.push(Lost { offset, bytes, last_lsn: None, lsns: None, before, what });
     }
 }

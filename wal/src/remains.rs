@@ -1,0 +1,65 @@
+//! What damaged bytes seem to have held. A hint for a person: the checksums are not right.
+
+use onceward_vfs::File;
+
+use crate::frame::{self, MORE};
+use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, frame_bytes};
+use crate::report::{Damage, LostLsns};
+use crate::segment::Segments;
+
+/// A frame of which a checksum is wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Remains<'a> {
+    /// Its number, one of those that are lost there.
+    pub lsn: u64,
+    /// What it was.
+    pub kind: u8,
+    /// The kind's own bits.
+    pub flags: u8,
+    /// Its content.
+    pub body: &'a [u8],
+}
+
+impl Segments {
+    /// Shows what seems to be frames in damaged bytes. `visit` says whether it is one: then the bytes
+    /// within it are not searched for others.
+    ///
+    /// Any part of it may itself be damaged, and frames may be missing. What the disk cannot read is
+    /// passed over.
+    pub fn remains(&self, damage: &Damage, visit: &mut dyn FnMut(&Remains<'_>) -> bool) {
+        let Some(lost) = damage.lost else { return };
+        let Some(source) = damage.segment.and_then(|number| self.source(number)) else { return };
+        let bytes = read(&*source.file, damage.offset, damage.bytes);
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > FRAME_HEADER_BYTES) {
+            let taken = seeming(rest, source.first_lsn, lost)
+                .filter(|remains| visit(remains))
+                .map_or(FRAME_ALIGN_BYTES, |remains| frame_bytes(remains.body.len()));
+            at += taken;
+        }
+    }
+}
+
+/// What seems to be a frame that is missing here.
+fn seeming(bytes: &[u8], first_lsn: u64, lost: LostLsns) -> Option<Remains<'_>> {
+    let (header, body) = frame::known(bytes)?;
+    let lsn = first_lsn.checked_add(u64::from(header.lsn_delta))?;
+    let is_missing = lsn >= lost.first && lost.last.is_none_or(|last| lsn <= last);
+    let (kind, flags) = (header.kind, header.flags & !MORE);
+    (is_missing && !body.is_empty()).then_some(Remains { lsn, kind, flags, body })
+}
+
+/// What can be read of a range; zeros for what cannot.
+fn read(file: &dyn File, offset: u64, bytes: u64) -> Vec<u8> {
+    const BLOCK_BYTES: usize = 4096;
+    let behind = file.len().unwrap_or(0).saturating_sub(offset);
+    let mut read = vec![0; usize::try_from(bytes.min(behind)).unwrap_or(0)];
+    let mut at = offset;
+    for block in read.chunks_mut(BLOCK_BYTES) {
+        if file.read_at(at, block).is_err() {
+            block.fill(0);
+        }
+        at = at.saturating_add(u64::try_from(block.len()).unwrap_or(u64::MAX));
+    }
+    read
+}
