@@ -6,11 +6,11 @@ mod scenario;
 
 #[cfg(test)]
 mod tests {
-    use onceward_vfs::{Mode, SimVfs, Vfs};
+    use onceward_vfs::{Mode, SimVfs, Survival, Vfs};
     use onceward_wal::ErrorKind;
 
     use super::scenario::{
-        Seen, body, fill_segment, found, host, look, open_sim, put, queue, segment,
+        Seen, body, fill_segment, found, host, look, open, open_sim, put, queue, segment, shared,
     };
 
     /// Of `meta`.
@@ -180,6 +180,25 @@ mod tests {
                 goes_on(&disk, &format!("cut to {len}"));
             }
         }
+    }
+
+    /// D29.
+    #[test]
+    fn where_runs_are_used_up_the_log_is_read_only_and_stays_as_it_is() {
+        let disk = segments(false);
+        for slot in [0, SLOT_BYTES] {
+            let mut bytes = disk.bytes("meta").unwrap()[slot..slot + SLOT_BYTES].to_vec();
+            bytes[48..52].copy_from_slice(&u32::MAX.to_le_bytes());
+            let ranges = u32::from_le_bytes(bytes[168..172].try_into().unwrap());
+            let end = 176 + 16 * usize::try_from(ranges).unwrap();
+            let crc = crc32fast::hash(&bytes[..end]);
+            bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+            disk.overwrite("meta", u64::try_from(slot).unwrap(), &bytes);
+        }
+        let before = found(&disk);
+        let error = open(&shared(&disk)).unwrap_err();
+        assert!(error.kind() == ErrorKind::Full && error.to_string().contains("run"), "{error}");
+        assert_eq!(found(&disk.after_power_cut(&Survival::Everything)), before);
     }
 
     /// T23.

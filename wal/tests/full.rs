@@ -74,6 +74,10 @@ mod tests {
             }
             self.freed.store(self.once, Ordering::SeqCst);
             self.refused.fetch_add(1, Ordering::SeqCst);
+            if let (What::Write(bytes), Some(file)) = (call.what, call.file) {
+                // As much as there is room for, so that its first frames are whole.
+                file.write_all_at(call.offset, &bytes[..bytes.len().saturating_sub(1)])?;
+            }
             Err(io::ErrorKind::StorageFull.into())
         }
     }

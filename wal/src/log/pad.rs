@@ -61,7 +61,8 @@ impl Commit {
             return;
         }
         let bytes = filling(tail.offset);
-        let wanted = self.alignment == Alignment::Block || chunk.bytes.len() >= LARGE_BYTES;
+        let own = self.alignment == Alignment::Block && !cfg!(bug = "commits-share-blocks");
+        let wanted = own || chunk.bytes.len() >= LARGE_BYTES;
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
         if wanted && bytes > 0 && tail.offset + bytes + seal <= tail.segment_bytes {
             // Fails only where numbers are used up: then nothing follows that could harm the block.
