@@ -20,6 +20,7 @@ use crate::checksum::Digest;
 use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{Identity, SegmentHeader};
+use crate::limits::FRAME_HEADER_BYTES;
 use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
@@ -72,6 +73,8 @@ pub(crate) struct FoundTail {
     pub(crate) torn_bytes: usize,
     /// The header, if a crash left the first commit without it.
     pub(crate) torn_header: Option<SegmentHeader>,
+    /// What stood there when it was judged.
+    pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
 }
 
 /// Reads the log in `vfs` and shows every frame that belongs to it, in order, to `visit`.

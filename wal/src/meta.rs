@@ -252,15 +252,25 @@ impl MetaFile {
 
     /// Opens the file for writing, `current` being what it says.
     ///
-    /// The current slot is written again in place and synced: if it was read from memory after its
-    /// sync had failed, overwriting the other slot would leave no valid one after a power cut.
+    /// The file is replaced by one that says the same: if the current slot was read from memory after its
+    /// sync had failed, overwriting the other slot would leave no valid one after a power cut. On a full
+    /// disk that slot is written again in place.
     pub(crate) fn open(vfs: &dyn Vfs, current: Meta) -> Result<Self, Error> {
-        let file = vfs
-            .open(name::META, Mode::Write)
-            .map_err(|source| Error::io(source, "open", name::META))?;
-        let mut it = Self { file, current, failed: false };
-        it.put(&it.current.clone())?;
-        Ok(it)
+        let open = || {
+            vfs.open(name::META, Mode::Write)
+                .map_err(|source| Error::io(source, "open", name::META))
+        };
+        let encoded = current.encode()?;
+        let offset = slot_offset(current.generation % 2);
+        match replace(vfs, &*open()?, offset, &encoded) {
+            Ok(()) => Ok(Self { file: open()?, current, failed: false }),
+            Err(source) if is_full(&source) => {
+                let mut it = Self { file: open()?, current, failed: false };
+                it.put(offset, &encoded)?;
+                Ok(it)
+            }
+            Err(source) => Err(Error::io(source, "replace", name::META)),
+        }
     }
 
     /// Makes `next` the current state, one generation on. Durable when this returns `Ok`; after an
@@ -274,18 +284,24 @@ impl MetaFile {
         next.generation = self.current.generation + 1;
         next.synced = next.synced.max(self.current.synced);
         next.next_lsn = next.next_lsn.max(self.current.next_lsn);
-        self.put(&next)?;
+        let offset = slot_offset(next.generation % 2);
+        self.put(offset, &next.encode()?).inspect_err(|error| {
+            if error.kind() == ErrorKind::Full {
+                // What landed of it must not pass for a state one day. If this fails too, only a
+                // checksum that is right by chance could make it one.
+                self.file.write_all_at(offset, &[0; 8]).unwrap_or_default();
+            }
+        })?;
         self.current = next;
         Ok(())
     }
 
-    /// Writes a state into its slot and syncs.
-    fn put(&mut self, state: &Meta) -> Result<(), Error> {
+    /// Writes a slot and syncs.
+    fn put(&mut self, offset: u64, encoded: &[u8]) -> Result<(), Error> {
         if self.failed {
             return Err(Error::new(ErrorKind::Poisoned, "an earlier write of meta failed"));
         }
-        let encoded = state.encode()?;
-        match self.file.write_all_at(slot_offset(state.generation % 2), &encoded) {
+        match self.file.write_all_at(offset, encoded) {
             Ok(()) => {}
             Err(source) if is_full(&source) => return Err(Error::io(source, "write", name::META)),
             Err(source) => return Err(self.fail(source, "write")),
@@ -298,6 +314,17 @@ impl MetaFile {
         self.failed = true;
         Error::poisoning(source, doing, name::META)
     }
+}
+
+/// Replaces the file by a copy whose slot at `offset` is `encoded`.
+fn replace(vfs: &dyn Vfs, file: &dyn File, offset: u64, encoded: &[u8]) -> std::io::Result<()> {
+    let mut content = vec![0; 2 * SLOT_BYTES];
+    let count = file.read_at(0, &mut content)?;
+    content.get_mut(count..).unwrap_or_default().fill(0);
+    let from = usize::try_from(offset).unwrap_or(0);
+    let slot = content.get_mut(from..).unwrap_or_default();
+    slot.iter_mut().zip(encoded).for_each(|(to, from)| *to = *from);
+    onceward_vfs::replace(vfs, name::META, &content)
 }
 
 #[cfg(test)]

@@ -30,8 +30,13 @@ impl Anchor {
         Self::read(vfs, self.file.clone(), self.offset).as_ref() == Some(self)
     }
 
+    /// The bytes that stood at `offset` of `file`.
+    pub(super) fn of(file: String, offset: u64, header: [u8; FRAME_HEADER_BYTES]) -> Self {
+        Self { file, offset, header }
+    }
+
     /// What stands at `offset` of `file`; `None` if that cannot be told.
-    pub(super) fn read(vfs: &dyn Vfs, file: String, offset: u64) -> Option<Self> {
+    fn read(vfs: &dyn Vfs, file: String, offset: u64) -> Option<Self> {
         let mut header = [0; FRAME_HEADER_BYTES];
         let count = vfs.open(&file, Mode::Read).ok()?.read_at(offset, &mut header).ok()?;
         (count == FRAME_HEADER_BYTES).then_some(Self { file, offset, header })

@@ -100,7 +100,8 @@ impl Follower {
         let ends = examined.tail.filter(|tail| !tail.sealed && hidden == 0);
         self.end = ends.and_then(|tail| {
             let offset = u64::try_from(tail.offset).unwrap_or(u64::MAX);
-            Anchor::read(vfs, name::segment(&store, tail.number), offset)
+            // Not what stands there by now: that may be a frame that was not shown.
+            tail.behind.map(|bytes| Anchor::of(name::segment(&store, tail.number), offset, bytes))
         });
         followed.damage = examined.report.damage;
         Ok(Some(followed))

@@ -314,6 +314,10 @@ impl<'a> Examination<'a> {
     /// Row `clean-short`.
     fn judge_end(&mut self, end: CleanEnd) {
         let Some(clean) = self.meta.clean else { return };
+        if self.highest_run > self.meta.run {
+            // A state from before the last run: what said that the log was opened again is gone.
+            return;
+        }
         let same_place = (clean.number, clean.offset) == (end.number, end.offset);
         let whole = self.report.damage.is_empty();
         if clean == end && whole {
@@ -361,6 +365,7 @@ impl<'a> Examination<'a> {
                     sealed: walked.end == End::Sealed,
                     torn_bytes: walked.torn_bytes,
                     torn_header: self.torn_header,
+                    behind: walked.behind,
                 });
                 self.report.torn_bytes = u64::try_from(walked.torn_bytes).unwrap_or(u64::MAX);
                 self.report.torn_file = Some(name::segment(&self.meta.identity.store, number));

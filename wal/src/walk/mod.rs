@@ -99,6 +99,8 @@ pub(crate) struct Walked {
     /// Whole frames in the torn tail: offset and size.
     pub(crate) in_doubt: Vec<(usize, usize)>,
     pub(crate) waypoints: Waypoints,
+    /// What stood where the log ends when that was judged.
+    pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
 }
 
 /// Consecutive bytes of a segment.
@@ -198,6 +200,7 @@ impl<'c> Walk<'c> {
                 torn_bytes: 0,
                 in_doubt: Vec::new(),
                 waypoints: Waypoints::default(),
+                behind: None,
             },
         }
     }

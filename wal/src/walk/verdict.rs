@@ -71,6 +71,7 @@ impl Walk<'_> {
             self.out.waypoints.forget_from(before.last_lsn + 1);
         }
         let end = self.kept.offset;
+        self.out.behind = piece.from(end).first_chunk().copied();
         self.out.in_doubt.extend(whole);
         self.out.torn_bytes = self.torn_bytes(end, piece.from(end));
         self.out.proven = self.out.proven.min(end);
