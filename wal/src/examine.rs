@@ -6,6 +6,7 @@
 
 mod anchor;
 mod between;
+mod ending;
 mod follow;
 mod head;
 mod judge;
@@ -73,6 +74,8 @@ pub(crate) struct FoundTail {
     pub(crate) torn_bytes: usize,
     /// The header, if a crash left the first commit without it.
     pub(crate) torn_header: Option<SegmentHeader>,
+    /// The boot of the machine in which the last run began.
+    pub(crate) boot: [u8; 16],
     /// What stood there when it was judged.
     pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
 }

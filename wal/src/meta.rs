@@ -250,23 +250,27 @@ impl MetaFile {
             .map_err(|source| Error::io(source, "create", name::META))
     }
 
-    /// Opens the file for writing, `current` being what it says.
+    /// Opens the file for writing, `current` being what it says, or what was made of it.
     ///
-    /// The file is replaced by one that says the same: if the current slot was read from memory after its
-    /// sync had failed, overwriting the other slot would leave no valid one after a power cut. On a full
-    /// disk that slot is written again in place.
+    /// It is replaced by a copy first: if the current slot was read from memory after its sync had
+    /// failed, overwriting the other slot would leave no valid one after a power cut. On a full disk the
+    /// same bytes are written again in place.
     pub(crate) fn open(vfs: &dyn Vfs, current: Meta) -> Result<Self, Error> {
         let open = || {
             vfs.open(name::META, Mode::Write)
                 .map_err(|source| Error::io(source, "open", name::META))
         };
-        let encoded = current.encode()?;
-        let offset = slot_offset(current.generation % 2);
-        match replace(vfs, &*open()?, offset, &encoded) {
+        let mut content = vec![0; 2 * SLOT_BYTES];
+        let file = open()?;
+        let count = file
+            .read_at(0, &mut content)
+            .map_err(|source| Error::io(source, "read", name::META))?;
+        content.truncate(count);
+        match onceward_vfs::replace(vfs, name::META, &content) {
             Ok(()) => Ok(Self { file: open()?, current, failed: false }),
             Err(source) if is_full(&source) => {
-                let mut it = Self { file: open()?, current, failed: false };
-                it.put(offset, &encoded)?;
+                let mut it = Self { file, current, failed: false };
+                it.put(0, &content)?;
                 Ok(it)
             }
             Err(source) => Err(Error::io(source, "replace", name::META)),
@@ -314,17 +318,6 @@ impl MetaFile {
         self.failed = true;
         Error::poisoning(source, doing, name::META)
     }
-}
-
-/// Replaces the file by a copy whose slot at `offset` is `encoded`.
-fn replace(vfs: &dyn Vfs, file: &dyn File, offset: u64, encoded: &[u8]) -> std::io::Result<()> {
-    let mut content = vec![0; 2 * SLOT_BYTES];
-    let count = file.read_at(0, &mut content)?;
-    content.get_mut(count..).unwrap_or_default().fill(0);
-    let from = usize::try_from(offset).unwrap_or(0);
-    let slot = content.get_mut(from..).unwrap_or_default();
-    slot.iter_mut().zip(encoded).for_each(|(to, from)| *to = *from);
-    onceward_vfs::replace(vfs, name::META, &content)
 }
 
 #[cfg(test)]

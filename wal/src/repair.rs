@@ -11,6 +11,8 @@
 //! Nothing that still proves itself is touched. Each step may be cut short: what is then found is
 //! mended by the next repair, and what was copied stays.
 
+use std::collections::BTreeSet;
+
 use onceward_vfs::{File, Mode, Vfs};
 
 use crate::checksum::{crc_from, salt};
@@ -52,26 +54,73 @@ pub struct Repaired {
 /// `Full`: no room for the copies. `Io`, `Poisoned`: the disk refused. `Unsupported`, `Corrupt`: as
 /// [`examine`]. Repairing may be tried again.
 pub fn repair(vfs: &dyn Vfs, _lock: &Lock) -> Result<Option<Repaired>, Error> {
-    let Some(examined) = examine(vfs, &mut |_| {})? else { return Ok(None) };
-    let damage = examined.report.damage.clone();
-    let mut kept = Vec::new();
-    if !damage.is_empty() {
-        let identity = examined.meta.identity;
-        for repair in &examined.repairs {
-            kept.extend(keep(vfs, &identity, repair)?);
+    let mut repaired: Option<Repaired> = None;
+    for _ in 0..ROUNDS_MAX {
+        let Some(examined) = examine(vfs, &mut |_| {})? else { return Ok(None) };
+        let left = examined.report.damage.clone();
+        let it = repaired
+            .get_or_insert_with(|| Repaired { damage: left.clone(), ..Repaired::default() });
+        it.left = left;
+        if it.left.is_empty() {
+            break;
         }
-        // What cannot be read is written over in whole blocks before anything is written into them.
-        let (zeros, frames): (Vec<_>, Vec<_>) =
-            examined.repairs.iter().partition(|repair| matches!(repair.fix, Fix::Zeros));
-        for repair in zeros.into_iter().chain(frames) {
-            mend(vfs, &examined, repair)?;
+        if examined.unreadable.is_some() {
+            // First of all and alone: what else seems damaged may only seem so because of it.
+            it.kept.extend(mend_unreadable(vfs, &examined)?);
+        } else {
+            it.kept.extend(mend_all(vfs, examined)?);
         }
-        mend_meta(vfs, examined)?;
     }
-    let left = examine(vfs, &mut |_| {})?.map(|examined| examined.report.damage);
-    kept.sort();
-    kept.dedup();
-    Ok(Some(Repaired { damage, kept, left: left.unwrap_or_default() }))
+    if let Some(it) = &mut repaired {
+        let examined = examine(vfs, &mut |_| {})?;
+        it.left = examined.map(|examined| examined.report.damage).unwrap_or_default();
+        it.kept.sort();
+        it.kept.dedup();
+    }
+    Ok(repaired)
+}
+
+/// Mending one place may show that another one next to it is damaged too.
+const ROUNDS_MAX: usize = 4;
+
+/// Keeps and mends every place; returns the files in quarantine.
+fn mend_all(vfs: &dyn Vfs, examined: Examined) -> Result<Vec<String>, Error> {
+    let identity = examined.meta.identity;
+    let mut kept = Vec::new();
+    for repair in &examined.repairs {
+        kept.extend(keep(vfs, &identity, repair)?);
+    }
+    for repair in &examined.repairs {
+        mend(vfs, &examined, repair)?;
+    }
+    mend_meta(vfs, examined)?;
+    Ok(kept)
+}
+
+/// Writes zeros over whole blocks that cannot be read, and over nothing else. Where the log may have gone
+/// on in such a block, it is sealed before it: zeros would pass for its end.
+fn mend_unreadable(vfs: &dyn Vfs, examined: &Examined) -> Result<Vec<String>, Error> {
+    let mut zeroed = BTreeSet::new();
+    for repair in examined.repairs.iter().filter(|repair| matches!(repair.fix, Fix::Zeros)) {
+        let path = name::segment(&examined.meta.identity.store, repair.number);
+        let io = |source| Error::io(source, "mend", &path);
+        let file = vfs.open(&path, Mode::Write).map_err(io)?;
+        for (offset, bytes) in blocks(repair.offset, repair.bytes) {
+            if file.read_at(offset, &mut vec![0; bytes]).is_err() {
+                file.write_all_at(offset, &vec![0; bytes]).map_err(io)?;
+                zeroed.insert(repair.number);
+            }
+        }
+        file.sync_data().map_err(io)?;
+    }
+    let mut kept = Vec::new();
+    for repair in &examined.repairs {
+        if matches!(repair.fix, Fix::SealUnread(_)) && zeroed.contains(&repair.number) {
+            kept.extend(keep(vfs, &examined.meta.identity, repair)?);
+            mend(vfs, examined, repair)?;
+        }
+    }
+    Ok(kept)
 }
 
 /// Copies what stands where a repair will write; `None` if nothing does.
@@ -125,7 +174,7 @@ fn mend(vfs: &dyn Vfs, examined: &Examined, repair: &Repair) -> Result<(), Error
         Fix::Zeros => vec![0; repair.bytes],
         Fix::Header(header) => header.encode(),
         Fix::StandIn { run, lsn } => stand_in(identity, repair, *run, *lsn),
-        Fix::Seal(kept) => seal(examined, repair, kept),
+        Fix::Seal(kept) | Fix::SealUnread(kept) => seal(examined, repair, kept),
     };
     let file = vfs.open(&path, Mode::Write).map_err(io)?;
     let offset = u64::try_from(repair.offset).unwrap_or(u64::MAX);

@@ -143,7 +143,7 @@ impl Segments {
     ///
     /// # Errors
     ///
-    /// `Corrupt`: no such segment. `Io`: it cannot be read.
+    /// `Corrupt`: no such segment. `Trimmed`: a writer uses its file again. `Io`: it cannot be read.
     pub fn read_segment(
         &self,
         number: u64,
@@ -169,6 +169,9 @@ pub(crate) fn read_whole(
     let count =
         source.file.read_at(0, &mut image).map_err(|source| Error::io(source, "read", &path))?;
     image.truncate(count);
+    if source.is_used_again() {
+        return Err(Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, 0));
+    }
     let context = standalone(&identity.store, source.number, source.salt, source.first_lsn);
     walk::walk(&image, &context, visit);
     Ok(())

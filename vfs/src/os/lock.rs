@@ -62,9 +62,10 @@ impl OsLock {
             Err(fs::TryLockError::Error(error)) => return Err(error.into()),
         }
         rustix::fs::fchmod(&file, FILE_PERMISSIONS).map_err(io::Error::from)?;
-        // Emptied first: a reader meanwhile finds no number rather than a mixture of two.
-        file.set_len(0)?;
-        file.write_all_at(format!("{pid}\n").as_bytes(), 0)?;
+        // A courtesy to whoever is refused, in one write; a full disk may have no room for it.
+        let named = format!("{pid}\n{}", " ".repeat(PID_BYTES_MAX));
+        let named = named.get(..=PID_BYTES_MAX).unwrap_or(&named);
+        drop(file.write_all_at(named.as_bytes(), 0));
         held_here.insert(identity);
         Ok(Self { file, identity, pid })
     }
@@ -78,8 +79,8 @@ impl Drop for OsLock {
             return;
         }
         let mut held_here = HELD_HERE.lock();
-        // Courtesy: a name left behind harms nobody, since only a holder's is read.
-        drop(self.file.set_len(0));
+        // The name stays: it harms nobody, since only a holder's is read, and its block is there when the
+        // disk is full.
         // Before the table forgets it, or another thread would be told of a foreign holder. Closing
         // lets go as well, should this fail.
         drop(self.file.unlock());
@@ -91,5 +92,6 @@ impl Drop for OsLock {
 fn holder(file: &fs::File) -> Option<u32> {
     let mut text = [0; PID_BYTES_MAX + 1];
     let count = file.read_at(&mut text, 0).ok()?;
-    str::from_utf8(text.get(..count)?).ok()?.strip_suffix('\n')?.parse().ok()
+    let (named, _rest) = str::from_utf8(text.get(..count)?).ok()?.split_once('\n')?;
+    named.parse().ok()
 }

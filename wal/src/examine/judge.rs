@@ -9,13 +9,12 @@ use super::look::{Found, Shows};
 use super::pieces::Unreadable;
 use super::repairs::{Fix, Repair};
 use super::returned::{Returned, is_damaged};
-use super::{Examined, FoundTail};
 use crate::checksum::{Digest, salt};
 use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
-use crate::meta::{CleanEnd, Meta};
+use crate::meta::Meta;
 use crate::name;
 use crate::report::{Damage, LostLsns, Report};
 use crate::segment::{Segment, Segments, Source};
@@ -34,21 +33,21 @@ pub(super) struct Examination<'a> {
     /// Frames that were not shown because nothing proves them, marks apart.
     pub(super) hidden: u64,
     last_in_use: u64,
-    returned: Vec<Returned>,
-    prepared: Vec<u64>,
+    pub(super) returned: Vec<Returned>,
+    pub(super) prepared: Vec<u64>,
     /// Listed, not begun, and without a file.
-    absent: Vec<u64>,
+    pub(super) absent: Vec<u64>,
     /// Listed, begun, and without a file.
-    missing: Vec<u64>,
-    segments: Segments,
+    pub(super) missing: Vec<u64>,
+    pub(super) segments: Segments,
     pub(super) torn_header: Option<SegmentHeader>,
     pub(super) previous: Option<(u64, Walked)>,
-    highest_lsn: u64,
-    highest_run: u32,
+    pub(super) highest_lsn: u64,
+    pub(super) highest_run: u32,
     /// Features that forbid this program to write.
     pub(super) read_only_for: u32,
     /// The first place that the disk could not read.
-    unreadable: Option<Position>,
+    pub(super) unreadable: Option<Position>,
     /// What would mend the damage.
     pub(super) repairs: Vec<Repair>,
     pub(super) report: Report,
@@ -258,7 +257,7 @@ impl<'a> Examination<'a> {
                 // The log may go on in there.
                 walked.end = End::Lost;
                 let (offset, bytes) = (walked.offset, *bytes_of_file - walked.offset);
-                let fix = Fix::Seal(walked.before_end);
+                let fix = Fix::SealUnread(walked.before_end);
                 self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
             }
         }
@@ -309,92 +308,5 @@ impl<'a> Examination<'a> {
         let file = name::segment(&self.meta.identity.store, number);
         let (segment, what) = (Some(number), what.to_owned());
         self.report.damage.push(Damage { segment, file, offset, bytes, what, lost: None });
-    }
-
-    /// Row `clean-short`.
-    fn judge_end(&mut self, end: CleanEnd) {
-        let Some(clean) = self.meta.clean else { return };
-        if self.highest_run > self.meta.run {
-            // A state from before the last run: what said that the log was opened again is gone.
-            return;
-        }
-        let same_place = (clean.number, clean.offset) == (end.number, end.offset);
-        let whole = self.report.damage.is_empty();
-        if clean == end && whole {
-            self.report.clean = true;
-            self.report.torn_bytes = 0;
-            self.report.torn_file = None;
-        } else if (!same_place || whole) && !self.has_moved_on() {
-            // With other damage about, the digest differs for a reason that was already told.
-            let what = format!(
-                "the log was closed in order and ended in segment {} at {}",
-                clean.number, clean.offset
-            );
-            self.damage(end.number.max(1), end.offset, 0, &what);
-        }
-    }
-
-    /// What is lost to the end of a segment ends where the next one begins.
-    fn bound_lost(&mut self) {
-        for damage in &mut self.report.damage {
-            let number = damage.segment.unwrap_or(0);
-            let Some(LostLsns { first, last: None }) = damage.lost else { continue };
-            let next = self.segments.infos().find(|info| info.number > number);
-            let last = next.map(|next| next.first_lsn.saturating_sub(1));
-            let any = last.is_none_or(|last| last >= first);
-            damage.lost = any.then_some(LostLsns { first, last });
-        }
-    }
-
-    /// Sums up.
-    pub(super) fn finish(mut self) -> Examined {
-        let (mut last_lsn, mut digest, mut in_doubt) = (0, Digest::default(), Vec::new());
-        let mut end = CleanEnd::default();
-        let mut tail = None;
-        if let Some((number, walked)) = self.previous.take() {
-            last_lsn = walked.last_lsn;
-            digest = walked.digest;
-            let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);
-            end = CleanEnd { number, offset, digest };
-            if walked.end != End::Lost {
-                tail = Some(FoundTail {
-                    number,
-                    offset: walked.offset,
-                    count: walked.count,
-                    proven: walked.proven,
-                    sealed: walked.end == End::Sealed,
-                    torn_bytes: walked.torn_bytes,
-                    torn_header: self.torn_header,
-                    behind: walked.behind,
-                });
-                self.report.torn_bytes = u64::try_from(walked.torn_bytes).unwrap_or(u64::MAX);
-                self.report.torn_file = Some(name::segment(&self.meta.identity.store, number));
-                self.report.torn_offset = offset;
-            }
-            in_doubt = walked.in_doubt;
-        }
-        self.report.in_doubt = in_doubt.len();
-        self.bound_lost();
-        self.judge_end(end);
-        for number in &self.absent {
-            self.meta.segments.remove(*number);
-        }
-        Examined {
-            tail,
-            missing: self.missing,
-            prepared: self.prepared,
-            returned: self.returned,
-            segments: self.segments,
-            last_lsn,
-            highest_lsn: self.highest_lsn,
-            highest_run: self.highest_run,
-            digest,
-            in_doubt,
-            read_only_for: self.read_only_for,
-            unreadable: self.unreadable,
-            repairs: self.repairs,
-            report: self.report,
-            meta: self.meta,
-        }
     }
 }

@@ -59,36 +59,40 @@ impl SegmentFile {
         Ok(Piece { offset, bytes: buffer.get(..count).unwrap_or_default(), is_last })
     }
 
-    /// Reads each block by itself; returns how many bytes there are.
+    /// Reads each block of the disk by itself; returns how many bytes there are.
     fn by_blocks(&self, offset: usize, read: &mut [u8], unreadable: &mut Vec<Unreadable>) -> usize {
-        let total = read.len();
         let mut failures = 0;
-        let mut at = offset;
-        for block in read.chunks_mut(BLOCK_BYTES) {
+        let mut done = 0;
+        while let Some(rest) = read.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset + done;
+            let bytes = rest.len().min(BLOCK_BYTES - at % BLOCK_BYTES);
+            let (block, _) = rest.split_at_mut(bytes);
             let tried = if failures < FAILURES_MAX {
                 self.file.read_at(u64::try_from(at).unwrap_or(u64::MAX), block)
             } else {
                 Err(std::io::Error::other("not tried, after many failures before it"))
             };
             match tried {
-                Ok(count) if count < block.len() => return at + count - offset,
+                Ok(count) if count < bytes => return done + count,
                 Ok(_) => {}
                 Err(source) => {
                     failures += 1;
                     block.fill(0);
-                    note(unreadable, at, block.len(), &source.to_string());
+                    note(unreadable, at, bytes, &source.to_string());
                 }
             }
-            at += block.len();
+            done += bytes;
         }
-        total
+        done
     }
 }
 
 /// Adds a range, to the one before it if they touch.
 fn note(unreadable: &mut Vec<Unreadable>, offset: usize, bytes: usize, what: &str) {
     match unreadable.last_mut() {
-        Some(last) if last.offset + last.bytes >= offset && last.offset <= offset => {
+        Some(last)
+            if last.offset + last.bytes >= offset && last.offset <= offset && last.what == what =>
+        {
             last.bytes = last.bytes.max(offset + bytes - last.offset);
         }
         _ => unreadable.push(Unreadable { offset, bytes, what: what.to_owned() }),

@@ -22,6 +22,8 @@ pub(crate) enum Fix {
     StandIn { run: u32, lsn: u64 },
     /// The segment ends here: a seal behind what is kept.
     Seal(Kept),
+    /// The same, because what stands behind it cannot be read.
+    SealUnread(Kept),
     /// Row `header-damaged`.
     Header(Box<SegmentHeader>),
     /// Row `file-short`, and what cannot be read: zeros.

@@ -53,7 +53,7 @@ pub struct Appended {
 /// Frames that are queued, and durable some time later.
 ///
 /// Those that nobody waits for are synced with those of others; otherwise the log's thread, if it has
-/// one, syncs them a fifth of a second later at most.
+/// one, syncs them a fifth of a second later, or as soon as it has made a segment that is needed.
 #[derive(Debug)]
 #[must_use = "not durable until it is waited for, or polled as such"]
 pub struct Ticket<'l> {
@@ -162,6 +162,15 @@ impl Core {
         now_ms: u64,
         purpose: Purpose,
     ) -> Result<(Appended, usize), Error> {
+        self.queue(frames, now_ms, purpose).inspect_err(|_poisoned| self.tailing.announce())
+    }
+
+    fn queue(
+        &self,
+        frames: &[NewFrame<'_>],
+        now_ms: u64,
+        purpose: Purpose,
+    ) -> Result<(Appended, usize), Error> {
         let total = self.check(frames)?;
         let mut commit = self.commit.lock();
         let time = self.make_ready(&mut commit, total, now_ms, purpose)?;
@@ -256,6 +265,11 @@ impl Core {
         };
         if !commit.tail.as_ref().is_some_and(fits) {
             self.roll(commit, purpose)?;
+            if !commit.tail.as_ref().is_some_and(fits) {
+                let message =
+                    "the prepared segment is of an earlier, smaller setting, and the disk is full";
+                return Err(Error::new(ErrorKind::Full, message));
+            }
         }
         if !commit.run_begun {
             commit.push_run(0)?;

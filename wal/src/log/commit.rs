@@ -48,7 +48,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `Full`: the disk had no room; the frame is surely absent and the log stays usable. `Io` or
+    /// `Invalid`: no such number was given out, or it was cut when the log was opened. `Full`: the disk had
+    /// no room; the frame is surely absent and the log stays usable. `Io` or
     /// `Poisoned` with [`Error::in_doubt`]: a write or sync failed; the frame may be found after
     /// reopening.
     ///
@@ -215,6 +216,7 @@ impl Core {
         let finished = commit.forming - 1;
         let told = commit.refuse_if_poisoned();
         drop(commit);
+        self.tailing.announce();
         // Who appended meanwhile waits for a leader.
         self.gate(finished).finish(finished);
         self.pass_on();
@@ -233,6 +235,12 @@ impl Commit {
 
     /// What is known of a frame; `None`: nothing yet.
     fn answer(&self, lsn: u64) -> Option<Result<(), Error>> {
+        let (kept, first) = self.opened_between;
+        if kept < lsn && lsn < first {
+            let message =
+                format!("LSN {lsn} is not in the log: it was cut when the log was opened");
+            return Some(Err(Error::invalid(message)));
+        }
         if lsn <= self.synced && !self.has_failed(lsn) {
             return Some(Ok(()));
         }

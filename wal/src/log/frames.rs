@@ -3,7 +3,7 @@
 use super::{Chunk, Commit};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Head, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
-use crate::limits::{FRAME_HEADER_BYTES, SEAL_BODY_BYTES, frame_bytes};
+use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SEAL_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 use crate::run::{RunBody, SealBody};
 use crate::waypoints::Waypoints;
@@ -85,7 +85,8 @@ impl Commit {
         let number = self.next_lsn;
         let exhausted = || Error::new(ErrorKind::Full, "the log has no further LSN");
         let lsn = Lsn::from_u64(number).ok_or_else(exhausted)?;
-        let next_lsn = number.checked_add(1).ok_or_else(exhausted)?;
+        let next_lsn =
+            number.checked_add(1).filter(|next| *next < LSN_MAX).ok_or_else(exhausted)?;
         let Some(tail) = &mut self.tail else {
             return Err(Error::corrupt("a frame was queued without a segment"));
         };

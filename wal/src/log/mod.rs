@@ -158,6 +158,8 @@ struct Commit {
     last_lsn: u64,
     next_lsn: u64,
     synced: u64,
+    /// The last LSN that the opening kept, and the first one that it gave out.
+    opened_between: (u64, u64),
     run: u32,
     stamp: Stamp,
     alignment: Alignment,

@@ -13,9 +13,9 @@ pub enum Alignment {
     /// Anywhere; those of 64 KiB and more fill their last block.
     #[default]
     Frame,
-    /// At the end of a block of 4,096 bytes: bytes that were confirmed are never written again, so that a
-    /// cut write which damages its whole block costs nothing that was confirmed. Each commit takes
-    /// at least one block.
+    /// At the end of a block of 4,096 bytes: bytes that were confirmed are not written again, so that a cut
+    /// write which damages its whole block costs nothing that was confirmed (`FORMAT.md`, section
+    /// Assumptions, has the one exception). Each commit takes at least one block.
     Block,
 }
 

@@ -252,6 +252,10 @@ impl Core {
 
     /// See [`Log::trim`].
     fn trim(&self, number: u64) -> Result<(), Error> {
+        self.trim_once(number).inspect_err(|_poisoned| self.tailing.announce())
+    }
+
+    fn trim_once(&self, number: u64) -> Result<(), Error> {
         let (synced, next_lsn) = {
             let commit = self.commit.lock();
             commit.refuse_if_poisoned()?;

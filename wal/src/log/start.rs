@@ -12,7 +12,7 @@ use super::space::{Prepared, Spares, discard};
 use super::worker::Worker;
 use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
 use crate::checksum::salt;
-use crate::error::{Error, ErrorKind, Position};
+use crate::error::{Error, ErrorKind, Position, is_full};
 use crate::examine::{Examined, FoundTail, Returned};
 use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
@@ -44,21 +44,7 @@ impl Log {
     ) -> Result<Self, Error> {
         check_segment_bytes(options.segment_bytes)?;
         let identity = examined.meta.identity;
-        if examined.read_only_for != 0 {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "features {:#x} of a newer format allow only reading",
-                    examined.read_only_for
-                ),
-            ));
-        }
-        if let Some(Position { file, offset }) = &examined.unreadable
-            && !cfg!(bug = "unreadable-is-opened")
-        {
-            let message = "the disk cannot read all of the log: try again, or repair it";
-            return Err(Error::new(ErrorKind::Io, message).at(file, *offset));
-        }
+        refuse_to_write(&examined)?;
         make_dir(&*vfs, name::LOG_DIR)?;
         // Before the disk is full: on a full one there may be no room for a directory.
         make_dir(&*vfs, name::QUARANTINE_DIR)?;
@@ -72,7 +58,8 @@ impl Log {
         };
         let proven = examined.report.clean || cfg!(bug = "lying-page-cache-adopted");
         if let (Some(tail), Some(found), false) = (&tail, &examined.tail, proven) {
-            rewrite(tail, found)?;
+            let other_boot = is_other_boot(stamp.boot, found.boot);
+            rewrite(tail, found, other_boot && options.alignment == Alignment::Block)?;
         }
         for Returned { number, damaged } in &examined.returned {
             discard(&*vfs, &identity.store, *number, *damaged)?;
@@ -125,8 +112,11 @@ impl Log {
         if !self.core.commit.lock().tail.as_ref().is_some_and(shares) {
             return Ok(());
         }
-        let Some(lsn) = self.core.begin_and_mark()? else { return Ok(()) };
-        self.wait(lsn)
+        match self.core.begin_and_mark() {
+            // Settling what it holds is what gives room: an old log opens on a full disk too.
+            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
+            marked => marked?.map_or(Ok(()), |lsn| self.wait(lsn)),
+        }
     }
 }
 
@@ -145,6 +135,7 @@ impl Commit {
             last_lsn: examined.last_lsn,
             next_lsn: examined.highest_lsn + 1,
             synced: examined.last_lsn,
+            opened_between: (examined.last_lsn, examined.highest_lsn + 1),
             run,
             stamp,
             alignment,
@@ -174,6 +165,23 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Refuses a log that this program must not write, or whose end the disk does not show.
+fn refuse_to_write(examined: &Examined) -> Result<(), Error> {
+    if examined.read_only_for != 0 {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("features {:#x} of a newer format allow only reading", examined.read_only_for),
+        ));
+    }
+    if let Some(Position { file, offset }) = &examined.unreadable
+        && !cfg!(bug = "unreadable-is-opened")
+    {
+        let message = "the disk cannot read all of the log: try again, or repair it";
+        return Err(Error::new(ErrorKind::Io, message).at(file, *offset));
+    }
+    Ok(())
 }
 
 /// Creates a directory if it is missing.
@@ -221,14 +229,27 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
     })
 }
 
+/// Whether the machine was started since: then what is read is what the disk has. Zeros: not known.
+fn is_other_boot(now: [u8; 16], then: [u8; 16]) -> bool {
+    now != [0; 16] && then != [0; 16] && now != then
+}
+
 /// Writes what is kept but not proven synced again in place, zeros over the torn bytes, and syncs.
 ///
 /// Pages that a failed sync marked clean would otherwise be read back from memory and be gone after
 /// the next power cut.
-fn rewrite(tail: &Tail, found: &FoundTail) -> Result<(), Error> {
+///
+/// With `spare_blocks` only the block in which the log ends: confirmed frames end with theirs.
+fn rewrite(tail: &Tail, found: &FoundTail, spare_blocks: bool) -> Result<(), Error> {
     let io = |source| Error::io(source, "rewrite the end of", "the log");
-    // Nothing proven: the header block is not either.
-    let from = if found.proven <= HEADER_BLOCK_BYTES { 0 } else { found.proven };
+    let from = if spare_blocks && found.torn_header.is_none() {
+        tail.end() - tail.end() % HEADER_BLOCK_BYTES
+    } else if found.proven <= HEADER_BLOCK_BYTES {
+        // Nothing proven: the header block is not either.
+        0
+    } else {
+        found.proven
+    };
     let mut bytes = vec![0; tail.end().saturating_sub(from)];
     let offset = u64::try_from(from).unwrap_or(u64::MAX);
     let count = tail.file.read_at(offset, &mut bytes).map_err(io)?;
@@ -247,6 +268,20 @@ fn write_all(file: &dyn File, offset: u64, bytes: &[u8]) -> std::io::Result<()> 
     if bytes.is_empty() { Ok(()) } else { file.write_all_at(offset, bytes) }
 }
 
+/// Whether a prepared segment's file is not all zeros, as far as samples tell: of a file that was used
+/// before, most of it is not.
+fn has_stale_bytes(file: &dyn File, len: u64) -> std::io::Result<bool> {
+    const SAMPLES: u64 = 32;
+    let mut sample = [0; 512];
+    for number in 0..SAMPLES {
+        let count = file.read_at(len / SAMPLES * number, &mut sample)?;
+        if sample.iter().take(count).any(|byte| *byte != 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Opens the segments that were prepared and not begun.
 fn open_prepared(
     vfs: &dyn Vfs,
@@ -259,18 +294,20 @@ fn open_prepared(
         let io = |source| Error::io(source, "open", &path);
         let file = vfs.open(&path, Mode::Write).map_err(io)?;
         let len = file.len().map_err(io)?;
-        if len < segment_bytes {
-            // Of an earlier, smaller setting: a commit of today's size might not fit.
-            file.fill_zeros(segment_bytes, &|| Pace::Fast).map_err(io)?;
+        // Of an earlier, smaller setting: a commit of today's size might not fit. On a full disk it serves
+        // for those that do.
+        let filled = if len < segment_bytes {
+            file.fill_zeros(segment_bytes, &|| Pace::Fast)
+        } else {
+            Ok(())
+        };
+        match filled {
+            Err(source) if !is_full(&source) => return Err(io(source)),
+            Err(_) | Ok(()) => {}
         }
-        let mut first = [0; 8];
-        file.read_at(0, &mut first).map_err(io)?;
-        prepared.push_back(Prepared {
-            number: *number,
-            file,
-            segment_bytes: len.max(segment_bytes),
-            recycled: first != [0; 8],
-        });
+        let len = file.len().map_err(io)?;
+        let recycled = has_stale_bytes(&*file, len).map_err(io)?;
+        prepared.push_back(Prepared { number: *number, file, segment_bytes: len, recycled });
     }
     Ok(prepared)
 }

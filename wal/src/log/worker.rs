@@ -83,7 +83,8 @@ fn work(core: &Core, stop: &AtomicBool) {
                     return;
                 }
             }
-            Left::Sync(_) | Left::Mark | Left::Busy | Left::Nothing => refused = false,
+            // Tried again when there was other work, not in this very turn.
+            Left::Sync(_) | Left::Mark | Left::Busy | Left::Nothing => refused &= missing,
         }
         before = look;
     }

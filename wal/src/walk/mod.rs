@@ -99,6 +99,8 @@ pub(crate) struct Walked {
     /// Whole frames in the torn tail: offset and size.
     pub(crate) in_doubt: Vec<(usize, usize)>,
     pub(crate) waypoints: Waypoints,
+    /// The boot of the machine in which the last run began.
+    pub(crate) boot: [u8; 16],
     /// What stood where the log ends when that was judged.
     pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
 }
@@ -200,6 +202,7 @@ impl<'c> Walk<'c> {
                 torn_bytes: 0,
                 in_doubt: Vec::new(),
                 waypoints: Waypoints::default(),
+                boot: [0; 16],
                 behind: None,
             },
         }
@@ -300,6 +303,9 @@ impl<'c> Walk<'c> {
             shown.batch.push(frame);
         }
         self.out.repaired |= header.kind == KIND_LOST;
+        if header.kind == KIND_RUN {
+            self.out.boot = RunBody::decode(body).map_or([0; 16], |run| run.stamp.boot);
+        }
         self.out.waypoints.pass(self.kept.count, number, offset);
         self.kept = Kept {
             offset: self.kept.offset + header.frame_bytes(),

@@ -71,7 +71,10 @@ impl Walk<'_> {
             self.out.waypoints.forget_from(before.last_lsn + 1);
         }
         let end = self.kept.offset;
-        self.out.behind = piece.from(end).first_chunk().copied();
+        // A header that is right may be of a commit that was being written: then the rest of it will come.
+        self.out.behind = Some(piece.from(end))
+            .filter(|rest| !frame::has_header(rest, self.context.salt))
+            .and_then(|rest| rest.first_chunk().copied());
         self.out.in_doubt.extend(whole);
         self.out.torn_bytes = self.torn_bytes(end, piece.from(end));
         self.out.proven = self.out.proven.min(end);

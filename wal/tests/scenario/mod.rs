@@ -99,6 +99,15 @@ pub(crate) fn open_with(
     vfs: &Arc<dyn Vfs>,
     options: Options,
 ) -> Result<(Log, Report, Vec<Seen>), Error> {
+    open_in_boot(vfs, options, 0)
+}
+
+/// As [`open_with`], in this boot of the machine; 0: nobody knows which.
+pub(crate) fn open_in_boot(
+    vfs: &Arc<dyn Vfs>,
+    options: Options,
+    boot: u8,
+) -> Result<(Log, Report, Vec<Seen>), Error> {
     let lock = onceward_wal::lock(&**vfs)?;
     let (examined, seen) = match look(&**vfs)? {
         Some(found) => found,
@@ -108,7 +117,7 @@ pub(crate) fn open_with(
         }
     };
     let report = examined.report().clone();
-    let stamp = Stamp { opening: 1, ..Stamp::default() };
+    let stamp = Stamp { opening: 1, boot: [boot; 16], ..Stamp::default() };
     let log = Log::start(Arc::clone(vfs), lock, examined, options, stamp)?;
     Ok((log, report, seen))
 }
