@@ -45,6 +45,8 @@ pub struct Examined {
     pub(crate) returned: Vec<Returned>,
     pub(crate) segments: Segments,
     pub(crate) last_lsn: u64,
+    /// LSN of the last frame; below `last_lsn` if the last segment begins behind numbers that were cut.
+    pub(crate) last_frame: u64,
     pub(crate) highest_lsn: u64,
     pub(crate) highest_run: u32,
     pub(crate) digest: Digest,

@@ -172,9 +172,9 @@ mod tests {
 
         /// Checks the states of a stop; returns one of them to go on from.
         fn stop(&self, stop: &Stop, medium: Medium, random: &mut Random, context: &str) -> SimVfs {
-            // Opening writes the end of the log again in place, blocks with confirmed bytes among it.
-            let opening = stop.told.opening;
-            let overwrite = if opening { Overwrite::Safe } else { medium.overwrite };
+            // The one exception that FORMAT.md names.
+            let safe = stop.told.reopening;
+            let overwrite = if safe { Overwrite::Safe } else { medium.overwrite };
             // What is not there takes long to make where much is lost.
             let unsynced: u64 = stop.disk.unsynced_writes().iter().map(|(_, bytes)| bytes).sum();
             let rare = unsynced > 16 * 1024 && random.below(8) > 0;

@@ -85,6 +85,7 @@ impl Examination<'_> {
             returned: self.returned,
             segments: self.segments,
             last_lsn,
+            last_frame: self.last_frame,
             highest_lsn: self.highest_lsn,
             highest_run: self.highest_run,
             digest,

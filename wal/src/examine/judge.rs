@@ -43,6 +43,8 @@ pub(super) struct Examination<'a> {
     pub(super) torn_header: Option<SegmentHeader>,
     pub(super) previous: Option<(u64, Walked)>,
     pub(super) highest_lsn: u64,
+    /// LSN of the last frame that was found.
+    pub(super) last_frame: u64,
     pub(super) highest_run: u32,
     /// Features that forbid this program to write.
     pub(super) read_only_for: u32,
@@ -72,6 +74,7 @@ impl<'a> Examination<'a> {
             torn_header: None,
             previous: None,
             highest_lsn: meta.next_lsn.saturating_sub(1),
+            last_frame: 0,
             highest_run: meta.run,
             read_only_for: meta.read_compat & !READ_COMPAT_KNOWN,
             unreadable: None,
@@ -218,6 +221,9 @@ impl<'a> Examination<'a> {
         let first_lsn = context.first_lsn;
         self.take_unreadable((number, first_lsn), &unreadable, Some((&mut walked, bytes)));
         self.hidden += hidden;
+        if walked.frames > 0 {
+            self.last_frame = walked.last_lsn;
+        }
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
         self.highest_run = self.highest_run.max(walked.highest_run);

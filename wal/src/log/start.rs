@@ -66,7 +66,7 @@ impl Log {
         }
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
         let commit = Commit::begin(&examined, tail.clone(), (run, stamp), options.alignment);
-        let spares = Spares::new(prepared, examined.last_lsn, examined.highest_lsn + 1);
+        let spares = Spares::new(prepared, examined.last_frame, examined.highest_lsn + 1);
         let mut segments = examined.segments;
         if let (Some(tail), Some(segment)) =
             (&tail, tail.as_ref().and_then(|tail| segments.get_mut(tail.number)))
@@ -80,7 +80,7 @@ impl Log {
             commit: Mutex::new(commit),
             gates: [Gate::default(), Gate::default()],
             joined: AtomicU32::new(0),
-            durable: AtomicU64::new(examined.last_lsn),
+            durable: AtomicU64::new(examined.last_frame),
             tailing: Tailing::new(),
             has_failures: AtomicBool::new(false),
             meta: Mutex::new(meta),
@@ -134,8 +134,8 @@ impl Commit {
             digest: examined.digest,
             last_lsn: examined.last_lsn,
             next_lsn: examined.highest_lsn + 1,
-            synced: examined.last_lsn,
-            opened_between: (examined.last_lsn, examined.highest_lsn + 1),
+            synced: examined.last_frame,
+            opened_between: (examined.last_frame, examined.highest_lsn + 1),
             run,
             stamp,
             alignment,

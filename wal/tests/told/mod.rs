@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use onceward_vfs::{SimVfs, Survival, Vfs};
 use onceward_wal::{Alignment, Appended, Error, ErrorKind, Log, Options, Report};
 
-use super::scenario::{OPTIONS, Seen, body, found, host, look, open_with, put, queue, shared};
+use super::scenario::{OPTIONS, Seen, body, found, host, look, open_in_boot, put, queue, shared};
 
 /// One thing that a host does.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +52,10 @@ pub(crate) struct Told {
     pub(crate) trimmed: BTreeSet<u64>,
     /// The log was closed, and not opened since.
     closed: bool,
-    /// The log is being opened.
-    pub(crate) opening: bool,
+    /// The log is being opened in the boot of the run before: then confirmed blocks may be written again.
+    pub(crate) reopening: bool,
+    /// The boot of the machine: another one after each power cut.
+    boot: u8,
     /// Where commits end.
     pub(crate) alignment: Alignment,
     /// The power went, so that nobody knows whether a closing took effect.
@@ -104,7 +106,7 @@ impl Script {
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Error> {
         if self.log.is_none() {
             let was_closed = std::mem::take(&mut self.told.closed);
-            self.told.opening = true;
+            self.told.reopening = !self.told.crashed;
             self.publish();
             let (log, report, seen) = self.told.open(&self.vfs)?;
             // What an opening shows is there for good, and what it does not show is not.
@@ -116,7 +118,7 @@ impl Script {
             assert!(crashed || report.clean == was_closed, "{step:?}");
             assert_eq!(report.damage, [], "{step:?}");
             self.told.created = true;
-            self.told.opening = false;
+            self.told.reopening = false;
             self.log = Some(log);
             self.publish();
         }
@@ -193,12 +195,13 @@ impl Script {
 impl Told {
     /// Opens the log as this host does.
     fn open(&self, vfs: &Arc<dyn Vfs>) -> Result<(Log, Report, Vec<Seen>), Error> {
-        open_with(vfs, Options { alignment: self.alignment, ..OPTIONS })
+        let options = Options { alignment: self.alignment, ..OPTIONS };
+        open_in_boot(vfs, options, self.boot.checked_add(1).unwrap())
     }
 
     /// As a host that comes back after the power went.
     pub(crate) fn after_crash(&self) -> Self {
-        Self { crashed: true, ..self.clone() }
+        Self { crashed: true, boot: self.boot + 1, ..self.clone() }
     }
 
     /// What two crash states of the same disk may differ in.
