@@ -88,7 +88,7 @@ mod tests {
         grow(&log, SEGMENTS);
         few("writing");
         log.close().unwrap();
-        assert_eq!(open_files(dir.path()), 0, "control");
+        assert!(open_files(dir.path()) <= 1, "control: the directory itself");
         let (examined, seen) = look(&*vfs).unwrap().unwrap();
         onceward_wal::examine(&*vfs, &mut |_| few("examining")).unwrap();
         few("having examined");
@@ -173,7 +173,7 @@ mod tests {
         let vfs = shared(&disk);
         let (examined, seen) = look(&*vfs).unwrap().unwrap();
         let segments = examined.into_segments();
-        let in_segment = |number: u64| seen.iter().rfind(|s| s.place.segment == number).unwrap();
+        let in_segment = |number: u64| seen.iter().find(|s| s.place.segment == number).unwrap();
         let read = |number| {
             let frame = in_segment(number);
             segments.read(&*vfs, frame.place, size(frame), lsn(frame.lsn)).map(drop)
