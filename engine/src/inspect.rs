@@ -171,7 +171,8 @@ impl Inspection {
     }
 
     fn frame(&self, at: Located) -> Result<FrameBuf> {
-        self.segments.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)
+        let vfs = &*self.vfs;
+        self.segments.read(vfs, at.place, at.bytes, frame_lsn(at)?).map_err(from_log)
     }
 }
 

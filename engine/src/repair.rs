@@ -157,7 +157,7 @@ impl Survey {
         let again = Reading::begin(vfs)?;
         let confirmed = again.damage();
         damage.retain(|damage| confirmed.contains(damage));
-        let lost = again.lost(&damage);
+        let lost = again.lost(vfs, &damage);
         Ok(Self { damage, lost })
     }
 }
@@ -191,7 +191,7 @@ impl Reading {
     }
 
     /// What this damage took.
-    fn lost(self, damage: &[Damage]) -> Lost {
+    fn lost(self, vfs: &dyn Vfs, damage: &[Damage]) -> Lost {
         let found = self.examined.report().damage.clone();
         let segments = self.examined.into_segments();
         let mut lost = Lost::default();
@@ -199,7 +199,7 @@ impl Reading {
             let Some(LostLsns { first, last }) = found.lost else { continue };
             let Some(first) = Lsn::from_u64(first) else { continue };
             lost.lsns.push(LostRange { first, last: last.and_then(Lsn::from_u64) });
-            lost.keys.extend(salvage::keys(&segments, found));
+            lost.keys.extend(salvage::keys(vfs, &segments, found));
         }
         // A copy of it may have been carried forward, or stand where it was carried from.
         lost.keys.retain(|lost| self.view.standing(lost.lsn.get()).is_none());

@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Full,
     /// Stored bytes are not what was written.
     Corrupt,
-    /// A writer in another process trimmed the segment since the log was read, and uses its file again.
+    /// A writer in another process trimmed the segment since the log was read: its file is gone, or used again.
     /// Read the log again: what lived there stands elsewhere now.
     Trimmed,
     /// An earlier write or sync failed, so unsynced frames may be lost. Close and reopen the log.

@@ -14,6 +14,7 @@ mod look;
 mod pieces;
 mod repairs;
 mod returned;
+mod waiting;
 
 use onceward_vfs::Vfs;
 
@@ -86,8 +87,11 @@ pub(crate) struct FoundTail {
 ///
 /// `None` if there is no log. Holds 256 KiB in memory at a time, and at most one segment: the one in which
 /// the log ends, one with damage, one with a batch of that size. What the disk cannot read is
-/// reported as damage, and the rest is shown. May be called without the lock while another process writes: then it
-/// shows the log as of some moment, and takes nothing for damage that a second look finds whole.
+/// reported as damage, and the rest is shown. Keeps at most 16 files open, however many segments there are.
+///
+/// May be called without the lock while another process writes: then it shows the log as of some moment, and
+/// takes nothing for damage that a second look finds whole. A segment that is trimmed meanwhile is shown or left
+/// out, also where older ones were shown before.
 ///
 /// # Errors
 ///

@@ -31,6 +31,7 @@ mod log;
 mod lsn;
 mod meta;
 mod name;
+mod open_files;
 mod ranges;
 mod remains;
 mod repair;

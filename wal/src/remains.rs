@@ -1,6 +1,6 @@
 //! What damaged bytes seem to have held. A hint for a person: the checksums are not right.
 
-use onceward_vfs::File;
+use onceward_vfs::{File, Vfs};
 
 use crate::frame::{self, MORE};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, frame_bytes};
@@ -25,10 +25,16 @@ impl Segments {
     /// within it are not searched for others.
     ///
     /// Any part of it may itself be damaged, and frames may be missing. What the disk cannot read is
-    /// passed over.
-    pub fn remains(&self, damage: &Damage, visit: &mut dyn FnMut(&Remains<'_>) -> bool) {
+    /// passed over. `vfs`: where the log was examined.
+    pub fn remains(
+        &self,
+        vfs: &dyn Vfs,
+        damage: &Damage,
+        visit: &mut dyn FnMut(&Remains<'_>) -> bool,
+    ) {
         let Some(lost) = damage.lost else { return };
-        let Some(source) = damage.segment.and_then(|number| self.source(number)) else { return };
+        let Some(number) = damage.segment else { return };
+        let Ok(Some(source)) = self.source_on(vfs, number) else { return };
         let bytes = read(&*source.file, damage.offset, damage.bytes);
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > FRAME_HEADER_BYTES) {

@@ -1,9 +1,10 @@
 //! The segments that hold frames, and reading single frames of them by place.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
-use onceward_vfs::File;
+use onceward_vfs::{File, Mode, Vfs};
 
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Frame, MORE, Place};
@@ -11,13 +12,17 @@ use crate::header::{Identity, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
+use crate::open_files::OpenFiles;
+use crate::sync::Mutex;
 use crate::walk::{self, Context};
 use crate::waypoints::Waypoints;
 
 /// A segment that was begun.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    pub(crate) source: Source,
+    pub(crate) number: u64,
+    pub(crate) salt: u32,
+    pub(crate) first_lsn: u64,
     pub(crate) last_lsn: u64,
     pub(crate) used_bytes: u64,
     pub(crate) file_bytes: u64,
@@ -66,6 +71,8 @@ impl Source {
 pub struct Segments {
     identity: Identity,
     by_number: BTreeMap<u64, Segment>,
+    /// Files of some of them.
+    open: Mutex<OpenFiles>,
 }
 
 /// A frame that was read by itself.
@@ -79,24 +86,55 @@ pub struct FrameBuf {
 
 impl Segments {
     pub(crate) fn new(identity: Identity) -> Self {
-        Self { identity, by_number: BTreeMap::new() }
+        Self { identity, by_number: BTreeMap::new(), open: Mutex::new(OpenFiles::default()) }
     }
 
     pub(crate) fn insert(&mut self, segment: Segment) {
-        self.by_number.insert(segment.source.number, segment);
+        self.by_number.insert(segment.number, segment);
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<Segment> {
-        self.by_number.remove(&number)
+    /// Removes a segment; whether somebody still holds its file. From here on nobody gets it.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<(Segment, bool)> {
+        let held = self.open.lock().forget(number);
+        self.by_number.remove(&number).map(|segment| (segment, held))
+    }
+
+    /// The file in which a segment is written: it is read through the same handle.
+    pub(crate) fn written_in(&self, number: u64, file: &Arc<dyn File>) {
+        self.open.lock().add(number, file);
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&Segment> {
         self.by_number.get(&number)
     }
 
-    /// Where the frames of a segment are read.
+    /// Where the frames of a segment are read, if its file is open.
     pub(crate) fn source(&self, number: u64) -> Option<Source> {
-        self.get(number).map(|segment| segment.source.clone())
+        let segment = self.get(number)?;
+        self.open.lock().get(number).map(|file| segment.source(file))
+    }
+
+    /// The same, with a file that was opened for it. `None`: the segment was removed meanwhile.
+    pub(crate) fn source_in(&self, number: u64, file: Arc<dyn File>) -> Option<Source> {
+        let segment = self.get(number)?;
+        Some(segment.source(self.open.lock().share(number, file)))
+    }
+
+    /// The same, opened where it is not. `None`: there is no such segment.
+    pub(crate) fn source_on(&self, vfs: &dyn Vfs, number: u64) -> Result<Option<Source>, Error> {
+        let open = self.source(number);
+        if open.is_some() || self.get(number).is_none() {
+            return Ok(open);
+        }
+        let path = name::segment(&self.identity.store, number);
+        match open_file(vfs, &self.identity, number) {
+            Ok(file) => Ok(self.source_in(number, file)),
+            // Nobody else takes a file away that was there.
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+                Err(Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, 0))
+            }
+            Err(source) => Err(Error::io(source, "open", &path)),
+        }
     }
 
     /// The first segment behind number `done` that has a frame of `lsn` or behind it.
@@ -120,8 +158,8 @@ impl Segments {
     /// All of them, in the order of their numbers.
     pub fn infos(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.by_number.values().map(|segment| SegmentInfo {
-            number: segment.source.number,
-            first_lsn: segment.source.first_lsn,
+            number: segment.number,
+            first_lsn: segment.first_lsn,
             last_lsn: segment.last_lsn,
             used_bytes: segment.used_bytes,
             file_bytes: segment.file_bytes,
@@ -129,31 +167,60 @@ impl Segments {
         })
     }
 
-    /// Reads the frame `lsn` of `bytes` bytes at `place`.
+    /// Reads the frame `lsn` of `bytes` bytes at `place`. `vfs`: where the log was examined.
+    ///
+    /// A few files stay open from one read to the next.
     ///
     /// # Errors
     ///
-    /// `Corrupt`: the bytes there are not that frame. `Trimmed`: a writer uses the file again. `Io`: they
-    /// cannot be read.
-    pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
-        read_frame(&self.identity, self.source(place.segment), place, bytes, lsn)
+    /// `Corrupt`: the bytes there are not that frame. `Trimmed`: a writer removed the file or uses it again.
+    /// `Io`: they cannot be read.
+    pub fn read(
+        &self,
+        vfs: &dyn Vfs,
+        place: Place,
+        bytes: u32,
+        lsn: Lsn,
+    ) -> Result<FrameBuf, Error> {
+        let source = self.source_on(vfs, place.segment)?;
+        read_frame(&self.identity, source, place, bytes, lsn)
     }
 
-    /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.
+    /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged. `vfs`: where
+    /// the log was examined.
     ///
     /// # Errors
     ///
-    /// `Corrupt`: no such segment. `Trimmed`: a writer uses its file again. `Io`: it cannot be read.
+    /// `Corrupt`: no such segment. `Trimmed`: a writer removed the file, or uses it again. `Io`: it cannot
+    /// be read.
     pub fn read_segment(
         &self,
+        vfs: &dyn Vfs,
         number: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<(), Error> {
         let path = name::segment(&self.identity.store, number);
-        let segment =
-            self.get(number).ok_or_else(|| Error::corrupt("no such segment").at(&path, 0))?;
-        read_whole(&self.identity, &segment.source, segment.used_bytes, visit)
+        let none = || Error::corrupt("no such segment").at(&path, 0);
+        let used_bytes = self.get(number).ok_or_else(none)?.used_bytes;
+        let source = self.source_on(vfs, number)?.ok_or_else(none)?;
+        read_whole(&self.identity, &source, used_bytes, visit)
     }
+}
+
+impl Segment {
+    /// Where its frames are read, in this file.
+    fn source(&self, file: Arc<dyn File>) -> Source {
+        Source { number: self.number, file, salt: self.salt, first_lsn: self.first_lsn }
+    }
+}
+
+/// Opens the file of a segment to be read.
+pub(crate) fn open_file(
+    vfs: &dyn Vfs,
+    identity: &Identity,
+    number: u64,
+) -> io::Result<Arc<dyn File>> {
+    vfs.open(&name::segment(&identity.store, number), Mode::Read)
 }
 
 /// Shows every frame of a finished segment to `visit`.

@@ -131,7 +131,6 @@ mod tests {
 
     /// T24, D29.
     #[test]
-    #[ignore = "not so yet: each segment stays open, so a long log needs as many open files"]
     fn a_long_log_needs_no_more_open_files_than_a_short_one() {
         let open_files = |count| {
             let dir = tempfile::tempdir().unwrap();

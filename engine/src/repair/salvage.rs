@@ -2,6 +2,7 @@
 //!
 //! A hint for a person, nothing else rests on it: a frame is believed if its body is an event's.
 
+use onceward_vfs::Vfs;
 use onceward_wal::{Remains, Segments};
 
 use super::LostKey;
@@ -10,9 +11,13 @@ use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT};
 
 /// The events that stood in damaged bytes.
-pub(super) fn keys(segments: &Segments, damage: &onceward_wal::Damage) -> Vec<LostKey> {
+pub(super) fn keys(
+    vfs: &dyn Vfs,
+    segments: &Segments,
+    damage: &onceward_wal::Damage,
+) -> Vec<LostKey> {
     let mut found = Vec::new();
-    segments.remains(damage, &mut |remains| {
+    segments.remains(vfs, damage, &mut |remains| {
         let event = event(remains);
         let is_one = event.is_some();
         found.extend(event);

@@ -1,7 +1,5 @@
 //! Judges the set of files: which segments are in use, damaged, missing, prepared or trimmed.
 
-use std::collections::BTreeMap;
-
 use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
@@ -9,6 +7,7 @@ use super::look::{Found, Shows};
 use super::pieces::Unreadable;
 use super::repairs::{Fix, Repair};
 use super::returned::{Returned, is_damaged};
+use super::waiting::Waiting;
 use crate::checksum::{Digest, salt};
 use crate::error::{Error, Position};
 use crate::frame::Frame;
@@ -17,14 +16,14 @@ use crate::later;
 use crate::meta::Meta;
 use crate::name;
 use crate::report::{Damage, LostLsns, Report};
-use crate::segment::{Segment, Segments, Source};
+use crate::segment::{Segment, Segments};
 use crate::walk::{Context, End, Walked};
 
 /// The work in progress.
 pub(super) struct Examination<'a> {
     pub(super) vfs: &'a dyn Vfs,
     pub(super) meta: Meta,
-    files: BTreeMap<u64, SegmentFile>,
+    files: Waiting,
     /// Memory that segments are read into.
     buffer: Vec<u8>,
     /// Numbers of the segments whose head says where they begin.
@@ -60,7 +59,7 @@ impl<'a> Examination<'a> {
     pub(super) fn new(vfs: &'a dyn Vfs, meta: Meta, files: &Files) -> Result<Self, Error> {
         let mut it = Self {
             vfs,
-            files: BTreeMap::new(),
+            files: Waiting::default(),
             buffer: Vec::new(),
             first_lsns: Vec::new(),
             shows: Shows::All,
@@ -113,7 +112,7 @@ impl<'a> Examination<'a> {
             self.meta.next_number = number + 1;
         }
         if listed || in_use {
-            self.files.insert(number, file);
+            self.files.add(file);
         }
         Ok(())
     }
@@ -143,7 +142,7 @@ impl<'a> Examination<'a> {
         let last_lsn = self.previous.as_ref().map_or(0, |(_, walked)| walked.last_lsn);
         let ended = self.previous.as_ref().is_some_and(|(_, walked)| walked.end == End::Lost);
         let begun = number <= self.last_in_use || (self.meta.synced > last_lsn && !ended);
-        let Some(file) = self.files.remove(&number) else {
+        let Some(file) = self.files.take(self.vfs, number, self.meta.identity.store)? else {
             return self.without_file(number, begun);
         };
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -227,10 +226,10 @@ impl<'a> Examination<'a> {
         self.report.frames += walked.frames;
         self.highest_lsn = self.highest_lsn.max(walked.highest_lsn);
         self.highest_run = self.highest_run.max(walked.highest_run);
-        let source =
-            Source { number, file: file.file, salt: context.salt, first_lsn: context.first_lsn };
         self.segments.insert(Segment {
-            source,
+            number,
+            salt: context.salt,
+            first_lsn: context.first_lsn,
             last_lsn: walked.last_lsn,
             used_bytes: u64::try_from(walked.offset).unwrap_or(u64::MAX),
             file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),

@@ -45,7 +45,7 @@ use crate::lsn::Lsn;
 use crate::meta::{CleanEnd, Meta, MetaFile};
 use crate::name;
 use crate::run::Stamp;
-use crate::segment::{self, FrameBuf, Segment, SegmentInfo, Segments};
+use crate::segment::{self, FrameBuf, SegmentInfo, Segments, Source};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
@@ -217,6 +217,35 @@ struct Chunk {
     end: Option<Tail>,
 }
 
+impl Core {
+    /// Where the frames of a segment are read; its file is not used again while somebody holds that. `None`:
+    /// there is no such segment.
+    fn source(&self, number: u64) -> Result<Option<Source>, Error> {
+        let open = {
+            let segments = self.segments.read();
+            if segments.get(number).is_none() {
+                return Ok(None);
+            }
+            segments.source(number)
+        };
+        if open.is_some() {
+            return Ok(open);
+        }
+        // Commits need not wait for that.
+        let opened = segment::open_file(&*self.vfs, &self.identity, number);
+        // Only now is it known that this is still the segment: it is removed before its file is touched, and
+        // whoever got the file before that is seen then.
+        let segments = self.segments.read();
+        match opened {
+            _ if segments.get(number).is_none() => Ok(None),
+            Ok(file) => Ok(segments.source_in(number, file)),
+            Err(source) => {
+                Err(Error::io(source, "open", &name::segment(&self.identity.store, number)))
+            }
+        }
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
@@ -250,7 +279,7 @@ impl Log {
     ///
     /// `Corrupt`: the bytes there are not that frame, or its segment was trimmed. `Io`.
     pub fn read(&self, place: Place, bytes: u32, lsn: Lsn) -> Result<FrameBuf, Error> {
-        let source = self.core.segments.read().source(place.segment);
+        let source = self.core.source(place.segment)?;
         segment::read_frame(&self.core.identity, source, place, bytes, lsn)
     }
 
@@ -264,11 +293,11 @@ impl Log {
         number: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<(), Error> {
-        let of = |segment: &Segment| (segment.source.clone(), segment.used_bytes);
-        let Some((source, used_bytes)) = self.core.segments.read().get(number).map(of) else {
-            let path = name::segment(&self.core.identity.store, number);
-            return Err(Error::corrupt("no such segment").at(&path, 0));
-        };
+        let path = || name::segment(&self.core.identity.store, number);
+        let none = || Error::corrupt("no such segment").at(&path(), 0);
+        let used_bytes = self.core.segments.read().get(number).map(|segment| segment.used_bytes);
+        let used_bytes = used_bytes.ok_or_else(none)?;
+        let source = self.core.source(number)?.ok_or_else(none)?;
         segment::read_whole(&self.core.identity, &source, used_bytes, visit)
     }
 

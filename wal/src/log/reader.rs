@@ -146,7 +146,7 @@ impl Reader<'_> {
     ///
     /// `Io`: the segment cannot be read; calling again tries again.
     pub fn next_slice(&mut self) -> Result<Option<Slice<'_>>, Error> {
-        while let Some((source, offset, limit)) = self.place() {
+        while let Some((source, offset, limit)) = self.place()? {
             let Some(found) = self.read(&source, offset, limit)? else {
                 // Nothing that belongs to the log stands in the rest of this segment.
                 self.at = None;
@@ -176,23 +176,28 @@ impl Reader<'_> {
     }
 
     /// Segment, offset and end of what is to be read next.
-    fn place(&mut self) -> Option<(Source, u64, u64)> {
-        let segments = self.core.segments.read();
-        if let Some((source, offset)) = &self.at {
-            // One that was trimmed meanwhile is read to its end: it is finished, and held.
-            let of = |segment: &Segment| (segment.used_bytes, segment.last_lsn);
-            let known = segments.get(source.number).map(of);
-            let limit = known.map_or(u64::MAX, |(used_bytes, _)| used_bytes);
-            if known.is_none_or(|(_, last_lsn)| last_lsn >= self.next) {
-                return Some((source.clone(), *offset, limit));
+    fn place(&mut self) -> Result<Option<(Source, u64, u64)>, Error> {
+        loop {
+            let segments = self.core.segments.read();
+            if let Some((source, offset)) = &self.at {
+                // One that was trimmed meanwhile is read to its end: it is finished, and held.
+                let of = |segment: &Segment| (segment.used_bytes, segment.last_lsn);
+                let known = segments.get(source.number).map(of);
+                let limit = known.map_or(u64::MAX, |(used_bytes, _)| used_bytes);
+                if known.is_none_or(|(_, last_lsn)| last_lsn >= self.next) {
+                    return Ok(Some((source.clone(), *offset, limit)));
+                }
             }
+            let Some(segment) = segments.holding(self.next, self.done) else { return Ok(None) };
+            let first = u32::try_from(HEADER_BLOCK_BYTES).unwrap_or(u32::MAX);
+            let offset = u64::from(segment.waypoints.before(self.next).unwrap_or(first));
+            let (number, limit) = (segment.number, segment.used_bytes);
+            drop(segments);
+            // If it was trimmed since, the reader goes on behind it.
+            let Some(source) = self.core.source(number)? else { continue };
+            self.at = Some((source.clone(), offset));
+            return Ok(Some((source, offset, limit)));
         }
-        let segment = segments.holding(self.next, self.done)?;
-        let source = segment.source.clone();
-        let first = u32::try_from(HEADER_BLOCK_BYTES).unwrap_or(u32::MAX);
-        let offset = u64::from(segment.waypoints.before(self.next).unwrap_or(first));
-        self.at = Some((source.clone(), offset));
-        Some((source, offset, segment.used_bytes))
     }
 
     /// Reads frames at `offset` of a segment whose durable frames end at `limit`.

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::header::SegmentHeader;
 use crate::limits::HEADER_BLOCK_BYTES;
 use crate::run::REPEAT;
-use crate::segment::{Segment, Source};
+use crate::segment::Segment;
 use crate::waypoints::Waypoints;
 
 impl Core {
@@ -65,20 +65,19 @@ impl Core {
             bytes: header.encode(),
             end: None,
         });
-        let source = Source {
+        let mut segments = self.segments.write();
+        segments.written_in(prepared.number, &file);
+        segments.insert(Segment {
             number: prepared.number,
-            file: file.clone(),
             salt,
             first_lsn: commit.next_lsn,
-        };
-        self.segments.write().insert(Segment {
-            source,
             last_lsn,
             used_bytes: 0,
             file_bytes: prepared.segment_bytes,
             damaged: false,
             waypoints: Waypoints::for_segment(prepared.segment_bytes),
         });
+        drop(segments);
         commit.tail = Some(Tail {
             number: prepared.number,
             file,

@@ -277,12 +277,12 @@ impl Core {
         let written = meta.write(next);
         drop(meta);
         written.inspect_err(|error| self.commit.lock().note(error))?;
-        let Some(segment) = self.segments.write().remove(number) else { return Ok(()) };
+        let removed = self.segments.write().remove(number);
+        let Some((segment, pinned)) = removed else { return Ok(()) };
         if cfg!(bug = "segment-removed-before-meta") {
             return Ok(());
         }
-        // A reader that still holds the file must not see it change.
-        let pinned = Arc::strong_count(&segment.source.file) > 1;
+        // A reader that still holds the file must not see it change; none gets it from now on.
         let fits = segment.file_bytes == self.options.segment_bytes;
         if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
             match self.recycle(number) {

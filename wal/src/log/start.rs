@@ -67,11 +67,9 @@ impl Log {
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
         let commit = Commit::begin(&examined, tail.clone(), (run, stamp), options.alignment);
         let spares = Spares::new(prepared, examined.last_frame, examined.highest_lsn + 1);
-        let mut segments = examined.segments;
-        if let (Some(tail), Some(segment)) =
-            (&tail, tail.as_ref().and_then(|tail| segments.get_mut(tail.number)))
-        {
-            segment.source.file = tail.file.clone();
+        let segments = examined.segments;
+        if let Some(tail) = &tail {
+            segments.written_in(tail.number, &tail.file);
         }
         let core = Core {
             vfs,
@@ -214,7 +212,7 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
     let file = vfs.open(&path, Mode::Write).map_err(io)?;
     let segment_bytes = file.len().map_err(io)?;
     let first_lsn =
-        examined.segments.source(found.number).map_or(examined.last_lsn, |source| source.first_lsn);
+        examined.segments.get(found.number).map_or(examined.last_lsn, |segment| segment.first_lsn);
     Ok(Tail {
         number: found.number,
         file,

@@ -99,6 +99,20 @@ fn what_is_trimmed_after_a_look_is_read_where_it_stands_now() {
     assert_eq!(seen.reviews().unwrap(), reviews);
 }
 
+/// T24.
+#[test]
+fn a_look_at_a_long_store_tells_what_the_store_tells() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for n in 0..170 {
+        store.capture(&sized_event(n, 59_000)).unwrap();
+    }
+    assert!(store.inner.log.segments().len() > 40, "control: more than stay open");
+    assert_same(&rig, &store, 170, "long");
+    drop(store);
+    assert_same(&rig, &rig.open(), 170, "reopened");
+}
+
 #[test]
 fn a_look_changes_nothing() {
     let rig = Rig::new();
