@@ -184,6 +184,12 @@ pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     len != 0 && len <= bytes.len().saturating_sub(FRAME_HEADER_BYTES)
 }
 
+/// Whether these are the bytes of a header, however long its frame is.
+pub(crate) fn is_header(raw: &[u8; FRAME_HEADER_BYTES], salt: u32) -> bool {
+    let (crc, covered) = raw.split_at(CRC_BYTES);
+    *crc == header_crc(salt, covered).to_le_bytes()
+}
+
 /// Decodes the header at the start of `bytes`, where a frame that fits into `bytes` should be.
 ///
 /// Never panics and never allocates, whatever `bytes` holds.

@@ -4,6 +4,8 @@
 //! roll, trim and recycle beside a follower; what an idle look costs.
 
 #[cfg(test)]
+mod between;
+#[cfg(test)]
 mod scenario;
 
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod tests {
     use onceward_vfs::{FaultKind, FaultOp, SimVfs, Survival, Vfs};
     use onceward_wal::{ErrorKind, Followed, Follower, Options, Preparation};
 
+    use super::between::Between;
     use super::scenario::{
         OPTIONS, body, fault, fill_segment, found, open, open_sim, open_with, put, queue, segment,
         shared,
@@ -198,6 +201,29 @@ mod tests {
         let (lsns, followed) = look(&mut follower, &disk);
         assert_eq!(lsns[..4], [3, 4, 6, 7]);
         assert_eq!((followed.damage.len(), followed.skipped), (1, 1));
+    }
+
+    #[test]
+    fn what_is_appended_at_any_moment_of_a_look_is_shown_by_the_next_one() {
+        for nth in 0.. {
+            let disk = SimVfs::new();
+            let log = open_sim(&disk);
+            put(&log, b"one").unwrap();
+            log.mark().unwrap();
+            let mut follower = Follower::default();
+            let first = |vfs: Arc<dyn Vfs>| follower.look(&*vfs, &mut |_| {}).unwrap();
+            let append = || {
+                put(&log, b"two").unwrap();
+                log.mark().unwrap();
+            };
+            let (_, reached) = Between::new(shared(&disk), nth).run(first, append);
+            if !reached {
+                assert!(nth > 10, "control: {nth} calls");
+                break;
+            }
+            look(&mut follower, &disk);
+            assert_eq!(follower.shown(), 4, "appended before call {nth}");
+        }
     }
 
     /// D18, T17.

@@ -5,8 +5,9 @@ use onceward_vfs::{Mode, Vfs};
 use super::found_meta;
 use super::judge::Examination;
 use super::look::Shows;
+use crate::checksum::salt;
 use crate::error::Error;
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
 use crate::limits::FRAME_HEADER_BYTES;
 use crate::name;
 use crate::report::Damage;
@@ -108,7 +109,9 @@ impl Follower {
         let ends = examined.tail.filter(|tail| !tail.sealed && hidden == 0);
         self.end = ends.and_then(|tail| {
             let offset = u64::try_from(tail.offset).unwrap_or(u64::MAX);
-            End::find(vfs, name::segment(&store, tail.number), offset)
+            let end = End::find(vfs, name::segment(&store, tail.number), offset);
+            // A frame there was written since the log was read: it was not looked at.
+            end.filter(|end| !frame::is_header(&end.bytes, salt(&store, tail.number)))
         });
         followed.damage = examined.report.damage;
         Ok(Some(followed))
