@@ -260,8 +260,8 @@ impl<'c> Walk<'c> {
         let after = match header.kind {
             KIND_RUN => RunBody::decode(body).map(|run| run.after),
             KIND_SEAL => SealBody::decode(body).map(|seal| seal.after),
-            // Stands in for frames that were lost, up to its own LSN.
-            KIND_LOST => return lsn >= self.kept.last_lsn,
+            // Stands in for so many frames that were lost, up to its own LSN.
+            KIND_LOST => return lsn.checked_sub(header.time.into()) == Some(self.kept.last_lsn),
             _ => None,
         };
         after.is_some_and(|after| lsn > self.kept.last_lsn && after == self.kept.last_lsn)
