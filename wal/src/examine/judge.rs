@@ -168,12 +168,13 @@ impl<'a> Examination<'a> {
 
     /// Row `missing`.
     fn without_file(&mut self, number: u64, begun: bool) -> Result<(), Error> {
-        if !begun {
-            self.absent.push(number);
-        }
         // Where a later state of `meta` may be gone, that one may have trimmed it.
         let between = begun && (self.previous.is_some() || self.last_in_use == 0);
-        if !(between || self.meta.is_latest) || self.was_trimmed(number)? {
+        let is_told = between || self.meta.is_latest;
+        if !begun || !is_told {
+            self.absent.push(number);
+        }
+        if !is_told || self.was_trimmed(number)? {
             return Ok(());
         }
         let what = if begun { "its frames are lost" } else { "frames that it had are lost" };
