@@ -102,16 +102,18 @@ impl Examination<'_> {
         if head.header.is_none() && self.was_trimmed(file.number)? {
             return Ok(None);
         }
-        // Numbers never fall along the log.
-        head.header = head.header.filter(|header| header.first_lsn > last_lsn);
+        let says_something = head.first_lsn().is_some();
+        head.forget_below(last_lsn);
         if head.first_lsn().is_none() {
             unreadable.clear();
             let image = file.piece(buffer, 0, usize::MAX, &mut unreadable)?;
             head.told = later::first_lsn_by_frames(image.bytes, salt(&file.store, file.number));
+            head.forget_below(last_lsn);
         }
         let mut context = self.context(file.number, &head, last_lsn);
         let mut next = Some(0);
-        if head.first_lsn().is_none() && !self.follows_the_one_before(file.number) {
+        let may_follow = !says_something && self.follows_the_one_before(file.number);
+        if head.first_lsn().is_none() && !may_follow {
             // Nothing tells the numbers of its frames: they are not shown under others.
             context.later_in_use = true;
             next = None;
