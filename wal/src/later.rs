@@ -11,6 +11,8 @@ use crate::run::{RunBody, SealBody};
 pub(crate) struct NextFrame {
     pub(crate) offset: usize,
     pub(crate) lsn: u64,
+    /// Of one that stands in for lost frames: how many.
+    pub(crate) stands_in: Option<u32>,
 }
 
 /// What stands behind a place.
@@ -60,8 +62,8 @@ struct Whole {
     bytes: usize,
     lsn: u64,
     run: u32,
-    /// A repair wrote it in the place of lost ones; of none, with the LSN of the frame before.
-    stands_in: bool,
+    /// A repair wrote it in the place of so many lost ones; of none, with the LSN of the frame before.
+    stands_in: Option<u32>,
 }
 
 impl Whole {
@@ -74,7 +76,8 @@ impl Whole {
 /// The longest chain of frames whose LSNs ascend with their offsets; the last one first. Of equally long ones
 /// that with the lowest LSNs: less is then behind what could be the end of the log.
 fn longest_chain(frames: &[Whole]) -> Vec<usize> {
-    let order = |index: usize| frames.get(index).map(|frame| (frame.lsn, frame.stands_in));
+    let order =
+        |index: usize| frames.get(index).map(|frame| (frame.lsn, frame.stands_in.is_some()));
     // For each length that a chain has so far: the frame with the lowest LSN that ends one.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(frames.len());
@@ -120,7 +123,7 @@ impl<'a> Later<'a> {
         // Where numbers were left out since, the chain may be over and others not.
         let next = noted.frames.get(noted.chain.last().copied().unwrap_or(noted.first));
         let found = Found {
-            next: next.map(|f| NextFrame { offset: f.offset, lsn: f.lsn }),
+            next: next.map(|f| NextFrame { offset: f.offset, lsn: f.lsn, stands_in: f.stands_in }),
             synced: noted.by_synced.peek().map_or(0, |(synced, _)| *synced),
             highest_lsn: noted.highest_lsn,
             highest_run: noted.highest_run,
@@ -153,12 +156,13 @@ impl<'a> Later<'a> {
             highest_run: 0,
         };
         let mut from = at;
-        while let Some((NextFrame { offset, lsn }, header)) = self.next_frame(from, run, lsn) {
+        while let Some((NextFrame { offset, lsn, stands_in }, header)) =
+            self.next_frame(from, run, lsn)
+        {
             noted.highest_lsn = noted.highest_lsn.max(lsn);
             noted.highest_run = noted.highest_run.max(header.run);
             noted.by_synced.push((header.synced(lsn), noted.frames.len()));
             let bytes = header.frame_bytes();
-            let stands_in = header.kind == KIND_LOST;
             noted.frames.push(Whole { offset, bytes, lsn, run: header.run, stands_in });
             from = offset + bytes;
         }
@@ -174,7 +178,9 @@ impl<'a> Later<'a> {
                 if let Some(number) = self.lsn_of(bytes, run, lsn)
                     && let Ok((header, _body)) = frame::decode(bytes, self.salt)
                 {
-                    return Some((NextFrame { offset: self.base + at, lsn: number }, header));
+                    let stands_in = (header.kind == KIND_LOST).then_some(header.time);
+                    let offset = self.base + at;
+                    return Some((NextFrame { offset, lsn: number, stands_in }, header));
                 }
             } else if bytes.len() < FRAME_HEADER_BYTES {
                 return None;
