@@ -29,7 +29,7 @@ impl Walk<'_> {
             (true, Some(next)) => {
                 let before = next.lsn.saturating_sub(1);
                 // One that stands in for lost frames is none of them: it says where they begin.
-                let told = next.stands_in.map(|numbers| next.lsn.saturating_sub(numbers.into()));
+                let told = next.stands_in.and_then(|numbers| next.lsn.checked_sub(numbers.into()));
                 let last = told.filter(|told| *told >= self.kept.last_lsn).unwrap_or(before);
                 self.lose(at, next.offset, missing, Some(last));
                 self.release_batch(shown);
