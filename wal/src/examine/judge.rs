@@ -15,7 +15,7 @@ use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
-use crate::meta::{CleanEnd, Meta};
+use crate::meta::{self, CleanEnd, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
 use crate::segment::{Segment, Segments, Source};
@@ -38,6 +38,8 @@ pub(super) struct Examination<'a> {
     prepared: Vec<u64>,
     /// Listed, not begun, and without a file.
     absent: Vec<u64>,
+    /// What `meta` said once the files were listed, if that was asked.
+    meta_then: Option<Option<Meta>>,
     /// Listed, begun, and without a file.
     missing: Vec<u64>,
     segments: Segments,
@@ -68,6 +70,7 @@ impl<'a> Examination<'a> {
             returned: Vec::new(),
             prepared: Vec::new(),
             absent: Vec::new(),
+            meta_then: None,
             missing: Vec::new(),
             segments: Segments::new(meta.identity),
             torn_header: None,
@@ -174,7 +177,14 @@ impl<'a> Examination<'a> {
         if !begun || !is_told {
             self.absent.push(number);
         }
-        if !is_told || self.was_trimmed(number)? {
+        if !is_told {
+            return Ok(());
+        }
+        // One look for all of them: a writer at work took them off the list before it touched the files.
+        if self.meta_then.is_none() {
+            self.meta_then = Some(meta::read(self.vfs)?.flatten());
+        }
+        if self.meta_then.iter().flatten().any(|then| then.has_trimmed(number)) {
             return Ok(());
         }
         let what = if begun { "its frames are lost" } else { "frames that it had are lost" };

@@ -137,11 +137,8 @@ impl Examination<'_> {
     /// Whether a writer at work took a segment off the list since it was read, which it does before
     /// it touches the file.
     pub(super) fn was_trimmed(&self, number: u64) -> Result<bool, Error> {
-        if cfg!(bug = "reader-racing-recycling") {
-            return Ok(false);
-        }
         let now = meta::read(self.vfs)?.flatten();
-        Ok(now.is_some_and(|meta| number < meta.next_number && !meta.segments.contains(number)))
+        Ok(now.is_some_and(|meta| meta.has_trimmed(number)))
     }
 
     /// Whether a writer at work changed `meta` since it was read.
