@@ -254,7 +254,8 @@ impl<'c> Walk<'c> {
             return false;
         }
         if lsn == self.kept.last_lsn + 1 {
-            return true;
+            // One that stands in for none has the number of the frame before: that one is not here.
+            return header.kind != KIND_LOST || header.time > 0;
         }
         // Run and seal declare the gap that a failed append or a torn tail left before them.
         let after = match header.kind {
