@@ -184,11 +184,12 @@ pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     len != 0 && len <= bytes.len().saturating_sub(FRAME_HEADER_BYTES)
 }
 
-/// Whether `bytes` begin with a header whose checksum is right, whatever it says.
+/// Whether `bytes` begin with a header whose checksum is right, however long its frame is.
 pub(crate) fn has_header(bytes: &[u8], salt: u32) -> bool {
-    let Some(raw) = bytes.first_chunk::<FRAME_HEADER_BYTES>() else { return false };
-    let covered = raw.get(CRC_BYTES..).unwrap_or_default();
-    fields(raw).is_some_and(|header| header_crc(salt, covered) == header.header_crc)
+    bytes.first_chunk::<FRAME_HEADER_BYTES>().is_some_and(|raw| {
+        let (crc, covered) = raw.split_at(CRC_BYTES);
+        *crc == header_crc(salt, covered).to_le_bytes()
+    })
 }
 
 /// Decodes the header at the start of `bytes`, where a frame that fits into `bytes` should be.

@@ -1,11 +1,14 @@
 //! What fuzz targets need of the inside. Not part of the interface.
 
+mod draft;
+
 use crate::checksum::{Digest, crc_from, salt};
 use crate::fields;
 use crate::frame::{self, Frame, Head};
-use crate::limits::{self, frame_bytes};
-use crate::run::{RunBody, SealBody, Stamp};
-use crate::walk::{self, Context};
+use crate::limits;
+use crate::walk::{self, Context, Piece, Walk, Walked};
+use crate::waypoints::Waypoints;
+pub use draft::{Draft, Drafted};
 
 /// Decodes a frame and checks what must hold of whatever passes: its size, and that encoding its
 /// fields again gives the same bytes.
@@ -42,6 +45,9 @@ pub fn encode_frame(salt: u32, body: &[u8]) -> Vec<u8> {
     frame::encode(&mut out, salt, head, &[body]);
     out
 }
+
+/// Kind of the frame that a repair puts in the place of lost ones.
+pub const KIND_LOST: u8 = frame::KIND_LOST;
 
 /// The size of the block before the first frame.
 pub const HEADER_BLOCK_BYTES: usize = limits::HEADER_BLOCK_BYTES;
@@ -101,17 +107,61 @@ pub struct Verdict {
     pub highest_lsn: u64,
     /// Offset after the last frame that is proven synced.
     pub proven: usize,
-    /// Bytes that cannot be used: offset and size.
-    pub lost: Vec<(usize, usize)>,
+    /// Bytes that cannot be used.
+    pub lost: Vec<Lost>,
     /// Size of the torn tail.
     pub torn_bytes: usize,
     /// Whole frames in it: offset and size.
     pub in_doubt: Vec<(usize, usize)>,
+    /// What the log goes on with: count, digest and run.
+    pub state: (u32, Digest, u32),
+    waypoints: Waypoints,
+}
+
+/// Bytes that cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lost {
+    /// Where they begin.
+    pub offset: usize,
+    /// How many.
+    pub bytes: usize,
+    /// The first LSN that is missing with them; none is if it is higher than `last_lsn`.
+    pub first_lsn: u64,
+    /// The last one; the highest there can be where that cannot be told.
+    pub last_lsn: u64,
 }
 
 /// Walks a segment's bytes as opening a log does.
 pub fn walk(image: &[u8], known: &Known, visit: &mut dyn FnMut(&Frame<'_>)) -> Verdict {
-    let context = Context {
+    verdict(walk::walk(image, &context(known), visit))
+}
+
+/// As [`walk`], reading pieces of the sizes that `next_size` gives.
+pub fn walk_in_pieces(
+    image: &[u8],
+    known: &Known,
+    next_size: &mut dyn FnMut() -> usize,
+    visit: &mut dyn FnMut(&Frame<'_>),
+) -> Verdict {
+    let context = context(known);
+    let mut walk = Walk::new(&context);
+    let mut at = 0;
+    let mut next = Some(0);
+    while let Some(from) = next {
+        // No way on in a piece: then all that is behind it.
+        let bytes = if from == at && from > 0 { usize::MAX } else { next_size() };
+        at = from;
+        let rest = image.get(from..).unwrap_or_default();
+        let piece = rest.get(..bytes).unwrap_or(rest);
+        let is_last = piece.len() == rest.len();
+        next = walk.go_on(Piece { offset: from, bytes: piece, is_last }, visit);
+    }
+    verdict(walk.finish())
+}
+
+/// What is known before the frames are read.
+fn context(known: &Known) -> Context {
+    Context {
         number: known.number,
         store: known.store,
         salt: known.salt(),
@@ -122,8 +172,17 @@ pub fn walk(image: &[u8], known: &Known, visit: &mut dyn FnMut(&Frame<'_>)) -> V
         synced: known.synced,
         later_in_use: known.later_in_use,
         recycled: known.recycled,
+    }
+}
+
+/// What a walk found.
+fn verdict(walked: Walked) -> Verdict {
+    let lost = |lost: &walk::Lost| Lost {
+        offset: lost.offset,
+        bytes: lost.bytes,
+        first_lsn: lost.before.last_lsn + 1,
+        last_lsn: lost.last_lsn.unwrap_or(u64::MAX),
     };
-    let walked = walk::walk(image, &context, visit);
     Verdict {
         end: match walked.end {
             walk::End::Sealed => End::Sealed,
@@ -135,9 +194,11 @@ pub fn walk(image: &[u8], known: &Known, visit: &mut dyn FnMut(&Frame<'_>)) -> V
         last_lsn: walked.last_lsn,
         highest_lsn: walked.highest_lsn,
         proven: walked.proven,
-        lost: walked.lost.iter().map(|lost| (lost.offset, lost.bytes)).collect(),
+        lost: walked.lost.iter().map(lost).collect(),
         torn_bytes: walked.torn_bytes,
         in_doubt: walked.in_doubt,
+        state: (walked.count, walked.digest, walked.run),
+        waypoints: walked.waypoints,
     }
 }
 
@@ -150,6 +211,8 @@ pub struct Fields {
     pub run: u32,
     /// LSN less the highest synced one.
     pub synced_lag: u32,
+    /// Milliseconds; of a lost frame how many numbers it stands for.
+    pub time: u32,
     /// What it is; below [`crate::KIND_HOST_MIN`] it belongs to the log.
     pub kind: u8,
     /// The kind's own bits, and bit 7: more of the batch follows.
@@ -159,14 +222,9 @@ pub struct Fields {
 /// A frame with right checksums and any fields, sensible or not.
 #[must_use]
 pub fn forge_frame(salt: u32, fields: Fields, body: &[u8]) -> Vec<u8> {
-    let Fields { lsn_delta, run, synced_lag, kind, flags } = fields;
+    let Fields { lsn_delta, run, synced_lag, time, kind, flags } = fields;
     let mut out = Vec::new();
-    frame::encode(
-        &mut out,
-        salt,
-        Head { lsn_delta, run, synced_lag, time: 0, kind, flags },
-        &[body],
-    );
+    frame::encode(&mut out, salt, Head { lsn_delta, run, synced_lag, time, kind, flags }, &[body]);
     out
 }
 
@@ -187,143 +245,5 @@ fn reseal(bytes: &mut [u8], covered: usize) {
     let crc = bytes.get(..covered).map_or(0, |covered| crc_from(0, covered));
     if let Some(to) = bytes.get_mut(covered..covered + 4) {
         to.copy_from_slice(&crc.to_le_bytes());
-    }
-}
-
-/// A frame of a [`Draft`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Drafted {
-    /// Its number.
-    pub lsn: u64,
-    /// Its run.
-    pub run: u32,
-    /// What it says was synced; 0: nothing.
-    pub synced: u64,
-    /// What it is.
-    pub kind: u8,
-    /// The next frame belongs to the same batch.
-    pub has_more: bool,
-    /// Where it begins.
-    pub offset: usize,
-    /// Its size.
-    pub bytes: usize,
-}
-
-/// A segment that is written frame by frame, as the log would.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// The bytes so far; what is not written is as it was given.
-    pub image: Vec<u8>,
-    /// The frames that belong to the log, in order.
-    pub frames: Vec<Drafted>,
-    known: Known,
-    offset: usize,
-    run: u32,
-    next_lsn: u64,
-    last_lsn: u64,
-    synced: u64,
-    digest: Digest,
-}
-
-impl Draft {
-    /// Begins a segment over `image`: zeros, or what an earlier use left.
-    #[must_use]
-    pub fn new(image: Vec<u8>, known: Known) -> Self {
-        Self {
-            image,
-            frames: Vec::new(),
-            known,
-            offset: limits::HEADER_BLOCK_BYTES,
-            run: known.run,
-            next_lsn: known.first_lsn,
-            last_lsn: known.first_lsn.saturating_sub(1),
-            synced: known.first_lsn.saturating_sub(1),
-            digest: known.digest,
-        }
-    }
-
-    /// Whether a frame with such a body, and a seal behind it, still fit.
-    #[must_use]
-    pub fn has_room(&self, body_bytes: usize) -> bool {
-        let need = frame_bytes(body_bytes) + frame_bytes(limits::SEAL_BODY_BYTES);
-        self.offset.checked_add(need).is_some_and(|end| end <= self.image.len())
-    }
-
-    /// The last LSN of which the log was told that it is synced.
-    #[must_use]
-    pub fn synced(&self) -> u64 {
-        self.synced
-    }
-
-    /// A sync covered everything so far.
-    pub fn sync(&mut self) {
-        self.synced = self.last_lsn;
-    }
-
-    /// Begins another run, after `unused` numbers that no frame has.
-    pub fn next_run(&mut self, unused: u64) {
-        self.run += 1;
-        self.next_lsn += unused;
-    }
-
-    /// Writes the run frame.
-    pub fn run(&mut self) {
-        let body = RunBody { stamp: Stamp::default(), lsn: self.next_lsn, after: self.last_lsn };
-        self.put(frame::KIND_RUN, 0, &body.encode());
-    }
-
-    /// Writes a frame of the host.
-    pub fn host(&mut self, kind: u8, has_more: bool, body: &[u8]) {
-        let flags = if has_more { frame::MORE } else { 0 };
-        self.put(kind.max(frame::KIND_HOST_MIN), flags, body);
-    }
-
-    /// Writes a mark.
-    pub fn mark(&mut self) {
-        self.put(frame::KIND_MARK, 0, &self.digest.get().to_le_bytes());
-    }
-
-    /// Writes the seal.
-    pub fn seal(&mut self) {
-        let seal = SealBody {
-            store: self.known.store,
-            number: self.known.number,
-            first_lsn: self.known.first_lsn,
-            digest: self.digest,
-            count: u32::try_from(self.frames.len()).unwrap_or(u32::MAX),
-            after: self.last_lsn,
-        };
-        self.put(frame::KIND_SEAL, 0, &seal.encode());
-    }
-
-    /// Writes a frame; there must be room.
-    fn put(&mut self, kind: u8, flags: u8, body: &[u8]) {
-        let lsn = self.next_lsn;
-        let narrow = |number: u64| u32::try_from(number).unwrap_or(0);
-        let head = Head {
-            lsn_delta: narrow(lsn - self.known.first_lsn),
-            run: self.run,
-            synced_lag: if self.synced == 0 { 0 } else { narrow(lsn - self.synced) },
-            time: 0,
-            kind,
-            flags,
-        };
-        let mut out = Vec::new();
-        let header = frame::encode(&mut out, self.known.salt(), head, &[body]);
-        let Some(to) = self.image.get_mut(self.offset..self.offset + out.len()) else { return };
-        to.copy_from_slice(&out);
-        self.frames.push(Drafted {
-            lsn,
-            run: self.run,
-            synced: header.synced(lsn),
-            kind,
-            has_more: flags & frame::MORE != 0,
-            offset: self.offset,
-            bytes: out.len(),
-        });
-        self.offset += out.len();
-        self.digest = header.digest_after(self.digest);
-        self.last_lsn = lsn;
-        self.next_lsn = lsn + 1;
     }
 }

@@ -1,9 +1,8 @@
 //! Looks for whole frames behind bytes that are no frame. No I/O here.
 
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::frame::{self, Header, KIND_RUN, KIND_SEAL};
+use crate::frame::{self, Header, KIND_LOST, KIND_RUN, KIND_SEAL};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::run::{RunBody, SealBody};
 
@@ -12,13 +11,16 @@ use crate::run::{RunBody, SealBody};
 pub(crate) struct NextFrame {
     pub(crate) offset: usize,
     pub(crate) lsn: u64,
+    /// Of one that stands in for lost frames: how many.
+    pub(crate) stands_in: Option<u32>,
 }
 
 /// What stands behind a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
-    /// The whole frame with the lowest LSN: one that was written to a wrong place, before them, does not
-    /// take along those between.
+    /// The whole frame where reading goes on: the first of the longest chain of those that stand in the order
+    /// of their LSNs. So one that was written to a wrong place, before its own or behind it, does not take
+    /// along those between.
     pub(crate) next: Option<NextFrame>,
     /// The highest LSN that any of them says was synced.
     pub(crate) synced: u64,
@@ -42,10 +44,12 @@ pub(crate) struct Later<'a> {
 
 /// What a search noted.
 struct Noted {
-    /// Every whole frame, ascending by offset, also those inside the bodies of others.
+    /// Every whole frame, ascending by offset. What stands inside the body of one is a part of that body.
     frames: Vec<Whole>,
-    /// Their LSNs, the lowest on top.
-    by_lsn: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Those of the longest chain, the first on top.
+    chain: Vec<usize>,
+    /// None before this one counts any more.
+    first: usize,
     /// What they say was synced, the highest on top, with the one that says so.
     by_synced: BinaryHeap<(u64, usize)>,
     highest_lsn: u64,
@@ -58,6 +62,8 @@ struct Whole {
     bytes: usize,
     lsn: u64,
     run: u32,
+    /// A repair wrote it in the place of so many lost ones; of none, with the LSN of the frame before.
+    stands_in: Option<u32>,
 }
 
 impl Whole {
@@ -65,6 +71,27 @@ impl Whole {
     fn counts(&self, at: usize, run: u32, lsn: u64) -> bool {
         self.offset >= at && self.run >= run && self.lsn >= lsn
     }
+}
+
+/// The longest chain of frames whose LSNs ascend with their offsets; the last one first. Of equally long ones
+/// that with the lowest LSNs: less is then behind what could be the end of the log.
+fn longest_chain(frames: &[Whole]) -> Vec<usize> {
+    let order =
+        |index: usize| frames.get(index).map(|frame| (frame.lsn, frame.stands_in.is_some()));
+    // For each length that a chain has so far: the frame with the lowest LSN that ends one.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(frames.len());
+    for index in 0..frames.len() {
+        let shorter = ends.partition_point(|end| order(*end) < order(index));
+        before.push(shorter.checked_sub(1).and_then(|at| ends.get(at).copied()));
+        match ends.get_mut(shorter) {
+            Some(end) if order(*end) == order(index) => {}
+            Some(end) => *end = index,
+            None => ends.push(index),
+        }
+    }
+    let last = ends.last().copied();
+    std::iter::successors(last, |index| before.get(*index).copied().flatten()).collect()
 }
 
 impl<'a> Later<'a> {
@@ -80,19 +107,23 @@ impl<'a> Later<'a> {
     pub(crate) fn after(&mut self, at: usize, run: u32, lsn: u64) -> Found {
         let mut noted = self.noted.take().unwrap_or_else(|| self.search(at, run, lsn));
         let counts = |index: usize| noted.frames.get(index).is_some_and(|f| f.counts(at, run, lsn));
-        while let Some(Reverse((_, index))) = noted.by_lsn.peek()
+        while let Some(index) = noted.chain.last()
             && !counts(*index)
         {
-            noted.by_lsn.pop();
+            noted.chain.pop();
         }
         while let Some((_, index)) = noted.by_synced.peek()
             && !counts(*index)
         {
             noted.by_synced.pop();
         }
-        let next = noted.by_lsn.peek().and_then(|Reverse((_, index))| noted.frames.get(*index));
+        while noted.first < noted.frames.len() && !counts(noted.first) {
+            noted.first += 1;
+        }
+        // Where numbers were left out since, the chain may be over and others not.
+        let next = noted.frames.get(noted.chain.last().copied().unwrap_or(noted.first));
         let found = Found {
-            next: next.map(|f| NextFrame { offset: f.offset, lsn: f.lsn }),
+            next: next.map(|f| NextFrame { offset: f.offset, lsn: f.lsn, stands_in: f.stands_in }),
             synced: noted.by_synced.peek().map_or(0, |(synced, _)| *synced),
             highest_lsn: noted.highest_lsn,
             highest_run: noted.highest_run,
@@ -118,21 +149,24 @@ impl<'a> Later<'a> {
     fn search(&self, at: usize, run: u32, lsn: u64) -> Noted {
         let mut noted = Noted {
             frames: Vec::new(),
-            by_lsn: BinaryHeap::new(),
+            chain: Vec::new(),
+            first: 0,
             by_synced: BinaryHeap::new(),
             highest_lsn: 0,
             highest_run: 0,
         };
         let mut from = at;
-        while let Some((NextFrame { offset, lsn }, header)) = self.next_frame(from, run, lsn) {
+        while let Some((NextFrame { offset, lsn, stands_in }, header)) =
+            self.next_frame(from, run, lsn)
+        {
             noted.highest_lsn = noted.highest_lsn.max(lsn);
             noted.highest_run = noted.highest_run.max(header.run);
-            noted.by_lsn.push(Reverse((lsn, noted.frames.len())));
             noted.by_synced.push((header.synced(lsn), noted.frames.len()));
             let bytes = header.frame_bytes();
-            noted.frames.push(Whole { offset, bytes, lsn, run: header.run });
-            from = offset + FRAME_ALIGN_BYTES;
+            noted.frames.push(Whole { offset, bytes, lsn, run: header.run, stands_in });
+            from = offset + bytes;
         }
+        noted.chain = longest_chain(&noted.frames);
         noted
     }
 
@@ -144,7 +178,9 @@ impl<'a> Later<'a> {
                 if let Some(number) = self.lsn_of(bytes, run, lsn)
                     && let Ok((header, _body)) = frame::decode(bytes, self.salt)
                 {
-                    return Some((NextFrame { offset: self.base + at, lsn: number }, header));
+                    let stands_in = (header.kind == KIND_LOST).then_some(header.time);
+                    let offset = self.base + at;
+                    return Some((NextFrame { offset, lsn: number, stands_in }, header));
                 }
             } else if bytes.len() < FRAME_HEADER_BYTES {
                 return None;

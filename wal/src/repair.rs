@@ -173,7 +173,10 @@ fn mend(vfs: &dyn Vfs, examined: &Examined, repair: &Repair) -> Result<(), Error
     let bytes = match &repair.fix {
         Fix::Zeros => vec![0; repair.bytes],
         Fix::Header(header) => header.encode(),
-        Fix::StandIn { run, lsn } => stand_in(identity, repair, *run, *lsn),
+        Fix::StandIn { run, lsn, numbers } => {
+            let body = vec![0; repair.bytes.saturating_sub(FRAME_HEADER_BYTES)];
+            encode(identity, repair, (KIND_LOST, 0, *numbers), (*run, *lsn), &body)
+        }
         Fix::Seal(kept) | Fix::SealUnread(kept) => seal(examined, repair, kept),
     };
     let file = vfs.open(&path, Mode::Write).map_err(io)?;
@@ -184,12 +187,6 @@ fn mend(vfs: &dyn Vfs, examined: &Examined, repair: &Repair) -> Result<(), Error
 fn write_synced(file: &dyn File, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all_at(offset, bytes)?;
     file.sync_data()
-}
-
-/// A frame that takes the place of lost ones.
-fn stand_in(identity: &Identity, repair: &Repair, run: u32, lsn: u64) -> Vec<u8> {
-    let body = vec![0; repair.bytes.saturating_sub(FRAME_HEADER_BYTES)];
-    encode(identity, repair, (KIND_LOST, 0), (run, lsn), &body)
 }
 
 /// A seal behind what is kept. Its LSN is the last one before those of the next segment.
@@ -205,19 +202,19 @@ fn seal(examined: &Examined, repair: &Repair, kept: &Kept) -> Vec<u8> {
         after: kept.last_lsn,
     };
     let head = (kept.run.max(1), last.max(kept.last_lsn + 1));
-    encode(&examined.meta.identity, repair, (KIND_SEAL, REPAIRED), head, &body.encode())
+    encode(&examined.meta.identity, repair, (KIND_SEAL, REPAIRED, 0), head, &body.encode())
 }
 
 /// A frame for the place of a repair.
 fn encode(
     identity: &Identity,
     repair: &Repair,
-    (kind, flags): (u8, u8),
+    (kind, flags, time): (u8, u8, u32),
     (run, lsn): (u32, u64),
     body: &[u8],
 ) -> Vec<u8> {
     let lsn_delta = u32::try_from(lsn.saturating_sub(repair.first_lsn)).unwrap_or(u32::MAX);
-    let head = Head { lsn_delta, run, synced_lag: 0, time: 0, kind, flags };
+    let head = Head { lsn_delta, run, synced_lag: 0, time, kind, flags };
     let mut bytes = Vec::new();
     frame::encode(&mut bytes, salt(&identity.store, repair.number), head, &[body]);
     bytes

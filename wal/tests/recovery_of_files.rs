@@ -332,4 +332,35 @@ mod tests {
             assert!(error.to_string().contains("version 2"), "{error}");
         }
     }
+    #[test]
+    fn a_segment_that_may_have_been_trimmed_is_not_reported_later_either() {
+        let mut untold = 0;
+        for slot in [0, 1] {
+            let (disk, log) = segments();
+            drop(log);
+            disk.flip_bit("meta", 65_536 * slot + 40, 1);
+            disk.remove(&segment(1)).unwrap();
+            if found(&disk).0.damage.is_empty() {
+                untold += 1;
+                open_sim(&disk).close().unwrap();
+                assert_eq!(found(&disk).0.damage, [], "slot {slot}");
+            }
+        }
+        assert!(untold > 0, "control");
+    }
+
+    #[test]
+    fn numbers_do_not_fall_behind_a_header_with_too_high_a_number() {
+        let (disk, log) = segments();
+        drop(log);
+        let mut header = disk.bytes(&segment(1)).unwrap()[..256].to_vec();
+        header[48..56].copy_from_slice(&1_000_000_u64.to_le_bytes());
+        let sum = crc32fast::hash(&header[..252]);
+        header[252..].copy_from_slice(&sum.to_le_bytes());
+        disk.overwrite(&segment(1), 0, &header);
+        let (report, seen) = found(&disk);
+        assert!(!report.damage.is_empty());
+        assert!(seen[0].lsn >= 1_000_000, "control");
+        assert!(seen.windows(2).all(|pair| pair[0].lsn < pair[1].lsn), "{:?}", report.damage);
+    }
 }

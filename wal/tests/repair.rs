@@ -227,6 +227,43 @@ mod tests {
     }
 
     #[test]
+    fn a_header_behind_a_missing_segment_is_mended_too() {
+        let disk = segments();
+        disk.remove(&segment(2)).unwrap();
+        disk.flip_bit(&segment(3), 50, 1);
+        assert_eq!(found(&disk).0.damage.len(), 2, "control");
+        repaired(&disk, "header behind a missing segment");
+    }
+
+    #[test]
+    fn what_stands_in_for_lost_frames_does_so_in_its_own_place_only() {
+        let disk = SimVfs::new();
+        let log = open_sim(&disk);
+        for seed in 1..=9 {
+            put(&log, &body(seed, 20)).unwrap();
+        }
+        log.mark().unwrap();
+        drop(log);
+        let disk = disk.after_kill();
+        let (_, before) = found(&disk);
+        let frames = host(&before);
+        disk.flip_bit(&segment(1), u64::from(frames[6].place.offset) + 40, 1);
+        repaired(&disk, "the seventh");
+
+        // What was written there is written over the third as well.
+        let from = usize::try_from(frames[6].place.offset).unwrap();
+        let bytes = disk.bytes(&segment(1)).unwrap()[from..from + frames[6].bytes].to_vec();
+        disk.overwrite(&segment(1), u64::from(frames[2].place.offset), &bytes);
+        let (report, seen) = found(&disk);
+        assert_eq!(report.damage.len(), 1, "{:?}", report.damage);
+        let left: Vec<u64> = host(&seen).iter().map(|frame| frame.lsn).collect();
+        let is_left = |lsn: &u64| ![frames[2].lsn, frames[6].lsn].contains(lsn);
+        let expected: Vec<u64> = frames.iter().map(|frame| frame.lsn).filter(is_left).collect();
+        assert_eq!(left[..expected.len()], expected);
+        repaired(&disk, "the third");
+    }
+
+    #[test]
     fn a_log_that_ends_before_its_clean_end_is_mended() {
         let disk = segments();
         open_sim(&disk).close().unwrap();

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use onceward_vfs::{SimVfs, Survival, Vfs};
 use onceward_wal::{
-    Error, Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose, SEGMENT_BYTES_MIN,
+    Alignment, Error, Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose,
+    SEGMENT_BYTES_MIN,
 };
 
 use super::{Seen, look, start};
@@ -13,8 +14,14 @@ use crate::input::{Input, noise};
 /// The store of all logs.
 pub(super) const STORE: [u8; 16] = [0x5a; 16];
 /// Small segments and no thread.
-pub(super) const OPTIONS: Options =
-    Options { segment_bytes: SEGMENT_BYTES_MIN, reserve: 1, preparation: Preparation::OnDemand };
+pub(super) fn options(alignment: Alignment) -> Options {
+    Options {
+        segment_bytes: SEGMENT_BYTES_MIN,
+        reserve: 1,
+        preparation: Preparation::OnDemand,
+        alignment,
+    }
+}
 
 /// A log and what is true of it.
 pub(super) struct Original {
@@ -42,31 +49,33 @@ pub(super) fn segment(store: [u8; 16], number: u64) -> String {
     format!("log/{number:016x}-{:032x}.seg", u128::from_be_bytes(store))
 }
 
-/// Appends a batch durably: the only use of that interface here. Returns the last LSN.
+/// Appends a batch durably. Returns the last LSN.
 pub(super) fn append(log: &Log, bodies: &[&[u8]]) -> Result<u64, Error> {
     let parts: Vec<[&[u8]; 1]> = bodies.iter().map(|body| [*body]).collect();
     let frames: Vec<NewFrame<'_>> =
         parts.iter().map(|parts| NewFrame { kind: KIND_HOST_MIN, flags: 0, parts }).collect();
-    let appended = log.append(&frames, 0, Purpose::Capture)?;
-    log.wait(appended.last)?;
-    Ok(appended.last.get())
+    Ok(log.append_batch(&frames, 0, Purpose::Capture)?.last.get())
 }
 
-/// Takes one of the logs.
+/// Takes one of the logs, some of which have commits that fill their blocks.
 pub(super) fn pick(input: &mut Input<'_>) -> &'static Original {
-    static MADE: LazyLock<Vec<Original>> = LazyLock::new(make);
-    &MADE[usize::from(input.byte()) % MADE.len()]
+    static FRAME: LazyLock<Vec<Original>> = LazyLock::new(|| make(Alignment::Frame));
+    static BLOCK: LazyLock<Vec<Original>> = LazyLock::new(|| make(Alignment::Block));
+    let which = usize::from(input.byte());
+    let logs = if which / 8 % 4 == 2 { &BLOCK } else { &FRAME };
+    &logs[which % logs.len()]
 }
 
 /// Makes them.
-fn make() -> Vec<Original> {
-    let small = |disk: &SimVfs| with(disk, |log| (1..20).for_each(|seed| put(log, seed, 60)));
-    let large = |disk: &SimVfs| with(disk, |log| (1..9).for_each(|seed| put(log, seed, 60_000)));
+fn make(alignment: Alignment) -> Vec<Original> {
+    let with = |disk: &SimVfs, work: &dyn Fn(&Log)| with(disk, alignment, work);
+    let small = |disk: &SimVfs| with(disk, &|log| (1..20).for_each(|seed| put(log, seed, 60)));
+    let large = |disk: &SimVfs| with(disk, &|log| (1..9).for_each(|seed| put(log, seed, 60_000)));
     let before = SimVfs::new();
     drop(large(&before));
     let trimmed = |disk: &SimVfs| {
         large(disk).close().expect("closes");
-        with(disk, |log| {
+        with(disk, &|log| {
             let first = log.segments()[0].number;
             log.trim(first).expect("trims");
             (50..60).for_each(|seed| put(log, seed, 50_000));
@@ -89,19 +98,19 @@ fn make() -> Vec<Original> {
     // Several runs in one segment, none of them closed.
     let disk = SimVfs::new();
     for run in 0..4 {
-        drop(with(&disk, |log| (0..5).for_each(|seed| put(log, 10 * run + seed, 700))));
+        drop(with(&disk, &|log| (0..5).for_each(|seed| put(log, 10 * run + seed, 700))));
     }
     logs.push(Original::of(disk, false, &SimVfs::new()));
     // Nothing in it.
     let disk = SimVfs::new();
-    with(&disk, |_| ()).close().expect("closes");
+    with(&disk, &|_| ()).close().expect("closes");
     logs.push(Original::of(disk, true, &SimVfs::new()));
     logs
 }
 
 /// Opens the log and works on it.
-fn with(disk: &SimVfs, work: impl FnOnce(&Log)) -> Log {
-    let log = start(disk).expect("starts");
+fn with(disk: &SimVfs, alignment: Alignment, work: &dyn Fn(&Log)) -> Log {
+    let log = start(disk, alignment).expect("starts");
     work(&log);
     log
 }

@@ -1,11 +1,11 @@
 //! Damages, moves and forges the files of a log as an input decides.
 
 use onceward_vfs::{Mode, SimVfs, Vfs};
-use onceward_wal::fuzzing;
+use onceward_wal::{Alignment, fuzzing};
 
+use super::Plan;
 use super::logs::{Original, STORE, segment};
 use crate::input::{Input, noise};
-use crate::tolerated::{Weakness, is_strict};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -14,6 +14,8 @@ pub(super) struct Tampered {
     pub(super) meta: bool,
     /// Files of segments are gone or have another name.
     pub(super) names: bool,
+    /// A segment's file has the content of another one, or something else.
+    pub(super) replaced: bool,
     /// Something stands where a file should be and is none.
     pub(super) in_the_way: bool,
     /// Checksums were made right for what nobody wrote: nothing is true any more, but nothing may
@@ -26,10 +28,19 @@ const META: &str = "meta";
 /// Offset of the second one.
 const SLOT_BYTES: usize = 65_536;
 
-/// Tampers with the log on `disk`.
-pub(super) fn tamper(disk: &SimVfs, original: &Original, input: &mut Input<'_>) -> Tampered {
+/// Tampers with the log on `disk`. Returns what was done, and what is to follow.
+pub(super) fn tamper(
+    disk: &SimVfs,
+    original: &Original,
+    input: &mut Input<'_>,
+) -> (Tampered, Plan) {
     let mut done = Tampered::default();
-    let may_forge = input.byte() % 4 == 0;
+    let flags = input.byte();
+    let may_forge = flags % 4 == 0;
+    let plan = Plan {
+        repairs: flags & 16 != 0,
+        alignment: if flags & 32 == 0 { Alignment::Frame } else { Alignment::Block },
+    };
     for _ in 0..1 + input.byte() % 6 {
         if input.is_empty() {
             break;
@@ -44,7 +55,7 @@ pub(super) fn tamper(disk: &SimVfs, original: &Original, input: &mut Input<'_>) 
             _ => bytes(disk, original, input),
         }
     }
-    done
+    (done, plan)
 }
 
 impl Tampered {
@@ -137,11 +148,13 @@ fn names(disk: &SimVfs, original: &Original, input: &mut Input<'_>, done: &mut T
         }
         5 => {
             done.names = true;
+            done.replaced = true;
             disk.rename(&name, &to).unwrap_or_default();
         }
         _ => {
             if let (Some(content), true) = (disk.bytes(&name), name != to) {
                 done.names |= disk.remove(&to).is_ok();
+                done.replaced = true;
                 create(disk, &to, &content);
             }
         }
@@ -156,7 +169,10 @@ fn foreign(disk: &SimVfs, original: &Original, input: &mut Input<'_>, done: &mut
     match input.byte() % 6 {
         0 => create(disk, "log/notes.txt", &content),
         1 => create(disk, "log/ffffffffffffffff-5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a.seg", &content),
-        2 => create(disk, &segment(STORE, 1 + u64::from(input.byte() % 12)), &content),
+        2 => {
+            done.replaced = true;
+            create(disk, &segment(STORE, 1 + u64::from(input.byte() % 12)), &content);
+        }
         3 => create(disk, &segment([0x22; 16], u64::MAX - 1), &content),
         4 => create(disk, "quarantine", &content),
         _ => {
@@ -187,9 +203,6 @@ fn forge(disk: &SimVfs, original: &Original, input: &mut Input<'_>, done: &mut T
         let end = (offset + count).min(content.len());
         content[offset.min(end)..end].fill(with);
     }
-    if of_meta && !is_strict(Weakness::ListedNumbersFillMemory) {
-        small_ranges(content.get_mut(slot..).unwrap_or_default());
-    }
     let end = content.len().min(slot + SLOT_BYTES);
     let forged = &mut content[slot.min(end)..end];
     if of_meta {
@@ -198,14 +211,6 @@ fn forge(disk: &SimVfs, original: &Original, input: &mut Input<'_>, done: &mut T
         fuzzing::reseal_header(forged)
     }
     put(disk, &name, 0, &content);
-}
-
-/// Makes the listed ranges of a slot small enough to be read one by one.
-fn small_ranges(slot: &mut [u8]) {
-    const RANGES_FROM: usize = 176;
-    for number in slot.get_mut(RANGES_FROM..256).unwrap_or_default().chunks_mut(8) {
-        number[2..].fill(0);
-    }
 }
 
 /// Overwrites bytes of a file, as far as there are any.

@@ -4,7 +4,7 @@ use onceward_wal::KIND_HOST_MIN;
 use std::sync::LazyLock;
 
 use onceward_wal::Digest;
-use onceward_wal::fuzzing::{self, Draft, Drafted, End, Known, Verdict};
+use onceward_wal::fuzzing::{self, Draft, Drafted, End, KIND_LOST, Known, Verdict};
 
 use super::Shown;
 use crate::input::{Input, noise};
@@ -24,8 +24,8 @@ pub(super) struct Built {
     pub(super) abandoned: Vec<Drafted>,
     /// The bytes as they were when each run began.
     pub(super) earlier: Vec<Vec<u8>>,
-    /// Some bodies contain frames.
-    pub(super) has_copies: bool,
+    /// How many bodies contain a frame.
+    pub(super) copies: usize,
     /// The last frame is a seal.
     pub(super) sealed: bool,
 }
@@ -51,7 +51,7 @@ pub(super) fn segment(input: &mut Input<'_>) -> Built {
         known,
         abandoned: Vec::new(),
         earlier: Vec::new(),
-        has_copies: false,
+        copies: 0,
         sealed: false,
     };
     built.draft.run();
@@ -60,7 +60,7 @@ pub(super) fn segment(input: &mut Input<'_>) -> Built {
     }
     let ends = input.byte();
     if ends & 1 != 0 && built.draft.has_room(0) {
-        built.draft.seal();
+        built.draft.seal(ends >= 240);
         built.sealed = true;
         if ends & 2 != 0 {
             built.draft.sync();
@@ -99,20 +99,29 @@ fn make_old_use() -> Vec<u8> {
         draft.host(KIND_HOST_MIN, false, &body);
         draft.sync();
     }
-    draft.seal();
+    draft.seal(false);
     draft.image
 }
 
 impl Built {
     /// Does one thing that a log does.
     fn step(&mut self, input: &mut Input<'_>) {
-        match input.byte() % 12 {
+        match input.byte() {
+            240..=247 => self.fill(input),
+            248.. => self.repair(input),
+            what => self.usual(what % 12, input),
+        }
+    }
+
+    /// What a log does most of the time.
+    fn usual(&mut self, what: u8, input: &mut Input<'_>) {
+        match what {
             0..=2 => self.hosts(1, input),
             3 => self.hosts(40, input),
             4 => self.hosts(400, input),
             5 => self.batch(input),
             6 | 7 => self.draft.sync(),
-            8 if self.has_room(8) => self.draft.mark(),
+            8 if self.has_room(8) => self.draft.mark(0),
             9 => self.reopen(input),
             10 => self.fail(input),
             _ => self.copy(input),
@@ -171,22 +180,53 @@ impl Built {
         }
     }
 
-    /// An append fails for want of space: the first of its frames is erased, the others stay behind.
+    /// A mark that fills a block, behind which nothing of an earlier commit is written again.
+    fn fill(&mut self, input: &mut Input<'_>) {
+        let end = self.draft.frames.last().map_or(0, |frame| frame.offset + frame.bytes);
+        let filling = (2 * 4096 - 40 - end % 4096) % 4096;
+        if self.has_room(8 + filling) {
+            self.draft.mark(filling);
+        }
+        if input.byte() % 2 == 0 {
+            self.draft.sync();
+        }
+    }
+
+    /// A repair of frames that were lost here, or of bytes that were none.
+    fn repair(&mut self, input: &mut Input<'_>) {
+        // One behind the other, each stands for something: no two have the same number.
+        let is_second = self.draft.frames.last().is_some_and(|last| last.kind == KIND_LOST);
+        let numbers = u32::from(input.byte() % 4).max(u32::from(is_second));
+        let bytes = 16 * usize::from(input.byte());
+        if self.has_room(bytes) {
+            self.draft.lost(numbers, bytes);
+            self.draft.sync();
+        }
+    }
+
+    /// An append fails for want of space: its frames are erased. Where the disk refuses that too, all but
+    /// the first stay behind.
     fn fail(&mut self, input: &mut Input<'_>) {
         self.draft.sync();
         let mut ghost = self.draft.clone();
         let already = ghost.frames.len();
-        for _ in 0..1 + input.byte() % 4 {
+        let how = input.byte();
+        for _ in 0..1 + how % 4 {
             let body = self.body(input);
             if ghost.has_room(body.len() + 600) {
                 ghost.host(KIND_HOST_MIN + 9, false, &body);
             }
         }
         let Some(first) = ghost.frames.get(already).copied() else { return };
+        let last = ghost.frames.last().map_or(0, |frame| frame.offset + frame.bytes);
+        let is_refused = how >= 240;
+        let erased = if is_refused { first.offset + 30 } else { last };
         self.draft.image = ghost.image;
-        self.draft.image[first.offset..first.offset + 30].fill(0);
+        self.draft.image[first.offset..erased].fill(0);
         self.earlier.push(self.draft.image.clone());
-        self.abandoned.extend_from_slice(&ghost.frames[already + 1..]);
+        if is_refused {
+            self.abandoned.extend_from_slice(&ghost.frames[already + 1..]);
+        }
         self.draft.next_run(u64::try_from(ghost.frames.len() - already).expect("fits"));
         self.draft.run();
     }
@@ -199,7 +239,7 @@ impl Built {
             let mut body = vec![0; 2];
             body.extend_from_slice(&self.draft.image[from.offset..from.offset + from.bytes]);
             self.draft.host(KIND_HOST_MIN, false, &body);
-            self.has_copies = true;
+            self.copies += 1;
         }
     }
 

@@ -9,24 +9,27 @@ pub(super) struct Damaged {
     pub(super) image: Vec<u8>,
     /// The first byte that differs from what was written; the image's end if it was cut short.
     pub(super) first: usize,
+    /// Whole frames that were written to places that are not theirs.
+    pub(super) misplaced: usize,
 }
 
 /// Damages in place; `misdirected`: also writes whole frames in places that are not theirs.
 pub(super) fn segment(built: &Built, misdirected: bool, input: &mut Input<'_>) -> Damaged {
     let mut image = built.draft.image.clone();
+    let mut misplaced = 0;
     for _ in 0..1 + input.byte() % 12 {
         if input.is_empty() {
             break;
         }
         if misdirected && input.byte() % 3 == 0 {
-            misdirect(built, &mut image, input);
+            misplaced += misdirect(built, &mut image, input);
         } else {
             damage(built, &mut image, input);
         }
     }
     let differs = image.iter().zip(&built.draft.image).position(|(is, was)| is != was);
     let first = differs.unwrap_or(image.len());
-    Damaged { image, first }
+    Damaged { image, first, misplaced }
 }
 
 /// One damage in place.
@@ -64,8 +67,8 @@ fn damage(built: &Built, image: &mut Vec<u8>, input: &mut Input<'_>) {
     }
 }
 
-/// Whole frames in places that are not theirs.
-fn misdirect(built: &Built, image: &mut [u8], input: &mut Input<'_>) {
+/// Whole frames in places that are not theirs; returns how many at most.
+fn misdirect(built: &Built, image: &mut [u8], input: &mut Input<'_>) -> usize {
     let frames = &built.draft.frames;
     let from = frames[input.below(frames.len())];
     let to = frames[input.below(frames.len())];
@@ -78,9 +81,11 @@ fn misdirect(built: &Built, image: &mut [u8], input: &mut Input<'_>) {
         && let Some(target) = image.get_mut(source)
         && let Some(other) = original.get(to.offset..to.offset + from.bytes)
     {
-        // Swapped, as far as the other reaches.
+        // Swapped, with what is behind the other if that is smaller.
         target.copy_from_slice(other);
     }
+    let swapped = to.offset..to.offset + from.bytes;
+    1 + frames.iter().filter(|frame| swapped.contains(&frame.offset)).count()
 }
 
 /// Flips a bit, if the byte is there.

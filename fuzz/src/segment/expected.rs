@@ -1,8 +1,8 @@
 //! What the judge owes: told from what was written and what was damaged, more simply than it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use onceward_wal::fuzzing::{Drafted, End, Verdict};
+use onceward_wal::fuzzing::{Drafted, End, KIND_LOST, Lost, Verdict};
 
 use super::Shown;
 use super::build::Built;
@@ -25,12 +25,13 @@ pub(super) fn assert_nothing_invented(
     verdict: &Verdict,
 ) -> bool {
     let mut returned = false;
-    let by_lsn: BTreeMap<u64, &Drafted> = built.draft.frames.iter().map(|f| (f.lsn, f)).collect();
+    let named = |frame: &'_ Drafted| (frame.lsn, frame.kind);
+    let by_name: BTreeMap<_, &Drafted> = built.draft.frames.iter().map(|f| (named(f), f)).collect();
     for frame in shown {
-        let Some(written) = by_lsn.get(&frame.lsn) else {
+        let Some(written) = by_name.get(&(frame.lsn, frame.kind)) else {
             let failed = built.abandoned.iter().any(|gone| gone.lsn == frame.lsn);
             assert!(failed, "{frame:?} was never appended");
-            let is_told = verdict.lost.iter().any(|(at, _)| *at < frame.offset);
+            let is_told = verdict.lost.iter().any(|lost| lost.offset < frame.offset);
             assert!(is_told, "the append of {frame:?} failed, and nothing is reported");
             tolerate(Weakness::AbandonedFrameReturns, &format!("{frame:?}"));
             returned = true;
@@ -44,38 +45,29 @@ pub(super) fn assert_nothing_invented(
     returned
 }
 
-/// A frame that is not shown is in a lost range, or behind the end of a log whose end is open.
-///
-/// A frame in the place of an earlier one takes the numbers between them along: then what is lost is
-/// told by numbers, from that place on.
+/// A frame that is not shown is in a lost range, or its number is, or it is behind the end of a log whose
+/// end is open.
 pub(super) fn assert_nothing_silent(
     built: &Built,
-    (damaged, misdirected): (&Damaged, bool),
+    damaged: &Damaged,
     shown: &[Shown],
     verdict: &Verdict,
 ) {
-    let mut shown = shown.iter().map(|frame| frame.lsn).peekable();
-    for frame in &built.draft.frames {
+    // What a repair wrote stood in for what was lost before, and costs nothing.
+    let mut shown = shown.iter().filter(|f| f.kind != KIND_LOST).map(|f| f.lsn).peekable();
+    for frame in built.draft.frames.iter().filter(|f| f.kind != KIND_LOST) {
         if shown.next_if_eq(&frame.lsn).is_some() {
             continue;
         }
         // Of a file that was cut short the rest is not there to be lost: the header tells its size.
         let end = (frame.offset + frame.bytes).min(damaged.image.len());
-        let inside = |at: usize, bytes: usize| at < end && frame.offset < at + bytes;
-        let mut lost = verdict.lost.iter();
-        let mut is_lost = lost.clone().any(|(at, bytes)| inside(*at, *bytes));
-        let says_something = !verdict.lost.is_empty() || verdict.torn_bytes > 0;
-        if !is_lost && misdirected && says_something {
-            let skipped = lost.any(|(at, _)| *at < end);
-            let weakness = if skipped {
-                Weakness::MisdirectedFrameSkips
-            } else {
-                Weakness::MisdirectedFirstFrame
-            };
-            tolerate(weakness, &format!("{frame:?}: {verdict:?}"));
-            is_lost = true;
-        }
-        let is_torn = verdict.end == End::Open && frame.offset >= verdict.offset;
+        let is_lost = verdict.lost.iter().any(|lost: &Lost| {
+            let is_inside = lost.offset < end && frame.offset < lost.offset + lost.bytes;
+            is_inside || (lost.first_lsn..=lost.last_lsn).contains(&frame.lsn)
+        });
+        // What stands in the place of the last frame may be one of those before it.
+        let is_behind = frame.lsn > verdict.last_lsn && damaged.misplaced > 0;
+        let is_torn = verdict.end == End::Open && (frame.offset >= verdict.offset || is_behind);
         let is_cut_off = frame.offset >= damaged.image.len();
         assert!(is_lost || is_torn || is_cut_off, "{frame:?} is gone silently: {verdict:?}");
         if is_torn && !is_lost {
@@ -99,7 +91,9 @@ pub(super) fn assert_start_kept(built: &Built, damaged: &Damaged, shown: &[Shown
     assert!(shown.len() >= kept, "{} of {kept} frames before the damage are kept", shown.len());
 }
 
-/// Every undamaged frame is kept, if what is damaged before it is proven to be damage and not torn.
+/// Every undamaged frame is kept, if what is damaged before it is proven to be damage and not torn. A frame
+/// in a place that is not its own costs those that it was written over, and one other at most; so does a copy
+/// in a damaged body.
 pub(super) fn assert_all_that_is_proven(
     built: &Built,
     damaged: &Damaged,
@@ -107,12 +101,19 @@ pub(super) fn assert_all_that_is_proven(
     verdict: &Verdict,
 ) {
     let expected = expected(built, damaged);
-    let mut shown = shown.iter().map(|frame| frame.lsn);
-    for lsn in &expected.kept {
-        assert!(shown.any(|shown| shown == *lsn), "LSN {lsn} is whole and not kept: {verdict:?}");
-    }
-    // What an abandoned append or a copy left may prove more, never less.
-    if built.abandoned.is_empty() && !built.has_copies {
+    let shown: BTreeSet<u64> = shown.iter().map(|frame| frame.lsn).collect();
+    // A misplaced frame may be where the log ends, as far as anything proves: then they are in doubt.
+    let doubtful = |lsn: u64| {
+        let frame = built.draft.frames.iter().find(|frame| frame.lsn == lsn);
+        let place = frame.map(|frame| (frame.offset, frame.bytes)).unwrap_or_default();
+        damaged.misplaced > 0 && verdict.in_doubt.contains(&place)
+    };
+    let is_gone = |lsn: &&u64| !shown.contains(*lsn) && !doubtful(**lsn);
+    let gone: Vec<_> = expected.kept.iter().filter(is_gone).collect();
+    let is_paid_for = gone.len() <= damaged.misplaced + built.copies;
+    assert!(is_paid_for, "LSNs {gone:?} are whole and not kept: {verdict:?}");
+    // What an abandoned append, a copy or a frame in a wrong place tells may prove more, never less.
+    if built.abandoned.is_empty() && built.copies == 0 && damaged.misplaced == 0 {
         assert_eq!(expected.end, verdict.end, "the end");
         let count = u64::try_from(expected.kept.len()).expect("fits");
         assert_eq!(count, verdict.frames, "frames that are kept");

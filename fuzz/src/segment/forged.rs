@@ -58,13 +58,16 @@ fn frame(known: &Known, what: u8, input: &mut Input<'_>) -> Vec<u8> {
         253 => u32::from(input.byte()) << 16,
         low => u32::from(low),
     };
-    let fields = Fields {
+    let mut fields = Fields {
         lsn_delta: wide(input),
         run: known.run.saturating_add(u32::from(input.byte())).saturating_sub(2),
         synced_lag: wide(input),
+        time: 0,
         kind: [16, 1, 2, 3, 4, 255, 0, 20][usize::from(what >> 5)],
         flags: input.byte(),
     };
+    // So many numbers a lost frame says that it stands for.
+    fields.time = u32::from(fields.flags);
     let size = match fields.kind {
         1 => 64,
         3 => 56,

@@ -91,8 +91,10 @@ impl Examination<'_> {
 
     /// The header that a torn first commit should have left.
     fn header(&self, run: u32, found: &Found) -> SegmentHeader {
+        // Where it is not known what came before, nothing is said of it.
+        let previous = self.previous.as_ref().filter(|_| found.context.digest.is_some());
         let (before, before_end) =
-            self.previous.as_ref().map_or((0, 0), |(before, walked)| (*before, walked.offset));
+            previous.map_or((0, 0), |(before, walked)| (*before, walked.offset));
         SegmentHeader {
             identity: self.meta.identity,
             number: found.file.number,

@@ -60,6 +60,13 @@ impl Head {
         Ok(Self { header, first, told: None })
     }
 
+    /// Forgets what says that numbers go on at `last_lsn` or below: they never fall along the log.
+    pub(super) fn forget_below(&mut self, last_lsn: u64) {
+        self.header = self.header.filter(|header| header.first_lsn > last_lsn);
+        self.first = self.first.filter(|(_, run)| run.lsn > last_lsn);
+        self.told = self.told.filter(|lsn| *lsn > last_lsn);
+    }
+
     /// Whether anything was written to the segment, as far as can be told.
     pub(super) fn in_use(&self) -> bool {
         self.header.is_some() || self.first.is_some()

@@ -13,7 +13,7 @@ use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
-use crate::meta::Meta;
+use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, LostLsns, Report};
 use crate::segment::{Segment, Segments};
@@ -36,6 +36,8 @@ pub(super) struct Examination<'a> {
     pub(super) prepared: Vec<u64>,
     /// Listed, not begun, and without a file.
     pub(super) absent: Vec<u64>,
+    /// What `meta` said once the files were listed, if that was asked.
+    meta_then: Option<Option<Meta>>,
     /// Listed, begun, and without a file.
     pub(super) missing: Vec<u64>,
     pub(super) segments: Segments,
@@ -68,6 +70,7 @@ impl<'a> Examination<'a> {
             returned: Vec::new(),
             prepared: Vec::new(),
             absent: Vec::new(),
+            meta_then: None,
             missing: Vec::new(),
             segments: Segments::new(meta.identity),
             torn_header: None,
@@ -179,12 +182,20 @@ impl<'a> Examination<'a> {
 
     /// Row `missing`.
     fn without_file(&mut self, number: u64, begun: bool) -> Result<(), Error> {
-        if !begun {
-            self.absent.push(number);
-        }
         // Where a later state of `meta` may be gone, that one may have trimmed it.
         let between = begun && (self.previous.is_some() || self.last_in_use == 0);
-        if !(between || self.meta.is_latest) || self.was_trimmed(number)? {
+        let is_told = between || self.meta.is_latest;
+        if !begun || !is_told {
+            self.absent.push(number);
+        }
+        if !is_told {
+            return Ok(());
+        }
+        // One look for all of them: a writer at work took them off the list before it touched the files.
+        if self.meta_then.is_none() {
+            self.meta_then = Some(meta::read(self.vfs)?.flatten());
+        }
+        if self.meta_then.iter().flatten().any(|then| then.has_trimmed(number)) {
             return Ok(());
         }
         let what = if begun { "its frames are lost" } else { "frames that it had are lost" };

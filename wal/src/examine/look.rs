@@ -102,16 +102,18 @@ impl Examination<'_> {
         if head.header.is_none() && self.was_trimmed(file.number)? {
             return Ok(None);
         }
-        // Numbers never fall along the log.
-        head.header = head.header.filter(|header| header.first_lsn > last_lsn);
+        let says_something = head.first_lsn().is_some();
+        head.forget_below(last_lsn);
         if head.first_lsn().is_none() {
             unreadable.clear();
             let image = file.piece(buffer, 0, usize::MAX, &mut unreadable)?;
             head.told = later::first_lsn_by_frames(image.bytes, salt(&file.store, file.number));
+            head.forget_below(last_lsn);
         }
         let mut context = self.context(file.number, &head, last_lsn);
         let mut next = Some(0);
-        if head.first_lsn().is_none() && !self.follows_the_one_before(file.number) {
+        let may_follow = !says_something && self.follows_the_one_before(file.number);
+        if head.first_lsn().is_none() && !may_follow {
             // Nothing tells the numbers of its frames: they are not shown under others.
             context.later_in_use = true;
             next = None;
@@ -135,11 +137,8 @@ impl Examination<'_> {
     /// Whether a writer at work took a segment off the list since it was read, which it does before
     /// it touches the file.
     pub(super) fn was_trimmed(&self, number: u64) -> Result<bool, Error> {
-        if cfg!(bug = "reader-racing-recycling") {
-            return Ok(false);
-        }
         let now = meta::read(self.vfs)?.flatten();
-        Ok(now.is_some_and(|meta| number < meta.next_number && !meta.segments.contains(number)))
+        Ok(now.is_some_and(|meta| meta.has_trimmed(number)))
     }
 
     /// Whether a writer at work changed `meta` since it was read.

@@ -18,8 +18,8 @@ pub(crate) struct Repair {
 /// What is written there.
 #[derive(Clone, Debug)]
 pub(crate) enum Fix {
-    /// Row `lost`: a frame that stands in for those that were there, the last of which was `lsn`.
-    StandIn { run: u32, lsn: u64 },
+    /// Row `lost`: a frame that stands in for the `numbers` that were there, the last of which was `lsn`.
+    StandIn { run: u32, lsn: u64, numbers: u32 },
     /// The segment ends here: a seal behind what is kept.
     Seal(Kept),
     /// The same, because what stands behind it cannot be read.
@@ -36,8 +36,10 @@ impl Repair {
     pub(super) fn of(number: u64, first_lsn: u64, lost: &Lost) -> Option<Self> {
         let fix = match lost.last_lsn {
             Some(_) if lost.bytes < frame_bytes(1) => return None,
-            Some(lsn) => {
-                Fix::StandIn { run: lost.before.run.max(1), lsn: lsn.max(lost.before.last_lsn) }
+            Some(last) => {
+                let lsn = last.max(lost.before.last_lsn);
+                let numbers = u32::try_from(lsn - lost.before.last_lsn).unwrap_or(u32::MAX);
+                Fix::StandIn { run: lost.before.run.max(1), lsn, numbers }
             }
             None => Fix::Seal(lost.before),
         };

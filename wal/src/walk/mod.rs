@@ -263,14 +263,15 @@ impl<'c> Walk<'c> {
             return false;
         }
         if lsn == self.kept.last_lsn + 1 {
-            return true;
+            // One that stands in for none has the number of the frame before: that one is not here.
+            return header.kind != KIND_LOST || header.time > 0;
         }
         // Run and seal declare the gap that a failed append or a torn tail left before them.
         let after = match header.kind {
             KIND_RUN => RunBody::decode(body).map(|run| run.after),
             KIND_SEAL => SealBody::decode(body).map(|seal| seal.after),
-            // Stands in for frames that were lost, up to its own LSN.
-            KIND_LOST => return lsn >= self.kept.last_lsn,
+            // Stands in for so many frames that were lost, up to its own LSN.
+            KIND_LOST => return lsn.checked_sub(header.time.into()) == Some(self.kept.last_lsn),
             _ => None,
         };
         after.is_some_and(|after| lsn > self.kept.last_lsn && after == self.kept.last_lsn)

@@ -28,10 +28,14 @@ impl Walk<'_> {
         self.saw(found.highest_lsn, found.highest_run);
         match (proven, found.next) {
             (true, Some(next)) => {
-                self.lose(at, next.offset, missing, next.lsn.checked_sub(1));
+                let before = next.lsn.saturating_sub(1);
+                // One that stands in for lost frames is none of them: it says where they begin.
+                let told = next.stands_in.and_then(|numbers| next.lsn.checked_sub(numbers.into()));
+                let last = told.filter(|told| *told >= self.kept.last_lsn).unwrap_or(before);
+                self.lose(at, next.offset, missing, Some(last));
                 self.release_batch(shown);
                 self.kept.offset = next.offset;
-                self.kept.last_lsn = next.lsn.saturating_sub(1);
+                self.kept.last_lsn = last;
                 true
             }
             (true, None) => {
