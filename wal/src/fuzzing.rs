@@ -136,7 +136,7 @@ pub fn walk(image: &[u8], known: &Known, visit: &mut dyn FnMut(&Frame<'_>)) -> V
     verdict(walk::walk(image, &context(known), visit))
 }
 
-/// As [`walk`], reading pieces of the sizes that `next_size` gives.
+/// As `walk`, reading pieces of the sizes that `next_size` gives.
 pub fn walk_in_pieces(
     image: &[u8],
     known: &Known,

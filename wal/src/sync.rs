@@ -48,6 +48,7 @@ mod real {
 #[cfg(all(test, shuttle))]
 mod scheduled {
     use std::cell::Cell;
+    use std::sync::PoisonError;
     use std::time::Duration;
 
     use shuttle::rand::{Rng, thread_rng};
@@ -61,14 +62,17 @@ mod scheduled {
         pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
     }
 
-    /// One for waits that end by themselves: each may end at any time, woken or not.
+    /// One whose timed waits may end at any time, woken or not; the others end when somebody wakes.
     #[derive(Debug)]
-    pub(crate) struct Condvar;
+    pub(crate) struct Condvar {
+        wakes: waiting::Mutex<u64>,
+        changed: waiting::Condvar,
+    }
 
     impl Condvar {
         /// One that nobody waits for.
         pub(crate) fn new() -> Self {
-            Self
+            Self { wakes: waiting::Mutex::new(0), changed: waiting::Condvar::new() }
         }
 
         /// Lets others go on for a while.
@@ -76,16 +80,27 @@ mod scheduled {
             MutexGuard::unlocked(guard, thread::yield_now);
         }
 
-        /// As [`Condvar::wait_for`]: who waits looks again anyway.
+        /// Waits until somebody wakes.
         pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            MutexGuard::unlocked(guard, thread::yield_now);
+            let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = *wakes;
+            MutexGuard::unlocked(guard, || {
+                while *wakes == before {
+                    wakes = self.changed.wait(wakes).unwrap_or_else(PoisonError::into_inner);
+                }
+            });
         }
 
-        /// Wakes nobody: who waits looks again anyway.
-        pub(crate) fn notify_one(&self) {}
+        /// Wakes everybody: who has nothing to do waits again.
+        pub(crate) fn notify_one(&self) {
+            self.notify_all();
+        }
 
-        /// Wakes nobody: who waits looks again anyway.
-        pub(crate) fn notify_all(&self) {}
+        /// Wakes everybody.
+        pub(crate) fn notify_all(&self) {
+            *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.changed.notify_all();
+        }
     }
 
     /// Shows no time for the first few looks, and a long one after: how many is part of the schedule.

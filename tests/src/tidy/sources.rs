@@ -121,7 +121,7 @@ pub fn unsafe_not_forbidden(file: &SourceFile) -> Vec<Finding> {
     vec![file.finding(1, format!("a crate root without {wanted}"))]
 }
 
-/// Finds `unsafe`, and lints lifted for it, in a crate that may hold it only in [`UNSAFE_FILE`].
+/// Finds `unsafe`, and lints lifted for it, in a crate that may hold it only in `UNSAFE_FILE`.
 #[must_use]
 pub fn unsafe_out_of_place(file: &SourceFile) -> Vec<Finding> {
     let folder = |path: &str| path.split('/').next().map(str::to_owned);

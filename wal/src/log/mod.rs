@@ -16,7 +16,7 @@
 //! | `worker` | the thread that prepares ahead and marks an idle log |
 //!
 //! Locks, in the order in which they may be taken: `commit`, `spares.making`, `meta`, `segments`,
-//! `spares.list`; `tailing.lock` before `commit`. Nobody writes frames while holding one of them.
+//! `spares.list`; `tailing.lock` before `commit`. That of the open files within `segments` comes last. Nobody writes frames while holding one of them.
 
 mod append;
 mod commit;
