@@ -77,7 +77,7 @@ pub(crate) struct FoundTail {
     pub(crate) torn_bytes: usize,
     /// The header, if a crash left the first commit without it.
     pub(crate) torn_header: Option<SegmentHeader>,
-    /// The boot of the machine in which the last run began.
+    /// The boot of the machine in which the last frame was written; zeros: not known.
     pub(crate) boot: [u8; 16],
     /// What stood there when it was judged.
     pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,

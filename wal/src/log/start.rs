@@ -59,7 +59,11 @@ impl Log {
         let proven = examined.report.clean || cfg!(bug = "lying-page-cache-adopted");
         if let (Some(tail), Some(found), false) = (&tail, &examined.tail, proven) {
             let other_boot = is_other_boot(stamp.boot, found.boot);
-            rewrite(tail, found, other_boot && options.alignment == Alignment::Block)?;
+            let spare_blocks = other_boot && options.alignment == Alignment::Block;
+            // Nothing will be written behind a seal: what stands in its block stays as it is.
+            if !(spare_blocks && found.sealed) {
+                rewrite(tail, found, spare_blocks)?;
+            }
         }
         for Returned { number, damaged } in &examined.returned {
             discard(&*vfs, &identity.store, *number, *damaged)?;

@@ -99,7 +99,7 @@ pub(crate) struct Walked {
     /// Whole frames in the torn tail: offset and size.
     pub(crate) in_doubt: Vec<(usize, usize)>,
     pub(crate) waypoints: Waypoints,
-    /// The boot of the machine in which the last run began.
+    /// The boot of the machine in which the last frame was written; zeros: not known.
     pub(crate) boot: [u8; 16],
     /// What stood where the log ends when that was judged.
     pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
@@ -306,6 +306,9 @@ impl<'c> Walk<'c> {
         self.out.repaired |= header.kind == KIND_LOST;
         if header.kind == KIND_RUN {
             self.out.boot = RunBody::decode(body).map_or([0; 16], |run| run.stamp.boot);
+        } else if header.run != self.kept.run {
+            // A seal of a run whose run frame would have come behind it.
+            self.out.boot = [0; 16];
         }
         self.out.waypoints.pass(self.kept.count, number, offset);
         self.kept = Kept {
