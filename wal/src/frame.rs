@@ -106,6 +106,12 @@ impl Header {
         frame_bytes(usize::try_from(self.len).unwrap_or(usize::MAX - FRAME_HEADER_BYTES - 8))
     }
 
+    /// The frame of this header, with what the header alone does not tell.
+    pub(crate) fn frame<'a>(&self, lsn: Lsn, body: &'a [u8], place: Place) -> Frame<'a> {
+        let Self { run, time, kind, flags, .. } = *self;
+        Frame { lsn, run, time_ms: time, kind, flags: flags & !MORE, body, place }
+    }
+
     /// Whether the next frame belongs to the same batch.
     pub(crate) fn has_more(&self) -> bool {
         self.flags & MORE != 0

@@ -15,6 +15,7 @@
 #![doc = include_str!("../FORMAT.md")]
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod checksum;
 mod error;
 mod examine;

@@ -8,8 +8,10 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 30;
 pub(crate) const FRAME_ALIGN_BYTES: usize = 8;
 /// Size of the part of a segment's header that has fields.
 pub(crate) const HEADER_BYTES: usize = 256;
+/// What the disk reads and writes at once.
+pub(crate) const BLOCK_BYTES: usize = 4096;
 /// Room that the header takes: frames begin behind it.
-pub(crate) const HEADER_BLOCK_BYTES: usize = 4096;
+pub(crate) const HEADER_BLOCK_BYTES: usize = BLOCK_BYTES;
 /// Size of a slot of `meta`.
 pub(crate) const SLOT_BYTES: usize = 65_536;
 /// Most ranges of segment numbers in a slot.
@@ -49,7 +51,7 @@ const _: () = assert!(
 const _: () = assert!(
     HEADER_BLOCK_BYTES
         + frame_bytes(RUN_BODY_BYTES)
-        + (4096 + frame_bytes(8))
+        + (BLOCK_BYTES + frame_bytes(8))
         + frame_bytes(SEAL_BODY_BYTES)
         <= BLOCK_OVERHEAD_BYTES,
     "so does one that fills its last block",

@@ -256,7 +256,8 @@ impl MetaFile {
             .map_err(|source| Error::io(source, "create", name::META))
     }
 
-    /// Opens the file for writing, `current` being what it says, or what was made of it.
+    /// Opens the file for writing, `current` being what it says, or what was made of it; makes it where it
+    /// is missing.
     ///
     /// It is replaced by a copy first: if the current slot was read from memory after its sync had
     /// failed, overwriting the other slot would leave no valid one after a power cut. On a full disk the
@@ -266,6 +267,10 @@ impl MetaFile {
             vfs.open(name::META, Mode::Write)
                 .map_err(|source| Error::io(source, "open", name::META))
         };
+        let find = |source| Error::io(source, "find", name::META);
+        if !vfs.exists(name::META).map_err(find)? {
+            Self::create(vfs, &current)?;
+        }
         let mut content = vec![0; 2 * SLOT_BYTES];
         let file = open()?;
         let count = file

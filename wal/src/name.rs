@@ -1,5 +1,7 @@
 //! Names of the log's files. No I/O here.
 
+use crate::checksum::crc_from;
+
 /// Held by the one process that writes.
 pub(crate) const LOCK: &str = "lock";
 /// Identity, runs and the segments that exist.
@@ -8,6 +10,12 @@ pub(crate) const META: &str = "meta";
 pub(crate) const LOG_DIR: &str = "log";
 /// Directory of what was cut or is damaged.
 pub(crate) const QUARANTINE_DIR: &str = "quarantine";
+
+/// The name under which bytes of a segment are kept in quarantine: the same bytes always get the same one.
+pub(crate) fn kept(number: u64, offset: usize, bytes: &[u8], extension: &str) -> String {
+    let crc = crc_from(0, bytes);
+    format!("{QUARANTINE_DIR}/{number:016x}-{offset:08x}-{crc:08x}.{extension}")
+}
 
 /// The name of a segment's file.
 pub(crate) fn segment(store: &[u8; 16], number: u64) -> String {

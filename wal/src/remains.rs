@@ -1,7 +1,8 @@
 //! What damaged bytes seem to have held. A hint for a person: the checksums are not right.
 
-use onceward_vfs::{File, Vfs};
+use onceward_vfs::Vfs;
 
+use crate::blocks::read_around;
 use crate::frame::{self, MORE};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, frame_bytes};
 use crate::report::{Damage, LostLsns};
@@ -35,7 +36,13 @@ impl Segments {
         let Some(lost) = damage.lost else { return };
         let Some(number) = damage.segment else { return };
         let Ok(Some(source)) = self.source_on(vfs, number) else { return };
-        let bytes = read(&*source.file, damage.offset, damage.bytes);
+        let behind = source.file.len().unwrap_or(0).saturating_sub(damage.offset);
+        let in_memory = |number: u64| usize::try_from(number).unwrap_or(0);
+        let bytes = read_around(
+            &*source.file,
+            in_memory(damage.offset),
+            in_memory(damage.bytes.min(behind)),
+        );
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > FRAME_HEADER_BYTES) {
             let taken = seeming(rest, source.first_lsn, lost)
@@ -53,19 +60,4 @@ fn seeming(bytes: &[u8], first_lsn: u64, lost: LostLsns) -> Option<Remains<'_>> 
     let is_missing = lsn >= lost.first && lost.last.is_none_or(|last| lsn <= last);
     let (kind, flags) = (header.kind, header.flags & !MORE);
     (is_missing && !body.is_empty()).then_some(Remains { lsn, kind, flags, body })
-}
-
-/// What can be read of a range; zeros for what cannot.
-fn read(file: &dyn File, offset: u64, bytes: u64) -> Vec<u8> {
-    const BLOCK_BYTES: usize = 4096;
-    let behind = file.len().unwrap_or(0).saturating_sub(offset);
-    let mut read = vec![0; usize::try_from(bytes.min(behind)).unwrap_or(0)];
-    let mut at = offset;
-    for block in read.chunks_mut(BLOCK_BYTES) {
-        if file.read_at(at, block).is_err() {
-            block.fill(0);
-        }
-        at = at.saturating_add(u64::try_from(block.len()).unwrap_or(u64::MAX));
-    }
-    read
 }

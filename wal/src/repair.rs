@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 
 use onceward_vfs::{File, Mode, Vfs};
 
-use crate::checksum::{crc_from, salt};
+use crate::blocks::{blocks, read_around};
+use crate::checksum::salt;
 use crate::error::Error;
 use crate::examine::{Examined, Fix, Repair, examine};
 use crate::frame::{self, Head, KIND_LOST, KIND_SEAL};
@@ -55,13 +56,13 @@ pub struct Repaired {
 /// [`examine`]. Repairing may be tried again.
 pub fn repair(vfs: &dyn Vfs, _lock: &Lock) -> Result<Option<Repaired>, Error> {
     let mut repaired: Option<Repaired> = None;
-    for _ in 0..ROUNDS_MAX {
+    for round in 0..=ROUNDS_MAX {
         let Some(examined) = examine(vfs, &mut |_| {})? else { return Ok(None) };
         let left = examined.report.damage.clone();
         let it = repaired
             .get_or_insert_with(|| Repaired { damage: left.clone(), ..Repaired::default() });
         it.left = left;
-        if it.left.is_empty() {
+        if it.left.is_empty() || round == ROUNDS_MAX {
             break;
         }
         if examined.unreadable.is_some() {
@@ -72,8 +73,6 @@ pub fn repair(vfs: &dyn Vfs, _lock: &Lock) -> Result<Option<Repaired>, Error> {
         }
     }
     if let Some(it) = &mut repaired {
-        let examined = examine(vfs, &mut |_| {})?;
-        it.left = examined.map(|examined| examined.report.damage).unwrap_or_default();
         it.kept.sort();
         it.kept.dedup();
     }
@@ -128,41 +127,14 @@ fn keep(vfs: &dyn Vfs, identity: &Identity, repair: &Repair) -> Result<Option<St
     let path = name::segment(&identity.store, repair.number);
     let io = |source| Error::io(source, "copy the damage of", &path);
     let file = vfs.open(&path, Mode::Read).map_err(io)?;
-    let mut copy = Vec::new();
-    for (offset, bytes) in blocks(repair.offset, repair.bytes) {
-        let mut block = vec![0; bytes];
-        // What cannot be read is not there to be kept.
-        let count = file.read_at(offset, &mut block).unwrap_or(bytes);
-        copy.extend_from_slice(block.get(..count).unwrap_or_default());
-        if count < bytes {
-            break;
-        }
-    }
+    let copy = read_around(&*file, repair.offset, repair.bytes);
     if copy.iter().all(|byte| *byte == 0) {
         return Ok(None);
     }
     vfs.create_dir(name::QUARANTINE_DIR).map_err(io)?;
-    let kept = format!(
-        "{}/{:016x}-{:08x}-{:08x}.bytes",
-        name::QUARANTINE_DIR,
-        repair.number,
-        repair.offset,
-        crc_from(0, &copy)
-    );
+    let kept = name::kept(repair.number, repair.offset, &copy, "bytes");
     onceward_vfs::replace(vfs, &kept, &copy).map_err(|source| Error::io(source, "write", &kept))?;
     Ok(Some(kept))
-}
-
-/// Offset and size of the blocks of a range, each of which may be unreadable by itself.
-fn blocks(offset: usize, bytes: usize) -> impl Iterator<Item = (u64, usize)> {
-    const BLOCK_BYTES: usize = 4096;
-    let end = offset + bytes;
-    let mut at = offset;
-    std::iter::from_fn(move || {
-        let from = at;
-        at = end.min((from / BLOCK_BYTES + 1) * BLOCK_BYTES);
-        (from < end).then(|| (u64::try_from(from).unwrap_or(u64::MAX), at - from))
-    })
 }
 
 /// Writes what mends one place, and syncs.
@@ -223,10 +195,6 @@ fn encode(
 /// Writes `meta` as it was found, without segments that are missing, and without a promise of where the
 /// log ends.
 fn mend_meta(vfs: &dyn Vfs, examined: Examined) -> Result<(), Error> {
-    let exists = vfs.exists(name::META).map_err(|source| Error::io(source, "find", name::META))?;
-    if !exists {
-        MetaFile::create(vfs, &examined.meta)?;
-    }
     let mut meta = MetaFile::open(vfs, examined.meta.clone())?;
     let mut next = examined.meta;
     for number in examined.missing {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode, Vfs};
 
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, Frame, MORE, Place};
+use crate::frame::{self, Frame, Place};
 use crate::header::{Identity, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
@@ -299,14 +299,6 @@ impl FrameBuf {
     pub fn frame(&self) -> Result<Frame<'_>, Error> {
         let (header, body) = frame::decode(&self.bytes, self.salt)
             .map_err(|found| Error::corrupt(format!("not a frame: {found:?}")))?;
-        Ok(Frame {
-            lsn: self.lsn,
-            run: header.run,
-            time_ms: header.time,
-            kind: header.kind,
-            flags: header.flags & !MORE,
-            body,
-            place: self.place,
-        })
+        Ok(header.frame(self.lsn, body, self.place))
     }
 }

@@ -148,13 +148,13 @@ impl<'a> Examination<'a> {
         let Some(file) = self.files.take(self.vfs, number, self.meta.identity.store)? else {
             return self.without_file(number, begun);
         };
+        // Segments are begun in order: only the first of these can have lost its head.
+        if !begun && !self.prepared.is_empty() {
+            self.prepared.push(number);
+            return Ok(());
+        }
         let mut buffer = std::mem::take(&mut self.buffer);
         if !begun {
-            // Segments are begun in order: only the first of these can have lost its head.
-            if !self.prepared.is_empty() {
-                self.prepared.push(number);
-                return Ok(());
-            }
             let mut unreadable = Vec::new();
             let image = file.image(&mut buffer, &mut unreadable)?.bytes;
             let salt = salt(&file.store, number);

@@ -1,5 +1,6 @@
 //! Reads a segment's file in pieces, around what the disk cannot read.
 
+use crate::blocks::blocks;
 use crate::error::Error;
 use crate::limits::SEGMENT_BYTES_MAX;
 use crate::name;
@@ -10,8 +11,6 @@ use super::head::SegmentFile;
 /// Bytes that are read at once where nothing is wrong: they stay in the processor's cache until they are
 /// checked. Measured with segments of 64 MiB: twice as fast as reading a segment whole.
 pub(super) const PIECE_BYTES: usize = 256 * 1024;
-/// What is tried by itself where a read fails.
-const BLOCK_BYTES: usize = 4096;
 /// Blocks that are tried after the first one that failed; each may take the disk seconds.
 const FAILURES_MAX: usize = 64;
 
@@ -34,8 +33,7 @@ impl SegmentFile {
         Ok(usize::try_from(bytes.min(SEGMENT_BYTES_MAX)).unwrap_or(0))
     }
 
-    /// Reads up to `bytes` bytes at `offset` of a file of `len` bytes into `buffer`, whose memory is used
-    /// again. What cannot be read is zeros, and noted.
+    /// Reads up to `bytes` bytes at `offset` into `buffer`, whose memory is used again. What cannot be read is zeros, and noted.
     pub(super) fn piece<'b>(
         &self,
         buffer: &'b mut Vec<u8>,
@@ -63,12 +61,10 @@ impl SegmentFile {
     fn by_blocks(&self, offset: usize, read: &mut [u8], unreadable: &mut Vec<Unreadable>) -> usize {
         let mut failures = 0;
         let mut done = 0;
-        while let Some(rest) = read.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let at = offset + done;
-            let bytes = rest.len().min(BLOCK_BYTES - at % BLOCK_BYTES);
-            let (block, _) = rest.split_at_mut(bytes);
+        for (at, bytes) in blocks(offset, read.len()) {
+            let block = read.get_mut(done..done + bytes).unwrap_or_default();
             let tried = if failures < FAILURES_MAX {
-                self.file.read_at(u64::try_from(at).unwrap_or(u64::MAX), block)
+                self.file.read_at(at, block)
             } else {
                 Err(std::io::Error::other("not tried, after many failures before it"))
             };
@@ -78,7 +74,7 @@ impl SegmentFile {
                 Err(source) => {
                     failures += 1;
                     block.fill(0);
-                    note(unreadable, at, bytes, &source.to_string());
+                    note(unreadable, offset + done, bytes, &source.to_string());
                 }
             }
             done += bytes;

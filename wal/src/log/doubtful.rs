@@ -3,7 +3,6 @@
 
 use onceward_vfs::{Mode, Vfs};
 
-use crate::checksum::crc_from;
 use crate::error::{Error, is_full};
 use crate::examine::{Examined, FoundTail};
 use crate::meta::MetaFile;
@@ -17,13 +16,7 @@ pub(super) fn keep(vfs: &dyn Vfs, examined: &mut Examined) -> Result<(), Error> 
         return Ok(());
     };
     let copy = read(vfs, examined, tail)?;
-    let kept = format!(
-        "{}/{:016x}-{:08x}-{:08x}.frames",
-        name::QUARANTINE_DIR,
-        tail.number,
-        tail.offset,
-        crc_from(0, &copy)
-    );
+    let kept = name::kept(tail.number, tail.offset, &copy, "frames");
     match onceward_vfs::replace(vfs, &kept, &copy) {
         Err(source) if is_full(&source) => keep_in_spare(vfs, examined, &kept, &copy)
             .unwrap_or_else(|| Err(Error::io(source, "write", &kept))),

@@ -6,6 +6,7 @@
 
 use super::Commit;
 use super::frames::{MARK_FRAME_BYTES, SEAL_FRAME_BYTES};
+use crate::limits;
 
 /// Where commits may end.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -19,8 +20,8 @@ pub enum Alignment {
     Block,
 }
 
-/// What the disk writes at once.
-const BLOCK_BYTES: u64 = 4096;
+/// What the disk writes at once, as a place in a file.
+const BLOCK_BYTES: u64 = limits::BLOCK_BYTES as u64;
 /// Commits of this size fill their last block in any case.
 const LARGE_BYTES: usize = 64 * 1024;
 

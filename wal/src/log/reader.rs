@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Core, Log};
 use crate::error::Error;
-use crate::frame::{self, Frame, MORE, Place};
+use crate::frame::{self, Frame, Place};
 use crate::later::Later;
 use crate::limits::HEADER_BLOCK_BYTES;
 use crate::lsn::Lsn;
@@ -274,15 +274,8 @@ impl Slice<'_> {
             let (header, body) = frame::known(self.bytes.get(at..)?)?;
             let offset = self.offset + u32::try_from(at).ok()?;
             at += header.frame_bytes();
-            Some(Frame {
-                lsn: Lsn::from_u64(self.segment_first_lsn + u64::from(header.lsn_delta))?,
-                run: header.run,
-                time_ms: header.time,
-                kind: header.kind,
-                flags: header.flags & !MORE,
-                body,
-                place: Place { segment: self.segment, offset },
-            })
+            let lsn = Lsn::from_u64(self.segment_first_lsn + u64::from(header.lsn_delta))?;
+            Some(header.frame(lsn, body, Place { segment: self.segment, offset }))
         })
     }
 }

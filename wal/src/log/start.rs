@@ -14,7 +14,7 @@ use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
 use crate::checksum::salt;
 use crate::error::{Error, ErrorKind, Position, is_full};
 use crate::examine::{Examined, FoundTail, Returned};
-use crate::limits::{HEADER_BLOCK_BYTES, check_segment_bytes};
+use crate::limits::{BLOCK_BYTES, HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
@@ -193,9 +193,6 @@ fn make_dir(vfs: &dyn Vfs, dir: &str) -> Result<(), Error> {
 
 /// Raises the run in `meta`, durably, before anything is written in it.
 fn begin_run(vfs: &dyn Vfs, examined: &Examined) -> Result<MetaFile, Error> {
-    if !vfs.exists(name::META).map_err(|source| Error::io(source, "find", name::META))? {
-        MetaFile::create(vfs, &examined.meta)?;
-    }
     let mut meta = MetaFile::open(vfs, examined.meta.clone())?;
     let mut next = examined.meta.clone();
     next.run = examined
@@ -245,7 +242,7 @@ fn is_other_boot(now: [u8; 16], then: [u8; 16]) -> bool {
 fn rewrite(tail: &Tail, found: &FoundTail, spare_blocks: bool) -> Result<(), Error> {
     let io = |source| Error::io(source, "rewrite the end of", "the log");
     let from = if spare_blocks && found.torn_header.is_none() {
-        tail.end() - tail.end() % HEADER_BLOCK_BYTES
+        tail.end() - tail.end() % BLOCK_BYTES
     } else if found.proven <= HEADER_BLOCK_BYTES {
         // Nothing proven: the header block is not either.
         0

@@ -14,7 +14,7 @@ mod verdict;
 use std::collections::VecDeque;
 
 use crate::checksum::Digest;
-use crate::frame::{self, Frame, Header, KIND_LOST, KIND_RUN, KIND_SEAL, MORE, Place};
+use crate::frame::{self, Frame, Header, KIND_LOST, KIND_RUN, KIND_SEAL, Place};
 use crate::later::Later;
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::lsn::Lsn;
@@ -289,15 +289,8 @@ impl<'c> Walk<'c> {
             self.before_batch = Some(self.kept);
         }
         let offset = u32::try_from(self.kept.offset).unwrap_or(u32::MAX);
-        let frame = Frame {
-            lsn,
-            run: header.run,
-            time_ms: header.time,
-            kind: header.kind,
-            flags: header.flags & !MORE,
-            body,
-            place: Place { segment: self.context.number, offset },
-        };
+        let place = Place { segment: self.context.number, offset };
+        let frame = header.frame(lsn, body, place);
         if self.before_batch.is_none() {
             (shown.visit)(&frame);
         } else {
