@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_vfs::{Mode, OsVfs, Vfs};
-use onceward_wal::{FrameBuf, Segments};
+use onceward_wal::{Examined, FrameBuf, Segments};
 
 use crate::clock::{Clock, OsClock};
 use crate::config::{Config, Create};
@@ -22,6 +22,17 @@ use crate::view::{Located, Standing, View};
 const LOG_DIR: &str = "log";
 /// How often the log is read again when it looks damaged or changed while it was read.
 pub(crate) const READINGS_MAX: usize = 4;
+
+/// Reads and judges the log in `vfs`, and makes a view of it.
+pub(crate) fn read_log(vfs: &dyn Vfs) -> Result<(Examined, View)> {
+    let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+    let config = Config::new().create(Create::Never);
+    let mut view = View::new(secret_of(&identity), &config)?;
+    let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
+        .map_err(from_log)?
+        .ok_or_else(no_store)?;
+    Ok((examined, view))
+}
 
 /// A store as it was found, while another process may be writing it.
 ///
@@ -79,12 +90,7 @@ impl Inspection {
     /// Reads the log once.
     fn read(disk: &Arc<dyn Vfs>, clock: &Arc<dyn Clock>) -> Result<Self> {
         let vfs = &**disk;
-        let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
-        let config = Config::new().create(Create::Never);
-        let mut view = View::new(secret_of(&identity), &config)?;
-        let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
-            .map_err(from_log)?
-            .ok_or_else(no_store)?;
+        let (examined, view) = read_log(vfs)?;
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
         let latest = view.time.latest();

@@ -15,12 +15,11 @@ use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Examined, LostLsns};
 
 use crate::Lsn;
-use crate::config::{Config, Create};
 use crate::error::{ErrorKind, Result};
 use crate::event::{Key, Scope};
-use crate::inspect::READINGS_MAX;
+use crate::inspect::{READINGS_MAX, read_log};
 use crate::report::Damage;
-use crate::store::{cannot_open, damage_of, from_log, no_store, secret_of, told_of};
+use crate::store::{cannot_open, damage_of, from_log, no_store, told_of};
 use crate::view::View;
 
 /// What a repair found and did, or would find.
@@ -175,12 +174,7 @@ impl Reading {
     }
 
     fn once(vfs: &dyn Vfs) -> Result<Self> {
-        let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
-        let config = Config::new().create(Create::Never);
-        let mut view = View::new(secret_of(&identity), &config)?;
-        let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
-            .map_err(from_log)?
-            .ok_or_else(no_store)?;
+        let (examined, view) = read_log(vfs)?;
         Ok(Self { examined, view })
     }
 
