@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use onceward_index::SliceId;
 use onceward_wal::{Frame, NewFrame, SegmentInfo};
 
 use super::{Inner, Store, from_log};
@@ -226,9 +227,11 @@ impl Harvest {
                 if let Some(keys) = codec::decode::<Keys>(frame.body) {
                     for key in keys.entries {
                         let print = onceward_index::Fingerprint::from_u128(key.print);
-                        let entry = view.index.find(print).map(|(_, entry)| entry);
-                        if entry.is_some_and(|e| e.lsn == key.event && e.outcome_lsn == at.lsn) {
-                            self.add_key(view, at.lsn, key);
+                        if let Some((slice, entry)) = view.index.find(print)
+                            && entry.lsn == key.event
+                            && entry.outcome_lsn == at.lsn
+                        {
+                            self.add_key(view, slice, at.lsn, key);
                         }
                     }
                 }
@@ -264,14 +267,12 @@ impl Harvest {
             state: entry.outcome,
             receipt: Vec::new(),
         };
-        self.add_key(view, entry.outcome_lsn, key);
+        self.add_key(view, slice, entry.outcome_lsn, key);
     }
 
-    fn add_key(&mut self, view: &View, outcome_lsn: u64, key: KeyEntry) {
-        let print = onceward_index::Fingerprint::from_u128(key.print);
-        if let Some((slice, _)) = view.index.find(print)
-            && let Some(info) = view.index.slices().find(|info| info.id == slice)
-        {
+    /// Keeps a key that the index has in `slice`.
+    fn add_key(&mut self, view: &View, slice: SliceId, outcome_lsn: u64, key: KeyEntry) {
+        if let Some(info) = view.index.slices().find(|info| info.id == slice) {
             let settled_ms = info.last_settled.unwrap_or(info.begin);
             self.settled_ms.insert(key.slice_begin, settled_ms);
         }

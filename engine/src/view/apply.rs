@@ -25,14 +25,14 @@ impl View {
         when: Added,
     ) -> bool {
         let Added { moment, at_once } = when;
-        let slice = self.open_slice(moment.trusted_ms);
-        if self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms).is_err() {
+        self.open_slice(moment.trusted_ms);
+        let mut reserved = self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms);
+        if reserved.is_err() {
             // Only in replay: the window of the key was over, so its settled forerunner was forgotten.
             self.index.release(facts.print);
-            if self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms).is_err() {
-                return false;
-            }
+            reserved = self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms);
         }
+        let Ok(slice) = reserved else { return false };
         let slice_begin = self.index.slice_begin(slice).unwrap_or(moment.trusted_ms);
         let scope = self.intern(facts.scope);
         let stage = Stage::Pending;

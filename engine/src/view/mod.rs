@@ -261,19 +261,13 @@ impl View {
             return;
         }
         self.open_slice(trusted_ms);
-        let held: Vec<u64> = self
-            .events
-            .iter()
-            .filter(|(_, live)| expired.to_carry.contains(&live.slice))
-            .map(|(lsn, _)| *lsn)
-            .collect();
-        for lsn in held {
-            let Some(live) = self.events.get_mut(&lsn) else { continue };
-            if self.index.carry(live.print, trusted_ms)
-                && let Some((slice, _)) = self.index.find(live.print)
-            {
-                live.slice = slice;
-                live.slice_begin = self.index.slice_begin(slice).unwrap_or(live.slice_begin);
+        // The one that keys are carried into.
+        let slice = self.index.current_slice(trusted_ms);
+        let slice_begin = self.index.slice_begin(slice).unwrap_or(trusted_ms);
+        let held = self.events.values_mut().filter(|live| expired.to_carry.contains(&live.slice));
+        for live in held {
+            if self.index.carry(live.print, trusted_ms) {
+                (live.slice, live.slice_begin) = (slice, slice_begin);
             }
         }
         self.index.expire(trusted_ms);
@@ -283,12 +277,11 @@ impl View {
     ///
     /// Slices begin at multiples of their length, so the beginning names a slice whatever part of
     /// the log was trimmed.
-    pub(crate) fn open_slice(&mut self, trusted_ms: u64) -> SliceId {
+    pub(crate) fn open_slice(&mut self, trusted_ms: u64) {
         let slice = self.slice_at(trusted_ms);
         if !self.index.is_live(slice) {
             self.index.restore_slice(slice, self.slice_begin_at(trusted_ms), None);
         }
-        slice
     }
 
     /// The number of the slice to which a moment belongs.
