@@ -16,7 +16,7 @@ use crate::event::{Event, Receipt};
 use crate::frames::event::{self as layout, Encoded};
 use crate::frames::{KIND_EFFECT, KIND_EVENT};
 use crate::limits::BATCH_EVENTS_MAX;
-use crate::verdict::{Applied, State, Verdict};
+use crate::verdict::{Applied, Verdict};
 use crate::view::{Added, Facts, View};
 
 /// An event that is ready to be appended.
@@ -95,16 +95,11 @@ impl Store {
         let verdicts = judged.into_iter().map(|judged| match judged {
             Judged::Fresh { lsn, .. } => Verdict::Fresh { lsn },
             Judged::Conflict { lsn } => Verdict::Conflict { lsn },
-            Judged::Duplicate { lsn } => Verdict::Duplicate { lsn, state: State::Unknown },
-        });
-        let known = verdicts.zip(&prepared).map(|(verdict, prepared)| match verdict {
-            Verdict::Duplicate { lsn, state: _ } => {
-                let outcome = view.index.find(prepared.facts.print).map_or(0, |(_, e)| e.outcome);
-                Verdict::Duplicate { lsn, state: view.state_of(lsn.get(), outcome) }
+            Judged::Duplicate { lsn } => {
+                Verdict::Duplicate { lsn, state: view.state_of(lsn.get()) }
             }
-            other => other,
         });
-        Ok(known.collect())
+        Ok(verdicts.collect())
     }
 
     /// Applies those of `effects` whose keys were not seen, all or none: effect, key and receipt are
@@ -122,12 +117,12 @@ impl Store {
         let prepared = self.inner.prepare(events, effects.len())?;
         let judged = self.inner.store(&prepared, KIND_EFFECT)?;
         let mut applied = Vec::with_capacity(judged.len());
-        for (judged, prepared) in judged.into_iter().zip(&prepared) {
+        for judged in judged {
             applied.push(match judged {
                 Judged::Fresh { lsn, .. } => Applied::Fresh { lsn },
                 Judged::Conflict { lsn } => Applied::Conflict { lsn },
                 Judged::Duplicate { lsn } => {
-                    let receipt = self.inner.receipt_of(prepared.facts.print)?;
+                    let receipt = self.inner.receipt_of(lsn.get())?;
                     Applied::Duplicate { lsn, receipt }
                 }
             });

@@ -17,7 +17,7 @@ use crate::frames::event::{self as layout, Carried};
 use crate::frames::{
     KIND_BATCH, KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec,
 };
-use crate::view::{Facts, Live, Located, Stage, View};
+use crate::view::{Facts, Live, Located, Settled, Stage, View};
 
 /// What a key entry takes at most: its fields and the longest receipt.
 const KEY_BYTES_MAX: u64 = 128;
@@ -109,16 +109,12 @@ impl Inner {
 
     /// Reads the receipts of the keys that move: each frame that holds some is read once.
     fn add_receipts(&self, harvest: &mut Harvest) -> Result<()> {
-        let mut keys: Vec<(u64, &mut KeyEntry)> = harvest
-            .keys
-            .values_mut()
-            .flatten()
-            .map(|(outcome_lsn, key)| (*outcome_lsn, key))
-            .collect();
-        keys.sort_by_key(|(outcome_lsn, key)| (*outcome_lsn, key.event));
+        let mut keys: Vec<(u64, &mut KeyEntry)> =
+            harvest.keys.values_mut().flatten().map(|(holder, key)| (*holder, key)).collect();
+        keys.sort_by_key(|(holder, key)| (*holder, key.event));
         for same in keys.chunk_by_mut(|(one, _), (two, _)| one == two) {
-            let Some((outcome_lsn, first)) = same.first() else { continue };
-            let at = self.view.lock().outcome_at(first.event, *outcome_lsn);
+            let Some((_, first)) = same.first() else { continue };
+            let at = self.view.lock().outcome_at(first.event);
             let Some(at) = at else { continue };
             let receipts = self.receipts_in(at, first.event)?;
             for (_, key) in same {
@@ -229,7 +225,7 @@ impl Harvest {
                         let print = onceward_index::Fingerprint::from_u128(key.print);
                         if let Some((slice, entry)) = view.index.find(print)
                             && entry.lsn == key.event
-                            && entry.outcome_lsn == at.lsn
+                            && view.outcomes.get(key.event).is_some_and(|it| it.holder == at.lsn)
                         {
                             self.add_key(view, slice, at.lsn, key);
                         }
@@ -252,6 +248,12 @@ impl Harvest {
             }
             return;
         }
+        let settled = view.settled.get(&lsn).filter(|settled| settled.at.place == frame.place);
+        // Not here: another copy of it is further on in the log, or its key is already.
+        let Some(Settled { state, outcome_lsn, .. }) = settled.copied() else { return };
+        if view.outcomes.get(lsn).is_some() {
+            return;
+        }
         let Some(event) = layout::View::decode(frame.flags, body) else { return };
         let facts = Facts::of(&view.secret, &event);
         let Some((slice, entry)) = view.index.find(facts.print) else { return };
@@ -264,19 +266,19 @@ impl Harvest {
             event: lsn,
             content: facts.content.as_u64(),
             slice_begin: view.index.slice_begin(slice).unwrap_or(0),
-            state: entry.outcome,
+            state: state.code(),
             receipt: Vec::new(),
         };
-        self.add_key(view, slice, entry.outcome_lsn, key);
+        self.add_key(view, slice, outcome_lsn, key);
     }
 
     /// Keeps a key that the index has in `slice`.
-    fn add_key(&mut self, view: &View, slice: SliceId, outcome_lsn: u64, key: KeyEntry) {
+    fn add_key(&mut self, view: &View, slice: SliceId, holder: u64, key: KeyEntry) {
         if let Some(info) = view.index.slices().find(|info| info.id == slice) {
             let settled_ms = info.last_settled.unwrap_or(info.begin);
             self.settled_ms.insert(key.slice_begin, settled_ms);
         }
-        self.keys.entry(key.slice_begin).or_default().push((outcome_lsn, key));
+        self.keys.entry(key.slice_begin).or_default().push((holder, key));
     }
 
     fn take_batch(&mut self, view: &View, at: Located) {

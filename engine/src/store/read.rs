@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use onceward_index::Fingerprint;
 use onceward_wal::{Frame, Lsn};
 
 use super::{Inner, Store, from_log};
@@ -29,12 +28,12 @@ impl Store {
                 .find(print)
                 // Queued by another thread and not durable yet: not there.
                 .filter(|(_, entry)| entry.lsn <= synced)
-                .map(|(_, entry)| (entry.lsn, view.state_of(entry.lsn, entry.outcome)))
+                .map(|(_, entry)| (entry.lsn, view.state_of(entry.lsn)))
         };
         let Some((lsn, state)) = found else {
             return Ok(Outcome { state: State::Unknown, lsn: None, receipt: None });
         };
-        let receipt = if state.is_final() { self.inner.receipt_of(print)? } else { None };
+        let receipt = if state.is_final() { self.inner.receipt_of(lsn)? } else { None };
         Ok(Outcome { state, lsn: Lsn::from_u64(lsn), receipt })
     }
 
@@ -92,16 +91,11 @@ impl Inner {
         standings.iter().filter_map(|standing| self.read_event(*standing).transpose()).collect()
     }
 
-    /// The receipt that came with a key's final answer.
-    pub(crate) fn receipt_of(&self, print: Fingerprint) -> Result<Option<Receipt>> {
-        let look = || {
-            let view = self.view.lock();
-            view.index.find(print).and_then(|(_, entry)| {
-                Some((entry.lsn, view.outcome_at(entry.lsn, entry.outcome_lsn)?))
-            })
-        };
+    /// The receipt that came with an event's final answer.
+    pub(crate) fn receipt_of(&self, lsn: u64) -> Result<Option<Receipt>> {
+        let look = || self.view.lock().outcome_at(lsn);
         let mut found = look();
-        while let Some((lsn, outcome)) = found {
+        while let Some(outcome) = found {
             match self.receipts_in(outcome, lsn) {
                 Ok(mut receipts) => {
                     return receipts.remove(&lsn).map(|bytes| Receipt::new(&bytes)).transpose();

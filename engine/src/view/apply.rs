@@ -158,15 +158,15 @@ impl View {
             if self.index.find(print).is_some_and(|(_, entry)| entry.lsn > key.event) {
                 continue;
             }
-            let entry = Entry {
-                lsn: key.event,
-                content: ContentPrint::from_u64(key.content),
-                outcome: key.state,
-                outcome_lsn: at.lsn,
-            };
+            let content = ContentPrint::from_u64(key.content);
+            let entry = Entry { lsn: key.event, content, outcome: 0, outcome_lsn: 0 };
             let slice = self.slice_at(key.slice_begin);
             self.take(key.event);
             self.index.restore(slice, key.slice_begin, print, entry, Some(keys.settled_ms));
+            // A state that only a newer program knows is known to it when it comes back: the frame
+            // is carried as it is.
+            let state = State::from_code(key.state).unwrap_or(State::Unknown);
+            self.outcomes.set(key.event, state, at.lsn);
         }
         self.holders.insert(at.lsn, at);
     }
@@ -186,7 +186,7 @@ impl View {
         let Some(live) = self.take(lsn) else { return };
         self.reviews.remove(&lsn);
         self.index.confirm(live.print, lsn);
-        self.index.settle(live.print, state.code(), outcome_lsn, trusted_ms);
+        self.index.settle(live.print, 0, 0, trusted_ms);
         let Live { at, moment, .. } = live;
         let wall_ms = moment.wall_ms;
         self.settled.insert(lsn, Settled { at, state, wall_ms, outcome_lsn });

@@ -4,6 +4,7 @@
 //! frames, so that what a restart rebuilds is what was there before. No I/O, no clock, no lock here.
 
 mod apply;
+mod outcomes;
 mod replay;
 mod time;
 
@@ -19,6 +20,7 @@ use crate::report::Status;
 use crate::verdict::State;
 
 pub(crate) use apply::Added;
+use outcomes::Outcomes;
 pub(crate) use replay::Facts;
 pub(crate) use time::{Moment, Times};
 
@@ -51,6 +53,17 @@ pub(crate) enum Stage {
     InFlight(u64),
     /// Waits for a person.
     InReview,
+}
+
+impl Stage {
+    /// What it is called outside.
+    fn state(self) -> State {
+        match self {
+            Self::Pending => State::Pending,
+            Self::InFlight(_) => State::InFlight,
+            Self::InReview => State::InReview,
+        }
+    }
 }
 
 /// An event without a final answer.
@@ -137,6 +150,9 @@ pub(crate) struct View {
     scopes: Vec<Scope>,
     /// Settled events that are still in the log, by LSN.
     pub(crate) settled: BTreeMap<u64, Settled>,
+    /// Answers for settled events whose keys were carried, by LSN. Those of keys that expired stay
+    /// until their holder is trimmed: nobody asks for them, because a number is never used again.
+    pub(crate) outcomes: Outcomes,
     /// Frames that hold outcomes, by their LSN.
     pub(crate) holders: BTreeMap<u64, Located>,
     /// Bytes of unsettled events by segment.
@@ -168,6 +184,7 @@ impl View {
             reviews: BTreeMap::new(),
             scopes: Vec::new(),
             settled: BTreeMap::new(),
+            outcomes: Outcomes::default(),
             holders: BTreeMap::new(),
             unsettled_bytes: BTreeMap::new(),
             time: Times::default(),
@@ -189,32 +206,33 @@ impl View {
     /// Where an event stands; `None` if its frame is gone.
     pub(crate) fn standing(&self, lsn: u64) -> Option<Standing> {
         if let Some(live) = self.events.get(&lsn) {
-            let state = self.state_of(lsn, State::Unknown.code());
+            let state = live.stage.state();
             let wall_ms = live.moment.wall_ms;
             return Some(Standing { lsn, at: live.at, wall_ms, state, outcome: None });
         }
         let settled = self.settled.get(&lsn)?;
-        let Settled { at, state, wall_ms, outcome_lsn } = *settled;
-        let outcome = self.outcome_at(lsn, outcome_lsn);
+        let Settled { at, state, wall_ms, outcome_lsn: _ } = *settled;
+        let outcome = self.outcome_at(lsn);
         Some(Standing { lsn, at, wall_ms, state, outcome })
     }
 
-    /// Where the frame `outcome_lsn` stands, which holds the answer for the event `lsn`.
-    pub(crate) fn outcome_at(&self, lsn: u64, outcome_lsn: u64) -> Option<Located> {
-        if outcome_lsn == lsn {
-            return self.settled.get(&lsn).map(|settled| settled.at);
-        }
-        self.holders.get(&outcome_lsn).copied()
+    /// Where the frame stands that holds the final answer for an event.
+    pub(crate) fn outcome_at(&self, lsn: u64) -> Option<Located> {
+        let holder = match self.settled.get(&lsn) {
+            // An effect's own frame holds its receipt.
+            Some(settled) if settled.outcome_lsn == lsn => return Some(settled.at),
+            Some(settled) => settled.outcome_lsn,
+            None => self.outcomes.get(lsn)?.holder,
+        };
+        self.holders.get(&holder).copied()
     }
 
-    /// The state of an event that is or was here, by its index entry.
-    pub(crate) fn state_of(&self, lsn: u64, outcome: u8) -> State {
-        match self.events.get(&lsn).map(|live| live.stage) {
-            Some(Stage::Pending) => State::Pending,
-            Some(Stage::InFlight(_)) => State::InFlight,
-            Some(Stage::InReview) => State::InReview,
-            None => State::from_code(outcome).unwrap_or(State::Unknown),
-        }
+    /// The state of an event that is or was here.
+    pub(crate) fn state_of(&self, lsn: u64) -> State {
+        let stage = || self.events.get(&lsn).map(|live| live.stage.state());
+        let settled = || self.settled.get(&lsn).map(|settled| settled.state);
+        let carried = || self.outcomes.get(lsn).map(|outcome| outcome.state);
+        stage().or_else(settled).or_else(carried).unwrap_or(State::Unknown)
     }
 
     /// Counts and sums; `bytes` is for the caller to fill in.
@@ -241,6 +259,8 @@ impl View {
     pub(crate) fn forget_segment(&mut self, number: u64) {
         self.settled.retain(|_, settled| settled.at.place.segment != number);
         self.holders.retain(|_, at| at.place.segment != number);
+        // Keys that cleaning carried have another holder by now, and what is left expired.
+        self.outcomes.retain_holders(|holder| self.holders.contains_key(&holder));
         self.unsettled_bytes.remove(&number);
     }
 
@@ -294,3 +314,6 @@ impl View {
         trusted_ms - trusted_ms % self.slice_ms
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,7 +234,7 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
             event: first.get(),
             content: entry.content.as_u64(),
             slice_begin: 0,
-            state: entry.outcome,
+            state: State::Accepted.code(),
             receipt: Vec::new(),
         }
     };

@@ -6,5 +6,6 @@ mod expiry;
 mod full;
 mod inspection;
 mod opening;
+mod outcomes;
 mod review;
 mod settling;

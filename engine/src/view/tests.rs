@@ -1,0 +1,69 @@
+//! Carried keys and their answers, while segments go.
+
+use onceward_wal::Place;
+
+use super::*;
+use crate::frames::control::{KeyEntry, Keys, Settle};
+
+fn view() -> View {
+    View::new([7; 16], &Config::new()).unwrap()
+}
+
+/// The frame `lsn`, somewhere in a segment.
+fn at(lsn: u64, segment: u64) -> Located {
+    Located { place: Place { segment, offset: 4_096 }, bytes: 64, lsn }
+}
+
+/// Keys of accepted events, each with its event's number as its print.
+fn keys(events: impl Iterator<Item = u64>) -> Keys {
+    let entry = |event| KeyEntry {
+        print: u128::from(event),
+        event,
+        content: 1,
+        slice_begin: 0,
+        state: State::Accepted.code(),
+        receipt: Vec::new(),
+    };
+    Keys { entries: events.map(entry).collect(), settled_ms: 0 }
+}
+
+#[test]
+fn answers_of_carried_keys_stay_as_long_as_the_frame_that_held_them_last() {
+    let mut view = view();
+    view.apply_keys(&keys(10..20), at(100, 2));
+    view.forget_segment(1);
+    let found = |view: &View, lsn| (view.state_of(lsn), view.outcome_at(lsn));
+    assert_eq!(found(&view, 15), (State::Accepted, Some(at(100, 2))));
+    // Cleaning: first the keys move, all but one that expired, and then the segment goes.
+    view.apply_keys(&keys((10..20).filter(|event| *event != 15)), at(200, 3));
+    view.forget_segment(2);
+    for lsn in (10..20).filter(|lsn| *lsn != 15) {
+        assert_eq!(found(&view, lsn), (State::Accepted, Some(at(200, 3))), "{lsn}");
+    }
+    assert_eq!(found(&view, 15), (State::Unknown, None), "the frame that held it is gone");
+    assert_eq!(view.outcomes.len(), 2);
+    view.forget_segment(3);
+    assert_eq!((view.outcomes.len(), view.holders.len()), (0, 0));
+}
+
+/// A crash between carrying keys and trimming leaves both frames.
+#[test]
+fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_its_carried_key() {
+    let mut view = view();
+    let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentPrint::from_u64(1));
+    let facts = Facts { print, content, scope: "sales", amount: None };
+    let moment = Moment { trusted_ms: 5, wall_ms: 6 };
+    assert_eq!(view.state_of(10), State::Unknown);
+    assert!(view.add_event(10, &facts, at(10, 1), Added { moment, at_once: false }));
+    assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Pending, None));
+    let mut settle = Settle::default();
+    settle.add(10, State::Duplicate.code());
+    view.apply_settle(&settle, at(11, 1), moment);
+    let mut carried = keys(10..11);
+    carried.entries[0].state = State::Duplicate.code();
+    view.apply_keys(&carried, at(50, 4));
+    assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Duplicate, Some(at(11, 1))));
+    view.forget_segment(1);
+    assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Duplicate, Some(at(50, 4))));
+    assert_eq!(view.index.find(print).map(|(_, entry)| entry.lsn), Some(10));
+}
