@@ -67,3 +67,32 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Duplicate, Some(at(50, 4))));
     assert_eq!(view.index.find(print).map(|(_, entry)| entry.lsn), Some(10));
 }
+
+#[test]
+fn an_unsettled_event_is_in_the_slice_in_which_the_index_has_its_key() {
+    let mut view = view();
+    let slice_ms = view.slice_ms;
+    let add = |view: &mut View, lsn: u64, trusted_ms: u64| {
+        let print = Fingerprint::from_u128(u128::from(lsn));
+        let content = onceward_index::ContentPrint::from_u64(1);
+        let facts = Facts { print, content, scope: "sales", amount: None };
+        let moment = Moment { trusted_ms, wall_ms: 0 };
+        assert!(view.add_event(lsn, &facts, at(lsn, 1), Added { moment, at_once: false }));
+        view.confirm(print, lsn);
+    };
+    let check = |view: &View| {
+        for (lsn, live) in &view.events {
+            let (slice, _) = view.index.find(live.print).unwrap();
+            assert_eq!((live.slice, view.slice_at(live.slice_begin)), (slice, slice), "{lsn}");
+            assert_eq!(view.index.slice_begin(slice), Some(live.slice_begin), "{lsn}");
+        }
+    };
+    add(&mut view, 1, 5 * slice_ms + 7);
+    // A frame of an earlier moment: the index opens no older slice for its key.
+    add(&mut view, 2, 3 * slice_ms + 7);
+    check(&view);
+    let first = view.events[&1].slice;
+    view.expire(1_000 * slice_ms + 7);
+    assert!(view.events.values().all(|live| live.slice > first), "control: they moved on");
+    check(&view);
+}
