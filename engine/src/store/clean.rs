@@ -175,6 +175,8 @@ struct Harvest {
     settled_ms: BTreeMap<u64, u64>,
     /// Bytes of the unsettled events' frames that were found.
     event_bytes: u64,
+    /// Other frames that were found and that the view counts on.
+    known_frames: usize,
     /// An effect was found that is not settled yet: whoever applied it is about to.
     has_open_effect: bool,
 }
@@ -188,6 +190,7 @@ impl Harvest {
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
             event_bytes: 0,
+            known_frames: 0,
             has_open_effect: false,
         }
     }
@@ -199,12 +202,15 @@ impl Harvest {
     fn is_whole(&self, view: &View, segment: u64) -> bool {
         let unsettled = view.unsettled_bytes.get(&segment).copied().unwrap_or(0);
         let is_odd = view.odd.iter().any(|(at, _)| at.place.segment == segment);
-        !is_odd && !self.has_open_effect && self.event_bytes == unsettled
+        let is_found =
+            self.event_bytes == unsettled && self.known_frames == view.known_frames(segment);
+        !is_odd && !self.has_open_effect && is_found
     }
 
     /// Looks at one frame of the segment.
     fn take(&mut self, view: &mut View, frame: &Frame<'_>) {
         let at = Located::of(frame);
+        self.known_frames += usize::from(view.holders.get(&at.lsn) == Some(&at));
         match frame.kind {
             KIND_EVENT => self.take_event(view, frame, at.lsn, frame.body),
             KIND_CARRIED => {
@@ -251,6 +257,7 @@ impl Harvest {
         let settled = view.settled.get(&lsn).filter(|settled| settled.at.place == frame.place);
         // Not here: another copy of it is further on in the log, or its key is already.
         let Some(Settled { state, outcome_lsn, .. }) = settled.copied() else { return };
+        self.known_frames += 1;
         if view.outcomes.get(lsn).is_some() {
             return;
         }
@@ -284,6 +291,7 @@ impl Harvest {
     fn take_batch(&mut self, view: &View, at: Located) {
         let open = view.batches.iter().find(|(_, open)| open.at.place == at.place);
         if let Some((number, open)) = open {
+            self.known_frames += 1;
             self.batches.push(Carry::Batch(Batch {
                 number: *number,
                 scope: open.scope.as_str().to_owned(),

@@ -255,6 +255,14 @@ impl View {
         }
     }
 
+    /// How many frames of a segment hold settled events, outcomes or open batches.
+    pub(crate) fn known_frames(&self, segment: u64) -> usize {
+        let settled = self.settled.values().map(|settled| &settled.at);
+        let batches = self.batches.values().map(|batch| &batch.at);
+        let all = settled.chain(batches).chain(self.holders.values());
+        all.filter(|at| at.place.segment == segment).count()
+    }
+
     /// Forgets what is known of a segment's frames, because the segment is gone.
     pub(crate) fn forget_segment(&mut self, number: u64) {
         self.settled.retain(|_, settled| settled.at.place.segment != number);

@@ -1,5 +1,7 @@
 //! Space comes back, and nothing that is needed goes with it.
 
+use onceward_vfs::Vfs;
+
 use crate::frames::control::{KeyEntry, Keys};
 use crate::frames::{KIND_KEYS, codec};
 use crate::store::{Answer, Settlement};
@@ -8,6 +10,7 @@ use crate::trial::upstream::fits;
 use crate::trial::{
     Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
 };
+use crate::view::Located;
 use crate::{Applied, Effect, Event, State, Store, Verdict};
 
 fn accepted(n: u64) -> Settlement {
@@ -252,5 +255,61 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     for store in [&store, &rig.after_kill().open()] {
         assert_eq!(store.capture(&sized_event(1, 20)).unwrap(), expected);
         assert_eq!(store.status().pending, 1);
+    }
+}
+
+/// Flips a bit of the frame at `at`.
+fn damage(rig: &Rig, store: &Store, at: Located) {
+    let segments = store.inner.log.segments();
+    let position = segments.iter().position(|it| it.number == at.place.segment).unwrap();
+    let mut names = rig.disk.list("log").unwrap();
+    names.sort();
+    let path = format!("log/{}", names[position]);
+    rig.disk.flip_bit(&path, u64::from(at.place.offset + at.bytes / 2), 1);
+}
+
+/// P2, P4: a segment in which something cannot be found stays until an opening tells of it.
+#[test]
+fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_nothing() {
+    let settled = |store: &Store| store.inner.view.lock().settled.values().next().unwrap().at;
+    let a_settled_event = |store: &Store| {
+        round(store, 1, 3, 100);
+        settled(store)
+    };
+    let an_effect = |store: &Store| {
+        store.apply_batch(&[Effect { event: event(1), receipt: receipt(1) }]).unwrap();
+        settled(store)
+    };
+    let an_open_batch = |store: &Store| {
+        let lsn = store.capture(&event(1)).unwrap().lsn().get();
+        store.inner.form_batches(&sales(), 0, &[vec![lsn]]).unwrap();
+        store.inner.view.lock().batches.values().next().unwrap().at
+    };
+    let carried_keys = |store: &Store| {
+        round(store, 1, 3, 100);
+        let lsn = store.outcome(&sales(), &key(1)).unwrap().lsn.unwrap().get();
+        let is_carried = || store.inner.view.lock().outcomes.get(lsn).is_some();
+        (1..100).take_while(|_| !is_carried()).for_each(|n| round(store, n * 100, 50, 2_000));
+        store.inner.view.lock().outcome_at(lsn).unwrap()
+    };
+    type Make<'a> = &'a dyn Fn(&Store) -> Located;
+    let kinds: [(&str, Make<'_>); 4] = [
+        ("a settled event", &a_settled_event),
+        ("an effect", &an_effect),
+        ("an open batch", &an_open_batch),
+        ("carried keys", &carried_keys),
+    ];
+    for (what, make) in kinds {
+        let rig = Rig::new();
+        let store = rig.open();
+        let at = make(&store);
+        let state = || store.inner.view.lock().state_of(2);
+        let before = state();
+        damage(&rig, &store, at);
+        (1_000..1_030).for_each(|n| round(&store, n * 100, 50, 2_000));
+        assert_eq!(oldest_segment(&store), at.place.segment, "{what}");
+        assert_eq!(state(), before, "{what}");
+        let recovery = rig.after_kill().open().recovery().clone();
+        assert_eq!(recovery.damage.len(), 1, "{what}: {recovery:?}");
     }
 }
