@@ -90,6 +90,11 @@ impl SimVfs {
         self.disk.lock().control.plan(fault);
     }
 
+    /// Takes back the faults that are planned and did not happen.
+    pub fn forget_faults(&self) {
+        self.disk.lock().control.forget();
+    }
+
     /// Says what sort of disk it is, from now on. What is found after a crash is of the same sort.
     pub fn set_medium(&self, medium: Medium) {
         self.disk.lock().medium = medium;

@@ -69,6 +69,11 @@ impl Control {
         self.plan.add(fault);
     }
 
+    /// Takes back what is planned.
+    pub(super) fn forget(&mut self) {
+        self.plan = Plan::default();
+    }
+
     /// Starts an operation: an error without power, otherwise the fault that hits it.
     pub(super) fn start(
         &mut self,
