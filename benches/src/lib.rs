@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod device;
 pub mod gathering;
+pub mod index;
 pub mod pairing;
 pub mod raw;
 pub mod spread;

@@ -29,6 +29,16 @@ impl Spread {
     }
 }
 
+/// What `share` of all `samples` stay below or at, in any order. `None` without samples.
+#[must_use]
+pub fn quantile(samples: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len() as f64;
+    let below = sorted.iter().enumerate().take_while(|(rank, _)| (*rank as f64) < share * count);
+    below.last().map(|(_, sample)| *sample)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +56,14 @@ mod tests {
     fn no_samples_and_what_is_no_number_give_no_figure() {
         assert_eq!(Spread::of(&[]), None);
         assert_eq!(Spread::of(&[1.0, f64::NAN]), None);
+    }
+
+    #[test]
+    fn a_quantile_is_a_sample_that_was_measured() {
+        let samples: Vec<f64> = (1..=1_000).rev().map(f64::from).collect();
+        for (share, expected) in [(0.001, 1.0), (0.5, 500.0), (0.999, 999.0), (1.0, 1_000.0)] {
+            assert_eq!(quantile(&samples, share), Some(expected));
+        }
+        assert_eq!(quantile(&[], 0.5), None);
     }
 }

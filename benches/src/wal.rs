@@ -8,3 +8,5 @@ pub mod stock;
 
 /// Size of a segment, and of the floors' files.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// The log's directory below the one that it is given.
+pub const LOG_DIR: &str = "log";

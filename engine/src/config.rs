@@ -33,6 +33,26 @@ pub enum Retain {
     Everything,
 }
 
+/// How the index reads the files in which it keeps keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum IndexReading {
+    /// Through read-only maps: to find a key costs no system call. If the disk cannot read a block,
+    /// the system sends a signal, which ends a process that does not handle it.
+    Mapped,
+    /// With positioned reads: to find a key costs one, and a block that cannot be read is an error.
+    Positioned,
+}
+
+impl From<IndexReading> for onceward_index::Reading {
+    fn from(reading: IndexReading) -> Self {
+        match reading {
+            IndexReading::Mapped => Self::Mapped,
+            IndexReading::Positioned => Self::Positioned,
+        }
+    }
+}
+
 /// How a store behaves; see each setter for its default.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -40,6 +60,10 @@ pub struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) payload_bytes_max: u32,
     pub(crate) window_ms: u64,
+    pub(crate) index_memory_bytes_max: u64,
+    pub(crate) index_reading: IndexReading,
+    /// Bytes of the log that opening may have to tell the index after a crash. Tests have less.
+    pub(crate) index_log_bytes_max: u64,
     pub(crate) create: Create,
     pub(crate) off_time: OffTime,
     pub(crate) retain: Retain,
@@ -47,6 +71,8 @@ pub struct Config {
 
 /// One hour.
 const HOUR_MS: u64 = 60 * 60 * 1000;
+/// Bytes of the log between two checkpoints of the index.
+const INDEX_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Shortest and longest window.
 const WINDOW_MS: std::ops::RangeInclusive<u64> = 60_000..=400 * 24 * HOUR_MS;
 
@@ -57,6 +83,9 @@ impl Config {
             segment_bytes: onceward_wal::SEGMENT_BYTES_DEFAULT,
             payload_bytes_max: PAYLOAD_BYTES_MAX_DEFAULT,
             window_ms: 24 * HOUR_MS,
+            index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
+            index_reading: IndexReading::Mapped,
+            index_log_bytes_max: INDEX_LOG_BYTES_MAX,
             create: Create::IfMissing,
             off_time: OffTime::Unconfirmed,
             retain: Retain::Needed,
@@ -80,6 +109,20 @@ impl Config {
     /// minute to 400 days; 24 hours by default.
     pub fn window_ms(mut self, ms: u64) -> Self {
         self.window_ms = ms;
+        self
+    }
+
+    /// Most memory for remembered keys, in bytes: at least 4 MiB; 256 MiB by default, which is room
+    /// for about 25 million keys. A capture that would need more is refused as `Full`: no key is
+    /// forgotten before its time.
+    pub fn index_memory_bytes_max(mut self, bytes: u64) -> Self {
+        self.index_memory_bytes_max = bytes;
+        self
+    }
+
+    /// How the index reads its files: through maps by default.
+    pub fn index_reading(mut self, reading: IndexReading) -> Self {
+        self.index_reading = reading;
         self
     }
 
@@ -123,6 +166,16 @@ impl Config {
                     self.window_ms,
                     WINDOW_MS.start(),
                     WINDOW_MS.end()
+                ),
+            ));
+        }
+        if self.index_memory_bytes_max < onceward_index::MEMORY_BYTES_MIN {
+            return Err(Error::invalid(
+                "CONFIG_INVALID",
+                format!(
+                    "index_memory_bytes_max: {} must be at least {}",
+                    self.index_memory_bytes_max,
+                    onceward_index::MEMORY_BYTES_MIN
                 ),
             ));
         }

@@ -112,8 +112,11 @@ fn cut_everywhere(first: usize, of: usize) {
             host.rig.clock = HandClock::new();
             host.rig.disk.cut_power_at(op);
             let ended = steps.iter().try_for_each(|step| host.step(step));
-            let error = ended.expect_err("the operation was reached");
-            assert!(is_of_a_dead_disk(&error), "chapter {chapter}, op {op}: {error}");
+            assert!(host.rig.disk.is_cut(), "the operation was reached");
+            // A host does not hear of a checkpoint of the index that failed.
+            if let Err(error) = ended {
+                assert!(is_of_a_dead_disk(&error), "chapter {chapter}, op {op}: {error}");
+            }
             host.store = None;
             ops += 1;
             for survival in survivals(&host.rig.disk, op) {

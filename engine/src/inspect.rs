@@ -16,7 +16,7 @@ use crate::store::{
     cannot_open, damage_of, frame_lsn, from_log, no_store, receipts, recovery_of, secret_of,
     stored_event,
 };
-use crate::view::{Located, Standing, View};
+use crate::view::{Located, Remembered, Standing, View};
 
 /// The directory of the segments.
 const LOG_DIR: &str = "log";
@@ -27,10 +27,11 @@ pub(crate) const READINGS_MAX: usize = 4;
 pub(crate) fn read_log(vfs: &dyn Vfs) -> Result<(Examined, View)> {
     let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
     let config = Config::new().create(Create::Never);
-    let mut view = View::new(secret_of(&identity), &config)?;
+    let mut view = View::new(secret_of(&identity), Remembered::in_memory(&config)?);
     let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
         .map_err(from_log)?
         .ok_or_else(no_store)?;
+    view.end_replay();
     Ok((examined, view))
 }
 

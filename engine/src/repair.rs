@@ -11,6 +11,7 @@ mod salvage;
 
 use std::path::Path;
 
+use onceward_index::Index;
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Examined, LostLsns};
 
@@ -19,7 +20,7 @@ use crate::error::{ErrorKind, Result};
 use crate::event::{Key, Scope};
 use crate::inspect::{READINGS_MAX, read_log};
 use crate::report::Damage;
-use crate::store::{cannot_open, damage_of, from_log, no_store, told_of};
+use crate::store::{INDEX_DIR, cannot_open, damage_of, from_index, from_log, no_store, told_of};
 use crate::view::View;
 
 /// What a repair found and did, or would find.
@@ -122,6 +123,11 @@ pub(crate) fn repair_on(vfs: &dyn Vfs) -> Result<Repair> {
     let lock = onceward_wal::lock(vfs).map_err(from_log)?;
     // Before anything is written over: the damaged bytes tell keys.
     let Survey { mut damage, lost } = Survey::take(vfs)?;
+    if !damage.is_empty() {
+        // The index may know keys of which the log will not: what is lost must be fresh again. First,
+        // so that no crash leaves a mended log beside it.
+        Index::discard(vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+    }
     let repaired = onceward_wal::repair(vfs, &lock).map_err(from_log)?.ok_or_else(no_store)?;
     for found in repaired.damage.iter().map(told_of) {
         if !damage.contains(&found) {

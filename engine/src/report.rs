@@ -34,6 +34,9 @@ pub struct Status {
     pub amount_pending: Amount,
     /// Keys that are remembered.
     pub keys: u64,
+    /// Why the index's files could not be written lately, if so. Nothing is lost then: the next
+    /// opening reads more of the log.
+    pub index_trouble: Option<String>,
 }
 
 /// An event that the upstream refused for good and that waits for a person.
@@ -103,4 +106,7 @@ pub struct RecoveryReport {
     pub torn_frames_in_doubt: u64,
     /// Damaged ranges. Never repaired silently.
     pub damage: Vec<Damage>,
+    /// Why the files of the index could not be used, if they could not: then it was rebuilt from the
+    /// log, which lost nothing. A store that was never closed has none.
+    pub index_rebuilt: Option<String>,
 }

@@ -45,10 +45,21 @@ impl Fingerprint {
         self.0.to_le_bytes()
     }
 
-    /// The hash under which a table files this fingerprint.
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
-    pub(crate) const fn low_bits(self) -> u64 {
-        self.0 as u64
+    /// The highest bits: which shard of the table.
+    pub(crate) const fn shard(self) -> usize {
+        (self.0 >> (128 - SHARD_BITS)) as usize
+    }
+
+    /// The next 16 bits: where in the shard.
+    #[expect(clippy::cast_possible_truncation, reason = "these 16 bits are what is wanted")]
+    pub(crate) const fn tag(self) -> u16 {
+        (self.0 >> (112 - SHARD_BITS)) as u16
+    }
+
+    /// The next 7 bits: what the table looks at first.
+    #[expect(clippy::cast_possible_truncation, reason = "these 7 bits are what is wanted")]
+    pub(crate) const fn bits(self) -> u8 {
+        (self.0 >> (105 - SHARD_BITS)) as u8 & 0x7f
     }
 }
 
@@ -58,18 +69,18 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Print of what came with a key: 64 bits, keyed with the store's secret.
+/// Print of what came with a key: 48 bits, keyed with the store's secret.
 ///
-/// Two contents of one key share a print with probability 2^-64; such a conflict passes as a
+/// Two contents of one key share a print with probability 2^-48; such a conflict passes as a
 /// duplicate.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ContentPrint(u64);
 
 impl ContentPrint {
-    /// Wraps a number that [`ContentPrint::as_u64`] gave.
+    /// Wraps a number that [`ContentPrint::as_u64`] gave. Only its low 48 bits count.
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {
-        Self(number)
+        Self(number & CONTENT_BITS)
     }
 
     /// The print as a number.
@@ -81,7 +92,7 @@ impl ContentPrint {
 
 impl fmt::Debug for ContentPrint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContentPrint({:016x})", self.0)
+        write!(f, "ContentPrint({:012x})", self.0)
     }
 }
 
@@ -139,7 +150,17 @@ impl Secret {
             }
             hasher.write(part);
         }
-        ContentPrint(hasher.finish())
+        ContentPrint::from_u64(hasher.finish())
+    }
+}
+
+impl Secret {
+    /// A number by which files made under another secret are known, and which tells nothing of this
+    /// one.
+    pub(crate) fn check(&self) -> u64 {
+        let mut hasher = sip::SipHasher13::new_with_key(&self.0);
+        hasher.write(b"onceward index");
+        hasher.finish()
     }
 }
 
@@ -148,6 +169,11 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(..)")
     }
 }
+
+/// Bits of a fingerprint that say which shard of the table its key is in.
+pub(crate) const SHARD_BITS: u32 = 12;
+/// The bits of a content print.
+const CONTENT_BITS: u64 = (1 << 48) - 1;
 
 /// A length on 8 bytes, the same on every target.
 fn wide(length: usize) -> [u8; 8] {

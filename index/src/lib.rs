@@ -1,17 +1,26 @@
 #![doc = include_str!("../FORMAT.md")]
 #![forbid(unsafe_code)]
 
+mod disk;
 mod entry;
+mod error;
 mod fingerprint;
 mod index;
 mod options;
-mod slice;
+mod state;
+mod sync;
+mod table;
+mod verdict;
 
-pub use entry::{Entry, Verdict};
+pub use disk::{Checkpointed, Discarded, Reading, Until};
+pub use entry::Entry;
+pub use error::{Error, ErrorKind, Result};
 pub use fingerprint::{ContentPrint, Fingerprint, Secret};
-pub use index::{Expired, Index};
+pub use index::{Index, Opened, Place};
 pub use options::{
-    CARRY_MAX_DEFAULT, Limit, Options, OptionsError, SLICE_COUNT_DEFAULT, SLICE_COUNT_MAX,
-    SLICE_COUNT_MIN, WINDOW_MS_MAX, WINDOW_MS_MIN,
+    CARRY_MAX_DEFAULT, Limit, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, Options, OptionsError,
+    SLICE_COUNT_DEFAULT, SLICE_COUNT_MAX, SLICE_COUNT_MIN, WINDOW_MS_MAX, WINDOW_MS_MIN, Window,
+    WindowStart,
 };
-pub use slice::{SliceId, SliceInfo};
+pub use state::{Expired, SliceId, SliceInfo};
+pub use verdict::{Found, Reserved, Verdict};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::disk::Reading;
+
 /// Shortest window that can be asked for: one minute.
 pub const WINDOW_MS_MIN: u64 = 60_000;
 /// Longest window that can be asked for: 400 days.
@@ -14,68 +16,158 @@ pub const SLICE_COUNT_MAX: u32 = 720;
 pub const SLICE_COUNT_DEFAULT: u32 = 24;
 /// Unsettled keys up to which an expired slice is carried unless told otherwise.
 pub const CARRY_MAX_DEFAULT: u64 = 1_024;
+/// Least memory that can be allowed: an empty table and what is not on the disk yet.
+pub const MEMORY_BYTES_MIN: u64 = 4 * 1024 * 1024;
+/// Memory that is allowed unless told otherwise: about 25 million keys.
+pub const MEMORY_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 
 const _: () = assert!(
     WINDOW_MS_MIN / SLICE_COUNT_MAX as u64 > 0,
     "the shortest slice must be at least a millisecond long"
 );
 
-/// How long keys are remembered, and in how many pieces they are forgotten.
+/// From when the window of a key counts.
+///
+/// Whichever it is: the key of an unsettled event is never forgotten.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum WindowStart {
+    /// From the last settlement in the key's slice: however long the outage was, a late repetition
+    /// still meets its key.
+    FromSettle,
+    /// From the end of the slice in which the key was captured.
+    FromCapture,
+}
+
+impl WindowStart {
+    /// The number in files. Never change or reuse one.
+    pub(crate) const fn code(self) -> u32 {
+        match self {
+            Self::FromSettle => 1,
+            Self::FromCapture => 2,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u32) -> Option<Self> {
+        match code {
+            1 => Some(Self::FromSettle),
+            2 => Some(Self::FromCapture),
+            _ => None,
+        }
+    }
+}
+
+/// How long the keys of a scope are remembered.
+///
+/// ```
+/// use onceward_index::{Window, WindowStart};
+///
+/// let day = Window::new(24 * 60 * 60 * 1_000, WindowStart::FromSettle)?;
+/// assert_eq!(day, Window::default());
+/// assert!(Window::new(59_999, WindowStart::FromCapture).is_err());
+/// # Ok::<(), onceward_index::OptionsError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Window {
+    length_ms: u64,
+    start: WindowStart,
+}
+
+impl Window {
+    /// A window of [`WINDOW_MS_MIN`]`..=`[`WINDOW_MS_MAX`].
+    ///
+    /// # Errors
+    ///
+    /// The length is out of its range.
+    pub const fn new(length_ms: u64, start: WindowStart) -> Result<Self, OptionsError> {
+        match within(Limit::WindowMs, length_ms, WINDOW_MS_MIN, WINDOW_MS_MAX) {
+            Ok(()) => Ok(Self { length_ms, start }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Time for which a key is remembered at least, in milliseconds.
+    #[must_use]
+    pub const fn length_ms(self) -> u64 {
+        self.length_ms
+    }
+
+    /// From when it counts.
+    #[must_use]
+    pub const fn start(self) -> WindowStart {
+        self.start
+    }
+
+    /// Length of one slice, rounded up, so that `slice_count` slices never fall short of a window.
+    pub(crate) const fn slice_ms(self, slice_count: u32) -> u64 {
+        self.length_ms.div_ceil(if slice_count == 0 { 1 } else { slice_count as u64 })
+    }
+}
+
+impl Default for Window {
+    /// A day from the settlement.
+    fn default() -> Self {
+        Self { length_ms: 24 * 60 * 60 * 1_000, start: WindowStart::FromSettle }
+    }
+}
+
+/// How an index forgets, how much memory it may take, and how it reads its files.
 ///
 /// ```
 /// use onceward_index::{Index, Options};
 ///
-/// let month = Options::for_window(30 * 24 * 60 * 60 * 1_000);
+/// let month = Options { slice_count: 30, ..Options::default() };
 /// assert!(Index::new(month).is_ok());
 /// assert!(Index::new(Options { slice_count: 0, ..month }).is_err());
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Options {
-    /// Time for which a key is remembered at least, counted from its settlement:
-    /// [`WINDOW_MS_MIN`]`..=`[`WINDOW_MS_MAX`].
-    pub window_ms: u64,
-    /// Slices that a window is cut into: [`SLICE_COUNT_MIN`]`..=`[`SLICE_COUNT_MAX`]. More slices
-    /// forget closer to the window's end, and a lookup probes each of them.
+    /// Slices that each window is cut into: [`SLICE_COUNT_MIN`]`..=`[`SLICE_COUNT_MAX`]. More slices
+    /// forget closer to the window's end and make more files; a lookup costs the same.
     pub slice_count: u32,
     /// Unsettled keys in a slice up to which they are carried instead of keeping the slice. 0 means
     /// that a slice always waits for its unsettled keys.
     pub carry_max: u64,
+    /// Bytes of memory that the index may take: at least [`MEMORY_BYTES_MIN`]. New keys beyond it
+    /// are refused; none that is remembered is given up. About 10 bytes a key, and 40 for each that
+    /// no checkpoint wrote yet.
+    pub memory_bytes_max: u64,
+    /// How the index's files are read.
+    pub reading: Reading,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            slice_count: SLICE_COUNT_DEFAULT,
+            carry_max: CARRY_MAX_DEFAULT,
+            memory_bytes_max: MEMORY_BYTES_DEFAULT,
+            reading: Reading::default(),
+        }
+    }
 }
 
 impl Options {
-    /// Options for a window, with the default number of slices and of keys to carry.
-    #[must_use]
-    pub const fn for_window(window_ms: u64) -> Self {
-        Self { window_ms, slice_count: SLICE_COUNT_DEFAULT, carry_max: CARRY_MAX_DEFAULT }
-    }
-
-    /// Length of one slice, rounded up, so that `slice_count` slices never fall short of a window.
-    ///
-    /// Only for options that `Index::new` accepts; a slice count of 0 is taken for 1.
-    #[must_use]
-    pub fn slice_ms(&self) -> u64 {
-        self.window_ms.div_ceil(u64::from(self.slice_count.max(1)))
-    }
-
     /// Checks each value against its range.
     ///
     /// # Errors
     ///
     /// The first value that is out of its range.
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
-        within(Limit::WindowMs, self.window_ms, WINDOW_MS_MIN, WINDOW_MS_MAX)?;
         let (min, max) = (u64::from(SLICE_COUNT_MIN), u64::from(SLICE_COUNT_MAX));
-        within(Limit::SliceCount, u64::from(self.slice_count), min, max)
+        within(Limit::SliceCount, u64::from(self.slice_count), min, max)?;
+        within(Limit::MemoryBytes, self.memory_bytes_max, MEMORY_BYTES_MIN, u64::MAX)
     }
 }
 
 /// Which option has a range.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Limit {
-    /// [`Options::window_ms`].
+    /// Length of a [`Window`].
     WindowMs,
     /// [`Options::slice_count`].
     SliceCount,
+    /// [`Options::memory_bytes_max`].
+    MemoryBytes,
 }
 
 impl fmt::Display for Limit {
@@ -83,6 +175,7 @@ impl fmt::Display for Limit {
         f.write_str(match self {
             Self::WindowMs => "window_ms",
             Self::SliceCount => "slice_count",
+            Self::MemoryBytes => "memory_bytes_max",
         })
     }
 }
@@ -110,8 +203,8 @@ impl fmt::Display for OptionsError {
 impl std::error::Error for OptionsError {}
 
 /// Refuses a value outside `min..=max`.
-fn within(limit: Limit, value: u64, min: u64, max: u64) -> Result<(), OptionsError> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(OptionsError { limit, value, min, max }) }
+const fn within(limit: Limit, value: u64, min: u64, max: u64) -> Result<(), OptionsError> {
+    if min <= value && value <= max { Ok(()) } else { Err(OptionsError { limit, value, min, max }) }
 }
 
 #[cfg(test)]
@@ -120,14 +213,15 @@ mod tests {
 
     #[test]
     fn both_ends_of_every_range_are_accepted_and_the_values_beyond_are_named() {
-        let good = Options::for_window(WINDOW_MS_MIN);
-        for window_ms in [WINDOW_MS_MIN, WINDOW_MS_MAX] {
-            assert_eq!(Options { window_ms, ..good }.check(), Ok(()));
+        let settle = WindowStart::FromSettle;
+        for length_ms in [WINDOW_MS_MIN, WINDOW_MS_MAX] {
+            assert_eq!(Window::new(length_ms, settle).unwrap().length_ms(), length_ms);
         }
-        for window_ms in [0, WINDOW_MS_MIN - 1, WINDOW_MS_MAX + 1, u64::MAX] {
-            let error = Options { window_ms, ..good }.check().unwrap_err();
-            assert_eq!((error.limit, error.value), (Limit::WindowMs, window_ms));
+        for length_ms in [0, WINDOW_MS_MIN - 1, WINDOW_MS_MAX + 1, u64::MAX] {
+            let error = Window::new(length_ms, settle).unwrap_err();
+            assert_eq!((error.limit, error.value), (Limit::WindowMs, length_ms));
         }
+        let good = Options::default();
         for slice_count in [SLICE_COUNT_MIN, SLICE_COUNT_MAX] {
             assert_eq!(Options { slice_count, ..good }.check(), Ok(()));
         }
@@ -139,13 +233,24 @@ mod tests {
                 format!("slice_count is {slice_count}, must be within 1..=720")
             );
         }
+        let memory_bytes_max = MEMORY_BYTES_MIN - 1;
+        let error = Options { memory_bytes_max, ..good }.check().unwrap_err();
+        assert_eq!((error.limit, error.value), (Limit::MemoryBytes, memory_bytes_max));
     }
 
     #[test]
     fn slices_together_are_never_shorter_than_the_window() {
+        let window = Window::new(WINDOW_MS_MIN + 1, WindowStart::FromSettle).unwrap();
         for slice_count in SLICE_COUNT_MIN..=SLICE_COUNT_MAX {
-            let options = Options { slice_count, ..Options::for_window(WINDOW_MS_MIN + 1) };
-            assert!(options.slice_ms() * u64::from(slice_count) > WINDOW_MS_MIN);
+            assert!(window.slice_ms(slice_count) * u64::from(slice_count) > WINDOW_MS_MIN);
         }
+    }
+
+    #[test]
+    fn the_numbers_of_window_starts_lead_back_to_them() {
+        for start in [WindowStart::FromSettle, WindowStart::FromCapture] {
+            assert_eq!(WindowStart::from_code(start.code()), Some(start));
+        }
+        assert_eq!((WindowStart::from_code(0), WindowStart::from_code(3)), (None, None));
     }
 }

@@ -1,196 +1,307 @@
-//! The index answers like a plain map of keys with one rule for deadlines, whatever happens in which order.
-//! Method: random operations on both, with colliding keys, clock steps and restarts; every answer compared.
+//! A key is never forgotten early and a key that was not taken is never known, over crashes.
+//! Method: random histories on a simulated disk with power cuts and faults, against a plain map.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::allow_attributes,
+    reason = "a failure is a panic, and the number of operations is told"
+)]
+
+#[path = "model/history.rs"]
+mod history;
 #[path = "model/reference.rs"]
 mod reference;
+#[path = "model/store.rs"]
+mod store;
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::VecDeque};
 
-use onceward_index::{ContentPrint, Entry, Fingerprint, Index, Options, SliceId, Verdict};
-use proptest::prelude::*;
+use history::{KEYS, Op, Trouble, op, print, window};
+use onceward_index::{ContentPrint, Entry, ErrorKind, Reading, Reserved, Until, Verdict};
+use onceward_vfs::{Fault, SimVfs, Survival};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use reference::{Frame, Reference};
+use store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place};
 
-use reference::{CARRY_MAX, Model, SLICE_MS, Times, WINDOW_MS};
+/// Histories of each way of reading; each has 60 operations on average.
+const HISTORIES: u32 = 240;
 
-const KEYS: u8 = 10;
-
-/// What is done to both; `key` is below [`KEYS`].
-#[derive(Clone, Debug)]
-enum Op {
-    Reserve {
-        key: u8,
-        content: u64,
-    },
-    Confirm {
-        key: u8,
-        wrong: bool,
-    },
-    Withdraw {
-        key: u8,
-        wrong: bool,
-    },
-    Settle {
-        key: u8,
-        outcome: u8,
-    },
-    Update {
-        key: u8,
-        outcome: u8,
-    },
-    Release {
-        key: u8,
-    },
-    Carry {
-        key: u8,
-    },
-    Expire,
-    Advance {
-        ms: u64,
-    },
-    StepBack {
-        ms: u64,
-    },
-    /// To the nearest deadline, or so many milliseconds before it.
-    ToDeadline {
-        before: u64,
-    },
-    /// A new index with what a log would know: confirmed keys and slices.
-    Reopen,
+struct Run {
+    disk: SimVfs,
+    reading: Reading,
+    store: Store,
+    reference: Reference,
+    /// LSNs of the frames in flight.
+    flying: VecDeque<u64>,
+    power_cuts: u64,
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    let step = prop::sample::select(vec![1, SLICE_MS - 1, SLICE_MS, WINDOW_MS, 1 << 39]);
-    let wrong = prop::bool::weighted(0.2);
-    prop_oneof![
-        6 => (0..KEYS, 0..2_u64).prop_map(|(key, content)| Op::Reserve { key, content }),
-        5 => (0..KEYS, wrong).prop_map(|(key, wrong)| Op::Confirm { key, wrong }),
-        2 => (0..KEYS, wrong).prop_map(|(key, wrong)| Op::Withdraw { key, wrong }),
-        5 => (0..KEYS, 1..9_u8).prop_map(|(key, outcome)| Op::Settle { key, outcome }),
-        1 => (0..KEYS, 1..9_u8).prop_map(|(key, outcome)| Op::Update { key, outcome }),
-        1 => (0..KEYS).prop_map(|key| Op::Release { key }),
-        2 => (0..KEYS).prop_map(|key| Op::Carry { key }),
-        4 => Just(Op::Expire),
-        4 => step.clone().prop_map(|ms| Op::Advance { ms }),
-        1 => step.prop_map(|ms| Op::StepBack { ms }),
-        2 => (0..2_u64).prop_map(|before| Op::ToDeadline { before }),
-        1 => Just(Op::Reopen),
-    ]
-}
-
-/// Half of the keys share their low 64 bits, half their high 64 bits.
-fn print(key: u8) -> Fingerprint {
-    let number = u128::from(key) + 1;
-    Fingerprint::from_u128(if key.is_multiple_of(2) { number << 64 | 0x5eed } else { number })
-}
-
-fn empty() -> Index {
-    let carry_max = u64::try_from(CARRY_MAX).unwrap_or(0);
-    let options = Options { window_ms: WINDOW_MS, slice_count: 4, carry_max };
-    Index::new(options).unwrap_or_else(|error| unreachable!("{error}"))
-}
-
-/// An index that is told what the model knows, keys first, so that they make their slices.
-fn rebuilt(model: &Model) -> Index {
-    let mut index = empty();
-    for (key, known) in &model.keys {
-        let (begin, _) = model.slices.get(&known.slice).copied().unwrap_or_default();
-        index.restore(known.slice, begin, print(*key), known.entry, known.settled);
+impl Run {
+    fn new(reading: Reading) -> Self {
+        let disk = SimVfs::new();
+        let store = Store::open(place(disk.clone()), options(reading));
+        let (reference, flying) = (Reference::default(), VecDeque::new());
+        Self { disk, reading, store, reference, flying, power_cuts: 0 }
     }
-    for (slice, (begin, last_settled)) in &model.slices {
-        index.restore_slice(*slice, *begin, *last_settled);
+
+    /// Notes the frames that were appended since there were `before`.
+    fn note_from(&mut self, before: u64) {
+        for (frame, lsn) in self.store.log.iter().zip(1..).skip(usize::try_from(before).unwrap()) {
+            self.reference.note(frame, lsn);
+        }
     }
-    index
-}
 
-/// The index, the model, and the clock of both.
-struct Pair {
-    index: Index,
-    model: Model,
-    now: u64,
-}
+    fn capture(&mut self, key: u8, content: ContentPrint, from_settle: bool, fails: bool) {
+        let (window, lsn, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
+        let expected = self.known(key);
+        if fails {
+            let entry = Entry { key: print(key), content, lsn };
+            if matches!(self.store.index.reserve(entry, window, now).unwrap(), Reserved::Taken(_)) {
+                assert_eq!(expected, None);
+                self.store.append(Frame::Failed);
+                assert!(self.store.index.withdraw(print(key), lsn).unwrap());
+            }
+            return;
+        }
+        match self.store.take(print(key), content, window).unwrap() {
+            Reserved::Known(found) => assert_eq!(Some(found.lsn), expected, "key {key}"),
+            Reserved::Taken(_) => assert_eq!(expected, None, "key {key} is taken twice"),
+        }
+        self.note_from(lsn - 1);
+    }
 
-impl Pair {
-    /// Does the same to both and compares what they return.
-    fn apply(&mut self, op: &Op, lsn: u64) {
-        let Self { index, model, now } = self;
-        let lsn_of = |model: &Model, key, wrong| {
-            model.keys.get(&key).map_or(0, |known| known.entry.lsn) + u64::from(wrong)
-        };
+    /// Reserves a key; its frame stands in the log, and may still fail.
+    fn begin(&mut self, key: u8, from_settle: bool) {
+        let (window, lsn, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
+        let content = ContentPrint::from_u64(8);
+        let begin = self.store.index.slice_begin(window, now);
+        let entry = Entry { key: print(key), content, lsn };
+        if let Reserved::Taken(slice) = self.store.index.reserve(entry, window, now).unwrap() {
+            self.store.append(Frame::Took { key: print(key), content, window, begin, now });
+            self.store.held.insert(lsn, slice);
+            self.note_from(lsn - 1);
+            self.flying.push_back(lsn);
+        }
+    }
+
+    /// The oldest frame in flight is durable, or failed.
+    fn end_oldest(&mut self, fails: bool) {
+        let Some(lsn) = self.flying.pop_front() else { return };
+        let key = self.store.key_of(lsn);
+        if !fails {
+            self.store.index.confirm(lsn);
+            return;
+        }
+        assert!(self.store.index.withdraw(key, lsn).unwrap());
+        self.store.held.remove(&lsn);
+        self.store.log[usize::try_from(lsn).unwrap() - 1] = Frame::Failed;
+        self.reference.note_gone(key);
+    }
+
+    /// Takes some keys at once, one of them twice.
+    fn batch(&mut self, first: u8, count: u8, from_settle: bool) {
+        let (window, before, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
+        let begin = self.store.index.slice_begin(window, now);
+        let keys: Vec<u8> = (first..first + count).map(|key| key % KEYS).chain([first]).collect();
+        let expected: Vec<Option<u64>> = keys.iter().map(|key| self.known(*key)).collect();
+        let content = ContentPrint::from_u64(7);
+        let entries: Vec<Entry> = keys
+            .iter()
+            .zip(before..)
+            .map(|(key, lsn)| Entry { key: print(*key), content, lsn })
+            .collect();
+        let mut reserved = Vec::new();
+        self.store.index.insert_batch(&entries, window, now, &mut reserved).unwrap();
+        let last = reserved.len() - 1;
+        for (nth, (entry, reserved)) in entries.iter().zip(&reserved).enumerate() {
+            let Entry { key, lsn, .. } = *entry;
+            match *reserved {
+                Reserved::Taken(slice) => {
+                    assert!(nth != last && expected[nth].is_none(), "{key:?} is taken twice");
+                    self.store.append(Frame::Took { key, content, window, begin, now });
+                    self.store.held.insert(lsn, slice);
+                }
+                Reserved::Known(found) => {
+                    assert_eq!(found.lsn, expected[nth].unwrap_or(before), "{key:?}");
+                    // A frame all the same, so that those behind it have their numbers.
+                    self.store.append(Frame::Failed);
+                }
+            }
+        }
+        self.store.index.confirm_batch(entries.iter().map(|entry| entry.lsn));
+        self.note_from(before - 1);
+    }
+
+    /// The LSN that must, or may, be known for a key now; what may have gone and has gone is noted.
+    fn known(&mut self, key: u8) -> Option<u64> {
+        let found = self.store.index.find(print(key)).unwrap();
+        if let Some(objection) = self.reference.objection(print(key), found, self.store.latest) {
+            panic!("key {key}: {objection}");
+        }
+        if found.is_none() {
+            self.reference.note_gone(print(key));
+        }
+        found.map(|found| found.lsn)
+    }
+
+    fn settle(&mut self, nth: usize) {
+        let is_durable = |lsn: &u64| !self.flying.contains(lsn);
+        let open: Vec<u64> = self.store.held.keys().copied().filter(is_durable).collect();
+        if let Some(lsn) = open.get(nth % open.len().max(1)).copied() {
+            let before = self.store.next_lsn() - 1;
+            self.store.settle(lsn);
+            self.note_from(before);
+        }
+    }
+
+    fn release(&mut self, key: u8) {
+        if self.reference.get(print(key)).is_some_and(|taken| taken.is_settled()) {
+            let was_known = self.known(key).is_some();
+            let before = self.store.next_lsn() - 1;
+            assert_eq!(self.store.release(print(key)).unwrap(), was_known);
+            self.note_from(before);
+        }
+    }
+
+    /// A frame in flight may be found, or not.
+    fn crash(&mut self, disk: SimVfs) {
+        self.disk = disk;
+        for lsn in std::mem::take(&mut self.flying) {
+            if lsn % 2 == 0 {
+                self.reference.note_gone(self.store.key_of(lsn));
+                self.store.log[usize::try_from(lsn).unwrap() - 1] = Frame::Failed;
+            }
+        }
+        let place = place(self.disk.clone());
+        let (mut store, told) = Store::reopened(place, options(self.reading), &self.store.log);
+        told.unwrap();
+        assert_eq!(store.index.discarded(), None);
+        (store.now, store.latest) = (self.store.now, self.store.latest);
+        self.store = store;
+        self.power_cuts += 1;
+        // A crash may bring back keys whose slice was dropped: each as it was taken last.
+        let of_log = Reference::of(&self.store.log);
+        for key in of_log.keys() {
+            if self.store.index.find(key).unwrap().is_some() {
+                self.reference.note_back(key, &of_log);
+            }
+        }
+    }
+
+    fn checkpoint(&mut self, until: Until, trouble: &Trouble) {
+        match *trouble {
+            Trouble::None => {}
+            Trouble::Fault { op, nth, kind } => {
+                let name_contains = DIR.to_owned();
+                self.disk.plan(Fault { op, name_contains, nth, kind, forever: false });
+            }
+            Trouble::PowerCut { nth, .. } => self.disk.cut_power_at(self.disk.op_count() + nth),
+        }
+        let done = self.store.index.checkpoint(0, until);
+        self.disk.forget_faults();
+        if let Trouble::PowerCut { seed, .. } = *trouble {
+            self.crash(self.disk.after_power_cut(&Survival::Seeded { seed, sector_bytes: 512 }));
+        } else if let Err(error) = done {
+            assert!(matches!(error.kind(), ErrorKind::Full | ErrorKind::Io), "{error}");
+            assert!(!matches!(trouble, Trouble::None), "{error}");
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
         match *op {
-            Op::Reserve { key, content } => {
-                let content = ContentPrint::from_u64(content);
-                let entry = Entry { lsn, content, outcome: 0, outcome_lsn: 0 };
-                let expected = model.reserve(key, entry, *now);
-                assert_eq!(index.reserve(print(key), content, lsn, *now), expected);
+            Op::Capture { key, content, from_settle, fails } => {
+                self.capture(key, ContentPrint::from_u64(content.into()), from_settle, fails);
             }
-            Op::Confirm { key, wrong } => {
-                let lsn = lsn_of(model, key, wrong);
-                index.confirm(print(key), lsn);
-                model.confirm(key, lsn);
+            Op::Begin { key, from_settle } => self.begin(key, from_settle),
+            Op::End { fails } => self.end_oldest(fails),
+            Op::Batch { first, count, from_settle } => self.batch(first, count, from_settle),
+            Op::Settle { nth } => self.settle(nth),
+            Op::Release { key } => self.release(key),
+            Op::Tick { ms } => self.store.now += ms,
+            Op::StepBack { ms } => self.store.now = self.store.now.saturating_sub(ms),
+            Op::Expire => self.store.expire().unwrap(),
+            Op::Checkpoint { close, ref trouble } => {
+                self.checkpoint(if close { Until::Close } else { Until::Later }, trouble);
             }
-            Op::Withdraw { key, wrong } => {
-                let lsn = lsn_of(model, key, wrong);
-                assert_eq!(index.withdraw(print(key), lsn), model.withdraw(key, lsn));
+            Op::Crash { seed, syncs } => {
+                let seeded = Survival::Seeded { seed, sector_bytes: 512 };
+                let survival = if syncs { Survival::Nothing } else { seeded };
+                self.crash(self.disk.after_power_cut(&survival));
             }
-            Op::Settle { key, outcome } => {
-                let expected = model.settle(key, outcome, lsn, *now);
-                assert_eq!(index.settle(print(key), outcome, lsn, *now), expected);
-            }
-            Op::Update { key, outcome } => {
-                let expected = model.update(key, outcome, lsn);
-                assert_eq!(index.update(print(key), outcome, lsn), expected);
-            }
-            Op::Release { key } => assert_eq!(index.release(print(key)), model.release(key)),
-            Op::Carry { key } => assert_eq!(index.carry(print(key), *now), model.carry(key, *now)),
-            Op::Expire => assert_eq!(index.expire(*now), model.expire(*now)),
-            Op::Advance { ms } => *now += ms,
-            Op::StepBack { ms } => *now = now.saturating_sub(ms),
-            Op::ToDeadline { before } => {
-                *now = model.nearest_deadline().map_or(*now, |deadline| deadline - before);
-            }
-            Op::Reopen => {
-                model.crash();
-                *index = rebuilt(model);
-            }
+            Op::Warm { shards } => drop(self.store.index.warm(shards).unwrap()),
         }
     }
 
-    /// Compares every question that can be asked.
-    fn compare(&self) {
-        let Self { index, model, .. } = self;
+    /// Each key gets its one right verdict, with its own content and with another.
+    fn check(&mut self) {
         for key in 0..KEYS {
-            let known = model.keys.get(&key);
-            assert_eq!(index.find(print(key)), known.map(|known| (known.slice, known.entry)));
-            for content in [0, 1].map(ContentPrint::from_u64) {
-                let expected = match known.map(|known| known.entry) {
-                    None => Verdict::New,
-                    Some(entry) if entry.content == content => Verdict::Duplicate(entry),
-                    Some(entry) => Verdict::Conflict(entry),
-                };
-                assert_eq!(index.lookup(print(key), content), expected);
-            }
+            let known = self.known(key);
+            let taken = self.reference.get(print(key));
+            let content = taken.map_or(ContentPrint::from_u64(0), |taken| taken.content);
+            let other = ContentPrint::from_u64(content.as_u64() ^ 1);
+            let keys = [(print(key), content), (print(key), other)];
+            let mut verdicts = Vec::new();
+            self.store.index.lookup_batch(&keys, &mut verdicts).unwrap();
+            let expected = known.map_or([Verdict::New; 2], |lsn| {
+                [Verdict::Duplicate { lsn }, Verdict::Conflict { lsn }]
+            });
+            assert_eq!(verdicts, expected, "key {key}");
         }
-        let slices: BTreeMap<SliceId, Times> =
-            index.slices().map(|slice| (slice.id, (slice.begin, slice.last_settled))).collect();
-        assert_eq!(slices, model.slices);
-        for slice in index.slices() {
-            let keys = model.keys.values().filter(|known| known.slice == slice.id).count();
-            let held = model.held(slice.id);
-            assert_eq!(index.unsettled_keys(slice.id).count(), held);
-            assert_eq!(u64::try_from(held), Ok(slice.unsettled));
-            assert_eq!(u64::try_from(keys), Ok(slice.keys));
+    }
+
+    /// Once everything is settled, nothing is left one slice and one window later.
+    fn end(&mut self) {
+        while !self.flying.is_empty() {
+            self.end_oldest(false);
         }
-        assert_eq!(u64::try_from(model.keys.len()), Ok(index.len()));
-        assert_eq!(index.unsettled(), index.slices().map(|slice| slice.unsettled).sum::<u64>());
+        while !self.store.held.is_empty() {
+            self.settle(0);
+        }
+        let begins = self.store.index.slices().into_iter().map(|slice| slice.begin);
+        let latest = begins.chain([self.store.now, self.store.latest]).max().unwrap_or(0);
+        let settled = self.store.index.slices().into_iter().filter_map(|slice| slice.last_settled);
+        self.store.now = settled.chain([latest]).max().unwrap_or(0) + SLICE_MS + MINUTE_MS;
+        self.store.expire().unwrap();
+        self.check();
+        assert!(self.store.index.is_empty(), "{:?}", self.store.index.slices());
+        assert_eq!(self.reference.keys(), []);
     }
 }
 
-proptest! {
-    #[test]
-    fn the_index_answers_like_the_model(ops in prop::collection::vec(op(), 1..120)) {
-        let mut pair = Pair { index: empty(), model: Model::default(), now: 0 };
-        for (op, lsn) in ops.iter().zip(1..) {
-            pair.apply(op, lsn);
-            pair.compare();
-        }
-    }
+fn histories_are_judged_as_a_map_judges_them(reading: Reading) {
+    let told = Cell::new([0_u64; 2]);
+    let mut runner = TestRunner::new(Config { cases: HISTORIES, ..Config::default() });
+    let histories = prop::collection::vec(op(), 1..120);
+    runner
+        .run(&histories, |ops| {
+            let mut run = Run::new(reading);
+            for op in &ops {
+                run.apply(op);
+                run.check();
+            }
+            run.end();
+            let [all, power_cuts] = told.get();
+            told.set([all + ops.len() as u64, power_cuts + run.power_cuts]);
+            Ok(())
+        })
+        .unwrap();
+    let [all, power_cuts] = told.get();
+    println!("{reading:?}: {all} operations, {power_cuts} power cuts");
+    assert!(all >= 10_000 && power_cuts >= 500, "{all} operations, {power_cuts} power cuts");
+}
+
+#[test]
+fn random_histories_with_power_cuts_are_judged_as_a_map_judges_them_with_maps() {
+    histories_are_judged_as_a_map_judges_them(Reading::Mapped);
+}
+
+#[test]
+fn random_histories_with_power_cuts_are_judged_as_a_map_judges_them_without_maps() {
+    histories_are_judged_as_a_map_judges_them(Reading::Positioned);
 }

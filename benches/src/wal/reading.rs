@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use onceward_vfs::OsVfs;
 use onceward_wal::{Log, Lsn};
 
+use super::LOG_DIR;
+
 /// Bytes that the floor reads at once, as the log does.
 const READ_BYTES: usize = 1 << 20;
 
@@ -91,7 +93,7 @@ impl SegmentFiles {
     /// What the operating system says.
     pub fn of(dir: &Path, segment_bytes: u64) -> io::Result<Self> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(dir.join("log"))? {
+        for entry in fs::read_dir(dir.join(LOG_DIR))? {
             let entry = entry?;
             if entry.metadata()?.len() == segment_bytes {
                 found.push(entry.path());

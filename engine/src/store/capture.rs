@@ -7,10 +7,10 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
-use onceward_index::{Fingerprint, Verdict as Known};
+use onceward_index::{Entry, Fingerprint, Verdict as Known};
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
-use super::{Effect, Inner, Store, from_log, located};
+use super::{Effect, Inner, Store, bytes_of, from_log, located};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Receipt};
 use crate::frames::event::{self as layout, Encoded};
@@ -177,7 +177,9 @@ impl Inner {
         let judged = loop {
             self.refuse_if_closed()?;
             let mut view = self.view.lock();
-            view.turn(self.moment(self.mono_ms()).trusted_ms);
+            if view.turn(self.moment(self.mono_ms()).trusted_ms) {
+                self.keeper.ask();
+            }
             let plans = plan(&view, prepared)?;
             if originals(&plans).all(|(original, _)| durable.contains(&original)) {
                 let frames = fresh_frames(&plans, prepared, &parts, kind);
@@ -189,16 +191,17 @@ impl Inner {
         let last = judged.iter().filter_map(|judged| judged.fresh()).next_back();
         let waited = last.map_or(Ok(()), |(last, _)| self.log.wait(last));
         let mut view = self.view.lock();
-        for judged in &judged {
-            match (&waited, judged) {
-                (Ok(()), Judged::Fresh { lsn, print }) => view.confirm(*print, lsn.get()),
-                (Err(_), Judged::Fresh { lsn, print }) => view.withdraw(*print, lsn.get()),
-                (_, Judged::Duplicate { .. } | Judged::Conflict { .. }) => {}
+        let fresh = judged.iter().filter_map(|judged| judged.fresh());
+        match &waited {
+            Ok(()) => {
+                self.keeper.is_durable();
+                view.keys.confirm(fresh.map(|(lsn, _)| lsn.get()));
             }
-            if waited.is_ok() {
-                // An original that another thread applied may be durable and not settled yet.
-                view.settle_at_once(judged.lsn().get());
-            }
+            Err(_) => fresh.for_each(|(lsn, print)| view.withdraw(print, lsn.get())),
+        }
+        if waited.is_ok() {
+            // An original that another thread applied may be durable and not settled yet.
+            judged.iter().for_each(|judged| view.settle_at_once(judged.lsn().get()));
         }
         drop(view);
         waited.map_err(from_log)?;
@@ -249,15 +252,23 @@ impl Inner {
                 .appended();
             located(&appended, frames).into_iter()
         };
+        let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
+        let entries: Vec<Entry> = fresh
+            .zip(places.as_slice())
+            .map(|((_, event), at)| event.facts.entry(at.lsn))
+            .collect();
+        let mut held = view.keys.take(&entries, moment.trusted_ms).into_iter();
+        self.keeper.count(bytes_of(frames), u64::try_from(entries.len()).unwrap_or(u64::MAX));
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
         for (plan, event) in plans.iter().zip(prepared) {
             judged.push(match plan {
                 Plan::Known(known) => *known,
                 Plan::Fresh => {
                     let at = places.next().ok_or_else(lost_verdict)?;
+                    let held = held.next().ok_or_else(lost_verdict)?;
                     let at_once = event.receipt.is_some();
-                    view.add_event(at.lsn, &event.facts, at, Added { moment, at_once });
-                    Judged::Fresh { lsn: lsn(at.lsn)?, print: event.facts.print }
+                    view.add_event(at.lsn, &event.facts, at, Added { moment, at_once, held });
+                    Judged::Fresh { lsn: number(at.lsn)?, print: event.facts.print }
                 }
                 Plan::Again { first } => {
                     let original = judged.get(*first).copied().ok_or_else(lost_verdict)?;
@@ -274,13 +285,15 @@ impl Inner {
 
 /// Judges every key, in order. The caller holds the view.
 fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
+    let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
+    let verdicts = view.keys.lookup(&keys)?;
     let mut fresh: HashMap<Fingerprint, usize> = HashMap::new();
     let mut plans = Vec::with_capacity(prepared.len());
-    for (position, event) in prepared.iter().enumerate() {
-        plans.push(match view.index.lookup(event.facts.print, event.facts.content) {
-            Known::Duplicate(entry) => Plan::Known(Judged::Duplicate { lsn: lsn(entry.lsn)? }),
-            Known::Conflict(entry) => Plan::Known(Judged::Conflict { lsn: lsn(entry.lsn)? }),
-            Known::New => match fresh.entry(event.facts.print) {
+    for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
+        plans.push(match verdict {
+            Known::Duplicate { lsn } => Plan::Known(Judged::Duplicate { lsn: number(lsn)? }),
+            Known::Conflict { lsn } => Plan::Known(Judged::Conflict { lsn: number(lsn)? }),
+            Known::New => match fresh.entry(*print) {
                 Slot::Occupied(first) => Plan::Again { first: *first.get() },
                 Slot::Vacant(slot) => {
                     slot.insert(position);
@@ -289,6 +302,7 @@ fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
             },
         });
     }
+    view.keys.check_room(fresh.len())?;
     Ok(plans)
 }
 
@@ -335,8 +349,8 @@ impl Prepared<'_> {
 }
 
 /// An LSN that the index gave back.
-fn lsn(number: u64) -> Result<Lsn> {
-    Lsn::from_u64(number).ok_or_else(lost_verdict)
+fn number(lsn: u64) -> Result<Lsn> {
+    Lsn::from_u64(lsn).ok_or_else(lost_verdict)
 }
 
 /// An invariant of this module does not hold.

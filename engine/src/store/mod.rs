@@ -7,6 +7,7 @@
 //! | `outbox` | what is pending, batches, answers |
 //! | `review` | what waits for a person |
 //! | `read` | events and outcomes by key |
+//! | `keeper` | writes the index's files |
 //! | `clean` | forgets keys whose window is over, trims segments |
 //!
 //! Two locks. `view` is held for the short critical sections that touch memory and queue frames;
@@ -17,6 +18,7 @@
 
 mod capture;
 mod clean;
+mod keeper;
 mod open;
 mod outbox;
 mod read;
@@ -35,7 +37,9 @@ use crate::event::{Event, Key, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View};
 
-pub(crate) use open::{cannot_open, damage_of, no_store, recovery_of, secret_of, told_of};
+pub(crate) use open::{
+    INDEX_DIR, cannot_open, damage_of, from_index, no_store, recovery_of, secret_of, told_of,
+};
 pub(crate) use outbox::Formed;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 
@@ -109,6 +113,8 @@ pub struct Store {
 /// What the handles share.
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// Writes the index's files.
+    keeper: keeper::Keeper,
     pub(crate) log: Log,
     pub(crate) view: Mutex<View>,
     pub(crate) control: Mutex<()>,
@@ -132,6 +138,7 @@ impl Store {
         let trusted_ms = self.inner.moment(self.inner.clock.mono_ms()).trusted_ms;
         let mut status = self.inner.view.lock().status(trusted_ms);
         status.bytes = self.inner.log.file_bytes();
+        status.index_trouble = self.inner.keeper.trouble();
         status
     }
 
@@ -198,8 +205,16 @@ impl Inner {
         self.refuse_if_closed()?;
         let mono_ms = self.mono_ms();
         let appended = self.log.append_batch(new, mono_ms, Purpose::Settle).map_err(from_log)?;
+        self.keeper.count(bytes_of(new), 0);
+        self.keeper.is_durable();
         Ok((located(&appended, new), self.moment(mono_ms)))
     }
+}
+
+/// Bytes of frames.
+fn bytes_of(new: &[NewFrame<'_>]) -> u64 {
+    let bytes = new.iter().map(NewFrame::bytes).fold(0, usize::saturating_add);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Where each frame of an appended batch stands.

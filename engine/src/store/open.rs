@@ -4,21 +4,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use onceward_index::{Index, Place, Secret};
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Stamp};
 use parking_lot::Mutex;
 
+use super::keeper::Keeper;
 use super::{Inner, Store, from_log};
 use crate::clock::{self, Clock, OsClock};
 use crate::config::{Config, Create, OffTime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Damage, RecoveryReport, StoreId};
-use crate::view::View;
+use crate::view::{Remembered, View, options};
 
 /// Prepared segments that only settling and cleaning may use.
 const RESERVED_SEGMENTS: usize = 2;
 /// Files that an empty directory may hold and still become a store.
 const LOCK_FILE: &str = "lock";
+/// The directory of the index's files.
+pub(crate) const INDEX_DIR: &str = "index";
 
 impl Store {
     /// Opens the store in `dir`, and makes one if there is none and the configuration allows it.
@@ -80,11 +84,12 @@ impl Store {
             let identity = Identity { store: clock::random()?, secret };
             onceward_wal::create(&*vfs, &lock, identity).map_err(from_log)?;
         }
-        let (examined, mut view) = read(&*vfs, &config)?;
+        let Read { examined, mut view, rebuilt } = read(&vfs, &config)?;
         let stamp = stamp(&view, &*clock, &config)?;
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
+        recovery.index_rebuilt = rebuilt;
         let options = Options {
             segment_bytes: config.segment_bytes,
             reserve: RESERVED_SEGMENTS,
@@ -93,13 +98,20 @@ impl Store {
         };
         let log = Log::start(vfs, lock, examined, options, stamp).map_err(not_started)?;
         view.expire(stamp.trusted_ms);
+        let index = Arc::clone(view.keys.index());
+        let marks = (view.keys.last_opening(), stamp.opening);
+        let keeper = Keeper::start(index, marks, config.index_log_bytes_max, preparation);
+        if recovery.index_rebuilt.is_some() {
+            keeper.ask();
+        }
         let inner = Inner {
+            keeper,
             log,
             view: Mutex::new(view),
             control: Mutex::new(()),
             config,
             id: StoreId(identity.store),
-            secret: onceward_index::Secret::from_bytes(secret_of(&identity)),
+            secret: secret_of(&identity),
             clock,
             stamp,
             recovery,
@@ -126,7 +138,10 @@ impl Store {
                 "the store was closed while other handles exist: no clean end was written",
             ));
         };
-        inner.log.close().map_err(from_log)
+        // The log's last frame is durable, so the index's files may speak of it.
+        let Inner { keeper, log, .. } = inner;
+        keeper.close();
+        log.close().map_err(from_log)
     }
 }
 
@@ -162,21 +177,76 @@ fn is_empty(vfs: &dyn Vfs) -> Result<bool> {
     }
 }
 
-/// Reads the log and replays it.
-fn read(vfs: &dyn Vfs, config: &Config) -> Result<(Examined, View)> {
-    let slots = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
-    let mut view = View::new(secret_of(&slots), config)?;
-    let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
-        .map_err(from_log)?
-        .ok_or_else(no_store)?;
-    Ok((examined, view))
+/// What was read.
+struct Read {
+    examined: Examined,
+    view: View,
+    /// Why the index was made anew, if it was.
+    rebuilt: Option<String>,
+}
+
+/// Reads the log and replays it, to the index what its files do not cover.
+fn read(vfs: &Arc<dyn Vfs>, config: &Config) -> Result<Read> {
+    let identity = onceward_wal::identity(&**vfs).map_err(from_log)?.ok_or_else(no_store)?;
+    let secret = secret_of(&identity);
+    let place = Place { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
+    let mut rebuilt = None;
+    for _ in 0..2 {
+        let (keys, trouble) = remembered(&place, &secret, config)?;
+        rebuilt = rebuilt.or(trouble);
+        let mut view = View::new(secret.clone(), keys);
+        let examined = onceward_wal::examine(&**vfs, &mut |frame| view.replay(frame))
+            .map_err(from_log)?
+            .ok_or_else(no_store)?;
+        if !examined.report().damage.is_empty() {
+            view.keys.saw_loss();
+        }
+        view.end_replay();
+        match view.keys.misfit() {
+            None => return Ok(Read { examined, view, rebuilt }),
+            Some(why) => rebuilt = Some(why),
+        }
+        drop(view);
+        Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+    }
+    let why = rebuilt.unwrap_or_default();
+    Err(Error::new(ErrorKind::Io, "INDEX_IO", format!("the index cannot be rebuilt: {why}")))
+}
+
+/// The keys in the files of the index. Where it can have none, as on a disk without room, the keys
+/// are in memory only: a capture is worth more than a quick opening.
+fn remembered(
+    place: &Place,
+    secret: &Secret,
+    config: &Config,
+) -> Result<(Remembered, Option<String>)> {
+    match Index::open(place.clone(), secret, options(config)) {
+        Ok(opened) => {
+            let keys = Remembered::opened(opened, config)?;
+            let why = keys.discarded().map(|discarded| discarded.why.clone());
+            Ok((keys, why))
+        }
+        Err(error) if error.kind() == onceward_index::ErrorKind::Invalid => Err(from_index(&error)),
+        Err(error) => Ok((Remembered::in_memory(config)?, Some(error.to_string()))),
+    }
+}
+
+/// An error of the index, told as one of the store.
+pub(crate) fn from_index(error: &onceward_index::Error) -> Error {
+    let (kind, code) = match error.kind() {
+        onceward_index::ErrorKind::Invalid => (ErrorKind::Invalid, "CONFIG_INVALID"),
+        onceward_index::ErrorKind::Full => (ErrorKind::Full, "FULL"),
+        onceward_index::ErrorKind::Corrupt => (ErrorKind::Corrupt, "INDEX_DAMAGED"),
+        onceward_index::ErrorKind::Io => (ErrorKind::Io, "INDEX_IO"),
+    };
+    Error::new(kind, code, error.to_string())
 }
 
 /// The key of the fingerprints.
-pub(crate) fn secret_of(identity: &Identity) -> [u8; 16] {
+pub(crate) fn secret_of(identity: &Identity) -> Secret {
     let mut secret = [0; 16];
     secret.iter_mut().zip(identity.secret).for_each(|(to, from)| *to = from);
-    secret
+    Secret::from_bytes(secret)
 }
 
 /// Who writes from now on, and at what time.
@@ -209,6 +279,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
         torn_bytes: report.torn_bytes,
         torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
         damage: report.damage.iter().map(told_of).collect(),
+        index_rebuilt: None,
     }
 }
 

@@ -71,12 +71,13 @@ impl Store {
             let _one_at_a_time = self.inner.control.lock();
             let mut known: Vec<(u64, &Answer)> = {
                 let view = self.inner.view.lock();
-                let lsn = |s: &Settlement| {
-                    let key = s.key.as_str().as_bytes();
-                    let print = self.inner.secret.fingerprint(s.scope.as_str(), key);
-                    view.index.find(print).map(|(_, entry)| entry.lsn)
-                };
-                answers.iter().filter_map(|s| Some((lsn(s)?, &s.answer))).collect()
+                let mut known = Vec::with_capacity(answers.len());
+                for Settlement { scope, key, answer } in answers {
+                    let key = key.as_str().as_bytes();
+                    let print = self.inner.secret.fingerprint(scope.as_str(), key);
+                    known.extend(view.keys.find(print)?.map(|found| (found.lsn, answer)));
+                }
+                known
             };
             known.sort_by_key(|(lsn, _)| *lsn);
             known.dedup_by_key(|(lsn, _)| *lsn);

@@ -24,11 +24,9 @@ impl Store {
         let found = {
             let synced = self.inner.log.synced();
             let view = self.inner.view.lock();
-            view.index
-                .find(print)
-                // Queued by another thread and not durable yet: not there.
-                .filter(|(_, entry)| entry.lsn <= synced)
-                .map(|(_, entry)| (entry.lsn, view.state_of(entry.lsn)))
+            // One that is queued by another thread and not durable yet is not there.
+            let found = view.keys.find(print)?.filter(|found| found.lsn <= synced);
+            found.map(|found| (found.lsn, view.state_of(found.lsn)))
         };
         let Some((lsn, state)) = found else {
             return Ok(Outcome { state: State::Unknown, lsn: None, receipt: None });
@@ -46,7 +44,7 @@ impl Store {
         let print = self.inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
             let view = self.inner.view.lock();
-            view.index.find(print).and_then(|(_, entry)| view.standing(entry.lsn))
+            view.keys.find(print)?.and_then(|found| view.standing(found.lsn))
         };
         match found {
             // Queued by another thread and not durable yet: not there.

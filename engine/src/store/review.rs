@@ -81,9 +81,9 @@ impl Inner {
     fn find_review(&self, scope: &Scope, key: &Key) -> Result<(Standing, Review)> {
         let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let view = self.view.lock();
-        let found = view.index.find(print).and_then(|(_, entry)| {
-            let review = view.reviews.get(&entry.lsn)?;
-            Some((view.standing(entry.lsn)?, review.clone()))
+        let found = view.keys.find(print)?.and_then(|found| {
+            let review = view.reviews.get(&found.lsn)?;
+            Some((view.standing(found.lsn)?, review.clone()))
         });
         found.ok_or_else(|| not_in_review(scope, key))
     }

@@ -10,7 +10,7 @@ use crate::event::{Event, Receipt, StoredEvent};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE};
 use crate::store::{receipts, secret_of};
-use crate::view::{Times, View};
+use crate::view::{Remembered, Times, View};
 
 /// What the new frames say. A view of their own tells how far their events are: nothing before them
 /// matters for that.
@@ -41,7 +41,8 @@ impl Fresh {
         floor: u64,
         bytes_max: usize,
     ) -> Result<Self> {
-        let mut view = View::new(secret_of(identity), &Config::new())?;
+        let keys = Remembered::in_memory(&Config::new())?;
+        let mut view = View::new(secret_of(identity), keys);
         view.time = times;
         Ok(Self {
             view,

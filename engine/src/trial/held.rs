@@ -101,7 +101,10 @@ fn check_counters(rig: &Rig, store: &Store, context: &str) {
     assert!(status.bytes >= told.bytes, "{context}");
     status.bytes = told.bytes;
     // The log does not tell the window, so a look counts keys that the store has forgotten.
-    assert!(status.keys >= told.keys && status.settled >= told.settled, "{context}");
+    assert!(
+        status.keys >= told.keys && status.settled >= told.settled,
+        "{told:?}, a look: {status:?}, {context}"
+    );
     (status.keys, status.settled) = (told.keys, told.settled);
     // A look counts the time that the store was closed, by the wall clock.
     status.oldest_pending_ms = told.oldest_pending_ms;

@@ -21,6 +21,9 @@ pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
 /// The window of the tests: one hour, so slices of 150 s.
 pub(crate) const WINDOW_MS: u64 = 3_600_000;
 
+/// Bytes of the log between two checkpoints of the index: most ticks make one.
+pub(crate) const INDEX_LOG_BYTES_MAX: u64 = 1_024;
+
 /// A clock that moves only when it is told to.
 #[derive(Debug)]
 pub(crate) struct HandClock {
@@ -72,10 +75,11 @@ impl Rig {
 
     /// As [`Rig::new`], on this disk.
     pub(crate) fn on(disk: SimVfs) -> Self {
-        let config = Config::new()
+        let mut config = Config::new()
             .segment_bytes(SEGMENT_BYTES)
             .payload_bytes_max(60_000)
             .window_ms(WINDOW_MS);
+        config.index_log_bytes_max = INDEX_LOG_BYTES_MAX;
         Self { disk, clock: HandClock::new(), config }
     }
 

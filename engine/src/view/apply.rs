@@ -2,7 +2,7 @@
 
 use onceward_index::{ContentPrint, Entry, Fingerprint};
 
-use super::{Facts, Live, Located, Moment, OpenBatch, Review, Settled, Stage, View};
+use super::{Facts, Held, Live, Located, Moment, OpenBatch, Review, Settled, Stage, View};
 use crate::event::Scope;
 use crate::frames::control::{Action, Batch, Decision, Keys, Settle};
 use crate::verdict::State;
@@ -13,34 +13,18 @@ pub(crate) struct Added {
     pub(crate) moment: Moment,
     /// It is an effect.
     pub(crate) at_once: bool,
+    /// The slice that its key is in.
+    pub(crate) held: Held,
 }
 
 impl View {
-    /// An event's key is taken, under the LSN of its frame. `false` if an unsettled event has the key.
-    pub(crate) fn add_event(
-        &mut self,
-        lsn: u64,
-        facts: &Facts<'_>,
-        at: Located,
-        when: Added,
-    ) -> bool {
-        let Added { moment, at_once } = when;
-        self.open_slice(moment.trusted_ms);
-        let mut reserved = self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms);
-        if reserved.is_err() {
-            // Only in replay: the window of the key was over, so its settled forerunner was forgotten.
-            self.index.release(facts.print);
-            reserved = self.index.reserve(facts.print, facts.content, lsn, moment.trusted_ms);
-        }
-        let Ok(slice) = reserved else { return false };
-        let slice_begin = self.index.slice_begin(slice).unwrap_or(moment.trusted_ms);
+    /// An event whose key is taken, under the LSN of its frame.
+    pub(crate) fn add_event(&mut self, lsn: u64, facts: &Facts<'_>, at: Located, when: Added) {
+        let Added { moment, at_once, held } = when;
         let scope = self.intern(facts.scope);
-        let stage = Stage::Pending;
-        let print = facts.print;
+        let (print, stage) = (facts.print, Stage::Pending);
         let amount = facts.amount.unwrap_or(0);
-        let live = Live { print, slice, slice_begin, scope, at, moment, amount, at_once, stage };
-        self.insert(lsn, live);
-        true
+        self.insert(lsn, Live { print, held, scope, at, moment, amount, at_once, stage });
     }
 
     /// An event that moved: its frame is now here.
@@ -53,8 +37,6 @@ impl View {
 
     /// An event that moved, of which nothing else is left in the log.
     pub(crate) fn add_carried(&mut self, lsn: u64, facts: &Facts<'_>, live: Live) {
-        let entry = Entry { lsn, content: facts.content, outcome: 0, outcome_lsn: 0 };
-        self.index.restore(live.slice, live.slice_begin, live.print, entry, None);
         let batch = self.batches.iter().find(|(_, batch)| batch.events.contains(&lsn));
         let stage = match batch {
             Some((number, _)) => Stage::InFlight(*number),
@@ -65,14 +47,9 @@ impl View {
         self.insert(lsn, Live { scope, stage, ..live });
     }
 
-    /// The frames of these events are durable.
-    pub(crate) fn confirm(&mut self, print: Fingerprint, lsn: u64) {
-        self.index.confirm(print, lsn);
-    }
-
     /// The event was not stored: its key is free again.
     pub(crate) fn withdraw(&mut self, print: Fingerprint, lsn: u64) {
-        if self.index.withdraw(print, lsn) {
+        if self.keys.withdraw(print, lsn) {
             self.take(lsn);
         }
     }
@@ -153,21 +130,19 @@ impl View {
     /// Keys of settled events whose frames are gone.
     pub(crate) fn apply_keys(&mut self, keys: &Keys, at: Located) {
         for key in &keys.entries {
-            let print = Fingerprint::from_u128(key.print);
-            // The window was over while the keys were being carried, and the key came again.
-            if self.index.find(print).is_some_and(|(_, entry)| entry.lsn > key.event) {
-                continue;
+            if self.keys.is_replaying() {
+                let content = ContentPrint::from_u64(key.content);
+                let print = Fingerprint::from_u128(key.print);
+                let entry = Entry { key: print, content, lsn: key.event };
+                self.keys.replay_key(entry, at.lsn, key.slice_begin, keys.settled_ms);
             }
-            let content = ContentPrint::from_u64(key.content);
-            let entry = Entry { lsn: key.event, content, outcome: 0, outcome_lsn: 0 };
-            let slice = self.slice_at(key.slice_begin);
             self.take(key.event);
-            self.index.restore(slice, key.slice_begin, print, entry, Some(keys.settled_ms));
             // A state that only a newer program knows is known to it when it comes back: the frame
             // is carried as it is.
             let state = State::from_code(key.state).unwrap_or(State::Unknown);
             self.outcomes.set(key.event, state, at.lsn);
         }
+        self.keys.tell(at.lsn);
         self.holders.insert(at.lsn, at);
     }
 
@@ -185,8 +160,9 @@ impl View {
     fn settle_event(&mut self, lsn: u64, state: State, outcome_lsn: u64, trusted_ms: u64) {
         let Some(live) = self.take(lsn) else { return };
         self.reviews.remove(&lsn);
-        self.index.confirm(live.print, lsn);
-        self.index.settle(live.print, 0, 0, trusted_ms);
+        // Perhaps before the one who captured it says so.
+        self.keys.confirm([lsn]);
+        self.keys.settle(live.held, trusted_ms);
         let Live { at, moment, .. } = live;
         let wall_ms = moment.wall_ms;
         self.settled.insert(lsn, Settled { at, state, wall_ms, outcome_lsn });

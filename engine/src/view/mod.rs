@@ -5,22 +5,22 @@
 
 mod apply;
 mod outcomes;
+mod remembered;
 mod replay;
 mod time;
 
 use std::collections::BTreeMap;
 
-use onceward_index::{Fingerprint, Index, SliceId};
+use onceward_index::{Expired, Fingerprint};
 use onceward_wal::{Frame, Place};
 
-use crate::config::Config;
-use crate::error::{Error, Result};
 use crate::event::{Amount, Scope};
 use crate::report::Status;
 use crate::verdict::State;
 
 pub(crate) use apply::Added;
 use outcomes::Outcomes;
+pub(crate) use remembered::{Held, Remembered, options};
 pub(crate) use replay::Facts;
 pub(crate) use time::{Moment, Times};
 
@@ -70,8 +70,7 @@ impl Stage {
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) print: Fingerprint,
-    pub(crate) slice: SliceId,
-    pub(crate) slice_begin: u64,
+    pub(crate) held: Held,
     /// Number of its scope in [`View::scopes`].
     pub(crate) scope: usize,
     pub(crate) at: Located,
@@ -136,11 +135,9 @@ pub(crate) struct Review {
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) secret: onceward_index::Secret,
-    pub(crate) index: Index,
-    /// Length of a slice of keys.
-    slice_ms: u64,
-    /// The slice in which expiry was last looked at.
-    turned_in: Option<SliceId>,
+    pub(crate) keys: Remembered,
+    /// When the slice began in which expiry was last looked at.
+    turned_in: Option<u64>,
     /// Events without a final answer, by LSN.
     pub(crate) events: BTreeMap<u64, Live>,
     pub(crate) batches: BTreeMap<u64, OpenBatch>,
@@ -166,18 +163,10 @@ pub(crate) struct View {
 
 impl View {
     /// What an empty log says.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid`: the window is outside its range.
-    pub(crate) fn new(secret: [u8; 16], config: &Config) -> Result<Self> {
-        let options = onceward_index::Options::for_window(config.window_ms);
-        let index = Index::new(options)
-            .map_err(|refused| Error::invalid("CONFIG_INVALID", refused.to_string()))?;
-        Ok(Self {
-            secret: onceward_index::Secret::from_bytes(secret),
-            index,
-            slice_ms: options.slice_ms(),
+    pub(crate) fn new(secret: onceward_index::Secret, keys: Remembered) -> Self {
+        Self {
+            secret,
+            keys,
             turned_in: None,
             events: BTreeMap::new(),
             batches: BTreeMap::new(),
@@ -190,7 +179,15 @@ impl View {
             time: Times::default(),
             amount_unsettled: 0,
             odd: Vec::new(),
-        })
+        }
+    }
+
+    /// The log was read: events whose keys were carried hold the slices that have them now.
+    pub(crate) fn end_replay(&mut self) {
+        for live in self.events.values_mut().filter(|live| live.held.slice.is_none()) {
+            self.keys.hold_carried(live.print, &mut live.held);
+        }
+        self.keys.end_replay();
     }
 
     /// The scope of an event.
@@ -243,15 +240,17 @@ impl View {
         };
         let oldest = self.events.values().map(|live| live.moment.trusted_ms).min();
         let amount = i64::try_from(self.amount_unsettled).unwrap_or(i64::MAX);
+        let unsettled = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
         Status {
             pending: count(|stage| stage == Stage::Pending),
             in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
             in_review: count(|stage| stage == Stage::InReview),
-            settled: self.index.len().saturating_sub(self.index.unsettled()),
+            settled: self.keys.len().saturating_sub(unsettled),
             bytes: 0,
             oldest_pending_ms: oldest.map_or(0, |oldest| trusted_ms.saturating_sub(oldest)),
             amount_pending: Amount::from_ten_thousandths(amount),
-            keys: self.index.len(),
+            keys: self.keys.len(),
+            index_trouble: None,
         }
     }
 
@@ -274,52 +273,30 @@ impl View {
 
     /// Forgets slices of keys that ended, once in every slice's length: so a key is gone at the
     /// latest one slice after its slice's end, whoever asks.
-    pub(crate) fn turn(&mut self, trusted_ms: u64) {
-        let slice = self.slice_at(trusted_ms);
-        if self.turned_in.is_none_or(|turned_in| turned_in < slice) {
-            self.turned_in = Some(slice);
-            self.expire(trusted_ms);
-        }
-    }
-
-    /// Forgets slices of keys that ended; the few unsettled keys that hold one move on.
-    pub(crate) fn expire(&mut self, trusted_ms: u64) {
-        let expired = self.index.expire(trusted_ms);
-        if expired.to_carry.is_empty() {
-            return;
-        }
-        self.open_slice(trusted_ms);
-        // The one that keys are carried into.
-        let slice = self.index.current_slice(trusted_ms);
-        let slice_begin = self.index.slice_begin(slice).unwrap_or(trusted_ms);
-        let held = self.events.values_mut().filter(|live| expired.to_carry.contains(&live.slice));
-        for live in held {
-            if self.index.carry(live.print, trusted_ms) {
-                (live.slice, live.slice_begin) = (slice, slice_begin);
-            }
-        }
-        self.index.expire(trusted_ms);
-    }
-
-    /// Makes sure that the slice of `trusted_ms` exists, under the number that its beginning gives.
     ///
-    /// Slices begin at multiples of their length, so the beginning names a slice whatever part of
-    /// the log was trimmed.
-    pub(crate) fn open_slice(&mut self, trusted_ms: u64) {
-        let slice = self.slice_at(trusted_ms);
-        if !self.index.is_live(slice) {
-            self.index.restore_slice(slice, self.slice_begin_at(trusted_ms), None);
+    /// Returns whether any went.
+    pub(crate) fn turn(&mut self, trusted_ms: u64) -> bool {
+        let begin = self.keys.slice_begin(trusted_ms);
+        let is_time = self.turned_in.is_none_or(|turned_in| turned_in < begin);
+        if is_time {
+            self.turned_in = Some(begin);
         }
+        is_time && self.expire(trusted_ms)
     }
 
-    /// The number of the slice to which a moment belongs.
-    pub(crate) fn slice_at(&self, trusted_ms: u64) -> SliceId {
-        SliceId(u32::try_from(trusted_ms / self.slice_ms).unwrap_or(u32::MAX - 1).saturating_add(1))
-    }
-
-    /// When that slice begins.
-    pub(crate) fn slice_begin_at(&self, trusted_ms: u64) -> u64 {
-        trusted_ms - trusted_ms % self.slice_ms
+    /// Forgets slices of keys that ended; the few unsettled keys that hold one move on. Returns
+    /// whether any went.
+    pub(crate) fn expire(&mut self, trusted_ms: u64) -> bool {
+        let Expired { dropped, to_carry } = self.keys.expire(trusted_ms);
+        if to_carry.is_empty() {
+            return !dropped.is_empty();
+        }
+        let is_held = |live: &&mut Live| live.held.slice.is_some_and(|it| to_carry.contains(&it));
+        for live in self.events.values_mut().filter(is_held) {
+            self.keys.carry(live.print, &mut live.held, trusted_ms);
+        }
+        let then = self.keys.expire(trusted_ms).dropped;
+        !(dropped.is_empty() && then.is_empty())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Takes up the frames of the log, in order. What cannot be read is noted, never skipped silently.
 
-use onceward_index::{ContentPrint, Fingerprint, Secret};
+use onceward_index::{ContentPrint, Entry, Fingerprint, Secret};
 use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
 use super::{Added, Live, Located, Moment, Stage, View};
@@ -22,6 +22,11 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
+    /// What the index is told of the event `lsn`.
+    pub(crate) fn entry(&self, lsn: u64) -> Entry {
+        Entry { key: self.print, content: self.content, lsn }
+    }
+
     /// The facts of an event, its fingerprints keyed with the store's secret.
     ///
     /// What makes two events with the same key the same: kind, amount and payload, nothing else.
@@ -40,6 +45,7 @@ impl<'a> Facts<'a> {
 impl View {
     /// Takes up one frame.
     pub(crate) fn replay(&mut self, frame: &Frame<'_>) {
+        self.keys.saw(frame.lsn.get());
         if self.try_replay(frame).is_none() {
             let why = format!("a frame of kind {} that this program cannot read", frame.kind);
             self.odd.push((Located::of(frame), why));
@@ -55,20 +61,25 @@ impl View {
         at_once: bool,
     ) {
         let facts = Facts::of(&self.secret, event);
-        if self.add_event(at.lsn, &facts, at, Added { moment, at_once }) {
-            self.confirm(facts.print, at.lsn);
-            self.settle_at_once(at.lsn);
-        } else {
+        let is_open = |lsn: &u64| *lsn != at.lsn && self.events.contains_key(lsn);
+        if self.keys.taken_by(facts.print).filter(is_open).is_some() {
             let why = format!("key {:?} of scope {} again", event.key, event.scope);
             self.odd.push((at, why));
+            return;
         }
+        let begin = self.keys.slice_begin(moment.trusted_ms);
+        let held = self.keys.replay_event(facts.entry(at.lsn), at.lsn, begin);
+        self.add_event(at.lsn, &facts, at, Added { moment, at_once, held });
+        self.settle_at_once(at.lsn);
     }
 
     /// `None`: the content is not of this format.
     fn try_replay(&mut self, frame: &Frame<'_>) -> Option<()> {
         let at = Located::of(frame);
         if frame.kind == KIND_RUN {
-            self.time.begin_run(frame.run, &RunBody::decode(frame.body)?);
+            let body = RunBody::decode(frame.body)?;
+            self.time.begin_run(frame.run, &body);
+            self.keys.saw_opening(body.stamp.opening);
             return Some(());
         }
         if frame.kind < KIND_HOST_MIN {
@@ -116,10 +127,10 @@ impl View {
             return Some(());
         }
         let facts = Facts::of(&self.secret, &event);
+        let entry = facts.entry(carried.event_lsn);
         let live = Live {
             print: facts.print,
-            slice: self.slice_at(carried.slice_begin),
-            slice_begin: carried.slice_begin,
+            held: self.keys.replay_event(entry, at.lsn, carried.slice_begin),
             scope: 0,
             at,
             moment: carried.moment(),

@@ -3,10 +3,12 @@
 use onceward_wal::Place;
 
 use super::*;
+use crate::config::Config;
 use crate::frames::control::{KeyEntry, Keys, Settle};
 
 fn view() -> View {
-    View::new([7; 16], &Config::new()).unwrap()
+    let keys = Remembered::in_memory(&Config::new()).unwrap();
+    View::new(onceward_index::Secret::from_bytes([7; 16]), keys)
 }
 
 /// The frame `lsn`, somewhere in a segment.
@@ -54,7 +56,7 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     let facts = Facts { print, content, scope: "sales", amount: None };
     let moment = Moment { trusted_ms: 5, wall_ms: 6 };
     assert_eq!(view.state_of(10), State::Unknown);
-    assert!(view.add_event(10, &facts, at(10, 1), Added { moment, at_once: false }));
+    add(&mut view, 10, &facts, moment);
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Pending, None));
     let mut settle = Settle::default();
     settle.add(10, State::Duplicate.code());
@@ -65,34 +67,38 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Duplicate, Some(at(11, 1))));
     view.forget_segment(1);
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Duplicate, Some(at(50, 4))));
-    assert_eq!(view.index.find(print).map(|(_, entry)| entry.lsn), Some(10));
+    assert_eq!(view.keys.find(print).unwrap().map(|found| found.lsn), Some(10));
+}
+
+/// An event that is captured and durable.
+fn add(view: &mut View, lsn: u64, facts: &Facts<'_>, moment: Moment) {
+    let taken = view.keys.take(&[facts.entry(lsn)], moment.trusted_ms);
+    view.add_event(lsn, facts, at(lsn, 1), Added { moment, at_once: false, held: taken[0] });
+    view.keys.confirm([lsn]);
 }
 
 #[test]
-fn an_unsettled_event_is_in_the_slice_in_which_the_index_has_its_key() {
+fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
+    const SLICE_MS: u64 = 3_600_000;
     let mut view = view();
-    let slice_ms = view.slice_ms;
-    let add = |view: &mut View, lsn: u64, trusted_ms: u64| {
+    let check = |view: &View| {
+        for (lsn, live) in &view.events {
+            let found = view.keys.find(live.print).unwrap().unwrap();
+            assert_eq!(live.held.slice, Some(found.slice), "{lsn}");
+            let begin = view.keys.slice_times(found.slice).map(|(begin, _)| begin);
+            assert_eq!(begin, Some(live.held.begin), "{lsn}");
+        }
+    };
+    for (lsn, trusted_ms) in [(1, 5 * SLICE_MS + 7), (2, 3 * SLICE_MS + 7)] {
         let print = Fingerprint::from_u128(u128::from(lsn));
         let content = onceward_index::ContentPrint::from_u64(1);
         let facts = Facts { print, content, scope: "sales", amount: None };
-        let moment = Moment { trusted_ms, wall_ms: 0 };
-        assert!(view.add_event(lsn, &facts, at(lsn, 1), Added { moment, at_once: false }));
-        view.confirm(print, lsn);
-    };
-    let check = |view: &View| {
-        for (lsn, live) in &view.events {
-            let (slice, _) = view.index.find(live.print).unwrap();
-            assert_eq!((live.slice, view.slice_at(live.slice_begin)), (slice, slice), "{lsn}");
-            assert_eq!(view.index.slice_begin(slice), Some(live.slice_begin), "{lsn}");
-        }
-    };
-    add(&mut view, 1, 5 * slice_ms + 7);
-    // A frame of an earlier moment: the index opens no older slice for its key.
-    add(&mut view, 2, 3 * slice_ms + 7);
+        add(&mut view, lsn, &facts, Moment { trusted_ms, wall_ms: 0 });
+    }
     check(&view);
-    let first = view.events[&1].slice;
-    view.expire(1_000 * slice_ms + 7);
-    assert!(view.events.values().all(|live| live.slice > first), "control: they moved on");
+    let first = view.events[&1].held.slice;
+    view.expire(1_000 * SLICE_MS + 7);
+    assert!(view.events.values().all(|live| live.held.slice > first), "control: they moved on");
+    assert_eq!(view.events[&1].held.begin, 1_000 * SLICE_MS);
     check(&view);
 }

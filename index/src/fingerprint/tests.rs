@@ -80,6 +80,6 @@ fn debug_shows_prints_in_hex_and_nothing_of_the_secret() {
         format!("{:?}", Fingerprint::from_u128(0xab)),
         "Fingerprint(000000000000000000000000000000ab)"
     );
-    assert_eq!(format!("{:?}", ContentPrint::from_u64(0xab)), "ContentPrint(00000000000000ab)");
+    assert_eq!(format!("{:?}", ContentPrint::from_u64(0xab)), "ContentPrint(0000000000ab)");
     assert_eq!(format!("{:?}", Secret::from_bytes([0xab; 16])), "Secret(..)");
 }

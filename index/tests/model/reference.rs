@@ -1,152 +1,121 @@
-//! The promise in its plainest form: one map of keys, one map of slices, one rule for deadlines.
-//! Method: no tables, no counters; what the index counts, this looks up each time.
+//! What a log says is remembered, in its plainest form: a map of keys and one rule for deadlines.
+//! Method: no tables, no slices, no files; a key lives at least for its window, and may live longer.
 
-use std::collections::BTreeMap;
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
 
-use onceward_index::{Entry, Expired, SliceId};
+use std::collections::{BTreeMap, btree_map::Entry};
 
-pub(crate) const WINDOW_MS: u64 = 60_000;
-pub(crate) const SLICE_MS: u64 = 15_000;
-pub(crate) const CARRY_MAX: usize = 2;
+use onceward_index::{ContentPrint, Fingerprint, Found, Window, WindowStart};
 
-/// A key as the model knows it.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) slice: SliceId,
-    pub(crate) entry: Entry,
-    pub(crate) confirmed: bool,
-    pub(crate) settled: Option<u64>,
+/// What the log says, frame by frame; the LSN is the position, from 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Frame {
+    Took { key: Fingerprint, content: ContentPrint, window: Window, begin: u64, now: u64 },
+    Settled { lsn: u64, at: u64 },
+    Released { key: Fingerprint },
+    Failed,
 }
 
-impl Known {
-    fn is_final(&self) -> bool {
-        self.confirmed && self.settled.is_some()
-    }
+/// A key that is taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) lsn: u64,
+    pub(crate) content: ContentPrint,
+    window: Window,
+    captured: u64,
+    settled: Option<u64>,
 }
 
-/// Beginning and last settlement of a slice.
-pub(crate) type Times = (u64, Option<u64>);
-
-/// Everything that is remembered.
-#[derive(Default)]
-pub(crate) struct Model {
-    pub(crate) keys: BTreeMap<u8, Known>,
-    pub(crate) slices: BTreeMap<SliceId, Times>,
-    newest: u32,
-    newest_begin: u64,
-}
-
-impl Model {
-    pub(crate) fn reserve(&mut self, key: u8, entry: Entry, now: u64) -> Result<SliceId, Entry> {
-        if let Some(known) = self.keys.get(&key) {
-            return Err(known.entry);
-        }
-        let slice = self.current(now);
-        self.keys.insert(key, Known { slice, entry, confirmed: false, settled: None });
-        Ok(slice)
-    }
-
-    pub(crate) fn confirm(&mut self, key: u8, lsn: u64) {
-        if let Some(known) = self.keys.get_mut(&key).filter(|known| known.entry.lsn == lsn) {
-            known.confirmed = true;
-        }
-    }
-
-    pub(crate) fn withdraw(&mut self, key: u8, lsn: u64) -> bool {
-        self.remove_if(key, |known| known.entry.lsn == lsn && !known.confirmed)
-    }
-
-    pub(crate) fn settle(&mut self, key: u8, outcome: u8, lsn: u64, now: u64) -> Option<SliceId> {
-        let known = self.keys.get_mut(&key)?;
-        let slice = known.slice;
-        if known.settled.is_none() {
-            known.settled = Some(now);
-            (known.entry.outcome, known.entry.outcome_lsn) = (outcome, lsn);
-            self.settled_in(slice, Some(now));
-        }
-        Some(slice)
-    }
-
-    pub(crate) fn update(&mut self, key: u8, outcome: u8, lsn: u64) -> bool {
-        let Some(known) = self.keys.get_mut(&key) else {
-            return false;
+impl Taken {
+    /// Whether forgetting it would be too early, if `latest` is the latest time that was told.
+    fn must_live(&self, latest: u64) -> bool {
+        let Some(settled) = self.settled else { return true };
+        let from = match self.window.start() {
+            WindowStart::FromSettle => settled,
+            WindowStart::FromCapture => self.captured,
         };
-        (known.entry.outcome, known.entry.outcome_lsn) = (outcome, lsn);
-        true
+        latest < from + self.window.length_ms()
     }
 
-    pub(crate) fn release(&mut self, key: u8) -> bool {
-        self.remove_if(key, Known::is_final)
+    /// Whether it has its final answer.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.is_some()
     }
+}
 
-    pub(crate) fn carry(&mut self, key: u8, now: u64) -> bool {
-        let Some(known) = self.keys.get(&key).filter(|known| !known.is_final()).cloned() else {
-            return false;
-        };
-        let last = self.slices.get(&known.slice).and_then(|(_, last)| *last);
-        let slice = self.current(now);
-        if known.settled.is_some() {
-            self.settled_in(slice, last);
+/// Every key that may be known, with what must be known of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reference {
+    taken: BTreeMap<Fingerprint, Taken>,
+}
+
+impl Reference {
+    /// What a whole log says, with no regard to time: a crash may bring back what time had forgotten.
+    pub(crate) fn of(log: &[Frame]) -> Self {
+        let mut reference = Self::default();
+        for (frame, lsn) in log.iter().zip(1..) {
+            reference.note(frame, lsn);
         }
-        self.keys.insert(key, Known { slice, ..known });
-        true
+        reference
     }
 
-    pub(crate) fn expire(&mut self, now: u64) -> Expired {
-        let mut expired = Expired::default();
-        for (slice, times) in &self.slices {
-            match self.held(*slice) {
-                _ if now < deadline(*times) => {}
-                0 => expired.dropped.push(*slice),
-                1..=CARRY_MAX => expired.to_carry.push(*slice),
-                _ => {}
+    /// One more frame.
+    pub(crate) fn note(&mut self, frame: &Frame, lsn: u64) {
+        match *frame {
+            Frame::Took { key, content, window, now, .. } => {
+                let taken = Taken { lsn, content, window, captured: now, settled: None };
+                self.taken.insert(key, taken);
             }
+            Frame::Settled { lsn, at } => {
+                if let Some(taken) = self.taken.values_mut().find(|taken| taken.lsn == lsn) {
+                    taken.settled = Some(at);
+                }
+            }
+            Frame::Released { key } => drop(self.taken.remove(&key)),
+            Frame::Failed => {}
         }
-        self.slices.retain(|slice, _| !expired.dropped.contains(slice));
-        self.keys.retain(|_, known| !expired.dropped.contains(&known.slice));
-        expired
     }
 
-    /// What a crash leaves: the log knows no reservations, and only the slices that are live.
-    pub(crate) fn crash(&mut self) {
-        self.keys.retain(|_, known| known.confirmed);
-        self.newest = self.slices.keys().last().map_or(0, |slice| slice.0);
-        self.newest_begin = self.slices.values().map(|(begin, _)| *begin).max().unwrap_or(0);
-    }
-
-    /// The time at which the first slice may go.
-    pub(crate) fn nearest_deadline(&self) -> Option<u64> {
-        self.slices.values().copied().map(deadline).min()
-    }
-
-    /// Keys that hold a slice.
-    pub(crate) fn held(&self, slice: SliceId) -> usize {
-        self.keys.values().filter(|known| known.slice == slice && !known.is_final()).count()
-    }
-
-    fn current(&mut self, now: u64) -> SliceId {
-        let newest = self.slices.get(&SliceId(self.newest));
-        if newest.is_none_or(|(begin, _)| now >= begin + SLICE_MS) {
-            self.newest += 1;
-            self.newest_begin = self.newest_begin.max(now);
-            self.slices.insert(SliceId(self.newest), (self.newest_begin, None));
+    /// Why this answer about a key is wrong, at the latest time that was told.
+    pub(crate) fn objection(
+        &self,
+        key: Fingerprint,
+        found: Option<Found>,
+        latest: u64,
+    ) -> Option<String> {
+        match (self.taken.get(&key), found) {
+            (None, None) => None,
+            (None, Some(found)) => Some(format!("a false duplicate: {key:?} is known: {found:?}")),
+            (Some(taken), None) => taken
+                .must_live(latest)
+                .then(|| format!("a false new at {latest}: {key:?} is forgotten: {taken:?}")),
+            (Some(taken), Some(found)) => ((found.lsn, found.content)
+                != (taken.lsn, taken.content))
+                .then(|| format!("{key:?} is {taken:?}, not {found:?}")),
         }
-        SliceId(self.newest)
     }
 
-    fn settled_in(&mut self, slice: SliceId, at: Option<u64>) {
-        self.slices.entry(slice).and_modify(|(_, last)| *last = at.max(*last));
+    /// Notes that a key was seen to be gone: it stays so, until a crash or until it is taken.
+    pub(crate) fn note_gone(&mut self, key: Fingerprint) {
+        self.taken.remove(&key);
     }
 
-    fn remove_if(&mut self, key: u8, condition: impl Fn(&Known) -> bool) -> bool {
-        let is_met = self.keys.get(&key).is_some_and(condition);
-        if is_met {
-            self.keys.remove(&key);
+    /// Notes that a key that time had forgotten was seen to be back after a crash.
+    pub(crate) fn note_back(&mut self, key: Fingerprint, of_log: &Self) {
+        if let (Entry::Vacant(vacant), Some(taken)) =
+            (self.taken.entry(key), of_log.taken.get(&key))
+        {
+            vacant.insert(*taken);
         }
-        is_met
     }
-}
 
-fn deadline((begin, last): Times) -> u64 {
-    (begin + SLICE_MS).max(last.unwrap_or(0)) + WINDOW_MS
+    /// What must or may be known of a key.
+    pub(crate) fn get(&self, key: Fingerprint) -> Option<Taken> {
+        self.taken.get(&key).copied()
+    }
+
+    /// The keys that must or may be known.
+    pub(crate) fn keys(&self) -> Vec<Fingerprint> {
+        self.taken.keys().copied().collect()
+    }
 }

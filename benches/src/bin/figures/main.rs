@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod figure;
+mod index;
 mod wal;
 mod workplace;
 
@@ -17,6 +18,7 @@ use clap::{Parser, ValueEnum};
 use onceward_benches::pairing::Plan;
 
 use figure::Sheet;
+use index::Scale;
 use workplace::Workplace;
 
 /// Measures a part of Onceward beside what the machine can do, and says whether it is fast enough.
@@ -36,6 +38,12 @@ struct Arguments {
     /// Where to write, on the disk that is meant; what is written is removed at the end.
     #[arg(long, default_value = "target/figures")]
     dir: PathBuf,
+    /// Does only this piece of a figure's work, in `dir`: some are for a process of their own.
+    #[arg(long, hide = true)]
+    child: Option<index::Child>,
+    /// For so many keys.
+    #[arg(long, hide = true, default_value_t = 0)]
+    keys: u64,
 }
 
 /// The parts that have figures.
@@ -57,6 +65,15 @@ enum Area {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(child) = arguments.child {
+        return match child.run(&arguments.dir, arguments.keys) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("figures: {error}");
+                ExitCode::from(figure::EXIT_FAILED)
+            }
+        };
+    }
     match measure(&arguments) {
         Ok(sheet) => ExitCode::from(sheet.exit_code()),
         Err(error) => {
@@ -76,10 +93,17 @@ fn measure(arguments: &Arguments) -> Result<Sheet, Box<dyn Error>> {
             wal::measure(&mut sheet, plan, &place)?;
             Ok(sheet)
         }
-        area @ (Area::Index | Area::Engine | Area::Sync | Area::Hub | Area::Peers) => {
+        Area::Index => {
+            let scale = if arguments.quick { Scale::QUICK } else { Scale::FULL };
+            let place = Workplace::create(&arguments.dir)?;
+            let mut sheet = Sheet::new("index", &arguments.only);
+            index::measure(&mut sheet, scale, &place)?;
+            Ok(sheet)
+        }
+        area @ (Area::Engine | Area::Sync | Area::Hub | Area::Peers) => {
             let name = area.to_possible_value();
             let name = name.as_ref().map_or("this", clap::builder::PossibleValue::get_name);
-            Err(format!("the area `{name}` has no figures yet; `wal` has").into())
+            Err(format!("the area `{name}` has no figures yet; `wal` and `index` have").into())
         }
     }
 }

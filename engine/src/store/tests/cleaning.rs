@@ -231,7 +231,7 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     let late = {
         let view = inner.view.lock();
         let print = view.secret.fingerprint("sales", b"k1");
-        let (_, entry) = view.index.find(print).unwrap();
+        let entry = view.keys.find(print).unwrap().unwrap();
         KeyEntry {
             print: print.as_u128(),
             event: first.get(),

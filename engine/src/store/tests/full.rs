@@ -46,7 +46,8 @@ fn a_full_disk_refuses_captures_and_settling_makes_room() {
         assert_eq!(store.outcome(&sales(), &key(n)).unwrap().receipt, Some(receipt(n)));
     }
     let again = fill(&store, stored);
-    assert!(again * 2 > stored, "{again} after {stored}");
+    // The index has files of its own.
+    assert!(again * 2 >= stored, "{again} after {stored}");
     for store in [store, rig.after_kill().open()] {
         assert_eq!((store.status().settled, store.status().pending), (stored, again));
         let outcome = store.outcome(&sales(), &key(1)).unwrap();

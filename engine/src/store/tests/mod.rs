@@ -5,6 +5,7 @@ mod cleaning;
 mod expiry;
 mod full;
 mod inspection;
+mod keys;
 mod opening;
 mod outcomes;
 mod review;

@@ -80,7 +80,8 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
         let at = located(&appended, &new)[0];
         let facts = Facts::of(&view.secret, &layout::View::of(&queued));
         let moment = inner.moment(inner.mono_ms());
-        view.add_event(at.lsn, &facts, at, Added { moment, at_once: false });
+        let held = view.keys.take(&[facts.entry(at.lsn)], moment.trusted_ms)[0];
+        view.add_event(at.lsn, &facts, at, Added { moment, at_once: false, held });
         appended.last
     };
     let mut session = start(&store);

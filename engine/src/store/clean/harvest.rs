@@ -1,0 +1,252 @@
+//! What lives in a segment that is to go, in its smallest form.
+
+use std::collections::BTreeMap;
+
+use onceward_index::SliceId;
+use onceward_wal::Frame;
+
+use crate::error::Result;
+use crate::frames::control::{Batch, KeyEntry, Keys, Rejection, Settle};
+use crate::frames::event::{self as layout, Carried};
+use crate::frames::{
+    KIND_BATCH, KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec,
+};
+use crate::view::{Facts, Live, Located, Settled, Stage, View};
+
+/// Key entries in one frame.
+const KEYS_MAX: usize = 512;
+/// Bytes of carried frames that are made durable together.
+const CARRY_BYTES: usize = 64 * 1024;
+
+/// A frame to be carried and what it changes in memory.
+pub(super) enum Carry {
+    Event { lsn: u64, flags: u8, head: [u8; layout::CARRIED_BYTES], body: Vec<u8> },
+    Keys(Keys),
+    Batch(Batch),
+    Reviews(Settle),
+}
+
+/// What is found alive in a segment.
+pub(super) struct Harvest {
+    events: Vec<Carry>,
+    batches: Vec<Carry>,
+    reviews: Vec<Rejection>,
+    /// Keys by the beginning of their slice, each with the LSN of the frame that holds its outcome.
+    pub(super) keys: BTreeMap<u64, Vec<(u64, KeyEntry)>>,
+    settled_ms: BTreeMap<u64, u64>,
+    /// Bytes of the unsettled events' frames that were found.
+    event_bytes: u64,
+    /// Other frames that were found and that the view counts on.
+    known_frames: usize,
+    /// An effect was found that is not settled yet: whoever applied it is about to.
+    has_open_effect: bool,
+}
+
+impl Harvest {
+    pub(super) fn new() -> Self {
+        Self {
+            events: Vec::new(),
+            batches: Vec::new(),
+            reviews: Vec::new(),
+            keys: BTreeMap::new(),
+            settled_ms: BTreeMap::new(),
+            event_bytes: 0,
+            known_frames: 0,
+            has_open_effect: false,
+        }
+    }
+
+    /// Whether everything that lives in the segment was found, so that the segment may go.
+    ///
+    /// Not so if a byte was damaged since the log was opened: the next opening judges it. Nor if the
+    /// segment has frames that only a newer program can read.
+    pub(super) fn is_whole(&self, view: &View, segment: u64) -> bool {
+        let unsettled = view.unsettled_bytes.get(&segment).copied().unwrap_or(0);
+        let is_odd = view.odd.iter().any(|(at, _)| at.place.segment == segment);
+        let is_found =
+            self.event_bytes == unsettled && self.known_frames == view.known_frames(segment);
+        !is_odd && !self.has_open_effect && is_found
+    }
+
+    /// Looks at one frame of the segment.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    pub(super) fn take(&mut self, view: &mut View, frame: &Frame<'_>) -> Result<()> {
+        let at = Located::of(frame);
+        self.known_frames += usize::from(view.holders.get(&at.lsn) == Some(&at));
+        match frame.kind {
+            KIND_EVENT => self.take_event(view, frame, at.lsn, frame.body)?,
+            KIND_CARRIED => {
+                if let Some((carried, body)) = Carried::decode(frame.body) {
+                    self.take_event(view, frame, carried.event_lsn, body)?;
+                }
+            }
+            KIND_EFFECT => {
+                if let Some((_receipt, body)) = layout::split_effect(frame.body) {
+                    self.take_event(view, frame, at.lsn, body)?;
+                }
+            }
+            KIND_BATCH => self.take_batch(view, at),
+            KIND_SETTLE => self.take_settle(view, frame),
+            KIND_KEYS => {
+                if let Some(keys) = codec::decode::<Keys>(frame.body) {
+                    for key in keys.entries {
+                        let print = onceward_index::Fingerprint::from_u128(key.print);
+                        if view.outcomes.get(key.event).is_some_and(|it| it.holder == at.lsn)
+                            && let Some(found) = view.keys.find(print)?
+                            && found.lsn == key.event
+                        {
+                            self.add_key(view, found.slice, at.lsn, key);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_event(
+        &mut self,
+        view: &mut View,
+        frame: &Frame<'_>,
+        lsn: u64,
+        body: &[u8],
+    ) -> Result<()> {
+        if let Some(live) = view.events.get(&lsn) {
+            if live.at.place == frame.place {
+                self.has_open_effect |= live.at_once;
+                self.event_bytes += u64::from(live.at.bytes);
+                let head = carried_head(lsn, live).encode();
+                let body = body.to_vec();
+                self.events.push(Carry::Event { lsn, flags: frame.flags, head, body });
+                self.take_review(view, lsn);
+            }
+            return Ok(());
+        }
+        let settled = view.settled.get(&lsn).filter(|settled| settled.at.place == frame.place);
+        // Not here: another copy of it is further on in the log, or its key is already.
+        let Some(Settled { state, outcome_lsn, .. }) = settled.copied() else { return Ok(()) };
+        self.known_frames += 1;
+        if view.outcomes.get(lsn).is_some() {
+            return Ok(());
+        }
+        let Some(event) = layout::View::decode(frame.flags, body) else { return Ok(()) };
+        let facts = Facts::of(&view.secret, &event);
+        // Another event may have come under the key after its window.
+        let found = view.keys.find(facts.print)?.filter(|found| found.lsn == lsn);
+        let Some(found) = found else { return Ok(()) };
+        let key = KeyEntry {
+            print: facts.print.as_u128(),
+            event: lsn,
+            content: facts.content.as_u64(),
+            slice_begin: 0,
+            state: state.code(),
+            receipt: Vec::new(),
+        };
+        self.add_key(view, found.slice, outcome_lsn, key);
+        Ok(())
+    }
+
+    /// Keeps a key that the index has in `slice`.
+    fn add_key(&mut self, view: &View, slice: SliceId, holder: u64, mut key: KeyEntry) {
+        if let Some((begin, settled_ms)) = view.keys.slice_times(slice) {
+            key.slice_begin = begin;
+            self.settled_ms.insert(begin, settled_ms);
+        }
+        self.keys.entry(key.slice_begin).or_default().push((holder, key));
+    }
+
+    fn take_batch(&mut self, view: &View, at: Located) {
+        let open = view.batches.iter().find(|(_, open)| open.at.place == at.place);
+        if let Some((number, open)) = open {
+            self.known_frames += 1;
+            self.batches.push(Carry::Batch(Batch {
+                number: *number,
+                scope: open.scope.as_str().to_owned(),
+                parent: 0,
+                events: open.events.clone(),
+            }));
+        }
+    }
+
+    fn take_settle(&mut self, view: &View, frame: &Frame<'_>) {
+        let Some(settle) = codec::decode::<Settle>(frame.body) else { return };
+        for rejection in settle.rejections {
+            self.take_review(view, rejection.event);
+        }
+    }
+
+    /// Keeps the reason of an event that still waits for a person.
+    fn take_review(&mut self, view: &View, event: u64) {
+        let waits = view.events.get(&event).is_some_and(|live| live.stage == Stage::InReview);
+        let Some(review) = view.reviews.get(&event).filter(|_| waits) else { return };
+        if self.reviews.iter().any(|kept| kept.event == event) {
+            return;
+        }
+        self.reviews.push(Rejection {
+            event,
+            version: review.version,
+            code: review.code.clone(),
+            message: review.message.clone(),
+            reply: review.reply.clone(),
+            since_ms: review.since_ms,
+        });
+    }
+
+    /// The frames to write, in groups that are made durable together.
+    pub(super) fn into_carries(mut self) -> Vec<Vec<Carry>> {
+        let mut singles = self.events;
+        singles.append(&mut self.batches);
+        for (slice_begin, keys) in self.keys {
+            let settled_ms = self.settled_ms.get(&slice_begin).copied().unwrap_or(slice_begin);
+            let mut keys = keys.into_iter().map(|(_, key)| key);
+            loop {
+                let entries: Vec<KeyEntry> = keys.by_ref().take(KEYS_MAX).collect();
+                if entries.is_empty() {
+                    break;
+                }
+                singles.push(Carry::Keys(Keys { entries, settled_ms }));
+            }
+        }
+        while !self.reviews.is_empty() {
+            let rest = self.reviews.split_off(self.reviews.len().min(16));
+            let rejections = std::mem::replace(&mut self.reviews, rest);
+            singles.push(Carry::Reviews(Settle { rejections, ..Settle::default() }));
+        }
+        group(singles)
+    }
+}
+
+/// Cuts a list into groups of about [`CARRY_BYTES`].
+fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
+    let mut groups: Vec<Vec<Carry>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for carry in singles {
+        let size = match &carry {
+            Carry::Event { body, .. } => body.len() + layout::CARRIED_BYTES,
+            Carry::Keys(_) | Carry::Batch(_) | Carry::Reviews(_) => CARRY_BYTES,
+        };
+        if bytes.saturating_add(size) > CARRY_BYTES {
+            groups.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(group) = groups.last_mut() {
+            group.push(carry);
+        }
+    }
+    groups
+}
+
+/// What a carried frame says of its event.
+fn carried_head(lsn: u64, live: &Live) -> Carried {
+    Carried {
+        event_lsn: lsn,
+        trusted_ms: live.moment.trusted_ms,
+        slice_begin: live.held.begin,
+        wall_ms: live.moment.wall_ms,
+    }
+}

@@ -1,0 +1,162 @@
+//! Keeps the index's files: writes new keys to them now and then, and forgets those of slices that
+//! are over. Beside captures, which never wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+
+use onceward_index::{Index, Until};
+use onceward_wal::Preparation;
+use parking_lot::{Condvar, Mutex};
+
+/// Keys that opening may have to tell it; also a bound on what they take in memory.
+const KEYS_MAX: u64 = 32 * 1024;
+/// Shards that are loaded before the thread looks whether it is wanted.
+const SHARDS_TOGETHER: usize = 16;
+
+/// Writes the index's files.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    /// `None`: whoever calls [`Keeper::tick`] does the work.
+    thread: Option<JoinHandle<()>>,
+    /// Bytes of the log between two checkpoints.
+    log_bytes_max: u64,
+    /// This opening, known to the log once a frame of it is durable.
+    opening: u64,
+    /// Bytes of the log, and keys, since a checkpoint was asked for.
+    bytes: AtomicU64,
+    keys: AtomicU64,
+}
+
+/// What the thread and the others share.
+#[derive(Debug)]
+struct Shared {
+    index: Arc<Index>,
+    /// The opening by which the index knows its log: one of which the log has a frame.
+    mark: AtomicU64,
+    wish: Mutex<Wish>,
+    changed: Condvar,
+    /// Why the last checkpoint failed.
+    trouble: Mutex<Option<String>>,
+}
+
+/// What the thread is to do.
+#[derive(Debug, Default)]
+struct Wish {
+    checkpoint: bool,
+    stop: bool,
+}
+
+impl Keeper {
+    /// Begins to keep the files of an index, with a thread or without.
+    ///
+    /// `mark` is the last opening of which the log has a frame, `opening` this one.
+    pub(crate) fn start(
+        index: Arc<Index>,
+        (mark, opening): (u64, u64),
+        log_bytes_max: u64,
+        preparation: Preparation,
+    ) -> Self {
+        let (wish, changed) = (Mutex::new(Wish::default()), Condvar::new());
+        let mark = AtomicU64::new(mark);
+        let shared = Arc::new(Shared { index, mark, wish, changed, trouble: Mutex::new(None) });
+        let thread = match preparation {
+            Preparation::OnDemand => None,
+            Preparation::InBackground => {
+                let shared = Arc::clone(&shared);
+                let named = std::thread::Builder::new().name("onceward-index".to_owned());
+                // Without a thread, as on a machine that has none left, ticks do the work.
+                named.spawn(move || shared.run()).ok()
+            }
+        };
+        let (bytes, keys) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { shared, thread, log_bytes_max, opening, bytes, keys }
+    }
+
+    /// A frame of this opening is durable.
+    pub(crate) fn is_durable(&self) {
+        self.shared.mark.store(self.opening, Relaxed);
+    }
+
+    /// So many bytes and keys came; a checkpoint is asked for when there are enough.
+    pub(crate) fn count(&self, bytes: u64, keys: u64) {
+        let bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
+        let keys = self.keys.fetch_add(keys, Relaxed) + keys;
+        if bytes >= self.log_bytes_max || keys >= KEYS_MAX {
+            self.ask();
+        }
+    }
+
+    /// Asks for a checkpoint.
+    pub(crate) fn ask(&self) {
+        self.bytes.store(0, Relaxed);
+        self.keys.store(0, Relaxed);
+        self.shared.wish.lock().checkpoint = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// Does what was asked for, if there is no thread to do it.
+    pub(crate) fn tick(&self) {
+        if self.thread.is_none() && std::mem::take(&mut self.shared.wish.lock().checkpoint) {
+            self.shared.checkpoint(Until::Later);
+        }
+    }
+
+    /// Why the last checkpoint failed, if it did. Nothing is lost then: the log has it all.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().clone()
+    }
+
+    /// Writes all that is not written: the store is closed.
+    pub(crate) fn close(mut self) {
+        self.stop();
+        self.shared.checkpoint(Until::Close);
+    }
+
+    /// Ends the thread. A checkpoint that is under way is finished.
+    fn stop(&mut self) {
+        self.shared.wish.lock().stop = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It ends in no other way than by returning; a panic in it was told when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// The thread: first it loads what opening left on the disk, so that nobody waits for it later.
+    fn run(&self) {
+        let mut cold = usize::MAX;
+        loop {
+            {
+                let mut wish = self.wish.lock();
+                while cold == 0 && !wish.checkpoint && !wish.stop {
+                    self.changed.wait(&mut wish);
+                }
+                if wish.stop {
+                    return;
+                }
+                if !std::mem::take(&mut wish.checkpoint) {
+                    drop(wish);
+                    // What cannot be read is told to whoever asks for a key there.
+                    cold = self.index.warm(SHARDS_TOGETHER).unwrap_or(0);
+                    continue;
+                }
+            }
+            self.checkpoint(Until::Later);
+        }
+    }
+
+    fn checkpoint(&self, until: Until) {
+        let done = self.index.checkpoint(self.mark.load(Relaxed), until);
+        *self.trouble.lock() = done.err().map(|error| error.to_string());
+    }
+}

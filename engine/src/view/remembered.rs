@@ -1,0 +1,350 @@
+//! The keys that are remembered: the index, and how the log is told to it.
+//!
+//! The index has files of its own, so opening tells it only what they do not cover. They are a view
+//! like any other: when they do not fit the log they are given up and the whole log is told again.
+
+use std::sync::Arc;
+
+use onceward_index::{
+    ContentPrint, Discarded, Entry, Expired, Fingerprint, Found, Index, Opened, Options, Reserved,
+    SliceId, Verdict, Window, WindowStart,
+};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The index, and what of the log it knows.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    index: Arc<Index>,
+    window: Window,
+    /// Frames up to and including this LSN were told when the index's files were written.
+    covered: u64,
+    /// The opening in which they were written.
+    mark: u64,
+    /// Whether the log knows that opening.
+    is_mark_known: bool,
+    /// The last opening that was read.
+    last_opening: u64,
+    /// The highest LSN that was read.
+    last: u64,
+    /// The log lost frames.
+    has_losses: bool,
+    /// The log is being read.
+    is_replaying: bool,
+    /// Why no answer can be trusted any more.
+    broken: Option<String>,
+}
+
+/// A slice of keys that an unsettled event holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Held {
+    /// `None` while the log is read: its keys were carried elsewhere.
+    pub(crate) slice: Option<SliceId>,
+    /// When the slice began in which the log has the event.
+    pub(crate) begin: u64,
+}
+
+impl Remembered {
+    /// Without keys, in memory only.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the window or the memory is outside its range.
+    pub(crate) fn in_memory(config: &Config) -> Result<Self> {
+        let invalid =
+            |refused: &dyn ToString| Error::invalid("CONFIG_INVALID", refused.to_string());
+        let index = Index::new(options(config)).map_err(|refused| invalid(&refused))?;
+        let window = Window::new(config.window_ms, WindowStart::FromSettle)
+            .map_err(|refused| invalid(&refused))?;
+        Ok(Self {
+            index: Arc::new(index),
+            window,
+            covered: 0,
+            mark: 0,
+            is_mark_known: true,
+            last_opening: 0,
+            last: 0,
+            has_losses: false,
+            is_replaying: true,
+            broken: None,
+        })
+    }
+
+    /// With what the files of an index hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remembered::in_memory`].
+    pub(crate) fn opened(opened: Opened, config: &Config) -> Result<Self> {
+        let Opened { index, covered, mark } = opened;
+        let is_mark_known = covered == 0;
+        let index = Arc::new(index);
+        Ok(Self { index, covered, mark, is_mark_known, ..Self::in_memory(config)? })
+    }
+
+    /// The index itself, for checkpoints.
+    pub(crate) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Why the index began empty although it had files.
+    pub(crate) fn discarded(&self) -> Option<&Discarded> {
+        self.index.discarded()
+    }
+
+    /// The log has a frame of this LSN.
+    pub(crate) fn saw(&mut self, lsn: u64) {
+        self.last = self.last.max(lsn);
+    }
+
+    /// The log lost frames: an event that is not in it any more must be fresh again.
+    pub(crate) fn saw_loss(&mut self) {
+        self.has_losses = true;
+    }
+
+    /// The log knows this opening.
+    pub(crate) fn saw_opening(&mut self, opening: u64) {
+        self.is_mark_known |= opening == self.mark;
+        self.last_opening = opening;
+    }
+
+    /// The last opening that the log knows.
+    pub(crate) fn last_opening(&self) -> u64 {
+        self.last_opening
+    }
+
+    /// The log was read: why the index's files do not fit it, if they do not.
+    pub(crate) fn misfit(&self) -> Option<String> {
+        let last = self.last;
+        let other = |info: &onceward_index::SliceInfo| info.window != self.window;
+        if let Some(why) = &self.broken {
+            Some(why.clone())
+        } else if self.covered > last {
+            Some(format!("it knows the log up to {}, which ends at {last}", self.covered))
+        } else if !self.is_mark_known {
+            Some("it was written beside another log".to_owned())
+        } else if self.covered > 0 && self.has_losses {
+            Some("the log lost frames that it may know".to_owned())
+        } else if self.covered > 0 && self.index.slices().iter().any(other) {
+            Some("its keys have another window".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// The log was read.
+    pub(crate) fn end_replay(&mut self) {
+        self.is_replaying = false;
+    }
+
+    /// Judges the keys of a call.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    pub(crate) fn lookup(&self, keys: &[(Fingerprint, ContentPrint)]) -> Result<Vec<Verdict>> {
+        self.refuse_if_broken()?;
+        let mut verdicts = Vec::with_capacity(keys.len());
+        self.index.lookup_batch(keys, &mut verdicts).map_err(|error| self.failed(error))?;
+        Ok(verdicts)
+    }
+
+    /// What is remembered of a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remembered::lookup`].
+    pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<Found>> {
+        self.refuse_if_broken()?;
+        self.index.find(key).map_err(|error| self.failed(error))
+    }
+
+    /// Refuses if so many more keys may not find room.
+    ///
+    /// # Errors
+    ///
+    /// `Full`.
+    pub(crate) fn check_room(&self, count: usize) -> Result<()> {
+        self.index
+            .check_room(count)
+            .map_err(|error| Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string()))
+    }
+
+    /// Takes keys for frames that are queued. The caller judged them in the same critical section.
+    pub(crate) fn take(&mut self, entries: &[Entry], trusted_ms: u64) -> Vec<Held> {
+        let begin = self.index.slice_begin(self.window, trusted_ms);
+        let mut reserved = Vec::with_capacity(entries.len());
+        let done = self.index.insert_batch(entries, self.window, trusted_ms, &mut reserved);
+        if let Err(error) = done {
+            self.give_up(&error.to_string());
+        }
+        let held = |at: usize| match reserved.get(at) {
+            Some(Reserved::Taken(slice)) => Some(*slice),
+            Some(Reserved::Known(_)) | None => None,
+        };
+        let all: Vec<Held> = (0..entries.len()).map(|at| Held { slice: held(at), begin }).collect();
+        if all.iter().any(|held| held.slice.is_none()) {
+            self.give_up("a key that was judged new was not taken");
+        }
+        all
+    }
+
+    /// The frames are durable.
+    pub(crate) fn confirm(&self, lsns: impl IntoIterator<Item = u64>) {
+        self.index.confirm_batch(lsns);
+    }
+
+    /// The frame was not stored: its key is free again, if it still is that frame's.
+    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> bool {
+        match self.index.withdraw(key, lsn) {
+            Ok(is_withdrawn) => is_withdrawn,
+            Err(error) => {
+                self.give_up(&error.to_string());
+                false
+            }
+        }
+    }
+
+    /// The log tells, in the frame `frame`, of an event whose slice began at `begin`.
+    pub(crate) fn replay_event(&mut self, entry: Entry, frame: u64, begin: u64) -> Held {
+        // Not the frame: one that cleaning carried tells of an event that came before.
+        if entry.lsn <= self.covered {
+            return Held { slice: self.index.hold_covered(self.window, begin), begin };
+        }
+        let slice = self.restore(entry, frame, begin);
+        self.index.hold_slice(slice);
+        Held { slice: Some(slice), begin }
+    }
+
+    /// When the slice began that a key of this moment is in.
+    pub(crate) fn slice_begin(&self, trusted_ms: u64) -> u64 {
+        self.index.slice_begin(self.window, trusted_ms)
+    }
+
+    /// The log tells of the key of a settled event whose frame is gone.
+    pub(crate) fn replay_key(&mut self, entry: Entry, frame: u64, begin: u64, settled_ms: u64) {
+        // A key that came before is in the index's files, or was forgotten since.
+        if entry.lsn > self.covered {
+            self.restore(entry, frame, begin);
+        }
+        self.index.raise_settled(self.window, begin, settled_ms);
+    }
+
+    /// Whether the log is being read, so that the index is told what is in it.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.is_replaying
+    }
+
+    /// The LSN of the unsettled event that has a key already, where that can be said at no cost: while
+    /// the whole log is told to an empty index.
+    pub(crate) fn taken_by(&self, key: Fingerprint) -> Option<u64> {
+        if self.covered > 0 {
+            return None;
+        }
+        self.index.find(key).ok().flatten().map(|found| found.lsn)
+    }
+
+    /// A frame that takes no key was applied.
+    pub(crate) fn tell(&self, frame: u64) {
+        self.index.tell(frame);
+    }
+
+    /// An event has its final answer.
+    pub(crate) fn settle(&self, held: Held, trusted_ms: u64) {
+        if let Some(slice) = held.slice {
+            self.index.settle(slice, trusted_ms);
+        }
+        if self.is_replaying {
+            self.index.raise_settled(self.window, held.begin, trusted_ms);
+        }
+    }
+
+    /// Holds the slice of a key that was carried, of an event that is still unsettled.
+    pub(crate) fn hold_carried(&mut self, key: Fingerprint, held: &mut Held) {
+        match self.index.hold(key) {
+            Ok(Some(slice)) => held.slice = Some(slice),
+            Ok(None) => self.give_up("it does not know the key of an unsettled event"),
+            Err(error) => self.give_up(&error.to_string()),
+        }
+    }
+
+    /// Forgets the slices that are over; returns those of which unsettled events must be carried.
+    pub(crate) fn expire(&self, trusted_ms: u64) -> Expired {
+        self.index.expire(trusted_ms)
+    }
+
+    /// Moves the key of an unsettled event into the current slice.
+    pub(crate) fn carry(&mut self, key: Fingerprint, held: &mut Held, trusted_ms: u64) {
+        let Some(from) = held.slice else { return };
+        match self.index.carry(key, from, trusted_ms) {
+            Ok(Some(slice)) => {
+                held.slice = Some(slice);
+                held.begin = self.index.slice_info(slice).map_or(held.begin, |info| info.begin);
+            }
+            Ok(None) => self.give_up("it does not know the key of an unsettled event"),
+            Err(error) => self.give_up(&error.to_string()),
+        }
+    }
+
+    /// When the slice of a key began, and when it was last settled.
+    pub(crate) fn slice_times(&self, slice: SliceId) -> Option<(u64, u64)> {
+        let info = self.index.slice_info(slice)?;
+        Some((info.begin, info.last_settled.unwrap_or(info.begin)))
+    }
+
+    /// Keys that are remembered.
+    pub(crate) fn len(&self) -> u64 {
+        self.index.len()
+    }
+
+    fn restore(&mut self, entry: Entry, frame: u64, begin: u64) -> SliceId {
+        let slice = self.index.slice(self.window, begin);
+        if let Err(error) = self.index.restore(slice, entry, frame) {
+            self.give_up(&error.to_string());
+        }
+        slice
+    }
+
+    /// From now on no key is judged: the store must be opened again, and the log is told anew.
+    fn give_up(&mut self, why: &str) {
+        let discarded = if self.is_replaying { Ok(()) } else { self.index.give_up_files() };
+        let and = discarded.map_or_else(|error| format!("; {error}"), |()| String::new());
+        self.broken.get_or_insert_with(|| format!("{why}{and}"));
+    }
+
+    fn refuse_if_broken(&self) -> Result<()> {
+        match &self.broken {
+            Some(why) => Err(broken(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// The index could not answer. Damaged files are given up, so that opening again rebuilds them.
+    fn failed(&self, error: onceward_index::Error) -> Error {
+        match error.kind() {
+            onceward_index::ErrorKind::Corrupt => match self.index.give_up_files() {
+                Ok(()) => broken(&error.to_string()),
+                Err(also) => broken(&format!("{error}; {also}")),
+            },
+            onceward_index::ErrorKind::Full => {
+                Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string())
+            }
+            onceward_index::ErrorKind::Invalid | onceward_index::ErrorKind::Io => {
+                Error::new(ErrorKind::Io, "INDEX_IO", error.to_string())
+            }
+        }
+    }
+}
+
+fn broken(why: &str) -> Error {
+    let message = format!("the index cannot be used: {why}; open the store again to rebuild it");
+    Error::new(ErrorKind::Corrupt, "INDEX_DAMAGED", message)
+}
+
+/// The index's options.
+pub(crate) fn options(config: &Config) -> Options {
+    let memory_bytes_max = config.index_memory_bytes_max;
+    let reading = config.index_reading.into();
+    Options { memory_bytes_max, reading, ..Options::default() }
+}

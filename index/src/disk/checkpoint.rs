@@ -1,0 +1,270 @@
+//! Writing: entries to key files, their slots to table files, and the manifest that makes them
+//! count. Beside captures: the lock of the state is taken only to take blocks out and to put their
+//! places in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    folder::Folder,
+    manifest::{MANIFEST_BYTES_MAX, Manifest, PartRecord, SliceRecord},
+    open::discard,
+    part::{PART_BLOCKS_MAX, Part, Written},
+    run::{Listed, Run},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    state::{Cut, Leaving, PURGED_TOGETHER, SliceId, SliceInfo, State},
+    sync::RwLock,
+};
+
+/// Slots that are in no table file from which on one is written. After a crash, opening reads the
+/// entries of so many slots and of one checkpoint.
+const UNLISTED_MAX: u64 = 128 * 1024;
+
+/// Removed keys that the manifest lists, beside one for 16 others, before the table files are written
+/// without them.
+pub(super) const VOIDS_MAX: u64 = 4 * 1024;
+
+/// Whether the index is used on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Until {
+    /// It is: what is cheap is written.
+    Later,
+    /// It is closed: table files are written for what has none, so that opening reads no entries.
+    Close,
+}
+
+/// What a checkpoint did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Checkpointed {
+    /// Frames up to and including this LSN need not be told again.
+    pub covered: u64,
+    /// Entries that were written.
+    pub entries: u64,
+    /// Files of forgotten slices, and table files that others replaced, that were removed.
+    pub removed_files: u64,
+    /// Bytes that were written, without the manifest.
+    pub bytes: u64,
+}
+
+/// A key file and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) part: Arc<Part>,
+    pub(crate) slice: SliceId,
+    /// Its blocks, while no table file has their slots.
+    pub(crate) unlisted: Option<Vec<Listed>>,
+}
+
+/// The files that count.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) parts: BTreeMap<u32, Kept>,
+    /// Oldest first.
+    pub(crate) runs: Vec<Arc<Run>>,
+    pub(crate) next_file: u32,
+    /// What the manifest says, if it is known to be on the disk.
+    pub(crate) published: Option<Manifest>,
+    /// Places that the table files leave out; the manifest that says so is not written yet.
+    pub(crate) folded: BTreeSet<u32>,
+    /// Files that it does not speak of any more.
+    pub(crate) unused: Vec<String>,
+    /// Nothing is written any more.
+    pub(crate) is_given_up: bool,
+}
+
+impl Disk {
+    /// Writes what is not written, and makes it count.
+    pub(crate) fn checkpoint(
+        &mut self,
+        state: &RwLock<State>,
+        mark: u64,
+        until: Until,
+    ) -> Result<Checkpointed> {
+        if self.is_given_up {
+            return Ok(Checkpointed::default());
+        }
+        self.purge(state);
+        let Cut { covered, leaving, slices } = state.write().cut();
+        let mut done = Checkpointed { covered, ..Checkpointed::default() };
+        for leaving in leaving {
+            self.write_parts(state, leaving, &mut done)?;
+        }
+        let live: BTreeSet<SliceId> = slices.iter().map(|slice| slice.id).collect();
+        let is_due = self.is_fold_due(&state.read(), until);
+        // What was written counts whether or not the table files can be written.
+        if !is_due || done.entries > 0 {
+            self.publish(state, (covered, mark), &slices, &mut done)?;
+        }
+        if is_due {
+            self.fold(state, &live, &mut done)?;
+            self.publish(state, (covered, mark), &slices, &mut done)?;
+            if cfg!(bug = "removed-while-folding-forgotten") {
+                state.write().voids.clear();
+            }
+        }
+        self.remove_unused(&mut done);
+        Ok(done)
+    }
+
+    /// Takes back the memory that dropped slices left behind, a little under each lock.
+    fn purge(&self, state: &RwLock<State>) {
+        while state.write().purge(PURGED_TOGETHER) {}
+    }
+
+    /// Whether table files are to be written: for entries that are in none, or without keys that were
+    /// removed.
+    fn is_fold_due(&self, state: &State, until: Until) -> bool {
+        let slots = self.unlisted_slots();
+        let held: u64 = self.runs.iter().map(|run| run.slot_count()).sum();
+        slots >= UNLISTED_MAX
+            || (until == Until::Close && slots > 0)
+            || state.voids.len() as u64 > VOIDS_MAX + (held + slots) / 16
+    }
+
+    /// Removes the files, and writes none any more.
+    pub(crate) fn give_up(&mut self) -> Result<()> {
+        self.is_given_up = true;
+        discard(&*self.folder.vfs, &self.folder.dir)
+    }
+
+    /// Slots that no table file has.
+    fn unlisted_slots(&self) -> u64 {
+        let listed = self.parts.values().filter_map(|kept| kept.unlisted.as_deref()).flatten();
+        listed.fold(0, |sum, listed| sum + u64::from(listed.header.count))
+    }
+
+    /// Writes the blocks of one slice, and lets the state read them from there.
+    fn write_parts(
+        &mut self,
+        state: &RwLock<State>,
+        leaving: Leaving,
+        done: &mut Checkpointed,
+    ) -> Result<()> {
+        let Leaving { slice, window, begin, blocks } = leaving;
+        for blocks in blocks.chunks(PART_BLOCKS_MAX) {
+            let number = self.take_number();
+            let Written { part, stored } =
+                Part::write(&self.folder, number, (window, begin), blocks)?;
+            done.bytes += part.bytes;
+            done.entries += stored.iter().map(|(_, at)| u64::from(at.count)).sum::<u64>();
+            let listed = stored
+                .iter()
+                .map(|(block, at)| {
+                    let (header, offset) = (at.header(*block), at.offset);
+                    Listed { header, offset, removed: 0 }
+                })
+                .collect();
+            self.parts.insert(number, Kept { part, slice, unlisted: Some(listed) });
+            state.write().arrive(slice, stored);
+        }
+        Ok(())
+    }
+
+    /// The number of the next file. Of one that could not be written it is not used again.
+    pub(super) fn take_number(&mut self) -> u32 {
+        let number = self.next_file;
+        self.next_file = self.next_file.saturating_add(1);
+        number
+    }
+
+    /// Replaces the manifest: from now on these files count, and no others. `slices` lived when the
+    /// checkpoint began.
+    fn publish(
+        &mut self,
+        state: &RwLock<State>,
+        (covered, mark): (u64, u64),
+        slices: &[SliceInfo],
+        done: &mut Checkpointed,
+    ) -> Result<()> {
+        let manifest = self.manifest(&state.read(), (covered, mark), slices);
+        if self.published.as_ref() != Some(&manifest) {
+            let bytes = self.replace(&manifest)?;
+            done.bytes += bytes;
+            self.published = Some(manifest);
+        }
+        done.covered = covered;
+        {
+            let mut state = state.write();
+            if !state.runs.iter().map(Arc::as_ptr).eq(self.runs.iter().map(Arc::as_ptr)) {
+                state.runs = self.runs.iter().cloned().collect();
+            }
+            state.voids.retain(|place| !self.folded.contains(place));
+        }
+        self.folded.clear();
+        let live: BTreeSet<SliceId> = slices.iter().map(|slice| slice.id).collect();
+        let dead = self.parts.extract_if(.., |_, kept| !live.contains(&kept.slice));
+        self.unused.extend(dead.map(|(_, kept)| kept.part.name()));
+        Ok(())
+    }
+
+    /// What the manifest is to say.
+    fn manifest(
+        &self,
+        state: &State,
+        (covered, mark): (u64, u64),
+        slices: &[SliceInfo],
+    ) -> Manifest {
+        let live: BTreeSet<SliceId> = slices.iter().map(|slice| slice.id).collect();
+        let parts = self.parts.iter().filter(|(_, kept)| live.contains(&kept.slice));
+        let record = |info: &SliceInfo| {
+            let now = state.slices.get(info.id).and_then(|slice| slice.last_settled);
+            let SliceInfo { id, window, begin, last_settled, .. } = *info;
+            SliceRecord { id, window, begin, last_settled: last_settled.max(now) }
+        };
+        let is_listed = |info: &&SliceInfo| {
+            !cfg!(bug = "slice-dropped-since-the-cut-forgotten")
+                || state.slices.get(info.id).is_some()
+        };
+        Manifest {
+            covered,
+            mark,
+            next_file: self.next_file,
+            next_slice: state.slices.next,
+            slice_count: state.slices.slice_count(),
+            slices: slices.iter().filter(is_listed).map(record).collect(),
+            parts: parts.map(|(number, kept)| kept.record(*number)).collect(),
+            runs: self.runs.iter().map(|run| run.record()).collect(),
+            voids: state.voids.difference(&self.folded).copied().collect(),
+        }
+    }
+
+    /// Writes the manifest; returns its length.
+    fn replace(&mut self, manifest: &Manifest) -> Result<u64> {
+        let Folder { vfs, dir, check, .. } = &*self.folder;
+        let name = self.folder.manifest();
+        let bytes = manifest.encode(*check);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > MANIFEST_BYTES_MAX {
+            let what = format!("{name} would have {length} bytes, at most {MANIFEST_BYTES_MAX}");
+            return Err(Error::new(ErrorKind::Full, what));
+        }
+        // From here on, nobody knows which one is on the disk until it is written.
+        self.published = None;
+        // The names of new files are durable before the manifest speaks of them.
+        vfs.sync_dir(dir).map_err(|error| Error::io(error, "sync", dir))?;
+        onceward_vfs::replace(&**vfs, &name, &bytes)
+            .map_err(|error| Error::io(error, "replace", &name))?;
+        Ok(length)
+    }
+
+    /// Removes the files that the manifest does not speak of any more.
+    ///
+    /// One that stays, because the disk refuses or the power fails, is removed at the next opening.
+    fn remove_unused(&mut self, done: &mut Checkpointed) {
+        for name in std::mem::take(&mut self.unused) {
+            done.removed_files += u64::from(self.folder.vfs.remove(&name).is_ok());
+        }
+    }
+}
+
+impl Kept {
+    fn record(&self, number: u32) -> PartRecord {
+        let Self { part, slice, unlisted } = self;
+        PartRecord { number, slice: *slice, bytes: part.bytes, in_run: unlisted.is_none() }
+    }
+}

@@ -1,0 +1,218 @@
+//! Table files: written for key files that have none, and merged, so that there are few of them.
+//!
+//! All that is read here never changes: nothing is locked, and captures go on.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    checkpoint::{Checkpointed, Disk, VOIDS_MAX},
+    folder::FileKind,
+    part::Stored,
+    run::{Listed, Run, RunWriter},
+};
+use crate::{
+    entry::BLOCK_BITS,
+    error::Result,
+    state::{SliceId, State},
+    sync::RwLock,
+    table::{SHARDS, Slot},
+};
+
+/// Slots that are gathered in memory at a time.
+const GATHERED_MAX: u64 = 1024 * 1024;
+
+/// What is known of the state while table files are written.
+struct Sieve<'a> {
+    live: &'a BTreeSet<SliceId>,
+    /// Places whose key was removed.
+    voids: BTreeSet<u32>,
+    /// Those of them that were left out.
+    folded: BTreeSet<u32>,
+    /// Keys that are remembered.
+    keys: u64,
+}
+
+/// What key files hold.
+struct Gathered {
+    /// The slots, each with its shard, sorted. One list: many small ones would leave holes in memory.
+    slots: Vec<(usize, Slot)>,
+    blocks: Vec<Listed>,
+    /// Blocks of keys that were left out, once for each key.
+    left_out: Vec<u32>,
+}
+
+impl Disk {
+    /// Gives every key file of a slice in `live` a table file.
+    ///
+    /// A new file takes in the ones before it that are no more than twice as large: so they are few,
+    /// and each slot is written a few times in its life. It takes in all of them when over a fifth of
+    /// what they hold is forgotten, or when too many keys were removed.
+    pub(super) fn fold(
+        &mut self,
+        state: &RwLock<State>,
+        live: &BTreeSet<SliceId>,
+        done: &mut Checkpointed,
+    ) -> Result<()> {
+        let mut sieve = {
+            let state = state.read();
+            let keys: u64 = state.slices.iter().map(|(_, slice)| slice.keys).sum();
+            Sieve { live, voids: state.voids.clone(), folded: BTreeSet::new(), keys }
+        };
+        loop {
+            let chosen = self.choose();
+            let is_last = chosen.is_empty();
+            let many = sieve.voids.len() as u64 > sieve.keys / 16 + VOIDS_MAX;
+            let all = many && sieve.folded.len() < sieve.voids.len() && !self.runs.is_empty();
+            if is_last && !all {
+                return Ok(());
+            }
+            self.fold_some(&chosen, is_last, &mut sieve, done)?;
+            self.folded.append(&mut sieve.folded.clone());
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next key files without a table file, as many as fit into memory together.
+    fn choose(&self) -> Vec<u32> {
+        let mut slots = 0;
+        let mut chosen = Vec::new();
+        for (number, kept) in &self.parts {
+            let Some(listed) = &kept.unlisted else { continue };
+            slots += listed.iter().map(|at| u64::from(at.header.count)).sum::<u64>();
+            if chosen.is_empty() || slots <= GATHERED_MAX {
+                chosen.push(*number);
+            }
+        }
+        chosen
+    }
+
+    fn fold_some(
+        &mut self,
+        chosen: &[u32],
+        all: bool,
+        sieve: &mut Sieve<'_>,
+        done: &mut Checkpointed,
+    ) -> Result<()> {
+        let mut gathered = self.gather(chosen, sieve)?;
+        let fresh = gathered.slots.len();
+        let first = if all {
+            0
+        } else {
+            self.first_to_merge(u64::try_from(fresh).unwrap_or(0), sieve.keys)
+        };
+        let merged: Vec<Arc<Run>> = self.runs.iter().skip(first).cloned().collect();
+        for run in &merged {
+            let is_kept = |listed: &&Listed| self.is_live(listed.header.part, sieve.live);
+            gathered.blocks.extend(run.blocks().iter().filter(is_kept));
+        }
+        let number = self.take_number();
+        let name = self.folder.path(FileKind::Table, number);
+        let written = self.write_run(number, &mut gathered, &merged, sieve);
+        let run = self.folder.or_remove(&name, written)?;
+        done.bytes += run.bytes;
+        self.runs.truncate(first);
+        self.runs.push(Arc::new(run));
+        self.unused.extend(merged.iter().map(|run| run.name().to_owned()));
+        for number in chosen {
+            if let Some(kept) = self.parts.get_mut(number) {
+                kept.unlisted = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_run(
+        &self,
+        number: u32,
+        gathered: &mut Gathered,
+        merged: &[Arc<Run>],
+        sieve: &mut Sieve<'_>,
+    ) -> Result<Run> {
+        let blocks = std::mem::take(&mut gathered.blocks);
+        let mut writer = RunWriter::create(&self.folder, number, blocks)?;
+        gathered.left_out.iter().for_each(|block| writer.leave_out(*block));
+        let mut fresh = gathered.slots.iter().peekable();
+        let mut slots = Vec::new();
+        for shard in 0..SHARDS {
+            slots.clear();
+            while let Some((_, slot)) = fresh.next_if(|(of, _)| *of == shard) {
+                slots.push(*slot);
+            }
+            for run in merged {
+                for (slot, part) in run.shard(shard)? {
+                    if !self.is_live(part, sieve.live) {
+                        continue;
+                    }
+                    if sieve.leaves_out(slot.place) {
+                        writer.leave_out(slot.place >> BLOCK_BITS);
+                    } else {
+                        slots.push(slot);
+                    }
+                }
+            }
+            writer.push_shard(slots.iter().copied())?;
+        }
+        writer.finish()
+    }
+
+    /// Reads key files.
+    fn gather(&self, chosen: &[u32], sieve: &mut Sieve<'_>) -> Result<Gathered> {
+        let (blocks, left_out) = (Vec::new(), Vec::new());
+        let mut gathered = Gathered { slots: Vec::new(), blocks, left_out };
+        for kept in chosen.iter().filter_map(|number| self.parts.get(number)) {
+            if !sieve.live.contains(&kept.slice) {
+                continue;
+            }
+            for listed in kept.unlisted.iter().flatten() {
+                let block = listed.header.block;
+                let stored = Stored::new(Arc::clone(&kept.part), listed.offset, listed.header);
+                for (place, entry) in stored.entries(block)? {
+                    if sieve.leaves_out(place) {
+                        gathered.left_out.push(block);
+                        continue;
+                    }
+                    let slot = Slot { place, tag: entry.key.tag(), bits: entry.key.bits() };
+                    gathered.slots.push((entry.key.shard(), slot));
+                }
+                gathered.blocks.push(*listed);
+            }
+        }
+        gathered.slots.sort_unstable_by_key(|(shard, _)| *shard);
+        Ok(gathered)
+    }
+
+    /// The first table file that is merged with `fresh` new slots, with all behind it.
+    fn first_to_merge(&self, fresh: u64, keys: u64) -> usize {
+        let held: u64 = self.runs.iter().map(|run| run.slot_count()).sum();
+        if held + fresh > keys + keys / 4 + GATHERED_MAX / 8 {
+            return 0;
+        }
+        let mut total = fresh;
+        let mut first = self.runs.len();
+        for run in self.runs.iter().rev() {
+            if run.slot_count() > 2 * total {
+                break;
+            }
+            total += run.slot_count();
+            first -= 1;
+        }
+        first
+    }
+
+    fn is_live(&self, part: u32, live: &BTreeSet<SliceId>) -> bool {
+        self.parts.get(&part).is_some_and(|kept| live.contains(&kept.slice))
+    }
+}
+
+impl Sieve<'_> {
+    /// Whether the key at a place was removed; notes that it was left out.
+    fn leaves_out(&mut self, place: u32) -> bool {
+        let is_void = self.voids.contains(&place);
+        if is_void {
+            self.folded.insert(place);
+        }
+        is_void
+    }
+}

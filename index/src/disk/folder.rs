@@ -1,0 +1,167 @@
+//! The index's directory: names of its files, and how they are read.
+
+use std::sync::Arc;
+
+use onceward_vfs::{File, Map, Mode, Vfs};
+
+use crate::error::{Error, Result};
+
+/// How finished files are read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reading {
+    /// Through maps: a hit costs no system call. A read error is then a signal, which kills a
+    /// process that does not handle it. Where there are no maps, by position.
+    #[default]
+    Mapped,
+    /// With positioned reads: a hit costs one, and a read error is an error.
+    Positioned,
+}
+
+/// The directory that holds an index.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dir: String,
+    pub(crate) reading: Reading,
+    /// Stands in every file: those of another store have another one.
+    pub(crate) check: u64,
+}
+
+/// What kind of file, and so its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FileKind {
+    /// Entries of one slice.
+    Keys,
+    /// Slots of the table.
+    Table,
+}
+
+/// The file that says which others count.
+pub(crate) const MANIFEST: &str = "manifest";
+
+impl Folder {
+    /// The path of a file.
+    pub(crate) fn path(&self, kind: FileKind, number: u32) -> String {
+        format!("{}/{}", self.dir, kind.name(number))
+    }
+
+    /// The path of the manifest.
+    pub(crate) fn manifest(&self) -> String {
+        format!("{}/{MANIFEST}", self.dir)
+    }
+
+    /// Creates a file. A leftover of the same name, of a checkpoint that was cut off, is removed
+    /// first.
+    pub(crate) fn create(&self, name: &str) -> Result<Arc<dyn File>> {
+        let fail = |source| Error::io(source, "create", name);
+        match self.vfs.remove(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+            Ok(()) | Err(_) => {}
+        }
+        self.vfs.open(name, Mode::CreateNew).map_err(fail)
+    }
+
+    /// Writes a new file, durably but for its name.
+    pub(crate) fn write(&self, name: &str, pieces: impl Iterator<Item = Vec<u8>>) -> Result<u64> {
+        let file = self.create(name)?;
+        let write = || {
+            let mut offset = 0;
+            for piece in pieces {
+                file.write_all_at(offset, &piece)?;
+                offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            }
+            file.sync_data().map(|()| offset)
+        };
+        self.or_remove(name, write().map_err(|source| Error::io(source, "write", name)))
+    }
+
+    /// Removes a file that could not be written: on a full disk it must not keep its space.
+    pub(crate) fn or_remove<T>(&self, name: &str, written: Result<T>) -> Result<T> {
+        if written.is_err() {
+            // Should this fail too, the next opening removes it; what the caller must know is the
+            // first error.
+            drop(self.vfs.remove(name));
+        }
+        written
+    }
+
+    /// Opens a finished file of which `bytes` must be there.
+    pub(crate) fn open(&self, name: &str, bytes: u64) -> Result<Content> {
+        let content = match self.reading {
+            Reading::Mapped => match self.vfs.map(name) {
+                Ok(map) => Content::Mapped(map),
+                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => self.file(name)?,
+                Err(error) => return Err(opening(error, name)),
+            },
+            Reading::Positioned => self.file(name)?,
+        };
+        let found = match &content {
+            Content::Mapped(map) => u64::try_from(map.len()).unwrap_or(u64::MAX),
+            Content::File(file) => file.len().map_err(|error| opening(error, name))?,
+        };
+        if found != bytes {
+            return Err(Error::corrupt(name, format_args!("has {found} bytes, must have {bytes}")));
+        }
+        Ok(content)
+    }
+
+    /// Opens a finished file to be read by position.
+    pub(crate) fn file(&self, name: &str) -> Result<Content> {
+        let file = self.vfs.open(name, Mode::Read).map_err(|error| opening(error, name))?;
+        Ok(Content::File(file))
+    }
+}
+
+/// A missing file is damage of the index; anything else is the disk's trouble.
+pub(crate) fn opening(error: std::io::Error, name: &str) -> Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Error::corrupt(name, "is missing");
+    }
+    Error::io(error, "open", name)
+}
+
+impl FileKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Keys => "keys-",
+            Self::Table => "table-",
+        }
+    }
+
+    /// The name of a file of this kind.
+    pub(crate) fn name(self, number: u32) -> String {
+        format!("{}{number:08x}", self.prefix())
+    }
+}
+
+/// The bytes of a finished file.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Mapped(Map),
+    File(Arc<dyn File>),
+}
+
+impl Content {
+    /// Gives `use_it` the bytes at an offset; `None` if the file ends before.
+    pub(crate) fn with<T>(
+        &self,
+        name: impl Fn() -> String,
+        offset: u64,
+        count: usize,
+        use_it: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>> {
+        match self {
+            Self::Mapped(map) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                Ok(map.get(start..start.saturating_add(count)).map(use_it))
+            }
+            Self::File(file) => {
+                let mut bytes = vec![0; count];
+                let read = file
+                    .read_at(offset, &mut bytes)
+                    .map_err(|error| Error::io(error, "read", &name()))?;
+                Ok((read == count).then(|| use_it(&bytes)))
+            }
+        }
+    }
+}

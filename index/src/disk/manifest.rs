@@ -1,0 +1,251 @@
+//! The file that says which files count, and how much of the log they hold. Layout in `FORMAT.md`,
+//! "Manifest".
+
+use std::collections::BTreeSet;
+
+use super::bytes::{Reader, Writer};
+use crate::{
+    options::{Window, WindowStart},
+    state::SliceId,
+};
+
+/// First bytes of a manifest.
+const MAGIC: &[u8; 8] = b"OnceMani";
+/// Version of the layout.
+const VERSION: u32 = 1;
+/// Longest manifest: some hundred thousand files.
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of each list's items.
+const SLICE_BYTES: usize = 32;
+const PART_BYTES: usize = 17;
+const RUN_BYTES: usize = 12;
+
+/// What a manifest says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Manifest {
+    /// Every entry of a frame up to and including this LSN is in the files.
+    pub(crate) covered: u64,
+    /// What the caller gave to know its log by.
+    pub(crate) mark: u64,
+    /// Number of the next file.
+    pub(crate) next_file: u32,
+    /// Number of the next slice.
+    pub(crate) next_slice: u32,
+    /// Slices that each window is cut into.
+    pub(crate) slice_count: u32,
+    pub(crate) slices: Vec<SliceRecord>,
+    pub(crate) parts: Vec<PartRecord>,
+    pub(crate) runs: Vec<RunRecord>,
+    /// Places whose key was removed.
+    pub(crate) voids: Vec<u32>,
+}
+
+/// A live slice.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SliceRecord {
+    pub(crate) id: SliceId,
+    pub(crate) window: Window,
+    pub(crate) begin: u64,
+    pub(crate) last_settled: Option<u64>,
+}
+
+/// A key file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PartRecord {
+    pub(crate) number: u32,
+    pub(crate) slice: SliceId,
+    pub(crate) bytes: u64,
+    /// Whether a table file has its slots.
+    pub(crate) in_run: bool,
+}
+
+/// A table file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RunRecord {
+    pub(crate) number: u32,
+    pub(crate) bytes: u64,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unusable {
+    /// It is not what was written.
+    Damaged,
+    /// It was written under another secret: it belongs to another store.
+    Foreign,
+    /// It is of a version that this program does not read.
+    Version(u32),
+}
+
+impl Manifest {
+    /// The bytes of the file.
+    pub(crate) fn encode(&self, check: u64) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.bytes(MAGIC);
+        writer.u32(VERSION);
+        writer.u64(check);
+        writer.u64(self.covered);
+        writer.u64(self.mark);
+        writer.u32(self.next_file);
+        writer.u32(self.next_slice);
+        writer.u32(self.slice_count);
+        writer.count(self.slices.len());
+        for slice in &self.slices {
+            writer.u32(slice.id.0);
+            writer.u32(slice.window.start().code());
+            writer.u64(slice.window.length_ms());
+            writer.u64(slice.begin);
+            writer.u64(slice.last_settled.unwrap_or(NEVER));
+        }
+        writer.count(self.parts.len());
+        for part in &self.parts {
+            writer.u32(part.number);
+            writer.u32(part.slice.0);
+            writer.u64(part.bytes);
+            writer.u8(u8::from(part.in_run));
+        }
+        writer.count(self.runs.len());
+        for run in &self.runs {
+            writer.u32(run.number);
+            writer.u64(run.bytes);
+        }
+        writer.count(self.voids.len());
+        for place in &self.voids {
+            writer.u32(*place);
+        }
+        writer.finish_with_crc()
+    }
+
+    /// Reads the bytes of the file.
+    pub(crate) fn decode(bytes: &[u8], check: u64) -> Result<Self, Unusable> {
+        let mut reader = Reader::checked(bytes).ok_or(Unusable::Damaged)?;
+        let (magic, version) = (reader.take(8), reader.u32());
+        match version {
+            Some(VERSION) if magic == Some(MAGIC) => {}
+            Some(other) if magic == Some(MAGIC) => return Err(Unusable::Version(other)),
+            Some(_) | None => return Err(Unusable::Damaged),
+        }
+        if reader.u64().ok_or(Unusable::Damaged)? != check {
+            return Err(Unusable::Foreign);
+        }
+        let manifest = Self::fields(&mut reader).ok_or(Unusable::Damaged)?;
+        let is_whole = reader.left() == 0 && manifest.is_sound();
+        if is_whole { Ok(manifest) } else { Err(Unusable::Damaged) }
+    }
+
+    /// Whether every number stands for one thing, and every key file has a slice.
+    fn is_sound(&self) -> bool {
+        let ids: BTreeSet<u32> = self.slices.iter().map(|slice| slice.id.0).collect();
+        let begins: BTreeSet<_> = self.slices.iter().map(|it| (it.window, it.begin)).collect();
+        let parts: BTreeSet<u32> = self.parts.iter().map(|part| part.number).collect();
+        let runs: BTreeSet<u32> = self.runs.iter().map(|run| run.number).collect();
+        ids.len() == self.slices.len()
+            && begins.len() == self.slices.len()
+            && parts.len() == self.parts.len()
+            && runs.len() == self.runs.len()
+            && self.parts.iter().all(|part| ids.contains(&part.slice.0))
+    }
+
+    fn fields(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            covered: reader.u64()?,
+            mark: reader.u64()?,
+            next_file: reader.u32()?,
+            next_slice: reader.u32()?,
+            slice_count: reader.u32()?,
+            slices: reader.list(SLICE_BYTES, slice)?,
+            parts: reader.list(PART_BYTES, part)?,
+            runs: reader.list(RUN_BYTES, |reader| {
+                Some(RunRecord { number: reader.u32()?, bytes: reader.u64()? })
+            })?,
+            voids: reader.list(4, Reader::u32)?,
+        })
+    }
+}
+
+/// Stands for a slice in which nothing was settled.
+const NEVER: u64 = u64::MAX;
+
+fn slice(reader: &mut Reader<'_>) -> Option<SliceRecord> {
+    let id = SliceId(reader.u32()?);
+    let start = WindowStart::from_code(reader.u32()?)?;
+    let window = Window::new(reader.u64()?, start).ok()?;
+    let (begin, settled) = (reader.u64()?, reader.u64()?);
+    Some(SliceRecord { id, window, begin, last_settled: (settled != NEVER).then_some(settled) })
+}
+
+fn part(reader: &mut Reader<'_>) -> Option<PartRecord> {
+    Some(PartRecord {
+        number: reader.u32()?,
+        slice: SliceId(reader.u32()?),
+        bytes: reader.u64()?,
+        in_run: match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let window = Window::default();
+        Manifest {
+            covered: 0x0102_0304,
+            mark: 9,
+            next_file: 7,
+            next_slice: 3,
+            slice_count: 24,
+            slices: vec![
+                SliceRecord { id: SliceId(1), window, begin: 5, last_settled: None },
+                SliceRecord { id: SliceId(2), window, begin: 6, last_settled: Some(0) },
+            ],
+            parts: vec![PartRecord { number: 4, slice: SliceId(2), bytes: 48, in_run: true }],
+            runs: vec![RunRecord { number: 5, bytes: 99 }],
+            voids: vec![0x0100],
+        }
+    }
+
+    #[test]
+    fn a_manifest_comes_back_as_it_was_written() {
+        let bytes = manifest().encode(1);
+        assert_eq!(Manifest::decode(&bytes, 1), Ok(manifest()));
+        let empty = Manifest::default();
+        assert_eq!(Manifest::decode(&empty.encode(1), 1), Ok(empty));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let bytes = manifest().encode(1);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                assert_eq!(Manifest::decode(&flipped, 1), Err(Unusable::Damaged), "{at}");
+            }
+            assert_eq!(Manifest::decode(&bytes[..at], 1), Err(Unusable::Damaged), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn another_secret_another_version_and_hostile_counts_are_told_apart() {
+        let bytes = manifest().encode(1);
+        assert_eq!(Manifest::decode(&bytes, 2), Err(Unusable::Foreign));
+        let with = |at: usize, value: u8| {
+            let mut bytes = bytes[..bytes.len() - 4].to_vec();
+            bytes[at] = value;
+            let crc = crc32fast::hash(&bytes);
+            [bytes, crc.to_le_bytes().to_vec()].concat()
+        };
+        assert_eq!(Manifest::decode(&with(8, 2), 1), Err(Unusable::Version(2)));
+        let counts = [48, 116, 137, 153];
+        for at in counts {
+            let hostile = with(at + 3, 0xff);
+            assert_eq!(Manifest::decode(&hostile, 1), Err(Unusable::Damaged), "count at {at}");
+        }
+        assert_eq!(Manifest::decode(&with(136, 2), 1), Err(Unusable::Damaged), "a flag of 2");
+    }
+}

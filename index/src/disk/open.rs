@@ -1,0 +1,231 @@
+//! Opening: the manifest, the heads of the table files, and the key files that no table file has.
+//!
+//! Nothing here is worth more than a rebuild from the log: what is not as it was written is
+//! discarded, all of it, and said so.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
+
+use super::{
+    checkpoint::{Disk, Kept},
+    folder::{FileKind, Folder, MANIFEST},
+    manifest::{MANIFEST_BYTES_MAX, Manifest, Unusable},
+    part::{Part, Stored},
+    run::{Listed, Run},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    options::Options,
+    state::State,
+};
+
+/// Why an index is empty although it had files.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Discarded {
+    /// What was found, with the name of the file.
+    pub why: String,
+}
+
+/// What opening found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) state: State,
+    pub(crate) disk: Disk,
+    /// Frames up to and including this LSN need not be told again.
+    pub(crate) covered: u64,
+    /// What the caller gave with the last checkpoint.
+    pub(crate) mark: u64,
+    pub(crate) discarded: Option<Discarded>,
+}
+
+/// Opens the index in a directory, which is made where it is missing.
+///
+/// # Errors
+///
+/// The directory cannot be made, listed or cleared, or the disk cannot read its files.
+pub(crate) fn open(folder: Folder, options: Options) -> Result<Found> {
+    let dir = folder.dir.clone();
+    let folder = Arc::new(folder);
+    folder.vfs.create_dir(&dir).map_err(|error| Error::io(error, "create", &dir))?;
+    match read(&folder, options) {
+        Ok(Some(found)) => {
+            clear(&folder, &found.disk)?;
+            Ok(found)
+        }
+        Ok(None) => {
+            let found = empty(&folder, options, None);
+            clear(&folder, &found.disk)?;
+            Ok(found)
+        }
+        // A disk that does not answer now may do so later: nothing is lost for that.
+        Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+        Err(error) => {
+            discard(&*folder.vfs, &dir)?;
+            Ok(empty(&folder, options, Some(Discarded { why: error.to_string() })))
+        }
+    }
+}
+
+/// Removes an index's files, so that the next opening finds none and the log is told again.
+///
+/// # Errors
+///
+/// What the disk said; some files may be left, but not the one that makes them count.
+pub(crate) fn discard(vfs: &dyn onceward_vfs::Vfs, dir: &str) -> Result<()> {
+    let fail = |error| Error::io(error, "discard", dir);
+    let names = match vfs.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(fail)?,
+    };
+    // The manifest first, durably: without it nothing else counts.
+    if names.iter().any(|name| name == MANIFEST) {
+        vfs.remove(&format!("{dir}/{MANIFEST}")).map_err(fail)?;
+    }
+    // Also if there was none: it may have been removed before and not durably.
+    vfs.sync_dir(dir).map_err(fail)?;
+    for name in names.iter().filter(|name| is_ours(name) && *name != MANIFEST) {
+        vfs.remove(&format!("{dir}/{name}")).map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// An index without keys.
+fn empty(folder: &Arc<Folder>, options: Options, discarded: Option<Discarded>) -> Found {
+    let disk = Disk {
+        folder: Arc::clone(folder),
+        parts: BTreeMap::new(),
+        runs: Vec::new(),
+        next_file: 1,
+        published: None,
+        folded: BTreeSet::new(),
+        unused: Vec::new(),
+        is_given_up: false,
+    };
+    Found { state: State::new(options), disk, covered: 0, mark: 0, discarded }
+}
+
+/// Reads what the manifest speaks of; `None` if there is none.
+fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
+    let Some(manifest) = read_manifest(folder)? else { return Ok(None) };
+    if manifest.slice_count != options.slice_count {
+        let what = format_args!("cuts windows into {} slices", manifest.slice_count);
+        return Err(Error::corrupt(&folder.manifest(), what));
+    }
+    let names = folder.vfs.list(&folder.dir).map_err(|e| Error::io(e, "list", &folder.dir))?;
+    let mut state = State::new(options);
+    state.told = manifest.covered;
+    state.voids = manifest.voids.iter().copied().collect();
+    state.slices.next = manifest.next_slice;
+    for slice in &manifest.slices {
+        state.slices.put(slice.id, slice.window, slice.begin, slice.last_settled);
+        if let Some(slice) = state.slices.get_mut(slice.id) {
+            slice.is_from_files = true;
+        }
+    }
+    let mut disk = empty(folder, options, None).disk;
+    disk.next_file = manifest.next_file;
+    for record in &manifest.parts {
+        // Names only: looking at each file would cost a disk access for each.
+        if names.binary_search(&FileKind::Keys.name(record.number)).is_err() {
+            return Err(Error::corrupt(&folder.path(FileKind::Keys, record.number), "is missing"));
+        }
+        let part = Arc::new(Part::new(folder, record.number, record.bytes));
+        let unlisted = (!record.in_run).then(Vec::new);
+        disk.parts.insert(record.number, Kept { part, slice: record.slice, unlisted });
+    }
+    for record in &manifest.runs {
+        let run = Arc::new(Run::open(folder, record.number, record.bytes)?);
+        for listed in run.blocks() {
+            put_block(&mut state, &disk, *listed)
+                .ok_or_else(|| Error::corrupt(run.name(), "has a block of another file"))?;
+        }
+        disk.runs.push(run);
+    }
+    state.runs = disk.runs.iter().cloned().collect();
+    state.cool();
+    state.count_voids();
+    read_unlisted(&mut state, &mut disk)?;
+    let blocks = &state.blocks;
+    state.voids.retain(|place| blocks.is_live(*place));
+    state.blocks.free_all_unused();
+    let Manifest { covered, mark, .. } = manifest;
+    disk.published = Some(manifest);
+    Ok(Some(Found { state, disk, covered, mark, discarded: None }))
+}
+
+fn read_manifest(folder: &Folder) -> Result<Option<Manifest>> {
+    let name = folder.manifest();
+    let bytes = match onceward_vfs::read_all(&*folder.vfs, &name, MANIFEST_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(Error::corrupt(&name, error));
+        }
+        other => other.map_err(|error| Error::io(error, "read", &name))?,
+    };
+    match Manifest::decode(&bytes, folder.check) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(Unusable::Damaged) => Err(Error::corrupt(&name, "is not what was written")),
+        Err(Unusable::Foreign) => Err(Error::corrupt(&name, "belongs to another store")),
+        Err(Unusable::Version(version)) => {
+            let what = format!("{name}: is of version {version}, which this program does not read");
+            Err(Error::new(ErrorKind::Corrupt, what))
+        }
+    }
+}
+
+/// Tells the state of a block, if its file counts. `None`: there is another one of its number.
+fn put_block(state: &mut State, disk: &Disk, listed: Listed) -> Option<()> {
+    let Some(kept) = disk.parts.get(&listed.header.part) else { return Some(()) };
+    let stored = Stored::new(Arc::clone(&kept.part), listed.offset, listed.header);
+    state.put_block(listed.header.block, kept.slice, stored, listed.removed).then_some(())
+}
+
+/// Reads the entries of which no table file has the slots.
+fn read_unlisted(state: &mut State, disk: &mut Disk) -> Result<()> {
+    for kept in disk.parts.values_mut() {
+        let Some(unlisted) = &mut kept.unlisted else { continue };
+        for (block, stored) in kept.part.blocks()? {
+            let (header, offset) = (stored.header(block), stored.offset);
+            let entries = stored.entries(block)?;
+            let gone = entries.iter().filter(|(place, _)| state.voids.contains(place)).count();
+            let gone = u16::try_from(gone).unwrap_or(u16::MAX);
+            if !state.put_block(block, kept.slice, stored, gone) {
+                return Err(Error::corrupt(&kept.part.name(), "has a block of another file"));
+            }
+            unlisted.push(Listed { header, offset, removed: 0 });
+            for (place, entry) in entries {
+                state.put_unlisted(place, entry);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files that the manifest does not speak of: a checkpoint was cut off.
+fn clear(folder: &Folder, disk: &Disk) -> Result<()> {
+    let fail = |error| Error::io(error, "clear", &folder.dir);
+    let kept: BTreeSet<String> = disk
+        .parts
+        .keys()
+        .map(|number| FileKind::Keys.name(*number))
+        .chain(disk.runs.iter().map(|run| FileKind::Table.name(run.number)))
+        .chain([MANIFEST.to_owned()])
+        .collect();
+    for name in folder.vfs.list(&folder.dir).map_err(fail)? {
+        if is_ours(&name) && !kept.contains(&name) {
+            folder.vfs.remove(&format!("{}/{name}", folder.dir)).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name is one that the index gives.
+fn is_ours(name: &str) -> bool {
+    let number = |prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|rest| u32::from_str_radix(rest, 16).is_ok())
+    };
+    name == MANIFEST || name == "manifest.tmp" || number("keys-") || number("table-")
+}

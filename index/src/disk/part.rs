@@ -1,0 +1,301 @@
+//! A file of entries: some blocks of one slice, written once. Layout in `FORMAT.md`, "Key files".
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::{
+    bytes::{Reader, Writer},
+    folder::{Content, FileKind, Folder},
+};
+use crate::{
+    entry::{self, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
+    error::{Error, Result},
+    fingerprint::Fingerprint,
+    options::Window,
+    state::BLOCKS_MAX,
+};
+
+/// First bytes of a file of entries.
+const MAGIC: &[u8; 8] = b"OnceKeys";
+/// Version of the layout.
+const VERSION: u32 = 1;
+/// Bytes before the first block.
+const HEADER_BYTES: usize = 48;
+/// Bytes of a block before its entries.
+const BLOCK_HEADER_BYTES: usize = 24;
+/// Blocks in one file at most, so that an offset fits 32 bits with room to spare.
+pub(crate) const PART_BLOCKS_MAX: usize = 65_536;
+
+/// A file of entries.
+#[derive(Debug)]
+pub(crate) struct Part {
+    folder: Arc<Folder>,
+    pub(crate) number: u32,
+    /// Length of the file.
+    pub(crate) bytes: u64,
+    /// Opened when it is first asked for.
+    content: OnceLock<Content>,
+}
+
+/// A file that was written, and where each block stands in it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) part: Arc<Part>,
+    pub(crate) stored: Vec<(u32, Stored)>,
+}
+
+/// A block in a file.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) part: Arc<Part>,
+    pub(crate) offset: u32,
+    pub(crate) count: u16,
+    /// Entries that were made none before the block was written.
+    pub(crate) voided: u16,
+    /// The LSN from which the entries' differences count.
+    pub(crate) base: u64,
+    /// Its checksum was compared since the index was opened.
+    verified: AtomicBool,
+}
+
+impl Stored {
+    /// A block of which nothing was read yet.
+    pub(crate) fn new(part: Arc<Part>, offset: u32, header: BlockHeader) -> Self {
+        let BlockHeader { count, voided, base, .. } = header;
+        Self { part, offset, count, voided, base, verified: AtomicBool::new(false) }
+    }
+
+    /// What the block says of itself.
+    pub(crate) fn header(&self, block: u32) -> BlockHeader {
+        let Self { count, voided, base, .. } = *self;
+        BlockHeader { part: self.part.number, block, count, voided, base }
+    }
+
+    /// Compares the checksum of the block of this number, unless that was done.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`: the block is not what was written; `Io`.
+    pub(crate) fn check(&self, block: u32) -> Result<()> {
+        if !self.verified.load(Relaxed) {
+            self.with_block(block, |_| ())?;
+            self.verified.store(true, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The entry at a position; `None` if it is voided or beyond the last. The caller checked the
+    /// block.
+    pub(crate) fn entry(&self, position: usize) -> Result<Option<Entry>> {
+        if position >= usize::from(self.count) {
+            return Ok(None);
+        }
+        let at = BLOCK_HEADER_BYTES + position * ENTRY_BYTES;
+        let offset = u64::from(self.offset).saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
+        let content = self.part.content()?;
+        let entry = content.with(
+            || self.part.name(),
+            offset,
+            ENTRY_BYTES,
+            |bytes| bytes.first_chunk().and_then(|bytes| entry::decode(bytes, self.base)),
+        )?;
+        Ok(entry.flatten())
+    }
+
+    /// All entries that are not voided, with their places.
+    pub(crate) fn entries(&self, block: u32) -> Result<Vec<(u32, Entry)>> {
+        self.with_block(block, |bytes| {
+            let entries = bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default();
+            (0..usize::from(self.count))
+                .filter_map(|at| Some((place(block, at), entry::entry_in(entries, self.base, at)?)))
+                .collect()
+        })
+    }
+
+    /// Reads the whole block and compares its checksum.
+    fn with_block<T>(&self, block: u32, use_it: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        let content = self.part.content()?;
+        let bytes = BLOCK_HEADER_BYTES + usize::from(self.count) * ENTRY_BYTES;
+        let offset = u64::from(self.offset);
+        let expected = self.header(block);
+        let checked = content.with(
+            || self.part.name(),
+            offset,
+            bytes,
+            |bytes| (BlockHeader::decode(bytes)? == expected).then(|| use_it(bytes)),
+        )?;
+        checked.flatten().ok_or_else(|| {
+            let what = format_args!("block {block} at {offset} is not what was written");
+            Error::corrupt(&self.part.name(), what)
+        })
+    }
+}
+
+impl Part {
+    /// A file of this length, which is not looked at yet.
+    pub(crate) fn new(folder: &Arc<Folder>, number: u32, bytes: u64) -> Self {
+        Self { folder: Arc::clone(folder), number, bytes, content: OnceLock::new() }
+    }
+
+    /// The file's path.
+    pub(crate) fn name(&self) -> String {
+        self.folder.path(FileKind::Keys, self.number)
+    }
+
+    /// The key at a position of a block, if the file is mapped. Nothing is checked.
+    pub(crate) fn key_at(&self, block_offset: u32, position: usize) -> Option<Fingerprint> {
+        let Some(Content::Mapped(map)) = self.content.get() else { return None };
+        let block = usize::try_from(block_offset).ok()?;
+        let entry = map.get(block + BLOCK_HEADER_BYTES + position * ENTRY_BYTES..)?;
+        entry.first_chunk().copied().map(Fingerprint::from_bytes)
+    }
+
+    /// Writes the blocks of a slice into a new file, and tells where each stands.
+    pub(crate) fn write(
+        folder: &Arc<Folder>,
+        number: u32,
+        slice: (Window, u64),
+        blocks: &[(u32, Arc<Entries>)],
+    ) -> Result<Written> {
+        let name = folder.path(FileKind::Keys, number);
+        let header = encode_header(folder.check, number, slice);
+        let pieces = blocks.iter().map(|(block, entries)| encode_block(number, *block, entries));
+        let bytes = folder.write(&name, std::iter::once(header).chain(pieces))?;
+        let part = Arc::new(Self::new(folder, number, bytes));
+        let mut offset = HEADER_BYTES;
+        let mut stored = Vec::with_capacity(blocks.len());
+        for (block, entries) in blocks {
+            let at = u32::try_from(offset).unwrap_or(u32::MAX);
+            let header = BlockHeader::of(number, *block, entries);
+            stored.push((*block, Stored::new(Arc::clone(&part), at, header)));
+            offset += BLOCK_HEADER_BYTES + entries.bytes().len();
+        }
+        Ok(Written { part, stored })
+    }
+
+    /// Finds the blocks of a file that no table file tells of, by their headers.
+    pub(crate) fn blocks(self: &Arc<Self>) -> Result<Vec<(u32, Stored)>> {
+        let content = self.content()?;
+        let mut found = Vec::new();
+        let mut offset = u64::try_from(HEADER_BYTES).unwrap_or(u64::MAX);
+        while offset < self.bytes {
+            let header =
+                content.with(|| self.name(), offset, BLOCK_HEADER_BYTES, BlockHeader::fields)?;
+            let header = header.flatten().filter(|it| it.is_sound() && it.part == self.number);
+            let (Some(header), Ok(at)) = (header, u32::try_from(offset)) else {
+                return Err(Error::corrupt(&self.name(), format_args!("no block at {offset}")));
+            };
+            found.push((header.block, Stored::new(Arc::clone(self), at, header)));
+            offset += u64::from(header.count) * ENTRY_BYTES as u64 + BLOCK_HEADER_BYTES as u64;
+        }
+        Ok(found)
+    }
+
+    fn content(&self) -> Result<&Content> {
+        if let Some(content) = self.content.get() {
+            return Ok(content);
+        }
+        let name = self.name();
+        let content = self.folder.open(&name, self.bytes)?;
+        let header = content.with(
+            || name.clone(),
+            0,
+            HEADER_BYTES,
+            |header| check_header(header, self.folder.check, self.number),
+        )?;
+        if header != Some(true) {
+            return Err(Error::corrupt(&name, "its header is not what was written"));
+        }
+        // Who comes second has opened it for nothing.
+        Ok(self.content.get_or_init(|| content))
+    }
+}
+
+/// What a block says of itself before its entries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct BlockHeader {
+    /// Number of the file.
+    pub(crate) part: u32,
+    /// Number of the block.
+    pub(crate) block: u32,
+    pub(crate) count: u16,
+    pub(crate) voided: u16,
+    pub(crate) base: u64,
+}
+
+impl BlockHeader {
+    fn of(part: u32, block: u32, entries: &Entries) -> Self {
+        let count = u16::try_from(entries.len()).unwrap_or(u16::MAX);
+        Self { part, block, count, voided: entries.voided(), base: entries.base() }
+    }
+
+    /// Whether a block can be so.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.block < BLOCKS_MAX
+            && usize::from(self.count) <= BLOCK_ENTRIES
+            && self.voided <= self.count
+    }
+
+    /// The fields, not checked.
+    fn fields(bytes: &[u8]) -> Option<Self> {
+        Self::read(&mut Reader::new(bytes.get(4..)?))
+    }
+
+    /// The fields, as they stand after the checksum here and in a list of blocks.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            part: reader.u32()?,
+            block: reader.u32()?,
+            count: reader.u16()?,
+            voided: reader.u16()?,
+            base: reader.u64()?,
+        })
+    }
+
+    /// Writes the fields.
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.u32(self.part);
+        writer.u32(self.block);
+        writer.u16(self.count);
+        writer.u16(self.voided);
+        writer.u64(self.base);
+    }
+
+    /// The fields of a block whose checksum, over all that follows it, is right.
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (crc, rest) = bytes.split_first_chunk::<4>()?;
+        let is_right = crc32fast::hash(rest) == u32::from_le_bytes(*crc)
+            || cfg!(bug = "block-checksum-not-compared");
+        is_right.then(|| Self::fields(bytes))?
+    }
+}
+
+fn encode_block(number: u32, block: u32, entries: &Entries) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(BLOCK_HEADER_BYTES + entries.bytes().len());
+    writer.u32(0);
+    BlockHeader::of(number, block, entries).write(&mut writer);
+    writer.bytes(entries.bytes());
+    writer.finish_with_crc_first()
+}
+
+fn encode_header(check: u64, number: u32, (window, begin): (Window, u64)) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(HEADER_BYTES);
+    writer.bytes(MAGIC);
+    writer.u32(VERSION);
+    writer.u32(number);
+    writer.u64(check);
+    writer.u64(window.length_ms());
+    writer.u64(begin);
+    writer.u32(window.start().code());
+    writer.finish_with_crc()
+}
+
+fn check_header(header: &[u8], check: u64, number: u32) -> bool {
+    let Some(mut reader) = Reader::checked(header) else { return false };
+    reader.take(8) == Some(MAGIC)
+        && reader.u32() == Some(VERSION)
+        && reader.u32() == Some(number)
+        && reader.u64() == Some(check)
+}

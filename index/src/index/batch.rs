@@ -1,0 +1,129 @@
+//! Many keys at once: the memory is asked for all of them before any is judged.
+
+use super::{Index, found};
+use crate::{
+    entry::Entry,
+    error::Result,
+    fingerprint::{ContentPrint, Fingerprint},
+    options::Window,
+    state::{State, Stop},
+    table::Control,
+    verdict::{Reserved, Verdict},
+};
+
+/// Keys that are looked at together: their control bytes fit the nearest cache.
+const TOGETHER: usize = 64;
+
+impl Index {
+    /// Judges many keys, as [`Index::lookup`] each: the verdicts, in their order, are appended to
+    /// `verdicts`. All are judged at one moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::lookup`]; `verdicts` is as it was.
+    pub fn lookup_batch(
+        &self,
+        keys: &[(Fingerprint, ContentPrint)],
+        verdicts: &mut Vec<Verdict>,
+    ) -> Result<()> {
+        let before = verdicts.len();
+        let judged = self.read_with(verdicts, |state, verdicts| {
+            verdicts.truncate(before);
+            verdicts.reserve(keys.len());
+            for some in keys.chunks(TOGETHER) {
+                let controls = first_controls(state, some.iter().map(|(key, _)| *key));
+                for ((key, content), control) in some.iter().zip(controls) {
+                    let known = state.find_after(*key, control)?;
+                    verdicts.push(known.map_or(Verdict::New, |known| found(known).judge(*content)));
+                }
+            }
+            Ok(())
+        });
+        if judged.is_err() {
+            verdicts.truncate(before);
+        }
+        judged
+    }
+
+    /// Reserves many keys, as [`Index::reserve`] each, in their order: of two with the same key the
+    /// second one is known. Nobody sees some of them taken and others not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::reserve`]. Keys before the one that failed are reserved; `reserved` tells of them.
+    pub fn insert_batch(
+        &self,
+        entries: &[Entry],
+        window: Window,
+        now: u64,
+        reserved: &mut Vec<Reserved>,
+    ) -> Result<()> {
+        let before = reserved.len();
+        loop {
+            let mut state = self.state.write();
+            let done = reserved.len() - before;
+            let stop = match insert_some(&mut state, entries, done, (window, now), reserved) {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            };
+            drop(state);
+            self.load(stop)?;
+        }
+    }
+
+    /// Tells that many frames, for which keys were reserved, are durable.
+    pub fn confirm_batch(&self, lsns: impl IntoIterator<Item = u64>) {
+        let mut state = self.state.write();
+        for lsn in lsns {
+            state.confirm(lsn);
+        }
+    }
+
+    /// As [`Index::read`], with something to fill.
+    fn read_with<T>(
+        &self,
+        fill: &mut T,
+        ask: impl Fn(&State, &mut T) -> std::result::Result<(), Stop>,
+    ) -> Result<()> {
+        loop {
+            let stop = match ask(&self.state.read(), fill) {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            };
+            self.load(stop)?;
+        }
+    }
+}
+
+/// The control bytes that the search for each of these keys sees first.
+fn first_controls(
+    state: &State,
+    keys: impl Iterator<Item = Fingerprint>,
+) -> [Option<Control>; TOGETHER] {
+    let mut controls = [None; TOGETHER];
+    for (control, key) in controls.iter_mut().zip(keys) {
+        *control = state.table.first_control(key);
+    }
+    controls
+}
+
+/// Reserves the keys from `done` on, until one needs a shard.
+fn insert_some(
+    state: &mut State,
+    entries: &[Entry],
+    done: usize,
+    (window, now): (Window, u64),
+    reserved: &mut Vec<Reserved>,
+) -> std::result::Result<(), Stop> {
+    for some in entries.get(done..).unwrap_or_default().chunks(TOGETHER) {
+        // Only to have the memory fetch all of them at once: each is judged anew.
+        std::hint::black_box(first_controls(state, some.iter().map(|entry| entry.key)));
+        for entry in some {
+            reserved.push(match state.reserve(*entry, window, now)? {
+                Ok(slice) => Reserved::Taken(slice),
+                Err(known) => Reserved::Known(found(known)),
+            });
+        }
+    }
+    Ok(())
+}

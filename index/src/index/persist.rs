@@ -1,0 +1,142 @@
+//! An index with files: opening, checkpoints, discarding.
+
+use std::sync::Arc;
+
+use onceward_vfs::Vfs;
+
+use super::Index;
+use crate::{
+    disk::{self, Checkpointed, Discarded, Folder, Until},
+    error::{Error, ErrorKind, Result},
+    fingerprint::Secret,
+    options::Options,
+    state::{PURGED_TOGETHER, Stop},
+    sync::{Mutex, RwLock},
+    table::Cold,
+    table::SHARDS,
+};
+
+/// Where an index keeps its files.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The disk.
+    pub vfs: Arc<dyn Vfs>,
+    /// The index's own directory; made where it is missing. One index at a time uses it: the caller
+    /// holds a lock on the store.
+    pub dir: String,
+}
+
+/// An index that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The index.
+    pub index: Index,
+    /// Frames up to and including this LSN need not be told again; 0: all must be.
+    pub covered: u64,
+    /// What the caller gave with the last checkpoint: if its log does not know it, the files belong to
+    /// another history, and are to be discarded.
+    pub mark: u64,
+}
+
+impl Index {
+    /// Opens the index in a directory, or begins an empty one.
+    ///
+    /// Files that are damaged, missing, of another store or of another version are all discarded, and
+    /// [`Index::discarded`] tells why; then `covered` is 0. What a crash left behind is removed.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: an option is out of its range. `Io`, `Full`: the directory cannot be made, listed or
+    /// cleared.
+    ///
+    /// # Cost
+    ///
+    /// Reads the manifest, the heads of the table files (24 bytes for 256 keys), and the entries that
+    /// no table file has: after [`Until::Close`] none, after a crash up to 128 thousand and those of
+    /// one checkpoint. Slots are read when they are first asked for, a 4,096th of them at a time.
+    pub fn open(place: Place, secret: &Secret, options: Options) -> Result<Opened> {
+        options.check().map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))?;
+        let Place { vfs, dir } = place;
+        let (reading, check) = (options.reading, secret.check());
+        let found = disk::open(Folder { vfs, dir, reading, check }, options)?;
+        let disk::Found { state, disk, covered, mark, discarded } = found;
+        let index = Self { state: RwLock::new(state), disk: Some(Mutex::new(disk)), discarded };
+        Ok(Opened { index, covered, mark })
+    }
+
+    /// Why the index began empty although there were files; `None` if it did not.
+    #[must_use]
+    pub fn discarded(&self) -> Option<&Discarded> {
+        self.discarded.as_ref()
+    }
+
+    /// Writes the entries that are not written yet, forgets the files of dropped slices, and makes
+    /// both count. Takes back the memory of dropped slices. `mark` is for the caller to know its log by.
+    ///
+    /// Captures go on meanwhile: the index is locked to take the entries out, 256 at a time by
+    /// reference, and to put their places in. An index in memory writes nothing.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok`, opening needs the log only from [`Checkpointed::covered`] on. A crash before that
+    /// leaves the checkpoint before.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Io`: nothing is lost, the entries stay in memory; call again. `Corrupt`: a file of the
+    /// index is not what was written; see [`Index::discard`].
+    pub fn checkpoint(&self, mark: u64, until: Until) -> Result<Checkpointed> {
+        match &self.disk {
+            Some(disk) => disk.lock().checkpoint(&self.state, mark, until),
+            None => {
+                while self.state.write().purge(PURGED_TOGETHER) {}
+                Ok(Checkpointed::default())
+            }
+        }
+    }
+
+    /// Loads up to `count` shards that are not in memory yet, so that nobody has to wait for them.
+    /// Returns how many are left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::lookup`].
+    pub fn warm(&self, count: usize) -> Result<usize> {
+        for shard in (0..SHARDS).filter(|shard| self.state.read().table.is_cold(*shard)).take(count)
+        {
+            self.load(Stop::Cold(Cold { shard }))?;
+        }
+        Ok(self.state.read().table.cold_count())
+    }
+
+    /// Gives the index's files up, so that the next opening begins with an empty index and the log is
+    /// told again: for who was told `Corrupt`. What is in memory stays; nothing is written any more.
+    ///
+    /// # Durability
+    ///
+    /// As [`Index::discard`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::discard`].
+    pub fn give_up_files(&self) -> Result<()> {
+        match &self.disk {
+            Some(disk) => disk.lock().give_up(),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the files of an index, so that the next opening begins with an empty one and the log
+    /// is told again: for who was told `Corrupt`, or whose log does not know the mark.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok`, and after a crash on the way, no file counts or all do.
+    ///
+    /// # Errors
+    ///
+    /// `Io`: what the disk said.
+    pub fn discard(vfs: &dyn Vfs, dir: &str) -> Result<()> {
+        disk::discard(vfs, dir)
+    }
+}

@@ -1,0 +1,296 @@
+//! The blocks of all slices: where the entry at a place is, in memory or in a file.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    slices::SliceId,
+    spots::{SPOT_BYTES, Spots},
+};
+use crate::{
+    disk::{Part, Stored},
+    entry::{BLOCK_BITS, BLOCK_ENTRIES, Entries, Entry, place, split},
+    error::Result,
+    fingerprint::Fingerprint,
+};
+
+/// Where 256 entries are.
+#[derive(Debug)]
+enum Where {
+    /// Nowhere: the number is free, or its slice was dropped and slots may still name it.
+    Nowhere,
+    /// In memory, and changing.
+    Memory(Box<Entries>),
+    /// In memory, and on the way to a file.
+    Leaving(Arc<Entries>),
+    /// In a file.
+    File(Stored),
+}
+
+/// A block and its slice.
+#[derive(Debug)]
+struct Block {
+    slice: SliceId,
+    entries: Where,
+}
+
+/// Entries of frames that may still fail.
+#[derive(Debug)]
+pub(crate) struct Above {
+    /// The block has no other entries.
+    pub(crate) is_whole: bool,
+    /// The entries, with their places.
+    pub(crate) entries: Vec<(u32, Entry)>,
+}
+
+/// All blocks, by number. A place is the number of a block and 8 bits of the position in it.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    all: Vec<Block>,
+    spots: Spots,
+    /// Numbers that no slot names.
+    free: Vec<u32>,
+    /// Numbers of dropped blocks, each with the count of purged shards from which on it is free.
+    dropped: VecDeque<(u64, u32)>,
+    /// Bytes of entries in memory.
+    bytes: u64,
+    /// Entries in memory.
+    in_memory: u64,
+}
+
+impl Blocks {
+    /// The entry at a place, if it is this key's.
+    pub(crate) fn entry_of(&self, place: u32, key: Fingerprint) -> Result<Option<Entry>> {
+        if self.spots.is_other(place, key) {
+            return Ok(None);
+        }
+        Ok(self.entry(place)?.filter(|entry| entry.key == key))
+    }
+
+    /// The entry at a place; `None` if it is no more.
+    pub(crate) fn entry(&self, place: u32) -> Result<Option<Entry>> {
+        let (number, position) = split(place);
+        match self.get(number).map(|block| &block.entries) {
+            None | Some(Where::Nowhere) => Ok(None),
+            Some(Where::Memory(entries)) => Ok(entries.entry(position)),
+            Some(Where::Leaving(entries)) => Ok(entries.entry(position)),
+            Some(Where::File(stored)) => {
+                stored.check(number)?;
+                self.spots.checked(number);
+                stored.entry(position)
+            }
+        }
+    }
+
+    /// The slice of a place.
+    pub(crate) fn slice(&self, place: u32) -> Option<SliceId> {
+        let block = self.get(split(place).0)?;
+        (!matches!(block.entries, Where::Nowhere)).then_some(block.slice)
+    }
+
+    /// Whether the slice of a place lives.
+    pub(crate) fn is_live(&self, place: u32) -> bool {
+        self.slice(place).is_some()
+    }
+
+    /// The number of the file that a block is in.
+    pub(crate) fn part_of(&self, number: u32) -> Option<u32> {
+        match &self.get(number)?.entries {
+            Where::File(stored) => Some(stored.part.number),
+            Where::Nowhere | Where::Memory(_) | Where::Leaving(_) => None,
+        }
+    }
+
+    /// A new block of a slice; `None` if every number is taken.
+    pub(crate) fn begin(&mut self, slice: SliceId, first_lsn: u64, is_busy: bool) -> Option<u32> {
+        let mut entries = Box::new(Entries::new(first_lsn));
+        if is_busy {
+            entries.reserve_all();
+        }
+        self.bytes += entries.memory_bytes();
+        self.put(slice, Where::Memory(entries))
+    }
+
+    fn put(&mut self, slice: SliceId, entries: Where) -> Option<u32> {
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => u32::try_from(self.all.len()).ok().filter(|next| *next < BLOCKS_MAX)?,
+        };
+        self.set(number, Block { slice, entries });
+        Some(number)
+    }
+
+    fn set(&mut self, number: u32, block: Block) {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        while self.all.len() <= at {
+            self.all.push(Block { slice: SliceId(0), entries: Where::Nowhere });
+        }
+        if let Some(old) = self.all.get_mut(at) {
+            *old = block;
+        }
+    }
+
+    /// Whether a block in memory has all its entries.
+    pub(crate) fn is_full(&self, number: u32) -> bool {
+        match self.get(number).map(|block| &block.entries) {
+            Some(Where::Memory(entries)) => entries.len() == BLOCK_ENTRIES,
+            _ => false,
+        }
+    }
+
+    /// Whether a block takes an entry of this LSN.
+    pub(crate) fn takes(&self, number: u32, lsn: u64) -> bool {
+        match self.get(number).map(|block| &block.entries) {
+            Some(Where::Memory(entries)) => entries.takes(lsn),
+            _ => false,
+        }
+    }
+
+    /// Adds an entry to a block that takes it; returns its place.
+    pub(crate) fn push(&mut self, number: u32, entry: Entry) -> u32 {
+        let Some(Where::Memory(entries)) = self.entries_mut(number) else { return u32::MAX };
+        let before = entries.memory_bytes();
+        let position = entries.push(entry);
+        let grown = entries.memory_bytes() - before;
+        self.bytes += grown;
+        self.in_memory += 1;
+        place(number, position)
+    }
+
+    /// Makes the entry at a place none. `false`: it is in a file, or on the way to one.
+    pub(crate) fn void(&mut self, place: u32) -> bool {
+        let (number, position) = split(place);
+        match self.entries_mut(number) {
+            Some(Where::Memory(entries)) => {
+                entries.void(position);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The entries of a block in memory whose LSN is above `lsn`.
+    pub(crate) fn above(&self, number: u32, lsn: u64) -> Above {
+        let mut above = Above { is_whole: false, entries: Vec::new() };
+        if let Some(Where::Memory(entries)) = self.get(number).map(|block| &block.entries)
+            && entries.lsn_max() > lsn
+        {
+            let all = (0..entries.len()).filter_map(|at| Some((at, entries.entry(at)?)));
+            let (over, others): (Vec<_>, Vec<_>) = all.partition(|(_, entry)| entry.lsn > lsn);
+            above.is_whole = others.is_empty();
+            above.entries = over.into_iter().map(|(at, it)| (place(number, at), it)).collect();
+        }
+        above
+    }
+
+    /// A block in memory that takes no more entries and goes to a file.
+    pub(crate) fn leave(&mut self, number: u32) -> Option<Arc<Entries>> {
+        let entries = self.entries_mut(number)?;
+        let leaving = match std::mem::replace(entries, Where::Nowhere) {
+            Where::Memory(changing) => Arc::from(changing),
+            // The checkpoint before failed.
+            Where::Leaving(leaving) => leaving,
+            other @ (Where::Nowhere | Where::File(_)) => {
+                *entries = other;
+                return None;
+            }
+        };
+        *entries = Where::Leaving(Arc::clone(&leaving));
+        Some(leaving)
+    }
+
+    /// A block is in a file now. Nothing happens if its slice was dropped meanwhile.
+    pub(crate) fn arrive(&mut self, number: u32, stored: Stored) {
+        let Some(entries) = self.entries_mut(number) else { return };
+        if let Where::Leaving(left) = entries {
+            let (bytes, count) = (left.memory_bytes(), left.len());
+            self.bytes -= bytes;
+            self.in_memory -= u64::try_from(count).unwrap_or(0);
+            self.spots.put(number, &stored.part, stored.offset);
+            if let Some(entries) = self.entries_mut(number) {
+                *entries = Where::File(stored);
+            }
+        }
+    }
+
+    /// A block that is in a file since before the index was opened.
+    pub(crate) fn restore(&mut self, number: u32, slice: SliceId, stored: Stored) {
+        self.spots.put(number, &stored.part, stored.offset);
+        self.set(number, Block { slice, entries: Where::File(stored) });
+    }
+
+    /// Forgets a block. Its number is free once `free_from` shards were purged.
+    ///
+    /// Returns the file that it was in: closing it takes a while, and need not be done here.
+    pub(crate) fn drop_block(&mut self, number: u32, free_from: u64) -> Option<Arc<Part>> {
+        let entries = self.entries_mut(number)?;
+        let (bytes, count, part) = match std::mem::replace(entries, Where::Nowhere) {
+            Where::Nowhere => (0, 0, None),
+            Where::Memory(entries) => (entries.memory_bytes(), entries.len(), None),
+            Where::Leaving(entries) => (entries.memory_bytes(), entries.len(), None),
+            Where::File(stored) => (0, 0, Some(stored.part)),
+        };
+        self.bytes -= bytes;
+        self.in_memory -= u64::try_from(count).unwrap_or(0);
+        if let Some(part) = &part {
+            self.spots.remove(number, part);
+        }
+        self.dropped.push_back((free_from, number));
+        part
+    }
+
+    /// Whether slots may name blocks that are no more.
+    pub(crate) fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
+    /// Gives free the numbers of blocks whose slots were all purged.
+    pub(crate) fn free_up_to(&mut self, purged: u64) {
+        while let Some((_, number)) = self.dropped.pop_front_if(|(from, _)| *from <= purged) {
+            self.free.push(number);
+        }
+    }
+
+    /// Whether a number has a block.
+    pub(crate) fn is_known(&self, number: u32) -> bool {
+        self.get(number).is_some_and(|block| !matches!(block.entries, Where::Nowhere))
+    }
+
+    /// Gives free every number that has no block, because nothing names any: after opening.
+    pub(crate) fn free_all_unused(&mut self) {
+        let unused = |block: &Block| matches!(block.entries, Where::Nowhere);
+        let numbers = self.all.iter().enumerate().filter(|(_, block)| unused(block));
+        self.free = numbers.filter_map(|(number, _)| u32::try_from(number).ok()).rev().collect();
+    }
+
+    /// Bytes of entries in memory and of the list of blocks.
+    pub(crate) fn bytes(&self) -> u64 {
+        let list = self.all.capacity() * LISTED_BYTES;
+        self.bytes + self.spots.bytes() + u64::try_from(list).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes that this many more blocks may add to the lists.
+    pub(crate) fn growth_max(&self, blocks: u64) -> u64 {
+        let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
+        let is_room = self.free.len() >= blocks || self.all.capacity() - self.all.len() >= blocks;
+        let doubled = self.all.capacity().max(blocks).saturating_mul(LISTED_BYTES);
+        if is_room { 0 } else { u64::try_from(doubled).unwrap_or(u64::MAX) }
+    }
+
+    /// Entries that are in memory only.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.in_memory
+    }
+
+    fn get(&self, number: u32) -> Option<&Block> {
+        self.all.get(usize::try_from(number).ok()?)
+    }
+
+    fn entries_mut(&mut self, number: u32) -> Option<&mut Where> {
+        Some(&mut self.all.get_mut(usize::try_from(number).ok()?)?.entries)
+    }
+}
+
+/// Bytes of a block in the lists, once it is in a file.
+const LISTED_BYTES: usize = size_of::<Block>() + SPOT_BYTES;
+/// Numbers of blocks.
+pub(crate) const BLOCKS_MAX: u32 = u32::MAX >> BLOCK_BITS;

@@ -1,0 +1,103 @@
+//! What a checkpoint writes: the entries of frames that are durable and told.
+
+use std::sync::Arc;
+
+use super::{SliceId, SliceInfo, State};
+use crate::{
+    disk::Stored,
+    entry::{Entries, Entry},
+    options::Window,
+};
+
+/// The blocks of one slice that go to a file.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    pub(crate) slice: SliceId,
+    pub(crate) window: Window,
+    pub(crate) begin: u64,
+    pub(crate) blocks: Vec<(u32, Arc<Entries>)>,
+}
+
+/// What a checkpoint writes.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    /// Every entry of a frame up to and including this LSN is in a file once these blocks are.
+    pub(crate) covered: u64,
+    pub(crate) leaving: Vec<Leaving>,
+    /// The slices that live. One that is dropped later stays in the files until the next cut: keys
+    /// may have been carried out of it into blocks that are not among these.
+    pub(crate) slices: Vec<SliceInfo>,
+}
+
+impl State {
+    /// The highest frame up to which no frame can fail any more.
+    pub(crate) fn covered(&self) -> u64 {
+        if cfg!(bug = "checkpoint-takes-what-may-fail") {
+            return self.told.max(self.reserved.last().copied().unwrap_or(0));
+        }
+        self.reserved.first().map_or(self.told, |lowest| self.told.min(lowest.saturating_sub(1)))
+    }
+
+    /// Takes the blocks for a checkpoint. Entries of frames that may still fail stay behind.
+    pub(crate) fn cut(&mut self) -> Cut {
+        let covered = self.covered();
+        let slices: Vec<SliceInfo> = self.slices.iter().map(|(id, slice)| slice.info(id)).collect();
+        let leaving = slices.iter().filter_map(|info| self.cut_slice(*info, covered)).collect();
+        Cut { covered, leaving, slices }
+    }
+
+    fn cut_slice(&mut self, info: SliceInfo, covered: u64) -> Option<Leaving> {
+        let SliceInfo { id, window, begin, .. } = info;
+        let in_memory = self.slices.get(id)?.in_memory.clone();
+        let mut blocks = Vec::new();
+        for block in in_memory {
+            let above = self.blocks.above(block, covered);
+            if above.is_whole || !self.move_away(id, block, &above.entries) {
+                continue;
+            }
+            if let Some(entries) = self.blocks.leave(block) {
+                blocks.push((block, entries));
+            }
+            if let Some(slice) = self.slices.get_mut(id)
+                && slice.filling == Some(block)
+            {
+                slice.filling = None;
+            }
+        }
+        (!blocks.is_empty()).then_some(Leaving { slice: id, window, begin, blocks })
+    }
+
+    /// Moves entries of a block into another one, which stays in memory. `false`: there is none, and
+    /// the block stays as it is.
+    fn move_away(&mut self, id: SliceId, block: u32, entries: &[(u32, Entry)]) -> bool {
+        let Some((_, first)) = entries.first() else { return true };
+        if self.slices.get(id).is_none_or(|slice| slice.filling == Some(block))
+            && self.begin_block(id, first.lsn).is_err()
+        {
+            return false;
+        }
+        for (place, entry) in entries {
+            let Ok(moved) = self.push(id, *entry) else { return false };
+            // Its frame may still fail, so its key was judged since opening: the shard is warm.
+            if let Ok(Some((at, _))) = self.table.find(entry.key, |found| found == *place) {
+                self.table.set_place(entry.key, at, moved);
+            }
+            self.blocks.void(*place);
+            if let Some(slice) = self.slices.get_mut(id) {
+                slice.keys -= 1;
+            }
+        }
+        true
+    }
+
+    /// Blocks of a slice are in files now.
+    pub(crate) fn arrive(&mut self, slice: SliceId, stored: Vec<(u32, Stored)>) {
+        for (block, stored) in stored {
+            self.blocks.arrive(block, stored);
+        }
+        let blocks = &self.blocks;
+        if let Some(slice) = self.slices.get_mut(slice) {
+            slice.in_memory.retain(|block| blocks.part_of(*block).is_none());
+        }
+    }
+}

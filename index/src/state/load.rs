@@ -1,0 +1,145 @@
+//! Puts the slots of a cold shard into memory.
+
+use super::{SliceId, State, Stop};
+use crate::{
+    disk::{Run, Shelved, Stored},
+    entry::{BLOCK_BITS, Entry},
+    table::{Slot, Table},
+};
+
+/// What a cold shard will hold: slots of the table files and of the list that waits.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    slots: Vec<Slot>,
+    /// Places whose key has a newer entry.
+    older: Vec<u32>,
+    /// The list as it was.
+    waiting: Vec<Slot>,
+}
+
+impl State {
+    /// Makes out what a cold shard will hold. Of several entries of a key, the newest counts. `None`
+    /// if the shard is warm.
+    ///
+    /// # Errors
+    ///
+    /// An entry cannot be read.
+    pub(crate) fn sort(&self, shard: usize, shelved: &Shelved) -> Result<Option<Sorted>, Stop> {
+        let Some(waiting) = self.table.waiting(shard) else { return Ok(None) };
+        // The number of a dropped block may be another block's by now.
+        let is_current = |(slot, part): &(Slot, u32)| {
+            self.blocks.part_of(slot.place >> BLOCK_BITS) == Some(*part)
+        };
+        let on_disk = shelved.slots().filter(is_current).map(|(slot, _)| slot);
+        let mut slots: Vec<Slot> = on_disk.chain(waiting.iter().copied()).collect();
+        slots.retain(|slot| self.is_valid(slot.place));
+        slots.sort_unstable_by_key(|slot| (slot.tag, slot.bits, slot.place));
+        let mut older = Vec::new();
+        // Only slots that share their 23 bits may be of one key: hardly any.
+        for same in slots.chunk_by(|one, two| (one.tag, one.bits) == (two.tag, two.bits)) {
+            if same.len() > 1 {
+                self.find_older(same, &mut older)?;
+            }
+        }
+        older.sort_unstable();
+        slots.retain(|slot| older.binary_search(&slot.place).is_err());
+        Ok(Some(Sorted { slots, older, waiting: waiting.to_vec() }))
+    }
+
+    /// Adds the places whose key has a newer entry among these.
+    fn find_older(&self, slots: &[Slot], older: &mut Vec<u32>) -> Result<(), Stop> {
+        let mut entries = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let entry = self.blocks.entry(slot.place).map_err(Stop::Failed)?;
+            entries.extend(entry.map(|entry| (entry.key, entry.lsn, slot.place)));
+        }
+        entries.sort_unstable();
+        for of_key in entries.chunk_by(|(one, ..), (two, ..)| one == two) {
+            let newest = of_key.last().map_or(0, |(_, lsn, _)| *lsn);
+            // A key that was carried has two entries of one number, and each counts while its slice
+            // lives.
+            let is_older = |(_, lsn, _): &&(_, u64, u32)| *lsn < newest;
+            older.extend(of_key.iter().filter(is_older).map(|(.., place)| *place));
+        }
+        Ok(())
+    }
+
+    /// Makes a shard warm. `false`: files, or the list, are not what they were when it was sorted.
+    pub(crate) fn install(&mut self, shard: usize, shelved: &Shelved, mut sorted: Sorted) -> bool {
+        let Some(waiting) = self.table.waiting(shard) else { return true };
+        let is_current = cfg!(bug = "shard-of-replaced-table-files") || shelved.is_of(&self.runs);
+        if !is_current || waiting != sorted.waiting {
+            return false;
+        }
+        sorted.older.retain(|place| self.is_valid(*place));
+        sorted.slots.retain(|slot| self.is_valid(slot.place));
+        for place in sorted.older {
+            self.void(place);
+        }
+        self.table.warm(shard, &sorted.slots);
+        true
+    }
+
+    /// Whether a place is one of a live slice, and its key was not removed.
+    fn is_valid(&self, place: u32) -> bool {
+        self.blocks.is_live(place) && !self.voids.contains(&place)
+    }
+
+    /// Whether a key of a cold shard waits with this LSN.
+    pub(crate) fn is_waiting(&self, entry: Entry) -> Result<bool, Stop> {
+        let waiting = self.table.waiting(entry.key.shard()).unwrap_or_default();
+        let (tag, bits) = (entry.key.tag(), entry.key.bits());
+        for slot in waiting.iter().filter(|slot| slot.tag == tag && slot.bits == bits) {
+            let found = self.blocks.entry(slot.place).map_err(Stop::Failed)?;
+            if found.is_some_and(|found| found.key == entry.key && found.lsn == entry.lsn) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A table whose slots are in these files.
+    pub(crate) fn cool(&mut self) {
+        let count =
+            |shard| self.runs.iter().map(|run: &std::sync::Arc<Run>| run.count(shard)).sum();
+        self.table = Table::cold(count);
+    }
+
+    /// Takes up a block that is in a file since before the index was opened; `removed` of its keys
+    /// were removed since it was written. `false`: it cannot be.
+    pub(crate) fn put_block(
+        &mut self,
+        number: u32,
+        slice: SliceId,
+        stored: Stored,
+        removed: u16,
+    ) -> bool {
+        let gone = stored.voided.saturating_add(removed);
+        let keys = u64::from(stored.count.saturating_sub(gone));
+        let Some(live) = self.slices.get_mut(slice) else { return false };
+        if self.blocks.is_known(number) {
+            return false;
+        }
+        live.blocks.push(number);
+        live.keys += keys;
+        self.blocks.restore(number, slice, stored);
+        true
+    }
+
+    /// Takes up an entry in a file, of which no table file has the slot.
+    pub(crate) fn put_unlisted(&mut self, place: u32, entry: Entry) {
+        if !self.voids.contains(&place) {
+            self.insert(entry.key, place);
+        }
+    }
+
+    /// Takes the removed places off the counts of keys of the blocks that are known: their blocks still
+    /// count them.
+    pub(crate) fn count_voids(&mut self) {
+        for place in &self.voids {
+            if let Some(slice) = self.blocks.slice(*place).and_then(|id| self.slices.get_mut(id)) {
+                slice.keys = slice.keys.saturating_sub(1);
+            }
+        }
+    }
+}

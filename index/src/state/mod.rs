@@ -1,0 +1,383 @@
+//! What the index knows, under one lock: table, blocks and slices, and how far the log was told.
+//!
+//! Nothing here writes; reading an entry may read a file. A shard that is not in memory yet stops
+//! an operation before it changed anything: the caller loads the shard, without the lock, and
+//! begins again.
+
+mod blocks;
+mod cut;
+mod load;
+mod slices;
+mod spots;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(crate) use blocks::BLOCKS_MAX;
+pub(crate) use blocks::Blocks;
+pub(crate) use cut::{Cut, Leaving};
+pub(crate) use slices::Slices;
+pub use slices::{Expired, SliceId, SliceInfo};
+
+use crate::{
+    disk::{Part, Run},
+    entry::{BLOCK_BYTES_FIRST, BLOCK_ENTRIES, ENTRY_BYTES, Entry},
+    error::{Error, ErrorKind},
+    fingerprint::Fingerprint,
+    options::{Options, Window},
+    table::{At, Cold, Control, SHARDS, Table},
+};
+
+/// Shards that are purged under one lock.
+pub(crate) const PURGED_TOGETHER: usize = 16;
+
+/// Shards that are purged for a key that finds no room.
+pub(crate) const PURGED_FOR_ROOM: usize = 128;
+
+/// Why an operation cannot go on. Nothing was changed.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A shard must be loaded first.
+    Cold(Cold),
+    /// An entry cannot be read, or there is no room.
+    Failed(Error),
+}
+
+/// A key that is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) at: At,
+    pub(crate) place: u32,
+    pub(crate) entry: Entry,
+    pub(crate) slice: SliceId,
+}
+
+/// What the index knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    options: Options,
+    pub(crate) table: Table,
+    pub(crate) blocks: Blocks,
+    pub(crate) slices: Slices,
+    /// LSNs of frames that hold keys and may still fail.
+    reserved: BTreeSet<u64>,
+    /// The highest frame of which the index was told.
+    pub(crate) told: u64,
+    /// Places in files whose key was removed.
+    pub(crate) voids: BTreeSet<u32>,
+    /// The table files, for shards that are not in memory.
+    pub(crate) runs: Arc<[Arc<Run>]>,
+    /// Shards that were purged of dropped blocks since the index was opened.
+    purged: u64,
+}
+
+impl State {
+    /// Without keys.
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            options,
+            table: Table::new(),
+            blocks: Blocks::default(),
+            slices: Slices::new(options.slice_count, options.carry_max),
+            reserved: BTreeSet::new(),
+            told: 0,
+            voids: BTreeSet::new(),
+            runs: Arc::new([]),
+            purged: 0,
+        }
+    }
+
+    /// The entry of a key.
+    pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<Known>, Stop> {
+        let mut failed = None;
+        let mut found = None;
+        let slot = self.table.find(key, |place| match self.blocks.entry_of(place, key) {
+            Ok(entry) => {
+                found = entry;
+                entry.is_some()
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        let slot = slot.map_err(Stop::Cold)?;
+        if let Some(error) = failed {
+            // Perhaps that was the entry: neither "new" nor "duplicate" would be exact.
+            return Err(Stop::Failed(error));
+        }
+        Ok(slot.zip(found).and_then(|((at, place), entry)| {
+            Some(Known { at, place, entry, slice: self.blocks.slice(place)? })
+        }))
+    }
+
+    /// As [`State::find`], by one who has read the first control bytes already.
+    pub(crate) fn find_after(
+        &self,
+        key: Fingerprint,
+        first: Option<Control>,
+    ) -> Result<Option<Known>, Stop> {
+        match first {
+            Some(control)
+                if control.has_empty() && control.matches(key.bits()).next().is_none() =>
+            {
+                Ok(None)
+            }
+            Some(_) | None => self.find(key),
+        }
+    }
+
+    /// Takes a key for the frame `lsn`; `Err` of the known one if it is remembered.
+    pub(crate) fn reserve(
+        &mut self,
+        entry: Entry,
+        window: Window,
+        now: u64,
+    ) -> Result<Result<SliceId, Known>, Stop> {
+        if let Some(known) = self.find(entry.key)? {
+            return Ok(Err(known));
+        }
+        if self.check_room(entry.key).is_err() {
+            // What slices left behind that were dropped is taken back as it is needed.
+            self.purge(PURGED_FOR_ROOM);
+            self.check_room(entry.key)?;
+        }
+        let begin = self.slices.begin_of(window, now);
+        let slice = self.slices.open(window, begin);
+        let place = self.push(slice, entry).map_err(Stop::Failed)?;
+        self.insert(entry.key, place);
+        self.reserved.insert(entry.lsn);
+        self.hold(slice);
+        Ok(Ok(slice))
+    }
+
+    /// A frame was told.
+    pub(crate) fn tell(&mut self, frame: u64) {
+        self.told = self.told.max(frame);
+    }
+
+    /// The frame is durable. Only now it was told: one that failed must not count as covered, because
+    /// another frame may get its number.
+    pub(crate) fn confirm(&mut self, lsn: u64) {
+        if self.reserved.remove(&lsn) {
+            self.tell(lsn);
+        }
+    }
+
+    /// Forgets a key that was reserved for the frame `lsn`, which is not stored.
+    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Stop> {
+        let Some(known) = self.find(key)?.filter(|known| known.entry.lsn == lsn) else {
+            return Ok(false);
+        };
+        if !self.reserved.remove(&lsn) {
+            return Ok(false);
+        }
+        if cfg!(bug = "withdrawn-entry-stays") {
+            self.table.remove(key, known.at);
+        } else {
+            self.remove(known);
+        }
+        self.unhold(known.slice);
+        Ok(true)
+    }
+
+    /// Forgets every entry of a key that is older than the frame `frame`.
+    pub(crate) fn release(&mut self, key: Fingerprint, frame: u64) -> Result<bool, Stop> {
+        let mut is_released = false;
+        // A key that was carried may have an entry in its old slice too.
+        while let Some(known) = self.find(key)?.filter(|known| known.entry.lsn < frame) {
+            self.remove(known);
+            is_released = true;
+        }
+        self.tell(frame);
+        Ok(is_released)
+    }
+
+    /// Puts in an entry as the log tells of it. The newest of a key's entries counts.
+    pub(crate) fn restore(&mut self, slice: SliceId, entry: Entry, frame: u64) -> Result<(), Stop> {
+        self.tell(frame);
+        loop {
+            match self.find(entry.key) {
+                Ok(Some(known)) if known.entry.lsn >= entry.lsn => return Ok(()),
+                // One that was carried by a run that crashed has more than one entry.
+                Ok(Some(known)) => self.remove(known),
+                Ok(None) => break,
+                // The shard's slots are compared when it is loaded; those that wait for that, now.
+                Err(Stop::Cold(_)) if self.is_waiting(entry)? => return Ok(()),
+                Err(Stop::Cold(_)) => break,
+                Err(failed) => return Err(failed),
+            }
+        }
+        let place = self.push(slice, entry).map_err(Stop::Failed)?;
+        self.insert(entry.key, place);
+        Ok(())
+    }
+
+    /// Moves a key into the slice that is current at `now`; `None` if it is not remembered. One whose
+    /// frame may still fail stays where it is.
+    ///
+    /// Its old entry stays valid until its slice is dropped: a crash may undo the new one.
+    pub(crate) fn carry(&mut self, key: Fingerprint, now: u64) -> Result<Option<SliceId>, Stop> {
+        let Some(known) = self.find(key)? else { return Ok(None) };
+        let Some(window) = self.slices.get(known.slice).map(|slice| slice.window) else {
+            return Ok(None);
+        };
+        let settled = self.slices.get(known.slice).and_then(|slice| slice.last_settled);
+        let begin = self.slices.begin_of(window, now);
+        let target = self.slices.open(window, begin);
+        if target == known.slice || self.reserved.contains(&known.entry.lsn) {
+            return Ok(Some(known.slice));
+        }
+        let place = self.push(target, known.entry).map_err(Stop::Failed)?;
+        self.table.set_place(key, known.at, place);
+        if let Some(old) = self.slices.get_mut(known.slice) {
+            old.keys = old.keys.saturating_sub(1);
+        }
+        if let Some((slice, settled)) = self.slices.get_mut(target).zip(settled) {
+            slice.raise_settled(settled);
+        }
+        Ok(Some(target))
+    }
+
+    /// One more unsettled event in a slice.
+    pub(crate) fn hold(&mut self, slice: SliceId) {
+        if let Some(slice) = self.slices.get_mut(slice) {
+            slice.held = slice.held.saturating_add(1);
+        }
+    }
+
+    /// Moves the last settlement in a slice up, never down.
+    pub(crate) fn raise_settled(&mut self, slice: SliceId, at: u64) {
+        if let Some(slice) = self.slices.get_mut(slice) {
+            slice.raise_settled(at);
+        }
+    }
+
+    /// One fewer.
+    pub(crate) fn unhold(&mut self, slice: SliceId) {
+        if let Some(slice) = self.slices.get_mut(slice) {
+            slice.held = slice.held.saturating_sub(1);
+        }
+    }
+
+    /// Forgets the slices that are over. Returns files that nobody needs any more, too.
+    pub(crate) fn expire(&mut self, now: u64) -> (Expired, Vec<Arc<Part>>) {
+        let (dropped, to_carry) = self.slices.expire(now);
+        let free_from = self.purged + SHARDS as u64;
+        let mut unused = Vec::new();
+        let mut numbers = Vec::new();
+        for (id, slice) in dropped {
+            numbers.push(id);
+            for block in slice.blocks {
+                unused.extend(self.blocks.drop_block(block, free_from));
+            }
+        }
+        if !numbers.is_empty() {
+            self.voids.retain(|place| self.blocks.is_live(*place));
+        }
+        (Expired { dropped: numbers, to_carry }, unused)
+    }
+
+    /// Bytes of memory that the index takes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let lists = u64::try_from(self.voids.len() + self.reserved.len()).unwrap_or(u64::MAX) * 32;
+        let runs: u64 = self.runs.iter().map(|run| run.memory_bytes()).sum();
+        self.table.bytes() + self.blocks.bytes() + runs + lists
+    }
+
+    /// Refuses what would take more memory than the caller allows.
+    fn check_room(&self, key: Fingerprint) -> Result<(), Stop> {
+        let block = (BLOCK_ENTRIES * ENTRY_BYTES) as u64 + self.blocks.growth_max(1);
+        let needed = self.memory_bytes() + self.table.growth_max(key) + block;
+        if needed <= self.options.memory_bytes_max {
+            return Ok(());
+        }
+        Err(Stop::Failed(self.full(needed)))
+    }
+
+    /// Refuses if `count` keys, whichever, may not find room.
+    pub(crate) fn check_room_for(&self, count: usize) -> Result<(), Error> {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        // Each may go into a slice, and so a block, of its own.
+        let per_key = self.table.growth_most() + BLOCK_BYTES_FIRST;
+        let blocks = 2 * (BLOCK_ENTRIES * ENTRY_BYTES) as u64;
+        let needed = self
+            .memory_bytes()
+            .saturating_add(count.saturating_mul(per_key))
+            .saturating_add(blocks)
+            .saturating_add(self.blocks.growth_max(count));
+        if needed <= self.options.memory_bytes_max { Ok(()) } else { Err(self.full(needed)) }
+    }
+
+    fn full(&self, needed: u64) -> Error {
+        let most = self.options.memory_bytes_max;
+        let what = format!("the index would take {needed} bytes of memory, at most {most} allowed");
+        Error::new(ErrorKind::Full, what)
+    }
+
+    /// Adds an entry to a slice; returns its place.
+    fn push(&mut self, id: SliceId, entry: Entry) -> Result<u32, Error> {
+        let filling = self.slices.get(id).and_then(|slice| slice.filling);
+        let block = match filling.filter(|block| self.blocks.takes(*block, entry.lsn)) {
+            Some(block) => block,
+            None => self.begin_block(id, entry.lsn)?,
+        };
+        if let Some(slice) = self.slices.get_mut(id) {
+            slice.keys += 1;
+        }
+        Ok(self.blocks.push(block, entry))
+    }
+
+    fn begin_block(&mut self, id: SliceId, lsn: u64) -> Result<u32, Error> {
+        // Who filled one block fills the next: all of one size leave no holes in memory.
+        let filled = self.slices.get(id).and_then(|slice| slice.filling);
+        let is_busy = filled.is_some_and(|block| self.blocks.is_full(block));
+        let block = self
+            .blocks
+            .begin(id, lsn, is_busy)
+            .ok_or_else(|| Error::new(ErrorKind::Full, "every block of the index is taken"))?;
+        if let Some(slice) = self.slices.get_mut(id) {
+            slice.filling = Some(block);
+            slice.in_memory.push(block);
+            slice.blocks.push(block);
+        }
+        Ok(block)
+    }
+
+    /// Takes back what dropped slices left behind: their slots in this many more shards, and the
+    /// numbers of their blocks once no slot names one. Returns whether more is left.
+    pub(crate) fn purge(&mut self, shards: usize) -> bool {
+        for _ in 0..shards {
+            if !self.blocks.has_dropped() {
+                return false;
+            }
+            let next = usize::try_from(self.purged % SHARDS as u64).unwrap_or(0);
+            let blocks = &self.blocks;
+            self.table.purge(next, |place| blocks.is_live(place));
+            self.purged += 1;
+            self.blocks.free_up_to(self.purged);
+        }
+        self.blocks.has_dropped()
+    }
+
+    fn insert(&mut self, key: Fingerprint, place: u32) {
+        let blocks = &self.blocks;
+        self.table.insert(key, place, |place| blocks.is_live(place));
+    }
+
+    /// Forgets a key.
+    fn remove(&mut self, known: Known) {
+        self.table.remove(known.entry.key, known.at);
+        self.void(known.place);
+    }
+
+    /// Makes an entry none, here and in the files.
+    fn void(&mut self, place: u32) {
+        if let Some(slice) = self.blocks.slice(place).and_then(|id| self.slices.get_mut(id)) {
+            slice.keys = slice.keys.saturating_sub(1);
+        }
+        if !self.blocks.void(place) && !cfg!(bug = "removed-place-not-noted") {
+            self.voids.insert(place);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The table in memory: from 35 bits of a fingerprint to the places where its entry may be.
+//!
+//! 4,096 shards by the highest bits. Each grows alone, so no insert waits for more than one of them
+//! to be copied. After opening, a shard is *cold*: its slots are still in the table files, and what
+//! came since waits in a list until the shard is first asked for.
+
+mod control;
+mod shard;
+
+pub(crate) use control::Control;
+pub(crate) use shard::{At, Shard, Slot};
+
+use crate::fingerprint::{Fingerprint, SHARD_BITS};
+
+/// Shards of the table.
+pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
+
+/// The table was asked for a shard whose slots are still on the disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Cold {
+    /// The shard.
+    pub(crate) shard: usize,
+}
+
+/// One shard, there or not yet.
+#[derive(Debug)]
+enum State {
+    /// In the table files; slots that are in none of them wait here.
+    Cold {
+        waiting: Vec<Slot>,
+        /// Slots in the files: the memory that they will take is counted already.
+        shelved: u32,
+    },
+    /// Here.
+    Warm(Shard),
+}
+
+/// All shards.
+#[derive(Debug)]
+pub(crate) struct Table {
+    shards: Box<[State]>,
+    /// Bytes that all shards and lists take.
+    bytes: u64,
+    /// Shards that are cold.
+    cold: usize,
+    /// Bytes of the largest shard or list so far.
+    largest: u64,
+}
+
+impl Table {
+    /// A table without keys, all of it in memory.
+    pub(crate) fn new() -> Self {
+        Self::of(|_| State::Warm(Shard::default()), 0)
+    }
+
+    /// A table whose slots are in files: so many of each shard.
+    pub(crate) fn cold(shelved: impl Fn(usize) -> u32) -> Self {
+        Self::of(|shard| State::Cold { waiting: Vec::new(), shelved: shelved(shard) }, SHARDS)
+    }
+
+    fn of(state: impl Fn(usize) -> State, cold: usize) -> Self {
+        let shards: Box<[State]> = (0..SHARDS).map(state).collect();
+        let sizes = || shards.iter().map(State::bytes);
+        let bytes = sizes().sum::<u64>() + (SHARDS * size_of::<State>()) as u64;
+        let largest = sizes().max().unwrap_or(0);
+        Self { shards, bytes, cold, largest }
+    }
+
+    /// Bytes of memory that the table takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Shards that are not in memory yet.
+    pub(crate) fn cold_count(&self) -> usize {
+        self.cold
+    }
+
+    /// Bytes that one more key may add at most: the largest that its shard grows to.
+    pub(crate) fn growth_max(&self, key: Fingerprint) -> u64 {
+        match self.shards.get(key.shard()) {
+            Some(State::Warm(shard)) if shard.is_loaded() => {
+                shard.bytes_grown().saturating_sub(shard.bytes())
+            }
+            Some(State::Warm(_)) | None => 0,
+            // The caller loads the shard first, for which the memory is counted.
+            Some(State::Cold { .. }) => 0,
+        }
+    }
+
+    /// Bytes that one more key may add at most, whichever it is.
+    pub(crate) fn growth_most(&self) -> u64 {
+        // A shard grows by a twelfth and what its last group leaves unused; a list doubles.
+        self.largest.max(2 * shard::GROUP_BYTES)
+    }
+
+    /// The control bytes that a search for this key sees first: a batch reads those of all its keys
+    /// before it judges any, so that the memory answers them together. `None` if the shard is cold.
+    pub(crate) fn first_control(&self, key: Fingerprint) -> Option<Control> {
+        match self.shards.get(key.shard()) {
+            Some(State::Warm(shard)) => Some(shard.first_control(key.tag())),
+            Some(State::Cold { .. }) | None => None,
+        }
+    }
+
+    /// The slot that may be this key's and for which `is_it` holds of the place.
+    ///
+    /// # Errors
+    ///
+    /// The key's shard is cold.
+    pub(crate) fn find(
+        &self,
+        key: Fingerprint,
+        is_it: impl FnMut(u32) -> bool,
+    ) -> Result<Option<(At, u32)>, Cold> {
+        let number = key.shard();
+        match self.shards.get(number) {
+            Some(State::Warm(shard)) => {
+                let at = shard.find(key.tag(), key.bits(), is_it);
+                Ok(at.map(|at| (at, shard.place(at))))
+            }
+            Some(State::Cold { .. }) | None => Err(Cold { shard: number }),
+        }
+    }
+
+    /// Puts in a key that the caller knows to be in no slot. A cold shard keeps it in its list.
+    ///
+    /// A shard that is copied to grow leaves out what `is_kept` refuses.
+    pub(crate) fn insert(
+        &mut self,
+        key: Fingerprint,
+        place: u32,
+        is_kept: impl FnMut(u32) -> bool,
+    ) {
+        let slot = Slot { place, tag: key.tag(), bits: key.bits() };
+        self.insert_slot(key.shard(), slot, is_kept);
+    }
+
+    /// As [`Table::insert`], for what a table file says.
+    pub(crate) fn insert_slot(
+        &mut self,
+        shard: usize,
+        slot: Slot,
+        is_kept: impl FnMut(u32) -> bool,
+    ) {
+        let Some(state) = self.shards.get_mut(shard) else { return };
+        let before = state.bytes();
+        match state {
+            State::Warm(shard) => {
+                if shard.is_loaded() {
+                    *shard = shard.rebuilt(1, is_kept);
+                }
+                shard.insert(slot);
+            }
+            State::Cold { waiting, .. } => waiting.push(slot),
+        }
+        let after = state.bytes();
+        self.bytes = self.bytes + after - before;
+        self.largest = self.largest.max(after);
+    }
+
+    /// Removes the key in a slot that [`Table::find`] told of.
+    pub(crate) fn remove(&mut self, key: Fingerprint, at: At) {
+        if let Some(State::Warm(shard)) = self.shards.get_mut(key.shard()) {
+            shard.remove(at);
+        }
+    }
+
+    /// Changes the place in a slot that [`Table::find`] told of.
+    pub(crate) fn set_place(&mut self, key: Fingerprint, at: At, place: u32) {
+        if let Some(State::Warm(shard)) = self.shards.get_mut(key.shard()) {
+            shard.set_place(at, place);
+        }
+    }
+
+    /// Makes a cold shard warm, with these slots.
+    pub(crate) fn warm(&mut self, number: usize, slots: &[Slot]) {
+        let Some(state) = self.shards.get_mut(number) else { return };
+        let before = state.bytes();
+        let mut shard =
+            if slots.is_empty() { Shard::default() } else { Shard::with_room_for(slots.len()) };
+        slots.iter().for_each(|slot| shard.insert(*slot));
+        self.cold -= usize::from(matches!(state, State::Cold { .. }));
+        *state = State::Warm(shard);
+        let after = state.bytes();
+        self.bytes = self.bytes + after - before;
+        self.largest = self.largest.max(after);
+    }
+
+    /// The list of a cold shard.
+    pub(crate) fn waiting(&self, number: usize) -> Option<&[Slot]> {
+        match self.shards.get(number)? {
+            State::Cold { waiting, .. } => Some(waiting),
+            State::Warm(_) => None,
+        }
+    }
+
+    /// Whether a shard's slots are still in files.
+    pub(crate) fn is_cold(&self, number: usize) -> bool {
+        matches!(self.shards.get(number), Some(State::Cold { .. }))
+    }
+
+    /// Drops from one shard the slots that `is_kept` refuses, and the marks of removed keys.
+    pub(crate) fn purge(&mut self, number: usize, mut is_kept: impl FnMut(u32) -> bool) {
+        let Some(state) = self.shards.get_mut(number) else { return };
+        let before = state.bytes();
+        match state {
+            State::Cold { waiting, .. } => {
+                waiting.retain(|slot| is_kept(slot.place));
+                waiting.shrink_to_fit();
+            }
+            State::Warm(shard) => {
+                if shard.is_worth_copying(&mut is_kept) {
+                    *shard = shard.rebuilt(0, is_kept);
+                }
+            }
+        }
+        let after = state.bytes();
+        self.bytes = self.bytes + after - before;
+        self.largest = self.largest.max(after);
+    }
+}
+
+impl State {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Cold { waiting, shelved } => {
+                let count = waiting.len() + usize::try_from(*shelved).unwrap_or(0);
+                let list =
+                    u64::try_from(waiting.capacity() * size_of::<Slot>()).unwrap_or(u64::MAX);
+                list + if count > 0 { shard::bytes_for(count) } else { 0 }
+            }
+            Self::Warm(shard) => shard.bytes(),
+        }
+    }
+}

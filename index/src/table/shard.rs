@@ -1,0 +1,215 @@
+//! One shard of the table: open addressing over groups of 16 slots. Knows slots, not keys.
+//!
+//! Two arrays, because a search that finds nothing touches the first only.
+
+use super::control::{Control, GROUP_SLOTS};
+
+/// What the table holds of a key: where its entry is, and 23 bits of its fingerprint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Slot {
+    /// Where the entry is: number of the block, and 8 bits of the position in it.
+    pub(crate) place: u32,
+    /// 16 bits that also lead to the home group, so that growing needs no fingerprint.
+    pub(crate) tag: u16,
+    /// 7 more bits.
+    pub(crate) bits: u8,
+}
+
+/// A slot's position in a shard. Good until the shard is changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct At {
+    group: usize,
+    slot: usize,
+}
+
+/// An open-addressed table that grows alone.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    controls: Box<[Control]>,
+    groups: Box<[Group]>,
+    /// Slots that hold a key.
+    full: u32,
+    /// Slots that a removed key left marked.
+    removed: u32,
+}
+
+/// What a search that finds its 7 bits goes on to look at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    tags: [u16; GROUP_SLOTS],
+    places: [u32; GROUP_SLOTS],
+}
+
+/// Bytes of a group in the two arrays.
+pub(crate) const GROUP_BYTES: u64 = 16 + 2 * 16 + 4 * 16;
+
+const _: () = assert!(
+    size_of::<Control>() + size_of::<Group>() == 16 + 2 * 16 + 4 * 16,
+    "FORMAT.md says 7 bytes a slot"
+);
+
+impl Shard {
+    /// The slot with these bits for which `is_it` holds of the place.
+    pub(crate) fn find(
+        &self,
+        tag: u16,
+        bits: u8,
+        mut is_it: impl FnMut(u32) -> bool,
+    ) -> Option<At> {
+        let mut group = self.home(tag);
+        for _ in 0..self.controls.len() {
+            let control = *self.controls.get(group)?;
+            for slot in control.matches(bits) {
+                let at = At { group, slot };
+                if self.tag(at) == tag && is_it(self.place(at)) {
+                    return Some(at);
+                }
+            }
+            if control.has_empty() {
+                return None;
+            }
+            group = self.after(group);
+        }
+        None
+    }
+
+    /// The control bytes that a search for this tag sees first.
+    pub(crate) fn first_control(&self, tag: u16) -> Control {
+        self.controls.get(self.home(tag)).copied().unwrap_or(Control::EMPTY)
+    }
+
+    /// The place in a slot.
+    pub(crate) fn place(&self, at: At) -> u32 {
+        let group = self.groups.get(at.group);
+        group.and_then(|group| group.places.get(at.slot)).copied().unwrap_or(u32::MAX)
+    }
+
+    /// Changes the place in a slot: the entry moved.
+    pub(crate) fn set_place(&mut self, at: At, place: u32) {
+        let group = self.groups.get_mut(at.group);
+        if let Some(slot) = group.and_then(|group| group.places.get_mut(at.slot)) {
+            *slot = place;
+        }
+    }
+
+    /// Removes the key in a slot.
+    pub(crate) fn remove(&mut self, at: At) {
+        if let Some(control) = self.controls.get_mut(at.group) {
+            self.removed += u32::from(control.clear(at.slot));
+            self.full = self.full.saturating_sub(1);
+        }
+    }
+
+    /// Whether one more key would load the shard beyond its limit.
+    pub(crate) fn is_loaded(&self) -> bool {
+        u64::from(self.full) + u64::from(self.removed) >= load_max(self.controls.len())
+    }
+
+    /// Puts in a key. The caller asked [`Shard::is_loaded`] and made room.
+    pub(crate) fn insert(&mut self, slot: Slot) {
+        let mut group = self.home(slot.tag);
+        for _ in 0..self.controls.len() {
+            let Some(control) = self.controls.get_mut(group) else { return };
+            if let Some(free) = control.free().next() {
+                self.removed -= u32::from(control.is_removed(free));
+                control.fill(free, slot.bits);
+                self.full += 1;
+                let at = At { group, slot: free };
+                self.set_place(at, slot.place);
+                if let Some(body) = self.groups.get_mut(group)
+                    && let Some(tag) = body.tags.get_mut(free)
+                {
+                    *tag = slot.tag;
+                }
+                return;
+            }
+            group = self.after(group);
+        }
+        debug_assert!(false, "a shard has room when a key is put in");
+    }
+
+    /// The shard copied without the slots that `is_kept` refuses, with room for `more` keys, and for
+    /// a twelfth beyond them, so that the next copy is far.
+    pub(crate) fn rebuilt(&self, more: u32, mut is_kept: impl FnMut(u32) -> bool) -> Self {
+        // Counted first: a list between would leave a hole in memory as large as the shard.
+        let kept = self.slots().filter(|slot| is_kept(slot.place)).count();
+        let mut shard = Self::with_room_for(kept + usize::try_from(more).unwrap_or(0));
+        for slot in self.slots().filter(|slot| is_kept(slot.place)) {
+            shard.insert(slot);
+        }
+        shard
+    }
+
+    /// Whether a copy that leaves out what `is_kept` refuses would differ.
+    pub(crate) fn is_worth_copying(&self, mut is_kept: impl FnMut(u32) -> bool) -> bool {
+        self.removed > 0 || self.slots().any(|slot| !is_kept(slot.place))
+    }
+
+    /// An empty shard that takes `count` keys, and a twelfth more.
+    pub(crate) fn with_room_for(count: usize) -> Self {
+        let groups = groups_for(count + count / 12);
+        Self {
+            controls: vec![Control::EMPTY; groups].into(),
+            groups: vec![Group::default(); groups].into(),
+            full: 0,
+            removed: 0,
+        }
+    }
+
+    /// The slots that hold keys, in no order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.controls.iter().enumerate().flat_map(move |(group, control)| {
+            control.full().map(move |slot| {
+                let at = At { group, slot };
+                Slot { place: self.place(at), tag: self.tag(at), bits: control.byte(slot) }
+            })
+        })
+    }
+
+    /// Bytes that the two arrays take.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(self.controls.len()).unwrap_or(u64::MAX).saturating_mul(GROUP_BYTES)
+    }
+
+    /// Bytes that the arrays will take once the shard has grown for one more key.
+    pub(crate) fn bytes_grown(&self) -> u64 {
+        bytes_for(usize::try_from(self.full).unwrap_or(usize::MAX).saturating_add(1))
+    }
+
+    fn tag(&self, at: At) -> u16 {
+        let group = self.groups.get(at.group);
+        group.and_then(|group| group.tags.get(at.slot)).copied().unwrap_or_default()
+    }
+
+    /// The group at which a search begins: tags in order, spread over all groups.
+    fn home(&self, tag: u16) -> usize {
+        (usize::from(tag) * self.controls.len()) >> 16
+    }
+
+    fn after(&self, group: usize) -> usize {
+        if group + 1 < self.controls.len() { group + 1 } else { 0 }
+    }
+}
+
+/// Bytes of a shard that takes `count` keys, and a twelfth more.
+pub(crate) fn bytes_for(count: usize) -> u64 {
+    u64::try_from(groups_for(count + count / 12)).unwrap_or(u64::MAX).saturating_mul(GROUP_BYTES)
+}
+
+/// Keys and marks that this many groups may hold: 0.86 of their slots, and never all of them.
+fn load_max(groups: usize) -> u64 {
+    let slots = u64::try_from(groups * GROUP_SLOTS).unwrap_or(u64::MAX);
+    slots * 55 / 64
+}
+
+/// Groups that hold this many keys within the limit.
+fn groups_for(count: usize) -> usize {
+    let mut groups = (count * 64).div_ceil(55 * GROUP_SLOTS).max(1);
+    while load_max(groups) < u64::try_from(count).unwrap_or(u64::MAX) {
+        groups += 1;
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests;

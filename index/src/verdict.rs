@@ -1,0 +1,49 @@
+//! What the index answers about a key. No tables here.
+
+use crate::{fingerprint::ContentPrint, state::SliceId};
+
+/// The answer to "has this key been seen inside its window?".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// The key is not remembered.
+    New,
+    /// The key is remembered with the same content.
+    Duplicate {
+        /// LSN of the event that has the key.
+        lsn: u64,
+    },
+    /// The key is remembered with another content.
+    Conflict {
+        /// LSN of the event that has the key.
+        lsn: u64,
+    },
+}
+
+/// What is remembered of a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// LSN of the event's first frame: the event's number for ever.
+    pub lsn: u64,
+    /// Print of the content that came with the key.
+    pub content: ContentPrint,
+    /// The slice that the key is in.
+    pub slice: SliceId,
+}
+
+impl Found {
+    /// The verdict on the same key with this content.
+    #[must_use]
+    pub fn judge(&self, content: ContentPrint) -> Verdict {
+        let lsn = self.lsn;
+        if self.content == content { Verdict::Duplicate { lsn } } else { Verdict::Conflict { lsn } }
+    }
+}
+
+/// What became of a reservation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reserved {
+    /// The key was not remembered; it is in this slice from now on.
+    Taken(SliceId),
+    /// The key is remembered. Nothing was changed.
+    Known(Found),
+}

@@ -1,0 +1,139 @@
+//! What happens beside a checkpoint is neither lost with the power cut after it nor answered wrongly.
+//! Method: at each call that changes the disk, keys are carried, released, taken; then all are asked.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::allow_attributes,
+    reason = "a failure is a panic"
+)]
+
+#[path = "model/hooked.rs"]
+mod hooked;
+#[path = "model/reference.rs"]
+mod reference;
+#[path = "model/store.rs"]
+mod store;
+
+use std::sync::{Arc, Mutex};
+
+use hooked::Hooked;
+use onceward_index::{ContentPrint, Fingerprint, Reading, Reserved, Until};
+use onceward_vfs::{SimVfs, Survival};
+use reference::Reference;
+use store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+
+fn key(number: u64) -> Fingerprint {
+    secret().fingerprint("till", &number.to_le_bytes())
+}
+
+fn take(store: &mut Store, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let window = if number.is_multiple_of(3) { capturing() } else { settling() };
+        let taken = store.take(key(number), ContentPrint::from_u64(number), window).unwrap();
+        assert!(matches!(taken, Reserved::Taken(_)), "{number} is known: {taken:?}");
+    }
+}
+
+/// What happens beside the checkpoint.
+#[derive(Clone, Copy, Debug)]
+enum Beside {
+    CarryAndExpire,
+    ReleaseAndTake,
+    SettleAndTake,
+}
+
+fn happen(store: &mut Store, beside: Beside) {
+    match beside {
+        Beside::CarryAndExpire => {
+            store.now += 2 * MINUTE_MS;
+            store.expire().unwrap();
+            take(store, 200..205);
+        }
+        Beside::ReleaseAndTake => {
+            for number in 10..40 {
+                store.release(key(number)).unwrap();
+            }
+            take(store, 20..30);
+        }
+        Beside::SettleAndTake => {
+            for lsn in store.held.keys().copied().collect::<Vec<_>>() {
+                store.settle(lsn);
+            }
+            store.now += SLICE_MS;
+            take(store, 300..320);
+        }
+    }
+}
+
+/// A store with two unsettled keys and some settled ones, in files and not.
+fn prepared(disk: &Hooked, listed: Until) -> Store {
+    let mut store = Store::open(place(disk.clone()), options(Reading::Mapped));
+    take(&mut store, 0..60);
+    for lsn in 3..=60 {
+        store.settle(lsn);
+    }
+    store.index.checkpoint(0, listed).unwrap();
+    store.now += SLICE_MS;
+    take(&mut store, 60..90);
+    for lsn in store.held.keys().copied().filter(|lsn| *lsn > 2).collect::<Vec<_>>() {
+        store.settle(lsn);
+    }
+    store
+}
+
+/// Returns whether the checkpoint made so many calls.
+fn interrupted(beside: Beside, until: (Until, Until), calls: u64) -> bool {
+    let disk = Hooked::new(SimVfs::new());
+    let store = Arc::new(Mutex::new(prepared(&disk, until.0)));
+    let hooked = Arc::clone(&store);
+    disk.after(calls, Box::new(move || happen(&mut hooked.lock().unwrap(), beside)));
+    // Nobody holds the store while the checkpoint is written: the hook wants it.
+    let index = Arc::clone(&store.lock().unwrap().index);
+    index.checkpoint(0, until.1).unwrap();
+    let happened = !disk.is_set();
+    let store = store.lock().unwrap();
+    let what = format!("{beside:?} before call {calls} of {until:?}");
+    ask(&store, &what);
+    let disk = disk.disk.after_power_cut(&Survival::Everything);
+    let (mut again, told) = Store::reopened(place(disk), options(Reading::Mapped), &store.log);
+    told.unwrap_or_else(|error| panic!("{what}: {error}"));
+    again.latest = store.latest;
+    ask(&again, &what);
+    happened
+}
+
+fn ask(store: &Store, what: &str) {
+    let reference = Reference::of(&store.log);
+    for key in reference.keys().into_iter().chain((10..40).chain(900..920).map(key)) {
+        let found = store.index.find(key).unwrap();
+        if let Some(objection) = reference.objection(key, found, store.latest) {
+            panic!("{what}: {objection}");
+        }
+    }
+}
+
+fn everywhere(beside: Beside) {
+    for listed in [Until::Later, Until::Close] {
+        for until in [Until::Later, Until::Close] {
+            let calls = (0..).find(|calls| !interrupted(beside, (listed, until), *calls)).unwrap();
+            assert!(calls >= 5, "{calls} calls");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_carried_while_a_checkpoint_is_written_is_there_after_a_crash() {
+    everywhere(Beside::CarryAndExpire);
+}
+
+#[test]
+fn keys_that_are_released_and_taken_while_a_checkpoint_is_written_are_right_after_a_crash() {
+    everywhere(Beside::ReleaseAndTake);
+}
+
+#[test]
+fn keys_that_are_settled_and_taken_while_a_checkpoint_is_written_are_right_after_a_crash() {
+    everywhere(Beside::SettleAndTake);
+}

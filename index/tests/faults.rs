@@ -1,0 +1,145 @@
+//! What failed is undone and told, costs no more than it must, and does not come back.
+//! Method: one planned fault each, or a read that waits; then files, answers and a restart are looked at.
+
+#[path = "scenery/hooked.rs"]
+mod hooked;
+mod scenery;
+
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use hooked::Hooked;
+use onceward_index::{Index, Until, Verdict};
+use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
+use scenery::{
+    DIR, content, crashed, from_capture, from_settle, key, open, open_with, options, place,
+    scattered, secret, take,
+};
+
+/// Plans one fault of this operation, after `nth` others of it.
+fn fault(disk: &SimVfs, op: FaultOp, (name, nth): (&str, u64), kind: FaultKind) {
+    let name_contains = name.to_owned();
+    disk.plan(Fault { op, name_contains, nth, kind, forever: false });
+}
+
+#[test]
+fn a_checkpoint_that_finds_the_disk_full_gives_its_space_back() {
+    let disk = SimVfs::new();
+    let index = open(&disk).index;
+    for n in 0..2_000 {
+        take(&index, scattered(n), n + 1, from_settle(), 0);
+    }
+    disk.set_free_bytes(Some(20_000));
+    index.checkpoint(0, Until::Later).unwrap_err();
+    let left = disk.list(DIR).unwrap();
+    assert_eq!(disk.free_bytes().unwrap(), Some(20_000), "{left:?}");
+}
+
+#[test]
+fn files_that_were_discarded_at_the_second_attempt_do_not_count_after_a_crash() {
+    let disk = SimVfs::new();
+    let index = open(&disk).index;
+    take(&index, key(1, 1, 1), 1, from_settle(), 0);
+    index.checkpoint(0, Until::Close).unwrap();
+    drop(index);
+    assert_eq!(open(&crashed(&disk)).covered, 1, "they count until they are discarded");
+    fault(&disk, FaultOp::SyncDir, ("", 0), FaultKind::Eio);
+    Index::discard(&disk, DIR).unwrap_err();
+    Index::discard(&disk, DIR).unwrap();
+    assert_eq!(open(&crashed(&disk)).covered, 0, "what was discarded counts again");
+}
+
+#[test]
+fn a_batch_that_fails_leaves_the_verdicts_as_they_were() {
+    let disk = SimVfs::new();
+    let index = open(&disk).index;
+    let (good, bad) = (key(1, 1, 1), key(2, 2, 2));
+    take(&index, good, 1, from_settle(), 0);
+    take(&index, bad, 2, from_capture(), 0);
+    index.checkpoint(0, Until::Later).unwrap();
+    index.lookup(good, content(1)).unwrap();
+    fault(&disk, FaultOp::Read, ("keys-00000002", 0), FaultKind::Eio);
+    let mut verdicts = vec![Verdict::New];
+    index.lookup_batch(&[(good, content(1)), (bad, content(2))], &mut verdicts).unwrap_err();
+    assert_eq!(verdicts, [Verdict::New]);
+}
+
+#[test]
+fn a_read_error_that_passes_does_not_cost_the_files() {
+    let disk = SimVfs::new();
+    let index = open(&disk).index;
+    take(&index, key(1, 1, 1), 1, from_settle(), 0);
+    index.checkpoint(0, Until::Close).unwrap();
+    drop(index);
+    fault(&disk, FaultOp::Open, ("manifest", 0), FaultKind::Eio);
+    // Whether this fails or not, the files are still there.
+    drop(Index::open(place(disk.clone()), &secret(), options()));
+    assert_eq!(open(&disk).covered, 1, "one error at opening cost every file");
+}
+
+#[test]
+fn a_mark_counts_after_ok_though_a_checkpoint_with_another_mark_failed_before() {
+    let disk = SimVfs::new();
+    let index = open(&disk).index;
+    take(&index, key(1, 1, 1), 1, from_settle(), 0);
+    index.checkpoint(1, Until::Later).unwrap();
+    // The second sync of the directory is the one after the renaming.
+    fault(&disk, FaultOp::SyncDir, ("", 1), FaultKind::Eio);
+    index.checkpoint(2, Until::Later).unwrap_err();
+    index.checkpoint(1, Until::Later).unwrap();
+    assert_eq!(open(&disk.after_kill()).mark, 1);
+}
+
+/// The first lookup of a cold shard reads the entries that wait for it. That read does not return before
+/// another thread has its answer, or it gives up.
+#[test]
+fn a_lookup_does_not_wait_for_the_disk_that_another_one_waits_for() {
+    let hooked = Hooked::default();
+    let index = open_with(hooked.clone(), options()).index;
+    let (warm, cold) = (key(1, 1, 1), key(2, 2, 2));
+    take(&index, warm, 1, from_settle(), 0);
+    index.checkpoint(0, Until::Close).unwrap();
+    take(&index, cold, 2, from_settle(), 0);
+    index.checkpoint(0, Until::Later).unwrap();
+    drop(index);
+
+    let index = Arc::new(open_with(hooked.clone(), options()).index);
+    assert_ne!(index.lookup(warm, content(1)).unwrap(), Verdict::New);
+    let (other, (answered, answer)) = (Arc::clone(&index), mpsc::channel());
+    let (told, telling) = mpsc::channel();
+    hooked.when_a_key_file_is_read(move || {
+        std::thread::spawn(move || {
+            other.lookup(warm, content(1)).unwrap();
+            // Nobody waits for this any more if it came too late.
+            answered.send(()).unwrap_or_default();
+        });
+        told.send(answer.recv_timeout(Duration::from_secs(10)).is_ok()).unwrap();
+    });
+    assert_ne!(index.lookup(cold, content(2)).unwrap(), Verdict::New);
+    assert!(telling.recv().unwrap(), "a lookup of a warm shard waited for the disk");
+}
+
+/// The table file was written and could not be published; the places are to go with a later one, not with
+/// their slice only.
+#[test]
+fn places_that_a_table_file_left_out_leave_the_manifest_though_the_first_attempt_failed() {
+    let disk = SimVfs::new();
+    let index = open(&disk).index;
+    for n in 0..1_000 {
+        take(&index, scattered(n), n + 1, from_settle(), 0);
+    }
+    index.checkpoint(0, Until::Later).unwrap();
+    for n in 0..900 {
+        index.release(scattered(n), 2_000 + n).unwrap();
+    }
+    fault(&disk, FaultOp::Rename, ("", 0), FaultKind::Eio);
+    index.checkpoint(0, Until::Close).unwrap_err();
+    for n in 0..3 {
+        take(&index, scattered(10_000 + n), 10_000 + n, from_settle(), 0);
+        index.checkpoint(0, Until::Close).unwrap();
+    }
+    let bytes = disk.bytes("index/manifest").unwrap().len();
+    assert!(bytes < 1_024, "{bytes} bytes of manifest");
+}
