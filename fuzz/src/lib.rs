@@ -1,5 +1,5 @@
-//! What the fuzz targets do with their bytes: build something right, damage it, and hold the log to
-//! what it promises. The targets themselves are one call each.
+//! What the fuzz targets do with their bytes: build something right, damage it, and hold the log or
+//! the index to what it promises. The targets themselves are one call each.
 //!
 //! The bytes of an input are decisions, never content: what is damaged is damaged by flips, zeros,
 //! noise and old content, so that a fuzzer that watches comparisons cannot copy a right checksum into
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod directory;
+pub mod index;
 mod input;
 pub mod segment;
 mod tolerated;
