@@ -283,6 +283,8 @@ impl Remembered {
                 held.begin = self.index.slice_info(slice).map_or(held.begin, |info| info.begin);
             }
             Ok(None) => self.give_up("it does not know the key of an unsettled event"),
+            // The disk does not answer now: the slice waits until it does.
+            Err(error) if error.kind() == onceward_index::ErrorKind::Io => {}
             Err(error) => self.give_up(&error.to_string()),
         }
     }
@@ -315,7 +317,10 @@ impl Remembered {
 
     fn refuse_if_broken(&self) -> Result<()> {
         match &self.broken {
-            Some(why) => Err(broken(why)),
+            Some(why) => {
+                let message = format!("the index cannot be used: {why}; open the store again");
+                Err(Error::new(ErrorKind::Poisoned, "INDEX_UNUSABLE", message))
+            }
             None => Ok(()),
         }
     }
@@ -324,8 +329,8 @@ impl Remembered {
     fn failed(&self, error: onceward_index::Error) -> Error {
         match error.kind() {
             onceward_index::ErrorKind::Corrupt => match self.index.give_up_files() {
-                Ok(()) => broken(&error.to_string()),
-                Err(also) => broken(&format!("{error}; {also}")),
+                Ok(()) => damaged(&error.to_string()),
+                Err(also) => damaged(&format!("{error}; {also}")),
             },
             onceward_index::ErrorKind::Full => {
                 Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string())
@@ -337,8 +342,8 @@ impl Remembered {
     }
 }
 
-fn broken(why: &str) -> Error {
-    let message = format!("the index cannot be used: {why}; open the store again to rebuild it");
+fn damaged(why: &str) -> Error {
+    let message = format!("the index is damaged: {why}; open the store again to rebuild it");
     Error::new(ErrorKind::Corrupt, "INDEX_DAMAGED", message)
 }
 
