@@ -102,10 +102,10 @@ impl Disk {
         }
         if is_due {
             self.fold(state, &live, &mut done)?;
-            self.publish(state, (covered, mark), &slices, &mut done)?;
             if cfg!(bug = "removed-while-folding-forgotten") {
                 state.write().voids.clear();
             }
+            self.publish(state, (covered, mark), &slices, &mut done)?;
         }
         self.remove_unused(&mut done);
         Ok(done)
