@@ -11,6 +11,8 @@ use parking_lot::{Condvar, Mutex};
 
 /// Keys that opening may have to tell it; also a bound on what they take in memory.
 const KEYS_MAX: u64 = 32 * 1024;
+/// Shards that are purged under one lock, of what slices left behind that are over.
+const SHARDS_PURGED: usize = 4;
 /// Shards that are loaded before the thread looks whether it is wanted.
 const SHARDS_TOGETHER: usize = 16;
 
@@ -100,6 +102,7 @@ impl Keeper {
     pub(crate) fn tick(&self) {
         if self.thread.is_none() && std::mem::take(&mut self.shared.wish.lock().checkpoint) {
             self.shared.checkpoint(Until::Later);
+            while self.shared.index.purge(SHARDS_PURGED) {}
         }
     }
 
@@ -152,6 +155,10 @@ impl Shared {
                 }
             }
             self.checkpoint(Until::Later);
+            while self.index.purge(SHARDS_PURGED) && !self.wish.lock().stop {
+                // Captures come first.
+                std::thread::yield_now();
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    state::{Cut, Leaving, PURGED_TOGETHER, SliceId, SliceInfo, State},
+    state::{Cut, Leaving, SliceId, SliceInfo, State},
     sync::RwLock,
 };
 
@@ -88,7 +88,6 @@ impl Disk {
         if self.is_given_up {
             return Ok(Checkpointed::default());
         }
-        self.purge(state);
         let Cut { covered, leaving, slices } = state.write().cut();
         let mut done = Checkpointed { covered, ..Checkpointed::default() };
         for leaving in leaving {
@@ -109,11 +108,6 @@ impl Disk {
         }
         self.remove_unused(&mut done);
         Ok(done)
-    }
-
-    /// Takes back the memory that dropped slices left behind, a little under each lock.
-    fn purge(&self, state: &RwLock<State>) {
-        while state.write().purge(PURGED_TOGETHER) {}
     }
 
     /// Whether table files are to be written: for entries that are in none, or without keys that were

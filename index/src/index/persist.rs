@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fingerprint::Secret,
     options::Options,
-    state::{PURGED_TOGETHER, Stop},
+    state::Stop,
     sync::{Mutex, RwLock},
     table::Cold,
     table::SHARDS,
@@ -71,7 +71,7 @@ impl Index {
     }
 
     /// Writes the entries that are not written yet, forgets the files of dropped slices, and makes
-    /// both count. Takes back the memory of dropped slices. `mark` is for the caller to know its log by.
+    /// both count. `mark` is for the caller to know its log by.
     ///
     /// Captures go on meanwhile: the index is locked to take the entries out, 256 at a time by
     /// reference, and to put their places in. An index in memory writes nothing.
@@ -88,11 +88,16 @@ impl Index {
     pub fn checkpoint(&self, mark: u64, until: Until) -> Result<Checkpointed> {
         match &self.disk {
             Some(disk) => disk.lock().checkpoint(&self.state, mark, until),
-            None => {
-                while self.state.write().purge(PURGED_TOGETHER) {}
-                Ok(Checkpointed::default())
-            }
+            None => Ok(Checkpointed::default()),
         }
+    }
+
+    /// Takes back what dropped slices left behind, from this many more of the table's 4,096 shards.
+    /// Returns whether more is left.
+    ///
+    /// For whoever called [`Index::expire`], when there is time: keys that find no room do it, too.
+    pub fn purge(&self, shards: usize) -> bool {
+        self.state.write().purge(shards)
     }
 
     /// Loads up to `count` shards that are not in memory yet, so that nobody has to wait for them.

@@ -28,9 +28,6 @@ use crate::{
     table::{At, Cold, Control, SHARDS, Table},
 };
 
-/// Shards that are purged under one lock.
-pub(crate) const PURGED_TOGETHER: usize = 16;
-
 /// Shards that are purged for a key that finds no room.
 pub(crate) const PURGED_FOR_ROOM: usize = 128;
 
