@@ -93,14 +93,13 @@ impl Disk {
         for leaving in leaving {
             self.write_parts(state, leaving, &mut done)?;
         }
-        let live: BTreeSet<SliceId> = slices.iter().map(|slice| slice.id).collect();
         let is_due = self.is_fold_due(&state.read(), until);
         // What was written counts whether or not the table files can be written.
         if !is_due || done.entries > 0 {
             self.publish(state, (covered, mark), &slices, &mut done)?;
         }
         if is_due {
-            self.fold(state, &live, &mut done)?;
+            self.fold(state, &slices, &mut done)?;
             if cfg!(bug = "removed-while-folding-forgotten") {
                 state.write().voids.clear();
             }
@@ -172,7 +171,7 @@ impl Disk {
         &mut self,
         state: &RwLock<State>,
         (covered, mark): (u64, u64),
-        slices: &[SliceInfo],
+        slices: &BTreeMap<SliceId, SliceInfo>,
         done: &mut Checkpointed,
     ) -> Result<()> {
         let manifest = self.manifest(&state.read(), (covered, mark), slices);
@@ -190,8 +189,7 @@ impl Disk {
             state.voids.retain(|place| !self.folded.contains(place));
         }
         self.folded.clear();
-        let live: BTreeSet<SliceId> = slices.iter().map(|slice| slice.id).collect();
-        let dead = self.parts.extract_if(.., |_, kept| !live.contains(&kept.slice));
+        let dead = self.parts.extract_if(.., |_, kept| !slices.contains_key(&kept.slice));
         self.unused.extend(dead.map(|(_, kept)| kept.part.name()));
         Ok(())
     }
@@ -201,10 +199,9 @@ impl Disk {
         &self,
         state: &State,
         (covered, mark): (u64, u64),
-        slices: &[SliceInfo],
+        slices: &BTreeMap<SliceId, SliceInfo>,
     ) -> Manifest {
-        let live: BTreeSet<SliceId> = slices.iter().map(|slice| slice.id).collect();
-        let parts = self.parts.iter().filter(|(_, kept)| live.contains(&kept.slice));
+        let parts = self.parts.iter().filter(|(_, kept)| slices.contains_key(&kept.slice));
         let record = |info: &SliceInfo| {
             let now = state.slices.get(info.id).and_then(|slice| slice.last_settled);
             let SliceInfo { id, window, begin, last_settled, .. } = *info;
@@ -220,7 +217,7 @@ impl Disk {
             next_file: self.next_file,
             next_slice: state.slices.next,
             slice_count: state.slices.slice_count(),
-            slices: slices.iter().filter(is_listed).map(record).collect(),
+            slices: slices.values().filter(is_listed).map(record).collect(),
             parts: parts.map(|(number, kept)| kept.record(*number)).collect(),
             runs: self.runs.iter().map(|run| run.record()).collect(),
             voids: state.voids.difference(&self.folded).copied().collect(),
@@ -238,9 +235,11 @@ impl Disk {
             return Err(Error::new(ErrorKind::Full, what));
         }
         // From here on, nobody knows which one is on the disk until it is written.
-        self.published = None;
+        let before = self.published.take();
         // The names of new files are durable before the manifest speaks of them.
-        vfs.sync_dir(dir).map_err(|error| Error::io(error, "sync", dir))?;
+        if before.is_none_or(|before| before.next_file != manifest.next_file) {
+            vfs.sync_dir(dir).map_err(|error| Error::io(error, "sync", dir))?;
+        }
         onceward_vfs::replace(&**vfs, &name, &bytes)
             .map_err(|error| Error::io(error, "replace", &name))?;
         Ok(length)

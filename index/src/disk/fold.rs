@@ -2,7 +2,10 @@
 //!
 //! All that is read here never changes: nothing is locked, and captures go on.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     checkpoint::{Checkpointed, Disk, VOIDS_MAX},
@@ -13,7 +16,7 @@ use super::{
 use crate::{
     entry::BLOCK_BITS,
     error::Result,
-    state::{SliceId, State},
+    state::{SliceId, SliceInfo, State},
     sync::RwLock,
     table::{SHARDS, Slot},
 };
@@ -23,7 +26,7 @@ const GATHERED_MAX: u64 = 1024 * 1024;
 
 /// What is known of the state while table files are written.
 struct Sieve<'a> {
-    live: &'a BTreeSet<SliceId>,
+    live: &'a BTreeMap<SliceId, SliceInfo>,
     /// Places whose key was removed.
     voids: BTreeSet<u32>,
     /// Those of them that were left out.
@@ -50,7 +53,7 @@ impl Disk {
     pub(super) fn fold(
         &mut self,
         state: &RwLock<State>,
-        live: &BTreeSet<SliceId>,
+        live: &BTreeMap<SliceId, SliceInfo>,
         done: &mut Checkpointed,
     ) -> Result<()> {
         let mut sieve = {
@@ -67,7 +70,7 @@ impl Disk {
                 return Ok(());
             }
             self.fold_some(&chosen, is_last, &mut sieve, done)?;
-            self.folded.append(&mut sieve.folded.clone());
+            self.folded.extend(&sieve.folded);
             if is_last {
                 return Ok(());
             }
@@ -162,7 +165,7 @@ impl Disk {
         let (blocks, left_out) = (Vec::new(), Vec::new());
         let mut gathered = Gathered { slots: Vec::new(), blocks, left_out };
         for kept in chosen.iter().filter_map(|number| self.parts.get(number)) {
-            if !sieve.live.contains(&kept.slice) {
+            if !sieve.live.contains_key(&kept.slice) {
                 continue;
             }
             for listed in kept.unlisted.iter().flatten() {
@@ -201,8 +204,8 @@ impl Disk {
         first
     }
 
-    fn is_live(&self, part: u32, live: &BTreeSet<SliceId>) -> bool {
-        self.parts.get(&part).is_some_and(|kept| live.contains(&kept.slice))
+    fn is_live(&self, part: u32, live: &BTreeMap<SliceId, SliceInfo>) -> bool {
+        self.parts.get(&part).is_some_and(|kept| live.contains_key(&kept.slice))
     }
 }
 

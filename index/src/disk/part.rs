@@ -1,9 +1,6 @@
 //! A file of entries: some blocks of one slice, written once. Layout in `FORMAT.md`, "Key files".
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::{Arc, OnceLock};
 
 use super::{
     bytes::{Reader, Writer},
@@ -56,15 +53,13 @@ pub(crate) struct Stored {
     pub(crate) voided: u16,
     /// The LSN from which the entries' differences count.
     pub(crate) base: u64,
-    /// Its checksum was compared since the index was opened.
-    verified: AtomicBool,
 }
 
 impl Stored {
     /// A block of which nothing was read yet.
     pub(crate) fn new(part: Arc<Part>, offset: u32, header: BlockHeader) -> Self {
         let BlockHeader { count, voided, base, .. } = header;
-        Self { part, offset, count, voided, base, verified: AtomicBool::new(false) }
+        Self { part, offset, count, voided, base }
     }
 
     /// What the block says of itself.
@@ -73,17 +68,13 @@ impl Stored {
         BlockHeader { part: self.part.number, block, count, voided, base }
     }
 
-    /// Compares the checksum of the block of this number, unless that was done.
+    /// Compares the checksum of the block of this number.
     ///
     /// # Errors
     ///
     /// `Corrupt`: the block is not what was written; `Io`.
     pub(crate) fn check(&self, block: u32) -> Result<()> {
-        if !self.verified.load(Relaxed) {
-            self.with_block(block, |_| ())?;
-            self.verified.store(true, Relaxed);
-        }
-        Ok(())
+        self.with_block(block, |_| ())
     }
 
     /// The entry at a position; `None` if it is voided or beyond the last. The caller checked the

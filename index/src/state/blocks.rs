@@ -74,8 +74,10 @@ impl Blocks {
             Some(Where::Memory(entries)) => Ok(entries.entry(position)),
             Some(Where::Leaving(entries)) => Ok(entries.entry(position)),
             Some(Where::File(stored)) => {
-                stored.check(number)?;
-                self.spots.checked(number);
+                if !self.spots.is_checked(number) {
+                    stored.check(number)?;
+                    self.spots.note_checked(number);
+                }
                 stored.entry(position)
             }
         }

@@ -1,6 +1,6 @@
 //! What a checkpoint writes: the entries of frames that are durable and told.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{SliceId, SliceInfo, State};
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct Cut {
     pub(crate) leaving: Vec<Leaving>,
     /// The slices that live. One that is dropped later stays in the files until the next cut: keys
     /// may have been carried out of it into blocks that are not among these.
-    pub(crate) slices: Vec<SliceInfo>,
+    pub(crate) slices: BTreeMap<SliceId, SliceInfo>,
 }
 
 impl State {
@@ -41,8 +41,9 @@ impl State {
     /// Takes the blocks for a checkpoint. Entries of frames that may still fail stay behind.
     pub(crate) fn cut(&mut self) -> Cut {
         let covered = self.covered();
-        let slices: Vec<SliceInfo> = self.slices.iter().map(|(id, slice)| slice.info(id)).collect();
-        let leaving = slices.iter().filter_map(|info| self.cut_slice(*info, covered)).collect();
+        let slices: BTreeMap<SliceId, SliceInfo> =
+            self.slices.iter().map(|(id, slice)| (id, slice.info(id))).collect();
+        let leaving = slices.values().filter_map(|info| self.cut_slice(*info, covered)).collect();
         Cut { covered, leaving, slices }
     }
 

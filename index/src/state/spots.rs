@@ -47,7 +47,7 @@ impl Spots {
     /// The key at a place in a file that is open and in memory, as bytes say.
     fn key_at(&self, place: u32) -> Option<Fingerprint> {
         let (number, position) = split(place);
-        let spot = self.all.get(usize::try_from(number).ok()?)?;
+        let spot = self.get(number)?;
         let part = self.parts.get(usize::try_from(spot.part.load(Relaxed)).ok()?)?.as_ref()?;
         part.key_at(spot.offset, position)
     }
@@ -69,11 +69,20 @@ impl Spots {
         self.set(number, Spot { part: AtomicU32::new(at | UNCHECKED), offset });
     }
 
+    /// Whether the block's checksum was compared since it came here.
+    pub(crate) fn is_checked(&self, number: u32) -> bool {
+        self.get(number).is_some_and(|spot| spot.part.load(Relaxed) & UNCHECKED == 0)
+    }
+
     /// The block's checksum is right.
-    pub(crate) fn checked(&self, number: u32) {
-        if let Some(spot) = usize::try_from(number).ok().and_then(|at| self.all.get(at)) {
+    pub(crate) fn note_checked(&self, number: u32) {
+        if let Some(spot) = self.get(number) {
             spot.part.fetch_and(!UNCHECKED, Relaxed);
         }
+    }
+
+    fn get(&self, number: u32) -> Option<&Spot> {
+        self.all.get(usize::try_from(number).ok()?)
     }
 
     /// A block that was in a file is no more.
