@@ -4,6 +4,7 @@
 //! to be copied. After opening, a shard is *cold*: its slots are still in the table files, and what
 //! came since waits in a list until the shard is first asked for.
 
+mod bodies;
 mod control;
 mod shard;
 

@@ -1,7 +1,8 @@
 //! One shard of the table: open addressing over groups of 16 slots. Knows slots, not keys.
 //!
-//! Two arrays, because a search that finds nothing touches the first only.
+//! Control bytes stand apart, because a search that finds nothing touches nothing else.
 
+use super::bodies::{Bodies, Body};
 use super::control::{Control, GROUP_SLOTS};
 
 /// What the table holds of a key: where its entry is, and 23 bits of its fingerprint.
@@ -26,25 +27,18 @@ pub(crate) struct At {
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
     controls: Box<[Control]>,
-    groups: Box<[Group]>,
+    bodies: Bodies,
     /// Slots that hold a key.
     full: u32,
     /// Slots that a removed key left marked.
     removed: u32,
 }
 
-/// What a search that finds its 7 bits goes on to look at.
-#[derive(Clone, Copy, Debug, Default)]
-struct Group {
-    tags: [u16; GROUP_SLOTS],
-    places: [u32; GROUP_SLOTS],
-}
-
-/// Bytes of a group in the two arrays.
-pub(crate) const GROUP_BYTES: u64 = 16 + 2 * 16 + 4 * 16;
+/// Bytes of a group: 7 for a slot.
+pub(crate) const GROUP_BYTES: u64 = 16 * 7;
 
 const _: () = assert!(
-    size_of::<Control>() + size_of::<Group>() == 16 + 2 * 16 + 4 * 16,
+    size_of::<Control>() + GROUP_SLOTS * size_of::<Body>() == 16 * 7,
     "FORMAT.md says 7 bytes a slot"
 );
 
@@ -61,7 +55,8 @@ impl Shard {
             let control = *self.controls.get(group)?;
             for slot in control.matches(bits) {
                 let at = At { group, slot };
-                if self.tag(at) == tag && is_it(self.place(at)) {
+                let body = self.body(at);
+                if body.tag() == tag && is_it(body.place()) {
                     return Some(at);
                 }
             }
@@ -80,16 +75,13 @@ impl Shard {
 
     /// The place in a slot.
     pub(crate) fn place(&self, at: At) -> u32 {
-        let group = self.groups.get(at.group);
-        group.and_then(|group| group.places.get(at.slot)).copied().unwrap_or(u32::MAX)
+        self.body(at).place()
     }
 
     /// Changes the place in a slot: the entry moved.
     pub(crate) fn set_place(&mut self, at: At, place: u32) {
-        let group = self.groups.get_mut(at.group);
-        if let Some(slot) = group.and_then(|group| group.places.get_mut(at.slot)) {
-            *slot = place;
-        }
+        let tag = self.body(at).tag();
+        self.bodies.set(at.group, at.slot, Body::new(tag, place));
     }
 
     /// Removes the key in a slot.
@@ -114,13 +106,7 @@ impl Shard {
                 self.removed -= u32::from(control.is_removed(free));
                 control.fill(free, slot.bits);
                 self.full += 1;
-                let at = At { group, slot: free };
-                self.set_place(at, slot.place);
-                if let Some(body) = self.groups.get_mut(group)
-                    && let Some(tag) = body.tags.get_mut(free)
-                {
-                    *tag = slot.tag;
-                }
+                self.bodies.set(group, free, Body::new(slot.tag, slot.place));
                 return;
             }
             group = self.after(group);
@@ -150,7 +136,7 @@ impl Shard {
         let groups = groups_for(count + count / 12);
         Self {
             controls: vec![Control::EMPTY; groups].into(),
-            groups: vec![Group::default(); groups].into(),
+            bodies: Bodies::of(groups),
             full: 0,
             removed: 0,
         }
@@ -160,25 +146,24 @@ impl Shard {
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.controls.iter().enumerate().flat_map(move |(group, control)| {
             control.full().map(move |slot| {
-                let at = At { group, slot };
-                Slot { place: self.place(at), tag: self.tag(at), bits: control.byte(slot) }
+                let body = self.body(At { group, slot });
+                Slot { place: body.place(), tag: body.tag(), bits: control.byte(slot) }
             })
         })
     }
 
-    /// Bytes that the two arrays take.
+    /// Bytes that all groups take.
     pub(crate) fn bytes(&self) -> u64 {
         u64::try_from(self.controls.len()).unwrap_or(u64::MAX).saturating_mul(GROUP_BYTES)
     }
 
-    /// Bytes that the arrays will take once the shard has grown for one more key.
+    /// Bytes that they will take once the shard has grown for one more key.
     pub(crate) fn bytes_grown(&self) -> u64 {
         bytes_for(usize::try_from(self.full).unwrap_or(usize::MAX).saturating_add(1))
     }
 
-    fn tag(&self, at: At) -> u16 {
-        let group = self.groups.get(at.group);
-        group.and_then(|group| group.tags.get(at.slot)).copied().unwrap_or_default()
+    fn body(&self, at: At) -> Body {
+        self.bodies.get(at.group, at.slot)
     }
 
     /// The group at which a search begins: tags in order, spread over all groups.
