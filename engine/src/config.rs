@@ -1,6 +1,9 @@
 //! What a host may choose when it opens a store.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
+use crate::event::Scope;
 use crate::limits::PAYLOAD_BYTES_MAX_DEFAULT;
 
 /// Whether opening makes a store where there is none.
@@ -21,6 +24,17 @@ pub enum OffTime {
     Unconfirmed,
     /// It does, by the wall clock. For machines whose clock is kept right, such as a server.
     WallClock,
+}
+
+/// From when the window of a key counts. Whichever it is, the key of an event that is not settled is
+/// never forgotten.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum WindowStart {
+    /// From the settlement: however long the line was down, a late repetition still meets its key.
+    FromSettle,
+    /// From the capture.
+    FromCapture,
 }
 
 /// What of settled events the log keeps.
@@ -60,6 +74,7 @@ pub struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) payload_bytes_max: u32,
     pub(crate) window_ms: u64,
+    pub(crate) windows: BTreeMap<Scope, (u64, WindowStart)>,
     pub(crate) index_memory_bytes_max: u64,
     pub(crate) index_reading: IndexReading,
     /// Bytes of the log that opening may have to tell the index after a crash. Tests have less.
@@ -83,6 +98,7 @@ impl Config {
             segment_bytes: onceward_wal::SEGMENT_BYTES_DEFAULT,
             payload_bytes_max: PAYLOAD_BYTES_MAX_DEFAULT,
             window_ms: 24 * HOUR_MS,
+            windows: BTreeMap::new(),
             index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
             index_reading: IndexReading::Mapped,
             index_log_bytes_max: INDEX_LOG_BYTES_MAX,
@@ -109,6 +125,13 @@ impl Config {
     /// minute to 400 days; 24 hours by default.
     pub fn window_ms(mut self, ms: u64) -> Self {
         self.window_ms = ms;
+        self
+    }
+
+    /// As [`Config::window_ms`] for the keys of one scope, and from when it counts. What is chosen here
+    /// at a later opening holds for the keys that are remembered already, too.
+    pub fn scope_window(mut self, scope: Scope, ms: u64, start: WindowStart) -> Self {
+        self.windows.insert(scope, (ms, start));
         self
     }
 
@@ -158,16 +181,15 @@ impl Config {
                 ),
             ));
         }
-        if !WINDOW_MS.contains(&self.window_ms) {
-            return Err(Error::invalid(
-                "CONFIG_INVALID",
-                format!(
-                    "window_ms: {} must be {} to {}",
-                    self.window_ms,
-                    WINDOW_MS.start(),
-                    WINDOW_MS.end()
-                ),
-            ));
+        let scopes = self.windows.iter().map(|(scope, (ms, _))| (scope.as_str(), *ms));
+        for (scope, ms) in scopes.chain([("all others", self.window_ms)]) {
+            if !WINDOW_MS.contains(&ms) {
+                let (least, most) = (WINDOW_MS.start(), WINDOW_MS.end());
+                return Err(Error::invalid(
+                    "CONFIG_INVALID",
+                    format!("window_ms of {scope}: {ms} must be {least} to {most}"),
+                ));
+            }
         }
         if self.index_memory_bytes_max < onceward_index::MEMORY_BYTES_MIN {
             return Err(Error::invalid(

@@ -30,7 +30,7 @@ mod trial;
 mod verdict;
 mod view;
 
-pub use config::{Config, Create, IndexReading, OffTime, Retain};
+pub use config::{Config, Create, IndexReading, OffTime, Retain, WindowStart};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent};
 pub use inspect::Inspection;

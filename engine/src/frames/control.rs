@@ -107,9 +107,11 @@ pub(crate) struct KeyEntry {
     pub(crate) receipt: Vec<u8>,
 }
 
-/// Keys that move together, and when their slices were last settled.
+/// Keys of one scope and one slice that move together, and when the slice was last settled.
 #[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct Keys {
+    /// The scope: the configuration says its window.
+    pub(crate) scope: String,
     /// The keys.
     pub(crate) entries: Vec<KeyEntry>,
     /// Trusted time of the last settlement in their slices.
@@ -199,11 +201,12 @@ mod tests {
     fn keys_have_these_bytes() {
         let entry =
             KeyEntry { print: 1, event: 2, content: 3, slice_begin: 4, state: 5, receipt: vec![6] };
-        let keys = Keys { entries: vec![entry], settled_ms: 7 };
+        let keys = Keys { scope: "s".to_owned(), entries: vec![entry], settled_ms: 7 };
         let bytes = encode(&keys);
         assert_eq!(
             hex(&bytes),
-            "0100 0100000000000000 01000000000000000000000000000000 0200000000000000 \
+            "0100 0100000000000000 73 0100000000000000 \
+             01000000000000000000000000000000 0200000000000000 \
              0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000"
                 .replace(' ', "")
         );

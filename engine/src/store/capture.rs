@@ -7,7 +7,7 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
-use onceward_index::{Entry, Fingerprint, Verdict as Known};
+use onceward_index::{Fingerprint, Verdict as Known};
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
 use super::{Effect, Inner, Store, bytes_of, from_log, located};
@@ -17,7 +17,7 @@ use crate::frames::event::{self as layout, Encoded};
 use crate::frames::{KIND_EFFECT, KIND_EVENT};
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::verdict::{Applied, Verdict};
-use crate::view::{Added, Facts, View};
+use crate::view::{Added, Facts, Taking, View};
 
 /// An event that is ready to be appended.
 struct Prepared<'a> {
@@ -150,7 +150,7 @@ impl Inner {
             let view = layout::View::of(event);
             prepared.push(Prepared {
                 encoded: Encoded::new(event),
-                facts: Facts::of(&self.secret, &view),
+                facts: Facts::of(&self.secret, &self.windows, &view),
                 receipt: receipt.map(layout::effect_head),
             });
         }
@@ -253,12 +253,12 @@ impl Inner {
             located(&appended, frames).into_iter()
         };
         let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
-        let entries: Vec<Entry> = fresh
+        let takings: Vec<Taking> = fresh
             .zip(places.as_slice())
-            .map(|((_, event), at)| event.facts.entry(at.lsn))
+            .map(|((_, event), at)| event.facts.taking(at.lsn))
             .collect();
-        let mut held = view.keys.take(&entries, moment.trusted_ms).into_iter();
-        self.keeper.count(bytes_of(frames), u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        let mut held = view.keys.take(&takings, moment.trusted_ms).into_iter();
+        self.keeper.count(bytes_of(frames), u64::try_from(takings.len()).unwrap_or(u64::MAX));
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
         for (plan, event) in plans.iter().zip(prepared) {
             judged.push(match plan {

@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Key, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
-use crate::view::{Located, Moment, View};
+use crate::view::{Located, Moment, View, Windows};
 
 pub(crate) use open::{
     INDEX_DIR, cannot_open, damage_of, from_index, no_store, recovery_of, secret_of, told_of,
@@ -122,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) id: StoreId,
     /// Key of the fingerprints.
     secret: onceward_index::Secret,
+    /// How long the keys of each scope are remembered.
+    windows: Windows,
     clock: Arc<dyn Clock>,
     stamp: Stamp,
     recovery: RecoveryReport,

@@ -104,7 +104,9 @@ impl Store {
         if recovery.index_rebuilt.is_some() {
             keeper.ask();
         }
+        let windows = view.keys.windows().clone();
         let inner = Inner {
+            windows,
             keeper,
             log,
             view: Mutex::new(view),

@@ -2,7 +2,7 @@
 
 use onceward_index::{ContentPrint, Entry, Fingerprint};
 
-use super::{Facts, Held, Live, Located, Moment, OpenBatch, Review, Settled, Stage, View};
+use super::{Facts, Held, Live, Located, Moment, OpenBatch, Review, Settled, Stage, Taking, View};
 use crate::event::Scope;
 use crate::frames::control::{Action, Batch, Decision, Keys, Settle};
 use crate::verdict::State;
@@ -129,12 +129,14 @@ impl View {
 
     /// Keys of settled events whose frames are gone.
     pub(crate) fn apply_keys(&mut self, keys: &Keys, at: Located) {
+        let window = self.keys.windows().of(&keys.scope);
         for key in &keys.entries {
             if self.keys.is_replaying() {
                 let content = ContentPrint::from_u64(key.content);
                 let print = Fingerprint::from_u128(key.print);
                 let entry = Entry { key: print, content, lsn: key.event };
-                self.keys.replay_key(entry, at.lsn, key.slice_begin, keys.settled_ms);
+                let taking = Taking { entry, window };
+                self.keys.replay_key(taking, at.lsn, key.slice_begin, keys.settled_ms);
             }
             self.take(key.event);
             // A state that only a newer program knows is known to it when it comes back: the frame

@@ -8,6 +8,7 @@ mod outcomes;
 mod remembered;
 mod replay;
 mod time;
+mod windows;
 
 use std::collections::BTreeMap;
 
@@ -20,9 +21,10 @@ use crate::verdict::State;
 
 pub(crate) use apply::Added;
 use outcomes::Outcomes;
-pub(crate) use remembered::{Held, Remembered, options};
+pub(crate) use remembered::{Held, Remembered, Taking, options};
 pub(crate) use replay::Facts;
 pub(crate) use time::{Moment, Times};
+pub(crate) use windows::Windows;
 
 /// Where a frame stands and how long it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,7 +138,7 @@ pub(crate) struct Review {
 pub(crate) struct View {
     pub(crate) secret: onceward_index::Secret,
     pub(crate) keys: Remembered,
-    /// When the slice began in which expiry was last looked at.
+    /// When the shortest slice began in which expiry was last looked at.
     turned_in: Option<u64>,
     /// Events without a final answer, by LSN.
     pub(crate) events: BTreeMap<u64, Live>,
@@ -276,7 +278,7 @@ impl View {
     ///
     /// Returns whether any went.
     pub(crate) fn turn(&mut self, trusted_ms: u64) -> bool {
-        let begin = self.keys.slice_begin(trusted_ms);
+        let begin = self.keys.slice_begin(self.keys.windows().shortest(), trusted_ms);
         let is_time = self.turned_in.is_none_or(|turned_in| turned_in < begin);
         if is_time {
             self.turned_in = Some(begin);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use onceward_index::{
     ContentPrint, Discarded, Entry, Expired, Fingerprint, Found, Index, Opened, Options, Reserved,
-    SliceId, Verdict, Window, WindowStart,
+    SliceId, Verdict, Window,
 };
 
+use super::Windows;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct Remembered {
     index: Arc<Index>,
-    window: Window,
+    windows: Windows,
     /// Frames up to and including this LSN were told when the index's files were written.
     covered: u64,
     /// The opening in which they were written.
@@ -41,8 +42,16 @@ pub(crate) struct Remembered {
 pub(crate) struct Held {
     /// `None` while the log is read: its keys were carried elsewhere.
     pub(crate) slice: Option<SliceId>,
-    /// When the slice began in which the log has the event.
+    /// Its window, and when the slice began in which the log has the event.
+    pub(crate) window: Window,
     pub(crate) begin: u64,
+}
+
+/// A key that a frame takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taking {
+    pub(crate) entry: Entry,
+    pub(crate) window: Window,
 }
 
 impl Remembered {
@@ -55,11 +64,9 @@ impl Remembered {
         let invalid =
             |refused: &dyn ToString| Error::invalid("CONFIG_INVALID", refused.to_string());
         let index = Index::new(options(config)).map_err(|refused| invalid(&refused))?;
-        let window = Window::new(config.window_ms, WindowStart::FromSettle)
-            .map_err(|refused| invalid(&refused))?;
         Ok(Self {
             index: Arc::new(index),
-            window,
+            windows: Windows::of_config(config)?,
             covered: 0,
             mark: 0,
             is_mark_known: true,
@@ -81,6 +88,11 @@ impl Remembered {
         let is_mark_known = covered == 0;
         let index = Arc::new(index);
         Ok(Self { index, covered, mark, is_mark_known, ..Self::in_memory(config)? })
+    }
+
+    /// How long the keys of each scope are remembered.
+    pub(crate) fn windows(&self) -> &Windows {
+        &self.windows
     }
 
     /// The index itself, for checkpoints.
@@ -117,7 +129,9 @@ impl Remembered {
     /// The log was read: why the index's files do not fit it, if they do not.
     pub(crate) fn misfit(&self) -> Option<String> {
         let last = self.last;
-        let other = |info: &onceward_index::SliceInfo| info.window != self.window;
+        let other = |info: &onceward_index::SliceInfo| {
+            !self.windows.all().any(|window| window == info.window)
+        };
         if let Some(why) = &self.broken {
             Some(why.clone())
         } else if self.covered > last {
@@ -172,18 +186,24 @@ impl Remembered {
     }
 
     /// Takes keys for frames that are queued. The caller judged them in the same critical section.
-    pub(crate) fn take(&mut self, entries: &[Entry], trusted_ms: u64) -> Vec<Held> {
-        let begin = self.index.slice_begin(self.window, trusted_ms);
-        let mut reserved = Vec::with_capacity(entries.len());
-        let done = self.index.insert_batch(entries, self.window, trusted_ms, &mut reserved);
-        if let Err(error) = done {
-            self.give_up(&error.to_string());
+    pub(crate) fn take(&mut self, takings: &[Taking], trusted_ms: u64) -> Vec<Held> {
+        let mut all = Vec::with_capacity(takings.len());
+        let mut reserved = Vec::with_capacity(takings.len());
+        for same in takings.chunk_by(|one, two| one.window == two.window) {
+            let Some(Taking { window, .. }) = same.first().copied() else { continue };
+            let entries: Vec<Entry> = same.iter().map(|taking| taking.entry).collect();
+            reserved.clear();
+            let done = self.index.insert_batch(&entries, window, trusted_ms, &mut reserved);
+            if let Err(error) = done {
+                self.give_up(&error.to_string());
+            }
+            let held = |at: usize| match reserved.get(at) {
+                Some(Reserved::Taken(slice)) => Some(*slice),
+                Some(Reserved::Known(_)) | None => None,
+            };
+            let begin = self.index.slice_begin(window, trusted_ms);
+            all.extend((0..same.len()).map(|at| Held { slice: held(at), window, begin }));
         }
-        let held = |at: usize| match reserved.get(at) {
-            Some(Reserved::Taken(slice)) => Some(*slice),
-            Some(Reserved::Known(_)) | None => None,
-        };
-        let all: Vec<Held> = (0..entries.len()).map(|at| Held { slice: held(at), begin }).collect();
         if all.iter().any(|held| held.slice.is_none()) {
             self.give_up("a key that was judged new was not taken");
         }
@@ -207,28 +227,29 @@ impl Remembered {
     }
 
     /// The log tells, in the frame `frame`, of an event whose slice began at `begin`.
-    pub(crate) fn replay_event(&mut self, entry: Entry, frame: u64, begin: u64) -> Held {
+    pub(crate) fn replay_event(&mut self, taking: Taking, frame: u64, begin: u64) -> Held {
+        let Taking { entry, window } = taking;
         // Not the frame: one that cleaning carried tells of an event that came before.
         if entry.lsn <= self.covered {
-            return Held { slice: self.index.hold_covered(self.window, begin), begin };
+            return Held { slice: self.index.hold_covered(window, begin), window, begin };
         }
-        let slice = self.restore(entry, frame, begin);
+        let slice = self.restore(taking, frame, begin);
         self.index.hold_slice(slice);
-        Held { slice: Some(slice), begin }
+        Held { slice: Some(slice), window, begin }
     }
 
-    /// When the slice began that a key of this moment is in.
-    pub(crate) fn slice_begin(&self, trusted_ms: u64) -> u64 {
-        self.index.slice_begin(self.window, trusted_ms)
+    /// When the slice of this window began that a key of this moment is in.
+    pub(crate) fn slice_begin(&self, window: Window, trusted_ms: u64) -> u64 {
+        self.index.slice_begin(window, trusted_ms)
     }
 
     /// The log tells of the key of a settled event whose frame is gone.
-    pub(crate) fn replay_key(&mut self, entry: Entry, frame: u64, begin: u64, settled_ms: u64) {
+    pub(crate) fn replay_key(&mut self, taking: Taking, frame: u64, begin: u64, settled_ms: u64) {
         // A key that came before is in the index's files, or was forgotten since.
-        if entry.lsn > self.covered {
-            self.restore(entry, frame, begin);
+        if taking.entry.lsn > self.covered {
+            self.restore(taking, frame, begin);
         }
-        self.index.raise_settled(self.window, begin, settled_ms);
+        self.index.raise_settled(taking.window, begin, settled_ms);
     }
 
     /// Whether the log is being read, so that the index is told what is in it.
@@ -256,7 +277,7 @@ impl Remembered {
             self.index.settle(slice, trusted_ms);
         }
         if self.is_replaying {
-            self.index.raise_settled(self.window, held.begin, trusted_ms);
+            self.index.raise_settled(held.window, held.begin, trusted_ms);
         }
     }
 
@@ -300,9 +321,9 @@ impl Remembered {
         self.index.len()
     }
 
-    fn restore(&mut self, entry: Entry, frame: u64, begin: u64) -> SliceId {
-        let slice = self.index.slice(self.window, begin);
-        if let Err(error) = self.index.restore(slice, entry, frame) {
+    fn restore(&mut self, taking: Taking, frame: u64, begin: u64) -> SliceId {
+        let slice = self.index.slice(taking.window, begin);
+        if let Err(error) = self.index.restore(slice, taking.entry, frame) {
             self.give_up(&error.to_string());
         }
         slice

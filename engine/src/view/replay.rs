@@ -1,9 +1,9 @@
 //! Takes up the frames of the log, in order. What cannot be read is noted, never skipped silently.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint, Secret};
+use onceward_index::{ContentPrint, Entry, Fingerprint, Secret, Window};
 use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
-use super::{Added, Live, Located, Moment, Stage, View};
+use super::{Added, Live, Located, Moment, Stage, Taking, View, Windows};
 use crate::event::Scope;
 use crate::frames::codec;
 use crate::frames::control::{Batch, Decision, Keys, Settle};
@@ -19,18 +19,21 @@ pub(crate) struct Facts<'a> {
     pub(crate) content: ContentPrint,
     pub(crate) scope: &'a str,
     pub(crate) amount: Option<i64>,
+    /// How long its key is remembered.
+    pub(crate) window: Window,
 }
 
 impl<'a> Facts<'a> {
     /// What the index is told of the event `lsn`.
-    pub(crate) fn entry(&self, lsn: u64) -> Entry {
-        Entry { key: self.print, content: self.content, lsn }
+    pub(crate) fn taking(&self, lsn: u64) -> Taking {
+        let entry = Entry { key: self.print, content: self.content, lsn };
+        Taking { entry, window: self.window }
     }
 
     /// The facts of an event, its fingerprints keyed with the store's secret.
     ///
     /// What makes two events with the same key the same: kind, amount and payload, nothing else.
-    pub(crate) fn of(secret: &Secret, event: &layout::View<'a>) -> Self {
+    pub(crate) fn of(secret: &Secret, windows: &Windows, event: &layout::View<'a>) -> Self {
         let amount = event.amount.map(i64::to_le_bytes);
         let amount = amount.as_ref().map_or(&[][..], |bytes| &bytes[..]);
         Self {
@@ -38,11 +41,17 @@ impl<'a> Facts<'a> {
             content: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
             scope: event.scope,
             amount: event.amount,
+            window: windows.of(event.scope),
         }
     }
 }
 
 impl View {
+    /// What the view needs of an event.
+    pub(crate) fn facts<'a>(&self, event: &layout::View<'a>) -> Facts<'a> {
+        Facts::of(&self.secret, self.keys.windows(), event)
+    }
+
     /// Takes up one frame.
     pub(crate) fn replay(&mut self, frame: &Frame<'_>) {
         self.keys.saw(frame.lsn.get());
@@ -60,15 +69,15 @@ impl View {
         moment: Moment,
         at_once: bool,
     ) {
-        let facts = Facts::of(&self.secret, event);
+        let facts = self.facts(event);
         let is_open = |lsn: &u64| *lsn != at.lsn && self.events.contains_key(lsn);
         if self.keys.taken_by(facts.print).filter(is_open).is_some() {
             let why = format!("key {:?} of scope {} again", event.key, event.scope);
             self.odd.push((at, why));
             return;
         }
-        let begin = self.keys.slice_begin(moment.trusted_ms);
-        let held = self.keys.replay_event(facts.entry(at.lsn), at.lsn, begin);
+        let begin = self.keys.slice_begin(facts.window, moment.trusted_ms);
+        let held = self.keys.replay_event(facts.taking(at.lsn), at.lsn, begin);
         self.add_event(at.lsn, &facts, at, Added { moment, at_once, held });
         self.settle_at_once(at.lsn);
     }
@@ -126,11 +135,11 @@ impl View {
             self.move_event(carried.event_lsn, at);
             return Some(());
         }
-        let facts = Facts::of(&self.secret, &event);
-        let entry = facts.entry(carried.event_lsn);
+        let facts = self.facts(&event);
+        let taking = facts.taking(carried.event_lsn);
         let live = Live {
             print: facts.print,
-            held: self.keys.replay_event(entry, at.lsn, carried.slice_begin),
+            held: self.keys.replay_event(taking, at.lsn, carried.slice_begin),
             scope: 0,
             at,
             moment: carried.moment(),

@@ -1,5 +1,6 @@
 //! Carried keys and their answers, while segments go.
 
+use onceward_index::Window;
 use onceward_wal::Place;
 
 use super::*;
@@ -26,7 +27,7 @@ fn keys(events: impl Iterator<Item = u64>) -> Keys {
         state: State::Accepted.code(),
         receipt: Vec::new(),
     };
-    Keys { entries: events.map(entry).collect(), settled_ms: 0 }
+    Keys { scope: "sales".to_owned(), entries: events.map(entry).collect(), settled_ms: 0 }
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn answers_of_carried_keys_stay_as_long_as_the_frame_that_held_them_last() {
 fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_its_carried_key() {
     let mut view = view();
     let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentPrint::from_u64(1));
-    let facts = Facts { print, content, scope: "sales", amount: None };
+    let facts = Facts { print, content, scope: "sales", amount: None, window: Window::default() };
     let moment = Moment { trusted_ms: 5, wall_ms: 6 };
     assert_eq!(view.state_of(10), State::Unknown);
     add(&mut view, 10, &facts, moment);
@@ -72,7 +73,7 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
 
 /// An event that is captured and durable.
 fn add(view: &mut View, lsn: u64, facts: &Facts<'_>, moment: Moment) {
-    let taken = view.keys.take(&[facts.entry(lsn)], moment.trusted_ms);
+    let taken = view.keys.take(&[facts.taking(lsn)], moment.trusted_ms);
     view.add_event(lsn, facts, at(lsn, 1), Added { moment, at_once: false, held: taken[0] });
     view.keys.confirm([lsn]);
 }
@@ -92,7 +93,8 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     for (lsn, trusted_ms) in [(1, 5 * SLICE_MS + 7), (2, 3 * SLICE_MS + 7)] {
         let print = Fingerprint::from_u128(u128::from(lsn));
         let content = onceward_index::ContentPrint::from_u64(1);
-        let facts = Facts { print, content, scope: "sales", amount: None };
+        let facts =
+            Facts { print, content, scope: "sales", amount: None, window: Window::default() };
         add(&mut view, lsn, &facts, Moment { trusted_ms, wall_ms: 0 });
     }
     check(&view);

@@ -31,9 +31,10 @@ pub(super) struct Harvest {
     events: Vec<Carry>,
     batches: Vec<Carry>,
     reviews: Vec<Rejection>,
-    /// Keys by the beginning of their slice, each with the LSN of the frame that holds its outcome.
-    pub(super) keys: BTreeMap<u64, Vec<(u64, KeyEntry)>>,
-    settled_ms: BTreeMap<u64, u64>,
+    /// Keys by scope and beginning of their slice, each with the LSN of the frame that holds its
+    /// outcome.
+    pub(super) keys: BTreeMap<(String, u64), Vec<(u64, KeyEntry)>>,
+    settled_ms: BTreeMap<(String, u64), u64>,
     /// Bytes of the unsettled events' frames that were found.
     event_bytes: u64,
     /// Other frames that were found and that the view counts on.
@@ -98,7 +99,7 @@ impl Harvest {
                             && let Some(found) = view.keys.find(print)?
                             && found.lsn == key.event
                         {
-                            self.add_key(view, found.slice, at.lsn, key);
+                            self.add_key(view, (&keys.scope, found.slice), at.lsn, key);
                         }
                     }
                 }
@@ -134,7 +135,7 @@ impl Harvest {
             return Ok(());
         }
         let Some(event) = layout::View::decode(frame.flags, body) else { return Ok(()) };
-        let facts = Facts::of(&view.secret, &event);
+        let facts: Facts<'_> = view.facts(&event);
         // Another event may have come under the key after its window.
         let found = view.keys.find(facts.print)?.filter(|found| found.lsn == lsn);
         let Some(found) = found else { return Ok(()) };
@@ -146,17 +147,24 @@ impl Harvest {
             state: state.code(),
             receipt: Vec::new(),
         };
-        self.add_key(view, found.slice, outcome_lsn, key);
+        self.add_key(view, (facts.scope, found.slice), outcome_lsn, key);
         Ok(())
     }
 
     /// Keeps a key that the index has in `slice`.
-    fn add_key(&mut self, view: &View, slice: SliceId, holder: u64, mut key: KeyEntry) {
+    fn add_key(
+        &mut self,
+        view: &View,
+        (scope, slice): (&str, SliceId),
+        holder: u64,
+        mut key: KeyEntry,
+    ) {
         if let Some((begin, settled_ms)) = view.keys.slice_times(slice) {
             key.slice_begin = begin;
-            self.settled_ms.insert(begin, settled_ms);
+            self.settled_ms.insert((scope.to_owned(), begin), settled_ms);
         }
-        self.keys.entry(key.slice_begin).or_default().push((holder, key));
+        let place = (scope.to_owned(), key.slice_begin);
+        self.keys.entry(place).or_default().push((holder, key));
     }
 
     fn take_batch(&mut self, view: &View, at: Located) {
@@ -200,15 +208,15 @@ impl Harvest {
     pub(super) fn into_carries(mut self) -> Vec<Vec<Carry>> {
         let mut singles = self.events;
         singles.append(&mut self.batches);
-        for (slice_begin, keys) in self.keys {
-            let settled_ms = self.settled_ms.get(&slice_begin).copied().unwrap_or(slice_begin);
+        for (place, keys) in self.keys {
+            let settled_ms = self.settled_ms.get(&place).copied().unwrap_or(place.1);
             let mut keys = keys.into_iter().map(|(_, key)| key);
             loop {
                 let entries: Vec<KeyEntry> = keys.by_ref().take(KEYS_MAX).collect();
                 if entries.is_empty() {
                     break;
                 }
-                singles.push(Carry::Keys(Keys { entries, settled_ms }));
+                singles.push(Carry::Keys(Keys { scope: place.0.clone(), entries, settled_ms }));
             }
         }
         while !self.reviews.is_empty() {

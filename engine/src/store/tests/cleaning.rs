@@ -245,7 +245,7 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     store.tick().unwrap();
     let second = store.capture(&sized_event(1, 20)).unwrap();
     assert!(matches!(second, Verdict::Fresh { .. }), "control: {second:?}");
-    let keys = Keys { entries: vec![late], settled_ms: 0 };
+    let keys = Keys { scope: "sales".to_owned(), entries: vec![late], settled_ms: 0 };
     {
         let _one_at_a_time = inner.control.lock();
         let (placed, _) = inner.append_control(&[(KIND_KEYS, codec::encode(&keys))]).unwrap();

@@ -1,9 +1,9 @@
 //! How long keys are remembered: by trusted time, never shorter than the window.
 
-use crate::config::OffTime;
+use crate::config::{OffTime, WindowStart};
 use crate::store::{Answer, Settlement};
-use crate::trial::{Rig, WINDOW_MS, event, key, sales};
-use crate::{Event, Store, Verdict};
+use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
+use crate::{Event, Scope, Store, Verdict};
 
 /// Length of a slice: a key is gone at the latest so long after its window.
 const SLICE_MS: u64 = WINDOW_MS / 24;
@@ -129,4 +129,65 @@ fn another_window_at_the_next_opening_forgets_no_unsettled_key() {
         rig.clock.advance(window_ms - 1);
         assert!(remembers(&store, n), "{window_ms}");
     }
+}
+
+/// An event of scope `gates`.
+fn ticket(n: u64) -> Event {
+    Event { scope: Scope::new("gates").unwrap(), ..event(n) }
+}
+
+fn settle_ticket(store: &Store, n: u64) {
+    let answer = Answer::Accepted { receipt: None };
+    store.settle(&[Settlement { scope: ticket(n).scope, key: key(n), answer }]).unwrap();
+}
+
+fn is_fresh(store: &Store, event: &Event) -> bool {
+    matches!(store.capture(event).unwrap(), Verdict::Fresh { .. })
+}
+
+#[test]
+fn each_scope_has_its_own_window_also_after_cleaning_and_a_restart() {
+    let mut rig = Rig::new();
+    let gates = Scope::new("gates").unwrap();
+    rig.config = rig.config.scope_window(gates.clone(), 120_000, WindowStart::FromSettle);
+    let store = rig.open();
+    for n in 1..=8 {
+        store.capture_batch(&[sized_event(n, 50_000), ticket(n)]).unwrap();
+        settle(&store, n);
+        settle_ticket(&store, n);
+    }
+    // Enough that the segments of the first ones are trimmed and their keys carried.
+    for n in 100..=130 {
+        store.capture(&sized_event(n, 50_000)).unwrap();
+        settle(&store, n);
+    }
+    assert!(store.inner.log.segments()[0].number > 3, "control: keys were carried");
+    rig.clock.advance(119_999);
+    assert!(!is_fresh(&store, &ticket(1)) && !is_fresh(&store, &ticket(8)));
+    drop(store);
+    let store = rig.open();
+    assert!(!is_fresh(&store, &ticket(1)), "time goes on from the last frame");
+    rig.clock.advance(120_000 + 2 * 5_000);
+    store.tick().unwrap();
+    assert!(is_fresh(&store, &ticket(1)) && is_fresh(&store, &ticket(8)));
+    assert!((1..=8).all(|n| remembers(&store, n)), "the others have an hour");
+    assert_eq!(store.outcome(&gates, &key(2)).unwrap().lsn, None);
+}
+
+#[test]
+fn a_window_from_the_capture_does_not_wait_for_the_settlement_but_for_an_unsettled_event() {
+    let mut rig = Rig::new();
+    let gates = Scope::new("gates").unwrap();
+    rig.config = rig.config.scope_window(gates, 120_000, WindowStart::FromCapture);
+    let store = rig.open();
+    store.capture_batch(&[ticket(1), ticket(2)]).unwrap();
+    rig.clock.advance(115_000);
+    settle_ticket(&store, 1);
+    rig.clock.advance(3 * 5_000);
+    store.tick().unwrap();
+    assert!(!is_fresh(&store, &ticket(2)), "it is not settled");
+    assert!(is_fresh(&store, &ticket(1)), "captured longer ago than the window");
+    rig.clock.advance(10 * 120_000);
+    store.tick().unwrap();
+    assert!(!is_fresh(&store, &ticket(2)));
 }

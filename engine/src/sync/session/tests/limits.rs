@@ -8,7 +8,7 @@ use crate::frames::event::{self as layout, Encoded};
 use crate::store::{Answer, Settlement, located};
 use crate::trial::upstream::{fits_but, rejected};
 use crate::trial::{Rig, sized_event};
-use crate::view::{Added, Facts};
+use crate::view::Added;
 
 #[test]
 fn batches_keep_to_the_counts_and_bytes_and_a_larger_single_goes_alone() {
@@ -78,9 +78,9 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
         let appended =
             inner.log.append_deferred(&new, inner.mono_ms(), Purpose::Capture).unwrap().appended();
         let at = located(&appended, &new)[0];
-        let facts = Facts::of(&view.secret, &layout::View::of(&queued));
+        let facts = view.facts(&layout::View::of(&queued));
         let moment = inner.moment(inner.mono_ms());
-        let held = view.keys.take(&[facts.entry(at.lsn)], moment.trusted_ms)[0];
+        let held = view.keys.take(&[facts.taking(at.lsn)], moment.trusted_ms)[0];
         view.add_event(at.lsn, &facts, at, Added { moment, at_once: false, held });
         appended.last
     };

@@ -1,0 +1,55 @@
+//! How long the keys of each scope are remembered.
+
+use std::collections::BTreeMap;
+
+use onceward_index::{Window, WindowStart};
+
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+
+/// The window of each scope. A change of it holds for all keys of the scope from the next opening on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Windows {
+    default: Window,
+    scopes: BTreeMap<String, Window>,
+}
+
+impl Windows {
+    /// What the configuration says.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: a window is outside its range.
+    pub(crate) fn of_config(config: &Config) -> Result<Self> {
+        let default = window(config.window_ms, config::WindowStart::FromSettle)?;
+        let mut scopes = BTreeMap::new();
+        for (scope, (ms, start)) in &config.windows {
+            scopes.insert(scope.as_str().to_owned(), window(*ms, *start)?);
+        }
+        Ok(Self { default, scopes })
+    }
+
+    /// The window of a scope.
+    pub(crate) fn of(&self, scope: &str) -> Window {
+        self.scopes.get(scope).copied().unwrap_or(self.default)
+    }
+
+    /// All that there are.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Window> + '_ {
+        self.scopes.values().copied().chain([self.default])
+    }
+
+    /// The shortest of all.
+    pub(crate) fn shortest(&self) -> Window {
+        self.all().min_by_key(|window| window.length_ms()).unwrap_or(self.default)
+    }
+}
+
+fn window(ms: u64, start: config::WindowStart) -> Result<Window> {
+    let start = match start {
+        config::WindowStart::FromSettle => WindowStart::FromSettle,
+        config::WindowStart::FromCapture => WindowStart::FromCapture,
+    };
+    Window::new(ms, start)
+        .map_err(|refused| Error::invalid("CONFIG_INVALID", format!("window: {refused}")))
+}
