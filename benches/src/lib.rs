@@ -8,6 +8,7 @@
 
 pub mod bench;
 pub mod device;
+pub mod engine;
 pub mod gathering;
 pub mod index;
 pub mod pairing;

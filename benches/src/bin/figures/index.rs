@@ -16,7 +16,6 @@
 
 mod batches;
 mod captures;
-mod child;
 mod expiry;
 mod growth;
 mod half;
@@ -24,7 +23,7 @@ mod lookups;
 mod opening;
 mod space;
 
-pub(crate) use child::Child;
+pub(crate) use space::grown;
 
 use std::error::Error;
 use std::path::Path;
@@ -38,7 +37,7 @@ use crate::figure::{Detail, Sheet};
 use crate::workplace::Workplace;
 
 /// Slices unless a figure says otherwise.
-const SLICES: u32 = 24;
+pub(crate) const SLICES: u32 = 24;
 
 /// How many keys, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +98,7 @@ pub(crate) fn measure(
 }
 
 /// Keys that come in one window, so that `slice_count` slices have as many each.
-fn flow(slice_count: u32, keys: u64) -> Flow {
+pub(crate) fn flow(slice_count: u32, keys: u64) -> Flow {
     Flow { slice_count, keys_a_window: keys }
 }
 

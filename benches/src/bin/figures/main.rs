@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod child;
+mod engine;
 mod figure;
 mod index;
 mod wal;
@@ -40,7 +42,7 @@ struct Arguments {
     dir: PathBuf,
     /// Does only this piece of a figure's work, in `dir`: some are for a process of their own.
     #[arg(long, hide = true)]
-    child: Option<index::Child>,
+    child: Option<child::Child>,
     /// For so many keys.
     #[arg(long, hide = true, default_value_t = 0)]
     keys: u64,
@@ -100,10 +102,17 @@ fn measure(arguments: &Arguments) -> Result<Sheet, Box<dyn Error>> {
             index::measure(&mut sheet, scale, &place)?;
             Ok(sheet)
         }
-        area @ (Area::Engine | Area::Sync | Area::Hub | Area::Peers) => {
+        Area::Engine => {
+            let place = Workplace::create(&arguments.dir)?;
+            let mut sheet = Sheet::new("engine", &arguments.only);
+            engine::measure(&mut sheet, (plan, arguments.quick), &place)?;
+            Ok(sheet)
+        }
+        area @ (Area::Sync | Area::Hub | Area::Peers) => {
             let name = area.to_possible_value();
             let name = name.as_ref().map_or("this", clap::builder::PossibleValue::get_name);
-            Err(format!("the area `{name}` has no figures yet; `wal` and `index` have").into())
+            Err(format!("the area `{name}` has no figures yet; `wal`, `index` and `engine` have")
+                .into())
         }
     }
 }

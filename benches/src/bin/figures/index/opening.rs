@@ -11,7 +11,8 @@ use onceward_benches::spread::Spread;
 use onceward_benches::wal::LOG_DIR;
 use onceward_index::Until;
 
-use super::{Child, SLICES, Setting, flow};
+use super::{SLICES, Setting, flow};
+use crate::child::Child;
 use crate::figure::{Asked, Detail, Must, Sheet};
 
 /// The unit of both.
@@ -28,7 +29,7 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
     }
     let keys = setting.scale.keys;
     let dir = setting.dir.join("opening");
-    let made: u64 = Child::IndexKilled.have_done(&dir, keys)?;
+    let made: u64 = Child::IndexKilled.have_done("index", &dir, keys)?;
     assert_eq!(made, keys);
     if sheet.wants(KILLED) {
         let (spread, detail) = openings(setting, Ended::Killed)?;

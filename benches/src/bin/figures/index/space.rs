@@ -12,7 +12,8 @@ use onceward_benches::index::stock::{INDEX_DIR, Stock};
 use onceward_benches::spread::Spread;
 use serde::{Deserialize, Serialize};
 
-use super::{Child, SLICES, Setting, flow};
+use super::{SLICES, Setting, flow};
+use crate::child::Child;
 use crate::figure::{Asked, Detail, Must, Sheet};
 
 /// Keys of a process: always all, because what an empty index takes is not to be shared among fewer.
@@ -33,7 +34,7 @@ const DISK: Asked = Asked {
 
 /// What a process told of its memory.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(super) struct Grown {
+pub(crate) struct Grown {
     /// Of the process before it had an index.
     before_bytes: u64,
     /// After the last checkpoint.
@@ -45,7 +46,7 @@ pub(super) struct Grown {
 }
 
 /// Grows an index with `keys` keys, with a thread for checkpoints as a store has it.
-pub(super) fn grown(dir: &Path, keys: u64) -> Result<Grown, Box<dyn Error>> {
+pub(crate) fn grown(dir: &Path, keys: u64) -> Result<Grown, Box<dyn Error>> {
     let before_bytes = anonymous_bytes()?;
     let stock = Stock::open(dir, flow(SLICES, keys))?;
     grow_beside(&stock, (1, keys), |_| ())?;
@@ -65,7 +66,7 @@ pub(super) fn measure_memory(
     let dir = setting.dir.join("memory");
     let (mut measured, mut own) = (Vec::new(), Vec::new());
     for _ in 0..setting.scale.processes {
-        let grown: Grown = Child::IndexMemory.have_done(&dir, keys)?;
+        let grown: Grown = Child::IndexMemory.have_done("index", &dir, keys)?;
         if grown.keys != keys {
             return Err(format!("{} keys of {keys} are remembered", grown.keys).into());
         }

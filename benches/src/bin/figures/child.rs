@@ -11,7 +11,8 @@ use onceward_benches::index::killed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{SLICES, flow, space};
+use crate::engine;
+use crate::index::{SLICES, flow, grown};
 
 /// What such a process does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -20,6 +21,8 @@ pub(crate) enum Child {
     IndexMemory,
     /// Makes a store, says so, and waits to be killed.
     IndexKilled,
+    /// Opens a store, captures, and tells how long that took and what memory.
+    EngineOpened,
 }
 
 impl Child {
@@ -30,7 +33,8 @@ impl Child {
     /// It cannot be done.
     pub(crate) fn run(self, dir: &Path, keys: u64) -> Result<(), Box<dyn Error>> {
         match self {
-            Self::IndexMemory => say(&space::grown(dir, keys)?),
+            Self::IndexMemory => say(&grown(dir, keys)?),
+            Self::EngineOpened => say(&engine::grown(dir, keys)?),
             Self::IndexKilled => {
                 let made = killed::make(dir, flow(SLICES, keys), keys)?;
                 say(&keys)?;
@@ -47,14 +51,15 @@ impl Child {
     /// # Errors
     ///
     /// It said nothing that is understood.
-    pub(super) fn have_done<T: DeserializeOwned>(
+    pub(crate) fn have_done<T: DeserializeOwned>(
         self,
+        area: &str,
         dir: &Path,
         keys: u64,
     ) -> Result<T, Box<dyn Error>> {
         let value = self.to_possible_value().ok_or("no such work")?;
         let mut process = Command::new(env::current_exe()?)
-            .args(["index", "--child", value.get_name(), "--keys", &keys.to_string(), "--dir"])
+            .args([area, "--child", value.get_name(), "--keys", &keys.to_string(), "--dir"])
             .arg(dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,0 +1,65 @@
+//! The figures of the store: captures with a million keys remembered, draining, opening, and its size.
+//!
+//! | figure | what is compared | with |
+//! |---|---|---|
+//! | `capture_cost` | one durable capture | one durable append of as many bytes to the log alone |
+//! | `batches_N` | `capture_batch` of N events | *raw*: one `pwrite` of the frames' bytes and `fdatasync` |
+//! | `drain_range`, `drain_receipts` | events are read and given their answers | they are read from their files, checked, and 8 bytes synced |
+//! | `open_unsettled` | from opening to the first capture, a million events not settled, cold cache | the clock |
+//! | `open_memory` | anonymous memory then, for payloads of 1,000 bytes | the same for 100 bytes |
+//! | `small_disk`, `small_memory` | what a store of 1,000 events takes with the default settings | |
+//!
+//! Events have 36 bytes of key and 200 of payload. Segments have 64 MiB, but for the small store.
+
+mod captures;
+mod drain;
+mod size;
+
+use std::error::Error;
+use std::path::Path;
+
+use onceward_benches::pairing::Plan;
+use onceward_benches::turns::Turns;
+
+use crate::figure::{Detail, Sheet};
+use crate::workplace::Workplace;
+
+pub(crate) use size::grown;
+
+/// Keys that are remembered while captures are measured.
+const LIVE_KEYS: usize = 1_000_000;
+
+/// What the figures share.
+#[derive(Debug)]
+struct Setting<'a> {
+    plan: Plan,
+    /// On the disk that is meant.
+    dir: &'a Path,
+    /// Events of the store that is opened.
+    unsettled: u64,
+}
+
+/// Measures all of them.
+pub(crate) fn measure(
+    sheet: &mut Sheet,
+    (plan, is_quick): (Plan, bool),
+    place: &Workplace,
+) -> Result<(), Box<dyn Error>> {
+    let unsettled = if is_quick { 100_000 } else { 1_000_000 };
+    let setting = Setting { plan, dir: place.path(), unsettled };
+    captures::measure(sheet, &setting)?;
+    drain::measure(sheet, &setting)?;
+    size::measure(sheet, &setting)
+}
+
+/// What is told beside every ratio: what one event cost on either side.
+fn sides(turns: &Turns) -> Detail {
+    let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
+    Detail::from([
+        ("thing_us", turns.thing.median * 1e6),
+        ("floor_us", turns.floor.median * 1e6),
+        ("thing_events_per_s", 1.0 / turns.thing.median),
+        ("floor_events_per_s", 1.0 / turns.floor.median),
+        ("floor_varied_by_more_than_2", noisy),
+    ])
+}
