@@ -4,6 +4,7 @@
 //! frames, so that what a restart rebuilds is what was there before. No I/O, no clock, no lock here.
 
 mod apply;
+mod by_lsn;
 mod outcomes;
 mod remembered;
 mod replay;
@@ -20,6 +21,7 @@ use crate::report::Status;
 use crate::verdict::State;
 
 pub(crate) use apply::Added;
+use by_lsn::ByLsn;
 use outcomes::Outcomes;
 pub(crate) use remembered::{Held, Remembered, Taking, options};
 pub(crate) use replay::Facts;
@@ -141,14 +143,14 @@ pub(crate) struct View {
     /// When the shortest slice began in which expiry was last looked at.
     turned_in: Option<u64>,
     /// Events without a final answer, by LSN.
-    pub(crate) events: BTreeMap<u64, Live>,
+    pub(crate) events: ByLsn<Live>,
     pub(crate) batches: BTreeMap<u64, OpenBatch>,
     /// By the event's LSN.
     pub(crate) reviews: BTreeMap<u64, Review>,
     /// Scopes that events have, in order of their first appearance.
     scopes: Vec<Scope>,
     /// Settled events that are still in the log, by LSN.
-    pub(crate) settled: BTreeMap<u64, Settled>,
+    pub(crate) settled: ByLsn<Settled>,
     /// Answers for settled events whose keys were carried, by LSN. Those of keys that expired stay
     /// until their holder is trimmed: nobody asks for them, because a number is never used again.
     pub(crate) outcomes: Outcomes,
@@ -170,11 +172,11 @@ impl View {
             secret,
             keys,
             turned_in: None,
-            events: BTreeMap::new(),
+            events: ByLsn::default(),
             batches: BTreeMap::new(),
             reviews: BTreeMap::new(),
             scopes: Vec::new(),
-            settled: BTreeMap::new(),
+            settled: ByLsn::default(),
             outcomes: Outcomes::default(),
             holders: BTreeMap::new(),
             unsettled_bytes: BTreeMap::new(),

@@ -83,7 +83,7 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     const SLICE_MS: u64 = 3_600_000;
     let mut view = view();
     let check = |view: &View| {
-        for (lsn, live) in &view.events {
+        for (lsn, live) in view.events.iter() {
             let found = view.keys.find(live.print).unwrap().unwrap();
             assert_eq!(live.held.slice, Some(found.slice), "{lsn}");
             let begin = view.keys.slice_times(found.slice).map(|(begin, _)| begin);
@@ -98,9 +98,9 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
         add(&mut view, lsn, &facts, Moment { trusted_ms, wall_ms: 0 });
     }
     check(&view);
-    let first = view.events[&1].held.slice;
+    let first = view.events.get(&1).unwrap().held.slice;
     view.expire(1_000 * SLICE_MS + 7);
     assert!(view.events.values().all(|live| live.held.slice > first), "control: they moved on");
-    assert_eq!(view.events[&1].held.begin, 1_000 * SLICE_MS);
+    assert_eq!(view.events.get(&1).unwrap().held.begin, 1_000 * SLICE_MS);
     check(&view);
 }
