@@ -60,6 +60,7 @@ pub use remains::Remains;
 pub use repair::{Repaired, repair};
 pub use report::{Damage, LostLsns, Report};
 pub use run::{RunBody, Stamp};
+pub use segment::span::Span;
 pub use segment::{FrameBuf, SegmentInfo, Segments};
 
 /// Kind of the frame that says who writes; its body is a [`RunBody`].

@@ -1,13 +1,16 @@
 //! The segments that hold frames, and reading single frames of them by place.
 
+pub(crate) mod span;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use onceward_vfs::{File, Mode, Vfs};
 
+use self::span::Span;
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, Frame, Place};
+use crate::frame::{Frame, Place};
 use crate::header::{Identity, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
@@ -78,10 +81,10 @@ pub struct Segments {
 /// A frame that was read by itself.
 #[derive(Debug)]
 pub struct FrameBuf {
-    bytes: Vec<u8>,
-    lsn: Lsn,
+    span: Span,
     place: Place,
-    salt: u32,
+    bytes: u32,
+    lsn: Lsn,
 }
 
 impl Segments {
@@ -268,26 +271,10 @@ pub(crate) fn read_frame(
     bytes: u32,
     lsn: Lsn,
 ) -> Result<FrameBuf, Error> {
-    let path = name::segment(&identity.store, place.segment);
-    let offset = u64::from(place.offset);
-    let wrong = |what: &str| Error::corrupt(what).at(&path, offset);
-    let source = source.ok_or_else(|| wrong("the segment is no longer there"))?;
-    let mut read = vec![0; usize::try_from(bytes).unwrap_or(0)];
-    let count = source
-        .file
-        .read_at(offset, &mut read)
-        .map_err(|source| Error::io(source, "read", &path).at(&path, offset))?;
-    read.truncate(count);
-    let (header, _body) = frame::decode(&read, source.salt).map_err(|found| {
-        if source.is_used_again() {
-            return Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, offset);
-        }
-        wrong(&format!("not a frame: {found:?}"))
-    })?;
-    if source.first_lsn.checked_add(u64::from(header.lsn_delta)) != Some(lsn.get()) {
-        return Err(wrong(&format!("not the frame with LSN {lsn}")));
-    }
-    Ok(FrameBuf { bytes: read, lsn, place, salt: source.salt })
+    let offsets = place.offset..place.offset.saturating_add(bytes);
+    let span = span::read(identity, source, place.segment, offsets)?;
+    span.frame(place, bytes, lsn)?;
+    Ok(FrameBuf { span, place, bytes, lsn })
 }
 
 impl FrameBuf {
@@ -297,8 +284,6 @@ impl FrameBuf {
     ///
     /// Never in practice: the bytes were checked when they were read.
     pub fn frame(&self) -> Result<Frame<'_>, Error> {
-        let (header, body) = frame::decode(&self.bytes, self.salt)
-            .map_err(|found| Error::corrupt(format!("not a frame: {found:?}")))?;
-        Ok(header.frame(self.lsn, body, self.place))
+        self.span.frame(self.place, self.bytes, self.lsn)
     }
 }

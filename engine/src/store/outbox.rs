@@ -221,13 +221,14 @@ impl Inner {
             live.filter_map(|lsn| view.standing(*lsn)).collect()
         };
         let mut events = Vec::with_capacity(found.len());
-        for standing in found {
-            match self.read_event(standing) {
+        self.read_each(&found, |read| {
+            match read {
                 Ok(event) => events.extend(event),
                 Err(error) if error.kind() == ErrorKind::Corrupt => damaged(&error),
                 Err(error) => return Err(error),
             }
-        }
+            Ok(())
+        })?;
         Ok(events)
     }
 

@@ -1,8 +1,9 @@
 //! Events and outcomes by key.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use onceward_wal::{Frame, Lsn};
+use onceward_wal::{Frame, Lsn, Span};
 
 use super::{Inner, Store, from_log};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +13,11 @@ use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec};
 use crate::verdict::{Outcome, State};
 use crate::view::{Located, Standing};
+
+/// Bytes between two events up to which both are read with one call.
+const GAP_BYTES_MAX: u32 = 4_096;
+/// Bytes that are read with one call.
+const SPAN_BYTES_MAX: u32 = 256 * 1024;
 
 impl Store {
     /// What is known of a key, also after its payload is gone.
@@ -84,9 +90,37 @@ impl Inner {
         stored_event(&read.frame().map_err(from_log)?, standing, receipt)
     }
 
-    /// Reads events, one after the other; those that are gone in the meantime are left out.
+    /// Reads events, in the order of their numbers; those that are gone in the meantime are left out.
     pub(crate) fn read_events(&self, standings: &[Standing]) -> Result<Vec<StoredEvent>> {
-        standings.iter().filter_map(|standing| self.read_event(*standing).transpose()).collect()
+        let mut events = Vec::with_capacity(standings.len());
+        self.read_each(standings, |read| {
+            events.extend(read?);
+            Ok(())
+        })?;
+        Ok(events)
+    }
+
+    /// Reads events and gives each to `take`, in their order; `None` for one that is gone in the
+    /// meantime. Those that stand next to each other are read together.
+    pub(crate) fn read_each(
+        &self,
+        standings: &[Standing],
+        mut take: impl FnMut(Result<Option<StoredEvent>>) -> Result<()>,
+    ) -> Result<()> {
+        let mut rest = standings;
+        while let Some((first, _)) = rest.split_first() {
+            let (together, behind) = rest.split_at(neighbours(rest));
+            rest = behind;
+            // What cannot be read this way is read by itself: then it is known what is wrong.
+            let span = self.log.read_span(first.at.place.segment, stretch(together)).ok();
+            for standing in together {
+                match span.as_ref().and_then(|span| in_span(span, standing)) {
+                    Some(event) => take(Ok(Some(event)))?,
+                    None => take(self.read_event(*standing))?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The receipt that came with an event's final answer.
@@ -117,6 +151,41 @@ impl Inner {
         let read = self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
         Ok(receipts(&read.frame().map_err(from_log)?, event))
     }
+}
+
+/// How many of the first events stand so close to each other that they are read together.
+fn neighbours(standings: &[Standing]) -> usize {
+    let Some(first) = standings.first().map(|first| first.at.place) else { return 0 };
+    let mut end = first.offset;
+    let count = standings.iter().take_while(|standing| {
+        let at = standing.at;
+        let after = at.place.offset.saturating_add(at.bytes);
+        let is_near = at.place.segment == first.segment
+            && at.place.offset >= end
+            && at.place.offset - end <= GAP_BYTES_MAX
+            && after - first.offset <= SPAN_BYTES_MAX;
+        end = after;
+        is_near
+    });
+    // The first one is read however long it is.
+    count.count().max(1)
+}
+
+/// Where these events stand, from the first to the last.
+fn stretch(standings: &[Standing]) -> Range<u32> {
+    let start = standings.first().map_or(0, |first| first.at.place.offset);
+    let end = standings.last().map(|last| last.at.place.offset.saturating_add(last.at.bytes));
+    start..end.unwrap_or(start)
+}
+
+/// The event in what was read; `None` if it is not there or its answer stands elsewhere.
+fn in_span(span: &Span, standing: &Standing) -> Option<StoredEvent> {
+    let at = standing.at;
+    if standing.outcome.is_some() {
+        return None;
+    }
+    let frame = span.frame(at.place, at.bytes, frame_lsn(at).ok()?).ok()?;
+    stored_event(&frame, standing, None).ok()
 }
 
 /// The number of a frame.
