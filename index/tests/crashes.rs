@@ -209,3 +209,34 @@ fn a_power_cut_at_any_operation_of_a_checkpoint_is_survived_with_maps() {
 fn a_power_cut_at_any_operation_of_a_checkpoint_is_survived_without_maps() {
     cut_everywhere(Reading::Positioned);
 }
+
+/// A checkpoint that writes nothing but the manifest, so that all sets of its sectors can be tried.
+#[test]
+fn every_set_of_sectors_of_a_manifest_that_was_cut_is_survived() {
+    // A manifest of one page: so many sectors are written at a time.
+    const SECTORS: usize = 8;
+    let (reading, sector_bytes, step) = (Reading::Mapped, 512, 4);
+    let (disk, store, until) = led(step, reading);
+    let first = disk.op_count();
+    let done = store.index.checkpoint(0, until).unwrap();
+    assert_eq!((done.entries, done.removed_files), (0, 0), "{done:?}");
+    let changing = disk.changing_ops().into_iter().filter(|op| *op >= first);
+    let mut states = 0_u32;
+    for op in changing.chain([disk.op_count()]) {
+        let (disk, store, until) = led(step, reading);
+        disk.cut_power_at(op);
+        drop(store.index.checkpoint(0, until));
+        // Names stand before sectors: those of files that the checkpoint before removed.
+        let names = disk.piece_count(sector_bytes).saturating_sub(SECTORS);
+        assert!(names < 60, "{names} names");
+        let some_names = [0, (1_u64 << names) - 1];
+        let sectors = (0..1_u64 << SECTORS).map(|sectors| sectors << names);
+        for kept in sectors.flat_map(|sectors| some_names.map(|names| sectors | names)) {
+            let what = format!("cut at {}, pieces {kept:b}", op - first);
+            let left = disk.after_power_cut(&Survival::Pieces { kept, sector_bytes });
+            check(left, &store, (reading, states.is_multiple_of(16)), &what);
+            states += 1;
+        }
+    }
+    assert!(states > 500, "{states} states");
+}

@@ -14,6 +14,8 @@
 mod built;
 #[path = "model/reference.rs"]
 mod reference;
+#[path = "scenery/slot.rs"]
+mod slot;
 #[path = "model/store.rs"]
 mod store;
 
@@ -24,6 +26,7 @@ use built::{
 };
 use onceward_index::{ErrorKind, Index, Reading, Secret};
 use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, OsVfs, SimVfs, Vfs};
+use slot::newest;
 use store::{DIR, options, place, secret};
 
 /// What a file's bytes may have become as a whole.
@@ -66,10 +69,9 @@ fn a_file_that_is_missing_empty_cut_or_extended_is_named() {
 }
 
 #[test]
-fn every_flipped_bit_of_the_manifest_discards_it() {
+fn every_flipped_bit_of_the_newest_manifest_discards_it() {
     let built = built();
-    let bytes = built.manifests.last().unwrap();
-    for at in 0..bytes.len() {
+    for at in newest(built.manifests.last().unwrap()) {
         for bit in 0..8 {
             let disk = copy(&built.disk);
             disk.flip_bit(&path(MANIFEST), at as u64, bit);
@@ -88,6 +90,43 @@ fn every_flipped_bit_of_the_manifest_discards_it() {
             assert_eq!(names(&disk), Vec::<String>::new(), "{what}");
         }
     }
+}
+
+/// What was there before the newest manifest, and what is behind either, is of no use any more.
+#[test]
+fn a_flipped_bit_beside_the_newest_manifest_costs_nothing() {
+    let built = built();
+    let bytes = built.manifests.last().unwrap();
+    let (newest, half) = (newest(bytes), bytes.len() / 2);
+    let other = (newest.start + half) % bytes.len();
+    let places = (other..other + 48).step_by(3).chain([newest.end, newest.start + half - 1]);
+    for (nth, at) in places.enumerate() {
+        let disk = copy(&built.disk);
+        let bit = u8::try_from(nth % 8).unwrap();
+        disk.flip_bit(&path(MANIFEST), at as u64, bit);
+        let vfs: Arc<dyn Vfs> = Arc::new(disk);
+        let what = format!("bit {bit} of byte {at}");
+        let outcome = built.outcome(&vfs, READINGS[nth % 2], &[], &what);
+        assert_eq!(outcome, Outcome::Right, "{what}");
+    }
+}
+
+/// The log may have let go of what only the newest one has.
+#[test]
+fn a_newest_manifest_that_was_lost_is_not_replaced_by_the_one_before() {
+    let built = built();
+    let [.., before, last] = built.manifests.as_slice() else { panic!("two of them") };
+    assert_eq!(before.len(), last.len(), "one was written beside the other");
+    let (old, new) = (newest(before), newest(last));
+    assert_ne!(old.start, new.start);
+    let lose = |with: &[u8]| {
+        let outcome = |disk: &SimVfs| disk.overwrite(&path(MANIFEST), new.start as u64, with);
+        built.outcome_of(outcome, &[MANIFEST], "the newest manifest is lost")
+    };
+    // Zeros, or what was there before: the disk said that it wrote, and did not.
+    assert_eq!(lose(&vec![0; new.len()]), Outcome::Discarded);
+    assert_eq!(lose(&before[new.start..new.start + 512]), Outcome::Discarded);
+    assert_eq!(lose(&last[new.start..new.end]), Outcome::Right, "control");
 }
 
 /// Flips bits of a file, `step` bytes apart; returns what came of it, by how often.
@@ -202,16 +241,17 @@ fn an_older_manifest_is_right_where_its_files_are_there_and_discarded_where_they
 /// The bytes of a file with another version, its checksum made right again.
 fn of_version(name: &str, bytes: &[u8], version: u32) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    bytes[8..12].copy_from_slice(&version.to_le_bytes());
     let crc_at = match name.split('-').next().unwrap() {
         "keys" => 44,
         "table" => {
             let slots = u64::from_le_bytes(bytes[24..32].try_into().unwrap());
             bytes.len() - 7 * usize::try_from(slots).unwrap() - 4
         }
-        _ => bytes.len() - 4,
+        _ => newest(&bytes).end - 4,
     };
-    let crc = crc32fast::hash(&bytes[..crc_at]).to_le_bytes();
+    let start = if name == MANIFEST { newest(&bytes).start } else { 0 };
+    bytes[start + 8..start + 12].copy_from_slice(&version.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[start..crc_at]).to_le_bytes();
     bytes[crc_at..crc_at + 4].copy_from_slice(&crc);
     bytes
 }
@@ -275,12 +315,13 @@ fn damage_to_real_files_is_told_of_with_real_maps() {
                     let mut bytes = built.disk.bytes(&path(&each)).unwrap();
                     if Some(&each) == name.as_ref() {
                         let len = bytes.len();
+                        let used = if each == MANIFEST { newest(&bytes) } else { 0..len };
                         match damage {
                             "missing" => continue,
                             "cut" => bytes.truncate(len - 1),
                             "longer" => bytes.push(0),
-                            "flipped early" => bytes[10] ^= 1,
-                            _ => bytes[len - 1] ^= 0x80,
+                            "flipped early" => bytes[used.start + 10] ^= 1,
+                            _ => bytes[used.end - 1] ^= 0x80,
                         }
                     }
                     let file = vfs.open(&path(&each), Mode::CreateNew).unwrap();

@@ -4,6 +4,8 @@
 #[path = "scenery/hooked.rs"]
 mod hooked;
 mod scenery;
+#[path = "scenery/slot.rs"]
+mod slot;
 
 use std::{
     sync::{Arc, mpsc},
@@ -17,6 +19,7 @@ use scenery::{
     DIR, content, crashed, from_capture, from_settle, key, open, open_with, options, place,
     scattered, secret, take,
 };
+use slot::newest;
 
 /// Plans one fault of this operation, after `nth` others of it.
 fn fault(disk: &SimVfs, op: FaultOp, (name, nth): (&str, u64), kind: FaultKind) {
@@ -81,15 +84,22 @@ fn a_read_error_that_passes_does_not_cost_the_files() {
 
 #[test]
 fn a_mark_counts_after_ok_though_a_checkpoint_with_another_mark_failed_before() {
-    let disk = SimVfs::new();
-    let index = open(&disk).index;
-    take(&index, key(1, 1, 1), 1, from_settle(), 0);
-    index.checkpoint(1, Until::Later).unwrap();
-    // No file is made but the manifest, so the only sync of the directory is the one after the renaming.
-    fault(&disk, FaultOp::SyncDir, ("", 0), FaultKind::Eio);
-    index.checkpoint(2, Until::Later).unwrap_err();
-    index.checkpoint(1, Until::Later).unwrap();
-    assert_eq!(open(&disk.after_kill()).mark, 1);
+    // The sync of the slot; then, as the file is replaced, that of the directory after the renaming.
+    for failures in [&[FaultOp::SyncData][..], &[FaultOp::SyncData, FaultOp::SyncDir]] {
+        let disk = SimVfs::new();
+        let index = open(&disk).index;
+        take(&index, key(1, 1, 1), 1, from_settle(), 0);
+        index.checkpoint(1, Until::Later).unwrap();
+        for op in failures {
+            // Before the manifest it is synced for names that may be new: the second one is meant.
+            let nth = u64::from(*op == FaultOp::SyncDir);
+            fault(&disk, *op, ("", nth), FaultKind::Eio);
+            index.checkpoint(2, Until::Later).unwrap_err();
+        }
+        index.checkpoint(1, Until::Later).unwrap();
+        assert_eq!(open(&disk.after_kill()).mark, 1);
+        assert_eq!(open(&crashed(&disk)).mark, 1);
+    }
 }
 
 /// The first lookup of a cold shard reads the entries that wait for it. That read does not return before
@@ -134,12 +144,12 @@ fn places_that_a_table_file_left_out_leave_the_manifest_though_the_first_attempt
     for n in 0..900 {
         index.release(scattered(n), 2_000 + n).unwrap();
     }
-    fault(&disk, FaultOp::Rename, ("", 0), FaultKind::Eio);
+    fault(&disk, FaultOp::SyncData, ("manifest", 0), FaultKind::Eio);
     index.checkpoint(0, Until::Close).unwrap_err();
     for n in 0..3 {
         take(&index, scattered(10_000 + n), 10_000 + n, from_settle(), 0);
         index.checkpoint(0, Until::Close).unwrap();
     }
-    let bytes = disk.bytes("index/manifest").unwrap().len();
+    let bytes = newest(&disk.bytes("index/manifest").unwrap()).len();
     assert!(bytes < 1_024, "{bytes} bytes of manifest");
 }

@@ -9,10 +9,13 @@
 )]
 
 mod scenery;
+#[path = "scenery/slot.rs"]
+mod slot;
 
 use onceward_index::Until;
 use onceward_vfs::{Mode, SimVfs, Survival, Vfs};
 use scenery::{from_capture, from_settle, key, open, take};
+use slot::{newest, seal};
 
 const MANIFEST: &str = "index/manifest";
 const KEYS: &str = "index/keys-00000001";
@@ -27,12 +30,13 @@ fn put(disk: &SimVfs, name: &str, bytes: &[u8]) {
     file.sync_data().unwrap();
 }
 
-/// Makes the checksum at the end right.
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let end = bytes.len() - 4;
-    let crc = crc32fast::hash(&bytes[..end]);
-    bytes[end..].copy_from_slice(&crc.to_le_bytes());
-    bytes
+/// Changes the newest manifest, and makes its checksum right again.
+fn forge(disk: &SimVfs, change: impl FnOnce(&mut [u8])) {
+    let mut file = disk.bytes(MANIFEST).unwrap();
+    let range = newest(&file);
+    change(&mut file[range.clone()]);
+    seal(&mut file[range]);
+    put(disk, MANIFEST, &file);
 }
 
 /// One settled key, in a key file or in a table file too.
@@ -52,8 +56,7 @@ fn with_block_number(number: u32) -> SimVfs {
     let mut bytes = disk.bytes(name).unwrap();
     let head = BEFORE_BLOCKS + 26 + 4;
     bytes[BEFORE_BLOCKS + 4..BEFORE_BLOCKS + 8].copy_from_slice(&number.to_le_bytes());
-    let changed = sealed(bytes[..head].to_vec());
-    bytes[..head].copy_from_slice(&changed);
+    seal(&mut bytes[..head]);
     put(&disk, name, &bytes);
     disk
 }
@@ -75,9 +78,9 @@ fn with_entries(count: u16) -> SimVfs {
     file.truncate(48);
     file.extend(block);
     put(&disk, KEYS, &file);
-    let mut manifest = disk.bytes(MANIFEST).unwrap();
-    manifest[96..104].copy_from_slice(&(file.len() as u64).to_le_bytes());
-    put(&disk, MANIFEST, &sealed(manifest));
+    forge(&disk, |manifest| {
+        manifest[112..120].copy_from_slice(&(file.len() as u64).to_le_bytes());
+    });
     disk
 }
 
@@ -107,8 +110,8 @@ fn with_second_number(number: u32) -> SimVfs {
 fn the_same_files_are_believed_as_long_as_nothing_is_changed() {
     for (disk, count) in [(closed(Until::Later), 1), (closed(Until::Close), 1), (two_slices(), 2)] {
         let manifest = disk.bytes(MANIFEST).unwrap();
-        assert_eq!(sealed(manifest.clone()), manifest);
-        put(&disk, MANIFEST, &manifest);
+        forge(&disk, |_| ());
+        assert_eq!(disk.bytes(MANIFEST).unwrap(), manifest);
         let index = open(&disk.after_power_cut(&Survival::Everything)).index;
         assert_eq!((index.discarded(), index.len()), (None, count));
     }
@@ -156,12 +159,12 @@ fn two_key_files_with_a_block_of_the_same_number_are_refused() {
 #[test]
 fn a_manifest_with_two_slices_of_one_number_is_refused() {
     let disk = two_slices();
-    let mut manifest = disk.bytes(MANIFEST).unwrap();
-    let first = manifest[52..56].to_vec();
-    manifest[84..88].copy_from_slice(&first);
-    // The slice of the second key file too, or that alone would be wrong.
-    manifest[141..145].copy_from_slice(&first);
-    put(&disk, MANIFEST, &sealed(manifest));
+    forge(&disk, |manifest| {
+        let first = manifest[68..72].to_vec();
+        manifest[100..104].copy_from_slice(&first);
+        // The slice of the second key file too, or that alone would be wrong.
+        manifest[157..161].copy_from_slice(&first);
+    });
     let index = open(&disk).index;
     assert!(index.discarded().is_some(), "{:?}", index.slices());
 }
@@ -169,9 +172,7 @@ fn a_manifest_with_two_slices_of_one_number_is_refused() {
 #[test]
 fn a_manifest_with_a_key_file_of_no_slice_is_refused() {
     let disk = closed(Until::Later);
-    let mut manifest = disk.bytes(MANIFEST).unwrap();
-    manifest[92..96].copy_from_slice(&77_u32.to_le_bytes());
-    put(&disk, MANIFEST, &sealed(manifest));
+    forge(&disk, |manifest| manifest[108..112].copy_from_slice(&77_u32.to_le_bytes()));
     let opened = open(&disk);
     let index = opened.index;
     assert!(index.discarded().is_some(), "{} frames are covered", opened.covered);

@@ -16,7 +16,7 @@ mod store;
 
 use onceward_index::{ContentPrint, Entry, Fingerprint, Index, Options, Reading, Reserved, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
-use store::{DIR, MINUTE_MS, Store, options, place, secret, settling};
+use store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place, secret, settling};
 
 const CONTENT: ContentPrint = ContentPrint::from_u64(1);
 
@@ -129,4 +129,32 @@ fn a_restart_with_more_slices_forgets_no_key_before_its_window_is_over() {
         again.expire().unwrap();
         assert!(is_known(&again.index, 1), "{window:?} is not over");
     }
+}
+
+/// Captures go on while a slice is forgotten: whatever the file system puts in its journal, they wait for.
+#[test]
+fn forgetting_a_slice_is_one_sync_and_changes_no_name_but_of_files_that_go() {
+    let disk = SimVfs::new();
+    let mut store = store(&disk);
+    for number in 0..5 {
+        let lsn = store.next_lsn();
+        assert_taken(store.take(key(number), CONTENT, settling()).unwrap());
+        store.settle(lsn);
+        store.index.checkpoint(0, Until::Later).unwrap();
+        store.now += SLICE_MS;
+    }
+    store.now += MINUTE_MS;
+    store.expire().unwrap();
+    let before = disk.trace().len();
+    let done = store.index.checkpoint(0, Until::Later).unwrap();
+    assert!(done.removed_files > 0, "{done:?}");
+    let mut trace = disk.trace().split_off(before);
+    trace.retain(|line| !line.contains("remove index/keys-"));
+    let expected = ["open", "write", "sync_data", "write"];
+    assert_eq!(trace.len(), expected.len(), "{trace:?}");
+    for (line, call) in trace.iter().zip(expected) {
+        assert!(line.contains(&format!(" {call} index/manifest")), "{call}: {trace:?}");
+    }
+    let bytes = disk.bytes("index/manifest").unwrap();
+    assert_eq!(bytes.len(), 2 * 4_096, "it has its length already");
 }

@@ -17,8 +17,8 @@ const DIRECTORY: usize = 4_096 * 8;
 const LISTED: usize = 24;
 const SLOT: usize = 7;
 
-/// Bytes of a manifest that say what it is and whose.
-const MANIFEST_HEAD: usize = 20;
+/// Bytes of a slot of the manifest's file before what the manifest says, the last of them its length.
+const SLOT_HEADER: usize = 36;
 
 /// Forges a file. Returns whether there was one.
 pub(super) fn forge(disk: &SimVfs, input: &mut Input<'_>) -> bool {
@@ -67,24 +67,40 @@ fn seal_behind(content: &mut [u8]) {
     }
 }
 
-fn manifest(content: &mut Vec<u8>, input: &mut Input<'_>) {
-    let fields = content.len().saturating_sub(4);
+/// Forges one of the two slots.
+fn manifest(content: &mut [u8], input: &mut Input<'_>) {
+    let half = content.len() / 2;
+    let start = if input.byte() % 2 == 0 { 0 } else { half };
+    let Some(slot) = content.get_mut(start..start + half) else { return };
+    let length = slot.get(SLOT_HEADER - 4..SLOT_HEADER).and_then(|bytes| bytes.first_chunk());
+    let length = length.map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let length = usize::try_from(length).expect("fits");
+    let Some(mut manifest) = slot.get(..length).map(<[u8]>::to_vec) else { return };
+    let Some(fields) = length.checked_sub(4).filter(|fields| *fields >= SLOT_HEADER) else {
+        return;
+    };
     match input.byte() % 7 {
-        // Anything behind magic, version and the store's check.
+        // Anything behind what says what it is and whose.
         6 => {
-            content.truncate(MANIFEST_HEAD);
-            content.extend_from_slice(input.take(300));
-            content.extend_from_slice(&[0; 4]);
+            manifest.truncate(SLOT_HEADER);
+            manifest.extend_from_slice(input.take(300));
+            manifest.extend_from_slice(&[0; 4]);
         }
         // A list is longer or shorter than it says.
-        0 => content.truncate(content.len() - input.below(64).min(fields)),
+        0 => manifest.truncate(length - input.below(64).min(fields - SLOT_HEADER)),
         1 => {
             let at = input.below(fields);
-            content.splice(at..at, [0, 1, 0, 0, 0, 0, 0, 0]);
+            manifest.splice(at..at, [0, 1, 0, 0, 0, 0, 0, 0]);
         }
-        _ => field(&mut content[..fields], input),
+        _ => field(&mut manifest[..fields], input),
     }
-    seal_behind(content);
+    if input.byte() % 8 != 0 {
+        let length = u32::try_from(manifest.len()).expect("fits");
+        manifest[SLOT_HEADER - 4..SLOT_HEADER].copy_from_slice(&length.to_le_bytes());
+    }
+    seal_behind(&mut manifest);
+    let length = manifest.len().min(half);
+    slot[..length].copy_from_slice(&manifest[..length]);
 }
 
 fn keys(content: &mut [u8], input: &mut Input<'_>) {

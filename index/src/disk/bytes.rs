@@ -34,6 +34,11 @@ impl Writer {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
+    /// The bytes.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The bytes, and after them the checksum of all.
     pub(crate) fn finish_with_crc(mut self) -> Vec<u8> {
         let crc = crc32fast::hash(&self.0);

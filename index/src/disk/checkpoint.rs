@@ -9,13 +9,14 @@ use std::{
 
 use super::{
     folder::Folder,
-    manifest::{MANIFEST_BYTES_MAX, Manifest, PartRecord, SliceRecord},
+    manifest::{Manifest, PartRecord, SliceRecord},
     open::discard,
     part::{PART_BLOCKS_MAX, Part, Written},
     run::{Listed, Run},
+    slots::Slots,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     state::{Cut, Leaving, SliceId, SliceInfo, State},
     sync::RwLock,
 };
@@ -69,6 +70,8 @@ pub(crate) struct Disk {
     pub(crate) next_file: u32,
     /// What the manifest says, if it is known to be on the disk.
     pub(crate) published: Option<Manifest>,
+    /// Its file.
+    pub(crate) slots: Slots,
     /// Places that the table files leave out; the manifest that says so is not written yet.
     pub(crate) folded: BTreeSet<u32>,
     /// Files that it does not speak of any more.
@@ -224,25 +227,16 @@ impl Disk {
         }
     }
 
-    /// Writes the manifest; returns its length.
+    /// Writes the manifest; returns how many bytes that took.
     fn replace(&mut self, manifest: &Manifest) -> Result<u64> {
-        let Folder { vfs, dir, check, .. } = &*self.folder;
-        let name = self.folder.manifest();
-        let bytes = manifest.encode(*check);
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if length > MANIFEST_BYTES_MAX {
-            let what = format!("{name} would have {length} bytes, at most {MANIFEST_BYTES_MAX}");
-            return Err(Error::new(ErrorKind::Full, what));
-        }
+        let Folder { vfs, dir, .. } = &*self.folder;
         // From here on, nobody knows which one is on the disk until it is written.
         let before = self.published.take();
         // The names of new files are durable before the manifest speaks of them.
         if before.is_none_or(|before| before.next_file != manifest.next_file) {
             vfs.sync_dir(dir).map_err(|error| Error::io(error, "sync", dir))?;
         }
-        onceward_vfs::replace(&**vfs, &name, &bytes)
-            .map_err(|error| Error::io(error, "replace", &name))?;
-        Ok(length)
+        self.slots.write(&self.folder, manifest)
     }
 
     /// Removes the files that the manifest does not speak of any more.

@@ -1,5 +1,5 @@
-//! The file that says which files count, and how much of the log they hold. Layout in `FORMAT.md`,
-//! "Manifest".
+//! What says which files count, and how much of the log they hold. Where it stands is the business of
+//! `slots.rs`. Layout in `FORMAT.md`, "Manifest".
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,6 @@ use crate::{
     state::SliceId,
 };
 
-/// First bytes of a manifest.
-const MAGIC: &[u8; 8] = b"OnceMani";
-/// Version of the layout.
-const VERSION: u32 = 1;
-/// Longest manifest: some hundred thousand files.
-pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of each list's items.
 const SLICE_BYTES: usize = 32;
 const PART_BYTES: usize = 17;
@@ -66,24 +60,10 @@ pub(crate) struct RunRecord {
     pub(crate) bytes: u64,
 }
 
-/// Why a manifest cannot be used.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unusable {
-    /// It is not what was written.
-    Damaged,
-    /// It was written under another secret: it belongs to another store.
-    Foreign,
-    /// It is of a version that this program does not read.
-    Version(u32),
-}
-
 impl Manifest {
-    /// The bytes of the file.
-    pub(crate) fn encode(&self, check: u64) -> Vec<u8> {
+    /// The bytes of what it says.
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.bytes(MAGIC);
-        writer.u32(VERSION);
-        writer.u64(check);
         writer.u64(self.covered);
         writer.u64(self.mark);
         writer.u32(self.next_file);
@@ -113,24 +93,13 @@ impl Manifest {
         for place in &self.voids {
             writer.u32(*place);
         }
-        writer.finish_with_crc()
+        writer.finish()
     }
 
-    /// Reads the bytes of the file.
-    pub(crate) fn decode(bytes: &[u8], check: u64) -> Result<Self, Unusable> {
-        let mut reader = Reader::checked(bytes).ok_or(Unusable::Damaged)?;
-        let (magic, version) = (reader.take(8), reader.u32());
-        match version {
-            Some(VERSION) if magic == Some(MAGIC) => {}
-            Some(other) if magic == Some(MAGIC) => return Err(Unusable::Version(other)),
-            Some(_) | None => return Err(Unusable::Damaged),
-        }
-        if reader.u64().ok_or(Unusable::Damaged)? != check {
-            return Err(Unusable::Foreign);
-        }
-        let manifest = Self::fields(&mut reader).ok_or(Unusable::Damaged)?;
-        let is_whole = reader.left() == 0 && manifest.is_sound();
-        if is_whole { Ok(manifest) } else { Err(Unusable::Damaged) }
+    /// Reads what one says, to the end; `None` if nothing that was ever written is so.
+    pub(crate) fn decode(mut reader: Reader<'_>) -> Option<Self> {
+        let manifest = Self::fields(&mut reader)?;
+        (reader.left() == 0 && manifest.is_sound()).then_some(manifest)
     }
 
     /// Whether every number stands for one thing, and every key file has a slice.
@@ -185,67 +154,4 @@ fn part(reader: &mut Reader<'_>) -> Option<PartRecord> {
             _ => return None,
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn manifest() -> Manifest {
-        let window = Window::default();
-        Manifest {
-            covered: 0x0102_0304,
-            mark: 9,
-            next_file: 7,
-            next_slice: 3,
-            slice_count: 24,
-            slices: vec![
-                SliceRecord { id: SliceId(1), window, begin: 5, last_settled: None },
-                SliceRecord { id: SliceId(2), window, begin: 6, last_settled: Some(0) },
-            ],
-            parts: vec![PartRecord { number: 4, slice: SliceId(2), bytes: 48, in_run: true }],
-            runs: vec![RunRecord { number: 5, bytes: 99 }],
-            voids: vec![0x0100],
-        }
-    }
-
-    #[test]
-    fn a_manifest_comes_back_as_it_was_written() {
-        let bytes = manifest().encode(1);
-        assert_eq!(Manifest::decode(&bytes, 1), Ok(manifest()));
-        let empty = Manifest::default();
-        assert_eq!(Manifest::decode(&empty.encode(1), 1), Ok(empty));
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
-        let bytes = manifest().encode(1);
-        for at in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut flipped = bytes.clone();
-                flipped[at] ^= 1 << bit;
-                assert_eq!(Manifest::decode(&flipped, 1), Err(Unusable::Damaged), "{at}");
-            }
-            assert_eq!(Manifest::decode(&bytes[..at], 1), Err(Unusable::Damaged), "cut at {at}");
-        }
-    }
-
-    #[test]
-    fn another_secret_another_version_and_hostile_counts_are_told_apart() {
-        let bytes = manifest().encode(1);
-        assert_eq!(Manifest::decode(&bytes, 2), Err(Unusable::Foreign));
-        let with = |at: usize, value: u8| {
-            let mut bytes = bytes[..bytes.len() - 4].to_vec();
-            bytes[at] = value;
-            let crc = crc32fast::hash(&bytes);
-            [bytes, crc.to_le_bytes().to_vec()].concat()
-        };
-        assert_eq!(Manifest::decode(&with(8, 2), 1), Err(Unusable::Version(2)));
-        let counts = [48, 116, 137, 153];
-        for at in counts {
-            let hostile = with(at + 3, 0xff);
-            assert_eq!(Manifest::decode(&hostile, 1), Err(Unusable::Damaged), "count at {at}");
-        }
-        assert_eq!(Manifest::decode(&with(136, 2), 1), Err(Unusable::Damaged), "a flag of 2");
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `manifest` | which files count, and how much of the log they hold; replaced atomically |
+//! | `manifest` | which files count, and how much of the log they hold; written in one of two slots |
 //! | `keys-N` | entries of one slice, written once, removed with the slice |
 //! | `table-N` | the table's slots for many key files, written once, replaced by larger ones |
 
@@ -14,6 +14,7 @@ mod manifest;
 mod open;
 mod part;
 mod run;
+mod slots;
 
 pub(crate) use checkpoint::Disk;
 pub use checkpoint::{Checkpointed, Until};

@@ -12,9 +12,10 @@ use std::{
 use super::{
     checkpoint::{Disk, Kept},
     folder::{FileKind, Folder, MANIFEST},
-    manifest::{MANIFEST_BYTES_MAX, Manifest, Unusable},
+    manifest::Manifest,
     part::{Part, Stored},
     run::{Listed, Run},
+    slots::Slots,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -100,6 +101,7 @@ fn empty(folder: &Arc<Folder>, options: Options, discarded: Option<Discarded>) -
         runs: Vec::new(),
         next_file: 1,
         published: None,
+        slots: Slots::default(),
         folded: BTreeSet::new(),
         unused: Vec::new(),
         is_given_up: false,
@@ -109,7 +111,7 @@ fn empty(folder: &Arc<Folder>, options: Options, discarded: Option<Discarded>) -
 
 /// Reads what the manifest speaks of; `None` if there is none.
 fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
-    let Some(manifest) = read_manifest(folder)? else { return Ok(None) };
+    let Some((manifest, slots)) = Slots::read(folder)? else { return Ok(None) };
     if manifest.slice_count != options.slice_count {
         let what = format_args!("cuts windows into {} slices", manifest.slice_count);
         return Err(Error::corrupt(&folder.manifest(), what));
@@ -127,6 +129,7 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
     }
     let mut disk = empty(folder, options, None).disk;
     disk.next_file = manifest.next_file;
+    disk.slots = slots;
     for record in &manifest.parts {
         // Names only: looking at each file would cost a disk access for each.
         if names.binary_search(&FileKind::Keys.name(record.number)).is_err() {
@@ -154,26 +157,6 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
     let Manifest { covered, mark, .. } = manifest;
     disk.published = Some(manifest);
     Ok(Some(Found { state, disk, covered, mark, discarded: None }))
-}
-
-fn read_manifest(folder: &Folder) -> Result<Option<Manifest>> {
-    let name = folder.manifest();
-    let bytes = match onceward_vfs::read_all(&*folder.vfs, &name, MANIFEST_BYTES_MAX) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(Error::corrupt(&name, error));
-        }
-        other => other.map_err(|error| Error::io(error, "read", &name))?,
-    };
-    match Manifest::decode(&bytes, folder.check) {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(Unusable::Damaged) => Err(Error::corrupt(&name, "is not what was written")),
-        Err(Unusable::Foreign) => Err(Error::corrupt(&name, "belongs to another store")),
-        Err(Unusable::Version(version)) => {
-            let what = format!("{name}: is of version {version}, which this program does not read");
-            Err(Error::new(ErrorKind::Corrupt, what))
-        }
-    }
 }
 
 /// Tells the state of a block, if its file counts. `None`: there is another one of its number.

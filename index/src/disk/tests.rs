@@ -6,9 +6,10 @@ use onceward_vfs::{SimVfs, Vfs};
 
 use super::{
     folder::{Folder, Reading},
-    manifest::{MANIFEST_BYTES_MAX, Manifest, PartRecord, RunRecord, SliceRecord},
+    manifest::{Manifest, PartRecord, RunRecord, SliceRecord},
     part::{PART_BLOCKS_MAX, Part, Written},
     run::{Listed, Run, RunWriter},
+    slots::{MANIFEST_BYTES_MAX, Slots},
 };
 use crate::{
     entry::{BLOCK_BITS, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
@@ -115,7 +116,7 @@ fn a_table_file_matches_the_bytes_in_the_format_document() {
 
 #[test]
 fn a_manifest_matches_the_bytes_in_the_format_document() {
-    let (_, folder) = folder();
+    let (vfs, folder) = folder();
     let window = Window::default();
     let part_bytes = written(&folder).part.bytes;
     let run = table(&folder).record();
@@ -130,9 +131,14 @@ fn a_manifest_matches_the_bytes_in_the_format_document() {
         runs: vec![RunRecord { number: 5, bytes: run.bytes }],
         voids: vec![place(2, 7)],
     };
-    let bytes = manifest.encode(check());
-    assert_eq!(hex(&bytes), golden("manifest"));
-    assert_eq!(Manifest::decode(&bytes, check()), Ok(manifest));
+    let mut slots = Slots::default();
+    slots.write(&folder, &Manifest::default()).unwrap();
+    slots.write(&folder, &manifest).unwrap();
+    let bytes = hex(&vfs.bytes("index/manifest").unwrap());
+    let slot = |name: &str| format!("{:0<8192}", golden(name));
+    assert_eq!(bytes, slot("superseded") + &slot("manifest"));
+    let (found, _) = Slots::read(&folder).unwrap().unwrap();
+    assert_eq!(found, manifest);
 }
 
 /// The value of a limit in the document's table.

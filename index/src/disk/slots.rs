@@ -1,0 +1,282 @@
+//! The manifest's file: two slots, written in turn, so that replacing a manifest changes no metadata.
+//! Layout in `FORMAT.md`, "Manifest".
+//!
+//! | the slots hold | what it is | done |
+//! |---|---|---|
+//! | manifest `s`, "`s` took the place" | what every checkpoint leaves | `s` is used |
+//! | manifest `s`, bytes with another checksum | a crash while the next one was written | `s` is used |
+//! | manifests `s` and `s - 1` | a crash right after `s` was written | `s` is used, once that lasts |
+//! | anything else | the newest one was damaged | `Corrupt` |
+//!
+//! The manifest before the newest is never used once the newest is known to have lasted: the log may
+//! have let go meanwhile of what only the newest one has. So each that lasted is told of in the other
+//! slot.
+
+use std::io;
+
+use onceward_vfs::Mode;
+
+use super::{
+    bytes::{Reader, Writer},
+    folder::Folder,
+    manifest::Manifest,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// First bytes of a slot.
+const MAGIC: &[u8; 8] = b"OnceMani";
+/// Version of the layout.
+const VERSION: u32 = 1;
+/// Bytes of a slot before what the manifest says.
+const HEADER_BYTES: usize = 36;
+/// Bytes of the checksum.
+const CRC_BYTES: usize = 4;
+/// A slot is a multiple of this, and so is what is written: whole pages, which need not be read first.
+const PAGE_BYTES: usize = 4_096;
+/// Longest manifest, with header and checksum: some hundred thousand files.
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Longest file.
+const FILE_BYTES_MAX: u64 = 2 * MANIFEST_BYTES_MAX;
+
+/// The file of the manifest, as far as it is known.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    /// Length of a slot; `None` if nobody knows what is in the file, or there is none: then it is
+    /// replaced as a whole.
+    slot_bytes: Option<usize>,
+    /// The highest number that was given to a manifest; 0: none was.
+    sequence: u64,
+}
+
+/// What a slot holds.
+#[derive(Debug)]
+enum Slot {
+    /// A manifest and its number.
+    Manifest(u64, Manifest),
+    /// That the manifest of this number took the place of the one that was here, and lasted.
+    Superseded(u64),
+    /// Bytes that are no whole slot.
+    Torn,
+}
+
+/// Why a file cannot be used although a checksum is right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Unusable {
+    /// It is not what was written.
+    Damaged,
+    /// It was written under another secret: it belongs to another store.
+    Foreign,
+    /// It is of a version that this program does not read.
+    Version(u32),
+}
+
+impl Slots {
+    /// Reads the newest manifest; `None` if there is no file.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok`, what was read is durable, and so are the names of the directory.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`: it is not what was written, of another store, or of another version; `Io`.
+    pub(crate) fn read(folder: &Folder) -> Result<Option<(Manifest, Self)>> {
+        let name = folder.manifest();
+        let bytes = match onceward_vfs::read_all(&*folder.vfs, &name, FILE_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(Error::corrupt(&name, error));
+            }
+            other => other.map_err(|error| Error::io(error, "read", &name))?,
+        };
+        let newest = newest(&bytes, folder.check).map_err(|why| match why {
+            Unusable::Damaged => Error::corrupt(&name, "is not what was written"),
+            Unusable::Foreign => Error::corrupt(&name, "belongs to another store"),
+            Unusable::Version(version) => {
+                let what =
+                    format_args!("is of version {version}, which this program does not read");
+                Error::corrupt(&name, what)
+            }
+        })?;
+        let Newest { sequence, manifest, is_told } = newest;
+        let slot_bytes = bytes.len() / 2;
+        // Whoever replaced the file may have been killed before its name was durable.
+        folder.vfs.sync_dir(&folder.dir).map_err(|error| Error::io(error, "sync", &folder.dir))?;
+        if !is_told {
+            // Whoever wrote it may have been killed before it was durable, or the sync may have failed:
+            // then only writing it again makes it last.
+            overwrite(folder, slot_bytes, sequence, &manifest.encode())?;
+        }
+        Ok(Some((manifest, Self { slot_bytes: Some(slot_bytes), sequence })))
+    }
+
+    /// Replaces the manifest, durably; returns how many bytes were written.
+    ///
+    /// # Durability
+    ///
+    /// After `Err`, a crash leaves this manifest or the one before.
+    ///
+    /// # Errors
+    ///
+    /// `Full`: it is longer than [`MANIFEST_BYTES_MAX`], or the disk is full; `Io`.
+    pub(crate) fn write(&mut self, folder: &Folder, manifest: &Manifest) -> Result<u64> {
+        // Of one that could not be written the number is not used again.
+        let step = if cfg!(bug = "current-slot-overwritten") { 2 } else { 1 };
+        self.sequence = self.sequence.saturating_add(step);
+        // From here on, nobody knows what is in the file until it is written.
+        let before = self.slot_bytes.take();
+        let body = manifest.encode();
+        let needed = HEADER_BYTES + body.len() + CRC_BYTES;
+        let (slot_bytes, written) = match before {
+            Some(slot_bytes) if needed <= slot_bytes => {
+                (slot_bytes, overwrite(folder, slot_bytes, self.sequence, &body)?)
+            }
+            Some(_) | None => replace(folder, needed, self.sequence, &body)?,
+        };
+        self.slot_bytes = Some(slot_bytes);
+        Ok(written)
+    }
+}
+
+/// Writes a manifest into its slot, and then, that it lasts, into the other one.
+fn overwrite(folder: &Folder, slot_bytes: usize, sequence: u64, body: &[u8]) -> Result<u64> {
+    let name = folder.manifest();
+    let at = |slot: usize| u64::try_from(slot * slot_bytes).unwrap_or(u64::MAX);
+    let this = paged(encode(folder.check, (sequence, slot_bytes), body));
+    let other = paged(encode(folder.check, (sequence, slot_bytes), &[]));
+    let write = || {
+        let file = folder.vfs.open(&name, Mode::Write)?;
+        file.write_all_at(at(slot_of(sequence)), &this)?;
+        file.sync_data()?;
+        if !cfg!(bug = "newest-manifest-not-told") {
+            // Not synced: until it lasts, the manifest before is there, which a crash a moment ago would
+            // have left too.
+            file.write_all_at(at(1 - slot_of(sequence)), &other)?;
+        }
+        Ok(u64::try_from(this.len()).unwrap_or(u64::MAX))
+    };
+    write().map_err(|error| Error::io(error, "write", &name))
+}
+
+/// Replaces the file by one whose slots have room for twice as much; returns their length, and how many
+/// bytes were written.
+fn replace(folder: &Folder, needed: usize, sequence: u64, body: &[u8]) -> Result<(usize, u64)> {
+    let name = folder.manifest();
+    let longest = usize::try_from(MANIFEST_BYTES_MAX).unwrap_or(usize::MAX);
+    if needed > longest {
+        let what = format!("{name} would have {needed} bytes, at most {MANIFEST_BYTES_MAX}");
+        return Err(Error::new(ErrorKind::Full, what));
+    }
+    let slot_bytes = needed.saturating_mul(2).next_multiple_of(PAGE_BYTES).min(longest);
+    let mut slots = [body, &[]].map(|body| encode(folder.check, (sequence, slot_bytes), body));
+    slots.rotate_right(slot_of(sequence));
+    // Zeros, and not a hole: later writes are to find their space.
+    slots.iter_mut().for_each(|slot| slot.resize(slot_bytes, 0));
+    let bytes = slots.concat();
+    onceward_vfs::replace(&*folder.vfs, &name, &bytes)
+        .map_err(|error| Error::io(error, "replace", &name))?;
+    Ok((slot_bytes, u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
+}
+
+/// The slot of a number: odd ones stand in the first.
+fn slot_of(sequence: u64) -> usize {
+    usize::from(sequence.is_multiple_of(2))
+}
+
+/// The bytes of a slot: what a manifest says; or nothing, and so that the one of this number took the
+/// place.
+fn encode(check: u64, (sequence, slot_bytes): (u64, usize), body: &[u8]) -> Vec<u8> {
+    let length = HEADER_BYTES + body.len() + CRC_BYTES;
+    let mut writer = Writer::with_capacity(length);
+    writer.bytes(MAGIC);
+    writer.u32(VERSION);
+    writer.u64(check);
+    writer.u64(sequence);
+    writer.count(slot_bytes);
+    writer.count(length);
+    writer.bytes(body);
+    writer.finish_with_crc()
+}
+
+/// Bytes up to the end of a page.
+fn paged(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES), 0);
+    bytes
+}
+
+/// The newest manifest of a file.
+#[derive(Debug, Eq, PartialEq)]
+struct Newest {
+    sequence: u64,
+    manifest: Manifest,
+    /// Whether the one before is gone from the other slot.
+    is_told: bool,
+}
+
+/// Judges both slots: see the table above.
+fn newest(bytes: &[u8], check: u64) -> std::result::Result<Newest, Unusable> {
+    if !bytes.len().is_multiple_of(2 * PAGE_BYTES) {
+        return Err(Unusable::Damaged);
+    }
+    let (first, second) = bytes.split_at_checked(bytes.len() / 2).ok_or(Unusable::Damaged)?;
+    let newest = |sequence, manifest, is_told| Ok(Newest { sequence, manifest, is_told });
+    match (decode(first, 0, check)?, decode(second, 1, check)?) {
+        (Slot::Manifest(one, _), Slot::Manifest(two, newer)) if one < two => {
+            newest(two, newer, false)
+        }
+        (Slot::Manifest(one, newer), Slot::Manifest(..)) => newest(one, newer, false),
+        (Slot::Manifest(sequence, manifest), Slot::Superseded(by))
+        | (Slot::Superseded(by), Slot::Manifest(sequence, manifest))
+            if by == sequence =>
+        {
+            newest(sequence, manifest, true)
+        }
+        (Slot::Manifest(sequence, manifest), Slot::Torn)
+        | (Slot::Torn, Slot::Manifest(sequence, manifest)) => newest(sequence, manifest, true),
+        (Slot::Superseded(_) | Slot::Torn, _) | (Slot::Manifest(..), Slot::Superseded(_)) => {
+            Err(Unusable::Damaged)
+        }
+    }
+}
+
+/// Reads the slot at a position, 0 or 1. A crash leaves bytes whose checksum is wrong, never a right
+/// checksum over what this program would not write.
+fn decode(slot: &[u8], position: usize, check: u64) -> std::result::Result<Slot, Unusable> {
+    let Some(mut reader) = checked(slot) else { return Ok(Slot::Torn) };
+    let (magic, version) = (reader.take(MAGIC.len()), reader.u32());
+    match version {
+        Some(VERSION) if magic == Some(MAGIC) => {}
+        Some(other) if magic == Some(MAGIC) => return Err(Unusable::Version(other)),
+        Some(_) | None => return Err(Unusable::Damaged),
+    }
+    let mut field = || reader.u64().ok_or(Unusable::Damaged);
+    let (theirs, sequence) = (field()?, field()?);
+    if theirs != check {
+        return Err(Unusable::Foreign);
+    }
+    // After the last number there is none: it was never given.
+    let is_number = (1..u64::MAX).contains(&sequence);
+    let slot_bytes = reader.u32().and_then(|bytes| usize::try_from(bytes).ok());
+    if !is_number || slot_bytes != Some(slot.len()) || reader.u32().is_none() {
+        return Err(Unusable::Damaged);
+    }
+    let is_manifest = reader.left() > 0;
+    if is_manifest != (slot_of(sequence) == position) {
+        return Err(Unusable::Damaged);
+    }
+    if !is_manifest {
+        return Ok(Slot::Superseded(sequence));
+    }
+    let manifest = Manifest::decode(reader).ok_or(Unusable::Damaged)?;
+    Ok(Slot::Manifest(sequence, manifest))
+}
+
+/// What stands before the checksum of a slot; `None` if that is another.
+fn checked(slot: &[u8]) -> Option<Reader<'_>> {
+    let mut length = Reader::new(slot.get(HEADER_BYTES - 4..)?);
+    let length = usize::try_from(length.u32()?).ok()?;
+    Reader::checked(slot.get(..length)?).filter(|_| length >= HEADER_BYTES + CRC_BYTES)
+}
+
+#[cfg(test)]
+mod tests;
