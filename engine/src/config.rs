@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::event::Scope;
-use crate::limits::PAYLOAD_BYTES_MAX_DEFAULT;
+use crate::limits::{LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT};
 
 /// Whether opening makes a store where there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +79,9 @@ pub struct Config {
     pub(crate) index_reading: IndexReading,
     /// Bytes of the log that opening may have to tell the index after a crash. Tests have less.
     pub(crate) index_log_bytes_max: u64,
+    pub(crate) record_life_ms: u64,
+    pub(crate) leases_max: u32,
+    pub(crate) record_cache_bytes_max: u64,
     pub(crate) create: Create,
     pub(crate) off_time: OffTime,
     pub(crate) retain: Retain,
@@ -102,6 +105,9 @@ impl Config {
             index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
             index_reading: IndexReading::Mapped,
             index_log_bytes_max: INDEX_LOG_BYTES_MAX,
+            record_life_ms: 24 * HOUR_MS,
+            leases_max: LEASES_MAX_DEFAULT,
+            record_cache_bytes_max: RECORD_CACHE_BYTES_DEFAULT,
             create: Create::IfMissing,
             off_time: OffTime::Unconfirmed,
             retain: Retain::Needed,
@@ -149,6 +155,28 @@ impl Config {
         self
     }
 
+    /// How long a completed record is remembered at least, from its completion, in milliseconds: one
+    /// minute to 400 days; 24 hours by default. What is chosen here at a later opening holds for the
+    /// records that are there already, too. Each takes about 100 bytes of memory, its body none.
+    pub fn record_life_ms(mut self, ms: u64) -> Self {
+        self.record_life_ms = ms;
+        self
+    }
+
+    /// Most leases that are open at once: at least 1; 10,000 by default. Each takes about 250 bytes
+    /// of memory. One more is refused as `Full`.
+    pub fn leases_max(mut self, count: u32) -> Self {
+        self.leases_max = count;
+        self
+    }
+
+    /// Most memory for the bodies of records that were used lately, in bytes: 1 MiB by default; with 0
+    /// every body is read from the disk.
+    pub fn record_cache_bytes_max(mut self, bytes: u64) -> Self {
+        self.record_cache_bytes_max = bytes;
+        self
+    }
+
     /// Whether to make a store where there is none: yes by default.
     pub fn create(mut self, create: Create) -> Self {
         self.create = create;
@@ -183,13 +211,11 @@ impl Config {
         }
         let scopes = self.windows.iter().map(|(scope, (ms, _))| (scope.as_str(), *ms));
         for (scope, ms) in scopes.chain([("all others", self.window_ms)]) {
-            if !WINDOW_MS.contains(&ms) {
-                let (least, most) = (WINDOW_MS.start(), WINDOW_MS.end());
-                return Err(Error::invalid(
-                    "CONFIG_INVALID",
-                    format!("window_ms of {scope}: {ms} must be {least} to {most}"),
-                ));
-            }
+            check_window(&format!("window_ms of {scope}"), ms)?;
+        }
+        check_window("record_life_ms", self.record_life_ms)?;
+        if self.leases_max == 0 {
+            return Err(Error::invalid("CONFIG_INVALID", "leases_max: 0 must be at least 1"));
         }
         if self.index_memory_bytes_max < onceward_index::MEMORY_BYTES_MIN {
             return Err(Error::invalid(
@@ -203,6 +229,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Refuses a length of time for which no key can be remembered.
+fn check_window(field: &str, ms: u64) -> Result<()> {
+    if WINDOW_MS.contains(&ms) {
+        return Ok(());
+    }
+    let (least, most) = (WINDOW_MS.start(), WINDOW_MS.end());
+    Err(Error::invalid("CONFIG_INVALID", format!("{field}: {ms} must be {least} to {most}")))
 }
 
 impl Default for Config {

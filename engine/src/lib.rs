@@ -20,6 +20,7 @@ mod inspect;
 mod limits;
 #[cfg(test)]
 mod model_tests;
+mod record;
 mod repair;
 mod report;
 mod store;
@@ -35,6 +36,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent};
 pub use inspect::Inspection;
 pub use onceward_wal::Lsn;
+pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
 pub use repair::{Lost, LostKey, LostRange, Repair, plan_repair, repair};
 pub use report::{Damage, RecoveryReport, ReviewItem, Status, StoreId};
 pub use store::{Answer, Effect, Settlement, Store};

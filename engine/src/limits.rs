@@ -22,6 +22,19 @@ pub(crate) const CODE_BYTES_KEPT: usize = 64;
 pub(crate) const MESSAGE_BYTES_KEPT: usize = 512;
 /// Largest payload by default, bytes.
 pub(crate) const PAYLOAD_BYTES_MAX_DEFAULT: u32 = 64 * 1024;
+/// Shortest lease, milliseconds: a number of seconds that was meant as such is below it.
+pub(crate) const LEASE_MS_MIN: u64 = 1_000;
+/// Longest lease, milliseconds.
+pub(crate) const LEASE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Length of a lease by default, milliseconds.
+pub(crate) const LEASE_MS_DEFAULT: u64 = 30_000;
+/// After how long a caller is told to ask again for a record that is in progress, milliseconds.
+pub(crate) const RETRY_AFTER_MS: u64 = 1_500;
+/// Leases that are open at once, by default.
+pub(crate) const LEASES_MAX_DEFAULT: u32 = 10_000;
+/// Memory for the bodies of records that were used lately, by default, bytes.
+pub(crate) const RECORD_CACHE_BYTES_DEFAULT: u64 = 1024 * 1024;
 
+const _: () = assert!(LEASE_MS_MIN <= LEASE_MS_DEFAULT && LEASE_MS_DEFAULT <= LEASE_MS_MAX);
 const _: () = assert!(KEY_BYTES_MAX <= 255 && LANE_BYTES_MAX <= 255, "lengths are one byte");
 const _: () = assert!(SCOPE_BYTES_MAX <= 255 && KIND_BYTES_MAX <= 255, "lengths are one byte");

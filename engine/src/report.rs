@@ -32,8 +32,12 @@ pub struct Status {
     pub oldest_pending_ms: u64,
     /// Sum of the amounts of all events that are not settled; the largest amount if it overflows.
     pub amount_pending: Amount,
-    /// Keys that are remembered.
+    /// Keys that are remembered, those of leases and records included.
     pub keys: u64,
+    /// Leases that are neither completed nor released, those included whose outcome is unknown.
+    pub leases: u64,
+    /// Completed records that are remembered.
+    pub records: u64,
     /// Why the index's files could not be written lately, if so. Nothing is lost then: the next
     /// opening reads more of the log.
     pub index_trouble: Option<String>,

@@ -9,6 +9,9 @@
 //! | 20 | settle | answers of the upstream |
 //! | 21 | decision | what a person decided on a review item |
 //! | 22 | keys | keys of settled events whose segment was trimmed |
+//! | 23 | lease | a key of a record is leased |
+//! | 24 | record | a lease is completed, with the body to remember |
+//! | 25 | lease_end | a lease is given back |
 //!
 //! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
 //! [`codec`]. Never change or reuse a number.
@@ -16,6 +19,7 @@
 pub(crate) mod codec;
 pub(crate) mod control;
 pub(crate) mod event;
+pub(crate) mod records;
 
 /// An event as it was captured.
 pub(crate) const KIND_EVENT: u8 = 16;
@@ -31,5 +35,11 @@ pub(crate) const KIND_SETTLE: u8 = 20;
 pub(crate) const KIND_DECISION: u8 = 21;
 /// Keys of settled events.
 pub(crate) const KIND_KEYS: u8 = 22;
+/// A key of a record is leased.
+pub(crate) const KIND_LEASE: u8 = 23;
+/// A lease is completed.
+pub(crate) const KIND_RECORD: u8 = 24;
+/// A lease is given back.
+pub(crate) const KIND_LEASE_END: u8 = 25;
 
 const _: () = assert!(KIND_EVENT >= onceward_wal::KIND_HOST_MIN, "kinds below belong to the log");

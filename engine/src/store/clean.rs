@@ -63,7 +63,7 @@ impl Inner {
         let used: u64 = segments.iter().map(|segment| segment.used_bytes).sum();
         let view = self.view.lock();
         let unsettled: u64 = view.unsettled_bytes.values().sum();
-        let live = unsettled + view.keys.len() * KEY_BYTES_MAX;
+        let live = unsettled + view.records.live_bytes() + view.keys.len() * KEY_BYTES_MAX;
         let oldest = segments.first().copied()?;
         let kept = segments.last().map_or(0, |segment| segment.used_bytes) + oldest.used_bytes;
         (used >= 2 * live + kept).then_some(oldest)
@@ -130,6 +130,7 @@ impl Inner {
                 Carry::Keys(keys) => (KIND_KEYS, 0, codec::encode(keys), &[][..]),
                 Carry::Batch(batch) => (KIND_BATCH, 0, codec::encode(batch), &[][..]),
                 Carry::Reviews(settle) => (KIND_SETTLE, 0, codec::encode(settle), &[][..]),
+                Carry::Control { kind, body, .. } => (*kind, 0, Vec::new(), body.as_slice()),
             })
             .collect();
         let parts: Vec<[&[u8]; 2]> =
@@ -152,6 +153,7 @@ impl Inner {
                 }
                 // Memory has them already; only their frame was about to go.
                 Carry::Reviews(_) => {}
+                Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
             }
         }
         Ok(())

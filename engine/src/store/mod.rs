@@ -7,6 +7,7 @@
 //! | `outbox` | what is pending, batches, answers |
 //! | `review` | what waits for a person |
 //! | `read` | events and outcomes by key |
+//! | `records` | leases and records of idempotent calls |
 //! | `keeper` | writes the index's files |
 //! | `clean` | forgets keys whose window is over, trims segments |
 //!
@@ -22,10 +23,11 @@ mod keeper;
 mod open;
 mod outbox;
 mod read;
+mod records;
 mod review;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use onceward_wal::{Appended, Log, NewFrame, Place, Purpose, Stamp};
 use parking_lot::Mutex;
@@ -118,6 +120,10 @@ pub(crate) struct Inner {
     pub(crate) log: Log,
     pub(crate) view: Mutex<View>,
     pub(crate) control: Mutex<()>,
+    /// Records that were used lately. Never locked together with the view.
+    bodies: Mutex<records::Bodies>,
+    /// Bytes of the reserve that ends of leases took since they last found room elsewhere.
+    reserve_used: AtomicU64,
     pub(crate) config: Config,
     pub(crate) id: StoreId,
     /// Key of the fingerprints.

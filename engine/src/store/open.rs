@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onceward_index::{Index, Place, Secret};
 use onceward_vfs::{OsVfs, Vfs};
@@ -10,6 +10,7 @@ use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Sta
 use parking_lot::Mutex;
 
 use super::keeper::Keeper;
+use super::records::Bodies;
 use super::{Inner, Store, from_log};
 use crate::clock::{self, Clock, OsClock};
 use crate::config::{Config, Create, OffTime};
@@ -18,7 +19,7 @@ use crate::report::{Damage, RecoveryReport, StoreId};
 use crate::view::{Remembered, View, options};
 
 /// Prepared segments that only settling and cleaning may use.
-const RESERVED_SEGMENTS: usize = 2;
+pub(super) const RESERVED_SEGMENTS: usize = 2;
 /// Files that an empty directory may hold and still become a store.
 const LOCK_FILE: &str = "lock";
 /// The directory of the index's files.
@@ -111,12 +112,14 @@ impl Store {
             log,
             view: Mutex::new(view),
             control: Mutex::new(()),
+            bodies: Mutex::new(Bodies::new(config.record_cache_bytes_max)),
             config,
             id: StoreId(identity.store),
             secret: secret_of(&identity),
             clock,
             stamp,
             recovery,
+            reserve_used: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         };

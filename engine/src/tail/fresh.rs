@@ -8,7 +8,10 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::event::{Event, Receipt, StoredEvent};
 use crate::frames::event::{self as layout, Carried};
-use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE};
+use crate::frames::{
+    KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END, KIND_RECORD,
+    KIND_SETTLE,
+};
 use crate::store::{receipts, secret_of};
 use crate::view::{Remembered, Times, View};
 
@@ -86,6 +89,7 @@ impl Fresh {
     fn tells_of_taken(&self, frame: &Frame<'_>) -> bool {
         match frame.kind {
             KIND_EVENT | KIND_EFFECT | KIND_KEYS => false,
+            KIND_LEASE | KIND_RECORD | KIND_LEASE_END => false,
             KIND_CARRIED => event_of(frame).is_some_and(|(lsn, _)| lsn <= self.last),
             _ => true,
         }

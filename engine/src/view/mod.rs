@@ -6,10 +6,11 @@
 mod apply;
 mod by_lsn;
 mod outcomes;
+pub(crate) mod records;
 mod remembered;
 mod replay;
 mod time;
-mod windows;
+pub(crate) mod windows;
 
 use std::collections::BTreeMap;
 
@@ -156,6 +157,8 @@ pub(crate) struct View {
     pub(crate) outcomes: Outcomes,
     /// Frames that hold outcomes, by their LSN.
     pub(crate) holders: BTreeMap<u64, Located>,
+    /// Leases and records.
+    pub(crate) records: records::Records,
     /// Bytes of unsettled events by segment.
     pub(crate) unsettled_bytes: BTreeMap<u64, u64>,
     pub(crate) time: Times,
@@ -179,6 +182,7 @@ impl View {
             settled: ByLsn::default(),
             outcomes: Outcomes::default(),
             holders: BTreeMap::new(),
+            records: records::Records::default(),
             unsettled_bytes: BTreeMap::new(),
             time: Times::default(),
             amount_unsettled: 0,
@@ -191,6 +195,7 @@ impl View {
         for live in self.events.values_mut().filter(|live| live.held.slice.is_none()) {
             self.keys.hold_carried(live.print, &mut live.held);
         }
+        self.end_records_replay();
         self.keys.end_replay();
     }
 
@@ -245,11 +250,15 @@ impl View {
         let oldest = self.events.values().map(|live| live.moment.trusted_ms).min();
         let amount = i64::try_from(self.amount_unsettled).unwrap_or(i64::MAX);
         let unsettled = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        let (leases, records) = (self.records.open_count(), self.records.done_count());
+        let not_settled_events = unsettled.saturating_add(leases).saturating_add(records);
         Status {
             pending: count(|stage| stage == Stage::Pending),
             in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
             in_review: count(|stage| stage == Stage::InReview),
-            settled: self.keys.len().saturating_sub(unsettled),
+            settled: self.keys.len().saturating_sub(not_settled_events),
+            leases,
+            records,
             bytes: 0,
             oldest_pending_ms: oldest.map_or(0, |oldest| trusted_ms.saturating_sub(oldest)),
             amount_pending: Amount::from_ten_thousandths(amount),
@@ -258,12 +267,13 @@ impl View {
         }
     }
 
-    /// How many frames of a segment hold settled events, outcomes or open batches.
+    /// How many frames of a segment hold settled events, outcomes, open batches, leases or records.
     pub(crate) fn known_frames(&self, segment: u64) -> usize {
         let settled = self.settled.values().map(|settled| &settled.at);
         let batches = self.batches.values().map(|batch| &batch.at);
         let all = settled.chain(batches).chain(self.holders.values());
-        all.filter(|at| at.place.segment == segment).count()
+        let here = all.filter(|at| at.place.segment == segment).count();
+        here + self.records.known_frames(segment)
     }
 
     /// Forgets what is known of a segment's frames, because the segment is gone.
@@ -273,6 +283,7 @@ impl View {
         // Keys that cleaning carried have another holder by now, and what is left expired.
         self.outcomes.retain_holders(|holder| self.holders.contains_key(&holder));
         self.unsettled_bytes.remove(&number);
+        self.records.forget_segment(number);
     }
 
     /// Forgets slices of keys that ended, once in every slice's length: so a key is gone at the
@@ -291,16 +302,20 @@ impl View {
     /// Forgets slices of keys that ended; the few unsettled keys that hold one move on. Returns
     /// whether any went.
     pub(crate) fn expire(&mut self, trusted_ms: u64) -> bool {
-        let Expired { dropped, to_carry } = self.keys.expire(trusted_ms);
-        if to_carry.is_empty() {
-            return !dropped.is_empty();
+        let Expired { mut dropped, to_carry } = self.keys.expire(trusted_ms);
+        if !to_carry.is_empty() {
+            let is_held =
+                |live: &&mut Live| live.held.slice.is_some_and(|it| to_carry.contains(&it));
+            for live in self.events.values_mut().filter(is_held) {
+                self.keys.carry(live.print, &mut live.held, trusted_ms);
+            }
+            self.carry_leases(&to_carry, trusted_ms);
+            dropped.extend(self.keys.expire(trusted_ms).dropped);
         }
-        let is_held = |live: &&mut Live| live.held.slice.is_some_and(|it| to_carry.contains(&it));
-        for live in self.events.values_mut().filter(is_held) {
-            self.keys.carry(live.print, &mut live.held, trusted_ms);
+        if !dropped.is_empty() {
+            self.count_records();
         }
-        let then = self.keys.expire(trusted_ms).dropped;
-        !(dropped.is_empty() && then.is_empty())
+        !dropped.is_empty()
     }
 }
 

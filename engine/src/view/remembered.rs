@@ -14,6 +14,8 @@ use super::Windows;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
+mod release;
+
 /// The index, and what of the log it knows.
 #[derive(Debug)]
 pub(crate) struct Remembered {

@@ -9,7 +9,8 @@ use crate::frames::codec;
 use crate::frames::control::{Batch, Decision, Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE,
+    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE,
+    KIND_LEASE_END, KIND_RECORD, KIND_SETTLE,
 };
 
 /// What of an event the view needs.
@@ -123,6 +124,7 @@ impl View {
                 let keys: Keys = codec::decode(frame.body)?;
                 self.apply_keys(&keys, at);
             }
+            KIND_LEASE | KIND_RECORD | KIND_LEASE_END => self.replay_records(frame, at, moment)?,
             _ => return None,
         }
         Some(())

@@ -7,11 +7,16 @@ use onceward_index::{Window, WindowStart};
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 
+/// What stands before the scope of a record: no event's scope has a colon.
+pub(crate) const RECORD_PREFIX: &str = "record:";
+
 /// The window of each scope. A change of it holds for all keys of the scope from the next opening on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Windows {
     default: Window,
     scopes: BTreeMap<String, Window>,
+    /// Of all records.
+    records: Window,
 }
 
 impl Windows {
@@ -26,17 +31,21 @@ impl Windows {
         for (scope, (ms, start)) in &config.windows {
             scopes.insert(scope.as_str().to_owned(), window(*ms, *start)?);
         }
-        Ok(Self { default, scopes })
+        let records = window(config.record_life_ms, config::WindowStart::FromSettle)?;
+        Ok(Self { default, scopes, records })
     }
 
     /// The window of a scope.
     pub(crate) fn of(&self, scope: &str) -> Window {
+        if scope.starts_with(RECORD_PREFIX) {
+            return self.records;
+        }
         self.scopes.get(scope).copied().unwrap_or(self.default)
     }
 
     /// All that there are.
     pub(crate) fn all(&self) -> impl Iterator<Item = Window> + '_ {
-        self.scopes.values().copied().chain([self.default])
+        self.scopes.values().copied().chain([self.default, self.records])
     }
 
     /// The shortest of all.

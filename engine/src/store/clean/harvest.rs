@@ -1,5 +1,7 @@
 //! What lives in a segment that is to go, in its smallest form.
 
+mod records;
+
 use std::collections::BTreeMap;
 
 use onceward_index::SliceId;
@@ -9,7 +11,8 @@ use crate::error::Result;
 use crate::frames::control::{Batch, KeyEntry, Keys, Rejection, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec,
+    KIND_BATCH, KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE, KIND_RECORD,
+    KIND_SETTLE, codec,
 };
 use crate::view::{Facts, Live, Located, Settled, Stage, View};
 
@@ -20,16 +23,28 @@ const CARRY_BYTES: usize = 64 * 1024;
 
 /// A frame to be carried and what it changes in memory.
 pub(super) enum Carry {
-    Event { lsn: u64, flags: u8, head: [u8; layout::CARRIED_BYTES], body: Vec<u8> },
+    Event {
+        lsn: u64,
+        flags: u8,
+        head: [u8; layout::CARRIED_BYTES],
+        body: Vec<u8>,
+    },
     Keys(Keys),
     Batch(Batch),
     Reviews(Settle),
+    /// A control frame that stands for the item `of`.
+    Control {
+        kind: u8,
+        body: Vec<u8>,
+        of: u64,
+    },
 }
 
 /// What is found alive in a segment.
 pub(super) struct Harvest {
     events: Vec<Carry>,
     batches: Vec<Carry>,
+    controls: Vec<Carry>,
     reviews: Vec<Rejection>,
     /// Keys by scope and beginning of their slice, each with the LSN of the frame that holds its
     /// outcome.
@@ -48,6 +63,7 @@ impl Harvest {
         Self {
             events: Vec::new(),
             batches: Vec::new(),
+            controls: Vec::new(),
             reviews: Vec::new(),
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
@@ -91,6 +107,8 @@ impl Harvest {
             }
             KIND_BATCH => self.take_batch(view, at),
             KIND_SETTLE => self.take_settle(view, frame),
+            KIND_LEASE => self.take_lease(view, frame, at),
+            KIND_RECORD => self.take_record(view, frame, at)?,
             KIND_KEYS => {
                 if let Some(keys) = codec::decode::<Keys>(frame.body) {
                     for key in keys.entries {
@@ -208,6 +226,7 @@ impl Harvest {
     pub(super) fn into_carries(mut self) -> Vec<Vec<Carry>> {
         let mut singles = self.events;
         singles.append(&mut self.batches);
+        singles.append(&mut self.controls);
         for (place, keys) in self.keys {
             let settled_ms = self.settled_ms.get(&place).copied().unwrap_or(place.1);
             let mut keys = keys.into_iter().map(|(_, key)| key);
@@ -235,6 +254,7 @@ fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
     for carry in singles {
         let size = match &carry {
             Carry::Event { body, .. } => body.len() + layout::CARRIED_BYTES,
+            Carry::Control { body, .. } => body.len(),
             Carry::Keys(_) | Carry::Batch(_) | Carry::Reviews(_) => CARRY_BYTES,
         };
         if bytes.saturating_add(size) > CARRY_BYTES {
