@@ -1,10 +1,13 @@
 //! What a host may choose when it opens a store.
 
+mod inbox;
+
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::event::Scope;
 use crate::limits::{LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT};
+pub(crate) use inbox::InboxBounds;
 
 /// Whether opening makes a store where there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,6 +88,7 @@ pub struct Config {
     pub(crate) create: Create,
     pub(crate) off_time: OffTime,
     pub(crate) retain: Retain,
+    pub(crate) inbox: InboxBounds,
 }
 
 /// One hour.
@@ -111,6 +115,7 @@ impl Config {
             create: Create::IfMissing,
             off_time: OffTime::Unconfirmed,
             retain: Retain::Needed,
+            inbox: InboxBounds::default(),
         }
     }
 
@@ -217,6 +222,7 @@ impl Config {
         if self.leases_max == 0 {
             return Err(Error::invalid("CONFIG_INVALID", "leases_max: 0 must be at least 1"));
         }
+        self.inbox.check(&WINDOW_MS)?;
         if self.index_memory_bytes_max < onceward_index::MEMORY_BYTES_MIN {
             return Err(Error::invalid(
                 "CONFIG_INVALID",

@@ -2,7 +2,8 @@
 //!
 //! [`Store`] is what a terminal embeds: [`Store::capture`] answers once the event survives a power
 //! cut, and says of every repetition that it is one. [`sync`] decides what to send upstream and what
-//! a reply means; the crate `onceward-uplink` carries it. [`Inspection`] looks at a store that
+//! a reply means; the crate `onceward-uplink` carries it. [`Store::receive`] takes what the upstream
+//! delivers, once, and [`Store::ack`] tells it of the end. [`Inspection`] looks at a store that
 //! another process writes, [`Tail`] follows it, and [`repair`] mends one that is damaged.
 //!
 //! No network and no output: it reports, and the host decides. An open store has one thread, which
@@ -16,6 +17,7 @@ mod crash_tests;
 mod error;
 mod event;
 mod frames;
+mod inbox;
 mod inspect;
 mod limits;
 #[cfg(test)]
@@ -34,6 +36,10 @@ mod view;
 pub use config::{Config, Create, IndexReading, OffTime, Retain, WindowStart};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent};
+pub use inbox::{
+    Delivery, DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received,
+    StoredDelivery, WindowId, Within,
+};
 pub use inspect::Inspection;
 pub use onceward_wal::Lsn;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};

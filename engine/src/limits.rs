@@ -20,6 +20,21 @@ pub(crate) const REPLY_BYTES_KEPT: usize = 1_024;
 pub(crate) const CODE_BYTES_KEPT: usize = 64;
 /// How much of a rejection's message a review item keeps, bytes.
 pub(crate) const MESSAGE_BYTES_KEPT: usize = 512;
+/// Longest number of an event or of a delivery that the upstream gives, bytes.
+pub(crate) const DELIVERY_ID_BYTES_MAX: usize = 255;
+/// Longest name of a server window, bytes.
+pub(crate) const WINDOW_ID_BYTES_MAX: usize = 63;
+/// Longest time for which a server window is open, milliseconds: 400 days.
+pub(crate) const WINDOW_OPEN_MS_MAX: u64 = 400 * 24 * 60 * 60 * 1000;
+/// Most server windows that are open at one time.
+pub(crate) const WINDOWS_MAX: usize = 64;
+/// Longest error of a failed delivery, bytes.
+pub(crate) const DELIVERY_ERROR_BYTES_MAX: usize = 1_024;
+/// Most deliveries that a store may be told to hold unfinished: when they are dropped, one frame
+/// lists them all.
+pub(crate) const DELIVERIES_MAX: usize = 10_000;
+/// How many of the deliveries that were dropped are listed.
+pub(crate) const DROPPED_LISTED_MAX: usize = 256;
 /// Largest payload by default, bytes.
 pub(crate) const PAYLOAD_BYTES_MAX_DEFAULT: u32 = 64 * 1024;
 /// Shortest lease, milliseconds: a number of seconds that was meant as such is below it.
@@ -38,3 +53,7 @@ pub(crate) const RECORD_CACHE_BYTES_DEFAULT: u64 = 1024 * 1024;
 const _: () = assert!(LEASE_MS_MIN <= LEASE_MS_DEFAULT && LEASE_MS_DEFAULT <= LEASE_MS_MAX);
 const _: () = assert!(KEY_BYTES_MAX <= 255 && LANE_BYTES_MAX <= 255, "lengths are one byte");
 const _: () = assert!(SCOPE_BYTES_MAX <= 255 && KIND_BYTES_MAX <= 255, "lengths are one byte");
+const _: () = assert!(
+    DELIVERIES_MAX * 8 + WINDOWS_MAX * (WINDOW_ID_BYTES_MAX + 256) < 192 * 1024,
+    "what lists dropped deliveries must fit into the smallest segment"
+);

@@ -22,7 +22,8 @@ pub struct Status {
     pub pending: u64,
     /// Events in a batch that was formed and is not answered.
     pub in_flight: u64,
-    /// Events with a final answer whose key is still remembered.
+    /// Events with a final answer whose key is still remembered. Where there are finished deliveries
+    /// that expired and are not cleaned away yet, up to three fewer for each.
     pub settled: u64,
     /// Events that wait for a person.
     pub in_review: u64,
@@ -32,7 +33,8 @@ pub struct Status {
     pub oldest_pending_ms: u64,
     /// Sum of the amounts of all events that are not settled; the largest amount if it overflows.
     pub amount_pending: Amount,
-    /// Keys that are remembered, those of leases and records included.
+    /// Keys that are remembered, those of leases, records and deliveries included: one to three for each
+    /// delivery.
     pub keys: u64,
     /// Leases that are neither completed nor released, those included whose outcome is unknown.
     pub leases: u64,

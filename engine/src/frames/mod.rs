@@ -12,6 +12,9 @@
 //! | 23 | lease | a key of a record is leased |
 //! | 24 | record | a lease is completed, with the body to remember |
 //! | 25 | lease_end | a lease is given back |
+//! | 26 | window | a window that the upstream issued: told, or over |
+//! | 27 | delivery | what the upstream delivers, whole or only its keys |
+//! | 28 | progress | how far a delivery is, and how it ended |
 //!
 //! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
 //! [`codec`]. Never change or reuse a number.
@@ -19,6 +22,7 @@
 pub(crate) mod codec;
 pub(crate) mod control;
 pub(crate) mod event;
+pub(crate) mod inbox;
 pub(crate) mod records;
 
 /// An event as it was captured.
@@ -41,5 +45,11 @@ pub(crate) const KIND_LEASE: u8 = 23;
 pub(crate) const KIND_RECORD: u8 = 24;
 /// A lease is given back.
 pub(crate) const KIND_LEASE_END: u8 = 25;
+/// A window that the upstream issued.
+pub(crate) const KIND_WINDOW: u8 = 26;
+/// What the upstream delivers.
+pub(crate) const KIND_DELIVERY: u8 = 27;
+/// How far a delivery is.
+pub(crate) const KIND_PROGRESS: u8 = 28;
 
 const _: () = assert!(KIND_EVENT >= onceward_wal::KIND_HOST_MIN, "kinds below belong to the log");

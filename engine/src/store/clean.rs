@@ -12,7 +12,8 @@ use super::{Inner, Store, from_log};
 use crate::config::Retain;
 use crate::error::Result;
 use crate::frames::control::KeyEntry;
-use crate::frames::{KIND_BATCH, KIND_CARRIED, KIND_KEYS, KIND_SETTLE, codec};
+use crate::frames::inbox::DeliveryFrame;
+use crate::frames::{KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_KEYS, KIND_SETTLE, codec};
 use harvest::{Carry, Harvest};
 
 /// What a key entry takes at most: its fields and the longest receipt.
@@ -36,18 +37,19 @@ impl Store {
             inner.keeper.ask();
         }
         inner.keeper.tick();
+        let ended = inner.end_windows();
         if inner.config.retain == Retain::Everything {
-            return Ok(());
+            return ended;
         }
         // As many as there are now: what is carried must not keep this going.
         for _ in 0..inner.log.segments().len() {
             let _one_at_a_time = inner.control.lock();
-            let Some(oldest) = inner.worth_cleaning() else { return Ok(()) };
+            let Some(oldest) = inner.worth_cleaning() else { return ended };
             if !inner.clean(oldest)? {
-                return Ok(());
+                return ended;
             }
         }
-        Ok(())
+        ended
     }
 }
 
@@ -63,7 +65,8 @@ impl Inner {
         let used: u64 = segments.iter().map(|segment| segment.used_bytes).sum();
         let view = self.view.lock();
         let unsettled: u64 = view.unsettled_bytes.values().sum();
-        let live = unsettled + view.records.live_bytes() + view.keys.len() * KEY_BYTES_MAX;
+        let unsettled = unsettled + view.records.live_bytes() + view.inbox.open_bytes();
+        let live = unsettled + view.keys.len() * KEY_BYTES_MAX;
         let oldest = segments.first().copied()?;
         let kept = segments.last().map_or(0, |segment| segment.used_bytes) + oldest.used_bytes;
         (used >= 2 * live + kept).then_some(oldest)
@@ -129,8 +132,12 @@ impl Inner {
                 }
                 Carry::Keys(keys) => (KIND_KEYS, 0, codec::encode(keys), &[][..]),
                 Carry::Batch(batch) => (KIND_BATCH, 0, codec::encode(batch), &[][..]),
-                Carry::Reviews(settle) => (KIND_SETTLE, 0, codec::encode(settle), &[][..]),
                 Carry::Control { kind, body, .. } => (*kind, 0, Vec::new(), body.as_slice()),
+                Carry::Finished(entries) => {
+                    let body = codec::encode(&DeliveryFrame::Finished(entries.clone()));
+                    (KIND_DELIVERY, 0, body, &[][..])
+                }
+                Carry::Reviews(settle) => (KIND_SETTLE, 0, codec::encode(settle), &[][..]),
             })
             .collect();
         let parts: Vec<[&[u8]; 2]> =
@@ -151,9 +158,10 @@ impl Inner {
                         open.at = at;
                     }
                 }
+                Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
+                Carry::Finished(entries) => view.apply_finished(entries, at),
                 // Memory has them already; only their frame was about to go.
                 Carry::Reviews(_) => {}
-                Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
             }
         }
         Ok(())

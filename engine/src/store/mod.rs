@@ -6,6 +6,7 @@
 //! | `capture` | new events and effects: reserve, append, sync, answer |
 //! | `outbox` | what is pending, batches, answers |
 //! | `review` | what waits for a person |
+//! | `inbox` | what the upstream delivers, step by step to its end |
 //! | `read` | events and outcomes by key |
 //! | `records` | leases and records of idempotent calls |
 //! | `keeper` | writes the index's files |
@@ -19,6 +20,7 @@
 
 mod capture;
 mod clean;
+mod inbox;
 mod keeper;
 mod open;
 mod outbox;
@@ -35,7 +37,7 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Key, Receipt, Scope};
+use crate::event::{Event, Key, Payload, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Windows};
 
@@ -187,6 +189,17 @@ impl Inner {
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
         if self.closed.load(std::sync::atomic::Ordering::Acquire) {
             return Err(Error::invalid("CLOSED", "the store was closed"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a payload that is over the limit.
+    pub(crate) fn refuse_if_long(&self, what: &str, payload: &Payload) -> Result<()> {
+        let bytes = payload.as_bytes().len();
+        let most = self.config.payload_bytes_max;
+        if u64::try_from(bytes).unwrap_or(u64::MAX) > u64::from(most) {
+            let message = format!("{what}: has {bytes} bytes, at most {most}");
+            return Err(Error::invalid("PAYLOAD_TOO_LONG", message));
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Store {
     /// One write and one `fdatasync`, shared with those who write at the same time. On a full disk the
     /// ends of leases share a quarter of a segment of what is reserved for finishing what was begun.
     pub fn complete(&self, lease: &Lease, body: &Payload) -> Result<Record> {
-        self.inner.check_payload(body)?;
+        self.inner.refuse_if_long("body", body)?;
         match self.inner.end_lease(lease, Ending::Complete(body))? {
             Holding::Mine { record: Some(record), .. } => Ok(record),
             Holding::Done { item, done } => {

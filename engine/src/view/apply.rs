@@ -127,6 +127,12 @@ impl View {
         true
     }
 
+    /// Cleaning carried the control frame of an item: it stands here now.
+    pub(crate) fn moved(&mut self, kind: u8, of: u64, at: Located) {
+        self.moved_in_records(kind, of, at);
+        self.moved_in_inbox(kind, of, at);
+    }
+
     /// Keys of settled events whose frames are gone.
     pub(crate) fn apply_keys(&mut self, keys: &Keys, at: Located) {
         let window = self.keys.windows().of(&keys.scope);

@@ -5,6 +5,7 @@
 
 mod apply;
 mod by_lsn;
+mod inbox;
 mod outcomes;
 pub(crate) mod records;
 mod remembered;
@@ -23,6 +24,9 @@ use crate::verdict::State;
 
 pub(crate) use apply::Added;
 use by_lsn::ByLsn;
+pub(crate) use inbox::{
+    DeliveryKey, Ending, Finished, HeldKey, Inbox, NewDelivery, Open, delivery_keys, next_step,
+};
 use outcomes::Outcomes;
 pub(crate) use remembered::{Held, Remembered, Taking, options};
 pub(crate) use replay::Facts;
@@ -161,6 +165,8 @@ pub(crate) struct View {
     pub(crate) records: records::Records,
     /// Bytes of unsettled events by segment.
     pub(crate) unsettled_bytes: BTreeMap<u64, u64>,
+    /// What the upstream delivered.
+    pub(crate) inbox: Inbox,
     pub(crate) time: Times,
     /// Sum of the amounts of all events without a final answer.
     amount_unsettled: i128,
@@ -184,6 +190,7 @@ impl View {
             holders: BTreeMap::new(),
             records: records::Records::default(),
             unsettled_bytes: BTreeMap::new(),
+            inbox: Inbox::default(),
             time: Times::default(),
             amount_unsettled: 0,
             odd: Vec::new(),
@@ -196,6 +203,7 @@ impl View {
             self.keys.hold_carried(live.print, &mut live.held);
         }
         self.end_records_replay();
+        self.hold_delivery_keys();
         self.keys.end_replay();
     }
 
@@ -256,7 +264,7 @@ impl View {
             pending: count(|stage| stage == Stage::Pending),
             in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
             in_review: count(|stage| stage == Stage::InReview),
-            settled: self.keys.len().saturating_sub(not_settled_events),
+            settled: self.keys.len().saturating_sub(not_settled_events + self.inbox.key_count()),
             leases,
             records,
             bytes: 0,
@@ -273,7 +281,7 @@ impl View {
         let batches = self.batches.values().map(|batch| &batch.at);
         let all = settled.chain(batches).chain(self.holders.values());
         let here = all.filter(|at| at.place.segment == segment).count();
-        here + self.records.known_frames(segment)
+        here + self.records.known_frames(segment) + self.inbox.known_frames(segment)
     }
 
     /// Forgets what is known of a segment's frames, because the segment is gone.
@@ -284,6 +292,7 @@ impl View {
         self.outcomes.retain_holders(|holder| self.holders.contains_key(&holder));
         self.unsettled_bytes.remove(&number);
         self.records.forget_segment(number);
+        self.inbox.forget_segment(number);
     }
 
     /// Forgets slices of keys that ended, once in every slice's length: so a key is gone at the
@@ -310,6 +319,7 @@ impl View {
                 self.keys.carry(live.print, &mut live.held, trusted_ms);
             }
             self.carry_leases(&to_carry, trusted_ms);
+            self.carry_delivery_keys(&to_carry, trusted_ms);
             dropped.extend(self.keys.expire(trusted_ms).dropped);
         }
         if !dropped.is_empty() {

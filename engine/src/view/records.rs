@@ -277,7 +277,7 @@ impl View {
     }
 
     /// A frame that cleaning carried stands for its item from now on.
-    pub(crate) fn moved(&mut self, kind: u8, item: u64, at: Located) {
+    pub(super) fn moved_in_records(&mut self, kind: u8, item: u64, at: Located) {
         match kind {
             KIND_LEASE => {
                 if let Some(open) = self.records.open.get_mut(&item) {

@@ -3,6 +3,8 @@
 //! The index has files of its own, so opening tells it only what they do not cover. They are a view
 //! like any other: when they do not fit the log they are given up and the whole log is told again.
 
+mod more;
+
 use std::sync::Arc;
 
 use onceward_index::{

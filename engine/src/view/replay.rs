@@ -9,8 +9,8 @@ use crate::frames::codec;
 use crate::frames::control::{Batch, Decision, Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE,
-    KIND_LEASE_END, KIND_RECORD, KIND_SETTLE,
+    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS,
+    KIND_LEASE, KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW,
 };
 
 /// What of an event the view needs.
@@ -125,6 +125,7 @@ impl View {
                 self.apply_keys(&keys, at);
             }
             KIND_LEASE | KIND_RECORD | KIND_LEASE_END => self.replay_records(frame, at, moment)?,
+            KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.replay_inbox(frame, at, moment)?,
             _ => return None,
         }
         Some(())

@@ -17,6 +17,10 @@ pub(crate) struct Windows {
     scopes: BTreeMap<String, Window>,
     /// Of all records.
     records: Window,
+    /// Of deliveries, by event and by external number.
+    inbox: Window,
+    /// Of deliveries, by subject in a server window.
+    subjects: Window,
 }
 
 impl Windows {
@@ -32,7 +36,18 @@ impl Windows {
             scopes.insert(scope.as_str().to_owned(), window(*ms, *start)?);
         }
         let records = window(config.record_life_ms, config::WindowStart::FromSettle)?;
-        Ok(Self { default, scopes, records })
+        let inbox_ms = config.inbox.window_ms;
+        let inbox = window(inbox_ms, config::WindowStart::FromSettle)?;
+        // A length of its own, and so slices of its own: these keys are remembered until a window of
+        // the upstream is over, however long that is, and others that came at the same time are not.
+        let other_ms = if inbox_ms > INBOX_MS_MIN { inbox_ms - 1 } else { inbox_ms + 1 };
+        let subjects = window(other_ms, config::WindowStart::FromSettle)?;
+        Ok(Self { default, scopes, records, inbox, subjects })
+    }
+
+    /// The window of deliveries' keys: those of a server window, or the others.
+    pub(crate) fn of_delivery(&self, is_of_window: bool) -> Window {
+        if is_of_window { self.subjects } else { self.inbox }
     }
 
     /// The window of a scope.
@@ -45,7 +60,8 @@ impl Windows {
 
     /// All that there are.
     pub(crate) fn all(&self) -> impl Iterator<Item = Window> + '_ {
-        self.scopes.values().copied().chain([self.default, self.records])
+        let others = [self.default, self.records, self.inbox, self.subjects];
+        self.scopes.values().copied().chain(others)
     }
 
     /// The shortest of all.
@@ -53,6 +69,9 @@ impl Windows {
         self.all().min_by_key(|window| window.length_ms()).unwrap_or(self.default)
     }
 }
+
+/// The shortest window of the inbox that can be chosen.
+const INBOX_MS_MIN: u64 = 60_000;
 
 fn window(ms: u64, start: config::WindowStart) -> Result<Window> {
     let start = match start {

@@ -1,5 +1,6 @@
 //! What lives in a segment that is to go, in its smallest form.
 
+mod inbox;
 mod records;
 
 use std::collections::BTreeMap;
@@ -10,9 +11,10 @@ use onceward_wal::Frame;
 use crate::error::Result;
 use crate::frames::control::{Batch, KeyEntry, Keys, Rejection, Settle};
 use crate::frames::event::{self as layout, Carried};
+use crate::frames::inbox::FinishedEntry;
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE, KIND_RECORD,
-    KIND_SETTLE, codec,
+    KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE,
+    KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
 };
 use crate::view::{Facts, Live, Located, Settled, Stage, View};
 
@@ -38,6 +40,8 @@ pub(super) enum Carry {
         body: Vec<u8>,
         of: u64,
     },
+    /// Keys of finished deliveries.
+    Finished(Vec<FinishedEntry>),
 }
 
 /// What is found alive in a segment.
@@ -56,6 +60,8 @@ pub(super) struct Harvest {
     known_frames: usize,
     /// An effect was found that is not settled yet: whoever applied it is about to.
     has_open_effect: bool,
+    /// Finished deliveries that still have keys.
+    finished: Vec<FinishedEntry>,
 }
 
 impl Harvest {
@@ -70,6 +76,7 @@ impl Harvest {
             event_bytes: 0,
             known_frames: 0,
             has_open_effect: false,
+            finished: Vec::new(),
         }
     }
 
@@ -122,6 +129,7 @@ impl Harvest {
                     }
                 }
             }
+            KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.take_inbox(view, frame, at)?,
             _ => {}
         }
         Ok(())
@@ -227,6 +235,8 @@ impl Harvest {
         let mut singles = self.events;
         singles.append(&mut self.batches);
         singles.append(&mut self.controls);
+        let finished = self.finished.chunks(inbox::FINISHED_MAX);
+        singles.extend(finished.map(|some| Carry::Finished(some.to_vec())));
         for (place, keys) in self.keys {
             let settled_ms = self.settled_ms.get(&place).copied().unwrap_or(place.1);
             let mut keys = keys.into_iter().map(|(_, key)| key);
@@ -255,7 +265,9 @@ fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
         let size = match &carry {
             Carry::Event { body, .. } => body.len() + layout::CARRIED_BYTES,
             Carry::Control { body, .. } => body.len(),
-            Carry::Keys(_) | Carry::Batch(_) | Carry::Reviews(_) => CARRY_BYTES,
+            Carry::Finished(_) | Carry::Keys(_) | Carry::Batch(_) | Carry::Reviews(_) => {
+                CARRY_BYTES
+            }
         };
         if bytes.saturating_add(size) > CARRY_BYTES {
             groups.push(Vec::new());

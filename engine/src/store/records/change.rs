@@ -60,17 +60,6 @@ enum Found<'v> {
 }
 
 impl Inner {
-    /// Refuses a body that is over the limit.
-    pub(super) fn check_payload(&self, body: &Payload) -> Result<()> {
-        let bytes = body.as_bytes().len();
-        let most = self.config.payload_bytes_max;
-        if u64::try_from(bytes).unwrap_or(u64::MAX) > u64::from(most) {
-            let message = format!("body: has {bytes} bytes, at most {most}");
-            return Err(Error::invalid("PAYLOAD_TOO_LONG", message));
-        }
-        Ok(())
-    }
-
     /// Ends a lease, if it is still its holder's.
     pub(super) fn end_lease(&self, lease: &Lease, ending: Ending<'_>) -> Result<Holding> {
         loop {
@@ -88,7 +77,7 @@ impl Inner {
                 Found::Mine { item, content, open } => (item, content, open.clone()),
             };
             let (waiting, record) = match ending {
-                Ending::Release => (self.queue_end(&mut view, item, &open)?, None),
+                Ending::Release => (self.queue_release(&mut view, item, &open)?, None),
                 Ending::Complete(body) => {
                     let of = (item, content, &open);
                     let (waiting, record) = self.queue_record(&mut view, lease, of, body)?;
@@ -125,7 +114,7 @@ impl Inner {
         }
     }
 
-    fn queue_end(&self, view: &mut View, item: u64, open: &Open) -> Result<Waiting> {
+    fn queue_release(&self, view: &mut View, item: u64, open: &Open) -> Result<Waiting> {
         let end = LeaseEnd { item, fence: open.fence, print: open.print.as_u128() };
         let body = codec::encode(&end);
         let at = self.queue_end_of((KIND_LEASE_END, &[&body]), self.mono_ms())?;

@@ -1,0 +1,60 @@
+//! What the upstream delivers takes effect once, step by step, and its end travels back.
+
+use std::error::Error;
+
+use onceward::{
+    Config, Delivery, DropReason, Payload, Received, Result, Scope, Store, WindowId, Within,
+};
+
+/// Everything in one go.
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path().join("store");
+    let store = Store::open(&dir, Config::new())?;
+
+    // A delivery arrives, twice, because the first answer was lost. The work is in three steps.
+    let price_list = Delivery::new("6f1c2c1e", Payload::json(r#"{"prices":[2.40,3.10]}"#)?)?
+        .with_external_id("evt_1Nx")?
+        .with_steps(3)?;
+    let Received::Fresh { lsn } = store.receive(&price_list)? else {
+        return Err("a new store has seen nothing".into());
+    };
+    assert!(
+        matches!(store.receive(&price_list)?, Received::Duplicate { lsn: of, .. } if of == lsn)
+    );
+
+    // Two steps are done when the power goes. Opened again, the store says where to go on.
+    store.progress(lsn, 1)?;
+    store.progress(lsn, 2)?;
+    drop(store);
+    let store = Store::open(&dir, Config::new())?;
+    for delivery in store.deliveries(None, 100)? {
+        assert_eq!(delivery.next_step, Some(3));
+        store.progress(delivery.lsn, 3)?;
+        // The end is an event: it is sent with everything else, and survives as everything else.
+        store.ack(delivery.lsn)?;
+    }
+    let answers = store.pending(&Scope::new("inbox")?, None, 100)?;
+    let keys: Vec<&str> = answers.iter().map(|answer| answer.event.key.as_str()).collect();
+    assert_eq!(keys, ["ack:6f1c2c1e"]);
+
+    // Once in a window that the upstream issues, and once more in the next one.
+    let tour = |window: &WindowId| -> Result<Delivery> {
+        let within = Within::new("user-17", "onboarding-tour", window.clone())?;
+        Ok(Delivery::of_window(within, Payload::json("{}")?))
+    };
+    let (session, next) = (WindowId::new("session-1")?, WindowId::new("session-2")?);
+    store.open_window(&session, 30 * 60 * 1_000)?;
+    assert!(matches!(store.receive(&tour(&session)?)?, Received::Fresh { .. }));
+    assert!(matches!(store.receive(&tour(&session)?)?, Received::Duplicate { .. }));
+    // What nobody finished in its window is dropped, and said so.
+    assert_eq!(store.close_window(&session)?.len(), 1);
+    assert!(store.dropped_deliveries().iter().any(|dropped| dropped.id == "onboarding-tour"));
+    let late = store.receive(&tour(&session)?)?;
+    assert_eq!(late, Received::Dropped { why: DropReason::WindowNotOpen });
+    store.open_window(&next, 30 * 60 * 1_000)?;
+    assert!(matches!(store.receive(&tour(&next)?)?, Received::Fresh { .. }));
+
+    store.close()?;
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What the inbox tells: answers, states and counts. No I/O here.
+
+use std::fmt;
+
+use super::Delivery;
+use crate::Lsn;
+
+/// The answer to a delivery.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Received {
+    /// It was not seen; it is stored and durable.
+    Fresh {
+        /// Its number: its name in all other calls.
+        lsn: Lsn,
+    },
+    /// It was received before and that one is durable; nothing was written.
+    Duplicate {
+        /// The number of the first one.
+        lsn: Lsn,
+        /// How far the first one is. If it is finished the upstream did not hear of it yet, or asks
+        /// again: the answer of the first one still travels, and may be repeated by other means.
+        state: DeliveryState,
+    },
+    /// It is not taken, and nothing was stored: so it may be delivered again.
+    Dropped {
+        /// Why.
+        why: DropReason,
+    },
+}
+
+/// Why a delivery is not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Its window is over, or was never told.
+    WindowNotOpen,
+    /// The inbox holds as many unfinished deliveries, or bytes of them, as it may.
+    Full,
+}
+
+/// How far a delivery is.
+///
+/// The numbers are on disk: never change or reuse one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum DeliveryState {
+    /// Received, and not finished.
+    Open = 1,
+    /// Finished with [`Store::ack`](crate::Store::ack).
+    Acked = 2,
+    /// Finished with [`Store::fail`](crate::Store::fail).
+    Failed = 3,
+    /// Its window was over before it was finished.
+    Dropped = 4,
+}
+
+impl DeliveryState {
+    /// The state's name in snake case, as programs see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acked => "acked",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// The number that stands for the state on disk.
+    pub(crate) fn code(self) -> u8 {
+        // A fieldless enum with `repr(u8)`: the cast is the number written above.
+        self as u8
+    }
+
+    /// The state of a number from disk.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [Self::Open, Self::Acked, Self::Failed, Self::Dropped]
+            .into_iter()
+            .find(|state| state.code() == code)
+    }
+}
+
+impl fmt::Display for DeliveryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The answer to a step that is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// It is noted, durably.
+    Noted {
+        /// The step to do next; `None` after the last one.
+        next: Option<u32>,
+    },
+    /// This step, or a later one, was done before; nothing was written.
+    DoneBefore {
+        /// The step to do next; `None` after the last one.
+        next: Option<u32>,
+    },
+}
+
+impl Progress {
+    /// The step to do next; `None` after the last one.
+    #[must_use]
+    pub fn next(self) -> Option<u32> {
+        match self {
+            Self::Noted { next } | Self::DoneBefore { next } => next,
+        }
+    }
+}
+
+/// A delivery as the log holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct StoredDelivery {
+    /// Its number.
+    pub lsn: Lsn,
+    /// What was delivered.
+    pub delivery: Delivery,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// The step to do next, counted from 1; `None` if all are done.
+    pub next_step: Option<u32>,
+    /// When it was received, Unix milliseconds by the wall clock.
+    pub received_at_ms: i64,
+}
+
+/// A delivery that was stored and dropped, because its window was over before it was finished.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DroppedDelivery {
+    /// Its number.
+    pub lsn: Lsn,
+    /// The upstream's number of the event; where it had none, the delivery's in its window.
+    pub id: String,
+    /// The window that is over.
+    pub window: String,
+}
+
+/// How many deliveries are where.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InboxStatus {
+    /// Unfinished deliveries.
+    pub open: u64,
+    /// Bytes of unfinished deliveries in the log.
+    pub open_bytes: u64,
+    /// Deliveries that ended with `ack` or `fail` and are not forgotten.
+    pub finished: u64,
+    /// Server windows that are open.
+    pub windows: u64,
+    /// Deliveries that were stored and dropped because their window was over, since the store was
+    /// made: written with the frame that drops them.
+    pub dropped: u64,
+    /// Repetitions since the store was opened.
+    pub duplicates: u64,
+    /// Deliveries that were not taken because their window was not open, since the store was opened.
+    pub refused_window_not_open: u64,
+    /// Deliveries that were not taken because the inbox was full, since the store was opened.
+    pub refused_full: u64,
+}

@@ -1,0 +1,222 @@
+//! Changes of the inbox, one function for each kind of frame. Replay and live calls both end here.
+
+use super::{Finished, HeldKey, Open, ServerWindow, name_of};
+use crate::frames::inbox::{Body, Closed, Final, FinishedEntry, Opened};
+use crate::frames::{KIND_DELIVERY, KIND_PROGRESS, KIND_WINDOW};
+use crate::inbox::{DeliveryState, DroppedDelivery};
+use crate::view::{Located, Moment, View};
+
+/// A delivery that comes in: its keys are taken.
+#[derive(Debug)]
+pub(crate) struct NewDelivery {
+    /// When it came.
+    pub(crate) moment: Moment,
+    /// What people call it.
+    pub(crate) name: Box<str>,
+    /// The server window that it is for.
+    pub(crate) window: Option<Box<str>>,
+    /// Steps that it has; 0: not told.
+    pub(crate) steps: u32,
+    /// The last step that is done; 0 for none.
+    pub(crate) done: u32,
+    /// Its keys.
+    pub(crate) keys: Vec<HeldKey>,
+}
+
+impl NewDelivery {
+    /// What comes in with its first frame.
+    pub(crate) fn of(body: &Body, moment: Moment, keys: Vec<HeldKey>) -> Self {
+        let window = body.within.as_ref().map(|within| within.window.as_str().into());
+        Self { moment, name: name_of(body).into(), window, steps: body.steps, done: 0, keys }
+    }
+}
+
+impl View {
+    /// A delivery whose keys are taken, under the LSN of its first frame.
+    pub(crate) fn add_delivery(&mut self, lsn: u64, at: Located, new: NewDelivery) {
+        let NewDelivery { moment, name, window, steps, done, keys } = new;
+        self.inbox.places.add(&at);
+        self.inbox.open_bytes += u64::from(at.bytes);
+        let open = Open { at, moment, name, window, steps, done, done_at: None, keys };
+        self.inbox.open.insert(lsn, open);
+    }
+
+    /// A step is done; `false`: it, or a later one, was before.
+    pub(crate) fn apply_step(&mut self, delivery: u64, step: u32, at: Located) -> bool {
+        let Some(open) = self.inbox.open.get_mut(&delivery) else { return false };
+        if step <= open.done {
+            return false;
+        }
+        open.done = step;
+        let before = open.done_at.replace(at);
+        before.iter().for_each(|before| self.inbox.places.remove(before));
+        self.inbox.places.add(&at);
+        true
+    }
+
+    /// A delivery is finished.
+    pub(crate) fn apply_final(&mut self, ending: &Final, at: Located, moment: Moment) {
+        // A state that only a newer program knows ends it too; what it means is said by that one.
+        let state = DeliveryState::from_code(ending.state).unwrap_or(DeliveryState::Failed);
+        let event = match (ending.event, state) {
+            (0, DeliveryState::Dropped) => 0,
+            (0, _) => at.lsn + 1,
+            (event, _) => event,
+        };
+        let settled_ms = if ending.settled_ms == 0 { moment.trusted_ms } else { ending.settled_ms };
+        self.finish_delivery(ending.delivery, (state, event), settled_ms, at);
+    }
+
+    /// A window is open.
+    pub(crate) fn apply_opened(&mut self, opened: &Opened, at: Located, moment: Moment) {
+        let (number, opened_ms) = match opened.number {
+            0 => (at.lsn, moment.trusted_ms),
+            number => (number, opened.opened_ms),
+        };
+        let ends_ms = opened.ends_ms;
+        let window = ServerWindow { number, opened_ms, ends_ms, at };
+        self.inbox.places.add(&at);
+        if let Some(before) = self.inbox.windows.insert(opened.id.as_str().into(), window) {
+            self.inbox.places.remove(&before.at);
+        }
+        // What was finished in it when its end was thought to be earlier is remembered as long.
+        let window = self.keys.windows().of_delivery(true);
+        self.keys.raise_from(window, opened_ms, ends_ms);
+    }
+
+    /// A window is over, and what is unfinished in it is dropped.
+    pub(crate) fn apply_closed(&mut self, closed: &Closed, at: Located, moment: Moment) {
+        for lsn in &closed.dropped {
+            if let Some(open) = self.inbox.open.get(lsn)
+                && let Some(lsn) = crate::Lsn::from_u64(*lsn)
+            {
+                let (id, window) = (open.name.to_string(), closed.id.clone());
+                self.inbox.list_dropped(DroppedDelivery { lsn, id, window });
+            }
+            self.finish_delivery(*lsn, (DeliveryState::Dropped, 0), moment.trusted_ms, at);
+        }
+        let is_it = |window: &ServerWindow| window.number == closed.number;
+        if self.inbox.windows.get(closed.id.as_str()).is_some_and(is_it)
+            && let Some(window) = self.inbox.windows.remove(closed.id.as_str())
+        {
+            self.inbox.places.remove(&window.at);
+        }
+        self.apply_count(closed.dropped_total, at);
+        // Those whose window is not known end together with whatever ends first.
+        self.inbox.has_orphans = false;
+    }
+
+    /// So many deliveries were dropped since the store was made.
+    pub(crate) fn apply_count(&mut self, dropped_total: u64, at: Located) {
+        if dropped_total < self.inbox.dropped_total {
+            return;
+        }
+        self.inbox.dropped_total = dropped_total;
+        let before = self.inbox.counted_at.replace(at);
+        before.iter().for_each(|before| self.inbox.places.remove(before));
+        self.inbox.places.add(&at);
+    }
+
+    /// Finished deliveries moved: their keys stand here now.
+    pub(crate) fn apply_finished(&mut self, entries: &[FinishedEntry], at: Located) {
+        for entry in entries {
+            let state = DeliveryState::from_code(entry.state).unwrap_or(DeliveryState::Failed);
+            if self.keys.is_replaying() {
+                self.replay_finished_keys(entry, at.lsn);
+            }
+            // A copy that a crash left between carrying and trimming.
+            self.finish_delivery(entry.number, (state, entry.event), 0, at);
+            let before = self.inbox.finished.remove(&entry.number);
+            for gone in before.iter().flat_map(|it| it.outcome_at.iter().chain([&it.at])) {
+                self.inbox.places.remove(gone);
+            }
+            let finished = Finished {
+                at,
+                wall_ms: before.map_or(0, |before| before.wall_ms),
+                state,
+                event: entry.event,
+                settled_ms: before.map_or(0, |before| before.settled_ms),
+                done: before.map_or(0, |before| before.done),
+                outcome_at: None,
+                keys: u64::try_from(entry.keys.len()).unwrap_or(u64::MAX),
+            };
+            self.inbox.places.add(&at);
+            self.inbox.finished.insert(entry.number, finished);
+        }
+        self.keys.tell(at.lsn);
+    }
+
+    /// Cleaning carried a frame: it stands here now.
+    pub(crate) fn moved_in_inbox(&mut self, kind: u8, of: u64, at: Located) {
+        match kind {
+            KIND_WINDOW if of == 0 => self.apply_count(self.inbox.dropped_total, at),
+            KIND_WINDOW => {
+                let mut windows = self.inbox.windows.values_mut();
+                if let Some(window) = windows.find(|window| window.number == of) {
+                    let before = std::mem::replace(&mut window.at, at);
+                    self.inbox.places.remove(&before);
+                    self.inbox.places.add(&at);
+                }
+            }
+            KIND_DELIVERY => self.move_delivery(of, at),
+            KIND_PROGRESS => self.move_progress(of, at),
+            _ => {}
+        }
+    }
+
+    /// An unfinished delivery moved, and with it which of its steps are done.
+    pub(super) fn move_delivery(&mut self, lsn: u64, at: Located) {
+        let Some(open) = self.inbox.open.get_mut(&lsn) else { return };
+        let before = std::mem::replace(&mut open.at, at);
+        let done_at = open.done_at.take();
+        self.inbox.open_bytes += u64::from(at.bytes);
+        self.inbox.open_bytes -= u64::from(before.bytes);
+        done_at.iter().chain([&before]).for_each(|gone| self.inbox.places.remove(gone));
+        self.inbox.places.add(&at);
+    }
+
+    /// The frame moved that says how far a delivery is.
+    fn move_progress(&mut self, lsn: u64, at: Located) {
+        let open = self.inbox.open.get_mut(&lsn).map(|open| &mut open.done_at);
+        let finished = self.inbox.finished.get_mut(&lsn).map(|it| &mut it.outcome_at);
+        let Some(place) = open.or(finished) else { return };
+        let before = place.replace(at);
+        before.iter().for_each(|before| self.inbox.places.remove(before));
+        self.inbox.places.add(&at);
+    }
+
+    /// A delivery is finished: its keys are settled, those of a server window not before that is over.
+    fn finish_delivery(
+        &mut self,
+        lsn: u64,
+        (state, event): (DeliveryState, u64),
+        settled_ms: u64,
+        outcome_at: Located,
+    ) {
+        let Some(open) = self.inbox.open.remove(&lsn) else {
+            if self.inbox.finished.contains_key(&lsn) {
+                self.move_progress(lsn, outcome_at);
+            }
+            return;
+        };
+        let window = open.window.as_deref().and_then(|window| self.inbox.windows.get(window));
+        let over_ms = window.map_or(settled_ms, |window| settled_ms.max(window.ends_ms));
+        for HeldKey { key, held } in &open.keys {
+            self.keys.settle(*held, if key.is_of_window { over_ms } else { settled_ms });
+        }
+        self.inbox.open_bytes -= u64::from(open.at.bytes);
+        open.done_at.iter().for_each(|gone| self.inbox.places.remove(gone));
+        self.inbox.places.add(&outcome_at);
+        let finished = Finished {
+            at: open.at,
+            wall_ms: open.moment.wall_ms,
+            state,
+            event,
+            settled_ms,
+            done: open.done,
+            outcome_at: Some(outcome_at),
+            keys: u64::try_from(open.keys.len()).unwrap_or(u64::MAX),
+        };
+        self.inbox.finished.insert(lsn, finished);
+    }
+}

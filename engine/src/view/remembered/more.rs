@@ -1,0 +1,44 @@
+//! Keys beyond the one that a frame reserves.
+//!
+//! A delivery is known by up to three keys, all with its one LSN. The index lets a frame that may still
+//! fail reserve one key for each LSN: taking several back would find the reservation gone after the
+//! first. So a delivery reserves its first key when its frame is queued, and takes the others once
+//! the frame is durable, before it confirms the first: until then no checkpoint covers the frame, so a
+//! crash between finds the frame and takes them all. Nobody else judges these keys in the meantime,
+//! because whoever receives holds the store's `control`.
+
+use onceward_index::Window;
+
+use super::{Held, Remembered, Taking};
+use crate::error::Result;
+
+impl Remembered {
+    /// Takes one more key for a frame that is durable and not confirmed.
+    pub(crate) fn take_more(&mut self, taking: Taking, trusted_ms: u64) -> Held {
+        let begin = self.slice_begin(taking.window, trusted_ms);
+        let slice = self.restore(taking, taking.entry.lsn, begin);
+        self.index.hold_slice(slice);
+        Held { slice: Some(slice), window: taking.window, begin }
+    }
+
+    /// Forgets a key whose item never took effect, so that it can be taken again. `durable` is the
+    /// LSN of any durable frame behind those that had it.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    pub(crate) fn free(&self, key: onceward_index::Fingerprint, durable: u64) -> Result<()> {
+        self.index.release(key, durable).map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Keys of `window` that came at `from_ms` or later are remembered as if they were settled at
+    /// `at_ms`, if that is later than they were.
+    pub(crate) fn raise_from(&self, window: Window, from_ms: u64, at_ms: u64) {
+        let from = self.slice_begin(window, from_ms);
+        for slice in self.index.slices() {
+            if slice.window == window && slice.begin >= from {
+                self.index.raise_settled(window, slice.begin, at_ms);
+            }
+        }
+    }
+}
