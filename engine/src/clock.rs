@@ -52,6 +52,11 @@ pub(crate) fn boot_id() -> [u8; 16] {
         .map_or([0; 16], |id| *id.as_bytes())
 }
 
+/// A new UUID of version 7, as text: later ones of this process sort behind earlier ones.
+pub(crate) fn uuid_v7() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
 /// Random bytes of the operating system.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ mod inbox;
 
 use std::collections::BTreeMap;
 
+use crate::admission::Limits;
 use crate::error::{Error, Result};
 use crate::event::Scope;
 use crate::limits::{LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT};
@@ -89,6 +90,7 @@ pub struct Config {
     pub(crate) off_time: OffTime,
     pub(crate) retain: Retain,
     pub(crate) inbox: InboxBounds,
+    pub(crate) limits: Limits,
 }
 
 /// One hour.
@@ -116,6 +118,7 @@ impl Config {
             off_time: OffTime::Unconfirmed,
             retain: Retain::Needed,
             inbox: InboxBounds::default(),
+            limits: Limits::new(),
         }
     }
 
@@ -200,10 +203,17 @@ impl Config {
         self
     }
 
+    /// How much the store takes before it refuses new events: as much as the disk holds, by default.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Refuses values outside the documented ranges.
     pub(crate) fn check(&self) -> Result<()> {
         onceward_wal::check_segment_bytes(self.segment_bytes)
             .map_err(|refused| Error::invalid("CONFIG_INVALID", refused.to_string()))?;
+        self.limits.check()?;
         let payload_bytes_most = self.segment_bytes / 4;
         if u64::from(self.payload_bytes_max) > payload_bytes_most {
             return Err(Error::invalid(

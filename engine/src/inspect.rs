@@ -174,7 +174,9 @@ impl Inspection {
             Some(outcome) => receipts.of(self, outcome, standing.lsn)?,
             None => None,
         };
-        stored_event(&read.frame().map_err(from_log)?, standing, receipt)
+        let frame = read.frame().map_err(from_log)?;
+        let origin = self.view.time.origin(frame.run, standing.wall_ms);
+        stored_event(&frame, standing, origin, receipt)
     }
 
     fn frame(&self, at: Located) -> Result<FrameBuf> {

@@ -10,6 +10,7 @@
 //! prepares segments of the log ahead of need.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod clock;
 mod config;
 #[cfg(test)]
@@ -33,9 +34,12 @@ mod trial;
 mod verdict;
 mod view;
 
+pub use admission::{Limit, Limits, WhenFull};
 pub use config::{Config, Create, IndexReading, OffTime, Retain, WindowStart};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent};
+pub use event::{
+    Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent,
+};
 pub use inbox::{
     Delivery, DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received,
     StoredDelivery, WindowId, Within,
@@ -44,10 +48,10 @@ pub use inspect::Inspection;
 pub use onceward_wal::Lsn;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
 pub use repair::{Lost, LostKey, LostRange, Repair, plan_repair, repair};
-pub use report::{Damage, RecoveryReport, ReviewItem, Status, StoreId};
-pub use store::{Answer, Effect, Settlement, Store};
+pub use report::{Damage, KeyPrint, Loss, RecoveryReport, ReviewItem, Status, StoreId};
+pub use store::{Answer, BatchTicket, Effect, Settlement, Store, Ticket};
 pub use tail::{Looked, Since, Tail};
-pub use verdict::{Applied, Outcome, State, Verdict};
+pub use verdict::{Applied, Cancellation, Outcome, State, Verdict, WouldAccept};
 
 /// The example in the README, compiled and run.
 #[cfg(doctest)]

@@ -8,6 +8,22 @@ pub(crate) const KEY_BYTES_MAX: usize = 255;
 pub(crate) const KIND_BYTES_MAX: usize = 64;
 /// Longest lane, bytes.
 pub(crate) const LANE_BYTES_MAX: usize = 255;
+/// Most headers of an event.
+pub(crate) const HEADERS_MAX: usize = 16;
+/// Longest name of a header, bytes.
+pub(crate) const HEADER_NAME_BYTES_MAX: usize = 64;
+/// Longest value of a header, bytes.
+pub(crate) const HEADER_VALUE_BYTES_MAX: usize = 1_024;
+/// Names and values of all headers of an event, bytes.
+pub(crate) const HEADERS_BYTES_MAX: usize = 4_096;
+/// Bytes of deferred captures that may wait to be synced; the log itself waits beyond 8 MiB.
+pub(crate) const DEFERRED_BYTES_MAX: u64 = 6 * 1024 * 1024;
+/// How long a deferred capture for which nobody waits stays unsynced where the host ticks, milliseconds.
+pub(crate) const LINGER_MS: u64 = 200;
+/// Most events that one commit may evict: their frame must fit into the smallest segment.
+pub(crate) const EVICTED_TOGETHER_MAX: usize = 4_096;
+/// Evicted events that a store can name; of more it knows the count.
+pub(crate) const LOSSES_MAX: usize = 512;
 /// Longest receipt, bytes.
 pub(crate) const RECEIPT_BYTES_MAX: usize = 64;
 /// Most events in one atomic batch.
@@ -57,3 +73,6 @@ const _: () = assert!(
     DELIVERIES_MAX * 8 + WINDOWS_MAX * (WINDOW_ID_BYTES_MAX + 256) < 192 * 1024,
     "what lists dropped deliveries must fit into the smallest segment"
 );
+const _: () = assert!(HEADERS_MAX <= 255 && HEADER_NAME_BYTES_MAX <= 255, "counts are one byte");
+const _: () = assert!(HEADER_VALUE_BYTES_MAX <= 65_535, "the length of a value is two bytes");
+const _: () = assert!(EVICTED_TOGETHER_MAX * 24 <= 96 * 1024, "two fifths of the smallest segment");

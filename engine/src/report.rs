@@ -33,6 +33,13 @@ pub struct Status {
     pub oldest_pending_ms: u64,
     /// Sum of the amounts of all events that are not settled; the largest amount if it overflows.
     pub amount_pending: Amount,
+    /// Bytes that events which are not settled take in the log.
+    pub unsettled_bytes: u64,
+    /// Events that were dropped to make room, since the store was made; see
+    /// [`Store::losses`](crate::Store::losses).
+    pub evicted: u64,
+    /// Events that were cancelled, since the store was made.
+    pub cancelled: u64,
     /// Keys that are remembered, those of leases, records and deliveries included: one to three for each
     /// delivery.
     pub keys: u64,
@@ -43,6 +50,33 @@ pub struct Status {
     /// Why the index's files could not be written lately, if so. Nothing is lost then: the next
     /// opening reads more of the log.
     pub index_trouble: Option<String>,
+}
+
+/// What a store knows a key by: a fingerprint that only this store makes. Prints as 32 hexadecimal
+/// digits.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct KeyPrint(pub(crate) u128);
+
+impl fmt::Display for KeyPrint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// An event that was dropped to make room; see [`Store::losses`](crate::Store::losses).
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Loss {
+    /// The event's number.
+    pub lsn: Lsn,
+    /// The event's scope.
+    pub scope: Scope,
+    /// The event's key, while the log still has it.
+    pub key: Option<Key>,
+    /// What the store knows the key by.
+    pub print: KeyPrint,
+    /// When it was dropped, Unix milliseconds by the wall clock.
+    pub dropped_ms: i64,
 }
 
 /// An event that the upstream refused for good and that waits for a person.

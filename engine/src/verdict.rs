@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Lsn;
+use crate::admission::Limit;
 use crate::event::Receipt;
 
 /// The answer to a capture.
@@ -59,6 +60,49 @@ pub enum Applied {
     },
 }
 
+/// What a capture would answer now; see [`Store::would_accept`](crate::Store::would_accept).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum WouldAccept {
+    /// It would be stored.
+    Fresh,
+    /// The same event is here.
+    Duplicate {
+        /// The original's number.
+        lsn: Lsn,
+        /// How far the original is.
+        state: State,
+    },
+    /// The key is here with another kind, amount or payload.
+    Conflict {
+        /// The original's number.
+        lsn: Lsn,
+    },
+    /// A limit leaves no room for it.
+    Refused {
+        /// Which.
+        limit: Limit,
+    },
+}
+
+/// The answer to [`Store::cancel`](crate::Store::cancel).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Cancellation {
+    /// It is taken back: it was never sent and never will be.
+    Cancelled {
+        /// The event's number.
+        lsn: Lsn,
+    },
+    /// It is too late, or it was cancelled before: nothing changed.
+    TooLate {
+        /// The event's number.
+        lsn: Lsn,
+        /// How far it is. `Pending` is an event that was attempted before and is to be sent again.
+        state: State,
+    },
+}
+
 /// How far an event is.
 ///
 /// The numbers are in key entries on disk: never change or reuse one.
@@ -82,8 +126,10 @@ pub enum State {
     InReview = 6,
     /// Whether the upstream has it cannot be known; it waits for a person.
     Uncertain = 7,
-    /// It was too old to be sent.
+    /// It was too old to be sent, or dropped to make room.
     Expired = 8,
+    /// The host took it back before the first attempt.
+    Cancelled = 9,
 }
 
 impl State {
@@ -100,6 +146,7 @@ impl State {
             Self::InReview => "in_review",
             Self::Uncertain => "uncertain",
             Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -121,6 +168,7 @@ impl State {
             Self::InReview,
             Self::Uncertain,
             Self::Expired,
+            Self::Cancelled,
         ]
         .into_iter()
         .find(|state| state.code() == code)
@@ -129,7 +177,10 @@ impl State {
     /// Whether nothing more will happen to the event.
     #[must_use]
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Accepted | Self::Duplicate | Self::Rejected | Self::Expired)
+        matches!(
+            self,
+            Self::Accepted | Self::Duplicate | Self::Rejected | Self::Expired | Self::Cancelled
+        )
     }
 }
 

@@ -2,11 +2,30 @@
 //! Method: each is a module here, and its `main` is run.
 
 #[cfg(test)]
+#[path = "../examples/01_capture.rs"]
+mod capture;
+#[cfg(test)]
+#[path = "../examples/02_group_of_captures.rs"]
+mod group_of_captures;
+#[cfg(test)]
 #[path = "../examples/03_idempotent_call.rs"]
 mod idempotent_call;
 #[cfg(test)]
 #[path = "../examples/04_inbox.rs"]
 mod inbox;
+#[cfg(test)]
+#[path = "../examples/06_limits.rs"]
+mod limits;
+
+#[test]
+fn a_capture_is_answered() {
+    capture::main().unwrap();
+}
+
+#[test]
+fn a_group_of_captures_is_there_whole() {
+    group_of_captures::main().unwrap();
+}
 
 #[test]
 fn an_idempotent_call_takes_effect_once() {
@@ -16,4 +35,9 @@ fn an_idempotent_call_takes_effect_once() {
 #[test]
 fn an_inbox_takes_a_delivery_once() {
     inbox::main().unwrap();
+}
+
+#[test]
+fn limits_refuse_and_make_room() {
+    limits::main().unwrap();
 }

@@ -65,10 +65,23 @@ impl Key {
     }
 
     /// Makes a new key, a UUID of version 7, for callers that have no name of their own for the
-    /// event. Make it before the capture and keep it for every retry.
+    /// event. Keys made by one process sort by the moment at which they were made.
+    ///
+    /// Make it before the capture, and keep it for every retry: a retry under another key is another
+    /// event. A store never changes a key.
+    ///
+    /// ```
+    /// use onceward::{Event, Key, Payload, Scope};
+    ///
+    /// let key = Key::generate();
+    /// assert_eq!(key.as_str().len(), 36);
+    /// let event = Event::new(Scope::default(), key.clone(), Payload::json("{}")?);
+    /// assert_eq!(event.key, key);
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
     #[must_use]
     pub fn generate() -> Self {
-        Self(uuid::Uuid::now_v7().to_string().into())
+        Self(crate::clock::uuid_v7().into())
     }
 }
 
@@ -186,5 +199,7 @@ mod tests {
         let (one, two) = (Key::generate(), Key::generate());
         assert_ne!(one, two);
         assert_eq!(Key::new(one.as_str()).unwrap(), one);
+        assert!(one < two, "they sort by time: {one}, {two}");
+        assert_eq!(one.as_str().as_bytes()[14], b'7', "{one} is of version 7");
     }
 }

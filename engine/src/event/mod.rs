@@ -1,11 +1,15 @@
 //! What a terminal captures: an event and the checked values that it is made of. No I/O here.
 
 mod amount;
+mod boot;
+mod headers;
 mod label;
 mod payload;
 mod receipt;
 
 pub use amount::Amount;
+pub use boot::BootId;
+pub use headers::Headers;
 pub use label::{Key, Kind, Lane, Scope};
 pub use payload::Payload;
 pub use receipt::Receipt;
@@ -53,10 +57,12 @@ pub struct Event {
     pub lane: Option<Lane>,
     /// Whether it may be dropped when the store is full.
     pub class: Class,
+    /// Names and values for whoever receives it. Two events that differ only in these are the same.
+    pub headers: Headers,
 }
 
 impl Event {
-    /// Makes an event of kind `event`, captured now, with no amount and no lane.
+    /// Makes an event of kind `event`, captured now, with no amount, no lane and no headers.
     #[must_use]
     pub fn new(scope: Scope, key: Key, payload: Payload) -> Self {
         Self {
@@ -68,6 +74,7 @@ impl Event {
             amount: None,
             lane: None,
             class: Class::Keep,
+            headers: Headers::new(),
         }
     }
 
@@ -105,6 +112,13 @@ impl Event {
         self.class = class;
         self
     }
+
+    /// Sets the headers.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
 }
 
 /// An event as the log holds it.
@@ -116,6 +130,13 @@ pub struct StoredEvent {
     pub event: Event,
     /// When it happened, Unix milliseconds: as given, or else the wall clock at the capture.
     pub captured_at_ms: i64,
+    /// The machine's boot during which it was captured.
+    pub boot: BootId,
+    /// The monotonic clock at the capture, milliseconds from any zero. Two events of one opening of the
+    /// store are as far apart as these say, whatever was done to the wall clock between them.
+    pub mono_ms: u64,
+    /// The wall clock at the capture, Unix milliseconds: as the machine had it, right or wrong.
+    pub wall_ms: i64,
     /// How far it is.
     pub state: State,
     /// What the upstream gave with its final answer, or an effect was applied with.

@@ -131,6 +131,13 @@ impl Control for Keys {
     const VERSION: u16 = 1;
 }
 
+impl Batch {
+    /// Whether it forms no batch and only tells that its events were attempted once.
+    pub(crate) fn is_of_attempts(&self) -> bool {
+        self.number != 0 && self.number == self.parent
+    }
+}
+
 impl Settle {
     /// Adds a settled event; those with the same answer and consecutive numbers share a span.
     pub(crate) fn add(&mut self, event: u64, state: u8) {

@@ -2,8 +2,11 @@
 //!
 //! The layout is in `FORMAT.md`. Decoding never panics and never allocates more than the frame holds.
 
-use crate::event::{Amount, Class, Event, Key, Kind, Lane, Payload, Receipt, Scope};
+use crate::event::{
+    Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope,
+};
 use crate::limits::RECEIPT_BYTES_MAX;
+use crate::view::Origin;
 
 /// The payload is JSON.
 const JSON: u8 = 1;
@@ -20,8 +23,15 @@ const LANE: u8 = 1 << 5;
 /// The event may be dropped when the store is full.
 const EVICTABLE: u8 = 1 << 6;
 
+/// Stands where the length of the key does, which is never 0: a byte of further flags follows, and then
+/// the length.
+const EXTENDED: u8 = 0;
+/// Further flags: headers are given.
+const HEADERS: u8 = 1;
+
 /// Size of what a carried frame says before the event.
-pub(crate) const CARRIED_BYTES: usize = 32;
+pub(crate) const CARRIED_BYTES: usize = 5 * 8 + 16 + 1;
+const _: () = assert!(CARRIED_BYTES == 57, "FORMAT.md says 57");
 
 /// The variable parts of an event's body, ready to be written without copying key and payload.
 #[derive(Debug)]
@@ -37,7 +47,8 @@ impl<'a> Encoded<'a> {
     /// Prepares the body of an event frame.
     pub(crate) fn new(event: &'a Event) -> Self {
         let mut flags = 0;
-        let mut head = vec![length(event.key.as_str())];
+        let mut head = if event.headers.is_empty() { vec![] } else { vec![EXTENDED, HEADERS] };
+        head.push(length(event.key.as_str()));
         if event.payload.is_json() {
             flags |= JSON;
         }
@@ -60,6 +71,9 @@ impl<'a> Encoded<'a> {
         if let Some(lane) = &event.lane {
             flags |= LANE;
             put_text(&mut head, lane.as_str());
+        }
+        if !event.headers.is_empty() {
+            put_headers(&mut head, &event.headers);
         }
         if event.class == Class::Evictable {
             flags |= EVICTABLE;
@@ -84,6 +98,39 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Writes headers with their count before them.
+fn put_headers(out: &mut Vec<u8>, headers: &Headers) {
+    out.push(u8::try_from(headers.len()).unwrap_or(u8::MAX));
+    for (name, value) in headers.iter() {
+        put_text(out, name);
+        out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend_from_slice(value.as_bytes());
+    }
+}
+
+/// Takes headers with their count before them, as bytes: [`headers`] reads them.
+fn skip_headers<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let begin = *rest;
+    for _ in 0..take::<1>(rest)?[0] {
+        text(rest)?;
+        value(rest)?;
+    }
+    begin.get(..begin.len() - rest.len())
+}
+
+/// The headers in bytes that [`skip_headers`] took; `None` if one breaks its rule.
+fn headers(mut rest: &[u8]) -> Option<Headers> {
+    let mut all = Headers::new();
+    if rest.is_empty() {
+        return Some(all);
+    }
+    for _ in 0..take::<1>(&mut rest)?[0] {
+        let name = text(&mut rest)?;
+        all = all.with(name, value(&mut rest)?).ok()?;
+    }
+    Some(all)
+}
+
 /// The fields of an event that its body refers to, without copies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
@@ -95,6 +142,8 @@ pub(crate) struct View<'a> {
     pub(crate) lane: Option<&'a str>,
     pub(crate) evictable: bool,
     pub(crate) json: bool,
+    /// As they stand in the body; empty for an event in memory, of which nobody asks for them.
+    pub(crate) headers: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
 
@@ -110,6 +159,7 @@ impl<'a> View<'a> {
             lane: event.lane.as_ref().map(Lane::as_str),
             evictable: event.class == Class::Evictable,
             json: event.payload.is_json(),
+            headers: &[],
             payload: event.payload.as_bytes(),
         }
     }
@@ -117,7 +167,13 @@ impl<'a> View<'a> {
     /// Reads the body of an event frame; `None` if it is not one.
     pub(crate) fn decode(flags: u8, body: &'a [u8]) -> Option<Self> {
         let mut rest = body;
-        let key_bytes = usize::from(take::<1>(&mut rest)?[0]);
+        let mut key_bytes = take::<1>(&mut rest)?[0];
+        let is_extended = key_bytes == EXTENDED;
+        if is_extended {
+            // Whatever else a newer program says there, this one cannot read.
+            (take::<1>(&mut rest)? == [HEADERS]).then_some(())?;
+            key_bytes = take::<1>(&mut rest)?[0];
+        }
         let has = |bit: u8| flags & bit != 0;
         let scope = if has(SCOPE) { text(&mut rest)? } else { Scope::DEFAULT };
         let kind = if has(KIND) { text(&mut rest)? } else { Kind::DEFAULT };
@@ -125,7 +181,8 @@ impl<'a> View<'a> {
             if has(CAPTURED_AT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
         let amount = if has(AMOUNT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
         let lane = if has(LANE) { Some(text(&mut rest)?) } else { None };
-        let (key, payload) = rest.split_at_checked(key_bytes)?;
+        let headers = if is_extended { skip_headers(&mut rest)? } else { &[] };
+        let (key, payload) = rest.split_at_checked(usize::from(key_bytes))?;
         let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
         Some(Self {
             scope,
@@ -136,6 +193,7 @@ impl<'a> View<'a> {
             lane,
             evictable: has(EVICTABLE),
             json: has(JSON),
+            headers,
             payload,
         })
     }
@@ -156,12 +214,13 @@ impl<'a> View<'a> {
             amount: self.amount.map(Amount::from_ten_thousandths),
             lane: self.lane.map(Lane::new).transpose().ok()?,
             class: if self.evictable { Class::Evictable } else { Class::Keep },
+            headers: headers(self.headers)?,
         })
     }
 }
 
 /// What a carried frame says before the event's body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Carried {
     /// LSN of the event's first frame.
     pub(crate) event_lsn: u64,
@@ -171,6 +230,10 @@ pub(crate) struct Carried {
     pub(crate) slice_begin: u64,
     /// Wall clock at the capture.
     pub(crate) wall_ms: i64,
+    /// Monotonic clock at the capture, and the machine's boot.
+    pub(crate) origin: Origin,
+    /// It was in a batch once.
+    pub(crate) is_attempted: bool,
 }
 
 impl Carried {
@@ -182,13 +245,16 @@ impl Carried {
     /// The bytes before the event's body.
     pub(crate) fn encode(self) -> [u8; CARRIED_BYTES] {
         let mut out = [0; CARRIED_BYTES];
-        let fields = [
+        let numbers = [
             self.event_lsn.to_le_bytes(),
             self.trusted_ms.to_le_bytes(),
             self.slice_begin.to_le_bytes(),
             self.wall_ms.to_le_bytes(),
+            self.origin.mono_ms.to_le_bytes(),
         ];
-        out.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = from);
+        let fields = numbers.into_iter().flatten().chain(self.origin.boot.0);
+        let fields = fields.chain([u8::from(self.is_attempted)]);
+        out.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
         out
     }
 
@@ -199,6 +265,15 @@ impl Carried {
             trusted_ms: u64::from_le_bytes(take(&mut body)?),
             slice_begin: u64::from_le_bytes(take(&mut body)?),
             wall_ms: i64::from_le_bytes(take(&mut body)?),
+            origin: Origin {
+                mono_ms: u64::from_le_bytes(take(&mut body)?),
+                boot: BootId(take(&mut body)?),
+            },
+            is_attempted: match take(&mut body)? {
+                [0] => false,
+                [1] => true,
+                [_] => return None,
+            },
         };
         Some((carried, body))
     }
@@ -229,6 +304,14 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 /// Takes a text with its length before it.
 fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let count = usize::from(take::<1>(rest)?[0]);
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    std::str::from_utf8(taken).ok()
+}
+
+/// Takes a header's value with its length before it.
+fn value<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let count = usize::from(u16::from_le_bytes(take(rest)?));
     let (taken, after) = rest.split_at_checked(count)?;
     *rest = after;
     std::str::from_utf8(taken).ok()

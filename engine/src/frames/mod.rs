@@ -15,6 +15,8 @@
 //! | 26 | window | a window that the upstream issued: told, or over |
 //! | 27 | delivery | what the upstream delivers, whole or only its keys |
 //! | 28 | progress | how far a delivery is, and how it ended |
+//! | 30 | evict | events that were dropped to make room |
+//! | 31 | cancel | an event that was taken back before its first attempt |
 //!
 //! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
 //! [`codec`]. Never change or reuse a number.
@@ -23,6 +25,7 @@ pub(crate) mod codec;
 pub(crate) mod control;
 pub(crate) mod event;
 pub(crate) mod inbox;
+pub(crate) mod limits;
 pub(crate) mod records;
 
 /// An event as it was captured.
@@ -51,5 +54,9 @@ pub(crate) const KIND_WINDOW: u8 = 26;
 pub(crate) const KIND_DELIVERY: u8 = 27;
 /// How far a delivery is.
 pub(crate) const KIND_PROGRESS: u8 = 28;
+/// Events that were dropped to make room.
+pub(crate) const KIND_EVICT: u8 = 30;
+/// An event that was taken back.
+pub(crate) const KIND_CANCEL: u8 = 31;
 
 const _: () = assert!(KIND_EVENT >= onceward_wal::KIND_HOST_MIN, "kinds below belong to the log");

@@ -227,7 +227,7 @@ fn an_event_that_stands_elsewhere_is_not_called_lost() {
     let rig = Rig::new();
     let store = rig.open();
     let lsn = store.capture(&event(1)).unwrap().lsn().get();
-    let carried = Carried { event_lsn: lsn, trusted_ms: 0, slice_begin: 0, wall_ms: 0 }.encode();
+    let carried = Carried { event_lsn: lsn, ..Carried::default() }.encode();
     let one = event(1);
     let moved = Encoded::new(&one);
     let [head, key, payload] = moved.parts();

@@ -4,54 +4,63 @@
 //! two callers cannot both be fresh. Whoever finds a key taken waits, outside it, until the one who
 //! took it is durable: a duplicate is answered only when no crash can lose the original.
 
-use std::collections::hash_map::Entry as Slot;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use onceward_index::{Fingerprint, Verdict as Known};
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
+use super::judging::{Judged, Plan, Prepared, fresh_frames, lost_verdict, number, originals, plan};
+use super::limits::Room;
 use super::{Effect, Inner, Store, bytes_of, from_log, located};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::{Event, Receipt};
 use crate::frames::event::{self as layout, Encoded};
-use crate::frames::{KIND_EFFECT, KIND_EVENT};
-use crate::limits::BATCH_EVENTS_MAX;
+use crate::frames::limits::Evict;
+use crate::frames::{KIND_EFFECT, KIND_EVENT, KIND_EVICT, codec};
+use crate::limits::{BATCH_EVENTS_MAX, DEFERRED_BYTES_MAX};
 use crate::verdict::{Applied, Verdict};
-use crate::view::{Added, Facts, Taking, View};
+use crate::view::{Added, Facts, Located, Moment, Queued, Taking, View};
 
-/// An event that is ready to be appended.
-struct Prepared<'a> {
-    encoded: Encoded<'a>,
-    facts: Facts<'a>,
-    /// What an effect's body begins with.
-    receipt: Option<Vec<u8>>,
+/// The events of one call.
+pub(super) struct Call<'a> {
+    pub(super) prepared: &'a [Prepared<'a>],
+    pub(super) kind: u8,
 }
 
-/// What was found of an event's key.
-#[derive(Clone, Copy, Debug)]
-enum Judged {
-    /// Queued under this number.
-    Fresh { lsn: Lsn, print: Fingerprint },
-    /// Taken by this number, with the same content.
-    Duplicate { lsn: Lsn },
-    /// Taken by this number, with other content.
-    Conflict { lsn: Lsn },
+/// What is done about keys whose events are not durable yet.
+pub(super) enum Originals<'a> {
+    /// The call waits for them; these are.
+    Wait(&'a mut HashSet<Lsn>),
+    /// Whoever has the ticket waits for them; whether there are any.
+    Later(&'a mut bool),
 }
 
-impl Judged {
-    fn lsn(self) -> Lsn {
-        match self {
-            Self::Fresh { lsn, .. } | Self::Duplicate { lsn } | Self::Conflict { lsn } => lsn,
-        }
-    }
+/// Whether a call may drop events to make room: its caller holds `control` then.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Evicting {
+    No,
+    Yes,
+}
 
-    /// Number and key of an event that was queued by this call.
-    fn fresh(self) -> Option<(Lsn, Fingerprint)> {
-        match self {
-            Self::Fresh { lsn, print } => Some((lsn, print)),
-            Self::Duplicate { .. } | Self::Conflict { .. } => None,
-        }
-    }
+/// Who says when what was queued is durable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Waiter {
+    /// The call itself.
+    Call,
+    /// A ticket, or nobody.
+    Ticket,
+}
+
+/// Events that a call drops, once its frames are durable.
+pub(super) struct Eviction {
+    evict: Evict,
+    at: Located,
+    moment: Moment,
+}
+
+/// What a call queued.
+pub(super) struct Stored {
+    pub(super) judged: Vec<Judged>,
+    pub(super) eviction: Option<Eviction>,
 }
 
 impl Store {
@@ -64,8 +73,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Invalid`: a payload over the limit. `Full`: no room; nothing was stored. `Io`, `Poisoned`:
-    /// the disk failed; where the error is in doubt, ask again by key after reopening.
+    /// `Invalid`: a payload over the limit. `Full`: no room on the disk, or a code of
+    /// [`Limit`](crate::Limit): a limit that the host set is reached. Nothing was stored. `Io`,
+    /// `Poisoned`: the disk failed; where the error is in doubt, ask again by key after reopening.
     ///
     /// # Cost
     ///
@@ -92,14 +102,7 @@ impl Store {
             self.inner.prepare(events.iter().map(|event| (event, None)), events.len())?;
         let judged = self.inner.store(&prepared, KIND_EVENT)?;
         let view = self.inner.view.lock();
-        let verdicts = judged.into_iter().map(|judged| match judged {
-            Judged::Fresh { lsn, .. } => Verdict::Fresh { lsn },
-            Judged::Conflict { lsn } => Verdict::Conflict { lsn },
-            Judged::Duplicate { lsn } => {
-                Verdict::Duplicate { lsn, state: view.state_of(lsn.get()) }
-            }
-        });
-        Ok(verdicts.collect())
+        Ok(judged.into_iter().map(|judged| judged.verdict(&view)).collect())
     }
 
     /// Applies those of `effects` whose keys were not seen, all or none: effect, key and receipt are
@@ -133,7 +136,7 @@ impl Store {
 
 impl Inner {
     /// Checks events and encodes them.
-    fn prepare<'a>(
+    pub(super) fn prepare<'a>(
         &self,
         events: impl Iterator<Item = (&'a Event, Option<&'a Receipt>)>,
         count: usize,
@@ -172,22 +175,95 @@ impl Inner {
 
     /// Judges, appends and waits.
     fn store(&self, prepared: &[Prepared<'_>], kind: u8) -> Result<Vec<Judged>> {
-        let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
+        let call = Call { prepared, kind };
         let mut durable = HashSet::new();
-        let judged = loop {
+        let originals = Originals::Wait(&mut durable);
+        match self.queue(&call, originals, Evicting::No)? {
+            Some(stored) => self.finish(stored),
+            None => self.store_evicting(&call),
+        }
+    }
+
+    /// As [`Inner::store`], where others must be dropped: one call after the other, because each
+    /// changes what is stored already.
+    pub(super) fn store_evicting(&self, call: &Call<'_>) -> Result<Vec<Judged>> {
+        let _one_at_a_time = self.control.lock();
+        let mut durable = HashSet::new();
+        let originals = Originals::Wait(&mut durable);
+        let stored = self.queue(call, originals, Evicting::Yes)?;
+        self.finish(stored.ok_or_else(lost_verdict)?)
+    }
+
+    /// Judges the events of a call and queues those that are fresh. `None`: there is only room if others
+    /// are dropped, and this call may not do that.
+    pub(super) fn queue(
+        &self,
+        call: &Call<'_>,
+        mut originals_are: Originals<'_>,
+        evicting: Evicting,
+    ) -> Result<Option<Stored>> {
+        let Call { prepared, kind } = *call;
+        let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
+        loop {
             self.refuse_if_closed()?;
             let mut view = self.view.lock();
-            if view.turn(self.moment(self.mono_ms()).trusted_ms) {
-                self.keeper.ask();
-            }
+            self.bring_up_to_now(&mut view);
             let plans = plan(&view, prepared)?;
-            if originals(&plans).all(|(original, _)| durable.contains(&original)) {
-                let frames = fresh_frames(&plans, prepared, &parts, kind);
-                break self.append(&mut view, &plans, prepared, &frames)?;
+            let mut waiter = match &mut originals_are {
+                Originals::Wait(durable) => {
+                    if !originals(&plans).all(|(original, _)| durable.contains(&original)) {
+                        drop(view);
+                        self.wait_for_originals(&plans, prepared, durable)?;
+                        continue;
+                    }
+                    Waiter::Call
+                }
+                Originals::Later(_) if view.deferred.bytes() > DEFERRED_BYTES_MAX => {
+                    drop(view);
+                    // How that ends is told by the tickets of those who queued them.
+                    drop(self.sync_deferred());
+                    continue;
+                }
+                Originals::Later(has_open) => {
+                    if self.withdraw_absent(&mut view, &plans, prepared, has_open)? {
+                        continue;
+                    }
+                    Waiter::Ticket
+                }
+            };
+            let mut frames = fresh_frames(&plans, prepared, &parts, kind);
+            let (mono_ms, mut evict) = (self.mono_ms(), None);
+            if let Room::Evict(lsns) = self.room_for(&view, &plans, prepared, &frames)? {
+                if evicting == Evicting::No {
+                    return Ok(None);
+                }
+                let told = view.evict_frame(&lsns, self.moment(mono_ms).wall_ms);
+                evict = Some((codec::encode(&told), told));
             }
-            drop(view);
-            self.wait_for_originals(&plans, prepared, &mut durable)?;
-        };
+            let head: [&[u8]; 1] = [evict.as_ref().map_or(&[], |(body, _)| body.as_slice())];
+            if evict.is_some() {
+                frames.insert(0, NewFrame { kind: KIND_EVICT, flags: 0, parts: &head });
+                waiter = Waiter::Call;
+            }
+            let (judged, at) =
+                self.append(&mut view, (&plans, prepared), &frames, (mono_ms, waiter))?;
+            let moment = self.moment(mono_ms);
+            let eviction = evict.zip(at).map(|((_, evict), at)| Eviction { evict, at, moment });
+            return Ok(Some(Stored { judged, eviction }));
+        }
+    }
+
+    /// Forgets what is over by now, and takes up what became of deferred captures.
+    pub(super) fn bring_up_to_now(&self, view: &mut View) {
+        if view.turn(self.moment(self.mono_ms()).trusted_ms) {
+            self.keeper.ask();
+        }
+        self.answer_deferred(view);
+    }
+
+    /// Waits until what a call queued is durable, and takes that up.
+    fn finish(&self, stored: Stored) -> Result<Vec<Judged>> {
+        let Stored { judged, eviction } = stored;
         let last = judged.iter().filter_map(|judged| judged.fresh()).next_back();
         let waited = last.map_or(Ok(()), |(last, _)| self.log.wait(last));
         let mut view = self.view.lock();
@@ -196,13 +272,19 @@ impl Inner {
             Ok(()) => {
                 self.keeper.is_durable();
                 view.keys.confirm(fresh.map(|(lsn, _)| lsn.get()));
+                if let Some(Eviction { evict, at, moment }) = eviction {
+                    view.apply_evict(&evict, at, moment);
+                }
             }
-            Err(_) => fresh.for_each(|(lsn, print)| view.withdraw(print, lsn.get())),
+            Err(_) => fresh.for_each(|(lsn, print)| {
+                view.withdraw(print, lsn.get());
+            }),
         }
         if waited.is_ok() {
             // An original that another thread applied may be durable and not settled yet.
             judged.iter().for_each(|judged| view.settle_at_once(judged.lsn().get()));
         }
+        self.answer_deferred(&mut view);
         drop(view);
         waited.map_err(from_log)?;
         Ok(judged)
@@ -232,15 +314,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Queues the fresh events and takes their keys. The caller holds the view and judged under it.
+    /// Queues the fresh events, and before them the frame that drops others if there is one, and takes
+    /// their keys. The caller holds the view and judged under it. Returns where that frame stands.
     fn append(
         &self,
         view: &mut View,
-        plans: &[Plan],
-        prepared: &[Prepared<'_>],
+        (plans, prepared): (&[Plan], &[Prepared<'_>]),
         frames: &[NewFrame<'_>],
-    ) -> Result<Vec<Judged>> {
-        let mono_ms = self.mono_ms();
+        (mono_ms, waiter): (u64, Waiter),
+    ) -> Result<(Vec<Judged>, Option<Located>)> {
         let moment = self.moment(mono_ms);
         let mut places = if frames.is_empty() {
             Vec::new().into_iter()
@@ -252,13 +334,21 @@ impl Inner {
                 .appended();
             located(&appended, frames).into_iter()
         };
+        let is_evicting = frames.first().is_some_and(|frame| frame.kind == KIND_EVICT);
+        let evict_at = if is_evicting { places.next() } else { None };
         let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
         let takings: Vec<Taking> = fresh
             .zip(places.as_slice())
             .map(|((_, event), at)| event.facts.taking(at.lsn))
             .collect();
         let mut held = view.keys.take(&takings, moment.trusted_ms).into_iter();
-        self.keeper.count(bytes_of(frames), u64::try_from(takings.len()).unwrap_or(u64::MAX));
+        let bytes = bytes_of(frames);
+        self.keeper.count(bytes, u64::try_from(takings.len()).unwrap_or(u64::MAX));
+        if waiter == Waiter::Ticket
+            && let Some((first, last)) = places.as_slice().first().zip(places.as_slice().last())
+        {
+            view.deferred.push(Queued { first: first.lsn, last: last.lsn, bytes, mono_ms });
+        }
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
         for (plan, event) in plans.iter().zip(prepared) {
             judged.push(match plan {
@@ -279,81 +369,6 @@ impl Inner {
                 }
             });
         }
-        Ok(judged)
+        Ok((judged, evict_at))
     }
-}
-
-/// Judges every key, in order. The caller holds the view.
-fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
-    let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
-    let verdicts = view.keys.lookup(&keys)?;
-    let mut fresh: HashMap<Fingerprint, usize> = HashMap::new();
-    let mut plans = Vec::with_capacity(prepared.len());
-    for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
-        plans.push(match verdict {
-            Known::Duplicate { lsn } => Plan::Known(Judged::Duplicate { lsn: number(lsn)? }),
-            Known::Conflict { lsn } => Plan::Known(Judged::Conflict { lsn: number(lsn)? }),
-            Known::New => match fresh.entry(*print) {
-                Slot::Occupied(first) => Plan::Again { first: *first.get() },
-                Slot::Vacant(slot) => {
-                    slot.insert(position);
-                    Plan::Fresh
-                }
-            },
-        });
-    }
-    view.keys.check_room(fresh.len())?;
-    Ok(plans)
-}
-
-/// The frames of the fresh events.
-fn fresh_frames<'a>(
-    plans: &[Plan],
-    prepared: &[Prepared<'_>],
-    parts: &'a [[&'a [u8]; 4]],
-    kind: u8,
-) -> Vec<NewFrame<'a>> {
-    plans
-        .iter()
-        .zip(prepared)
-        .zip(parts)
-        .filter(|((plan, _), _)| matches!(plan, Plan::Fresh))
-        .map(|((_, event), parts)| NewFrame { kind, flags: event.encoded.flags, parts })
-        .collect()
-}
-
-/// The events that hold keys of this call, and the position of one that asks for each.
-fn originals(plans: &[Plan]) -> impl Iterator<Item = (Lsn, usize)> + '_ {
-    plans.iter().enumerate().filter_map(|(position, plan)| match plan {
-        Plan::Known(known) => Some((known.lsn(), position)),
-        Plan::Fresh | Plan::Again { .. } => None,
-    })
-}
-
-/// What is to be done with an event of a batch.
-enum Plan {
-    Known(Judged),
-    Fresh,
-    /// The key of an earlier event of the same batch.
-    Again {
-        first: usize,
-    },
-}
-
-impl Prepared<'_> {
-    /// The pieces of the frame's body.
-    fn parts(&self) -> [&[u8]; 4] {
-        let [head, key, payload] = self.encoded.parts();
-        [self.receipt.as_deref().unwrap_or_default(), head, key, payload]
-    }
-}
-
-/// An LSN that the index gave back.
-fn number(lsn: u64) -> Result<Lsn> {
-    Lsn::from_u64(lsn).ok_or_else(lost_verdict)
-}
-
-/// An invariant of this module does not hold.
-fn lost_verdict() -> Error {
-    Error::new(ErrorKind::Corrupt, "INTERNAL", "the index gave an impossible answer")
 }

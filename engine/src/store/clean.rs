@@ -13,7 +13,9 @@ use crate::config::Retain;
 use crate::error::Result;
 use crate::frames::control::KeyEntry;
 use crate::frames::inbox::DeliveryFrame;
-use crate::frames::{KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_KEYS, KIND_SETTLE, codec};
+use crate::frames::{
+    KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_EVICT, KIND_KEYS, KIND_SETTLE, codec,
+};
 use harvest::{Carry, Harvest};
 
 /// What a key entry takes at most: its fields and the longest receipt.
@@ -22,7 +24,8 @@ const KEY_BYTES_MAX: u64 = 128;
 const SEGMENTS_KEPT: usize = 2;
 
 impl Store {
-    /// Forgets keys whose window is over and trims segments that are mostly settled.
+    /// Forgets keys whose window is over, trims segments that are mostly settled, and makes deferred
+    /// captures durable for which nobody waited for a fifth of a second.
     ///
     /// Settling does this too; a host that captures without settling may call it now and then.
     ///
@@ -32,6 +35,7 @@ impl Store {
     pub fn tick(&self) -> Result<()> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;
+        inner.sync_lingering()?;
         let trusted_ms = inner.moment(inner.mono_ms()).trusted_ms;
         if inner.view.lock().expire(trusted_ms) {
             inner.keeper.ask();
@@ -75,7 +79,7 @@ impl Inner {
     /// Carries what lives in a finished segment and trims it. The caller holds `control`.
     ///
     /// `false`: it must stay for now, because not everything that it holds can be carried.
-    fn clean(&self, segment: SegmentInfo) -> Result<bool> {
+    pub(super) fn clean(&self, segment: SegmentInfo) -> Result<bool> {
         let mut harvest = Harvest::new();
         {
             let mut view = self.view.lock();
@@ -131,13 +135,16 @@ impl Inner {
                     (KIND_CARRIED, *flags, head.to_vec(), body.as_slice())
                 }
                 Carry::Keys(keys) => (KIND_KEYS, 0, codec::encode(keys), &[][..]),
-                Carry::Batch(batch) => (KIND_BATCH, 0, codec::encode(batch), &[][..]),
                 Carry::Control { kind, body, .. } => (*kind, 0, Vec::new(), body.as_slice()),
                 Carry::Finished(entries) => {
                     let body = codec::encode(&DeliveryFrame::Finished(entries.clone()));
                     (KIND_DELIVERY, 0, body, &[][..])
                 }
+                Carry::Batch(batch) | Carry::Attempts(batch) => {
+                    (KIND_BATCH, 0, codec::encode(batch), &[][..])
+                }
                 Carry::Reviews(settle) => (KIND_SETTLE, 0, codec::encode(settle), &[][..]),
+                Carry::Room(evict) => (KIND_EVICT, 0, codec::encode(evict), &[][..]),
             })
             .collect();
         let parts: Vec<[&[u8]; 2]> =
@@ -147,7 +154,7 @@ impl Inner {
             .zip(&parts)
             .map(|((kind, flags, ..), parts)| NewFrame { kind: *kind, flags: *flags, parts })
             .collect();
-        let (placed, _) = self.append_durably(&new)?;
+        let (placed, moment) = self.append_durably(&new)?;
         let mut view = self.view.lock();
         for (carry, at) in carries.iter().zip(placed) {
             match carry {
@@ -160,8 +167,9 @@ impl Inner {
                 }
                 Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
                 Carry::Finished(entries) => view.apply_finished(entries, at),
+                Carry::Room(evict) => view.apply_evict(evict, at, moment),
                 // Memory has them already; only their frame was about to go.
-                Carry::Reviews(_) => {}
+                Carry::Reviews(_) | Carry::Attempts(_) => {}
             }
         }
         Ok(())

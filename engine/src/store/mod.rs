@@ -4,6 +4,10 @@
 //! |---|---|
 //! | `open` | lock, read and judge the log, replay it, begin a run; close |
 //! | `capture` | new events and effects: reserve, append, sync, answer |
+//! | `judging` | which keys of a call are new |
+//! | `tickets` | captures that are waited for later, or by nobody |
+//! | `limits` | whether there is room, what is dropped for it, what would be accepted |
+//! | `cancel` | takes an event back before its first attempt |
 //! | `outbox` | what is pending, batches, answers |
 //! | `review` | what waits for a person |
 //! | `inbox` | what the upstream delivers, step by step to its end |
@@ -15,18 +19,23 @@
 //! Two locks. `view` is held for the short critical sections that touch memory and queue frames;
 //! nobody waits for the disk under it. `control` is held by whoever changes what is already stored
 //! (settling, deciding, cleaning) from reading the state to the frame's durability, so that these
-//! changes reach memory in the order of their frames. Captures never take it. Order: `control`
+//! changes reach memory in the order of their frames. Captures never take it, but one that drops other
+//! events to make room. Order: `control`
 //! before `view`.
 
+mod cancel;
 mod capture;
 mod clean;
 mod inbox;
+mod judging;
 mod keeper;
+mod limits;
 mod open;
 mod outbox;
 mod read;
 mod records;
 mod review;
+mod tickets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -46,6 +55,7 @@ pub(crate) use open::{
 };
 pub(crate) use outbox::Formed;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
+pub use tickets::{BatchTicket, Ticket};
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -224,10 +234,13 @@ impl Inner {
     /// As [`Inner::append_control`], for frames of any layout.
     pub(crate) fn append_durably(&self, new: &[NewFrame<'_>]) -> Result<(Vec<Located>, Moment)> {
         self.refuse_if_closed()?;
+        // What failed must be known to be absent before anything behind it is durable.
+        self.answer_deferred(&mut self.view.lock());
         let mono_ms = self.mono_ms();
         let appended = self.log.append_batch(new, mono_ms, Purpose::Settle).map_err(from_log)?;
         self.keeper.count(bytes_of(new), 0);
         self.keeper.is_durable();
+        self.answer_deferred(&mut self.view.lock());
         Ok((located(&appended, new), self.moment(mono_ms)))
     }
 }

@@ -98,6 +98,7 @@ impl Store {
             alignment: Alignment::Frame,
         };
         let log = Log::start(vfs, lock, examined, options, stamp).map_err(not_started)?;
+        view.time.open(log.run(), &stamp);
         view.expire(stamp.trusted_ms);
         let index = Arc::clone(view.keys.index());
         let marks = (view.keys.last_opening(), stamp.opening);
@@ -128,15 +129,18 @@ impl Store {
 
     /// Closes the store in order: what is missing at the next opening is then known to be damage.
     ///
-    /// Other handles of this store refuse further work. Dropping all handles instead is to the store
+    /// Deferred captures are made durable first. Other handles of this store refuse further work; a
+    /// [`Ticket`](crate::Ticket) is one, so wait for it, or drop it, before. Dropping all handles instead is to the store
     /// as a crash is: nothing durable is lost.
     ///
     /// # Errors
     ///
     /// `Invalid`: other handles are in use at this moment; they no longer work, and the store is as
-    /// after a crash. `Poisoned`, `Io`: the disk refused.
+    /// after a crash. `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the
+    /// disk refused.
     pub fn close(self) -> Result<()> {
         self.inner.closed.store(true, Ordering::Release);
+        let synced = self.inner.sync_deferred();
         let Ok(inner) = Arc::try_unwrap(self.inner) else {
             return Err(Error::invalid(
                 "IN_USE",
@@ -146,7 +150,7 @@ impl Store {
         // The log's last frame is durable, so the index's files may speak of it.
         let Inner { keeper, log, .. } = inner;
         keeper.close();
-        log.close().map_err(from_log)
+        log.close().map_err(from_log).and(synced)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::frames::control::{Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec};
 use crate::verdict::{Outcome, State};
-use crate::view::{Located, Standing};
+use crate::view::{Located, Origin, Standing};
 
 /// Bytes between two events up to which both are read with one call.
 const GAP_BYTES_MAX: u32 = 4_096;
@@ -87,7 +87,9 @@ impl Inner {
             Some(outcome) => self.receipts_in(outcome, standing.lsn)?.remove(&standing.lsn),
             None => None,
         };
-        stored_event(&read.frame().map_err(from_log)?, standing, receipt)
+        let frame = read.frame().map_err(from_log)?;
+        let origin = self.view.lock().time.origin(frame.run, standing.wall_ms);
+        stored_event(&frame, standing, origin, receipt)
     }
 
     /// Reads events, in the order of their numbers; those that are gone in the meantime are left out.
@@ -113,8 +115,21 @@ impl Inner {
             rest = behind;
             // What cannot be read this way is read by itself: then it is known what is wrong.
             let span = self.log.read_span(first.at.place.segment, stretch(together)).ok();
-            for standing in together {
-                match span.as_ref().and_then(|span| in_span(span, standing)) {
+            let frames = together.iter().map(|standing| frame_in(span.as_ref()?, standing));
+            let frames: Vec<Option<Frame<'_>>> = frames.collect();
+            let origins: Vec<Option<Origin>> = {
+                let time = &self.view.lock().time;
+                let origin = |(frame, standing): (&Option<Frame<'_>>, &Standing)| {
+                    Some(time.origin(frame.as_ref()?.run, standing.wall_ms))
+                };
+                frames.iter().zip(together).map(origin).collect()
+            };
+            for ((standing, frame), origin) in together.iter().zip(&frames).zip(origins) {
+                let event = frame
+                    .as_ref()
+                    .zip(origin)
+                    .and_then(|(frame, origin)| stored_event(frame, standing, origin, None).ok());
+                match event {
                     Some(event) => take(Ok(Some(event)))?,
                     None => take(self.read_event(*standing))?,
                 }
@@ -178,14 +193,11 @@ fn stretch(standings: &[Standing]) -> Range<u32> {
     start..end.unwrap_or(start)
 }
 
-/// The event in what was read; `None` if it is not there or its answer stands elsewhere.
-fn in_span(span: &Span, standing: &Standing) -> Option<StoredEvent> {
+/// The frame of an event in what was read; `None` if it is not there or its answer stands elsewhere.
+fn frame_in<'a>(span: &'a Span, standing: &Standing) -> Option<Frame<'a>> {
     let at = standing.at;
-    if standing.outcome.is_some() {
-        return None;
-    }
-    let frame = span.frame(at.place, at.bytes, frame_lsn(at).ok()?).ok()?;
-    stored_event(&frame, standing, None).ok()
+    let is_alone = standing.outcome.is_none();
+    is_alone.then(|| span.frame(at.place, at.bytes, frame_lsn(at).ok()?).ok()).flatten()
 }
 
 /// The number of a frame.
@@ -211,16 +223,20 @@ pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> 
     found.into_iter().filter(|(_, receipt)| !receipt.is_empty()).collect()
 }
 
-/// The event in a frame.
+/// The event in a frame. `origin` is that of the frame's run.
 pub(crate) fn stored_event(
     frame: &Frame<'_>,
     standing: &Standing,
+    mut origin: Origin,
     receipt: Option<Vec<u8>>,
 ) -> Result<StoredEvent> {
     let body = match frame.kind {
         KIND_EVENT => Some(frame.body),
         KIND_EFFECT => layout::split_effect(frame.body).map(|(_receipt, body)| body),
-        KIND_CARRIED => Carried::decode(frame.body).map(|(_carried, body)| body),
+        KIND_CARRIED => Carried::decode(frame.body).map(|(carried, body)| {
+            origin = carried.origin;
+            body
+        }),
         _ => None,
     };
     let event = body
@@ -232,6 +248,9 @@ pub(crate) fn stored_event(
     Ok(StoredEvent {
         lsn,
         captured_at_ms: event.captured_at_ms.unwrap_or(standing.wall_ms),
+        boot: origin.boot,
+        mono_ms: origin.mono_ms,
+        wall_ms: standing.wall_ms,
         state: standing.state,
         receipt: receipt.map(|bytes| Receipt::new(&bytes)).transpose()?,
         event,

@@ -13,7 +13,7 @@ use crate::frames::{
     KIND_SETTLE,
 };
 use crate::store::{receipts, secret_of};
-use crate::view::{Remembered, Times, View};
+use crate::view::{Origin, Remembered, Times, View};
 
 /// What the new frames say. A view of their own tells how far their events are: nothing before them
 /// matters for that.
@@ -22,7 +22,8 @@ pub(super) struct Fresh {
     pub(super) view: View,
     /// Events up to this LSN were shown, or are not wanted.
     floor: u64,
-    events: BTreeMap<u64, Event>,
+    /// Each with where its clocks are told.
+    events: BTreeMap<u64, (Event, EventRun)>,
     receipts: BTreeMap<u64, Vec<u8>>,
     /// Bytes that may still be taken.
     bytes_left: usize,
@@ -67,11 +68,11 @@ impl Fresh {
             return;
         }
         self.view.replay(frame);
-        if let Some((lsn, body)) = event_of(frame).filter(|(lsn, _)| *lsn > self.floor) {
+        if let Some((lsn, body, run)) = event_of(frame).filter(|(lsn, ..)| *lsn > self.floor) {
             self.bytes_left = self.bytes_left.saturating_sub(frame.bytes());
             let event = layout::View::decode(frame.flags, body).and_then(layout::View::to_event);
             if let Some(event) = event {
-                self.events.entry(lsn).or_insert(event);
+                self.events.entry(lsn).or_insert((event, run));
             }
         }
         if matches!(frame.kind, KIND_SETTLE | KIND_EFFECT) {
@@ -90,7 +91,7 @@ impl Fresh {
         match frame.kind {
             KIND_EVENT | KIND_EFFECT | KIND_KEYS => false,
             KIND_LEASE | KIND_RECORD | KIND_LEASE_END => false,
-            KIND_CARRIED => event_of(frame).is_some_and(|(lsn, _)| lsn <= self.last),
+            KIND_CARRIED => event_of(frame).is_some_and(|(lsn, ..)| lsn <= self.last),
             _ => true,
         }
     }
@@ -114,15 +115,22 @@ impl Fresh {
     pub(super) fn into_events(self) -> Result<(Vec<StoredEvent>, Times)> {
         let Self { view, events, mut receipts, .. } = self;
         let mut stored = Vec::with_capacity(events.len());
-        for (number, event) in events {
+        for (number, (event, run)) in events {
             // One that does not fit the log is told as damage.
             let (Some(standing), Some(lsn)) = (view.standing(number), Lsn::from_u64(number)) else {
                 continue;
             };
             let receipt = receipts.remove(&number).map(|bytes| Receipt::new(&bytes)).transpose()?;
+            let origin = match run {
+                EventRun::Of(run) => view.time.origin(run, standing.wall_ms),
+                EventRun::Carried(origin) => origin,
+            };
             stored.push(StoredEvent {
                 lsn,
                 captured_at_ms: event.captured_at_ms.unwrap_or(standing.wall_ms),
+                boot: origin.boot,
+                mono_ms: origin.mono_ms,
+                wall_ms: standing.wall_ms,
                 state: standing.state,
                 receipt: receipt.filter(|_| standing.state.is_final()),
                 event,
@@ -132,14 +140,24 @@ impl Fresh {
     }
 }
 
+/// Where the clocks of an event's capture are told.
+#[derive(Clone, Copy, Debug)]
+enum EventRun {
+    /// In the first frame of this run.
+    Of(u32),
+    /// In its own frame, which was carried.
+    Carried(Origin),
+}
+
 /// The number of the event in a frame and the event's bytes, if the frame holds one.
-fn event_of<'a>(frame: &Frame<'a>) -> Option<(u64, &'a [u8])> {
+fn event_of<'a>(frame: &Frame<'a>) -> Option<(u64, &'a [u8], EventRun)> {
+    let run = EventRun::Of(frame.run);
     match frame.kind {
-        KIND_EVENT => Some((frame.lsn.get(), frame.body)),
-        KIND_EFFECT => Some((frame.lsn.get(), layout::split_effect(frame.body)?.1)),
+        KIND_EVENT => Some((frame.lsn.get(), frame.body, run)),
+        KIND_EFFECT => Some((frame.lsn.get(), layout::split_effect(frame.body)?.1, run)),
         KIND_CARRIED => {
             let (carried, body) = Carried::decode(frame.body)?;
-            Some((carried.event_lsn, body))
+            Some((carried.event_lsn, body, EventRun::Carried(carried.origin)))
         }
         _ => None,
     }

@@ -24,7 +24,20 @@ impl View {
         let scope = self.intern(facts.scope);
         let (print, stage) = (facts.print, Stage::Pending);
         let amount = facts.amount.unwrap_or(0);
-        self.insert(lsn, Live { print, held, scope, at, moment, amount, at_once, stage });
+        let (is_evictable, is_attempted) = (facts.is_evictable, false);
+        let live = Live {
+            print,
+            held,
+            scope,
+            at,
+            moment,
+            amount,
+            at_once,
+            is_evictable,
+            is_attempted,
+            stage,
+        };
+        self.insert(lsn, live);
     }
 
     /// An event that moved: its frame is now here.
@@ -43,15 +56,18 @@ impl View {
             None if self.reviews.contains_key(&lsn) => Stage::InReview,
             None => Stage::Pending,
         };
+        let is_attempted = live.is_attempted || batch.is_some();
         let scope = self.intern(facts.scope);
-        self.insert(lsn, Live { scope, stage, ..live });
+        self.insert(lsn, Live { scope, stage, is_attempted, ..live });
     }
 
-    /// The event was not stored: its key is free again.
-    pub(crate) fn withdraw(&mut self, print: Fingerprint, lsn: u64) {
-        if self.keys.withdraw(print, lsn) {
+    /// The event was not stored: its key is free again. Returns whether it held it until now.
+    pub(crate) fn withdraw(&mut self, print: Fingerprint, lsn: u64) -> bool {
+        let is_withdrawn = self.keys.withdraw(print, lsn);
+        if is_withdrawn {
             self.take(lsn);
         }
+        is_withdrawn
     }
 
     /// An event that took effect with its own frame, which is durable.
@@ -93,6 +109,14 @@ impl View {
 
     /// A batch is fixed, and the one that it is a part of retires.
     pub(crate) fn apply_batch(&mut self, batch: &Batch, scope: Scope, at: Located) {
+        for lsn in &batch.events {
+            if let Some(live) = self.events.get_mut(lsn) {
+                live.is_attempted = true;
+            }
+        }
+        if batch.is_of_attempts() {
+            return;
+        }
         if batch.parent != 0 {
             self.close_batch(batch.parent);
         }
@@ -165,7 +189,13 @@ impl View {
     }
 
     /// An event has its final answer, which the frame `outcome_lsn` holds.
-    fn settle_event(&mut self, lsn: u64, state: State, outcome_lsn: u64, trusted_ms: u64) {
+    pub(super) fn settle_event(
+        &mut self,
+        lsn: u64,
+        state: State,
+        outcome_lsn: u64,
+        trusted_ms: u64,
+    ) {
         let Some(live) = self.take(lsn) else { return };
         self.reviews.remove(&lsn);
         // Perhaps before the one who captured it says so.
@@ -179,6 +209,7 @@ impl View {
     fn set_stage(&mut self, lsn: u64, stage: Stage) {
         if let Some(live) = self.events.get_mut(&lsn) {
             live.stage = stage;
+            self.room.set_stage(lsn, live);
         }
     }
 
@@ -186,6 +217,7 @@ impl View {
     fn insert(&mut self, lsn: u64, live: Live) {
         *self.unsettled_bytes.entry(live.at.place.segment).or_default() += u64::from(live.at.bytes);
         self.amount_unsettled += i128::from(live.amount);
+        self.room.add(lsn, &live);
         self.events.insert(lsn, live);
     }
 
@@ -196,11 +228,12 @@ impl View {
             *bytes = bytes.saturating_sub(u64::from(live.at.bytes));
         }
         self.amount_unsettled -= i128::from(live.amount);
+        self.room.remove(lsn, &live);
         Some(live)
     }
 
     /// The number of a scope, given one if it is new.
-    fn intern(&mut self, scope: &str) -> usize {
+    pub(super) fn intern(&mut self, scope: &str) -> usize {
         if let Some(number) = self.scope_number(scope) {
             return number;
         }

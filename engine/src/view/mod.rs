@@ -5,7 +5,9 @@
 
 mod apply;
 mod by_lsn;
+mod deferred;
 mod inbox;
+mod limits;
 mod outcomes;
 pub(crate) mod records;
 mod remembered;
@@ -24,13 +26,16 @@ use crate::verdict::State;
 
 pub(crate) use apply::Added;
 use by_lsn::ByLsn;
+use deferred::Deferred;
+pub(crate) use deferred::Queued;
 pub(crate) use inbox::{
     DeliveryKey, Ending, Finished, HeldKey, Inbox, NewDelivery, Open, delivery_keys, next_step,
 };
+use limits::Room;
 use outcomes::Outcomes;
 pub(crate) use remembered::{Held, Remembered, Taking, options};
 pub(crate) use replay::Facts;
-pub(crate) use time::{Moment, Times};
+pub(crate) use time::{Moment, Origin, Times};
 pub(crate) use windows::Windows;
 
 /// Where a frame stands and how long it is.
@@ -89,6 +94,10 @@ pub(crate) struct Live {
     pub(crate) amount: i64,
     /// Its frame is an effect: once that is durable it is settled.
     pub(crate) at_once: bool,
+    /// It may be dropped to make room.
+    pub(crate) is_evictable: bool,
+    /// It was in a batch once, so the upstream may have it.
+    pub(crate) is_attempted: bool,
     pub(crate) stage: Stage,
 }
 
@@ -170,6 +179,10 @@ pub(crate) struct View {
     pub(crate) time: Times,
     /// Sum of the amounts of all events without a final answer.
     amount_unsettled: i128,
+    /// What limits need to know.
+    pub(crate) room: Room,
+    /// Captures for which nobody may wait.
+    pub(crate) deferred: Deferred,
     /// Frames whose checksum is right and that do not fit the log: where, and why.
     pub(crate) odd: Vec<(Located, String)>,
 }
@@ -193,6 +206,8 @@ impl View {
             inbox: Inbox::default(),
             time: Times::default(),
             amount_unsettled: 0,
+            room: Room::default(),
+            deferred: Deferred::default(),
             odd: Vec::new(),
         }
     }
@@ -249,6 +264,11 @@ impl View {
         stage().or_else(settled).or_else(carried).unwrap_or(State::Unknown)
     }
 
+    /// Sum of the amounts of all events without a final answer, in ten-thousandths.
+    pub(crate) fn amount_unsettled(&self) -> i128 {
+        self.amount_unsettled
+    }
+
     /// Counts and sums; `bytes` is for the caller to fill in.
     pub(crate) fn status(&self, trusted_ms: u64) -> Status {
         let count = |wanted: fn(Stage) -> bool| {
@@ -270,6 +290,9 @@ impl View {
             bytes: 0,
             oldest_pending_ms: oldest.map_or(0, |oldest| trusted_ms.saturating_sub(oldest)),
             amount_pending: Amount::from_ten_thousandths(amount),
+            unsettled_bytes: self.room.bytes(),
+            evicted: self.room.totals().evicted,
+            cancelled: self.room.totals().cancelled,
             keys: self.keys.len(),
             index_trouble: None,
         }
@@ -281,7 +304,8 @@ impl View {
         let batches = self.batches.values().map(|batch| &batch.at);
         let all = settled.chain(batches).chain(self.holders.values());
         let here = all.filter(|at| at.place.segment == segment).count();
-        here + self.records.known_frames(segment) + self.inbox.known_frames(segment)
+        let areas = self.records.known_frames(segment) + self.inbox.known_frames(segment);
+        here + areas + self.room.known_frames(segment)
     }
 
     /// Forgets what is known of a segment's frames, because the segment is gone.

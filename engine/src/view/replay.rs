@@ -8,9 +8,11 @@ use crate::event::Scope;
 use crate::frames::codec;
 use crate::frames::control::{Batch, Decision, Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
+use crate::frames::limits::{Cancel, Evict};
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS,
-    KIND_LEASE, KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW,
+    KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT,
+    KIND_EVICT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE,
+    KIND_WINDOW,
 };
 
 /// What of an event the view needs.
@@ -20,6 +22,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) content: ContentPrint,
     pub(crate) scope: &'a str,
     pub(crate) amount: Option<i64>,
+    /// It may be dropped to make room.
+    pub(crate) is_evictable: bool,
     /// How long its key is remembered.
     pub(crate) window: Window,
 }
@@ -42,6 +46,7 @@ impl<'a> Facts<'a> {
             content: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
             scope: event.scope,
             amount: event.amount,
+            is_evictable: event.evictable,
             window: windows.of(event.scope),
         }
     }
@@ -126,6 +131,14 @@ impl View {
             }
             KIND_LEASE | KIND_RECORD | KIND_LEASE_END => self.replay_records(frame, at, moment)?,
             KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.replay_inbox(frame, at, moment)?,
+            KIND_EVICT => {
+                let evict: Evict = codec::decode(frame.body)?;
+                self.apply_evict(&evict, at, moment);
+            }
+            KIND_CANCEL => {
+                let cancel: Cancel = codec::decode(frame.body)?;
+                self.apply_cancel(&cancel, at, moment);
+            }
             _ => return None,
         }
         Some(())
@@ -148,6 +161,8 @@ impl View {
             moment: carried.moment(),
             amount: event.amount.unwrap_or(0),
             at_once: false,
+            is_evictable: facts.is_evictable,
+            is_attempted: carried.is_attempted,
             stage: Stage::Pending,
         };
         self.add_carried(carried.event_lsn, &facts, live);

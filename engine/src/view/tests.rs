@@ -54,7 +54,7 @@ fn answers_of_carried_keys_stay_as_long_as_the_frame_that_held_them_last() {
 fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_its_carried_key() {
     let mut view = view();
     let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentPrint::from_u64(1));
-    let facts = Facts { print, content, scope: "sales", amount: None, window: Window::default() };
+    let facts = facts(print, content);
     let moment = Moment { trusted_ms: 5, wall_ms: 6 };
     assert_eq!(view.state_of(10), State::Unknown);
     add(&mut view, 10, &facts, moment);
@@ -69,6 +69,11 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     view.forget_segment(1);
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Duplicate, Some(at(50, 4))));
     assert_eq!(view.keys.find(print).unwrap().map(|found| found.lsn), Some(10));
+}
+
+fn facts(print: Fingerprint, content: onceward_index::ContentPrint) -> Facts<'static> {
+    let (scope, window) = ("sales", Window::default());
+    Facts { print, content, scope, amount: None, is_evictable: false, window }
 }
 
 /// An event that is captured and durable.
@@ -93,8 +98,7 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     for (lsn, trusted_ms) in [(1, 5 * SLICE_MS + 7), (2, 3 * SLICE_MS + 7)] {
         let print = Fingerprint::from_u128(u128::from(lsn));
         let content = onceward_index::ContentPrint::from_u64(1);
-        let facts =
-            Facts { print, content, scope: "sales", amount: None, window: Window::default() };
+        let facts = facts(print, content);
         add(&mut view, lsn, &facts, Moment { trusted_ms, wall_ms: 0 });
     }
     check(&view);

@@ -45,6 +45,26 @@ fn every_attribute_comes_back() {
     assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), full());
 }
 
+fn with_headers() -> Event {
+    let headers = Headers::new().with("till", "7").unwrap().with("t", "").unwrap();
+    Event::new(Scope::default(), Key::new("k1").unwrap(), Payload::json(r#"{"n":1}"#).unwrap())
+        .with_lane(Lane::new("a").unwrap())
+        .with_headers(headers)
+}
+
+#[test]
+fn headers_come_back_in_their_order() {
+    let (flags, bytes) = body(&with_headers());
+    assert_eq!((flags, &bytes), (JSON | LANE, &golden("headers")));
+    assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), with_headers());
+    for cut in 0..bytes.len() - 7 {
+        assert!(View::decode(flags, &bytes[..cut]).is_none(), "cut at {cut}");
+    }
+    let mut newer = bytes;
+    newer[1] = 2;
+    assert!(View::decode(flags, &newer).is_none(), "flags of a newer program");
+}
+
 #[test]
 fn a_body_that_ends_early_is_refused_and_never_panics() {
     let (flags, bytes) = body(&full());
@@ -57,8 +77,17 @@ fn a_body_that_ends_early_is_refused_and_never_panics() {
 
 #[test]
 fn carried_and_effect_heads_come_back() {
-    let carried = Carried { event_lsn: 1, trusted_ms: 2, slice_begin: 3, wall_ms: -4 };
+    let origin = Origin { boot: BootId([6; 16]), mono_ms: 5 };
+    let carried = Carried {
+        event_lsn: 1,
+        trusted_ms: 2,
+        slice_begin: 3,
+        wall_ms: -4,
+        origin,
+        is_attempted: true,
+    };
     let mut bytes = carried.encode().to_vec();
+    assert_eq!(bytes, golden("carried"));
     bytes.extend_from_slice(b"rest");
     assert_eq!(Carried::decode(&bytes), Some((carried, b"rest".as_slice())));
     assert_eq!(Carried::decode(&bytes[..CARRIED_BYTES - 1]), None);

@@ -3,20 +3,22 @@
 mod inbox;
 mod records;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_index::SliceId;
 use onceward_wal::Frame;
 
 use crate::error::Result;
+use crate::event::Scope;
 use crate::frames::control::{Batch, KeyEntry, Keys, Rejection, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::inbox::FinishedEntry;
+use crate::frames::limits::Evict;
 use crate::frames::{
     KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE,
     KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
 };
-use crate::view::{Facts, Live, Located, Settled, Stage, View};
+use crate::view::{Facts, Live, Located, Origin, Settled, Stage, View};
 
 /// Key entries in one frame.
 const KEYS_MAX: usize = 512;
@@ -33,6 +35,8 @@ pub(super) enum Carry {
     },
     Keys(Keys),
     Batch(Batch),
+    /// Which events were attempted once.
+    Attempts(Batch),
     Reviews(Settle),
     /// A control frame that stands for the item `of`.
     Control {
@@ -42,6 +46,8 @@ pub(super) enum Carry {
     },
     /// Keys of finished deliveries.
     Finished(Vec<FinishedEntry>),
+    /// What was dropped and cancelled.
+    Room(Evict),
 }
 
 /// What is found alive in a segment.
@@ -49,6 +55,8 @@ pub(super) struct Harvest {
     events: Vec<Carry>,
     batches: Vec<Carry>,
     controls: Vec<Carry>,
+    /// Events in earlier segments that were in a batch once, and the number of the last such batch.
+    attempted: (u64, BTreeSet<u64>),
     reviews: Vec<Rejection>,
     /// Keys by scope and beginning of their slice, each with the LSN of the frame that holds its
     /// outcome.
@@ -70,6 +78,7 @@ impl Harvest {
             events: Vec::new(),
             batches: Vec::new(),
             controls: Vec::new(),
+            attempted: (0, BTreeSet::new()),
             reviews: Vec::new(),
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
@@ -100,19 +109,24 @@ impl Harvest {
     pub(super) fn take(&mut self, view: &mut View, frame: &Frame<'_>) -> Result<()> {
         let at = Located::of(frame);
         self.known_frames += usize::from(view.holders.get(&at.lsn) == Some(&at));
+        if view.room.is_told_by(&at) {
+            self.known_frames += 1;
+            self.batches.push(Carry::Room(view.room_summary()));
+        }
         match frame.kind {
-            KIND_EVENT => self.take_event(view, frame, at.lsn, frame.body)?,
+            KIND_EVENT => self.take_event(view, frame, (at.lsn, None), frame.body)?,
             KIND_CARRIED => {
                 if let Some((carried, body)) = Carried::decode(frame.body) {
-                    self.take_event(view, frame, carried.event_lsn, body)?;
+                    let which = (carried.event_lsn, Some(carried.origin));
+                    self.take_event(view, frame, which, body)?;
                 }
             }
             KIND_EFFECT => {
                 if let Some((_receipt, body)) = layout::split_effect(frame.body) {
-                    self.take_event(view, frame, at.lsn, body)?;
+                    self.take_event(view, frame, (at.lsn, None), body)?;
                 }
             }
-            KIND_BATCH => self.take_batch(view, at),
+            KIND_BATCH => self.take_batch(view, at, frame),
             KIND_SETTLE => self.take_settle(view, frame),
             KIND_LEASE => self.take_lease(view, frame, at),
             KIND_RECORD => self.take_record(view, frame, at)?,
@@ -139,14 +153,16 @@ impl Harvest {
         &mut self,
         view: &mut View,
         frame: &Frame<'_>,
-        lsn: u64,
+        (lsn, origin): (u64, Option<Origin>),
         body: &[u8],
     ) -> Result<()> {
         if let Some(live) = view.events.get(&lsn) {
             if live.at.place == frame.place {
                 self.has_open_effect |= live.at_once;
                 self.event_bytes += u64::from(live.at.bytes);
-                let head = carried_head(lsn, live).encode();
+                let wall_ms = live.moment.wall_ms;
+                let origin = origin.unwrap_or_else(|| view.time.origin(frame.run, wall_ms));
+                let head = carried_head(lsn, live, origin).encode();
                 let body = body.to_vec();
                 self.events.push(Carry::Event { lsn, flags: frame.flags, head, body });
                 self.take_review(view, lsn);
@@ -193,8 +209,11 @@ impl Harvest {
         self.keys.entry(place).or_default().push((holder, key));
     }
 
-    fn take_batch(&mut self, view: &View, at: Located) {
+    fn take_batch(&mut self, view: &View, at: Located, frame: &Frame<'_>) {
         let open = view.batches.iter().find(|(_, open)| open.at.place == at.place);
+        if open.is_none() {
+            self.take_attempts(view, at, frame);
+        }
         if let Some((number, open)) = open {
             self.known_frames += 1;
             self.batches.push(Carry::Batch(Batch {
@@ -204,6 +223,18 @@ impl Harvest {
                 events: open.events.clone(),
             }));
         }
+    }
+
+    /// Keeps that events were attempted whose own frames stand before this segment: what is carried of
+    /// others says so itself.
+    fn take_attempts(&mut self, view: &View, at: Located, frame: &Frame<'_>) {
+        let Some(batch) = codec::decode::<Batch>(frame.body) else { return };
+        let stays = |lsn: &u64| {
+            let live = view.events.get(lsn).filter(|live| live.is_attempted);
+            live.is_some_and(|live| live.at.place.segment < at.place.segment)
+        };
+        self.attempted.0 = if batch.number == 0 { at.lsn } else { batch.number };
+        self.attempted.1.extend(batch.events.into_iter().filter(stays));
     }
 
     fn take_settle(&mut self, view: &View, frame: &Frame<'_>) {
@@ -237,6 +268,12 @@ impl Harvest {
         singles.append(&mut self.controls);
         let finished = self.finished.chunks(inbox::FINISHED_MAX);
         singles.extend(finished.map(|some| Carry::Finished(some.to_vec())));
+        let (number, attempted) = self.attempted;
+        let attempted: Vec<u64> = attempted.into_iter().collect();
+        for events in attempted.chunks(KEYS_MAX) {
+            let (scope, events) = (Scope::DEFAULT.to_owned(), events.to_vec());
+            singles.push(Carry::Attempts(Batch { number, scope, parent: number, events }));
+        }
         for (place, keys) in self.keys {
             let settled_ms = self.settled_ms.get(&place).copied().unwrap_or(place.1);
             let mut keys = keys.into_iter().map(|(_, key)| key);
@@ -265,9 +302,12 @@ fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
         let size = match &carry {
             Carry::Event { body, .. } => body.len() + layout::CARRIED_BYTES,
             Carry::Control { body, .. } => body.len(),
-            Carry::Finished(_) | Carry::Keys(_) | Carry::Batch(_) | Carry::Reviews(_) => {
-                CARRY_BYTES
-            }
+            Carry::Finished(_)
+            | Carry::Keys(_)
+            | Carry::Batch(_)
+            | Carry::Attempts(_)
+            | Carry::Reviews(_)
+            | Carry::Room(_) => CARRY_BYTES,
         };
         if bytes.saturating_add(size) > CARRY_BYTES {
             groups.push(Vec::new());
@@ -282,11 +322,13 @@ fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
 }
 
 /// What a carried frame says of its event.
-fn carried_head(lsn: u64, live: &Live) -> Carried {
+fn carried_head(lsn: u64, live: &Live, origin: Origin) -> Carried {
     Carried {
         event_lsn: lsn,
         trusted_ms: live.moment.trusted_ms,
         slice_begin: live.held.begin,
         wall_ms: live.moment.wall_ms,
+        origin,
+        is_attempted: live.is_attempted,
     }
 }

@@ -129,7 +129,7 @@ impl Store {
     /// its window was over. `Full`: no room; nothing changed. `Corrupt`: the delivery cannot be read.
     /// `Io`, `Poisoned`.
     pub fn ack(&self, lsn: Lsn) -> Result<Lsn> {
-        self.inner.finish(lsn, End::Acked)
+        self.inner.finish_delivery(lsn, End::Acked)
     }
 
     /// Finishes a delivery: it did not take effect, and why. Returns the number of the event that tells
@@ -151,12 +151,12 @@ impl Store {
             let message = format!("error: has {bytes} bytes, at most {DELIVERY_ERROR_BYTES_MAX}");
             return Err(Error::invalid("ERROR_TOO_LONG", message));
         }
-        self.inner.finish(lsn, End::Failed { error })
+        self.inner.finish_delivery(lsn, End::Failed { error })
     }
 }
 
 impl Inner {
-    fn finish(&self, lsn: Lsn, end: End<'_>) -> Result<Lsn> {
+    fn finish_delivery(&self, lsn: Lsn, end: End<'_>) -> Result<Lsn> {
         let _one_at_a_time = self.control.lock();
         self.end_windows_held()?;
         {

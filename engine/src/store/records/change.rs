@@ -155,7 +155,7 @@ impl Inner {
 
     /// Queues one frame that begins something new: refused where captures are.
     pub(super) fn queue_new(&self, frame: (u8, &[&[u8]]), mono_ms: u64) -> Result<Located> {
-        self.queue(frame, mono_ms, Purpose::Capture)
+        self.queue_frame(frame, mono_ms, Purpose::Capture)
     }
 
     /// Queues one frame that finishes something. Where captures find no room it may use the reserve, a
@@ -166,7 +166,7 @@ impl Inner {
             used = 0;
         }
         if used == 0 {
-            match self.queue(frame, mono_ms, Purpose::Capture) {
+            match self.queue_frame(frame, mono_ms, Purpose::Capture) {
                 Err(error) if error.kind() == ErrorKind::Full => {}
                 done => {
                     self.reserve_used.store(0, Relaxed);
@@ -181,7 +181,7 @@ impl Inner {
             let message = "the disk is full, and what is left is for settling";
             return Err(Error::new(ErrorKind::Full, "FULL", message));
         }
-        let at = self.queue(frame, mono_ms, Purpose::Settle)?;
+        let at = self.queue_frame(frame, mono_ms, Purpose::Settle)?;
         self.reserve_used.store(used, Relaxed);
         Ok(at)
     }
@@ -195,7 +195,7 @@ impl Inner {
         self.log.file_bytes() >= whole
     }
 
-    fn queue(
+    fn queue_frame(
         &self,
         (kind, parts): (u8, &[&[u8]]),
         mono_ms: u64,

@@ -1,5 +1,6 @@
 //! A store on a simulated disk with a clock set by hand.
 
+mod cancel;
 mod capture;
 mod cleaning;
 mod expiry;
@@ -10,6 +11,8 @@ mod inbox_crashes;
 mod inbox_windows;
 mod inspection;
 mod keys;
+mod limits;
+mod limits_crashes;
 mod opening;
 mod outcomes;
 mod records;
@@ -18,3 +21,4 @@ mod records_kept;
 mod records_refused;
 mod review;
 mod settling;
+mod tickets;

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use onceward::sync::{Failure, ItemOutcome, Reply};
-use onceward::{Event, Key, Lsn, Payload, Scope, State, StoredEvent};
+use onceward::{BootId, Event, Key, Lsn, Payload, Scope, State, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;
@@ -23,6 +23,9 @@ fn stored(key: &str, payload: &str) -> StoredEvent {
         lsn: Lsn::from_u64(1).unwrap(),
         event: Event::new(Scope::default(), Key::new(key).unwrap(), payload),
         captured_at_ms: 1_773_152_525_000,
+        boot: BootId::default(),
+        mono_ms: 0,
+        wall_ms: 1_773_152_525_000,
         state: State::Pending,
         receipt: None,
     }

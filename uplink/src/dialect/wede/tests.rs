@@ -1,5 +1,5 @@
 use onceward::sync::{Failure, ItemOutcome, Reply};
-use onceward::{Event, Key, Kind, Lsn, Payload, Scope, State, StoredEvent};
+use onceward::{BootId, Event, Key, Kind, Lsn, Payload, Scope, State, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;
@@ -18,6 +18,9 @@ fn stored(key: &str, payload: Payload, captured_at_ms: i64) -> StoredEvent {
         lsn: Lsn::from_u64(1).unwrap(),
         event,
         captured_at_ms,
+        boot: BootId::default(),
+        mono_ms: 0,
+        wall_ms: captured_at_ms,
         state: State::Pending,
         receipt: None,
     }

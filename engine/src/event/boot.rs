@@ -1,0 +1,28 @@
+//! Which boot of the machine.
+
+use std::fmt;
+
+/// A boot of the machine, by the number that its system gives it. Prints as 32 hexadecimal digits;
+/// zeros where the system has none.
+///
+/// ```
+/// use onceward::BootId;
+///
+/// assert_eq!(BootId::default().to_string(), "0".repeat(32));
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct BootId(pub(crate) [u8; 16]);
+
+impl BootId {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}

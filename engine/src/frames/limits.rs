@@ -1,0 +1,101 @@
+//! The bodies of what limits and cancelling write. Field order is the format: never reorder, never
+//! reuse.
+//!
+//! Each frame says how many events were evicted and cancelled in all, itself included, so that the
+//! newest alone tells the counts, whatever was trimmed before it.
+
+use bincode::{Decode, Encode};
+
+use super::codec::Control;
+
+/// How many events left the outbox without being sent, since the store was made.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Totals {
+    /// Dropped to make room.
+    pub(crate) evicted: u64,
+    /// Taken back by the host.
+    pub(crate) cancelled: u64,
+}
+
+/// An event that was dropped.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct LostEvent {
+    /// LSN of its first frame.
+    pub(crate) event: u64,
+    /// Fingerprint of its key.
+    pub(crate) print: u128,
+}
+
+/// Events of one scope that were dropped together.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Dropped {
+    /// Their scope.
+    pub(crate) scope: String,
+    /// Wall clock then, Unix milliseconds.
+    pub(crate) wall_ms: i64,
+    /// The events, ascending.
+    pub(crate) events: Vec<LostEvent>,
+}
+
+/// Events that are dropped to make room for those that stand behind this frame in the same commit.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Evict {
+    /// Those that this frame drops.
+    pub(crate) now: Vec<Dropped>,
+    /// Those that frames dropped whose segments are trimmed.
+    pub(crate) earlier: Vec<Dropped>,
+    /// All that were, with these.
+    pub(crate) totals: Totals,
+}
+
+/// An event that is taken back before its first attempt.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Cancel {
+    /// The event.
+    pub(crate) event: u64,
+    /// All that were, with this one.
+    pub(crate) totals: Totals,
+}
+
+impl Control for Evict {
+    const VERSION: u16 = 1;
+}
+impl Control for Cancel {
+    const VERSION: u16 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::{decode, encode};
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn an_eviction_has_these_bytes() {
+        let events = vec![LostEvent { event: 4, print: 5 }];
+        let dropped = Dropped { scope: "s".to_owned(), wall_ms: -3, events };
+        let totals = Totals { evicted: 1, cancelled: 2 };
+        let evict = Evict { now: vec![dropped], earlier: Vec::new(), totals };
+        let bytes = encode(&evict);
+        assert_eq!(
+            hex(&bytes),
+            "0100 0100000000000000 0100000000000000 73 fdffffffffffffff \
+             0100000000000000 0400000000000000 05000000000000000000000000000000 \
+             0000000000000000 0100000000000000 0200000000000000"
+                .replace(' ', "")
+        );
+        assert_eq!(decode::<Evict>(&bytes), Some(evict));
+    }
+
+    #[test]
+    fn a_cancellation_has_these_bytes() {
+        let cancel = Cancel { event: 7, totals: Totals { evicted: 1, cancelled: 2 } };
+        let bytes = encode(&cancel);
+        let expected = "0100 0700000000000000 0100000000000000 0200000000000000";
+        assert_eq!(hex(&bytes), expected.replace(' ', ""));
+        assert_eq!(decode::<Cancel>(&bytes), Some(cancel));
+    }
+}

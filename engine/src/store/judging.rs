@@ -1,0 +1,131 @@
+//! Judges the keys of a call: what is new, what is known. No I/O here.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
+use onceward_index::{Fingerprint, Verdict as Known};
+use onceward_wal::{Lsn, NewFrame};
+
+use crate::error::{Error, Result};
+use crate::frames::event::Encoded;
+use crate::verdict::Verdict;
+use crate::view::{Facts, View};
+
+/// An event that is ready to be appended.
+pub(super) struct Prepared<'a> {
+    pub(super) encoded: Encoded<'a>,
+    pub(super) facts: Facts<'a>,
+    /// What an effect's body begins with.
+    pub(super) receipt: Option<Vec<u8>>,
+}
+
+impl Prepared<'_> {
+    /// The pieces of the frame's body.
+    pub(super) fn parts(&self) -> [&[u8]; 4] {
+        let [head, key, payload] = self.encoded.parts();
+        [self.receipt.as_deref().unwrap_or_default(), head, key, payload]
+    }
+}
+
+/// What was found of an event's key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Judged {
+    /// Queued under this number.
+    Fresh { lsn: Lsn, print: Fingerprint },
+    /// Taken by this number, with the same content.
+    Duplicate { lsn: Lsn },
+    /// Taken by this number, with other content.
+    Conflict { lsn: Lsn },
+}
+
+impl Judged {
+    pub(super) fn lsn(self) -> Lsn {
+        match self {
+            Self::Fresh { lsn, .. } | Self::Duplicate { lsn } | Self::Conflict { lsn } => lsn,
+        }
+    }
+
+    /// Number and key of an event that was queued by this call.
+    pub(super) fn fresh(self) -> Option<(Lsn, Fingerprint)> {
+        match self {
+            Self::Fresh { lsn, print } => Some((lsn, print)),
+            Self::Duplicate { .. } | Self::Conflict { .. } => None,
+        }
+    }
+
+    /// The answer, once the event that holds the key is durable.
+    pub(super) fn verdict(self, view: &View) -> Verdict {
+        match self {
+            Self::Fresh { lsn, .. } => Verdict::Fresh { lsn },
+            Self::Conflict { lsn } => Verdict::Conflict { lsn },
+            Self::Duplicate { lsn } => Verdict::Duplicate { lsn, state: view.state_of(lsn.get()) },
+        }
+    }
+}
+
+/// What is to be done with an event of a batch.
+pub(super) enum Plan {
+    Known(Judged),
+    Fresh,
+    /// The key of an earlier event of the same batch.
+    Again {
+        first: usize,
+    },
+}
+
+/// Judges every key, in order. The caller holds the view.
+pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
+    let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
+    let verdicts = view.keys.lookup(&keys)?;
+    let mut fresh: HashMap<Fingerprint, usize> = HashMap::new();
+    let mut plans = Vec::with_capacity(prepared.len());
+    for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
+        plans.push(match verdict {
+            Known::Duplicate { lsn } => Plan::Known(Judged::Duplicate { lsn: number(lsn)? }),
+            Known::Conflict { lsn } => Plan::Known(Judged::Conflict { lsn: number(lsn)? }),
+            Known::New => match fresh.entry(*print) {
+                Slot::Occupied(first) => Plan::Again { first: *first.get() },
+                Slot::Vacant(slot) => {
+                    slot.insert(position);
+                    Plan::Fresh
+                }
+            },
+        });
+    }
+    view.keys.check_room(fresh.len())?;
+    Ok(plans)
+}
+
+/// The frames of the fresh events.
+pub(super) fn fresh_frames<'a>(
+    plans: &[Plan],
+    prepared: &[Prepared<'_>],
+    parts: &'a [[&'a [u8]; 4]],
+    kind: u8,
+) -> Vec<NewFrame<'a>> {
+    plans
+        .iter()
+        .zip(prepared)
+        .zip(parts)
+        .filter(|((plan, _), _)| matches!(plan, Plan::Fresh))
+        .map(|((_, event), parts)| NewFrame { kind, flags: event.encoded.flags, parts })
+        .collect()
+}
+
+/// The events that hold keys of this call, and the position of one that asks for each.
+pub(super) fn originals(plans: &[Plan]) -> impl Iterator<Item = (Lsn, usize)> + '_ {
+    plans.iter().enumerate().filter_map(|(position, plan)| match plan {
+        Plan::Known(known) => Some((known.lsn(), position)),
+        Plan::Fresh | Plan::Again { .. } => None,
+    })
+}
+
+/// An LSN that the index gave back.
+pub(super) fn number(lsn: u64) -> Result<Lsn> {
+    Lsn::from_u64(lsn).ok_or_else(lost_verdict)
+}
+
+/// An invariant of judging does not hold.
+pub(super) fn lost_verdict() -> Error {
+    Error::new(crate::ErrorKind::Corrupt, "INTERNAL", "the index gave an impossible answer")
+}
