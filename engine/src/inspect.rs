@@ -11,10 +11,11 @@ use crate::clock::{Clock, OsClock};
 use crate::config::{Config, Create};
 use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
+use crate::frames::control::Rejection;
 use crate::report::{Damage, RecoveryReport, ReviewItem, Status};
 use crate::store::{
-    cannot_open, damage_of, frame_lsn, from_log, no_store, receipts, recovery_of, secret_of,
-    stored_event,
+    cannot_open, damage_of, frame_lsn, from_log, no_store, receipts, recovery_of, rejection_in,
+    secret_of, stored_event,
 };
 use crate::view::{Located, Remembered, Standing, View};
 
@@ -111,20 +112,42 @@ impl Inspection {
         self.lsns().filter_map(move |lsn| self.find(lsn, &mut again).transpose())
     }
 
-    /// The events that wait for a person, oldest first.
+    /// The events that wait for a person, in the order in which they came into review.
     ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: an event cannot be read.
     pub fn reviews(&self) -> Result<Vec<ReviewItem>> {
-        let waiting = self.view.reviews.iter();
-        let waiting = waiting.filter(|(lsn, _)| self.view.events.contains_key(lsn));
         let mut again = Again::default();
-        let items = waiting.filter_map(|(lsn, review)| {
-            let item = |event| ReviewItem::of(event, review.clone());
-            self.find(*lsn, &mut again).map(|found| found.map(item)).transpose()
+        let items = self.view.reviews.items().filter_map(|(lsn, _)| {
+            self.view.waiting(lsn)?;
+            self.find_review(lsn, &mut again).transpose()
         });
-        items.collect()
+        let mut items: Vec<ReviewItem> = items.collect::<Result<_>>()?;
+        items.sort_by_key(|item| (item.version, item.lsn));
+        Ok(items)
+    }
+
+    /// The item of an event; `None` if it was decided since.
+    fn find_review(&self, lsn: u64, again: &mut Again) -> Result<Option<ReviewItem>> {
+        for _ in 1..READINGS_MAX {
+            let Some(event) = self.find(lsn, again)? else { return Ok(None) };
+            let seen = again.newer.as_deref().unwrap_or(self);
+            let Some(review) = seen.view.waiting(lsn) else { return Ok(None) };
+            match seen.frame(review.at) {
+                Err(error) if error.code() == "TRIMMED" => {
+                    let newer = Self::open_on(Arc::clone(&self.vfs), Arc::clone(&self.clock))?;
+                    *again = Again { newer: Some(Box::new(newer)), ..Again::default() };
+                }
+                read => {
+                    let read = read?;
+                    let reason = rejection_in(read.frame().map_err(from_log)?.body, lsn)?;
+                    let version = review.version;
+                    return Ok(Some(ReviewItem::of(event, Rejection { version, ..reason })));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// How many events are where.

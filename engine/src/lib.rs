@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod catalog;
 mod clock;
 mod config;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod model_tests;
 mod record;
 mod repair;
 mod report;
+mod review;
 mod store;
 pub mod sync;
 mod tail;
@@ -48,8 +50,14 @@ pub use inspect::Inspection;
 pub use onceward_wal::Lsn;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
 pub use repair::{Lost, LostKey, LostRange, Repair, plan_repair, repair};
-pub use report::{Damage, KeyPrint, Loss, RecoveryReport, ReviewItem, Status, StoreId};
-pub use store::{Answer, BatchTicket, Effect, Settlement, Store, Ticket};
+pub use report::{
+    Damage, DecisionTrouble, KeyPrint, Loss, RecoveryReport, ReviewItem, Status, StoreId,
+};
+pub use review::{Decision, DecisionAction, DecisionMade, ReviewFilter, ReviewNotice};
+pub use store::{
+    Answer, BatchTicket, Effect, ReviewCallback, ReviewWatch, Settlement, Store, Ticket,
+    write_decision,
+};
 pub use tail::{Looked, Since, Tail};
 pub use verdict::{Applied, Cancellation, Outcome, State, Verdict, WouldAccept};
 

@@ -30,6 +30,19 @@ pub(crate) const RECEIPT_BYTES_MAX: usize = 64;
 pub(crate) const BATCH_EVENTS_MAX: usize = 1_000;
 /// Longest note of a review decision, bytes.
 pub(crate) const NOTE_BYTES_MAX: usize = 1_024;
+/// Longest name of who decided, bytes.
+pub(crate) const WHO_BYTES_MAX: usize = 64;
+/// Decisions that are remembered after they were made, the newest; each is at most about 1.5 KiB of
+/// log, which cleaning carries.
+pub(crate) const DECISIONS_KEPT: usize = 256;
+/// Most review items, or decisions, that one call returns.
+pub(crate) const PAGE_MAX: usize = 1_000;
+/// Files with decisions that one tick takes up.
+pub(crate) const DECISION_FILES_MAX: usize = 100;
+/// Longest file with a decision, bytes: a note of 1 KiB, every character of it escaped.
+pub(crate) const DECISION_FILE_BYTES_MAX: u64 = 16 * 1024;
+/// Refused files with decisions of which the status tells, the newest.
+pub(crate) const DECISION_TROUBLES_KEPT: usize = 16;
 /// How much of the upstream's reply a review item keeps, bytes.
 pub(crate) const REPLY_BYTES_KEPT: usize = 1_024;
 /// Longest code of a rejection that is kept, bytes.
@@ -76,3 +89,6 @@ const _: () = assert!(
 const _: () = assert!(HEADERS_MAX <= 255 && HEADER_NAME_BYTES_MAX <= 255, "counts are one byte");
 const _: () = assert!(HEADER_VALUE_BYTES_MAX <= 65_535, "the length of a value is two bytes");
 const _: () = assert!(EVICTED_TOGETHER_MAX * 24 <= 96 * 1024, "two fifths of the smallest segment");
+const _: () =
+    assert!(DECISION_FILE_BYTES_MAX > 8 * 1_024 && NOTE_BYTES_MAX == 1_024, "a file fits its note");
+const _: () = assert!(CODE_BYTES_KEPT <= 255, "the catalog's keys have its length in one byte");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::Lsn;
 use crate::event::{Amount, Key, Scope, StoredEvent};
+use crate::frames::control::Rejection;
 
 /// A store's number of 128 random bits, made once. Prints as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -25,8 +26,10 @@ pub struct Status {
     /// Events with a final answer whose key is still remembered. Where there are finished deliveries
     /// that expired and are not cleaned away yet, up to three fewer for each.
     pub settled: u64,
-    /// Events that wait for a person.
+    /// Events that the upstream refused for good and that wait for a person.
     pub in_review: u64,
+    /// Events of which nobody knows whether they took effect, and that wait for a person.
+    pub uncertain: u64,
     /// Bytes of the log's segments on disk.
     pub bytes: u64,
     /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.
@@ -50,6 +53,11 @@ pub struct Status {
     /// Why the index's files could not be written lately, if so. Nothing is lost then: the next
     /// opening reads more of the log.
     pub index_trouble: Option<String>,
+    /// Why the catalog's files could not be used lately, if so. Nothing is lost then: its answers
+    /// come from memory, and the next opening makes the files anew.
+    pub catalog_trouble: Option<String>,
+    /// Decisions that were dropped into the store's directory and refused, the last 16.
+    pub decision_troubles: Vec<DecisionTrouble>,
 }
 
 /// What a store knows a key by: a fingerprint that only this store makes. Prints as 32 hexadecimal
@@ -79,7 +87,17 @@ pub struct Loss {
     pub dropped_ms: i64,
 }
 
-/// An event that the upstream refused for good and that waits for a person.
+/// A file with a decision that was not carried out; see [`write_decision`](crate::write_decision).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DecisionTrouble {
+    /// The file's name within `decisions`.
+    pub file: String,
+    /// Why it was refused.
+    pub why: String,
+}
+
+/// An event that waits for a person: the upstream refused it for good, or nobody knows whether it
+/// took effect, as `event.state` says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReviewItem {
     /// The event's number.
@@ -88,7 +106,8 @@ pub struct ReviewItem {
     pub scope: Scope,
     /// The event's key.
     pub key: Key,
-    /// The upstream's code for the reason, such as `CARD_NOT_FOUND`.
+    /// The upstream's code for the reason, such as `CARD_NOT_FOUND`; `UNREADABLE` if the disk lost
+    /// the reason after the store was opened.
     pub code: String,
     /// The upstream's words.
     pub message: String,
@@ -96,7 +115,8 @@ pub struct ReviewItem {
     pub reply: Vec<u8>,
     /// When it came into review, Unix milliseconds by the wall clock.
     pub since_ms: i64,
-    /// The number of the frame that put it here: it differs each time the event comes into review.
+    /// The number of the frame that put it here: it differs each time the event comes into review,
+    /// and a decision that names it is carried out only if nobody decided first.
     pub version: u64,
     /// The event itself.
     pub event: StoredEvent,
@@ -104,7 +124,7 @@ pub struct ReviewItem {
 
 impl ReviewItem {
     /// The item of an event and the reason why it waits.
-    pub(crate) fn of(event: StoredEvent, review: crate::view::Review) -> Self {
+    pub(crate) fn of(event: StoredEvent, review: Rejection) -> Self {
         Self {
             lsn: event.lsn,
             scope: event.event.scope.clone(),
@@ -149,4 +169,7 @@ pub struct RecoveryReport {
     /// Why the files of the index could not be used, if they could not: then it was rebuilt from the
     /// log, which lost nothing. A store that was never closed has none.
     pub index_rebuilt: Option<String>,
+    /// Why the catalog's files could not be used, if they could not: then they were made anew from
+    /// the log, which lost nothing. What was there is kept aside as `catalog.damaged-N`.
+    pub catalog_rebuilt: Option<String>,
 }

@@ -120,7 +120,7 @@ pub enum State {
     Accepted = 3,
     /// The upstream already had it.
     Duplicate = 4,
-    /// The upstream refused it for good and a person resolved it.
+    /// A person resolved it: the upstream refused it for good, or nobody knew whether it had it.
     Rejected = 5,
     /// The upstream refused it for good; it waits for a person.
     InReview = 6,

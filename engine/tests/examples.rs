@@ -16,6 +16,9 @@ mod inbox;
 #[cfg(test)]
 #[path = "../examples/06_limits.rs"]
 mod limits;
+#[cfg(test)]
+#[path = "../examples/05_review.rs"]
+mod review;
 
 #[test]
 fn a_capture_is_answered() {
@@ -35,6 +38,11 @@ fn an_idempotent_call_takes_effect_once() {
 #[test]
 fn an_inbox_takes_a_delivery_once() {
     inbox::main().unwrap();
+}
+
+#[test]
+fn what_was_refused_is_reviewed() {
+    review::main().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use comfy_table::Table;
-use onceward::{Key, ReviewItem, Scope, Store};
+use onceward::{Key, ReviewFilter, ReviewItem, Scope, Store};
 use serde::Serialize;
 
 use crate::{
@@ -123,10 +123,19 @@ fn retry(args: &ReviewRetryArgs) -> Outcome {
 
 /// Scope and key of all items.
 fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(Scope, Key)>, Failure> {
-    let items = store
-        .reviews(scope)
-        .map_err(|error| Failure::engine("cannot read the review items", &error))?;
-    Ok(items.into_iter().map(|item| (item.scope, item.key)).collect())
+    let mut filter = ReviewFilter::new().max(1_000);
+    if let Some(scope) = scope {
+        filter = filter.scope(scope.clone());
+    }
+    let mut all = Vec::new();
+    loop {
+        let page = store
+            .reviews(&filter)
+            .map_err(|error| Failure::engine("cannot read the review items", &error))?;
+        let Some(last) = page.last() else { return Ok(all) };
+        filter = filter.after(last.version, last.lsn);
+        all.extend(page.into_iter().map(|item| (item.scope, item.key)));
+    }
 }
 
 /// Closes an item for ever.

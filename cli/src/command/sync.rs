@@ -134,16 +134,13 @@ struct Summary {
 impl Summary {
     /// Sums up a run and what is left.
     fn new(report: &sync::Report, store: &Store, scope: &Scope) -> Result<Self, Failure> {
-        let in_review = store
-            .reviews(Some(scope))
-            .map_err(|error| Failure::engine("cannot read the review items", &error))?;
         Ok(Self {
             attempted: report.attempted,
             accepted: report.accepted,
             duplicate: report.duplicate,
             rejected: report.rejected,
             pending: pending(store, scope)?,
-            in_review: u64::try_from(in_review.len()).unwrap_or(u64::MAX),
+            in_review: store.review_count(Some(scope)),
             batches: report.batches,
             bytes: report.bytes,
         })

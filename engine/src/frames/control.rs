@@ -52,6 +52,8 @@ pub(crate) struct Rejection {
     pub(crate) reply: Vec<u8>,
     /// Wall clock when it came, Unix milliseconds.
     pub(crate) since_ms: i64,
+    /// Code of the [`State`](crate::State) in which it waits: in review, or uncertain.
+    pub(crate) state: u8,
 }
 
 /// Answers of the upstream: a range and its exceptions.
@@ -68,15 +70,12 @@ pub(crate) struct Settle {
 }
 
 /// What a person decided.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) enum Action {
     /// It is to be sent again, under the same key.
     Retry,
     /// It is done with.
-    Resolve {
-        /// Why.
-        note: String,
-    },
+    Resolve,
 }
 
 /// A decision on a review item.
@@ -88,6 +87,18 @@ pub(crate) struct Decision {
     pub(crate) version: u64,
     /// What was decided.
     pub(crate) action: Action,
+    /// LSN of the frame that made it; 0: this one. Another when the frame was carried.
+    pub(crate) number: u64,
+    /// The event's scope.
+    pub(crate) scope: String,
+    /// The event's key: the history tells it when the event is gone.
+    pub(crate) key: String,
+    /// Why.
+    pub(crate) note: String,
+    /// Who decided.
+    pub(crate) who: String,
+    /// Wall clock when it was made, Unix milliseconds.
+    pub(crate) made_ms: i64,
 }
 
 /// The key of a settled event whose frame is gone.
@@ -192,13 +203,47 @@ mod tests {
     }
 
     #[test]
+    fn a_rejection_has_these_bytes() {
+        let rejection = Rejection {
+            event: 1,
+            version: 2,
+            code: "C".to_owned(),
+            message: "m".to_owned(),
+            reply: vec![9],
+            since_ms: -1,
+            state: 7,
+        };
+        let settle = Settle { rejections: vec![rejection], ..Settle::default() };
+        let bytes = encode(&settle);
+        assert_eq!(
+            hex(&bytes),
+            "0100 0000000000000000 0000000000000000 0000000000000000 0100000000000000 \
+             0100000000000000 0200000000000000 0100000000000000 43 0100000000000000 6d \
+             0100000000000000 09 ffffffffffffffff 07"
+                .replace(' ', "")
+        );
+        assert_eq!(decode::<Settle>(&bytes), Some(settle));
+    }
+
+    #[test]
     fn a_decision_has_these_bytes() {
-        let action = Action::Resolve { note: "ok".to_owned() };
-        let decision = Decision { event: 1, version: 2, action };
+        let decision = Decision {
+            event: 1,
+            version: 2,
+            action: Action::Resolve,
+            number: 3,
+            scope: "s".to_owned(),
+            key: "k".to_owned(),
+            note: "ok".to_owned(),
+            who: "ann".to_owned(),
+            made_ms: 4,
+        };
         let bytes = encode(&decision);
         assert_eq!(
             hex(&bytes),
-            "0100 0100000000000000 0200000000000000 01000000 0200000000000000 6f6b"
+            "0100 0100000000000000 0200000000000000 01000000 0300000000000000 \
+             0100000000000000 73 0100000000000000 6b 0200000000000000 6f6b \
+             0300000000000000 616e6e 0400000000000000"
                 .replace(' ', "")
         );
         assert_eq!(decode::<Decision>(&bytes), Some(decision));

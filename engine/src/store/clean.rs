@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::frames::control::KeyEntry;
 use crate::frames::inbox::DeliveryFrame;
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_EVICT, KIND_KEYS, KIND_SETTLE, codec,
+    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EVICT, KIND_KEYS, KIND_SETTLE,
+    codec,
 };
 use harvest::{Carry, Harvest};
 
@@ -24,15 +25,26 @@ const KEY_BYTES_MAX: u64 = 128;
 const SEGMENTS_KEPT: usize = 2;
 
 impl Store {
-    /// Forgets keys whose window is over, trims segments that are mostly settled, and makes deferred
-    /// captures durable for which nobody waited for a fifth of a second.
+    /// Makes deferred captures durable for which nobody waited for a fifth of a second, carries out
+    /// decisions that other processes dropped into the directory (see
+    /// [`write_decision`](crate::write_decision)), forgets keys whose window is over and trims
+    /// segments that are mostly settled.
     ///
-    /// Settling does this too; a host that captures without settling may call it now and then.
+    /// Settling does the last two by itself; a host calls this now and then.
     ///
     /// # Errors
     ///
     /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
     pub fn tick(&self) -> Result<()> {
+        self.inner.refuse_if_closed()?;
+        // On a full disk, cleaning may make room for what could not be decided.
+        let taken_up = self.inner.take_up_decisions();
+        self.clean_up()?;
+        taken_up
+    }
+
+    /// The part of [`Store::tick`] that settling does.
+    pub(crate) fn clean_up(&self) -> Result<()> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;
         inner.sync_lingering()?;
@@ -42,6 +54,7 @@ impl Store {
         }
         inner.keeper.tick();
         let ended = inner.end_windows();
+        inner.tidy_catalog();
         if inner.config.retain == Retain::Everything {
             return ended;
         }
@@ -70,7 +83,7 @@ impl Inner {
         let view = self.view.lock();
         let unsettled: u64 = view.unsettled_bytes.values().sum();
         let unsettled = unsettled + view.records.live_bytes() + view.inbox.open_bytes();
-        let live = unsettled + view.keys.len() * KEY_BYTES_MAX;
+        let live = unsettled + view.keys.len() * KEY_BYTES_MAX + view.reviews.bytes();
         let oldest = segments.first().copied()?;
         let kept = segments.last().map_or(0, |segment| segment.used_bytes) + oldest.used_bytes;
         (used >= 2 * live + kept).then_some(oldest)
@@ -145,6 +158,7 @@ impl Inner {
                 }
                 Carry::Reviews(settle) => (KIND_SETTLE, 0, codec::encode(settle), &[][..]),
                 Carry::Room(evict) => (KIND_EVICT, 0, codec::encode(evict), &[][..]),
+                Carry::Decision(decision) => (KIND_DECISION, 0, codec::encode(decision), &[][..]),
             })
             .collect();
         let parts: Vec<[&[u8]; 2]> =
@@ -168,8 +182,14 @@ impl Inner {
                 Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
                 Carry::Finished(entries) => view.apply_finished(entries, at),
                 Carry::Room(evict) => view.apply_evict(evict, at, moment),
+                Carry::Reviews(settle) => {
+                    for rejection in &settle.rejections {
+                        view.reviews.moved(rejection.event, at);
+                    }
+                }
+                Carry::Decision(decision) => view.reviews.decision_moved(decision.number, at),
                 // Memory has them already; only their frame was about to go.
-                Carry::Reviews(_) | Carry::Attempts(_) => {}
+                Carry::Attempts(_) => {}
             }
         }
         Ok(())

@@ -219,7 +219,8 @@ impl Inner {
         if lack.limit().is_none() && too_old.is_empty() {
             return Ok(Room::Enough);
         }
-        let refusal = |lack: &Lack| self.refusal(view, lack.limit().unwrap_or(Limit::Age), demand);
+        let refusal =
+            |lack: &Lack| self.limit_refusal(view, lack.limit().unwrap_or(Limit::Age), demand);
         match limits.when_full {
             WhenFull::Refuse => Err(refusal(&lack)),
             WhenFull::EvictOldest => {
@@ -290,7 +291,7 @@ impl Inner {
     }
 
     /// Says what the limit is, what is held, and what was asked for.
-    fn refusal(&self, view: &View, limit: Limit, demand: &Demand) -> Refusal {
+    fn limit_refusal(&self, view: &View, limit: Limit, demand: &Demand) -> Refusal {
         let limits = &self.config.limits;
         let number = |most: Option<u64>| most.unwrap_or(u64::MAX);
         let message = match limit {

@@ -11,6 +11,10 @@
 //! | `outbox` | what is pending, batches, answers |
 //! | `review` | what waits for a person |
 //! | `inbox` | what the upstream delivers, step by step to its end |
+//! | `decide` | what persons decide |
+//! | `decisions` | decisions that other processes drop into the directory |
+//! | `notices` | callbacks for what comes into review |
+//! | `rare` | the catalog |
 //! | `read` | events and outcomes by key |
 //! | `records` | leases and records of idempotent calls |
 //! | `keeper` | writes the index's files |
@@ -20,18 +24,21 @@
 //! nobody waits for the disk under it. `control` is held by whoever changes what is already stored
 //! (settling, deciding, cleaning) from reading the state to the frame's durability, so that these
 //! changes reach memory in the order of their frames. Captures never take it, but one that drops other
-//! events to make room. Order: `control`
-//! before `view`.
+//! events to make room. Order: `control` before the catalog's own, and that before `view`.
 
 mod cancel;
 mod capture;
 mod clean;
+mod decide;
+mod decisions;
 mod inbox;
 mod judging;
 mod keeper;
 mod limits;
+mod notices;
 mod open;
 mod outbox;
+mod rare;
 mod read;
 mod records;
 mod review;
@@ -40,6 +47,7 @@ mod tickets;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use onceward_vfs::Vfs;
 use onceward_wal::{Appended, Log, NewFrame, Place, Purpose, Stamp};
 use parking_lot::Mutex;
 
@@ -50,10 +58,13 @@ use crate::event::{Event, Key, Payload, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Windows};
 
+pub use decisions::write_decision;
+pub use notices::{ReviewCallback, ReviewWatch};
 pub(crate) use open::{
     INDEX_DIR, cannot_open, damage_of, from_index, no_store, recovery_of, secret_of, told_of,
 };
 pub(crate) use outbox::Formed;
+pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 pub use tickets::{BatchTicket, Ticket};
 
@@ -99,6 +110,14 @@ pub enum Answer {
         /// The reply for this event.
         reply: Vec<u8>,
     },
+    /// Whether it took effect cannot be known, and it must not be sent again blindly: it goes to
+    /// review.
+    Uncertain {
+        /// A code for the reason.
+        code: String,
+        /// The reason in words.
+        message: String,
+    },
 }
 
 /// A handle to an open store: cheap to clone, to be used from any thread.
@@ -130,6 +149,13 @@ pub(crate) struct Inner {
     /// Writes the index's files.
     keeper: keeper::Keeper,
     pub(crate) log: Log,
+    vfs: Arc<dyn Vfs>,
+    /// The catalog.
+    rare: rare::Rare,
+    /// Who is told of what comes into review.
+    pub(crate) watchers: Arc<notices::Watchers>,
+    /// Decisions that were dropped into the directory.
+    drops: decisions::Drops,
     pub(crate) view: Mutex<View>,
     pub(crate) control: Mutex<()>,
     /// Records that were used lately. Never locked together with the view.
@@ -159,6 +185,8 @@ impl Store {
         let mut status = self.inner.view.lock().status(trusted_ms);
         status.bytes = self.inner.log.file_bytes();
         status.index_trouble = self.inner.keeper.trouble();
+        status.catalog_trouble = self.inner.rare.trouble();
+        status.decision_troubles = self.inner.drops.troubles();
         status
     }
 

@@ -9,7 +9,9 @@ use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Stamp};
 use parking_lot::Mutex;
 
+use super::decisions::Drops;
 use super::keeper::Keeper;
+use super::rare::Rare;
 use super::records::Bodies;
 use super::{Inner, Store, from_log};
 use crate::clock::{self, Clock, OsClock};
@@ -53,7 +55,8 @@ impl Store {
         };
         let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
         let clock = Arc::new(OsClock::new());
-        Self::open_with(Arc::new(vfs), clock, config, Preparation::InBackground)
+        let rare = Rare::new(Some(dir));
+        Self::open_with(Arc::new(vfs), clock, config, (Preparation::InBackground, rare))
     }
 
     /// Opens the store in `vfs` without a thread: the same operations for the same calls.
@@ -63,15 +66,15 @@ impl Store {
         clock: Arc<dyn Clock>,
         config: Config,
     ) -> Result<Self> {
-        Self::open_with(vfs, clock, config, Preparation::OnDemand)
+        Self::open_with(vfs, clock, config, (Preparation::OnDemand, Rare::new(None)))
     }
 
-    /// Opens the store in `vfs`.
+    /// Opens the store in `vfs`, with its helper thread or without, and with its catalog.
     fn open_with(
         vfs: Arc<dyn Vfs>,
         clock: Arc<dyn Clock>,
         config: Config,
-        preparation: Preparation,
+        (preparation, rare): (Preparation, Rare),
     ) -> Result<Self> {
         config.check()?;
         if is_empty(&*vfs)? && config.create == Create::Never {
@@ -97,7 +100,8 @@ impl Store {
             preparation,
             alignment: Alignment::Frame,
         };
-        let log = Log::start(vfs, lock, examined, options, stamp).map_err(not_started)?;
+        let log =
+            Log::start(Arc::clone(&vfs), lock, examined, options, stamp).map_err(not_started)?;
         view.time.open(log.run(), &stamp);
         view.expire(stamp.trusted_ms);
         let index = Arc::clone(view.keys.index());
@@ -107,7 +111,11 @@ impl Store {
             keeper.ask();
         }
         let windows = view.keys.windows().clone();
-        let inner = Inner {
+        let mut inner = Inner {
+            vfs,
+            rare,
+            watchers: Arc::default(),
+            drops: Drops::default(),
             windows,
             keeper,
             log,
@@ -124,6 +132,7 @@ impl Store {
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         };
+        inner.recovery.catalog_rebuilt = inner.open_catalog();
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -148,7 +157,8 @@ impl Store {
             ));
         };
         // The log's last frame is durable, so the index's files may speak of it.
-        let Inner { keeper, log, .. } = inner;
+        let Inner { keeper, log, rare, .. } = inner;
+        rare.close();
         keeper.close();
         log.close().map_err(from_log).and(synced)
     }
@@ -289,6 +299,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
         torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
         damage: report.damage.iter().map(told_of).collect(),
         index_rebuilt: None,
+        catalog_rebuilt: None,
     }
 }
 

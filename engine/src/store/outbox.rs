@@ -4,7 +4,9 @@ use std::ops::Bound;
 
 use onceward_wal::Lsn;
 
+use super::review::row_of;
 use super::{Answer, Inner, Settlement, Store};
+use crate::catalog::Fact;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
 use crate::frames::control::{Batch, ReceiptFor, Rejection, Settle};
@@ -67,7 +69,7 @@ impl Store {
     ///
     /// `Full`, `Io`, `Poisoned`: as after a crash, some answers may be kept.
     pub fn settle(&self, answers: &[Settlement]) -> Result<()> {
-        {
+        let settled = {
             let _one_at_a_time = self.inner.control.lock();
             let mut known: Vec<(u64, &Answer)> = {
                 let view = self.inner.view.lock();
@@ -81,9 +83,12 @@ impl Store {
             };
             known.sort_by_key(|(lsn, _)| *lsn);
             known.dedup_by_key(|(lsn, _)| *lsn);
-            self.inner.settle_events(0, &known)?;
-        }
-        match self.tick() {
+            self.inner.settle_events(0, &known)
+        };
+        // Also of what came before something failed.
+        self.inner.tell_of_reviews();
+        settled?;
+        match self.clean_up() {
             // What could not be cleaned now is cleaned later; the answers are kept.
             Err(error) if error.kind() == ErrorKind::Full => Ok(()),
             other => other,
@@ -100,7 +105,7 @@ impl Inner {
             let view = self.view.lock();
             let is_open = |lsn: &u64| {
                 *lsn <= synced
-                    && view.events.get(lsn).is_some_and(|live| live.stage != Stage::InReview)
+                    && view.events.get(lsn).is_some_and(|live| !live.stage.waits_for_a_person())
             };
             answers.iter().filter(|(lsn, _)| is_open(lsn)).copied().collect()
         };
@@ -113,7 +118,7 @@ impl Inner {
                 Answer::Accepted { receipt } | Answer::Duplicate { receipt } => {
                     let state = match answer {
                         Answer::Duplicate { .. } => State::Duplicate,
-                        Answer::Accepted { .. } | Answer::Rejected { .. } => State::Accepted,
+                        _ => State::Accepted,
                     };
                     settled += 1;
                     settle.add(lsn, state.code());
@@ -129,6 +134,16 @@ impl Inner {
                     message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
                     reply: reply.get(..REPLY_BYTES_KEPT).unwrap_or(reply).to_vec(),
                     since_ms,
+                    state: State::InReview.code(),
+                }),
+                Answer::Uncertain { code, message } => settle.rejections.push(Rejection {
+                    event: lsn,
+                    version: 0,
+                    code: cut(code, CODE_BYTES_KEPT).to_owned(),
+                    message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
+                    reply: Vec::new(),
+                    since_ms,
+                    state: State::Uncertain.code(),
                 }),
             }
             if settle.rejections.len() >= REJECTIONS_MAX || settled >= SETTLED_MAX {
@@ -159,10 +174,21 @@ impl Inner {
                 commit.push(next);
             }
             let (placed, moment) = self.append_control(&commit)?;
+            let last = placed.last().map_or(0, |at| at.lsn);
+            let mut arrived = Vec::new();
             let mut view = self.view.lock();
             for (at, settle) in placed.into_iter().zip(rest.by_ref()) {
                 view.apply_settle(settle, at, moment);
+                for rejection in &settle.rejections {
+                    let live = view.events.get(&rejection.event);
+                    let scope = live.and_then(|live| view.scope(live.scope));
+                    arrived.extend(scope.map(|scope| row_of(scope, rejection, at.lsn)));
+                }
             }
+            drop(view);
+            self.watchers.arrived(arrived.iter().cloned());
+            let facts: Vec<Fact> = arrived.into_iter().map(Fact::Arrived).collect();
+            self.keep(&facts, last);
         }
         Ok(())
     }

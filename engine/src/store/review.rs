@@ -1,112 +1,123 @@
-//! What waits for a person: events that the upstream refused for good.
+//! What waits for a person: events that the upstream refused for good, and uncertain ones.
 
 use super::{Inner, Store};
+use crate::catalog::{ReviewRow, RowId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Key, Scope};
-use crate::frames::control::{Action, Decision};
-use crate::frames::{KIND_DECISION, codec};
-use crate::limits::NOTE_BYTES_MAX;
+use crate::frames::control::Rejection;
 use crate::report::ReviewItem;
-use crate::view::{Review, Standing};
+use crate::review::ReviewFilter;
+use crate::view::Standing;
 
 impl Store {
-    /// The events that wait for a person, oldest first; of one scope or of all.
+    /// The events that wait for a person, in the order in which they came into review, a page of
+    /// them.
+    ///
+    /// The next page is what lies [`after`](ReviewFilter::after) the last item of this one. An item
+    /// that is decided meanwhile is left out, one that comes is on the last page.
+    ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, ReviewFilter, Scope, Settlement, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("store");
+    /// let store = Store::open(&dir, Config::new())?;
+    /// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// // The upstream refuses it for good.
+    /// let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// store.settle(&[Settlement { scope, key, answer }])?;
+    /// let items = store.reviews(&ReviewFilter::new())?;
+    /// assert_eq!((items[0].key.as_str(), items[0].code.as_str()), ("sale-1", "NO_CARD"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: an event cannot be read.
-    pub fn reviews(&self, scope: Option<&Scope>) -> Result<Vec<ReviewItem>> {
-        let found = {
-            let view = self.inner.view.lock();
-            let wanted = |lsn: &u64| {
-                let live = view.events.get(lsn);
-                live.is_some_and(|live| scope.is_none_or(|s| view.scope(live.scope) == Some(s)))
-            };
-            let waiting = view.reviews.iter().filter(|(lsn, _)| wanted(lsn));
-            waiting
-                .filter_map(|(lsn, review)| Some((view.standing(*lsn)?, review.clone())))
-                .collect::<Vec<_>>()
-        };
-        found
-            .into_iter()
-            .filter_map(|(standing, review)| self.inner.review_item(standing, review).transpose())
-            .collect()
+    ///
+    /// # Cost
+    ///
+    /// Reads the items of the page from the catalog and their events from the log. The first use
+    /// may open the catalog.
+    pub fn reviews(&self, filter: &ReviewFilter) -> Result<Vec<ReviewItem>> {
+        let (query, max) = filter.query();
+        let mut query = query.clone();
+        let mut items = Vec::new();
+        while items.len() < max {
+            let rows = self.inner.ask_catalog_if_any(|shelf| shelf.list(&query, max - items.len()));
+            let Some(last) = rows.last() else { break };
+            query.after = Some(last.id());
+            for row in rows {
+                items.extend(self.inner.review_item(row)?);
+            }
+        }
+        Ok(items)
     }
 
     /// One event that waits for a person.
     ///
     /// # Errors
     ///
-    /// `NotFound`: the event does not wait for a person. `Corrupt`, `Io`: it cannot be read.
+    /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Corrupt`, `Io`: it
+    /// cannot be read.
     pub fn review(&self, scope: &Scope, key: &Key) -> Result<ReviewItem> {
-        let (standing, review) = self.inner.find_review(scope, key)?;
-        self.inner.review_item(standing, review)?.ok_or_else(|| not_in_review(scope, key))
+        let none = || not_in_review(scope, key);
+        let found = self.inner.find_review(scope, key)?.ok_or_else(none)?;
+        let row = self.inner.ask_catalog(|shelf| shelf.review(found.event));
+        // Decided by another and gone, or come again, since it was found.
+        let row = row.filter(|row| row.id() == found).ok_or_else(none)?;
+        self.inner.review_item(row)?.ok_or_else(none)
     }
 
-    /// Sends an event from review again, under the same key.
-    ///
-    /// # Durability
-    ///
-    /// The decision survives a crash when this returned `Ok`.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound`: the event does not wait for a person (any more). `Full`, `Io`, `Poisoned`.
-    pub fn retry(&self, scope: &Scope, key: &Key) -> Result<()> {
-        self.inner.decide(scope, key, Action::Retry)
-    }
-
-    /// Finishes an event in review: its state becomes `rejected`, with a note why.
-    ///
-    /// # Durability
-    ///
-    /// The decision survives a crash when this returned `Ok`.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid`: a note over 1,024 bytes. `NotFound`: the event does not wait for a person (any
-    /// more). `Full`, `Io`, `Poisoned`.
-    pub fn resolve(&self, scope: &Scope, key: &Key, note: &str) -> Result<()> {
-        if note.len() > NOTE_BYTES_MAX {
-            return Err(Error::invalid(
-                "NOTE_TOO_LONG",
-                format!("note: has {} bytes, at most {NOTE_BYTES_MAX}", note.len()),
-            ));
-        }
-        self.inner.decide(scope, key, Action::Resolve { note: note.to_owned() })
+    /// How many events wait for a person; of one scope or of all.
+    #[must_use]
+    pub fn review_count(&self, scope: Option<&Scope>) -> u64 {
+        let view = self.inner.view.lock();
+        let waiting = view.reviews.items().filter(|(event, _)| {
+            let live = view.waiting(*event).and_then(|_| view.events.get(event));
+            live.is_some_and(|live| scope.is_none_or(|s| view.scope(live.scope) == Some(s)))
+        });
+        u64::try_from(waiting.count()).unwrap_or(u64::MAX)
     }
 }
 
 impl Inner {
-    fn find_review(&self, scope: &Scope, key: &Key) -> Result<(Standing, Review)> {
+    /// The item of a key, if it waits for a person.
+    pub(crate) fn find_review(&self, scope: &Scope, key: &Key) -> Result<Option<RowId>> {
         let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let view = self.view.lock();
-        let found = view.keys.find(print)?.and_then(|found| {
-            let review = view.reviews.get(&found.lsn)?;
-            Some((view.standing(found.lsn)?, review.clone()))
-        });
-        found.ok_or_else(|| not_in_review(scope, key))
+        let found = view.keys.find(print)?;
+        Ok(found.and_then(|found| {
+            let version = view.waiting(found.lsn)?.version;
+            Some(RowId { version, event: found.lsn })
+        }))
     }
 
-    /// `None`: it was decided and is gone in the meantime.
-    fn review_item(&self, standing: Standing, review: Review) -> Result<Option<ReviewItem>> {
-        Ok(self.read_event(standing)?.map(|event| ReviewItem::of(event, review)))
+    /// The item of a row; `None` if it does not wait any more, or waits again for another reason.
+    fn review_item(&self, row: ReviewRow) -> Result<Option<ReviewItem>> {
+        let id = row.id();
+        let Some(standing) = self.standing_of(id) else { return Ok(None) };
+        let Some(event) = self.read_event(standing)? else { return Ok(None) };
+        // As it was found: a decision made while the event was read comes later.
+        Ok(Some(ReviewItem::of(event, row.reason)))
     }
 
-    fn decide(&self, scope: &Scope, key: &Key, action: Action) -> Result<()> {
-        let _one_at_a_time = self.control.lock();
-        let (standing, review) = self.find_review(scope, key)?;
-        let decision = Decision { event: standing.lsn, version: review.version, action };
-        let (placed, moment) = self.append_control(&[(KIND_DECISION, codec::encode(&decision))])?;
-        let mut view = self.view.lock();
-        for at in placed {
-            view.apply_decision(&decision, at, moment);
-        }
-        Ok(())
+    /// Where the event of an item stands, if it still waits.
+    fn standing_of(&self, id: RowId) -> Option<Standing> {
+        let view = self.view.lock();
+        view.waiting(id.event).filter(|review| review.version == id.version)?;
+        view.standing(id.event)
     }
 }
 
-fn not_in_review(scope: &Scope, key: &Key) -> Error {
+/// What is told of an item that a settle frame brought, `lsn` being the frame's.
+pub(crate) fn row_of(scope: &Scope, rejection: &Rejection, lsn: u64) -> ReviewRow {
+    let reason = Rejection { version: lsn, ..rejection.clone() };
+    ReviewRow { scope: scope.as_str().to_owned(), reason }
+}
+
+pub(crate) fn not_in_review(scope: &Scope, key: &Key) -> Error {
     let message = format!("no review item has the key {key} in scope {scope}");
     Error::new(ErrorKind::NotFound, "NOT_IN_REVIEW", message)
 }

@@ -191,7 +191,9 @@ impl Session {
             self.retry_later(lsn, retry_after_ms, now_ms);
         }
         self.line_works();
-        match self.store.tick() {
+        // What other processes decided; what the disk refuses now is tried again.
+        drop(self.inner().take_up_decisions());
+        match self.store.clean_up() {
             // What could not be cleaned now is cleaned later; the answers are kept.
             Err(error) if error.kind() == ErrorKind::Full => Ok(()),
             other => other,
@@ -348,7 +350,7 @@ impl Session {
             match answer {
                 Answer::Accepted { .. } => self.report.accepted += 1,
                 Answer::Duplicate { .. } => self.report.duplicate += 1,
-                Answer::Rejected { .. } => self.report.rejected += 1,
+                Answer::Rejected { .. } | Answer::Uncertain { .. } => self.report.rejected += 1,
             }
         }
         Ok(())
@@ -356,8 +358,13 @@ impl Session {
 
     fn settle(&self, batch: u64, answers: &[(u64, Answer)]) -> Result<()> {
         let answers: Vec<(u64, &Answer)> = answers.iter().map(|(lsn, a)| (*lsn, a)).collect();
-        let _one_at_a_time = self.inner().control.lock();
-        self.inner().settle_events(batch, &answers)
+        let settled = {
+            let _one_at_a_time = self.inner().control.lock();
+            self.inner().settle_events(batch, &answers)
+        };
+        // Also of what came before something failed.
+        self.inner().tell_of_reviews();
+        settled
     }
 
     fn retry_later(&mut self, lsn: u64, retry_after_ms: Option<u64>, now_ms: u64) {

@@ -7,6 +7,7 @@ use onceward_vfs::Survival;
 use super::script::{End, Host, Note, is, number};
 use super::upstream::{Mood, fits};
 use super::{Rig, event, key, sales};
+use crate::ReviewFilter;
 use crate::sync::{Options, Session, Step};
 use crate::{Outcome, State, Store, StoredEvent, Verdict};
 
@@ -118,7 +119,7 @@ fn check_counters(rig: &Rig, store: &Store, context: &str) {
     let open = events.iter().filter(|event| !event.state.is_final());
     let amounts = open.filter_map(|event| event.event.amount.map(|a| a.ten_thousandths()));
     assert_eq!(told.amount_pending.ten_thousandths(), amounts.sum::<i64>(), "{context}");
-    assert_eq!(seen.reviews().unwrap(), store.reviews(None).unwrap(), "{context}");
+    assert_eq!(seen.reviews().unwrap(), store.reviews(&ReviewFilter::new()).unwrap(), "{context}");
 }
 
 /// T39: what was out is sent again as it was.
@@ -145,7 +146,7 @@ fn check_batch(host: &Host, store: &Store, context: &str) {
 fn deliver(host: &Host, store: &Store, context: &str) {
     let mut upstream = host.upstream.clone();
     upstream.refused.clear();
-    for item in store.reviews(None).unwrap() {
+    for item in store.reviews(&ReviewFilter::new()).unwrap() {
         store.retry(&item.scope, &item.key).unwrap();
     }
     let mut session = Session::start(store, Options::new(sales()).items_max(6), fits()).unwrap();

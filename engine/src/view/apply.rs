@@ -2,9 +2,9 @@
 
 use onceward_index::{ContentPrint, Entry, Fingerprint};
 
-use super::{Facts, Held, Live, Located, Moment, OpenBatch, Review, Settled, Stage, Taking, View};
+use super::{Facts, Held, Live, Located, Moment, OpenBatch, Settled, Stage, Taking, View};
 use crate::event::Scope;
-use crate::frames::control::{Action, Batch, Decision, Keys, Settle};
+use crate::frames::control::{Batch, Keys, Settle};
 use crate::verdict::State;
 
 /// How an event comes in.
@@ -53,8 +53,7 @@ impl View {
         let batch = self.batches.iter().find(|(_, batch)| batch.events.contains(&lsn));
         let stage = match batch {
             Some((number, _)) => Stage::InFlight(*number),
-            None if self.reviews.contains_key(&lsn) => Stage::InReview,
-            None => Stage::Pending,
+            None => self.reviews.get(lsn).map_or(Stage::Pending, |review| review.stage),
         };
         let is_attempted = live.is_attempted || batch.is_some();
         let scope = self.intern(facts.scope);
@@ -91,16 +90,7 @@ impl View {
             self.holders.insert(at.lsn, at);
         }
         for rejection in &settle.rejections {
-            let version = if rejection.version == 0 { at.lsn } else { rejection.version };
-            let review = Review {
-                version,
-                code: rejection.code.clone(),
-                message: rejection.message.clone(),
-                reply: rejection.reply.clone(),
-                since_ms: rejection.since_ms,
-            };
-            self.reviews.insert(rejection.event, review);
-            self.set_stage(rejection.event, Stage::InReview);
+            self.apply_rejection(rejection, at);
         }
         if settle.batch != 0 {
             self.close_batch(settle.batch);
@@ -127,28 +117,6 @@ impl View {
             }
         }
         self.batches.insert(number, OpenBatch { scope, events: batch.events.clone(), at });
-    }
-
-    /// What a person decided; `false` if the item is no longer the one that was decided on.
-    pub(crate) fn apply_decision(
-        &mut self,
-        decision: &Decision,
-        at: Located,
-        moment: Moment,
-    ) -> bool {
-        let is_this = |review: &Review| review.version == decision.version;
-        if !self.reviews.get(&decision.event).is_some_and(is_this) {
-            return false;
-        }
-        self.reviews.remove(&decision.event);
-        match &decision.action {
-            Action::Retry => self.set_stage(decision.event, Stage::Pending),
-            Action::Resolve { note: _ } => {
-                self.holders.insert(at.lsn, at);
-                self.settle_event(decision.event, State::Rejected, at.lsn, moment.trusted_ms);
-            }
-        }
-        true
     }
 
     /// Cleaning carried the control frame of an item: it stands here now.
@@ -197,7 +165,7 @@ impl View {
         trusted_ms: u64,
     ) {
         let Some(live) = self.take(lsn) else { return };
-        self.reviews.remove(&lsn);
+        self.reviews.remove(lsn);
         // Perhaps before the one who captured it says so.
         self.keys.confirm([lsn]);
         self.keys.settle(live.held, trusted_ms);
@@ -206,7 +174,7 @@ impl View {
         self.settled.insert(lsn, Settled { at, state, wall_ms, outcome_lsn });
     }
 
-    fn set_stage(&mut self, lsn: u64, stage: Stage) {
+    pub(super) fn set_stage(&mut self, lsn: u64, stage: Stage) {
         if let Some(live) = self.events.get_mut(&lsn) {
             live.stage = stage;
             self.room.set_stage(lsn, live);

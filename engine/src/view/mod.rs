@@ -12,6 +12,7 @@ mod outcomes;
 pub(crate) mod records;
 mod remembered;
 mod replay;
+mod reviews;
 mod time;
 pub(crate) mod windows;
 
@@ -35,6 +36,7 @@ use limits::Room;
 use outcomes::Outcomes;
 pub(crate) use remembered::{Held, Remembered, Taking, options};
 pub(crate) use replay::Facts;
+pub(crate) use reviews::Reviews;
 pub(crate) use time::{Moment, Origin, Times};
 pub(crate) use windows::Windows;
 
@@ -65,18 +67,26 @@ pub(crate) enum Stage {
     Pending,
     /// In this batch.
     InFlight(u64),
-    /// Waits for a person.
+    /// Refused for good: waits for a person.
     InReview,
+    /// Nobody knows whether it took effect: waits for a person.
+    Uncertain,
 }
 
 impl Stage {
     /// What it is called outside.
-    fn state(self) -> State {
+    pub(crate) fn state(self) -> State {
         match self {
             Self::Pending => State::Pending,
             Self::InFlight(_) => State::InFlight,
             Self::InReview => State::InReview,
+            Self::Uncertain => State::Uncertain,
         }
+    }
+
+    /// Whether a person has to decide.
+    pub(crate) fn waits_for_a_person(self) -> bool {
+        matches!(self, Self::InReview | Self::Uncertain)
     }
 }
 
@@ -104,7 +114,7 @@ pub(crate) struct Live {
 impl Live {
     /// Whether the upstream is to have it: it is no effect, and waits for no person.
     pub(crate) fn is_to_deliver(&self) -> bool {
-        !self.at_once && self.stage != Stage::InReview
+        !self.at_once && !self.stage.waits_for_a_person()
     }
 }
 
@@ -138,17 +148,6 @@ pub(crate) struct OpenBatch {
     pub(crate) at: Located,
 }
 
-/// Why an event waits for a person.
-#[derive(Clone, Debug)]
-pub(crate) struct Review {
-    /// LSN of the frame that put it there.
-    pub(crate) version: u64,
-    pub(crate) code: String,
-    pub(crate) message: String,
-    pub(crate) reply: Vec<u8>,
-    pub(crate) since_ms: i64,
-}
-
 /// What the log says.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -159,8 +158,8 @@ pub(crate) struct View {
     /// Events without a final answer, by LSN.
     pub(crate) events: ByLsn<Live>,
     pub(crate) batches: BTreeMap<u64, OpenBatch>,
-    /// By the event's LSN.
-    pub(crate) reviews: BTreeMap<u64, Review>,
+    /// What waits for a person, and what was decided.
+    pub(crate) reviews: Reviews,
     /// Scopes that events have, in order of their first appearance.
     scopes: Vec<Scope>,
     /// Settled events that are still in the log, by LSN.
@@ -196,7 +195,7 @@ impl View {
             turned_in: None,
             events: ByLsn::default(),
             batches: BTreeMap::new(),
-            reviews: BTreeMap::new(),
+            reviews: Reviews::default(),
             scopes: Vec::new(),
             settled: ByLsn::default(),
             outcomes: Outcomes::default(),
@@ -284,6 +283,7 @@ impl View {
             pending: count(|stage| stage == Stage::Pending),
             in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
             in_review: count(|stage| stage == Stage::InReview),
+            uncertain: count(|stage| stage == Stage::Uncertain),
             settled: self.keys.len().saturating_sub(not_settled_events + self.inbox.key_count()),
             leases,
             records,
@@ -295,17 +295,20 @@ impl View {
             cancelled: self.room.totals().cancelled,
             keys: self.keys.len(),
             index_trouble: None,
+            catalog_trouble: None,
+            decision_troubles: Vec::new(),
         }
     }
 
-    /// How many frames of a segment hold settled events, outcomes, open batches, leases or records.
+    /// How many frames of a segment hold settled events, outcomes, open batches, leases, records or
+    /// deliveries, and how many review items and decisions stand in it.
     pub(crate) fn known_frames(&self, segment: u64) -> usize {
         let settled = self.settled.values().map(|settled| &settled.at);
         let batches = self.batches.values().map(|batch| &batch.at);
         let all = settled.chain(batches).chain(self.holders.values());
         let here = all.filter(|at| at.place.segment == segment).count();
         let areas = self.records.known_frames(segment) + self.inbox.known_frames(segment);
-        here + areas + self.room.known_frames(segment)
+        here + areas + self.room.known_frames(segment) + self.reviews.known_frames(segment)
     }
 
     /// Forgets what is known of a segment's frames, because the segment is gone.
@@ -317,6 +320,7 @@ impl View {
         self.unsettled_bytes.remove(&number);
         self.records.forget_segment(number);
         self.inbox.forget_segment(number);
+        self.reviews.forget_segment(number);
     }
 
     /// Forgets slices of keys that ended, once in every slice's length: so a key is gone at the

@@ -123,7 +123,7 @@ impl View {
             }
             KIND_DECISION => {
                 let decision: Decision = codec::decode(frame.body)?;
-                self.apply_decision(&decision, at, moment);
+                self.apply_decision(&decision, at, moment.trusted_ms);
             }
             KIND_KEYS => {
                 let keys: Keys = codec::decode(frame.body)?;

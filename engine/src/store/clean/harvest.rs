@@ -10,20 +10,22 @@ use onceward_wal::Frame;
 
 use crate::error::Result;
 use crate::event::Scope;
-use crate::frames::control::{Batch, KeyEntry, Keys, Rejection, Settle};
+use crate::frames::control::{Batch, Decision, KeyEntry, Keys, Rejection, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::inbox::FinishedEntry;
 use crate::frames::limits::Evict;
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_LEASE,
-    KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
+    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS,
+    KIND_LEASE, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
 };
-use crate::view::{Facts, Live, Located, Origin, Settled, Stage, View};
+use crate::view::{Facts, Live, Located, Origin, Settled, View};
 
 /// Key entries in one frame.
 const KEYS_MAX: usize = 512;
 /// Bytes of carried frames that are made durable together.
 const CARRY_BYTES: usize = 64 * 1024;
+/// What a carried decision takes, about: mostly its note, which is seldom long.
+const DECISION_BYTES: usize = 2 * 1024;
 
 /// A frame to be carried and what it changes in memory.
 pub(super) enum Carry {
@@ -48,6 +50,7 @@ pub(super) enum Carry {
     Finished(Vec<FinishedEntry>),
     /// What was dropped and cancelled.
     Room(Evict),
+    Decision(Decision),
 }
 
 /// What is found alive in a segment.
@@ -58,6 +61,7 @@ pub(super) struct Harvest {
     /// Events in earlier segments that were in a batch once, and the number of the last such batch.
     attempted: (u64, BTreeSet<u64>),
     reviews: Vec<Rejection>,
+    decisions: Vec<Carry>,
     /// Keys by scope and beginning of their slice, each with the LSN of the frame that holds its
     /// outcome.
     pub(super) keys: BTreeMap<(String, u64), Vec<(u64, KeyEntry)>>,
@@ -80,6 +84,7 @@ impl Harvest {
             controls: Vec::new(),
             attempted: (0, BTreeSet::new()),
             reviews: Vec::new(),
+            decisions: Vec::new(),
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
             event_bytes: 0,
@@ -130,6 +135,7 @@ impl Harvest {
             KIND_SETTLE => self.take_settle(view, frame),
             KIND_LEASE => self.take_lease(view, frame, at),
             KIND_RECORD => self.take_record(view, frame, at)?,
+            KIND_DECISION => self.take_decision(view, frame),
             KIND_KEYS => {
                 if let Some(keys) = codec::decode::<Keys>(frame.body) {
                     for key in keys.entries {
@@ -165,7 +171,6 @@ impl Harvest {
                 let head = carried_head(lsn, live, origin).encode();
                 let body = body.to_vec();
                 self.events.push(Carry::Event { lsn, flags: frame.flags, head, body });
-                self.take_review(view, lsn);
             }
             return Ok(());
         }
@@ -240,25 +245,25 @@ impl Harvest {
     fn take_settle(&mut self, view: &View, frame: &Frame<'_>) {
         let Some(settle) = codec::decode::<Settle>(frame.body) else { return };
         for rejection in settle.rejections {
-            self.take_review(view, rejection.event);
+            // Elsewhere, or decided: nothing of it lives here.
+            let here = view.reviews.get(rejection.event).filter(|it| it.at.place == frame.place);
+            let Some(review) = here else { continue };
+            self.known_frames += 1;
+            if view.waiting(rejection.event).is_some() {
+                self.reviews.push(Rejection { version: review.version, ..rejection });
+            }
         }
     }
 
-    /// Keeps the reason of an event that still waits for a person.
-    fn take_review(&mut self, view: &View, event: u64) {
-        let waits = view.events.get(&event).is_some_and(|live| live.stage == Stage::InReview);
-        let Some(review) = view.reviews.get(&event).filter(|_| waits) else { return };
-        if self.reviews.iter().any(|kept| kept.event == event) {
-            return;
+    /// Keeps a decision that is remembered.
+    fn take_decision(&mut self, view: &View, frame: &Frame<'_>) {
+        let Some(decision) = codec::decode::<Decision>(frame.body) else { return };
+        let lsn = frame.lsn.get();
+        let number = if decision.number == 0 { lsn } else { decision.number };
+        if view.reviews.decision(number).is_some_and(|made| made.at.place == frame.place) {
+            self.known_frames += 1;
+            self.decisions.push(Carry::Decision(Decision { number, ..decision }));
         }
-        self.reviews.push(Rejection {
-            event,
-            version: review.version,
-            code: review.code.clone(),
-            message: review.message.clone(),
-            reply: review.reply.clone(),
-            since_ms: review.since_ms,
-        });
     }
 
     /// The frames to write, in groups that are made durable together.
@@ -274,6 +279,7 @@ impl Harvest {
             let (scope, events) = (Scope::DEFAULT.to_owned(), events.to_vec());
             singles.push(Carry::Attempts(Batch { number, scope, parent: number, events }));
         }
+        singles.append(&mut self.decisions);
         for (place, keys) in self.keys {
             let settled_ms = self.settled_ms.get(&place).copied().unwrap_or(place.1);
             let mut keys = keys.into_iter().map(|(_, key)| key);
@@ -302,6 +308,7 @@ fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
         let size = match &carry {
             Carry::Event { body, .. } => body.len() + layout::CARRIED_BYTES,
             Carry::Control { body, .. } => body.len(),
+            Carry::Decision(_) => DECISION_BYTES,
             Carry::Finished(_)
             | Carry::Keys(_)
             | Carry::Batch(_)

@@ -192,7 +192,7 @@ impl Inner {
         let body = codec::encode(&ProgressFrame::Final(ending));
         let mono_ms = self.mono_ms();
         let moment = self.moment(mono_ms);
-        let mut event = self.event_of(delivery, end, None)?;
+        let mut event = self.answer_event(delivery, end, None)?;
         let mut view = self.view.lock();
         if view.turn(moment.trusted_ms) {
             self.keeper.ask();
@@ -201,7 +201,7 @@ impl Inner {
             self.secret.fingerprint(event.scope.as_str(), event.key.as_str().as_bytes())
         };
         if view.keys.find(print_of(&event))?.is_some() {
-            event = self.event_of(delivery, end, Some(lsn))?;
+            event = self.answer_event(delivery, end, Some(lsn))?;
             if view.keys.find(print_of(&event))?.is_some() {
                 let message = format!("an event has the key {} already", event.key);
                 return Err(Error::new(ErrorKind::Fenced, "KEY_TAKEN", message));
@@ -227,7 +227,12 @@ impl Inner {
     }
 
     /// The event that tells the upstream how a delivery ended.
-    fn event_of(&self, delivery: &Delivery, end: End<'_>, number: Option<Lsn>) -> Result<Event> {
+    fn answer_event(
+        &self,
+        delivery: &Delivery,
+        end: End<'_>,
+        number: Option<Lsn>,
+    ) -> Result<Event> {
         let mut payload = json!({
             "event_id": delivery.event_id(),
             "external_id": delivery.external_id(),

@@ -2,6 +2,7 @@
 
 use onceward_vfs::Vfs;
 
+use crate::ReviewFilter;
 use crate::frames::control::{KeyEntry, Keys};
 use crate::frames::{KIND_KEYS, codec};
 use crate::store::{Answer, Settlement};
@@ -122,7 +123,7 @@ fn review_items_and_open_batches_outlive_their_segments() {
     reject(2);
     store.retry(&sales(), &key(2)).unwrap();
     reject(2);
-    let reviews = store.reviews(None).unwrap();
+    let reviews = store.reviews(&ReviewFilter::new()).unwrap();
     assert_eq!(reviews.len(), 2);
     let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
@@ -134,7 +135,7 @@ fn review_items_and_open_batches_outlive_their_segments() {
     }
     assert!(oldest_segment(&store) > before + 8, "control: several turns");
     for store in [store, rig.after_kill().open()] {
-        assert_eq!(store.reviews(None).unwrap(), reviews);
+        assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), reviews);
         assert_eq!((store.status().in_flight, store.status().pending), (2, 0));
         let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
         let Step::Send(again) = session.next(0).unwrap() else { panic!("nothing to send") };

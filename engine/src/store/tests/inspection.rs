@@ -1,5 +1,6 @@
 //! Looking without a lock: the same answers as the store's own.
 
+use crate::ReviewFilter;
 use crate::store::{Answer, Settlement};
 use crate::sync::{Options, Session, Step};
 use crate::trial::upstream::fits;
@@ -18,7 +19,7 @@ fn assert_same(rig: &Rig, store: &Store, count: u64, what: &str) {
     let seen = rig.look();
     let events: Vec<StoredEvent> = seen.events().map(Result::unwrap).collect();
     assert_eq!(events, by_key(store, count), "{what}");
-    assert_eq!(seen.reviews().unwrap(), store.reviews(None).unwrap(), "{what}");
+    assert_eq!(seen.reviews().unwrap(), store.reviews(&ReviewFilter::new()).unwrap(), "{what}");
     assert_eq!(seen.status(), store.status(), "{what}");
     assert_eq!(seen.recovery().damage, [], "{what}");
 }

@@ -2,7 +2,9 @@
 
 mod cancel;
 mod capture;
+mod catalog;
 mod cleaning;
+mod decisions;
 mod expiry;
 mod full;
 mod inbox;

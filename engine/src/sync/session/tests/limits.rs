@@ -3,6 +3,7 @@
 use onceward_wal::{NewFrame, Purpose};
 
 use super::*;
+use crate::ReviewFilter;
 use crate::frames::KIND_EVENT;
 use crate::frames::event::{self as layout, Encoded};
 use crate::store::{Answer, Settlement, located};
@@ -38,7 +39,7 @@ fn events_that_cannot_form_an_item_go_to_review_unsent() {
     drain(&mut session, &mut upstream, 0);
     let sent: Vec<&String> = upstream.effects.keys().collect();
     assert_eq!(sent, ["k2", "k4", "k5"]);
-    let reviews = store.reviews(None).unwrap();
+    let reviews = store.reviews(&ReviewFilter::new()).unwrap();
     let told: Vec<_> = reviews.iter().map(|r| (r.key.as_str(), r.code.as_str())).collect();
     assert_eq!(told, [("k1", "INVALID_ITEM"), ("k3", "INVALID_ITEM"), ("k6", "INVALID_ITEM")]);
     let report = session.report();

@@ -1,6 +1,7 @@
 //! What a reply changes: what it proves, and nothing else.
 
 use super::*;
+use crate::ReviewFilter;
 use crate::trial::upstream::rejected;
 use crate::trial::{Rig, receipt};
 use crate::{ErrorKind, Event, Scope};
@@ -59,7 +60,7 @@ fn a_reply_that_is_reordered_partial_strange_and_contradictory_settles_only_what
     items.push(("K3".to_owned(), accepted()));
     session.on_reply(first.id, &Reply { items }, 0).unwrap();
     assert_eq!(pending(&store), ["k2", "k3"]);
-    assert_eq!(store.reviews(None).unwrap(), []);
+    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), []);
     let report = session.report();
     assert_eq!((report.accepted, report.strangers, report.missing), (2, 3, 2));
     assert_eq!(store.outcome(&sales(), &key(99)).unwrap().state, State::Unknown);
@@ -109,7 +110,7 @@ fn late_repeated_and_invented_replies_change_nothing() {
     session.on_reply(second.id, &reply(&[5, 6, 7, 8], &rejected("NO")), 0).unwrap();
     session.on_failure(second.id, &crate::sync::Failure::TooLarge, 0).unwrap();
     assert_eq!(store.status(), settled);
-    assert_eq!(store.reviews(None).unwrap(), []);
+    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), []);
     assert_eq!(pending(&store), ["k3", "k4"]);
 }
 

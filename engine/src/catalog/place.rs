@@ -1,0 +1,133 @@
+//! The catalog's directories: leftovers, setting aside, switching to a new one.
+//!
+//! Past `vfs`, as sled itself is: no promise rests on what is here, and a simulated disk has the
+//! catalog in memory.
+#![expect(clippy::disallowed_methods, reason = "sled goes past vfs, and nothing depends on it")]
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The catalog's directory within the store's.
+pub(crate) const CATALOG_DIR: &str = "catalog";
+/// The next one while it is being written.
+const NEW_DIR: &str = "catalog.new";
+/// The last one while it is being removed.
+const OLD_DIR: &str = "catalog.old";
+/// What was set aside; a number follows.
+const DAMAGED: &str = "catalog.damaged-";
+/// How many that were set aside are kept.
+const DAMAGED_KEPT: usize = 2;
+
+/// The catalog's directories within a store's directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Directories {
+    store: PathBuf,
+}
+
+impl Directories {
+    /// Those in the store's directory.
+    pub(crate) fn of(store: &Path) -> Self {
+        Self { store: store.to_owned() }
+    }
+
+    /// The one in use.
+    pub(crate) fn current(&self) -> PathBuf {
+        self.store.join(CATALOG_DIR)
+    }
+
+    /// The next one.
+    pub(crate) fn next(&self) -> PathBuf {
+        self.store.join(NEW_DIR)
+    }
+
+    /// Whether there is one in use.
+    pub(crate) fn exists(&self) -> bool {
+        self.current().is_dir()
+    }
+
+    /// Removes what a crash left: a next or last directory, and files that sled had begun and would
+    /// take for finished ones.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(crate) fn clean(&self) -> io::Result<()> {
+        remove(&self.next())?;
+        remove(&self.store.join(OLD_DIR))?;
+        let entries = match fs::read_dir(self.current()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the one in use: nothing in it is wanted.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(crate) fn discard(&self) -> io::Result<()> {
+        remove(&self.current())
+    }
+
+    /// Renames the one in use to `catalog.damaged-N`, and removes the oldest of these beyond two.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(crate) fn set_aside(&self) -> io::Result<()> {
+        if !self.exists() {
+            return Ok(());
+        }
+        let mut numbers = self.damaged()?;
+        let number = numbers.last().map_or(1, |last| last.saturating_add(1));
+        fs::rename(self.current(), self.store.join(format!("{DAMAGED}{number}")))?;
+        numbers.push(number);
+        let over = numbers.len().saturating_sub(DAMAGED_KEPT);
+        for number in numbers.into_iter().take(over) {
+            remove(&self.store.join(format!("{DAMAGED}{number}")))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the next directory in the place of the one in use. A crash between leaves none in use:
+    /// then the next opening makes one from the log.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(crate) fn switch(&self) -> io::Result<()> {
+        let old = self.store.join(OLD_DIR);
+        fs::rename(self.current(), &old)?;
+        fs::rename(self.next(), self.current())?;
+        remove(&old)
+    }
+
+    /// The numbers of those that were set aside, ascending.
+    fn damaged(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.store)? {
+            let name = entry?.file_name();
+            let number = name.to_string_lossy().strip_prefix(DAMAGED).map(str::parse::<u64>);
+            numbers.extend(number.and_then(Result::ok));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// Removes a directory with all that is in it, if it is there.
+fn remove(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,126 @@
+//! A catalog on disk. The only file that names sled.
+//!
+//! Sled answers damage with errors or panics when it meets it, at opening or later, so every call is
+//! made where a panic is caught and told as any other trouble. One tree, so that one transaction is
+//! one batch. Nothing relies on its syncs: it is flushed now and then, to spare the next opening.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use super::{Catalog, Change, Trouble, Visit};
+
+/// What sled keeps in memory of its files; while it is busy it takes some times as much.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Sled writes in buffers of this size, of which it has several. A part over a quarter of it would
+/// become a file of its own: sixteen of the longest items stay below.
+const SEGMENT_BYTES: usize = 128 * 1024;
+
+/// A sled database.
+pub(crate) struct Sled {
+    /// `None`: it was closed.
+    db: Option<sled::Db>,
+}
+
+impl Sled {
+    /// Opens the database in `dir`, and makes one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// It is damaged, or the disk refused.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Trouble> {
+        let db = guarded(|| {
+            sled::Config::new()
+                .path(dir)
+                .cache_capacity(CACHE_BYTES)
+                .segment_size(SEGMENT_BYTES)
+                .flush_every_ms(None)
+                .open()
+                .map_err(told)
+        })?;
+        Ok(Self { db: Some(db) })
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&sled::Db) -> Result<R, Trouble>) -> Result<R, Trouble> {
+        let db = self.db.as_ref().ok_or_else(|| Trouble("it was closed".to_owned()))?;
+        guarded(|| f(db))
+    }
+}
+
+impl Catalog for Sled {
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        self.with(|db| Ok(db.get(key).map_err(told)?.map(|value| value.to_vec())))
+    }
+
+    fn scan(&self, from: &[u8], visit: Visit<'_>) -> Result<(), Trouble> {
+        self.with(|db| {
+            for pair in db.range(from..) {
+                let (key, value) = pair.map_err(told)?;
+                if let ControlFlow::Break(()) = visit(&key, &value) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write(&mut self, changes: &[Change]) -> Result<(), Trouble> {
+        let mut batch = sled::Batch::default();
+        for change in changes {
+            match change {
+                Change::Put(key, value) => batch.insert(key.as_slice(), value.as_slice()),
+                Change::Remove(key) => batch.remove(key.as_slice()),
+            }
+        }
+        self.with(|db| {
+            let done = db.transaction(|tree| {
+                tree.apply_batch(&batch)?;
+                Ok::<(), sled::transaction::ConflictableTransactionError<()>>(())
+            });
+            done.map_err(|error| Trouble(format!("{error:?}")))
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), Trouble> {
+        self.with(|db| db.flush().map(|_bytes| ()).map_err(told))
+    }
+
+    fn disk_bytes(&self) -> Result<u64, Trouble> {
+        self.with(|db| db.size_on_disk().map_err(told))
+    }
+}
+
+impl Drop for Sled {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        // What it could not write while closing is in the log.
+        drop(guarded(move || {
+            drop(db);
+            Ok(())
+        }));
+    }
+}
+
+impl fmt::Debug for Sled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sled").finish_non_exhaustive()
+    }
+}
+
+/// An error of sled, told as trouble.
+#[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
+fn told(error: sled::Error) -> Trouble {
+    Trouble(error.to_string())
+}
+
+/// Calls `f`; a panic in it is told as trouble. What it left half done is never used again: after
+/// any trouble the database is dropped.
+fn guarded<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Trouble(format!("panicked: {}", text.unwrap_or("without a word"))))
+    })
+}

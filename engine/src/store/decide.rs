@@ -1,0 +1,216 @@
+//! Decisions of persons on what waits for them.
+
+use onceward_wal::Lsn;
+
+use super::review::not_in_review;
+use super::{Inner, Store};
+use crate::catalog::{Fact, RowId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Key, Scope};
+use crate::frames::control::{self, Action};
+use crate::frames::{KIND_DECISION, codec};
+use crate::limits::PAGE_MAX;
+use crate::review::{Decision, DecisionAction, DecisionMade};
+
+impl Store {
+    /// Carries out what a person decided about an event that waits for one.
+    ///
+    /// Name the version that the person saw: of two who decide at once, the second is then told so,
+    /// and by whom the first decision was made.
+    ///
+    /// ```
+    /// # use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+    /// use onceward::{Decision, ErrorKind};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("store");
+    /// # let store = Store::open(&dir, Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "A".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// let seen = store.review(&scope, &key)?;
+    /// let retry = Decision::retry(scope.clone(), key.clone()).by("anna").of_version(seen.version);
+    /// store.decide(&retry)?;
+    ///
+    /// let late = Decision::resolve(scope, key, "paid in cash").by("ben").of_version(seen.version);
+    /// let error = store.decide(&late).unwrap_err();
+    /// assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "ALREADY_DECIDED"));
+    /// assert!(error.to_string().contains("anna"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// The decision survives a crash when this returned `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: a note over 1,024 bytes, `NOTE_TOO_LONG`, or a name over 64, `WHO_TOO_LONG`.
+    /// `Fenced`, code `ALREADY_DECIDED`: the version that was named is not the one that waits now.
+    /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Full`, `Io`,
+    /// `Poisoned`; with [`Error::in_doubt`], ask again after reopening.
+    pub fn decide(&self, decision: &Decision) -> Result<()> {
+        self.inner.decide(decision)
+    }
+
+    /// Sends an event from review again, under the same key: [`Store::decide`] without a name, a
+    /// note and a version.
+    ///
+    /// # Durability
+    ///
+    /// The decision survives a crash when this returned `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person (any more). `Full`,
+    /// `Io`, `Poisoned`.
+    pub fn retry(&self, scope: &Scope, key: &Key) -> Result<()> {
+        self.decide(&Decision::retry(scope.clone(), key.clone()))
+    }
+
+    /// Finishes an event in review: its state becomes `rejected`, with a note why.
+    /// [`Store::decide`] without a name and a version.
+    ///
+    /// # Durability
+    ///
+    /// The decision survives a crash when this returned `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: a note over 1,024 bytes. `NotFound`, code `NOT_IN_REVIEW`: the event does not wait
+    /// for a person (any more). `Full`, `Io`, `Poisoned`.
+    pub fn resolve(&self, scope: &Scope, key: &Key, note: &str) -> Result<()> {
+        self.decide(&Decision::resolve(scope.clone(), key.clone(), note))
+    }
+
+    /// The decisions that were made, oldest first, from behind `after` on, at most `max` and at most
+    /// 1,000. The newest 256 are remembered.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`: one cannot be read.
+    pub fn decisions(&self, after: Option<Lsn>, max: usize) -> Result<Vec<DecisionMade>> {
+        let after = after.map_or(0, Lsn::get);
+        let max = max.min(PAGE_MAX);
+        self.inner
+            .ask_catalog_if_any(|shelf| shelf.decisions(after, max))
+            .iter()
+            .map(made)
+            .collect()
+    }
+
+    /// The decisions that were made about one event, oldest first, of those that are remembered.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index or a decision cannot be read.
+    pub fn decisions_on(&self, scope: &Scope, key: &Key) -> Result<Vec<DecisionMade>> {
+        let Some(event) = self.inner.event_of(scope, key)? else { return Ok(Vec::new()) };
+        self.inner.ask_catalog_if_any(|shelf| shelf.decisions_on(event)).iter().map(made).collect()
+    }
+}
+
+impl Inner {
+    /// As [`Store::decide`].
+    pub(crate) fn decide(&self, decision: &Decision) -> Result<()> {
+        decision.check()?;
+        let Decision { scope, key, note, who, .. } = decision;
+        let _one_at_a_time = self.control.lock();
+        self.refuse_if_closed()?;
+        let found = self.find_review(scope, key)?;
+        let fits = |id: &RowId| decision.version.is_none_or(|seen| seen == id.version);
+        let Some(id) = found.filter(fits) else { return Err(self.refusal(decision, found)?) };
+        let mut frame = control::Decision {
+            event: id.event,
+            version: id.version,
+            action: match decision.action {
+                DecisionAction::Retry => Action::Retry,
+                DecisionAction::Resolve => Action::Resolve,
+            },
+            number: 0,
+            scope: scope.as_str().to_owned(),
+            key: key.as_str().to_owned(),
+            note: note.clone(),
+            who: who.clone(),
+            made_ms: self.wall_ms(),
+        };
+        let (placed, moment) = self.append_control(&[(KIND_DECISION, codec::encode(&frame))])?;
+        for at in placed {
+            let forgotten = {
+                let mut view = self.view.lock();
+                let oldest = view.reviews.made().next().map(|(number, _)| number);
+                view.apply_decision(&frame, at, moment.trusted_ms);
+                oldest.filter(|oldest| view.reviews.decision(*oldest).is_none())
+            };
+            frame.number = at.lsn;
+            let mut facts = vec![Fact::Gone(id), Fact::Decided(frame.clone())];
+            facts.extend(forgotten.map(Fact::Forgotten));
+            self.keep(&facts, at.lsn);
+        }
+        Ok(())
+    }
+
+    /// Why a decision cannot be carried out, `found` being what waits now.
+    fn refusal(&self, decision: &Decision, found: Option<RowId>) -> Result<Error> {
+        let Decision { scope, key, .. } = decision;
+        let (Some(seen), Some(event)) = (decision.version, self.event_of(scope, key)?) else {
+            return Ok(not_in_review(scope, key));
+        };
+        let now = match found {
+            Some(id) => format!("; version {} waits now", id.version),
+            None => String::new(),
+        };
+        let history = self.ask_catalog_if_any(|shelf| shelf.decisions_on(event));
+        let message = match history.iter().find(|made| made.version == seen) {
+            Some(made) => {
+                let who = if made.who.is_empty() { "somebody" } else { &made.who };
+                let what = match made.action {
+                    Action::Retry => DecisionAction::Retry,
+                    Action::Resolve => DecisionAction::Resolve,
+                };
+                format!("{who} decided first on {key} in scope {scope}: {what}{now}")
+            }
+            None => format!("version {seen} of {key} in scope {scope} does not wait any more{now}"),
+        };
+        Ok(Error::new(ErrorKind::Fenced, "ALREADY_DECIDED", message))
+    }
+
+    /// Whether just this decision was carried out before.
+    pub(crate) fn was_made(&self, decision: &Decision) -> Result<bool> {
+        let Some(event) = self.event_of(&decision.scope, &decision.key)? else { return Ok(false) };
+        let history = self.ask_catalog_if_any(|shelf| shelf.decisions_on(event));
+        let made = history.iter().map(made).collect::<Result<Vec<DecisionMade>>>()?;
+        Ok(made.iter().any(|made| made.decision == *decision))
+    }
+
+    /// The number of the event that has a key.
+    fn event_of(&self, scope: &Scope, key: &Key) -> Result<Option<u64>> {
+        let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
+        let synced = self.log.synced();
+        let found = self.view.lock().keys.find(print)?;
+        Ok(found.map(|found| found.lsn).filter(|lsn| *lsn <= synced))
+    }
+}
+
+/// A decision as the host sees it.
+fn made(frame: &control::Decision) -> Result<DecisionMade> {
+    let without = || Error::corrupt("a decision without a number");
+    let action = match frame.action {
+        Action::Retry => DecisionAction::Retry,
+        Action::Resolve => DecisionAction::Resolve,
+    };
+    Ok(DecisionMade {
+        lsn: Lsn::from_u64(frame.number).ok_or_else(without)?,
+        event: Lsn::from_u64(frame.event).ok_or_else(without)?,
+        decision: Decision {
+            scope: Scope::new(&frame.scope)?,
+            key: Key::new(&frame.key)?,
+            action,
+            note: frame.note.clone(),
+            who: frame.who.clone(),
+            version: Some(frame.version),
+        },
+        made_at_ms: frame.made_ms,
+    })
+}
