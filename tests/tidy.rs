@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use onceward_tests::tidy::tree::SourceTree;
-use onceward_tests::tidy::{Finding, SourceFile, arrows, mentions, settings, sources};
+use onceward_tests::tidy::{Finding, SourceFile, arrows, mentions, promises, settings, sources};
 
 /// Reads the repository.
 fn tree() -> SourceTree {
@@ -132,4 +132,10 @@ fn the_commands_for_developers_are_the_same_everywhere() {
     let run_by_the_script = ["check", "test", "test-plain", "doc"];
     let script = tree.file("scripts/test");
     assert_clean(&settings::commands_missing(justfile, &run_by_the_script, script));
+}
+
+#[test]
+fn every_promise_is_shown_by_a_test_that_exists() {
+    let tree = tree();
+    assert_clean(&promises::tests_missing(tree.file("GUARANTEES.md"), tree.rust()));
 }

@@ -1,13 +1,27 @@
 //! Keeps every event that a terminal captures until the other side confirms it, once.
 //!
 //! [`Store`] is what a terminal embeds: [`Store::capture`] answers once the event survives a power
-//! cut, and says of every repetition that it is one. [`sync`] decides what to send upstream and what
-//! a reply means; the crate `onceward-uplink` carries it. [`Store::receive`] takes what the upstream
-//! delivers, once, and [`Store::ack`] tells it of the end. [`Inspection`] looks at a store that
-//! another process writes, [`Tail`] follows it, and [`repair`] mends one that is damaged.
+//! cut, and says of every repetition that it is one.
 //!
-//! No network and no output: it reports, and the host decides. An open store has one thread, which
-//! prepares segments of the log ahead of need.
+//! | to | call |
+//! |---|---|
+//! | keep an event, or several at once | [`Store::capture`], [`Store::capture_batch`], [`Store::capture_deferred`] |
+//! | ask before | [`Store::would_accept`] |
+//! | know what came of one, also after it is gone | [`Store::outcome`] |
+//! | take one back that was never sent | [`Store::cancel`] |
+//! | send what waits | [`sync`] decides what to send and what a reply means; the crate `onceward-uplink` carries it |
+//! | do work once, whoever asks how often | [`Store::begin`], [`Store::complete`], [`Store::release`] |
+//! | take what the upstream delivers, once | [`Store::receive`], [`Store::progress`], [`Store::ack`], [`Store::fail`] |
+//! | let a person decide | [`Store::reviews`], [`Store::retry`], [`Store::resolve`], [`Store::decide`] |
+//! | bound what is held | [`Config::limits`] |
+//! | look at a store that another process writes | [`Inspection`], [`Tail`] |
+//! | mend one that is damaged | [`plan_repair`], [`repair`] |
+//!
+//! A host calls [`Store::tick`] now and then, from a timer: it forgets what is over, gives space back
+//! and makes durable what nobody waits for.
+//!
+//! No network and no output: it reports, and the host decides. An open store has two threads: one
+//! prepares segments of the log ahead of need, one writes the index's files.
 #![forbid(unsafe_code)]
 
 mod admission;

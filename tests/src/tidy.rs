@@ -8,6 +8,7 @@ use std::fmt;
 pub mod arrows;
 pub mod manifest;
 pub mod mentions;
+pub mod promises;
 pub mod settings;
 pub mod sources;
 pub mod tree;
