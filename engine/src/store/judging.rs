@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use onceward_index::{Fingerprint, Verdict as Known};
 use onceward_wal::{Lsn, NewFrame};
@@ -73,11 +74,38 @@ pub(super) enum Plan {
     },
 }
 
+/// Hashes a fingerprint by what it is: keyed with the store's secret already, so that nobody outside
+/// can choose where it stands.
+#[derive(Default)]
+struct PrintHasher(u64);
+
+type Printed = BuildHasherDefault<PrintHasher>;
+
+impl Hasher for PrintHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for some in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(some).for_each(|(to, from)| *to = *from);
+            self.0 = self.0.rotate_left(5) ^ u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_u128(&mut self, print: u128) {
+        let (high, low) = (print >> 64, print & u128::from(u64::MAX));
+        self.0 = u64::try_from(high ^ low).unwrap_or_default();
+    }
+}
+
 /// Judges every key, in order. The caller holds the view.
 pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
     let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
     let verdicts = view.keys.lookup(&keys)?;
-    let mut fresh: HashMap<Fingerprint, usize> = HashMap::new();
+    let mut fresh: HashMap<Fingerprint, usize, Printed> = HashMap::default();
+    fresh.reserve(prepared.len());
     let mut plans = Vec::with_capacity(prepared.len());
     for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
         plans.push(match verdict {
