@@ -49,7 +49,10 @@ mod tests {
         disk.set_free_bytes(Some(0));
         let log = open_with(&shared(&disk), RESERVED).unwrap().0;
         assert_eq!(kept(&disk), [frame]);
-        put(&log, b"goes on").unwrap();
+        // The reserve has one less: what gives room back goes on, new events wait until it does.
+        assert_eq!(put(&log, b"new").unwrap_err().kind(), ErrorKind::Full);
+        let frame = NewFrame { kind: KIND, flags: 0, parts: &[b"goes on"] };
+        log.append(frame, 0, Purpose::Settle).unwrap();
         drop(log);
         let disk = disk.after_power_cut(&Survival::Nothing);
         assert_eq!(found(&disk).0.damage, []);

@@ -266,7 +266,10 @@ mod tests {
         log.append(frame, 0, Purpose::Settle).unwrap();
         let error = log.append(frame, 0, Purpose::Settle).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Full, "the reserve is used up");
-        put(&log, b"small ones still fit").unwrap();
+        // What is left of the reserve is not for new events, however small.
+        assert_eq!(put(&log, b"small").unwrap_err().kind(), ErrorKind::Full);
+        let small = NewFrame { kind: KIND, flags: 0, parts: &[b"small"] };
+        log.append(small, 0, Purpose::Settle).unwrap();
         // An old store opens on a full disk, too.
         drop(log);
         let disk = disk.after_kill();

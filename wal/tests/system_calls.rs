@@ -103,7 +103,12 @@ mod tests {
 
     #[test]
     fn the_log_s_own_thread_takes_no_part_in_an_append() {
-        let calls = calls("in-background");
+        let mut calls = calls("in-background");
+        // On a busy machine it may be put to sleep while it holds a lock, which is for a moment only.
+        let is_wait = |name: &String| matches!(name.as_str(), "sched_yield" | "futex");
+        let waits = calls.own.iter().filter(|name| is_wait(name)).count();
+        assert!(waits <= APPENDS / 100, "{waits} waits for a lock");
+        calls.own.retain(|name| !is_wait(name));
         assert_write_and_sync(&calls);
         // It prepares one segment, in 32 synced steps, and may mark the log:
         // with the time, not with the appends.

@@ -251,6 +251,9 @@ impl Core {
         purpose: Purpose,
     ) -> Result<u32, Error> {
         commit.refuse_if_poisoned()?;
+        if purpose == Purpose::Capture {
+            self.keep_reserve(commit)?;
+        }
         let elapsed = now_ms.saturating_sub(commit.stamp.mono_ms);
         // The time of a frame is 32 bits: a run of more than 49 days is followed by another.
         if commit.run_spent || u32::try_from(elapsed).is_err() {

@@ -34,6 +34,8 @@ pub(super) struct Spares {
     making: Mutex<()>,
     /// How many wait for one to be made.
     waiting: AtomicUsize,
+    /// One of those that are reserved was begun, and nothing took its place yet.
+    in_use: AtomicBool,
     /// Woken when one was taken, or when there may be other work for the log's thread.
     taken: Condvar,
     /// The log's thread sleeps until it is woken.
@@ -50,6 +52,7 @@ impl Spares {
             list: Mutex::new(found),
             making: Mutex::new(()),
             waiting: AtomicUsize::new(0),
+            in_use: AtomicBool::new(false),
             taken: Condvar::new(),
             asleep: AtomicBool::new(false),
             synced: AtomicU64::new(synced),
@@ -66,6 +69,11 @@ impl Spares {
     pub(super) fn note(&self, synced: u64, next_lsn: u64) {
         self.synced.store(synced, Ordering::Relaxed);
         self.next_lsn.store(next_lsn, Ordering::Relaxed);
+    }
+
+    /// Fewer are there than are reserved: perhaps one of those was begun.
+    pub(super) fn lack(&self) {
+        self.in_use.store(true, Ordering::Relaxed);
     }
 
     /// Takes back one that was not begun after all; it has the lowest number.
@@ -148,9 +156,24 @@ impl Core {
                 }
             }
         }
-        self.spares.take_beyond(0).ok_or_else(|| {
+        let reserved = self.spares.take_beyond(0).ok_or_else(|| {
             Error::new(ErrorKind::Full, "the disk is full and the reserved segments are used up")
-        })
+        })?;
+        self.spares.lack();
+        Ok(reserved)
+    }
+
+    /// Refuses to put more new events into a segment that was reserved: what gives space back needs
+    /// the rest of it. Not once as many are reserved again.
+    pub(super) fn keep_reserve(&self, commit: &mut Commit) -> Result<(), Error> {
+        if !self.spares.in_use.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for count in 1..=self.options.reserve {
+            self.prepare_now(count).inspect_err(|error| commit.note(error))?;
+        }
+        self.spares.in_use.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How many segments a log keeps ready.

@@ -93,7 +93,8 @@ impl Log {
         match core.fill_reserve() {
             // An old store opens on a full disk too: settling what it holds is what gives room.
             Err(error) if is_new || error.kind() != ErrorKind::Full => return Err(error),
-            Err(_) | Ok(()) => {}
+            Err(_full) => core.spares.lack(),
+            Ok(()) => {}
         }
         let core = Arc::new(core);
         let worker = match options.preparation {
