@@ -1,33 +1,64 @@
 //! The only place that reads clocks, the boot id and random numbers.
 
 use std::fmt::Debug;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use std::time::Instant;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where a store gets its time from.
 pub(crate) trait Clock: Debug + Send + Sync {
-    /// Milliseconds from any zero that never run backward while this process lives.
+    /// Milliseconds from any zero that never run backward while this process lives. Where
+    /// [`Clock::boot`] is known, the zero is the machine's start: readings of two processes can be
+    /// compared.
     fn mono_ms(&self) -> u64;
     /// Wall clock, Unix milliseconds. May be wrong and may step.
     fn wall_ms(&self) -> i64;
+    /// Since which start of the machine [`Clock::mono_ms`] counts; zeros if that is not known.
+    fn boot(&self) -> [u8; 16];
 }
 
 /// The machine's clocks.
+///
+/// On Linux and Android monotonic time is `CLOCK_BOOTTIME`: it goes on while the machine is suspended,
+/// and from one process to the next. A suspended till is off duty, not out of time: what the upstream
+/// forgets meanwhile need not be remembered here either. Nobody can set that clock, and what it adds
+/// for a sleep the kernel takes from hardware that ran on. Elsewhere it counts from when the store was
+/// opened, and whether it goes on during a sleep is the system's choice: if not, keys are remembered
+/// longer.
 #[derive(Debug)]
 pub(crate) struct OsClock {
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     started: Instant,
+    boot: [u8; 16],
 }
 
 impl OsClock {
+    /// The clocks of this machine, since its start if that has a number.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn new() -> Self {
+        Self { boot: boot_id() }
+    }
+
     /// A clock whose monotonic zero is now.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told to ask")]
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Instant::now(), boot: [0; 16] }
     }
 }
 
 impl Clock for OsClock {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn mono_ms(&self) -> u64 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let milliseconds = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or(0);
+        seconds.saturating_mul(1_000).saturating_add(milliseconds)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn mono_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -41,11 +72,16 @@ impl Clock for OsClock {
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
         }
     }
+
+    fn boot(&self) -> [u8; 16] {
+        self.boot
+    }
 }
 
 /// The machine's boot id; zeros where it has none.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[expect(clippy::disallowed_methods, reason = "the kernel's file, not one of the store's")]
-pub(crate) fn boot_id() -> [u8; 16] {
+fn boot_id() -> [u8; 16] {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .ok()
         .and_then(|text| uuid::Uuid::parse_str(text.trim()).ok())

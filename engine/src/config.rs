@@ -83,6 +83,8 @@ pub struct Config {
     pub(crate) index_reading: IndexReading,
     /// Bytes of the log that opening may have to tell the index after a crash. Tests have less.
     pub(crate) index_log_bytes_max: u64,
+    /// Segments whose unused bytes may stand before cleaning begins. Tests have none.
+    pub(crate) cleaning_slack_segments: u64,
     pub(crate) record_life_ms: u64,
     pub(crate) leases_max: u32,
     pub(crate) record_cache_bytes_max: u64,
@@ -97,6 +99,8 @@ pub struct Config {
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// Bytes of the log between two checkpoints of the index.
 const INDEX_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Segments whose unused bytes may stand before cleaning begins: the more, the less is moved twice.
+const CLEANING_SLACK_SEGMENTS: u64 = 4;
 /// Shortest and longest window.
 const WINDOW_MS: std::ops::RangeInclusive<u64> = 60_000..=400 * 24 * HOUR_MS;
 
@@ -111,6 +115,7 @@ impl Config {
             index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
             index_reading: IndexReading::Mapped,
             index_log_bytes_max: INDEX_LOG_BYTES_MAX,
+            cleaning_slack_segments: CLEANING_SLACK_SEGMENTS,
             record_life_ms: 24 * HOUR_MS,
             leases_max: LEASES_MAX_DEFAULT,
             record_cache_bytes_max: RECORD_CACHE_BYTES_DEFAULT,

@@ -140,7 +140,9 @@ fn the_script_reaches_what_it_is_for() {
     let chapters = chapters();
     let (host, ..) = chapters.last().unwrap();
     let store = host.rig.after_kill().open();
-    assert!(store.inner.log.segments()[0].number > 3, "segments were trimmed");
+    let segments = store.inner.log.segments();
+    let trimmed = segments.last().unwrap().number - segments.len() as u64;
+    assert!(trimmed > 3, "segments were trimmed: {segments:?}");
     assert_eq!(store.status().in_review, 2);
     assert!(store.status().settled > 50);
     let cuts: usize = chapters.iter().map(|(_, _, ops)| ops.len()).sum();

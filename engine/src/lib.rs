@@ -69,8 +69,8 @@ pub use report::{
 };
 pub use review::{Decision, DecisionAction, DecisionMade, ReviewFilter, ReviewNotice};
 pub use store::{
-    Answer, BatchTicket, Effect, ReviewCallback, ReviewWatch, Settlement, Store, Ticket,
-    write_decision,
+    Answer, BatchTicket, Effect, ReviewCallback, ReviewWatch, ServerOffset, Settlement, Store,
+    Ticket, write_decision,
 };
 pub use tail::{Looked, Since, Tail};
 pub use verdict::{Applied, Cancellation, Outcome, State, Verdict, WouldAccept};

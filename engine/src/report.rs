@@ -53,6 +53,9 @@ pub struct Status {
     /// Why the index's files could not be written lately, if so. Nothing is lost then: the next
     /// opening reads more of the log.
     pub index_trouble: Option<String>,
+    /// How far the upstream's clock is ahead of this machine's wall clock, milliseconds, if it told its
+    /// time since the machine was started; see [`Store::server_offset`](crate::Store::server_offset).
+    pub server_offset_ms: Option<i64>,
     /// Why the catalog's files could not be used lately, if so. Nothing is lost then: its answers
     /// come from memory, and the next opening makes the files anew.
     pub catalog_trouble: Option<String>,

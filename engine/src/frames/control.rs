@@ -67,6 +67,8 @@ pub(crate) struct Settle {
     pub(crate) receipts: Vec<ReceiptFor>,
     /// Events that go to review.
     pub(crate) rejections: Vec<Rejection>,
+    /// Trusted time of the settlement; 0: that of this frame. Another when the frame was carried.
+    pub(crate) settled_ms: u64,
 }
 
 /// What a person decided.
@@ -127,6 +129,9 @@ pub(crate) struct Keys {
     pub(crate) entries: Vec<KeyEntry>,
     /// Trusted time of the last settlement in their slices.
     pub(crate) settled_ms: u64,
+    /// The keys moved to these slices before they were settled: the index's files may have them in
+    /// earlier ones.
+    pub(crate) has_moved: bool,
 }
 
 impl Control for Batch {
@@ -196,7 +201,8 @@ mod tests {
         assert_eq!(
             hex(&bytes),
             "0100 0100000000000000 0200000000000000 0400000000000000 0500000000000000 03 \
-             0600000000000000 0600000000000000 04 0000000000000000 0000000000000000"
+             0600000000000000 0600000000000000 04 0000000000000000 0000000000000000 \
+             0000000000000000"
                 .replace(' ', "")
         );
         assert_eq!(decode::<Settle>(&bytes), Some(settle));
@@ -219,7 +225,7 @@ mod tests {
             hex(&bytes),
             "0100 0000000000000000 0000000000000000 0000000000000000 0100000000000000 \
              0100000000000000 0200000000000000 0100000000000000 43 0100000000000000 6d \
-             0100000000000000 09 ffffffffffffffff 07"
+             0100000000000000 09 ffffffffffffffff 07 0000000000000000"
                 .replace(' ', "")
         );
         assert_eq!(decode::<Settle>(&bytes), Some(settle));
@@ -253,13 +259,14 @@ mod tests {
     fn keys_have_these_bytes() {
         let entry =
             KeyEntry { print: 1, event: 2, content: 3, slice_begin: 4, state: 5, receipt: vec![6] };
-        let keys = Keys { scope: "s".to_owned(), entries: vec![entry], settled_ms: 7 };
+        let keys =
+            Keys { scope: "s".to_owned(), entries: vec![entry], settled_ms: 7, has_moved: true };
         let bytes = encode(&keys);
         assert_eq!(
             hex(&bytes),
             "0100 0100000000000000 73 0100000000000000 \
              01000000000000000000000000000000 0200000000000000 \
-             0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000"
+             0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000 01"
                 .replace(' ', "")
         );
         assert_eq!(decode::<Keys>(&bytes), Some(keys));

@@ -15,12 +15,14 @@
 //! | 26 | window | a window that the upstream issued: told, or over |
 //! | 27 | delivery | what the upstream delivers, whole or only its keys |
 //! | 28 | progress | how far a delivery is, and how it ended |
+//! | 29 | clock | how long the store was open, and what the upstream's clock showed |
 //! | 30 | evict | events that were dropped to make room |
 //! | 31 | cancel | an event that was taken back before its first attempt |
 //!
 //! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
 //! [`codec`]. Never change or reuse a number.
 
+pub(crate) mod clock;
 pub(crate) mod codec;
 pub(crate) mod control;
 pub(crate) mod event;
@@ -58,5 +60,15 @@ pub(crate) const KIND_PROGRESS: u8 = 28;
 pub(crate) const KIND_EVICT: u8 = 30;
 /// An event that was taken back.
 pub(crate) const KIND_CANCEL: u8 = 31;
+/// What time it is.
+pub(crate) const KIND_CLOCK: u8 = 29;
+
+/// Whether a frame of this kind relies on the segments before it being gone first.
+///
+/// Frames of leases, records, the inbox, and of what was dropped or cancelled change others of their
+/// item without a note in the view of which of those still stand.
+pub(crate) const fn goes_in_order(kind: u8) -> bool {
+    matches!(kind, KIND_LEASE..=KIND_PROGRESS | KIND_EVICT | KIND_CANCEL)
+}
 
 const _: () = assert!(KIND_EVENT >= onceward_wal::KIND_HOST_MIN, "kinds below belong to the log");

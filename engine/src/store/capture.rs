@@ -187,11 +187,19 @@ impl Inner {
     /// As [`Inner::store`], where others must be dropped: one call after the other, because each
     /// changes what is stored already.
     pub(super) fn store_evicting(&self, call: &Call<'_>) -> Result<Vec<Judged>> {
-        let _one_at_a_time = self.control.lock();
-        let mut durable = HashSet::new();
-        let originals = Originals::Wait(&mut durable);
-        let stored = self.queue(call, originals, Evicting::Yes)?;
-        self.finish(stored.ok_or_else(lost_verdict)?)
+        let mut has_made_room = false;
+        loop {
+            let one_at_a_time = self.control.lock();
+            let mut durable = HashSet::new();
+            let originals = Originals::Wait(&mut durable);
+            match self.queue(call, originals, Evicting::Yes) {
+                Err(error) => {
+                    drop(one_at_a_time);
+                    self.make_room_once(error, &mut has_made_room)?;
+                }
+                Ok(stored) => return self.finish(stored.ok_or_else(lost_verdict)?),
+            }
+        }
     }
 
     /// Judges the events of a call and queues those that are fresh. `None`: there is only room if others
@@ -204,6 +212,7 @@ impl Inner {
     ) -> Result<Option<Stored>> {
         let Call { prepared, kind } = *call;
         let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
+        let mut has_made_room = false;
         loop {
             self.refuse_if_closed()?;
             let mut view = self.view.lock();
@@ -245,8 +254,16 @@ impl Inner {
                 frames.insert(0, NewFrame { kind: KIND_EVICT, flags: 0, parts: &head });
                 waiter = Waiter::Call;
             }
-            let (judged, at) =
-                self.append(&mut view, (&plans, prepared), &frames, (mono_ms, waiter))?;
+            let appended = self.append(&mut view, (&plans, prepared), &frames, (mono_ms, waiter));
+            let (judged, at) = match appended {
+                // One that drops others holds `control`, which cleaning takes.
+                Err(error) if evicting == Evicting::No => {
+                    drop(view);
+                    self.make_room_once(error, &mut has_made_room)?;
+                    continue;
+                }
+                appended => appended?,
+            };
             let moment = self.moment(mono_ms);
             let eviction = evict.zip(at).map(|((_, evict), at)| Eviction { evict, at, moment });
             return Ok(Some(Stored { judged, eviction }));
@@ -324,17 +341,22 @@ impl Inner {
         (mono_ms, waiter): (u64, Waiter),
     ) -> Result<(Vec<Judged>, Option<Located>)> {
         let moment = self.moment(mono_ms);
-        let mut places = if frames.is_empty() {
-            Vec::new().into_iter()
+        let placed = if frames.is_empty() {
+            Vec::new()
         } else {
             let appended = self
                 .log
                 .append_deferred(frames, mono_ms, Purpose::Capture)
                 .map_err(from_log)?
                 .appended();
-            located(&appended, frames).into_iter()
+            located(&appended, frames)
         };
         let is_evicting = frames.first().is_some_and(|frame| frame.kind == KIND_EVICT);
+        if !frames.is_empty() {
+            let keys = frames.len() - usize::from(is_evicting);
+            self.wrote(view, frames, &placed, (keys, mono_ms));
+        }
+        let mut places = placed.into_iter();
         let evict_at = if is_evicting { places.next() } else { None };
         let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
         let takings: Vec<Taking> = fresh
@@ -342,11 +364,10 @@ impl Inner {
             .map(|((_, event), at)| event.facts.taking(at.lsn))
             .collect();
         let mut held = view.keys.take(&takings, moment.trusted_ms).into_iter();
-        let bytes = bytes_of(frames);
-        self.keeper.count(bytes, u64::try_from(takings.len()).unwrap_or(u64::MAX));
         if waiter == Waiter::Ticket
             && let Some((first, last)) = places.as_slice().first().zip(places.as_slice().last())
         {
+            let bytes = bytes_of(frames);
             view.deferred.push(Queued { first: first.lsn, last: last.lsn, bytes, mono_ms });
         }
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());

@@ -1,28 +1,84 @@
-//! Gives space back: forgets keys whose window is over, and trims segments, oldest first.
+//! Gives space back: forgets keys whose window is over, and trims segments, mostly in any order.
 //!
-//! What still lives in the oldest segment is carried forward in its smallest form, durably, before
-//! the segment goes: an unsettled event whole, of a settled one its key with outcome and receipt.
-//! A crash between leaves both, and replay makes one of them.
+//! What still lives in a segment is carried forward in its smallest form, durably, before the segment
+//! goes: an unsettled event whole, of a settled one its key with outcome and receipt, and what without
+//! it an older frame elsewhere would be taken at its word for (see `view/needs.rs`). A crash between
+//! leaves both, and replay makes one of them.
+//!
+//! The segment is read without a lock. What was read is judged and carried in portions, each under
+//! `control`, so that whoever settles waits for one portion at most. Captures wait for none.
 
+mod carry;
+mod choose;
 mod harvest;
+mod kept;
 
-use onceward_wal::{NewFrame, SegmentInfo};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use onceward_wal::SegmentInfo;
+use parking_lot::Mutex;
+
+use super::timekeeping::Note;
 use super::{Inner, Store, from_log};
 use crate::config::Retain;
-use crate::error::Result;
-use crate::frames::control::KeyEntry;
-use crate::frames::inbox::DeliveryFrame;
-use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EVICT, KIND_KEYS, KIND_SETTLE,
-    codec,
-};
-use harvest::{Carry, Harvest};
+use crate::error::{Error, ErrorKind, Result};
+use choose::{About, Known, Need, Reason, choose, is_turn, is_worth};
+use harvest::Harvest;
+use kept::{Contents, Kept};
 
-/// What a key entry takes at most: its fields and the longest receipt.
-const KEY_BYTES_MAX: u64 = 128;
-/// Segments that are left alone however little lives in them.
-const SEGMENTS_KEPT: usize = 2;
+/// Bytes that are carried before `control` is given free.
+const PORTION_BYTES: u64 = 128 * 1024;
+/// Frames that are judged under the view's lock at a time.
+const JUDGED_TOGETHER: usize = 256;
+/// What one call may spend at least, in bytes written.
+const BUDGET_BYTES_MIN: u64 = 512 * 1024;
+/// A segment in which too much lives is looked at again after one part of so many of a window.
+const SLICES: u64 = 24;
+/// What reading a segment and taking it off the list costs, in bytes written.
+const SEGMENT_COST_BYTES: u64 = 32 * 1024;
+
+/// The state of cleaning.
+#[derive(Debug, Default)]
+pub(super) struct Cleaning {
+    /// Held by the one who cleans; nobody else waits for it, but who has no room for a capture.
+    cleaner: Mutex<Cleaner>,
+    /// Bytes that were appended since somebody cleaned: half as many may be spent.
+    appended: AtomicU64,
+    /// A capture was refused because the disk is full.
+    is_short: AtomicBool,
+    /// Bytes that were carried since the store was opened.
+    carried: AtomicU64,
+}
+
+/// What the one who cleans knows.
+#[derive(Debug, Default)]
+struct Cleaner {
+    known: Known,
+    /// The view knows nothing of this segment any more, and it is not trimmed: nothing else may go
+    /// before it, because it may need it.
+    forgotten: Option<u64>,
+}
+
+/// Which segment a test wants to go.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    /// The one of this number.
+    This(u64),
+}
+
+impl Cleaning {
+    /// So many bytes were appended.
+    pub(super) fn count(&self, bytes: u64) {
+        self.appended.fetch_add(bytes, Relaxed);
+    }
+
+    /// Bytes that were carried since the store was opened.
+    #[cfg(test)]
+    pub(super) fn carried(&self) -> u64 {
+        self.carried.load(Relaxed)
+    }
+}
 
 impl Store {
     /// Makes deferred captures durable for which nobody waited for a fifth of a second, carries out
@@ -35,6 +91,10 @@ impl Store {
     /// # Errors
     ///
     /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
+    ///
+    /// # Cost
+    ///
+    /// Writes at most half of what was appended since the last call, or 512 KiB if that is more.
     pub fn tick(&self) -> Result<()> {
         self.inner.refuse_if_closed()?;
         // On a full disk, cleaning may make room for what could not be decided.
@@ -54,144 +114,185 @@ impl Store {
         }
         inner.keeper.tick();
         let ended = inner.end_windows();
+        let ended = inner.note_time(Note::WhenLongAgo).and(ended);
         inner.tidy_catalog();
         if inner.config.retain == Retain::Everything {
             return ended;
         }
-        // As many as there are now: what is carried must not keep this going.
-        for _ in 0..inner.log.segments().len() {
-            let _one_at_a_time = inner.control.lock();
-            let Some(oldest) = inner.worth_cleaning() else { return ended };
-            if !inner.clean(oldest)? {
-                return ended;
-            }
-        }
+        // Somebody is at it: then there is nothing to do here.
+        let Some(mut cleaner) = inner.cleaning.cleaner.try_lock() else { return ended };
+        inner.clean_some(&mut cleaner)?;
         ended
     }
 }
 
 impl Inner {
-    /// The oldest segment, if at most half of what the log holds still lives.
+    /// The disk is full and a capture finds no room: whether any came back.
     ///
-    /// Then a turn through all segments frees at least as much as it carries.
-    fn worth_cleaning(&self) -> Option<SegmentInfo> {
-        let segments = self.log.segments();
-        if segments.len() <= SEGMENTS_KEPT {
-            return None;
+    /// The caller holds no lock.
+    fn make_room(&self) -> Result<bool> {
+        if self.config.retain == Retain::Everything {
+            return Ok(false);
         }
-        let used: u64 = segments.iter().map(|segment| segment.used_bytes).sum();
-        let view = self.view.lock();
-        let unsettled: u64 = view.unsettled_bytes.values().sum();
-        let unsettled = unsettled + view.records.live_bytes() + view.inbox.open_bytes();
-        let live = unsettled + view.keys.len() * KEY_BYTES_MAX + view.reviews.bytes();
-        let oldest = segments.first().copied()?;
-        let kept = segments.last().map_or(0, |segment| segment.used_bytes) + oldest.used_bytes;
-        (used >= 2 * live + kept).then_some(oldest)
+        self.cleaning.is_short.store(true, Relaxed);
+        let freed = self.clean_some(&mut self.cleaning.cleaner.lock());
+        match freed {
+            Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+            freed => freed,
+        }
     }
 
-    /// Carries what lives in a finished segment and trims it. The caller holds `control`.
-    ///
-    /// `false`: it must stay for now, because not everything that it holds can be carried.
-    pub(super) fn clean(&self, segment: SegmentInfo) -> Result<bool> {
-        let mut harvest = Harvest::new();
-        {
-            let mut view = self.view.lock();
-            // Reading under the lock: only this one segment, and cleaning is rare.
-            let mut taken = Ok(());
-            self.log
-                .read_segment(segment.number, &mut |frame| {
-                    if taken.is_ok() {
-                        taken = harvest.take(&mut view, frame);
-                    }
-                })
-                .map_err(from_log)?;
-            taken?;
-            if !harvest.is_whole(&view, segment.number) {
-                return Ok(false);
+    /// A call was refused: makes room, once, if that is why; otherwise this is the answer. The caller
+    /// holds no lock.
+    pub(super) fn make_room_once(&self, refused: Error, has_made_room: &mut bool) -> Result<()> {
+        // What is settled gives room.
+        let may_help = refused.code() == "FULL" && !std::mem::replace(has_made_room, true);
+        if may_help && matches!(self.make_room(), Ok(true)) { Ok(()) } else { Err(refused) }
+    }
+
+    /// Cleans as long as it is worth it and what may be spent is not. Returns whether any segment went.
+    fn clean_some(&self, cleaner: &mut Cleaner) -> Result<bool> {
+        let mut left = BUDGET_BYTES_MIN.max(self.cleaning.appended.swap(0, Relaxed) / 2);
+        let mut has_freed = false;
+        cleaner.known.not_now.clear();
+        loop {
+            if let Some(forgotten) = cleaner.forgotten {
+                self.log.trim(forgotten).map_err(from_log)?;
+                cleaner.forgotten = None;
+                has_freed = true;
             }
+            let is_short = self.cleaning.is_short.load(Relaxed);
+            let need = if is_short { Need::Short } else { Need::Usual };
+            let Some((segment, reason)) = self.worth_cleaning(cleaner, need) else {
+                self.cleaning.is_short.store(false, Relaxed);
+                return Ok(has_freed);
+            };
+            if left == 0 {
+                return Ok(has_freed);
+            }
+            let carried = self.clean(cleaner, segment, reason)?;
+            self.cleaning.carried.fetch_add(carried, Relaxed);
+            left = left.saturating_sub(carried + SEGMENT_COST_BYTES);
         }
-        self.add_receipts(&mut harvest)?;
-        for carry in harvest.into_carries() {
-            self.carry(&carry)?;
-        }
-        // First, so that who finds a frame gone knows from the view that it is not needed there.
-        self.view.lock().forget_segment(segment.number);
-        self.log.trim(segment.number).map_err(from_log)?;
+    }
+
+    /// The segment to clean next.
+    fn worth_cleaning(&self, cleaner: &mut Cleaner, need: Need) -> Option<(SegmentInfo, Reason)> {
+        let segments = self.log.segments();
+        let (_last, finished) = segments.split_last()?;
+        let trusted_ms = self.moment(self.mono_ms()).trusted_ms;
+        let view = self.view.lock();
+        let about = About {
+            segment_bytes: self.config.segment_bytes,
+            slack_segments: self.config.cleaning_slack_segments,
+            trusted_ms,
+            is_turn: is_turn(&segments, &view),
+        };
+        choose(finished, &view.lives, &mut cleaner.known, need, about)
+    }
+
+    /// Cleans one segment, whatever lives in it. Returns whether it went.
+    #[cfg(test)]
+    pub(super) fn clean_one(&self, order: Order) -> Result<bool> {
+        let Order::This(number) = order;
+        let mut cleaner = self.cleaning.cleaner.lock();
+        let segments = self.log.segments();
+        let Some(segment) = segments.iter().find(|it| it.number == number) else {
+            return Ok(false);
+        };
+        self.clean(&mut cleaner, *segment, Reason::IsWorth(Need::Forced))?;
+        let Some(forgotten) = cleaner.forgotten else { return Ok(false) };
+        self.log.trim(forgotten).map_err(from_log)?;
+        cleaner.forgotten = None;
         Ok(true)
     }
 
-    /// Reads the receipts of the keys that move: each frame that holds some is read once.
-    fn add_receipts(&self, harvest: &mut Harvest) -> Result<()> {
-        let mut keys: Vec<(u64, &mut KeyEntry)> =
-            harvest.keys.values_mut().flatten().map(|(holder, key)| (*holder, key)).collect();
-        keys.sort_by_key(|(holder, key)| (*holder, key.event));
-        for same in keys.chunk_by_mut(|(one, _), (two, _)| one == two) {
-            let Some((_, first)) = same.first() else { continue };
-            let at = self.view.lock().outcome_at(first.event);
-            let Some(at) = at else { continue };
-            let receipts = self.receipts_in(at, first.event)?;
-            for (_, key) in same {
-                if let Some(receipt) = receipts.get(&key.event) {
-                    key.receipt.clone_from(receipt);
-                }
+    /// Carries what lives in a finished segment and forgets it: only trimming is left to be done.
+    /// Returns how many bytes it carried.
+    ///
+    /// One that cannot go is noted: a byte was damaged since the log was opened, which the next
+    /// opening judges, or it has frames that only a newer program can read.
+    fn clean(&self, cleaner: &mut Cleaner, segment: SegmentInfo, reason: Reason) -> Result<u64> {
+        let number = segment.number;
+        let Some(contents) = self.read_kept(number)? else {
+            cleaner.known.stuck.insert(number);
+            return Ok(0);
+        };
+        let now_ms = self.moment(self.mono_ms()).trusted_ms;
+        let is_oldest = self.log.segments().first().is_some_and(|oldest| oldest.number == number);
+        let may_go = is_oldest || contents.in_order.is_empty();
+        let Some(live_bytes) = self.measure(number, &contents)?.filter(|_| may_go) else {
+            cleaner.known.not_now.insert(number);
+            return Ok(0);
+        };
+        // The estimate was too low, as it may be after a restart.
+        if let Reason::IsWorth(need) = reason
+            && live_bytes > 0
+            && !is_worth(segment.used_bytes, live_bytes, need)
+        {
+            let slice_ms = self.windows.shortest().length_ms() / SLICES;
+            cleaner.known.later.insert(number, now_ms.saturating_add(slice_ms));
+            return Ok(0);
+        }
+        let Some(mut carried) = self.carry_in_order(number, &contents.in_order)? else {
+            cleaner.known.not_now.insert(number);
+            return Ok(0);
+        };
+        let mut rest = contents.others.as_slice();
+        loop {
+            let _one_at_a_time = self.control.lock();
+            let mut harvest = Harvest::new(number);
+            while harvest.bytes() < PORTION_BYTES && !rest.is_empty() {
+                let (these, others) = rest.split_at(rest.len().min(JUDGED_TOGETHER));
+                let view = self.view.lock();
+                these.iter().try_for_each(|kept| kept.judge(&view, &mut harvest))?;
+                rest = others;
+            }
+            carried += self.carry_harvest(harvest)?;
+            if rest.is_empty() {
+                break;
             }
         }
-        Ok(())
+        let mut view = self.view.lock();
+        let part = view.lives.get(number);
+        let is_left = part.is_some_and(|part| part.unsettled > 0 || part.needed > 0);
+        if is_left || view.reviews_in(number) > 0 {
+            cleaner.known.stuck.insert(number);
+            return Ok(carried);
+        }
+        // Before it goes, so that who finds a frame gone knows from the view that it is not needed
+        // there.
+        cleaner.forgotten = Some(number);
+        view.forget_segment(number);
+        Ok(carried)
     }
 
-    /// Makes carried frames durable, then takes up where they stand.
-    fn carry(&self, carries: &[Carry]) -> Result<()> {
-        let bodies: Vec<(u8, u8, Vec<u8>, &[u8])> = carries
-            .iter()
-            .map(|carry| match carry {
-                Carry::Event { flags, head, body, .. } => {
-                    (KIND_CARRIED, *flags, head.to_vec(), body.as_slice())
-                }
-                Carry::Keys(keys) => (KIND_KEYS, 0, codec::encode(keys), &[][..]),
-                Carry::Control { kind, body, .. } => (*kind, 0, Vec::new(), body.as_slice()),
-                Carry::Finished(entries) => {
-                    let body = codec::encode(&DeliveryFrame::Finished(entries.clone()));
-                    (KIND_DELIVERY, 0, body, &[][..])
-                }
-                Carry::Batch(batch) | Carry::Attempts(batch) => {
-                    (KIND_BATCH, 0, codec::encode(batch), &[][..])
-                }
-                Carry::Reviews(settle) => (KIND_SETTLE, 0, codec::encode(settle), &[][..]),
-                Carry::Room(evict) => (KIND_EVICT, 0, codec::encode(evict), &[][..]),
-                Carry::Decision(decision) => (KIND_DECISION, 0, codec::encode(decision), &[][..]),
-            })
-            .collect();
-        let parts: Vec<[&[u8]; 2]> =
-            bodies.iter().map(|(_, _, head, rest)| [head.as_slice(), *rest]).collect();
-        let new: Vec<NewFrame<'_>> = bodies
-            .iter()
-            .zip(&parts)
-            .map(|((kind, flags, ..), parts)| NewFrame { kind: *kind, flags: *flags, parts })
-            .collect();
-        let (placed, moment) = self.append_durably(&new)?;
-        let mut view = self.view.lock();
-        for (carry, at) in carries.iter().zip(placed) {
-            match carry {
-                Carry::Event { lsn, .. } => view.move_event(*lsn, at),
-                Carry::Keys(keys) => view.apply_keys(keys, at),
-                Carry::Batch(batch) => {
-                    if let Some(open) = view.batches.get_mut(&batch.number) {
-                        open.at = at;
-                    }
-                }
-                Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
-                Carry::Finished(entries) => view.apply_finished(entries, at),
-                Carry::Room(evict) => view.apply_evict(evict, at, moment),
-                Carry::Reviews(settle) => {
-                    for rejection in &settle.rejections {
-                        view.reviews.moved(rejection.event, at);
-                    }
-                }
-                Carry::Decision(decision) => view.reviews.decision_moved(decision.number, at),
-                // Memory has them already; only their frame was about to go.
-                Carry::Attempts(_) => {}
+    /// What carrying all that lives would take; `None`: not now.
+    fn measure(&self, number: u64, contents: &Contents) -> Result<Option<u64>> {
+        let mut harvest = Harvest::new(number);
+        let in_order = contents.in_order.chunks(JUDGED_TOGETHER);
+        for these in in_order.chain(contents.others.chunks(JUDGED_TOGETHER)) {
+            let view = self.view.lock();
+            these.iter().try_for_each(|kept| kept.judge(&view, &mut harvest))?;
+        }
+        Ok(Some(harvest.bytes()).filter(|_| !harvest.has_open_effect()))
+    }
+
+    /// Carries what goes in order, all of it together: nothing of it changes in between. `None`: not
+    /// now, because not everything is found that the view counts on, which may be about to change.
+    fn carry_in_order(&self, number: u64, in_order: &[Kept]) -> Result<Option<u64>> {
+        if in_order.is_empty() {
+            return Ok(Some(0));
+        }
+        let _one_at_a_time = self.control.lock();
+        let mut harvest = Harvest::new(number);
+        {
+            let view = self.view.lock();
+            in_order.iter().try_for_each(|kept| kept.judge(&view, &mut harvest))?;
+            if harvest.known_frames() != view.known_frames(number) {
+                return Ok(None);
             }
         }
-        Ok(())
+        self.carry_harvest(harvest).map(Some)
     }
 }

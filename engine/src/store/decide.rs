@@ -140,7 +140,7 @@ impl Inner {
             let forgotten = {
                 let mut view = self.view.lock();
                 let oldest = view.reviews.made().next().map(|(number, _)| number);
-                view.apply_decision(&frame, at, moment.trusted_ms);
+                view.apply_decision(&frame, at, moment);
                 oldest.filter(|oldest| view.reviews.decision(*oldest).is_none())
             };
             frame.number = at.lsn;

@@ -185,10 +185,10 @@ impl Inner {
         view.free_delivery_keys(keys, self.log.synced())?;
         let queued = self.log.append_deferred(frames, mono_ms, Purpose::Capture);
         let at = queued.map(|ticket| located(&ticket.appended(), frames)).map_err(from_log)?;
+        self.wrote(&mut view, frames, &at, (keys.len(), mono_ms));
         let at = at.first().copied().ok_or_else(broken)?;
         let held = view.keys.take(&[first.taking(at.lsn)], moment.trusted_ms);
         let held = held.first().copied().ok_or_else(broken)?;
-        self.keeper.count(bytes, u64::try_from(keys.len()).unwrap_or(u64::MAX));
         Ok(Judged::Queued { at, held: HeldKey { key: first, held }, moment })
     }
 

@@ -19,6 +19,7 @@
 //! | `records` | leases and records of idempotent calls |
 //! | `keeper` | writes the index's files |
 //! | `clean` | forgets keys whose window is over, trims segments |
+//! | `timekeeping` | notes how time goes on, and what the upstream's clock shows |
 //!
 //! Two locks. `view` is held for the short critical sections that touch memory and queue frames;
 //! nobody waits for the disk under it. `control` is held by whoever changes what is already stored
@@ -43,6 +44,7 @@ mod read;
 mod records;
 mod review;
 mod tickets;
+mod timekeeping;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -67,6 +69,7 @@ pub(crate) use outbox::Formed;
 pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 pub use tickets::{BatchTicket, Ticket};
+pub use timekeeping::ServerOffset;
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -171,6 +174,9 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     stamp: Stamp,
     recovery: RecoveryReport,
+    time: timekeeping::Timekeeping,
+    /// The state of cleaning.
+    cleaning: clean::Cleaning,
     /// A session drains this store.
     pub(crate) draining: AtomicBool,
     /// Somebody closed the store: nothing more is written through other handles.
@@ -185,6 +191,7 @@ impl Store {
         let mut status = self.inner.view.lock().status(trusted_ms);
         status.bytes = self.inner.log.file_bytes();
         status.index_trouble = self.inner.keeper.trouble();
+        status.server_offset_ms = self.server_offset().map(|offset| offset.offset_ms);
         status.catalog_trouble = self.inner.rare.trouble();
         status.decision_troubles = self.inner.drops.troubles();
         status
@@ -207,8 +214,9 @@ impl Inner {
     /// The moment of a reading of the monotonic clock.
     pub(crate) fn moment(&self, mono_ms: u64) -> Moment {
         let elapsed = mono_ms.saturating_sub(self.stamp.mono_ms);
+        let proven_ms = self.time.proven_ms();
         Moment {
-            trusted_ms: self.stamp.trusted_ms.saturating_add(elapsed),
+            trusted_ms: self.stamp.trusted_ms.saturating_add(elapsed).saturating_add(proven_ms),
             wall_ms: self.stamp.wall_ms.saturating_add_unsigned(elapsed),
         }
     }
@@ -266,10 +274,27 @@ impl Inner {
         self.answer_deferred(&mut self.view.lock());
         let mono_ms = self.mono_ms();
         let appended = self.log.append_batch(new, mono_ms, Purpose::Settle).map_err(from_log)?;
-        self.keeper.count(bytes_of(new), 0);
+        let placed = located(&appended, new);
+        let mut view = self.view.lock();
+        self.wrote(&mut view, new, &placed, (0, mono_ms));
         self.keeper.is_durable();
-        self.answer_deferred(&mut self.view.lock());
-        Ok((located(&appended, new), self.moment(mono_ms)))
+        self.answer_deferred(&mut view);
+        Ok((placed, self.moment(mono_ms)))
+    }
+
+    /// Notes frames that were queued, and how many keys they take.
+    pub(crate) fn wrote(
+        &self,
+        view: &mut View,
+        new: &[NewFrame<'_>],
+        placed: &[Located],
+        (keys, mono_ms): (usize, u64),
+    ) {
+        let bytes = bytes_of(new);
+        self.keeper.count(bytes, u64::try_from(keys).unwrap_or(u64::MAX));
+        self.cleaning.count(bytes);
+        self.time.wrote(mono_ms);
+        new.iter().zip(placed).for_each(|(frame, at)| view.lives.note(frame.kind, *at));
     }
 }
 

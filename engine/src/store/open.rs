@@ -13,6 +13,7 @@ use super::decisions::Drops;
 use super::keeper::Keeper;
 use super::rare::Rare;
 use super::records::Bodies;
+use super::timekeeping::{Note, Timekeeping};
 use super::{Inner, Store, from_log};
 use crate::clock::{self, Clock, OsClock};
 use crate::config::{Config, Create, OffTime};
@@ -89,7 +90,7 @@ impl Store {
             onceward_wal::create(&*vfs, &lock, identity).map_err(from_log)?;
         }
         let Read { examined, mut view, rebuilt } = read(&vfs, &config)?;
-        let stamp = stamp(&view, &*clock, &config)?;
+        let stamp = stamp(&mut view, &*clock, &config)?;
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
@@ -128,6 +129,8 @@ impl Store {
             clock,
             stamp,
             recovery,
+            time: Timekeeping::new(stamp.mono_ms),
+            cleaning: super::clean::Cleaning::default(),
             reserve_used: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -148,6 +151,8 @@ impl Store {
     /// after a crash. `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the
     /// disk refused.
     pub fn close(self) -> Result<()> {
+        // So that the time since the last frame is not lost. If it cannot be noted, it is.
+        let noted = self.inner.note_time(Note::Now);
         self.inner.closed.store(true, Ordering::Release);
         let synced = self.inner.sync_deferred();
         let Ok(inner) = Arc::try_unwrap(self.inner) else {
@@ -156,6 +161,10 @@ impl Store {
                 "the store was closed while other handles exist: no clean end was written",
             ));
         };
+        match noted {
+            Err(error) if error.kind() != ErrorKind::Full => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
         // The log's last frame is durable, so the index's files may speak of it.
         let Inner { keeper, log, rare, .. } = inner;
         rare.close();
@@ -270,23 +279,25 @@ pub(crate) fn secret_of(identity: &Identity) -> Secret {
 
 /// Who writes from now on, and at what time.
 ///
-/// Trusted time goes on where the log's last frame left it: the time between was not measured.
-fn stamp(view: &View, clock: &dyn Clock, config: &Config) -> Result<Stamp> {
+/// Trusted time goes on where the log's last frame left it, and by what passed since, if the same
+/// clock measured it: the process was started again, the machine was not.
+fn stamp(view: &mut View, clock: &dyn Clock, config: &Config) -> Result<Stamp> {
     let latest = view.time.latest();
-    let wall_ms = clock.wall_ms();
-    let off_ms = match config.off_time {
-        OffTime::WallClock if latest.wall_ms != 0 => {
-            u64::try_from(wall_ms.saturating_sub(latest.wall_ms)).unwrap_or(0)
-        }
-        OffTime::WallClock | OffTime::Unconfirmed => 0,
-    };
-    Ok(Stamp {
-        boot: clock::boot_id(),
+    let mut stamp = Stamp {
+        boot: clock.boot(),
         opening: u64::from_le_bytes(clock::random()?),
-        wall_ms,
+        wall_ms: clock.wall_ms(),
         mono_ms: clock.mono_ms(),
-        trusted_ms: latest.trusted_ms.saturating_add(off_ms),
-    })
+        trusted_ms: latest.trusted_ms,
+    };
+    let by_wall_clock = || u64::try_from(stamp.wall_ms.saturating_sub(latest.wall_ms)).unwrap_or(0);
+    let off_ms = match (view.time.resume(&stamp), config.off_time) {
+        (Some(measured_ms), _) => measured_ms,
+        (None, OffTime::WallClock) if latest.wall_ms != 0 => by_wall_clock(),
+        (None, OffTime::WallClock | OffTime::Unconfirmed) => 0,
+    };
+    stamp.trusted_ms = stamp.trusted_ms.saturating_add(off_ms);
+    Ok(stamp)
 }
 
 /// What the log found, told as the store's report.

@@ -29,18 +29,36 @@ pub(crate) const INDEX_LOG_BYTES_MAX: u64 = 1_024;
 pub(crate) struct HandClock {
     mono_ms: AtomicU64,
     wall_ms: AtomicI64,
+    /// Which start of the machine it is; 0: it does not say.
+    boot: AtomicU64,
 }
 
 impl HandClock {
     /// A clock that starts at [`WALL_MS`].
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { mono_ms: AtomicU64::new(77), wall_ms: AtomicI64::new(WALL_MS) })
+        Arc::new(Self {
+            mono_ms: AtomicU64::new(77),
+            wall_ms: AtomicI64::new(WALL_MS),
+            boot: AtomicU64::new(0),
+        })
     }
 
     /// Lets time pass.
     pub(crate) fn advance(&self, ms: u64) {
         self.mono_ms.fetch_add(ms, Ordering::Relaxed);
         self.wall_ms.fetch_add(i64::try_from(ms).unwrap(), Ordering::Relaxed);
+    }
+
+    /// From now on it says since which start of the machine it counts.
+    pub(crate) fn name_boot(&self, number: u64) {
+        self.boot.store(number, Ordering::Relaxed);
+    }
+
+    /// The machine is off for so long and started again: the wall clock went on, by its battery.
+    pub(crate) fn reboot(&self, off_ms: u64) {
+        self.advance(off_ms);
+        self.mono_ms.store(1_500, Ordering::Relaxed);
+        self.boot.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Steps the wall clock, as a person or a time server does.
@@ -56,6 +74,10 @@ impl Clock for HandClock {
 
     fn wall_ms(&self) -> i64 {
         self.wall_ms.load(Ordering::Relaxed)
+    }
+
+    fn boot(&self) -> [u8; 16] {
+        u128::from(self.boot.load(Ordering::Relaxed)).to_le_bytes()
     }
 }
 
@@ -80,6 +102,8 @@ impl Rig {
             .payload_bytes_max(60_000)
             .window_ms(WINDOW_MS);
         config.index_log_bytes_max = INDEX_LOG_BYTES_MAX;
+        // What is worth cleaning is cleaned at once.
+        config.cleaning_slack_segments = 0;
         Self { disk, clock: HandClock::new(), config }
     }
 

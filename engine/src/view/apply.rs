@@ -2,10 +2,15 @@
 
 use onceward_index::{ContentPrint, Entry, Fingerprint};
 
+use super::lives::KEY_ENTRY_BYTES;
 use super::{Facts, Held, Live, Located, Moment, OpenBatch, Settled, Stage, Taking, View};
 use crate::event::Scope;
+use crate::frames::clock::Clock;
 use crate::frames::control::{Batch, Keys, Settle};
 use crate::verdict::State;
+
+/// What the receipt of an effect takes, as an estimate.
+const RECEIPT_BYTES_LIKELY: usize = 36;
 
 /// How an event comes in.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +20,19 @@ pub(crate) struct Added {
     pub(crate) at_once: bool,
     /// The slice that its key is in.
     pub(crate) held: Held,
+}
+
+/// A final answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Final {
+    /// What became of the event.
+    pub(super) state: State,
+    /// LSN of the frame that holds it.
+    pub(super) holder: u64,
+    /// When it came.
+    pub(super) trusted_ms: u64,
+    /// What the receipt takes, about.
+    pub(super) receipt_bytes: usize,
 }
 
 impl View {
@@ -40,24 +58,39 @@ impl View {
         self.insert(lsn, live);
     }
 
-    /// An event that moved: its frame is now here.
-    pub(crate) fn move_event(&mut self, lsn: u64, at: Located) {
-        if let Some(mut live) = self.take(lsn) {
-            live.at = at;
-            self.insert(lsn, live);
-        }
+    /// An event that moved: its frame is now here, and the one before it still stands.
+    pub(crate) fn move_event(&mut self, lsn: u64, at: Located, now: Moment) {
+        let Some(mut live) = self.take(lsn) else { return };
+        let before = std::mem::replace(&mut live.at, at);
+        self.copies.entry(lsn).or_default().push(before);
+        self.lives.part(before.place.segment).copies.push(lsn);
+        self.rest_where_it_is(&live, now);
+        self.insert(lsn, live);
     }
 
     /// An event that moved, of which nothing else is left in the log.
-    pub(crate) fn add_carried(&mut self, lsn: u64, facts: &Facts<'_>, live: Live) {
-        let batch = self.batches.iter().find(|(_, batch)| batch.events.contains(&lsn));
-        let stage = match batch {
-            Some((number, _)) => Stage::InFlight(*number),
-            None => self.reviews.get(lsn).map_or(Stage::Pending, |review| review.stage),
-        };
-        let is_attempted = live.is_attempted || batch.is_some();
+    pub(crate) fn add_carried(&mut self, lsn: u64, facts: &Facts<'_>, live: Live, now: Moment) {
+        let stage = self.stage_of(lsn);
+        let is_attempted = live.is_attempted || matches!(stage, Stage::InFlight(_));
         let scope = self.intern(facts.scope);
+        self.rest_where_it_is(&live, now);
         self.insert(lsn, Live { scope, stage, is_attempted, ..live });
+    }
+
+    /// An event that was carried when it was so old will stay for as long again: so it is carried each
+    /// time its age has doubled, and not with every segment that it was carried into.
+    fn rest_where_it_is(&mut self, live: &Live, now: Moment) {
+        let age_ms = now.trusted_ms.saturating_sub(live.moment.trusted_ms);
+        self.lives.rest_event(live.at.place.segment, now.trusted_ms.saturating_add(age_ms));
+    }
+
+    /// How far an event without a final answer is, as reviews and batches tell.
+    pub(super) fn stage_of(&self, lsn: u64) -> Stage {
+        if let Some(review) = self.reviews.get(lsn) {
+            return review.stage;
+        }
+        let open = self.batches.iter().rev().find(|(_, batch)| batch.events.contains(&lsn));
+        open.map_or(Stage::Pending, |(number, _)| Stage::InFlight(*number))
     }
 
     /// The event was not stored: its key is free again. Returns whether it held it until now.
@@ -72,28 +105,40 @@ impl View {
     /// An event that took effect with its own frame, which is durable.
     pub(crate) fn settle_at_once(&mut self, lsn: u64) {
         if let Some(live) = self.events.get(&lsn).filter(|live| live.at_once) {
-            self.settle_event(lsn, State::Accepted, lsn, live.moment.trusted_ms);
+            let trusted_ms = live.moment.trusted_ms;
+            let receipt_bytes = RECEIPT_BYTES_LIKELY;
+            let state = State::Accepted;
+            self.settle_event(lsn, Final { state, holder: lsn, trusted_ms, receipt_bytes });
         }
     }
 
-    /// Answers of the upstream.
+    /// Answers of the upstream. Of events that are settled already: the frame that holds the answer
+    /// was carried to here.
     pub(crate) fn apply_settle(&mut self, settle: &Settle, at: Located, moment: Moment) {
+        self.add_holder(at);
+        let is_carried = settle.settled_ms != 0;
+        let trusted_ms = if is_carried { settle.settled_ms } else { moment.trusted_ms };
+        let receipts = settle.receipts.iter().map(|receipt| receipt.bytes.len()).sum::<usize>();
+        let receipt_bytes = receipts.checked_div(settle.receipts.len()).unwrap_or(0);
         for span in &settle.spans {
             let Some(state) = State::from_code(span.state) else { continue };
-            let events: Vec<u64> =
-                self.events.range(span.first..=span.last).map(|(l, _)| *l).collect();
-            for lsn in events {
-                self.settle_event(lsn, state, at.lsn, moment.trusted_ms);
+            let range = span.first..=span.last;
+            if span.first > span.last {
+                continue;
             }
-        }
-        if !settle.spans.is_empty() {
-            self.holders.insert(at.lsn, at);
+            let known = self.settled.range(range.clone()).filter(|(_, it)| it.state == state);
+            let known: Vec<u64> = known.map(|(lsn, _)| *lsn).collect();
+            known.into_iter().for_each(|lsn| self.answer_moves(lsn, at.lsn));
+            let events: Vec<u64> = self.events.range(range).map(|(lsn, _)| *lsn).collect();
+            for lsn in events {
+                self.settle_event(lsn, Final { state, holder: at.lsn, trusted_ms, receipt_bytes });
+            }
         }
         for rejection in &settle.rejections {
             self.apply_rejection(rejection, at);
         }
         if settle.batch != 0 {
-            self.close_batch(settle.batch);
+            self.close_batch(settle.batch, at.lsn);
         }
     }
 
@@ -107,16 +152,27 @@ impl View {
         if batch.is_of_attempts() {
             return;
         }
-        if batch.parent != 0 {
-            self.close_batch(batch.parent);
-        }
         let number = if batch.number == 0 { at.lsn } else { batch.number };
+        if batch.parent != 0 {
+            self.add_holder(at);
+            self.close_batch(batch.parent, at.lsn);
+        }
         for lsn in &batch.events {
             if self.events.get(lsn).is_some_and(|live| live.stage == Stage::Pending) {
                 self.set_stage(*lsn, Stage::InFlight(number));
             }
         }
-        self.batches.insert(number, OpenBatch { scope, events: batch.events.clone(), at });
+        let segment = at.place.segment;
+        self.lives.part(segment).batches.push(number);
+        self.lives.need(segment, u64::from(at.bytes));
+        let before = self.batches.remove(&number);
+        let mut frames = Vec::new();
+        if let Some(before) = before {
+            self.lives.end_need(before.at.place.segment, u64::from(before.at.bytes));
+            frames = before.frames;
+        }
+        frames.push(segment);
+        self.batches.insert(number, OpenBatch { scope, events: batch.events.clone(), at, frames });
     }
 
     /// Cleaning carried the control frame of an item: it stands here now.
@@ -125,53 +181,93 @@ impl View {
         self.moved_in_inbox(kind, of, at);
     }
 
-    /// Keys of settled events whose frames are gone.
+    /// What time it is, as far as the upstream said.
+    pub(crate) fn apply_clock(&mut self, clock: &Clock, at: Located) {
+        let Some(note) = clock.server else { return };
+        if let Some((before, _)) = self.time.noted() {
+            self.lives.end_need(before.place.segment, u64::from(before.bytes));
+        }
+        self.lives.need(at.place.segment, u64::from(at.bytes));
+        self.time.set_noted(note, at);
+    }
+
+    /// Keys of settled events, with their answers: mostly their frames are gone.
     pub(crate) fn apply_keys(&mut self, keys: &Keys, at: Located) {
         let window = self.keys.windows().of(&keys.scope);
+        self.add_holder(at);
+        let segment = at.place.segment;
+        self.lives.part(segment).key_frames += 1;
         for key in &keys.entries {
             if self.keys.is_replaying() {
                 let content = ContentPrint::from_u64(key.content);
                 let print = Fingerprint::from_u128(key.print);
                 let entry = Entry { key: print, content, lsn: key.event };
                 let taking = Taking { entry, window };
-                self.keys.replay_key(taking, at.lsn, key.slice_begin, keys.settled_ms);
+                let (begin, settled_ms) = (key.slice_begin, keys.settled_ms);
+                if keys.has_moved {
+                    self.keys.replay_moved_key(taking, at.lsn, begin, settled_ms);
+                } else {
+                    self.keys.replay_key(taking, at.lsn, begin, settled_ms);
+                }
             }
-            self.take(key.event);
             // A state that only a newer program knows is known to it when it comes back: the frame
             // is carried as it is.
             let state = State::from_code(key.state).unwrap_or(State::Unknown);
+            let slice = (window, key.slice_begin);
+            let bytes = KEY_ENTRY_BYTES + u64::try_from(key.receipt.len()).unwrap_or(0);
+            let (trusted_ms, receipt_bytes) = (keys.settled_ms, key.receipt.len());
+            let answer = Final { state, holder: at.lsn, trusted_ms, receipt_bytes };
+            self.settle_event(key.event, answer);
+            self.answer_moves(key.event, at.lsn);
+            let before = match self.outcomes.get(key.event) {
+                Some(outcome) => self.holders.get(&outcome.holder).map(|holder| holder.at),
+                None => self.settled.get(&key.event).map(|settled| settled.at),
+            };
+            if let Some(before) = before {
+                self.lives.end_key(before.place.segment, slice, bytes);
+            }
+            self.lives.add_key(segment, slice, bytes);
             self.outcomes.set(key.event, state, at.lsn);
+            let over_ms = key.slice_begin.saturating_add(window.length_ms());
+            self.lives.rest_keys(segment, over_ms);
         }
         self.keys.tell(at.lsn);
-        self.holders.insert(at.lsn, at);
     }
 
-    /// A batch is answered, or parts take its place: what it did not settle waits again.
-    fn close_batch(&mut self, number: u64) {
-        let Some(batch) = self.batches.remove(&number) else { return };
+    /// A batch is answered, or parts take its place: what it did not settle waits again. Of one that
+    /// is closed already: the frame that says so was carried to here.
+    fn close_batch(&mut self, number: u64, closer: u64) {
+        let Some(batch) = self.batches.remove(&number) else {
+            self.closer_moves(number, closer);
+            return;
+        };
+        self.lives.end_need(batch.at.place.segment, u64::from(batch.at.bytes));
+        self.batch_closes(number, closer, batch.frames);
         for lsn in batch.events {
             if self.events.get(&lsn).is_some_and(|live| live.stage == Stage::InFlight(number)) {
-                self.set_stage(lsn, Stage::Pending);
+                self.set_stage(lsn, self.stage_of(lsn));
             }
         }
     }
 
-    /// An event has its final answer, which the frame `outcome_lsn` holds.
-    pub(super) fn settle_event(
-        &mut self,
-        lsn: u64,
-        state: State,
-        outcome_lsn: u64,
-        trusted_ms: u64,
-    ) {
+    /// An event has its final answer.
+    pub(super) fn settle_event(&mut self, lsn: u64, answer: Final) {
+        let Final { state, holder, trusted_ms, receipt_bytes } = answer;
         let Some(live) = self.take(lsn) else { return };
-        self.reviews.remove(lsn);
+        self.end_review(lsn);
         // Perhaps before the one who captured it says so.
         self.keys.confirm([lsn]);
-        self.keys.settle(live.held, trusted_ms);
-        let Live { at, moment, .. } = live;
+        self.keys.settle(live.print, live.held, trusted_ms);
+        let Live { at, moment, held, .. } = live;
         let wall_ms = moment.wall_ms;
-        self.settled.insert(lsn, Settled { at, state, wall_ms, outcome_lsn });
+        let has_moved = held.begin != self.keys.slice_begin(held.window, moment.trusted_ms);
+        let settled = Settled { at, state, has_moved, wall_ms, outcome_lsn: holder };
+        self.settled.insert(lsn, settled);
+        let part = self.lives.part(at.place.segment);
+        part.settled.push(lsn);
+        let bytes = KEY_ENTRY_BYTES + u64::try_from(receipt_bytes).unwrap_or(0);
+        self.lives.add_key(at.place.segment, (held.window, held.begin), bytes);
+        self.answer_begins(lsn, holder);
     }
 
     pub(super) fn set_stage(&mut self, lsn: u64, stage: Stage) {
@@ -183,7 +279,7 @@ impl View {
 
     /// Puts an event in, counters included.
     fn insert(&mut self, lsn: u64, live: Live) {
-        *self.unsettled_bytes.entry(live.at.place.segment).or_default() += u64::from(live.at.bytes);
+        self.lives.add_unsettled(live.at);
         self.amount_unsettled += i128::from(live.amount);
         self.room.add(lsn, &live);
         self.events.insert(lsn, live);
@@ -192,12 +288,15 @@ impl View {
     /// Takes an event out, counters included.
     fn take(&mut self, lsn: u64) -> Option<Live> {
         let live = self.events.remove(&lsn)?;
-        if let Some(bytes) = self.unsettled_bytes.get_mut(&live.at.place.segment) {
-            *bytes = bytes.saturating_sub(u64::from(live.at.bytes));
-        }
+        self.lives.end_unsettled(live.at);
         self.amount_unsettled -= i128::from(live.amount);
         self.room.remove(lsn, &live);
         Some(live)
+    }
+
+    /// Takes out an event that should never have been written.
+    pub(super) fn drop_event(&mut self, lsn: u64) -> Option<Live> {
+        self.take(lsn)
     }
 
     /// The number of a scope, given one if it is new.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_index::Fingerprint;
 
+use super::apply::Final;
 use super::{Live, Located, Moment, Stage, View};
 use crate::frames::limits::{Cancel, Dropped, Evict, LostEvent, Totals};
 use crate::limits::LOSSES_MAX;
@@ -104,14 +105,14 @@ impl Room {
 impl View {
     /// Events are dropped to make room.
     pub(crate) fn apply_evict(&mut self, evict: &Evict, at: Located, moment: Moment) {
+        if !evict.now.is_empty() {
+            self.add_holder(at);
+        }
+        let (state, trusted_ms) = (State::Expired, moment.trusted_ms);
+        let answer = Final { state, holder: at.lsn, trusted_ms, receipt_bytes: 0 };
         for dropped in &evict.now {
             self.list(dropped);
-            for lost in &dropped.events {
-                self.settle_event(lost.event, State::Expired, at.lsn, moment.trusted_ms);
-            }
-        }
-        if !evict.now.is_empty() {
-            self.holders.insert(at.lsn, at);
+            dropped.events.iter().for_each(|lost| self.settle_event(lost.event, answer));
         }
         evict.earlier.iter().for_each(|dropped| self.list(dropped));
         self.room.tell(evict.totals, at);
@@ -119,8 +120,10 @@ impl View {
 
     /// An event is taken back.
     pub(crate) fn apply_cancel(&mut self, cancel: &Cancel, at: Located, moment: Moment) {
-        self.holders.insert(at.lsn, at);
-        self.settle_event(cancel.event, State::Cancelled, at.lsn, moment.trusted_ms);
+        self.add_holder(at);
+        let (state, trusted_ms) = (State::Cancelled, moment.trusted_ms);
+        let answer = Final { state, holder: at.lsn, trusted_ms, receipt_bytes: 0 };
+        self.settle_event(cancel.event, answer);
         self.room.tell(cancel.totals, at);
     }
 

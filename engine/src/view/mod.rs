@@ -8,6 +8,8 @@ mod by_lsn;
 mod deferred;
 mod inbox;
 mod limits;
+mod lives;
+mod needs;
 mod outcomes;
 pub(crate) mod records;
 mod remembered;
@@ -33,11 +35,14 @@ pub(crate) use inbox::{
     DeliveryKey, Ending, Finished, HeldKey, Inbox, NewDelivery, Open, delivery_keys, next_step,
 };
 use limits::Room;
+pub(crate) use lives::{KEY_ENTRY_BYTES, Lives, Rest};
+pub(crate) use needs::Holder;
+use needs::{ClosedBatch, Reviewed, Segments};
 use outcomes::Outcomes;
 pub(crate) use remembered::{Held, Remembered, Taking, options};
 pub(crate) use replay::Facts;
 pub(crate) use reviews::Reviews;
-pub(crate) use time::{Moment, Origin, Times};
+pub(crate) use time::{Moment, Origin, Times, proven_ms};
 pub(crate) use windows::Windows;
 
 /// Where a frame stands and how long it is.
@@ -123,6 +128,8 @@ impl Live {
 pub(crate) struct Settled {
     pub(crate) at: Located,
     pub(crate) state: State,
+    /// Its key moved to a later slice before it was settled.
+    pub(crate) has_moved: bool,
     /// Wall clock at the capture.
     pub(crate) wall_ms: i64,
     /// The frame that holds the answer.
@@ -146,6 +153,8 @@ pub(crate) struct OpenBatch {
     pub(crate) scope: Scope,
     pub(crate) events: Vec<u64>,
     pub(crate) at: Located,
+    /// Segments in which its frames stand.
+    pub(crate) frames: Segments,
 }
 
 /// What the log says.
@@ -167,12 +176,20 @@ pub(crate) struct View {
     /// Answers for settled events whose keys were carried, by LSN. Those of keys that expired stay
     /// until their holder is trimmed: nobody asks for them, because a number is never used again.
     pub(crate) outcomes: Outcomes,
-    /// Frames that hold outcomes, by their LSN.
-    pub(crate) holders: BTreeMap<u64, Located>,
+    /// Frames that hold outcomes or close batches, and decisions, by their LSN.
+    pub(crate) holders: BTreeMap<u64, Holder>,
+    /// Older frames of events that were carried, which still stand.
+    copies: BTreeMap<u64, Vec<Located>>,
+    /// Batches that are closed and have a frame in the log.
+    closed: BTreeMap<u64, ClosedBatch>,
+    /// By the LSN of an event that is or was in review.
+    reviewed: BTreeMap<u64, Reviewed>,
+    /// What lives in each segment.
+    pub(crate) lives: Lives,
+    /// Events whose key another one had that was not settled as far as the log was read.
+    contested: Vec<(u64, u64, String)>,
     /// Leases and records.
     pub(crate) records: records::Records,
-    /// Bytes of unsettled events by segment.
-    pub(crate) unsettled_bytes: BTreeMap<u64, u64>,
     /// What the upstream delivered.
     pub(crate) inbox: Inbox,
     pub(crate) time: Times,
@@ -200,8 +217,12 @@ impl View {
             settled: ByLsn::default(),
             outcomes: Outcomes::default(),
             holders: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            reviewed: BTreeMap::new(),
+            lives: Lives::default(),
+            contested: Vec::new(),
             records: records::Records::default(),
-            unsettled_bytes: BTreeMap::new(),
             inbox: Inbox::default(),
             time: Times::default(),
             amount_unsettled: 0,
@@ -219,6 +240,26 @@ impl View {
         self.end_records_replay();
         self.hold_delivery_keys();
         self.keys.end_replay();
+        self.settle_contested();
+        // What is said of events that are gone, or settled by a frame that came before.
+        let events = &self.events;
+        for review in self.reviews.remove_unless(|event| events.contains_key(event)) {
+            self.lives.end_need(review.at.place.segment, review.bytes());
+        }
+        self.reviewed.retain(|event, _| events.contains_key(event));
+        self.lives.retain_slices(&self.keys.live_slices());
+    }
+
+    /// Of two events with one key the first was settled before the second came, or the second should
+    /// never have been written. The frame that settled the first may have been carried behind both.
+    fn settle_contested(&mut self) {
+        for (first, second, why) in std::mem::take(&mut self.contested) {
+            if self.events.contains_key(&first)
+                && let Some(live) = self.drop_event(second)
+            {
+                self.odd.push((live.at, why));
+            }
+        }
     }
 
     /// The scope of an event.
@@ -239,7 +280,7 @@ impl View {
             return Some(Standing { lsn, at: live.at, wall_ms, state, outcome: None });
         }
         let settled = self.settled.get(&lsn)?;
-        let Settled { at, state, wall_ms, outcome_lsn: _ } = *settled;
+        let Settled { at, state, wall_ms, .. } = *settled;
         let outcome = self.outcome_at(lsn);
         Some(Standing { lsn, at, wall_ms, state, outcome })
     }
@@ -252,7 +293,7 @@ impl View {
             Some(settled) => settled.outcome_lsn,
             None => self.outcomes.get(lsn)?.holder,
         };
-        self.holders.get(&holder).copied()
+        self.holders.get(&holder).map(|holder| holder.at)
     }
 
     /// The state of an event that is or was here.
@@ -297,30 +338,15 @@ impl View {
             index_trouble: None,
             catalog_trouble: None,
             decision_troubles: Vec::new(),
+            server_offset_ms: None,
         }
     }
 
-    /// How many frames of a segment hold settled events, outcomes, open batches, leases, records or
-    /// deliveries, and how many review items and decisions stand in it.
+    /// How many frames of a segment stand for what leases, records, the inbox and limits keep, so
+    /// that cleaning notices if it does not find one.
     pub(crate) fn known_frames(&self, segment: u64) -> usize {
-        let settled = self.settled.values().map(|settled| &settled.at);
-        let batches = self.batches.values().map(|batch| &batch.at);
-        let all = settled.chain(batches).chain(self.holders.values());
-        let here = all.filter(|at| at.place.segment == segment).count();
         let areas = self.records.known_frames(segment) + self.inbox.known_frames(segment);
-        here + areas + self.room.known_frames(segment) + self.reviews.known_frames(segment)
-    }
-
-    /// Forgets what is known of a segment's frames, because the segment is gone.
-    pub(crate) fn forget_segment(&mut self, number: u64) {
-        self.settled.retain(|_, settled| settled.at.place.segment != number);
-        self.holders.retain(|_, at| at.place.segment != number);
-        // Keys that cleaning carried have another holder by now, and what is left expired.
-        self.outcomes.retain_holders(|holder| self.holders.contains_key(&holder));
-        self.unsettled_bytes.remove(&number);
-        self.records.forget_segment(number);
-        self.inbox.forget_segment(number);
-        self.reviews.forget_segment(number);
+        areas + self.room.known_frames(segment)
     }
 
     /// Forgets slices of keys that ended, once in every slice's length: so a key is gone at the
@@ -352,6 +378,7 @@ impl View {
         }
         if !dropped.is_empty() {
             self.count_records();
+            self.lives.retain_slices(&self.keys.live_slices());
         }
         !dropped.is_empty()
     }

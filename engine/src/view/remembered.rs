@@ -4,7 +4,9 @@
 //! like any other: when they do not fit the log they are given up and the whole log is told again.
 
 mod more;
+mod moved;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onceward_index::{
@@ -276,7 +278,10 @@ impl Remembered {
     }
 
     /// An event has its final answer.
-    pub(crate) fn settle(&self, held: Held, trusted_ms: u64) {
+    pub(crate) fn settle(&mut self, key: Fingerprint, mut held: Held, trusted_ms: u64) {
+        if self.is_replaying && held.slice.is_none() {
+            self.hold_if_known(key, &mut held);
+        }
         if let Some(slice) = held.slice {
             self.index.settle(slice, trusted_ms);
         }
@@ -287,10 +292,9 @@ impl Remembered {
 
     /// Holds the slice of a key that was carried, of an event that is still unsettled.
     pub(crate) fn hold_carried(&mut self, key: Fingerprint, held: &mut Held) {
-        match self.index.hold(key) {
-            Ok(Some(slice)) => held.slice = Some(slice),
-            Ok(None) => self.give_up("it does not know the key of an unsettled event"),
-            Err(error) => self.give_up(&error.to_string()),
+        self.hold_if_known(key, held);
+        if held.slice.is_none() {
+            self.give_up("it does not know the key of an unsettled event");
         }
     }
 
@@ -318,6 +322,11 @@ impl Remembered {
     pub(crate) fn slice_times(&self, slice: SliceId) -> Option<(u64, u64)> {
         let info = self.index.slice_info(slice)?;
         Some((info.begin, info.last_settled.unwrap_or(info.begin)))
+    }
+
+    /// The slices that are not forgotten: their windows, and when they began.
+    pub(crate) fn live_slices(&self) -> BTreeSet<(Window, u64)> {
+        self.index.slices().iter().map(|slice| (slice.window, slice.begin)).collect()
     }
 
     /// Keys that are remembered.

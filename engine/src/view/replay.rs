@@ -5,14 +5,15 @@ use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
 use super::{Added, Live, Located, Moment, Stage, Taking, View, Windows};
 use crate::event::Scope;
+use crate::frames::clock::Clock;
 use crate::frames::codec;
 use crate::frames::control::{Batch, Decision, Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::limits::{Cancel, Evict};
 use crate::frames::{
-    KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT,
-    KIND_EVICT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE,
-    KIND_WINDOW,
+    KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT,
+    KIND_EVENT, KIND_EVICT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD,
+    KIND_SETTLE, KIND_WINDOW,
 };
 
 /// What of an event the view needs.
@@ -77,10 +78,9 @@ impl View {
     ) {
         let facts = self.facts(event);
         let is_open = |lsn: &u64| *lsn != at.lsn && self.events.contains_key(lsn);
-        if self.keys.taken_by(facts.print).filter(is_open).is_some() {
+        if let Some(first) = self.keys.taken_by(facts.print).filter(is_open) {
             let why = format!("key {:?} of scope {} again", event.key, event.scope);
-            self.odd.push((at, why));
-            return;
+            self.contested.push((first, at.lsn, why));
         }
         let begin = self.keys.slice_begin(facts.window, moment.trusted_ms);
         let held = self.keys.replay_event(facts.taking(at.lsn), at.lsn, begin);
@@ -100,6 +100,7 @@ impl View {
         if frame.kind < KIND_HOST_MIN {
             return Some(());
         }
+        self.lives.note(frame.kind, at);
         let moment = self.time.of(frame);
         match frame.kind {
             KIND_EVENT => {
@@ -111,7 +112,7 @@ impl View {
                 let event = layout::View::decode(frame.flags, body)?;
                 self.replay_event(&event, at, moment, true);
             }
-            KIND_CARRIED => self.replay_carried(frame, at)?,
+            KIND_CARRIED => self.replay_carried(frame, at, moment)?,
             KIND_BATCH => {
                 let batch: Batch = codec::decode(frame.body)?;
                 let scope = Scope::new(&batch.scope).ok()?;
@@ -123,11 +124,15 @@ impl View {
             }
             KIND_DECISION => {
                 let decision: Decision = codec::decode(frame.body)?;
-                self.apply_decision(&decision, at, moment.trusted_ms);
+                self.apply_decision(&decision, at, moment);
             }
             KIND_KEYS => {
                 let keys: Keys = codec::decode(frame.body)?;
                 self.apply_keys(&keys, at);
+            }
+            KIND_CLOCK => {
+                let clock: Clock = codec::decode(frame.body)?;
+                self.apply_clock(&clock, at);
             }
             KIND_LEASE | KIND_RECORD | KIND_LEASE_END => self.replay_records(frame, at, moment)?,
             KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.replay_inbox(frame, at, moment)?,
@@ -144,28 +149,36 @@ impl View {
         Some(())
     }
 
-    fn replay_carried(&mut self, frame: &Frame<'_>, at: Located) -> Option<()> {
+    fn replay_carried(&mut self, frame: &Frame<'_>, at: Located, now: Moment) -> Option<()> {
         let (carried, body) = Carried::decode(frame.body)?;
         let event = layout::View::decode(frame.flags, body)?;
-        if self.events.contains_key(&carried.event_lsn) {
-            self.move_event(carried.event_lsn, at);
+        if let Some(live) = self.events.get_mut(&carried.event_lsn) {
+            // The frame that told of the attempt may be gone before the older copy.
+            live.is_attempted |= carried.is_attempted;
+            self.move_event(carried.event_lsn, at, now);
             return Some(());
         }
         let facts = self.facts(&event);
         let taking = facts.taking(carried.event_lsn);
+        let (begin, moment) = (carried.slice_begin, carried.moment());
+        let held = if begin == self.keys.slice_begin(facts.window, moment.trusted_ms) {
+            self.keys.replay_event(taking, at.lsn, begin)
+        } else {
+            self.keys.replay_moved(taking, at.lsn, begin)
+        };
         let live = Live {
             print: facts.print,
-            held: self.keys.replay_event(taking, at.lsn, carried.slice_begin),
+            held,
             scope: 0,
             at,
-            moment: carried.moment(),
+            moment,
             amount: event.amount.unwrap_or(0),
             at_once: false,
             is_evictable: facts.is_evictable,
             is_attempted: carried.is_attempted,
             stage: Stage::Pending,
         };
-        self.add_carried(carried.event_lsn, &facts, live);
+        self.add_carried(carried.event_lsn, &facts, live, now);
         Some(())
     }
 }

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Located, Stage, View};
+use super::apply::Final;
+use super::{Located, Moment, Stage, View};
 use crate::frames::control::{Action, Decision, Rejection};
 use crate::limits::DECISIONS_KEPT;
 use crate::verdict::State;
@@ -22,6 +23,13 @@ pub(crate) struct Review {
     pub(crate) stage: Stage,
     /// What it takes in the log without its event, about.
     bytes: u32,
+}
+
+impl Review {
+    /// What it takes in the log without its event, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.bytes)
+    }
 }
 
 /// A decision that was made.
@@ -82,8 +90,9 @@ impl Reviews {
         self.changed
     }
 
-    /// An event comes into review, or its reason moved. An older copy changes nothing.
-    fn put(&mut self, rejection: &Rejection, at: Located) -> Option<Stage> {
+    /// An event comes into review, or its reason moved. Returns what is known now and what was before;
+    /// `None`: this is an older copy, which changes nothing.
+    fn put(&mut self, rejection: &Rejection, at: Located) -> Option<(Review, Option<Review>)> {
         let version = if rejection.version == 0 { at.lsn } else { rejection.version };
         self.changed = self.changed.max(version);
         if self.items.get(&rejection.event).is_some_and(|now| now.version > version) {
@@ -95,10 +104,11 @@ impl Reviews {
         };
         let texts = rejection.code.len() + rejection.message.len() + rejection.reply.len();
         let bytes = u32::try_from(texts).unwrap_or(u32::MAX).saturating_add(64);
-        self.remove(rejection.event);
+        let before = self.remove(rejection.event);
         self.bytes = self.bytes.saturating_add(u64::from(bytes));
-        self.items.insert(rejection.event, Review { version, at, stage, bytes });
-        Some(stage)
+        let review = Review { version, at, stage, bytes };
+        self.items.insert(rejection.event, review);
+        Some((review, before))
     }
 
     /// The event no longer waits.
@@ -121,24 +131,15 @@ impl Reviews {
         }
     }
 
-    /// The reason of an event is in this frame now.
-    pub(crate) fn moved(&mut self, event: u64, at: Located) {
-        if let Some(review) = self.items.get_mut(&event) {
-            review.at = at;
-        }
-    }
-
-    /// The decision with this number is in this frame now.
-    pub(crate) fn decision_moved(&mut self, number: u64, at: Located) {
-        if let Some(made) = self.made.get_mut(&number) {
-            self.bytes = self.bytes.saturating_sub(u64::from(made.at.bytes));
-            self.bytes = self.bytes.saturating_add(u64::from(at.bytes));
-            made.at = at;
-        }
+    /// Forgets the items of events for which `is_open` is false.
+    pub(super) fn remove_unless(&mut self, is_open: impl Fn(&u64) -> bool) -> Vec<Review> {
+        let gone: Vec<u64> = self.items.keys().filter(|event| !is_open(event)).copied().collect();
+        gone.into_iter().filter_map(|event| self.remove(event)).collect()
     }
 
     /// How many items and decisions stand in a segment.
-    pub(super) fn known_frames(&self, segment: u64) -> usize {
+    #[cfg(test)]
+    fn known_frames(&self, segment: u64) -> usize {
         let items = self.items.values().map(|review| &review.at);
         let all = items.chain(self.made.values().map(|made| &made.at));
         all.filter(|at| at.place.segment == segment).count()
@@ -156,34 +157,62 @@ impl Reviews {
 }
 
 impl View {
-    /// An event goes to review.
+    /// An event goes to review, or the frame that says why was carried to here.
     pub(super) fn apply_rejection(&mut self, rejection: &Rejection, at: Located) {
-        if let Some(stage) = self.reviews.put(rejection, at) {
-            self.set_stage(rejection.event, stage);
+        self.review_begins(rejection.event, at);
+        let Some((now, before)) = self.reviews.put(rejection, at) else { return };
+        self.lives.need(at.place.segment, now.bytes());
+        if let Some(before) = before {
+            self.lives.end_need(before.at.place.segment, before.bytes());
+        }
+        self.set_stage(rejection.event, now.stage);
+    }
+
+    /// A review is over.
+    pub(super) fn end_review(&mut self, event: u64) {
+        if let Some(review) = self.reviews.remove(event) {
+            self.lives.end_need(review.at.place.segment, review.bytes());
         }
     }
 
-    /// What a person decided; `false` if the item is no longer the one that was decided on.
+    /// What a person decided; `false` if a later review of the item is open.
+    ///
+    /// A decision stands for itself: what it was decided on may be gone, as cleaning goes in any order.
     pub(crate) fn apply_decision(
         &mut self,
         decision: &Decision,
         at: Located,
-        trusted_ms: u64,
+        moment: Moment,
     ) -> bool {
+        let (event, version) = (decision.event, decision.version);
         self.reviews.note(decision, at);
-        let now = self.reviews.get(decision.event);
-        if now.is_none_or(|review| review.version != decision.version) {
+        if self.reviews.get(event).is_some_and(|review| review.version > version) {
             return false;
         }
-        self.reviews.remove(decision.event);
+        self.add_holder(at);
+        self.end_review(event);
         match decision.action {
-            Action::Retry => self.set_stage(decision.event, Stage::Pending),
+            Action::Retry => {
+                self.review_ends(event, at.lsn, version);
+                if self.events.get(&event).is_some_and(|live| live.stage.waits_for_a_person()) {
+                    self.set_stage(event, self.stage_of(event));
+                }
+            }
             Action::Resolve => {
-                self.holders.insert(at.lsn, at);
-                self.settle_event(decision.event, State::Rejected, at.lsn, trusted_ms);
+                let (state, trusted_ms) = (State::Rejected, moment.trusted_ms);
+                let answer = Final { state, holder: at.lsn, trusted_ms, receipt_bytes: 0 };
+                self.settle_event(event, answer);
             }
         }
         true
+    }
+
+    /// How many items that wait for a person, and decisions that are remembered, stand in a segment.
+    pub(crate) fn reviews_in(&self, segment: u64) -> usize {
+        let here = |at: &Located| at.place.segment == segment;
+        let items = self.reviews.items.iter().filter(|(_, review)| here(&review.at));
+        let waiting = items.filter(|(event, _)| self.waiting(**event).is_some()).count();
+        waiting + self.reviews.made.values().filter(|made| here(&made.at)).count()
     }
 
     /// The item of an event that waits for a person.

@@ -314,6 +314,18 @@ impl Log {
         segment::read_whole(&self.core.identity, &source, used_bytes, visit)
     }
 
+    /// Moves trusted time on by `ms`, from the next frame on, which begins another run if this one has
+    /// frames: a run's frames count from when it began.
+    ///
+    /// # Durability
+    ///
+    /// As that of the next frame.
+    pub fn advance_trusted(&self, ms: u64) {
+        let mut commit = self.core.commit.lock();
+        commit.stamp.trusted_ms = commit.stamp.trusted_ms.saturating_add(ms);
+        commit.run_spent |= commit.run_begun;
+    }
+
     /// The segments that hold frames, oldest first.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {

@@ -1,31 +1,31 @@
 //! What lives in a segment that is to go, in its smallest form.
 
+mod control;
 mod inbox;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onceward_index::SliceId;
+use onceward_index::{Fingerprint, SliceId};
 use onceward_wal::Frame;
 
 use crate::error::Result;
 use crate::event::Scope;
-use crate::frames::control::{Batch, Decision, KeyEntry, Keys, Rejection, Settle};
+use crate::frames::clock::Clock;
+use crate::frames::control::{Batch, Decision, KeyEntry, Keys, ReceiptFor, Rejection, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::inbox::FinishedEntry;
 use crate::frames::limits::Evict;
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT, KIND_KEYS,
-    KIND_LEASE, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
+    KIND_BATCH, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT,
+    KIND_KEYS, KIND_LEASE, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
 };
-use crate::view::{Facts, Live, Located, Origin, Settled, View};
+use crate::view::{Facts, KEY_ENTRY_BYTES, Live, Located, Origin, View};
 
 /// Key entries in one frame.
 const KEYS_MAX: usize = 512;
 /// Bytes of carried frames that are made durable together.
 const CARRY_BYTES: usize = 64 * 1024;
-/// What a carried decision takes, about: mostly its note, which is seldom long.
-const DECISION_BYTES: usize = 2 * 1024;
 
 /// A frame to be carried and what it changes in memory.
 pub(super) enum Carry {
@@ -36,10 +36,6 @@ pub(super) enum Carry {
         body: Vec<u8>,
     },
     Keys(Keys),
-    Batch(Batch),
-    /// Which events were attempted once.
-    Attempts(Batch),
-    Reviews(Settle),
     /// A control frame that stands for the item `of`.
     Control {
         kind: u8,
@@ -48,62 +44,82 @@ pub(super) enum Carry {
     },
     /// Keys of finished deliveries.
     Finished(Vec<FinishedEntry>),
+    Batch(Batch),
+    /// Which events were attempted once.
+    Attempts(Batch),
+    Settle(Settle),
     /// What was dropped and cancelled.
     Room(Evict),
     Decision(Decision),
+    Clock(Clock),
+}
+
+/// A settled event that stands in the segment and whose key no other frame holds.
+pub(super) struct SettledHere {
+    pub(super) lsn: u64,
+    pub(super) print: Fingerprint,
+    content: u64,
+    scope: String,
+}
+
+impl SettledHere {
+    /// What is needed of an event, without its payload.
+    pub(super) fn of(lsn: u64, facts: &Facts<'_>) -> Self {
+        let content = facts.content.as_u64();
+        Self { lsn, print: facts.print, content, scope: facts.scope.to_owned() }
+    }
 }
 
 /// What is found alive in a segment.
 pub(super) struct Harvest {
-    events: Vec<Carry>,
-    batches: Vec<Carry>,
-    controls: Vec<Carry>,
+    segment: u64,
+    singles: Vec<Carry>,
     /// Events in earlier segments that were in a batch once, and the number of the last such batch.
     attempted: (u64, BTreeSet<u64>),
     reviews: Vec<Rejection>,
-    decisions: Vec<Carry>,
-    /// Keys by scope and beginning of their slice, each with the LSN of the frame that holds its
-    /// outcome.
-    pub(super) keys: BTreeMap<(String, u64), Vec<(u64, KeyEntry)>>,
+    /// Keys by scope, beginning of their slice and whether they moved to it, each with the LSN of the
+    /// frame that holds its outcome.
+    pub(super) keys: BTreeMap<(String, u64, bool), Vec<(u64, KeyEntry)>>,
     settled_ms: BTreeMap<(String, u64), u64>,
-    /// Bytes of the unsettled events' frames that were found.
-    event_bytes: u64,
-    /// Other frames that were found and that the view counts on.
-    known_frames: usize,
+    /// What the frames to be written take, about.
+    bytes: u64,
     /// An effect was found that is not settled yet: whoever applied it is about to.
     has_open_effect: bool,
     /// Finished deliveries that still have keys.
     finished: Vec<FinishedEntry>,
+    /// Frames that leases, records, the inbox or limits need.
+    known_frames: usize,
 }
 
 impl Harvest {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(segment: u64) -> Self {
         Self {
-            events: Vec::new(),
-            batches: Vec::new(),
-            controls: Vec::new(),
+            segment,
+            singles: Vec::new(),
             attempted: (0, BTreeSet::new()),
             reviews: Vec::new(),
-            decisions: Vec::new(),
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
-            event_bytes: 0,
-            known_frames: 0,
+            bytes: 0,
             has_open_effect: false,
             finished: Vec::new(),
+            known_frames: 0,
         }
     }
 
-    /// Whether everything that lives in the segment was found, so that the segment may go.
-    ///
-    /// Not so if a byte was damaged since the log was opened: the next opening judges it. Nor if the
-    /// segment has frames that only a newer program can read.
-    pub(super) fn is_whole(&self, view: &View, segment: u64) -> bool {
-        let unsettled = view.unsettled_bytes.get(&segment).copied().unwrap_or(0);
-        let is_odd = view.odd.iter().any(|(at, _)| at.place.segment == segment);
-        let is_found =
-            self.event_bytes == unsettled && self.known_frames == view.known_frames(segment);
-        !is_odd && !self.has_open_effect && is_found
+    /// What the frames to be written take, about.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the segment must stay for now.
+    pub(super) fn has_open_effect(&self) -> bool {
+        self.has_open_effect
+    }
+
+    /// Frames that were found which leases, records, the inbox or limits need.
+    pub(super) fn known_frames(&self) -> usize {
+        self.known_frames
     }
 
     /// Looks at one frame of the segment.
@@ -111,12 +127,11 @@ impl Harvest {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
-    pub(super) fn take(&mut self, view: &mut View, frame: &Frame<'_>) -> Result<()> {
+    pub(super) fn take(&mut self, view: &View, frame: &Frame<'_>) -> Result<()> {
         let at = Located::of(frame);
-        self.known_frames += usize::from(view.holders.get(&at.lsn) == Some(&at));
         if view.room.is_told_by(&at) {
             self.known_frames += 1;
-            self.batches.push(Carry::Room(view.room_summary()));
+            self.push(Carry::Room(view.room_summary()));
         }
         match frame.kind {
             KIND_EVENT => self.take_event(view, frame, (at.lsn, None), frame.body)?,
@@ -133,22 +148,11 @@ impl Harvest {
             }
             KIND_BATCH => self.take_batch(view, at, frame),
             KIND_SETTLE => self.take_settle(view, frame),
+            KIND_DECISION => self.take_decision(view, frame),
+            KIND_KEYS => self.take_keys(view, frame)?,
+            KIND_CLOCK => self.take_clock(view, at),
             KIND_LEASE => self.take_lease(view, frame, at),
             KIND_RECORD => self.take_record(view, frame, at)?,
-            KIND_DECISION => self.take_decision(view, frame),
-            KIND_KEYS => {
-                if let Some(keys) = codec::decode::<Keys>(frame.body) {
-                    for key in keys.entries {
-                        let print = onceward_index::Fingerprint::from_u128(key.print);
-                        if view.outcomes.get(key.event).is_some_and(|it| it.holder == at.lsn)
-                            && let Some(found) = view.keys.find(print)?
-                            && found.lsn == key.event
-                        {
-                            self.add_key(view, (&keys.scope, found.slice), at.lsn, key);
-                        }
-                    }
-                }
-            }
             KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.take_inbox(view, frame, at)?,
             _ => {}
         }
@@ -157,7 +161,7 @@ impl Harvest {
 
     fn take_event(
         &mut self,
-        view: &mut View,
+        view: &View,
         frame: &Frame<'_>,
         (lsn, origin): (u64, Option<Origin>),
         body: &[u8],
@@ -165,36 +169,64 @@ impl Harvest {
         if let Some(live) = view.events.get(&lsn) {
             if live.at.place == frame.place {
                 self.has_open_effect |= live.at_once;
-                self.event_bytes += u64::from(live.at.bytes);
                 let wall_ms = live.moment.wall_ms;
                 let origin = origin.unwrap_or_else(|| view.time.origin(frame.run, wall_ms));
                 let head = carried_head(lsn, live, origin).encode();
                 let body = body.to_vec();
-                self.events.push(Carry::Event { lsn, flags: frame.flags, head, body });
+                self.push(Carry::Event { lsn, flags: frame.flags, head, body });
             }
             return Ok(());
         }
-        let settled = view.settled.get(&lsn).filter(|settled| settled.at.place == frame.place);
-        // Not here: another copy of it is further on in the log, or its key is already.
-        let Some(Settled { state, outcome_lsn, .. }) = settled.copied() else { return Ok(()) };
-        self.known_frames += 1;
-        if view.outcomes.get(lsn).is_some() {
-            return Ok(());
+        match layout::View::decode(frame.flags, body) {
+            Some(event) => self.take_settled(view, &SettledHere::of(lsn, &view.facts(&event))),
+            None => Ok(()),
         }
-        let Some(event) = layout::View::decode(frame.flags, body) else { return Ok(()) };
-        let facts: Facts<'_> = view.facts(&event);
+    }
+
+    /// Looks at a settled event: its key lives, unless another frame holds it or it expired.
+    ///
+    /// # Errors
+    ///
+    /// As [`Harvest::take`].
+    pub(super) fn take_settled(&mut self, view: &View, here: &SettledHere) -> Result<()> {
+        let settled = view.settled.get(&here.lsn);
+        let settled = settled.filter(|it| it.at.place.segment == self.segment);
+        let Some(settled) = settled.filter(|_| view.outcomes.get(here.lsn).is_none()) else {
+            return Ok(());
+        };
         // Another event may have come under the key after its window.
-        let found = view.keys.find(facts.print)?.filter(|found| found.lsn == lsn);
+        let found = view.keys.find(here.print)?.filter(|found| found.lsn == here.lsn);
         let Some(found) = found else { return Ok(()) };
         let key = KeyEntry {
-            print: facts.print.as_u128(),
-            event: lsn,
-            content: facts.content.as_u64(),
+            print: here.print.as_u128(),
+            event: here.lsn,
+            content: here.content,
             slice_begin: 0,
-            state: state.code(),
+            state: settled.state.code(),
             receipt: Vec::new(),
         };
-        self.add_key(view, (facts.scope, found.slice), outcome_lsn, key);
+        let slice = (found.slice, settled.has_moved);
+        self.add_key(view, (&here.scope, slice), settled.outcome_lsn, key);
+        Ok(())
+    }
+
+    /// Looks at carried keys: those that expired are still needed for events that stand elsewhere.
+    fn take_keys(&mut self, view: &View, frame: &Frame<'_>) -> Result<()> {
+        let Some(keys) = codec::decode::<Keys>(frame.body) else { return Ok(()) };
+        let at = frame.lsn.get();
+        let mut left = Settle { settled_ms: keys.settled_ms.max(1), ..Settle::default() };
+        for key in keys.entries {
+            let print = Fingerprint::from_u128(key.print);
+            let is_here = view.outcomes.get(key.event).is_some_and(|it| it.holder == at);
+            let found = if is_here { view.keys.find(print)? } else { None };
+            if let Some(found) = found.filter(|found| found.lsn == key.event) {
+                self.add_key(view, (&keys.scope, (found.slice, keys.has_moved)), at, key);
+            } else if view.answers_elsewhere(key.event, at, self.segment) {
+                left.add(key.event, key.state);
+                left.receipts.push(ReceiptFor { event: key.event, bytes: key.receipt });
+            }
+        }
+        self.add_settle(left);
         Ok(())
     }
 
@@ -202,75 +234,35 @@ impl Harvest {
     fn add_key(
         &mut self,
         view: &View,
-        (scope, slice): (&str, SliceId),
+        (scope, (slice, mut has_moved)): (&str, (SliceId, bool)),
         holder: u64,
         mut key: KeyEntry,
     ) {
         if let Some((begin, settled_ms)) = view.keys.slice_times(slice) {
+            // Of a key that was carried before: it is where it was, or the index says so now.
+            has_moved |= key.slice_begin != 0 && key.slice_begin != begin;
             key.slice_begin = begin;
             self.settled_ms.insert((scope.to_owned(), begin), settled_ms);
         }
-        let place = (scope.to_owned(), key.slice_begin);
+        let place = (scope.to_owned(), key.slice_begin, has_moved);
+        self.bytes += KEY_ENTRY_BYTES + u64::try_from(key.receipt.len()).unwrap_or(0);
         self.keys.entry(place).or_default().push((holder, key));
     }
 
-    fn take_batch(&mut self, view: &View, at: Located, frame: &Frame<'_>) {
-        let open = view.batches.iter().find(|(_, open)| open.at.place == at.place);
-        if open.is_none() {
-            self.take_attempts(view, at, frame);
-        }
-        if let Some((number, open)) = open {
-            self.known_frames += 1;
-            self.batches.push(Carry::Batch(Batch {
-                number: *number,
-                scope: open.scope.as_str().to_owned(),
-                parent: 0,
-                events: open.events.clone(),
-            }));
+    fn add_settle(&mut self, settle: Settle) {
+        if !settle.is_empty() {
+            self.push(Carry::Settle(settle));
         }
     }
 
-    /// Keeps that events were attempted whose own frames stand before this segment: what is carried of
-    /// others says so itself.
-    fn take_attempts(&mut self, view: &View, at: Located, frame: &Frame<'_>) {
-        let Some(batch) = codec::decode::<Batch>(frame.body) else { return };
-        let stays = |lsn: &u64| {
-            let live = view.events.get(lsn).filter(|live| live.is_attempted);
-            live.is_some_and(|live| live.at.place.segment < at.place.segment)
-        };
-        self.attempted.0 = if batch.number == 0 { at.lsn } else { batch.number };
-        self.attempted.1.extend(batch.events.into_iter().filter(stays));
-    }
-
-    fn take_settle(&mut self, view: &View, frame: &Frame<'_>) {
-        let Some(settle) = codec::decode::<Settle>(frame.body) else { return };
-        for rejection in settle.rejections {
-            // Elsewhere, or decided: nothing of it lives here.
-            let here = view.reviews.get(rejection.event).filter(|it| it.at.place == frame.place);
-            let Some(review) = here else { continue };
-            self.known_frames += 1;
-            if view.waiting(rejection.event).is_some() {
-                self.reviews.push(Rejection { version: review.version, ..rejection });
-            }
-        }
-    }
-
-    /// Keeps a decision that is remembered.
-    fn take_decision(&mut self, view: &View, frame: &Frame<'_>) {
-        let Some(decision) = codec::decode::<Decision>(frame.body) else { return };
-        let lsn = frame.lsn.get();
-        let number = if decision.number == 0 { lsn } else { decision.number };
-        if view.reviews.decision(number).is_some_and(|made| made.at.place == frame.place) {
-            self.known_frames += 1;
-            self.decisions.push(Carry::Decision(Decision { number, ..decision }));
-        }
+    fn push(&mut self, carry: Carry) {
+        self.bytes += u64::try_from(carry.bytes()).unwrap_or(u64::MAX);
+        self.singles.push(carry);
     }
 
     /// The frames to write, in groups that are made durable together.
     pub(super) fn into_carries(mut self) -> Vec<Vec<Carry>> {
-        let mut singles = self.events;
-        singles.append(&mut self.batches);
-        singles.append(&mut self.controls);
+        let mut singles = self.singles;
         let finished = self.finished.chunks(inbox::FINISHED_MAX);
         singles.extend(finished.map(|some| Carry::Finished(some.to_vec())));
         let (number, attempted) = self.attempted;
@@ -279,43 +271,63 @@ impl Harvest {
             let (scope, events) = (Scope::DEFAULT.to_owned(), events.to_vec());
             singles.push(Carry::Attempts(Batch { number, scope, parent: number, events }));
         }
-        singles.append(&mut self.decisions);
         for (place, keys) in self.keys {
-            let settled_ms = self.settled_ms.get(&place).copied().unwrap_or(place.1);
+            let (scope, begin, has_moved) = place;
+            let slice = (scope, begin);
+            let settled_ms = self.settled_ms.get(&slice).copied().unwrap_or(begin);
             let mut keys = keys.into_iter().map(|(_, key)| key);
             loop {
                 let entries: Vec<KeyEntry> = keys.by_ref().take(KEYS_MAX).collect();
                 if entries.is_empty() {
                     break;
                 }
-                singles.push(Carry::Keys(Keys { scope: place.0.clone(), entries, settled_ms }));
+                let scope = slice.0.clone();
+                singles.push(Carry::Keys(Keys { scope, entries, settled_ms, has_moved }));
             }
         }
         while !self.reviews.is_empty() {
             let rest = self.reviews.split_off(self.reviews.len().min(16));
             let rejections = std::mem::replace(&mut self.reviews, rest);
-            singles.push(Carry::Reviews(Settle { rejections, ..Settle::default() }));
+            singles.push(Carry::Settle(Settle { rejections, ..Settle::default() }));
         }
         group(singles)
     }
 }
+
+impl Carry {
+    /// The bytes of its body, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event { body, .. } => body.len() + layout::CARRIED_BYTES + FRAME_BYTES,
+            Self::Keys(keys) => {
+                let entry = |key: &KeyEntry| KEY_FIELDS_BYTES + key.receipt.len();
+                keys.entries.iter().map(entry).sum::<usize>() + FRAME_BYTES
+            }
+            Self::Control { body, .. } => body.len() + FRAME_BYTES,
+            Self::Finished(entries) => {
+                let keys = entries.iter().map(|entry| entry.keys.len()).sum::<usize>();
+                (keys + entries.len()) * KEY_FIELDS_BYTES + FRAME_BYTES
+            }
+            Self::Batch(batch) | Self::Attempts(batch) => batch.events.len() * 8 + FRAME_BYTES,
+            Self::Settle(settle) => codec::encode(settle).len() + FRAME_BYTES,
+            Self::Room(evict) => codec::encode(evict).len() + FRAME_BYTES,
+            Self::Decision(decision) => codec::encode(decision).len() + FRAME_BYTES,
+            Self::Clock(_) => FRAME_BYTES,
+        }
+    }
+}
+
+/// What a frame takes besides its body, about.
+const FRAME_BYTES: usize = 64;
+/// What a key entry takes besides its receipt.
+const KEY_FIELDS_BYTES: usize = 49;
 
 /// Cuts a list into groups of about [`CARRY_BYTES`].
 fn group(singles: Vec<Carry>) -> Vec<Vec<Carry>> {
     let mut groups: Vec<Vec<Carry>> = Vec::new();
     let mut bytes = usize::MAX;
     for carry in singles {
-        let size = match &carry {
-            Carry::Event { body, .. } => body.len() + layout::CARRIED_BYTES,
-            Carry::Control { body, .. } => body.len(),
-            Carry::Decision(_) => DECISION_BYTES,
-            Carry::Finished(_)
-            | Carry::Keys(_)
-            | Carry::Batch(_)
-            | Carry::Attempts(_)
-            | Carry::Reviews(_)
-            | Carry::Room(_) => CARRY_BYTES,
-        };
+        let size = carry.bytes();
         if bytes.saturating_add(size) > CARRY_BYTES {
             groups.push(Vec::new());
             bytes = 0;

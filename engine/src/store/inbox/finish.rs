@@ -5,7 +5,7 @@ use onceward_index::Secret;
 use onceward_wal::{Lsn, NewFrame, Purpose};
 use serde_json::json;
 
-use super::super::{Inner, Store, bytes_of, frame_lsn, from_log, located};
+use super::super::{Inner, Store, frame_lsn, from_log, located};
 use super::broken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Key, Kind, Payload};
@@ -216,11 +216,11 @@ impl Inner {
         ];
         let queued = self.log.append_deferred(&frames, mono_ms, Purpose::Capture);
         let placed = queued.map(|it| located(&it.appended(), &frames)).map_err(from_log)?;
+        self.wrote(&mut view, &frames, &placed, (1, mono_ms));
         let [at, event_at] = placed.as_slice() else { return Err(broken()) };
         let facts = Facts::of(&self.secret, &self.windows, &layout::View::of(&event));
         let held = view.keys.take(&[facts.taking(event_at.lsn)], moment.trusted_ms);
         let held = held.first().copied().ok_or_else(broken)?;
-        self.keeper.count(bytes_of(&frames), 1);
         let added = Added { moment, at_once: false, held };
         view.add_event(event_at.lsn, &facts, *event_at, added);
         Ok(Queued { ending, at: *at, event: *event_at, moment, print: facts.print })

@@ -4,7 +4,7 @@
 
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
-use super::super::{Inner, Store, bytes_of, from_log, located};
+use super::super::{Inner, Store, from_log, located};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::inbox::{Closed, Opened, WindowFrame};
 use crate::frames::{KIND_WINDOW, codec};
@@ -157,8 +157,9 @@ impl Inner {
             parts.iter().map(|parts| NewFrame { kind, flags: 0, parts }).collect();
         let mono_ms = self.mono_ms();
         let appended = self.log.append_batch(&frames, mono_ms, purpose).map_err(from_log)?;
-        self.keeper.count(bytes_of(&frames), 0);
+        let placed = located(&appended, &frames);
+        self.wrote(&mut self.view.lock(), &frames, &placed, (0, mono_ms));
         self.keeper.is_durable();
-        Ok((located(&appended, &frames), self.moment(mono_ms)))
+        Ok((placed, self.moment(mono_ms)))
     }
 }

@@ -121,7 +121,7 @@ impl Inner {
         view.keys.check_room(1)?;
         let moment = self.moment(mono_ms);
         let frame = frame(asked, (0, 0, asked.content), moment);
-        let at = self.queue_new((KIND_LEASE, &[&codec::encode(&frame)]), mono_ms)?;
+        let at = self.queue_new(view, (KIND_LEASE, &[&codec::encode(&frame)]), mono_ms)?;
         if let Some(item) = released {
             view.keys.forget_released(asked.print, item);
         }
@@ -152,7 +152,7 @@ impl Inner {
     ) -> Result<Waiting> {
         let moment = self.moment(mono_ms);
         let frame = frame(asked, from, moment);
-        let at = self.queue_end_of((KIND_LEASE, &[&codec::encode(&frame)]), mono_ms)?;
+        let at = self.queue_end_of(view, (KIND_LEASE, &[&codec::encode(&frame)]), mono_ms)?;
         let expires_ms = moment.trusted_ms.saturating_add(asked.begin.lease_ms);
         let what = What::TakenOver { token: asked.token, expires_ms };
         view.records.queue(from.0, Change { at, what });

@@ -11,7 +11,7 @@ use crate::frames::records::{LeaseEnd, RecordHead};
 use crate::frames::{KIND_LEASE_END, KIND_RECORD, codec};
 use crate::record::{Lease, Record};
 use crate::store::open::RESERVED_SEGMENTS;
-use crate::store::{Inner, bytes_of, from_log, located};
+use crate::store::{Inner, from_log, located};
 use crate::view::records::{Change, Done, Known, Open, What};
 use crate::view::{Located, View};
 
@@ -117,7 +117,7 @@ impl Inner {
     fn queue_release(&self, view: &mut View, item: u64, open: &Open) -> Result<Waiting> {
         let end = LeaseEnd { item, fence: open.fence, print: open.print.as_u128() };
         let body = codec::encode(&end);
-        let at = self.queue_end_of((KIND_LEASE_END, &[&body]), self.mono_ms())?;
+        let at = self.queue_end_of(view, (KIND_LEASE_END, &[&body]), self.mono_ms())?;
         view.records.queue(item, Change { at, what: What::Released });
         Waiting::on(item, at)
     }
@@ -145,7 +145,7 @@ impl Inner {
         };
         let head = head.encode();
         let parts = [head.as_slice(), body.as_bytes()];
-        let at = self.queue_end_of((KIND_RECORD, &parts), mono_ms)?;
+        let at = self.queue_end_of(view, (KIND_RECORD, &parts), mono_ms)?;
         let what = What::Completed { fence, settled_ms: moment.trusted_ms };
         view.records.queue(item, Change { at, what });
         let fence = lease.fence;
@@ -154,19 +154,29 @@ impl Inner {
     }
 
     /// Queues one frame that begins something new: refused where captures are.
-    pub(super) fn queue_new(&self, frame: (u8, &[&[u8]]), mono_ms: u64) -> Result<Located> {
-        self.queue_frame(frame, mono_ms, Purpose::Capture)
+    pub(super) fn queue_new(
+        &self,
+        view: &mut View,
+        frame: (u8, &[&[u8]]),
+        mono_ms: u64,
+    ) -> Result<Located> {
+        self.queue_frame(view, frame, mono_ms, Purpose::Capture)
     }
 
     /// Queues one frame that finishes something. Where captures find no room it may use the reserve, a
     /// little of it: the rest is for what gives room back. The caller holds `control`.
-    pub(super) fn queue_end_of(&self, frame: (u8, &[&[u8]]), mono_ms: u64) -> Result<Located> {
+    pub(super) fn queue_end_of(
+        &self,
+        view: &mut View,
+        frame: (u8, &[&[u8]]),
+        mono_ms: u64,
+    ) -> Result<Located> {
         let mut used = self.reserve_used.load(Relaxed);
         if used > 0 && self.has_whole_reserve() {
             used = 0;
         }
         if used == 0 {
-            match self.queue_frame(frame, mono_ms, Purpose::Capture) {
+            match self.queue_frame(view, frame, mono_ms, Purpose::Capture) {
                 Err(error) if error.kind() == ErrorKind::Full => {}
                 done => {
                     self.reserve_used.store(0, Relaxed);
@@ -181,7 +191,7 @@ impl Inner {
             let message = "the disk is full, and what is left is for settling";
             return Err(Error::new(ErrorKind::Full, "FULL", message));
         }
-        let at = self.queue_frame(frame, mono_ms, Purpose::Settle)?;
+        let at = self.queue_frame(view, frame, mono_ms, Purpose::Settle)?;
         self.reserve_used.store(used, Relaxed);
         Ok(at)
     }
@@ -197,6 +207,7 @@ impl Inner {
 
     fn queue_frame(
         &self,
+        view: &mut View,
         (kind, parts): (u8, &[&[u8]]),
         mono_ms: u64,
         purpose: Purpose,
@@ -204,8 +215,9 @@ impl Inner {
         let new = [NewFrame { kind, flags: 0, parts }];
         let appended =
             self.log.append_deferred(&new, mono_ms, purpose).map_err(from_log)?.appended();
-        self.keeper.count(bytes_of(&new), 0);
-        located(&appended, &new).into_iter().next().ok_or_else(lost_key)
+        let placed = located(&appended, &new);
+        self.wrote(view, &new, &placed, (0, mono_ms));
+        placed.into_iter().next().ok_or_else(lost_key)
     }
 
     /// Waits for a frame of this call.

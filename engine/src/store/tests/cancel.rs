@@ -1,5 +1,6 @@
 //! T54: what was never sent can be taken back, and what was cannot.
 
+use crate::store::clean::Order;
 use crate::store::{Answer, Settlement};
 use crate::sync::{ItemOutcome, Options, Reply, Session, Step};
 use crate::trial::upstream::fits;
@@ -123,10 +124,7 @@ fn that_an_event_was_attempted_is_kept_when_only_the_segment_of_its_batch_goes()
     fill(3);
     let before = store.status();
     let segments = store.inner.log.segments();
-    {
-        let _one_at_a_time = store.inner.control.lock();
-        assert!(store.inner.clean(segments[1]).unwrap());
-    }
+    assert!(store.inner.clean_one(Order::This(segments[1].number)).unwrap());
     assert_eq!(store.status().in_flight, 2, "{before:?}");
     drop(session);
     assert!(segments[1].number > store.inner.log.segments()[0].number, "control");

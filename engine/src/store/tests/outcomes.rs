@@ -10,7 +10,7 @@ use crate::frames::control::Keys;
 use crate::frames::{KIND_KEYS, codec};
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
-use crate::view::Located;
+use crate::view::{Holder, Located};
 use crate::{Effect, Event, Outcome, Receipt, State, Store, Verdict};
 
 /// Events that are settled in five different ways.
@@ -144,7 +144,7 @@ fn answers_take_no_more_room_however_many_keys_came_and_went() {
         let view = store.inner.view.lock();
         spans.push(view.outcomes.len());
         let segments = store.inner.log.segments();
-        let is_there = |at: &Located| segments.iter().any(|it| it.number == at.place.segment);
+        let is_there = |it: &Holder| segments.iter().any(|s| s.number == it.at.place.segment);
         assert!(view.holders.values().all(is_there), "round {n}");
     }
     let most = |part: &[usize]| part.iter().copied().max().unwrap();

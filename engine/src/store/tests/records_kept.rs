@@ -5,6 +5,7 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::records::{acquired, asks, begin, body, cached, is_lost, orphaned};
+use crate::store::clean::Order;
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, SEGMENT_BYTES, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Begun, Event, RecordState, Store};
@@ -25,13 +26,17 @@ fn oldest_segment(store: &Store) -> u64 {
     store.inner.log.segments()[0].number
 }
 
-/// Rounds from number `first` on until the oldest segment is over `segment`; returns the next number.
+/// Rounds from number `first` on, and cleaning of the oldest segment whether it is worth it or not,
+/// until that is over `segment`; returns the next number.
 fn turn(store: &Store, first: u64, segment: u64) -> u64 {
     for n in first..first + 200 {
         if oldest_segment(store) > segment {
             return n;
         }
         round(store, n);
+        if store.inner.log.segments().len() > 2 {
+            store.inner.clean_one(Order::This(oldest_segment(store))).unwrap();
+        }
     }
     panic!("segment {segment} is never trimmed");
 }
@@ -102,6 +107,31 @@ fn leases_and_records_outlive_their_segments_and_restarts() {
     store.complete(&taken_over, &body(13, 0)).unwrap();
     store.release(&asked).unwrap();
     acquired(&store, 11);
+}
+
+#[test]
+fn a_segment_with_a_lease_goes_only_as_the_oldest() {
+    let rig = rig();
+    let store = rig.open();
+    // Never settled, so that nothing goes by itself.
+    let fill = |first: u64| {
+        for n in first..first + 8 {
+            store.capture(&sized_event(n, 50_000)).unwrap();
+        }
+    };
+    fill(100);
+    let held = acquired(&store, 1);
+    let segments = store.inner.log.segments();
+    let (first, second) = (segments[0].number, segments.last().unwrap().number);
+    fill(200);
+    assert!(first < second && second < store.inner.log.segments().last().unwrap().number);
+    let goes = |number| store.inner.clean_one(Order::This(number)).unwrap();
+    assert!(!goes(second), "an older one stands");
+    while oldest_segment(&store) < second {
+        assert!(goes(oldest_segment(&store)), "control");
+    }
+    assert!(goes(second), "it is the oldest");
+    store.complete(&held, &body(1, 0)).unwrap();
 }
 
 /// What makes the next opening build the index from the log.

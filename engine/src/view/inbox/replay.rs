@@ -60,9 +60,13 @@ impl View {
         let begins = slice_begins.unwrap_or_default();
         let mut held_keys = Vec::with_capacity(keys.len());
         for (position, key) in keys.into_iter().enumerate() {
-            let own = || self.keys.slice_begin(key.window, moment.trusted_ms);
-            let begin = begins.get(position).copied().unwrap_or_else(own);
-            let held = self.keys.replay_event(key.taking(lsn), at.lsn, begin);
+            let own = self.keys.slice_begin(key.window, moment.trusted_ms);
+            let begin = begins.get(position).copied().unwrap_or(own);
+            let held = if begin == own {
+                self.keys.replay_event(key.taking(lsn), at.lsn, begin)
+            } else {
+                self.keys.replay_moved(key.taking(lsn), at.lsn, begin)
+            };
             held_keys.push(HeldKey { key, held });
         }
         let new = NewDelivery::of(body, moment, held_keys);
@@ -76,7 +80,7 @@ impl View {
             let content = ContentPrint::from_u64(0);
             let window = self.keys.windows().of_delivery(key.is_of_window);
             let taking = Taking { entry: Entry { key: print, content, lsn: entry.number }, window };
-            self.keys.replay_key(taking, frame, key.slice_begin, key.settled_ms);
+            self.keys.replay_moved_key(taking, frame, key.slice_begin, key.settled_ms);
         }
     }
 }

@@ -48,11 +48,12 @@ impl View {
             self.odd.push((at, why));
             return;
         }
-        let begin = match lease.item {
-            0 => self.keys.slice_begin(taking.window, moment.trusted_ms),
-            _ => lease.slice_begin,
+        let held = if lease.item == 0 {
+            let begin = self.keys.slice_begin(taking.window, moment.trusted_ms);
+            self.keys.replay_event(taking, at.lsn, begin)
+        } else {
+            self.keys.replay_moved(taking, at.lsn, lease.slice_begin)
         };
-        let held = self.keys.replay_event(taking, at.lsn, begin);
         let (expires_ms, change) = (None, None);
         self.records.open.insert(item, Open { print, held, at, fence, token, expires_ms, change });
     }
@@ -63,7 +64,7 @@ impl View {
         self.complete_lease((item, fence), at, settled_ms);
         // The lease's key may have been in a later slice by then; or nothing is left of the lease.
         self.records.put_done(item, Done { at, fence, begin: slice_begin });
-        self.keys.replay_key(taking, at.lsn, slice_begin, settled_ms);
+        self.keys.replay_moved_key(taking, at.lsn, slice_begin, settled_ms);
     }
 
     fn record_taking(&self, item: u64, (scope, key): (&str, &str), content: u64) -> Taking {

@@ -11,7 +11,7 @@ use crate::frames::inbox::{
 };
 use crate::frames::{KIND_DELIVERY, KIND_PROGRESS, KIND_WINDOW, codec};
 use crate::inbox::DeliveryState;
-use crate::view::{Finished, Located, Open, View, delivery_keys};
+use crate::view::{Finished, KEY_ENTRY_BYTES, Located, Open, View, delivery_keys};
 
 /// Finished deliveries in one frame.
 pub(super) const FINISHED_MAX: usize = 128;
@@ -115,6 +115,8 @@ impl Harvest {
         }
         if !keys.is_empty() {
             let (state, event) = (finished.state.code(), finished.event);
+            let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
+            self.bytes += KEY_ENTRY_BYTES.saturating_mul(count);
             self.finished.push(FinishedEntry { number, state, event, keys });
         }
         Ok(())
@@ -146,7 +148,7 @@ impl Harvest {
     }
 
     fn control(&mut self, kind: u8, of: u64, body: Vec<u8>) {
-        self.controls.push(Carry::Control { kind, body, of });
+        self.push(Carry::Control { kind, body, of });
     }
 }
 

@@ -22,7 +22,7 @@ impl Harvest {
         self.known_frames += 1;
         let (fence, slice_begin) = (open.fence, open.held.begin);
         let body = codec::encode(&Lease { item, fence, slice_begin, ..lease });
-        self.controls.push(Carry::Control { kind: KIND_LEASE, body, of: item });
+        self.push(Carry::Control { kind: KIND_LEASE, body, of: item });
     }
 
     /// Keeps a record that is remembered, with its body.
@@ -42,7 +42,7 @@ impl Harvest {
         let print = view.record_print(&head.scope, &head.key);
         if view.keys.find(print)?.is_some_and(|found| found.lsn == item) {
             let body = frame.body.to_vec();
-            self.controls.push(Carry::Control { kind: KIND_RECORD, body, of: item });
+            self.push(Carry::Control { kind: KIND_RECORD, body, of: item });
         }
         Ok(())
     }

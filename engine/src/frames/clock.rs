@@ -1,0 +1,56 @@
+//! The body of a clock frame. Field order is the format: never reorder, never reuse.
+
+use bincode::{Decode, Encode};
+
+use super::codec::Control;
+
+/// What time it is, as far as somebody said. The frame's own time says how long the store was open.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Clock {
+    /// What the upstream said last.
+    pub(crate) server: Option<ServerNote>,
+}
+
+/// What the upstream's clock showed.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct ServerNote {
+    /// The upstream's time, Unix milliseconds.
+    pub(crate) server_ms: i64,
+    /// How far from that it may have been, milliseconds.
+    pub(crate) uncertainty_ms: u64,
+    /// Trusted time at that moment.
+    pub(crate) trusted_ms: u64,
+    /// Whether time has passed since that nobody measured.
+    pub(crate) has_gap: bool,
+}
+
+impl Control for Clock {
+    const VERSION: u16 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::{decode, encode};
+    use super::*;
+
+    #[test]
+    fn a_clock_frame_has_these_bytes() {
+        let none = encode(&Clock { server: None });
+        assert_eq!(none, [1, 0, 0]);
+        assert_eq!(decode::<Clock>(&none), Some(Clock { server: None }));
+        let note = ServerNote { server_ms: -2, uncertainty_ms: 3, trusted_ms: 4, has_gap: true };
+        let bytes = encode(&Clock { server: Some(note) });
+        let expected = [
+            &[1, 0, 1, 0xfe][..],
+            &[0xff; 7],
+            &[3, 0, 0, 0, 0, 0, 0, 0],
+            &[4, 0, 0, 0, 0, 0, 0, 0],
+            &[1],
+        ];
+        assert_eq!(bytes, expected.concat());
+        assert_eq!(decode::<Clock>(&bytes), Some(Clock { server: Some(note) }));
+        for cut in 0..bytes.len() {
+            assert_eq!(decode::<Clock>(&bytes[..cut]), None, "cut at {cut}");
+        }
+    }
+}

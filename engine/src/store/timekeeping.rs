@@ -1,0 +1,182 @@
+//! How time goes on in the log: frames that say so where nothing else was written, and what the
+//! upstream's clock showed.
+//!
+//! Expiry goes by trusted time: what was measured while the store was open, or between two processes of
+//! one start of the machine, and what the upstream's clock proves of the time between. The wall clock
+//! is data for people: whoever sets it changes nothing here. When in doubt, less time has passed and
+//! keys are remembered longer.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Inner, Store};
+use crate::error::{ErrorKind, Result};
+use crate::frames::clock::{Clock, ServerNote};
+use crate::frames::{KIND_CLOCK, codec};
+use crate::view::proven_ms;
+
+/// A frame says how time goes on at least so many times a slice of keys, of which a window has 24.
+const NOTES_A_WINDOW: u64 = 24 * 6;
+/// And at most once in so long.
+const NOTES_APART_MS: u64 = 60_000;
+/// Closing notes what passed since the last frame if it is so long.
+const WORTH_NOTING_MS: u64 = 1_000;
+
+/// How far the upstream's clock is ahead of this machine's wall clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ServerOffset {
+    /// Milliseconds to be added to the wall clock; below 0 if the upstream is behind.
+    pub offset_ms: i64,
+    /// How far that may be off, milliseconds, besides what the machine's clock drifted since.
+    pub uncertainty_ms: u64,
+}
+
+/// What is known of time besides the log.
+#[derive(Debug)]
+pub(super) struct Timekeeping {
+    /// The monotonic clock when a frame was written last.
+    written_ms: AtomicU64,
+    /// Trusted time that the upstream proved since the store was opened.
+    proven_ms: AtomicU64,
+}
+
+impl Timekeeping {
+    /// Time begins.
+    pub(super) fn new(mono_ms: u64) -> Self {
+        Self { written_ms: AtomicU64::new(mono_ms), proven_ms: AtomicU64::new(0) }
+    }
+
+    /// A frame was written.
+    pub(super) fn wrote(&self, mono_ms: u64) {
+        self.written_ms.fetch_max(mono_ms, Relaxed);
+    }
+
+    /// Trusted time that the upstream proved since the store was opened.
+    pub(super) fn proven_ms(&self) -> u64 {
+        self.proven_ms.load(Relaxed)
+    }
+}
+
+/// When time is noted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Note {
+    /// If nothing was written for long.
+    WhenLongAgo,
+    /// If nothing was written for a moment: the store is closed.
+    Now,
+}
+
+impl Store {
+    /// Takes up what time it is by the upstream's clock: a host or its transport calls this when a
+    /// reply told.
+    ///
+    /// The time between two starts of the machine then counts for expiry as far as that clock proves
+    /// it, which takes a call before and one after. Without it such time does not count, and keys are
+    /// remembered longer. `uncertainty_ms` is how far the true time may be from `server_unix_ms`: half
+    /// of the request's round trip, and what the upstream says of its own clock.
+    ///
+    /// While the store is open its own measurement counts: an upstream whose clock is set forward or
+    /// back moves nothing.
+    ///
+    /// ```
+    /// # use onceward::{Config, Store};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// // From the `Date` header of a reply that took 200 ms: whole seconds, half of the way back.
+    /// store.confirm_time(1_700_000_000_000, 1_100)?;
+    /// assert!(store.server_offset().is_some());
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// The first call since the machine was started survives a crash when this returned `Ok`. Later
+    /// ones are written now and then, and by [`Store::close`].
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
+    pub fn confirm_time(&self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
+        let inner = &self.inner;
+        inner.refuse_if_closed()?;
+        let _one_at_a_time = inner.control.lock();
+        let is_due = {
+            let mut view = inner.view.lock();
+            let trusted_ms = inner.moment(inner.mono_ms()).trusted_ms;
+            let mut note = ServerNote {
+                server_ms: server_unix_ms,
+                uncertainty_ms,
+                trusted_ms,
+                has_gap: false,
+            };
+            let before = view.time.note();
+            let missing_ms = before.map_or(0, |before| proven_ms(&before, &note));
+            if missing_ms > 0 {
+                // Under the view's lock: no capture judges by one time and is written by another.
+                inner.log.advance_trusted(missing_ms);
+                inner.time.proven_ms.fetch_add(missing_ms, Relaxed);
+                note.trusted_ms = trusted_ms.saturating_add(missing_ms);
+            }
+            view.time.set_note(note);
+            let noted = view.time.noted().map(|(_, noted_ms)| noted_ms);
+            let is_long_ago =
+                noted.is_none_or(|ms| note.trusted_ms.saturating_sub(ms) >= inner.noted_every_ms());
+            is_long_ago || before.is_none_or(|before| before.has_gap)
+        };
+        if is_due { inner.append_clock() } else { Ok(()) }
+    }
+
+    /// How far the upstream's clock is ahead of this machine's wall clock, as of its last word.
+    ///
+    /// `None`: it did not tell since the machine was started. A wall clock that is set changes this.
+    #[must_use]
+    pub fn server_offset(&self) -> Option<ServerOffset> {
+        let inner = &self.inner;
+        let note = inner.view.lock().time.note().filter(|note| !note.has_gap)?;
+        let since_ms = inner.moment(inner.mono_ms()).trusted_ms.saturating_sub(note.trusted_ms);
+        let server_ms = note.server_ms.saturating_add_unsigned(since_ms);
+        let offset_ms = server_ms.saturating_sub(inner.wall_ms());
+        Some(ServerOffset { offset_ms, uncertainty_ms: note.uncertainty_ms })
+    }
+}
+
+impl Inner {
+    /// Writes a frame that says how far time is, if none was written for so long. On a full disk that
+    /// waits: what passes meanwhile is remembered longer if the machine stops.
+    pub(super) fn note_time(&self, when: Note) -> Result<()> {
+        let passed_ms = self.mono_ms().saturating_sub(self.time.written_ms.load(Relaxed));
+        let is_due = match when {
+            Note::WhenLongAgo => passed_ms >= self.noted_every_ms(),
+            Note::Now => passed_ms >= WORTH_NOTING_MS || !self.view.lock().time.is_noted(),
+        };
+        if !is_due || self.closed.load(std::sync::atomic::Ordering::Acquire) {
+            return Ok(());
+        }
+        // Whoever holds it is writing a frame.
+        let one_at_a_time = match when {
+            Note::WhenLongAgo => self.control.try_lock(),
+            Note::Now => Some(self.control.lock()),
+        };
+        if one_at_a_time.is_none() {
+            return Ok(());
+        }
+        match self.append_clock() {
+            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
+            done => done,
+        }
+    }
+
+    /// How long no frame may be written before one says how time goes on.
+    fn noted_every_ms(&self) -> u64 {
+        NOTES_APART_MS.max(self.windows.shortest().length_ms() / NOTES_A_WINDOW)
+    }
+
+    /// Writes what time it is. The caller holds `control`.
+    fn append_clock(&self) -> Result<()> {
+        let clock = Clock { server: self.view.lock().time.note() };
+        let (placed, _) = self.append_control(&[(KIND_CLOCK, codec::encode(&clock))])?;
+        let mut view = self.view.lock();
+        placed.into_iter().for_each(|at| view.apply_clock(&clock, at));
+        Ok(())
+    }
+}
