@@ -8,13 +8,12 @@ mod scenario;
 #[cfg(test)]
 mod tests {
     use onceward_vfs::{SimVfs, Survival, Vfs};
-    use onceward_wal::{ErrorKind, Options, Purpose};
+    use onceward_wal::{ErrorKind, Log, NewFrame, Options, Purpose};
 
     use super::scenario::{
         KIND, OPTIONS, bodies, body, fill_segment, found, open_sim, open_with, put, queue, segment,
         shared,
     };
-    use onceward_wal::NewFrame;
 
     const RESERVED: Options = Options { reserve: 2, ..OPTIONS };
 
@@ -36,6 +35,12 @@ mod tests {
         (disk, frame)
     }
 
+    /// Appends what may use the reserve.
+    fn go_on(log: &Log) {
+        let frame = NewFrame { kind: KIND, flags: 0, parts: &[b"goes on"] };
+        log.append(frame, 0, Purpose::Settle).unwrap();
+    }
+
     /// What is kept in quarantine.
     fn kept(disk: &SimVfs) -> Vec<Vec<u8>> {
         let files = disk.list("quarantine").unwrap_or_default();
@@ -51,8 +56,7 @@ mod tests {
         assert_eq!(kept(&disk), [frame]);
         // The reserve has one less: what gives room back goes on, new events wait until it does.
         assert_eq!(put(&log, b"new").unwrap_err().kind(), ErrorKind::Full);
-        let frame = NewFrame { kind: KIND, flags: 0, parts: &[b"goes on"] };
-        log.append(frame, 0, Purpose::Settle).unwrap();
+        go_on(&log);
         drop(log);
         let disk = disk.after_power_cut(&Survival::Nothing);
         assert_eq!(found(&disk).0.damage, []);
@@ -105,7 +109,7 @@ mod tests {
                 disk.set_free_bytes(Some(0));
                 let log = open_with(&shared(&disk), RESERVED).unwrap().0;
                 assert!(holds(&disk), "{what}");
-                put(&log, b"goes on").unwrap();
+                go_on(&log);
                 drop(log);
                 let disk = disk.after_power_cut(&Survival::Nothing);
                 assert_eq!(found(&disk).0.damage, [], "{what}");
