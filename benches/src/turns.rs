@@ -57,6 +57,13 @@ impl Turns {
         Some(Self { thing, floor, share: Spread::of(&shares)? })
     }
 
+    /// How much more time the thing takes than its floor: for a ratio that is to be low.
+    #[must_use]
+    pub fn cost(&self) -> Spread {
+        let Spread { low, median, high } = self.share;
+        Spread { low: 1.0 / high, median: 1.0 / median, high: 1.0 / low }
+    }
+
     /// True if the floor's rounds lie so far apart that something else had the machine: the share then
     /// says nothing about the thing.
     #[must_use]
@@ -114,6 +121,7 @@ mod tests {
         assert_eq!(turns.thing, Spread { low: 4.0, median: 8.0, high: 12.0 });
         assert_eq!(turns.floor, Spread { low: 2.0, median: 2.0, high: 2.0 });
         assert_eq!(turns.share, Spread { low: 2.0 / 12.0, median: 0.25, high: 0.5 });
+        assert_eq!(turns.cost(), Spread { low: 2.0, median: 4.0, high: 6.0 });
     }
 
     #[test]

@@ -19,9 +19,8 @@ use std::error::Error;
 use std::path::Path;
 
 use onceward_benches::pairing::Plan;
-use onceward_benches::turns::Turns;
 
-use crate::figure::{Detail, Sheet};
+use crate::figure::{Sheet, sides};
 use crate::workplace::Workplace;
 
 pub(crate) use size::grown;
@@ -50,16 +49,4 @@ pub(crate) fn measure(
     captures::measure(sheet, &setting)?;
     drain::measure(sheet, &setting)?;
     size::measure(sheet, &setting)
-}
-
-/// What is told beside every ratio: what one event cost on either side.
-fn sides(turns: &Turns) -> Detail {
-    let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
-    Detail::from([
-        ("thing_us", turns.thing.median * 1e6),
-        ("floor_us", turns.floor.median * 1e6),
-        ("thing_events_per_s", 1.0 / turns.thing.median),
-        ("floor_events_per_s", 1.0 / turns.floor.median),
-        ("floor_varied_by_more_than_2", noisy),
-    ])
 }

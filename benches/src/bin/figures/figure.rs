@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use onceward_benches::spread::Spread;
+use onceward_benches::turns::Turns;
 use serde::{Serialize, Serializer};
 
 /// Exit status if every figure is reached.
@@ -136,6 +137,20 @@ fn figure(area: &'static str, asked: Asked, spread: Spread, detail: Detail) -> F
         high: rounded(spread.high),
         detail: detail.into_iter().map(|(name, number)| (name, rounded(number))).collect(),
     }
+}
+
+/// What is told beside every ratio: what one event cost on either side.
+pub(crate) fn sides(turns: &Turns) -> Detail {
+    let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
+    Detail::from([
+        ("thing_us", turns.thing.median * 1e6),
+        ("floor_us", turns.floor.median * 1e6),
+        ("floor_us_low", turns.floor.low * 1e6),
+        ("floor_us_high", turns.floor.high * 1e6),
+        ("thing_events_per_s", 1.0 / turns.thing.median),
+        ("floor_events_per_s", 1.0 / turns.floor.median),
+        ("floor_varied_by_more_than_2", noisy),
+    ])
 }
 
 /// Four digits behind the point: more is noise.

@@ -30,7 +30,6 @@ use std::path::Path;
 
 use onceward_benches::index::stock::Flow;
 use onceward_benches::pairing::Plan;
-use onceward_benches::spread::Spread;
 use onceward_benches::turns::Turns;
 
 use crate::figure::{Detail, Sheet};
@@ -100,12 +99,6 @@ pub(crate) fn measure(
 /// Keys that come in one window, so that `slice_count` slices have as many each.
 pub(crate) fn flow(slice_count: u32, keys: u64) -> Flow {
     Flow { slice_count, keys_a_window: keys }
-}
-
-/// How much more time the thing takes than its floor: for a ratio that is to be low.
-fn cost(turns: &Turns) -> Spread {
-    let Spread { low, median, high } = turns.share;
-    Spread { low: 1.0 / high, median: 1.0 / median, high: 1.0 / low }
 }
 
 /// What is told beside every ratio: what one key cost on either side.

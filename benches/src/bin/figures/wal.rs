@@ -32,12 +32,11 @@ use onceward_benches::device::Device;
 use onceward_benches::gathering::Gathering;
 use onceward_benches::pairing::Plan;
 use onceward_benches::raw::RawFile;
-use onceward_benches::turns::Turns;
 use onceward_benches::wal::SEGMENT_BYTES;
 use onceward_benches::wal::events::Payloads;
 use onceward_benches::wal::stock::Stock;
 
-use crate::figure::{Detail, Sheet};
+use crate::figure::{Sheet, sides};
 use crate::workplace::Workplace;
 
 /// Threads of the figures with blocking writers.
@@ -83,18 +82,4 @@ pub(crate) fn measure(
     tail::measure_wake(sheet, &setting, raw)?;
     tail::measure_read(sheet, &setting)?;
     recovery::measure(sheet, &setting)
-}
-
-/// What is told beside every ratio: what one event cost on either side.
-fn sides(turns: &Turns) -> Detail {
-    let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
-    Detail::from([
-        ("thing_us", turns.thing.median * 1e6),
-        ("floor_us", turns.floor.median * 1e6),
-        ("floor_us_low", turns.floor.low * 1e6),
-        ("floor_us_high", turns.floor.high * 1e6),
-        ("thing_events_per_s", 1.0 / turns.thing.median),
-        ("floor_events_per_s", 1.0 / turns.floor.median),
-        ("floor_varied_by_more_than_2", noisy),
-    ])
 }

@@ -8,7 +8,6 @@ use onceward_benches::engine::till::Till;
 use onceward_benches::engine::{BODY_BYTES, SEGMENT_BYTES};
 use onceward_benches::pairing::{Extent, Plan, Slice, paired};
 use onceward_benches::raw::RawFile;
-use onceward_benches::spread::Spread;
 use onceward_wal::frame_bytes;
 
 use super::{LIVE_KEYS, Setting, sides};
@@ -47,9 +46,7 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
                 Extent::Times(SINGLES).of(1, |number| bare.append(number, 1))
             },
         )?;
-        let Spread { low, median, high } = turns.share;
-        let cost = Spread { low: 1.0 / high, median: 1.0 / median, high: 1.0 / low };
-        sheet.add(COST, cost, sides(&turns))?;
+        sheet.add(COST, turns.cost(), sides(&turns))?;
     }
     for count in [100, 500] {
         if sheet.wants(asked(count)) {

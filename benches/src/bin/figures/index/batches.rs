@@ -9,7 +9,7 @@ use onceward_benches::pairing::{Extent, Plan, Slice, paired};
 use onceward_index::Reserved;
 
 use super::lookups::SAMPLE;
-use super::{cost, sides};
+use super::sides;
 use crate::figure::{Asked, Must, Sheet};
 
 /// Keys of a batch.
@@ -51,7 +51,7 @@ pub(super) fn measure(
             },
             || of_single.draw(SAMPLE).timed(|key| stock.lsn_of(key)),
         )?;
-        sheet.add(MISSES, cost(&turns), sides(&turns, keys))?;
+        sheet.add(MISSES, turns.cost(), sides(&turns, keys))?;
     }
     if sheet.wants(INSERTS) {
         let last = std::cell::Cell::new(keys);
@@ -60,7 +60,7 @@ pub(super) fn measure(
             || taken(stock, &last, |first, keys| at_once(stock, first, keys)),
             || taken(stock, &last, |first, keys| one_by_one(stock, first, keys)),
         )?;
-        sheet.add(INSERTS, cost(&turns), sides(&turns, keys))?;
+        sheet.add(INSERTS, turns.cost(), sides(&turns, keys))?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use onceward_benches::pairing::{Plan, paired};
 use onceward_benches::turns::Turns;
 
 use super::half::{self, Published};
-use super::{SLICES, Setting, batches, cost, flow, sides};
+use super::{SLICES, Setting, batches, flow, sides};
 use crate::figure::{Asked, Must, Sheet};
 
 /// Keys that are asked for in one slice.
@@ -110,7 +110,7 @@ impl Of {
             let floor = Floor::with_keys(self.keys);
             for (asked, wanted) in singles_wanted {
                 let turns = singles(plan, stock, &floor, Draws::new(self.keys, wanted))?;
-                sheet.add(asked, cost(&turns), sides(&turns, self.keys))?;
+                sheet.add(asked, turns.cost(), sides(&turns, self.keys))?;
             }
         }
         if let Some(published) = self.half {
