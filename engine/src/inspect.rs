@@ -141,7 +141,7 @@ impl Inspection {
                 }
                 read => {
                     let read = read?;
-                    let reason = rejection_in(read.frame().map_err(from_log)?.body, lsn)?;
+                    let reason = rejection_in(&read.frame().map_err(from_log)?, lsn)?;
                     let version = review.version;
                     return Ok(Some(ReviewItem::of(event, Rejection { version, ..reason })));
                 }

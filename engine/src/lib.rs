@@ -35,6 +35,7 @@ mod event;
 mod frames;
 mod inbox;
 mod inspect;
+mod leaving;
 mod limits;
 #[cfg(test)]
 mod model_tests;
@@ -61,6 +62,9 @@ pub use inbox::{
     StoredDelivery, WindowId, Within,
 };
 pub use inspect::Inspection;
+pub use leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
+#[cfg(feature = "rescue")]
+pub use leaving::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
 pub use onceward_wal::Lsn;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
 pub use repair::{Lost, LostKey, LostRange, Repair, plan_repair, repair};

@@ -37,6 +37,13 @@ pub(crate) const WHO_BYTES_MAX: usize = 64;
 pub(crate) const DECISIONS_KEPT: usize = 256;
 /// Most review items, or decisions, that one call returns.
 pub(crate) const PAGE_MAX: usize = 1_000;
+/// Bundles of which a store remembers that it took them up, the newest.
+pub(crate) const IMPORTS_KEPT: usize = 64;
+/// Scopes that a summary lists, those with most unsettled events.
+pub(crate) const SUMMARY_SCOPES_MAX: usize = 64;
+/// Events that the result of an export or import names; of more it knows the count.
+#[cfg(feature = "rescue")]
+pub(crate) const LEFT_OUT_LISTED_MAX: usize = 1_000;
 /// Files with decisions that one tick takes up.
 pub(crate) const DECISION_FILES_MAX: usize = 100;
 /// Longest file with a decision, bytes: a note of 1 KiB, every character of it escaped.

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::Lsn;
 use crate::event::{Amount, Key, Scope, StoredEvent};
 use crate::frames::control::Rejection;
+use crate::leaving::Fence;
 
 /// A store's number of 128 random bits, made once. Prints as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -61,6 +62,9 @@ pub struct Status {
     pub catalog_trouble: Option<String>,
     /// Decisions that were dropped into the store's directory and refused, the last 16.
     pub decision_troubles: Vec<DecisionTrouble>,
+    /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
+    /// takes nothing new.
+    pub fence: Option<Fence>,
 }
 
 /// What a store knows a key by: a fingerprint that only this store makes. Prints as 32 hexadecimal

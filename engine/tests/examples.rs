@@ -16,6 +16,9 @@ mod inbox;
 #[cfg(test)]
 #[path = "../examples/06_limits.rs"]
 mod limits;
+#[cfg(all(test, feature = "rescue"))]
+#[path = "../examples/07_rescue.rs"]
+mod rescue;
 #[cfg(test)]
 #[path = "../examples/05_review.rs"]
 mod review;
@@ -48,4 +51,10 @@ fn what_was_refused_is_reviewed() {
 #[test]
 fn limits_refuse_and_make_room() {
     limits::main().unwrap();
+}
+
+#[cfg(feature = "rescue")]
+#[test]
+fn what_a_terminal_did_not_deliver_goes_along() {
+    rescue::main().unwrap();
 }

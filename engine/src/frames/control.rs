@@ -17,7 +17,7 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<u64>,
 }
 
-/// Events with the same answer.
+/// Events with the same answer. Both numbers 0: the event in the frame before this one.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Span {
     /// First LSN.
@@ -155,6 +155,22 @@ impl Batch {
 }
 
 impl Settle {
+    /// Reads the frame `lsn`. An event 0 in it is the one right before it: an imported event and what
+    /// is known of it are one commit, and nobody knows its number before.
+    pub(crate) fn decode(lsn: u64, body: &[u8]) -> Option<Self> {
+        let mut settle: Self = super::codec::decode(body)?;
+        settle.resolve(lsn);
+        Some(settle)
+    }
+
+    /// Puts the number of the event before the frame `lsn` in the place of 0.
+    pub(crate) fn resolve(&mut self, lsn: u64) {
+        let numbers = self.spans.iter_mut().flat_map(|span| [&mut span.first, &mut span.last]);
+        let numbers = numbers.chain(self.receipts.iter_mut().map(|receipt| &mut receipt.event));
+        let numbers = numbers.chain(self.rejections.iter_mut().map(|it| &mut it.event));
+        numbers.filter(|event| **event == 0).for_each(|event| *event = lsn.saturating_sub(1));
+    }
+
     /// Adds a settled event; those with the same answer and consecutive numbers share a span.
     pub(crate) fn add(&mut self, event: u64, state: u8) {
         match self.spans.last_mut() {

@@ -222,7 +222,7 @@ impl<'a> View<'a> {
 /// What a carried frame says before the event's body.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Carried {
-    /// LSN of the event's first frame.
+    /// LSN of the event's first frame; 0 where this is it: the event was imported.
     pub(crate) event_lsn: u64,
     /// Trusted time of the capture.
     pub(crate) trusted_ms: u64,
@@ -258,10 +258,11 @@ impl Carried {
         out
     }
 
-    /// Reads them; returns the event's body too.
-    pub(crate) fn decode(mut body: &[u8]) -> Option<(Self, &[u8])> {
+    /// Reads them from the frame `lsn`; returns the event's body too.
+    pub(crate) fn decode(lsn: u64, mut body: &[u8]) -> Option<(Self, &[u8])> {
+        let first = u64::from_le_bytes(take(&mut body)?);
         let carried = Self {
-            event_lsn: u64::from_le_bytes(take(&mut body)?),
+            event_lsn: if first == 0 { lsn } else { first },
             trusted_ms: u64::from_le_bytes(take(&mut body)?),
             slice_begin: u64::from_le_bytes(take(&mut body)?),
             wall_ms: i64::from_le_bytes(take(&mut body)?),

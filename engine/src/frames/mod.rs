@@ -18,6 +18,8 @@
 //! | 29 | clock | how long the store was open, and what the upstream's clock showed |
 //! | 30 | evict | events that were dropped to make room |
 //! | 31 | cancel | an event that was taken back before its first attempt |
+//! | 32 | fence | the store is left: what it did not deliver is in a bundle; or it is not any more |
+//! | 33 | import | a bundle of another store was taken up |
 //!
 //! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
 //! [`codec`]. Never change or reuse a number.
@@ -27,6 +29,7 @@ pub(crate) mod codec;
 pub(crate) mod control;
 pub(crate) mod event;
 pub(crate) mod inbox;
+pub(crate) mod leaving;
 pub(crate) mod limits;
 pub(crate) mod records;
 
@@ -62,13 +65,18 @@ pub(crate) const KIND_EVICT: u8 = 30;
 pub(crate) const KIND_CANCEL: u8 = 31;
 /// What time it is.
 pub(crate) const KIND_CLOCK: u8 = 29;
+/// The store is left, or it is not any more.
+pub(crate) const KIND_FENCE: u8 = 32;
+/// A bundle was taken up.
+pub(crate) const KIND_IMPORT: u8 = 33;
 
 /// Whether a frame of this kind relies on the segments before it being gone first.
 ///
-/// Frames of leases, records, the inbox, and of what was dropped or cancelled change others of their
-/// item without a note in the view of which of those still stand.
+/// Frames of leases, records, the inbox, of what was dropped or cancelled, and of leaving change others
+/// of their item without a note in the view of which of those still stand.
 pub(crate) const fn goes_in_order(kind: u8) -> bool {
-    matches!(kind, KIND_LEASE..=KIND_PROGRESS | KIND_EVICT | KIND_CANCEL)
+    let is_late = matches!(kind, KIND_EVICT | KIND_CANCEL | KIND_FENCE | KIND_IMPORT);
+    is_late || matches!(kind, KIND_LEASE..=KIND_PROGRESS)
 }
 
 const _: () = assert!(KIND_EVENT >= onceward_wal::KIND_HOST_MIN, "kinds below belong to the log");

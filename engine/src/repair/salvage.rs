@@ -32,7 +32,7 @@ fn event(remains: &Remains<'_>) -> Option<LostKey> {
         KIND_EVENT => (remains.lsn, remains.body),
         KIND_EFFECT => (remains.lsn, layout::split_effect(remains.body)?.1),
         KIND_CARRIED => {
-            let (carried, body) = Carried::decode(remains.body)?;
+            let (carried, body) = Carried::decode(remains.lsn, remains.body)?;
             (carried.event_lsn, body)
         }
         _ => return None,

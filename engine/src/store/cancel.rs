@@ -46,6 +46,7 @@ impl Store {
             Error::new(ErrorKind::NotFound, "NO_EVENT", message)
         };
         let _one_at_a_time = inner.control.lock();
+        inner.refuse_if_fenced()?;
         let found = inner.view.lock().keys.find(print)?.and_then(|found| Lsn::from_u64(found.lsn));
         let lsn = found.ok_or_else(unknown)?;
         // One that is queued and not durable yet may turn out to be absent.

@@ -218,6 +218,9 @@ impl Inner {
             let mut view = self.view.lock();
             self.bring_up_to_now(&mut view);
             let plans = plan(&view, prepared)?;
+            if plans.iter().any(|plan| matches!(plan, Plan::Fresh)) {
+                view.refuse_if_fenced()?;
+            }
             let mut waiter = match &mut originals_are {
                 Originals::Wait(durable) => {
                     if !originals(&plans).all(|(original, _)| durable.contains(&original)) {
@@ -309,7 +312,7 @@ impl Inner {
 
     /// Waits until the events that hold the keys of others are durable. Those that turn out to be
     /// absent lose their keys, so that the next judgement finds them free.
-    fn wait_for_originals(
+    pub(super) fn wait_for_originals(
         &self,
         plans: &[Plan],
         prepared: &[Prepared<'_>],

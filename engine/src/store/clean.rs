@@ -256,7 +256,7 @@ impl Inner {
         let mut view = self.view.lock();
         let part = view.lives.get(number);
         let is_left = part.is_some_and(|part| part.unsettled > 0 || part.needed > 0);
-        if is_left || view.reviews_in(number) > 0 {
+        if is_left || view.reviews_in(number) > 0 || view.leaving.known_frames(number) > 0 {
             cleaner.known.stuck.insert(number);
             return Ok(carried);
         }

@@ -118,6 +118,7 @@ impl Inner {
         let Decision { scope, key, note, who, .. } = decision;
         let _one_at_a_time = self.control.lock();
         self.refuse_if_closed()?;
+        self.refuse_if_fenced()?;
         let found = self.find_review(scope, key)?;
         let fits = |id: &RowId| decision.version.is_none_or(|seen| seen == id.version);
         let Some(id) = found.filter(fits) else { return Err(self.refusal(decision, found)?) };

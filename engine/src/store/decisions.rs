@@ -154,6 +154,10 @@ impl Inner {
     ///
     /// What the disk said; what is left is taken up the next time.
     pub(crate) fn take_up_decisions(&self) -> Result<()> {
+        // They wait until the store is not left any more: elsewhere somebody else decides.
+        if self.refuse_if_fenced().is_err() {
+            return Ok(());
+        }
         // Another thread is at it.
         let Some(mut stuck) = self.drops.stuck.try_lock() else { return Ok(()) };
         let names = match self.vfs.list(DIR) {

@@ -76,6 +76,7 @@ impl Store {
         let inner = &self.inner;
         inner.refuse_if_long("payload", delivery.payload())?;
         let _one_at_a_time = inner.control.lock();
+        inner.refuse_if_fenced()?;
         inner.end_windows_held()?;
         inner.receive(delivery.to_body())
     }

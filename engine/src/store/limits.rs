@@ -122,6 +122,7 @@ impl Store {
                 Ok(WouldAccept::Duplicate { lsn: known.lsn(), state })
             }
             Plan::Fresh | Plan::Again { .. } => {
+                view.refuse_if_fenced()?;
                 match inner.judge_room(&view, &demand(&plans, &prepared, &frames)) {
                     Ok(_) => Ok(WouldAccept::Fresh),
                     Err(Refusal { limit, .. }) => Ok(WouldAccept::Refused { limit }),

@@ -17,6 +17,7 @@
 //! | `rare` | the catalog |
 //! | `read` | events and outcomes by key |
 //! | `records` | leases and records of idempotent calls |
+//! | `leaving` | what is still here, whether it may be wiped, bundles |
 //! | `keeper` | writes the index's files |
 //! | `clean` | forgets keys whose window is over, trims segments |
 //! | `timekeeping` | notes how time goes on, and what the upstream's clock shows |
@@ -35,6 +36,7 @@ mod decisions;
 mod inbox;
 mod judging;
 mod keeper;
+mod leaving;
 mod limits;
 mod notices;
 mod open;

@@ -202,6 +202,7 @@ impl Inner {
         parts: &[Vec<u64>],
     ) -> Result<Vec<Formed>> {
         let _one_at_a_time = self.control.lock();
+        self.refuse_if_fenced()?;
         let batches: Vec<Batch> = parts
             .iter()
             .map(|events| Batch {
@@ -277,7 +278,7 @@ impl Inner {
 }
 
 /// The beginning of a text, at most `bytes_max` bytes, cut between characters.
-fn cut(text: &str, bytes_max: usize) -> &str {
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = bytes_max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -212,7 +212,7 @@ pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> 
             .map(|(receipt, _)| (event, receipt.to_vec()))
             .into_iter()
             .collect(),
-        KIND_SETTLE => codec::decode::<Settle>(frame.body)
+        KIND_SETTLE => Settle::decode(frame.lsn.get(), frame.body)
             .map(|settle| settle.receipts.into_iter().map(|r| (r.event, r.bytes)).collect())
             .unwrap_or_default(),
         KIND_KEYS => codec::decode::<Keys>(frame.body)
@@ -233,7 +233,7 @@ pub(crate) fn stored_event(
     let body = match frame.kind {
         KIND_EVENT => Some(frame.body),
         KIND_EFFECT => layout::split_effect(frame.body).map(|(_receipt, body)| body),
-        KIND_CARRIED => Carried::decode(frame.body).map(|(carried, body)| {
+        KIND_CARRIED => Carried::decode(frame.lsn.get(), frame.body).map(|(carried, body)| {
             origin = carried.origin;
             body
         }),

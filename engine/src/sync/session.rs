@@ -87,8 +87,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `Fenced`: another session drains this store.
+    /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
+    /// [`Store::unfence`](crate::Store::unfence).
     pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
+        store.inner.refuse_if_fenced()?;
         if store.inner.draining.swap(true, Ordering::AcqRel) {
             let message = "another session drains this store";
             return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
@@ -120,8 +122,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of the store; nothing is lost, and asking again is allowed.
+    /// Those of the store; nothing is lost, and asking again is allowed. `Fenced`, code
+    /// `STORE_FENCED`: the store is left meanwhile, and nothing more is sent.
     pub fn next(&mut self, now_ms: u64) -> Result<Step> {
+        self.inner().refuse_if_fenced()?;
         if let Some(unreported) = self.sent.take() {
             self.queue.push_front(unreported);
         }

@@ -156,7 +156,7 @@ fn event_of<'a>(frame: &Frame<'a>) -> Option<(u64, &'a [u8], EventRun)> {
         KIND_EVENT => Some((frame.lsn.get(), frame.body, run)),
         KIND_EFFECT => Some((frame.lsn.get(), layout::split_effect(frame.body)?.1, run)),
         KIND_CARRIED => {
-            let (carried, body) = Carried::decode(frame.body)?;
+            let (carried, body) = Carried::decode(frame.lsn.get(), frame.body)?;
             Some((carried.event_lsn, body, EventRun::Carried(carried.origin)))
         }
         _ => None,

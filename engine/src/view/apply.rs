@@ -179,6 +179,7 @@ impl View {
     pub(crate) fn moved(&mut self, kind: u8, of: u64, at: Located) {
         self.moved_in_records(kind, of, at);
         self.moved_in_inbox(kind, of, at);
+        self.moved_in_leaving(kind, of, at);
     }
 
     /// What time it is, as far as the upstream said.

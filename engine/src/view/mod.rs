@@ -7,6 +7,7 @@ mod apply;
 mod by_lsn;
 mod deferred;
 mod inbox;
+mod leaving;
 mod limits;
 mod lives;
 mod needs;
@@ -34,6 +35,7 @@ pub(crate) use deferred::Queued;
 pub(crate) use inbox::{
     DeliveryKey, Ending, Finished, HeldKey, Inbox, NewDelivery, Open, delivery_keys, next_step,
 };
+pub(crate) use leaving::Leaving;
 use limits::Room;
 pub(crate) use lives::{KEY_ENTRY_BYTES, Lives, Rest};
 pub(crate) use needs::Holder;
@@ -193,6 +195,8 @@ pub(crate) struct View {
     /// What the upstream delivered.
     pub(crate) inbox: Inbox,
     pub(crate) time: Times,
+    /// Whether the store is left, and whose bundles it took up.
+    pub(crate) leaving: Leaving,
     /// Sum of the amounts of all events without a final answer.
     amount_unsettled: i128,
     /// What limits need to know.
@@ -225,6 +229,7 @@ impl View {
             records: records::Records::default(),
             inbox: Inbox::default(),
             time: Times::default(),
+            leaving: Leaving::default(),
             amount_unsettled: 0,
             room: Room::default(),
             deferred: Deferred::default(),
@@ -338,6 +343,7 @@ impl View {
             index_trouble: None,
             catalog_trouble: None,
             decision_troubles: Vec::new(),
+            fence: self.leaving.fence().map(crate::leaving::Fence::of),
             server_offset_ms: None,
         }
     }

@@ -245,6 +245,7 @@ impl View {
         }
         self.records.forget_segment(number);
         self.inbox.forget_segment(number);
+        self.leaving.forget_segment(number);
         self.reviews.forget_segment(number);
     }
 

@@ -12,8 +12,8 @@ use crate::frames::event::{self as layout, Carried};
 use crate::frames::limits::{Cancel, Evict};
 use crate::frames::{
     KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT,
-    KIND_EVENT, KIND_EVICT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD,
-    KIND_SETTLE, KIND_WINDOW,
+    KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_IMPORT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END,
+    KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW,
 };
 
 /// What of an event the view needs.
@@ -119,7 +119,7 @@ impl View {
                 self.apply_batch(&batch, scope, at);
             }
             KIND_SETTLE => {
-                let settle: Settle = codec::decode(frame.body)?;
+                let settle = Settle::decode(at.lsn, frame.body)?;
                 self.apply_settle(&settle, at, moment);
             }
             KIND_DECISION => {
@@ -144,13 +144,15 @@ impl View {
                 let cancel: Cancel = codec::decode(frame.body)?;
                 self.apply_cancel(&cancel, at, moment);
             }
+            KIND_FENCE => self.apply_fence(&codec::decode(frame.body)?, at),
+            KIND_IMPORT => self.apply_import(&codec::decode(frame.body)?, at),
             _ => return None,
         }
         Some(())
     }
 
     fn replay_carried(&mut self, frame: &Frame<'_>, at: Located, now: Moment) -> Option<()> {
-        let (carried, body) = Carried::decode(frame.body)?;
+        let (carried, body) = Carried::decode(at.lsn, frame.body)?;
         let event = layout::View::decode(frame.flags, body)?;
         if let Some(live) = self.events.get_mut(&carried.event_lsn) {
             // The frame that told of the attempt may be gone before the older copy.

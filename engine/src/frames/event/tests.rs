@@ -89,8 +89,8 @@ fn carried_and_effect_heads_come_back() {
     let mut bytes = carried.encode().to_vec();
     assert_eq!(bytes, golden("carried"));
     bytes.extend_from_slice(b"rest");
-    assert_eq!(Carried::decode(&bytes), Some((carried, b"rest".as_slice())));
-    assert_eq!(Carried::decode(&bytes[..CARRIED_BYTES - 1]), None);
+    assert_eq!(Carried::decode(9, &bytes), Some((carried, b"rest".as_slice())));
+    assert_eq!(Carried::decode(9, &bytes[..CARRIED_BYTES - 1]), None);
 
     let receipt = Receipt::new(b"txn_1").unwrap();
     let mut bytes = effect_head(&receipt);

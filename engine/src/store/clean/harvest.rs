@@ -2,6 +2,7 @@
 
 mod control;
 mod inbox;
+mod leaving;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,8 @@ use crate::frames::inbox::FinishedEntry;
 use crate::frames::limits::Evict;
 use crate::frames::{
     KIND_BATCH, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT,
-    KIND_KEYS, KIND_LEASE, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
+    KIND_FENCE, KIND_IMPORT, KIND_KEYS, KIND_LEASE, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE,
+    KIND_WINDOW, codec,
 };
 use crate::view::{Facts, KEY_ENTRY_BYTES, Live, Located, Origin, View};
 
@@ -136,7 +138,7 @@ impl Harvest {
         match frame.kind {
             KIND_EVENT => self.take_event(view, frame, (at.lsn, None), frame.body)?,
             KIND_CARRIED => {
-                if let Some((carried, body)) = Carried::decode(frame.body) {
+                if let Some((carried, body)) = Carried::decode(at.lsn, frame.body) {
                     let which = (carried.event_lsn, Some(carried.origin));
                     self.take_event(view, frame, which, body)?;
                 }
@@ -154,6 +156,7 @@ impl Harvest {
             KIND_LEASE => self.take_lease(view, frame, at),
             KIND_RECORD => self.take_record(view, frame, at)?,
             KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.take_inbox(view, frame, at)?,
+            KIND_FENCE | KIND_IMPORT => self.take_leaving(view, frame, at),
             _ => {}
         }
         Ok(())

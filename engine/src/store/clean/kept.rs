@@ -128,7 +128,7 @@ fn event_in<'a>(frame: &Frame<'a>) -> Option<(u64, &'a [u8])> {
         KIND_EVENT => Some((frame.lsn.get(), frame.body)),
         KIND_EFFECT => Some((frame.lsn.get(), layout::split_effect(frame.body)?.1)),
         KIND_CARRIED => {
-            let (carried, body) = Carried::decode(frame.body)?;
+            let (carried, body) = Carried::decode(frame.lsn.get(), frame.body)?;
             Some((carried.event_lsn, body))
         }
         _ => None,

@@ -169,6 +169,7 @@ impl Inner {
                 };
             }
         }
+        self.refuse_if_fenced()?;
         let stored = self.read_delivery(lsn.get())?.ok_or_else(broken)?;
         let queued = self.queue_end(lsn, &stored.delivery, end)?;
         let event = frame_lsn(queued.event)?;

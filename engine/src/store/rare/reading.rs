@@ -1,5 +1,7 @@
 //! Reads review items and decisions from the log, where the view says that they stand.
 
+use onceward_wal::Frame;
+
 use crate::catalog::{ReviewRow, RowId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::codec;
@@ -13,7 +15,7 @@ const READINGS_MAX: usize = 4;
 impl Inner {
     /// The item as the log has it. Where its reason cannot be read any more, the item says so: the
     /// event still waits for a person.
-    pub(super) fn review_row(&self, id: RowId) -> Option<ReviewRow> {
+    pub(crate) fn review_row(&self, id: RowId) -> Option<ReviewRow> {
         let look = || {
             let view = self.view.lock();
             let review = view.waiting(id.event).filter(|it| it.version == id.version)?;
@@ -54,7 +56,7 @@ impl Inner {
     /// The reason of an event in the frame at `at`.
     fn rejection_at(&self, at: Located, event: u64) -> Result<Rejection> {
         let read = self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
-        rejection_in(read.frame().map_err(from_log)?.body, event)
+        rejection_in(&read.frame().map_err(from_log)?, event)
     }
 
     /// A decision as the log has it; one that cannot be read is left out of the history.
@@ -75,9 +77,9 @@ impl Inner {
     }
 }
 
-/// The reason of an event in the body of a settle frame.
-pub(crate) fn rejection_in(body: &[u8], event: u64) -> Result<Rejection> {
-    let settle = codec::decode::<Settle>(body);
+/// The reason of an event in a settle frame.
+pub(crate) fn rejection_in(frame: &Frame<'_>, event: u64) -> Result<Rejection> {
+    let settle = Settle::decode(frame.lsn.get(), frame.body);
     let rejections = settle.map(|settle| settle.rejections).unwrap_or_default();
     let found = rejections.into_iter().find(|rejection| rejection.event == event);
     let lost = || format!("LSN {event}: the frame does not say why it waits for a person");

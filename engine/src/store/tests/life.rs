@@ -35,7 +35,9 @@ fn ordinary(window_days: u64) -> Rig {
 fn carried(disk: &SimVfs, lsn: u64) -> Vec<u64> {
     let mut found = Vec::new();
     onceward_wal::examine(disk, &mut |frame| {
-        if frame.kind == KIND_CARRIED && Carried::decode(frame.body).unwrap().0.event_lsn == lsn {
+        if frame.kind == KIND_CARRIED
+            && Carried::decode(frame.lsn.get(), frame.body).unwrap().0.event_lsn == lsn
+        {
             found.push(frame.lsn.get());
         }
     })

@@ -15,6 +15,14 @@ mod inbox_crashes;
 mod inbox_windows;
 mod inspection;
 mod keys;
+#[cfg(feature = "rescue")]
+mod leaving;
+#[cfg(feature = "rescue")]
+mod leaving_crashes;
+#[cfg(feature = "rescue")]
+mod leaving_damage;
+#[cfg(feature = "rescue")]
+mod leaving_fence;
 mod life;
 mod limits;
 mod limits_crashes;

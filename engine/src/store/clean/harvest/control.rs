@@ -45,7 +45,7 @@ impl Harvest {
     /// Looks at answers: of events that stand elsewhere they are needed, whether their keys are
     /// remembered or not.
     pub(super) fn take_settle(&mut self, view: &View, frame: &Frame<'_>) {
-        let Some(settle) = codec::decode::<Settle>(frame.body) else { return };
+        let Some(settle) = Settle::decode(frame.lsn.get(), frame.body) else { return };
         for rejection in settle.rejections {
             self.take_review(view, rejection, frame);
         }
