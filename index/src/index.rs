@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     fingerprint::{ContentPrint, Fingerprint},
     options::{Options, OptionsError, Window},
-    state::{Expired, Known, PURGED_FOR_ROOM, SliceId, SliceInfo, State, Stop},
+    state::{Expired, Known, PURGED_FOR_ROOM, Room, SliceId, SliceInfo, State, Stop},
     sync::{Mutex, RwLock},
     verdict::{Found, Reserved, Verdict},
 };
@@ -104,7 +104,8 @@ impl Index {
     /// it. `Corrupt`, `Io`: as [`Index::lookup`]. Nothing was changed.
     pub fn reserve(&self, entry: Entry, window: Window, now: u64) -> Result<Reserved> {
         self.write(|state| {
-            Ok(match state.reserve(entry, window, now)? {
+            let begin = state.slices.begin_of(window, now);
+            Ok(match state.reserve(entry, (window, begin), Room::Unknown)? {
                 Ok(slice) => Reserved::Taken(slice),
                 Err(known) => Reserved::Known(found(known)),
             })
@@ -131,7 +132,7 @@ impl Index {
 
     /// Tells that the frame `lsn`, for which a key was reserved, is durable.
     pub fn confirm(&self, lsn: u64) {
-        self.state.write().confirm(lsn);
+        self.state.write().confirm(lsn, lsn);
     }
 
     /// Forgets a key because the frame `lsn`, for which it was reserved, is not stored.

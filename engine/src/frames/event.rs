@@ -2,6 +2,10 @@
 //!
 //! The layout is in `FORMAT.md`. Decoding never panics and never allocates more than the frame holds.
 
+mod head;
+
+use head::Head;
+
 use crate::event::{
     Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope,
 };
@@ -38,7 +42,7 @@ const _: () = assert!(CARRIED_BYTES == 57, "FORMAT.md says 57");
 pub(crate) struct Encoded<'a> {
     pub(crate) flags: u8,
     /// Key length and attributes.
-    head: Vec<u8>,
+    head: Head,
     key: &'a [u8],
     payload: &'a [u8],
 }
@@ -47,7 +51,10 @@ impl<'a> Encoded<'a> {
     /// Prepares the body of an event frame.
     pub(crate) fn new(event: &'a Event) -> Self {
         let mut flags = 0;
-        let mut head = if event.headers.is_empty() { vec![] } else { vec![EXTENDED, HEADERS] };
+        let mut head = Head::new();
+        if !event.headers.is_empty() {
+            head.extend(&[EXTENDED, HEADERS]);
+        }
         head.push(length(event.key.as_str()));
         if event.payload.is_json() {
             flags |= JSON;
@@ -62,11 +69,11 @@ impl<'a> Encoded<'a> {
         }
         if let Some(ms) = event.captured_at_ms {
             flags |= CAPTURED_AT;
-            head.extend_from_slice(&ms.to_le_bytes());
+            head.extend(&ms.to_le_bytes());
         }
         if let Some(amount) = event.amount {
             flags |= AMOUNT;
-            head.extend_from_slice(&amount.ten_thousandths().to_le_bytes());
+            head.extend(&amount.ten_thousandths().to_le_bytes());
         }
         if let Some(lane) = &event.lane {
             flags |= LANE;
@@ -83,7 +90,7 @@ impl<'a> Encoded<'a> {
 
     /// The pieces of the body, in order.
     pub(crate) fn parts(&self) -> [&[u8]; 3] {
-        [&self.head, self.key, self.payload]
+        [self.head.as_slice(), self.key, self.payload]
     }
 }
 
@@ -93,18 +100,18 @@ fn length(text: &str) -> u8 {
 }
 
 /// Writes a text with its length before it.
-fn put_text(out: &mut Vec<u8>, text: &str) {
+fn put_text(out: &mut Head, text: &str) {
     out.push(length(text));
-    out.extend_from_slice(text.as_bytes());
+    out.extend(text.as_bytes());
 }
 
 /// Writes headers with their count before them.
-fn put_headers(out: &mut Vec<u8>, headers: &Headers) {
+fn put_headers(out: &mut Head, headers: &Headers) {
     out.push(u8::try_from(headers.len()).unwrap_or(u8::MAX));
     for (name, value) in headers.iter() {
         put_text(out, name);
-        out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
-        out.extend_from_slice(value.as_bytes());
+        out.extend(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend(value.as_bytes());
     }
 }
 

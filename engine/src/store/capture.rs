@@ -4,13 +4,15 @@
 //! two callers cannot both be fresh. Whoever finds a key taken waits, outside it, until the one who
 //! took it is durable: a duplicate is answered only when no crash can lose the original.
 
+mod append;
+
 use std::collections::HashSet;
 
-use onceward_wal::{Lsn, NewFrame, Purpose};
+use onceward_wal::{Lsn, NewFrame};
 
-use super::judging::{Judged, Plan, Prepared, fresh_frames, lost_verdict, number, originals, plan};
+use super::judging::{Judged, Plan, Prepared, fresh_frames, lost_verdict, originals, plan};
 use super::limits::Room;
-use super::{Effect, Inner, Store, bytes_of, from_log, located};
+use super::{Effect, Inner, Store, from_log};
 use crate::error::{Error, Result};
 use crate::event::{Event, Receipt};
 use crate::frames::event::{self as layout, Encoded};
@@ -18,7 +20,7 @@ use crate::frames::limits::Evict;
 use crate::frames::{KIND_EFFECT, KIND_EVENT, KIND_EVICT, codec};
 use crate::limits::{BATCH_EVENTS_MAX, DEFERRED_BYTES_MAX};
 use crate::verdict::{Applied, Verdict};
-use crate::view::{Added, Facts, Located, Moment, Queued, Taking, View};
+use crate::view::{Facts, Located, Moment, View};
 
 /// The events of one call.
 pub(super) struct Call<'a> {
@@ -332,67 +334,5 @@ impl Inner {
             }
         }
         Ok(())
-    }
-
-    /// Queues the fresh events, and before them the frame that drops others if there is one, and takes
-    /// their keys. The caller holds the view and judged under it. Returns where that frame stands.
-    fn append(
-        &self,
-        view: &mut View,
-        (plans, prepared): (&[Plan], &[Prepared<'_>]),
-        frames: &[NewFrame<'_>],
-        (mono_ms, waiter): (u64, Waiter),
-    ) -> Result<(Vec<Judged>, Option<Located>)> {
-        let moment = self.moment(mono_ms);
-        let placed = if frames.is_empty() {
-            Vec::new()
-        } else {
-            let appended = self
-                .log
-                .append_deferred(frames, mono_ms, Purpose::Capture)
-                .map_err(from_log)?
-                .appended();
-            located(&appended, frames)
-        };
-        let is_evicting = frames.first().is_some_and(|frame| frame.kind == KIND_EVICT);
-        if !frames.is_empty() {
-            let keys = frames.len() - usize::from(is_evicting);
-            self.wrote(view, frames, &placed, (keys, mono_ms));
-        }
-        let mut places = placed.into_iter();
-        let evict_at = if is_evicting { places.next() } else { None };
-        let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
-        let takings: Vec<Taking> = fresh
-            .zip(places.as_slice())
-            .map(|((_, event), at)| event.facts.taking(at.lsn))
-            .collect();
-        let mut held = view.keys.take(&takings, moment.trusted_ms).into_iter();
-        if waiter == Waiter::Ticket
-            && let Some((first, last)) = places.as_slice().first().zip(places.as_slice().last())
-        {
-            let bytes = bytes_of(frames);
-            view.deferred.push(Queued { first: first.lsn, last: last.lsn, bytes, mono_ms });
-        }
-        let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
-        for (plan, event) in plans.iter().zip(prepared) {
-            judged.push(match plan {
-                Plan::Known(known) => *known,
-                Plan::Fresh => {
-                    let at = places.next().ok_or_else(lost_verdict)?;
-                    let held = held.next().ok_or_else(lost_verdict)?;
-                    let at_once = event.receipt.is_some();
-                    view.add_event(at.lsn, &event.facts, at, Added { moment, at_once, held });
-                    Judged::Fresh { lsn: number(at.lsn)?, print: event.facts.print }
-                }
-                Plan::Again { first } => {
-                    let original = judged.get(*first).copied().ok_or_else(lost_verdict)?;
-                    let content = prepared.get(*first).map(|first| first.facts.content);
-                    let lsn = original.lsn();
-                    let same = content == Some(event.facts.content);
-                    if same { Judged::Duplicate { lsn } } else { Judged::Conflict { lsn } }
-                }
-            });
-        }
-        Ok((judged, evict_at))
     }
 }

@@ -21,6 +21,14 @@ struct Chunk<T> {
 }
 
 impl<T> Chunk<T> {
+    /// Puts an item in; returns how many more there are now.
+    fn put(&mut self, place: usize, item: (u64, T)) -> usize {
+        let Some(slot) = self.items.get_mut(place) else { return 0 };
+        let more = usize::from(slot.replace(item).is_none());
+        self.count += more;
+        more
+    }
+
     fn iter(&self) -> impl DoubleEndedIterator<Item = (&u64, &T)> {
         self.items.iter().flatten().map(|(lsn, item)| (lsn, item))
     }
@@ -70,13 +78,15 @@ impl<T> ByLsn<T> {
     /// Puts an item in, in the place of one with the same number.
     pub(crate) fn insert(&mut self, lsn: u64, item: T) {
         let (number, place) = split(lsn);
-        let new = || Box::new(Chunk { items: std::array::from_fn(|_| None), count: 0 });
-        let chunk = self.chunks.entry(number).or_insert_with(new);
-        if let Some(slot) = chunk.items.get_mut(place) {
-            let is_new = slot.replace((lsn, item)).is_none();
-            chunk.count += usize::from(is_new);
-            self.len += usize::from(is_new);
+        // Mostly it is the newest: then nothing is searched.
+        if let Some(mut last) = self.chunks.last_entry()
+            && *last.key() == number
+        {
+            self.len += last.get_mut().put(place, (lsn, item));
+            return;
         }
+        let new = || Box::new(Chunk { items: std::array::from_fn(|_| None), count: 0 });
+        self.len += self.chunks.entry(number).or_insert_with(new).put(place, (lsn, item));
     }
 
     /// Takes an item out.

@@ -30,7 +30,7 @@ fn content_print_matches_the_bytes_in_the_format_document() {
 
 #[test]
 fn fingerprint_is_the_hash_of_the_laid_out_bytes_for_every_scope_length() {
-    for length in [0_usize, 1, 63, 254, 255, 256, 70_000] {
+    for length in [0_usize, 1, 63, 254, 255, 256, 497, 498, 600, 70_000] {
         let scope = "s".repeat(length);
         let mut bytes = match u8::try_from(length) {
             Ok(short) if short < 255 => vec![short],
@@ -45,6 +45,20 @@ fn fingerprint_is_the_hash_of_the_laid_out_bytes_for_every_scope_length() {
         let expected = sip128::SipHasher13::new_with_key(secret().as_bytes()).hash(&bytes);
         let print = secret().fingerprint(&scope, b"key");
         assert_eq!(print.as_u128(), expected.as_u128(), "scope of {length} bytes");
+    }
+}
+
+#[test]
+fn content_print_is_the_hash_of_the_laid_out_bytes_for_every_length() {
+    for length in [0_usize, 1, 7, 200, 480, 490, 500, 512, 513, 70_000] {
+        let payload = vec![0xa5; length];
+        let mut bytes = 4_u32.to_le_bytes().to_vec();
+        bytes.extend(b"sale");
+        bytes.extend(u32::try_from(length).unwrap().to_le_bytes());
+        bytes.extend(&payload);
+        let expected = sip::SipHasher13::new_with_key(secret().as_bytes()).hash(&bytes);
+        let print = secret().content(&[b"sale", &payload]);
+        assert_eq!(print, ContentPrint::from_u64(expected), "payload of {length} bytes");
     }
 }
 

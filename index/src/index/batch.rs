@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     fingerprint::{ContentPrint, Fingerprint},
     options::Window,
-    state::{State, Stop},
+    state::{Room, State, Stop},
     table::Control,
     verdict::{Reserved, Verdict},
 };
@@ -74,9 +74,17 @@ impl Index {
     /// Tells that many frames, for which keys were reserved, are durable.
     pub fn confirm_batch(&self, lsns: impl IntoIterator<Item = u64>) {
         let mut state = self.state.write();
+        let mut lsns = lsns.into_iter();
+        let Some(mut first) = lsns.next() else { return };
+        let mut last = first;
         for lsn in lsns {
-            state.confirm(lsn);
+            if last.checked_add(1) != Some(lsn) {
+                state.confirm(first, last);
+                first = lsn;
+            }
+            last = lsn;
         }
+        state.confirm(first, last);
     }
 
     /// As [`Index::read`], with something to fill.
@@ -115,11 +123,14 @@ fn insert_some(
     (window, now): (Window, u64),
     reserved: &mut Vec<Reserved>,
 ) -> std::result::Result<(), Stop> {
-    for some in entries.get(done..).unwrap_or_default().chunks(TOGETHER) {
+    let left = entries.get(done..).unwrap_or_default();
+    let room = if state.check_room_for(left.len()).is_ok() { Room::ForAll } else { Room::Unknown };
+    let begin = state.slices.begin_of(window, now);
+    for some in left.chunks(TOGETHER) {
         // Only to have the memory fetch all of them at once: each is judged anew.
         std::hint::black_box(first_controls(state, some.iter().map(|entry| entry.key)));
         for entry in some {
-            reserved.push(match state.reserve(*entry, window, now)? {
+            reserved.push(match state.reserve(*entry, (window, begin), room)? {
                 Ok(slice) => Reserved::Taken(slice),
                 Err(known) => Reserved::Known(found(known)),
             });

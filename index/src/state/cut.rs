@@ -33,7 +33,7 @@ impl State {
     /// The highest frame up to which no frame can fail any more.
     pub(crate) fn covered(&self) -> u64 {
         if cfg!(bug = "checkpoint-takes-what-may-fail") {
-            return self.told.max(self.reserved.last().copied().unwrap_or(0));
+            return self.told.max(self.reserved.last().unwrap_or(0));
         }
         self.reserved.first().map_or(self.told, |lowest| self.told.min(lowest.saturating_sub(1)))
     }

@@ -7,6 +7,7 @@
 mod blocks;
 mod cut;
 mod load;
+mod pending;
 mod slices;
 mod spots;
 
@@ -19,6 +20,7 @@ pub(crate) use cut::{Cut, Leaving};
 pub(crate) use slices::Slices;
 pub use slices::{Expired, SliceId, SliceInfo};
 
+use self::pending::Pending;
 use crate::{
     disk::{Part, Run},
     entry::{BLOCK_BYTES_FIRST, BLOCK_ENTRIES, ENTRY_BYTES, Entry},
@@ -40,6 +42,15 @@ pub(crate) enum Stop {
     Failed(Error),
 }
 
+/// Whether there is memory for one more key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    /// For all keys of the call.
+    ForAll,
+    /// To be asked for each key.
+    Unknown,
+}
+
 /// A key that is remembered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
@@ -57,7 +68,7 @@ pub(crate) struct State {
     pub(crate) blocks: Blocks,
     pub(crate) slices: Slices,
     /// LSNs of frames that hold keys and may still fail.
-    reserved: BTreeSet<u64>,
+    reserved: Pending,
     /// The highest frame of which the index was told.
     pub(crate) told: u64,
     /// Places in files whose key was removed.
@@ -76,7 +87,7 @@ impl State {
             table: Table::new(),
             blocks: Blocks::default(),
             slices: Slices::new(options.slice_count, options.carry_max),
-            reserved: BTreeSet::new(),
+            reserved: Pending::default(),
             told: 0,
             voids: BTreeSet::new(),
             runs: Arc::new([]),
@@ -124,22 +135,22 @@ impl State {
         }
     }
 
-    /// Takes a key for the frame `lsn`; `Err` of the known one if it is remembered.
+    /// Takes a key for the frame `lsn`, in the slice of its window that begins at `begin`; `Err` of the
+    /// known one if it is remembered.
     pub(crate) fn reserve(
         &mut self,
         entry: Entry,
-        window: Window,
-        now: u64,
+        (window, begin): (Window, u64),
+        room: Room,
     ) -> Result<Result<SliceId, Known>, Stop> {
-        if let Some(known) = self.find(entry.key)? {
+        if let Some(known) = self.find_after(entry.key, self.table.first_control(entry.key))? {
             return Ok(Err(known));
         }
-        if self.check_room(entry.key).is_err() {
+        if room == Room::Unknown && self.check_room(entry.key).is_err() {
             // What slices left behind that were dropped is taken back as it is needed.
             self.purge(PURGED_FOR_ROOM);
             self.check_room(entry.key)?;
         }
-        let begin = self.slices.begin_of(window, now);
         let slice = self.slices.open(window, begin);
         let place = self.push(slice, entry).map_err(Stop::Failed)?;
         self.insert(entry.key, place);
@@ -153,11 +164,11 @@ impl State {
         self.told = self.told.max(frame);
     }
 
-    /// The frame is durable. Only now it was told: one that failed must not count as covered, because
-    /// another frame may get its number.
-    pub(crate) fn confirm(&mut self, lsn: u64) {
-        if self.reserved.remove(&lsn) {
-            self.tell(lsn);
+    /// The frames from `first` to `last` are durable. Only now they were told: one that failed must not
+    /// count as covered, because another frame may get its number.
+    pub(crate) fn confirm(&mut self, first: u64, last: u64) {
+        if let Some(highest) = self.reserved.remove(first, last) {
+            self.tell(highest);
         }
     }
 
@@ -166,7 +177,7 @@ impl State {
         let Some(known) = self.find(key)?.filter(|known| known.entry.lsn == lsn) else {
             return Ok(false);
         };
-        if !self.reserved.remove(&lsn) {
+        if self.reserved.remove(lsn, lsn).is_none() {
             return Ok(false);
         }
         if cfg!(bug = "withdrawn-entry-stays") {
@@ -222,7 +233,7 @@ impl State {
         let settled = self.slices.get(known.slice).and_then(|slice| slice.last_settled);
         let begin = self.slices.begin_of(window, now);
         let target = self.slices.open(window, begin);
-        if target == known.slice || self.reserved.contains(&known.entry.lsn) {
+        if target == known.slice || self.reserved.contains(known.entry.lsn) {
             return Ok(Some(known.slice));
         }
         let place = self.push(target, known.entry).map_err(Stop::Failed)?;
@@ -277,7 +288,8 @@ impl State {
 
     /// Bytes of memory that the index takes.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let lists = u64::try_from(self.voids.len() + self.reserved.len()).unwrap_or(u64::MAX) * 32;
+        let lists =
+            u64::try_from(self.voids.len() + self.reserved.ranges()).unwrap_or(u64::MAX) * 32;
         let runs: u64 = self.runs.iter().map(|run| run.memory_bytes()).sum();
         self.table.bytes() + self.blocks.bytes() + runs + lists
     }
@@ -350,7 +362,7 @@ impl State {
             }
             let next = usize::try_from(self.purged % SHARDS as u64).unwrap_or(0);
             let blocks = &self.blocks;
-            self.table.purge(next, |place| blocks.is_live(place));
+            self.table.purge(next, &|place| blocks.is_live(place));
             self.purged += 1;
             self.blocks.free_up_to(self.purged);
         }
@@ -359,7 +371,9 @@ impl State {
 
     fn insert(&mut self, key: Fingerprint, place: u32) {
         let blocks = &self.blocks;
-        self.table.insert(key, place, |place| blocks.is_live(place));
+        let is_live = |place| blocks.is_live(place);
+        // Where no slot names a block that is no more, a shard that grows need not ask for each.
+        self.table.insert(key, place, blocks.has_dropped().then_some(&is_live));
     }
 
     /// Forgets a key.

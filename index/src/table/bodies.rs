@@ -35,7 +35,8 @@ impl Body {
     }
 }
 
-type Group = [Body; GROUP_SLOTS];
+/// The bodies of a group's slots.
+pub(crate) type Group = [Body; GROUP_SLOTS];
 
 /// The bodies of a shard's slots.
 #[derive(Debug, Default)]
@@ -51,6 +52,11 @@ impl Bodies {
             vec![[Body::NONE; GROUP_SLOTS]; length].into_boxed_slice()
         };
         Self { pages: (0..groups).step_by(PAGE_GROUPS).map(page).collect() }
+    }
+
+    /// All groups, in order.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.pages.iter().flatten()
     }
 
     /// What a slot holds.

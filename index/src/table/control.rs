@@ -52,8 +52,8 @@ impl Control {
 
     /// The 7 bits in a slot; more than 7 bits if it holds no key.
     pub(crate) fn byte(self, slot: usize) -> u8 {
-        let [low, high] = self.0.map(u64::to_le_bytes);
-        low.into_iter().chain(high).nth(slot).unwrap_or(EMPTY)
+        let word = self.0.get(slot / 8).map(|word| word.to_le_bytes());
+        word.and_then(|bytes| bytes.get(slot % 8).copied()).unwrap_or(EMPTY)
     }
 
     /// Puts 7 bits into a slot.

@@ -91,7 +91,7 @@ impl Table {
 
     /// Bytes that one more key may add at most, whichever it is.
     pub(crate) fn growth_most(&self) -> u64 {
-        // A shard grows by a twelfth and what its last group leaves unused; a list doubles.
+        // A shard grows by an eighth and what its last group leaves unused; a list doubles.
         self.largest.max(2 * shard::GROUP_BYTES)
     }
 
@@ -126,25 +126,15 @@ impl Table {
 
     /// Puts in a key that the caller knows to be in no slot. A cold shard keeps it in its list.
     ///
-    /// A shard that is copied to grow leaves out what `is_kept` refuses.
+    /// A shard that is copied to grow leaves out what `is_kept` refuses, if anybody is to be asked.
     pub(crate) fn insert(
         &mut self,
         key: Fingerprint,
         place: u32,
-        is_kept: impl FnMut(u32) -> bool,
+        is_kept: Option<&dyn Fn(u32) -> bool>,
     ) {
         let slot = Slot { place, tag: key.tag(), bits: key.bits() };
-        self.insert_slot(key.shard(), slot, is_kept);
-    }
-
-    /// As [`Table::insert`], for what a table file says.
-    pub(crate) fn insert_slot(
-        &mut self,
-        shard: usize,
-        slot: Slot,
-        is_kept: impl FnMut(u32) -> bool,
-    ) {
-        let Some(state) = self.shards.get_mut(shard) else { return };
+        let Some(state) = self.shards.get_mut(key.shard()) else { return };
         let before = state.bytes();
         match state {
             State::Warm(shard) => {
@@ -202,7 +192,7 @@ impl Table {
     }
 
     /// Drops from one shard the slots that `is_kept` refuses, and the marks of removed keys.
-    pub(crate) fn purge(&mut self, number: usize, mut is_kept: impl FnMut(u32) -> bool) {
+    pub(crate) fn purge(&mut self, number: usize, is_kept: &dyn Fn(u32) -> bool) {
         let Some(state) = self.shards.get_mut(number) else { return };
         let before = state.bytes();
         match state {
@@ -211,8 +201,8 @@ impl Table {
                 waiting.shrink_to_fit();
             }
             State::Warm(shard) => {
-                if shard.is_worth_copying(&mut is_kept) {
-                    *shard = shard.rebuilt(0, is_kept);
+                if shard.is_worth_copying(is_kept) {
+                    *shard = shard.rebuilt(0, Some(is_kept));
                 }
             }
         }

@@ -34,6 +34,9 @@ pub(crate) struct Shard {
     removed: u32,
 }
 
+/// A shard that is copied has room for one part of so many more keys.
+const GROWTH: usize = 8;
+
 /// Bytes of a group: 7 for a slot.
 pub(crate) const GROUP_BYTES: u64 = 16 * 7;
 
@@ -103,7 +106,9 @@ impl Shard {
         for _ in 0..self.controls.len() {
             let Some(control) = self.controls.get_mut(group) else { return };
             if let Some(free) = control.free().next() {
-                self.removed -= u32::from(control.is_removed(free));
+                if self.removed > 0 {
+                    self.removed -= u32::from(control.is_removed(free));
+                }
                 control.fill(free, slot.bits);
                 self.full += 1;
                 self.bodies.set(group, free, Body::new(slot.tag, slot.place));
@@ -114,26 +119,31 @@ impl Shard {
         debug_assert!(false, "a shard has room when a key is put in");
     }
 
-    /// The shard copied without the slots that `is_kept` refuses, with room for `more` keys, and for
-    /// a twelfth beyond them, so that the next copy is far.
-    pub(crate) fn rebuilt(&self, more: u32, mut is_kept: impl FnMut(u32) -> bool) -> Self {
+    /// The shard copied without the slots that `is_kept` refuses, all of them if nobody is to be asked,
+    /// with room for `more` keys, and for an eighth beyond them, so that the next copy is far.
+    pub(crate) fn rebuilt(&self, more: u32, is_kept: Option<&dyn Fn(u32) -> bool>) -> Self {
         // Counted first: a list between would leave a hole in memory as large as the shard.
-        let kept = self.slots().filter(|slot| is_kept(slot.place)).count();
+        let kept = match is_kept {
+            None => usize::try_from(self.full).unwrap_or(usize::MAX),
+            Some(is_kept) => self.slots().filter(|slot| is_kept(slot.place)).count(),
+        };
         let mut shard = Self::with_room_for(kept + usize::try_from(more).unwrap_or(0));
-        for slot in self.slots().filter(|slot| is_kept(slot.place)) {
-            shard.insert(slot);
+        for slot in self.slots() {
+            if is_kept.is_none_or(|is_kept| is_kept(slot.place)) {
+                shard.insert(slot);
+            }
         }
         shard
     }
 
     /// Whether a copy that leaves out what `is_kept` refuses would differ.
-    pub(crate) fn is_worth_copying(&self, mut is_kept: impl FnMut(u32) -> bool) -> bool {
+    pub(crate) fn is_worth_copying(&self, is_kept: impl Fn(u32) -> bool) -> bool {
         self.removed > 0 || self.slots().any(|slot| !is_kept(slot.place))
     }
 
-    /// An empty shard that takes `count` keys, and a twelfth more.
+    /// An empty shard that takes `count` keys, and an eighth more.
     pub(crate) fn with_room_for(count: usize) -> Self {
-        let groups = groups_for(count + count / 12);
+        let groups = groups_for(count + count / GROWTH);
         Self {
             controls: vec![Control::EMPTY; groups].into(),
             bodies: Bodies::of(groups),
@@ -144,10 +154,10 @@ impl Shard {
 
     /// The slots that hold keys, in no order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.controls.iter().enumerate().flat_map(move |(group, control)| {
-            control.full().map(move |slot| {
-                let body = self.body(At { group, slot });
-                Slot { place: body.place(), tag: body.tag(), bits: control.byte(slot) }
+        self.controls.iter().zip(self.bodies.groups()).flat_map(|(control, bodies)| {
+            control.full().filter_map(|slot| {
+                let body = bodies.get(slot)?;
+                Some(Slot { place: body.place(), tag: body.tag(), bits: control.byte(slot) })
             })
         })
     }
@@ -176,9 +186,11 @@ impl Shard {
     }
 }
 
-/// Bytes of a shard that takes `count` keys, and a twelfth more.
+/// Bytes of a shard that takes `count` keys, and an eighth more.
 pub(crate) fn bytes_for(count: usize) -> u64 {
-    u64::try_from(groups_for(count + count / 12)).unwrap_or(u64::MAX).saturating_mul(GROUP_BYTES)
+    u64::try_from(groups_for(count + count / GROWTH))
+        .unwrap_or(u64::MAX)
+        .saturating_mul(GROUP_BYTES)
 }
 
 /// Keys and marks that this many groups may hold: 0.86 of their slots, and never all of them.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::gate::Gate;
 use super::space::Prepared;
 use super::write_out::{Failure, Written, write, write_out};
-use super::{Chunk, Commit, Core, Log, Tail};
+use super::{Chunk, Commit, Core, Log, Preparation, Tail};
 use crate::error::{Error, ErrorKind};
 use crate::lsn::Lsn;
 use crate::segment::Segments;
@@ -58,6 +58,16 @@ impl Log {
     /// One write and one `fdatasync` for all frames that wait together.
     pub fn wait(&self, lsn: Lsn) -> Result<(), Error> {
         self.core.wait(lsn)
+    }
+
+    /// Has the log's own thread sync what is queued, while the caller does something else before it waits.
+    ///
+    /// Worth it where that takes longer than waking a thread, some 50 us. Without a thread, or while it
+    /// is busy with a segment, nothing happens: whoever waits syncs.
+    pub fn sync_soon(&self) {
+        if self.core.options.preparation == Preparation::InBackground {
+            self.core.spares.ask_sync();
+        }
     }
 
     /// What is known of a frame without waiting: `Some(Ok)` once it survives a crash, `Some(Err)` as

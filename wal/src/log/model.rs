@@ -246,6 +246,7 @@ fn with_everything_at_work_everybody_is_told_whatever_fails() {
             .collect();
         let trimmed = trimmer(&host);
         for _ in 0..3 {
+            host.log.sync_soon();
             if let Err(error) = host.log.mark() {
                 assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
             }

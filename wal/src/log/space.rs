@@ -40,6 +40,8 @@ pub(super) struct Spares {
     taken: Condvar,
     /// The log's thread sleeps until it is woken.
     asleep: AtomicBool,
+    /// The log's thread is to sync what is queued, now.
+    sync_wanted: AtomicBool,
     /// Watermarks for `meta`, which may lag behind.
     synced: AtomicU64,
     next_lsn: AtomicU64,
@@ -55,6 +57,7 @@ impl Spares {
             in_use: AtomicBool::new(false),
             taken: Condvar::new(),
             asleep: AtomicBool::new(false),
+            sync_wanted: AtomicBool::new(false),
             synced: AtomicU64::new(synced),
             next_lsn: AtomicU64::new(next_lsn),
         }
@@ -98,6 +101,17 @@ impl Spares {
         self.taken.notify_all();
     }
 
+    /// Has the log's thread sync what is queued.
+    pub(super) fn ask_sync(&self) {
+        self.sync_wanted.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Whether somebody asked for that since this was last called.
+    pub(super) fn take_sync_wanted(&self) -> bool {
+        self.sync_wanted.swap(false, Ordering::SeqCst)
+    }
+
     /// Wakes the log's thread if it sleeps until then: something was appended.
     pub(super) fn stir(&self) {
         if self.asleep.load(Ordering::SeqCst) {
@@ -113,7 +127,7 @@ impl Spares {
 
     /// Waits until fewer than `count` are ready, for `timeout`, or without one until it is woken.
     ///
-    /// Does not wait once `stop` is set: whoever sets it calls [`Spares::wake`] then.
+    /// Does not wait once `stop` is set or a sync is wanted: whoever sets it calls [`Spares::wake`] then.
     pub(super) fn wait_below(
         &self,
         count: usize,
@@ -121,7 +135,8 @@ impl Spares {
         stop: &AtomicBool,
     ) -> bool {
         let mut list = self.list.lock();
-        if list.len() >= count && !stop.load(Ordering::Acquire) {
+        let is_asked = stop.load(Ordering::Acquire) || self.sync_wanted.load(Ordering::SeqCst);
+        if list.len() >= count && !is_asked {
             match timeout {
                 Some(timeout) => {
                     self.taken.wait_for(&mut list, timeout);

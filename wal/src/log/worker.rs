@@ -55,6 +55,12 @@ fn work(core: &Core, stop: &AtomicBool) {
         if stop.load(Ordering::Acquire) {
             return;
         }
+        if core.spares.take_sync_wanted()
+            && let Some(last) = Lsn::from_u64(core.look().next_lsn.saturating_sub(1))
+        {
+            // How that ends is told to whoever waits for it.
+            drop(core.wait(last));
+        }
         if missing && let Err(error) = core.prepare_ahead() {
             // Poisoned: everybody is told. Full: tried again when there is other work, and by whoever
             // needs one.
