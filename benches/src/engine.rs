@@ -1,6 +1,7 @@
 //! The work of the store that is measured, and its floors.
 
 pub mod bare;
+pub mod buffered;
 pub mod till;
 
 use crate::index::keys::{Key, key};

@@ -149,8 +149,13 @@ impl Index {
     /// Notes the final answer for one event of a slice that it held: its keys stay for a window from
     /// `now` on. The caller settles each event once.
     pub fn settle(&self, slice: SliceId, now: u64) {
+        self.settle_many(slice, 1, now);
+    }
+
+    /// As [`Index::settle`], for `count` events of one slice.
+    pub fn settle_many(&self, slice: SliceId, count: u64, now: u64) {
         let mut state = self.state.write();
-        state.unhold(slice);
+        state.unhold(slice, count);
         state.raise_settled(slice, now);
     }
 
@@ -206,7 +211,7 @@ impl Index {
 
     /// Ends a hold without a settlement.
     pub fn unhold(&self, slice: SliceId) {
-        self.state.write().unhold(slice);
+        self.state.write().unhold(slice, 1);
     }
 
     /// Forgets the slices whose deadline is `now` or earlier.
@@ -245,7 +250,7 @@ impl Index {
             let target = state.carry(key, now)?;
             if let Some(target) = target {
                 state.hold(target);
-                state.unhold(from);
+                state.unhold(from, 1);
             }
             Ok(target)
         })

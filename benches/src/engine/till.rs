@@ -4,7 +4,9 @@ use std::error::Error;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use onceward::{Answer, Config, Event, Key, Payload, Receipt, Scope, Settlement, Store, Verdict};
+use onceward::{
+    Answer, Config, Event, Key, Lsn, Payload, Receipt, Scope, Settlement, Store, Verdict,
+};
 
 use super::{PAYLOAD_BYTES, SEGMENT_BYTES, key_text};
 
@@ -78,6 +80,19 @@ impl Till {
     /// Leaves it to the caller to settle what is open.
     pub fn forget_open(&mut self) {
         self.open.clear();
+    }
+
+    /// Gives all events that wait their answer, as one range, without receipts.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn settle_all(&mut self) -> Result<(), Box<dyn Error>> {
+        self.open.clear();
+        let (first, last) = (Lsn::from_u64(1), Lsn::from_u64(u64::MAX / 2));
+        let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
+        let answer = Answer::Accepted { receipt: None };
+        Ok(self.store.settle_range(&Scope::default(), first, last, &answer)?)
     }
 
     /// Gives all events that are not settled their answer, without receipts, and lets the store clean up.

@@ -105,12 +105,16 @@ pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> 
     let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
     let verdicts = view.keys.lookup(&keys)?;
     let mut fresh: HashMap<Fingerprint, usize, Printed> = HashMap::default();
-    fresh.reserve(prepared.len());
+    if prepared.len() > 1 {
+        fresh.reserve(prepared.len());
+    }
     let mut plans = Vec::with_capacity(prepared.len());
     for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
         plans.push(match verdict {
             Known::Duplicate { lsn } => Plan::Known(Judged::Duplicate { lsn: number(lsn)? }),
             Known::Conflict { lsn } => Plan::Known(Judged::Conflict { lsn: number(lsn)? }),
+            // Nothing to compare with, as in most calls.
+            Known::New if prepared.len() == 1 => Plan::Fresh,
             Known::New => match fresh.entry(*print) {
                 Slot::Occupied(first) => Plan::Again { first: *first.get() },
                 Slot::Vacant(slot) => {
@@ -120,7 +124,8 @@ pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> 
             },
         });
     }
-    view.keys.check_room(fresh.len())?;
+    let count = plans.iter().filter(|plan| matches!(plan, Plan::Fresh)).count();
+    view.keys.check_room(count)?;
     Ok(plans)
 }
 

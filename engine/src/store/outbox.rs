@@ -85,7 +85,70 @@ impl Store {
             known.dedup_by_key(|(lsn, _)| *lsn);
             self.inner.settle_events(0, &known)
         };
-        // Also of what came before something failed.
+        self.end_settling(settled)
+    }
+
+    /// Gives all events of a scope that wait to be sent or are on their way, and whose numbers are from
+    /// `first` to `last`, the same final answer: for hosts whose upstream confirms up to a point.
+    ///
+    /// Events in review, of other scopes, and those that have a final answer are left as they are.
+    ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, State, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("store");
+    /// let store = Store::open(&dir, Config::new())?;
+    /// let scope = Scope::new("scans")?;
+    /// for n in 1..=3 {
+    ///     let key = Key::new(&format!("gate-2-{n}"))?;
+    ///     store.capture(&Event::new(scope.clone(), key, Payload::json("{}")?))?;
+    /// }
+    /// // Sent by other means; the upstream has the first two.
+    /// let sent = store.pending(&scope, None, 10)?;
+    /// let answer = Answer::Accepted { receipt: None };
+    /// store.settle_range(&scope, sent[0].lsn, sent[1].lsn, &answer)?;
+    /// assert_eq!(store.outcome(&scope, &Key::new("gate-2-2")?)?.state, State::Accepted);
+    /// assert_eq!(store.pending(&scope, None, 10)?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// As [`Store::settle`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::settle`].
+    ///
+    /// # Cost
+    ///
+    /// One frame for all of up to 1,024 events whose numbers follow each other, and no key is looked up.
+    pub fn settle_range(
+        &self,
+        scope: &Scope,
+        first: Lsn,
+        last: Lsn,
+        answer: &Answer,
+    ) -> Result<()> {
+        let settled = {
+            let _one_at_a_time = self.inner.control.lock();
+            let found: Vec<(u64, &Answer)> = {
+                let view = self.inner.view.lock();
+                let Some(number) = view.scope_number(scope.as_str()) else { return Ok(()) };
+                view.events
+                    .range(first.get()..=last.get())
+                    .filter(|(_, live)| live.scope == number && live.is_to_deliver())
+                    .map(|(lsn, _)| (*lsn, answer))
+                    .collect()
+            };
+            self.inner.settle_events(0, &found)
+        };
+        self.end_settling(settled)
+    }
+
+    /// What is done after answers were taken up, or some of them before something failed.
+    fn end_settling(&self, settled: Result<()>) -> Result<()> {
         self.inner.tell_of_reviews();
         settled?;
         match self.clean_up() {

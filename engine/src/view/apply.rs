@@ -130,9 +130,7 @@ impl View {
             let known: Vec<u64> = known.map(|(lsn, _)| *lsn).collect();
             known.into_iter().for_each(|lsn| self.answer_moves(lsn, at.lsn));
             let events: Vec<u64> = self.events.range(range).map(|(lsn, _)| *lsn).collect();
-            for lsn in events {
-                self.settle_event(lsn, Final { state, holder: at.lsn, trusted_ms, receipt_bytes });
-            }
+            self.settle_all(&events, Final { state, holder: at.lsn, trusted_ms, receipt_bytes });
         }
         for rejection in &settle.rejections {
             self.apply_rejection(rejection, at);
@@ -253,22 +251,32 @@ impl View {
 
     /// An event has its final answer.
     pub(super) fn settle_event(&mut self, lsn: u64, answer: Final) {
+        self.settle_all(&[lsn], answer);
+    }
+
+    /// Events have the same final answer.
+    fn settle_all(&mut self, lsns: &[u64], answer: Final) {
         let Final { state, holder, trusted_ms, receipt_bytes } = answer;
-        let Some(live) = self.take(lsn) else { return };
-        self.end_review(lsn);
-        // Perhaps before the one who captured it says so.
-        self.keys.confirm([lsn]);
-        self.keys.settle(live.print, live.held, trusted_ms);
-        let Live { at, moment, held, .. } = live;
-        let wall_ms = moment.wall_ms;
-        let has_moved = held.begin != self.keys.slice_begin(held.window, moment.trusted_ms);
-        let settled = Settled { at, state, has_moved, wall_ms, outcome_lsn: holder };
-        self.settled.insert(lsn, settled);
-        let part = self.lives.part(at.place.segment);
-        part.settled.push(lsn);
         let bytes = KEY_ENTRY_BYTES + u64::try_from(receipt_bytes).unwrap_or(0);
-        self.lives.add_key(at.place.segment, (held.window, held.begin), bytes);
-        self.answer_begins(lsn, holder);
+        let mut ended = Vec::with_capacity(lsns.len());
+        for lsn in lsns {
+            let Some(live) = self.take(*lsn) else { continue };
+            ended.push((*lsn, live));
+        }
+        // Perhaps before the one who captured it says so.
+        self.keys.confirm(ended.iter().map(|(lsn, _)| *lsn));
+        let held: Vec<_> = ended.iter().map(|(_, live)| (live.print, live.held)).collect();
+        self.keys.settle(&held, trusted_ms);
+        for (lsn, live) in ended {
+            self.end_review(lsn);
+            let Live { at, moment, held, .. } = live;
+            let wall_ms = moment.wall_ms;
+            let has_moved = held.begin != self.keys.slice_begin(held.window, moment.trusted_ms);
+            let settled = Settled { at, state, has_moved, wall_ms, outcome_lsn: holder };
+            self.settled.insert(lsn, settled);
+            self.lives.settle(at.place.segment, lsn, (held.window, held.begin), bytes);
+            self.answer_begins(lsn, holder);
+        }
     }
 
     pub(super) fn set_stage(&mut self, lsn: u64, stage: Stage) {

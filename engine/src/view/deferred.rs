@@ -24,13 +24,24 @@ pub(crate) struct Queued {
 pub(crate) struct Deferred {
     queued: VecDeque<Queued>,
     bytes: u64,
+    /// Bytes that were queued since a sync was asked for.
+    unasked: u64,
 }
 
+/// After so many bytes the log's thread is asked to sync, so that those who capture need not.
+const ASKED_BYTES: u64 = 1024 * 1024;
+
 impl Deferred {
-    /// A call queued its frames.
-    pub(crate) fn push(&mut self, queued: Queued) {
+    /// A call queued its frames. Returns whether it is time to have them synced.
+    pub(crate) fn push(&mut self, queued: Queued) -> bool {
         self.bytes = self.bytes.saturating_add(queued.bytes);
         self.queued.push_back(queued);
+        self.unasked = self.unasked.saturating_add(queued.bytes);
+        let is_time = self.unasked >= ASKED_BYTES;
+        if is_time {
+            self.unasked = 0;
+        }
+        is_time
     }
 
     /// The oldest call, and the LSN of the last frame of all.

@@ -139,6 +139,13 @@ impl Lives {
         }
     }
 
+    /// An event that stands there was settled: its key is to be carried from there.
+    pub(crate) fn settle(&mut self, segment: u64, lsn: u64, slice: Slice, bytes: u64) {
+        let part = self.part(segment);
+        part.settled.push(lsn);
+        *part.keys.entry(slice).or_default() += bytes;
+    }
+
     /// A key of this slice is to be carried from there.
     pub(crate) fn add_key(&mut self, segment: u64, slice: Slice, bytes: u64) {
         *self.part(segment).keys.entry(slice).or_default() += bytes;

@@ -265,7 +265,7 @@ impl View {
     /// The lease with this fencing number became a record.
     fn complete_lease(&mut self, (item, fence): (u64, u64), at: Located, settled_ms: u64) {
         let Some(Open { print, held, .. }) = self.records.open.remove(&item) else { return };
-        self.keys.settle(print, held, settled_ms);
+        self.keys.settle(&[(print, held)], settled_ms);
         self.records.put_done(item, Done { at, fence, begin: held.begin });
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Windows {
     inbox: Window,
     /// Of deliveries, by subject in a server window.
     subjects: Window,
+    /// The shortest of all.
+    shortest: Window,
 }
 
 impl Windows {
@@ -42,7 +44,9 @@ impl Windows {
         // the upstream is over, however long that is, and others that came at the same time are not.
         let other_ms = if inbox_ms > INBOX_MS_MIN { inbox_ms - 1 } else { inbox_ms + 1 };
         let subjects = window(other_ms, config::WindowStart::FromSettle)?;
-        Ok(Self { default, scopes, records, inbox, subjects })
+        let mut all = Self { default, scopes, records, inbox, subjects, shortest: default };
+        all.shortest = all.all().min_by_key(|window| window.length_ms()).unwrap_or(default);
+        Ok(all)
     }
 
     /// The window of deliveries' keys: those of a server window, or the others.
@@ -66,7 +70,7 @@ impl Windows {
 
     /// The shortest of all.
     pub(crate) fn shortest(&self) -> Window {
-        self.all().min_by_key(|window| window.length_ms()).unwrap_or(self.default)
+        self.shortest
     }
 }
 

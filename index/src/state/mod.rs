@@ -185,7 +185,7 @@ impl State {
         } else {
             self.remove(known);
         }
-        self.unhold(known.slice);
+        self.unhold(known.slice, 1);
         Ok(true)
     }
 
@@ -261,10 +261,10 @@ impl State {
         }
     }
 
-    /// One fewer.
-    pub(crate) fn unhold(&mut self, slice: SliceId) {
+    /// So many fewer.
+    pub(crate) fn unhold(&mut self, slice: SliceId, count: u64) {
         if let Some(slice) = self.slices.get_mut(slice) {
-            slice.held = slice.held.saturating_sub(1);
+            slice.held = slice.held.saturating_sub(count);
         }
     }
 

@@ -1,65 +1,61 @@
-//! Numbers of frames that may still fail, as ranges: those of one commit follow each other.
-
-use std::collections::BTreeMap;
+//! Numbers of frames that may still fail, as ranges: those of one commit follow each other, so there are
+//! few.
 
 /// A set of LSNs.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    /// Of each range the first number and the last. None overlaps another.
-    ranges: BTreeMap<u64, u64>,
+    /// First number and last of each range, ascending. None overlaps another.
+    ranges: Vec<(u64, u64)>,
 }
 
 impl Pending {
     /// Puts a number in.
     pub(crate) fn insert(&mut self, lsn: u64) {
-        if let Some(mut highest) = self.ranges.last_entry()
-            && highest.get().checked_add(1) == Some(lsn)
+        if let Some((_, last)) = self.ranges.last_mut()
+            && last.checked_add(1) == Some(lsn)
         {
-            *highest.get_mut() = lsn;
+            *last = lsn;
         } else if !self.contains(lsn) {
-            self.ranges.insert(lsn, lsn);
+            let at = self.ranges.partition_point(|(first, _)| *first < lsn);
+            self.ranges.insert(at, (lsn, lsn));
         }
     }
 
     /// Takes out what is there of the numbers from `first` to `last`; returns the highest one that was.
     pub(crate) fn remove(&mut self, first: u64, last: u64) -> Option<u64> {
-        let mut highest = None;
-        while let Some((begin, end)) = self.at_or_before(last).filter(|(_, end)| *end >= first) {
-            self.ranges.remove(&begin);
-            highest = highest.max(Some(end.min(last)));
-            if begin < first {
-                self.ranges.insert(begin, first - 1);
-            }
-            if end > last {
-                self.ranges.insert(last + 1, end);
-            }
+        let from = self.ranges.partition_point(|(_, end)| *end < first);
+        let touched = self.ranges.get(from..).unwrap_or_default();
+        let to = from + touched.iter().take_while(|(begin, _)| *begin <= last).count();
+        let (lowest, highest) = (self.ranges.get(from)?.0, self.ranges.get(from..to)?.last()?.1);
+        let before = (lowest < first).then(|| (lowest, first - 1));
+        let behind = (highest > last).then(|| (last + 1, highest));
+        match (self.ranges.get_mut(from), before, behind) {
+            // Mostly: the first numbers of the only range.
+            (Some(only), None, Some(behind)) if to - from == 1 => *only = behind,
+            _ => drop(self.ranges.splice(from..to, before.into_iter().chain(behind))),
         }
-        highest
+        Some(highest.min(last))
     }
 
     /// Whether a number is in.
     pub(crate) fn contains(&self, lsn: u64) -> bool {
-        self.at_or_before(lsn).is_some_and(|(_, end)| end >= lsn)
+        let at = self.ranges.partition_point(|(_, last)| *last < lsn);
+        self.ranges.get(at).is_some_and(|(first, _)| *first <= lsn)
     }
 
     /// The lowest number.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.ranges.first_key_value().map(|(begin, _)| *begin)
+        self.ranges.first().map(|(first, _)| *first)
     }
 
     /// The highest number.
     pub(crate) fn last(&self) -> Option<u64> {
-        self.ranges.last_key_value().map(|(_, end)| *end)
+        self.ranges.last().map(|(_, last)| *last)
     }
 
     /// How many ranges there are.
     pub(crate) fn ranges(&self) -> usize {
         self.ranges.len()
-    }
-
-    /// The last range that begins there or before.
-    fn at_or_before(&self, lsn: u64) -> Option<(u64, u64)> {
-        self.ranges.range(..=lsn).next_back().map(|(begin, end)| (*begin, *end))
     }
 }
 

@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | `capture_cost` | one durable capture | one durable append of as many bytes to the log alone |
 //! | `batches_N` | `capture_batch` of N events | *raw*: one `pwrite` of the frames' bytes and `fdatasync` |
+//! | `buffered` | captures that nobody waits for, one thread, until the last is durable | xxh3, a table that was large enough at once, a checksum, and a write for each MiB, nothing synced |
+//! | `begin_and_complete` | a lease and a record | one durable append |
+//! | `cached` | the answer of a call that is done | the clock |
 //! | `drain_range`, `drain_receipts` | events are read and given their answers | they are read from their files, checked, and 8 bytes synced |
 //! | `open_unsettled` | from opening to the first capture, a million events not settled, cold cache | the clock |
 //! | `open_memory` | anonymous memory then, for payloads of 1,000 bytes | the same for 100 bytes |
@@ -11,8 +14,10 @@
 //!
 //! Events have 36 bytes of key and 200 of payload. Segments have 64 MiB, but for the small store.
 
+mod buffered;
 mod captures;
 mod drain;
+mod records;
 mod size;
 
 use std::error::Error;
@@ -47,6 +52,8 @@ pub(crate) fn measure(
     let unsettled = if is_quick { 100_000 } else { 1_000_000 };
     let setting = Setting { plan, dir: place.path(), unsettled };
     captures::measure(sheet, &setting)?;
+    buffered::measure(sheet, &setting)?;
     drain::measure(sheet, &setting)?;
+    records::measure(sheet, &setting)?;
     size::measure(sheet, &setting)
 }

@@ -54,7 +54,10 @@ impl Inner {
             && let Some((first, last)) = places.as_slice().first().zip(places.as_slice().last())
         {
             let bytes = bytes_of(frames);
-            view.deferred.push(Queued { first: first.lsn, last: last.lsn, bytes, mono_ms });
+            let queued = Queued { first: first.lsn, last: last.lsn, bytes, mono_ms };
+            if view.deferred.push(queued) {
+                self.log.sync_soon();
+            }
         }
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
         for (plan, event) in plans.iter().zip(prepared) {

@@ -35,6 +35,41 @@ fn pending_shows_unsettled_events_in_order_and_in_pieces() {
 }
 
 #[test]
+fn a_range_settles_what_waits_in_its_scope_and_leaves_all_else_as_it_is() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let tickets = Scope::new("tickets").unwrap();
+    let other = Event { scope: tickets.clone(), ..event(1) };
+    let batch = [event(1), event(2), other.clone(), event(3), event(4), event(5), event(6)];
+    let numbers: Vec<_> = store.capture_batch(&batch).unwrap().iter().map(Verdict::lsn).collect();
+    let refused = Answer::Rejected { code: "C".into(), message: "m".into(), reply: vec![] };
+    store.settle(&[accepted(2), settlement(4, refused)]).unwrap();
+    let answer = Answer::Duplicate { receipt: Some(receipt(8)) };
+    store.settle_range(&sales(), numbers[1], numbers[5], &answer).unwrap();
+    // Turned around, of nobody, or once more: nothing is left to do.
+    let late = Answer::Accepted { receipt: None };
+    store.settle_range(&sales(), numbers[5], numbers[1], &late).unwrap();
+    store.settle_range(&Scope::new("none").unwrap(), numbers[0], numbers[6], &late).unwrap();
+    store.settle_range(&sales(), numbers[1], numbers[5], &late).unwrap();
+    for store in [store, rig.after_kill().open()] {
+        let states = [1, 2, 3, 4, 5, 6].map(|n| state(&store, n));
+        let expected = [
+            State::Pending,
+            State::Accepted,
+            State::Duplicate,
+            State::InReview,
+            State::Duplicate,
+            State::Pending,
+        ];
+        assert_eq!(states, expected);
+        assert_eq!(store.outcome(&tickets, &key(1)).unwrap().state, State::Pending);
+        let receipt_of = |n| store.outcome(&sales(), &key(n)).unwrap().receipt;
+        assert_eq!((receipt_of(2), receipt_of(5)), (Some(receipt(2)), Some(receipt(8))));
+        assert_eq!(store.status().keys, 7);
+    }
+}
+
+#[test]
 fn a_settled_event_keeps_its_first_answer_and_its_receipt_over_restarts() {
     let rig = Rig::new();
     let store = rig.open();

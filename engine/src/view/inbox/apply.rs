@@ -202,7 +202,8 @@ impl View {
         let window = open.window.as_deref().and_then(|window| self.inbox.windows.get(window));
         let over_ms = window.map_or(settled_ms, |window| settled_ms.max(window.ends_ms));
         for HeldKey { key, held } in &open.keys {
-            self.keys.settle(key.print, *held, if key.is_of_window { over_ms } else { settled_ms });
+            let settled_ms = if key.is_of_window { over_ms } else { settled_ms };
+            self.keys.settle(&[(key.print, *held)], settled_ms);
         }
         self.inbox.open_bytes -= u64::from(open.at.bytes);
         open.done_at.iter().for_each(|gone| self.inbox.places.remove(gone));

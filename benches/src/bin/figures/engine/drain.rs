@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
-use onceward::{Receipt, Scope};
+use onceward::{Answer, Receipt, Scope};
 use onceward_benches::engine::BODY_BYTES;
 use onceward_benches::engine::till::{Till, accepted};
 use onceward_benches::pairing::{Plan, Slice, paired};
@@ -61,11 +61,17 @@ fn drained(till: &mut Till, receipt: Option<&Receipt>) -> Slice {
             break;
         }
         events += pending.len();
-        let answers: Vec<_> = pending
-            .into_iter()
-            .map(|stored| accepted(stored.event.key, receipt.cloned()))
-            .collect();
-        till.store.settle(&answers).unwrap();
+        match (receipt, pending.first().zip(pending.last())) {
+            (None, Some((first, last))) => {
+                let answer = Answer::Accepted { receipt: None };
+                till.store.settle_range(&scope, first.lsn, last.lsn, &answer).unwrap();
+            }
+            _ => {
+                let keys = pending.into_iter().map(|stored| stored.event.key);
+                let answers: Vec<_> = keys.map(|key| accepted(key, receipt.cloned())).collect();
+                till.store.settle(&answers).unwrap();
+            }
+        }
     }
     assert_eq!(events, EVENTS);
     Slice { seconds: began.elapsed().as_secs_f64(), events: events as f64 }
