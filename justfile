@@ -7,20 +7,20 @@ ci:
 # The quick look before the tests.
 check:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --features onceward/encryption --locked -- -D warnings
 
 # Unit, integration and tidy tests.
 test:
-    cargo nextest run --workspace --locked
+    cargo nextest run --workspace --features onceward/encryption --locked
 
 # The same without cargo-nextest.
 test-plain:
-    cargo test --workspace --locked --all-targets
+    cargo test --workspace --features onceward/encryption --locked --all-targets
 
 # The examples in the documentation, as tests, and the documentation itself.
 doc:
-    cargo test --workspace --doc --locked
-    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+    cargo test --workspace --features onceward/encryption --doc --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --features onceward/encryption --no-deps --locked
 
 # Only the rules about the source tree.
 tidy:

@@ -3,6 +3,9 @@
 mod inbox;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use onceward_wal::Sealing;
 
 use crate::admission::Limits;
 use crate::error::{Error, Result};
@@ -93,6 +96,11 @@ pub struct Config {
     pub(crate) retain: Retain,
     pub(crate) inbox: InboxBounds,
     pub(crate) limits: Limits,
+    #[cfg(feature = "encryption")]
+    pub(crate) encryption: Option<crate::encryption::Provider>,
+    /// Tests have one that is quick and records what it is given.
+    #[cfg(test)]
+    pub(crate) toy: Option<Arc<dyn Sealing>>,
 }
 
 /// One hour.
@@ -124,6 +132,10 @@ impl Config {
             retain: Retain::Needed,
             inbox: InboxBounds::default(),
             limits: Limits::new(),
+            #[cfg(feature = "encryption")]
+            encryption: None,
+            #[cfg(test)]
+            toy: None,
         }
     }
 
@@ -212,6 +224,19 @@ impl Config {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// What seals the log from one opening to its end.
+    pub(crate) fn sealing(&self) -> Option<Arc<dyn Sealing>> {
+        #[cfg(test)]
+        if self.toy.is_some() {
+            return self.toy.clone();
+        }
+        #[cfg(feature = "encryption")]
+        if let Some(provider) = &self.encryption {
+            return Some(Arc::new(crate::encryption::Keyring::new(Arc::clone(&provider.0))));
+        }
+        None
     }
 
     /// Refuses values outside the documented ranges.

@@ -4,10 +4,13 @@
 
 #![expect(clippy::print_stdout, reason = "how many states were tried is part of the result")]
 
+use std::sync::Arc;
+
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::trial::held::check;
 use crate::trial::script::{Host, Step, is_of_a_dead_disk};
+use crate::trial::toy::Toy;
 use crate::trial::upstream::Mood;
 use crate::trial::{HandClock, Rig};
 
@@ -90,8 +93,8 @@ fn survivals(disk: &SimVfs, op: u64) -> Vec<Survival> {
 }
 
 /// The host as it is before each chapter, and the operations of that chapter.
-fn chapters() -> Vec<(Host, Vec<Step>, Vec<u64>)> {
-    let mut host = Host::new(Rig::new());
+fn chapters(rig: Rig) -> Vec<(Host, Vec<Step>, Vec<u64>)> {
+    let mut host = Host::new(rig);
     let mut found = Vec::new();
     for steps in script() {
         let before = host.moved_to(host.rig.after_kill());
@@ -104,9 +107,9 @@ fn chapters() -> Vec<(Host, Vec<Step>, Vec<u64>)> {
 }
 
 /// Cuts at every `of`th operation beginning with number `first`, and checks what is found.
-fn cut_everywhere(first: usize, of: usize) {
+fn cut_everywhere(rig: Rig, first: usize, of: usize) {
     let (mut states, mut ops) = (0, 0);
-    for (chapter, (before, steps, cuts)) in chapters().into_iter().enumerate() {
+    for (chapter, (before, steps, cuts)) in chapters(rig).into_iter().enumerate() {
         for op in cuts.into_iter().skip(first).step_by(of) {
             let mut host = before.moved_to(before.rig.after_kill());
             host.rig.clock = HandClock::new();
@@ -137,7 +140,7 @@ fn cut_everywhere(first: usize, of: usize) {
 
 #[test]
 fn the_script_reaches_what_it_is_for() {
-    let chapters = chapters();
+    let chapters = chapters(Rig::new());
     let (host, ..) = chapters.last().unwrap();
     let store = host.rig.after_kill().open();
     let segments = store.inner.log.segments();
@@ -155,20 +158,41 @@ fn the_script_reaches_what_it_is_for() {
 
 #[test]
 fn every_crash_state_keeps_what_was_told_first_part() {
-    cut_everywhere(0, 4);
+    cut_everywhere(Rig::new(), 0, 4);
 }
 
 #[test]
 fn every_crash_state_keeps_what_was_told_second_part() {
-    cut_everywhere(1, 4);
+    cut_everywhere(Rig::new(), 1, 4);
 }
 
 #[test]
 fn every_crash_state_keeps_what_was_told_third_part() {
-    cut_everywhere(2, 4);
+    cut_everywhere(Rig::new(), 2, 4);
 }
 
 #[test]
 fn every_crash_state_keeps_what_was_told_fourth_part() {
-    cut_everywhere(3, 4);
+    cut_everywhere(Rig::new(), 3, 4);
+}
+
+/// As the others, with bodies sealed; no key seals two of them under one nonce, whatever crashes.
+fn cut_everywhere_sealed(first: usize) {
+    let toy = Arc::new(Toy::default());
+    cut_everywhere(Rig::new().sealed(&toy), first, 8);
+    let (sealed, twice) = toy.sealings();
+    assert!(sealed > 2_500 && toy.made() > 300, "control: {sealed} with {} keys", toy.made());
+    assert_eq!(twice, []);
+}
+
+// Twice as long as the others, since each opening begins a segment: every fourth operation.
+
+#[test]
+fn every_crash_state_of_an_encrypted_store_keeps_what_was_told_first_part() {
+    cut_everywhere_sealed(0);
+}
+
+#[test]
+fn every_crash_state_of_an_encrypted_store_keeps_what_was_told_second_part() {
+    cut_everywhere_sealed(4);
 }

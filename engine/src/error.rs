@@ -32,6 +32,9 @@ pub enum ErrorKind {
     Fenced,
     /// Another process, or another handle of this process, has the store open.
     Locked,
+    /// A key of an encrypted store is missing, wrong, or not to be had now, as the code tells. Nothing was
+    /// written; give the right one, or try again.
+    Key,
     /// The files are of a newer version than this program.
     Unsupported,
     /// The operating system refused; what it said is the source.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_vfs::{Mode, OsVfs, Vfs};
-use onceward_wal::{Examined, FrameBuf, Segments};
+use onceward_wal::{Examined, FrameBuf, Sealing, Segments};
 
 use crate::clock::{Clock, OsClock};
 use crate::config::{Config, Create};
@@ -24,8 +24,24 @@ const LOG_DIR: &str = "log";
 /// How often the log is read again when it looks damaged or changed while it was read.
 pub(crate) const READINGS_MAX: usize = 4;
 
+/// What opens the bodies of a log that is encrypted; `None`: no key was given.
+pub(crate) type Keys = Option<Arc<dyn Sealing>>;
+
 /// Reads and judges the log in `vfs`, and makes a view of it.
-pub(crate) fn read_log(vfs: &dyn Vfs) -> Result<(Examined, View)> {
+pub(crate) fn read_log(vfs: &dyn Vfs, keys: &Keys) -> Result<(Examined, View)> {
+    let identity =
+        onceward_wal::identity_with(vfs, keys.as_ref()).map_err(from_log)?.ok_or_else(no_store)?;
+    let config = Config::new().create(Create::Never);
+    let mut view = View::new(secret_of(&identity), Remembered::in_memory(&config)?);
+    let examined = onceward_wal::examine_with(vfs, keys.as_ref(), &mut |frame| view.replay(frame))
+        .map_err(from_log)?
+        .ok_or_else(no_store)?;
+    view.end_replay();
+    Ok((examined, view))
+}
+
+/// As [`read_log`], and of an encrypted log, without its keys, only what the log itself says.
+pub(crate) fn read_without_keys(vfs: &dyn Vfs) -> Result<(Examined, View)> {
     let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
     let config = Config::new().create(Create::Never);
     let mut view = View::new(secret_of(&identity), Remembered::in_memory(&config)?);
@@ -36,6 +52,38 @@ pub(crate) fn read_log(vfs: &dyn Vfs) -> Result<(Examined, View)> {
     Ok((examined, view))
 }
 
+/// Reads the log of the store in `dir` and judges every byte of it, without a lock and without writing. The keys
+/// of an encrypted store are not needed: what stands in its files is checked, and is not deciphered.
+///
+/// ```
+/// use onceward::{Config, Event, Payload, Key, Scope, Store, verify};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// let store = Store::open(&dir, Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("1")?))?;
+/// store.close()?;
+/// let found = verify(&dir)?;
+/// assert!(found.clean && found.damage.is_empty() && found.frames > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`Inspection::open`], but for `Key`. Where another process writes the store, damage is what a second
+/// call finds too.
+pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
+    let dir = dir.as_ref();
+    let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
+    verify_on(&vfs)
+}
+
+/// As [`verify`], on any disk.
+pub(crate) fn verify_on(vfs: &dyn Vfs) -> Result<RecoveryReport> {
+    let examined = onceward_wal::examine(vfs, &mut |_| {}).map_err(from_log)?;
+    Ok(recovery_of(&examined.ok_or_else(no_store)?))
+}
+
 /// A store as it was found, while another process may be writing it.
 ///
 /// Reads the log only, judges every byte of it, holds no payload in memory, and calls nothing
@@ -44,6 +92,7 @@ pub(crate) fn read_log(vfs: &dyn Vfs) -> Result<(Examined, View)> {
 pub struct Inspection {
     vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
+    keys: Keys,
     segments: Segments,
     view: View,
     status: Status,
@@ -55,20 +104,31 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// `NotFound`: no store. `Unsupported`: of a newer version. `Corrupt`: nothing of it can be read.
-    /// `Io`.
+    /// `NotFound`: no store. `Key`: it is encrypted; see [`Inspection::open_with`]. `Unsupported`: of a
+    /// newer version. `Corrupt`: nothing of it can be read. `Io`.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-        Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()))
+        Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), None)
+    }
+
+    /// As [`Inspection::open`], with the keys of an encrypted store; nothing else of the configuration counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inspection::open`].
+    pub fn open_with(dir: impl AsRef<Path>, config: &Config) -> Result<Self> {
+        let dir = dir.as_ref();
+        let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
+        Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), config.sealing())
     }
 
     /// As [`Inspection::open`], on any disk.
-    pub(crate) fn open_on(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub(crate) fn open_on(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, keys: Keys) -> Result<Self> {
         let mut before: Option<Vec<Damage>> = None;
         let mut last_error = None;
         for _ in 0..READINGS_MAX {
-            let mut found = match Self::read(&vfs, &clock) {
+            let mut found = match Self::read(&vfs, &clock, &keys) {
                 Ok(found) => found,
                 // A segment was trimmed between the list and the reading.
                 Err(error) if error.kind() == ErrorKind::Io => {
@@ -90,9 +150,9 @@ impl Inspection {
     }
 
     /// Reads the log once.
-    fn read(disk: &Arc<dyn Vfs>, clock: &Arc<dyn Clock>) -> Result<Self> {
+    fn read(disk: &Arc<dyn Vfs>, clock: &Arc<dyn Clock>, keys: &Keys) -> Result<Self> {
         let vfs = &**disk;
-        let (examined, view) = read_log(vfs)?;
+        let (examined, view) = read_log(vfs, keys)?;
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
         let latest = view.time.latest();
@@ -101,7 +161,7 @@ impl Inspection {
         let segments = examined.into_segments();
         status.bytes = log_bytes(vfs)?;
         let (vfs, clock) = (Arc::clone(disk), Arc::clone(clock));
-        Ok(Self { vfs, clock, segments, view, status, recovery })
+        Ok(Self { vfs, clock, keys: keys.clone(), segments, view, status, recovery })
     }
 
     /// Every event that is still in the log, in the order of their numbers. One that cannot be read
@@ -128,6 +188,11 @@ impl Inspection {
         Ok(items)
     }
 
+    /// The log as it is now.
+    fn anew(&self) -> Result<Self> {
+        Self::open_on(Arc::clone(&self.vfs), Arc::clone(&self.clock), self.keys.clone())
+    }
+
     /// The item of an event; `None` if it was decided since.
     fn find_review(&self, lsn: u64, again: &mut Again) -> Result<Option<ReviewItem>> {
         for _ in 1..READINGS_MAX {
@@ -136,7 +201,7 @@ impl Inspection {
             let Some(review) = seen.view.waiting(lsn) else { return Ok(None) };
             match seen.frame(review.at) {
                 Err(error) if error.code() == "TRIMMED" => {
-                    let newer = Self::open_on(Arc::clone(&self.vfs), Arc::clone(&self.clock))?;
+                    let newer = self.anew()?;
                     *again = Again { newer: Some(Box::new(newer)), ..Again::default() };
                 }
                 read => {
@@ -176,7 +241,7 @@ impl Inspection {
         for _ in 1..READINGS_MAX {
             match again.newer.as_deref().unwrap_or(self).find_here(lsn, &mut again.receipts) {
                 Err(error) if error.code() == "TRIMMED" => {
-                    let newer = Self::open_on(Arc::clone(&self.vfs), Arc::clone(&self.clock))?;
+                    let newer = self.anew()?;
                     *again = Again { newer: Some(Box::new(newer)), ..Again::default() };
                 }
                 done => return done,

@@ -15,10 +15,15 @@
 //! | let a person decide | [`Store::reviews`], [`Store::retry`], [`Store::resolve`], [`Store::decide`] |
 //! | bound what is held | [`Config::limits`] |
 //! | look at a store that another process writes | [`Inspection`], [`Tail`] |
+//! | judge every byte of a store, without its keys | [`verify`] |
 //! | mend one that is damaged | [`plan_repair`], [`repair`] |
 //!
 //! A host calls [`Store::tick`] now and then, from a timer: it forgets what is over, gives space back
 //! and makes durable what nobody waits for.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `encryption` | encryption at rest: `Config::encryption`, with keys that the host keeps; not on by default |
 //!
 //! No network and no output: it reports, and the host decides. An open store has two threads: one
 //! prepares segments of the log ahead of need, one writes the index's files.
@@ -30,6 +35,8 @@ mod clock;
 mod config;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod error;
 mod event;
 mod frames;
@@ -53,6 +60,8 @@ mod view;
 
 pub use admission::{Limit, Limits, WhenFull};
 pub use config::{Config, Create, IndexReading, OffTime, Retain, WindowStart};
+#[cfg(feature = "encryption")]
+pub use encryption::{EncryptionKey, FixedKey, KeyId, KeyProvider};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{
     Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent,
@@ -61,13 +70,15 @@ pub use inbox::{
     Delivery, DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received,
     StoredDelivery, WindowId, Within,
 };
-pub use inspect::Inspection;
+pub use inspect::{Inspection, verify};
 pub use leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 #[cfg(feature = "rescue")]
 pub use leaving::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
 pub use onceward_wal::Lsn;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
-pub use repair::{Lost, LostKey, LostRange, Repair, plan_repair, repair};
+pub use repair::{
+    Lost, LostKey, LostRange, Repair, plan_repair, plan_repair_with, repair, repair_with,
+};
 pub use report::{
     Damage, DecisionTrouble, KeyPrint, Loss, RecoveryReport, ReviewItem, Status, StoreId,
 };

@@ -4,6 +4,9 @@
 pub(crate) const SCOPE_BYTES_MAX: usize = 63;
 /// Longest key, bytes; its length is one byte in a capture frame.
 pub(crate) const KEY_BYTES_MAX: usize = 255;
+/// Longest name of a key of the host, bytes: it stands in every wrapped key.
+#[cfg(feature = "encryption")]
+pub(crate) const KEY_ID_BYTES_MAX: usize = 12;
 /// Longest kind, bytes.
 pub(crate) const KIND_BYTES_MAX: usize = 64;
 /// Longest lane, bytes.

@@ -16,9 +16,10 @@ use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Examined, LostLsns};
 
 use crate::Lsn;
+use crate::config::Config;
 use crate::error::{ErrorKind, Result};
 use crate::event::{Key, Scope};
-use crate::inspect::{READINGS_MAX, read_log};
+use crate::inspect::{Keys, READINGS_MAX, read_log, read_without_keys};
 use crate::report::Damage;
 use crate::store::{INDEX_DIR, cannot_open, damage_of, from_index, from_log, no_store, told_of};
 use crate::view::View;
@@ -81,7 +82,19 @@ pub struct LostKey {
 pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-    plan_on(&vfs)
+    plan_on(&vfs, &None)
+}
+
+/// As [`plan_repair`], with the keys of an encrypted store: then frames that are whole and forged are found too,
+/// and keys are told. Nothing else of the configuration counts.
+///
+/// # Errors
+///
+/// As [`plan_repair`]. `Key`: a key is missing or wrong.
+pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
+    let dir = dir.as_ref();
+    let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
+    plan_on(&vfs, &config.sealing())
 }
 
 /// Copies the damaged bytes of the store in `dir` to its directory `quarantine`, and mends the log around
@@ -107,34 +120,53 @@ pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
 pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
-    repair_on(&vfs)
+    repair_on(&vfs, &None)
+}
+
+/// As [`repair`], with the keys of an encrypted store: then frames that are whole and forged are taken out too, and
+/// keys are told. Nothing else of the configuration counts.
+///
+/// # Errors
+///
+/// As [`repair`]. `Key`: a key is missing or wrong.
+pub fn repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
+    let dir = dir.as_ref();
+    let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
+    repair_on(&vfs, &config.sealing())
 }
 
 /// As [`plan_repair`], on any disk.
-pub(crate) fn plan_on(vfs: &dyn Vfs) -> Result<Repair> {
-    let Survey { damage, lost } = Survey::take(vfs)?;
+pub(crate) fn plan_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
+    let Survey { damage, lost } = Survey::take(vfs, keys)?;
     Ok(Repair { left: damage.clone(), damage, lost, kept: Vec::new() })
 }
 
 /// As [`repair`], on any disk.
-pub(crate) fn repair_on(vfs: &dyn Vfs) -> Result<Repair> {
+pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
     // Asked before the lock, which would leave its file in a directory that is no store.
     onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+    if keys.is_some() {
+        onceward_wal::check_keys(vfs, keys.as_ref()).map_err(from_log)?;
+    }
     let lock = onceward_wal::lock(vfs).map_err(from_log)?;
     // Before anything is written over: the damaged bytes tell keys.
-    let Survey { mut damage, lost } = Survey::take(vfs)?;
+    let Survey { mut damage, lost } = Survey::take(vfs, keys)?;
     if !damage.is_empty() {
         // The index may know keys of which the log will not: what is lost must be fresh again. First,
         // so that no crash leaves a mended log beside it.
         Index::discard(vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
     }
-    let repaired = onceward_wal::repair(vfs, &lock).map_err(from_log)?.ok_or_else(no_store)?;
+    let repaired = match keys {
+        None => onceward_wal::repair(vfs, &lock),
+        Some(_) => onceward_wal::repair_with(vfs, &lock, keys.as_ref()),
+    };
+    let repaired = repaired.map_err(from_log)?.ok_or_else(no_store)?;
     for found in repaired.damage.iter().map(told_of) {
         if !damage.contains(&found) {
             damage.push(found);
         }
     }
-    let left = Survey::take(vfs)?.damage;
+    let left = Survey::take(vfs, keys)?.damage;
     Ok(Repair { damage, lost, kept: repaired.kept, left })
 }
 
@@ -153,13 +185,13 @@ struct Reading {
 
 impl Survey {
     /// Reads the log, and again if it seems damaged: a writer may be at work.
-    fn take(vfs: &dyn Vfs) -> Result<Self> {
-        let reading = Reading::begin(vfs)?;
+    fn take(vfs: &dyn Vfs, keys: &Keys) -> Result<Self> {
+        let reading = Reading::begin(vfs, keys)?;
         let mut damage = reading.damage();
         if damage.is_empty() {
             return Ok(Self { damage, lost: Lost::default() });
         }
-        let again = Reading::begin(vfs)?;
+        let again = Reading::begin(vfs, keys)?;
         let confirmed = again.damage();
         damage.retain(|damage| confirmed.contains(damage));
         let lost = again.lost(vfs, &damage);
@@ -169,18 +201,21 @@ impl Survey {
 
 impl Reading {
     /// Reads the log; tries again where a segment was trimmed between the list and the reading.
-    fn begin(vfs: &dyn Vfs) -> Result<Self> {
+    fn begin(vfs: &dyn Vfs, keys: &Keys) -> Result<Self> {
         let mut tries = 1;
         loop {
-            match Self::once(vfs) {
+            match Self::once(vfs, keys) {
                 Err(error) if error.kind() == ErrorKind::Io && tries < READINGS_MAX => tries += 1,
                 done => return done,
             }
         }
     }
 
-    fn once(vfs: &dyn Vfs) -> Result<Self> {
-        let (examined, view) = read_log(vfs)?;
+    fn once(vfs: &dyn Vfs, keys: &Keys) -> Result<Self> {
+        let (examined, view) = match keys {
+            None => read_without_keys(vfs)?,
+            Some(_) => read_log(vfs, keys)?,
+        };
         Ok(Self { examined, view })
     }
 

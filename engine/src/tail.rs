@@ -19,9 +19,10 @@ use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Anchor, Followed, Follower, Identity, KIND_RUN, RunBody};
 
 use crate::clock::{Clock, OsClock};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::StoredEvent;
-use crate::inspect::{Inspection, READINGS_MAX};
+use crate::inspect::{Inspection, Keys, READINGS_MAX};
 use crate::report::Damage;
 use crate::store::{cannot_open, damage_of, from_log, no_store, told_of};
 use crate::view::Times;
@@ -59,6 +60,7 @@ pub enum Since {
 /// ```
 pub struct Tail {
     disk: Disk,
+    keys: Keys,
     identity: Identity,
     follower: Follower,
     /// The frame that the follower was shown last.
@@ -98,28 +100,42 @@ impl Tail {
     ///
     /// # Errors
     ///
-    /// `NotFound`: no store. `Unsupported`: of a newer version. `Corrupt`: nothing of it can be read.
-    /// `Io`.
+    /// `NotFound`: no store. `Key`: it is encrypted; see [`Tail::open_with`]. `Unsupported`: of a newer
+    /// version. `Corrupt`: nothing of it can be read. `Io`.
     ///
     /// # Cost
     ///
     /// Reads the whole log.
     pub fn open(dir: impl AsRef<Path>, since: Since) -> Result<Self> {
+        Self::open_with(dir, since, &Config::new())
+    }
+
+    /// As [`Tail::open`], with the keys of an encrypted store; nothing else of the configuration counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tail::open`].
+    pub fn open_with(dir: impl AsRef<Path>, since: Since, config: &Config) -> Result<Self> {
         let dir = dir.as_ref().to_owned();
         let disk = move || -> Result<Arc<dyn Vfs>> {
             let vfs = OsVfs::open_read_only(&dir).map_err(|source| cannot_open(&dir, source))?;
             Ok(Arc::new(vfs))
         };
-        Self::open_on(Box::new(disk), Arc::new(OsClock::new()), since)
+        Self::open_on(Box::new(disk), Arc::new(OsClock::new()), since, config.sealing())
     }
 
     /// As [`Tail::open`], on any disk.
-    pub(crate) fn open_on(disk: Disk, clock: Arc<dyn Clock>, since: Since) -> Result<Self> {
+    pub(crate) fn open_on(
+        disk: Disk,
+        clock: Arc<dyn Clock>,
+        since: Since,
+        keys: Keys,
+    ) -> Result<Self> {
         let (identity, follower, anchor, times) = again(|| {
             let vfs = disk()?;
-            let identity = identity_of(&*vfs)?;
+            let identity = identity_of(&*vfs, &keys)?;
             let mut times = Times::default();
-            let mut follower = Follower::default();
+            let mut follower = Follower::default().with_sealing(keys.clone());
             let mut last = None;
             follower
                 .look(&*vfs, &mut |frame| {
@@ -135,11 +151,12 @@ impl Tail {
             Ok((identity, follower, anchor, times))
         })?;
         // After the follower: whatever it does not show any more is found here.
-        let inspection = Inspection::open_on(disk()?, clock)?;
+        let inspection = Inspection::open_on(disk()?, clock, keys.clone())?;
         let damage = inspection.recovery().damage.clone();
         let backlog = Backlog::new(inspection, follower.shown(), since);
         Ok(Self {
             disk,
+            keys,
             identity,
             follower,
             anchor,
@@ -190,15 +207,15 @@ impl Tail {
         let shown = self.follower.shown();
         let mut start = match &self.anchor {
             Some(anchor) if !anchor.holds(&*vfs) => {
-                refuse_another_state(&*vfs, shown)?;
-                Follower::after(shown)
+                refuse_another_state(&*vfs, shown, &self.keys)?;
+                Follower::after(shown).with_sealing(self.keys.clone())
             }
             Some(_) | None => self.follower.clone(),
         };
         let mut follower = start.clone();
         let mut fresh = Fresh::new(&self.identity, self.times.clone(), shown, self.bytes_max)?;
         let followed = follow(&mut follower, &*vfs, &mut fresh)?;
-        if followed != Followed::default() && identity_of(&*vfs)? != self.identity {
+        if followed != Followed::default() && identity_of(&*vfs, &self.keys)? != self.identity {
             return Err(replaced("it is another store"));
         }
         let mut damage: Vec<Damage> = followed.damage.iter().map(told_of).collect();
@@ -222,7 +239,8 @@ impl Tail {
         };
         let (events, times) = fresh.into_events()?;
         self.times = times;
-        self.follower = cut.map_or(follower, Follower::after);
+        self.follower =
+            cut.map_or(follower, |shown| Follower::after(shown).with_sealing(self.keys.clone()));
         self.told.extend(damage.iter().cloned());
         Ok(Looked { events, damage, skipped, is_behind: cut.is_some(), ..Looked::default() })
     }
@@ -248,9 +266,10 @@ fn told(error: onceward_wal::Error) -> Error {
 }
 
 /// Refuses a log whose frame `shown` is not the one that was shown. None at all may have been trimmed.
-fn refuse_another_state(vfs: &dyn Vfs, shown: u64) -> Result<()> {
+fn refuse_another_state(vfs: &dyn Vfs, shown: u64, keys: &Keys) -> Result<()> {
     let mut is_there = false;
     Follower::after(shown.saturating_sub(1))
+        .with_sealing(keys.clone())
         .look(vfs, &mut |frame| is_there |= frame.lsn.get() == shown)
         .map_err(told)?;
     if is_there {
@@ -260,8 +279,8 @@ fn refuse_another_state(vfs: &dyn Vfs, shown: u64) -> Result<()> {
 }
 
 /// Who the store is.
-fn identity_of(vfs: &dyn Vfs) -> Result<Identity> {
-    onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)
+fn identity_of(vfs: &dyn Vfs, keys: &Keys) -> Result<Identity> {
+    onceward_wal::identity_with(vfs, keys.as_ref()).map_err(from_log)?.ok_or_else(no_store)
 }
 
 /// The store is not the one that was followed.

@@ -4,6 +4,9 @@
 #[cfg(test)]
 #[path = "../examples/01_capture.rs"]
 mod capture;
+#[cfg(all(test, feature = "encryption"))]
+#[path = "../examples/09_encryption.rs"]
+mod encryption;
 #[cfg(test)]
 #[path = "../examples/02_group_of_captures.rs"]
 mod group_of_captures;
@@ -46,6 +49,12 @@ fn an_inbox_takes_a_delivery_once() {
 #[test]
 fn what_was_refused_is_reviewed() {
     review::main().unwrap();
+}
+
+#[cfg(feature = "encryption")]
+#[test]
+fn an_encrypted_store_is_refused_without_its_key() {
+    encryption::main().unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{error, fmt, io};
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
+    code: Option<&'static str>,
     message: String,
     at: Option<Position>,
     in_doubt: bool,
@@ -39,6 +40,8 @@ pub enum ErrorKind {
     Poisoned,
     /// Another process, or another handle of this one, writes this log.
     Locked,
+    /// A key is missing, wrong, or not to be had now; [`Error::code`] tells which. Nothing was written.
+    Key,
     /// The files are of a newer version.
     Unsupported,
     /// The operating system refused; what it said is the source.
@@ -50,6 +53,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// A short stable name in capitals, where there is one besides the kind.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        self.code
     }
 
     /// Where it was found.
@@ -65,7 +74,7 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), at: None, in_doubt: false, source: None }
+        Self { kind, code: None, message: message.into(), at: None, in_doubt: false, source: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -78,6 +87,11 @@ impl Error {
 
     pub(crate) fn at(mut self, file: &str, offset: u64) -> Self {
         self.at = Some(Position { file: file.to_owned(), offset });
+        self
+    }
+
+    pub(crate) fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -95,7 +109,7 @@ impl Error {
     pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
         let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Io };
         let message = format!("cannot {doing} {file}: {source}");
-        Self { kind, message, at: None, in_doubt: false, source: Some(source) }
+        Self { kind, code: None, message, at: None, in_doubt: false, source: Some(source) }
     }
 }
 

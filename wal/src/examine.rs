@@ -14,7 +14,10 @@ mod look;
 mod pieces;
 mod repairs;
 mod returned;
+mod unlock;
 mod waiting;
+
+use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
@@ -26,6 +29,7 @@ use crate::limits::FRAME_HEADER_BYTES;
 use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
+use crate::sealing::{Envelope, Sealing};
 use crate::segment::Segments;
 pub use anchor::Anchor;
 pub use follow::{Followed, Follower};
@@ -33,10 +37,15 @@ use head::{Files, SegmentFile};
 use judge::Examination;
 pub(crate) use repairs::{Fix, Repair};
 pub(crate) use returned::Returned;
+pub use unlock::check_keys;
 
 /// A log as it was found.
 #[derive(Debug)]
 pub struct Examined {
+    /// With the secret, unless that is sealed and no key was given.
+    pub(crate) identity: Identity,
+    /// What opens the bodies; `None`: they are clear, or no key was given.
+    pub(crate) sealing: Option<Arc<dyn Sealing>>,
     pub(crate) meta: Meta,
     /// Where the log goes on; `None`: in a new segment.
     pub(crate) tail: Option<FoundTail>,
@@ -85,7 +94,8 @@ pub(crate) struct FoundTail {
 
 /// Reads the log in `vfs` and shows every frame that belongs to it, in order, to `visit`.
 ///
-/// `None` if there is no log. Holds 256 KiB in memory at a time, and at most one segment: the one in which
+/// `None` if there is no log. Of a sealed log it judges every byte, and shows the log's own frames only:
+/// [`examine_with`] shows the host's. Holds 256 KiB in memory at a time, and at most one segment: the one in which
 /// the log ends, one with damage, one with a batch of that size. What the disk cannot read is
 /// reported as damage, and the rest is shown. Keeps at most 16 files open, however many segments there are.
 ///
@@ -101,8 +111,37 @@ pub fn examine(
     vfs: &dyn Vfs,
     visit: &mut dyn FnMut(&Frame<'_>),
 ) -> Result<Option<Examined>, Error> {
-    let Some((meta, lost, files)) = found_meta(vfs)? else { return Ok(None) };
+    let Some(found) = found_meta(vfs)? else { return Ok(None) };
+    let identity = found.0.identity;
+    examine_found(vfs, found, (identity, None), visit).map(Some)
+}
+
+/// As [`examine`], and shows the host's frames of a sealed log as the host gave them. A whole frame that was
+/// not sealed with its segment's key is never shown: it is reported as damage.
+///
+/// # Errors
+///
+/// As [`examine`]. `Key`: the log is sealed and `sealing` is `None`, or the other way round, or there is no
+/// key for a segment.
+pub fn examine_with(
+    vfs: &dyn Vfs,
+    sealing: Option<&Arc<dyn Sealing>>,
+    visit: &mut dyn FnMut(&Frame<'_>),
+) -> Result<Option<Examined>, Error> {
+    let Some(found) = found_meta(vfs)? else { return Ok(None) };
+    let identity = unlock::identity(vfs, &found.0, &found.2, sealing)?;
+    examine_found(vfs, found, (identity, sealing.cloned()), visit).map(Some)
+}
+
+/// Reads the log that was found.
+fn examine_found(
+    vfs: &dyn Vfs,
+    (meta, lost, files): (Meta, bool, Files),
+    (identity, sealing): (Identity, Option<Arc<dyn Sealing>>),
+    visit: &mut dyn FnMut(&Frame<'_>),
+) -> Result<Examined, Error> {
     let mut examination = Examination::new(vfs, meta, &files)?;
+    (examination.identity, examination.sealing) = (identity, sealing);
     if lost {
         examination.report.damage.push(Damage {
             segment: None,
@@ -116,16 +155,39 @@ pub fn examine(
     for number in examination.numbers() {
         examination.segment(number, visit)?;
     }
-    Ok(Some(examination.finish()))
+    Ok(examination.finish())
 }
 
-/// Who the log in `vfs` belongs to; `None` if there is no log. Reads `meta` only, if it can.
+/// Who the log in `vfs` belongs to; `None` if there is no log. Reads `meta` only, if it can. Of a sealed log
+/// it does not tell the secret.
 ///
 /// # Errors
 ///
 /// As [`examine`].
 pub fn identity(vfs: &dyn Vfs) -> Result<Option<Identity>, Error> {
     Ok(found_meta(vfs)?.map(|(meta, ..)| meta.identity))
+}
+
+/// As [`identity`], with the secret of a sealed log too.
+///
+/// # Errors
+///
+/// As [`examine_with`].
+pub fn identity_with(
+    vfs: &dyn Vfs,
+    sealing: Option<&Arc<dyn Sealing>>,
+) -> Result<Option<Identity>, Error> {
+    let Some((meta, _, files)) = found_meta(vfs)? else { return Ok(None) };
+    unlock::identity(vfs, &meta, &files, sealing).map(Some)
+}
+
+/// Whether the bodies of the log in `vfs` are sealed. Reads `meta` only, if it can.
+///
+/// # Errors
+///
+/// As [`examine`].
+pub fn is_sealed(vfs: &dyn Vfs) -> Result<bool, Error> {
+    Ok(found_meta(vfs)?.is_some_and(|(meta, ..)| meta.envelope.is_some()))
 }
 
 /// What `meta` says, whether it had to be made from the segments, and the files; `None` if there is no
@@ -153,6 +215,10 @@ fn rebuild_meta(vfs: &dyn Vfs, files: &Files) -> Result<Meta, Error> {
         if meta.identity == header.identity {
             meta.run = meta.run.max(header.run);
         }
+        if header.envelope.is_some() {
+            // Which keys there are, the segments tell.
+            meta.envelope = Some(Envelope::LOST);
+        }
     }
     let Some(mut meta) = rebuilt else {
         return Err(
@@ -170,7 +236,13 @@ impl Examined {
     /// Who the store is.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.meta.identity
+        self.identity
+    }
+
+    /// Whether the bodies of the host's frames are sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.meta.envelope.is_some()
     }
 
     /// What was found.

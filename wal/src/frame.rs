@@ -2,8 +2,9 @@
 
 use crate::checksum::{Digest, crc_from};
 use crate::fields::Fields;
-use crate::limits::{FRAME_HEADER_BYTES, frame_bytes};
+use crate::limits::{FRAME_HEADER_BYTES, TAG_BYTES, frame_bytes};
 use crate::lsn::Lsn;
+use crate::sealing::SegmentKey;
 
 const CRC_BYTES: usize = 4;
 /// Where a header has the size of the body.
@@ -90,13 +91,28 @@ pub struct Frame<'a> {
     pub body: &'a [u8],
     /// Where it stands.
     pub place: Place,
+    /// Its header as it stands there.
+    pub(crate) stored: Header,
 }
 
 impl Frame<'_> {
     /// The bytes that it takes in its segment.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        frame_bytes(self.body.len())
+        self.stored.frame_bytes()
+    }
+
+    /// The same frame without its body, to be kept longer than the segment's bytes.
+    #[must_use]
+    pub fn without_body(&self) -> Frame<'static> {
+        self.with_body(&[])
+    }
+
+    /// The same frame with this body, which must be its own.
+    #[must_use]
+    pub fn with_body<'b>(&self, body: &'b [u8]) -> Frame<'b> {
+        let Self { lsn, run, time_ms, kind, flags, body: _, place, stored } = *self;
+        Frame { lsn, run, time_ms, kind, flags, body, place, stored }
     }
 }
 
@@ -109,7 +125,8 @@ impl Header {
     /// The frame of this header, with what the header alone does not tell.
     pub(crate) fn frame<'a>(&self, lsn: Lsn, body: &'a [u8], place: Place) -> Frame<'a> {
         let Self { run, time, kind, flags, .. } = *self;
-        Frame { lsn, run, time_ms: time, kind, flags: flags & !MORE, body, place }
+        let flags = flags & !MORE;
+        Frame { lsn, run, time_ms: time, kind, flags, body, place, stored: *self }
     }
 
     /// Whether the next frame belongs to the same batch.
@@ -130,20 +147,36 @@ impl Header {
 
 /// Appends a frame to `out` and returns its header. The body is the concatenation of `parts`, not empty.
 pub(crate) fn encode(out: &mut Vec<u8>, salt: u32, head: Head, parts: &[&[u8]]) -> Header {
+    encode_with(out, salt, head, parts, None)
+}
+
+/// As [`encode`], with the body sealed if a key and the frame's LSN are given.
+pub(crate) fn encode_with(
+    out: &mut Vec<u8>,
+    salt: u32,
+    head: Head,
+    parts: &[&[u8]],
+    sealed: Option<(&SegmentKey, u64)>,
+) -> Header {
     let start = out.len();
+    let body_start = start + FRAME_HEADER_BYTES;
     out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
     for part in parts {
         out.extend_from_slice(part);
     }
-    let body_bytes = out.len() - start - FRAME_HEADER_BYTES;
-    debug_assert!(body_bytes > 0, "a frame never has an empty body");
-    out.resize(start + frame_bytes(body_bytes), 0);
-
-    let body_crc = crc_from(salt, out.get(start + FRAME_HEADER_BYTES..).unwrap_or_default());
+    debug_assert!(out.len() > body_start, "a frame never has an empty body");
+    let tag_bytes = if sealed.is_some() { TAG_BYTES } else { 0 };
+    let body_bytes = out.len() - body_start + tag_bytes;
     let len = u32::try_from(body_bytes).unwrap_or(u32::MAX);
     let Head { lsn_delta, run, synced_lag, time, kind, flags } = head;
     let mut header =
-        Header { header_crc: 0, body_crc, len, lsn_delta, run, synced_lag, time, kind, flags };
+        Header { header_crc: 0, body_crc: 0, len, lsn_delta, run, synced_lag, time, kind, flags };
+    if let Some((key, lsn)) = sealed {
+        let tag = key.seal(&header, lsn, out.get_mut(body_start..).unwrap_or_default());
+        out.extend_from_slice(&tag);
+    }
+    out.resize(start + frame_bytes(body_bytes), 0);
+    header.body_crc = crc_from(salt, out.get(body_start..).unwrap_or_default());
     if let Some(bytes) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
         header.write(salt, bytes);
     }
@@ -151,6 +184,16 @@ pub(crate) fn encode(out: &mut Vec<u8>, salt: u32, head: Head, parts: &[&[u8]]) 
 }
 
 impl Header {
+    /// The bytes of its fields behind the checksums.
+    pub(crate) fn fields(&self) -> [u8; FRAME_HEADER_BYTES - LEN_OFFSET] {
+        let mut out = [0; FRAME_HEADER_BYTES - LEN_OFFSET];
+        let numbers = [self.len, self.lsn_delta, self.run, self.synced_lag, self.time];
+        let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
+        let fields = numbers.chain([self.kind, self.flags]);
+        out.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        out
+    }
+
     /// Writes the header's bytes and its checksum.
     fn write(&mut self, salt: u32, bytes: &mut [u8; FRAME_HEADER_BYTES]) {
         let mut rest = bytes.as_mut_slice();

@@ -232,7 +232,9 @@ pub fn forge_frame(salt: u32, fields: Fields, body: &[u8]) -> Vec<u8> {
 pub fn reseal_slot(slot: &mut [u8]) {
     let count = slot.get(168..172).and_then(|bytes| fields::Fields(bytes).u32()).unwrap_or(0);
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(limits::RANGES_MAX);
-    reseal(slot, limits::SLOT_FIXED_BYTES + 16 * count);
+    let is_sealed = slot.get(20).is_some_and(|bits| bits & 1 != 0);
+    let key = if is_sealed { limits::DATA_KEY_BYTES } else { 0 };
+    reseal(slot, limits::SLOT_FIXED_BYTES + key + 16 * count);
 }
 
 /// Makes the checksum of a segment's header right again after its fields were changed.

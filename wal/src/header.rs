@@ -3,20 +3,23 @@
 use crate::checksum::{Digest, crc_from, salt};
 use crate::error::{Error, ErrorKind};
 use crate::fields::Fields;
-use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES, LSN_MAX, SECRET_BYTES};
+use crate::limits::{
+    DATA_KEY_BYTES, HEADER_BLOCK_BYTES, HEADER_BYTES, LSN_MAX, SEALED_SECRET_BYTES, SECRET_BYTES,
+};
+use crate::sealing::Envelope;
 
 /// First bytes of every segment in use.
 pub(crate) const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'L', 0x0d, 0x0a, 0x1a, 0x0a];
 /// The version that this program writes.
 pub(crate) const VERSION: u16 = 1;
-/// Feature bits without which nothing can be read; this program knows none.
-pub(crate) const INCOMPAT_KNOWN: u32 = 0;
+/// Feature bit without which nothing can be read: the bodies of the host's frames are sealed.
+pub(crate) const SEALED: u32 = 1;
+/// All such bits that this program knows.
+pub(crate) const INCOMPAT_KNOWN: u32 = SEALED;
 /// Feature bits with which an old program may read but not write; this program knows none.
 pub(crate) const READ_COMPAT_KNOWN: u32 = 0;
 /// Bit of `compat`: behind the frames stand bytes of an earlier segment, not zeros.
 const RECYCLED: u32 = 1;
-/// Reserved room for a wrapped data key.
-const DATA_KEY_BYTES: usize = 88;
 
 /// What stands behind the fields of a header.
 const ZERO_REST: [u8; HEADER_BLOCK_BYTES - HEADER_BYTES] = [0; HEADER_BLOCK_BYTES - HEADER_BYTES];
@@ -40,7 +43,10 @@ impl std::fmt::Debug for Identity {
 /// A segment's header whose checksum was right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SegmentHeader {
+    /// Without the secret where that is sealed.
     pub(crate) identity: Identity,
+    /// The segment's key and the secret, where bodies are sealed.
+    pub(crate) envelope: Option<Envelope>,
     pub(crate) number: u64,
     pub(crate) first_lsn: u64,
     pub(crate) run: u32,
@@ -82,7 +88,8 @@ impl SegmentHeader {
         block.extend_from_slice(&256_u16.to_le_bytes());
         block.extend_from_slice(&(if self.recycled { RECYCLED } else { 0 }).to_le_bytes());
         block.extend_from_slice(&self.read_compat.to_le_bytes());
-        block.extend_from_slice(&INCOMPAT_KNOWN.to_le_bytes());
+        let incompat = if self.envelope.is_some() { SEALED } else { 0 };
+        block.extend_from_slice(&incompat.to_le_bytes());
         block.extend_from_slice(&self.identity.store);
         block.extend_from_slice(&self.number.to_le_bytes());
         block.extend_from_slice(&self.first_lsn.to_le_bytes());
@@ -92,8 +99,18 @@ impl SegmentHeader {
         block.extend_from_slice(&self.before.to_le_bytes());
         block.extend_from_slice(&self.before_end.to_le_bytes());
         block.extend_from_slice(&self.digest.get().to_le_bytes());
-        block.extend_from_slice(&self.identity.secret);
-        block.extend_from_slice(&[0; DATA_KEY_BYTES + 4]);
+        match &self.envelope {
+            None => {
+                block.extend_from_slice(&self.identity.secret);
+                block.extend_from_slice(&[0; DATA_KEY_BYTES]);
+            }
+            Some(envelope) => {
+                block.extend_from_slice(&envelope.secret);
+                block.extend_from_slice(&[0; SECRET_BYTES - SEALED_SECRET_BYTES]);
+                block.extend_from_slice(&envelope.key);
+            }
+        }
+        block.extend_from_slice(&[0; 4]);
         let crc = crc_from(0, &block);
         block.extend_from_slice(&crc.to_le_bytes());
         debug_assert_eq!(block.len(), HEADER_BYTES, "FORMAT.md says 256");
@@ -137,7 +154,7 @@ impl SegmentHeader {
         (usize::from(fields.u16()?) == HEADER_BYTES).then_some(())?;
         let recycled = fields.u32()? & RECYCLED != 0;
         let read_compat = fields.u32()?;
-        fields.u32()?;
+        let incompat = fields.u32()?;
         let store = fields.bytes()?;
         let number = fields.u64()?;
         let first_lsn = fields.u64()?;
@@ -147,10 +164,20 @@ impl SegmentHeader {
         let before = fields.u64()?;
         let before_end = fields.u64()?;
         let digest = Digest::from_u64(fields.u64()?);
-        let identity = Identity { store, secret: fields.bytes()? };
-        fields.reserved::<{ DATA_KEY_BYTES + 4 }>()?;
+        let (secret, envelope) = if incompat & SEALED == 0 {
+            let secret = fields.bytes()?;
+            fields.reserved::<DATA_KEY_BYTES>()?;
+            (secret, None)
+        } else {
+            let secret = fields.bytes()?;
+            fields.reserved::<{ SECRET_BYTES - SEALED_SECRET_BYTES }>()?;
+            ([0; SECRET_BYTES], Some(Envelope { key: fields.bytes()?, secret }))
+        };
+        fields.reserved::<4>()?;
+        let identity = Identity { store, secret };
         Some(Self {
             identity,
+            envelope,
             number,
             first_lsn,
             run,

@@ -10,6 +10,7 @@
 //! | read on from an LSN, beside writers of this process | [`Log::read_from`] |
 //! | follow a log that another process writes | [`Follower`] |
 //! | mend damage, keeping the damaged bytes | [`repair`] |
+//! | keep the host's bodies sealed | [`create_sealed`], [`examine_with`], with a [`Sealing`] of the host's |
 //!
 //! The bytes are described in `FORMAT.md`:
 #![doc = include_str!("../FORMAT.md")]
@@ -38,6 +39,7 @@ mod remains;
 mod repair;
 mod report;
 mod run;
+mod sealing;
 mod segment;
 mod sync;
 mod walk;
@@ -45,7 +47,10 @@ mod waypoints;
 
 pub use checksum::Digest;
 pub use error::{Error, ErrorKind, Position};
-pub use examine::{Anchor, Examined, Followed, Follower, examine, identity};
+pub use examine::{
+    Anchor, Examined, Followed, Follower, check_keys, examine, examine_with, identity,
+    identity_with, is_sealed,
+};
 pub use frame::{Frame, KIND_HOST_MIN, Place};
 pub use header::Identity;
 pub use limits::{
@@ -53,13 +58,14 @@ pub use limits::{
 };
 pub use log::{
     Alignment, Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, Reader, Slice, Ticket,
-    create, lock,
+    create, create_sealed, lock,
 };
 pub use lsn::Lsn;
 pub use remains::Remains;
-pub use repair::{Repaired, repair};
+pub use repair::{Repaired, repair, repair_with};
 pub use report::{Damage, LostLsns, Report};
 pub use run::{RunBody, Stamp};
+pub use sealing::{DataKey, KeyRefusal, Sealing, WrappedKey};
 pub use segment::span::Span;
 pub use segment::{FrameBuf, SegmentInfo, Segments};
 

@@ -26,6 +26,17 @@ pub(crate) const RUN_BODY_BYTES: usize = 64;
 pub(crate) const SEAL_BODY_BYTES: usize = 56;
 /// Size of the area for the store's secret.
 pub(crate) const SECRET_BYTES: usize = 64;
+/// Size of what vouches for a sealed body, which stands behind it.
+pub(crate) const TAG_BYTES: usize = 16;
+/// Size of the secret where it is sealed.
+pub(crate) const SEALED_SECRET_BYTES: usize = 16 + TAG_BYTES;
+/// Size of a wrapped data key.
+pub(crate) const DATA_KEY_BYTES: usize = 88;
+/// What a run frame of a sealed segment has behind its fields: wrapped key and sealed secret.
+pub(crate) const ENVELOPE_BYTES: usize = DATA_KEY_BYTES + SEALED_SECRET_BYTES;
+/// Most ranges in a slot that has a wrapped key.
+pub(crate) const RANGES_MAX_SEALED: usize =
+    (SLOT_BYTES - SLOT_FIXED_BYTES - DATA_KEY_BYTES - 4) / 16;
 /// Size of a segment unless the host asks for another.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 1024 * 1024;
 /// Smallest segment.
@@ -43,14 +54,17 @@ pub(crate) const QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(crate) const LSN_MAX: u64 = u64::MAX / 2;
 
 const _: () = assert!(RANGES_MAX == 4_084, "FORMAT.md says 4,084");
+const _: () = assert!(RANGES_MAX_SEALED == 4_079, "FORMAT.md says 4,079");
 const _: () = assert!(
-    HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES) + frame_bytes(SEAL_BODY_BYTES)
+    HEADER_BLOCK_BYTES
+        + frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES)
+        + frame_bytes(SEAL_BODY_BYTES)
         <= COMMIT_OVERHEAD_BYTES,
     "a commit of the largest size fits into an empty segment",
 );
 const _: () = assert!(
     HEADER_BLOCK_BYTES
-        + frame_bytes(RUN_BODY_BYTES)
+        + frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES)
         + (BLOCK_BYTES + frame_bytes(8))
         + frame_bytes(SEAL_BODY_BYTES)
         <= BLOCK_OVERHEAD_BYTES,

@@ -7,10 +7,14 @@ use onceward_vfs::{File, Mode, Vfs};
 use crate::checksum::{Digest, crc_from};
 use crate::error::{Error, ErrorKind, is_full};
 use crate::fields::Fields;
-use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, VERSION};
-use crate::limits::{LSN_MAX, RANGES_MAX, SEGMENTS_MAX, SLOT_BYTES, SLOT_FIXED_BYTES};
+use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, SEALED, VERSION};
+use crate::limits::{
+    DATA_KEY_BYTES, LSN_MAX, RANGES_MAX, RANGES_MAX_SEALED, SEALED_SECRET_BYTES, SECRET_BYTES,
+    SEGMENTS_MAX, SLOT_BYTES, SLOT_FIXED_BYTES,
+};
 use crate::name;
 use crate::ranges::Ranges;
+use crate::sealing::{Envelope, WrappedKey};
 
 /// First bytes of a slot.
 const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'M', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -28,7 +32,10 @@ pub(crate) struct CleanEnd {
 /// What a slot says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Meta {
+    /// Without the secret where that is sealed.
     pub(crate) identity: Identity,
+    /// The secret and what it is sealed with, where bodies are sealed.
+    pub(crate) envelope: Option<Envelope>,
     pub(crate) generation: u64,
     pub(crate) run: u32,
     pub(crate) next_number: u64,
@@ -46,6 +53,7 @@ impl Meta {
     pub(crate) fn new(identity: Identity) -> Self {
         Self {
             identity,
+            envelope: None,
             generation: 1,
             run: 0,
             next_number: 1,
@@ -71,23 +79,24 @@ impl Meta {
     /// `Full`: more ranges than a slot holds, or more segments than a log has.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
         let ranges = self.segments.as_slice();
-        if ranges.len() > RANGES_MAX {
-            return Err(Error::new(
-                ErrorKind::Full,
-                format!("the segments form {} ranges, meta holds {RANGES_MAX}", ranges.len()),
-            ));
+        let most = if self.envelope.is_some() { RANGES_MAX_SEALED } else { RANGES_MAX };
+        if ranges.len() > most {
+            let message = format!("the segments form {} ranges, meta holds {most}", ranges.len());
+            return Err(Error::new(ErrorKind::Full, message));
         }
         if self.segments.count() > SEGMENTS_MAX {
             let message = format!("a log has at most {SEGMENTS_MAX} segments");
             return Err(Error::new(ErrorKind::Full, message));
         }
         let end = self.clean.unwrap_or_default();
-        let mut slot = Vec::with_capacity(SLOT_FIXED_BYTES + 16 * ranges.len() + 4);
+        let mut slot =
+            Vec::with_capacity(SLOT_FIXED_BYTES + DATA_KEY_BYTES + 16 * ranges.len() + 4);
         slot.extend_from_slice(&MAGIC);
         slot.extend_from_slice(&VERSION.to_le_bytes());
         slot.extend_from_slice(&[0; 6]);
         slot.extend_from_slice(&self.read_compat.to_le_bytes());
-        slot.extend_from_slice(&INCOMPAT_KNOWN.to_le_bytes());
+        let incompat = if self.envelope.is_some() { SEALED } else { 0 };
+        slot.extend_from_slice(&incompat.to_le_bytes());
         slot.extend_from_slice(&self.identity.store);
         slot.extend_from_slice(&self.generation.to_le_bytes());
         slot.extend_from_slice(&self.run.to_le_bytes());
@@ -98,10 +107,19 @@ impl Meta {
         for number in [end.number, end.offset, end.digest.get()] {
             slot.extend_from_slice(&number.to_le_bytes());
         }
-        slot.extend_from_slice(&self.identity.secret);
+        match &self.envelope {
+            None => slot.extend_from_slice(&self.identity.secret),
+            Some(envelope) => {
+                slot.extend_from_slice(&envelope.secret);
+                slot.extend_from_slice(&[0; SECRET_BYTES - SEALED_SECRET_BYTES]);
+            }
+        }
         slot.extend_from_slice(&u32::try_from(ranges.len()).unwrap_or(u32::MAX).to_le_bytes());
         slot.extend_from_slice(&[0; 4]);
         debug_assert_eq!(slot.len(), SLOT_FIXED_BYTES, "FORMAT.md says 176");
+        if let Some(envelope) = &self.envelope {
+            slot.extend_from_slice(&envelope.key);
+        }
         for range in ranges {
             slot.extend_from_slice(&range.first.to_le_bytes());
             slot.extend_from_slice(&range.count.to_le_bytes());
@@ -127,7 +145,9 @@ impl Meta {
         slot.starts_with(&MAGIC).then_some(())?;
         let count = Fields(slot.get(168..172)?).u32()?;
         let count = usize::try_from(count).ok().filter(|count| *count <= RANGES_MAX)?;
-        let (covered, after) = slot.split_at_checked(SLOT_FIXED_BYTES + 16 * count)?;
+        let is_sealed = Fields(slot.get(20..24)?).u32()? & SEALED != 0;
+        let fixed = SLOT_FIXED_BYTES + if is_sealed { DATA_KEY_BYTES } else { 0 };
+        let (covered, after) = slot.split_at_checked(fixed + 16 * count)?;
         (Fields(after).u32()? == crc_from(0, covered)).then_some(covered)
     }
 
@@ -145,7 +165,7 @@ impl Meta {
         fields.reserved::<2>()?;
         fields.u32()?;
         let read_compat = fields.u32()?;
-        fields.u32()?;
+        let is_sealed = fields.u32()? & SEALED != 0;
         let store = fields.bytes()?;
         let generation = fields.u64()?;
         let run = fields.u32()?;
@@ -158,9 +178,20 @@ impl Meta {
             offset: fields.u64()?,
             digest: Digest::from_u64(fields.u64()?),
         };
-        let identity = Identity { store, secret: fields.bytes()? };
+        let (secret, sealed) = if is_sealed {
+            let sealed = fields.bytes()?;
+            fields.reserved::<{ SECRET_BYTES - SEALED_SECRET_BYTES }>()?;
+            ([0; SECRET_BYTES], Some(sealed))
+        } else {
+            (fields.bytes()?, None)
+        };
+        let identity = Identity { store, secret };
         let count = fields.u32()?;
         fields.reserved::<4>()?;
+        let envelope = match sealed {
+            Some(secret) => Some(Envelope { key: fields.bytes()?, secret }),
+            None => None,
+        };
         let mut segments = Ranges::default();
         for _ in 0..count {
             segments.push(fields.u64()?, fields.u64()?)?;
@@ -173,6 +204,7 @@ impl Meta {
         sane.then_some(Self {
             is_latest: false,
             identity,
+            envelope,
             generation,
             run,
             next_number,
@@ -239,6 +271,8 @@ const _: () = assert!(SLOT_BYTES == 65_536, "slot_offset says the same");
 pub(crate) struct MetaFile {
     file: Arc<dyn File>,
     pub(crate) current: Meta,
+    /// What each slot says of its key.
+    slots: [Option<Envelope>; 2],
     /// A write or sync failed: what is on disk is not known.
     failed: bool,
 }
@@ -277,10 +311,14 @@ impl MetaFile {
             .read_at(0, &mut content)
             .map_err(|source| Error::io(source, "read", name::META))?;
         content.truncate(count);
+        let slots = [0, SLOT_BYTES].map(|at| {
+            let slot = content.get(at..).unwrap_or_default();
+            Meta::decode(slot).ok().and_then(|meta| meta.envelope)
+        });
         match onceward_vfs::replace(vfs, name::META, &content) {
-            Ok(()) => Ok(Self { file: open()?, current, failed: false }),
+            Ok(()) => Ok(Self { file: open()?, current, slots, failed: false }),
             Err(source) if is_full(&source) => {
-                let mut it = Self { file, current, failed: false };
+                let mut it = Self { file, current, slots, failed: false };
                 it.put(0, &content)?;
                 Ok(it)
             }
@@ -307,8 +345,21 @@ impl MetaFile {
                 self.file.write_all_at(offset, &[0; 8]).unwrap_or_default();
             }
         })?;
+        let [even, odd] = &mut self.slots;
+        *(if next.generation.is_multiple_of(2) { even } else { odd }) = next.envelope;
         self.current = next;
         Ok(())
+    }
+
+    /// The wrapped keys that stand in it.
+    pub(crate) fn wrapped_keys(&self) -> impl Iterator<Item = WrappedKey> + '_ {
+        let told = self.slots.iter().flatten().filter(|envelope| envelope.is_known());
+        told.map(|envelope| envelope.key)
+    }
+
+    /// Whether both slots say the same of the key.
+    pub(crate) fn is_rotated(&self) -> bool {
+        self.slots.iter().all(|slot| *slot == self.current.envelope)
     }
 
     /// Writes a slot and syncs.

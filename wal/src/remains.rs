@@ -3,7 +3,7 @@
 use onceward_vfs::Vfs;
 
 use crate::blocks::read_around;
-use crate::frame::{self, MORE};
+use crate::frame::{self, Header, MORE};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, frame_bytes};
 use crate::report::{Damage, LostLsns};
 use crate::segment::Segments;
@@ -25,7 +25,7 @@ impl Segments {
     /// Shows what seems to be frames in damaged bytes. `visit` says whether it is one: then the bytes
     /// within it are not searched for others.
     ///
-    /// Any part of it may itself be damaged, and frames may be missing. What the disk cannot read is
+    /// Any part of it may itself be damaged, and frames may be missing: of a sealed log all whose body is. What the disk cannot read is
     /// passed over. `vfs`: where the log was examined.
     pub fn remains(
         &self,
@@ -45,19 +45,23 @@ impl Segments {
         );
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > FRAME_HEADER_BYTES) {
-            let taken = seeming(rest, source.first_lsn, lost)
-                .filter(|remains| visit(remains))
-                .map_or(FRAME_ALIGN_BYTES, |remains| frame_bytes(remains.body.len()));
-            at += taken;
+            let taken = seeming(rest, source.first_lsn, lost).and_then(|(header, mut remains)| {
+                let stored = frame_bytes(remains.body.len());
+                let mut body = remains.body.to_vec();
+                let host = source.bodies.open_in_place(&header, remains.lsn, &mut body).ok()?;
+                remains.body = body.get(..host)?;
+                visit(&remains).then_some(stored)
+            });
+            at += taken.unwrap_or(FRAME_ALIGN_BYTES);
         }
     }
 }
 
 /// What seems to be a frame that is missing here.
-fn seeming(bytes: &[u8], first_lsn: u64, lost: LostLsns) -> Option<Remains<'_>> {
+fn seeming(bytes: &[u8], first_lsn: u64, lost: LostLsns) -> Option<(Header, Remains<'_>)> {
     let (header, body) = frame::known(bytes)?;
     let lsn = first_lsn.checked_add(u64::from(header.lsn_delta))?;
     let is_missing = lsn >= lost.first && lost.last.is_none_or(|last| lsn <= last);
     let (kind, flags) = (header.kind, header.flags & !MORE);
-    (is_missing && !body.is_empty()).then_some(Remains { lsn, kind, flags, body })
+    (is_missing && !body.is_empty()).then_some((header, Remains { lsn, kind, flags, body }))
 }

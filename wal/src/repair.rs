@@ -12,13 +12,14 @@
 //! mended by the next repair, and what was copied stays.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use onceward_vfs::{File, Mode, Vfs};
 
 use crate::blocks::{blocks, read_around};
 use crate::checksum::salt;
 use crate::error::Error;
-use crate::examine::{Examined, Fix, Repair, examine};
+use crate::examine::{Examined, Fix, Repair, examine, examine_with};
 use crate::frame::{self, Head, KIND_LOST, KIND_SEAL};
 use crate::header::Identity;
 use crate::limits::{FRAME_HEADER_BYTES, SEAL_BODY_BYTES, frame_bytes};
@@ -27,6 +28,7 @@ use crate::meta::MetaFile;
 use crate::name;
 use crate::report::Damage;
 use crate::run::{REPAIRED, SealBody};
+use crate::sealing::Sealing;
 use crate::walk::Kept;
 
 /// What a repair did.
@@ -54,10 +56,35 @@ pub struct Repaired {
 ///
 /// `Full`: no room for the copies. `Io`, `Poisoned`: the disk refused. `Unsupported`, `Corrupt`: as
 /// [`examine`]. Repairing may be tried again.
-pub fn repair(vfs: &dyn Vfs, _lock: &Lock) -> Result<Option<Repaired>, Error> {
+///
+/// A sealed log is mended without its key, but for frames that are whole and forged: these only
+/// [`repair_with`] finds.
+pub fn repair(vfs: &dyn Vfs, lock: &Lock) -> Result<Option<Repaired>, Error> {
+    repair_found(vfs, lock, &|| examine(vfs, &mut |_| {}))
+}
+
+/// As [`repair`], with the key of a sealed log: a forged frame is damage like any other.
+///
+/// # Errors
+///
+/// As [`repair`] and [`examine_with`].
+pub fn repair_with(
+    vfs: &dyn Vfs,
+    lock: &Lock,
+    sealing: Option<&Arc<dyn Sealing>>,
+) -> Result<Option<Repaired>, Error> {
+    repair_found(vfs, lock, &|| examine_with(vfs, sealing, &mut |_| {}))
+}
+
+/// Mends what `examine` finds.
+fn repair_found(
+    vfs: &dyn Vfs,
+    _lock: &Lock,
+    examine: &dyn Fn() -> Result<Option<Examined>, Error>,
+) -> Result<Option<Repaired>, Error> {
     let mut repaired: Option<Repaired> = None;
     for round in 0..=ROUNDS_MAX {
-        let Some(examined) = examine(vfs, &mut |_| {})? else { return Ok(None) };
+        let Some(examined) = examine()? else { return Ok(None) };
         let left = examined.report.damage.clone();
         let it = repaired
             .get_or_insert_with(|| Repaired { damage: left.clone(), ..Repaired::default() });

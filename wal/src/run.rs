@@ -2,7 +2,8 @@
 
 use crate::checksum::Digest;
 use crate::fields::Fields;
-use crate::limits::{LSN_MAX, RUN_BODY_BYTES, SEAL_BODY_BYTES};
+use crate::limits::{ENVELOPE_BYTES, LSN_MAX, RUN_BODY_BYTES, SEAL_BODY_BYTES};
+use crate::sealing::Envelope;
 
 /// Set in a run frame that repeats, at the head of a segment, what the run's first frame said.
 pub(crate) const REPEAT: u8 = 1;
@@ -70,7 +71,8 @@ impl RunBody {
     /// Reads a body; `None` if it is not one.
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Self> {
-        (body.len() == RUN_BODY_BYTES).then_some(())?;
+        let is_sealed = body.len() == RUN_BODY_BYTES + ENVELOPE_BYTES;
+        (body.len() == RUN_BODY_BYTES || is_sealed).then_some(())?;
         let mut fields = Fields(body);
         let stamp = Stamp {
             boot: fields.bytes()?,
@@ -82,6 +84,12 @@ impl RunBody {
         let (lsn, after) = (fields.u64()?, fields.u64()?);
         ((1..=LSN_MAX).contains(&lsn) && after < lsn).then_some(Self { stamp, lsn, after })
     }
+}
+
+/// What the run frame at the head of a sealed segment says of the segment's key.
+pub(crate) fn envelope_of(body: &[u8]) -> Option<Envelope> {
+    RunBody::decode(body)?;
+    Envelope::decode(body.get(RUN_BODY_BYTES..)?)
 }
 
 /// The body of a seal frame.

@@ -16,6 +16,7 @@ use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
 use crate::open_files::OpenFiles;
+use crate::sealing::{Bodies, Envelope, Opener};
 use crate::sync::Mutex;
 use crate::walk::{self, Context};
 use crate::waypoints::Waypoints;
@@ -31,6 +32,10 @@ pub(crate) struct Segment {
     pub(crate) file_bytes: u64,
     pub(crate) damaged: bool,
     pub(crate) waypoints: Waypoints,
+    /// How the host's bodies stand in it.
+    pub(crate) bodies: Bodies,
+    /// What it says of its key.
+    pub(crate) envelope: Option<Envelope>,
 }
 
 /// Where a segment's frames are read. As long as somebody holds one, its file is not used again.
@@ -40,6 +45,7 @@ pub(crate) struct Source {
     pub(crate) file: Arc<dyn File>,
     pub(crate) salt: u32,
     pub(crate) first_lsn: u64,
+    pub(crate) bodies: Bodies,
 }
 
 /// What a host may know of a segment.
@@ -158,6 +164,11 @@ impl Segments {
         later.any(|(_, later)| later.used_bytes > frames_from)
     }
 
+    /// What they say of their keys.
+    pub(crate) fn envelopes(&self) -> impl Iterator<Item = Envelope> + '_ {
+        self.by_number.values().filter_map(|segment| segment.envelope).filter(Envelope::is_known)
+    }
+
     /// All of them, in the order of their numbers.
     pub fn infos(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.by_number.values().map(|segment| SegmentInfo {
@@ -213,7 +224,8 @@ impl Segments {
 impl Segment {
     /// Where its frames are read, in this file.
     fn source(&self, file: Arc<dyn File>) -> Source {
-        Source { number: self.number, file, salt: self.salt, first_lsn: self.first_lsn }
+        let Self { number, salt, first_lsn, .. } = *self;
+        Source { number, file, salt, first_lsn, bodies: self.bodies.clone() }
     }
 }
 
@@ -243,7 +255,8 @@ pub(crate) fn read_whole(
         return Err(Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, 0));
     }
     let context = standalone(&identity.store, source.number, source.salt, source.first_lsn);
-    walk::walk(&image, &context, visit);
+    let mut opener = Opener::new(&source.bodies);
+    walk::walk(&image, &context, &mut |frame| opener.show(frame, visit));
     Ok(())
 }
 

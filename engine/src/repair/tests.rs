@@ -52,12 +52,12 @@ fn is_in(lsn: Lsn, ranges: &[LostRange]) -> bool {
 /// Repairs, and holds what is told and what is left against what was there before the damage.
 fn check(rig: &Rig, whole: &[StoredEvent], what: &str) -> Repair {
     let ops = rig.disk.changing_ops().len();
-    let plan = plan_on(&rig.disk).unwrap();
+    let plan = plan_on(&rig.disk, &None).unwrap();
     assert_eq!(rig.disk.changing_ops().len(), ops, "{what}: a plan changes nothing");
     let before = readable(rig);
     assert_eq!((&plan.left, &plan.kept), (&plan.damage, &Vec::new()), "{what}");
 
-    let done = repair_on(&rig.disk).unwrap();
+    let done = repair_on(&rig.disk, &None).unwrap();
     assert_eq!((&done.damage, &done.lost), (&plan.damage, &plan.lost), "{what}");
     assert_eq!(done.left, [], "{what}");
     assert_eq!(readable(rig), before, "{what}: what could be read still can");
@@ -78,7 +78,7 @@ fn check(rig: &Rig, whole: &[StoredEvent], what: &str) -> Repair {
     store.capture(&event(1_000_000)).unwrap();
     store.close().unwrap();
     assert_eq!(rig.look().recovery().damage, [], "{what}: it goes on");
-    let again = repair_on(&rig.disk).unwrap();
+    let again = repair_on(&rig.disk, &None).unwrap();
     assert_eq!(again, Repair::default(), "{what}: nothing is left to repair");
     done
 }
@@ -204,7 +204,7 @@ fn an_event_that_had_moved_is_named_with_its_own_number() {
     let stored = readable(&rig).into_iter().find(|stored| stored.event == event(1)).unwrap();
     let (path, offset) = find(&rig, r#"{"n":1,"x""#);
     rig.disk.flip_bit(&path, offset + 5, 3);
-    let plan = plan_on(&rig.disk).unwrap();
+    let plan = plan_on(&rig.disk, &None).unwrap();
     let keys: Vec<_> = plan.lost.keys.iter().map(|l| (l.lsn, l.key.as_str())).collect();
     assert_eq!(keys, [(stored.lsn, "k1")]);
     assert!(!is_in(stored.lsn, &plan.lost.lsns), "its frame has another: {:?}", plan.lost.lsns);
@@ -217,7 +217,7 @@ fn numbers_that_were_trimmed_are_not_called_lost() {
     store.close().unwrap();
     rig.disk.flip_bit(&segment_files(&rig)[0], 4_096 + 2, 1);
     let first = Lsn::from_u64(oldest.first_lsn).unwrap();
-    let lost = plan_on(&rig.disk).unwrap().lost;
+    let lost = plan_on(&rig.disk, &None).unwrap().lost;
     assert_eq!(lost.lsns, [LostRange { first, last: Some(first) }]);
 }
 
@@ -243,7 +243,7 @@ fn an_event_that_stands_elsewhere_is_not_called_lost() {
     for offset in [first, first + 1 + second as u64] {
         let rig = rig.after_kill();
         rig.disk.flip_bit(&path, offset + 5, 3);
-        let plan = plan_on(&rig.disk).unwrap();
+        let plan = plan_on(&rig.disk, &None).unwrap();
         assert_eq!((plan.damage.len(), plan.lost.lsns.len()), (1, 1), "{offset}");
         assert_eq!(plan.lost.keys, [], "{offset}");
         let events: Vec<Event> = readable(&rig).into_iter().map(|stored| stored.event).collect();
@@ -256,17 +256,17 @@ fn a_store_that_is_open_is_not_repaired_but_looked_at() {
     let rig = Rig::new();
     let store = rig.open();
     store.capture(&event(1)).unwrap();
-    assert_eq!(repair_on(&rig.disk).unwrap_err().kind(), ErrorKind::Locked);
-    assert_eq!(plan_on(&rig.disk).unwrap(), Repair::default());
+    assert_eq!(repair_on(&rig.disk, &None).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(plan_on(&rig.disk, &None).unwrap(), Repair::default());
     drop(store);
-    assert_eq!(repair_on(&rig.disk).unwrap(), Repair::default());
+    assert_eq!(repair_on(&rig.disk, &None).unwrap(), Repair::default());
 }
 
 #[test]
 fn where_there_is_no_store_none_is_repaired_and_no_file_is_made() {
     let rig = Rig::new();
-    assert_eq!(plan_on(&rig.disk).unwrap_err().code(), "NO_STORE");
-    assert_eq!(repair_on(&rig.disk).unwrap_err().code(), "NO_STORE");
+    assert_eq!(plan_on(&rig.disk, &None).unwrap_err().code(), "NO_STORE");
+    assert_eq!(repair_on(&rig.disk, &None).unwrap_err().code(), "NO_STORE");
     assert!(rig.disk.list("").unwrap().is_empty());
 }
 
@@ -276,7 +276,7 @@ fn a_frame_that_is_whole_and_does_not_fit_is_left_and_told() {
     let store = rig.open();
     store.inner.append_control(&[(99, vec![1, 2, 3])]).unwrap();
     store.close().unwrap();
-    let done = repair_on(&rig.disk).unwrap();
+    let done = repair_on(&rig.disk, &None).unwrap();
     assert_eq!(done.left.len(), 1, "{done:?}");
     assert_eq!((&done.left, &done.kept), (&done.damage, &Vec::new()));
     assert_eq!(done.lost, super::Lost::default());
@@ -329,7 +329,7 @@ fn events_of_other_scopes_are_named_with_theirs() {
     store.close().unwrap();
     let (path, offset) = find(&rig, r#"{"n":1,"#);
     rig.disk.flip_bit(&path, offset + 5, 3);
-    let lost = plan_on(&rig.disk).unwrap().lost;
+    let lost = plan_on(&rig.disk, &None).unwrap().lost;
     assert_eq!(lost.keys.len(), 1, "{lost:?}");
     assert_eq!((lost.keys[0].scope.as_str(), lost.keys[0].key.as_str()), ("default", "k1"));
 }

@@ -16,7 +16,7 @@ use onceward_vfs::{OsVfs, Vfs, read_all, replace};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, cannot_open, no_store};
+use super::{Inner, cannot_open, from_log, no_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Key, Scope};
 use crate::limits::{DECISION_FILE_BYTES_MAX, DECISION_FILES_MAX, DECISION_TROUBLES_KEPT};
@@ -89,7 +89,8 @@ impl InFile {
 ///
 /// # Errors
 ///
-/// `Invalid`: no version, code `VERSION_MISSING`, or a text that is too long. `NotFound`: no store
+/// `Invalid`: no version, code `VERSION_MISSING`, or a text that is too long; with the code `ENCRYPTED`, the
+/// store is encrypted, and a note in a file would not be. `NotFound`: no store
 /// there. `Full`, `Io`.
 pub fn write_decision(dir: impl AsRef<Path>, decision: &Decision) -> Result<()> {
     let dir = dir.as_ref();
@@ -107,6 +108,10 @@ pub(crate) fn write_decision_on(vfs: &dyn Vfs, name: &str, decision: &Decision) 
     };
     if !vfs.exists("meta")? {
         return Err(no_store());
+    }
+    if onceward_wal::is_sealed(vfs).map_err(from_log)? {
+        let why = "the store is encrypted, and a file with a decision is not: decide in the process that has it open";
+        return Err(Error::invalid("ENCRYPTED", why));
     }
     let file = InFile {
         scope: decision.scope.as_str().to_owned(),

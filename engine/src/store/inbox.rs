@@ -177,7 +177,7 @@ impl Inner {
             return Ok(Judged::Known(Received::Duplicate { lsn, state }));
         }
         let window = body.within.as_ref().map(|within| within.window.as_str());
-        let (bytes, bounds) = (bytes_of(frames), &self.config.inbox);
+        let (bytes, bounds) = (bytes_of(&self.log, frames), &self.config.inbox);
         if let Some(why) = view.inbox.refuse(window, bytes, bounds, moment.trusted_ms) {
             return Ok(Judged::Known(Received::Dropped { why }));
         }

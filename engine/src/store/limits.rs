@@ -123,7 +123,7 @@ impl Store {
             }
             Plan::Fresh | Plan::Again { .. } => {
                 view.refuse_if_fenced()?;
-                match inner.judge_room(&view, &demand(&plans, &prepared, &frames)) {
+                match inner.judge_room(&view, &inner.demand(&plans, &prepared, &frames)) {
                     Ok(_) => Ok(WouldAccept::Fresh),
                     Err(Refusal { limit, .. }) => Ok(WouldAccept::Refused { limit }),
                 }
@@ -204,7 +204,23 @@ impl Inner {
         if !is_limited || frames.first().is_none_or(|frame| frame.kind != KIND_EVENT) {
             return Ok(Room::Enough);
         }
-        Ok(self.judge_room(view, &demand(plans, prepared, frames))?)
+        Ok(self.judge_room(view, &self.demand(plans, prepared, frames))?)
+    }
+
+    /// What the fresh events of a call ask for, whose frames these are.
+    fn demand(&self, plans: &[Plan], prepared: &[Prepared<'_>], frames: &[NewFrame<'_>]) -> Demand {
+        let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
+        let amounts = fresh.filter_map(|(_, event)| event.facts.amount);
+        let mut demand = Demand {
+            bytes: bytes_of(&self.log, frames),
+            count: u64::try_from(frames.len()).unwrap_or(u64::MAX),
+            ..Demand::default()
+        };
+        for amount in amounts {
+            demand.amount += i128::from(amount);
+            demand.amount_largest = demand.amount_largest.max(amount.unsigned_abs());
+        }
+        demand
     }
 
     fn judge_room(&self, view: &View, demand: &Demand) -> std::result::Result<Room, Refusal> {
@@ -331,22 +347,6 @@ impl Inner {
 /// How many events are unsettled.
 fn held(view: &View) -> u64 {
     u64::try_from(view.events.len()).unwrap_or(u64::MAX)
-}
-
-/// What the fresh events of a call ask for, whose frames these are.
-fn demand(plans: &[Plan], prepared: &[Prepared<'_>], frames: &[NewFrame<'_>]) -> Demand {
-    let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
-    let amounts = fresh.filter_map(|(_, event)| event.facts.amount);
-    let mut demand = Demand {
-        bytes: bytes_of(frames),
-        count: u64::try_from(frames.len()).unwrap_or(u64::MAX),
-        ..Demand::default()
-    };
-    for amount in amounts {
-        demand.amount += i128::from(amount);
-        demand.amount_largest = demand.amount_largest.max(amount.unsigned_abs());
-    }
-    demand
 }
 
 /// A sum of ten-thousandths, as people write it.

@@ -292,7 +292,7 @@ impl Inner {
         placed: &[Located],
         (keys, mono_ms): (usize, u64),
     ) {
-        let bytes = bytes_of(new);
+        let bytes = bytes_of(&self.log, new);
         self.keeper.count(bytes, u64::try_from(keys).unwrap_or(u64::MAX));
         self.cleaning.count(bytes);
         self.time.wrote(mono_ms);
@@ -301,8 +301,8 @@ impl Inner {
 }
 
 /// Bytes of frames.
-fn bytes_of(new: &[NewFrame<'_>]) -> u64 {
-    let bytes = new.iter().map(NewFrame::bytes).fold(0, usize::saturating_add);
+fn bytes_of(log: &Log, new: &[NewFrame<'_>]) -> u64 {
+    let bytes = new.iter().map(|frame| log.bytes_of(frame)).fold(0, usize::saturating_add);
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
@@ -311,7 +311,7 @@ pub(crate) fn located(appended: &Appended, new: &[NewFrame<'_>]) -> Vec<Located>
     let mut offset = appended.place.offset;
     let mut out = Vec::with_capacity(new.len());
     for (frame, lsn) in new.iter().zip(appended.first.get()..) {
-        let bytes = u32::try_from(frame.bytes()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(appended.bytes_of(frame)).unwrap_or(u32::MAX);
         let place = Place { segment: appended.place.segment, offset };
         out.push(Located { place, bytes, lsn });
         offset = offset.saturating_add(bytes);
@@ -325,7 +325,8 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
     let (kind, code) = match error.kind() {
         Log::Invalid => (ErrorKind::Invalid, "INVALID"),
         Log::Full => (ErrorKind::Full, "FULL"),
-        Log::Corrupt => (ErrorKind::Corrupt, "CORRUPT"),
+        Log::Corrupt => (ErrorKind::Corrupt, error.code().unwrap_or("CORRUPT")),
+        Log::Key => (ErrorKind::Key, error.code().unwrap_or("KEY")),
         Log::Poisoned => (ErrorKind::Poisoned, "POISONED"),
         Log::Locked => (ErrorKind::Locked, "LOCKED"),
         Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onceward_index::{Index, Place, Secret};
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Stamp};
+use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Sealing, Stamp};
 use parking_lot::Mutex;
 
 use super::decisions::Drops;
@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     ///
     /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
-    /// and none is to be made. `Locked`: open elsewhere. `Unsupported`: of a newer version.
+    /// and none is to be made. `Key`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere. `Unsupported`: of a newer version.
     /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
     /// read all of the log: it is as it was, opening may be tried again, and
     /// [`repair`](crate::repair) gives up what cannot be read.
@@ -56,7 +56,8 @@ impl Store {
         };
         let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
         let clock = Arc::new(OsClock::new());
-        let rare = Rare::new(Some(dir));
+        // Its files are not sealed: what it tells is kept in memory then.
+        let rare = Rare::new(Some(dir).filter(|_| config.sealing().is_none()));
         Self::open_with(Arc::new(vfs), clock, config, (Preparation::InBackground, rare))
     }
 
@@ -81,15 +82,24 @@ impl Store {
         if is_empty(&*vfs)? && config.create == Create::Never {
             return Err(no_store());
         }
+        let sealing = config.sealing();
+        if !is_empty(&*vfs)? {
+            // Before anything is touched.
+            onceward_wal::check_keys(&*vfs, sealing.as_ref()).map_err(from_log)?;
+        }
         let lock = onceward_wal::lock(&*vfs).map_err(from_log)?;
         // Asked again: who held the lock until now may have made a store, and used it.
         if is_empty(&*vfs)? {
             let mut secret = [0; 64];
             secret.iter_mut().zip(clock::random::<16>()?).for_each(|(to, from)| *to = from);
             let identity = Identity { store: clock::random()?, secret };
-            onceward_wal::create(&*vfs, &lock, identity).map_err(from_log)?;
+            match &sealing {
+                None => onceward_wal::create(&*vfs, &lock, identity),
+                Some(sealing) => onceward_wal::create_sealed(&*vfs, &lock, identity, &**sealing),
+            }
+            .map_err(from_log)?;
         }
-        let Read { examined, mut view, rebuilt } = read(&vfs, &config)?;
+        let Read { examined, mut view, rebuilt } = read(&vfs, &config, sealing.as_ref())?;
         let stamp = stamp(&mut view, &*clock, &config)?;
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
@@ -214,8 +224,9 @@ struct Read {
 }
 
 /// Reads the log and replays it, to the index what its files do not cover.
-fn read(vfs: &Arc<dyn Vfs>, config: &Config) -> Result<Read> {
-    let identity = onceward_wal::identity(&**vfs).map_err(from_log)?.ok_or_else(no_store)?;
+fn read(vfs: &Arc<dyn Vfs>, config: &Config, sealing: Option<&Arc<dyn Sealing>>) -> Result<Read> {
+    let identity =
+        onceward_wal::identity_with(&**vfs, sealing).map_err(from_log)?.ok_or_else(no_store)?;
     let secret = secret_of(&identity);
     let place = Place { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
     let mut rebuilt = None;
@@ -223,7 +234,7 @@ fn read(vfs: &Arc<dyn Vfs>, config: &Config) -> Result<Read> {
         let (keys, trouble) = remembered(&place, &secret, config)?;
         rebuilt = rebuilt.or(trouble);
         let mut view = View::new(secret.clone(), keys);
-        let examined = onceward_wal::examine(&**vfs, &mut |frame| view.replay(frame))
+        let examined = onceward_wal::examine_with(&**vfs, sealing, &mut |frame| view.replay(frame))
             .map_err(from_log)?
             .ok_or_else(no_store)?;
         if !examined.report().damage.is_empty() {

@@ -34,7 +34,7 @@ const WRITES_BETWEEN_LOOKS: u32 = 64;
 /// The catalog of an open store.
 #[derive(Debug)]
 pub(crate) struct Rare {
-    /// `None`: on a simulated disk.
+    /// `None`: on a simulated disk, and where the store is encrypted.
     directories: Option<Directories>,
     state: Mutex<State>,
 }

@@ -18,7 +18,7 @@ use crate::{Effect, Event, State, Store, StoredEvent};
 fn follow(rig: &Rig, since: Since) -> Tail {
     let disk = rig.disk.clone();
     let find = move || -> crate::Result<Arc<dyn Vfs>> { Ok(Arc::new(disk.clone())) };
-    Tail::open_on(Box::new(find), rig.clock.clone(), since).unwrap()
+    Tail::open_on(Box::new(find), rig.clock.clone(), since, None).unwrap()
 }
 
 /// Looks until nothing more is there; no look may complain.
@@ -319,7 +319,8 @@ fn a_store_that_takes_the_place_of_the_one_that_was_followed_is_noticed() {
         let now = Arc::new(Mutex::new(rig.disk.clone()));
         let place = Arc::clone(&now);
         let find = move || -> crate::Result<Arc<dyn Vfs>> { Ok(Arc::new(place.lock().clone())) };
-        let mut tail = Tail::open_on(Box::new(find), rig.clock.clone(), Since::Beginning).unwrap();
+        let mut tail =
+            Tail::open_on(Box::new(find), rig.clock.clone(), Since::Beginning, None).unwrap();
         assert_eq!(look(&mut tail).len(), 9, "control");
         *now.lock() = instead.disk.clone();
         let error = tail.look().unwrap_err();

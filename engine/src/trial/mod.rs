@@ -3,6 +3,7 @@
 
 pub(crate) mod held;
 pub(crate) mod script;
+pub(crate) mod toy;
 pub(crate) mod upstream;
 
 use std::sync::Arc;
@@ -119,7 +120,7 @@ impl Rig {
 
     /// Looks at the store without a lock.
     pub(crate) fn look(&self) -> Inspection {
-        Inspection::open_on(Arc::new(self.disk.clone()), self.clock.clone())
+        Inspection::open_on(Arc::new(self.disk.clone()), self.clock.clone(), self.config.sealing())
             .unwrap_or_else(|error| panic!("cannot look: {error}"))
     }
 

@@ -5,6 +5,7 @@ use super::look::Found;
 use super::repairs::{Fix, Repair};
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
+use crate::sealing::Envelope;
 use crate::walk::{End, Walked};
 
 impl Examination<'_> {
@@ -96,7 +97,8 @@ impl Examination<'_> {
         let (before, before_end) =
             previous.map_or((0, 0), |(before, walked)| (*before, walked.offset));
         SegmentHeader {
-            identity: self.meta.identity,
+            identity: self.identity,
+            envelope: self.meta.envelope.map(|_| found.head.envelope().unwrap_or(Envelope::LOST)),
             number: found.file.number,
             first_lsn: found.context.first_lsn,
             run,

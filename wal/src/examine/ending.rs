@@ -79,6 +79,8 @@ impl Examination<'_> {
             self.meta.segments.remove(*number);
         }
         Examined {
+            identity: self.identity,
+            sealing: self.sealing,
             tail,
             missing: self.missing,
             prepared: self.prepared,

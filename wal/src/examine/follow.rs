@@ -1,15 +1,19 @@
 //! Follows a log that another process writes: shows what is new, once, and only what is proven durable.
 
+use std::sync::Arc;
+
 use onceward_vfs::Vfs;
 
 use super::anchor::Anchor;
 use super::found_meta;
 use super::judge::Examination;
 use super::look::Shows;
+use super::unlock;
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::name;
 use crate::report::Damage;
+use crate::sealing::Sealing;
 
 /// How far a log was followed.
 ///
@@ -21,6 +25,8 @@ pub struct Follower {
     shown: u64,
     /// Where the log ended, and what stood there. Every append, mark and seal begins there.
     end: Option<Anchor>,
+    /// What opens the bodies of a sealed log.
+    sealing: Option<Arc<dyn Sealing>>,
 }
 
 /// What a look found.
@@ -39,7 +45,14 @@ impl Follower {
     /// Shows what comes after `lsn`; 0 for everything that is there.
     #[must_use]
     pub fn after(lsn: u64) -> Self {
-        Self { shown: lsn, end: None }
+        Self { shown: lsn, ..Self::default() }
+    }
+
+    /// With what opens the bodies of a sealed log.
+    #[must_use]
+    pub fn with_sealing(mut self, sealing: Option<Arc<dyn Sealing>>) -> Self {
+        self.sealing = sealing;
+        self
     }
 
     /// LSN of the last frame that was shown, or the one that this began after.
@@ -54,7 +67,7 @@ impl Follower {
     /// # Errors
     ///
     /// `Invalid`: the log ends before what was shown: it is another state of the store, older or
-    /// restored. `Unsupported`, `Corrupt`, `Io`: as [`examine`](crate::examine); looking again may help.
+    /// restored. `Key`: as [`examine_with`](crate::examine_with). `Unsupported`, `Corrupt`, `Io`: as [`examine`](crate::examine); looking again may help.
     ///
     /// # Cost
     ///
@@ -70,7 +83,9 @@ impl Follower {
         }
         let Some((meta, _, files)) = found_meta(vfs)? else { return Ok(None) };
         let store = meta.identity.store;
+        let identity = unlock::identity(vfs, &meta, &files, self.sealing.as_ref())?;
         let mut examination = Examination::new(vfs, meta, &files)?;
+        (examination.identity, examination.sealing) = (identity, self.sealing.clone());
         examination.shows = Shows::Proven;
         let mut followed = Followed::default();
         let mut shown = self.shown;

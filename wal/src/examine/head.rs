@@ -9,9 +9,10 @@ use crate::checksum::salt;
 use crate::error::Error;
 use crate::frame::{self, KIND_RUN};
 use crate::header::{HeaderError, SegmentHeader};
-use crate::limits::{HEADER_BLOCK_BYTES, RUN_BODY_BYTES, frame_bytes};
+use crate::limits::{ENVELOPE_BYTES, HEADER_BLOCK_BYTES, RUN_BODY_BYTES, frame_bytes};
 use crate::name;
-use crate::run::RunBody;
+use crate::run::{self, RunBody};
+use crate::sealing::Envelope;
 use crate::walk::Piece;
 
 use super::pieces::Unreadable;
@@ -26,6 +27,8 @@ pub(super) struct Head {
     pub(super) header: Option<SegmentHeader>,
     /// Run and body of the first frame, if it is whole.
     pub(super) first: Option<(u32, RunBody)>,
+    /// What that frame says of the segment's key.
+    repeated: Option<Envelope>,
     /// The LSN of the first frame, where neither of these tells it and frames further on do.
     pub(super) told: Option<u64>,
 }
@@ -53,11 +56,12 @@ impl Head {
             }
         };
         let frame = bytes.get(HEADER_BLOCK_BYTES..).unwrap_or_default();
-        let first = frame::decode(frame, salt(store, number))
+        let whole = frame::decode(frame, salt(store, number))
             .ok()
-            .filter(|(header, _)| header.kind == KIND_RUN && header.lsn_delta == 0)
-            .and_then(|(header, body)| Some((header.run, RunBody::decode(body)?)));
-        Ok(Self { header, first, told: None })
+            .filter(|(header, _)| header.kind == KIND_RUN && header.lsn_delta == 0);
+        let first = whole.and_then(|(header, body)| Some((header.run, RunBody::decode(body)?)));
+        let repeated = whole.and_then(|(_, body)| run::envelope_of(body));
+        Ok(Self { header, first, repeated, told: None })
     }
 
     /// Forgets what says that numbers go on at `last_lsn` or below: they never fall along the log.
@@ -65,6 +69,12 @@ impl Head {
         self.header = self.header.filter(|header| header.first_lsn > last_lsn);
         self.first = self.first.filter(|(_, run)| run.lsn > last_lsn);
         self.told = self.told.filter(|lsn| *lsn > last_lsn);
+    }
+
+    /// What they say of the segment's key; `None`: that there is none.
+    pub(super) fn envelope(&self) -> Option<Envelope> {
+        let told = self.header.and_then(|header| header.envelope);
+        told.filter(Envelope::is_known).or(self.repeated).or(told)
     }
 
     /// Whether anything was written to the segment, as far as can be told.
@@ -93,7 +103,7 @@ impl SegmentFile {
 
     /// Reads header block and first frame.
     pub(super) fn head(&self) -> Result<Head, Error> {
-        let bytes = HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES);
+        let bytes = HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES);
         // What cannot be read of it is told by whoever looks at the whole segment.
         let mut buffer = Vec::new();
         let piece = self.piece(&mut buffer, 0, bytes, &mut Vec::new())?;

@@ -1,5 +1,9 @@
 //! Judges the set of files: which segments are in use, damaged, missing, prepared or trimmed.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
@@ -11,11 +15,12 @@ use super::waiting::Waiting;
 use crate::checksum::{Digest, salt};
 use crate::error::{Error, Position};
 use crate::frame::Frame;
-use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
+use crate::header::{Identity, READ_COMPAT_KNOWN, SegmentHeader};
 use crate::later;
 use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, LostLsns, Report};
+use crate::sealing::{Bodies, Envelope, Forged, Sealing, forged};
 use crate::segment::{Segment, Segments};
 use crate::walk::{Context, End, Walked};
 
@@ -23,6 +28,12 @@ use crate::walk::{Context, End, Walked};
 pub(super) struct Examination<'a> {
     pub(super) vfs: &'a dyn Vfs,
     pub(super) meta: Meta,
+    /// With the secret, where that is known.
+    pub(super) identity: Identity,
+    /// What opens the bodies of a sealed log.
+    pub(super) sealing: Option<Arc<dyn Sealing>>,
+    /// Keys of segments that were opened, with what the files said of them.
+    pub(super) keys: RefCell<BTreeMap<u64, (Envelope, Bodies)>>,
     files: Waiting,
     /// Memory that segments are read into.
     buffer: Vec<u8>,
@@ -61,6 +72,9 @@ impl<'a> Examination<'a> {
     pub(super) fn new(vfs: &'a dyn Vfs, meta: Meta, files: &Files) -> Result<Self, Error> {
         let mut it = Self {
             vfs,
+            identity: meta.identity,
+            sealing: None,
+            keys: RefCell::default(),
             files: Waiting::default(),
             buffer: Vec::new(),
             first_lsns: Vec::new(),
@@ -214,6 +228,7 @@ impl<'a> Examination<'a> {
     fn take(&mut self, found: Found) {
         self.judge_head(&found);
         let Found { file, bytes, context, mut walked, unreadable, hidden, .. } = found;
+        let (head, bodies) = (found.head, found.bodies);
         let number = file.number;
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         let path = name::segment(&self.meta.identity.store, number);
@@ -229,6 +244,10 @@ impl<'a> Examination<'a> {
             self.repairs.extend(Repair::of(number, context.first_lsn, lost));
         }
         let first_lsn = context.first_lsn;
+        self.take_forged((number, first_lsn), &found.forged);
+        if let (Some((first, last)), Bodies::Unreadable(why)) = (found.without_key, &bodies) {
+            self.take_without_key(number, first, last, why);
+        }
         self.take_unreadable((number, first_lsn), &unreadable, Some((&mut walked, bytes)));
         self.hidden += hidden;
         if walked.frames > 0 {
@@ -246,8 +265,37 @@ impl<'a> Examination<'a> {
             file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
             damaged: self.report.damage.iter().any(|damage| damage.file == path),
             waypoints: std::mem::take(&mut walked.waypoints),
+            bodies,
+            envelope: head.envelope(),
         });
         self.previous = Some((number, walked));
+    }
+
+    /// Row `forged`.
+    fn take_forged(&mut self, (number, first_lsn): (u64, u64), found: &[Forged]) {
+        for it in found {
+            let offset = u64::try_from(it.offset).unwrap_or(u64::MAX);
+            let bytes = u64::try_from(it.bytes).unwrap_or(u64::MAX);
+            self.damage(number, offset, bytes, &forged(it.lsn));
+            if let Some(damage) = self.report.damage.last_mut() {
+                damage.lost = Some(LostLsns { first: it.lsn, last: Some(it.lsn) });
+            }
+            let fix = Fix::StandIn { run: it.run, lsn: it.lsn, numbers: 1 };
+            let (offset, bytes) = (it.offset, it.bytes);
+            self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
+        }
+    }
+
+    /// Row `key-lost`.
+    fn take_without_key(&mut self, number: u64, first: Forged, last: Forged, why: &str) {
+        let offset = u64::try_from(first.offset).unwrap_or(u64::MAX);
+        let end = last.offset.saturating_add(last.bytes);
+        let bytes = u64::try_from(end.saturating_sub(first.offset)).unwrap_or(u64::MAX);
+        let what = format!("LSN {} to {} cannot be deciphered: {why}", first.lsn, last.lsn);
+        self.damage(number, offset, bytes, &what);
+        if let Some(damage) = self.report.damage.last_mut() {
+            damage.lost = Some(LostLsns { first: first.lsn, last: Some(last.lsn) });
+        }
     }
 
     /// Takes up what the disk could not read of a segment; if it was begun, what was found in it and the

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::frame::{Frame, KIND_MARK};
 use crate::later;
 use crate::meta;
+use crate::sealing::{Bodies, Forged, Opener};
 use crate::walk::{Context, Piece, Walk, Walked};
 
 /// One segment in use.
@@ -20,6 +21,12 @@ pub(super) struct Found {
     pub(super) unreadable: Vec<Unreadable>,
     /// Frames that were not shown, marks apart.
     pub(super) hidden: u64,
+    /// How the host's bodies stand in it.
+    pub(super) bodies: Bodies,
+    /// Whole frames that were not sealed with the segment's key.
+    pub(super) forged: Vec<Forged>,
+    /// First and last frame that cannot be shown because the segment's key is of no use.
+    pub(super) without_key: Option<(Forged, Forged)>,
 }
 
 /// Which frames are shown.
@@ -34,7 +41,11 @@ pub(super) enum Shows {
 impl Found {
     /// Whether everything is as it was written.
     fn is_whole(&self) -> bool {
-        self.walked.lost.is_empty() && self.head.header.is_some() && self.unreadable.is_empty()
+        self.walked.lost.is_empty()
+            && self.head.header.is_some()
+            && self.unreadable.is_empty()
+            && self.forged.is_empty()
+            && self.without_key.is_none()
     }
 }
 
@@ -110,6 +121,9 @@ impl Examination<'_> {
             head.told = later::first_lsn_by_frames(image.bytes, salt(&file.store, file.number));
             head.forget_below(last_lsn);
         }
+        let bodies = self.bodies(file.number, &head)?;
+        let mut opener = Opener::new(&bodies);
+        let visit: &mut dyn FnMut(&Frame<'_>) = &mut |frame| opener.show(frame, visit);
         let mut context = self.context(file.number, &head, last_lsn);
         let mut next = Some(0);
         let may_follow = !says_something && self.follows_the_one_before(file.number);
@@ -130,8 +144,20 @@ impl Examination<'_> {
             next = walk.go_on(file.piece(buffer, from, bytes, &mut unreadable)?, visit);
         }
         let walked = walk.finish();
+        let Opener { forged, without_key, .. } = opener;
         let (file, bytes) = (file.clone(), file.len()?);
-        Ok(Some(Found { file, bytes, head, context, walked, unreadable, hidden: 0 }))
+        Ok(Some(Found {
+            file,
+            bytes,
+            head,
+            context,
+            walked,
+            unreadable,
+            hidden: 0,
+            bodies,
+            forged,
+            without_key,
+        }))
     }
 
     /// Whether a writer at work took a segment off the list since it was read, which it does before

@@ -8,6 +8,7 @@ fn example() -> SegmentHeader {
     secret.iter_mut().zip(0xa0..0xb0).for_each(|(to, from)| *to = from);
     SegmentHeader {
         identity: Identity { store: std::array::from_fn(|i| u8::try_from(i).unwrap()), secret },
+        envelope: None,
         number: 1,
         first_lsn: 1,
         run: 1,
@@ -38,6 +39,23 @@ fn encoding_gives_the_bytes_of_the_format_document() {
 #[test]
 fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
     assert_eq!(SegmentHeader::decode(&golden("header")), Ok(example()));
+}
+
+#[test]
+fn a_sealed_header_has_key_and_secret_where_the_others_are_zero() {
+    let identity = Identity { secret: [0; SECRET_BYTES], ..example().identity };
+    let envelope = Some(Envelope { key: [0xc1; 88], secret: [0xc2; 32] });
+    let header = SegmentHeader { identity, envelope, ..example() };
+    let (block, plain) = (header.encode(), example().encode());
+    assert_eq!(SegmentHeader::decode(&block), Ok(header));
+    assert_eq!((block[20], &block[96..128], &block[128..160]), (1, &[0xc2; 32][..], &[0; 32][..]));
+    assert_eq!((&block[160..248], &block[248..252]), (&[0xc1; 88][..], &[0; 4][..]));
+    assert_eq!((&block[..20], &block[24..96]), (&plain[..20], &plain[24..96]));
+    for at in 128..160 {
+        let mut odd = block.clone();
+        odd[at] = 1;
+        assert!(SegmentHeader::decode(&resealed(odd)).is_err(), "reserved byte {at}");
+    }
 }
 
 #[test]

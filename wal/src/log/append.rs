@@ -5,7 +5,8 @@ use super::{Alignment, Commit, Core, Log, Tail};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{KIND_HOST_MIN, MORE, Place};
 use crate::limits::{
-    BLOCK_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, QUEUED_BYTES_MAX, RUN_BODY_BYTES, frame_bytes,
+    BLOCK_OVERHEAD_BYTES, COMMIT_OVERHEAD_BYTES, ENVELOPE_BYTES, QUEUED_BYTES_MAX, RUN_BODY_BYTES,
+    TAG_BYTES, frame_bytes,
 };
 use crate::lsn::Lsn;
 use crate::sync::MutexGuard;
@@ -23,10 +24,15 @@ pub struct NewFrame<'a> {
 }
 
 impl NewFrame<'_> {
-    /// The bytes that it takes in a segment.
+    /// The bytes that it takes in a segment whose bodies are clear; [`Log::bytes_of`] tells it of any.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        frame_bytes(self.parts.iter().map(|part| part.len()).sum())
+        self.bytes_with(0)
+    }
+
+    /// The same with so many bytes behind its body.
+    fn bytes_with(&self, tag_bytes: usize) -> usize {
+        frame_bytes(self.parts.iter().map(|part| part.len()).sum::<usize>() + tag_bytes)
     }
 }
 
@@ -48,6 +54,16 @@ pub struct Appended {
     pub last: Lsn,
     /// Place of the first.
     pub place: Place,
+    /// Bytes behind each body: 16 where bodies are sealed, otherwise none.
+    pub tag_bytes: usize,
+}
+
+impl Appended {
+    /// The bytes that one of the frames takes in its segment.
+    #[must_use]
+    pub fn bytes_of(&self, frame: &NewFrame<'_>) -> usize {
+        frame.bytes_with(self.tag_bytes)
+    }
 }
 
 /// Frames that are queued, and durable some time later.
@@ -86,8 +102,16 @@ impl Ticket<'_> {
 
 /// Room of a run frame.
 const RUN_FRAME_BYTES: usize = frame_bytes(RUN_BODY_BYTES);
+/// The same in a sealed segment.
+const RUN_FRAME_BYTES_SEALED: usize = frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES);
 
 impl Log {
+    /// The bytes that a frame will take in a segment.
+    #[must_use]
+    pub fn bytes_of(&self, frame: &NewFrame<'_>) -> usize {
+        frame.bytes_with(self.core.tag_bytes())
+    }
+
     /// Appends one frame durably.
     ///
     /// # Durability
@@ -138,7 +162,7 @@ impl Log {
     ///
     /// `Invalid`: no frames, an empty body, a kind or flags of the log's own, or more bytes than a
     /// segment less 8 KiB (12 KiB with [`Alignment::Block`](super::Alignment::Block)). `Full`: no room
-    /// for a further segment. `Poisoned`. Nothing was queued.
+    /// for a further segment. `Key`: no key for a further segment now. `Poisoned`. Nothing was queued.
     pub fn append_deferred(
         &self,
         frames: &[NewFrame<'_>],
@@ -179,7 +203,8 @@ impl Core {
             let more = if left > 0 { MORE } else { 0 };
             let (lsn, place) = commit.push(new.kind, new.flags | more, time, new.parts)?;
             let first = queued.map_or((lsn, place), |q| (q.first, q.place));
-            queued = Some(Appended { first: first.0, last: lsn, place: first.1 });
+            let tag_bytes = self.tag_bytes();
+            queued = Some(Appended { first: first.0, last: lsn, place: first.1, tag_bytes });
         }
         self.joined.fetch_add(1, Ordering::Relaxed);
         let queued_bytes = commit.queued_bytes;
@@ -187,6 +212,11 @@ impl Core {
         self.spares.stir();
         let appended = queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))?;
         Ok((appended, queued_bytes))
+    }
+
+    /// Bytes behind each of the host's bodies.
+    fn tag_bytes(&self) -> usize {
+        if self.sealing.is_some() { TAG_BYTES } else { 0 }
     }
 
     /// Queues a mark, if this run wrote anything.
@@ -225,7 +255,7 @@ impl Core {
             if new.kind < KIND_HOST_MIN || new.flags & MORE != 0 {
                 return Err(Error::invalid("kinds below 16 and flag bit 7 belong to the log"));
             }
-            total += new.bytes();
+            total += new.bytes_with(self.tag_bytes());
         }
         let most = usize::try_from(self.options.segment_bytes)
             .unwrap_or(usize::MAX)
@@ -259,12 +289,16 @@ impl Core {
         if commit.run_spent || u32::try_from(elapsed).is_err() {
             self.next_run(commit, elapsed)?;
         }
-        let run_bytes = if commit.run_begun { 0 } else { RUN_FRAME_BYTES };
+        let run_bytes = match (&commit.run_begun, &self.sealing) {
+            (true, _) => 0,
+            (false, None) => RUN_FRAME_BYTES,
+            (false, Some(_)) => RUN_FRAME_BYTES_SEALED,
+        };
         let need = u64::try_from(total + run_bytes).unwrap_or(u64::MAX);
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
         let fits = |tail: &Tail| {
             let end = self.options.alignment.end(tail.offset + need);
-            !tail.sealed && end + seal <= tail.segment_bytes
+            !tail.sealed && !tail.closed && end + seal <= tail.segment_bytes
         };
         if !commit.tail.as_ref().is_some_and(fits) {
             self.roll(commit, purpose)?;

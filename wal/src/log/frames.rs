@@ -2,10 +2,11 @@
 
 use super::{Chunk, Commit};
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, Head, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
+use crate::frame::{self, Head, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
 use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SEAL_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 use crate::run::{RunBody, SealBody};
+use crate::sealing::Envelope;
 use crate::waypoints::Waypoints;
 
 /// Room that must stay for the seal of a segment.
@@ -20,7 +21,15 @@ impl Commit {
     pub(super) fn push_run(&mut self, flags: u8) -> Result<(), Error> {
         let after = self.tail.as_ref().map_or(self.last_lsn, |tail| tail.last_lsn);
         let body = RunBody { stamp: self.stamp, lsn: self.next_lsn, after }.encode();
-        self.push(KIND_RUN, flags, 0, &[&body]).map(|_| ())
+        let key = self.tail.as_ref().and_then(|tail| tail.key.clone());
+        let key = key.filter(|_| !cfg!(bug = "key-in-the-header-alone"));
+        let pushed = match key.map(|key| key.envelope()) {
+            None => self.push(KIND_RUN, flags, 0, &[&body]),
+            Some(Envelope { key, secret }) => {
+                self.push(KIND_RUN, flags, 0, &[&body, &key, &secret])
+            }
+        };
+        pushed.map(|_| ())
     }
 
     /// Queues a mark of `bytes` bytes: the digest and zeros.
@@ -48,7 +57,7 @@ impl Commit {
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
         self.tail.as_ref().is_some_and(|tail| {
             let end = tail.offset + self.alignment.mark_bytes(tail.offset);
-            !tail.sealed && end + seal <= tail.segment_bytes
+            !tail.sealed && !tail.closed && end + seal <= tail.segment_bytes
         })
     }
 
@@ -90,6 +99,9 @@ impl Commit {
         let Some(tail) = &mut self.tail else {
             return Err(Error::corrupt("a frame was queued without a segment"));
         };
+        if tail.closed && kind != KIND_SEAL {
+            return Err(Error::corrupt("a frame was queued behind those of an earlier opening"));
+        }
         let delta = u32::try_from(number - tail.first_lsn).map_err(|_beyond| exhausted())?;
         let lag = match self.synced {
             0 => 0,
@@ -108,7 +120,9 @@ impl Commit {
             });
         }
         let Some(chunk) = self.queue.last_mut() else { return Err(exhausted()) };
-        let header = frame::encode(&mut chunk.bytes, tail.salt, head, parts);
+        let key = tail.key.as_deref().filter(|_| kind >= KIND_HOST_MIN);
+        let sealed = key.map(|key| (key, number));
+        let header = frame::encode_with(&mut chunk.bytes, tail.salt, head, parts, sealed);
         self.queued_bytes += header.frame_bytes();
         let offset = u32::try_from(tail.offset).map_err(|_beyond| exhausted())?;
         let place = Place { segment: tail.number, offset };

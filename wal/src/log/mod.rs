@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `create` | takes the lock, and makes an empty log |
 //! | `start` | repairs what a crash left and begins a run |
 //! | `doubtful` | keeps the whole frames of a torn tail |
 //! | `append` | gives LSNs: single frames, batches, tickets |
@@ -20,6 +21,7 @@
 
 mod append;
 mod commit;
+mod create;
 mod doubtful;
 mod frames;
 mod gate;
@@ -36,22 +38,24 @@ mod write_out;
 use std::ops::Range;
 use std::sync::Arc;
 
-use onceward_vfs::{File, LockError, LockGuard, Vfs};
+use onceward_vfs::{File, Vfs};
 
 use crate::checksum::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Frame, Place};
 use crate::header::Identity;
 use crate::lsn::Lsn;
-use crate::meta::{CleanEnd, Meta, MetaFile};
+use crate::meta::{CleanEnd, MetaFile};
 use crate::name;
 use crate::run::Stamp;
+use crate::sealing::{Sealing, SegmentKey, WrappedKey};
 use crate::segment::span::{self, Span};
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments, Source};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
 pub use append::{Appended, NewFrame, Purpose, Ticket};
+pub use create::{Lock, create, create_sealed, lock};
 use gate::Gate;
 pub use pad::Alignment;
 use reader::Tailing;
@@ -82,41 +86,6 @@ pub enum Preparation {
     OnDemand,
 }
 
-/// The right to write a log: held by one process at a time, through one handle.
-#[derive(Debug)]
-pub struct Lock {
-    _guard: Box<dyn LockGuard>,
-}
-
-/// Takes the lock of the log in `vfs`.
-///
-/// # Errors
-///
-/// `Locked`: somebody holds it; the message names the process if it is known. `Io`.
-pub fn lock(vfs: &dyn Vfs) -> Result<Lock, Error> {
-    match vfs.lock(name::LOCK) {
-        Ok(guard) => Ok(Lock { _guard: guard }),
-        Err(LockError::Held { pid }) => {
-            let who = pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
-            Err(Error::new(ErrorKind::Locked, format!("the store is open elsewhere{who}")))
-        }
-        Err(LockError::Io(source)) => Err(Error::io(source, "lock", name::LOCK)),
-    }
-}
-
-/// Makes an empty log.
-///
-/// # Durability
-///
-/// When this returns `Ok` the log survives a crash; after an error there is a log or none.
-///
-/// # Errors
-///
-/// `Full`, `Io`: the disk refused.
-pub fn create(vfs: &dyn Vfs, _lock: &Lock, identity: Identity) -> Result<(), Error> {
-    MetaFile::create(vfs, &Meta::new(identity))
-}
-
 /// An open log.
 #[derive(Debug)]
 pub struct Log {
@@ -130,6 +99,8 @@ pub struct Log {
 struct Core {
     vfs: Arc<dyn Vfs>,
     identity: Identity,
+    /// What seals the bodies of the host's frames.
+    sealing: Option<Arc<dyn Sealing>>,
     options: Options,
     commit: Mutex<Commit>,
     /// Where the group that is written waits, and the one that forms; by parity.
@@ -206,6 +177,10 @@ struct Tail {
     count: u32,
     digest: Digest,
     sealed: bool,
+    /// It was begun by an earlier opening, and its key is not used again: only its seal may follow.
+    closed: bool,
+    /// What seals the bodies of the host's frames.
+    key: Option<Arc<SegmentKey>>,
 }
 
 /// Consecutive bytes for one segment.
@@ -324,6 +299,16 @@ impl Log {
         let mut commit = self.core.commit.lock();
         commit.stamp.trusted_ms = commit.stamp.trusted_ms.saturating_add(ms);
         commit.run_spent |= commit.run_begun;
+    }
+
+    /// The wrapped keys that stand in the segments in use and in `meta`, each once.
+    #[must_use]
+    pub fn wrapped_keys(&self) -> Vec<WrappedKey> {
+        let mut keys: Vec<WrappedKey> = self.core.meta.lock().wrapped_keys().collect();
+        keys.extend(self.core.segments.read().envelopes().map(|envelope| envelope.key));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// The segments that hold frames, oldest first.

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::{Core, Log};
 use crate::error::Error;
-use crate::frame::{self, Frame, Place};
+use crate::frame::{self, Frame, KIND_HOST_MIN, Place};
 use crate::later::Later;
-use crate::limits::HEADER_BLOCK_BYTES;
+use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES, TAG_BYTES};
 use crate::lsn::Lsn;
 use crate::name;
+use crate::sealing::Bodies;
 use crate::segment::{Segment, Source};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Stopwatch};
@@ -46,7 +47,8 @@ pub struct Slice<'r> {
     pub segment_first_lsn: u64,
     /// Offset of the first of them in the segment.
     pub offset: u32,
-    /// Whole frames, one behind the other.
+    /// Whole frames, one behind the other. Of a sealed log the bodies are opened, each with its tag behind it;
+    /// the checksums are those of the sealed ones.
     pub bytes: &'r [u8],
     /// LSN of the first.
     pub first: Lsn,
@@ -55,6 +57,8 @@ pub struct Slice<'r> {
     /// LSNs before the first that this reader did not show: they were never used, were trimmed before
     /// they were read, or are lost to damage, which [`Log::segments`] tells.
     pub skipped: u64,
+    /// The host's bodies have a tag behind them.
+    sealed: bool,
 }
 
 /// Those who wait for more to become durable.
@@ -153,6 +157,12 @@ impl Reader<'_> {
                 self.done = source.number;
                 continue;
             };
+            let (found, cut) = open_run(&mut self.buffer, &source, found);
+            let Some(found) = found else {
+                // Forged: as if it were not there, and `skipped` tells.
+                self.at = Some((source, offset + u64::try_from(cut).unwrap_or(u64::MAX)));
+                continue;
+            };
             let Run { from, to, first, last } = found;
             let skipped = first - self.next;
             self.next = last + 1;
@@ -170,6 +180,7 @@ impl Reader<'_> {
                 first,
                 last,
                 skipped,
+                sealed: source.bodies.key().is_some(),
             }));
         }
         Ok(None)
@@ -266,12 +277,42 @@ fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<Run
     run
 }
 
+/// Opens the bodies of a run in place, passing over those at its beginning that cannot be, up to the next one
+/// that cannot be. Returns what of it is left, `None` if nothing is, and where to read on then.
+fn open_run(buffer: &mut [u8], source: &Source, run: Run) -> (Option<Run>, usize) {
+    if matches!(source.bodies, Bodies::Clear) {
+        return (Some(run), run.to);
+    }
+    let mut opened: Option<Run> = None;
+    let mut at = run.from;
+    while let Some(rest) = buffer.get_mut(at..run.to)
+        && let Some((header, body)) = frame::known(rest)
+    {
+        let lsn = source.first_lsn.saturating_add(u64::from(header.lsn_delta));
+        let body = FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + body.len();
+        let body = rest.get_mut(body).unwrap_or_default();
+        let is_open = source.bodies.open_in_place(&header, lsn, body).is_ok();
+        let to = at + header.frame_bytes();
+        match &mut opened {
+            Some(opened) if is_open => (opened.to, opened.last) = (to, lsn),
+            Some(_) => break,
+            None if is_open => opened = Some(Run { from: at, to, first: lsn, last: lsn }),
+            None => {}
+        }
+        at = to;
+    }
+    (opened, at)
+}
+
 impl Slice<'_> {
     /// The frames.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let (header, body) = frame::known(self.bytes.get(at..)?)?;
+            let (header, mut body) = frame::known(self.bytes.get(at..)?)?;
+            if self.sealed && header.kind >= KIND_HOST_MIN {
+                body = body.get(..body.len().saturating_sub(TAG_BYTES)).unwrap_or_default();
+            }
             let offset = self.offset + u32::try_from(at).ok()?;
             at += header.frame_bytes();
             let lsn = Lsn::from_u64(self.segment_first_lsn + u64::from(header.lsn_delta))?;

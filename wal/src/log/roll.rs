@@ -1,11 +1,16 @@
 //! Begins runs and segments.
 
+use std::sync::Arc;
+
+use super::space::Prepared;
 use super::{Chunk, Commit, Core, Purpose, Tail};
 use crate::checksum::salt;
 use crate::error::{Error, ErrorKind};
 use crate::header::SegmentHeader;
 use crate::limits::HEADER_BLOCK_BYTES;
+use crate::name;
 use crate::run::REPEAT;
+use crate::sealing::{Bodies, META_NUMBER, SegmentKey};
 use crate::segment::Segment;
 use crate::waypoints::Waypoints;
 
@@ -30,7 +35,8 @@ impl Core {
 
     /// Seals the tail and begins the next segment.
     pub(super) fn roll(&self, commit: &mut Commit, purpose: Purpose) -> Result<(), Error> {
-        let prepared = self.take_prepared(commit, purpose)?;
+        let (prepared, key) = self.take_with_key(commit, purpose)?;
+        let envelope = key.as_ref().map(|key| key.envelope());
         let (before, before_end) = match &commit.tail {
             Some(tail) if !tail.sealed => {
                 commit.push_seal(self.identity.store)?;
@@ -40,12 +46,11 @@ impl Core {
             Some(tail) => (tail.number, tail.offset),
             None => (0, 0),
         };
-        let (digest, last_lsn) = commit
-            .tail
-            .as_ref()
-            .map_or((commit.digest, commit.last_lsn), |t| (t.digest, t.last_lsn));
+        let none = (commit.digest, commit.last_lsn);
+        let (digest, last_lsn) = commit.tail.as_ref().map_or(none, |t| (t.digest, t.last_lsn));
         let header = SegmentHeader {
             identity: self.identity,
+            envelope,
             number: prepared.number,
             first_lsn: commit.next_lsn,
             run: commit.run,
@@ -76,6 +81,8 @@ impl Core {
             file_bytes: prepared.segment_bytes,
             damaged: false,
             waypoints: Waypoints::for_segment(prepared.segment_bytes),
+            bodies: key.clone().map_or(Bodies::Clear, Bodies::Sealed),
+            envelope,
         });
         drop(segments);
         commit.tail = Some(Tail {
@@ -89,10 +96,44 @@ impl Core {
             count: 0,
             digest,
             sealed: false,
+            closed: false,
+            key,
         });
         if commit.run_begun {
             commit.push_run(REPEAT)?;
         }
+        self.rotate_meta();
         Ok(())
+    }
+
+    /// A prepared segment, and where bodies are sealed a fresh key for it; neither without the other.
+    fn take_with_key(
+        &self,
+        commit: &mut Commit,
+        purpose: Purpose,
+    ) -> Result<(Prepared, Option<Arc<SegmentKey>>), Error> {
+        let prepared = self.take_prepared(commit, purpose)?;
+        let Some(sealing) = &self.sealing else { return Ok((prepared, None)) };
+        match SegmentKey::new(&**sealing, &self.identity, prepared.number) {
+            Ok(key) => Ok((prepared, Some(Arc::new(key)))),
+            Err(refusal) => {
+                let path = name::segment(&self.identity.store, prepared.number);
+                self.spares.put_back(prepared);
+                Err(refusal.of(&path))
+            }
+        }
+    }
+
+    /// Where the host wraps new keys otherwise by now: so is that of `meta`, when it is next written.
+    fn rotate_meta(&self) {
+        let Some(sealing) = &self.sealing else { return };
+        let mut meta = self.meta.lock();
+        let Some(envelope) = meta.current.envelope else { return };
+        // What cannot be told or made now is at the next segment.
+        if let Ok(false) = sealing.is_current(&envelope.key)
+            && let Ok(key) = SegmentKey::new(&**sealing, &self.identity, META_NUMBER)
+        {
+            meta.current.envelope = Some(key.envelope());
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::limits::{BLOCK_BYTES, HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
+use crate::sealing::{Envelope, META_NUMBER, SegmentKey, key_needed};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
@@ -32,7 +33,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `Invalid`: the options. `Unsupported`: a newer format that may only be read. `Full`: a new log for
+    /// `Invalid`: the options. `Key`: the log is sealed and was examined without its key. `Unsupported`: a newer format that may only be read. `Full`: a new log for
     /// which the disk has no room. `Io`, `Poisoned`: the disk refused, or could not read all of the log; the
     /// log is as it was, and starting may be tried again.
     pub fn start(
@@ -43,13 +44,14 @@ impl Log {
         stamp: Stamp,
     ) -> Result<Self, Error> {
         check_segment_bytes(options.segment_bytes)?;
-        let identity = examined.meta.identity;
+        let identity = examined.identity;
         refuse_to_write(&examined)?;
+        let envelope = envelope_of(&examined)?;
         make_dir(&*vfs, name::LOG_DIR)?;
         // Before the disk is full: on a full one there may be no room for a directory.
         make_dir(&*vfs, name::QUARANTINE_DIR)?;
         doubtful::keep(&*vfs, &mut examined)?;
-        let meta = begin_run(&*vfs, &examined)?;
+        let meta = begin_run(&*vfs, &examined, envelope)?;
         let run = meta.current.run;
         let is_new = examined.highest_lsn == 0;
         let tail = match &examined.tail {
@@ -78,6 +80,7 @@ impl Log {
         let core = Core {
             vfs,
             identity,
+            sealing: examined.sealing,
             options,
             commit: Mutex::new(commit),
             gates: [Gate::default(), Gate::default()],
@@ -187,13 +190,33 @@ fn refuse_to_write(examined: &Examined) -> Result<(), Error> {
     Ok(())
 }
 
+/// What `meta` is to say of its key: what it says, unless that is lost or the host wraps new keys otherwise
+/// by now.
+fn envelope_of(examined: &Examined) -> Result<Option<Envelope>, Error> {
+    let Some(told) = examined.meta.envelope else { return Ok(None) };
+    let sealing = examined.sealing.as_deref().ok_or_else(key_needed)?;
+    // What cannot be told now is when a segment is begun.
+    if told.is_known() && sealing.is_current(&told.key).unwrap_or(true) {
+        return Ok(Some(told));
+    }
+    match SegmentKey::new(sealing, &examined.identity, META_NUMBER) {
+        Ok(key) => Ok(Some(key.envelope())),
+        Err(_later) if told.is_known() => Ok(Some(told)),
+        Err(refusal) => Err(refusal.of(name::META)),
+    }
+}
+
 /// Creates a directory if it is missing.
 fn make_dir(vfs: &dyn Vfs, dir: &str) -> Result<(), Error> {
     vfs.create_dir(dir).map_err(|source| Error::io(source, "create", dir))
 }
 
 /// Raises the run in `meta`, durably, before anything is written in it.
-fn begin_run(vfs: &dyn Vfs, examined: &Examined) -> Result<MetaFile, Error> {
+fn begin_run(
+    vfs: &dyn Vfs,
+    examined: &Examined,
+    envelope: Option<Envelope>,
+) -> Result<MetaFile, Error> {
     let mut meta = MetaFile::open(vfs, examined.meta.clone())?;
     let mut next = examined.meta.clone();
     next.run = examined
@@ -202,7 +225,12 @@ fn begin_run(vfs: &dyn Vfs, examined: &Examined) -> Result<MetaFile, Error> {
         .ok_or_else(|| Error::new(ErrorKind::Full, "the log has no further run"))?;
     next.clean = None;
     next.next_lsn = examined.highest_lsn + 1;
+    next.envelope = envelope;
     meta.write(next)?;
+    if !meta.is_rotated() {
+        // So that the one before can be destroyed.
+        meta.write(meta.current.clone())?;
+    }
     Ok(meta)
 }
 
@@ -226,6 +254,8 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
         count: found.count,
         digest: examined.digest,
         sealed: found.sealed,
+        closed: examined.meta.envelope.is_some() && !cfg!(bug = "sealed-segment-goes-on"),
+        key: None,
     })
 }
 

@@ -16,6 +16,13 @@ fn example() -> Meta {
     meta
 }
 
+/// The same where bodies are sealed: the secret is within.
+fn sealed() -> Meta {
+    let envelope = Envelope { key: [0xc1; 88], secret: [0xc2; 32] };
+    let identity = Identity { secret: [0; SECRET_BYTES], ..example().identity };
+    Meta { identity, envelope: Some(envelope), ..example() }
+}
+
 #[test]
 fn encoding_gives_the_bytes_of_the_format_document() {
     assert_eq!(example().encode().unwrap(), golden("meta"));
@@ -52,28 +59,54 @@ fn every_field_has_its_own_place() {
 
 #[test]
 fn no_flipped_bit_and_no_prefix_passes_for_the_slot() {
-    let slot = example().encode().unwrap();
-    assert!(Meta::decode(&slot).is_ok(), "control");
-    for bit in 0..slot.len() * 8 {
-        let mut damaged = slot.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(Meta::decode(&damaged), Err(HeaderError::NotAHeader), "bit {bit}");
-    }
-    for end in 0..slot.len() {
-        assert!(Meta::decode(&slot[..end]).is_err(), "{end}");
+    for meta in [example(), sealed()] {
+        let slot = meta.encode().unwrap();
+        assert_eq!(Meta::decode(&slot), Ok(meta), "control");
+        for bit in 0..slot.len() * 8 {
+            let mut damaged = slot.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Meta::decode(&damaged), Err(HeaderError::NotAHeader), "bit {bit}");
+        }
+        for end in 0..slot.len() {
+            assert!(Meta::decode(&slot[..end]).is_err(), "{end}");
+        }
     }
 }
 
 #[test]
+fn a_sealed_slot_has_its_key_behind_the_fixed_part() {
+    let (plain, slot) = (example().encode().unwrap(), sealed().encode().unwrap());
+    assert_eq!(slot.len(), plain.len() + 88);
+    assert_eq!((slot[20], &slot[104..136], &slot[136..168]), (1, &[0xc2; 32][..], &[0; 32][..]));
+    assert_eq!(slot[176..264], [0xc1; 88]);
+    assert_eq!(slot[264..280], plain[176..192], "then the ranges");
+}
+
+#[test]
+fn both_slots_tell_their_key_until_each_is_written_anew() {
+    let disk = SimVfs::new();
+    MetaFile::create(&disk, &sealed()).unwrap();
+    let mut file = MetaFile::open(&disk, sealed()).unwrap();
+    assert_eq!(file.wrapped_keys().collect::<Vec<_>>(), [[0xc1; 88]]);
+    let envelope = Some(Envelope { key: [0xd1; 88], secret: [0xd2; 32] });
+    file.write(Meta { envelope, ..sealed() }).unwrap();
+    assert!(!file.is_rotated() && file.wrapped_keys().count() == 2);
+    file.write(Meta { envelope, ..sealed() }).unwrap();
+    assert!(file.is_rotated());
+    assert_eq!(file.wrapped_keys().collect::<Vec<_>>(), [[0xd1; 88]; 2]);
+}
+
+#[test]
 fn as_many_ranges_as_the_limit_says_fit_and_one_more_is_refused() {
-    let mut meta = example();
-    meta.segments = Ranges::default();
-    (0..RANGES_MAX).for_each(|i| meta.segments.add(u64::try_from(2 * i + 1).unwrap()));
-    let slot = meta.encode().unwrap();
-    assert!(slot.len() <= SLOT_BYTES && slot.len() + 16 > SLOT_BYTES, "{}", slot.len());
-    assert_eq!(Meta::decode(&slot), Ok(meta.clone()));
-    meta.segments.add(100_000);
-    assert_eq!(meta.encode().unwrap_err().kind(), ErrorKind::Full);
+    for (mut meta, most) in [(example(), RANGES_MAX), (sealed(), RANGES_MAX_SEALED)] {
+        meta.segments = Ranges::default();
+        (0..most).for_each(|i| meta.segments.add(u64::try_from(2 * i + 1).unwrap()));
+        let slot = meta.encode().unwrap();
+        assert!(slot.len() <= SLOT_BYTES && slot.len() + 16 > SLOT_BYTES, "{}", slot.len());
+        assert_eq!(Meta::decode(&slot), Ok(meta.clone()));
+        meta.segments.add(100_000);
+        assert_eq!(meta.encode().unwrap_err().kind(), ErrorKind::Full);
+    }
 }
 
 #[test]

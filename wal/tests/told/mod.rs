@@ -163,7 +163,7 @@ impl Script {
         let bodies: Vec<Vec<u8>> =
             (first_seed..).zip(sizes).map(|(seed, bytes)| body(seed, *bytes)).collect();
         self.next_seed += u64::try_from(sizes.len()).unwrap();
-        let Appended { first, last, place } = match queue(log, &bodies) {
+        let Appended { first, last, place, .. } = match queue(log, &bodies) {
             Err(error) if error.kind() == ErrorKind::Full => return Ok(()),
             queued => queued?,
         };

@@ -32,7 +32,7 @@ impl Inner {
                 .append_deferred(frames, mono_ms, Purpose::Capture)
                 .map_err(from_log)?
                 .appended();
-            if waiter == Waiter::Call && bytes_of(frames) >= SYNCED_MEANWHILE_BYTES {
+            if waiter == Waiter::Call && bytes_of(&self.log, frames) >= SYNCED_MEANWHILE_BYTES {
                 self.log.sync_soon();
             }
             located(&appended, frames)
@@ -53,7 +53,7 @@ impl Inner {
         if waiter == Waiter::Ticket
             && let Some((first, last)) = places.as_slice().first().zip(places.as_slice().last())
         {
-            let bytes = bytes_of(frames);
+            let bytes = bytes_of(&self.log, frames);
             let queued = Queued { first: first.lsn, last: last.lsn, bytes, mono_ms };
             if view.deferred.push(queued) {
                 self.log.sync_soon();

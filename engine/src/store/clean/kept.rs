@@ -1,6 +1,6 @@
 //! What is kept in memory of a segment that was read: all that may live in it.
 
-use onceward_wal::{Frame, Lsn, Place};
+use onceward_wal::Frame;
 
 use super::harvest::{Harvest, SettledHere};
 use crate::error::Result;
@@ -28,12 +28,7 @@ pub(super) enum Kept {
 
 /// A copy of a frame.
 pub(super) struct Whole {
-    lsn: Lsn,
-    run: u32,
-    time_ms: u32,
-    kind: u8,
-    flags: u8,
-    place: Place,
+    frame: Frame<'static>,
     body: Vec<u8>,
 }
 
@@ -42,24 +37,12 @@ impl Kept {
     pub(super) fn judge(&self, view: &View, harvest: &mut Harvest) -> Result<()> {
         match self {
             Self::Settled(here) => harvest.take_settled(view, here),
-            Self::Whole(Whole { lsn, run, time_ms, kind, flags, place, body }) => harvest.take(
-                view,
-                &Frame {
-                    lsn: *lsn,
-                    run: *run,
-                    time_ms: *time_ms,
-                    kind: *kind,
-                    flags: *flags,
-                    body,
-                    place: *place,
-                },
-            ),
+            Self::Whole(Whole { frame, body }) => harvest.take(view, &frame.with_body(body)),
         }
     }
 
     fn whole(frame: &Frame<'_>) -> Self {
-        let Frame { lsn, run, time_ms, kind, flags, body, place } = *frame;
-        Self::Whole(Whole { lsn, run, time_ms, kind, flags, place, body: body.to_vec() })
+        Self::Whole(Whole { frame: frame.without_body(), body: frame.body.to_vec() })
     }
 }
 
