@@ -1,8 +1,19 @@
 //! The arguments of the program. Parses and checks form only; what they name is the commands' business.
 
+mod leaving;
+mod review;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::{
+    leaving::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
+    review::{
+        DecidedByArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs, ReviewResolveArgs,
+        ReviewRetryArgs,
+    },
+};
 
 /// Keeps every event that a terminal captures until the other side confirms it, once.
 #[derive(Debug, Parser)]
@@ -38,6 +49,15 @@ pub enum Command {
     /// Look at, and decide about, what the upstream refused for good
     #[command(subcommand)]
     Review(ReviewCommand),
+    /// Print what is still in a store, in counts and amounts, and whether it may be wiped
+    #[command(after_help = SUMMARY_NOTES)]
+    Summary(StoreArgs),
+    /// Leave a terminal: what was not delivered goes into a sealed file, and the store sends no more
+    Export(ExportArgs),
+    /// Take up what another store exported; the same file again changes nothing
+    Import(ImportArgs),
+    /// Open a store again that was left, because its file was imported nowhere
+    Unfence(UnfenceArgs),
     /// Run the hub: the upstream that accepts, dedupes and confirms
     Serve(ServeArgs),
 }
@@ -82,6 +102,7 @@ pub struct TailArgs {
 
 /// Arguments of `capture`.
 #[derive(Args, Debug)]
+#[command(after_help = CAPTURE_NOTES)]
 pub struct CaptureArgs {
     /// The store's directory; created when it is missing
     #[arg(long, value_name = "DIR")]
@@ -89,6 +110,9 @@ pub struct CaptureArgs {
     /// The scope of all keys of this run
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
     pub scope: onceward::Scope,
+    /// A header of every event of this run, before those of its line; may be given several times
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
     /// Size of a log segment, 262144 to 1073741824
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
     pub segment_bytes: Option<u64>,
@@ -146,72 +170,6 @@ pub enum DialectName {
     Wede,
 }
 
-/// What to do about review items.
-#[derive(Debug, Subcommand)]
-pub enum ReviewCommand {
-    /// Print all items, of all scopes unless one is given, without a lock
-    List(ReviewListArgs),
-    /// Print one item with its event and the upstream's reply, without a lock
-    Show(ReviewItemArgs),
-    /// Send again, under the same key
-    Retry(ReviewRetryArgs),
-    /// Close for ever: the event stays rejected
-    Resolve(ReviewResolveArgs),
-}
-
-/// Arguments of `review list`.
-#[derive(Args, Debug)]
-pub struct ReviewListArgs {
-    /// The store's directory
-    #[arg(long, value_name = "DIR")]
-    pub store: PathBuf,
-    /// Only this scope
-    #[arg(long, value_name = "S", value_parser = scope)]
-    pub scope: Option<onceward::Scope>,
-}
-
-/// One review item.
-#[derive(Args, Debug)]
-pub struct ReviewItemArgs {
-    /// The store's directory
-    #[arg(long, value_name = "DIR")]
-    pub store: PathBuf,
-    /// The key's scope
-    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
-    pub scope: onceward::Scope,
-    /// The event's key
-    #[arg(value_parser = key)]
-    pub key: onceward::Key,
-}
-
-/// Arguments of `review retry`.
-#[derive(Args, Debug)]
-pub struct ReviewRetryArgs {
-    /// The store's directory
-    #[arg(long, value_name = "DIR")]
-    pub store: PathBuf,
-    /// The key's scope, `default` unless given; with `--all` only this scope
-    #[arg(long, value_name = "S", value_parser = scope)]
-    pub scope: Option<onceward::Scope>,
-    /// The event's key
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = key)]
-    pub key: Option<onceward::Key>,
-    /// Every item
-    #[arg(long)]
-    pub all: bool,
-}
-
-/// Arguments of `review resolve`.
-#[derive(Args, Debug)]
-pub struct ReviewResolveArgs {
-    /// Which item.
-    #[command(flatten)]
-    pub item: ReviewItemArgs,
-    /// Why it is closed; kept with the event
-    #[arg(long, value_name = "TEXT")]
-    pub note: String,
-}
-
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -262,11 +220,32 @@ fn key(text: &str) -> Result<onceward::Key, onceward::Error> {
     onceward::Key::new(text)
 }
 
+/// Parses `NAME=VALUE`; what a name may be is the engine's business.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("needs a name, '=' and a value")?;
+    onceward::Headers::new().with(name, value).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// The smallest segment that the engine takes.
 const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 
 /// The largest segment that the engine takes.
 const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The last part of `capture --help`.
+const CAPTURE_NOTES: &str = "Each line of standard input is an object with \"key\" and \"payload\", and \
+optionally \"kind\", \"amount\", \"captured_at\", \"lane\", \"class\" and \"headers\" (an object of texts, or a \
+list of pairs).
+
+Exit codes: 0 all lines are stored now or were before, 1 a line was refused or its key has other content, \
+7 no room.";
+
+/// The last part of `summary --help`.
+const SUMMARY_NOTES: &str = "Takes the store's lock, so that nothing comes in meanwhile.
+
+Exit codes: 0 the store may be wiped, 3 it may not, because of damage, 5 it may not, for another reason; \
+stderr says which.";
 
 /// The last part of `repair --help`.
 const REPAIR_NOTES: &str = "What was lost stays lost; what can still be read is not touched. \

@@ -100,7 +100,7 @@ impl fmt::Display for Failure {
 /// The exit code for a kind of engine error.
 pub(crate) fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
-        ErrorKind::Locked | ErrorKind::Fenced => Exit::Locked,
+        ErrorKind::Locked => Exit::Locked,
         ErrorKind::Corrupt => Exit::Damage,
         ErrorKind::Full => Exit::Full,
         _ => Exit::Failed,

@@ -7,6 +7,7 @@
 //! | [`demo`]    | the product's proof: children of this program, killed and compared    |
 //! | [`proxy`]   | a line that cuts, loses replies, repeats requests and refuses          |
 //! | [`output`]  | stdout and stderr, without a panic when they are closed or full       |
+//! | [`prompt`]  | secrets from a person, without showing them                           |
 //! | [`exit`]    | the exit codes and the failure that leads to each                     |
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod command;
 pub mod demo;
 pub mod exit;
 pub mod output;
+pub mod prompt;
 pub mod proxy;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -58,6 +60,10 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Tail(args) => forgive(command::tail::run(&args)),
         Command::Sync(args) => command::sync::run(&args, style),
         Command::Review(review) => command::review::run(&review, style),
+        Command::Summary(args) => command::summary::run(&args, style),
+        Command::Export(args) => command::leaving::export(&args, style),
+        Command::Import(args) => command::leaving::import(&args, style),
+        Command::Unfence(args) => command::leaving::unfence(&args),
         Command::Serve(args) => command::serve::run(args, cli.json),
     }
 }

@@ -6,6 +6,20 @@ use crate::error::{Error, Result};
 use crate::event::Amount;
 
 /// What a store does with a new event for which a limit leaves no room.
+///
+/// ```
+/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+///
+/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// # let dir = tempfile::tempdir()?;
+/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// for key in ["reading-1", "reading-2"] {
+///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
+///     store.capture(&event.with_class(Class::Evictable))?;
+/// }
+/// assert_eq!((store.status().pending, store.status().evicted), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WhenFull {
@@ -23,6 +37,12 @@ pub enum WhenFull {
 }
 
 /// Which limit it is.
+///
+/// ```
+/// use onceward::Limit;
+///
+/// assert_eq!((Limit::Sum.code(), Limit::Sum.to_string().as_str()), ("LIMIT_SUM", "sum"));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Limit {

@@ -14,6 +14,16 @@ use crate::limits::{LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_
 pub(crate) use inbox::InboxBounds;
 
 /// Whether opening makes a store where there is none.
+///
+/// ```
+/// use onceward::{Config, Create, ErrorKind, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let config = Config::new().create(Create::Never);
+/// let error = Store::open(dir.path().join("mistyped"), config).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Create {
@@ -24,6 +34,14 @@ pub enum Create {
 }
 
 /// Whether the time while the store was closed counts for expiry.
+///
+/// ```
+/// use onceward::{Config, OffTime};
+///
+/// // A server whose clock is kept by NTP.
+/// let config = Config::new().off_time(OffTime::WallClock);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OffTime {
@@ -35,6 +53,16 @@ pub enum OffTime {
 
 /// From when the window of a key counts. Whichever it is, the key of an event that is not settled is
 /// never forgotten.
+///
+/// ```
+/// use onceward::{Config, Scope, WindowStart};
+///
+/// // Door openings: a repetition comes within the hour or never.
+/// let hour_ms = 60 * 60 * 1_000;
+/// let config = Config::new().scope_window(Scope::new("doors")?, hour_ms, WindowStart::FromCapture);
+/// # let _ = config;
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WindowStart {
@@ -45,6 +73,14 @@ pub enum WindowStart {
 }
 
 /// What of settled events the log keeps.
+///
+/// ```
+/// use onceward::{Config, Retain};
+///
+/// // A ledger that is read for years: nothing is cleaned away.
+/// let config = Config::new().retain(Retain::Everything);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Retain {
@@ -55,6 +91,14 @@ pub enum Retain {
 }
 
 /// How the index reads the files in which it keeps keys.
+///
+/// ```
+/// use onceward::{Config, IndexReading};
+///
+/// // On a disk that may be pulled out while the program runs.
+/// let config = Config::new().index_reading(IndexReading::Positioned);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum IndexReading {
@@ -75,6 +119,20 @@ impl From<IndexReading> for onceward_index::Reading {
 }
 
 /// How a store behaves; see each setter for its default.
+///
+/// ```
+/// use onceward::{Config, Limits, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let week_ms = 7 * 24 * 60 * 60 * 1_000;
+/// let config = Config::new()
+///     .window_ms(week_ms)
+///     .payload_bytes_max(16 * 1024)
+///     .limits(Limits::new().count(100_000));
+/// let store = Store::open(dir.path().join("store"), config)?;
+/// # store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Config {

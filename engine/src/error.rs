@@ -5,6 +5,15 @@ use std::{error, fmt, io};
 /// A failed operation of a store.
 ///
 /// Match on [`Error::kind`] to decide, on [`Error::code`] to translate, print the error to explain.
+///
+/// ```
+/// use onceward::{ErrorKind, Key};
+///
+/// let error = Key::new("").unwrap_err();
+/// assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "KEY_INVALID"));
+/// assert!(!error.in_doubt());
+/// println!("{error}");
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -15,6 +24,19 @@ pub struct Error {
 }
 
 /// What the caller has to do. One kind for each different reaction, not for each cause.
+///
+/// ```
+/// use onceward::{Event, ErrorKind, Store, Verdict};
+///
+/// fn keep(store: &Store, sale: &Event) -> Result<Verdict, String> {
+///     store.capture(sale).map_err(|error| match error.kind() {
+///         ErrorKind::Invalid => format!("mend the program: {error}"),
+///         ErrorKind::Full => "call the shop's owner, and take cash only".to_owned(),
+///         ErrorKind::Poisoned => "start the till anew".to_owned(),
+///         _ => error.to_string(),
+///     })
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -42,6 +64,16 @@ pub enum ErrorKind {
 }
 
 /// The result of every fallible call of this crate.
+///
+/// ```
+/// use onceward::{Key, Result};
+///
+/// fn receipt(number: u32) -> Result<Key> {
+///     Key::new(&format!("till-7-{number:06}"))
+/// }
+/// assert_eq!(receipt(42)?.as_str(), "till-7-000042");
+/// # Ok::<(), onceward::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {

@@ -88,6 +88,23 @@ pub(crate) fn verify_on(vfs: &dyn Vfs) -> Result<RecoveryReport> {
 ///
 /// Reads the log only, judges every byte of it, holds no payload in memory, and calls nothing
 /// damaged that a second reading finds whole.
+///
+/// ```
+/// use onceward::{Config, Event, Inspection, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// let store = Store::open(&dir, Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// // In another process, while this one goes on.
+/// let seen = Inspection::open(&dir)?;
+/// assert!(seen.recovery().damage.is_empty());
+/// assert_eq!(seen.status().pending, 1);
+/// for event in seen.events() {
+///     assert_eq!(event?.event.key.as_str(), "sale-1");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Inspection {
     vfs: Arc<dyn Vfs>,

@@ -10,6 +10,7 @@
 //! | know what came of one, also after it is gone | [`Store::outcome`] |
 //! | take one back that was never sent | [`Store::cancel`] |
 //! | send what waits | [`sync`] decides what to send and what a reply means; the crate `onceward-uplink` carries it |
+//! | send by other means | [`Store::pending`], [`Store::settle`], [`Store::settle_range`] |
 //! | do work once, whoever asks how often | [`Store::begin`], [`Store::complete`], [`Store::release`] |
 //! | take what the upstream delivers, once | [`Store::receive`], [`Store::progress`], [`Store::ack`], [`Store::fail`] |
 //! | let a person decide | [`Store::reviews`], [`Store::retry`], [`Store::resolve`], [`Store::decide`] |
@@ -17,16 +18,24 @@
 //! | look at a store that another process writes | [`Inspection`], [`Tail`] |
 //! | judge every byte of a store, without its keys | [`verify`] |
 //! | mend one that is damaged | [`plan_repair`], [`repair`] |
+//! | see what is in it before a terminal is left or wiped | [`Store::summary`], [`Store::safe_to_wipe`] |
+//! | take along what was not delivered, and take it up elsewhere | `Store::export_bundle`, `Store::import_bundle` (feature `rescue`) |
+//! | open a store again that was left | [`Store::unfence`] |
 //!
 //! A host calls [`Store::tick`] now and then, from a timer: it forgets what is over, gives space back
 //! and makes durable what nobody waits for.
 //!
-//! | feature | what it adds |
-//! |---|---|
-//! | `encryption` | encryption at rest: `Config::encryption`, with keys that the host keeps; not on by default |
-//!
 //! No network and no output: it reports, and the host decides. An open store has two threads: one
 //! prepares segments of the log ahead of need, one writes the index's files.
+//!
+//! # Features
+//!
+//! Each only adds; without any of them the store does all that the table above names without a feature.
+//!
+//! | feature | by default | adds |
+//! |---|---|---|
+//! | `rescue` | yes | `Store::export_bundle` and `Store::import_bundle`: sealed files of what was not delivered |
+//! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -40,6 +49,8 @@ mod encryption;
 mod error;
 mod event;
 mod frames;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbox;
 mod inspect;
 mod leaving;

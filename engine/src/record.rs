@@ -137,6 +137,18 @@ pub struct Record {
 }
 
 /// How far a record is, for one who only looks: [`Store::record`](crate::Store::record).
+///
+/// ```
+/// use onceward::{Begin, Config, Key, RecordState, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let (scope, key) = (Scope::default(), Key::new("order-2001")?);
+/// assert_eq!(store.record(&scope, &key)?, RecordState::Unknown);
+/// store.begin(&Begin::new(scope.clone(), key.clone()))?;
+/// assert!(matches!(store.record(&scope, &key)?, RecordState::InProgress { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RecordState {
@@ -160,6 +172,17 @@ pub enum RecordState {
 
 /// A lease that is neither completed nor released, as [`Store::leases`](crate::Store::leases) shows
 /// it: without its token, so that it is no right to anything.
+///
+/// ```
+/// use onceward::{Begin, Config, Key, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.begin(&Begin::new(Scope::default(), Key::new("order-2001")?))?;
+/// let open = &store.leases(None, 10)?[0];
+/// assert_eq!((open.key.as_str(), open.is_held), ("order-2001", true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct OpenLease {

@@ -25,6 +25,20 @@ use crate::store::{INDEX_DIR, cannot_open, damage_of, from_index, from_log, no_s
 use crate::view::View;
 
 /// What a repair found and did, or would find.
+///
+/// ```
+/// use onceward::{Config, Store, plan_repair};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// let plan = plan_repair(&dir)?;
+/// for damage in &plan.damage {
+///     println!("{} from {} on: {}", damage.file, damage.offset, damage.what);
+/// }
+/// assert!(plan.kept.is_empty(), "a plan changes nothing");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Repair {
     /// The damage that was found.
@@ -38,6 +52,22 @@ pub struct Repair {
 }
 
 /// What damage took.
+///
+/// ```
+/// use onceward::{Config, Store, plan_repair};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// let lost = plan_repair(&dir)?.lost;
+/// for range in &lost.lsns {
+///     println!("lost: {} to {:?}", range.first, range.last);
+/// }
+/// for event in &lost.keys {
+///     println!("lost: {} in {}", event.key, event.scope);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Lost {
     /// Numbers of lost frames, ascending. Not every frame is an event, and a range that ends where a
@@ -49,6 +79,21 @@ pub struct Lost {
 }
 
 /// Consecutive lost numbers.
+///
+/// ```
+/// use onceward::{Config, Store, plan_repair};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// for range in plan_repair(&dir)?.lost.lsns {
+///     match range.last {
+///         Some(last) => println!("lost: {} to {last}", range.first),
+///         None => println!("lost: {} and those after it", range.first),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LostRange {
     /// The first one.
@@ -58,6 +103,18 @@ pub struct LostRange {
 }
 
 /// An event that damage took.
+///
+/// ```
+/// use onceward::{Config, Store, plan_repair};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// for event in plan_repair(&dir)?.lost.keys {
+///     println!("enter {} in {} anew", event.key, event.scope);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LostKey {
     /// Its number.
@@ -71,6 +128,16 @@ pub struct LostKey {
 /// What [`repair`] would find in the store in `dir`. Takes no lock and changes nothing.
 ///
 /// While another process writes the store, what a second reading finds whole is not called damage.
+///
+/// ```
+/// use onceward::{Config, Store, plan_repair};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// assert_eq!(plan_repair(&dir)?.damage, []);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -102,6 +169,17 @@ pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair
 ///
 /// What is still damaged afterwards is in [`Repair::left`]: frames that are whole and do not fit, which
 /// no program should remove by itself, and what the disk refuses to take.
+///
+/// ```
+/// use onceward::{Config, Store, repair};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// let done = repair(&dir)?;
+/// assert!(done.left.is_empty(), "it goes on: {:?}", done.kept);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Durability
 ///

@@ -8,6 +8,16 @@ use crate::frames::control::Rejection;
 use crate::leaving::Fence;
 
 /// A store's number of 128 random bits, made once. Prints as 32 hexadecimal digits.
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let id = store.id().to_string();
+/// assert_eq!(id.len(), 32);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct StoreId(pub(crate) [u8; 16]);
 
@@ -18,6 +28,17 @@ impl fmt::Display for StoreId {
 }
 
 /// How many events are where, and how much room they take.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let status = store.status();
+/// assert_eq!((status.pending, status.in_flight, status.settled), (1, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Status {
     /// Events that wait to be sent, in all scopes.
@@ -69,6 +90,21 @@ pub struct Status {
 
 /// What a store knows a key by: a fingerprint that only this store makes. Prints as 32 hexadecimal
 /// digits.
+///
+/// ```
+/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+///
+/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// # let dir = tempfile::tempdir()?;
+/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// for key in ["reading-1", "reading-2"] {
+///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
+///     store.capture(&event.with_class(Class::Evictable))?;
+/// }
+/// // Of an event whose bytes are gone the print is left.
+/// assert_eq!(store.losses(None, 10)?[0].print.to_string().len(), 32);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct KeyPrint(pub(crate) u128);
 
@@ -79,6 +115,21 @@ impl fmt::Display for KeyPrint {
 }
 
 /// An event that was dropped to make room; see [`Store::losses`](crate::Store::losses).
+///
+/// ```
+/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+///
+/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// # let dir = tempfile::tempdir()?;
+/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// for key in ["reading-1", "reading-2"] {
+///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
+///     store.capture(&event.with_class(Class::Evictable))?;
+/// }
+/// let loss = &store.losses(None, 10)?[0];
+/// assert_eq!(loss.key.as_ref().map(|key| key.as_str()), Some("reading-1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Loss {
@@ -95,6 +146,18 @@ pub struct Loss {
 }
 
 /// A file with a decision that was not carried out; see [`write_decision`](crate::write_decision).
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.tick()?;
+/// for trouble in store.status().decision_troubles {
+///     println!("{}: {}", trouble.file, trouble.why);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DecisionTrouble {
     /// The file's name within `decisions`.
@@ -105,6 +168,20 @@ pub struct DecisionTrouble {
 
 /// An event that waits for a person: the upstream refused it for good, or nobody knows whether it
 /// took effect, as `event.state` says.
+///
+/// ```
+/// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+/// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+/// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+/// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+/// let item = store.review(&scope, &key)?;
+/// assert_eq!((item.code.as_str(), item.event.event.payload.as_json()), ("NO_CARD", Some("{}")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReviewItem {
     /// The event's number.
@@ -147,6 +224,17 @@ impl ReviewItem {
 }
 
 /// Bytes that came back from the disk different from what was written.
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// for damage in &store.recovery().damage {
+///     println!("{} {} {} {}", damage.file, damage.offset, damage.length, damage.what);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Damage {
     /// The file's name within the store's directory.
@@ -160,6 +248,16 @@ pub struct Damage {
 }
 
 /// What opening found.
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let found = store.recovery();
+/// assert!(found.damage.is_empty() && found.torn_bytes == 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RecoveryReport {
     /// Whether the store had been closed in order.

@@ -84,6 +84,14 @@ impl Default for ReviewFilter {
 }
 
 /// What is to become of a review item.
+///
+/// ```
+/// use onceward::{Decision, DecisionAction, Key, Scope};
+///
+/// let decision = Decision::retry(Scope::default(), Key::new("sale-1")?);
+/// assert_eq!((decision.action, decision.action.as_str()), (DecisionAction::Retry, "retry"));
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum DecisionAction {
@@ -194,6 +202,21 @@ impl Decision {
 }
 
 /// A decision that was made. The newest 256 are remembered.
+///
+/// ```
+/// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+/// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+/// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+/// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+/// store.resolve(&scope, &key, "paid in cash")?;
+/// let made = &store.decisions(None, 10)?[0];
+/// assert_eq!((made.decision.key.as_str(), made.decision.note.as_str()), ("sale-1", "paid in cash"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DecisionMade {
@@ -208,6 +231,20 @@ pub struct DecisionMade {
 }
 
 /// What a host is told when an event comes into review; see [`Store::on_review`](crate::Store::on_review).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let watch = store.on_review(Arc::new(|notice| {
+///     println!("{} waits: {} {}", notice.key, notice.code, notice.message);
+/// }));
+/// # drop(watch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ReviewNotice {

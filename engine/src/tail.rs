@@ -33,6 +33,18 @@ use fresh::Fresh;
 const LOOK_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// From where on a store is followed.
+///
+/// ```
+/// use onceward::{Config, Since, Store, Tail};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// // What was there does not matter, only what comes.
+/// let mut tail = Tail::open(&dir, Since::Last(0))?;
+/// assert!(tail.look()?.events.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Since {
@@ -80,6 +92,25 @@ pub struct Tail {
 type Disk = Box<dyn Fn() -> Result<Arc<dyn Vfs>> + Send>;
 
 /// What a look found.
+///
+/// ```
+/// use onceward::{Config, Since, Store, Tail};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// # Store::open(&dir, Config::new())?.close()?;
+/// let mut tail = Tail::open(&dir, Since::Beginning)?;
+/// loop {
+///     let looked = tail.look()?;
+///     for event in &looked.events {
+///         println!("{} {}", event.lsn, event.event.key);
+///     }
+///     if !looked.is_behind {
+///         break; // And look again later.
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Looked {
     /// Events that are new, in the order of their numbers, each as far as it is now.

@@ -7,6 +7,19 @@ use crate::admission::Limit;
 use crate::event::Receipt;
 
 /// The answer to a capture.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("24.50")?);
+/// let Verdict::Fresh { lsn } = store.capture(&sale)? else { panic!("a new store") };
+/// assert!(matches!(store.capture(&sale)?, Verdict::Duplicate { lsn: of, .. } if of == lsn));
+/// let other = Event { payload: Payload::json("3.80")?, ..sale };
+/// assert_eq!(store.capture(&other)?, Verdict::Conflict { lsn });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// The key was not seen inside its window; the event is stored and durable.
@@ -39,6 +52,17 @@ impl Verdict {
 }
 
 /// The answer to an effect that was offered with [`Store::apply_batch`](crate::Store::apply_batch).
+///
+/// ```
+/// use onceward::{Applied, Config, Effect, Event, Key, Payload, Receipt, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let event = Event::new(Scope::default(), Key::new("p-1")?, Payload::json("{}")?);
+/// let applied = store.apply_batch(&[Effect { event, receipt: Receipt::new(b"txn_1")? }])?;
+/// assert!(matches!(applied[0], Applied::Fresh { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Applied {
     /// The effect is applied and durable.
@@ -61,6 +85,18 @@ pub enum Applied {
 }
 
 /// What a capture would answer now; see [`Store::would_accept`](crate::Store::would_accept).
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store, WouldAccept};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("24.50")?);
+/// assert_eq!(store.would_accept(&sale)?, WouldAccept::Fresh);
+/// store.capture(&sale)?;
+/// assert!(matches!(store.would_accept(&sale)?, WouldAccept::Duplicate { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WouldAccept {
@@ -86,6 +122,20 @@ pub enum WouldAccept {
 }
 
 /// The answer to [`Store::cancel`](crate::Store::cancel).
+///
+/// ```
+/// use onceward::{Cancellation, Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("24.50")?);
+/// store.capture(&sale)?;
+/// let first = store.cancel(&sale.scope, &sale.key)?;
+/// assert!(matches!(first, Cancellation::Cancelled { .. }));
+/// let again = store.cancel(&sale.scope, &sale.key)?;
+/// assert!(matches!(again, Cancellation::TooLate { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cancellation {
@@ -106,6 +156,13 @@ pub enum Cancellation {
 /// How far an event is.
 ///
 /// The numbers are in key entries on disk: never change or reuse one.
+///
+/// ```
+/// use onceward::State;
+///
+/// assert_eq!(State::InReview.to_string(), "in_review");
+/// assert!(State::Accepted.is_final() && !State::Uncertain.is_final());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -191,6 +248,16 @@ impl fmt::Display for State {
 }
 
 /// What is known of a key.
+///
+/// ```
+/// use onceward::{Config, Key, Outcome, Scope, State, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let outcome = store.outcome(&Scope::default(), &Key::new("never-seen")?)?;
+/// assert_eq!(outcome, Outcome { state: State::Unknown, lsn: None, receipt: None });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outcome {
     /// How far the event is; `Unknown` when the key is not remembered.

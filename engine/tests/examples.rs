@@ -25,6 +25,9 @@ mod rescue;
 #[cfg(test)]
 #[path = "../examples/05_review.rs"]
 mod review;
+#[cfg(test)]
+#[path = "../examples/08_threads.rs"]
+mod threads;
 
 #[test]
 fn a_capture_is_answered() {
@@ -66,4 +69,9 @@ fn limits_refuse_and_make_room() {
 #[test]
 fn what_a_terminal_did_not_deliver_goes_along() {
     rescue::main().unwrap();
+}
+
+#[test]
+fn threads_sell_sync_and_decide_and_end_in_order() {
+    threads::main().unwrap();
 }

@@ -15,6 +15,10 @@
 //! Everything refused is answered as `application/problem+json` (RFC 9457). An item is confirmed only
 //! after the store has synced it; a rejected item writes nothing and leaves its key free.
 //!
+//! Every answer tells what time it is (`Date`) and how many seconds keys are remembered at least
+//! (`Onceward-Horizon`): a terminal confirms its clock with the one, and does not send again blindly what
+//! it first sent longer ago than the other.
+//!
 //! # Example
 //!
 //! ```

@@ -18,11 +18,16 @@ use crate::{
     hub::Shared,
     problem::{self, Code, Problem},
     request_id::RequestId,
+    tenant::WINDOW_S,
     wede,
 };
 
 /// The header that names a request in its answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that tells how many seconds keys are remembered at least: a terminal does not send again
+/// blindly what it first sent longer ago.
+const HORIZON: HeaderName = HeaderName::from_static("onceward-horizon");
 
 /// All routes. Those that write, and those that show what was written, need a key.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -47,6 +52,7 @@ async fn name_request(mut request: Request, next: Next) -> Response {
     let mut response = problem::write_out(next.run(request).await, &id);
     // What a client was told is its own: no cache on the way may keep it.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(HORIZON, HeaderValue::from(WINDOW_S));
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -19,7 +19,9 @@ use crate::{
 /// Name of the only tenant so far.
 pub(crate) const DEFAULT: &str = "default";
 /// How long keys are remembered: 30 days.
-const WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+const WINDOW_MS: u64 = WINDOW_S * 1_000;
+/// The same in seconds, as every answer tells it.
+pub(crate) const WINDOW_S: u64 = 30 * 24 * 60 * 60;
 /// Size of a log segment where none is given.
 const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Largest payload that the hub ever needs: a kept answer to 500 events with the longest keys.

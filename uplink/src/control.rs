@@ -7,6 +7,15 @@ use std::time::Duration;
 ///
 /// Nothing is lost between two looks: what happened while the uploader was busy is found when it
 /// looks next.
+///
+/// ```
+/// use onceward_uplink::Control;
+///
+/// let control = Control::new();
+/// let theirs = control.clone(); // For the thread that runs the uploader.
+/// control.stop();
+/// assert!(theirs.is_stopped());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     /// Flags and the condition to wait on.

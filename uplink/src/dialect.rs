@@ -15,15 +15,64 @@ pub use request::Request;
 pub use response::Response;
 pub use wede::Wede;
 
+/// How long upstreams remember keys that do not say how long: as our hub, 30 days.
+const HORIZON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+
 /// Code of an event that cannot form an item; it goes to review unsent.
 pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 
 /// The language of one kind of upstream.
 ///
 /// Pure: the same batch gives the same bytes at every attempt, and decoding reads no clock.
+///
+/// ```
+/// use onceward::StoredEvent;
+/// use onceward::sync::{Batch, Failure, ItemOutcome, Misfit, Reply};
+/// use onceward_uplink::{Dialect, Request, Response};
+///
+/// /// An upstream that takes one event at a time and says nothing but 200.
+/// struct Plain;
+///
+/// impl Dialect for Plain {
+///     fn items_max(&self) -> usize {
+///         1
+///     }
+///
+///     fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit> {
+///         Ok(event.event.payload.as_bytes().len())
+///     }
+///
+///     fn request(&self, batch: &Batch) -> Request {
+///         let body = batch.items.first().map(|item| item.event.payload.as_bytes().to_vec());
+///         let key = ("Idempotency-Key".to_owned(), batch.idempotency_key.clone());
+///         Request { path: "/events".to_owned(), headers: vec![key], body: body.unwrap_or_default() }
+///     }
+///
+///     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure> {
+///         if response.status != 200 {
+///             let why = format!("status {}", response.status);
+///             return Err(Failure::Unavailable { why, retry_after_ms: None });
+///         }
+///         let taken = ItemOutcome::Accepted { receipt: None };
+///         let keys = batch.items.iter().map(|item| item.event.key.to_string());
+///         Ok(Reply { items: keys.map(|key| (key, taken.clone())).collect() })
+///     }
+/// }
+/// assert_eq!(Plain.items_max(), 1);
+/// ```
 pub trait Dialect: Send + Sync {
     /// Most items that one request may carry.
     fn items_max(&self) -> usize;
+
+    /// How long an upstream of this kind remembers keys at least, milliseconds, where it does not tell;
+    /// `None`: nobody knows, and everything is sent again however long ago it was first attempted.
+    ///
+    /// 30 days unless a dialect knows better: what was first attempted longer ago waits for a person. For an
+    /// upstream that forgets sooner and does not tell, the host sets
+    /// [`Options::horizon_ms`](onceward::sync::Options::horizon_ms).
+    fn horizon_ms(&self) -> Option<u64> {
+        Some(HORIZON_MS)
+    }
 
     /// How many bytes `event` adds to a request.
     ///

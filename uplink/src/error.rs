@@ -6,6 +6,14 @@ use std::io;
 ///
 /// What happens on the line is not an error but a
 /// [`Failure`](onceward::sync::Failure), which the session handles.
+///
+/// ```
+/// use onceward_uplink::{ErrorKind, Line, Timeouts};
+///
+/// let error = Line::new("ftp://hub.example", None, Timeouts::default()).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Invalid);
+/// assert!(error.store().is_none());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(#[from] Cause);

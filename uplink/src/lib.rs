@@ -45,6 +45,7 @@ mod retry_after;
 mod secret;
 mod timestamp;
 mod uploader;
+mod upstream;
 
 pub use control::Control;
 pub use dialect::{Dialect, Forloy, Request, Response, Wede};

@@ -12,11 +12,12 @@ use ureq::http::{HeaderValue, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
-use crate::clock;
+use crate::clock::{self, Monotonic};
 use crate::dialect::{Request, Response};
 use crate::error::Error;
 use crate::retry_after;
 use crate::secret::Secret;
+use crate::upstream::{About, HORIZON_HEADER};
 use address::Address;
 
 /// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
@@ -27,6 +28,16 @@ const REPLY_BYTES_MAX: u64 = 1024 * 1024;
 const USER_AGENT: &str = concat!("onceward/", env!("CARGO_PKG_VERSION"));
 
 /// How long an exchange may take.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use onceward_uplink::Timeouts;
+///
+/// // A till on a slow line.
+/// let timeouts = Timeouts { total: Duration::from_secs(60), ..Timeouts::default() };
+/// assert_eq!(timeouts.connect, Duration::from_secs(5));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
     /// Until the connection stands, name resolution and TLS included. 5 s by default.
@@ -49,6 +60,16 @@ impl Default for Timeouts {
 /// like), except for loopback addresses.
 ///
 /// Clones share connections and credentials.
+///
+/// ```
+/// use onceward_uplink::{Line, Secret, Timeouts};
+///
+/// let key = Secret::new("key-of-this-terminal");
+/// let line = Line::new("https://hub.example/terminals", Some(key), Timeouts::default())?;
+/// // It expired: also for whoever has a clone of this line.
+/// line.set_key(Some(Secret::new("its-next-key")))?;
+/// # Ok::<(), onceward_uplink::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Line {
     /// Where requests go.
@@ -146,9 +167,13 @@ impl Line {
         if let Some(bearer) = key.as_ref().and_then(authorization) {
             builder = builder.header(header::AUTHORIZATION, bearer);
         }
+        let clock = Monotonic::start();
         let mut reply = builder.send(&request.body)?;
+        let round_trip_ms = clock.now_ms();
         let text =
             |name| reply.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let horizon = reply.headers().get(HORIZON_HEADER).and_then(|value| value.to_str().ok());
+        let about = About::read(text(header::DATE), horizon, round_trip_ms);
         let retry_after = text(header::RETRY_AFTER).map(ToOwned::to_owned);
         let date = text(header::DATE)
             .map(ToOwned::to_owned)
@@ -160,7 +185,7 @@ impl Line {
             // The status says enough; a cut explanation is no reason to forget it.
             Err(_) => Vec::new(),
         };
-        let mut response = Response::new(status, body).hiding(key);
+        let mut response = Response::new(status, body).hiding(key).telling(about);
         response.retry_after = retry_after;
         response.date = date;
         Ok(response)

@@ -36,6 +36,11 @@ pub(crate) fn http_date_of(unix_ms: i64) -> Option<String> {
     rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).ok()
 }
 
+/// A date as HTTP spells it, in Unix milliseconds.
+pub(crate) fn http_date_ms(text: &str) -> Option<i64> {
+    http_date(text).map(Timestamp::as_millisecond)
+}
+
 /// One of the three spellings of a date that HTTP knows.
 fn http_date(text: &str) -> Option<Timestamp> {
     // A wrong name of the day is the sender's slip; the rest says which day it is.

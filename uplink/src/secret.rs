@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// A credential. `Debug` hides it, and there is no `Display`.
+///
+/// ```
+/// use onceward_uplink::Secret;
+///
+/// let key = Secret::new("key-of-this-terminal");
+/// assert!(!format!("{key:?}").contains("terminal"));
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(String);
 

@@ -17,6 +17,7 @@ use crate::control::Control;
 use crate::dialect::Dialect;
 use crate::error::{Cause, Error};
 use crate::line::Line;
+use crate::upstream::{About, ServerTime};
 
 pub use handle::UploaderHandle;
 
@@ -28,6 +29,20 @@ const WAIT_MS_MIN: u64 = 1;
 const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// Drains a store to one upstream, on the calling thread or on one of its own.
+///
+/// ```
+/// use onceward::{Config, Scope, Store, sync};
+/// use onceward_uplink::{Forloy, Line, Timeouts, Uploader};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let line = Line::new("http://127.0.0.1:9", None, Timeouts::default())?;
+/// let options = sync::Options::new(Scope::default());
+/// let mut uploader = Uploader::new(store, line, Box::new(Forloy::new()), options)?;
+/// let report = uploader.run_once(&mut |report| println!("sent {}", report.attempted))?;
+/// assert_eq!(report.attempted, 0, "nothing was captured");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Uploader {
     /// What is drained.
     store: Store,
@@ -55,7 +70,11 @@ impl Uploader {
     ///
     /// Of `options`, the effort is set by the way it is run. A batch with more items than the
     /// dialect allows is halved before it is sent, so `items_max` should be at most
-    /// [`Dialect::items_max`].
+    /// [`Dialect::items_max`]. Where they name no horizon, that of the dialect counts until the
+    /// upstream tells its own.
+    ///
+    /// What a reply tells of the upstream is taken up: its clock ([`Store::confirm_time`]) from the
+    /// header `Date`, and how long it remembers keys, in seconds, from the header `Onceward-Horizon`.
     ///
     /// # Errors
     ///
@@ -66,6 +85,10 @@ impl Uploader {
         dialect: Box<dyn Dialect>,
         options: Options,
     ) -> Result<Self, Error> {
+        let options = match dialect.horizon_ms().filter(|_| !options.has_horizon()) {
+            Some(horizon_ms) => options.horizon_ms(horizon_ms),
+            None => options,
+        };
         Ok(Self { store, line, dialect: Arc::from(dialect), options, clock: Monotonic::start() })
     }
 
@@ -159,19 +182,28 @@ impl Uploader {
     /// Carries one batch and tells the session what came of it.
     fn exchange(&self, session: &mut Session, batch: &Batch) -> Result<(), Error> {
         match self.carry(batch) {
-            Ok(reply) => session.on_reply(batch.id, &reply, self.clock.now_ms())?,
+            Ok((reply, about)) => {
+                // First: what the reply settles is remembered from that time on.
+                if let Some(ServerTime { unix_ms, uncertainty_ms }) = about.time {
+                    session.on_time(unix_ms, uncertainty_ms)?;
+                }
+                if let Some(horizon_ms) = about.horizon_ms {
+                    session.on_horizon(horizon_ms);
+                }
+                session.on_reply(batch.id, &reply, self.clock.now_ms())?;
+            }
             Err(failure) => session.on_failure(batch.id, &failure, self.clock.now_ms())?,
         }
         Ok(())
     }
 
-    /// Carries one batch.
-    fn carry(&self, batch: &Batch) -> Result<Reply, Failure> {
+    /// Carries one batch; also what the reply tells of the upstream.
+    fn carry(&self, batch: &Batch) -> Result<(Reply, About), Failure> {
         if batch.items.len() > self.dialect.items_max() {
             return Err(Failure::TooLarge);
         }
         let response = self.line.post(&self.dialect.request(batch))?;
-        self.dialect.decode(batch, &response)
+        self.dialect.decode(batch, &response).map(|reply| (reply, response.about()))
     }
 }
 

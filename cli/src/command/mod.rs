@@ -1,14 +1,17 @@
 //! One module for each command; each returns its exit code or why it failed.
 
 pub mod api_key;
+mod bundle_key;
 pub mod capture;
 pub mod dump;
+pub mod leaving;
 pub mod repair;
 pub mod review;
 pub mod serve;
 mod shape;
 pub mod status;
 pub mod stop;
+pub mod summary;
 pub mod sync;
 pub mod tail;
 pub mod verify;

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use comfy_table::Table;
-use onceward::{Key, ReviewFilter, ReviewItem, Scope, Store};
+use onceward::{Decision, Key, ReviewFilter, ReviewItem, Scope, Store};
 use serde::Serialize;
 
 use crate::{
-    args::{ReviewCommand, ReviewItemArgs, ReviewListArgs, ReviewResolveArgs, ReviewRetryArgs},
+    args::{
+        DecidedByArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs, ReviewResolveArgs,
+        ReviewRetryArgs,
+    },
     command::shape::{self, ReviewShape},
     exit::{Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
@@ -114,7 +117,10 @@ fn retry(args: &ReviewRetryArgs) -> Outcome {
     let mut out = Output::stdout();
     for (scope, key) in &chosen {
         let what = format!("cannot retry {key} in scope {scope}");
-        store.retry(scope, key).map_err(|error| Failure::engine(&what, &error))?;
+        let decision = Decision::retry(scope.clone(), key.clone()).because(&args.note);
+        store
+            .decide(&signed(decision, &args.by))
+            .map_err(|error| Failure::engine(&what, &error))?;
         out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "pending" })?;
     }
     chatter(&format!("{} to be sent again", chosen.len()));
@@ -143,10 +149,20 @@ fn resolve(args: &ReviewResolveArgs) -> Outcome {
     let (scope, key) = (&args.item.scope, &args.item.key);
     let store = shape::open_existing(&args.item.store)?;
     let what = format!("cannot resolve {key} in scope {scope}");
-    store.resolve(scope, key, &args.note).map_err(|error| Failure::engine(&what, &error))?;
+    let decision = Decision::resolve(scope.clone(), key.clone(), &args.note);
+    store.decide(&signed(decision, &args.by)).map_err(|error| Failure::engine(&what, &error))?;
     let mut out = Output::stdout();
     out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "rejected" })?;
     finish(store, out)
+}
+
+/// The decision with who makes it, and about which item.
+fn signed(decision: Decision, by: &DecidedByArgs) -> Decision {
+    let decision = decision.by(&by.who);
+    match by.of_version {
+        Some(version) => decision.of_version(version),
+        None => decision,
+    }
 }
 
 /// Closes the store in order and shows what was decided.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use onceward::{
-    Config, Create, Damage, Inspection, Payload, RecoveryReport, ReviewItem, Store, StoredEvent,
+    Config, Create, Damage, Fence, Inspection, Payload, RecoveryReport, ReviewItem, Store,
+    StoredEvent,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -125,6 +126,24 @@ impl<'a> From<&'a RecoveryReport> for RecoveryShape<'a> {
     }
 }
 
+/// Since when and for which bundle a store is left, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct FenceShape {
+    /// The bundle's number.
+    bundle: String,
+    /// Since when, RFC 3339.
+    since: Option<String>,
+    /// The same as Unix milliseconds.
+    since_ms: i64,
+}
+
+impl From<&Fence> for FenceShape {
+    fn from(fence: &Fence) -> Self {
+        let (bundle, since_ms) = (fence.bundle.to_string(), fence.since_ms);
+        Self { bundle, since: moment(since_ms), since_ms }
+    }
+}
+
 /// An event, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct EventShape<'a> {
@@ -150,6 +169,8 @@ pub(super) struct EventShape<'a> {
     lane: Option<&'a str>,
     /// `keep` or `evictable`.
     class: &'static str,
+    /// Names and values, in their order; a name may come more than once.
+    headers: Vec<(&'a str, &'a str)>,
     /// `json`, or `bytes` for a payload that was given as bytes.
     payload_form: &'static str,
 }
@@ -180,6 +201,7 @@ impl<'a> EventShape<'a> {
                 onceward::Class::Keep => "keep",
                 onceward::Class::Evictable => "evictable",
             },
+            headers: event.headers.iter().collect(),
             payload_form: if event.payload.is_json() { "json" } else { "bytes" },
         })
     }

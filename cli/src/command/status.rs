@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     args::StoreArgs,
-    command::shape::{self, RecoveryShape},
+    command::shape::{self, FenceShape, RecoveryShape},
     exit::{Exit, Failure, Outcome},
     output::{Output, Style, complain},
 };
@@ -40,12 +40,26 @@ struct StatusShape<'a> {
     settled: u64,
     /// Events that wait for a person.
     in_review: u64,
+    /// Events of which nobody knows whether they took effect.
+    uncertain: u64,
+    /// Events that were dropped to make room, since the store was made; `summary` lists the last of them.
+    dropped: u64,
+    /// Events that were taken back before they were sent, since the store was made.
+    cancelled: u64,
+    /// Leases that are neither completed nor released.
+    leases: u64,
+    /// Completed records that are remembered.
+    records: u64,
+    /// Bytes that unsettled events take in the log: what a limit on bytes counts.
+    unsettled_bytes: u64,
     /// Size of the log.
     bytes: u64,
     /// Age of the oldest event that is not settled.
     oldest_pending_ms: u64,
     /// Sum of the amounts that are not settled.
     amount_pending: String,
+    /// Since when and for which bundle the store is left; null if it is not.
+    fence: Option<FenceShape>,
     /// What opening would find.
     recovery: RecoveryShape<'a>,
 }
@@ -63,9 +77,16 @@ fn show(
             in_flight: status.in_flight,
             settled: status.settled,
             in_review: status.in_review,
+            uncertain: status.uncertain,
+            dropped: status.evicted,
+            cancelled: status.cancelled,
+            leases: status.leases,
+            records: status.records,
+            unsettled_bytes: status.unsettled_bytes,
             bytes: status.bytes,
             oldest_pending_ms: status.oldest_pending_ms,
             amount_pending: status.amount_pending.to_string(),
+            fence: status.fence.as_ref().map(FenceShape::from),
             recovery: RecoveryShape::from(recovery),
         });
     }
@@ -75,9 +96,18 @@ fn show(
     table.add_row(["in flight", &status.in_flight.to_string()]);
     table.add_row(["settled", &status.settled.to_string()]);
     table.add_row(["in review", &status.in_review.to_string()]);
+    table.add_row(["uncertain", &status.uncertain.to_string()]);
+    table.add_row(["dropped", &status.evicted.to_string()]);
+    table.add_row(["cancelled", &status.cancelled.to_string()]);
+    table.add_row(["leases", &status.leases.to_string()]);
+    table.add_row(["records", &status.records.to_string()]);
+    table.add_row(["unsettled bytes", &status.unsettled_bytes.to_string()]);
     table.add_row(["bytes", &status.bytes.to_string()]);
     table.add_row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
     table.add_row(["amount pending", &status.amount_pending.to_string()]);
+    if let Some(fence) = &status.fence {
+        table.add_row(["left for bundle", &fence.bundle.to_string()]);
+    }
     table.add_row(["damaged ranges", &recovery.damage.len().to_string()]);
     out.line(&table.to_string())
 }

@@ -173,3 +173,22 @@ fn a_full_stdout_ends_the_run_with_a_word_and_without_a_panic() {
     // What was committed stays committed although nobody could be told.
     assert_eq!(on_store("dump", dir.path()).expect(0).json_lines().len(), 10);
 }
+
+#[test]
+fn headers_of_the_run_and_of_the_line_travel_with_the_event() {
+    let dir = tempdir().unwrap();
+    let mut command = onceward();
+    command.args(["capture", "--header", "till=7", "--header", "note=a=b", "--store"]);
+    let input = concat!(
+        "{\"key\":\"a\",\"payload\":1,\"headers\":{\"trace\":\"t1\"}}\n",
+        "{\"key\":\"b\",\"payload\":1}\n",
+        "{\"key\":\"c\",\"payload\":1,\"headers\":{\"Trace\":\"t1\"}}\n",
+    );
+    let answers = run(command.arg(dir.path()), input.as_bytes()).expect(1);
+    assert_eq!(answers.column("verdict"), ["fresh", "fresh", "refused"]);
+    assert_eq!(answers.last_json()["error"]["code"], "HEADER_INVALID");
+    let dump = on_store("dump", dir.path()).expect(0).json_lines();
+    let of_run = [["till", "7"], ["note", "a=b"]];
+    assert_eq!(dump[0]["headers"], json!([of_run[0], of_run[1], ["trace", "t1"]]));
+    assert_eq!(dump[1]["headers"], json!(of_run));
+}

@@ -8,9 +8,10 @@ use tempfile::tempdir;
 use crate::process::{ask, capture, lines, on_store};
 
 /// Commands that want a store, and make none.
-const STORE_COMMANDS: [&str; 9] = [
+const STORE_COMMANDS: [&str; 10] = [
     "dump",
     "status",
+    "summary",
     "verify",
     "repair",
     "repair --apply",
@@ -33,6 +34,12 @@ fn help_and_version_are_answers_and_wrong_arguments_are_not() {
         &["review", "retry", "--store", "x"],
         &["review", "resolve", "--store", "x", "k"],
         &["capture", "--store", "x", "--segment-bytes", "262145"],
+        &["capture", "--store", "x", "--header", "no-value"],
+        &["capture", "--store", "x", "--header", "Upper=1"],
+        &["review", "retry", "--store", "x", "--all", "--of-version", "3"],
+        &["export", "--store", "x"],
+        &["export", "--store", "x", "--file", "y", "--key-file", "a", "--passphrase-file", "b"],
+        &["unfence", "--store", "x", "--bundle", "7"],
         &["serve", "--data", "x", "--listen", "nowhere"],
         &["demo", "--keep", "x", "--check", "y"],
         &["repair", "--store", "x", "--dry-run", "--apply"],

@@ -7,6 +7,7 @@ mod capture;
 mod demo;
 mod exit_codes;
 mod kill;
+mod leaving;
 mod looking;
 mod process;
 mod repair;

@@ -116,10 +116,16 @@ fn a_rejected_purchase_waits_for_a_person_and_is_retried_under_its_key() {
     let show = run(onceward().args(["review", "show", "--store", store_text, "k9"]), b"").expect(0);
     assert_eq!(show.last_json()["event"]["payload"]["qr_code_data"], "card9");
 
-    let resolve = ["review", "resolve", "--store", store_text, "k9", "--note", "not ours"];
-    run(onceward().args(resolve), b"").expect(0);
+    // Two people saw the same item: the second is told who was first.
+    let version = show.last_json()["version"].to_string();
+    let decide = |who: &str| {
+        let resolve = ["review", "resolve", "--store", store_text, "k9", "--note", "not ours"];
+        run(onceward().args(resolve).args(["--who", who, "--of-version", &version]), b"")
+    };
+    decide("anna").expect(0);
+    assert!(decide("ben").expect(1).err.contains("anna"));
     fs::write(&cards, (0..10).map(|n| card(n, "active")).collect::<String>()).unwrap();
-    let retry = on_store("review retry --all", &store).expect(0);
+    let retry = on_store("review retry --all --who anna --note mended", &store).expect(0);
     assert_eq!(retry.column("key"), ["k8"]);
     let summary = sync(&store, &hub.url, KEY).expect(0).last_json();
     assert_eq!((&summary["accepted"], &summary["in_review"]), (&json!(1), &json!(0)));

@@ -6,18 +6,58 @@ use crate::error::{Error, Result};
 use crate::limits::{KEY_BYTES_MAX, KIND_BYTES_MAX, LANE_BYTES_MAX, SCOPE_BYTES_MAX};
 
 /// Logical grouping of keys: `^[a-z0-9][a-z0-9_-]{0,62}$`.
+///
+/// ```
+/// use onceward::Scope;
+///
+/// let scope: Scope = "sales".parse()?;
+/// assert_eq!(scope.as_str(), "sales");
+/// assert!(Scope::new("Sales!").is_err());
+/// assert_eq!(Scope::default().as_str(), Scope::DEFAULT);
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Scope(Box<str>);
 
 /// Idempotency key: text of 1 to 255 bytes, unique for each event within its scope and window.
+///
+/// ```
+/// use onceward::Key;
+///
+/// // Made before the event is captured, the same for every retry.
+/// let key = Key::new("till-7-receipt-000042")?;
+/// // Or made here, if nothing at hand is unique; then keep it with the work.
+/// assert_ne!(Key::generate(), Key::generate());
+/// # let _ = key;
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key(Box<str>);
 
 /// Kind of an event: text of 1 to 64 bytes; `event` by default.
+///
+/// ```
+/// use onceward::{Event, Key, Kind, Payload, Scope};
+///
+/// let event = Event::new(Scope::default(), Key::new("p-1")?, Payload::json("{}")?);
+/// assert_eq!(event.kind.as_str(), "event");
+/// assert_eq!(event.with_kind(Kind::new("PAYMENT")?).kind.as_str(), "PAYMENT");
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Kind(Box<str>);
 
 /// Name of a lane, such as a card or an order: text of 1 to 255 bytes.
+///
+/// ```
+/// use onceward::{Event, Key, Lane, Payload, Scope};
+///
+/// // What concerns one card arrives in order, and waits for no other card.
+/// let event = Event::new(Scope::default(), Key::new("p-1")?, Payload::json("{}")?);
+/// let event = event.with_lane(Lane::new("card-4711")?);
+/// # let _ = event;
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Lane(Box<str>);
 

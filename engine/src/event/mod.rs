@@ -18,6 +18,17 @@ use crate::Lsn;
 use crate::verdict::State;
 
 /// Whether an event may be dropped when the store is full.
+///
+/// ```
+/// use onceward::{Class, Event, Key, Payload, Scope};
+///
+/// // Of temperatures the newest matter; a sale is never dropped.
+/// let reading = Event::new(Scope::default(), Key::generate(), Payload::json("21.5")?);
+/// assert_eq!(reading.class, Class::Keep);
+/// let reading = reading.with_class(Class::Evictable);
+/// # let _ = reading;
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Class {
     /// Never dropped: a full store refuses new events instead.
@@ -122,6 +133,18 @@ impl Event {
 }
 
 /// An event as the log holds it.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, State, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+/// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+/// let stored = store.find(&scope, &key)?.ok_or("it was captured")?;
+/// assert_eq!((stored.event.key, stored.state), (key, State::Pending));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredEvent {
     /// The number of its first frame: its name for ever.

@@ -6,6 +6,16 @@ use crate::error::{Error, Result};
 ///
 /// Of JSON, white space outside strings is removed; the order of members and the spelling of numbers
 /// are kept, so `1.50` stays `1.50`.
+///
+/// ```
+/// use onceward::Payload;
+///
+/// let json = Payload::json(r#"{ "total": 1.50 }"#)?;
+/// assert_eq!(json.as_json(), Some(r#"{"total":1.50}"#));
+/// let bytes = Payload::bytes(vec![0xff, 0]);
+/// assert_eq!((bytes.as_json(), bytes.as_bytes()), (None, &[0xff, 0][..]));
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Payload {
     bytes: Vec<u8>,

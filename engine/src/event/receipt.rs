@@ -4,6 +4,15 @@ use crate::error::{Error, Result};
 use crate::limits::RECEIPT_BYTES_MAX;
 
 /// The upstream's receipt for an event, such as a transaction's number: at most 64 bytes.
+///
+/// ```
+/// use onceward::Receipt;
+///
+/// let receipt = Receipt::new(b"txn_4711")?;
+/// assert_eq!(receipt.as_bytes(), b"txn_4711");
+/// assert_eq!(Receipt::new(&[0; 65]).unwrap_err().code(), "RECEIPT_TOO_LONG");
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Receipt(Box<[u8]>);
 

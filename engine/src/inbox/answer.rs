@@ -6,6 +6,17 @@ use super::Delivery;
 use crate::Lsn;
 
 /// The answer to a delivery.
+///
+/// ```
+/// use onceward::{Config, Delivery, Payload, Received, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+/// assert!(matches!(store.receive(&delivery)?, Received::Fresh { .. }));
+/// assert!(matches!(store.receive(&delivery)?, Received::Duplicate { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Received {
@@ -30,6 +41,17 @@ pub enum Received {
 }
 
 /// Why a delivery is not taken.
+///
+/// ```
+/// use onceward::{Config, Delivery, DropReason, Payload, Received, Store, WindowId, Within};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let within = Within::new("user-17", "tour", WindowId::new("session-1")?)?;
+/// let early = Delivery::of_window(within, Payload::json("{}")?);
+/// assert_eq!(store.receive(&early)?, Received::Dropped { why: DropReason::WindowNotOpen });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -42,6 +64,19 @@ pub enum DropReason {
 /// How far a delivery is.
 ///
 /// The numbers are on disk: never change or reuse one.
+///
+/// ```
+/// use onceward::{Config, Delivery, DeliveryState, Payload, Received, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+/// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
+/// store.fail(lsn, "no such article")?;
+/// let known = store.delivery(lsn)?.ok_or("it was received")?;
+/// assert_eq!((known.state, known.state.as_str()), (DeliveryState::Failed, "failed"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -89,6 +124,19 @@ impl fmt::Display for DeliveryState {
 }
 
 /// The answer to a step that is done.
+///
+/// ```
+/// use onceward::{Config, Delivery, Payload, Progress, Received, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+/// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
+/// assert_eq!(store.progress(lsn, 1)?, Progress::Noted { next: Some(2) });
+/// assert_eq!(store.progress(lsn, 1)?, Progress::DoneBefore { next: Some(2) });
+/// assert_eq!(store.progress(lsn, 2)?.next(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Progress {
@@ -115,6 +163,18 @@ impl Progress {
 }
 
 /// A delivery as the log holds it.
+///
+/// ```
+/// use onceward::{Config, Delivery, Payload, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+/// store.receive(&delivery)?;
+/// let open = &store.deliveries(None, 10)?[0];
+/// assert_eq!((open.delivery.event_id(), open.next_step), (Some("6f1c2c1e"), Some(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct StoredDelivery {
@@ -131,6 +191,21 @@ pub struct StoredDelivery {
 }
 
 /// A delivery that was stored and dropped, because its window was over before it was finished.
+///
+/// ```
+/// use onceward::{Config, Delivery, Payload, Store, WindowId, Within};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let window = WindowId::new("session-1")?;
+/// store.open_window(&window, 60_000)?;
+/// let within = Within::new("user-17", "tour", window.clone())?;
+/// store.receive(&Delivery::of_window(within, Payload::json("{}")?))?;
+/// store.close_window(&window)?;
+/// let dropped = &store.dropped_deliveries()[0];
+/// assert_eq!((dropped.id.as_str(), dropped.window.as_str()), ("tour", "session-1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DroppedDelivery {
@@ -143,6 +218,19 @@ pub struct DroppedDelivery {
 }
 
 /// How many deliveries are where.
+///
+/// ```
+/// use onceward::{Config, Delivery, Payload, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+/// store.receive(&delivery)?;
+/// store.receive(&delivery)?;
+/// let status = store.inbox_status();
+/// assert_eq!((status.open, status.duplicates), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct InboxStatus {

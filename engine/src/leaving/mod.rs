@@ -69,6 +69,19 @@ impl FromStr for BundleId {
 
 /// A store is left: it sends nothing and takes nothing new, because what it did not deliver is in this
 /// bundle. [`Store::unfence`](crate::Store::unfence) ends it.
+///
+/// ```
+/// # #[cfg(feature = "rescue")] {
+/// use onceward::{BundleKey, Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let exported = store.export_bundle(&mut Vec::new(), &BundleKey::from_bytes([7; 32]), true)?;
+/// let fence = store.status().fence.ok_or("it is left")?;
+/// assert_eq!(fence.bundle, exported.bundle);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Fence {
@@ -86,6 +99,26 @@ impl Fence {
 }
 
 /// A bundle of another store that was taken up to its end.
+///
+/// ```
+/// # #[cfg(feature = "rescue")] {
+/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
+/// # let (old, new) = (open("old")?, open("new")?);
+/// # let sale = |text| -> onceward::Result<_> {
+/// #     Ok(Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(text)?))
+/// # };
+/// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
+/// let exported = old.export_bundle(&mut stick, &key, true)?;
+/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// let known = &new.summary().imports[0];
+/// assert_eq!((known.bundle, known.source), (imported.bundle, old.id()));
+/// # let _ = exported;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Import {

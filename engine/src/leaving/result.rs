@@ -7,6 +7,19 @@ use crate::limits::LEFT_OUT_LISTED_MAX;
 use crate::report::StoreId;
 
 /// What a bundle holds; see [`Store::export_bundle`](crate::Store::export_bundle).
+///
+/// ```
+/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let mut stick = Vec::new();
+/// let exported = store.export_bundle(&mut stick, &BundleKey::from_bytes([7; 32]), true)?;
+/// assert_eq!((exported.unsettled, exported.unreadable_count), (1, 0));
+/// assert_eq!(usize::try_from(exported.bytes)?, stick.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Exported {
@@ -27,6 +40,24 @@ pub struct Exported {
 }
 
 /// What an import found; see [`Store::import_bundle`](crate::Store::import_bundle).
+///
+/// ```
+/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
+/// # let (old, new) = (open("old")?, open("new")?);
+/// # let sale = |text| -> onceward::Result<_> {
+/// #     Ok(Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(text)?))
+/// # };
+/// old.capture(&sale("1")?)?;
+/// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
+/// let exported = old.export_bundle(&mut stick, &key, true)?;
+/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// assert_eq!((imported.fresh, imported.conflicts, imported.refused), (1, 0, 0));
+/// assert_eq!(imported.digest, exported.digest, "now the old one may be wiped");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Imported {
@@ -55,6 +86,25 @@ pub struct Imported {
 }
 
 /// An event of a bundle that was not taken up. The bundle is its only copy beside the source.
+///
+/// ```
+/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
+/// # let (old, new) = (open("old")?, open("new")?);
+/// # let sale = |text| -> onceward::Result<_> {
+/// #     Ok(Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(text)?))
+/// # };
+/// old.capture(&sale("1")?)?;
+/// new.capture(&sale("2")?)?;
+/// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
+/// let exported = old.export_bundle(&mut stick, &key, true)?;
+/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// assert_eq!(imported.left_out[0].key.as_str(), "sale-1");
+/// # let _ = exported;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LeftOut {
@@ -69,6 +119,29 @@ pub struct LeftOut {
 }
 
 /// Why an event of a bundle was not taken up.
+///
+/// ```
+/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store, WhyLeftOut};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
+/// # let (old, new) = (open("old")?, open("new")?);
+/// # let sale = |text| -> onceward::Result<_> {
+/// #     Ok(Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(text)?))
+/// # };
+/// old.capture(&sale("1")?)?;
+/// new.capture(&sale("2")?)?;
+/// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
+/// let exported = old.export_bundle(&mut stick, &key, true)?;
+/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// match &imported.left_out[0].why {
+///     WhyLeftOut::Conflict { lsn } => println!("look at event {lsn} here"),
+///     WhyLeftOut::Refused { why } => println!("{why}"),
+///     _ => {}
+/// }
+/// # let _ = exported;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WhyLeftOut {

@@ -7,6 +7,18 @@ use crate::event::{Amount, Scope};
 use crate::report::StoreId;
 
 /// How many events, and the sum of their amounts.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+/// store.capture(&sale.with_amount("24.50".parse()?))?;
+/// let tally = store.summary().pending;
+/// assert_eq!((tally.count, tally.amount.to_string().as_str()), (1, "24.50"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Tally {
@@ -32,6 +44,18 @@ impl fmt::Display for Tally {
 }
 
 /// What of one scope is not settled.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let summary = store.summary();
+/// let scope = &summary.scopes[0];
+/// assert_eq!((scope.scope.as_str(), scope.unsettled()), ("default", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ScopeSummary {
@@ -63,6 +87,18 @@ impl ScopeSummary {
 }
 
 /// What is still in a store; see [`Store::summary`](crate::Store::summary).
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let summary = store.summary();
+/// assert_eq!((summary.pending.count, summary.leases, summary.deliveries), (1, 0, 0));
+/// assert!(summary.fence.is_none() && summary.oldest_ms.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -99,6 +135,18 @@ pub struct Summary {
 
 /// Whether a store may be wiped without losing anything; see
 /// [`Store::safe_to_wipe`](crate::Store::safe_to_wipe).
+///
+/// ```
+/// use onceward::{Config, SafeToWipe, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// match store.safe_to_wipe() {
+///     SafeToWipe::Safe => println!("nothing in it is needed any more"),
+///     SafeToWipe::NotSafe { why } => why.iter().for_each(|reason| println!("{reason}")),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum SafeToWipe {
@@ -120,6 +168,18 @@ impl SafeToWipe {
 }
 
 /// What speaks against wiping a store. Prints as a sentence's part.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Reason, SafeToWipe, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("an event waits") };
+/// assert!(matches!(why[0], Reason::Pending(tally) if tally.count == 1));
+/// assert_eq!(why[0].to_string(), "events to send: 1 with an amount of 0.00");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {

@@ -88,6 +88,16 @@ impl Store {
     ///
     /// Settling does the last two by itself; a host calls this now and then.
     ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// // From a timer of the host, every second or so.
+    /// store.tick()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.

@@ -57,6 +57,20 @@ impl Store {
     /// Sends an event from review again, under the same key: [`Store::decide`] without a name, a
     /// note and a version.
     ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, State, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// store.retry(&scope, &key)?;
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Pending);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// The decision survives a crash when this returned `Ok`.
@@ -71,6 +85,20 @@ impl Store {
 
     /// Finishes an event in review: its state becomes `rejected`, with a note why.
     /// [`Store::decide`] without a name and a version.
+    ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, State, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// store.resolve(&scope, &key, "paid in cash")?;
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Rejected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Durability
     ///
@@ -87,6 +115,22 @@ impl Store {
     /// The decisions that were made, oldest first, from behind `after` on, at most `max` and at most
     /// 1,000. The newest 256 are remembered.
     ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// store.resolve(&scope, &key, "paid in cash")?;
+    /// let page = store.decisions(None, 100)?;
+    /// let next = store.decisions(page.last().map(|made| made.lsn), 100)?;
+    /// assert_eq!((page.len(), next.len()), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Corrupt`: one cannot be read.
@@ -101,6 +145,20 @@ impl Store {
     }
 
     /// The decisions that were made about one event, oldest first, of those that are remembered.
+    ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// store.retry(&scope, &key)?;
+    /// assert_eq!(store.decisions_on(&scope, &key)?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -84,6 +84,19 @@ impl Store {
     /// Unfinished deliveries in the order in which they came, at most `max` of them from behind
     /// `after` on. Those whose window is over are not among them.
     ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+    /// store.receive(&delivery)?;
+    /// for open in store.deliveries(None, 100)? {
+    ///     println!("do step {:?} of {:?}", open.next_step, open.delivery.event_id());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: a delivery cannot be read.
@@ -104,6 +117,18 @@ impl Store {
 
     /// One delivery, finished or not, while the log holds it; `None` if it does not (any more).
     ///
+    /// ```
+    /// use onceward::{Config, Delivery, DeliveryState, Payload, Received, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
+    /// store.ack(lsn)?;
+    /// assert_eq!(store.delivery(lsn)?.map(|it| it.state), Some(DeliveryState::Acked));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: it cannot be read.
@@ -112,6 +137,17 @@ impl Store {
     }
 
     /// How many deliveries are where.
+    ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+    /// store.receive(&delivery)?;
+    /// assert_eq!(store.inbox_status().open, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inbox_status(&self) -> InboxStatus {
         let trusted_ms = self.inner.moment(self.inner.mono_ms()).trusted_ms;
@@ -120,6 +156,20 @@ impl Store {
 
     /// The last deliveries that were stored and dropped, oldest first: at most 256, and after a restart
     /// those of which the log still tells. [`InboxStatus::dropped`] counts them all.
+    ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Store, WindowId, Within};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let window = WindowId::new("session-1")?;
+    /// store.open_window(&window, 60_000)?;
+    /// let within = Within::new("user-17", "tour", window.clone())?;
+    /// store.receive(&Delivery::of_window(within, Payload::json("{}")?))?;
+    /// store.close_window(&window)?;
+    /// assert_eq!(store.dropped_deliveries()[0].id, "tour");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn dropped_deliveries(&self) -> Vec<DroppedDelivery> {
         self.inner.view.lock().inbox.dropped()

@@ -91,8 +91,8 @@ impl Store {
     ///
     /// What it does not know makes it not safe. It is about this moment: a store that takes captures may
     /// not be safe any more when the answer is read. It does not know what became of a bundle: a store
-    /// whose events all went with one is not safe by itself, and the person who saw
-    /// [`Imported`](crate::Imported) elsewhere, with the same digest and nothing left out, knows better.
+    /// whose events all went with one is not safe by itself, and the person who saw `Imported` elsewhere,
+    /// with the same digest and nothing left out, knows better.
     ///
     /// ```
     /// use onceward::{Config, Event, Key, Payload, Reason, SafeToWipe, Scope, Store};
@@ -141,6 +141,22 @@ impl Store {
     /// For the person who knows that `bundle` was imported nowhere and never will be: otherwise two
     /// stores send the same events, and only the upstream's memory of keys keeps them from taking effect
     /// twice. A bundle that exists should be destroyed.
+    ///
+    /// ```
+    /// # #[cfg(feature = "rescue")] {
+    /// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let exported = store.export_bundle(&mut Vec::new(), &BundleKey::from_bytes([7; 32]), true)?;
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// assert_eq!(store.capture(&sale).unwrap_err().code(), "STORE_FENCED");
+    /// // The stick was lost before it was imported anywhere.
+    /// store.unfence(exported.bundle)?;
+    /// store.capture(&sale)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Durability
     ///

@@ -74,6 +74,20 @@ pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
+///
+/// ```
+/// use onceward::{Applied, Config, Effect, Event, Key, Payload, Receipt, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let event = Event::new(Scope::default(), Key::new("p-1")?, Payload::json("{}")?);
+/// let effect = Effect { event, receipt: Receipt::new(b"txn_1")? };
+/// let first = store.apply_batch(std::slice::from_ref(&effect))?;
+/// assert!(matches!(first[0], Applied::Fresh { .. }));
+/// let again = store.apply_batch(&[effect])?;
+/// assert!(matches!(&again[0], Applied::Duplicate { receipt: Some(it), .. } if it.as_bytes() == b"txn_1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Effect {
     /// What takes effect.
@@ -83,6 +97,20 @@ pub struct Effect {
 }
 
 /// A final answer for one event.
+///
+/// ```
+/// use onceward::{Answer, Config, Event, Key, Payload, Receipt, Scope, Settlement, State, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+/// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+/// // A host that delivers by itself heard that it took effect.
+/// let answer = Answer::Accepted { receipt: Some(Receipt::new(b"txn_1")?) };
+/// store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+/// assert_eq!(store.outcome(&scope, &key)?.state, State::Accepted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settlement {
     /// The event's scope.
@@ -94,6 +122,20 @@ pub struct Settlement {
 }
 
 /// What the upstream said of an event.
+///
+/// ```
+/// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, State, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+/// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+/// let (code, message) = ("LINE_CUT".to_owned(), "sent, and the other side is gone".to_owned());
+/// let answer = Answer::Uncertain { code, message };
+/// store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+/// assert_eq!(store.outcome(&scope, &key)?.state, State::Uncertain);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
     /// It took effect now.

@@ -14,9 +14,31 @@ use crate::review::ReviewNotice;
 use crate::verdict::State;
 
 /// What is called when an event comes into review.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use onceward::ReviewCallback;
+///
+/// let ring: ReviewCallback = Arc::new(|notice| println!("look at {}", notice.key));
+/// # let _ = ring;
+/// ```
 pub type ReviewCallback = Arc<dyn Fn(&ReviewNotice) + Send + Sync>;
 
 /// Keeps a callback registered; dropping it ends that. A call that is under way is finished.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let watch = store.on_review(Arc::new(|notice| println!("look at {}", notice.key)));
+/// // Until here it is called; no longer.
+/// drop(watch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it ends the registration at once"]
 pub struct ReviewWatch {
     watchers: Arc<Watchers>,

@@ -31,6 +31,18 @@ pub(crate) const INDEX_DIR: &str = "index";
 impl Store {
     /// Opens the store in `dir`, and makes one if there is none and the configuration allows it.
     ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("store");
+    /// let store = Store::open(&dir, Config::new())?;
+    /// // Every thread has a handle of its own.
+    /// let handle = store.clone();
+    /// # drop(handle);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// What was durable before is there. What a crash left torn was never confirmed to a caller and
@@ -154,6 +166,15 @@ impl Store {
     /// Deferred captures are made durable first. Other handles of this store refuse further work; a
     /// [`Ticket`](crate::Ticket) is one, so wait for it, or drop it, before. Dropping all handles instead is to the store
     /// as a crash is: nothing durable is lost.
+    ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// store.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

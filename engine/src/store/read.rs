@@ -22,6 +22,18 @@ const SPAN_BYTES_MAX: u32 = 256 * 1024;
 impl Store {
     /// What is known of a key, also after its payload is gone.
     ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, State, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Unknown);
+    /// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Pending);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the frame that holds the receipt cannot be read.
@@ -42,6 +54,18 @@ impl Store {
     }
 
     /// The event of a key, while the log still holds it.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("24.50")?))?;
+    /// let found = store.find(&scope, &key)?.ok_or("it was captured")?;
+    /// assert_eq!(found.event.payload.as_json(), Some("24.50"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

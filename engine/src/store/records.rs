@@ -70,6 +70,18 @@ impl Store {
     /// A lease that expired can still complete, as long as nobody took it over: then the outcome is
     /// known after all. Completing again with the same body gives the record again.
     ///
+    /// ```
+    /// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
+    /// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
+    /// let record = store.complete(&lease, &Payload::json(r#"{"paid":true}"#)?)?;
+    /// assert!(matches!(store.begin(&begin)?, Begun::Cached(again) if again == record));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// The record survives kill -9 and power cut when this returned `Ok`.
@@ -138,6 +150,20 @@ impl Store {
     ///
     /// A lease that expired, or that is of an earlier opening of the store, is held again by this, if
     /// nobody took it over.
+    ///
+    /// ```
+    /// use onceward::{Begin, Begun, Config, Key, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
+    /// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
+    /// let before_ms = lease.expires_at_ms();
+    /// // The work takes longer than was thought.
+    /// let lease = store.renew(&lease, 60_000)?;
+    /// assert!(lease.expires_at_ms() >= before_ms);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Durability
     ///

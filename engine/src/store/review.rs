@@ -57,6 +57,19 @@ impl Store {
 
     /// One event that waits for a person.
     ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// assert_eq!(store.review(&scope, &key)?.code, "NO_CARD");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Corrupt`, `Io`: it
@@ -71,6 +84,20 @@ impl Store {
     }
 
     /// How many events wait for a person; of one scope or of all.
+    ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+    /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+    /// assert_eq!((store.review_count(None), store.review_count(Some(&scope))), (1, 1));
+    /// # let _ = key;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn review_count(&self, scope: Option<&Scope>) -> u64 {
         let view = self.inner.view.lock();

@@ -72,6 +72,18 @@ pub struct BatchTicket {
 impl Store {
     /// As [`Store::capture`], but returns as soon as the event is queued.
     ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// let ticket = store.capture_deferred(&sale)?;
+    /// // Whatever else is to be done while the disk writes.
+    /// assert!(matches!(ticket.wait()?, Verdict::Fresh { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// None until the [`Ticket`] says so: a crash before that may lose the event.
@@ -89,6 +101,20 @@ impl Store {
     }
 
     /// As [`Store::capture_batch`], but returns as soon as the events are queued.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let line = |number: u32| -> onceward::Result<Event> {
+    ///     let key = Key::new(&format!("receipt-1-line-{number}"))?;
+    ///     Ok(Event::new(Scope::default(), key, Payload::json("{}")?))
+    /// };
+    /// let ticket = store.capture_batch_deferred(&[line(1)?, line(2)?])?;
+    /// assert_eq!(ticket.wait()?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Durability
     ///
@@ -130,6 +156,20 @@ impl Ticket {
     }
 
     /// The verdict, if it is known; does not wait for the disk.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// let mut ticket = store.capture_deferred(&sale)?;
+    /// match ticket.try_get()? {
+    ///     Some(verdict) => println!("{verdict:?}"),
+    ///     None => println!("not yet"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{Inner, Store};
 use crate::error::{ErrorKind, Result};
+use crate::event::StoredEvent;
 use crate::frames::clock::{Clock, ServerNote};
 use crate::frames::{KIND_CLOCK, codec};
 use crate::view::proven_ms;
@@ -22,6 +23,17 @@ const NOTES_APART_MS: u64 = 60_000;
 const WORTH_NOTING_MS: u64 = 1_000;
 
 /// How far the upstream's clock is ahead of this machine's wall clock.
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.confirm_time(1_700_000_000_000, 1_100)?;
+/// let offset = store.server_offset().ok_or("it was told")?;
+/// println!("the upstream is {} ms ahead, +-{} ms", offset.offset_ms, offset.uncertainty_ms);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ServerOffset {
@@ -129,6 +141,17 @@ impl Store {
     /// How far the upstream's clock is ahead of this machine's wall clock, as of its last word.
     ///
     /// `None`: it did not tell since the machine was started. A wall clock that is set changes this.
+    ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// assert_eq!(store.server_offset(), None);
+    /// store.confirm_time(1_700_000_000_000, 1_100)?;
+    /// assert!(store.server_offset().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn server_offset(&self) -> Option<ServerOffset> {
         let inner = &self.inner;
@@ -141,6 +164,22 @@ impl Store {
 }
 
 impl Inner {
+    /// How long ago an event was captured, at most: exact within one start of the machine; of time that
+    /// nothing measured the wall clock tells, if that says more.
+    pub(crate) fn age_ms(&self, event: &StoredEvent) -> u64 {
+        let mono_ms = self.mono_ms();
+        if event.boot.0 == self.stamp.boot && event.boot.0 != [0; 16] {
+            return mono_ms.saturating_sub(event.mono_ms);
+        }
+        let captured_ms = {
+            let view = self.view.lock();
+            view.events.get(&event.lsn.get()).map_or(0, |live| live.moment.trusted_ms)
+        };
+        let measured_ms = self.moment(mono_ms).trusted_ms.saturating_sub(captured_ms);
+        let wall_ms = u64::try_from(self.wall_ms().saturating_sub(event.wall_ms)).unwrap_or(0);
+        measured_ms.max(wall_ms)
+    }
+
     /// Writes a frame that says how far time is, if none was written for so long. On a full disk that
     /// waits: what passes meanwhile is remembered longer if the machine stops.
     pub(super) fn note_time(&self, when: Note) -> Result<()> {

@@ -3,6 +3,20 @@
 use crate::event::Scope;
 
 /// How long a session goes on.
+///
+/// ```
+/// use onceward::sync::{Effort, Options, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let options = Options::new(Scope::default()).effort(Effort::Once);
+/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let mut session = Session::start(&store, options, Box::new(fit))?;
+/// assert!(matches!(session.next(0)?, Step::Send(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Effort {
@@ -13,6 +27,20 @@ pub enum Effort {
 }
 
 /// How a session behaves; see each setter for its default.
+///
+/// ```
+/// use onceward::Scope;
+/// use onceward::sync::Options;
+///
+/// let day_ms = 24 * 60 * 60 * 1_000;
+/// let options = Options::new(Scope::new("sales")?)
+///     .items_max(100)
+///     .backoff_ms(500, 60_000)
+///     .seed(4_711)
+///     .horizon_ms(30 * day_ms);
+/// # let _ = options;
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
@@ -23,6 +51,7 @@ pub struct Options {
     pub(crate) backoff_cap_ms: u64,
     pub(crate) seed: u64,
     pub(crate) effort: Effort,
+    pub(crate) horizon_ms: Option<u64>,
 }
 
 impl Options {
@@ -36,6 +65,7 @@ impl Options {
             backoff_cap_ms: 300_000,
             seed: 0,
             effort: Effort::Forever,
+            horizon_ms: None,
         }
     }
 
@@ -69,5 +99,19 @@ impl Options {
     pub fn effort(mut self, effort: Effort) -> Self {
         self.effort = effort;
         self
+    }
+
+    /// How long the upstream remembers keys at least, milliseconds, until it tells: none by default,
+    /// and then everything is sent again however long ago it was first attempted. What becomes of
+    /// older ones: [`Session::on_horizon`](super::Session::on_horizon).
+    pub fn horizon_ms(mut self, ms: u64) -> Self {
+        self.horizon_ms = Some(ms);
+        self
+    }
+
+    /// Whether a horizon is set.
+    #[must_use]
+    pub fn has_horizon(&self) -> bool {
+        self.horizon_ms.is_some()
     }
 }

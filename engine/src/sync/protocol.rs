@@ -6,6 +6,20 @@ use crate::Lsn;
 use crate::event::{Receipt, Scope, StoredEvent};
 
 /// The number of a batch: that of the frame that fixed its content.
+///
+/// ```
+/// use onceward::sync::{Options, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+/// assert!(batch.idempotency_key.ends_with(&format!("-{}", batch.id)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BatchId(pub(crate) Lsn);
 
@@ -24,6 +38,20 @@ impl fmt::Display for BatchId {
 }
 
 /// Why an event cannot form an item of a dialect.
+///
+/// ```
+/// use onceward::sync::{Fit, Misfit};
+///
+/// // This upstream takes objects only.
+/// let fit: Fit = Box::new(|event| match event.event.payload.as_json() {
+///     Some(text) if text.starts_with('{') => Ok(text.len()),
+///     _ => Err(Misfit {
+///         code: "INVALID_ITEM".to_owned(),
+///         message: "payload: is no object".to_owned(),
+///     }),
+/// });
+/// # let _ = fit;
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Misfit {
     /// Short name in capitals, such as `INVALID_ITEM`.
@@ -35,10 +63,31 @@ pub struct Misfit {
 /// Tells the size in bytes of an event's item in a dialect, or why it cannot form one.
 ///
 /// An event that cannot goes to review without being sent.
+///
+/// ```
+/// use onceward::sync::Fit;
+///
+/// let fit: Fit = Box::new(|event| Ok(event.event.payload.as_bytes().len()));
+/// # let _ = fit;
+/// ```
 pub type Fit = Box<dyn Fn(&StoredEvent) -> Result<usize, Misfit> + Send>;
 
 /// Events that are sent together. Content and number are durable before the first attempt, so a
 /// resend, also after a crash, is the same batch.
+///
+/// ```
+/// use onceward::sync::{Options, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+/// assert_eq!((batch.items.len(), batch.attempt), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Its number.
@@ -54,6 +103,25 @@ pub struct Batch {
 }
 
 /// What the driver is to do next.
+///
+/// ```
+/// use onceward::sync::{Options, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// match session.next(0)? {
+///     Step::Send(batch) => println!("send {} events", batch.items.len()),
+///     Step::Wait { until_ms } => println!("ask again at {until_ms}"),
+///     Step::Idle => println!("ask again after a capture"),
+///     Step::Blocked => println!("a new key is needed"),
+///     _ => {}
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Step {
@@ -71,6 +139,15 @@ pub enum Step {
 }
 
 /// What a well-formed reply says, item by item.
+///
+/// ```
+/// use onceward::sync::{ItemOutcome, Reply};
+///
+/// // In any order; what is not among them stays pending.
+/// let items = vec![("sale-2".to_owned(), ItemOutcome::Duplicate { receipt: None })];
+/// let reply = Reply { items };
+/// # let _ = reply;
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// Key as the reply spelled it, and its outcome. Order does not matter; an item that is missing
@@ -79,6 +156,25 @@ pub struct Reply {
 }
 
 /// What the upstream says of one event.
+///
+/// ```
+/// use onceward::sync::ItemOutcome;
+///
+/// /// What this upstream's words mean.
+/// fn outcome(word: &str) -> ItemOutcome {
+///     match word {
+///         "ok" => ItemOutcome::Accepted { receipt: None },
+///         "known" => ItemOutcome::Duplicate { receipt: None },
+///         "busy" => ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms: None },
+///         code => ItemOutcome::Rejected {
+///             code: code.to_owned(),
+///             message: "refused".to_owned(),
+///             reply: Vec::new(),
+///         },
+///     }
+/// }
+/// assert_eq!(outcome("ok"), ItemOutcome::Accepted { receipt: None });
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ItemOutcome {
     /// It took effect now.
@@ -110,6 +206,22 @@ pub enum ItemOutcome {
 }
 
 /// Why a whole batch has no outcome by item.
+///
+/// ```
+/// use onceward::sync::Failure;
+///
+/// /// What a status of HTTP means for a batch as a whole.
+/// fn failure(status: u16) -> Failure {
+///     match status {
+///         401 | 403 => Failure::Blocked { why: "the key is refused".to_owned() },
+///         409 => Failure::InProgress { retry_after_ms: None },
+///         413 => Failure::TooLarge,
+///         422 => Failure::Refused { code: "INVALID".to_owned(), message: "an item".to_owned() },
+///         _ => Failure::Unavailable { why: format!("status {status}"), retry_after_ms: None },
+///     }
+/// }
+/// assert_eq!(failure(413), Failure::TooLarge);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Failure {
     /// No connection, no answer in time, an answer that proves nothing, or a server's error.
@@ -141,6 +253,26 @@ pub enum Failure {
 }
 
 /// What a session has done so far.
+///
+/// ```
+/// use onceward::sync::{Options, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// while let Step::Send(batch) = session.next(0)? {
+///     # let taken = onceward::sync::ItemOutcome::Accepted { receipt: None };
+///     # let items = batch.items.iter().map(|item| (item.event.key.to_string(), taken.clone()));
+///     # let reply = onceward::sync::Reply { items: items.collect() };
+///     session.on_reply(batch.id, &reply, 0)?;
+/// }
+/// let report = session.report();
+/// assert_eq!((report.attempted, report.accepted, report.missing), (1, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     /// Items sent, resends counted.

@@ -13,26 +13,48 @@
 //!                              a half of one event goes to review
 //! ```
 
+mod failing;
 mod forming;
+mod horizon;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use onceward_wal::Lsn;
 
-use super::backoff::{Backoff, RETRY_AFTER_MS_MAX};
+use super::backoff::Backoff;
 use super::matching::{answer, match_by_key};
-use super::{Batch, BatchId, Effort, Failure, Fit, Options, Reply, Report, Step};
+use super::{Batch, BatchId, Fit, Options, Reply, Report, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Answer, Formed, Inner, Store};
-
-/// How long to wait for an upstream that still works on a batch and does not say how long.
-const IN_PROGRESS_MS: u64 = 1_500;
+use horizon::First;
 
 /// One drain of a store.
 ///
 /// A store has one session at a time; a second one is refused until the first is dropped.
+///
+/// ```
+/// use onceward::sync::{ItemOutcome, Options, Reply, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// # let now_ms = 0; // By a monotonic clock of the host's.
+/// while let Step::Send(batch) = session.next(now_ms)? {
+///     // Sent by whatever means; this upstream took all of it.
+///     let taken = |item: &onceward::StoredEvent| {
+///         (item.event.key.to_string(), ItemOutcome::Accepted { receipt: None })
+///     };
+///     let reply = Reply { items: batch.items.iter().map(taken).collect() };
+///     session.on_reply(batch.id, &reply, now_ms)?;
+/// }
+/// assert_eq!((session.report().accepted, store.status().settled), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Session {
     store: Store,
     options: Options,
@@ -41,10 +63,12 @@ pub struct Session {
     queue: VecDeque<Open>,
     /// The batch that the driver was told to send.
     sent: Option<Open>,
-    /// With [`Effort::Once`]: events up to here were attempted.
+    /// With `Effort::Once`: events up to here were attempted.
     attempted_to: u64,
     /// Events that failed for now.
     retries: BTreeMap<u64, Retry>,
+    /// Events of this session's batches that an earlier one attempted, and that did not fail here.
+    attempted_before: BTreeSet<u64>,
     backoff: Backoff,
     not_before_ms: u64,
     bytes_max: usize,
@@ -60,6 +84,8 @@ pub struct Session {
 struct Open {
     formed: Formed,
     attempts: u32,
+    /// When those of its events were attempted first of which nothing else is known; `None`: not yet.
+    first: Option<First>,
 }
 
 /// An event that failed for now.
@@ -67,6 +93,7 @@ struct Open {
 struct Retry {
     backoff: Backoff,
     not_before_ms: u64,
+    first: First,
 }
 
 impl std::fmt::Debug for Session {
@@ -97,10 +124,14 @@ impl Session {
         }
         let queue = store.inner.open_batches(&options.scope);
         Ok(Self {
-            queue: queue.into_iter().map(|formed| Open { formed, attempts: 0 }).collect(),
+            queue: queue
+                .into_iter()
+                .map(|formed| Open { formed, attempts: 0, first: Some(First::Before) })
+                .collect(),
             sent: None,
             attempted_to: 0,
             retries: BTreeMap::new(),
+            attempted_before: BTreeSet::new(),
             backoff: Backoff::new(options.backoff_base_ms, options.backoff_cap_ms, options.seed),
             not_before_ms: 0,
             bytes_max: options.bytes_max,
@@ -192,7 +223,8 @@ impl Session {
             return Err(error);
         }
         for (lsn, retry_after_ms) in later {
-            self.retry_later(lsn, retry_after_ms, now_ms);
+            let first = self.first(lsn, open.first.unwrap_or(First::Before));
+            self.retry_later((lsn, first), retry_after_ms, now_ms);
         }
         self.line_works();
         // What other processes decided; what the disk refuses now is tried again.
@@ -204,69 +236,35 @@ impl Session {
         }
     }
 
-    /// Takes up that a batch as a whole has no outcome. One for a batch that is not waiting changes
-    /// nothing.
-    ///
-    /// # Durability
-    ///
-    /// Halves that take a batch's place are durable when this returned `Ok`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store; the batch is then sent again.
-    pub fn on_failure(&mut self, batch: BatchId, failure: &Failure, now_ms: u64) -> Result<()> {
-        let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
-            return Ok(());
-        };
-        match failure {
-            Failure::Unavailable { why, retry_after_ms } => {
-                self.report.failures += 1;
-                self.report.unreachable = true;
-                self.report.last_failure = Some(why.clone());
-                self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(*retry_after_ms));
-                self.send_again(open);
-            }
-            Failure::InProgress { retry_after_ms } => {
-                self.line_works();
-                self.report.last_failure = Some("the upstream still works on it".to_owned());
-                let wait_ms = retry_after_ms.unwrap_or(IN_PROGRESS_MS).min(RETRY_AFTER_MS_MAX);
-                self.not_before_ms = now_ms.saturating_add(wait_ms);
-                self.send_again(open);
-            }
-            Failure::Blocked { why } => {
-                self.report.failures += 1;
-                self.report.blocked = true;
-                self.report.last_failure = Some(why.clone());
-                self.blocked = true;
-                self.queue.push_front(open);
-            }
-            Failure::TooLarge => {
-                self.report.failures += 1;
-                self.report.last_failure = Some("the batch is too large".to_owned());
-                self.line_works();
-                let is_single = open.formed.events.len() == 1;
-                self.split(open, "TOO_LARGE", "the upstream refuses it as too large")?;
-                // A single event that is too large explains why the batches around it were.
-                self.bytes_max =
-                    if is_single { self.options.bytes_max } else { (self.sent_bytes / 2).max(1) };
-            }
-            Failure::Refused { code, message } => {
-                self.report.failures += 1;
-                self.report.last_failure = Some(format!("{code}: {message}"));
-                self.line_works();
-                self.split(open, code, message)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The line is back, or the credentials changed: forget the backoff.
+    ///
+    /// ```
+    /// use onceward::sync::{Failure, Options, Session, Step};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+    /// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+    /// let failure = Failure::Blocked { why: "the key is expired".to_owned() };
+    /// session.on_failure(batch.id, &failure, 0)?;
+    /// assert!(matches!(session.next(0)?, Step::Blocked));
+    /// // The host has another key.
+    /// session.on_online();
+    /// assert!(matches!(session.next(0)?, Step::Send(again) if again.id == batch.id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_online(&mut self) {
         self.backoff.reset();
         self.not_before_ms = 0;
         self.blocked = false;
         self.report.blocked = false;
-        self.retries.clear();
+        for retry in self.retries.values_mut() {
+            retry.backoff.reset();
+            retry.not_before_ms = 0;
+        }
     }
 
     /// What was done so far.
@@ -281,7 +279,7 @@ impl Session {
 
     /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
     fn send(&mut self, mut open: Open) -> Result<Option<Step>> {
-        let items = match self.items(&mut open) {
+        let items = match self.items_to_send(&mut open) {
             Ok(items) => items,
             Err(error) => {
                 self.queue.push_front(open);
@@ -293,6 +291,7 @@ impl Session {
             return closed.map(|()| None).inspect_err(|_| self.queue.push_front(open));
         };
         open.attempts = open.attempts.saturating_add(1);
+        open.first.get_or_insert_with(|| First::Here { trusted_ms: self.trusted_ms() });
         let bytes: usize = items.iter().filter_map(|item| (self.fit)(item).ok()).sum();
         self.report.batches += 1;
         self.report.attempted += u64::try_from(items.len()).unwrap_or(u64::MAX);
@@ -309,48 +308,11 @@ impl Session {
         Ok(Some(Step::Send(batch)))
     }
 
-    /// Sends a batch again, as it is; with [`Effort::Once`] in another session.
-    fn send_again(&mut self, open: Open) {
-        self.queue.push_front(open);
-        self.finished |= self.options.effort == Effort::Once;
-    }
-
-    /// Halves take the place of a batch; a single event goes to review. After an error the batch is
-    /// sent again.
-    fn split(&mut self, open: Open, code: &str, message: &str) -> Result<()> {
-        let split = self.try_split(&open, code, message);
-        if split.is_err() {
-            self.sent = Some(open);
-        }
-        split
-    }
-
-    fn try_split(&mut self, open: &Open, code: &str, message: &str) -> Result<()> {
-        let events = self.read(&open.formed.events)?;
-        let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
-        let (first, second) = events.split_at(events.len().div_ceil(2));
-        if second.is_empty() {
-            let rejected = Answer::Rejected {
-                code: code.to_owned(),
-                message: message.to_owned(),
-                reply: Vec::new(),
-            };
-            let answers: Vec<_> = first.iter().map(|lsn| (*lsn, rejected.clone())).collect();
-            return self.close(open, &answers);
-        }
-        let parts = [first.to_vec(), second.to_vec()];
-        let halves = self.inner().form_batches(&self.options.scope, open.formed.number, &parts)?;
-        for formed in halves.into_iter().rev() {
-            self.queue.push_front(Open { formed, attempts: 0 });
-        }
-        Ok(())
-    }
-
     /// Settles what was answered and closes the batch.
     fn close(&mut self, open: &Open, answers: &[(u64, Answer)]) -> Result<()> {
         self.settle(open.formed.number, answers)?;
-        for (lsn, answer) in answers {
-            self.retries.remove(lsn);
+        self.forget(answers);
+        for (_, answer) in answers {
             match answer {
                 Answer::Accepted { .. } => self.report.accepted += 1,
                 Answer::Duplicate { .. } => self.report.duplicate += 1,
@@ -371,11 +333,17 @@ impl Session {
         settled
     }
 
-    fn retry_later(&mut self, lsn: u64, retry_after_ms: Option<u64>, now_ms: u64) {
+    fn retry_later(
+        &mut self,
+        (lsn, first): (u64, First),
+        retry_after_ms: Option<u64>,
+        now_ms: u64,
+    ) {
         let Options { backoff_base_ms, backoff_cap_ms, seed, .. } = self.options;
         let retry = self.retries.entry(lsn).or_insert_with(|| Retry {
             backoff: Backoff::new(backoff_base_ms, backoff_cap_ms, seed ^ lsn),
             not_before_ms: 0,
+            first,
         });
         retry.not_before_ms = now_ms.saturating_add(retry.backoff.wait_ms(retry_after_ms));
     }

@@ -265,5 +265,7 @@ fn health_and_problem_pages_need_no_key() {
         assert_eq!(page.status, 200);
         assert!(page.body.starts_with("INVALID_REQUEST (status 422)"), "{}", page.body);
         assert!(page.header("x-request-id").is_some_and(|id| id.starts_with("req_")));
+        assert_eq!(page.header("onceward-horizon"), Some("2592000"));
+        assert!(page.header("date").is_some_and(|date| date.ends_with(" gmt")));
     });
 }

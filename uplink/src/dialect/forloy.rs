@@ -19,6 +19,12 @@ const ITEMS_MAX: usize = 100;
 const PATH: &str = "/api/v1/transactions/sync";
 
 /// The dialect of Forloy's offline sync.
+///
+/// ```
+/// use onceward_uplink::{Dialect, Forloy};
+///
+/// assert_eq!(Forloy::new().items_max(), 100);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Forloy;
 

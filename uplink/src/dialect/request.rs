@@ -3,6 +3,17 @@
 /// A request: always `POST`, always JSON.
 ///
 /// Holds no credentials; the [`Line`](crate::Line) adds them.
+///
+/// ```
+/// use onceward_uplink::Request;
+///
+/// let request = Request {
+///     path: "/v1/events".to_owned(),
+///     headers: vec![("Idempotency-Key".to_owned(), "batch-1".to_owned())],
+///     body: b"{}".to_vec(),
+/// };
+/// # let _ = request;
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     /// Path below the base address, with a leading slash.

@@ -5,8 +5,17 @@ use std::fmt;
 use crate::excerpt;
 use crate::retry_after;
 use crate::secret::Secret;
+use crate::upstream::About;
 
 /// An answer, whatever its status. Anybody may have written it.
+///
+/// ```
+/// use onceward_uplink::Response;
+///
+/// // What a test of a dialect gives it.
+/// let response = Response::new(503, "busy").with_retry_after("120");
+/// assert_eq!((response.status, response.retry_after.as_deref()), (503, Some("120")));
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Response {
     /// The status number.
@@ -19,13 +28,16 @@ pub struct Response {
     pub body: Vec<u8>,
     /// The credential that must not come back out of the body into a report.
     hidden: Option<Secret>,
+    /// What it tells of the upstream.
+    about: About,
 }
 
 impl Response {
     /// An answer without the two headers.
     #[must_use]
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after: None, date: None, body: body.into(), hidden: None }
+        let (body, about) = (body.into(), About::default());
+        Self { status, retry_after: None, date: None, body, hidden: None, about }
     }
 
     /// Sets the header `Retry-After`.
@@ -47,6 +59,18 @@ impl Response {
     pub fn hiding(mut self, secret: Option<Secret>) -> Self {
         self.hidden = secret;
         self
+    }
+
+    /// Sets what it tells of the upstream.
+    #[must_use]
+    pub(crate) fn telling(mut self, about: About) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// What it tells of the upstream, if a dialect understood it.
+    pub(crate) fn about(&self) -> About {
+        self.about
     }
 
     /// The wait that the upstream asks for, if it asks in an understandable way.

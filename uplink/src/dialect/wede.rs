@@ -20,6 +20,12 @@ const PATH: &str = "/v1/sync/batch";
 const BATCH_KEY: &str = "Idempotency-Key";
 
 /// The dialect of Wede's batch sync.
+///
+/// ```
+/// use onceward_uplink::{Dialect, Wede};
+///
+/// assert_eq!(Wede::new("till-7").items_max(), 500);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Wede {
     /// What tells this device's batches from others'.

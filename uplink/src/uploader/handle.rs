@@ -34,6 +34,22 @@ impl Progress {
 }
 
 /// An uploader on a thread of its own. Dropping it stops the thread and waits for its end.
+///
+/// ```
+/// use onceward::{Config, Scope, Store, sync};
+/// use onceward_uplink::{Forloy, Line, Timeouts, Uploader};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let line = Line::new("http://127.0.0.1:9", None, Timeouts::default())?;
+/// let options = sync::Options::new(Scope::default());
+/// let uploader = Uploader::new(store, line, Box::new(Forloy::new()), options)?.spawn()?;
+/// // After each capture; when the line comes back: `online`.
+/// uploader.wake();
+/// let report = uploader.stop()?;
+/// assert!(!report.blocked);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct UploaderHandle {
     /// Signals to the thread.
     control: Control,

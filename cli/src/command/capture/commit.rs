@@ -1,10 +1,10 @@
 //! Commits lines that arrived together and answers each in its place. Reads no input.
 
-use onceward::{Error, ErrorKind, Event, Scope, Store, Verdict};
+use onceward::{Error, ErrorKind, Event, Store, Verdict};
 use serde::Serialize;
 
 use super::{
-    line::{self, BadLine, Refusal},
+    line::{self, BadLine, Refusal, Shared},
     lines::{Content, LINE_BYTES_MAX, Line},
 };
 use crate::{exit::Failure, output::Output};
@@ -14,8 +14,8 @@ use crate::{exit::Failure, output::Output};
 pub(super) struct Committer<'a> {
     /// Where events go.
     store: &'a Store,
-    /// The scope of all of them.
-    scope: &'a Scope,
+    /// What all of them share.
+    shared: Shared,
     /// Where answers go.
     out: Output,
     /// What was answered so far.
@@ -84,8 +84,8 @@ enum Judged {
 
 impl<'a> Committer<'a> {
     /// Starts with nothing answered.
-    pub(super) fn new(store: &'a Store, scope: &'a Scope, out: Output) -> Self {
-        Self { store, scope, out, tally: Tally::default() }
+    pub(super) fn new(store: &'a Store, shared: Shared, out: Output) -> Self {
+        Self { store, shared, out, tally: Tally::default() }
     }
 
     /// What was answered.
@@ -129,7 +129,7 @@ impl<'a> Committer<'a> {
     /// Reads one line.
     fn parse(&self, line: &Line) -> Result<Event, BadLine> {
         match &line.content {
-            Content::Bytes(bytes) => line::parse(bytes, self.scope),
+            Content::Bytes(bytes) => line::parse(bytes, &self.shared),
             Content::TooLong => {
                 let message = format!("the line has more than {LINE_BYTES_MAX} bytes");
                 Err(BadLine { key: None, refusal: Refusal::new("LINE_TOO_LONG", message) })

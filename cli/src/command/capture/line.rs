@@ -1,8 +1,8 @@
 //! One line of input, from text to event. Knows no store: what a line says, not whether it is new.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use onceward::{Amount, Class, Event, Key, Kind, Lane, Payload, Scope};
+use onceward::{Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Scope};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
@@ -37,13 +37,22 @@ pub(super) struct BadLine {
     pub(super) refusal: Refusal,
 }
 
-/// Turns a line into an event of `scope`.
+/// What all events of a run share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// Their scope.
+    pub(super) scope: Scope,
+    /// Their headers, before those of their lines.
+    pub(super) headers: Headers,
+}
+
+/// Turns a line into an event.
 ///
 /// # Errors
 ///
 /// The line is blank, not UTF-8, not a JSON object, has a field that is unknown, missing, twice there or over its
 /// limit. Nothing was stored.
-pub(super) fn parse(bytes: &[u8], scope: &Scope) -> Result<Event, BadLine> {
+pub(super) fn parse(bytes: &[u8], shared: &Shared) -> Result<Event, BadLine> {
     let bare = |refusal| BadLine { key: None, refusal };
     let text = str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to().saturating_add(1);
@@ -60,7 +69,7 @@ pub(super) fn parse(bytes: &[u8], scope: &Scope) -> Result<Event, BadLine> {
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| BadLine { key: key_of(text), refusal: unreadable(text, &error) })?;
     let key = fields.key.as_deref().map(str::to_owned);
-    event(fields, scope).map_err(|refusal| BadLine { key, refusal })
+    event(fields, shared).map_err(|refusal| BadLine { key, refusal })
 }
 
 /// The fields of a line. Unknown and repeated ones are errors: a typing mistake must not lose data.
@@ -88,6 +97,45 @@ struct Fields<'a> {
     /// `keep` or `evictable`.
     #[serde(borrow, default)]
     class: Option<Cow<'a, str>>,
+    /// An object of texts, or a list of pairs.
+    #[serde(default)]
+    headers: Option<Pairs>,
+}
+
+/// Names and values in their order; a name may come more than once, in an object too.
+struct Pairs(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_any(PairsVisitor)
+    }
+}
+
+/// Reads either spelling of headers.
+struct PairsVisitor;
+
+impl<'de> de::Visitor<'de> for PairsVisitor {
+    type Value = Pairs;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("headers as an object of texts, or as a list of pairs of texts")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Pairs, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = list.next_element()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
 }
 
 /// Reads a value that may be `null` as present.
@@ -96,10 +144,11 @@ fn present<'de, D: Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>,
 }
 
 /// Checks each field and builds the event.
-fn event(fields: Fields<'_>, scope: &Scope) -> Result<Event, Refusal> {
+fn event(fields: Fields<'_>, shared: &Shared) -> Result<Event, Refusal> {
     let key = fields.key.ok_or_else(|| missing("key"))?;
     let payload = fields.payload.ok_or_else(|| missing("payload"))?;
-    let mut event = Event::new(scope.clone(), Key::new(&key)?, Payload::json(payload.get())?);
+    let (scope, mut headers) = (shared.scope.clone(), shared.headers.clone());
+    let mut event = Event::new(scope, Key::new(&key)?, Payload::json(payload.get())?);
     if let Some(kind) = fields.kind {
         event = event.with_kind(Kind::new(&kind)?);
     }
@@ -115,7 +164,10 @@ fn event(fields: Fields<'_>, scope: &Scope) -> Result<Event, Refusal> {
     if let Some(class) = fields.class {
         event = event.with_class(class_of(&class)?);
     }
-    Ok(event)
+    for (name, value) in fields.headers.map(|pairs| pairs.0).unwrap_or_default() {
+        headers = headers.with(&name, &value)?;
+    }
+    Ok(event.with_headers(headers))
 }
 
 /// The refusal of a line that does not begin as an object does.

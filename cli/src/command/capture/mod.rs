@@ -15,10 +15,11 @@ use std::{
     thread,
 };
 
-use onceward::{Config, Store};
+use onceward::{Config, Headers, Store};
 
 use self::{
     commit::{Committer, Tally},
+    line::Shared,
     lines::{Flow, Line},
 };
 use crate::{
@@ -39,8 +40,9 @@ pub fn run(args: &CaptureArgs) -> Outcome {
     if let Some(bytes) = args.segment_bytes {
         config = config.segment_bytes(bytes);
     }
+    let shared = shared(args)?;
     let store = shape::open(&args.store, config)?;
-    let mut committer = Committer::new(&store, &args.scope, Output::stdout());
+    let mut committer = Committer::new(&store, shared, Output::stdout());
 
     let (sender, arrived) = mpsc::sync_channel(CHUNKS_WAITING_MAX);
     let stop = {
@@ -72,6 +74,14 @@ pub fn run(args: &CaptureArgs) -> Outcome {
         Ok(Err(error)) => Err(Failure::failed(format!("cannot read standard input: {error}"))),
         Err(_panic) => Err(Failure::failed("the thread that reads standard input failed")),
     }
+}
+
+/// What all events of this run share.
+fn shared(args: &CaptureArgs) -> Result<Shared, Failure> {
+    let headers = args.headers.iter().try_fold(Headers::new(), |headers, (name, value)| {
+        headers.with(name, value).map_err(|error| Failure::usage(format!("--header: {error}")))
+    })?;
+    Ok(Shared { scope: args.scope.clone(), headers })
 }
 
 /// What comes to the thread that commits.

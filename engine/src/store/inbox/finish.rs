@@ -39,6 +39,21 @@ impl Store {
     /// Notes that a step of a delivery is done, and those before it: after a crash, work resumes
     /// behind it. Steps count from 1.
     ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Received, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
+    /// while let Some(step) = store.delivery(lsn)?.and_then(|it| it.next_step) {
+    ///     println!("doing step {step}");
+    ///     store.progress(lsn, step)?;
+    /// }
+    /// store.ack(lsn)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// `Ok` means that the step survives kill -9 and power cut.
@@ -118,6 +133,19 @@ impl Store {
     ///
     /// Repeated, it gives the same answer and writes nothing.
     ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Received, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
+    /// let told = store.ack(lsn)?;
+    /// let waiting = store.pending(&Scope::new("inbox")?, None, 10)?;
+    /// assert_eq!((waiting[0].lsn, waiting[0].event.key.as_str()), (told, "ack:6f1c2c1e"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// `Ok` means that the end and the event survive kill -9 and power cut. A crash never leaves one
@@ -137,6 +165,19 @@ impl Store {
     /// the payload.
     ///
     /// Repeated, it gives the same answer and writes nothing: the first error counts.
+    ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Received, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
+    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
+    /// store.fail(lsn, "no such article")?;
+    /// let waiting = store.pending(&Scope::new("inbox")?, None, 10)?;
+    /// assert_eq!(waiting[0].event.key.as_str(), "fail:6f1c2c1e");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Durability
     ///

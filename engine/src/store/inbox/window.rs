@@ -86,6 +86,20 @@ impl Store {
     /// not finished: they are dropped, and listed by [`Store::dropped_deliveries`]. One that is not
     /// open is left as it is.
     ///
+    /// ```
+    /// use onceward::{Config, Delivery, Payload, Store, WindowId, Within};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let window = WindowId::new("session-1")?;
+    /// store.open_window(&window, 60_000)?;
+    /// let within = Within::new("user-17", "tour", window.clone())?;
+    /// store.receive(&Delivery::of_window(within, Payload::json("{}")?))?;
+    /// assert_eq!(store.close_window(&window)?.len(), 1);
+    /// assert_eq!(store.close_window(&window)?, []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// It survives a crash when this returned `Ok`: window and deliveries end with one frame.

@@ -41,6 +41,25 @@ impl Store {
     /// the middle the same call comes to the same end. A key is remembered from now on, for this store's
     /// window; age counts from now on too.
     ///
+    /// ```
+    /// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
+    /// # let (old, new) = (open("old")?, open("new")?);
+    /// # let sale = |text| -> onceward::Result<_> {
+    /// #     Ok(Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(text)?))
+    /// # };
+    /// old.capture(&sale("24.50")?)?;
+    /// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
+    /// let exported = old.export_bundle(&mut stick, &key, true)?;
+    /// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+    /// assert_eq!((imported.fresh, imported.digest), (1, exported.digest));
+    /// let again = new.import_bundle(&mut stick.as_slice(), &key)?;
+    /// assert_eq!((again.fresh, again.duplicates), (0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Durability
     ///
     /// Events that are counted as fresh survive a crash. After an error, those from before the damaged

@@ -1,5 +1,6 @@
 //! Which events the next batch takes.
 
+use super::horizon::First;
 use super::{Open, Session};
 use crate::error::Result;
 use crate::event::StoredEvent;
@@ -14,7 +15,7 @@ const LOOKED_AT_MAX: usize = 4_096;
 struct Choice {
     /// Those that one batch takes.
     taken: Vec<u64>,
-    /// Those that the dialect cannot send, and why.
+    /// Those that the dialect cannot send, or that must not be sent again, and why.
     misfits: Vec<(u64, Answer)>,
 }
 
@@ -34,8 +35,7 @@ impl Session {
             let due: Vec<u64> = waiting.iter().copied().filter(due).collect();
             let Choice { taken, misfits } = self.choose(&due)?;
             if !misfits.is_empty() {
-                self.settle(0, &misfits)?;
-                self.report.rejected += u64::try_from(misfits.len()).unwrap_or(u64::MAX);
+                self.park(&misfits)?;
             }
             if let Some(highest) = taken.last().copied() {
                 let formed = self.inner().form_batches(
@@ -47,7 +47,7 @@ impl Session {
                     self.attempted_to = highest;
                 }
                 let formed = formed.into_iter().next();
-                return Ok(formed.map(|formed| Open { formed, attempts: 0 }));
+                return Ok(formed.map(|formed| Open { formed, attempts: 0, first: None }));
             }
             after = last;
         }
@@ -57,9 +57,18 @@ impl Session {
     fn choose(&mut self, due: &[u64]) -> Result<Choice> {
         let mut choice = Choice::default();
         let mut bytes = 0_usize;
+        let attempted = self.attempted(due);
         for event in self.read(due)? {
             if choice.taken.len() >= self.options.items_max {
                 break;
+            }
+            let is_again = attempted.binary_search(&event.lsn.get()).is_ok();
+            if is_again {
+                let first = self.first(event.lsn.get(), First::Before);
+                if let Some(answer) = self.forgotten(&event, first)? {
+                    choice.misfits.push((event.lsn.get(), answer));
+                    continue;
+                }
             }
             match (self.fit)(&event) {
                 Ok(size) => {
@@ -68,6 +77,9 @@ impl Session {
                         break;
                     }
                     choice.taken.push(event.lsn.get());
+                    if is_again && !self.retries.contains_key(&event.lsn.get()) {
+                        self.attempted_before.insert(event.lsn.get());
+                    }
                 }
                 Err(misfit) => choice.misfits.push((
                     event.lsn.get(),
@@ -82,17 +94,24 @@ impl Session {
         Ok(choice)
     }
 
+    /// The events of a batch that are to be sent: those that still wait, and may be sent again.
+    pub(super) fn items_to_send(&mut self, open: &mut Open) -> Result<Vec<StoredEvent>> {
+        let items = self.items(open)?;
+        if self.park_forgotten(open, &items)? { self.items(open) } else { Ok(items) }
+    }
+
     /// The events of a batch that still wait for the upstream, read from the log.
     ///
     /// A number stands for one content: if some were settled otherwise, went to review, or cannot be
     /// read, the rest becomes a batch of its own, durably.
-    pub(super) fn items(&mut self, open: &mut Open) -> Result<Vec<StoredEvent>> {
+    fn items(&mut self, open: &mut Open) -> Result<Vec<StoredEvent>> {
         let items = self.read(&open.formed.events)?;
         if !items.is_empty() && items.len() < open.formed.events.len() {
             let rest: Vec<u64> = items.iter().map(|event| event.lsn.get()).collect();
             let (scope, parent) = (&self.options.scope, open.formed.number);
             let formed = self.inner().form_batches(scope, parent, &[rest])?;
-            formed.into_iter().for_each(|formed| *open = Open { formed, attempts: 0 });
+            let first = open.first;
+            formed.into_iter().for_each(|formed| *open = Open { formed, attempts: 0, first });
         }
         Ok(items)
     }
@@ -115,6 +134,7 @@ impl Session {
         // Retries of events that are settled by now would be waited for without end.
         let waiting = self.inner().waiting(&self.options.scope, 0, LOOKED_AT_MAX);
         self.retries.retain(|lsn, _| waiting.binary_search(lsn).is_ok());
+        self.attempted_before.retain(|lsn| waiting.binary_search(lsn).is_ok());
         match self.retries.values().map(|retry| retry.not_before_ms).min() {
             Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
             None => Step::Idle,

@@ -1,7 +1,11 @@
 use super::*;
 
+fn shared() -> Shared {
+    Shared { scope: Scope::default(), headers: Headers::new() }
+}
+
 fn read(line: &str) -> Result<Event, BadLine> {
-    parse(line.as_bytes(), &Scope::default())
+    parse(line.as_bytes(), &shared())
 }
 
 fn code(line: &str) -> String {
@@ -89,7 +93,7 @@ fn a_bad_line_is_refused_with_the_reason_and_the_key_if_it_has_one() {
     let bad = read(&format!(r#"{{"key":"{too_long}","payload":1}}"#)).unwrap_err();
     assert!(bad.refusal.message.contains("255"), "{}", bad.refusal.message);
     assert_eq!(bad.key, Some(too_long));
-    let bad = parse(b"{\"key\":\"\xff\",\"payload\":1}", &Scope::default()).unwrap_err();
+    let bad = parse(b"{\"key\":\"\xff\",\"payload\":1}", &shared()).unwrap_err();
     assert_eq!(bad.refusal.code, "LINE_NOT_UTF8");
 }
 
@@ -101,4 +105,28 @@ fn a_payload_that_is_nested_without_end_does_not_overflow_the_stack() {
     assert!(
         read.map_or_else(|bad| bad.key.as_deref() == Some("k"), |event| event.key.as_str() == "k")
     );
+}
+
+#[test]
+fn headers_are_an_object_or_a_list_and_come_behind_those_of_the_run() {
+    let shared = Shared { headers: Headers::new().with("till", "7").unwrap(), ..shared() };
+    for headers in
+        [r#"{"trace":"a","till":"8","trace":"b"}"#, r#"[["trace","a"],["till","8"],["trace","b"]]"#]
+    {
+        let line = format!(r#"{{"key":"k","payload":1,"headers":{headers}}}"#);
+        let event = parse(line.as_bytes(), &shared).unwrap();
+        let found: Vec<_> = event.headers.iter().collect();
+        assert_eq!(found, [("till", "7"), ("trace", "a"), ("till", "8"), ("trace", "b")]);
+    }
+    for (headers, code) in [
+        ("7", "FIELD_INVALID"),
+        (r#"{"a":1}"#, "FIELD_INVALID"),
+        (r#"[["a"]]"#, "FIELD_INVALID"),
+        (r#"[["a","b","c"]]"#, "FIELD_INVALID"),
+        (r#"{"A":"b"}"#, "HEADER_INVALID"),
+    ] {
+        let line = format!(r#"{{"key":"k","payload":1,"headers":{headers}}}"#);
+        let bad = parse(line.as_bytes(), &shared).unwrap_err();
+        assert_eq!((bad.key.as_deref(), bad.refusal.code.as_str()), (Some("k"), code), "{headers}");
+    }
 }

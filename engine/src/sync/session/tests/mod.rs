@@ -1,6 +1,7 @@
 //! A session with scripted replies and scripted time.
 
 mod damage;
+mod horizon;
 mod limits;
 mod once;
 mod outages;

@@ -1,0 +1,93 @@
+//! The arguments of `review`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{key, scope};
+
+/// What to do about review items.
+#[derive(Debug, Subcommand)]
+pub enum ReviewCommand {
+    /// Print all items, of all scopes unless one is given, without a lock
+    List(ReviewListArgs),
+    /// Print one item with its event and the upstream's reply, without a lock
+    Show(ReviewItemArgs),
+    /// Send again, under the same key
+    Retry(ReviewRetryArgs),
+    /// Close for ever: the event stays rejected
+    Resolve(ReviewResolveArgs),
+}
+
+/// Arguments of `review list`.
+#[derive(Args, Debug)]
+pub struct ReviewListArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Only this scope
+    #[arg(long, value_name = "S", value_parser = scope)]
+    pub scope: Option<onceward::Scope>,
+}
+
+/// One review item.
+#[derive(Args, Debug)]
+pub struct ReviewItemArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// The key's scope
+    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
+    pub scope: onceward::Scope,
+    /// The event's key
+    #[arg(value_parser = key)]
+    pub key: onceward::Key,
+}
+
+/// Arguments of `review retry`.
+#[derive(Args, Debug)]
+pub struct ReviewRetryArgs {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// The key's scope, `default` unless given; with `--all` only this scope
+    #[arg(long, value_name = "S", value_parser = scope)]
+    pub scope: Option<onceward::Scope>,
+    /// The event's key
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = key)]
+    pub key: Option<onceward::Key>,
+    /// Every item
+    #[arg(long, conflicts_with = "of_version")]
+    pub all: bool,
+    /// Why it is sent again; kept with the decision, at most 1,024 bytes
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub note: String,
+    /// Who decides, and on what.
+    #[command(flatten)]
+    pub by: DecidedByArgs,
+}
+
+/// Arguments of `review resolve`.
+#[derive(Args, Debug)]
+pub struct ReviewResolveArgs {
+    /// Which item.
+    #[command(flatten)]
+    pub item: ReviewItemArgs,
+    /// Why it is closed; kept with the event, at most 1,024 bytes
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+    /// Who decides, and on what.
+    #[command(flatten)]
+    pub by: DecidedByArgs,
+}
+
+/// Who decides, and which item that person saw.
+#[derive(Args, Debug)]
+pub struct DecidedByArgs {
+    /// Who decides; kept with the decision, at most 64 bytes
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub who: String,
+    /// The item's version as `show` told it: refused if somebody decided since
+    #[arg(long, value_name = "N")]
+    pub of_version: Option<u64>,
+}

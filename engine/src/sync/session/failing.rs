@@ -1,0 +1,121 @@
+//! What a batch without outcomes by item means: the same again later, or halves in its place.
+
+use super::{Open, Session};
+use crate::error::Result;
+use crate::store::Answer;
+use crate::sync::backoff::RETRY_AFTER_MS_MAX;
+use crate::sync::{BatchId, Effort, Failure};
+
+/// How long to wait for an upstream that still works on a batch and does not say how long.
+const IN_PROGRESS_MS: u64 = 1_500;
+
+impl Session {
+    /// Takes up that a batch as a whole has no outcome. One for a batch that is not waiting changes
+    /// nothing.
+    ///
+    /// ```
+    /// use onceward::sync::{Failure, Options, Session, Step};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+    /// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+    /// let failure = Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms: Some(2_000) };
+    /// session.on_failure(batch.id, &failure, 0)?;
+    /// assert!(matches!(session.next(0)?, Step::Wait { until_ms } if until_ms >= 2_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// Halves that take a batch's place are durable when this returned `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; the batch is then sent again.
+    pub fn on_failure(&mut self, batch: BatchId, failure: &Failure, now_ms: u64) -> Result<()> {
+        let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
+            return Ok(());
+        };
+        match failure {
+            Failure::Unavailable { why, retry_after_ms } => {
+                self.report.failures += 1;
+                self.report.unreachable = true;
+                self.report.last_failure = Some(why.clone());
+                self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(*retry_after_ms));
+                self.send_again(open);
+            }
+            Failure::InProgress { retry_after_ms } => {
+                self.line_works();
+                self.report.last_failure = Some("the upstream still works on it".to_owned());
+                let wait_ms = retry_after_ms.unwrap_or(IN_PROGRESS_MS).min(RETRY_AFTER_MS_MAX);
+                self.not_before_ms = now_ms.saturating_add(wait_ms);
+                self.send_again(open);
+            }
+            Failure::Blocked { why } => {
+                self.report.failures += 1;
+                self.report.blocked = true;
+                self.report.last_failure = Some(why.clone());
+                self.blocked = true;
+                self.queue.push_front(open);
+            }
+            Failure::TooLarge => {
+                self.report.failures += 1;
+                self.report.last_failure = Some("the batch is too large".to_owned());
+                self.line_works();
+                let is_single = open.formed.events.len() == 1;
+                self.split(open, "TOO_LARGE", "the upstream refuses it as too large")?;
+                // A single event that is too large explains why the batches around it were.
+                self.bytes_max =
+                    if is_single { self.options.bytes_max } else { (self.sent_bytes / 2).max(1) };
+            }
+            Failure::Refused { code, message } => {
+                self.report.failures += 1;
+                self.report.last_failure = Some(format!("{code}: {message}"));
+                self.line_works();
+                self.split(open, code, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a batch again, as it is; with [`Effort::Once`] in another session.
+    fn send_again(&mut self, open: Open) {
+        self.queue.push_front(open);
+        self.finished |= self.options.effort == Effort::Once;
+    }
+
+    /// Halves take the place of a batch; a single event goes to review. After an error the batch is
+    /// sent again.
+    fn split(&mut self, open: Open, code: &str, message: &str) -> Result<()> {
+        let split = self.try_split(&open, code, message);
+        if split.is_err() {
+            self.sent = Some(open);
+        }
+        split
+    }
+
+    fn try_split(&mut self, open: &Open, code: &str, message: &str) -> Result<()> {
+        let events = self.read(&open.formed.events)?;
+        let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
+        let (first, second) = events.split_at(events.len().div_ceil(2));
+        if second.is_empty() {
+            let rejected = Answer::Rejected {
+                code: code.to_owned(),
+                message: message.to_owned(),
+                reply: Vec::new(),
+            };
+            let answers: Vec<_> = first.iter().map(|lsn| (*lsn, rejected.clone())).collect();
+            return self.close(open, &answers);
+        }
+        let parts = [first.to_vec(), second.to_vec()];
+        let halves = self.inner().form_batches(&self.options.scope, open.formed.number, &parts)?;
+        for formed in halves.into_iter().rev() {
+            self.queue.push_front(Open { formed, attempts: 0, first: open.first });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! What the upstream may have forgotten is not sent again blindly, and its clock counts from its reply on.
+
+use super::*;
+use crate::Verdict;
+use crate::sync::Failure;
+use crate::trial::{Rig, WALL_MS, WINDOW_MS};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// A machine that says since which start it counts.
+fn rig() -> Rig {
+    let rig = Rig::new();
+    rig.clock.name_boot(1);
+    rig
+}
+
+/// A session with an upstream that remembers keys for 30 days.
+fn start(store: &Store) -> Session {
+    Session::start(store, options().horizon_ms(30 * DAY_MS), fits()).unwrap()
+}
+
+/// Sends the next batch; it arrives, and the reply does not.
+fn lose_a_reply(session: &mut Session, upstream: &mut Upstream) {
+    session.on_online();
+    let sent = batch(session, 0);
+    let failure = upstream.take(&sent, Mood::LosesReply).unwrap_err();
+    session.on_failure(sent.id, &failure, 0).unwrap();
+}
+
+fn states(store: &Store, numbers: std::ops::RangeInclusive<u64>) -> Vec<State> {
+    numbers.map(|n| state(store, n)).collect()
+}
+
+/// T32.
+#[test]
+fn what_was_attempted_longer_ago_than_the_upstream_remembers_waits_for_a_person() {
+    for (days, is_sent_again) in [(29, true), (31, false)] {
+        let rig = rig();
+        let store = rig.open();
+        capture(&store, 1..=4);
+        let mut upstream = Upstream::default();
+        let mut session = start(&store);
+        lose_a_reply(&mut session, &mut upstream);
+        // Never attempted, and as old.
+        capture(&store, 5..=6);
+        rig.clock.advance(days * DAY_MS);
+        drain(&mut session, &mut upstream, 100_000);
+        assert_eq!(states(&store, 5..=6), [State::Accepted; 2], "{days} days");
+        let (expected, requests) =
+            if is_sent_again { (State::Duplicate, 3) } else { (State::Uncertain, 2) };
+        assert_eq!(states(&store, 1..=4), [expected; 4], "{days} days");
+        assert_eq!(upstream.requests, requests, "{days} days");
+        if !is_sent_again {
+            assert_eq!(session.report().rejected, 4);
+            let item = store.review(&sales(), &key(3)).unwrap();
+            assert_eq!(item.code, "HORIZON");
+            let horizon_ms = (30 * DAY_MS).to_string();
+            assert!(item.message.contains(&horizon_ms), "{}", item.message);
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_was_off_for_longer_does_not_send_again_what_it_had_sent() {
+    for (days, is_sent_again) in [(29, true), (31, false)] {
+        let rig = rig();
+        let store = rig.open();
+        capture(&store, 1..=5);
+        let mut upstream = Upstream::default();
+        lose_a_reply(&mut start(&store), &mut upstream);
+        let rig = rig.after_kill();
+        rig.clock.reboot(days * DAY_MS);
+        let store = rig.open();
+        drain(&mut start(&store), &mut upstream, 0);
+        let expected = if is_sent_again { State::Duplicate } else { State::Uncertain };
+        assert_eq!(states(&store, 1..=5), [[expected; 4].as_slice(), &[State::Accepted]].concat());
+    }
+}
+
+#[test]
+fn a_person_who_retries_sends_it_again() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=1);
+    let mut upstream = Upstream::default();
+    let mut session = start(&store);
+    lose_a_reply(&mut session, &mut upstream);
+    rig.clock.advance(40 * DAY_MS);
+    drain(&mut session, &mut upstream, 100_000);
+    assert_eq!(state(&store, 1), State::Uncertain);
+    store.retry(&sales(), &key(1)).unwrap();
+    // The reply is lost again; that counts from the decision on, in another session too.
+    lose_a_reply(&mut session, &mut upstream);
+    drop(session);
+    let mut session = start(&store);
+    lose_a_reply(&mut session, &mut upstream);
+    rig.clock.advance(31 * DAY_MS);
+    drain(&mut session, &mut upstream, 100_000);
+    assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 3));
+    store.retry(&sales(), &key(1)).unwrap();
+    drain(&mut session, &mut upstream, 200_000);
+    assert_eq!(state(&store, 1), State::Duplicate);
+}
+
+#[test]
+fn what_the_upstream_says_takes_the_place_of_what_the_host_said() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=4);
+    let mut upstream = Upstream::default();
+    let mut session = Session::start(&store, options(), fits()).unwrap();
+    lose_a_reply(&mut session, &mut upstream);
+    rig.clock.advance(400 * DAY_MS);
+    lose_a_reply(&mut session, &mut upstream);
+    assert_eq!(upstream.requests, 2, "nobody told a horizon");
+    session.on_horizon(401 * DAY_MS);
+    lose_a_reply(&mut session, &mut upstream);
+    assert_eq!(upstream.requests, 3);
+    session.on_horizon(DAY_MS);
+    drain(&mut session, &mut upstream, 100_000);
+    assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::Uncertain; 4], 3));
+}
+
+#[test]
+fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
+    let hour_ms = DAY_MS / 24;
+    for (horizon_ms, most_ms) in [(30 * DAY_MS, 30 * DAY_MS - hour_ms), (hour_ms, hour_ms / 10 * 9)]
+    {
+        for (age_ms, is_sent_again) in [(most_ms - 1, true), (most_ms, false)] {
+            let rig = rig();
+            let store = rig.open();
+            capture(&store, 1..=1);
+            let mut upstream = Upstream::default();
+            let options = options().horizon_ms(horizon_ms);
+            let mut session = Session::start(&store, options, fits()).unwrap();
+            lose_a_reply(&mut session, &mut upstream);
+            rig.clock.advance(age_ms);
+            let step = session.next(100_000).unwrap();
+            assert_eq!(matches!(step, Step::Send(_)), is_sent_again, "{horizon_ms} {age_ms}");
+        }
+    }
+}
+
+#[test]
+fn an_upstream_that_remembers_nothing_gets_each_event_once() {
+    let store = rig().open();
+    capture(&store, 1..=4);
+    let mut upstream = Upstream::default();
+    let mut session = Session::start(&store, options().horizon_ms(0), fits()).unwrap();
+    lose_a_reply(&mut session, &mut upstream);
+    drain(&mut session, &mut upstream, 100_000);
+    assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::Uncertain; 4], 1));
+}
+
+#[test]
+fn items_that_fail_for_now_and_halves_keep_their_first_attempt() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=4);
+    let mut session = start(&store);
+    let sent = batch(&mut session, 0);
+    session.on_failure(sent.id, &Failure::TooLarge, 0).unwrap();
+    let half = batch(&mut session, 0);
+    session.on_reply(half.id, &reply(&[1, 2], &transient(None)), 0).unwrap();
+    rig.clock.advance(20 * DAY_MS);
+    // Half way: another attempt, which does not count as the first.
+    session.on_online();
+    let other_half = batch(&mut session, 0);
+    session.on_reply(other_half.id, &reply(&[3, 4], &transient(None)), 0).unwrap();
+    let again = batch(&mut session, 0);
+    session.on_reply(again.id, &reply(&[1, 2], &transient(None)), 0).unwrap();
+    capture(&store, 5..=5);
+    rig.clock.advance(11 * DAY_MS);
+    let mut upstream = Upstream::default();
+    drain(&mut session, &mut upstream, 1_000_000);
+    assert_eq!(states(&store, 1..=4), [State::Uncertain; 4]);
+    assert_eq!(upstream.effects.len(), 1);
+}
+
+#[test]
+fn an_attempt_of_an_earlier_session_counts_in_a_batch_with_others_too() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=2);
+    let mut session = start(&store);
+    let sent = batch(&mut session, 0);
+    session.on_reply(sent.id, &reply(&[1, 2], &transient(None)), 0).unwrap();
+    drop(session);
+    rig.clock.advance(20 * DAY_MS);
+    capture(&store, 3..=4);
+    let mut session = start(&store);
+    let mut upstream = Upstream::default();
+    lose_a_reply(&mut session, &mut upstream);
+    assert_eq!(upstream.effects.len(), 4, "control: one batch");
+    rig.clock.advance(11 * DAY_MS);
+    drain(&mut session, &mut upstream, 100_000);
+    let (old, new) = ([State::Uncertain; 2], [State::Duplicate; 2]);
+    assert_eq!(states(&store, 1..=4), [old, new].concat());
+}
+
+/// T37.
+#[test]
+fn a_wall_clock_that_is_set_while_the_machine_runs_makes_nothing_uncertain() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=4);
+    let mut upstream = Upstream::default();
+    let mut session = start(&store);
+    lose_a_reply(&mut session, &mut upstream);
+    rig.clock.step_wall(10 * 365 * 86_400_000);
+    lose_a_reply(&mut session, &mut upstream);
+    drop(session);
+    drain(&mut start(&store), &mut upstream, 0);
+    assert_eq!(states(&store, 1..=4), [State::Duplicate; 4]);
+}
+
+#[test]
+fn a_reply_settles_by_the_time_that_came_with_it() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=1);
+    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let sent = batch(&mut session, 0);
+    session.on_time(WALL_MS, 0).unwrap();
+    let rig = rig.after_kill();
+    drop((session, store));
+    let off_ms = 40 * DAY_MS;
+    rig.clock.reboot(off_ms);
+    let store = rig.open();
+    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let again = batch(&mut session, 0);
+    assert_eq!(again.id, sent.id);
+    session.on_time(WALL_MS.saturating_add_unsigned(off_ms), 0).unwrap();
+    session.on_reply(again.id, &reply(&[1], &accepted()), 0).unwrap();
+    // Had the time come after the reply, the window would be over.
+    rig.clock.advance(WINDOW_MS / 2);
+    store.tick().unwrap();
+    let verdict = store.capture(&event(1)).unwrap();
+    assert!(matches!(verdict, Verdict::Duplicate { .. }), "{verdict:?}");
+    rig.clock.advance(WINDOW_MS);
+    store.tick().unwrap();
+    let verdict = store.capture(&event(1)).unwrap();
+    assert!(matches!(verdict, Verdict::Fresh { .. }), "control: it ends, {verdict:?}");
+}
