@@ -68,6 +68,8 @@ mod tail;
 mod trial;
 mod verdict;
 mod view;
+#[cfg(test)]
+mod whole_model;
 
 pub use admission::{Limit, Limits, WhenFull};
 pub use config::{Config, Create, IndexReading, OffTime, Retain, WindowStart};

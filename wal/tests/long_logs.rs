@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn reading_frames_beside_trimming_gives_the_frame_or_says_that_it_is_gone() {
         let (disk, log) = long(SEGMENTS);
-        let (seen, done) = (found(&disk).1, AtomicBool::new(false));
-        let (log, seen, done) = (&log, &seen, &done);
+        let (seen, done, met) = (found(&disk).1, AtomicBool::new(false), AtomicBool::new(false));
+        let (log, seen, done, met) = (&log, &seen, &done, &met);
         let gone = thread::scope(|scope| {
             let readers: Vec<_> = (0..2)
                 .map(|_| {
@@ -216,6 +216,7 @@ mod tests {
                                         let what = error.to_string();
                                         assert!(what.contains("no longer there"), "{what}");
                                         gone.insert(frame.place.segment);
+                                        met.store(true, Ordering::Release);
                                     }
                                 }
                             }
@@ -227,6 +228,11 @@ mod tests {
             for number in 1..=u64::try_from(SEGMENTS - 4).unwrap() {
                 log.trim(number).unwrap();
                 fill_segment(log);
+            }
+            // A busy machine may not have let them read meanwhile: what they look for stays gone.
+            while !met.load(Ordering::Acquire) && !readers.iter().any(|reader| reader.is_finished())
+            {
+                thread::yield_now();
             }
             done.store(true, Ordering::Release);
             readers.into_iter().map(|reader| reader.join().unwrap()).sum::<usize>()

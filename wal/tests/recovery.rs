@@ -56,7 +56,8 @@ mod tests {
         let tests = concat!(
             include_str!("recovery.rs"),
             include_str!("recovery_of_files.rs"),
-            include_str!("repair.rs")
+            include_str!("repair.rs"),
+            include_str!("sealing.rs")
         );
         let (_, recovery) = DOCUMENT.split_once("\n## Recovery").unwrap();
         let (recovery, _) = recovery.split_once("\n## Assumptions").unwrap();

@@ -5,96 +5,27 @@
 mod scenario;
 
 #[cfg(test)]
+mod toy;
+
+#[cfg(test)]
 mod tests {
-    use std::collections::hash_map::DefaultHasher;
-    use std::hash::{Hash, Hasher};
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
 
     use onceward_vfs::{SimVfs, Survival, Vfs};
     use onceward_wal::fuzzing::{Fields, forge_frame};
     use onceward_wal::{
-        Alignment, DataKey, Error, ErrorKind, Follower, Identity, KIND_HOST_MIN, KeyRefusal, Log,
-        Lsn, NewFrame, Options, Purpose, Sealing, Stamp, WrappedKey, check_keys, create_sealed,
-        examine, examine_with, identity, identity_with, is_sealed,
+        Alignment, Error, ErrorKind, Follower, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame,
+        Options, Purpose, Sealing, Stamp, check_keys, create_sealed, examine, examine_with,
+        identity, identity_with, is_sealed,
     };
 
     use crate::scenario::{OPTIONS, STORE, body, fill_segment, put, queue, segment, shared};
+    use crate::toy::Toy;
 
-    /// Numbers its keys, and may have none to give.
-    #[derive(Debug, Default)]
-    struct Toy {
-        made: AtomicU64,
-        is_away: AtomicBool,
-    }
-
-    #[derive(Debug)]
-    struct ToyKey(u64);
-
-    impl Sealing for Toy {
-        fn new_key(
-            &self,
-            store: &[u8; 16],
-            number: u64,
-        ) -> Result<(WrappedKey, Arc<dyn DataKey>), KeyRefusal> {
-            if self.is_away.load(Ordering::Relaxed) {
-                return Err(refusal("AWAY", false));
-            }
-            let key = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-            let mut wrapped = [0x77; 88];
-            wrapped[..16].copy_from_slice(store);
-            wrapped[16..24].copy_from_slice(&number.to_le_bytes());
-            wrapped[24..32].copy_from_slice(&key.to_le_bytes());
-            Ok((wrapped, Arc::new(ToyKey(key))))
-        }
-
-        fn open_key(
-            &self,
-            store: &[u8; 16],
-            number: u64,
-            wrapped: &WrappedKey,
-        ) -> Result<Arc<dyn DataKey>, KeyRefusal> {
-            if wrapped[..16] != *store || wrapped[16..24] != number.to_le_bytes() {
-                return Err(refusal("FOREIGN", true));
-            }
-            Ok(Arc::new(ToyKey(u64::from_le_bytes(*wrapped[24..].first_chunk().unwrap()))))
-        }
-
-        fn is_current(&self, _wrapped: &WrappedKey) -> Result<bool, KeyRefusal> {
-            Ok(true)
-        }
-    }
-
-    fn refusal(code: &'static str, is_foreign: bool) -> KeyRefusal {
-        KeyRefusal { code, message: "no key".to_owned(), is_foreign }
-    }
-
-    impl DataKey for ToyKey {
-        fn seal(&self, nonce: &[u8; 12], associated: &[u8], body: &mut [u8]) -> [u8; 16] {
-            body.iter_mut().for_each(|byte| *byte ^= 0xa5);
-            let mut hasher = DefaultHasher::new();
-            (self.0, nonce, associated, &*body).hash(&mut hasher);
-            let mut tag = [0xdd; 16];
-            tag[..8].copy_from_slice(&hasher.finish().to_le_bytes());
-            tag
-        }
-
-        fn open(
-            &self,
-            nonce: &[u8; 12],
-            associated: &[u8],
-            body: &mut [u8],
-            tag: &[u8; 16],
-        ) -> bool {
-            let mut again = body.to_vec();
-            again.iter_mut().for_each(|byte| *byte ^= 0xa5);
-            let clear = again.clone();
-            let is_right = self.seal(nonce, associated, &mut again) == *tag;
-            if is_right {
-                body.copy_from_slice(&clear);
-            }
-            is_right
-        }
+    fn row(label: &str) {
+        let document = include_str!("../FORMAT.md");
+        assert!(document.contains(&format!("\n| `{label}` |")), "FORMAT.md has no row {label}");
     }
 
     fn sealed_identity() -> Identity {
@@ -296,7 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_whose_header_was_changed_is_forged() {
+    fn forged_is_a_frame_whose_header_was_changed_and_costs_no_other() {
+        row("forged");
         let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
         let (log, _) = open(&disk, &toy);
         let written = append(&log, 1, 3);
@@ -339,11 +271,31 @@ mod tests {
         let (log, _) = open(&disk, &toy);
         let written = append(&log, 1, 3);
         drop(log);
-        for (at, bytes) in [(0, 4096), (4096, 200)] {
+        for (at, bytes) in [(0, 4096), (4096, 90)] {
             let disk = disk.after_power_cut(&Survival::Nothing);
             disk.overwrite(&segment(1), at, &vec![0x11; bytes]);
             assert_eq!(open(&disk, &toy).1, written, "{at}");
         }
+    }
+
+    #[test]
+    fn key_lost_costs_the_frames_of_its_segment_and_no_others() {
+        row("key-lost");
+        let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+        let (log, _) = open(&disk, &toy);
+        let lost = append(&log, 1, 3);
+        drop(log);
+        let (log, _) = open(&disk, &toy);
+        let kept = append(&log, 10, 3);
+        drop(log);
+        disk.overwrite(&segment(1), 170, &[0x11; 20]);
+        disk.overwrite(&segment(1), 4096 + 100, &[0x11; 20]);
+        let sealing = Arc::clone(&toy) as Arc<dyn Sealing>;
+        let examined = examine_with(&disk, Some(&sealing), &mut |_| {}).unwrap().unwrap();
+        let told = examined.report().damage.iter().find(|it| it.what.contains("key is lost"));
+        let told = told.unwrap().lost.unwrap();
+        assert_eq!((told.first, told.last), (lost[0].0, Some(lost[2].0)));
+        assert_eq!(open(&disk, &toy).1, kept);
     }
 
     #[test]

@@ -63,6 +63,8 @@ use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Windows};
 
 pub use decisions::write_decision;
+#[cfg(test)]
+pub(crate) use decisions::write_decision_on;
 pub use notices::{ReviewCallback, ReviewWatch};
 pub(crate) use open::{
     INDEX_DIR, cannot_open, damage_of, from_index, no_store, recovery_of, secret_of, told_of,

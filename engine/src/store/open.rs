@@ -113,6 +113,7 @@ impl Store {
         }
         let Read { examined, mut view, rebuilt } = read(&vfs, &config, sealing.as_ref())?;
         let stamp = stamp(&mut view, &*clock, &config)?;
+        let unwritten_ms = stamp.trusted_ms.saturating_sub(view.time.latest().trusted_ms);
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
@@ -151,7 +152,7 @@ impl Store {
             clock,
             stamp,
             recovery,
-            time: Timekeeping::new(stamp.mono_ms),
+            time: Timekeeping::new(stamp.mono_ms.saturating_sub(unwritten_ms)),
             cleaning: super::clean::Cleaning::default(),
             reserve_used: AtomicU64::new(0),
             draining: AtomicBool::new(false),

@@ -53,9 +53,9 @@ pub(super) struct Timekeeping {
 }
 
 impl Timekeeping {
-    /// Time begins.
-    pub(super) fn new(mono_ms: u64) -> Self {
-        Self { written_ms: AtomicU64::new(mono_ms), proven_ms: AtomicU64::new(0) }
+    /// Time goes on; the last frame is of `written_ms`.
+    pub(super) fn new(written_ms: u64) -> Self {
+        Self { written_ms: AtomicU64::new(written_ms), proven_ms: AtomicU64::new(0) }
     }
 
     /// A frame was written.

@@ -19,6 +19,8 @@ pub(crate) struct Lost {
     pub(crate) print: Fingerprint,
     /// Wall clock when it was dropped.
     pub(crate) wall_ms: i64,
+    /// LSN of the newest frame that tells of it.
+    told_by: u64,
 }
 
 /// What is counted and listed.
@@ -96,6 +98,11 @@ impl Room {
         self.told_by.as_ref() == Some(at)
     }
 
+    /// Whether this frame tells the totals, or is the only one to tell of an event that is listed.
+    pub(crate) fn is_needed(&self, at: &Located) -> bool {
+        self.is_told_by(at) || self.losses.values().any(|lost| lost.told_by == at.lsn)
+    }
+
     /// How many frames of a segment it counts on.
     pub(super) fn known_frames(&self, segment: u64) -> usize {
         usize::from(self.told_by.is_some_and(|at| at.place.segment == segment))
@@ -111,10 +118,10 @@ impl View {
         let (state, trusted_ms) = (State::Expired, moment.trusted_ms);
         let answer = Final { state, holder: at.lsn, trusted_ms, receipt_bytes: 0 };
         for dropped in &evict.now {
-            self.list(dropped);
+            self.list(dropped, at.lsn);
             dropped.events.iter().for_each(|lost| self.settle_event(lost.event, answer));
         }
-        evict.earlier.iter().for_each(|dropped| self.list(dropped));
+        evict.earlier.iter().for_each(|dropped| self.list(dropped, at.lsn));
         self.room.tell(evict.totals, at);
     }
 
@@ -160,13 +167,14 @@ impl View {
         named.collect()
     }
 
-    /// Lists dropped events, and forgets the oldest of too many.
-    fn list(&mut self, dropped: &Dropped) {
+    /// Lists dropped events of which the frame `told_by` tells, and forgets the oldest of too many.
+    fn list(&mut self, dropped: &Dropped, told_by: u64) {
         let scope = self.intern(&dropped.scope);
         for lost in &dropped.events {
             let print = Fingerprint::from_u128(lost.print);
-            let lost_now = Lost { scope, print, wall_ms: dropped.wall_ms };
-            self.room.losses.entry(lost.event).or_insert(lost_now);
+            let lost_now = Lost { scope, print, wall_ms: dropped.wall_ms, told_by };
+            let listed = self.room.losses.entry(lost.event).or_insert(lost_now);
+            listed.told_by = listed.told_by.max(told_by);
         }
         while self.room.losses.len() > LOSSES_MAX {
             self.room.losses.pop_first();

@@ -9,10 +9,6 @@ use crate::store::judging::{Judged, Plan, Prepared, lost_verdict, number};
 use crate::store::{Inner, bytes_of, from_log, located};
 use crate::view::{Added, Located, Queued, Taking, View};
 
-/// Bytes of frames from which on the log's thread syncs them while their keys are taken: fewer are
-/// taken in less time than a thread takes to wake up.
-const SYNCED_MEANWHILE_BYTES: u64 = 24 * 1024;
-
 impl Inner {
     /// Queues the fresh events, and before them the frame that drops others if there is one, and takes
     /// their keys. The caller holds the view and judged under it. Returns where that frame stands.
@@ -32,9 +28,6 @@ impl Inner {
                 .append_deferred(frames, mono_ms, Purpose::Capture)
                 .map_err(from_log)?
                 .appended();
-            if waiter == Waiter::Call && bytes_of(&self.log, frames) >= SYNCED_MEANWHILE_BYTES {
-                self.log.sync_soon();
-            }
             located(&appended, frames)
         };
         let is_evicting = frames.first().is_some_and(|frame| frame.kind == KIND_EVICT);

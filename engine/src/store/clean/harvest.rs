@@ -18,9 +18,9 @@ use crate::frames::event::{self as layout, Carried};
 use crate::frames::inbox::FinishedEntry;
 use crate::frames::limits::Evict;
 use crate::frames::{
-    KIND_BATCH, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT, KIND_EVENT,
-    KIND_FENCE, KIND_IMPORT, KIND_KEYS, KIND_LEASE, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE,
-    KIND_WINDOW, codec,
+    KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT,
+    KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_IMPORT, KIND_KEYS, KIND_LEASE, KIND_PROGRESS,
+    KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
 };
 use crate::view::{Facts, KEY_ENTRY_BYTES, Live, Located, Origin, View};
 
@@ -131,8 +131,11 @@ impl Harvest {
     /// `Corrupt`, `Io`: the index cannot be read.
     pub(super) fn take(&mut self, view: &View, frame: &Frame<'_>) -> Result<()> {
         let at = Located::of(frame);
-        if view.room.is_told_by(&at) {
-            self.known_frames += 1;
+        self.known_frames += usize::from(view.room.is_told_by(&at));
+        let has_room = || self.singles.iter().any(|carry| matches!(carry, Carry::Room(_)));
+        // One frame tells of all that were dropped, wherever the others stand.
+        if matches!(frame.kind, KIND_EVICT | KIND_CANCEL) && view.room.is_needed(&at) && !has_room()
+        {
             self.push(Carry::Room(view.room_summary()));
         }
         match frame.kind {

@@ -79,6 +79,22 @@ fn between_two_processes_of_one_boot_time_is_known_exactly() {
     assert!(!remembers(&rig.open(), 1));
 }
 
+/// What passed between two processes is in no frame until one is written: closing writes it.
+#[test]
+fn time_between_two_processes_is_kept_although_the_second_one_wrote_nothing() {
+    let rig = machine();
+    let store = rig.open();
+    pass(&store, 1);
+    drop(store);
+    rig.clock.advance(DAY_MS);
+    let store = rig.open();
+    let before = trusted_ms(&store);
+    store.close().unwrap();
+    let store = rebooted(&rig, DAY_MS).open();
+    assert_eq!(trusted_ms(&store), before);
+    assert!(!remembers(&store, 1));
+}
+
 /// As a machine that was suspended: its clock went on, and nobody wrote anything.
 #[test]
 fn a_suspended_machine_has_the_time_that_its_clock_counted() {

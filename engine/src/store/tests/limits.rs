@@ -1,5 +1,6 @@
 //! T20 to T23: limits refuse or make room, and what is counted is what is there.
 
+use crate::store::clean::Order;
 use crate::store::{Answer, Settlement};
 use crate::trial::{
     Rig, SEGMENT_BYTES, WALL_MS, cents, event, key, keys, other_event, receipt, sales, sized_event,
@@ -286,6 +287,18 @@ fn counts_and_losses_outlive_the_segments_that_told_of_them() {
         assert_eq!((state(&store, 0), state(&store, 62)), (State::Expired, State::Cancelled));
         check_counters(&rig, &store, "");
     }
+}
+
+/// Of two frames that tell of losses, the older one goes first and takes nothing with it.
+#[test]
+fn a_loss_is_listed_after_its_frame_is_gone_and_a_newer_frame_tells_of_others() {
+    let rig = evicting(Limits::new().count(1));
+    let store = rig.open();
+    (0..12).for_each(|n| fresh(&store, &sized_event(n, 50_000).with_class(Class::Evictable)));
+    let oldest = store.inner.log.segments()[0].number;
+    assert!(store.inner.clean_one(Order::This(oldest)).unwrap(), "control: it goes");
+    let listed = |store: &Store| store.losses(None, 99).unwrap().len();
+    assert_eq!((listed(&store), listed(&rig.after_kill().open())), (11, 11));
 }
 
 /// The list is bounded, the count is not.

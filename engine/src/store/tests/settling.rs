@@ -40,7 +40,7 @@ fn a_range_settles_what_waits_in_its_scope_and_leaves_all_else_as_it_is() {
     let store = rig.open();
     let tickets = Scope::new("tickets").unwrap();
     let other = Event { scope: tickets.clone(), ..event(1) };
-    let batch = [event(1), event(2), other.clone(), event(3), event(4), event(5), event(6)];
+    let batch = [event(1), event(2), other, event(3), event(4), event(5), event(6)];
     let numbers: Vec<_> = store.capture_batch(&batch).unwrap().iter().map(Verdict::lsn).collect();
     let refused = Answer::Rejected { code: "C".into(), message: "m".into(), reply: vec![] };
     store.settle(&[accepted(2), settlement(4, refused)]).unwrap();
