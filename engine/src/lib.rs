@@ -55,10 +55,10 @@ mod inbox;
 mod inspect;
 mod leaving;
 mod limits;
-#[cfg(test)]
-mod model_tests;
 mod record;
 mod repair;
+#[cfg(test)]
+mod replayed_tests;
 mod report;
 mod review;
 mod store;
