@@ -63,6 +63,8 @@ pub(super) struct Eviction {
 pub(super) struct Stored {
     pub(super) judged: Vec<Judged>,
     pub(super) eviction: Option<Eviction>,
+    /// Its events are settled with their own frames.
+    is_at_once: bool,
 }
 
 impl Store {
@@ -271,7 +273,8 @@ impl Inner {
             };
             let moment = self.moment(mono_ms);
             let eviction = evict.zip(at).map(|((_, evict), at)| Eviction { evict, at, moment });
-            return Ok(Some(Stored { judged, eviction }));
+            let is_at_once = kind == KIND_EFFECT;
+            return Ok(Some(Stored { judged, eviction, is_at_once }));
         }
     }
 
@@ -285,7 +288,7 @@ impl Inner {
 
     /// Waits until what a call queued is durable, and takes that up.
     fn finish(&self, stored: Stored) -> Result<Vec<Judged>> {
-        let Stored { judged, eviction } = stored;
+        let Stored { judged, eviction, is_at_once } = stored;
         let last = judged.iter().filter_map(|judged| judged.fresh()).next_back();
         let waited = last.map_or(Ok(()), |(last, _)| self.log.wait(last));
         let mut view = self.view.lock();
@@ -304,7 +307,8 @@ impl Inner {
         }
         if waited.is_ok() {
             // An original that another thread applied may be durable and not settled yet.
-            judged.iter().for_each(|judged| view.settle_at_once(judged.lsn().get()));
+            let settled = judged.iter().filter(|judged| is_at_once || judged.fresh().is_none());
+            settled.for_each(|judged| view.settle_at_once(judged.lsn().get()));
         }
         self.answer_deferred(&mut view);
         drop(view);

@@ -127,8 +127,12 @@ fn insert_some(
     let room = if state.check_room_for(left.len()).is_ok() { Room::ForAll } else { Room::Unknown };
     let begin = state.slices.begin_of(window, now);
     for some in left.chunks(TOGETHER) {
-        // Only to have the memory fetch all of them at once: each is judged anew.
+        // Only to have the memory fetch all of them at once, control bytes first, then slots: each is
+        // judged anew.
         std::hint::black_box(first_controls(state, some.iter().map(|entry| entry.key)));
+        for entry in some {
+            std::hint::black_box(state.table.first_free(entry.key));
+        }
         for entry in some {
             reserved.push(match state.reserve(*entry, (window, begin), room)? {
                 Ok(slice) => Reserved::Taken(slice),

@@ -104,6 +104,14 @@ impl Table {
         }
     }
 
+    /// As [`Table::first_control`], of the slot that the key is mostly put into.
+    pub(crate) fn first_free(&self, key: Fingerprint) -> u32 {
+        match self.shards.get(key.shard()) {
+            Some(State::Warm(shard)) => shard.first_free(key.tag()),
+            Some(State::Cold { .. }) | None => 0,
+        }
+    }
+
     /// The slot that may be this key's and for which `is_it` holds of the place.
     ///
     /// # Errors

@@ -76,6 +76,12 @@ impl Shard {
         self.controls.get(self.home(tag)).copied().unwrap_or(Control::EMPTY)
     }
 
+    /// What stands where a key of this tag would mostly be put: reading it has the memory fetch it.
+    pub(crate) fn first_free(&self, tag: u16) -> u32 {
+        let slot = self.first_control(tag).free().next().unwrap_or(0);
+        self.place(At { group: self.home(tag), slot })
+    }
+
     /// The place in a slot.
     pub(crate) fn place(&self, at: At) -> u32 {
         self.body(at).place()
