@@ -91,7 +91,7 @@ impl Table {
 
     /// Bytes that one more key may add at most, whichever it is.
     pub(crate) fn growth_most(&self) -> u64 {
-        // A shard grows by an eighth and what its last group leaves unused; a list doubles.
+        // A shard grows by a twelfth and what its last group leaves unused; a list doubles.
         self.largest.max(2 * shard::GROUP_BYTES)
     }
 
