@@ -153,7 +153,7 @@ impl Inner {
         }
         let mut prepared = Vec::with_capacity(count);
         for (event, receipt) in events {
-            self.check(event)?;
+            self.refuse_if_long("payload", &event.payload)?;
             let view = layout::View::of(event);
             prepared.push(Prepared {
                 encoded: Encoded::new(event),
@@ -162,19 +162,6 @@ impl Inner {
             });
         }
         Ok(prepared)
-    }
-
-    /// Refuses an event that is over a limit.
-    fn check(&self, event: &Event) -> Result<()> {
-        let bytes = event.payload.as_bytes().len();
-        let most = self.config.payload_bytes_max;
-        if u64::try_from(bytes).unwrap_or(u64::MAX) > u64::from(most) {
-            return Err(Error::invalid(
-                "PAYLOAD_TOO_LONG",
-                format!("payload: has {bytes} bytes, at most {most}"),
-            ));
-        }
-        Ok(())
     }
 
     /// Judges, appends and waits.

@@ -328,23 +328,24 @@ impl Inner {
         Ok((placed, self.moment(mono_ms)))
     }
 
-    /// Notes frames that were queued, and how many keys they take.
+    /// Notes frames that were queued, and how many keys they take. Returns their bytes.
     pub(crate) fn wrote(
         &self,
         view: &mut View,
         new: &[NewFrame<'_>],
         placed: &[Located],
         (keys, mono_ms): (usize, u64),
-    ) {
-        let bytes = bytes_of(&self.log, new);
+    ) -> u64 {
+        let bytes = placed.iter().map(|at| u64::from(at.bytes)).sum();
         self.keeper.count(bytes, u64::try_from(keys).unwrap_or(u64::MAX));
         self.cleaning.count(bytes);
         self.time.wrote(mono_ms);
         new.iter().zip(placed).for_each(|(frame, at)| view.lives.note(frame.kind, *at));
+        bytes
     }
 }
 
-/// Bytes of frames.
+/// Bytes that frames would take.
 fn bytes_of(log: &Log, new: &[NewFrame<'_>]) -> u64 {
     let bytes = new.iter().map(|frame| log.bytes_of(frame)).fold(0, usize::saturating_add);
     u64::try_from(bytes).unwrap_or(u64::MAX)

@@ -6,7 +6,7 @@ use super::Waiter;
 use crate::error::Result;
 use crate::frames::KIND_EVICT;
 use crate::store::judging::{Judged, Plan, Prepared, lost_verdict, number};
-use crate::store::{Inner, bytes_of, from_log, located};
+use crate::store::{Inner, from_log, located};
 use crate::view::{Added, Located, Queued, Taking, View};
 
 impl Inner {
@@ -31,10 +31,11 @@ impl Inner {
             located(&appended, frames)
         };
         let is_evicting = frames.first().is_some_and(|frame| frame.kind == KIND_EVICT);
-        if !frames.is_empty() {
-            let keys = frames.len() - usize::from(is_evicting);
-            self.wrote(view, frames, &placed, (keys, mono_ms));
-        }
+        let keys = frames.len() - usize::from(is_evicting);
+        let bytes = match frames {
+            [] => 0,
+            frames => self.wrote(view, frames, &placed, (keys, mono_ms)),
+        };
         let mut places = placed.into_iter();
         let evict_at = if is_evicting { places.next() } else { None };
         let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
@@ -46,7 +47,6 @@ impl Inner {
         if waiter == Waiter::Ticket
             && let Some((first, last)) = places.as_slice().first().zip(places.as_slice().last())
         {
-            let bytes = bytes_of(&self.log, frames);
             let queued = Queued { first: first.lsn, last: last.lsn, bytes, mono_ms };
             if view.deferred.push(queued) {
                 self.log.sync_soon();
