@@ -18,6 +18,10 @@ const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// become a file of its own: sixteen of the longest items stay below.
 const SEGMENT_BYTES: usize = 128 * 1024;
 
+/// How often opening is tried while the files are locked. Nobody else has them, for the store has a lock of
+/// its own; but sled's threads let go of them only a moment after the database was closed.
+const OPENINGS_MAX: usize = 10_000;
+
 /// A sled database.
 pub(crate) struct Sled {
     /// `None`: it was closed.
@@ -32,13 +36,14 @@ impl Sled {
     /// It is damaged, or the disk refused.
     pub(crate) fn open(dir: &Path) -> Result<Self, Trouble> {
         let db = guarded(|| {
-            sled::Config::new()
-                .path(dir)
-                .cache_capacity(CACHE_BYTES)
-                .segment_size(SEGMENT_BYTES)
-                .flush_every_ms(None)
-                .open()
-                .map_err(told)
+            let config = config(dir);
+            for _ in 1..OPENINGS_MAX {
+                match config.open() {
+                    Err(locked) if is_locked(&locked) => std::thread::yield_now(),
+                    opened => return opened.map_err(told),
+                }
+            }
+            config.open().map_err(told)
         })?;
         Ok(Self { db: Some(db) })
     }
@@ -109,6 +114,20 @@ impl fmt::Debug for Sled {
     }
 }
 
+/// How the database in `dir` is opened.
+fn config(dir: &Path) -> sled::Config {
+    sled::Config::new()
+        .path(dir)
+        .cache_capacity(CACHE_BYTES)
+        .segment_size(SEGMENT_BYTES)
+        .flush_every_ms(None)
+}
+
+/// Whether the files are locked. Sled has no kind for it.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock"))
+}
+
 /// An error of sled, told as trouble.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
 fn told(error: sled::Error) -> Trouble {
@@ -123,4 +142,24 @@ fn guarded<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(Trouble(format!("panicked: {}", text.unwrap_or("without a word"))))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_waits_until_the_one_who_closes_has_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Sled::open(dir.path()).unwrap();
+        let refused = config(dir.path()).open().unwrap_err();
+        assert!(is_locked(&refused), "control: {refused}");
+        let second = std::thread::scope(|scope| {
+            let second = scope.spawn(|| Sled::open(dir.path()).is_ok());
+            std::thread::yield_now();
+            drop(first);
+            second.join().unwrap()
+        });
+        assert!(second);
+    }
 }
