@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use onceward::sync::{Batch, Effort, Failure, ItemOutcome, Options, Reply, Session, Step};
+use onceward::sync::{
+    Answered, Batch, Effort, Failure, ItemOutcome, Options, Reply, Session, Step,
+};
 use onceward::{Config, Decision, Event, Key, Payload, ReviewNotice, Scope, Store, Verdict};
 
 /// What threads of a till may fail with.
@@ -52,7 +54,12 @@ impl Upstream<'_> {
             items.push((key, outcome));
         }
         if self.requests.is_multiple_of(3) {
-            return Err(Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms: None });
+            let answered = Answered::Nobody;
+            return Err(Failure::Unavailable {
+                why: "timeout".to_owned(),
+                retry_after_ms: None,
+                answered,
+            });
         }
         Ok(Reply { items })
     }

@@ -27,7 +27,7 @@ pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 ///
 /// ```
 /// use onceward::StoredEvent;
-/// use onceward::sync::{Batch, Failure, ItemOutcome, Misfit, Reply};
+/// use onceward::sync::{Answered, Batch, Failure, ItemOutcome, Misfit, Reply};
 /// use onceward_uplink::{Dialect, Request, Response};
 ///
 /// /// An upstream that takes one event at a time and says nothing but 200.
@@ -51,7 +51,8 @@ pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 ///     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure> {
 ///         if response.status != 200 {
 ///             let why = format!("status {}", response.status);
-///             return Err(Failure::Unavailable { why, retry_after_ms: None });
+///             let answered = Answered::Stranger;
+///             return Err(Failure::Unavailable { why, retry_after_ms: None, answered });
 ///         }
 ///         let taken = ItemOutcome::Accepted { receipt: None };
 ///         let keys = batch.items.iter().map(|item| item.event.key.to_string());

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use onceward::sync::Failure;
+use onceward::sync::{Answered, Failure};
 use ureq::http::{HeaderValue, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
@@ -135,14 +135,17 @@ impl Line {
     ///
     /// # Errors
     ///
-    /// `Unavailable` if there was no complete answer: whether the upstream saw the request is then
-    /// unknown. The reason never holds the key.
+    /// `Unavailable` if there was no complete answer, `ReplyTooLarge` if it is longer than is taken: whether
+    /// the upstream saw the request is then unknown. The reason never holds the key.
     pub fn post(&self, request: &Request) -> Result<Response, Failure> {
         let uri = self.address.join(&request.path);
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
-        self.exchange(&uri, key, request).map_err(|found| Failure::Unavailable {
-            why: format!("POST {uri}: {}", explain::explain(&found)),
-            retry_after_ms: None,
+        self.exchange(&uri, key, request).map_err(|found| {
+            let why = format!("POST {uri}: {}", explain::explain(&found));
+            if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
+                return Failure::ReplyTooLarge { why };
+            }
+            Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Nobody }
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Answered;
 use crate::Lsn;
 use crate::event::{Receipt, Scope, StoredEvent};
 
@@ -208,16 +209,20 @@ pub enum ItemOutcome {
 /// Why a whole batch has no outcome by item.
 ///
 /// ```
-/// use onceward::sync::Failure;
+/// use onceward::sync::{Answered, Failure};
 ///
-/// /// What a status of HTTP means for a batch as a whole.
+/// /// What a status of HTTP means for a batch as a whole, where the upstream surely said it itself.
 /// fn failure(status: u16) -> Failure {
 ///     match status {
 ///         401 | 403 => Failure::Blocked { why: "the key is refused".to_owned() },
 ///         409 => Failure::InProgress { retry_after_ms: None },
 ///         413 => Failure::TooLarge,
 ///         422 => Failure::Refused { code: "INVALID".to_owned(), message: "an item".to_owned() },
-///         _ => Failure::Unavailable { why: format!("status {status}"), retry_after_ms: None },
+///         _ => Failure::Unavailable {
+///             why: format!("status {status}"),
+///             retry_after_ms: None,
+///             answered: Answered::Upstream,
+///         },
 ///     }
 /// }
 /// assert_eq!(failure(413), Failure::TooLarge);
@@ -228,8 +233,10 @@ pub enum Failure {
     Unavailable {
         /// In words.
         why: String,
-        /// The upstream's wish.
+        /// The wish of whoever answered.
         retry_after_ms: Option<u64>,
+        /// Who that was.
+        answered: Answered,
     },
     /// The credentials or the version are refused: pause, spend no attempts.
     Blocked {
@@ -238,6 +245,12 @@ pub enum Failure {
     },
     /// The batch has too many bytes: send halves.
     TooLarge,
+    /// The reply has more bytes than are taken: send halves, whose replies are shorter. One to a single event
+    /// says nothing about the event.
+    ReplyTooLarge {
+        /// In words.
+        why: String,
+    },
     /// The batch is refused as a whole: split it until the item that causes it is found.
     Refused {
         /// The upstream's code.

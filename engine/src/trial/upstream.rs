@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::receipt;
 use crate::StoredEvent;
-use crate::sync::{Batch, Failure, Fit, ItemOutcome, Misfit, Reply};
+use crate::sync::{Answered, Batch, Failure, Fit, ItemOutcome, Misfit, Reply};
 
 /// How the upstream answers a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,7 +39,11 @@ impl Upstream {
     ///
     /// If the same idempotency key came with other content before.
     pub(crate) fn take(&mut self, batch: &Batch, mood: Mood) -> Result<Reply, Failure> {
-        let away = || Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms: None };
+        let away = || Failure::Unavailable {
+            why: "timeout".to_owned(),
+            retry_after_ms: None,
+            answered: Answered::Nobody,
+        };
         if mood == Mood::Away {
             return Err(away());
         }

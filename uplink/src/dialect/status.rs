@@ -1,6 +1,6 @@
 //! What a status means before anybody looks for items.
 
-use onceward::sync::Failure;
+use onceward::sync::{Answered, Failure};
 use serde::Deserialize;
 
 use super::Response;
@@ -25,14 +25,19 @@ pub(crate) fn failure(response: &Response) -> Option<Failure> {
         409 => Some(Failure::InProgress { retry_after_ms }),
         413 => Some(Failure::TooLarge),
         status => {
-            Some(Failure::Unavailable { why: why(response, unavailable(status)), retry_after_ms })
+            let why = why(response, unavailable(status));
+            Some(Failure::Unavailable { why, retry_after_ms, answered: Answered::Stranger })
         }
     }
 }
 
 /// A body that had to hold answers by item, and does not.
 pub(crate) fn malformed(response: &Response, what: &str) -> Failure {
-    Failure::Unavailable { why: why(response, what), retry_after_ms: response.retry_after_ms() }
+    Failure::Unavailable {
+        why: why(response, what),
+        retry_after_ms: response.retry_after_ms(),
+        answered: Answered::Stranger,
+    }
 }
 
 /// Status, what is wrong, and the start of the body.
@@ -127,6 +132,7 @@ mod tests {
             Some(Failure::Unavailable { .. }) => "unavailable",
             Some(Failure::Blocked { .. }) => "blocked",
             Some(Failure::TooLarge) => "too_large",
+            Some(Failure::ReplyTooLarge { .. }) => "reply_too_large",
             Some(Failure::Refused { .. }) => "refused",
             Some(Failure::InProgress { .. }) => "in_progress",
         }

@@ -23,7 +23,9 @@ impl Session {
     /// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
     /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
     /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
-    /// let failure = Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms: Some(2_000) };
+    /// let why = "busy".to_owned();
+    /// let answered = onceward::sync::Answered::Upstream;
+    /// let failure = Failure::Unavailable { why, retry_after_ms: Some(2_000), answered };
     /// session.on_failure(batch.id, &failure, 0)?;
     /// assert!(matches!(session.next(0)?, Step::Wait { until_ms } if until_ms >= 2_000));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,12 +43,19 @@ impl Session {
             return Ok(());
         };
         match failure {
-            Failure::Unavailable { why, retry_after_ms } => {
+            Failure::Unavailable { why, retry_after_ms, answered: _ } => {
+                self.line_fails(open, why, *retry_after_ms, now_ms);
+            }
+            Failure::ReplyTooLarge { why } if open.formed.events.len() == 1 => {
+                self.line_fails(open, why, None, now_ms);
+            }
+            Failure::ReplyTooLarge { why } => {
                 self.report.failures += 1;
-                self.report.unreachable = true;
                 self.report.last_failure = Some(why.clone());
-                self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(*retry_after_ms));
-                self.send_again(open);
+                self.line_works();
+                // The replies to the next batches would be as long.
+                self.options.items_max = open.formed.events.len().div_ceil(2);
+                self.split(open, "REPLY_TOO_LARGE", why)?;
             }
             Failure::InProgress { retry_after_ms } => {
                 self.line_works();
@@ -80,6 +89,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// The line failed: the same batch again, after the backoff.
+    fn line_fails(&mut self, open: Open, why: &str, retry_after_ms: Option<u64>, now_ms: u64) {
+        self.report.failures += 1;
+        self.report.unreachable = true;
+        self.report.last_failure = Some(why.to_owned());
+        self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(retry_after_ms));
+        self.send_again(open);
     }
 
     /// Sends a batch again, as it is; with [`Effort::Once`] in another session.

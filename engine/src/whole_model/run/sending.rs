@@ -1,7 +1,7 @@
 //! Sessions with an upstream that is well, away, busy, or talks nonsense.
 
 use super::{Done, Machine, Stop};
-use crate::sync::{Batch, Failure, ItemOutcome, Options, Reply, Session, Step};
+use crate::sync::{self, Batch, Failure, ItemOutcome, Options, Reply, Session, Step};
 use crate::trial::receipt;
 use crate::trial::upstream::{Mood as Line, fits_but};
 use crate::whole_model::compare::told;
@@ -143,7 +143,11 @@ impl Machine {
             Mood::Well | Mood::Garbled | Mood::Busy => Line::Well,
             _ => Line::Away,
         };
-        let away = || Failure::Unavailable { why: "away".to_owned(), retry_after_ms: Some(5) };
+        let away = || Failure::Unavailable {
+            why: "away".to_owned(),
+            retry_after_ms: Some(5),
+            answered: sync::Answered::Nobody,
+        };
         let refuses = || Failure::Refused { code: "BAD".to_owned(), message: String::new() };
         let replied = match mood {
             Mood::TooLarge => Err(Failure::TooLarge),

@@ -1,7 +1,7 @@
 //! `Effort::Once`: one attempt for each event, and the first failure of the line ends it.
 
 use super::*;
-use crate::sync::Failure;
+use crate::sync::{Answered, Failure};
 use crate::trial::Rig;
 
 #[test]
@@ -62,7 +62,11 @@ fn splitting_belongs_to_the_one_attempt() {
 
 #[test]
 fn the_first_failure_of_the_line_ends_it() {
-    let unavailable = Failure::Unavailable { why: "down".to_owned(), retry_after_ms: None };
+    let unavailable = Failure::Unavailable {
+        why: "down".to_owned(),
+        retry_after_ms: None,
+        answered: Answered::Nobody,
+    };
     for failure in [unavailable, Failure::InProgress { retry_after_ms: Some(1) }] {
         let store = Rig::new().open();
         capture(&store, 1..=10);

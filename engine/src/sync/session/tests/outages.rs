@@ -1,11 +1,11 @@
 //! Lines that fail: nothing is lost, waits are bounded, a resend is the same batch.
 
 use super::*;
-use crate::sync::Failure;
+use crate::sync::{Answered, Failure};
 use crate::trial::{Rig, receipt};
 
 fn unavailable(retry_after_ms: Option<u64>) -> Failure {
-    Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms }
+    Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms, answered: Answered::Nobody }
 }
 
 /// T39.

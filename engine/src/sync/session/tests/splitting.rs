@@ -130,3 +130,38 @@ fn what_an_upstream_takes_at_most_is_learned() {
     }
     assert_eq!((refused, taken), (1, 64), "only the first was too large");
 }
+
+#[test]
+fn a_reply_that_is_too_large_halves_the_batch_and_the_next_ones_and_rejects_nothing() {
+    let store = Rig::new().open();
+    capture(&store, 1..=12);
+    let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
+    let failure = Failure::ReplyTooLarge { why: "the reply has more bytes".to_owned() };
+    let whole = batch(&mut session, 0);
+    assert_eq!(whole.items.len(), 8);
+    session.on_failure(whole.id, &failure, 0).unwrap();
+    for numbers in [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]] {
+        let half = batch(&mut session, 0);
+        assert_eq!(half.items.len(), 4, "{numbers:?}");
+        session.on_reply(half.id, &reply(&numbers, &accepted()), 0).unwrap();
+    }
+    assert_eq!((session.report().accepted, store.status().in_review), (12, 0));
+}
+
+#[test]
+fn a_reply_to_a_single_event_that_is_too_large_is_the_line_and_never_sends_it_to_review() {
+    let store = Rig::new().open();
+    capture(&store, 1..=1);
+    let mut session = start(&store);
+    let failure = Failure::ReplyTooLarge { why: "the reply has more bytes".to_owned() };
+    let mut now_ms = 0;
+    for _ in 0..20 {
+        let single = batch(&mut session, now_ms);
+        session.on_failure(single.id, &failure, now_ms).unwrap();
+        now_ms += 10_000_000;
+    }
+    assert_eq!((store.status().in_review, session.report().unreachable), (0, true));
+    let single = batch(&mut session, now_ms);
+    session.on_reply(single.id, &reply(&[1], &accepted()), now_ms).unwrap();
+    assert_eq!(session.report().accepted, 1);
+}
