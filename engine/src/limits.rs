@@ -55,6 +55,8 @@ pub(crate) const DECISION_FILE_BYTES_MAX: u64 = 16 * 1024;
 pub(crate) const DECISION_TROUBLES_KEPT: usize = 16;
 /// How much of the upstream's reply a review item keeps, bytes.
 pub(crate) const REPLY_BYTES_KEPT: usize = 1_024;
+/// Longest settings of a session, bytes: each batch's frame has them.
+pub(crate) const SETTINGS_BYTES_MAX: usize = 1_024;
 /// Longest code of a rejection that is kept, bytes.
 pub(crate) const CODE_BYTES_KEPT: usize = 64;
 /// How much of a rejection's message a review item keeps, bytes.

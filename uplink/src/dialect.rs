@@ -25,6 +25,13 @@ pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 ///
 /// Pure: the same batch gives the same bytes at every attempt, and decoding reads no clock.
 ///
+/// What the upstream remembers an event by must be the event's own key, which never changes.
+/// [`Batch::idempotency_key`] only names an attempt's content: a batch that is formed anew has
+/// another one, so it may stand beside the events' keys and never in their place. Where a refusal of
+/// the batch's key can be told from one of an event, it is [`Failure::BatchKeyRefused`]; where a
+/// header is the only key of the one event in a request, it is that event's, and its refusal is
+/// [`ItemOutcome::Rejected`](onceward::sync::ItemOutcome::Rejected).
+///
 /// ```
 /// use onceward::StoredEvent;
 /// use onceward::sync::{Answered, Batch, Failure, ItemOutcome, Misfit, Reply};
@@ -34,6 +41,10 @@ pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 /// struct Plain;
 ///
 /// impl Dialect for Plain {
+///     fn name(&self) -> &str {
+///         "plain"
+///     }
+///
 ///     fn items_max(&self) -> usize {
 ///         1
 ///     }
@@ -43,25 +54,50 @@ pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 ///     }
 ///
 ///     fn request(&self, batch: &Batch) -> Request {
-///         let body = batch.items.first().map(|item| item.event.payload.as_bytes().to_vec());
-///         let key = ("Idempotency-Key".to_owned(), batch.idempotency_key.clone());
-///         Request { path: "/events".to_owned(), headers: vec![key], body: body.unwrap_or_default() }
+///         // The header is the only key that this upstream sees, so it is the event's own.
+///         let key = |item: &StoredEvent| ("Idempotency-Key".to_owned(), item.event.key.to_string());
+///         let body = |item: &StoredEvent| item.event.payload.as_bytes().to_vec();
+///         let first = batch.items.first();
+///         Request {
+///             path: "/events".to_owned(),
+///             headers: first.map(key).into_iter().collect(),
+///             body: first.map(body).unwrap_or_default(),
+///         }
 ///     }
 ///
 ///     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure> {
-///         if response.status != 200 {
-///             let why = format!("status {}", response.status);
-///             let answered = Answered::Stranger;
-///             return Err(Failure::Unavailable { why, retry_after_ms: None, answered });
-///         }
-///         let taken = ItemOutcome::Accepted { receipt: None };
+///         let outcome = match (response.status, response.body.as_slice()) {
+///             (200, _) => ItemOutcome::Accepted { receipt: None },
+///             // The key is taken by another event: a conflict of this one, and no batch's fault.
+///             (422, br#"{"code":"KEY_REUSED"}"#) => ItemOutcome::Rejected {
+///                 code: "KEY_REUSED".to_owned(),
+///                 message: "another event has this key".to_owned(),
+///                 reply: response.body.clone(),
+///             },
+///             (status, _) => {
+///                 let why = format!("status {status}");
+///                 let answered = Answered::Stranger;
+///                 return Err(Failure::Unavailable { why, retry_after_ms: None, answered });
+///             }
+///         };
 ///         let keys = batch.items.iter().map(|item| item.event.key.to_string());
-///         Ok(Reply { items: keys.map(|key| (key, taken.clone())).collect() })
+///         Ok(Reply { items: keys.map(|key| (key, outcome.clone())).collect() })
 ///     }
 /// }
 /// assert_eq!(Plain.items_max(), 1);
 /// ```
 pub trait Dialect: Send + Sync {
+    /// What the dialect is called: part of the upstream's
+    /// [identity](onceward::sync::Upstream). Small letters, no blanks, at most 64 bytes.
+    fn name(&self) -> &str;
+
+    /// Whatever of this dialect's own settings shapes a request, such as the name of this device: none
+    /// unless a dialect has some. It is fixed in each batch as it is formed, and comes back in
+    /// [`Batch::settings`].
+    fn settings(&self) -> String {
+        String::new()
+    }
+
     /// Most items that one request may carry.
     fn items_max(&self) -> usize;
 
@@ -82,7 +118,8 @@ pub trait Dialect: Send + Sync {
     /// Why the event cannot form an item of this dialect. It then waits for a person, unsent.
     fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit>;
 
-    /// The request that carries `batch`.
+    /// The request that carries `batch`: of its [settings](Batch::settings), not of those that the
+    /// dialect has now.
     ///
     /// An event that does not [`fit`](Dialect::fit) is left out, and so stays pending.
     fn request(&self, batch: &Batch) -> Request;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use onceward::sync::{Answered, Failure};
+use onceward::sync::{Answered, Failure, Upstream};
 use ureq::http::{HeaderValue, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
@@ -129,6 +129,16 @@ impl Line {
         check_key(key.as_ref())?;
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
         Ok(())
+    }
+
+    /// The identity of the upstream at the other end, which is asked in the dialect of that name.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the name has a blank in it, or it or the address is too long.
+    pub fn upstream(&self, dialect: &str) -> Result<Upstream, Error> {
+        Upstream::new(self.address.as_str(), dialect)
+            .map_err(|found| Error::invalid("upstream", found.to_string()))
     }
 
     /// Sends `request` and takes the answer, whatever its status.

@@ -73,12 +73,15 @@ impl Uploader {
     /// [`Dialect::items_max`]. Where they name no horizon, that of the dialect counts until the
     /// upstream tells its own.
     ///
+    /// Where they name no upstream, it is the line's address with the dialect's name. Their settings
+    /// are the dialect's.
+    ///
     /// What a reply tells of the upstream is taken up: its clock ([`Store::confirm_time`]) from the
     /// header `Date`, and how long it remembers keys, in seconds, from the header `Onceward-Horizon`.
     ///
     /// # Errors
     ///
-    /// None at present; a dialect and options that do not go together will be refused here.
+    /// `Invalid`: the dialect's name, or the line's address, cannot stand in an upstream's identity.
     pub fn new(
         store: Store,
         line: Line,
@@ -89,6 +92,12 @@ impl Uploader {
             Some(horizon_ms) => options.horizon_ms(horizon_ms),
             None => options,
         };
+        let options = if options.has_upstream() {
+            options
+        } else {
+            options.upstream(line.upstream(dialect.name())?)
+        };
+        let options = options.settings(dialect.settings());
         Ok(Self { store, line, dialect: Arc::from(dialect), options, clock: Monotonic::start() })
     }
 

@@ -15,6 +15,19 @@ pub(crate) struct Batch {
     pub(crate) parent: u64,
     /// LSNs of its events, ascending.
     pub(crate) events: Vec<u64>,
+    /// What else makes its request and its key.
+    pub(crate) envelope: Envelope,
+}
+
+/// What is fixed with a batch besides its events, so that a resend is the same request.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Envelope {
+    /// The random number of the opening that formed it: its key has it.
+    pub(crate) opening: u64,
+    /// For whom it was formed; empty where the host named nobody.
+    pub(crate) upstream: String,
+    /// What shapes a request of the dialect besides the events.
+    pub(crate) settings: String,
 }
 
 /// Events with the same answer. Both numbers 0: the event in the frame before this one.
@@ -196,11 +209,14 @@ mod tests {
 
     #[test]
     fn a_batch_has_these_bytes() {
-        let batch = Batch { number: 0, scope: "s".to_owned(), parent: 2, events: vec![3] };
+        let envelope = Envelope { opening: 4, upstream: "u".to_owned(), settings: "d".to_owned() };
+        let (scope, events) = ("s".to_owned(), vec![3]);
+        let batch = Batch { number: 0, scope, parent: 2, events, envelope };
         let bytes = encode(&batch);
         assert_eq!(
             hex(&bytes),
-            "0100 0000000000000000 0100000000000000 73 0200000000000000 0100000000000000 0300000000000000"
+            "0100 0000000000000000 0100000000000000 73 0200000000000000 0100000000000000 0300000000000000 \
+             0400000000000000 0100000000000000 75 0100000000000000 64"
                 .replace(' ', "")
         );
         assert_eq!(decode::<Batch>(&bytes), Some(batch));

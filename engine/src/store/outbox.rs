@@ -9,9 +9,10 @@ use super::{Answer, Inner, Settlement, Store};
 use crate::catalog::Fact;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
-use crate::frames::control::{Batch, ReceiptFor, Rejection, Settle};
+use crate::frames::control::{Batch, Envelope, ReceiptFor, Rejection, Settle};
 use crate::frames::{KIND_BATCH, KIND_SETTLE, codec};
 use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::sync::Options;
 use crate::verdict::State;
 use crate::view::{Live, Stage, Standing};
 
@@ -26,6 +27,7 @@ pub(crate) struct Formed {
     pub(crate) number: u64,
     /// LSNs of its events, ascending.
     pub(crate) events: Vec<u64>,
+    pub(crate) envelope: Envelope,
 }
 
 impl Store {
@@ -256,23 +258,29 @@ impl Inner {
         Ok(())
     }
 
-    /// Fixes batches of events, durably, and retires `parent` (0 for none) whose parts they are.
-    /// Takes `control`.
+    /// Fixes batches of events, durably, by what a session's options say and as of this opening; and
+    /// retires `parent` (0 for none) whose parts they are. Takes `control`.
     pub(crate) fn form_batches(
         &self,
-        scope: &Scope,
+        options: &Options,
         parent: u64,
         parts: &[Vec<u64>],
     ) -> Result<Vec<Formed>> {
         let _one_at_a_time = self.control.lock();
         self.refuse_if_fenced()?;
+        let envelope = Envelope {
+            opening: self.stamp.opening,
+            upstream: options.upstream.as_str().to_owned(),
+            settings: options.settings.clone(),
+        };
         let batches: Vec<Batch> = parts
             .iter()
             .map(|events| Batch {
                 number: 0,
-                scope: scope.as_str().to_owned(),
+                scope: options.scope.as_str().to_owned(),
                 parent,
                 events: events.clone(),
+                envelope: envelope.clone(),
             })
             .collect();
         let frames: Vec<(u8, Vec<u8>)> =
@@ -280,9 +288,10 @@ impl Inner {
         let (placed, _) = self.append_control(&frames)?;
         let mut view = self.view.lock();
         let mut formed = Vec::with_capacity(placed.len());
-        for (batch, at) in batches.iter().zip(placed) {
-            view.apply_batch(batch, scope.clone(), at);
-            formed.push(Formed { number: at.lsn, events: batch.events.clone() });
+        for (batch, at) in batches.into_iter().zip(placed) {
+            view.apply_batch(&batch, options.scope.clone(), at);
+            let Batch { events, envelope, .. } = batch;
+            formed.push(Formed { number: at.lsn, events, envelope });
         }
         Ok(formed)
     }
@@ -293,7 +302,11 @@ impl Inner {
         view.batches
             .iter()
             .filter(|(_, batch)| batch.scope == *scope)
-            .map(|(number, batch)| Formed { number: *number, events: batch.events.clone() })
+            .map(|(number, batch)| Formed {
+                number: *number,
+                events: batch.events.clone(),
+                envelope: batch.envelope.clone(),
+            })
             .collect()
     }
 

@@ -6,8 +6,10 @@ mod matching;
 mod options;
 mod protocol;
 mod session;
+mod upstream;
 
 pub use answered::Answered;
 pub use options::{Effort, Options};
 pub use protocol::{Batch, BatchId, Failure, Fit, ItemOutcome, Misfit, Reply, Report, Step};
 pub use session::Session;
+pub use upstream::Upstream;

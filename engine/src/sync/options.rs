@@ -1,5 +1,6 @@
 //! What a host may choose for a session.
 
+use super::Upstream;
 use crate::event::Scope;
 
 /// How long a session goes on.
@@ -45,6 +46,8 @@ pub enum Effort {
 #[must_use]
 pub struct Options {
     pub(crate) scope: Scope,
+    pub(crate) upstream: Upstream,
+    pub(crate) settings: String,
     pub(crate) items_max: usize,
     pub(crate) bytes_max: usize,
     pub(crate) backoff_base_ms: u64,
@@ -59,6 +62,8 @@ impl Options {
     pub fn new(scope: Scope) -> Self {
         Self {
             scope,
+            upstream: Upstream::default(),
+            settings: String::new(),
             items_max: 50,
             bytes_max: 475_000,
             backoff_base_ms: 1_000,
@@ -67,6 +72,24 @@ impl Options {
             effort: Effort::Forever,
             horizon_ms: None,
         }
+    }
+
+    /// Who is asked: [`Upstream::default`] by default, which is one without a name.
+    ///
+    /// A batch that was formed for another one and is not answered is not sent to this one: its
+    /// events form new batches.
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = upstream;
+        self
+    }
+
+    /// Whatever shapes a request besides a batch's events, such as the name of this device: none by
+    /// default. It is fixed in each batch as it is formed and comes back with it
+    /// ([`Batch::settings`](super::Batch)), so that a resend is the same request also when this has
+    /// changed meanwhile. At most 1,024 bytes.
+    pub fn settings(mut self, settings: impl Into<String>) -> Self {
+        self.settings = settings.into();
+        self
     }
 
     /// Most items in a batch: 50 by default; at least 1.
@@ -107,6 +130,12 @@ impl Options {
     pub fn horizon_ms(mut self, ms: u64) -> Self {
         self.horizon_ms = Some(ms);
         self
+    }
+
+    /// Whether an upstream is set.
+    #[must_use]
+    pub fn has_upstream(&self) -> bool {
+        !self.upstream.is_unnamed()
     }
 
     /// Whether a horizon is set.

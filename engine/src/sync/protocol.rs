@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Answered;
+use super::{Answered, Upstream};
 use crate::Lsn;
 use crate::event::{Receipt, Scope, StoredEvent};
 
@@ -99,8 +99,15 @@ pub struct Batch {
     pub items: Vec<StoredEvent>,
     /// Which attempt of this session this is, from 1.
     pub attempt: u32,
-    /// `<store id>-<batch number>`: the same for every resend.
+    /// `<store id>-<opening>-<batch number>`: the same for every resend. The opening is the random
+    /// number, as 16 hex digits, of the opening of the store that formed the batch: a copy of a store
+    /// forms batches with the same numbers.
     pub idempotency_key: String,
+    /// For whom it was formed.
+    pub upstream: Upstream,
+    /// The [settings](super::Options::settings) with which it was formed. The request is made of
+    /// these and not of what the host has set now.
+    pub settings: String,
 }
 
 /// What the driver is to do next.
@@ -253,6 +260,15 @@ pub enum Failure {
     },
     /// The batch is refused as a whole: split it until the item that causes it is found.
     Refused {
+        /// The upstream's code.
+        code: String,
+        /// The upstream's words.
+        message: String,
+    },
+    /// The batch's key is taken by other content: a fault of the key and of no event. They are sent
+    /// again in a new batch, which has another key. Not for dialects in which that key is the only
+    /// one of an item: see [`ItemOutcome::Rejected`].
+    BatchKeyRefused {
         /// The upstream's code.
         code: String,
         /// The upstream's words.

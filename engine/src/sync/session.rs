@@ -27,6 +27,7 @@ use super::backoff::Backoff;
 use super::matching::{answer, match_by_key};
 use super::{Batch, BatchId, Fit, Options, Reply, Report, Step};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::SETTINGS_BYTES_MAX;
 use crate::store::{Answer, Formed, Inner, Store};
 use horizon::First;
 
@@ -115,9 +116,13 @@ impl Session {
     /// # Errors
     ///
     /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
-    /// [`Store::unfence`](crate::Store::unfence).
+    /// [`Store::unfence`](crate::Store::unfence). `Invalid`: the options' settings are too long.
     pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
         store.inner.refuse_if_fenced()?;
+        if options.settings.len() > SETTINGS_BYTES_MAX {
+            let message = format!("settings have more than {SETTINGS_BYTES_MAX} bytes");
+            return Err(Error::invalid("SETTINGS_TOO_LONG", message));
+        }
         if store.inner.draining.swap(true, Ordering::AcqRel) {
             let message = "another session drains this store";
             return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
@@ -279,6 +284,11 @@ impl Session {
 
     /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
     fn send(&mut self, mut open: Open) -> Result<Option<Step>> {
+        if open.formed.envelope.upstream != self.options.upstream.as_str() {
+            // Whom it was formed for may have it. Its events form batches for this one.
+            let closed = self.close(&open, &[]);
+            return closed.map(|()| None).inspect_err(|_| self.queue.push_front(open));
+        }
         let items = match self.items_to_send(&mut open) {
             Ok(items) => items,
             Err(error) => {
@@ -297,11 +307,14 @@ impl Session {
         self.report.attempted += u64::try_from(items.len()).unwrap_or(u64::MAX);
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         self.sent_bytes = bytes;
+        let envelope = &open.formed.envelope;
         let batch = Batch {
             id: BatchId(id),
             scope: self.options.scope.clone(),
             attempt: open.attempts,
-            idempotency_key: format!("{}-{id}", self.store.id()),
+            idempotency_key: format!("{}-{:016x}-{id}", self.store.id(), envelope.opening),
+            upstream: self.options.upstream.clone(),
+            settings: envelope.settings.clone(),
             items,
         };
         self.sent = Some(open);

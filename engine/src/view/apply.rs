@@ -170,7 +170,8 @@ impl View {
             frames = before.frames;
         }
         frames.push(segment);
-        self.batches.insert(number, OpenBatch { scope, events: batch.events.clone(), at, frames });
+        let (events, envelope) = (batch.events.clone(), batch.envelope.clone());
+        self.batches.insert(number, OpenBatch { scope, events, envelope, at, frames });
     }
 
     /// Cleaning carried the control frame of an item: it stands here now.

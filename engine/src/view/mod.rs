@@ -25,6 +25,7 @@ use onceward_index::{Expired, Fingerprint};
 use onceward_wal::{Frame, Place};
 
 use crate::event::{Amount, Scope};
+use crate::frames::control::Envelope;
 use crate::report::Status;
 use crate::verdict::State;
 
@@ -154,6 +155,7 @@ pub(crate) struct Standing {
 pub(crate) struct OpenBatch {
     pub(crate) scope: Scope,
     pub(crate) events: Vec<u64>,
+    pub(crate) envelope: Envelope,
     pub(crate) at: Located,
     /// Segments in which its frames stand.
     pub(crate) frames: Segments,

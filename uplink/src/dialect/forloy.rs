@@ -37,6 +37,10 @@ impl Forloy {
 }
 
 impl Dialect for Forloy {
+    fn name(&self) -> &str {
+        "forloy"
+    }
+
     fn items_max(&self) -> usize {
         ITEMS_MAX
     }

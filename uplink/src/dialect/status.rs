@@ -135,6 +135,7 @@ mod tests {
             Some(Failure::ReplyTooLarge { .. }) => "reply_too_large",
             Some(Failure::Refused { .. }) => "refused",
             Some(Failure::InProgress { .. }) => "in_progress",
+            Some(Failure::BatchKeyRefused { .. }) => "batch_key_refused",
         }
     }
 

@@ -59,25 +59,23 @@ impl Wede {
     pub fn new(device_id: impl Into<String>) -> Self {
         Self { device_id: device_id.into() }
     }
+}
 
-    /// The request that carries `events` as the batch of that name.
-    fn carry(&self, events: &[StoredEvent], batch_key: &str) -> Request {
-        let items: Vec<String> = events.iter().filter_map(|event| encode(event).ok()).collect();
-        // Of the events, not of the attempt: a resend has the same bytes.
-        let moment = events.iter().map(|event| event.captured_at_ms).max().unwrap_or_default();
-        let envelope = Envelope {
-            device_id: &self.device_id,
-            captured_at: timestamp::rfc3339(moment).unwrap_or_default(),
-        };
-        // Texts only, which always encode.
-        let envelope = serde_json::to_string(&envelope).unwrap_or_default();
-        let rest = envelope.trim_start_matches('{');
-        let body = format!("{{\"events\":[{}],{rest}", items.join(","));
-        Request {
-            path: PATH.to_owned(),
-            headers: vec![(BATCH_KEY.to_owned(), batch_key.to_owned())],
-            body: body.into_bytes(),
-        }
+/// The request that carries `events` of that device as the batch of that name.
+fn carry(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
+    let items: Vec<String> = events.iter().filter_map(|event| encode(event).ok()).collect();
+    // Of the events, not of the attempt: a resend has the same bytes.
+    let moment = events.iter().map(|event| event.captured_at_ms).max().unwrap_or_default();
+    let envelope =
+        Envelope { device_id, captured_at: timestamp::rfc3339(moment).unwrap_or_default() };
+    // Texts only, which always encode.
+    let envelope = serde_json::to_string(&envelope).unwrap_or_default();
+    let rest = envelope.trim_start_matches('{');
+    let body = format!("{{\"events\":[{}],{rest}", items.join(","));
+    Request {
+        path: PATH.to_owned(),
+        headers: vec![(BATCH_KEY.to_owned(), batch_key.to_owned())],
+        body: body.into_bytes(),
     }
 }
 
@@ -95,6 +93,14 @@ fn encode(event: &StoredEvent) -> Result<String, Misfit> {
 }
 
 impl Dialect for Wede {
+    fn name(&self) -> &str {
+        "wede"
+    }
+
+    fn settings(&self) -> String {
+        self.device_id.clone()
+    }
+
     fn items_max(&self) -> usize {
         ITEMS_MAX
     }
@@ -105,7 +111,7 @@ impl Dialect for Wede {
     }
 
     fn request(&self, batch: &Batch) -> Request {
-        self.carry(&batch.items, &batch.idempotency_key)
+        carry(&batch.settings, &batch.items, &batch.idempotency_key)
     }
 
     fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {

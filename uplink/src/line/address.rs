@@ -49,6 +49,11 @@ impl Address {
         Ok(Self { base: text.trim_end_matches('/').to_owned(), loopback, https })
     }
 
+    /// The address itself, without a slash at its end.
+    pub(super) fn as_str(&self) -> &str {
+        &self.base
+    }
+
     /// The address of `path`, which starts with a slash.
     pub(super) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -13,7 +13,9 @@ use onceward_wal::Frame;
 use crate::error::Result;
 use crate::event::Scope;
 use crate::frames::clock::Clock;
-use crate::frames::control::{Batch, Decision, KeyEntry, Keys, ReceiptFor, Rejection, Settle};
+use crate::frames::control::{
+    Batch, Decision, Envelope, KeyEntry, Keys, ReceiptFor, Rejection, Settle,
+};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::inbox::FinishedEntry;
 use crate::frames::limits::Evict;
@@ -275,7 +277,14 @@ impl Harvest {
         let attempted: Vec<u64> = attempted.into_iter().collect();
         for events in attempted.chunks(KEYS_MAX) {
             let (scope, events) = (Scope::DEFAULT.to_owned(), events.to_vec());
-            singles.push(Carry::Attempts(Batch { number, scope, parent: number, events }));
+            let envelope = Envelope::default();
+            singles.push(Carry::Attempts(Batch {
+                number,
+                scope,
+                parent: number,
+                events,
+                envelope,
+            }));
         }
         for (place, keys) in self.keys {
             let (scope, begin, has_moved) = place;
@@ -314,7 +323,10 @@ impl Carry {
                 let keys = entries.iter().map(|entry| entry.keys.len()).sum::<usize>();
                 (keys + entries.len()) * KEY_FIELDS_BYTES + FRAME_BYTES
             }
-            Self::Batch(batch) | Self::Attempts(batch) => batch.events.len() * 8 + FRAME_BYTES,
+            Self::Batch(batch) | Self::Attempts(batch) => {
+                let Envelope { upstream, settings, .. } = &batch.envelope;
+                batch.events.len() * 8 + upstream.len() + settings.len() + FRAME_BYTES
+            }
             Self::Settle(settle) => codec::encode(settle).len() + FRAME_BYTES,
             Self::Room(evict) => codec::encode(evict).len() + FRAME_BYTES,
             Self::Decision(decision) => codec::encode(decision).len() + FRAME_BYTES,

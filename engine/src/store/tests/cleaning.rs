@@ -285,7 +285,7 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
     };
     let an_open_batch = |store: &Store| {
         let lsn = store.capture(&event(1)).unwrap().lsn().get();
-        store.inner.form_batches(&sales(), 0, &[vec![lsn]]).unwrap();
+        store.inner.form_batches(&Options::new(sales()), 0, &[vec![lsn]]).unwrap();
         store.inner.view.lock().batches.values().next().unwrap().at
     };
     let carried_keys = |store: &Store| {

@@ -120,7 +120,7 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     store.resolve(&sales(), &key(1), "note").unwrap();
     store.retry(&sales(), &key(2)).unwrap();
     let waiting = store.inner.waiting(&sales(), 0, 9);
-    store.inner.form_batches(&sales(), 0, &[waiting]).unwrap();
+    store.inner.form_batches(&Options::new(sales()), 0, &[waiting]).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     let look = |store: &Store| {
@@ -181,12 +181,13 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
     store.capture_batch(&(0..4).map(event).collect::<Vec<_>>()).unwrap();
     let lsns: Vec<u64> =
         store.pending(&sales(), None, 9).unwrap().iter().map(|event| event.lsn.get()).collect();
-    let formed = store.inner.form_batches(&sales(), 0, std::slice::from_ref(&lsns)).unwrap();
+    let formed =
+        store.inner.form_batches(&Options::new(sales()), 0, std::slice::from_ref(&lsns)).unwrap();
     let first = store.inner.log.segments()[0].number;
     fill(&store, &mut next);
     // Split in two, of which the first is answered for one event.
     let parts = [lsns[..2].to_vec(), lsns[2..].to_vec()];
-    let parts = store.inner.form_batches(&sales(), formed[0].number, &parts).unwrap();
+    let parts = store.inner.form_batches(&Options::new(sales()), formed[0].number, &parts).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     {
@@ -286,7 +287,7 @@ impl World {
     fn send(&mut self, store: &Store) {
         let waiting = store.inner.waiting(&sales(), 0, 3);
         if !waiting.is_empty() {
-            store.inner.form_batches(&sales(), 0, &[waiting]).unwrap();
+            store.inner.form_batches(&Options::new(sales()), 0, &[waiting]).unwrap();
         }
         let open = store.inner.open_batches(&sales());
         let Some(batch) = open.first().filter(|_| self.dice.below(2) == 0) else { return };

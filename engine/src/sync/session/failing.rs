@@ -81,6 +81,12 @@ impl Session {
                 self.bytes_max =
                     if is_single { self.options.bytes_max } else { (self.sent_bytes / 2).max(1) };
             }
+            Failure::BatchKeyRefused { code, message } => {
+                self.report.failures += 1;
+                self.report.last_failure = Some(format!("{code}: {message}"));
+                self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(None));
+                self.rename(open)?;
+            }
             Failure::Refused { code, message } => {
                 self.report.failures += 1;
                 self.report.last_failure = Some(format!("{code}: {message}"));
@@ -104,6 +110,18 @@ impl Session {
     fn send_again(&mut self, open: Open) {
         self.queue.push_front(open);
         self.finished |= self.options.effort == Effort::Once;
+    }
+
+    /// The same events as another batch, which has another key. After an error the batch is sent again.
+    fn rename(&mut self, open: Open) -> Result<()> {
+        match self.reform(&open, open.formed.events.clone()) {
+            Ok(renamed) => self.queue.push_front(renamed),
+            Err(error) => {
+                self.queue.push_front(open);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Halves take the place of a batch; a single event goes to review. After an error the batch is
@@ -130,7 +148,7 @@ impl Session {
             return self.close(open, &answers);
         }
         let parts = [first.to_vec(), second.to_vec()];
-        let halves = self.inner().form_batches(&self.options.scope, open.formed.number, &parts)?;
+        let halves = self.inner().form_batches(&self.options, open.formed.number, &parts)?;
         for formed in halves.into_iter().rev() {
             self.queue.push_front(Open { formed, attempts: 0, first: open.first });
         }

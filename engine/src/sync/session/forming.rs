@@ -38,11 +38,8 @@ impl Session {
                 self.park(&misfits)?;
             }
             if let Some(highest) = taken.last().copied() {
-                let formed = self.inner().form_batches(
-                    &self.options.scope,
-                    0,
-                    std::slice::from_ref(&taken),
-                )?;
+                let formed =
+                    self.inner().form_batches(&self.options, 0, std::slice::from_ref(&taken))?;
                 if self.options.effort == Effort::Once {
                     self.attempted_to = highest;
                 }
@@ -108,12 +105,16 @@ impl Session {
         let items = self.read(&open.formed.events)?;
         if !items.is_empty() && items.len() < open.formed.events.len() {
             let rest: Vec<u64> = items.iter().map(|event| event.lsn.get()).collect();
-            let (scope, parent) = (&self.options.scope, open.formed.number);
-            let formed = self.inner().form_batches(scope, parent, &[rest])?;
-            let first = open.first;
-            formed.into_iter().for_each(|formed| *open = Open { formed, attempts: 0, first });
+            *open = self.reform(open, rest)?;
         }
         Ok(items)
+    }
+
+    /// A batch of some of a batch's events, or all of them under another number, durably in its place.
+    pub(super) fn reform(&self, open: &Open, events: Vec<u64>) -> Result<Open> {
+        let formed = self.inner().form_batches(&self.options, open.formed.number, &[events])?;
+        let formed = formed.into_iter().next().unwrap_or_else(|| open.formed.clone());
+        Ok(Open { formed, attempts: 0, first: open.first })
     }
 
     /// Reads events that wait for the upstream; what is damaged is told in the report.

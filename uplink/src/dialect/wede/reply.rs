@@ -9,6 +9,8 @@ use crate::dialect::{Response, status};
 
 /// The code of a rejection that gives no reason: final, as it says, and for a person to look at.
 const NO_REASON: &str = "REASON_MISSING";
+/// The code of a refusal of the batch's own key: other content came under it.
+const BATCH_KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
 /// The code of an item whose status nobody documented.
 const UNKNOWN_STATUS: &str = "UNKNOWN_STATUS";
 
@@ -52,10 +54,20 @@ struct Entry {
     reason: Option<String>,
 }
 
+/// A refusal of the batch's key says nothing about any of its events.
+fn of_batch_key(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused { code, message } if code == BATCH_KEY_REUSED => {
+            Failure::BatchKeyRefused { code, message }
+        }
+        other => other,
+    }
+}
+
 /// What `response` proves.
 pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     if let Some(failure) = status::failure(response) {
-        return Err(failure);
+        return Err(of_batch_key(failure));
     }
     let not_documented = |found: serde_json::Error| {
         status::malformed(response, &format!("not the documented answer ({found})"))

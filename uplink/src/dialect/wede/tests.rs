@@ -54,7 +54,7 @@ fn unavailable(status: u16, body: &str) -> String {
 
 #[test]
 fn a_batch_is_spelled_as_documented() {
-    let sent = Wede::new("device-001").carry(&documented(), "store-7");
+    let sent = carry("device-001", &documented(), "store-7");
     let expected = Payload::json(REQUEST).unwrap();
     assert_eq!(String::from_utf8(sent.body).unwrap(), expected.as_json().unwrap());
     assert_eq!(sent.path, "/v1/sync/batch");
@@ -64,7 +64,7 @@ fn a_batch_is_spelled_as_documented() {
 #[test]
 fn names_and_keys_are_escaped() {
     let event = stored("a\"\\\n", Payload::json("[1.0]").unwrap(), 0);
-    let sent = Wede::new("till \"7\"").carry(&[event], "b");
+    let sent = carry("till \"7\"", &[event], "b");
     let sent: Value = serde_json::from_slice(&sent.body).unwrap();
     assert_eq!(sent["device_id"], "till \"7\"");
     assert_eq!(sent["events"][0]["idempotency_key"], "a\"\\\n");
@@ -77,7 +77,7 @@ fn fit_counts_the_bytes_that_a_request_grows_by() {
     let sizes: usize = events.iter().map(|event| dialect.fit(event).unwrap()).sum();
     let alone =
         r#"{"events":[],"device_id":"device-001","captured_at":"2026-03-10T14:25:31.000Z"}"#;
-    assert_eq!(dialect.carry(&events, "b").body.len(), alone.len() + sizes - 1);
+    assert_eq!(carry("device-001", &events, "b").body.len(), alone.len() + sizes - 1);
     assert_eq!(dialect.items_max(), 500);
 }
 
@@ -190,4 +190,13 @@ fn only_200_and_207_confirm() {
     for status in [201, 202, 204, 301, 404, 408, 429, 500, 503] {
         unavailable(status, COMPLETED);
     }
+}
+
+#[test]
+fn a_refusal_of_the_batch_key_is_none_of_the_events() {
+    let problem = r#"{"status":422,"code":"IDEMPOTENCY_KEY_REUSED","detail":"other events"}"#;
+    let (code, message) = ("IDEMPOTENCY_KEY_REUSED".to_owned(), "other events".to_owned());
+    assert_eq!(decode(422, problem).unwrap_err(), Failure::BatchKeyRefused { code, message });
+    let other = problem.replace("IDEMPOTENCY_KEY_REUSED", "VALIDATION_FAILED");
+    assert!(matches!(decode(422, &other), Err(Failure::Refused { .. })), "control");
 }

@@ -18,8 +18,8 @@ impl Harvest {
         match open {
             Some((number, open)) => {
                 let (number, scope) = (*number, open.scope.as_str().to_owned());
-                let events = open.events.clone();
-                self.push(Carry::Batch(Batch { number, scope, parent: 0, events }));
+                let (events, envelope) = (open.events.clone(), open.envelope.clone());
+                self.push(Carry::Batch(Batch { number, scope, parent: 0, events, envelope }));
             }
             None => self.take_attempts(view, at, frame),
         }

@@ -2,6 +2,7 @@
 
 mod damage;
 mod horizon;
+mod keys;
 mod limits;
 mod once;
 mod outages;

@@ -14,7 +14,10 @@ fn a_full_reply_settles_its_batch_with_receipts() {
     let mut session = start(&store);
     let first = batch(&mut session, 0);
     assert_eq!(keys(&first.items), ["k1", "k2", "k3", "k4"]);
-    assert_eq!(first.idempotency_key, format!("{}-{}", store.id(), first.id));
+    let parts: Vec<&str> = first.idempotency_key.rsplitn(3, '-').collect();
+    let [number, opening, id] = parts[..] else { panic!("{}", first.idempotency_key) };
+    assert_eq!((id, number), (store.id().to_string().as_str(), first.id.to_string().as_str()));
+    assert!(opening.len() == 16 && u64::from_str_radix(opening, 16).is_ok(), "{opening}");
     assert_eq!((first.attempt, first.scope.clone()), (1, sales()));
     assert_eq!(state(&store, 1), State::InFlight);
     let items = vec![
