@@ -2,6 +2,8 @@
 
 mod answer;
 mod forloy;
+mod form;
+mod problem;
 mod request;
 mod response;
 mod status;

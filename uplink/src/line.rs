@@ -2,6 +2,7 @@
 
 mod address;
 mod explain;
+mod reply;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,12 +13,10 @@ use ureq::http::{HeaderValue, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
-use crate::clock::{self, Monotonic};
+use crate::clock::Monotonic;
 use crate::dialect::{Request, Response};
 use crate::error::Error;
-use crate::retry_after;
 use crate::secret::Secret;
-use crate::upstream::{About, HORIZON_HEADER};
 use address::Address;
 
 /// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
@@ -181,27 +180,8 @@ impl Line {
             builder = builder.header(header::AUTHORIZATION, bearer);
         }
         let clock = Monotonic::start();
-        let mut reply = builder.send(&request.body)?;
-        let round_trip_ms = clock.now_ms();
-        let text =
-            |name| reply.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let horizon = reply.headers().get(HORIZON_HEADER).and_then(|value| value.to_str().ok());
-        let about = About::read(text(header::DATE), horizon, round_trip_ms);
-        let retry_after = text(header::RETRY_AFTER).map(ToOwned::to_owned);
-        let date = text(header::DATE)
-            .map(ToOwned::to_owned)
-            .or_else(|| retry_after::http_date_of(clock::wall_ms()));
-        let status = reply.status().as_u16();
-        let body = match reply.body_mut().with_config().limit(REPLY_BYTES_MAX).read_to_vec() {
-            Ok(body) => body,
-            Err(found) if reply.status().is_success() => return Err(found),
-            // The status says enough; a cut explanation is no reason to forget it.
-            Err(_) => Vec::new(),
-        };
-        let mut response = Response::new(status, body).hiding(key).telling(about);
-        response.retry_after = retry_after;
-        response.date = date;
-        Ok(response)
+        let reply = builder.send(&request.body)?;
+        reply::take(reply, clock.now_ms()).map(|response| response.hiding(key))
     }
 }
 

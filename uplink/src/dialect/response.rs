@@ -24,20 +24,39 @@ pub struct Response {
     pub retry_after: Option<String>,
     /// The header `Date`, as it was spelled: what a date in `Retry-After` is relative to.
     pub date: Option<String>,
+    /// The header `Content-Type`: nothing but JSON is an upstream's word.
+    pub content_type: Option<String>,
+    /// The header `Content-Encoding`: no compressed answer was asked for.
+    pub content_encoding: Option<String>,
+    /// The header `Location`: where a redirect leads, which is not followed.
+    pub location: Option<String>,
     /// The body, whole.
     pub body: Vec<u8>,
     /// The credential that must not come back out of the body into a report.
     hidden: Option<Secret>,
     /// What it tells of the upstream.
     about: About,
+    /// Whether the body did not come whole, and so is not here.
+    is_cut: bool,
 }
 
 impl Response {
-    /// An answer without the two headers.
+    /// An answer without any of the headers.
     #[must_use]
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let (body, about) = (body.into(), About::default());
-        Self { status, retry_after: None, date: None, body, hidden: None, about }
+        Self {
+            status,
+            retry_after: None,
+            date: None,
+            content_type: None,
+            content_encoding: None,
+            location: None,
+            body,
+            hidden: None,
+            about,
+            is_cut: false,
+        }
     }
 
     /// Sets the header `Retry-After`.
@@ -54,6 +73,27 @@ impl Response {
         self
     }
 
+    /// Sets the header `Content-Type`.
+    #[must_use]
+    pub fn with_content_type(mut self, value: impl Into<String>) -> Self {
+        self.content_type = Some(value.into());
+        self
+    }
+
+    /// Sets the header `Content-Encoding`.
+    #[must_use]
+    pub fn with_content_encoding(mut self, value: impl Into<String>) -> Self {
+        self.content_encoding = Some(value.into());
+        self
+    }
+
+    /// Sets the header `Location`.
+    #[must_use]
+    pub fn with_location(mut self, value: impl Into<String>) -> Self {
+        self.location = Some(value.into());
+        self
+    }
+
     /// Sets the credential that is taken out of whatever is quoted from the body.
     #[must_use]
     pub fn hiding(mut self, secret: Option<Secret>) -> Self {
@@ -66,6 +106,18 @@ impl Response {
     pub(crate) fn telling(mut self, about: About) -> Self {
         self.about = about;
         self
+    }
+
+    /// Its body did not come whole.
+    #[must_use]
+    pub(crate) fn cut(mut self) -> Self {
+        self.is_cut = true;
+        self
+    }
+
+    /// Whether its body did not come whole.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// What it tells of the upstream, if a dialect understood it.

@@ -127,7 +127,7 @@ fn a_date_in_retry_after_can_be_read_without_the_servers_date() {
         answer("503 Later", "Retry-After: Wed, 01 Jan 2200 00:00:00 GMT\r\n", ""),
     );
     let response = server.line().post(&request()).unwrap();
-    assert_eq!(response.retry_after_ms(), Some(retry_after::RETRY_AFTER_MS_MAX));
+    assert_eq!(response.retry_after_ms(), Some(crate::retry_after::RETRY_AFTER_MS_MAX));
 }
 
 #[test]

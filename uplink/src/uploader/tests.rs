@@ -25,6 +25,8 @@ enum Act {
     Tell(&'static str),
     /// Answers with this status and applies nothing.
     Refuse(u16),
+    /// The same, with this body.
+    Say(u16, &'static str),
     /// The same, with these headers and a body that is no answer.
     RefuseTelling(u16, &'static str),
     /// Answers nothing until the terminal is gone.
@@ -115,6 +117,12 @@ fn serve(stream: &mut TcpStream, act: Act, items: &[Value], seen: &Seen) {
     let answer = match act {
         Act::Refuse(status) => {
             format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        }
+        Act::Say(status, body) => {
+            format!(
+                "HTTP/1.1 {status} No\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            )
         }
         Act::RefuseTelling(status, headers) => {
             format!(
@@ -230,10 +238,27 @@ fn a_failure_of_the_line_leaves_everything_pending() {
 }
 
 #[test]
+fn a_stranger_on_the_way_rejects_nothing_and_blocks_no_credentials() {
+    let page = "<html><title>Blocked by policy</title>";
+    for status in [200, 400, 401, 403, 409, 413, 422, 426, 511] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store_with(&folder, 1);
+        let hub = Hub::start(&[Act::Say(status, page)]);
+        let report = hub.uploader(&store).run_once(&mut |_| ()).unwrap();
+        assert!(report.unreachable && !report.blocked, "status {status}: {report:?}");
+        let why = report.last_failure.unwrap();
+        assert!(why.contains("a web page titled \"Blocked by policy\""), "{why}");
+        assert_eq!(store.status().in_review, 0, "status {status}");
+        let report = hub.uploader(&store).run_once(&mut |_| ()).unwrap();
+        assert_eq!(report.accepted, 1, "status {status}: it goes when the stranger is gone");
+    }
+}
+
+#[test]
 fn refused_credentials_pause_and_another_key_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(&folder, 1);
-    let hub = Hub::start(&[Act::Refuse(401)]);
+    let hub = Hub::start(&[Act::Say(401, r#"{"status":401,"code":"UNAUTHORIZED"}"#)]);
     let uploader = hub.uploader(&store).spawn().unwrap();
     until(&uploader, |report| report.blocked);
     assert_eq!(store.status().in_review, 0);

@@ -5,7 +5,23 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dialect::answer::{part, receipt, rejected, transient};
-use crate::dialect::{Response, status};
+use crate::dialect::problem::{Known, Meaning, known};
+use crate::dialect::{Response, problem, status};
+
+/// The problems that an upstream of this dialect documents, besides those of single transactions.
+const PROBLEMS: [Known; 11] = [
+    known(400, "NOT_JSON", Meaning::Refused),
+    known(400, "BODY_INCOMPLETE", Meaning::Later),
+    known(401, "UNAUTHORIZED", Meaning::Blocked),
+    known(403, "FORBIDDEN", Meaning::Blocked),
+    known(404, "NOT_FOUND", Meaning::Elsewhere),
+    known(405, "METHOD_NOT_ALLOWED", Meaning::Elsewhere),
+    known(408, "REQUEST_TIMEOUT", Meaning::Later),
+    known(409, "REQUEST_IN_PROGRESS", Meaning::InProgress),
+    known(413, "TOO_LARGE", Meaning::TooLarge),
+    known(415, "UNSUPPORTED_MEDIA_TYPE", Meaning::Elsewhere),
+    known(422, "INVALID_REQUEST", Meaning::Refused),
+];
 
 /// Codes that no later attempt can change.
 const PERMANENT_CODES: [&str; 3] = ["CARD_NOT_FOUND", "CARD_INACTIVE", "IDEMPOTENCY_KEY_REUSED"];
@@ -70,21 +86,21 @@ struct Outcome {
 
 /// What `response` proves.
 pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
-    if let Some(failure) = status::failure(response) {
-        return Err(failure);
+    if !status::may_confirm(response.status) {
+        return Err(problem::failure(response, &PROBLEMS));
     }
     let not_documented = |found: serde_json::Error| {
-        status::malformed(response, &format!("not the documented answer ({found})"))
+        status::not_recognised(response, &format!("not the documented answer ({found})"))
     };
     let answer: Answer<'_> = serde_json::from_slice(&response.body).map_err(not_documented)?;
     if !answer.success {
-        return Err(status::malformed(response, "the answer says that it is no success"));
+        return Err(status::not_recognised(response, "the answer says that it is no success"));
     }
     let mut items = Vec::with_capacity(answer.data.results.len());
     for entry in answer.data.results {
         let outcome: Outcome = part(entry.result).map_err(not_documented)?;
         let outcome = judge(response, &outcome, entry.result).ok_or_else(|| {
-            status::malformed(response, "a success does not say whether it is idempotent")
+            status::not_recognised(response, "a success does not say whether it is idempotent")
         })?;
         items.push((entry.idempotency_key, outcome));
     }

@@ -5,12 +5,29 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dialect::answer::{is_transient, part, rejected, transient};
-use crate::dialect::{Response, status};
+use crate::dialect::problem::{Known, Meaning, known};
+use crate::dialect::{Response, problem, status};
+
+/// The problems that an upstream of this dialect documents, besides those of single events.
+const PROBLEMS: [Known; 13] = [
+    known(400, "NOT_JSON", Meaning::Refused),
+    known(400, "BODY_INCOMPLETE", Meaning::Later),
+    // The batch's key is well-formed: somebody on the way changed it.
+    known(400, "INVALID_IDEMPOTENCY_KEY", Meaning::Elsewhere),
+    known(401, "UNAUTHORIZED", Meaning::Blocked),
+    known(403, "FORBIDDEN", Meaning::Blocked),
+    known(404, "NOT_FOUND", Meaning::Elsewhere),
+    known(405, "METHOD_NOT_ALLOWED", Meaning::Elsewhere),
+    known(408, "REQUEST_TIMEOUT", Meaning::Later),
+    known(409, "REQUEST_IN_PROGRESS", Meaning::InProgress),
+    known(413, "TOO_LARGE", Meaning::TooLarge),
+    known(415, "UNSUPPORTED_MEDIA_TYPE", Meaning::Elsewhere),
+    known(422, "INVALID_REQUEST", Meaning::Refused),
+    known(422, "IDEMPOTENCY_KEY_REUSED", Meaning::BatchKey),
+];
 
 /// The code of a rejection that gives no reason: final, as it says, and for a person to look at.
 const NO_REASON: &str = "REASON_MISSING";
-/// The code of a refusal of the batch's own key: other content came under it.
-const BATCH_KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
 /// The code of an item whose status nobody documented.
 const UNKNOWN_STATUS: &str = "UNKNOWN_STATUS";
 
@@ -54,23 +71,13 @@ struct Entry {
     reason: Option<String>,
 }
 
-/// A refusal of the batch's key says nothing about any of its events.
-fn of_batch_key(failure: Failure) -> Failure {
-    match failure {
-        Failure::Refused { code, message } if code == BATCH_KEY_REUSED => {
-            Failure::BatchKeyRefused { code, message }
-        }
-        other => other,
-    }
-}
-
 /// What `response` proves.
 pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
-    if let Some(failure) = status::failure(response) {
-        return Err(of_batch_key(failure));
+    if !status::may_confirm(response.status) {
+        return Err(problem::failure(response, &PROBLEMS));
     }
     let not_documented = |found: serde_json::Error| {
-        status::malformed(response, &format!("not the documented answer ({found})"))
+        status::not_recognised(response, &format!("not the documented answer ({found})"))
     };
     let answer: Answer<'_> = serde_json::from_slice(&response.body).map_err(not_documented)?;
     let events = match (answer.data.status.as_str(), answer.data.events) {
@@ -78,8 +85,8 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
             return Err(Failure::InProgress { retry_after_ms: response.retry_after_ms() });
         }
         ("completed", Some(events)) => events,
-        ("completed", None) => return Err(status::malformed(response, "it has no events")),
-        (_, _) => return Err(status::malformed(response, "the batch has an unknown status")),
+        ("completed", None) => return Err(status::not_recognised(response, "it has no events")),
+        (_, _) => return Err(status::not_recognised(response, "the batch has an unknown status")),
     };
     let mut items = Vec::with_capacity(events.len());
     for raw in events {

@@ -1,0 +1,149 @@
+//! How an upstream says, in its own format, that it took nothing of a request.
+//!
+//! Between a terminal and its upstream others answer with the same statuses: proxies, firewalls, login pages,
+//! gateways. So a status alone proves nothing; an answer is the upstream's when it is a problem document (RFC
+//! 9457) whose `status` is the answer's own and whose `code` is one that the dialect documents for that status.
+
+use onceward::sync::{Answered, Failure};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Response, form, status};
+use crate::excerpt;
+
+/// What a problem means for the batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Meaning {
+    /// An item breaks a rule: it must be found.
+    Refused,
+    /// Half of it may fit.
+    TooLarge,
+    /// The batch's own key is taken by other content: no item is at fault.
+    BatchKey,
+    /// Credentials or version: no item is at fault.
+    Blocked,
+    /// An earlier attempt is still at work.
+    InProgress,
+    /// Nothing is wrong with items or credentials; the same request may succeed later.
+    Later,
+    /// A server that speaks the format has no such route, or somebody on the way changed the request.
+    Elsewhere,
+}
+
+/// One problem that a dialect documents.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The stable name for programs.
+    pub(crate) code: &'static str,
+    /// What it means.
+    pub(crate) meaning: Meaning,
+}
+
+/// A row of a dialect's table.
+pub(crate) const fn known(status: u16, code: &'static str, meaning: Meaning) -> Known {
+    Known { status, code, meaning }
+}
+
+/// What RFC 9457 says of a problem, and `code`, by which it is extended here. A member of another type counts as
+/// absent.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Document {
+    /// The stable name for programs.
+    code: Value,
+    /// The HTTP status, again.
+    status: Value,
+    /// For people, about this occurrence.
+    detail: Value,
+    /// For people, about this kind of problem.
+    title: Value,
+}
+
+/// A problem document that agrees with the answer around it.
+pub(crate) struct Problem {
+    /// The stable name for programs.
+    pub(crate) code: String,
+    /// For people.
+    pub(crate) message: Option<String>,
+}
+
+impl Problem {
+    /// The problem that `response` tells, whoever wrote it; `None` if it tells none.
+    pub(crate) fn read(response: &Response) -> Option<Self> {
+        if !form::may_be_json(response) {
+            return None;
+        }
+        let document: Document = serde_json::from_slice(&response.body).ok()?;
+        let Document { code, status, detail, title } = document;
+        if !(status.is_null() || status.as_u64() == Some(u64::from(response.status))) {
+            return None;
+        }
+        let text = |value: &Value, bytes_max| {
+            let text = value.as_str().filter(|text| !text.trim().is_empty())?;
+            Some(response.quoted(text, bytes_max))
+        };
+        let message = [detail, title].iter().find_map(|v| text(v, excerpt::MESSAGE_BYTES_MAX));
+        Some(Self { code: text(&code, excerpt::CODE_BYTES_MAX)?, message })
+    }
+}
+
+/// What `response`, whose status is none that may confirm, says of the batch by the dialect's table.
+pub(crate) fn failure(response: &Response, table: &[Known]) -> Failure {
+    let Some(problem) = Problem::read(response) else { return unrecognised(response) };
+    let row = table.iter().find(|row| row.status == response.status && row.code == problem.code);
+    let Some(row) = row else {
+        // A wish to wait is the upstream's own if the rest speaks its format; a code may be newer than this.
+        return match status::is_for_now(response.status) {
+            true => later(response, &problem, Answered::Upstream),
+            false => unrecognised(response),
+        };
+    };
+    let Problem { code, message } = problem;
+    match row.meaning {
+        Meaning::Refused => {
+            let message = message.unwrap_or_else(|| "the whole batch is refused".to_owned());
+            Failure::Refused { code, message }
+        }
+        Meaning::BatchKey => {
+            let message = message.unwrap_or_else(|| "the batch's key is taken".to_owned());
+            Failure::BatchKeyRefused { code, message }
+        }
+        Meaning::TooLarge => Failure::TooLarge,
+        Meaning::Blocked => {
+            let what = status::meaning(response.status);
+            Failure::Blocked { why: told(response, what, &code, message.as_deref()) }
+        }
+        Meaning::InProgress => Failure::InProgress { retry_after_ms: response.retry_after_ms() },
+        Meaning::Later => later(response, &Problem { code, message }, Answered::Upstream),
+        Meaning::Elsewhere => later(response, &Problem { code, message }, Answered::Stranger),
+    }
+}
+
+/// A problem that says nothing about items or credentials.
+fn later(response: &Response, problem: &Problem, answered: Answered) -> Failure {
+    let what = status::meaning(response.status);
+    Failure::Unavailable {
+        why: told(response, what, &problem.code, problem.message.as_deref()),
+        retry_after_ms: response.retry_after_ms(),
+        answered,
+    }
+}
+
+/// An answer that is not in the upstream's own format.
+fn unrecognised(response: &Response) -> Failure {
+    status::not_recognised(response, status::meaning(response.status))
+}
+
+/// Status, what it means, and what the upstream says.
+fn told(response: &Response, what: &str, code: &str, message: Option<&str>) -> String {
+    let status = response.status;
+    match message {
+        Some(message) => format!("status {status}: {what}; the upstream says {code}: {message}"),
+        None => format!("status {status}: {what}; the upstream says {code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! Takes an answer off the wire, whole.
+
+use ureq::http::{self, HeaderName, header};
+
+use super::REPLY_BYTES_MAX;
+use crate::clock;
+use crate::dialect::Response;
+use crate::retry_after;
+use crate::upstream::{About, HORIZON_HEADER};
+
+/// Head and body of `reply`, which came `round_trip_ms` after its request was begun.
+///
+/// # Errors
+///
+/// The body of an answer that may confirm something did not come whole, or is too long. That of another is no
+/// reason to forget what its head says.
+pub(super) fn take(
+    mut reply: http::Response<ureq::Body>,
+    round_trip_ms: u64,
+) -> Result<Response, ureq::Error> {
+    let body = reply.body_mut().with_config().limit(REPLY_BYTES_MAX).read_to_vec();
+    let (body, is_whole) = match body {
+        Ok(body) => (body, true),
+        Err(found) if reply.status().is_success() => return Err(found),
+        Err(_) => (Vec::new(), false),
+    };
+    let text = |name: HeaderName| reply.headers().get(name).and_then(|value| value.to_str().ok());
+    let owned = |name: HeaderName| text(name).map(ToOwned::to_owned);
+    let horizon = reply.headers().get(HORIZON_HEADER).and_then(|value| value.to_str().ok());
+    let about = About::read(text(header::DATE), horizon, round_trip_ms);
+    let mut response = Response::new(reply.status().as_u16(), body).telling(about);
+    response.retry_after = owned(header::RETRY_AFTER);
+    response.date = owned(header::DATE).or_else(|| retry_after::http_date_of(clock::wall_ms()));
+    response.content_type = owned(header::CONTENT_TYPE);
+    response.content_encoding = owned(header::CONTENT_ENCODING);
+    response.location = owned(header::LOCATION);
+    Ok(if is_whole { response } else { response.cut() })
+}
