@@ -94,7 +94,8 @@ typedef enum ow_state {
     OW_STATE_IN_REVIEW = 6, /**< Refused for good; it waits for a person. */
     OW_STATE_UNCERTAIN = 7, /**< Whether the upstream has it cannot be known; it waits for a person. */
     OW_STATE_EXPIRED = 8,   /**< It was too old to be sent. */
-    OW_STATE_OTHER = 9      /**< A state that this interface does not know yet. */
+    OW_STATE_OTHER = 9,     /**< A state that this interface does not know yet. */
+    OW_STATE_OUTCOME_UNKNOWN = 10 /**< The key is taken, and nothing of the event is left, as after damage. */
 } ow_state;
 
 /** Borrowed bytes or text. A null `start` with a size of 0 means "not given". */

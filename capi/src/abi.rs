@@ -74,6 +74,8 @@ pub enum State {
     Expired = 8,
     /// A state that this interface does not know yet.
     Other = 9,
+    /// The key is taken, and nothing of the event is left: nobody can tell what became of it.
+    OutcomeUnknown = 10,
 }
 
 /// Borrowed bytes; `ow_bytes` in C. A null `start` with a size of 0 means "not given".
@@ -198,6 +200,7 @@ impl From<onceward::State> for State {
             Known::InReview => Self::InReview,
             Known::Uncertain => Self::Uncertain,
             Known::Expired => Self::Expired,
+            Known::OutcomeUnknown => Self::OutcomeUnknown,
             _ => Self::Other,
         }
     }

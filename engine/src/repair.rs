@@ -11,7 +11,6 @@ mod salvage;
 
 use std::path::Path;
 
-use onceward_index::Index;
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Examined, LostLsns};
 
@@ -21,7 +20,7 @@ use crate::error::{ErrorKind, Result};
 use crate::event::{Key, Scope};
 use crate::inspect::{Keys, READINGS_MAX, read_log, read_without_keys};
 use crate::report::Damage;
-use crate::store::{INDEX_DIR, cannot_open, damage_of, from_index, from_log, no_store, told_of};
+use crate::store::{ask_for_check, cannot_open, damage_of, from_log, no_store, told_of};
 use crate::view::View;
 
 /// What a repair found and did, or would find.
@@ -111,7 +110,7 @@ pub struct LostRange {
 /// # let dir = dir.path().join("store");
 /// # Store::open(&dir, Config::new())?.close()?;
 /// for event in plan_repair(&dir)?.lost.keys {
-///     println!("enter {} in {} anew", event.key, event.scope);
+///     println!("ask what became of {} in {}", event.key, event.scope);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -230,9 +229,9 @@ pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
     // Before anything is written over: the damaged bytes tell keys.
     let Survey { mut damage, lost } = Survey::take(vfs, keys)?;
     if !damage.is_empty() {
-        // The index may know keys of which the log will not: what is lost must be fresh again. First,
-        // so that no crash leaves a mended log beside it.
-        Index::discard(vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+        // The index may know keys of which the log will not: they stay taken. First, so that no crash
+        // leaves a mended log of which nobody knows that.
+        ask_for_check(vfs)?;
     }
     let repaired = match keys {
         None => onceward_wal::repair(vfs, &lock),

@@ -271,6 +271,9 @@ pub struct RecoveryReport {
     pub torn_frames_in_doubt: u64,
     /// Damaged ranges. Never repaired silently.
     pub damage: Vec<Damage>,
+    /// Keys of which the log lost everything to damage, and which the index still knew: they stay taken, and
+    /// their outcome is unknown. Counted once, by the opening that found it.
+    pub keys_of_lost_frames: u64,
     /// Why the files of the index could not be used, if they could not: then it was rebuilt from the
     /// log, which lost nothing. A store that was never closed has none.
     pub index_rebuilt: Option<String>,

@@ -82,6 +82,12 @@ pub enum Applied {
         /// The original's number.
         lsn: Lsn,
     },
+    /// The same effect came before, and nothing of it is left, as after damage: nobody can tell what became of
+    /// it. Nothing was written.
+    OutcomeUnknown {
+        /// The original's number.
+        lsn: Lsn,
+    },
 }
 
 /// What a capture would answer now; see [`Store::would_accept`](crate::Store::would_accept).
@@ -187,6 +193,9 @@ pub enum State {
     Expired = 8,
     /// The host took it back before the first attempt.
     Cancelled = 9,
+    /// Its key was taken, and nothing of it is left, as after damage: nobody can tell what became of it, and
+    /// it will never be sent.
+    OutcomeUnknown = 10,
 }
 
 impl State {
@@ -204,6 +213,7 @@ impl State {
             Self::Uncertain => "uncertain",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::OutcomeUnknown => "outcome_unknown",
         }
     }
 
@@ -226,6 +236,7 @@ impl State {
             Self::Uncertain,
             Self::Expired,
             Self::Cancelled,
+            Self::OutcomeUnknown,
         ]
         .into_iter()
         .find(|state| state.code() == code)
@@ -236,7 +247,12 @@ impl State {
     pub fn is_final(self) -> bool {
         matches!(
             self,
-            Self::Accepted | Self::Duplicate | Self::Rejected | Self::Expired | Self::Cancelled
+            Self::Accepted
+                | Self::Duplicate
+                | Self::Rejected
+                | Self::Expired
+                | Self::Cancelled
+                | Self::OutcomeUnknown
         )
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Judged {
     Duplicate(TransactionReceipt),
     /// Its key stands for other content.
     Conflict,
+    /// It came before, and the store cannot tell any more whether it took effect.
+    OutcomeUnknown,
     /// It could not be stored; whether it was may be in doubt. Sending it again is safe.
     Failed(Trouble),
 }
@@ -70,8 +72,10 @@ pub(crate) fn known(tenant: &Tenant, event: &Event) -> Option<Judged> {
 /// What the store knows of `event`'s key.
 fn lookup(store: &Store, event: &Event) -> Result<Option<Judged>, onceward::Error> {
     let outcome = store.outcome(&event.scope, &event.key)?;
-    if outcome.state == State::Unknown {
-        return Ok(None);
+    match outcome.state {
+        State::Unknown => return Ok(None),
+        State::OutcomeUnknown => return Ok(Some(Judged::OutcomeUnknown)),
+        _ => {}
     }
     if let Some(stored) = store.find(&event.scope, &event.key)? {
         let stored = stored.event;
@@ -123,6 +127,7 @@ fn try_group(store: &Store, group: &[Proposal]) -> Result<Vec<Judged>, onceward:
             Some(Applied::Fresh { .. }) => Judged::Fresh(proposal.receipt.clone()),
             Some(Applied::Duplicate { receipt, .. }) => duplicate(receipt.as_ref()),
             Some(Applied::Conflict { .. }) => Judged::Conflict,
+            Some(Applied::OutcomeUnknown { .. }) => Judged::OutcomeUnknown,
             None => Judged::Failed(Trouble::Internal),
         })
         .collect())

@@ -25,7 +25,7 @@ use crate::checksum::Digest;
 use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{Identity, SegmentHeader};
-use crate::limits::FRAME_HEADER_BYTES;
+use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX};
 use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
@@ -243,6 +243,18 @@ impl Examined {
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.meta.envelope.is_some()
+    }
+
+    /// The highest number that was given out, as far as the log tells.
+    #[must_use]
+    pub fn highest_lsn(&self) -> u64 {
+        self.highest_lsn
+    }
+
+    /// Numbers up to this one were given out, as something tells that outlived their frames: the log goes on
+    /// behind it.
+    pub fn raise(&mut self, lsn: u64) {
+        self.highest_lsn = self.highest_lsn.max(lsn.min(LSN_MAX));
     }
 
     /// What was found.

@@ -89,6 +89,8 @@ pub enum DeliveryState {
     Failed = 3,
     /// Its window was over before it was finished.
     Dropped = 4,
+    /// Damage took what the log had of it: nobody can tell what became of it. Never on disk.
+    OutcomeUnknown = 5,
 }
 
 impl DeliveryState {
@@ -100,6 +102,7 @@ impl DeliveryState {
             Self::Acked => "acked",
             Self::Failed => "failed",
             Self::Dropped => "dropped",
+            Self::OutcomeUnknown => "outcome_unknown",
         }
     }
 

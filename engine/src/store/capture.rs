@@ -19,7 +19,7 @@ use crate::frames::event::{self as layout, Encoded};
 use crate::frames::limits::Evict;
 use crate::frames::{KIND_EFFECT, KIND_EVENT, KIND_EVICT, codec};
 use crate::limits::{BATCH_EVENTS_MAX, DEFERRED_BYTES_MAX};
-use crate::verdict::{Applied, Verdict};
+use crate::verdict::{Applied, State, Verdict};
 use crate::view::{Facts, Located, Moment, View};
 
 /// The events of one call.
@@ -128,6 +128,9 @@ impl Store {
             applied.push(match judged {
                 Judged::Fresh { lsn, .. } => Applied::Fresh { lsn },
                 Judged::Conflict { lsn } => Applied::Conflict { lsn },
+                Judged::Duplicate { lsn } if self.inner.is_outcome_unknown(lsn) => {
+                    Applied::OutcomeUnknown { lsn }
+                }
                 Judged::Duplicate { lsn } => {
                     let receipt = self.inner.receipt_of(lsn.get())?;
                     Applied::Duplicate { lsn, receipt }
@@ -139,6 +142,11 @@ impl Store {
 }
 
 impl Inner {
+    /// Whether nobody can tell what became of an event whose key is known.
+    fn is_outcome_unknown(&self, lsn: Lsn) -> bool {
+        self.view.lock().state_of(lsn.get()) == State::OutcomeUnknown
+    }
+
     /// Checks events and encodes them.
     pub(super) fn prepare<'a>(
         &self,

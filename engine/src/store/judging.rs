@@ -9,7 +9,7 @@ use onceward_wal::{Lsn, NewFrame};
 
 use crate::error::{Error, Result};
 use crate::frames::event::Encoded;
-use crate::verdict::Verdict;
+use crate::verdict::{State, Verdict};
 use crate::view::{Facts, View};
 
 /// An event that is ready to be appended.
@@ -67,6 +67,8 @@ impl Judged {
 /// What is to be done with an event of a batch.
 pub(super) enum Plan {
     Known(Judged),
+    /// The key of an event of which nothing is left: there is nothing to wait for.
+    Lost(Judged),
     Fresh,
     /// The key of an earlier event of the same batch.
     Again {
@@ -111,8 +113,8 @@ pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> 
     let mut plans = Vec::with_capacity(prepared.len());
     for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
         plans.push(match verdict {
-            Known::Duplicate { lsn } => Plan::Known(Judged::Duplicate { lsn: number(lsn)? }),
-            Known::Conflict { lsn } => Plan::Known(Judged::Conflict { lsn: number(lsn)? }),
+            Known::Duplicate { lsn } => known(view, lsn, Judged::Duplicate { lsn: number(lsn)? }),
+            Known::Conflict { lsn } => known(view, lsn, Judged::Conflict { lsn: number(lsn)? }),
             // Nothing to compare with, as in most calls.
             Known::New if prepared.len() == 1 => Plan::Fresh,
             Known::New => match fresh.entry(*print) {
@@ -127,6 +129,12 @@ pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> 
     let count = plans.iter().filter(|plan| matches!(plan, Plan::Fresh)).count();
     view.keys.check_room(count)?;
     Ok(plans)
+}
+
+/// What is to be done with an event whose key the event `lsn` has.
+fn known(view: &View, lsn: u64, judged: Judged) -> Plan {
+    let is_lost = view.state_of(lsn) == State::OutcomeUnknown;
+    if is_lost { Plan::Lost(judged) } else { Plan::Known(judged) }
 }
 
 /// The frames of the fresh events.
@@ -149,7 +157,7 @@ pub(super) fn fresh_frames<'a>(
 pub(super) fn originals(plans: &[Plan]) -> impl Iterator<Item = (Lsn, usize)> + '_ {
     plans.iter().enumerate().filter_map(|(position, plan)| match plan {
         Plan::Known(known) => Some((known.lsn(), position)),
-        Plan::Fresh | Plan::Again { .. } => None,
+        Plan::Lost(_) | Plan::Fresh | Plan::Again { .. } => None,
     })
 }
 

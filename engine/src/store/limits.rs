@@ -116,8 +116,10 @@ impl Store {
         let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
         let frames = super::judging::fresh_frames(&plans, &prepared, &parts, KIND_EVENT);
         match plans.first().ok_or_else(lost_verdict)? {
-            Plan::Known(Judged::Conflict { lsn }) => Ok(WouldAccept::Conflict { lsn: *lsn }),
-            Plan::Known(known) => {
+            Plan::Known(Judged::Conflict { lsn }) | Plan::Lost(Judged::Conflict { lsn }) => {
+                Ok(WouldAccept::Conflict { lsn: *lsn })
+            }
+            Plan::Known(known) | Plan::Lost(known) => {
                 let state = view.state_of(known.lsn().get());
                 Ok(WouldAccept::Duplicate { lsn: known.lsn(), state })
             }

@@ -67,7 +67,7 @@ pub use decisions::write_decision;
 pub(crate) use decisions::write_decision_on;
 pub use notices::{ReviewCallback, ReviewWatch};
 pub(crate) use open::{
-    INDEX_DIR, cannot_open, damage_of, from_index, no_store, recovery_of, secret_of, told_of,
+    ask_for_check, cannot_open, damage_of, no_store, recovery_of, secret_of, told_of,
 };
 pub(crate) use outbox::Formed;
 pub(crate) use rare::rejection_in;

@@ -1,13 +1,21 @@
 //! Opening: lock, judge, replay, begin a run. And closing.
 
+mod lost;
+mod reading;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use onceward_index::{Index, Place, Secret};
+use onceward_index::Secret;
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{Alignment, Examined, Identity, Log, Options, Preparation, Sealing, Stamp};
+use onceward_wal::{
+    Alignment, Examined, Identity, Lock, Log, Options, Preparation, Sealing, Stamp,
+};
 use parking_lot::Mutex;
+
+pub(crate) use lost::ask_for_check;
+use reading::{Read, read};
 
 use super::decisions::Drops;
 use super::keeper::Keeper;
@@ -19,7 +27,7 @@ use crate::clock::{self, Clock, OsClock};
 use crate::config::{Config, Create, OffTime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Damage, RecoveryReport, StoreId};
-use crate::view::{Remembered, View, options};
+use crate::view::View;
 
 /// Prepared segments that only settling and cleaning may use.
 pub(super) const RESERVED_SEGMENTS: usize = 2;
@@ -102,22 +110,16 @@ impl Store {
         let lock = onceward_wal::lock(&*vfs).map_err(from_log)?;
         // Asked again: who held the lock until now may have made a store, and used it.
         if is_empty(&*vfs)? {
-            let mut secret = [0; 64];
-            secret.iter_mut().zip(clock::random::<16>()?).for_each(|(to, from)| *to = from);
-            let identity = Identity { store: clock::random()?, secret };
-            match &sealing {
-                None => onceward_wal::create(&*vfs, &lock, identity),
-                Some(sealing) => onceward_wal::create_sealed(&*vfs, &lock, identity, &**sealing),
-            }
-            .map_err(from_log)?;
+            make(&*vfs, &lock, sealing.as_ref())?;
         }
-        let Read { examined, mut view, rebuilt } = read(&vfs, &config, sealing.as_ref())?;
+        let Read { examined, mut view, rebuilt, lost } = read(&vfs, &config, sealing.as_ref())?;
         let stamp = stamp(&mut view, &*clock, &config)?;
         let unwritten_ms = stamp.trusted_ms.saturating_sub(view.time.latest().trusted_ms);
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
         recovery.index_rebuilt = rebuilt;
+        recovery.keys_of_lost_frames = lost.count();
         let options = Options {
             segment_bytes: config.segment_bytes,
             reserve: RESERVED_SEGMENTS,
@@ -127,10 +129,12 @@ impl Store {
         let log =
             Log::start(Arc::clone(&vfs), lock, examined, options, stamp).map_err(not_started)?;
         view.time.open(log.run(), &stamp);
+        lost.keep(&view, stamp.trusted_ms);
         view.expire(stamp.trusted_ms);
         let index = Arc::clone(view.keys.index());
         let marks = (view.keys.last_opening(), stamp.opening);
-        let keeper = Keeper::start(index, marks, config.index_log_bytes_max, preparation);
+        let keeping = lost.keeping(preparation);
+        let keeper = Keeper::start(index, marks, config.index_log_bytes_max, keeping);
         if recovery.index_rebuilt.is_some() {
             keeper.ask();
         }
@@ -158,6 +162,10 @@ impl Store {
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         };
+        lost.write(&mut inner)?;
+        if lost.misfit.is_some() {
+            return inner.open_again(preparation);
+        }
         inner.recovery.catalog_rebuilt = inner.open_catalog();
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -205,6 +213,18 @@ impl Store {
     }
 }
 
+/// Makes a store where there is none.
+fn make(vfs: &dyn Vfs, lock: &Lock, sealing: Option<&Arc<dyn Sealing>>) -> Result<()> {
+    let mut secret = [0; 64];
+    secret.iter_mut().zip(clock::random::<16>()?).for_each(|(to, from)| *to = from);
+    let identity = Identity { store: clock::random()?, secret };
+    let made = match sealing {
+        None => onceward_wal::create(vfs, lock, identity),
+        Some(sealing) => onceward_wal::create_sealed(vfs, lock, identity, &**sealing),
+    };
+    made.map_err(from_log)
+}
+
 /// Why the log was not started: with a word on what to do where the disk cannot read it.
 fn not_started(error: onceward_wal::Error) -> Error {
     match error.position() {
@@ -234,61 +254,6 @@ fn is_empty(vfs: &dyn Vfs) -> Result<bool> {
             "NOT_A_STORE",
             format!("the directory is not a store: it holds {foreign:?} and no meta file"),
         )),
-    }
-}
-
-/// What was read.
-struct Read {
-    examined: Examined,
-    view: View,
-    /// Why the index was made anew, if it was.
-    rebuilt: Option<String>,
-}
-
-/// Reads the log and replays it, to the index what its files do not cover.
-fn read(vfs: &Arc<dyn Vfs>, config: &Config, sealing: Option<&Arc<dyn Sealing>>) -> Result<Read> {
-    let identity =
-        onceward_wal::identity_with(&**vfs, sealing).map_err(from_log)?.ok_or_else(no_store)?;
-    let secret = secret_of(&identity);
-    let place = Place { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
-    let mut rebuilt = None;
-    for _ in 0..2 {
-        let (keys, trouble) = remembered(&place, &secret, config)?;
-        rebuilt = rebuilt.or(trouble);
-        let mut view = View::new(secret.clone(), keys);
-        let examined = onceward_wal::examine_with(&**vfs, sealing, &mut |frame| view.replay(frame))
-            .map_err(from_log)?
-            .ok_or_else(no_store)?;
-        if !examined.report().damage.is_empty() {
-            view.keys.saw_loss();
-        }
-        view.end_replay();
-        match view.keys.misfit() {
-            None => return Ok(Read { examined, view, rebuilt }),
-            Some(why) => rebuilt = Some(why),
-        }
-        drop(view);
-        Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
-    }
-    let why = rebuilt.unwrap_or_default();
-    Err(Error::new(ErrorKind::Io, "INDEX_IO", format!("the index cannot be rebuilt: {why}")))
-}
-
-/// The keys in the files of the index. Where it can have none, as on a disk without room, the keys
-/// are in memory only: a capture is worth more than a quick opening.
-fn remembered(
-    place: &Place,
-    secret: &Secret,
-    config: &Config,
-) -> Result<(Remembered, Option<String>)> {
-    match Index::open(place.clone(), secret, options(config)) {
-        Ok(opened) => {
-            let keys = Remembered::opened(opened, config)?;
-            let why = keys.discarded().map(|discarded| discarded.why.clone());
-            Ok((keys, why))
-        }
-        Err(error) if error.kind() == onceward_index::ErrorKind::Invalid => Err(from_index(&error)),
-        Err(error) => Ok((Remembered::in_memory(config)?, Some(error.to_string()))),
     }
 }
 
@@ -342,6 +307,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
         torn_bytes: report.torn_bytes,
         torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
         damage: report.damage.iter().map(told_of).collect(),
+        keys_of_lost_frames: 0,
         index_rebuilt: None,
         catalog_rebuilt: None,
     }

@@ -40,6 +40,9 @@ pub(super) fn answer(outcome: &ItemOutcome) -> Result<Answer, Option<u64>> {
             message: message.clone(),
             reply: reply.clone(),
         }),
+        ItemOutcome::Uncertain { code, message } => {
+            Ok(Answer::Uncertain { code: code.clone(), message: message.clone() })
+        }
         ItemOutcome::Transient { code: _, retry_after_ms } => Err(*retry_after_ms),
     }
 }

@@ -204,6 +204,13 @@ pub enum ItemOutcome {
         /// The reply for this item.
         reply: Vec<u8>,
     },
+    /// It came before, and the upstream cannot tell whether it took effect: a person must find out.
+    Uncertain {
+        /// The upstream's code.
+        code: String,
+        /// The upstream's words.
+        message: String,
+    },
     /// It failed for now: it is sent again, in a new batch.
     Transient {
         /// The upstream's code.

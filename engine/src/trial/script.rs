@@ -280,7 +280,7 @@ impl Host {
             let end = match outcome {
                 ItemOutcome::Accepted { receipt } => End::Final(State::Accepted, receipt.clone()),
                 ItemOutcome::Duplicate { receipt } => End::Final(State::Duplicate, receipt.clone()),
-                ItemOutcome::Rejected { .. } => End::Review,
+                ItemOutcome::Rejected { .. } | ItemOutcome::Uncertain { .. } => End::Review,
                 ItemOutcome::Transient { .. } => End::Open,
             };
             self.perhaps(&[number(key)], End::Open, |_| end.clone());

@@ -198,6 +198,11 @@ impl View {
         let segment = at.place.segment;
         self.lives.part(segment).key_frames += 1;
         for key in &keys.entries {
+            let state = State::from_code(key.state);
+            // What damage seemed to have taken can be read again, and tells more.
+            if state == Some(State::OutcomeUnknown) && self.has_event(key.event) {
+                continue;
+            }
             if self.keys.is_replaying() {
                 let content = ContentPrint::from_u64(key.content);
                 let print = Fingerprint::from_u128(key.print);
@@ -212,7 +217,7 @@ impl View {
             }
             // A state that only a newer program knows is known to it when it comes back: the frame
             // is carried as it is.
-            let state = State::from_code(key.state).unwrap_or(State::Unknown);
+            let state = state.unwrap_or(State::OutcomeUnknown);
             let slice = (window, key.slice_begin);
             let bytes = KEY_ENTRY_BYTES + u64::try_from(key.receipt.len()).unwrap_or(0);
             let (trusted_ms, receipt_bytes) = (keys.settled_ms, key.receipt.len());

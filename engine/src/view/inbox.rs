@@ -294,6 +294,9 @@ impl View {
         for key in keys {
             let Some(found) = self.keys.find(key.print)? else { continue };
             match self.inbox.state_of(found.lsn) {
+                None if self.is_lost(found.lsn) => {
+                    return Ok(Some((found.lsn, DeliveryState::OutcomeUnknown)));
+                }
                 Some(DeliveryState::Dropped) | None => {}
                 Some(state) => return Ok(Some((found.lsn, state))),
             }

@@ -10,6 +10,7 @@ mod inbox;
 mod leaving;
 mod limits;
 mod lives;
+mod lost;
 mod needs;
 mod outcomes;
 pub(crate) mod records;
@@ -42,7 +43,7 @@ pub(crate) use lives::{KEY_ENTRY_BYTES, Lives, Rest};
 pub(crate) use needs::Holder;
 use needs::{ClosedBatch, Reviewed, Segments};
 use outcomes::Outcomes;
-pub(crate) use remembered::{Held, Remembered, Taking, options};
+pub(crate) use remembered::{Held, LostKeys, Remembered, Taking, options};
 pub(crate) use replay::Facts;
 pub(crate) use reviews::Reviews;
 pub(crate) use time::{Moment, Origin, Times, proven_ms};
@@ -303,12 +304,12 @@ impl View {
         self.holders.get(&holder).map(|holder| holder.at)
     }
 
-    /// The state of an event that is or was here.
+    /// The state of an event whose key is known; of one of which the log has nothing, nobody can tell.
     pub(crate) fn state_of(&self, lsn: u64) -> State {
         let stage = || self.events.get(&lsn).map(|live| live.stage.state());
         let settled = || self.settled.get(&lsn).map(|settled| settled.state);
         let carried = || self.outcomes.get(lsn).map(|outcome| outcome.state);
-        stage().or_else(settled).or_else(carried).unwrap_or(State::Unknown)
+        stage().or_else(settled).or_else(carried).unwrap_or(State::OutcomeUnknown)
     }
 
     /// Sum of the amounts of all events without a final answer, in ten-thousandths.

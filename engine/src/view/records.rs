@@ -75,6 +75,8 @@ pub(crate) enum Known<'a> {
     Done(Done),
     /// The log has nothing of the item any more: it was released.
     Released,
+    /// Damage took what the log had of the item: nobody can tell what became of the work.
+    Lost,
 }
 
 /// A record's key that the index has.
@@ -208,6 +210,7 @@ impl View {
         let open = self.records.open.get(&number).map(Known::Open);
         let known = match open.or_else(|| self.records.done(number).map(Known::Done)) {
             Some(known) => known,
+            None if self.is_lost(number) => Known::Lost,
             None if self.odd.is_empty() => Known::Released,
             // Perhaps what is left of it is among what this program cannot read.
             None => {

@@ -3,6 +3,7 @@
 //! The index has files of its own, so opening tells it only what they do not cover. They are a view
 //! like any other: when they do not fit the log they are given up and the whole log is told again.
 
+mod lost;
 mod more;
 mod moved;
 
@@ -13,6 +14,8 @@ use onceward_index::{
     ContentPrint, Discarded, Entry, Expired, Fingerprint, Found, Index, Opened, Options, Reserved,
     SliceId, Verdict, Window,
 };
+
+pub(crate) use lost::{LostKeys, Strays};
 
 use super::Windows;
 use crate::config::Config;
@@ -34,10 +37,6 @@ pub(crate) struct Remembered {
     is_mark_known: bool,
     /// The last opening that was read.
     last_opening: u64,
-    /// The highest LSN that was read.
-    last: u64,
-    /// The log lost frames.
-    has_losses: bool,
     /// The log is being read.
     is_replaying: bool,
     /// Why no answer can be trusted any more.
@@ -78,8 +77,6 @@ impl Remembered {
             mark: 0,
             is_mark_known: true,
             last_opening: 0,
-            last: 0,
-            has_losses: false,
             is_replaying: true,
             broken: None,
         })
@@ -112,14 +109,9 @@ impl Remembered {
         self.index.discarded()
     }
 
-    /// The log has a frame of this LSN.
-    pub(crate) fn saw(&mut self, lsn: u64) {
-        self.last = self.last.max(lsn);
-    }
-
-    /// The log lost frames: an event that is not in it any more must be fresh again.
-    pub(crate) fn saw_loss(&mut self) {
-        self.has_losses = true;
+    /// Frames up to and including this LSN were durable once: the index's files know them.
+    pub(crate) fn covered(&self) -> u64 {
+        self.covered
     }
 
     /// The log knows this opening.
@@ -135,18 +127,13 @@ impl Remembered {
 
     /// The log was read: why the index's files do not fit it, if they do not.
     pub(crate) fn misfit(&self) -> Option<String> {
-        let last = self.last;
         let other = |info: &onceward_index::SliceInfo| {
             !self.windows.all().any(|window| window == info.window)
         };
         if let Some(why) = &self.broken {
             Some(why.clone())
-        } else if self.covered > last {
-            Some(format!("it knows the log up to {}, which ends at {last}", self.covered))
         } else if !self.is_mark_known {
             Some("it was written beside another log".to_owned())
-        } else if self.covered > 0 && self.has_losses {
-            Some("the log lost frames that it may know".to_owned())
         } else if self.covered > 0 && self.index.slices().iter().any(other) {
             Some("its keys have another window".to_owned())
         } else {

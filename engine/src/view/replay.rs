@@ -61,7 +61,6 @@ impl View {
 
     /// Takes up one frame.
     pub(crate) fn replay(&mut self, frame: &Frame<'_>) {
-        self.keys.saw(frame.lsn.get());
         if self.try_replay(frame).is_none() {
             let why = format!("a frame of kind {} that this program cannot read", frame.kind);
             self.odd.push((Located::of(frame), why));

@@ -48,7 +48,7 @@ fn answers_of_carried_keys_stay_as_long_as_the_frame_that_held_them_last() {
     for lsn in (10..20).filter(|lsn| *lsn != 15) {
         assert_eq!(found(&view, lsn), (State::Accepted, Some(at(200, 3))), "{lsn}");
     }
-    assert_eq!(found(&view, 15), (State::Unknown, None), "the frame that held it is gone");
+    assert_eq!(found(&view, 15), (State::OutcomeUnknown, None), "the frame that held it is gone");
     assert_eq!(view.outcomes.len(), 2);
     view.forget_segment(3);
     assert_eq!((view.outcomes.len(), view.holders.len()), (0, 0));
@@ -61,7 +61,7 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentPrint::from_u64(1));
     let facts = facts(print, content);
     let moment = Moment { trusted_ms: 5, wall_ms: 6 };
-    assert_eq!(view.state_of(10), State::Unknown);
+    assert_eq!(view.state_of(10), State::OutcomeUnknown);
     add(&mut view, 10, &facts, moment);
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Pending, None));
     let mut settle = Settle::default();

@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 /// What stands before the scope of a record: no event's scope has a colon.
 pub(crate) const RECORD_PREFIX: &str = "record:";
 
+/// Stand for the windows of deliveries, where a frame names windows by scope.
+const INBOX: &str = "inbox:";
+const SUBJECTS: &str = "subjects:";
+
 /// The window of each scope. A change of it holds for all keys of the scope from the next opening on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Windows {
@@ -59,7 +63,29 @@ impl Windows {
         if scope.starts_with(RECORD_PREFIX) {
             return self.records;
         }
-        self.scopes.get(scope).copied().unwrap_or(self.default)
+        match scope {
+            INBOX => self.inbox,
+            SUBJECTS => self.subjects,
+            _ => self.scopes.get(scope).copied().unwrap_or(self.default),
+        }
+    }
+
+    /// A scope, or what stands for one, that has this window; of one that nothing has any more, one
+    /// with the longest.
+    pub(crate) fn scope_with(&self, window: Window) -> &str {
+        let all = || {
+            let others = [
+                ("", self.default),
+                (RECORD_PREFIX, self.records),
+                (INBOX, self.inbox),
+                (SUBJECTS, self.subjects),
+            ];
+            let scopes = self.scopes.iter().map(|(scope, window)| (scope.as_str(), *window));
+            others.into_iter().chain(scopes)
+        };
+        let same = all().find(|(_, its)| *its == window);
+        let longest = || all().max_by_key(|(_, its)| its.length_ms());
+        same.or_else(longest).map_or("", |(scope, _)| scope)
     }
 
     /// All that there are.

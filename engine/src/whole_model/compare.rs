@@ -39,7 +39,7 @@ impl Reference {
     /// Whether an event was forgotten and an opening brought its key back, after cleaning had nothing of
     /// it to keep: then it is known that there was one, and no longer what became of it.
     pub(super) fn is_back(&self, id: usize, state: State) -> bool {
-        state == State::Unknown && self.may_be_forgotten(id)
+        state == State::OutcomeUnknown && self.may_be_forgotten(id)
     }
 
     /// Takes up a number that the engine gave, or holds it against the one that it gave before.

@@ -108,6 +108,10 @@ impl From<(String, Decision)> for Entry {
                 "IDEMPOTENCY_KEY_REUSED",
                 "The idempotency key was used for another transaction",
             ),
+            Decision::Judged(Judged::OutcomeUnknown) => failed(
+                "OUTCOME_UNKNOWN",
+                "The transaction came before, and whether it was applied is lost: a person must find out",
+            ),
             Decision::Judged(Judged::Failed(Trouble::Full | Trouble::Storage)) => {
                 failed("DATABASE_ERROR", "The transaction could not be stored; send it again")
             }

@@ -51,6 +51,7 @@ pub(crate) fn encode(id: &str, decided: impl Iterator<Item = (String, Decision)>
                 Decision::Judged(Judged::Fresh(_)) => ("accepted", None),
                 Decision::Judged(Judged::Duplicate(_)) => ("duplicate", None),
                 Decision::Judged(Judged::Conflict) => ("rejected", Some("IDEMPOTENCY_KEY_REUSED")),
+                Decision::Judged(Judged::OutcomeUnknown) => ("rejected", Some("OUTCOME_UNKNOWN")),
                 // The caller refuses the batch instead; kept right here all the same.
                 Decision::Judged(Judged::Failed(_)) => ("rejected", Some("DATABASE_ERROR")),
                 Decision::Refused(refusal) => ("rejected", Some(refusal.code())),

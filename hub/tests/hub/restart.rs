@@ -2,6 +2,7 @@
 //! Method: stop hubs in order, lose replies, and kill hubs that run as child processes.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::Path,
@@ -10,10 +11,12 @@ use std::{
     thread,
 };
 
-use onceward::ErrorKind;
+use onceward::{ErrorKind, Inspection};
 use onceward_hub::{Hub, ledger};
 
-use crate::running::{API_KEY, Client, FORLOY, Running, data, head, options, purchase, purchases};
+use crate::running::{
+    API_KEY, Client, FORLOY, Running, WEDE, batch, data, event, head, options, purchase, purchases,
+};
 
 #[test]
 fn a_restarted_hub_knows_every_key_and_gives_the_same_transaction() {
@@ -36,6 +39,55 @@ fn a_restarted_hub_knows_every_key_and_gives_the_same_transaction() {
         hub.stop().unwrap();
     }
     assert_eq!(ledger(&data(dir.path()), "default").unwrap().len(), 2);
+}
+
+#[test]
+fn an_item_whose_frame_is_damaged_never_takes_effect_again_and_both_dialects_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = purchases(&[purchase("a", "c", "1.00"), purchase("b", "c", "2.00")]);
+    let events = batch(&[event("e", r#"{"amount":3.21}"#), event("f", r#"{"amount":4.32}"#)]);
+    let hub = Running::start(dir.path());
+    hub.client().post(FORLOY, &items);
+    hub.client().post(WEDE, &events);
+    hub.stop().unwrap();
+    let store = data(dir.path()).join("tenants/default");
+    for needle in [r#"_amount":1.00"#, r#"{"amount":3.21}"#] {
+        flip(&store, needle);
+    }
+    for _ in 0..2 {
+        let hub = Running::start(dir.path());
+        let again = hub.client().post(FORLOY, &items);
+        assert_eq!(again.result(0)["error"], "OUTCOME_UNKNOWN", "{again:?}");
+        assert_eq!(again.result(0)["success"], false);
+        assert_eq!(again.result(1)["idempotent"], true, "{again:?}");
+        let again = hub.client().post(WEDE, &events).json();
+        let of = |n: usize| again["data"]["events"][n].clone();
+        assert_eq!(
+            (&of(0)["status"], &of(0)["reason"]),
+            (&"rejected".into(), &"OUTCOME_UNKNOWN".into())
+        );
+        assert_eq!(of(1)["status"], "duplicate");
+        hub.stop().unwrap();
+    }
+    let seen = Inspection::open(&store).unwrap();
+    let keys = seen.events().filter_map(Result::ok).map(|stored| stored.event.key.to_string());
+    let keys: Vec<String> = keys.filter(|key| key.len() == 1).collect();
+    assert_eq!(keys, ["b", "f"], "neither of the lost ones was applied again");
+}
+
+/// Flips a bit of the place where `needle` stands in a store's log.
+fn flip(store: &Path, needle: &str) {
+    for entry in fs::read_dir(store.join("log")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(needle.len()).position(|some| some == needle.as_bytes());
+        if let Some(at) = found {
+            bytes[at + 3] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("{needle} is nowhere");
 }
 
 #[test]

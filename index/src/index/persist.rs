@@ -1,4 +1,4 @@
-//! An index with files: opening, checkpoints, discarding.
+//! An index with files: opening, checkpoints, listing, discarding.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use onceward_vfs::Vfs;
 use super::Index;
 use crate::{
     disk::{self, Checkpointed, Discarded, Folder, Until},
+    entry::Entry,
     error::{Error, ErrorKind, Result},
     fingerprint::Secret,
     options::Options,
-    state::Stop,
+    state::{SliceId, Stop},
     sync::{Mutex, RwLock},
     table::Cold,
     table::SHARDS,
@@ -112,6 +113,22 @@ impl Index {
             self.load(Stop::Cold(Cold { shard }))?;
         }
         Ok(self.state.read().table.cold_count())
+    }
+
+    /// The entries of a slice, in no order. A key that was carried, or taken anew, may have an older one
+    /// among them: [`Index::find`] tells the one that counts.
+    ///
+    /// For whoever must know what the index knows and its log does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::lookup`].
+    ///
+    /// # Cost
+    ///
+    /// Reads every entry of the slice.
+    pub fn entries(&self, slice: SliceId) -> Result<Vec<Entry>> {
+        self.state.read().entries(slice)
     }
 
     /// Gives the index's files up, so that the next opening begins with an empty index and the log is

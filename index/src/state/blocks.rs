@@ -83,6 +83,20 @@ impl Blocks {
         }
     }
 
+    /// The entries of a block that are not voided, with their places.
+    pub(crate) fn entries(&self, number: u32) -> Result<Vec<(u32, Entry)>> {
+        let in_memory = |entries: &Entries| {
+            let all = (0..entries.len()).filter_map(|at| Some((at, entries.entry(at)?)));
+            all.map(|(at, entry)| (place(number, at), entry)).collect()
+        };
+        match self.get(number).map(|block| &block.entries) {
+            None | Some(Where::Nowhere) => Ok(Vec::new()),
+            Some(Where::Memory(entries)) => Ok(in_memory(entries)),
+            Some(Where::Leaving(entries)) => Ok(in_memory(entries)),
+            Some(Where::File(stored)) => stored.entries(number),
+        }
+    }
+
     /// The slice of a place.
     pub(crate) fn slice(&self, place: u32) -> Option<SliceId> {
         let block = self.get(split(place).0)?;

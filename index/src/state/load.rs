@@ -1,9 +1,10 @@
-//! Puts the slots of a cold shard into memory.
+//! Puts the slots of a cold shard into memory; lists entries wherever they are.
 
 use super::{SliceId, State, Stop};
 use crate::{
     disk::{Run, Shelved, Stored},
     entry::{BLOCK_BITS, Entry},
+    error::Error,
     table::{Slot, Table},
 };
 
@@ -96,6 +97,19 @@ impl State {
             }
         }
         Ok(false)
+    }
+
+    /// The entries of a slice that were not removed. A key that was carried, or taken anew, may have an
+    /// older one among them.
+    pub(crate) fn entries(&self, slice: SliceId) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        let blocks = self.slices.get(slice).map_or(&[][..], |slice| &slice.blocks);
+        for block in blocks {
+            let found = self.blocks.entries(*block)?.into_iter();
+            let stays = found.filter(|(place, _)| !self.voids.contains(place));
+            entries.extend(stays.map(|(_, entry)| entry));
+        }
+        Ok(entries)
     }
 
     /// A table whose slots are in these files.

@@ -11,6 +11,9 @@ use crate::excerpt;
 /// What says "failed for now" in both dialects.
 const TRANSIENT_CODES: [&str; 2] = ["INTERNAL_ERROR", "DATABASE_ERROR"];
 
+/// What says "it came before, and whether it took effect nobody can tell" in both dialects.
+pub(crate) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
+
 /// Whether an item that failed with `code` may succeed later, by what both dialects document.
 pub(crate) fn is_transient(code: &str) -> bool {
     TRANSIENT_CODES.contains(&code)
@@ -38,6 +41,14 @@ pub(crate) fn rejected(
         code: response.quoted(code, excerpt::CODE_BYTES_MAX),
         message: response.quoted(message, excerpt::MESSAGE_BYTES_MAX),
         reply: response.quoted(raw.get(), excerpt::REPLY_BYTES_MAX).into_bytes(),
+    }
+}
+
+/// An item of which the upstream cannot tell whether it took effect.
+pub(crate) fn uncertain(response: &Response, message: &str) -> ItemOutcome {
+    ItemOutcome::Uncertain {
+        code: OUTCOME_UNKNOWN.to_owned(),
+        message: response.quoted(message, excerpt::MESSAGE_BYTES_MAX),
     }
 }
 

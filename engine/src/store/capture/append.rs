@@ -55,7 +55,7 @@ impl Inner {
         let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
         for (plan, event) in plans.iter().zip(prepared) {
             judged.push(match plan {
-                Plan::Known(known) => *known,
+                Plan::Known(known) | Plan::Lost(known) => *known,
                 Plan::Fresh => {
                     let at = places.next().ok_or_else(lost_verdict)?;
                     let held = held.next().ok_or_else(lost_verdict)?;

@@ -97,7 +97,7 @@ impl<'a> Adding<'a> {
             let plans = plan(&view, prepared)?;
             let is_known = |plan: &Plan| match plan {
                 Plan::Known(known) => durable.contains(&known.lsn()),
-                Plan::Fresh | Plan::Again { .. } => true,
+                Plan::Lost(_) | Plan::Fresh | Plan::Again { .. } => true,
             };
             if !plans.iter().all(is_known) {
                 drop(view);
@@ -153,7 +153,7 @@ impl<'a> Adding<'a> {
         for ((plan, event), arrival) in plans.iter().zip(prepared).zip(self.arrivals) {
             let arrival: &'a Arrival<'a> = arrival;
             let (judged, known) = match plan {
-                Plan::Known(known) => (*known, None),
+                Plan::Known(known) | Plan::Lost(known) => (*known, None),
                 Plan::Again { first } => {
                     let lsn = queued.get(*first).ok_or_else(lost_verdict)?.judged.lsn();
                     let first = prepared.get(*first).map(|first| first.facts.content);

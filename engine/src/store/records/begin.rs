@@ -32,6 +32,8 @@ struct Asked<'a> {
 enum Judged {
     /// Nothing: it may be taken. An entry that the index should not have is forgotten first.
     Free { released: Option<u64> },
+    /// An item that is lost to damage: its key may be taken, and its outcome is unknown.
+    Lost { item: u64 },
     /// Something that is not durable yet.
     Wait(Waiting),
     /// A lease that nobody holds, and the print that came with the key.
@@ -75,6 +77,13 @@ impl Inner {
                     drop(view);
                     self.end_change(waiting)?;
                     return Ok(Begun::Acquired(lease(&asked, waiting.lsn, now)));
+                }
+                Judged::Lost { item } => {
+                    drop(control.take());
+                    let waiting = self.take_key(&mut view, &asked, Some(item), mono_ms)?;
+                    drop(view);
+                    self.end_change(waiting)?;
+                    return Ok(Begun::OutcomeUnknown(lease(&asked, waiting.lsn, now)));
                 }
                 // It is changed, not taken: under `control`, which comes before the view.
                 Judged::Orphan { .. } if control.is_none() => {
@@ -172,6 +181,7 @@ fn judge(view: &View, asked: &Asked<'_>, now: Moment) -> Result<Judged> {
             open.fence
         }
         Known::Done(done) => done.fence,
+        Known::Lost => item.number,
     };
     let both = asked.content != NO_REQUEST && item.content != NO_REQUEST;
     if both && asked.content != item.content {
@@ -188,6 +198,7 @@ fn judge(view: &View, asked: &Asked<'_>, now: Moment) -> Result<Judged> {
             }
         },
         Known::Done(done) => Judged::Done { item: number, done },
+        Known::Lost => Judged::Lost { item: number },
         Known::Released => Judged::Free { released: Some(number) },
     })
 }

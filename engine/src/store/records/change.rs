@@ -258,6 +258,6 @@ fn found<'v>(view: &'v View, lease: &Lease) -> Result<Found<'v>> {
             Found::Mine { item: number, content: item.content.as_u64(), open }
         }
         Known::Done(done) if done.fence == lease.fence.get() => Found::Done { item: number, done },
-        Known::Open(_) | Known::Done(_) | Known::Released => Found::Lost,
+        Known::Open(_) | Known::Done(_) | Known::Released | Known::Lost => Found::Lost,
     })
 }

@@ -22,6 +22,10 @@ impl Inner {
                 let Some(item) = view.item(print)? else { return Ok(RecordState::Unknown) };
                 match item.known {
                     Known::Released => return Ok(RecordState::Unknown),
+                    Known::Lost => {
+                        let fence = Lsn::from_u64(item.number).ok_or_else(lost_key)?;
+                        return Ok(RecordState::OutcomeUnknown { fence });
+                    }
                     Known::Done(done) => (item.number, done),
                     // What is not durable yet is not there.
                     Known::Open(open) if open.is_new() => {

@@ -274,6 +274,7 @@ fn check_end(store: &Store, (n, note): (u64, &Note), found: (Lsn, DeliveryState)
             let stored = store.delivery(lsn).unwrap().unwrap();
             assert_eq!(stored.delivery, delivery(n), "{what}");
         }
+        DeliveryState::OutcomeUnknown => panic!("nothing is damaged, {what}"),
         DeliveryState::Acked | DeliveryState::Failed | DeliveryState::Dropped => {
             assert!([note.end, note.perhaps].contains(&Some(state)), "{state}, {what}");
             let acks = state == DeliveryState::Acked;

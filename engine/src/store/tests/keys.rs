@@ -6,7 +6,7 @@ use onceward_vfs::{Mode, Vfs};
 
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WINDOW_MS, event, key, other_event, receipt, sales};
-use crate::{Error, ErrorKind, Event, Store, Verdict};
+use crate::{Error, ErrorKind, Event, State, Store, Verdict};
 
 fn capture(store: &Store, numbers: std::ops::Range<u64>) {
     let events: Vec<Event> = numbers.map(event).collect();
@@ -114,7 +114,7 @@ fn damaged_missing_and_foreign_files_are_rebuilt_from_the_log_and_told_of() {
 }
 
 #[test]
-fn files_that_know_more_or_another_history_than_the_log_are_not_believed() {
+fn files_that_know_more_than_the_log_are_made_anew_and_what_they_knew_stays_taken() {
     // A copy of the log is put back that is older than the index beside it.
     let rig = closed();
     let backup: Vec<(String, Vec<u8>)> = ["meta".to_owned()]
@@ -133,8 +133,15 @@ fn files_that_know_more_or_another_history_than_the_log_are_not_believed() {
     }
     let store = rig.after_kill().open();
     assert!(store.recovery().index_rebuilt.is_some());
-    check(&store, 0..20);
-    capture(&store, 20..40);
+    assert_eq!(store.recovery().keys_of_lost_frames, 20);
+    check(&store, 0..40);
+    let Verdict::Duplicate { state, .. } = store.capture(&event(30)).unwrap() else {
+        panic!("free")
+    };
+    assert_eq!(state, State::OutcomeUnknown);
+    capture(&store, 40..50);
+    drop(store);
+    check(&rig.after_kill().open(), 0..40);
 }
 
 #[test]

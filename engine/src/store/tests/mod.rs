@@ -26,6 +26,7 @@ mod leaving_fence;
 mod life;
 mod limits;
 mod limits_crashes;
+mod lost_keys;
 mod nonces;
 mod opening;
 mod outcomes;

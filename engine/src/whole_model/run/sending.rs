@@ -198,6 +198,9 @@ impl Machine {
                 Some(ItemOutcome::Accepted { receipt }) => Answered::Accepted(number(receipt)),
                 Some(ItemOutcome::Duplicate { receipt }) => Answered::Duplicate(number(receipt)),
                 Some(ItemOutcome::Rejected { code, .. }) => Answered::Rejected(code.clone()),
+                Some(ItemOutcome::Uncertain { .. }) => {
+                    return Err(Stop::Wrong("this upstream is never in doubt".to_owned()));
+                }
                 Some(ItemOutcome::Transient { .. }) | None => Answered::Later,
             };
             let shown = format!("{answer:?}");

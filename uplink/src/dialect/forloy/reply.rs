@@ -4,7 +4,7 @@ use onceward::sync::{Failure, ItemOutcome, Reply};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::answer::{part, receipt, rejected, transient};
+use crate::dialect::answer::{OUTCOME_UNKNOWN, part, receipt, rejected, transient, uncertain};
 use crate::dialect::problem::{Known, Meaning, known};
 use crate::dialect::{Response, problem, status};
 
@@ -125,6 +125,9 @@ fn failed(response: &Response, outcome: &Outcome, raw: &RawValue) -> ItemOutcome
     let code = outcome.error.as_deref().unwrap_or(NO_CODE);
     if PERMANENT_CODES.contains(&code) {
         return rejected(response, code, outcome.message.as_deref().unwrap_or_default(), raw);
+    }
+    if code == OUTCOME_UNKNOWN {
+        return uncertain(response, outcome.message.as_deref().unwrap_or_default());
     }
     transient(response, code)
 }

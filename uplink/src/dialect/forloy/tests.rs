@@ -222,6 +222,16 @@ fn only_documented_codes_reject_for_good() {
 }
 
 #[test]
+fn an_item_of_which_the_upstream_cannot_tell_what_became_is_uncertain() {
+    let mut body: Value = serde_json::from_str(MIXED).unwrap();
+    body["data"]["results"][1]["result"]["error"] = json!("OUTCOME_UNKNOWN");
+    body["data"]["results"][1]["result"]["message"] = json!("lost");
+    let outcome = decode(207, &body.to_string()).unwrap().items.remove(1).1;
+    let (code, message) = ("OUTCOME_UNKNOWN".to_owned(), "lost".to_owned());
+    assert_eq!(outcome, ItemOutcome::Uncertain { code, message });
+}
+
+#[test]
 fn a_transaction_number_that_is_too_long_for_a_receipt_is_dropped_and_the_item_stands() {
     for (id, expected) in
         [(json!("t".repeat(64)), true), (json!("t".repeat(65)), false), (Value::Null, false)]

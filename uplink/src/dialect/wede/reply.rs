@@ -4,7 +4,7 @@ use onceward::sync::{Failure, ItemOutcome, Reply};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::answer::{is_transient, part, rejected, transient};
+use crate::dialect::answer::{OUTCOME_UNKNOWN, is_transient, part, rejected, transient, uncertain};
 use crate::dialect::problem::{Known, Meaning, known};
 use crate::dialect::{Response, problem, status};
 
@@ -30,6 +30,9 @@ const PROBLEMS: [Known; 13] = [
 const NO_REASON: &str = "REASON_MISSING";
 /// The code of an item whose status nobody documented.
 const UNKNOWN_STATUS: &str = "UNKNOWN_STATUS";
+
+/// What is told of an event that came before and of which nobody can tell more; the upstream has no words.
+const UNKNOWN_WORDS: &str = "the upstream knows the key, and not whether the event took effect";
 
 /// The answer.
 #[derive(Deserialize)]
@@ -103,6 +106,7 @@ fn judge(response: &Response, entry: &Entry, raw: &RawValue) -> ItemOutcome {
         "accepted" => ItemOutcome::Accepted { receipt: None },
         "duplicate" => ItemOutcome::Duplicate { receipt: None },
         "rejected" => match entry.reason.as_deref().filter(|reason| !reason.trim().is_empty()) {
+            Some(OUTCOME_UNKNOWN) => uncertain(response, UNKNOWN_WORDS),
             Some(reason) if is_transient(reason) => transient(response, reason),
             Some(reason) => rejected(response, reason, reason, raw),
             None => rejected(response, NO_REASON, "", raw),

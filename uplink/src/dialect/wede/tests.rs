@@ -135,6 +135,15 @@ fn a_rejection_is_final_except_for_the_two_transient_reasons() {
 }
 
 #[test]
+fn an_event_of_which_the_upstream_cannot_tell_what_became_is_uncertain() {
+    let mut body: Value = serde_json::from_str(COMPLETED).unwrap();
+    body["data"]["events"][2]["reason"] = json!("OUTCOME_UNKNOWN");
+    let outcome = decode(200, &body.to_string()).unwrap().items.remove(2).1;
+    let ItemOutcome::Uncertain { code, .. } = &outcome else { panic!("{outcome:?}") };
+    assert_eq!(code, "OUTCOME_UNKNOWN");
+}
+
+#[test]
 fn an_item_of_unknown_status_stays_pending_and_does_not_block_the_others() {
     let mut body: Value = serde_json::from_str(COMPLETED).unwrap();
     body["data"]["events"][0]["status"] = json!("queued");

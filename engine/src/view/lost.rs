@@ -1,0 +1,44 @@
+//! Keys whose frames are lost to damage: what the index knows of which the log has nothing.
+
+use super::View;
+use super::remembered::Strays;
+use crate::frames::control::Keys;
+use crate::verdict::State;
+
+/// No frame holds the outcome.
+const NO_FRAME: u64 = 0;
+
+impl View {
+    /// Compares the index's files with the log, which was read: keys of which the log has nothing. A log
+    /// without losses knows every key that its index does.
+    pub(crate) fn strays(&self) -> Strays {
+        self.keys.strays(|item| self.knows(item))
+    }
+
+    /// Whether the item of this number, whose key is known, is said to be lost: nobody can tell what became of
+    /// it.
+    pub(crate) fn is_lost(&self, item: u64) -> bool {
+        self.outcomes.get(item).is_some_and(|outcome| outcome.state == State::OutcomeUnknown)
+    }
+
+    /// Notes keys that the log lost and could not be told of.
+    pub(crate) fn note_lost(&mut self, keys: &Keys) {
+        for key in &keys.entries {
+            self.outcomes.set(key.event, State::OutcomeUnknown, NO_FRAME);
+        }
+    }
+
+    /// Whether an event stands in the log.
+    pub(super) fn has_event(&self, lsn: u64) -> bool {
+        self.events.contains_key(&lsn) || self.settled.contains_key(&lsn)
+    }
+
+    /// Whether the log has anything of an item.
+    fn knows(&self, item: u64) -> bool {
+        self.has_event(item)
+            || self.outcomes.get(item).is_some()
+            || self.records.open(item).is_some()
+            || self.records.done(item).is_some()
+            || self.inbox.state_of(item).is_some()
+    }
+}

@@ -1,0 +1,105 @@
+//! What the index knows and the log does not: keys whose frames were damaged.
+
+use std::collections::BTreeMap;
+
+use onceward_index::{Entry, Window};
+
+use super::Remembered;
+use crate::frames::control::{KeyEntry, Keys};
+use crate::verdict::State;
+
+/// Key entries in one frame.
+const KEYS_MAX: usize = 512;
+
+/// Keys of one slice that the index knows and the log does not.
+#[derive(Clone, Debug)]
+pub(crate) struct LostKeys {
+    window: Window,
+    begin: u64,
+    entries: Vec<Entry>,
+}
+
+/// What comparing the index with the log found.
+#[derive(Debug, Default)]
+pub(crate) struct Strays {
+    /// Keys of frames that the log does not have any more.
+    pub(crate) keys: Vec<LostKeys>,
+    /// Parts of the index that cannot be read: what they know is lost if the log lost it too.
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl Remembered {
+    /// The keys of the index's files for which `is_known`, asked with the number of the item, says that
+    /// the log has nothing of it.
+    pub(crate) fn strays(&self, is_known: impl Fn(u64) -> bool) -> Strays {
+        let mut strays = Strays::default();
+        for info in self.index.slices() {
+            let found = match self.index.entries(info.id) {
+                Ok(found) => found,
+                Err(error) => {
+                    strays.unreadable.push(error.to_string());
+                    continue;
+                }
+            };
+            let mut entries: Vec<Entry> = found
+                .into_iter()
+                .filter(|entry| entry.lsn <= self.covered && !is_known(entry.lsn))
+                .filter(|entry| self.is_current(entry))
+                .collect();
+            entries.sort_unstable_by_key(|entry| (entry.lsn, entry.key.as_u128()));
+            entries.dedup();
+            if !entries.is_empty() {
+                let (window, begin) = (info.window, info.begin);
+                strays.keys.push(LostKeys { window, begin, entries });
+            }
+        }
+        strays
+    }
+
+    /// Whether this entry is the one of its key that counts. One of which that cannot be told does.
+    fn is_current(&self, entry: &Entry) -> bool {
+        let found = self.index.find(entry.key);
+        found.map_or(true, |found| found.is_some_and(|found| found.lsn == entry.lsn))
+    }
+
+    /// Keys whose frames are lost are remembered for a window from now on, as if they were settled now.
+    pub(crate) fn keep_lost(&self, strays: &[LostKeys], trusted_ms: u64) {
+        for LostKeys { window, begin, .. } in strays {
+            self.index.raise_settled(*window, *begin, trusted_ms);
+        }
+    }
+
+    /// The frames that keep such keys, whatever becomes of the index.
+    pub(crate) fn frames_of_lost(&self, strays: &[LostKeys], settled_ms: u64) -> Vec<Keys> {
+        // Of one scope and slice, whether or not the index had them in slices of other windows.
+        let mut by_place: BTreeMap<(&str, u64), Vec<KeyEntry>> = BTreeMap::new();
+        for LostKeys { window, begin, entries } in strays {
+            let place = (self.windows.scope_with(*window), *begin);
+            by_place.entry(place).or_default().extend(entries.iter().map(|entry| KeyEntry {
+                print: entry.key.as_u128(),
+                event: entry.lsn,
+                content: entry.content.as_u64(),
+                slice_begin: *begin,
+                state: State::OutcomeUnknown.code(),
+                receipt: Vec::new(),
+            }));
+        }
+        let mut frames = Vec::new();
+        for ((scope, _), entries) in by_place {
+            frames.extend(entries.chunks(KEYS_MAX).map(|some| Keys {
+                scope: scope.to_owned(),
+                entries: some.to_vec(),
+                settled_ms,
+                has_moved: false,
+            }));
+        }
+        frames
+    }
+}
+
+impl LostKeys {
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
+    }
+}
