@@ -11,11 +11,13 @@
 //! | `shelf` | what is asked and told, whatever holds it |
 //! | `memory` | a catalog in memory: for simulated disks, and when the files fail |
 //! | `sled` | a catalog on disk; the only file that names sled |
+//! | `hand` | a thread that waits for sled, so that nobody else waits for ever |
 //! | `place` | its directories: leftovers, setting aside, switching |
 //!
 //! Formed batches are not here: each synchronisation forms one, so they are not rare, and the view
 //! has them whole. Nor are payloads and keys: an item leads to its event in the log.
 
+mod hand;
 mod memory;
 mod place;
 mod rows;
@@ -31,13 +33,20 @@ pub(crate) use rows::{Applied, ReviewRow, RowId};
 pub(crate) use shelf::{Fact, Query, Shelf};
 pub(crate) use sled::Sled;
 
-/// Why a catalog cannot be used. Whatever it is: it is set aside and made anew.
+/// Why a catalog cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Trouble(pub(crate) String);
+pub(crate) enum Trouble {
+    /// Its files are of no use: they are set aside and made anew.
+    Files(String),
+    /// The machine has no thread for it, or it does not answer: its files are left as they are, and
+    /// are not tried again before the store is opened again.
+    Machine(String),
+}
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let (Self::Files(why) | Self::Machine(why)) = self;
+        f.write_str(why)
     }
 }
 

@@ -1,14 +1,17 @@
 //! A catalog on disk. The only file that names sled.
 //!
 //! Sled answers damage with errors or panics when it meets it, at opening or later, so every call is
-//! made where a panic is caught and told as any other trouble. One tree, so that one transaction is
-//! one batch. Nothing relies on its syncs: it is flushed now and then, to spare the next opening.
+//! made where a panic is caught and told as any other trouble. What waits for sled's own threads, which
+//! is all but reading, is done by a [`Hand`]. One tree, so that one transaction is one batch. Nothing
+//! relies on its syncs: it is flushed now and then, to spare the next opening.
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::hand::{self, Hand};
 use super::{Catalog, Change, Trouble, Visit};
 
 /// What sled keeps in memory of its files; while it is busy it takes some times as much.
@@ -22,10 +25,15 @@ const SEGMENT_BYTES: usize = 128 * 1024;
 /// its own; but sled's threads let go of them only a moment after the database was closed.
 const OPENINGS_MAX: usize = 10_000;
 
+/// Whether sled has its threads: they are the process's, and it starts them once.
+static HAS_THREADS: AtomicBool = AtomicBool::new(false);
+
 /// A sled database.
 pub(crate) struct Sled {
     /// `None`: it was closed.
     db: Option<sled::Db>,
+    /// Waits for it.
+    hand: Hand,
 }
 
 impl Sled {
@@ -33,24 +41,37 @@ impl Sled {
     ///
     /// # Errors
     ///
-    /// It is damaged, or the disk refused.
+    /// It is damaged, the disk refused, or the machine has no threads.
     pub(crate) fn open(dir: &Path) -> Result<Self, Trouble> {
-        let db = guarded(|| {
-            let config = config(dir);
-            for _ in 1..OPENINGS_MAX {
-                match config.open() {
-                    Err(locked) if is_locked(&locked) => std::thread::yield_now(),
-                    opened => return opened.map_err(told),
-                }
-            }
-            config.open().map_err(told)
-        })?;
-        Ok(Self { db: Some(db) })
+        let hand = Hand::start()?;
+        if !HAS_THREADS.load(Ordering::Acquire) {
+            hand::probe()?;
+        }
+        let config = config(dir);
+        let db = hand.ask(move || guarded(|| open(&config)))?;
+        HAS_THREADS.store(true, Ordering::Release);
+        Ok(Self { db: Some(db), hand })
     }
 
+    /// Reads, which waits for nobody.
     fn with<R>(&self, f: impl FnOnce(&sled::Db) -> Result<R, Trouble>) -> Result<R, Trouble> {
-        let db = self.db.as_ref().ok_or_else(|| Trouble("it was closed".to_owned()))?;
+        let db = self.db.as_ref().ok_or_else(was_closed)?;
         guarded(|| f(db))
+    }
+
+    /// Does what waits for sled's threads.
+    fn have<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&sled::Db) -> Result<R, Trouble> + Send + 'static,
+    ) -> Result<R, Trouble> {
+        let db = self.db.clone().ok_or_else(was_closed)?;
+        self.hand.ask(move || {
+            guarded(move || {
+                let done = f(&db);
+                drop(db);
+                done
+            })
+        })
     }
 }
 
@@ -79,17 +100,17 @@ impl Catalog for Sled {
                 Change::Remove(key) => batch.remove(key.as_slice()),
             }
         }
-        self.with(|db| {
+        self.have(move |db| {
             let done = db.transaction(|tree| {
                 tree.apply_batch(&batch)?;
                 Ok::<(), sled::transaction::ConflictableTransactionError<()>>(())
             });
-            done.map_err(|error| Trouble(format!("{error:?}")))
+            done.map_err(|error| Trouble::Files(format!("{error:?}")))
         })
     }
 
     fn flush(&mut self) -> Result<(), Trouble> {
-        self.with(|db| db.flush().map(|_bytes| ()).map_err(told))
+        self.have(|db| db.flush().map(|_bytes| ()).map_err(told))
     }
 
     fn disk_bytes(&self) -> Result<u64, Trouble> {
@@ -101,9 +122,11 @@ impl Drop for Sled {
     fn drop(&mut self) {
         let db = self.db.take();
         // What it could not write while closing is in the log.
-        drop(guarded(move || {
-            drop(db);
-            Ok(())
+        drop(self.hand.ask(move || {
+            guarded(move || {
+                drop(db);
+                Ok(())
+            })
         }));
     }
 }
@@ -112,6 +135,21 @@ impl fmt::Debug for Sled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sled").finish_non_exhaustive()
     }
+}
+
+/// Opens the database, once whoever closes it has let go of its files.
+fn open(config: &sled::Config) -> Result<sled::Db, Trouble> {
+    for _ in 1..OPENINGS_MAX {
+        match config.open() {
+            Err(locked) if is_locked(&locked) => std::thread::yield_now(),
+            opened => return opened.map_err(told),
+        }
+    }
+    config.open().map_err(told)
+}
+
+fn was_closed() -> Trouble {
+    Trouble::Files("it was closed".to_owned())
 }
 
 /// How the database in `dir` is opened.
@@ -131,7 +169,7 @@ fn is_locked(error: &sled::Error) -> bool {
 /// An error of sled, told as trouble.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
 fn told(error: sled::Error) -> Trouble {
-    Trouble(error.to_string())
+    Trouble::Files(error.to_string())
 }
 
 /// Calls `f`; a panic in it is told as trouble. What it left half done is never used again: after
@@ -140,7 +178,7 @@ fn guarded<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Trouble(format!("panicked: {}", text.unwrap_or("without a word"))))
+        Err(Trouble::Files(format!("panicked: {}", text.unwrap_or("without a word"))))
     })
 }
 

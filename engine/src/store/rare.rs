@@ -120,7 +120,7 @@ impl Inner {
             let Some(shelf) = &mut state.shelf else { return R::default() };
             match ask(shelf) {
                 Ok(answer) => return answer,
-                Err(trouble) if state.is_in_files => self.give_up(&mut state, &trouble.0),
+                Err(trouble) if state.is_in_files => self.give_up(&mut state, &trouble),
                 // Memory tells what was put into it.
                 Err(_) => return R::default(),
             }
@@ -145,7 +145,7 @@ impl Inner {
         state.writes = 0;
         let tidied = self.try_tidy(&mut state);
         if let Err(trouble) = tidied {
-            self.give_up(&mut state, &trouble.0);
+            self.give_up(&mut state, &trouble);
         }
     }
 
@@ -158,7 +158,7 @@ impl Inner {
         if disk < COMPACT_BYTES_MIN || disk <= live.saturating_mul(COMPACT_RATIO) {
             return Ok(());
         }
-        let on_disk = |error: std::io::Error| Trouble(error.to_string());
+        let on_disk = |error: std::io::Error| Trouble::Files(error.to_string());
         directories.clean().map_err(on_disk)?;
         let mut next = Sled::open(&directories.next())?;
         shelf.copy_to(&mut next)?;
@@ -184,7 +184,7 @@ impl Inner {
                         (state.is_in_files, state.is_first) = (true, false);
                         return;
                     }
-                    Err(trouble) => self.give_up(state, &trouble.0),
+                    Err(trouble) => self.give_up(state, &trouble),
                 }
             }
         }
@@ -196,15 +196,22 @@ impl Inner {
         (state.shelf, state.is_in_files) = (shelf, false);
     }
 
-    /// The files are of no use: they are set aside.
-    fn give_up(&self, state: &mut State, why: &str) {
+    /// The files are of no use, and are set aside; or nobody can use them before the store is opened
+    /// again, and they stay.
+    fn give_up(&self, state: &mut State, why: &Trouble) {
         state.shelf = None;
         state.is_in_files = false;
+        state.trouble = Some(why.to_string());
+        let set_aside = match (why, &self.rare.directories) {
+            (Trouble::Files(_), Some(directories)) => directories.set_aside(),
+            (Trouble::Files(_), None) => Ok(()),
+            (Trouble::Machine(_), _) => {
+                state.rebuilds = REBUILDS_MAX.saturating_add(1);
+                return;
+            }
+        };
         state.rebuilds = state.rebuilds.saturating_add(1);
-        state.trouble = Some(why.to_owned());
-        if let Some(directories) = &self.rare.directories
-            && let Err(error) = directories.set_aside()
-        {
+        if let Err(error) = set_aside {
             state.trouble = Some(format!("{why}; and cannot be set aside: {error}"));
             // What cannot be moved would fail again.
             state.rebuilds = REBUILDS_MAX.saturating_add(1);
@@ -218,7 +225,7 @@ impl Inner {
         directories: &Directories,
         is_first: bool,
     ) -> Result<(Shelf, Option<String>), Trouble> {
-        let on_disk = |error: std::io::Error| Trouble(error.to_string());
+        let on_disk = |error: std::io::Error| Trouble::Files(error.to_string());
         directories.clean().map_err(on_disk)?;
         if is_first {
             directories.discard().map_err(on_disk)?;
@@ -232,7 +239,7 @@ impl Inner {
             Some(applied) => self.catch_up(&mut shelf, applied)?,
             // A crash may have come before anything of it was written.
             None if was_there && self.recovery.clean => {
-                return Err(Trouble("it is empty".to_owned()));
+                return Err(Trouble::Files("it is empty".to_owned()));
             }
             None => {
                 let is_missing = !is_first && !was_there;
@@ -274,16 +281,16 @@ impl Inner {
         let known = Known::of(&self.view.lock());
         let last = self.log.synced();
         if at.store != self.id.0 {
-            return Err(Trouble("it is of another store".to_owned()));
+            return Err(Trouble::Files("it is of another store".to_owned()));
         }
         if at.lsn > last {
             let why = format!("it knows LSN {}, and the log ends at {last}", at.lsn);
-            return Err(Trouble(why));
+            return Err(Trouble::Files(why));
         }
         if self.recovery.clean && at.lsn < known.changed {
             // After a crash that is no wonder.
             let why = format!("it was closed with LSN {}, and knows {}", known.changed, at.lsn);
-            return Err(Trouble(why));
+            return Err(Trouble::Files(why));
         }
         let (items, decisions) = shelf.contents()?;
         let (items, decisions) = (BTreeSet::from_iter(items), BTreeSet::from_iter(decisions));
@@ -293,7 +300,7 @@ impl Inner {
             lacking.first().map(|id| id.version).into_iter().chain(unmade.first().copied());
         if let Some(oldest) = oldest.min().filter(|oldest| *oldest <= at.lsn) {
             let why = format!("it lacks LSN {oldest}, and says that it has all up to {}", at.lsn);
-            return Err(Trouble(why));
+            return Err(Trouble::Files(why));
         }
         let gone = items.difference(&known.items).map(|id| Fact::Gone(*id));
         let old = decisions.difference(&known.decisions).map(|number| Fact::Forgotten(*number));

@@ -6,6 +6,7 @@ mod catalog;
 mod cleaning;
 mod clock;
 mod decisions;
+mod doubt;
 mod expiry;
 mod full;
 mod holes;

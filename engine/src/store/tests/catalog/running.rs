@@ -10,13 +10,19 @@ use crate::store::{Answer, Settlement};
 use crate::trial::{key, sales};
 use crate::{Decision, ReviewFilter};
 
-/// Files that fail whenever they are asked.
+/// A catalog that fails whenever it is asked.
 #[derive(Debug)]
-struct Failing;
+struct Failing(Trouble);
+
+impl Failing {
+    fn files() -> Box<Self> {
+        Box::new(Self(Trouble::Files("a block cannot be read".to_owned())))
+    }
+}
 
 impl Catalog for Failing {
     fn value(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
-        Err(Trouble("a block cannot be read".to_owned()))
+        Err(self.0.clone())
     }
     fn scan(&self, from: &[u8], visit: Visit<'_>) -> Result<(), Trouble> {
         match from {
@@ -44,7 +50,7 @@ fn files_that_fail_while_the_store_runs_are_set_aside_and_answers_go_on() {
     let store = open(site.dir.path());
     assert_eq!(store.status().catalog_trouble, None, "control");
     for turn in 1..=3 {
-        store.inner.rare.replace(Box::new(Failing));
+        store.inner.rare.replace(Failing::files());
         assert_eq!(answers(&store), site.answers, "turn {turn}");
         let trouble = store.status().catalog_trouble.unwrap();
         assert!(trouble.contains("cannot be read"), "{trouble}");
@@ -60,6 +66,24 @@ fn files_that_fail_while_the_store_runs_are_set_aside_and_answers_go_on() {
     store.close().unwrap();
     let site = Site { answers: now, ..site };
     assert!(site.reopened().unwrap().contains("missing"));
+}
+
+#[test]
+fn where_the_machine_gives_no_thread_the_files_stay_and_are_not_tried_before_the_next_opening() {
+    let site = Site::new();
+    let store = open(site.dir.path());
+    let why = "no thread can be started".to_owned();
+    store.inner.rare.replace(Box::new(Failing(Trouble::Machine(why.clone()))));
+    assert_eq!(answers(&store), site.answers);
+    assert_eq!(store.status().catalog_trouble, Some(why));
+    assert!(site.path("catalog").is_dir() && !site.path("catalog.damaged-1").exists());
+    reject(&store, 22);
+    let now = answers(&store);
+    assert_eq!(now.pages[0].len(), 19);
+    drop(store);
+    // As after a crash: the files know less than the log, and catch up.
+    let site = Site { answers: now, ..site };
+    assert_eq!(site.reopened(), None);
 }
 
 #[test]
@@ -120,7 +144,7 @@ fn an_item_whose_reason_cannot_be_read_any_more_says_so_and_still_waits() {
         "MINE",
         "control: the catalog has it"
     );
-    store.inner.rare.replace(Box::new(Failing));
+    store.inner.rare.replace(Failing::files());
     let items = store.reviews(&ReviewFilter::new()).unwrap();
     let (last, others) = items.split_last().unwrap();
     assert_eq!(others, site.answers.pages[0]);
