@@ -259,7 +259,7 @@ const TAIL_NOTES: &str = "Lines are those of `dump`. An event is shown once, whe
 survive a power cut, in the state that it has then, mostly \"pending\"; what becomes of it later shows \
 in `dump`. Damage is told on stderr.
 
-Ends with 0 on SIGINT, SIGTERM, or when nobody reads any more, and with 1 if the store is replaced by an \
+Ends with 0 on SIGHUP, SIGINT, SIGTERM, or when nobody reads any more, and with 1 if the store is replaced by an \
 older state or another store.";
 
 /// The last part of `--help`.

@@ -1,8 +1,10 @@
-//! Exit codes, and the one failure type that every command ends with. Prints nothing.
+//! Exit codes, and the one failure type that every command ends with. Prints only that.
 
 use std::{fmt, io, process::ExitCode};
 
 use onceward::ErrorKind;
+
+use crate::output::{complain, complain_at_length};
 
 /// How the program ends. The numbers are public: never change or reuse one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,15 +34,19 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not succeed: an exit code other than 0 and the line for stderr.
+/// Why a command did not succeed: an exit code other than 0 and what stderr is told.
 #[derive(Debug)]
 pub struct Failure {
     /// The code that the program ends with.
     exit: Exit,
-    /// One line that says why.
+    /// Why.
     message: String,
+    /// Whether its line ends are this program's own.
+    is_paragraph: bool,
     /// Whether the reader of stdout went away.
     reader_left: bool,
+    /// Whether it does not read, and a signal came.
+    gave_up_reader: bool,
 }
 
 /// What every command returns: the exit code, or why there is none.
@@ -59,23 +65,48 @@ impl Failure {
 
     /// A failure with a code of the caller's.
     pub fn with(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), reader_left: false }
+        Self {
+            exit,
+            message: message.into(),
+            is_paragraph: false,
+            reader_left: false,
+            gave_up_reader: false,
+        }
+    }
+
+    /// A failure that takes several lines to tell.
+    pub fn at_length(exit: Exit, message: impl Into<String>) -> Self {
+        Self { is_paragraph: true, ..Self::with(exit, message) }
+    }
+
+    /// Tells it on stderr.
+    pub fn tell(&self) {
+        if self.is_paragraph {
+            complain_at_length(&self.message);
+        } else {
+            complain(&self.message);
+        }
     }
 
     /// Writing to stdout failed.
     #[must_use]
     pub fn output(error: &io::Error) -> Self {
         Self {
-            exit: Exit::Failed,
-            message: format!("cannot write to standard output: {error}"),
             reader_left: error.kind() == io::ErrorKind::BrokenPipe,
+            gave_up_reader: error.kind() == io::ErrorKind::Interrupted,
+            ..Self::failed(format!("cannot write to standard output: {error}"))
         }
     }
 
-    /// The engine refused; `what` names the store or the operation.
+    /// The engine refused; `what` names the store or the operation. Where it cannot say whether it was done, that
+    /// is told too.
     #[must_use]
     pub fn engine(what: &str, error: &onceward::Error) -> Self {
-        Self::with(exit_of(error.kind()), format!("{what}: {error}"))
+        let mut message = format!("{what}: {error}");
+        if error.in_doubt() {
+            message.push_str(IN_DOUBT);
+        }
+        Self::with(exit_of(error.kind()), message)
     }
 
     /// The code that the program ends with.
@@ -89,6 +120,12 @@ impl Failure {
     pub fn reader_left(&self) -> bool {
         self.reader_left
     }
+
+    /// Whether stdout was a pipe that nobody read from when a signal came.
+    #[must_use]
+    pub fn gave_up_reader(&self) -> bool {
+        self.gave_up_reader
+    }
 }
 
 impl fmt::Display for Failure {
@@ -96,6 +133,9 @@ impl fmt::Display for Failure {
         f.write_str(&self.message)
     }
 }
+
+/// What is said of an operation whose frame may be there after the next opening, or may not.
+const IN_DOUBT: &str = "; it is in doubt: it may be done all the same, look again after this";
 
 /// The exit code for a kind of engine error.
 pub(crate) fn exit_of(kind: ErrorKind) -> Exit {

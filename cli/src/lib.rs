@@ -6,7 +6,8 @@
 //! | [`command`] | one file for each command                                             |
 //! | [`demo`]    | the product's proof: children of this program, killed and compared    |
 //! | [`proxy`]   | a line that cuts, loses replies, repeats requests and refuses          |
-//! | [`output`]  | stdout and stderr, without a panic when they are closed or full       |
+//! | [`output`]  | stdout and stderr, whoever reads them, and nothing as it came         |
+//! | `panics`    | panics, without a backtrace                                           |
 //! | [`prompt`]  | secrets from a person, without showing them                           |
 //! | [`exit`]    | the exit codes and the failure that leads to each                     |
 
@@ -17,33 +18,40 @@ pub mod command;
 pub mod demo;
 pub mod exit;
 pub mod output;
+mod panics;
 pub mod prompt;
 pub mod proxy;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, panic::AssertUnwindSafe, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 
 use crate::{
     args::{Cli, Command},
     exit::{Exit, Failure, Outcome},
-    output::{Output, Style, complain},
+    output::{Output, Style},
 };
 
 /// Runs the program with these arguments, the first being its name.
 ///
 /// Whatever happens is told by the exit code, and by a line on stderr when that is not 0.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let outcome = match Cli::try_parse_from(arguments) {
-        Ok(cli) => dispatch(cli),
-        Err(error) => explain(&error),
-    };
+    panics::tame();
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        command::stop::handle()?;
+        match Cli::try_parse_from(arguments) {
+            Ok(cli) => dispatch(cli),
+            Err(error) => explain(&error),
+        }
+    }));
     match outcome {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            complain(&failure.to_string());
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
+            failure.tell();
             failure.exit().into()
         }
+        // The panic was told when it happened.
+        Err(_panic) => Exit::Failed.into(),
     }
 }
 
@@ -81,13 +89,15 @@ fn explain(error: &clap::Error) -> Outcome {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let mut out = Output::stdout();
-            let shown = out.line(error.render().to_string().trim_end()).and_then(|()| out.flush());
+            let text = error.render().to_string();
+            let shown = out.paragraph(text.trim_end()).and_then(|()| out.flush());
             forgive(shown.map(|()| Exit::Ok))
         }
         _ => {
             let text = error.render().to_string();
             let text = text.trim_end();
-            Err(Failure::usage(text.strip_prefix("error: ").unwrap_or(text)))
+            let text = text.strip_prefix("error: ").unwrap_or(text);
+            Err(Failure::at_length(Exit::Usage, text))
         }
     }
 }

@@ -1,10 +1,19 @@
-//! Everything that the program writes: data to stdout, chatter to stderr. Never panics on a closed or full pipe.
+//! Everything that the program writes: data to stdout, chatter to stderr. Never panics on a closed or full
+//! pipe, never waits for a reader once a signal came, and shows nothing from outside as it is: a key may
+//! hold what a terminal obeys.
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+mod escape;
+mod pipe;
 
+use std::io::{self, IsTerminal};
+
+use comfy_table::Table;
 use serde::Serialize;
 
+use self::pipe::Pipe;
 use crate::exit::Failure;
+
+pub use self::escape::shown;
 
 /// How data is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,17 +36,23 @@ impl Style {
 #[derive(Debug)]
 pub struct Output {
     /// Where the bytes go.
-    out: BufWriter<StdoutLock<'static>>,
+    out: Pipe,
+    /// What is not written yet.
+    waiting: Vec<u8>,
+    /// Whether a person is looking.
+    is_terminal: bool,
 }
 
 impl Output {
     /// Takes standard output for this command.
     #[must_use]
     pub fn stdout() -> Self {
-        Self { out: BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock()) }
+        let is_terminal = io::stdout().is_terminal();
+        Self { out: Pipe::stdout(), waiting: Vec::with_capacity(BUFFER_BYTES), is_terminal }
     }
 
-    /// Writes `value` as one line of JSON.
+    /// Writes `value` as one line of JSON. At a terminal a program's escapes stand for what it would obey;
+    /// the values are the same.
     ///
     /// # Errors
     ///
@@ -45,38 +60,102 @@ impl Output {
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::failed(format!("cannot write as JSON: {error}")))?;
-        self.line(&text)
+        if self.is_terminal { self.push(&escape::json(&text)) } else { self.push(&text) }
     }
 
-    /// Writes `text` and a line end.
+    /// Writes `text`, escaped, and a line end.
     ///
     /// # Errors
     ///
     /// Stdout refused.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
-        writeln!(self.out, "{text}").map_err(|error| Failure::output(&error))
+        self.push(&shown(text))
+    }
+
+    /// Writes a text of several lines.
+    ///
+    /// # Errors
+    ///
+    /// Stdout refused.
+    pub fn paragraph(&mut self, text: &str) -> Result<(), Failure> {
+        text.lines().try_for_each(|line| self.line(line))
+    }
+
+    /// Writes a listing.
+    ///
+    /// # Errors
+    ///
+    /// Stdout refused.
+    pub fn listing(&mut self, listing: &Listing) -> Result<(), Failure> {
+        self.paragraph(&listing.0.to_string())
     }
 
     /// Hands everything written so far to the reader.
     ///
     /// # Errors
     ///
-    /// Stdout refused.
+    /// Stdout refused, or a signal came while its reader did not read.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(|error| Failure::output(&error))
+        let written = self.out.write_all(&self.waiting);
+        self.waiting.clear();
+        written.map_err(|error| Failure::output(&error))
+    }
+
+    /// Writes a line as it is.
+    fn push(&mut self, line: &str) -> Result<(), Failure> {
+        self.waiting.extend_from_slice(line.as_bytes());
+        self.waiting.push(b'\n');
+        if self.waiting.len() < BUFFER_BYTES { Ok(()) } else { self.flush() }
     }
 }
 
-/// Says something to the person at stderr.
+/// Rows of cells for a person.
+#[derive(Debug)]
+pub struct Listing(Table);
+
+impl Listing {
+    /// A listing without a row.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        Self(table)
+    }
+
+    /// Names the columns.
+    pub fn head<const COLUMNS: usize>(&mut self, names: [&str; COLUMNS]) {
+        self.0.set_header(names);
+    }
+
+    /// Adds a row; its cells are shown escaped.
+    pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.0.add_row(cells.into_iter().map(|cell| shown(cell.as_ref()).into_owned()));
+    }
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Says something to the person at stderr, in one line.
 pub fn chatter(text: &str) {
-    if writeln!(io::stderr().lock(), "{text}").is_err() {
+    if Pipe::stderr().write_all(format!("{}\n", shown(text)).as_bytes()).is_err() {
         // Stderr is where failures are told; there is no place left to tell this one.
     }
 }
 
-/// Says on stderr why the program does not end with 0.
+/// Says on stderr why the program does not end with 0. A text of several lines is one of this program's own.
 pub fn complain(text: &str) {
     chatter(&format!("onceward: {text}"));
+}
+
+/// As [`complain`], for a text of several lines.
+pub fn complain_at_length(text: &str) {
+    let mut lines = text.lines();
+    complain(lines.next().unwrap_or_default());
+    lines.for_each(chatter);
 }
 
 /// Enough for a batch of answers in one write.

@@ -71,4 +71,4 @@ pub use hub::Hub;
 pub use ledger::{LedgerEntry, ledger};
 pub use notice::Notice;
 pub use options::{Options, Secret};
-pub use serve::serve;
+pub use serve::{serve, serve_with_grace};

@@ -6,7 +6,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{connection::BoundedListener, error::Error, hub::Hub};
 
-/// How long requests that are being worked on may take after the hub was told to stop.
+/// How long requests that are being worked on may take after the hub was told to stop, where nobody says.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often stores may expire, clean and trim.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,6 +25,20 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
+    serve_with_grace(hub, listener, shutdown, GRACE).await
+}
+
+/// As [`serve`], where requests that are being worked on get `grace`.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_with_grace(
+    hub: Hub,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
+) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let ticking = tokio::spawn(tick(hub.clone(), stopping.clone()));
     let server = axum::serve(BoundedListener::new(listener), hub.router());
@@ -34,7 +48,7 @@ pub async fn serve(
     });
     let served = tokio::select! {
         served = server => served.map_err(|error| Error::io("serve", error)),
-        () = after(stopping, GRACE) => Ok(()),
+        () = after(stopping, grace) => Ok(()),
     };
     ticking.abort();
     let closed = tokio::task::spawn_blocking(move || hub.close()).await;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use comfy_table::Table;
 use onceward::{Decision, Key, ReviewFilter, ReviewItem, Scope, Store};
 use serde::Serialize;
 
@@ -13,7 +12,7 @@ use crate::{
     },
     command::shape::{self, ReviewShape},
     exit::{Exit, Failure, Outcome},
-    output::{Output, Style, chatter, complain},
+    output::{Listing, Output, Style, chatter, complain},
 };
 
 /// Runs one of the commands. `list` and `show` take no lock.
@@ -39,21 +38,20 @@ fn list(args: &ReviewListArgs, style: Style) -> Outcome {
             out.json(&ReviewShape::brief(item))?;
         }
     } else {
-        out.line(&table(&items))?;
+        out.listing(&table(&items))?;
     }
     out.flush()?;
     Ok(exit)
 }
 
 /// The items for a person at a terminal.
-fn table(items: &[ReviewItem]) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["scope", "key", "code", "amount", "since", "message"]);
+fn table(items: &[ReviewItem]) -> Listing {
+    let mut table = Listing::new();
+    table.head(["scope", "key", "code", "amount", "since", "message"]);
     for item in items {
         let amount = item.event.event.amount.map(|amount| amount.to_string()).unwrap_or_default();
         let since = shape::moment(item.since_ms).unwrap_or_default();
-        table.add_row([
+        table.row([
             item.scope.as_str(),
             item.key.as_str(),
             &item.code,
@@ -62,7 +60,7 @@ fn table(items: &[ReviewItem]) -> String {
             &item.message,
         ]);
     }
-    table.to_string()
+    table
 }
 
 /// One item.

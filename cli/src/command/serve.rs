@@ -1,20 +1,28 @@
-//! `serve`: the hub, until SIGINT or SIGTERM. The runtime lives here.
+//! `serve`: the hub, until SIGHUP, SIGINT or SIGTERM. The runtime lives here.
 
 use std::{
     fmt::Write as _,
     io::{self, Read},
+    num::NonZero,
+    sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use onceward_hub::{Error, Hub, Options};
 use serde::Serialize;
-use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+};
 
 use crate::{
     args::ServeArgs,
-    command::{api_key, stop},
+    command::{api_key, stop::Stop},
     exit::{Exit, Failure, Outcome},
     output::{Output, chatter},
+    panics,
 };
 
 /// Runs the command.
@@ -27,6 +35,8 @@ pub fn run(args: ServeArgs, json: bool) -> Outcome {
         Some(key) => key,
         None => generated_key()?,
     };
+    // Its threads first: where there are none, nothing is opened.
+    let runtime = runtime()?;
     let mut options = Options::new(args.data.clone(), key);
     if let Some(cards) = &args.cards {
         options = options.with_cards(cards);
@@ -37,9 +47,59 @@ pub fn run(args: ServeArgs, json: bool) -> Outcome {
     let hub = Hub::open_with_notices(options, |notice| chatter(&notice.to_string())).map_err(
         |error| refused(&format!("cannot open the hub in {}", args.data.display()), &error),
     )?;
-    let runtime = Runtime::new()
-        .map_err(|error| Failure::failed(format!("cannot start a runtime: {error}")))?;
     runtime.block_on(serve(hub, &args, json))
+}
+
+/// The runtime, with all the threads that it cannot do without. Where the machine gives it some and not all, it panics
+/// and waits for those that it has: so it is asked for elsewhere, and not waited for for ever.
+fn runtime() -> Result<Runtime, Failure> {
+    let refused = |why: String| Failure::failed(format!("cannot start a runtime: {why}"));
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    // Its workers, the one that waits for the disk, and the one that asks for them.
+    probe(workers.saturating_add(2)).map_err(refused)?;
+    let (sender, built) = mpsc::sync_channel(1);
+    let ask = move || {
+        if sender.send(panics::caught(|| build(workers)).unwrap_or_else(Err)).is_err() {
+            // It is not waited for any more.
+        }
+    };
+    let started = thread::Builder::new().name("runtime".to_owned()).spawn(ask);
+    started.map_err(|error| refused(format!("no thread can be started: {error}")))?;
+    let late = |_nothing_came| Err("its threads do not all start".to_owned());
+    built.recv_timeout(START_MAX).unwrap_or_else(late).map_err(refused)
+}
+
+/// Builds the runtime. The thread that waits for the disk stays, so that no request ever needs a new one.
+fn build(workers: usize) -> Result<Runtime, String> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers).enable_all().thread_keep_alive(Duration::MAX);
+    let runtime = builder.build().map_err(|error| error.to_string())?;
+    let disk = runtime.block_on(async { tokio::task::spawn_blocking(|| ()).await });
+    disk.map(|()| runtime).map_err(|error| error.to_string())
+}
+
+/// Whether the machine gives so many threads at once.
+fn probe(count: usize) -> Result<(), String> {
+    let mut held = Vec::new();
+    let mut given = Ok(());
+    for _ in 0..count {
+        let (release, released) = mpsc::channel::<()>();
+        // Until it is released, which is when the other end is gone.
+        let wait = move || released.recv().unwrap_or_default();
+        match thread::Builder::new().name("probe".to_owned()).spawn(wait) {
+            Ok(thread) => held.push((release, thread)),
+            Err(error) => {
+                given = Err(format!("no thread can be started: {error}"));
+                break;
+            }
+        }
+    }
+    for (release, thread) in held {
+        drop(release);
+        // It does nothing, so it does not panic either.
+        thread.join().unwrap_or_default();
+    }
+    given
 }
 
 /// Listens, says so, and serves.
@@ -48,7 +108,7 @@ async fn serve(hub: Hub, args: &ServeArgs, json: bool) -> Outcome {
     let listener = TcpListener::bind(args.listen).await.map_err(unheard)?;
     let address = listener.local_addr().map_err(unheard)?;
     // Before the line on stdout: whoever reads that may send a signal at once.
-    let signal = stop::asked_to_end()?;
+    let signal = asked_to_end()?;
     let parent = args.until_stdin_ends.then(stdin_end).transpose()?;
     announce(&format!("http://{address}"), json)?;
     let shutdown = async move {
@@ -60,10 +120,26 @@ async fn serve(hub: Hub, args: &ServeArgs, json: bool) -> Outcome {
             },
         }
     };
-    onceward_hub::serve(hub, listener, shutdown)
+    onceward_hub::serve_with_grace(hub, listener, shutdown, GRACE)
         .await
         .map_err(|error| refused("the hub failed", &error))?;
     Ok(Exit::Ok)
+}
+
+/// Resolves when a signal comes; what follows is the end in order.
+fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let (sender, asked) = oneshot::channel();
+    let stop = Stop::listen(move || {
+        if sender.send(()).is_err() {
+            // The hub has ended by itself.
+        }
+    })?;
+    Ok(async move {
+        // The sender is not dropped without a signal.
+        if asked.await.is_err() || !stop.is_asked() {
+            std::future::pending::<()>().await;
+        }
+    })
 }
 
 /// Where the hub listens, as JSON.
@@ -117,3 +193,10 @@ fn generated_key() -> Result<String, Failure> {
 fn refused(what: &str, error: &Error) -> Failure {
     Failure::with(crate::exit::exit_of(error.kind()), format!("{what}: {error}"))
 }
+
+/// What requests that are being worked on get once a signal came, so that the end is there within a second. Whoever
+/// sent one that is cut off sends it again.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the runtime's threads may take to start.
+const START_MAX: Duration = Duration::from_secs(5);

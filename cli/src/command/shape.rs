@@ -55,6 +55,13 @@ pub(super) fn tell_recovery(report: &RecoveryReport) {
     if report.torn_bytes > 0 {
         chatter(&torn(report));
     }
+    for (what, why) in [("index", &report.index_rebuilt), ("catalog", &report.catalog_rebuilt)] {
+        if let Some(why) = why {
+            chatter(&format!(
+                "the files of the {what} are not used as they were, which lost nothing: {why}"
+            ));
+        }
+    }
     tell_damage(&report.damage);
 }
 

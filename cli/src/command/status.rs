@@ -1,6 +1,5 @@
 //! `status`: what a store holds. Takes no lock.
 
-use comfy_table::Table;
 use onceward::{RecoveryReport, Status};
 use serde::Serialize;
 
@@ -8,7 +7,7 @@ use crate::{
     args::StoreArgs,
     command::shape::{self, FenceShape, RecoveryShape},
     exit::{Exit, Failure, Outcome},
-    output::{Output, Style, complain},
+    output::{Listing, Output, Style, complain},
 };
 
 /// Runs the command; a damaged store is shown and ends with the code for it.
@@ -90,24 +89,23 @@ fn show(
             recovery: RecoveryShape::from(recovery),
         });
     }
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.add_row(["pending", &status.pending.to_string()]);
-    table.add_row(["in flight", &status.in_flight.to_string()]);
-    table.add_row(["settled", &status.settled.to_string()]);
-    table.add_row(["in review", &status.in_review.to_string()]);
-    table.add_row(["uncertain", &status.uncertain.to_string()]);
-    table.add_row(["dropped", &status.evicted.to_string()]);
-    table.add_row(["cancelled", &status.cancelled.to_string()]);
-    table.add_row(["leases", &status.leases.to_string()]);
-    table.add_row(["records", &status.records.to_string()]);
-    table.add_row(["unsettled bytes", &status.unsettled_bytes.to_string()]);
-    table.add_row(["bytes", &status.bytes.to_string()]);
-    table.add_row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
-    table.add_row(["amount pending", &status.amount_pending.to_string()]);
+    let mut table = Listing::new();
+    table.row(["pending", &status.pending.to_string()]);
+    table.row(["in flight", &status.in_flight.to_string()]);
+    table.row(["settled", &status.settled.to_string()]);
+    table.row(["in review", &status.in_review.to_string()]);
+    table.row(["uncertain", &status.uncertain.to_string()]);
+    table.row(["dropped", &status.evicted.to_string()]);
+    table.row(["cancelled", &status.cancelled.to_string()]);
+    table.row(["leases", &status.leases.to_string()]);
+    table.row(["records", &status.records.to_string()]);
+    table.row(["unsettled bytes", &status.unsettled_bytes.to_string()]);
+    table.row(["bytes", &status.bytes.to_string()]);
+    table.row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
+    table.row(["amount pending", &status.amount_pending.to_string()]);
     if let Some(fence) = &status.fence {
-        table.add_row(["left for bundle", &fence.bundle.to_string()]);
+        table.row(["left for bundle", &fence.bundle.to_string()]);
     }
-    table.add_row(["damaged ranges", &recovery.damage.len().to_string()]);
-    out.line(&table.to_string())
+    table.row(["damaged ranges", &recovery.damage.len().to_string()]);
+    out.listing(&table)
 }

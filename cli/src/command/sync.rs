@@ -14,7 +14,7 @@ use crate::{
     output::{Output, Style, chatter, complain},
 };
 
-/// Runs the command: until nothing can be sent with `--once`, otherwise until SIGINT or SIGTERM.
+/// Runs the command: until nothing can be sent with `--once`, otherwise until SIGHUP, SIGINT or SIGTERM.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
     let options = sync::Options::new(args.scope.clone()).items_max(dialect.items_max()).seed(seed);
 
     let control = Control::new();
-    let _stop = {
+    let stop = {
         let (control, line) = (control.clone(), line.clone());
         Stop::listen(move || {
             control.stop();
@@ -69,6 +69,8 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
             }
         })
     };
+    // What follows is the end in order, if one came.
+    let _by_a_signal = stop.is_asked();
     bar.finish_and_clear();
     report.map_err(|error| refused("cannot sync", &error))
 }

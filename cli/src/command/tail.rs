@@ -37,7 +37,10 @@ pub fn run(args: &TailArgs) -> Outcome {
         let looked = tail.look().map_err(|error| {
             Failure::engine(&format!("cannot follow the store {}", args.store.display()), &error)
         })?;
-        show(&mut out, &looked)?;
+        match show(&mut out, &looked) {
+            Err(failure) if failure.gave_up_reader() => break,
+            shown => shown?,
+        }
         if looked.is_behind {
             continue;
         }

@@ -11,7 +11,7 @@ use super::{
     site::Site,
     watch::{GLANCE, Watch},
 };
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// A running child; dies by SIGKILL at the latest when it is dropped.
 #[derive(Debug)]
@@ -159,7 +159,8 @@ impl Process {
     #[must_use]
     pub(super) fn failed(&self, status: ExitStatus, site: &Site) -> Failure {
         let said = site.last_chatter();
-        Failure::failed(format!("`onceward {}` ended with {status}:\n{said}", self.name))
+        let message = format!("`onceward {}` ended with {status}:\n{said}", self.name);
+        Failure::at_length(Exit::Failed, message)
     }
 }
 

@@ -128,6 +128,29 @@ pub(crate) fn serve(data: &Path, cards: Option<&Path>) -> Served {
     Served { url, child }
 }
 
+/// A store in `dir` whose purchases under these keys wait in review: the hub does not know their card.
+pub(crate) fn reviewed(dir: &Path, keys: &[&str]) -> PathBuf {
+    let (store, cards) = (dir.join("store"), dir.join("cards"));
+    let card = "{\"code\":\"other\",\"status\":\"active\",\"card_type\":\"punch\"}\n";
+    fs::write(&cards, card).unwrap();
+    let purchase =
+        r#"{"qr_code_data":"c","location_id":"l","staff_user_id":"s","purchase_amount":1}"#;
+    let line = |key: &&str| {
+        let key = serde_json::to_string(key).unwrap();
+        format!("{{\"key\":{key},\"payload\":{purchase}}}\n")
+    };
+    capture(&store, &keys.iter().map(line).collect::<String>()).expect(0);
+    let hub = serve(&dir.join("data"), Some(&cards));
+    let mut command = onceward();
+    command
+        .args(["sync", "--once", "--dialect", "forloy", "--to", &hub.url, "--store"])
+        .arg(&store);
+    let sent = run(command.env("ONCEWARD_API_KEY", KEY), b"").last_json();
+    let reviewed = sent.get("in_review").and_then(Value::as_u64);
+    assert_eq!(reviewed, u64::try_from(keys.len()).ok());
+    store
+}
+
 /// The first line of a pipe.
 pub(crate) fn first_line(pipe: ChildStdout) -> String {
     let mut line = String::new();

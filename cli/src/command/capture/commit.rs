@@ -20,9 +20,11 @@ pub(super) struct Committer<'a> {
     out: Output,
     /// What was answered so far.
     tally: Tally,
+    /// Why no more answers are written.
+    unheard: Option<Failure>,
 }
 
-/// What was answered so far.
+/// What was judged so far, answered or not.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Lines that are stored now.
@@ -85,7 +87,7 @@ enum Judged {
 impl<'a> Committer<'a> {
     /// Starts with nothing answered.
     pub(super) fn new(store: &'a Store, shared: Shared, out: Output) -> Self {
-        Self { store, shared, out, tally: Tally::default() }
+        Self { store, shared, out, tally: Tally::default(), unheard: None }
     }
 
     /// What was answered.
@@ -97,7 +99,7 @@ impl<'a> Committer<'a> {
     ///
     /// # Errors
     ///
-    /// Stdout refused. What was committed stays committed, answered or not.
+    /// Stdout refused. What was committed stays committed and counted, answered or not.
     pub(super) fn commit(&mut self, batch: Vec<Line>) -> Result<(), Failure> {
         let mut events = Vec::with_capacity(batch.len());
         let parsed: Vec<(u64, Result<(), BadLine>)> = batch
@@ -114,16 +116,19 @@ impl<'a> Committer<'a> {
                 Ok(()) => {
                     // One verdict for each event: both were counted from the same lines.
                     if let Some((event, judged)) = stored.next() {
-                        self.answer(number, Some(event.key.as_str()), &judged)?;
+                        self.answer(number, Some(event.key.as_str()), &judged);
                     }
                 }
                 Err(bad) => {
                     let judged = Judged::Refused { refusal: bad.refusal, full: false };
-                    self.answer(number, bad.key.as_deref(), &judged)?;
+                    self.answer(number, bad.key.as_deref(), &judged);
                 }
             }
         }
-        self.out.flush()
+        match self.unheard.take() {
+            Some(failure) => Err(failure),
+            None => self.out.flush(),
+        }
     }
 
     /// Reads one line.
@@ -157,8 +162,8 @@ impl<'a> Committer<'a> {
         judged
     }
 
-    /// Writes the answer for one line, and counts it.
-    fn answer(&mut self, line: u64, key: Option<&str>, judged: &Judged) -> Result<(), Failure> {
+    /// Counts one line, and writes the answer for it while they can be written.
+    fn answer(&mut self, line: u64, key: Option<&str>, judged: &Judged) {
         let (lsn, verdict, error) = match judged {
             Judged::Stored(verdict) => (Some(verdict.lsn().get()), word(verdict), None),
             Judged::Refused { refusal, .. } => (None, "refused", Some(refusal)),
@@ -176,7 +181,9 @@ impl<'a> Committer<'a> {
                 self.tally.note(line, &refusal.message);
             }
         }
-        self.out.json(&Answer { line, key, lsn, verdict, error })
+        if self.unheard.is_none() {
+            self.unheard = self.out.json(&Answer { line, key, lsn, verdict, error }).err();
+        }
     }
 }
 

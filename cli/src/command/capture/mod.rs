@@ -48,23 +48,34 @@ pub fn run(args: &CaptureArgs) -> Outcome {
     let stop = {
         let sender = sender.clone();
         Stop::listen(move || {
-            if sender.send(Arrived::Stop).is_err() {
-                // The run has ended by itself.
+            if sender.try_send(Arrived::Stop).is_err() {
+                // Lines are waiting: whoever takes them looks whether a signal came.
             }
         })?
     };
-    let reader = thread::Builder::new()
-        .name("stdin".to_owned())
-        .spawn(move || read(&sender))
-        .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
+    let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&sender));
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(error) => {
+            close(store)?;
+            return Err(Failure::failed(format!("cannot start a thread: {error}")));
+        }
+    };
 
-    let mut queue = Queue::new(arrived);
+    let mut queue = Queue::new(arrived, stop);
     let bytes_max = batch_bytes_max(args.segment_bytes);
-    while let Some(batch) = queue.next_batch(bytes_max) {
-        committer.commit(batch)?;
+    let mut answered = Ok(());
+    while answered.is_ok()
+        && let Some(batch) = queue.next_batch(bytes_max)
+    {
+        answered = committer.commit(batch);
     }
     let tally = committer.into_tally();
-    close(store)?;
+    let closed = close(store);
+    if let Err(failure) = answered {
+        return Err(unheard(&failure, &tally, closed));
+    }
+    closed?;
     if stop.is_asked() {
         let lines = tally.lines();
         return Err(Failure::failed(format!("stopped by a signal after line {lines}")));
@@ -74,6 +85,21 @@ pub fn run(args: &CaptureArgs) -> Outcome {
         Ok(Err(error)) => Err(Failure::failed(format!("cannot read standard input: {error}"))),
         Err(_panic) => Err(Failure::failed("the thread that reads standard input failed")),
     }
+}
+
+/// The end of a run whose answers could not be written: what is stored is told here instead.
+fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Failure {
+    let Tally { fresh, duplicate, conflict, refused, .. } = tally;
+    let begin = if failure.gave_up_reader() { "stopped by a signal: " } else { "" };
+    let mut message = format!(
+        "{begin}{failure}; answers may be missing up to line {}, the last that was looked at: {fresh} stored now, \
+         {duplicate} were before, {conflict} in conflict, {refused} refused",
+        tally.lines()
+    );
+    if let Err(also) = closed {
+        message.push_str(&format!("; and {also}"));
+    }
+    Failure::failed(message)
 }
 
 /// What all events of this run share.
@@ -119,16 +145,22 @@ struct Queue {
     waiting_bytes: usize,
     /// Whether nothing more comes.
     ended: bool,
+    /// Whether a signal came.
+    stop: Stop,
 }
 
 impl Queue {
     /// A queue that has received nothing.
-    fn new(arrived: Receiver<Arrived>) -> Self {
-        Self { arrived, waiting: VecDeque::new(), waiting_bytes: 0, ended: false }
+    fn new(arrived: Receiver<Arrived>, stop: Stop) -> Self {
+        Self { arrived, waiting: VecDeque::new(), waiting_bytes: 0, ended: false, stop }
     }
 
-    /// The lines to commit together, or `None` at the end: whatever is there, waiting for no more than the first.
+    /// The lines to commit together, or `None` at the end and after a signal: whatever is there, waiting for no more
+    /// than the first.
     fn next_batch(&mut self, bytes_max: usize) -> Option<Vec<Line>> {
+        if self.stop.is_asked() {
+            return None;
+        }
         while self.waiting.is_empty() && !self.ended {
             let arrived = self.arrived.recv().unwrap_or(Arrived::End);
             self.take(arrived);

@@ -7,7 +7,7 @@ fn queue(sizes: &[usize]) -> Queue {
         |(number, size): (u64, &usize)| Line { number, content: Content::Bytes(vec![b'x'; *size]) };
     sender.send(Arrived::Lines((1..).zip(sizes).map(line).collect())).unwrap();
     sender.send(Arrived::End).unwrap();
-    Queue::new(arrived)
+    Queue::new(arrived, Stop::default())
 }
 
 /// How many lines each batch of a queue has.
@@ -32,7 +32,7 @@ fn what_is_there_is_committed_without_waiting_for_more() {
     let (sender, arrived) = mpsc::sync_channel(2);
     let line = Line { number: 1, content: Content::TooLong };
     sender.send(Arrived::Lines(vec![line])).unwrap();
-    let mut queue = Queue::new(arrived);
+    let mut queue = Queue::new(arrived, Stop::default());
     // The sender lives on: a queue that waited for a second line would hang here.
     assert_eq!(queue.next_batch(BATCH_BYTES_MAX).unwrap().len(), 1);
     drop(sender);
@@ -46,7 +46,7 @@ fn lines_are_not_taken_ahead_beyond_the_bytes_of_a_batch() {
         let line = Line { number, content: Content::Bytes(vec![b'x'; 1_000]) };
         sender.send(Arrived::Lines(vec![line])).unwrap();
     }
-    let mut queue = Queue::new(arrived);
+    let mut queue = Queue::new(arrived, Stop::default());
     assert_eq!(queue.next_batch(2_500).unwrap().len(), 2);
     assert!(queue.waiting.len() <= 2, "{} lines are held", queue.waiting.len());
 }

@@ -3,7 +3,6 @@
 
 mod shapes;
 
-use comfy_table::Table;
 use onceward::{Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 
 use self::shapes::SummaryShape;
@@ -11,7 +10,7 @@ use crate::{
     args::StoreArgs,
     command::shape,
     exit::{Exit, Failure, Outcome},
-    output::{Output, Style, complain},
+    output::{Listing, Output, Style, complain},
 };
 
 /// Runs the command.
@@ -55,16 +54,15 @@ fn conclude(safe: &SafeToWipe) -> Exit {
 
 /// Writes the summary for a person.
 fn show(out: &mut Output, summary: &Summary, dropped: u64) -> Result<(), Failure> {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["scope", "pending", "in flight", "in review", "uncertain", "amount"]);
+    let mut table = Listing::new();
+    table.head(["scope", "pending", "in flight", "in review", "uncertain", "amount"]);
     for scope in &summary.scopes {
         let ScopeSummary { pending, in_flight, in_review, uncertain, .. } = scope;
-        table.add_row(row(scope.scope.as_str(), [pending, in_flight, in_review, uncertain]));
+        table.row(row(scope.scope.as_str(), [pending, in_flight, in_review, uncertain]));
     }
     let Summary { pending, in_flight, in_review, uncertain, .. } = summary;
-    table.add_row(row("all", [pending, in_flight, in_review, uncertain]));
-    out.line(&table.to_string())?;
+    table.row(row("all", [pending, in_flight, in_review, uncertain]));
+    out.listing(&table)?;
     if summary.scopes_left_out > 0 {
         out.line(&format!("scopes that are not listed: {}", summary.scopes_left_out))?;
     }
