@@ -114,8 +114,6 @@ static inline ow_bytes ow_text(const char *text) {
 
 /** In ow_options::flags: answer ::OW_NOT_FOUND instead of making a store. */
 #define OW_OPEN_EXISTING 1u
-/** In ow_options::flags: powered-off time counts for expiry; for machines whose clock is kept right. */
-#define OW_OPEN_WALL_CLOCK 2u
 
 /** Options of ow_store_open(). 0 in a field means its default. */
 typedef struct ow_options {
@@ -124,7 +122,7 @@ typedef struct ow_options {
     uint64_t window_ms;         /**< How long a key is remembered at least after its event is settled:
                                      one minute to 400 days; 24 hours by default. */
     uint32_t payload_bytes_max; /**< Largest payload; 64 KiB by default. */
-    uint32_t flags;             /**< The sum of OW_OPEN_EXISTING and OW_OPEN_WALL_CLOCK. */
+    uint32_t flags;             /**< OW_OPEN_EXISTING, or 0. */
 } ow_options;
 
 /** An event to be captured. Only `struct_size` and `key` must be given. */

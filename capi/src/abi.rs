@@ -100,14 +100,12 @@ pub struct Options {
     pub window_ms: u64,
     /// Largest payload.
     pub payload_bytes_max: u32,
-    /// The sum of [`OPEN_EXISTING`] and [`OPEN_WALL_CLOCK`], or 0.
+    /// [`OPEN_EXISTING`], or 0.
     pub flags: u32,
 }
 
 /// In [`Options::flags`]: a missing store is not made.
 pub const OPEN_EXISTING: u32 = 1;
-/// In [`Options::flags`]: powered-off time counts for expiry, by the wall clock.
-pub const OPEN_WALL_CLOCK: u32 = 2;
 
 /// An event to be captured; `ow_event` in C.
 #[derive(Clone, Copy, Debug)]

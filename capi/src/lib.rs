@@ -16,9 +16,7 @@ use std::ptr;
 
 use onceward::Store;
 
-pub use abi::{
-    Bytes, Counts, Event, OPEN_EXISTING, OPEN_WALL_CLOCK, Options, State, Status, Verdict,
-};
+pub use abi::{Bytes, Counts, Event, OPEN_EXISTING, Options, State, Status, Verdict};
 use borrow::aligned;
 use failure::{Failure, guard};
 pub use handle::Handle;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use onceward::{Amount, Class, Config, Create, Key, Kind, Lane, OffTime, Payload, Scope};
+use onceward::{Amount, Class, Config, Create, Key, Kind, Lane, Payload, Scope};
 
-use crate::abi::{Bytes, Event, OPEN_EXISTING, OPEN_WALL_CLOCK, Options, Status};
+use crate::abi::{Bytes, Event, OPEN_EXISTING, Options, Status};
 use crate::borrow::{aligned, bytes, text, utf8};
 use crate::failure::Failure;
 
@@ -20,7 +20,7 @@ pub(crate) fn directory(path: &str) -> Result<&Path, Failure> {
 /// The configuration; 0 leaves a default.
 pub(crate) fn config(options: &Options) -> Result<Config, Failure> {
     let Options { struct_size: _, segment_bytes, window_ms, payload_bytes_max, flags } = *options;
-    if flags & !(OPEN_EXISTING | OPEN_WALL_CLOCK) != 0 {
+    if flags & !OPEN_EXISTING != 0 {
         let message = format!("options: flags {flags:#x} are not known to this version");
         return Err(Failure::new(Status::Unsupported, "FLAGS_TOO_NEW", message));
     }
@@ -36,9 +36,6 @@ pub(crate) fn config(options: &Options) -> Result<Config, Failure> {
     }
     if flags & OPEN_EXISTING != 0 {
         config = config.create(Create::Never);
-    }
-    if flags & OPEN_WALL_CLOCK != 0 {
-        config = config.off_time(OffTime::WallClock);
     }
     Ok(config)
 }

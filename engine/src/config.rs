@@ -33,24 +33,6 @@ pub enum Create {
     Never,
 }
 
-/// Whether the time while the store was closed counts for expiry.
-///
-/// ```
-/// use onceward::{Config, OffTime};
-///
-/// // A server whose clock is kept by NTP.
-/// let config = Config::new().off_time(OffTime::WallClock);
-/// # let _ = config;
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum OffTime {
-    /// It does not, until the upstream confirms it: keys are remembered longer, never shorter.
-    Unconfirmed,
-    /// It does, by the wall clock. For machines whose clock is kept right, such as a server.
-    WallClock,
-}
-
 /// From when the window of a key counts. Whichever it is, the key of an event that is not settled is
 /// never forgotten.
 ///
@@ -150,7 +132,6 @@ pub struct Config {
     pub(crate) leases_max: u32,
     pub(crate) record_cache_bytes_max: u64,
     pub(crate) create: Create,
-    pub(crate) off_time: OffTime,
     pub(crate) retain: Retain,
     pub(crate) inbox: InboxBounds,
     pub(crate) limits: Limits,
@@ -186,7 +167,6 @@ impl Config {
             leases_max: LEASES_MAX_DEFAULT,
             record_cache_bytes_max: RECORD_CACHE_BYTES_DEFAULT,
             create: Create::IfMissing,
-            off_time: OffTime::Unconfirmed,
             retain: Retain::Needed,
             inbox: InboxBounds::default(),
             limits: Limits::new(),
@@ -263,12 +243,6 @@ impl Config {
     /// Whether to make a store where there is none: yes by default.
     pub fn create(mut self, create: Create) -> Self {
         self.create = create;
-        self
-    }
-
-    /// Whether powered-off time counts for expiry: no by default.
-    pub fn off_time(mut self, off_time: OffTime) -> Self {
-        self.off_time = off_time;
         self
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_vfs::{Mode, OsVfs, Vfs};
-use onceward_wal::{Examined, FrameBuf, Sealing, Segments};
+use onceward_wal::{Error as LogError, Examined, Frame, FrameBuf, Identity, Sealing, Segments};
 
 use crate::clock::{Clock, OsClock};
 use crate::config::{Config, Create};
@@ -14,10 +14,10 @@ use crate::event::StoredEvent;
 use crate::frames::control::Rejection;
 use crate::report::{Damage, RecoveryReport, ReviewItem, Status};
 use crate::store::{
-    cannot_open, damage_of, frame_lsn, from_log, no_store, receipts, recovery_of, rejection_in,
-    secret_of, stored_event,
+    cannot_open, damage_of, frame_lsn, from_log, no_store, read_clocks, receipts, recovery_of,
+    rejection_in, secret_of, stored_event,
 };
-use crate::view::{Located, Remembered, Standing, View};
+use crate::view::{Located, Remembered, Standing, Times, View};
 
 /// The directory of the segments.
 const LOG_DIR: &str = "log";
@@ -31,26 +31,38 @@ pub(crate) type Keys = Option<Arc<dyn Sealing>>;
 pub(crate) fn read_log(vfs: &dyn Vfs, keys: &Keys) -> Result<(Examined, View)> {
     let identity =
         onceward_wal::identity_with(vfs, keys.as_ref()).map_err(from_log)?.ok_or_else(no_store)?;
-    let config = Config::new().create(Create::Never);
-    let mut view = View::new(secret_of(&identity), Remembered::in_memory(&config)?);
-    let examined = onceward_wal::examine_with(vfs, keys.as_ref(), &mut |frame| view.replay(frame))
-        .map_err(from_log)?
-        .ok_or_else(no_store)?;
-    view.end_replay();
-    Ok((examined, view))
+    view_of(&identity, &|visit| onceward_wal::examine_with(vfs, keys.as_ref(), visit))
 }
 
 /// As [`read_log`], and of an encrypted log, without its keys, only what the log itself says.
 pub(crate) fn read_without_keys(vfs: &dyn Vfs) -> Result<(Examined, View)> {
     let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
-    let config = Config::new().create(Create::Never);
-    let mut view = View::new(secret_of(&identity), Remembered::in_memory(&config)?);
-    let examined = onceward_wal::examine(vfs, &mut |frame| view.replay(frame))
-        .map_err(from_log)?
-        .ok_or_else(no_store)?;
-    view.end_replay();
-    Ok((examined, view))
+    view_of(&identity, &|visit| onceward_wal::examine(vfs, visit))
 }
+
+/// A view of the log that `examine` shows: read once more where it tells late when runs began.
+fn view_of(identity: &Identity, examine: &Examine<'_>) -> Result<(Examined, View)> {
+    let config = Config::new().create(Create::Never);
+    let mut times = Times::default();
+    loop {
+        let keys = Remembered::in_memory(&config)?;
+        let mut view = View::new(secret_of(identity), keys);
+        view.time = times;
+        let examined =
+            examine(&mut |frame| view.replay(frame)).map_err(from_log)?.ok_or_else(no_store)?;
+        match view.time.worth_another_reading() {
+            Some(runs) => times = Times::told(runs),
+            None => {
+                view.end_replay();
+                return Ok((examined, view));
+            }
+        }
+    }
+}
+
+/// Judges a log and shows its frames.
+type Examine<'a> =
+    dyn Fn(&mut dyn FnMut(&Frame<'_>)) -> std::result::Result<Option<Examined>, LogError> + 'a;
 
 /// Reads the log of the store in `dir` and judges every byte of it, without a lock and without writing. The keys
 /// of an encrypted store are not needed: what stands in its files is checked, and is not deciphered.
@@ -172,9 +184,9 @@ impl Inspection {
         let (examined, view) = read_log(vfs, keys)?;
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
-        let latest = view.time.latest();
-        let off_ms = u64::try_from(clock.wall_ms().saturating_sub(latest.wall_ms)).unwrap_or(0);
-        let mut status = view.status(latest.trusted_ms.saturating_add(off_ms));
+        let now = read_clocks(&**clock);
+        recovery.unmeasured = view.time.unmeasured(&now);
+        let mut status = view.status(view.time.trusted_ms(&now));
         let segments = examined.into_segments();
         status.bytes = log_bytes(vfs)?;
         let (vfs, clock) = (Arc::clone(disk), Arc::clone(clock));
@@ -280,7 +292,7 @@ impl Inspection {
             None => None,
         };
         let frame = read.frame().map_err(from_log)?;
-        let origin = self.view.time.origin(frame.run, standing.wall_ms);
+        let origin = self.view.time.origin(frame.run, standing.wall);
         stored_event(&frame, standing, origin, receipt)
     }
 

@@ -72,7 +72,7 @@ mod view;
 mod whole_model;
 
 pub use admission::{Limit, Limits, WhenFull};
-pub use config::{Config, Create, IndexReading, OffTime, Retain, WindowStart};
+pub use config::{Config, Create, IndexReading, Retain, WindowStart};
 #[cfg(feature = "encryption")]
 pub use encryption::{EncryptionKey, FixedKey, KeyId, KeyProvider};
 pub use error::{Error, ErrorKind, Result};
@@ -94,6 +94,7 @@ pub use repair::{
 };
 pub use report::{
     Damage, DecisionTrouble, KeyPrint, Loss, RecoveryReport, ReviewItem, Status, StoreId,
+    Unmeasured,
 };
 pub use review::{Decision, DecisionAction, DecisionMade, ReviewFilter, ReviewNotice};
 pub use store::{

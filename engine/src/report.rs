@@ -280,4 +280,28 @@ pub struct RecoveryReport {
     /// Why the catalog's files could not be used, if they could not: then they were made anew from
     /// the log, which lost nothing. What was there is kept aside as `catalog.damaged-N`.
     pub catalog_rebuilt: Option<String>,
+    /// The time since the store was last in use, if nothing measured it: the machine was started anew, or
+    /// does not tell, or damage took what tells. That time does not count for expiry, and keys are
+    /// remembered so much longer, unless [`Store::confirm_time`](crate::Store::confirm_time) proves it.
+    pub unmeasured: Option<Unmeasured>,
+}
+
+/// Time that nobody measured.
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// if let Some(off) = store.recovery().unmeasured {
+///     println!("off for {:?} ms, by a clock that nobody vouches for", off.by_wall_clock_ms);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Unmeasured {
+    /// What the wall clock says of it, milliseconds; below 0 if it was set back. `None`: not even that is
+    /// known.
+    pub by_wall_clock_ms: Option<i64>,
 }

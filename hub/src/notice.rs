@@ -23,6 +23,13 @@ pub enum Notice {
         /// What the store said.
         why: String,
     },
+    /// Nothing measured how long the hub was off, so that time does not count for forgetting keys.
+    OffTimeNotCounted {
+        /// Whose store it is.
+        tenant: String,
+        /// What the wall clock says of it, milliseconds; nobody vouches for that.
+        by_wall_clock_ms: Option<i64>,
+    },
     /// A request's work panicked; the client was answered 500.
     Panicked {
         /// The request's id, as the client was told.
@@ -38,6 +45,15 @@ impl fmt::Display for Notice {
                 write!(f, "cards file not used, last good one kept: {why}")
             }
             Self::StorageFailed { tenant, why } => write!(f, "storage of tenant {tenant}: {why}"),
+            Self::OffTimeNotCounted { tenant, by_wall_clock_ms } => {
+                write!(f, "tenant {tenant}: nothing measured how long the hub was off (")?;
+                match by_wall_clock_ms {
+                    Some(ms) if *ms >= 0 => write!(f, "{ms} ms by the clock of this machine")?,
+                    Some(_) => f.write_str("the clock of this machine was set back")?,
+                    None => f.write_str("not even its clock tells")?,
+                }
+                f.write_str("): that time does not count, and keys are remembered so much longer")
+            }
             Self::Panicked { request_id } => {
                 write!(f, "request {request_id} failed inside the hub")
             }
@@ -62,6 +78,24 @@ impl Notices {
     pub(crate) fn tell(&self, notice: &Notice) {
         if let Some(observe) = &self.0 {
             observe(notice);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Notice;
+
+    #[test]
+    fn the_operator_is_told_what_the_clock_says_and_that_it_does_not_count() {
+        for (by_wall_clock_ms, words) in [
+            (Some(3_456_000_000), "3456000000 ms by the clock"),
+            (Some(-1), "was set back"),
+            (None, "not even its clock tells"),
+        ] {
+            let notice = Notice::OffTimeNotCounted { tenant: "a".to_owned(), by_wall_clock_ms };
+            let told = notice.to_string();
+            assert!(told.contains(words) && told.contains("does not count"), "{told}");
         }
     }
 }

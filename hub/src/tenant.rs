@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use onceward::{Config, ErrorKind, OffTime, Retain, Scope, Store};
+use onceward::{Config, ErrorKind, Retain, Scope, Store};
 
 use crate::{
     error::Error,
@@ -72,11 +72,14 @@ impl Tenant {
             .segment_bytes(segment_bytes)
             .payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
             .window_ms(WINDOW_MS)
-            .off_time(OffTime::WallClock)
             // The log is the ledger of effects.
             .retain(Retain::Everything);
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
+        if let Some(off) = store.recovery().unmeasured {
+            let (tenant, by_wall_clock_ms) = (name.to_owned(), off.by_wall_clock_ms);
+            notices.tell(&Notice::OffTimeNotCounted { tenant, by_wall_clock_ms });
+        }
         Ok(Self {
             name: name.to_owned(),
             store: RwLock::new(Some(store)),

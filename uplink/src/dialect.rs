@@ -12,6 +12,8 @@ mod wede;
 use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
 
+use crate::timestamp;
+
 pub use forloy::Forloy;
 pub use request::Request;
 pub use response::Response;
@@ -22,6 +24,8 @@ const HORIZON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Code of an event that cannot form an item; it goes to review unsent.
 pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
+/// Code of an event of which nobody knows when it was captured, where the item has to say.
+pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 
 /// The language of one kind of upstream.
 ///
@@ -132,6 +136,22 @@ pub trait Dialect: Send + Sync {
     ///
     /// What the response is instead of an answer by item. Then it proves nothing about any.
     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure>;
+}
+
+/// When an event was captured, as the field `name` spells it.
+///
+/// A moment that damage took is not made up: what was sent before with another one would be taken for
+/// other content under the same key.
+pub(crate) fn captured_at(event: &StoredEvent, name: &str) -> Result<String, Misfit> {
+    let unix_ms = event.captured_at_ms.ok_or_else(|| Misfit {
+        code: TIME_UNKNOWN.to_owned(),
+        message: format!(
+            "{name}: nobody knows when it was captured, because the frame of the log that tells is \
+             damaged: ask the upstream whether it took effect; if not, enter it anew with its time"
+        ),
+    })?;
+    timestamp::rfc3339(unix_ms)
+        .ok_or_else(|| misfit(format!("{name}: the capture's moment has no spelling")))
 }
 
 /// Why an event cannot form an item.

@@ -98,6 +98,15 @@ pub(super) struct RecoveryShape<'a> {
     torn_frames_in_doubt: u64,
     /// Damaged ranges.
     damage: Vec<DamageShape<'a>>,
+    /// The time since the store was last in use, if nothing measured it.
+    unmeasured: Option<UnmeasuredShape>,
+}
+
+/// Time that nobody measured, as JSON: it does not count for forgetting keys.
+#[derive(Debug, Serialize)]
+pub(super) struct UnmeasuredShape {
+    /// What the wall clock says of it; null if that is not known either.
+    by_wall_clock_ms: Option<i64>,
 }
 
 /// A damaged range, as JSON.
@@ -129,6 +138,9 @@ impl<'a> From<&'a RecoveryReport> for RecoveryShape<'a> {
             torn_bytes: report.torn_bytes,
             torn_frames_in_doubt: report.torn_frames_in_doubt,
             damage,
+            unmeasured: report
+                .unmeasured
+                .map(|off| UnmeasuredShape { by_wall_clock_ms: off.by_wall_clock_ms }),
         }
     }
 }
@@ -168,10 +180,10 @@ pub(super) struct EventShape<'a> {
     kind: &'a str,
     /// Its amount, an exact decimal.
     amount: Option<String>,
-    /// When it happened, RFC 3339; null if that is beyond the calendar.
+    /// When it happened, RFC 3339; null if that is beyond the calendar, or if nobody knows.
     captured_at: Option<String>,
-    /// The same as Unix milliseconds.
-    captured_at_ms: i64,
+    /// The same as Unix milliseconds; null if nobody knows.
+    captured_at_ms: Option<i64>,
     /// Its lane.
     lane: Option<&'a str>,
     /// `keep` or `evictable`.
@@ -201,7 +213,7 @@ impl<'a> EventShape<'a> {
             state: stored.state.as_str(),
             kind: event.kind.as_str(),
             amount: event.amount.map(|amount| amount.to_string()),
-            captured_at: moment(stored.captured_at_ms),
+            captured_at: stored.captured_at_ms.and_then(moment),
             captured_at_ms: stored.captured_at_ms,
             lane: event.lane.as_ref().map(onceward::Lane::as_str),
             class: match event.class {

@@ -151,15 +151,17 @@ pub struct StoredEvent {
     pub lsn: Lsn,
     /// The event. `captured_at_ms` is as it was given.
     pub event: Event,
-    /// When it happened, Unix milliseconds: as given, or else the wall clock at the capture.
-    pub captured_at_ms: i64,
-    /// The machine's boot during which it was captured.
+    /// When it happened, Unix milliseconds: as given, or else the wall clock at the capture. `None`: nobody
+    /// knows, because damage took the frame of the log that tells; such a time is never made up.
+    pub captured_at_ms: Option<i64>,
+    /// The machine's boot during which it was captured; zeros if nobody knows.
     pub boot: BootId,
-    /// The monotonic clock at the capture, milliseconds from any zero. Two events of one opening of the
+    /// The monotonic clock at the capture, milliseconds from any zero; 0 if nobody knows. Two events of one opening of the
     /// store are as far apart as these say, whatever was done to the wall clock between them.
     pub mono_ms: u64,
     /// The wall clock at the capture, Unix milliseconds: as the machine had it, right or wrong.
-    pub wall_ms: i64,
+    /// `None`: nobody knows.
+    pub wall_ms: Option<i64>,
     /// How far it is.
     pub state: State,
     /// What the upstream gave with its final answer, or an effect was applied with.

@@ -10,7 +10,7 @@ use crate::event::{
     Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope,
 };
 use crate::limits::RECEIPT_BYTES_MAX;
-use crate::view::Origin;
+use crate::view::{Origin, Wall};
 
 /// The payload is JSON.
 const JSON: u8 = 1;
@@ -236,8 +236,8 @@ pub(crate) struct Carried {
     /// Trusted time at which its key's slice began.
     pub(crate) slice_begin: u64,
     /// Wall clock at the capture.
-    pub(crate) wall_ms: i64,
-    /// Monotonic clock at the capture, and the machine's boot.
+    pub(crate) wall: Wall,
+    /// Monotonic clock at the capture, and the machine's boot; zeros where nobody knows.
     pub(crate) origin: Origin,
     /// It was in a batch once.
     pub(crate) is_attempted: bool,
@@ -246,7 +246,7 @@ pub(crate) struct Carried {
 impl Carried {
     /// When the event was captured.
     pub(crate) fn moment(self) -> crate::view::Moment {
-        crate::view::Moment { trusted_ms: self.trusted_ms, wall_ms: self.wall_ms }
+        crate::view::Moment { trusted_ms: self.trusted_ms, wall: self.wall }
     }
 
     /// The bytes before the event's body.
@@ -256,7 +256,7 @@ impl Carried {
             self.event_lsn.to_le_bytes(),
             self.trusted_ms.to_le_bytes(),
             self.slice_begin.to_le_bytes(),
-            self.wall_ms.to_le_bytes(),
+            self.wall.code().to_le_bytes(),
             self.origin.mono_ms.to_le_bytes(),
         ];
         let fields = numbers.into_iter().flatten().chain(self.origin.boot.0);
@@ -272,7 +272,7 @@ impl Carried {
             event_lsn: if first == 0 { lsn } else { first },
             trusted_ms: u64::from_le_bytes(take(&mut body)?),
             slice_begin: u64::from_le_bytes(take(&mut body)?),
-            wall_ms: i64::from_le_bytes(take(&mut body)?),
+            wall: Wall::at(i64::from_le_bytes(take(&mut body)?)),
             origin: Origin {
                 mono_ms: u64::from_le_bytes(take(&mut body)?),
                 boot: BootId(take(&mut body)?),

@@ -93,7 +93,7 @@ pub(crate) struct Moved {
     pub(crate) number: u64,
     /// Trusted time at which it came.
     pub(crate) trusted_ms: u64,
-    /// Wall clock when it came, Unix milliseconds.
+    /// Wall clock when it came, Unix milliseconds; the lowest number: nobody knows.
     pub(crate) wall_ms: i64,
     /// The last step that is done; 0 for none.
     pub(crate) done: u32,

@@ -189,8 +189,9 @@ pub struct StoredDelivery {
     pub state: DeliveryState,
     /// The step to do next, counted from 1; `None` if all are done.
     pub next_step: Option<u32>,
-    /// When it was received, Unix milliseconds by the wall clock.
-    pub received_at_ms: i64,
+    /// When it was received, Unix milliseconds by the wall clock. `None`: damage took what tells, and
+    /// nobody knows.
+    pub received_at_ms: Option<i64>,
 }
 
 /// A delivery that was stored and dropped, because its window was over before it was finished.

@@ -8,6 +8,7 @@ use bincode::{Decode, Encode};
 use crate::event::{BootId, StoredEvent};
 use crate::frames::codec::{self, Control};
 use crate::frames::event::{Encoded, View};
+use crate::view::Wall;
 
 /// What a record says.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
@@ -46,7 +47,7 @@ pub(crate) struct Item {
     pub(crate) is_attempted: bool,
     /// The unanswered batch that it is in; 0 for none.
     pub(crate) batch: u64,
-    /// Wall clock at the capture, Unix milliseconds.
+    /// Wall clock at the capture, Unix milliseconds; the lowest number: nobody knows.
     pub(crate) wall_ms: i64,
     /// Monotonic clock at the capture.
     pub(crate) mono_ms: u64,
@@ -143,7 +144,7 @@ impl Item {
             state: event.state.code(),
             is_attempted,
             batch,
-            wall_ms: event.wall_ms,
+            wall_ms: event.wall_ms.map_or(Wall::UNKNOWN, Wall::at).code(),
             mono_ms: event.mono_ms,
             boot: event.boot.0,
             reason: None,

@@ -248,7 +248,7 @@ impl Inner {
                 if evicting == Evicting::No {
                     return Ok(None);
                 }
-                let told = view.evict_frame(&lsns, self.moment(mono_ms).wall_ms);
+                let told = view.evict_frame(&lsns, self.wall_ms());
                 evict = Some((codec::encode(&told), told));
             }
             let head: [&[u8]; 1] = [evict.as_ref().map_or(&[], |(body, _)| body.as_slice())];

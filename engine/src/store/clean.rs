@@ -228,6 +228,7 @@ impl Inner {
             cleaner.known.stuck.insert(number);
             return Ok(0);
         };
+        self.view.lock().time.learn(self.log.runs_begun());
         let now_ms = self.moment(self.mono_ms()).trusted_ms;
         let is_oldest = self.log.segments().first().is_some_and(|oldest| oldest.number == number);
         let may_go = is_oldest || contents.in_order.is_empty();

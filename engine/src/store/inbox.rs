@@ -18,7 +18,7 @@ use crate::inbox::{
     Delivery, DeliveryState, DroppedDelivery, InboxStatus, Received, StoredDelivery,
 };
 use crate::view::{
-    DeliveryKey, HeldKey, Located, Moment, NewDelivery, View, delivery_keys, next_step,
+    DeliveryKey, HeldKey, Located, Moment, NewDelivery, View, Wall, delivery_keys, next_step,
 };
 
 /// Where a delivery stands and how far it is.
@@ -26,7 +26,7 @@ use crate::view::{
 struct Standing {
     lsn: u64,
     at: Located,
-    wall_ms: i64,
+    wall: Wall,
     state: DeliveryState,
     done: u32,
 }
@@ -260,7 +260,7 @@ impl Inner {
 
     /// `None`: only its keys are left.
     fn read_delivery_at(&self, standing: &Standing) -> Result<Option<StoredDelivery>> {
-        let Standing { lsn, at, wall_ms, state, done } = *standing;
+        let Standing { lsn, at, wall, state, done } = *standing;
         let read = self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
         let frame = read.frame().map_err(from_log)?;
         let not_one = || Error::corrupt(format!("LSN {}: the frame holds no delivery", at.lsn));
@@ -276,7 +276,7 @@ impl Inner {
             delivery: Delivery::of_body(body).ok_or_else(not_one)?,
             state,
             next_step,
-            received_at_ms: wall_ms,
+            received_at_ms: wall.get(),
         }))
     }
 }
@@ -284,12 +284,12 @@ impl Inner {
 /// Where a delivery stands.
 fn standing(view: &View, lsn: u64) -> Option<Standing> {
     if let Some(open) = view.inbox.open.get(&lsn) {
-        let (at, wall_ms, done) = (open.at, open.moment.wall_ms, open.done);
-        return Some(Standing { lsn, at, wall_ms, state: DeliveryState::Open, done });
+        let (at, wall, done) = (open.at, open.moment.wall, open.done);
+        return Some(Standing { lsn, at, wall, state: DeliveryState::Open, done });
     }
     let finished = view.inbox.finished.get(&lsn)?;
-    let (at, wall_ms, state) = (finished.at, finished.wall_ms, finished.state);
-    Some(Standing { lsn, at, wall_ms, state, done: finished.done })
+    let (at, wall, state) = (finished.at, finished.wall, finished.state);
+    Some(Standing { lsn, at, wall, state, done: finished.done })
 }
 
 /// An invariant of this module does not hold.

@@ -60,7 +60,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Key, Payload, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
-use crate::view::{Located, Moment, View, Windows};
+use crate::view::{Located, Moment, View, Wall, Windows};
 
 pub use decisions::write_decision;
 #[cfg(test)]
@@ -74,6 +74,7 @@ pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
+pub(crate) use timekeeping::read_clocks;
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 ///
@@ -263,7 +264,7 @@ impl Inner {
         let proven_ms = self.time.proven_ms();
         Moment {
             trusted_ms: self.stamp.trusted_ms.saturating_add(elapsed).saturating_add(proven_ms),
-            wall_ms: self.stamp.wall_ms.saturating_add_unsigned(elapsed),
+            wall: Wall::at(self.stamp.wall_ms.saturating_add_unsigned(elapsed)),
         }
     }
 

@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onceward_index::Secret;
 use onceward_vfs::{OsVfs, Vfs};
-use onceward_wal::{
-    Alignment, Examined, Identity, Lock, Log, Options, Preparation, Sealing, Stamp,
-};
+use onceward_wal::{Alignment, Examined, Identity, Lock, Log, Options, Preparation, Sealing};
 use parking_lot::Mutex;
 
 pub(crate) use lost::ask_for_check;
@@ -21,10 +19,10 @@ use super::decisions::Drops;
 use super::keeper::Keeper;
 use super::rare::Rare;
 use super::records::Bodies;
-use super::timekeeping::{Note, Timekeeping};
+use super::timekeeping::{self, Note, Resumed, Timekeeping};
 use super::{Inner, Store, from_log};
 use crate::clock::{self, Clock, OsClock};
-use crate::config::{Config, Create, OffTime};
+use crate::config::{Config, Create};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Damage, RecoveryReport, StoreId};
 use crate::view::View;
@@ -113,13 +111,13 @@ impl Store {
             make(&*vfs, &lock, sealing.as_ref())?;
         }
         let Read { examined, mut view, rebuilt, lost } = read(&vfs, &config, sealing.as_ref())?;
-        let stamp = stamp(&mut view, &*clock, &config)?;
-        let unwritten_ms = stamp.trusted_ms.saturating_sub(view.time.latest().trusted_ms);
+        let Resumed { stamp, unwritten_ms, unmeasured } = timekeeping::resume(&mut view, &*clock)?;
         let identity = examined.identity();
         let mut recovery = recovery_of(&examined);
         recovery.damage.extend(damage_of(&view));
         recovery.index_rebuilt = rebuilt;
         recovery.keys_of_lost_frames = lost.count();
+        recovery.unmeasured = unmeasured;
         let options = Options {
             segment_bytes: config.segment_bytes,
             reserve: RESERVED_SEGMENTS,
@@ -275,29 +273,6 @@ pub(crate) fn secret_of(identity: &Identity) -> Secret {
     Secret::from_bytes(secret)
 }
 
-/// Who writes from now on, and at what time.
-///
-/// Trusted time goes on where the log's last frame left it, and by what passed since, if the same
-/// clock measured it: the process was started again, the machine was not.
-fn stamp(view: &mut View, clock: &dyn Clock, config: &Config) -> Result<Stamp> {
-    let latest = view.time.latest();
-    let mut stamp = Stamp {
-        boot: clock.boot(),
-        opening: u64::from_le_bytes(clock::random()?),
-        wall_ms: clock.wall_ms(),
-        mono_ms: clock.mono_ms(),
-        trusted_ms: latest.trusted_ms,
-    };
-    let by_wall_clock = || u64::try_from(stamp.wall_ms.saturating_sub(latest.wall_ms)).unwrap_or(0);
-    let off_ms = match (view.time.resume(&stamp), config.off_time) {
-        (Some(measured_ms), _) => measured_ms,
-        (None, OffTime::WallClock) if latest.wall_ms != 0 => by_wall_clock(),
-        (None, OffTime::WallClock | OffTime::Unconfirmed) => 0,
-    };
-    stamp.trusted_ms = stamp.trusted_ms.saturating_add(off_ms);
-    Ok(stamp)
-}
-
 /// What the log found, told as the store's report.
 pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
     let report = examined.report();
@@ -310,6 +285,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
         keys_of_lost_frames: 0,
         index_rebuilt: None,
         catalog_rebuilt: None,
+        unmeasured: None,
     }
 }
 

@@ -112,7 +112,7 @@ impl Inner {
             None => None,
         };
         let frame = read.frame().map_err(from_log)?;
-        let origin = self.view.lock().time.origin(frame.run, standing.wall_ms);
+        let origin = self.view.lock().time.origin(frame.run, standing.wall);
         stored_event(&frame, standing, origin, receipt)
     }
 
@@ -144,7 +144,7 @@ impl Inner {
             let origins: Vec<Option<Origin>> = {
                 let time = &self.view.lock().time;
                 let origin = |(frame, standing): (&Option<Frame<'_>>, &Standing)| {
-                    Some(time.origin(frame.as_ref()?.run, standing.wall_ms))
+                    Some(time.origin(frame.as_ref()?.run, standing.wall))
                 };
                 frames.iter().zip(together).map(origin).collect()
             };
@@ -271,10 +271,10 @@ pub(crate) fn stored_event(
     };
     Ok(StoredEvent {
         lsn,
-        captured_at_ms: event.captured_at_ms.unwrap_or(standing.wall_ms),
+        captured_at_ms: event.captured_at_ms.or_else(|| standing.wall.get()),
         boot: origin.boot,
         mono_ms: origin.mono_ms,
-        wall_ms: standing.wall_ms,
+        wall_ms: standing.wall.get(),
         state: standing.state,
         receipt: receipt.map(|bytes| Receipt::new(&bytes)).transpose()?,
         event,

@@ -8,12 +8,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use onceward_wal::Stamp;
+
 use super::{Inner, Store};
+use crate::clock;
 use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::frames::clock::{Clock, ServerNote};
 use crate::frames::{KIND_CLOCK, codec};
-use crate::view::proven_ms;
+use crate::report::Unmeasured;
+use crate::view::{View, proven_ms};
 
 /// A frame says how time goes on at least so many times a slice of keys, of which a window has 24.
 const NOTES_A_WINDOW: u64 = 24 * 6;
@@ -176,7 +180,9 @@ impl Inner {
             view.events.get(&event.lsn.get()).map_or(0, |live| live.moment.trusted_ms)
         };
         let measured_ms = self.moment(mono_ms).trusted_ms.saturating_sub(captured_ms);
-        let wall_ms = u64::try_from(self.wall_ms().saturating_sub(event.wall_ms)).unwrap_or(0);
+        // Nobody knows: as if it were too long ago.
+        let Some(wall_ms) = event.wall_ms else { return u64::MAX };
+        let wall_ms = u64::try_from(self.wall_ms().saturating_sub(wall_ms)).unwrap_or(0);
         measured_ms.max(wall_ms)
     }
 
@@ -218,4 +224,31 @@ impl Inner {
         placed.into_iter().for_each(|at| view.apply_clock(&clock, at));
         Ok(())
     }
+}
+
+/// How time goes on.
+pub(super) struct Resumed {
+    /// Who writes from now on, and at what time.
+    pub(super) stamp: Stamp,
+    /// What passed since the last frame and was measured, milliseconds.
+    pub(super) unwritten_ms: u64,
+    /// What passed and was not.
+    pub(super) unmeasured: Option<Unmeasured>,
+}
+
+/// Goes on where the log's last frame left trusted time, and by what passed since, if the same clock
+/// measured it: the process was started again, the machine was not.
+pub(super) fn resume(view: &mut View, clock: &dyn clock::Clock) -> Result<Resumed> {
+    let now = read_clocks(clock);
+    let unmeasured = view.time.unmeasured(&now);
+    let unwritten_ms = view.time.resume(&now).unwrap_or(0);
+    let trusted_ms = view.time.latest_ms().saturating_add(unwritten_ms);
+    let stamp = Stamp { opening: u64::from_le_bytes(clock::random()?), trusted_ms, ..now };
+    Ok(Resumed { stamp, unwritten_ms, unmeasured })
+}
+
+/// What the machine's clocks show.
+pub(crate) fn read_clocks(clock: &dyn clock::Clock) -> Stamp {
+    let (boot, wall_ms, mono_ms) = (clock.boot(), clock.wall_ms(), clock.mono_ms());
+    Stamp { boot, wall_ms, mono_ms, ..Stamp::default() }
 }

@@ -122,15 +122,15 @@ impl Fresh {
             };
             let receipt = receipts.remove(&number).map(|bytes| Receipt::new(&bytes)).transpose()?;
             let origin = match run {
-                EventRun::Of(run) => view.time.origin(run, standing.wall_ms),
+                EventRun::Of(run) => view.time.origin(run, standing.wall),
                 EventRun::Carried(origin) => origin,
             };
             stored.push(StoredEvent {
                 lsn,
-                captured_at_ms: event.captured_at_ms.unwrap_or(standing.wall_ms),
+                captured_at_ms: event.captured_at_ms.or_else(|| standing.wall.get()),
                 boot: origin.boot,
                 mono_ms: origin.mono_ms,
-                wall_ms: standing.wall_ms,
+                wall_ms: standing.wall.get(),
                 state: standing.state,
                 receipt: receipt.filter(|_| standing.state.is_final()),
                 event,

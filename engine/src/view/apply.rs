@@ -276,9 +276,9 @@ impl View {
         for (lsn, live) in ended {
             self.end_review(lsn);
             let Live { at, moment, held, .. } = live;
-            let wall_ms = moment.wall_ms;
+            let wall = moment.wall;
             let has_moved = held.begin != self.keys.slice_begin(held.window, moment.trusted_ms);
-            let settled = Settled { at, state, has_moved, wall_ms, outcome_lsn: holder };
+            let settled = Settled { at, state, has_moved, wall, outcome_lsn: holder };
             self.settled.insert(lsn, settled);
             self.lives.settle(at.place.segment, lsn, (held.window, held.begin), bytes);
             self.answer_begins(lsn, holder);

@@ -10,7 +10,7 @@ mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Held, Located, Moment, View};
+use super::{Held, Located, Moment, View, Wall};
 use crate::config::InboxBounds;
 use crate::error::Result;
 use crate::inbox::{DeliveryState, DropReason, DroppedDelivery, InboxStatus};
@@ -66,7 +66,7 @@ pub(crate) struct Finished {
     /// The frame with its keys.
     pub(crate) at: Located,
     /// Wall clock when it came.
-    pub(crate) wall_ms: i64,
+    pub(crate) wall: Wall,
     pub(crate) state: DeliveryState,
     /// The event that tells the upstream; 0 for none.
     pub(crate) event: u64,

@@ -46,7 +46,7 @@ use outcomes::Outcomes;
 pub(crate) use remembered::{Held, LostKeys, Remembered, Taking, options};
 pub(crate) use replay::Facts;
 pub(crate) use reviews::Reviews;
-pub(crate) use time::{Moment, Origin, Times, proven_ms};
+pub(crate) use time::{Moment, Origin, Times, Wall, proven_ms};
 pub(crate) use windows::Windows;
 
 /// Where a frame stands and how long it is.
@@ -135,7 +135,7 @@ pub(crate) struct Settled {
     /// Its key moved to a later slice before it was settled.
     pub(crate) has_moved: bool,
     /// Wall clock at the capture.
-    pub(crate) wall_ms: i64,
+    pub(crate) wall: Wall,
     /// The frame that holds the answer.
     pub(crate) outcome_lsn: u64,
 }
@@ -145,7 +145,7 @@ pub(crate) struct Settled {
 pub(crate) struct Standing {
     pub(crate) lsn: u64,
     pub(crate) at: Located,
-    pub(crate) wall_ms: i64,
+    pub(crate) wall: Wall,
     pub(crate) state: State,
     /// Where the frame that holds the final answer stands, if there is one.
     pub(crate) outcome: Option<Located>,
@@ -284,13 +284,13 @@ impl View {
     pub(crate) fn standing(&self, lsn: u64) -> Option<Standing> {
         if let Some(live) = self.events.get(&lsn) {
             let state = live.stage.state();
-            let wall_ms = live.moment.wall_ms;
-            return Some(Standing { lsn, at: live.at, wall_ms, state, outcome: None });
+            let wall = live.moment.wall;
+            return Some(Standing { lsn, at: live.at, wall, state, outcome: None });
         }
         let settled = self.settled.get(&lsn)?;
-        let Settled { at, state, wall_ms, .. } = *settled;
+        let Settled { at, state, wall, .. } = *settled;
         let outcome = self.outcome_at(lsn);
-        Some(Standing { lsn, at, wall_ms, state, outcome })
+        Some(Standing { lsn, at, wall, state, outcome })
     }
 
     /// Where the frame stands that holds the final answer for an event.

@@ -3,7 +3,7 @@
 use onceward_index::{ContentPrint, Entry, Fingerprint, Secret, Window};
 use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
-use super::{Added, Live, Located, Moment, Stage, Taking, View, Windows};
+use super::{Added, Held, Live, Located, Moment, Stage, Taking, View, Windows};
 use crate::event::Scope;
 use crate::frames::clock::Clock;
 use crate::frames::codec;
@@ -81,10 +81,19 @@ impl View {
             let why = format!("key {:?} of scope {} again", event.key, event.scope);
             self.contested.push((first, at.lsn, why));
         }
-        let begin = self.keys.slice_begin(facts.window, moment.trusted_ms);
-        let held = self.keys.replay_event(facts.taking(at.lsn), at.lsn, begin);
+        let held = self.replay_key_of(facts.taking(at.lsn), at.lsn, moment);
         self.add_event(at.lsn, &facts, at, Added { moment, at_once, held });
         self.settle_at_once(at.lsn);
+    }
+
+    /// The key of something that came with the frame `lsn`.
+    pub(super) fn replay_key_of(&mut self, taking: Taking, lsn: u64, moment: Moment) -> Held {
+        let begin = self.keys.slice_begin(taking.window, moment.trusted_ms);
+        match moment.wall.get() {
+            Some(_) => self.keys.replay_event(taking, lsn, begin),
+            // Nobody knows when that was: the index's files may know in which slice the key is.
+            None => self.keys.replay_moved(taking, lsn, begin),
+        }
     }
 
     /// `None`: the content is not of this format.

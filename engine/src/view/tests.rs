@@ -60,7 +60,7 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     let mut view = view();
     let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentPrint::from_u64(1));
     let facts = facts(print, content);
-    let moment = Moment { trusted_ms: 5, wall_ms: 6 };
+    let moment = Moment { trusted_ms: 5, wall: Wall::at(6) };
     assert_eq!(view.state_of(10), State::OutcomeUnknown);
     add(&mut view, 10, &facts, moment);
     assert_eq!((view.state_of(10), view.outcome_at(10)), (State::Pending, None));
@@ -104,7 +104,7 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
         let print = Fingerprint::from_u128(u128::from(lsn));
         let content = onceward_index::ContentPrint::from_u64(1);
         let facts = facts(print, content);
-        add(&mut view, lsn, &facts, Moment { trusted_ms, wall_ms: 0 });
+        add(&mut view, lsn, &facts, Moment { trusted_ms, wall: Wall::at(0) });
     }
     check(&view);
     let first = view.events.get(&1).unwrap().held.slice;

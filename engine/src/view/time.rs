@@ -3,6 +3,10 @@
 //! Trusted time goes on from run to run as far as it was measured: within a process, and from one
 //! process to the next on a machine that was not started in between. Where it was not, the last run
 //! has a *gap* before it, which counts once the upstream's clock proves it.
+//!
+//! A run whose first frame is lost to damage began nobody knows when, unless a later frame repeats what
+//! that one said. Its frames came before the next run began, and that is all that is said of them: no
+//! time of theirs is made up, and trusted time does not go on by them.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +15,50 @@ use onceward_wal::{Frame, RunBody, Stamp};
 use super::Located;
 use crate::event::BootId;
 use crate::frames::clock::ServerNote;
+use crate::report::Unmeasured;
 
 /// When something was captured.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Moment {
     /// Trusted time, milliseconds: decides expiry.
     pub(crate) trusted_ms: u64,
-    /// Wall clock, Unix milliseconds: data for people.
-    pub(crate) wall_ms: i64,
+    /// The wall clock: data for people.
+    pub(crate) wall: Wall,
+}
+
+/// What a wall clock showed, if that is known.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Wall(i64);
+
+impl Wall {
+    /// Nobody knows.
+    pub(crate) const UNKNOWN: Self = Self(i64::MIN);
+
+    /// What it showed, Unix milliseconds.
+    pub(crate) fn at(unix_ms: i64) -> Self {
+        Self(unix_ms)
+    }
+
+    /// Unix milliseconds; `None`: nobody knows.
+    pub(crate) fn get(self) -> Option<i64> {
+        (self != Self::UNKNOWN).then_some(self.0)
+    }
+
+    /// As it stands in frames: Unix milliseconds, or the lowest number if nobody knows.
+    pub(crate) fn code(self) -> i64 {
+        self.0
+    }
+
+    /// So long after, or before.
+    fn moved(self, ms: i64) -> Self {
+        self.get().map_or(self, |unix_ms| Self(unix_ms.saturating_add(ms)))
+    }
+}
+
+impl Default for Wall {
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
 }
 
 /// By which clock something was captured, and what that said.
@@ -55,7 +95,7 @@ impl Reading {
 
 /// The clocks when a run began.
 #[derive(Clone, Copy, Debug)]
-struct Begun {
+pub(crate) struct Begun {
     moment: Moment,
     reading: Reading,
 }
@@ -63,20 +103,32 @@ struct Begun {
 impl Begun {
     /// What the run's first frame says.
     fn of(stamp: &Stamp) -> Self {
-        let moment = Moment { trusted_ms: stamp.trusted_ms, wall_ms: stamp.wall_ms };
+        let moment = Moment { trusted_ms: stamp.trusted_ms, wall: Wall::at(stamp.wall_ms) };
         Self { moment, reading: Reading::of(stamp) }
     }
 }
 
+/// When runs began, as far as frames tell.
+pub(crate) type Runs = BTreeMap<u32, Begun>;
+
 /// The times at which runs began, the latest that was seen, and what the upstream's clock showed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times {
-    runs: BTreeMap<u32, Begun>,
+    runs: Runs,
+    /// What an earlier reading of the same log found of all its runs, if there was one.
+    told: Option<Runs>,
     /// The first run of this opening, if the log is written: all later ones go by the same clocks.
     opened: Option<u32>,
-    latest: Moment,
-    /// The monotonic clock at the latest frame.
+    /// The latest trusted time.
+    latest_ms: u64,
+    /// The wall clock at the last frame.
+    last_wall: Wall,
+    /// The monotonic clock at the latest frame of which that is known.
     read: Option<Reading>,
+    /// Frames came since of which it is not.
+    is_lost: bool,
+    /// A frame was met whose run nothing told of.
+    has_unknown: bool,
     /// What the upstream's clock showed last.
     note: Option<ServerNote>,
     /// The frame that says so, and whether it says just that.
@@ -84,13 +136,28 @@ pub(crate) struct Times {
 }
 
 impl Times {
+    /// For another reading of a log of which the first one met runs that nothing told of.
+    pub(crate) fn told(runs: Runs) -> Self {
+        Self { told: Some(runs), ..Self::default() }
+    }
+
+    /// The runs that were found, if one more reading with them tells more.
+    pub(crate) fn worth_another_reading(&self) -> Option<Runs> {
+        (self.has_unknown && self.told.is_none()).then(|| self.runs.clone())
+    }
+
     /// Takes up what a run frame says.
     pub(crate) fn begin_run(&mut self, run: u32, body: &RunBody) {
-        let begun = Begun::of(&body.stamp);
+        self.enter(run, Begun::of(&body.stamp));
+    }
+
+    /// Frames of a run begin.
+    fn enter(&mut self, run: u32, begun: Begun) {
         if self.runs.insert(run, begun).is_none() {
-            let is_measured = self.read.is_none_or(|read| read.until(&begun.reading).is_some());
-            self.begin(is_measured);
+            let is_measured = self.read.is_none() || self.measured(&begun.reading).is_some();
+            self.begin(is_measured && !self.is_lost);
             self.read = Some(begun.reading);
+            self.is_lost = false;
         }
         self.saw(begun.moment);
     }
@@ -110,47 +177,95 @@ impl Times {
         }
     }
 
+    /// The time since the last frame, if one clock went on since.
+    fn measured(&self, now: &Reading) -> Option<u64> {
+        self.read.filter(|_| !self.is_lost).and_then(|read| read.until(now))
+    }
+
     /// This process begins: the trusted time that passed since the last frame, if it was measured.
     pub(crate) fn resume(&mut self, stamp: &Stamp) -> Option<u64> {
-        let measured = self.read.and_then(|read| read.until(&Reading::of(stamp)));
-        self.begin(measured.is_some() || self.read.is_none());
+        let measured = self.measured(&Reading::of(stamp));
+        self.begin(measured.is_some() || self.is_new());
         measured
     }
 
+    /// Whether the log has no frame.
+    fn is_new(&self) -> bool {
+        self.read.is_none() && !self.is_lost
+    }
+
+    /// Nobody measured how long ago the last frame was written: what the wall clock says of that.
+    pub(crate) fn unmeasured(&self, now: &Stamp) -> Option<Unmeasured> {
+        let is_known = self.is_new() || self.measured(&Reading::of(now)).is_some();
+        let by_wall_clock_ms = || Some(now.wall_ms.saturating_sub(self.last_wall.get()?));
+        (!is_known).then(|| Unmeasured { by_wall_clock_ms: by_wall_clock_ms() })
+    }
+
+    /// Trusted time for somebody who looks now: as far as it was measured.
+    pub(crate) fn trusted_ms(&self, now: &Stamp) -> u64 {
+        self.latest_ms.saturating_add(self.measured(&Reading::of(now)).unwrap_or(0))
+    }
+
+    /// The runs that this opening began, which no replay shows.
+    pub(crate) fn learn(&mut self, begun: impl IntoIterator<Item = (u32, Stamp)>) {
+        self.runs.extend(begun.into_iter().map(|(run, stamp)| (run, Begun::of(&stamp))));
+    }
+
     /// By which clock an event was captured, whose frame was written in this run when the wall clock
-    /// said `wall_ms`: it is derived from the run's, so the two are as far from its beginning.
-    pub(crate) fn origin(&self, run: u32, wall_ms: i64) -> Origin {
+    /// said `wall`: it is derived from the run's, so the two are as far from its beginning.
+    pub(crate) fn origin(&self, run: u32, wall: Wall) -> Origin {
         let of_this_opening = || self.opened.filter(|opened| run > *opened);
         let begun = self.runs.get(&run).or_else(|| self.runs.get(&of_this_opening()?));
-        let Some(Begun { moment, reading }) = begun else { return Origin::default() };
-        let since_ms = u64::try_from(wall_ms.saturating_sub(moment.wall_ms)).unwrap_or(0);
+        let times = begun.and_then(|begun| Some((begun.reading, begun.moment.wall.get()?)));
+        let Some(((reading, begun_ms), wall_ms)) = times.zip(wall.get()) else {
+            return Origin::default();
+        };
+        let since_ms = u64::try_from(wall_ms.saturating_sub(begun_ms)).unwrap_or(0);
         let mono_ms = reading.mono_ms.saturating_add(since_ms);
         Origin { boot: BootId(reading.boot), mono_ms }
     }
 
     /// The moment of a frame, milliseconds after its run began.
     pub(crate) fn of(&mut self, frame: &Frame<'_>) -> Moment {
-        let moment = self.moment_of(frame);
+        if !self.runs.contains_key(&frame.run) {
+            match self.told.as_ref().and_then(|told| told.get(&frame.run)).copied() {
+                Some(begun) => self.enter(frame.run, begun),
+                None => {
+                    self.has_unknown = true;
+                    self.is_lost = true;
+                }
+            }
+        }
         if let Some(Begun { reading, .. }) = self.runs.get(&frame.run) {
             let mono_ms = reading.mono_ms.saturating_add(u64::from(frame.time_ms));
             self.read = Some(Reading { mono_ms, ..*reading });
         }
+        let moment = self.moment_of(frame);
         self.saw(moment);
         moment
     }
 
     /// As [`Times::of`], of a frame that was taken up before.
+    ///
+    /// Of a run of which nothing tells: as late as it can have been, so that what it says is remembered
+    /// long enough. Where no later run bounds it, trusted time stood still.
     pub(crate) fn moment_of(&self, frame: &Frame<'_>) -> Moment {
-        let begun = self.runs.get(&frame.run).map_or(self.latest, |begun| begun.moment);
-        Moment {
-            trusted_ms: begun.trusted_ms.saturating_add(u64::from(frame.time_ms)),
-            wall_ms: begun.wall_ms.saturating_add(i64::from(frame.time_ms)),
+        match self.runs.get(&frame.run) {
+            Some(Begun { moment, .. }) => Moment {
+                trusted_ms: moment.trusted_ms.saturating_add(u64::from(frame.time_ms)),
+                wall: moment.wall.moved(i64::from(frame.time_ms)),
+            },
+            None => {
+                let later = self.told.as_ref().and_then(|told| told.range(frame.run..).next());
+                let trusted_ms = later.map_or(0, |(_, begun)| begun.moment.trusted_ms);
+                Moment { trusted_ms: trusted_ms.max(self.latest_ms), wall: Wall::UNKNOWN }
+            }
         }
     }
 
-    /// The latest moment that any frame tells of.
-    pub(crate) fn latest(&self) -> Moment {
-        self.latest
+    /// The latest trusted time that any frame tells of.
+    pub(crate) fn latest_ms(&self) -> u64 {
+        self.latest_ms
     }
 
     /// What the upstream's clock showed last.
@@ -182,8 +297,8 @@ impl Times {
 
     /// Trusted time never falls; the wall clock is whatever came last.
     fn saw(&mut self, moment: Moment) {
-        self.latest.trusted_ms = self.latest.trusted_ms.max(moment.trusted_ms);
-        self.latest.wall_ms = moment.wall_ms;
+        self.latest_ms = self.latest_ms.max(moment.trusted_ms);
+        self.last_wall = moment.wall;
     }
 }
 

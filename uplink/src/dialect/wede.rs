@@ -7,7 +7,7 @@ use onceward::sync::{Batch, Failure, Misfit, Reply};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Dialect, Request, Response, misfit};
+use super::{Dialect, Request, Response, captured_at, misfit};
 use crate::timestamp;
 
 /// Most events in one batch.
@@ -65,7 +65,7 @@ impl Wede {
 fn carry(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
     let items: Vec<String> = events.iter().filter_map(|event| encode(event).ok()).collect();
     // Of the events, not of the attempt: a resend has the same bytes.
-    let moment = events.iter().map(|event| event.captured_at_ms).max().unwrap_or_default();
+    let moment = events.iter().filter_map(|event| event.captured_at_ms).max().unwrap_or_default();
     let envelope =
         Envelope { device_id, captured_at: timestamp::rfc3339(moment).unwrap_or_default() };
     // Texts only, which always encode.
@@ -82,9 +82,7 @@ fn carry(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
 /// The event as JSON text.
 fn encode(event: &StoredEvent) -> Result<String, Misfit> {
     let text = event.event.payload.as_json().ok_or_else(|| misfit("the payload is not JSON"))?;
-    if timestamp::rfc3339(event.captured_at_ms).is_none() {
-        return Err(misfit("captured_at: the moment has no spelling"));
-    }
+    captured_at(event, "captured_at")?;
     let payload =
         serde_json::from_str(text).map_err(|found| misfit(format!("payload: {found}")))?;
     let (kind, idempotency_key) = (event.event.kind.as_str(), event.event.key.as_str());

@@ -311,6 +311,8 @@ impl Core {
         if !commit.run_begun {
             commit.push_run(0)?;
             commit.run_begun = true;
+            let begun = (commit.run, commit.stamp);
+            commit.begun.push(begun);
         }
         Ok(u32::try_from(now_ms.saturating_sub(commit.stamp.mono_ms)).unwrap_or(u32::MAX))
     }

@@ -138,6 +138,8 @@ struct Commit {
     alignment: Alignment,
     /// The first frame of this run was queued.
     run_begun: bool,
+    /// The runs that were begun, and what their first frames say.
+    begun: Vec<(u32, Stamp)>,
     /// An append failed: the next one begins a run.
     run_spent: bool,
     queue: Vec<Chunk>,
@@ -248,6 +250,12 @@ impl Log {
     #[must_use]
     pub fn run(&self) -> u32 {
         self.core.commit.lock().run
+    }
+
+    /// The runs that this handle began, and what their first frames say.
+    #[must_use]
+    pub fn runs_begun(&self) -> Vec<(u32, Stamp)> {
+        self.core.commit.lock().begun.clone()
     }
 
     /// Reads the frame `lsn` of `bytes` bytes at `place`. It must have been synced.

@@ -146,6 +146,7 @@ impl Commit {
             stamp,
             alignment,
             run_begun: false,
+            begun: Vec::new(),
             run_spent: false,
             queue: Vec::new(),
             queued_bytes: 0,

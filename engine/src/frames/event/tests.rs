@@ -82,7 +82,7 @@ fn carried_and_effect_heads_come_back() {
         event_lsn: 1,
         trusted_ms: 2,
         slice_begin: 3,
-        wall_ms: -4,
+        wall: Wall::at(-4),
         origin,
         is_attempted: true,
     };

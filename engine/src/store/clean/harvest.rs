@@ -177,8 +177,8 @@ impl Harvest {
         if let Some(live) = view.events.get(&lsn) {
             if live.at.place == frame.place {
                 self.has_open_effect |= live.at_once;
-                let wall_ms = live.moment.wall_ms;
-                let origin = origin.unwrap_or_else(|| view.time.origin(frame.run, wall_ms));
+                let wall = live.moment.wall;
+                let origin = origin.unwrap_or_else(|| view.time.origin(frame.run, wall));
                 let head = carried_head(lsn, live, origin).encode();
                 let body = body.to_vec();
                 self.push(Carry::Event { lsn, flags: frame.flags, head, body });
@@ -364,7 +364,7 @@ fn carried_head(lsn: u64, live: &Live, origin: Origin) -> Carried {
         event_lsn: lsn,
         trusted_ms: live.moment.trusted_ms,
         slice_begin: live.held.begin,
-        wall_ms: live.moment.wall_ms,
+        wall: live.moment.wall,
         origin,
         is_attempted: live.is_attempted,
     }

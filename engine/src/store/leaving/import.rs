@@ -13,6 +13,7 @@ use crate::leaving::{BundleId, BundleKey, Imported, LeftOut, WhyLeftOut};
 use crate::report::StoreId;
 use crate::store::{Inner, Store};
 use crate::verdict::State;
+use crate::view::{Origin, Wall};
 
 use super::adding::Adding;
 
@@ -220,8 +221,8 @@ impl Arrival<'_> {
             event_lsn: 0,
             trusted_ms,
             slice_begin,
-            wall_ms: self.item.wall_ms,
-            origin: crate::view::Origin { boot: self.item.boot(), mono_ms: self.item.mono_ms },
+            wall: Wall::at(self.item.wall_ms),
+            origin: Origin { boot: self.item.boot(), mono_ms: self.item.mono_ms },
             is_attempted: self.item.is_attempted || self.state == State::InFlight,
         }
     }

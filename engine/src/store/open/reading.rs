@@ -11,7 +11,10 @@ use super::{INDEX_DIR, from_index, no_store, secret_of};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::from_log;
-use crate::view::{Remembered, View, options};
+use crate::view::{Remembered, Times, View, options};
+
+/// Readings of the log: one more for runs of which it tells late, one more for an index that does not fit.
+const READINGS_MAX: usize = 3;
 
 /// What was read.
 pub(super) struct Read {
@@ -37,14 +40,20 @@ pub(super) fn read(
     let secret = secret_of(&identity);
     let place = Place { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
     let mut rebuilt = None;
-    for _ in 0..2 {
+    let mut times = Times::default();
+    for _ in 0..READINGS_MAX {
         let (keys, trouble) = remembered(&place, &secret, config)?;
         rebuilt = rebuilt.or(trouble);
         let mut view = View::new(secret.clone(), keys);
+        view.time = times.clone();
         let mut examined =
             onceward_wal::examine_with(&**vfs, sealing, &mut |frame| view.replay(frame))
                 .map_err(from_log)?
                 .ok_or_else(no_store)?;
+        if let Some(runs) = view.time.worth_another_reading() {
+            times = Times::told(runs);
+            continue;
+        }
         view.end_replay();
         let mut lost = Lost::find(&**vfs, &mut examined, &view)?;
         match view.keys.misfit() {

@@ -76,14 +76,14 @@ impl Inner {
                     let waiting = self.take_key(&mut view, &asked, released, mono_ms)?;
                     drop(view);
                     self.end_change(waiting)?;
-                    return Ok(Begun::Acquired(lease(&asked, waiting.lsn, now)));
+                    return Ok(Begun::Acquired(lease(&asked, waiting.lsn, self.wall_ms())));
                 }
                 Judged::Lost { item } => {
                     drop(control.take());
                     let waiting = self.take_key(&mut view, &asked, Some(item), mono_ms)?;
                     drop(view);
                     self.end_change(waiting)?;
-                    return Ok(Begun::OutcomeUnknown(lease(&asked, waiting.lsn, now)));
+                    return Ok(Begun::OutcomeUnknown(lease(&asked, waiting.lsn, self.wall_ms())));
                 }
                 // It is changed, not taken: under `control`, which comes before the view.
                 Judged::Orphan { .. } if control.is_none() => {
@@ -96,7 +96,7 @@ impl Inner {
                     drop(view);
                     drop(control);
                     self.end_change(waiting)?;
-                    return Ok(Begun::OutcomeUnknown(lease(&asked, waiting.lsn, now)));
+                    return Ok(Begun::OutcomeUnknown(lease(&asked, waiting.lsn, self.wall_ms())));
                 }
             }
         }
@@ -129,7 +129,7 @@ impl Inner {
         }
         view.keys.check_room(1)?;
         let moment = self.moment(mono_ms);
-        let frame = frame(asked, (0, 0, asked.content), moment);
+        let frame = frame(asked, (0, 0, asked.content), self.wall_ms());
         let at = self.queue_new(view, (KIND_LEASE, &[&codec::encode(&frame)]), mono_ms)?;
         if let Some(item) = released {
             view.keys.forget_released(asked.print, item);
@@ -160,7 +160,7 @@ impl Inner {
         mono_ms: u64,
     ) -> Result<Waiting> {
         let moment = self.moment(mono_ms);
-        let frame = frame(asked, from, moment);
+        let frame = frame(asked, from, self.wall_ms());
         let at = self.queue_end_of(view, (KIND_LEASE, &[&codec::encode(&frame)]), mono_ms)?;
         let expires_ms = moment.trusted_ms.saturating_add(asked.begin.lease_ms);
         let what = What::TakenOver { token: asked.token, expires_ms };
@@ -213,7 +213,7 @@ pub(super) fn retry_after_ms(open: &Open, now: Moment) -> Option<u64> {
 fn frame(
     asked: &Asked<'_>,
     (item, slice_begin, content): (u64, u64, ContentPrint),
-    moment: Moment,
+    wall_ms: i64,
 ) -> frames::Lease {
     frames::Lease {
         item,
@@ -223,18 +223,18 @@ fn frame(
         token: asked.token,
         content: content.as_u64(),
         slice_begin,
-        since_ms: moment.wall_ms,
+        since_ms: wall_ms,
     }
 }
 
 /// The lease that the caller gets.
-fn lease(asked: &Asked<'_>, fence: Lsn, now: Moment) -> Lease {
+fn lease(asked: &Asked<'_>, fence: Lsn, wall_ms: i64) -> Lease {
     Lease {
         scope: asked.begin.scope.clone(),
         key: asked.begin.key.clone(),
         token: asked.token,
         fence,
-        expires_at_ms: now.wall_ms.saturating_add_unsigned(asked.begin.lease_ms),
+        expires_at_ms: wall_ms.saturating_add_unsigned(asked.begin.lease_ms),
     }
 }
 

@@ -107,7 +107,7 @@ impl Inner {
                 Found::Done { .. } | Found::Lost => return Ok(None),
                 Found::Mine { item, .. } => {
                     view.records.renew(item, now.trusted_ms.saturating_add(lease_ms));
-                    let expires_at_ms = now.wall_ms.saturating_add_unsigned(lease_ms);
+                    let expires_at_ms = self.wall_ms().saturating_add_unsigned(lease_ms);
                     return Ok(Some(Lease { expires_at_ms, ..lease.clone() }));
                 }
             }
@@ -131,6 +131,7 @@ impl Inner {
     ) -> Result<(Waiting, Record)> {
         let mono_ms = self.mono_ms();
         let moment = self.moment(mono_ms);
+        let completed_at_ms = self.wall_ms();
         let fence = open.fence;
         let head = RecordHead {
             item,
@@ -140,7 +141,7 @@ impl Inner {
             content,
             slice_begin: open.held.begin,
             settled_ms: moment.trusted_ms,
-            completed_at_ms: moment.wall_ms,
+            completed_at_ms,
             form: u8::from(body.is_json()),
         };
         let head = head.encode();
@@ -149,7 +150,7 @@ impl Inner {
         let what = What::Completed { fence, settled_ms: moment.trusted_ms };
         view.records.queue(item, Change { at, what });
         let fence = lease.fence;
-        let record = Record { body: body.clone(), completed_at_ms: moment.wall_ms, fence };
+        let record = Record { body: body.clone(), completed_at_ms, fence };
         Ok((Waiting::on(item, at)?, record))
     }
 

@@ -1,6 +1,6 @@
 //! How long keys are remembered: by trusted time, never shorter than the window.
 
-use crate::config::{OffTime, WindowStart};
+use crate::config::WindowStart;
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Event, Scope, Store, Verdict};
@@ -87,25 +87,26 @@ fn a_wall_clock_that_jumps_forgets_nothing_and_keeps_nothing_for_ever() {
     assert!(!remembers(&store, 1));
 }
 
+/// A machine without a number of its starts measures nothing while the store is closed.
 #[test]
-fn powered_off_time_counts_only_where_the_host_vouches_for_the_wall_clock() {
-    for (off_time, is_remembered) in [(OffTime::Unconfirmed, true), (OffTime::WallClock, false)] {
-        let mut rig = Rig::new();
-        rig.config = rig.config.off_time(off_time);
-        let store = rig.open();
-        store.capture(&event(1)).unwrap();
-        store.capture(&event(2)).unwrap();
-        settle(&store, 1);
-        store.close().unwrap();
-        rig.clock.advance(WINDOW_MS + SLICE_MS);
-        let store = rig.open();
-        assert_eq!(remembers(&store, 1), is_remembered, "{off_time:?}");
-        assert!(remembers(&store, 2), "{off_time:?}");
-        // A clock that was set back takes nothing away.
-        rig.clock.step_wall(-DECADE_MS);
-        drop(store);
-        assert!(remembers(&rig.open(), 2), "{off_time:?}");
-    }
+fn closed_time_that_nobody_measured_does_not_count_and_is_told() {
+    let rig = Rig::new();
+    let store = rig.open();
+    assert_eq!(store.recovery().unmeasured, None, "a new store");
+    store.capture(&event(1)).unwrap();
+    settle(&store, 1);
+    store.close().unwrap();
+    rig.clock.advance(WINDOW_MS + SLICE_MS);
+    let by_wall_clock_ms = Some(i64::try_from(WINDOW_MS + SLICE_MS).unwrap());
+    assert_eq!(rig.look().recovery().unmeasured.unwrap().by_wall_clock_ms, by_wall_clock_ms);
+    let store = rig.open();
+    assert_eq!(store.recovery().unmeasured.unwrap().by_wall_clock_ms, by_wall_clock_ms);
+    assert!(remembers(&store, 1));
+    drop(store);
+    rig.clock.step_wall(-DECADE_MS);
+    let store = rig.open();
+    assert!(store.recovery().unmeasured.unwrap().by_wall_clock_ms.unwrap() < 0, "it was set back");
+    assert!(remembers(&store, 1));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn assert_same_events(target: &Store, before: &crate::StoredEvent, what: &str) {
     let clocks = |it: &crate::StoredEvent| (it.captured_at_ms, it.wall_ms, it.mono_ms, it.boot);
     assert_eq!(clocks(&after), clocks(before), "{what}");
     let two = target.find(&sales(), &key(2)).unwrap().unwrap();
-    assert_eq!(two.captured_at_ms, crate::trial::WALL_MS, "when it happened: {what}");
+    assert_eq!(two.captured_at_ms, Some(crate::trial::WALL_MS), "when it happened: {what}");
 }
 
 #[test]

@@ -36,5 +36,6 @@ mod records_crashes;
 mod records_kept;
 mod records_refused;
 mod review;
+mod run_damage;
 mod settling;
 mod tickets;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onceward_vfs::{Mode, Survival, Vfs};
 
-use crate::config::{Create, OffTime};
+use crate::config::Create;
 use crate::trial::{Rig, event};
 use crate::{Config, ErrorKind, Verdict};
 
@@ -103,7 +103,7 @@ fn a_configuration_outside_its_ranges_is_refused_by_name() {
     }
     assert!(rig.disk.list("").unwrap().is_empty(), "nothing was made");
     let good = rig.config.clone().payload_bytes_max(65_536).window_ms(60_000);
-    assert!(open(good.off_time(OffTime::WallClock)).is_ok(), "control: the ends");
+    assert!(open(good).is_ok(), "control: the ends");
 }
 
 #[test]

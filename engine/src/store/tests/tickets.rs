@@ -254,7 +254,7 @@ fn an_event_tells_by_which_clocks_it_was_captured_also_after_its_segment_is_gone
     let found = |store: &Store, n| store.find(&sales(), &key(n)).unwrap().unwrap();
     let (one, two) = (found(&store, 1), found(&store, 2));
     assert_eq!((one.mono_ms, two.mono_ms), (77 + 1_000, 77 + 1_030));
-    assert_eq!(one.wall_ms, WALL_MS + 1_000);
+    assert_eq!(one.wall_ms, Some(WALL_MS + 1_000));
     assert_eq!(one.boot.as_bytes(), &rig.clock.boot());
     // A run that begins after a failed append goes by the same clocks.
     no_room(&rig);

@@ -5,7 +5,7 @@ use super::{Open, Session};
 use crate::error::Result;
 use crate::event::StoredEvent;
 use crate::store::Answer;
-use crate::sync::{Effort, Step};
+use crate::sync::{Effort, Misfit, Step};
 
 /// Events that are looked at for one batch at most.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -17,6 +17,17 @@ struct Choice {
     taken: Vec<u64>,
     /// Those that the dialect cannot send, or that must not be sent again, and why.
     misfits: Vec<(u64, Answer)>,
+}
+
+/// The answer for an event that the dialect cannot send: nobody knows whether one that was sent before took
+/// effect.
+pub(super) fn unfit(misfit: Misfit, is_again: bool) -> Answer {
+    let Misfit { code, message } = misfit;
+    if is_again {
+        Answer::Uncertain { code, message }
+    } else {
+        Answer::Rejected { code, message, reply: Vec::new() }
+    }
 }
 
 impl Session {
@@ -78,14 +89,7 @@ impl Session {
                         self.attempted_before.insert(event.lsn.get());
                     }
                 }
-                Err(misfit) => choice.misfits.push((
-                    event.lsn.get(),
-                    Answer::Rejected {
-                        code: misfit.code,
-                        message: misfit.message,
-                        reply: Vec::new(),
-                    },
-                )),
+                Err(misfit) => choice.misfits.push((event.lsn.get(), unfit(misfit, is_again))),
             }
         }
         Ok(choice)

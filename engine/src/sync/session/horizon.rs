@@ -7,6 +7,7 @@
 //! | less than the horizon ago, or nobody told a horizon | sent again, under its key |
 //! | longer ago | uncertain: a person decides |
 
+use super::forming::unfit;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
@@ -84,9 +85,6 @@ impl Session {
 
     /// Makes those of a batch's events uncertain that must not be sent again. Returns whether any were.
     pub(super) fn park_forgotten(&mut self, open: &Open, items: &[StoredEvent]) -> Result<bool> {
-        if self.options.horizon_ms.is_none() {
-            return Ok(false);
-        }
         let mut answers = Vec::new();
         for event in items {
             let lsn = event.lsn.get();
@@ -94,9 +92,14 @@ impl Session {
                 || self.retries.contains_key(&lsn)
                 || self.attempted_before.contains(&lsn);
             let first = self.first(lsn, open.first.unwrap_or(First::Before));
-            if is_attempted && let Some(answer) = self.forgotten(event, first)? {
-                answers.push((lsn, answer));
-            }
+            let Some(answer) = is_attempted.then(|| self.forgotten(event, first)).transpose()?
+            else {
+                continue;
+            };
+            // An earlier session could send it, and damage took a part since.
+            let is_before = first == First::Before;
+            let misfit = || (self.fit)(event).err().filter(|_| is_before).map(|it| unfit(it, true));
+            answers.extend(answer.or_else(misfit).map(|answer| (lsn, answer)));
         }
         if answers.is_empty() {
             return Ok(false);

@@ -4,7 +4,7 @@ use super::{Finished, HeldKey, Open, ServerWindow, name_of};
 use crate::frames::inbox::{Body, Closed, Final, FinishedEntry, Opened};
 use crate::frames::{KIND_DELIVERY, KIND_PROGRESS, KIND_WINDOW};
 use crate::inbox::{DeliveryState, DroppedDelivery};
-use crate::view::{Located, Moment, View};
+use crate::view::{Located, Moment, View, Wall};
 
 /// A delivery that comes in: its keys are taken.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl View {
             }
             let finished = Finished {
                 at,
-                wall_ms: before.map_or(0, |before| before.wall_ms),
+                wall: before.map_or(Wall::UNKNOWN, |before| before.wall),
                 state,
                 event: entry.event,
                 settled_ms: before.map_or(0, |before| before.settled_ms),
@@ -210,7 +210,7 @@ impl View {
         self.inbox.places.add(&outcome_at);
         let finished = Finished {
             at: open.at,
-            wall_ms: open.moment.wall_ms,
+            wall: open.moment.wall,
             state,
             event,
             settled_ms,

@@ -7,7 +7,7 @@ use super::apply::NewDelivery;
 use super::{HeldKey, delivery_keys};
 use crate::frames::inbox::{Body, DeliveryFrame, FinishedEntry, ProgressFrame, WindowFrame};
 use crate::frames::{KIND_DELIVERY, KIND_PROGRESS, KIND_WINDOW, codec};
-use crate::view::{Located, Moment, Taking, View};
+use crate::view::{Located, Moment, Taking, View, Wall};
 
 impl View {
     /// Takes up a frame of the inbox; `None`: the content is not of this format.
@@ -33,8 +33,8 @@ impl View {
                     self.move_delivery(moved.number, at);
                 }
                 DeliveryFrame::Moved(moved) => {
-                    let (trusted_ms, wall_ms) = (moved.trusted_ms, moved.wall_ms);
-                    let moment = Moment { trusted_ms, wall_ms };
+                    let (trusted_ms, wall) = (moved.trusted_ms, Wall::at(moved.wall_ms));
+                    let moment = Moment { trusted_ms, wall };
                     let slice_begins = Some(moved.slice_begins);
                     let (lsn, done) = (moved.number, moved.done);
                     let first = First { lsn, moment, done, slice_begins };
@@ -61,11 +61,9 @@ impl View {
         let mut held_keys = Vec::with_capacity(keys.len());
         for (position, key) in keys.into_iter().enumerate() {
             let own = self.keys.slice_begin(key.window, moment.trusted_ms);
-            let begin = begins.get(position).copied().unwrap_or(own);
-            let held = if begin == own {
-                self.keys.replay_event(key.taking(lsn), at.lsn, begin)
-            } else {
-                self.keys.replay_moved(key.taking(lsn), at.lsn, begin)
+            let held = match begins.get(position).copied().filter(|begin| *begin != own) {
+                None => self.replay_key_of(key.taking(lsn), at.lsn, moment),
+                Some(begin) => self.keys.replay_moved(key.taking(lsn), at.lsn, begin),
             };
             held_keys.push(HeldKey { key, held });
         }

@@ -49,8 +49,7 @@ impl View {
             return;
         }
         let held = if lease.item == 0 {
-            let begin = self.keys.slice_begin(taking.window, moment.trusted_ms);
-            self.keys.replay_event(taking, at.lsn, begin)
+            self.replay_key_of(taking, at.lsn, moment)
         } else {
             self.keys.replay_moved(taking, at.lsn, lease.slice_begin)
         };

@@ -6,9 +6,8 @@ use serde_json::value::RawValue;
 
 use super::members::{Members, Shape, shape};
 use crate::decimal;
-use crate::dialect::misfit;
+use crate::dialect::{captured_at, misfit};
 use crate::excerpt;
-use crate::timestamp;
 
 /// What a field's value has to be.
 #[derive(Clone, Copy)]
@@ -66,8 +65,7 @@ pub(super) fn encode(event: &StoredEvent) -> Result<String, Misfit> {
         parts.push(format!("\"{KEY}\":{}", serde_json::Value::from(event.event.key.as_str())));
     }
     if !has(MOMENT) {
-        let moment = timestamp::rfc3339(event.captured_at_ms)
-            .ok_or_else(|| misfit(format!("{MOMENT}: the capture's moment has no spelling")))?;
+        let moment = captured_at(event, MOMENT)?;
         parts.push(format!("\"{MOMENT}\":\"{moment}\""));
     }
     Ok(format!("{{{}}}", parts.join(",")))

@@ -22,10 +22,10 @@ fn stored(key: &str, payload: &str) -> StoredEvent {
     StoredEvent {
         lsn: Lsn::from_u64(1).unwrap(),
         event: Event::new(Scope::default(), Key::new(key).unwrap(), payload),
-        captured_at_ms: 1_773_152_525_000,
+        captured_at_ms: Some(1_773_152_525_000),
         boot: BootId::default(),
         mono_ms: 0,
-        wall_ms: 1_773_152_525_000,
+        wall_ms: Some(1_773_152_525_000),
         state: State::Pending,
         receipt: None,
     }
@@ -113,6 +113,19 @@ fn fit_counts_the_bytes_that_a_request_grows_by() {
     // The last item has no comma behind it.
     assert_eq!(request(&events).body.len(), r#"{"transactions":[]}"#.len() + sizes - 1);
     assert_eq!(dialect.items_max(), 100);
+}
+
+#[test]
+fn a_moment_that_nobody_knows_is_not_made_up() {
+    let mut event = stored("k", BARE);
+    event.captured_at_ms = None;
+    let misfit = item::encode(&event).unwrap_err();
+    assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
+    assert!(misfit.message.starts_with("client_timestamp: nobody knows"), "{}", misfit.message);
+    // The payload tells.
+    let dated = BARE.replace('}', r#","client_timestamp":"2026-03-10T14:22:05Z"}"#);
+    event.event.payload = Payload::json(&dated).unwrap();
+    assert!(item::encode(&event).unwrap().contains("2026-03-10T14:22:05Z"));
 }
 
 #[test]

@@ -17,10 +17,10 @@ fn stored(key: &str, payload: Payload, captured_at_ms: i64) -> StoredEvent {
     StoredEvent {
         lsn: Lsn::from_u64(1).unwrap(),
         event,
-        captured_at_ms,
+        captured_at_ms: Some(captured_at_ms),
         boot: BootId::default(),
         mono_ms: 0,
-        wall_ms: captured_at_ms,
+        wall_ms: Some(captured_at_ms),
         state: State::Pending,
         receipt: None,
     }
@@ -249,4 +249,13 @@ fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
     for status in [400, 401, 403, 409, 413, 422, 426] {
         assert_eq!(name(status, "SOMETHING"), "elsewhere", "{status}");
     }
+}
+
+#[test]
+fn an_event_of_which_nobody_knows_when_it_was_captured_is_not_sent() {
+    let mut event = documented().remove(0);
+    assert!(Wede::new("d").fit(&event).is_ok(), "control");
+    event.captured_at_ms = None;
+    let misfit = Wede::new("d").fit(&event).unwrap_err();
+    assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
 }

@@ -157,7 +157,7 @@ fn moved(number: u64, open: &Open, body: Body) -> Moved {
     Moved {
         number,
         trusted_ms: open.moment.trusted_ms,
-        wall_ms: open.moment.wall_ms,
+        wall_ms: open.moment.wall.code(),
         done: open.done,
         slice_begins: open.keys.iter().map(|key| key.held.begin).collect(),
         body,

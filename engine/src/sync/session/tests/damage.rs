@@ -4,7 +4,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
 use super::*;
 use crate::ErrorKind;
-use crate::sync::Failure;
+use crate::sync::{Failure, Fit, Misfit};
 use crate::trial::Rig;
 
 /// The next write into a segment finds no room.
@@ -117,4 +117,52 @@ fn flip(rig: &Rig, needle: &str) {
         }
     }
     panic!("{needle} is nowhere");
+}
+
+/// As a dialect whose items say when an event was captured.
+fn dated() -> Fit {
+    Box::new(|event| match event.captured_at_ms {
+        Some(_) => Ok(1),
+        None => {
+            Err(Misfit { code: "TIME_UNKNOWN".to_owned(), message: "nobody knows when".to_owned() })
+        }
+    })
+}
+
+/// The frame that opens a run is damaged: what was sent before with its time is not sent with another one.
+#[test]
+fn events_whose_time_damage_took_are_not_sent_with_another_one() {
+    let rig = Rig::new();
+    rig.clock.name_boot(1);
+    let store = rig.open();
+    capture(&store, 1..=2);
+    let mut session = Session::start(&store, options(), dated()).unwrap();
+    assert_eq!(batch(&mut session, 0).items.len(), 2);
+    drop(session);
+    store.capture(&event(3)).unwrap();
+    store.capture(&event(4).with_captured_at_ms(7)).unwrap();
+    drop(store);
+    let (mut file, mut at) = (String::new(), 0);
+    onceward_wal::examine(&rig.disk, &mut |frame| {
+        if frame.kind == onceward_wal::KIND_RUN {
+            at = u64::from(frame.place.offset) + 60;
+        }
+    })
+    .unwrap();
+    for name in rig.disk.list("log").unwrap() {
+        if name.starts_with("0000000000000001") {
+            file = format!("log/{name}");
+        }
+    }
+    rig.disk.flip_bit(&file, at, 1);
+    let rig = rig.after_kill();
+    let store = rig.open();
+    let mut session = Session::start(&store, options(), dated()).unwrap();
+    let sent = batch(&mut session, 0);
+    assert_eq!(keys(&sent.items), ["k4"], "the host said when that was");
+    assert_eq!(
+        [1, 2, 3].map(|n| state(&store, n)),
+        [State::Uncertain, State::Uncertain, State::InReview]
+    );
+    assert_eq!(store.review(&sales(), &key(1)).unwrap().code, "TIME_UNKNOWN");
 }
