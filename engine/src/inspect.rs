@@ -292,7 +292,7 @@ impl Inspection {
             None => None,
         };
         let frame = read.frame().map_err(from_log)?;
-        let origin = self.view.time.origin(frame.run, standing.wall);
+        let origin = self.view.time.origin(frame.run, frame.time_ms);
         stored_event(&frame, standing, origin, receipt)
     }
 

@@ -10,7 +10,7 @@ use crate::event::{
     Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope,
 };
 use crate::limits::RECEIPT_BYTES_MAX;
-use crate::view::{Origin, Wall};
+use crate::view::{Moment, Origin, Wall};
 
 /// The payload is JSON.
 const JSON: u8 = 1;
@@ -32,6 +32,8 @@ const EVICTABLE: u8 = 1 << 6;
 const EXTENDED: u8 = 0;
 /// Further flags: headers are given.
 const HEADERS: u8 = 1;
+/// Further flags: the wall clock was set since the run began.
+const WALL: u8 = 1 << 1;
 
 /// Size of what a carried frame says before the event.
 pub(crate) const CARRIED_BYTES: usize = 5 * 8 + 16 + 1;
@@ -45,15 +47,28 @@ pub(crate) struct Encoded<'a> {
     head: Head,
     key: &'a [u8],
     payload: &'a [u8],
+    /// How far the wall clock is from what the run's beginning says; 0 if it says it.
+    wall_offset_ms: i64,
 }
 
 impl<'a> Encoded<'a> {
-    /// Prepares the body of an event frame.
+    /// Prepares the body of an event whose wall clock is told elsewhere.
     pub(crate) fn new(event: &'a Event) -> Self {
+        Self::dated(event, 0)
+    }
+
+    /// Prepares the body of an event frame. `wall_offset_ms`: how far the wall clock is from what it would
+    /// show had nobody set it since the run began.
+    pub(crate) fn dated(event: &'a Event, wall_offset_ms: i64) -> Self {
         let mut flags = 0;
         let mut head = Head::new();
-        if !event.headers.is_empty() {
-            head.extend(&[EXTENDED, HEADERS]);
+        let further = |is_given: bool, flag: u8| if is_given { flag } else { 0 };
+        match further(!event.headers.is_empty(), HEADERS) | further(wall_offset_ms != 0, WALL) {
+            0 => {}
+            further => head.extend(&[EXTENDED, further]),
+        }
+        if wall_offset_ms != 0 {
+            head.extend(&wall_offset_ms.to_le_bytes());
         }
         head.push(length(event.key.as_str()));
         if event.payload.is_json() {
@@ -85,7 +100,13 @@ impl<'a> Encoded<'a> {
         if event.class == Class::Evictable {
             flags |= EVICTABLE;
         }
-        Self { flags, head, key: event.key.as_str().as_bytes(), payload: event.payload.as_bytes() }
+        let (key, payload) = (event.key.as_str().as_bytes(), event.payload.as_bytes());
+        Self { flags, head, key, payload, wall_offset_ms }
+    }
+
+    /// The moment of its capture, by that of its frame.
+    pub(crate) fn captured(&self, moment: Moment) -> Moment {
+        Moment { wall: moment.wall.moved(self.wall_offset_ms), ..moment }
     }
 
     /// The pieces of the body, in order.
@@ -152,6 +173,8 @@ pub(crate) struct View<'a> {
     /// As they stand in the body; empty for an event in memory, of which nobody asks for them.
     pub(crate) headers: &'a [u8],
     pub(crate) payload: &'a [u8],
+    /// How far the wall clock was from what the run's beginning says.
+    wall_offset_ms: i64,
 }
 
 impl<'a> View<'a> {
@@ -168,6 +191,7 @@ impl<'a> View<'a> {
             json: event.payload.is_json(),
             headers: &[],
             payload: event.payload.as_bytes(),
+            wall_offset_ms: 0,
         }
     }
 
@@ -175,10 +199,14 @@ impl<'a> View<'a> {
     pub(crate) fn decode(flags: u8, body: &'a [u8]) -> Option<Self> {
         let mut rest = body;
         let mut key_bytes = take::<1>(&mut rest)?[0];
-        let is_extended = key_bytes == EXTENDED;
-        if is_extended {
+        let (mut further, mut wall_offset_ms) = (0, 0);
+        if key_bytes == EXTENDED {
+            further = take::<1>(&mut rest)?[0];
             // Whatever else a newer program says there, this one cannot read.
-            (take::<1>(&mut rest)? == [HEADERS]).then_some(())?;
+            (further != 0 && further & !(HEADERS | WALL) == 0).then_some(())?;
+            if further & WALL != 0 {
+                wall_offset_ms = i64::from_le_bytes(take(&mut rest)?);
+            }
             key_bytes = take::<1>(&mut rest)?[0];
         }
         let has = |bit: u8| flags & bit != 0;
@@ -188,7 +216,7 @@ impl<'a> View<'a> {
             if has(CAPTURED_AT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
         let amount = if has(AMOUNT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
         let lane = if has(LANE) { Some(text(&mut rest)?) } else { None };
-        let headers = if is_extended { skip_headers(&mut rest)? } else { &[] };
+        let headers = if further & HEADERS != 0 { skip_headers(&mut rest)? } else { &[] };
         let (key, payload) = rest.split_at_checked(usize::from(key_bytes))?;
         let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
         Some(Self {
@@ -202,7 +230,13 @@ impl<'a> View<'a> {
             json: has(JSON),
             headers,
             payload,
+            wall_offset_ms,
         })
+    }
+
+    /// The moment of its capture, by that of its frame.
+    pub(crate) fn captured(&self, moment: Moment) -> Moment {
+        Moment { wall: moment.wall.moved(self.wall_offset_ms), ..moment }
     }
 
     /// The event, with copies of its parts; `None` if a part breaks its rule.
@@ -245,8 +279,8 @@ pub(crate) struct Carried {
 
 impl Carried {
     /// When the event was captured.
-    pub(crate) fn moment(self) -> crate::view::Moment {
-        crate::view::Moment { trusted_ms: self.trusted_ms, wall: self.wall }
+    pub(crate) fn moment(self) -> Moment {
+        Moment { trusted_ms: self.trusted_ms, wall: self.wall }
     }
 
     /// The bytes before the event's body.

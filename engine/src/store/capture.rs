@@ -159,12 +159,13 @@ impl Inner {
                 format!("a batch has {count} events, must have 1 to {BATCH_EVENTS_MAX}"),
             ));
         }
+        let wall_offset_ms = self.wall_offset_ms();
         let mut prepared = Vec::with_capacity(count);
         for (event, receipt) in events {
             self.refuse_if_long("payload", &event.payload)?;
             let view = layout::View::of(event);
             prepared.push(Prepared {
-                encoded: Encoded::new(event),
+                encoded: Encoded::dated(event, wall_offset_ms),
                 facts: Facts::of(&self.secret, &self.windows, &view),
                 receipt: receipt.map(layout::effect_head),
             });

@@ -12,7 +12,7 @@ use crate::frames::control::{Keys, Settle};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, KIND_SETTLE, codec};
 use crate::verdict::{Outcome, State};
-use crate::view::{Located, Origin, Standing};
+use crate::view::{Located, Origin, Standing, View};
 
 /// Bytes between two events up to which both are read with one call.
 const GAP_BYTES_MAX: u32 = 4_096;
@@ -112,8 +112,17 @@ impl Inner {
             None => None,
         };
         let frame = read.frame().map_err(from_log)?;
-        let origin = self.view.lock().time.origin(frame.run, standing.wall);
+        let origin = self.origin_of(&mut self.view.lock(), &frame);
         stored_event(&frame, standing, origin, receipt)
+    }
+
+    /// By which clock a frame was written.
+    fn origin_of(&self, view: &mut View, frame: &Frame<'_>) -> Origin {
+        if !view.time.knows(frame.run) {
+            // A run that this opening began behind its first one.
+            view.time.learn(self.log.runs_begun());
+        }
+        view.time.origin(frame.run, frame.time_ms)
     }
 
     /// Reads events, in the order of their numbers; those that are gone in the meantime are left out.
@@ -142,11 +151,11 @@ impl Inner {
             let frames = together.iter().map(|standing| frame_in(span.as_ref()?, standing));
             let frames: Vec<Option<Frame<'_>>> = frames.collect();
             let origins: Vec<Option<Origin>> = {
-                let time = &self.view.lock().time;
-                let origin = |(frame, standing): (&Option<Frame<'_>>, &Standing)| {
-                    Some(time.origin(frame.as_ref()?.run, standing.wall))
+                let mut view = self.view.lock();
+                let origin = |frame: &Option<Frame<'_>>| {
+                    frame.as_ref().map(|frame| self.origin_of(&mut view, frame))
                 };
-                frames.iter().zip(together).map(origin).collect()
+                frames.iter().map(origin).collect()
             };
             for ((standing, frame), origin) in together.iter().zip(&frames).zip(origins) {
                 let event = frame

@@ -26,6 +26,9 @@ const NOTES_APART_MS: u64 = 60_000;
 /// Closing notes what passed since the last frame if it is so long.
 const WORTH_NOTING_MS: u64 = 1_000;
 
+/// A wall clock that is so far from the run's was not set: what is told of an event may be so much off.
+const WALL_DRIFT_MS_MAX: u64 = 1_000;
+
 /// How far the upstream's clock is ahead of this machine's wall clock.
 ///
 /// ```
@@ -184,6 +187,15 @@ impl Inner {
         let Some(wall_ms) = event.wall_ms else { return u64::MAX };
         let wall_ms = u64::try_from(self.wall_ms().saturating_sub(wall_ms)).unwrap_or(0);
         measured_ms.max(wall_ms)
+    }
+
+    /// How far the wall clock is from what it would show had nobody set it since the store was opened; 0
+    /// if that is about as much as clocks drift. An event's wall clock is the run's and this.
+    pub(super) fn wall_offset_ms(&self) -> i64 {
+        let wall_ms = self.wall_ms();
+        let derived_ms = self.moment(self.mono_ms()).wall.get().unwrap_or(wall_ms);
+        let offset_ms = wall_ms.saturating_sub(derived_ms);
+        if offset_ms.unsigned_abs() > WALL_DRIFT_MS_MAX { offset_ms } else { 0 }
     }
 
     /// Writes a frame that says how far time is, if none was written for so long. On a full disk that

@@ -122,7 +122,7 @@ impl Fresh {
             };
             let receipt = receipts.remove(&number).map(|bytes| Receipt::new(&bytes)).transpose()?;
             let origin = match run {
-                EventRun::Of(run) => view.time.origin(run, standing.wall),
+                EventRun::Of { run, time_ms } => view.time.origin(run, time_ms),
                 EventRun::Carried(origin) => origin,
             };
             stored.push(StoredEvent {
@@ -144,14 +144,14 @@ impl Fresh {
 #[derive(Clone, Copy, Debug)]
 enum EventRun {
     /// In the first frame of this run.
-    Of(u32),
+    Of { run: u32, time_ms: u32 },
     /// In its own frame, which was carried.
     Carried(Origin),
 }
 
 /// The number of the event in a frame and the event's bytes, if the frame holds one.
 fn event_of<'a>(frame: &Frame<'a>) -> Option<(u64, &'a [u8], EventRun)> {
-    let run = EventRun::Of(frame.run);
+    let run = EventRun::Of { run: frame.run, time_ms: frame.time_ms };
     match frame.kind {
         KIND_EVENT => Some((frame.lsn.get(), frame.body, run)),
         KIND_EFFECT => Some((frame.lsn.get(), layout::split_effect(frame.body)?.1, run)),

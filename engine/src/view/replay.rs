@@ -75,7 +75,7 @@ impl View {
         moment: Moment,
         at_once: bool,
     ) {
-        let facts = self.facts(event);
+        let (facts, moment) = (self.facts(event), event.captured(moment));
         let is_open = |lsn: &u64| *lsn != at.lsn && self.events.contains_key(lsn);
         if let Some(first) = self.keys.taken_by(facts.print).filter(is_open) {
             let why = format!("key {:?} of scope {} again", event.key, event.scope);

@@ -50,7 +50,7 @@ impl Wall {
     }
 
     /// So long after, or before.
-    fn moved(self, ms: i64) -> Self {
+    pub(crate) fn moved(self, ms: i64) -> Self {
         self.get().map_or(self, |unix_ms| Self(unix_ms.saturating_add(ms)))
     }
 }
@@ -117,8 +117,6 @@ pub(crate) struct Times {
     runs: Runs,
     /// What an earlier reading of the same log found of all its runs, if there was one.
     told: Option<Runs>,
-    /// The first run of this opening, if the log is written: all later ones go by the same clocks.
-    opened: Option<u32>,
     /// The latest trusted time.
     latest_ms: u64,
     /// The wall clock at the last frame.
@@ -164,7 +162,6 @@ impl Times {
 
     /// The log is written from this run on; what was before it, [`Times::resume`] judged.
     pub(crate) fn open(&mut self, run: u32, stamp: &Stamp) {
-        self.opened = Some(run);
         let begun = Begun::of(stamp);
         self.runs.insert(run, begun);
         self.saw(begun.moment);
@@ -211,23 +208,22 @@ impl Times {
         self.runs.extend(begun.into_iter().map(|(run, stamp)| (run, Begun::of(&stamp))));
     }
 
-    /// By which clock an event was captured, whose frame was written in this run when the wall clock
-    /// said `wall`: it is derived from the run's, so the two are as far from its beginning.
-    pub(crate) fn origin(&self, run: u32, wall: Wall) -> Origin {
-        let of_this_opening = || self.opened.filter(|opened| run > *opened);
-        let begun = self.runs.get(&run).or_else(|| self.runs.get(&of_this_opening()?));
-        let times = begun.and_then(|begun| Some((begun.reading, begun.moment.wall.get()?)));
-        let Some(((reading, begun_ms), wall_ms)) = times.zip(wall.get()) else {
-            return Origin::default();
-        };
-        let since_ms = u64::try_from(wall_ms.saturating_sub(begun_ms)).unwrap_or(0);
-        let mono_ms = reading.mono_ms.saturating_add(since_ms);
-        Origin { boot: BootId(reading.boot), mono_ms }
+    /// By which clock a frame was written, so long after its run began.
+    pub(crate) fn origin(&self, run: u32, time_ms: u32) -> Origin {
+        self.runs.get(&run).map_or_else(Origin::default, |Begun { reading, .. }| Origin {
+            boot: BootId(reading.boot),
+            mono_ms: reading.mono_ms.saturating_add(u64::from(time_ms)),
+        })
+    }
+
+    /// Whether it is known when a run began.
+    pub(crate) fn knows(&self, run: u32) -> bool {
+        self.runs.contains_key(&run)
     }
 
     /// The moment of a frame, milliseconds after its run began.
     pub(crate) fn of(&mut self, frame: &Frame<'_>) -> Moment {
-        if !self.runs.contains_key(&frame.run) {
+        if !self.knows(frame.run) {
             match self.told.as_ref().and_then(|told| told.get(&frame.run)).copied() {
                 Some(begun) => self.enter(frame.run, begun),
                 None => {

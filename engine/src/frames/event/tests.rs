@@ -53,6 +53,24 @@ fn with_headers() -> Event {
 }
 
 #[test]
+fn how_far_the_wall_clock_was_set_is_told_with_the_event() {
+    let event =
+        Event::new(Scope::default(), Key::new("k1").unwrap(), Payload::json(r#"{"n":1}"#).unwrap());
+    let encoded = Encoded::dated(&event, -5);
+    let bytes = encoded.parts().concat();
+    assert_eq!((encoded.flags, &bytes), (JSON, &golden("wall")));
+    let view = View::decode(JSON, &bytes).unwrap();
+    let moment = Moment { trusted_ms: 3, wall: Wall::at(100) };
+    assert_eq!(view.captured(moment), Moment { trusted_ms: 3, wall: Wall::at(95) });
+    assert_eq!(view.to_event().unwrap(), event);
+    for unknown in [0, 4, 0xff] {
+        let mut bytes = bytes.clone();
+        bytes[1] = unknown;
+        assert!(View::decode(JSON, &bytes).is_none(), "{unknown}");
+    }
+}
+
+#[test]
 fn headers_come_back_in_their_order() {
     let (flags, bytes) = body(&with_headers());
     assert_eq!((flags, &bytes), (JSON | LANE, &golden("headers")));

@@ -59,8 +59,10 @@ impl Inner {
                 Plan::Fresh => {
                     let at = places.next().ok_or_else(lost_verdict)?;
                     let held = held.next().ok_or_else(lost_verdict)?;
-                    let at_once = event.receipt.is_some();
-                    view.add_event(at.lsn, &event.facts, at, Added { moment, at_once, held });
+                    let (at_once, moment) =
+                        (event.receipt.is_some(), event.encoded.captured(moment));
+                    let added = Added { moment, at_once, held };
+                    view.add_event(at.lsn, &event.facts, at, added);
                     Judged::Fresh { lsn: number(at.lsn)?, print: event.facts.print }
                 }
                 Plan::Again { first } => {

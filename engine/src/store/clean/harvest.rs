@@ -177,8 +177,7 @@ impl Harvest {
         if let Some(live) = view.events.get(&lsn) {
             if live.at.place == frame.place {
                 self.has_open_effect |= live.at_once;
-                let wall = live.moment.wall;
-                let origin = origin.unwrap_or_else(|| view.time.origin(frame.run, wall));
+                let origin = origin.unwrap_or_else(|| view.time.origin(frame.run, frame.time_ms));
                 let head = carried_head(lsn, live, origin).encode();
                 let body = body.to_vec();
                 self.push(Carry::Event { lsn, flags: frame.flags, head, body });

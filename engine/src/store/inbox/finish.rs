@@ -250,7 +250,7 @@ impl Inner {
             }
         }
         view.keys.check_room(1)?;
-        let encoded = Encoded::new(&event);
+        let encoded = Encoded::dated(&event, self.wall_offset_ms());
         let (end_parts, event_parts) = ([body.as_slice()], encoded.parts());
         let frames = [
             NewFrame { kind: KIND_PROGRESS, flags: 0, parts: &end_parts },
@@ -263,7 +263,7 @@ impl Inner {
         let facts = Facts::of(&self.secret, &self.windows, &layout::View::of(&event));
         let held = view.keys.take(&[facts.taking(event_at.lsn)], moment.trusted_ms);
         let held = held.first().copied().ok_or_else(broken)?;
-        let added = Added { moment, at_once: false, held };
+        let added = Added { moment: encoded.captured(moment), at_once: false, held };
         view.add_event(event_at.lsn, &facts, *event_at, added);
         Ok(Queued { ending, at: *at, event: *event_at, moment, print: facts.print })
     }

@@ -263,6 +263,64 @@ fn what_the_upstream_said_outlives_its_segment() {
     assert_eq!(trusted_ms(&store), before + DAY_MS);
 }
 
+/// A box without a battery: it starts in 1970, and hours later a time server sets its clock right.
+#[test]
+fn each_capture_has_the_wall_clock_of_its_own_moment() {
+    let rig = machine();
+    rig.clock.step_wall(-WALL_MS);
+    let store = rig.open();
+    let mut expected = Vec::new();
+    // The last one is within what clocks drift: an event is dated so well, and no better.
+    for (n, step_ms) in [0, WALL_MS, DECADE_MS, -DECADE_MS, 900].into_iter().enumerate() {
+        rig.clock.step_wall(step_ms);
+        rig.clock.advance(1_500);
+        let mono_ms = crate::clock::Clock::mono_ms(&*rig.clock);
+        let wall_ms = crate::clock::Clock::wall_ms(&*rig.clock);
+        let n = u64::try_from(n).unwrap();
+        match n {
+            2 => _ = store.capture_deferred(&event(n)).unwrap().wait().unwrap(),
+            3 => {
+                let effect = crate::Effect { event: event(n), receipt: crate::trial::receipt(n) };
+                store.apply_batch(&[effect]).unwrap();
+            }
+            _ => _ = store.capture(&event(n)).unwrap(),
+        }
+        expected.push((mono_ms, wall_ms));
+    }
+    let times = |store: &Store| -> Vec<(u64, i64)> {
+        let found = (0..5).map(|n| store.find(&sales(), &key(n)).unwrap().unwrap());
+        found.map(|it| (it.mono_ms, it.captured_at_ms.unwrap())).collect()
+    };
+    let live = times(&store);
+    for (n, (seen, expected)) in live.iter().zip(&expected).enumerate() {
+        assert_eq!(seen.0, expected.0, "{n}");
+        assert!(seen.1.abs_diff(expected.1) <= 1_000, "{n}: {seen:?} {expected:?}");
+    }
+    assert_eq!(live[..4], expected[..4]);
+    // What was sent with one time is sent again with the same.
+    let looked: Vec<_> = rig.look().events().map(Result::unwrap).collect();
+    let looked: Vec<_> = looked.iter().map(|it| (it.mono_ms, it.wall_ms.unwrap())).collect();
+    assert_eq!(looked, live);
+    drop(store);
+    let store = rig.open();
+    assert_eq!(times(&store), live);
+    // Also where cleaning carried it.
+    let first = store.inner.log.segments()[0].number;
+    for n in 10..40 {
+        store.capture(&sized_event(n, 50_000)).unwrap();
+        settle(&store, n);
+    }
+    assert!(store.inner.log.segments().iter().all(|it| it.number != first), "control");
+    let pending = [0, 1, 2, 4];
+    let found = |store: &Store, n| store.find(&sales(), &key(n)).unwrap().unwrap();
+    for store in [store, rig.after_kill().open()] {
+        for n in pending {
+            let seen = found(&store, n as u64);
+            assert_eq!((seen.mono_ms, seen.wall_ms.unwrap()), live[n], "{n}");
+        }
+    }
+}
+
 /// On the real clocks.
 #[test]
 fn a_store_on_the_machines_clocks_goes_on_after_a_restart_of_the_process() {
