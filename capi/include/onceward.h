@@ -134,7 +134,9 @@ typedef struct ow_event {
     ow_bytes kind;                 /**< 1 to 64 bytes of text; `event` if not given. */
     ow_bytes payload;              /**< One JSON value, or any bytes: see payload_is_json. */
     ow_bytes amount;               /**< Decimal text such as `24.50`, at most 4 decimals. */
-    ow_bytes lane;                 /**< 1 to 255 bytes of text: events of one lane go in order. */
+    ow_bytes lane;                 /**< 1 to 255 bytes of text: events of one lane are sent in order,
+                                        one at a time; one that waits for a person holds up those
+                                        behind it. */
     const int64_t *captured_at_ms; /**< Unix milliseconds; null means the moment of the capture. */
     uint32_t payload_is_json;      /**< 1: the payload is JSON; 0: bytes. */
     uint32_t is_evictable;         /**< 1: may be dropped to make room; 0: never. */

@@ -133,7 +133,8 @@ pub struct SyncArgs {
     /// The scope to send
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
     pub scope: onceward::Scope,
-    /// One attempt for each pending event, then end
+    /// One attempt for each pending event, then end; three requests in a row that bring nothing end it
+    /// before
     #[arg(long)]
     pub once: bool,
     /// The device that a Wede upstream is told; the store's id unless given
@@ -265,4 +266,6 @@ older state or another store.";
 /// The last part of `--help`.
 const EXIT_CODES: &str =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 damage found, 4 store locked by another process,
-5 events still pending (sync --once), 6 credentials refused, 7 full.";
+5 events still pending (sync --once), 6 credentials refused, 7 full,
+8 the upstream refused whatever it was sent: a wrong address or dialect (sync),
+9 events went to review in this run (sync). The first that holds of 3, 7, 6, 8, 5, 9 counts.";

@@ -26,6 +26,10 @@ pub enum Exit {
     Credentials = 6,
     /// There is no room left; nothing was lost.
     Full = 7,
+    /// The configuration, or the line's other end, is wrong: nothing that was sent was taken.
+    Upstream = 8,
+    /// Events went to review in this run of `sync`.
+    Review = 9,
 }
 
 impl From<Exit> for ExitCode {

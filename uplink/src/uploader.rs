@@ -101,7 +101,10 @@ impl Uploader {
         Ok(Self { store, line, dialect: Arc::from(dialect), options, clock: Monotonic::start() })
     }
 
-    /// Attempts every pending event once, and returns when that is done or the line failed.
+    /// Attempts every pending event once, and returns when that is done.
+    ///
+    /// A batch that fails is left for another run and the others go on, after the backoff; what ends it
+    /// earlier says [`Effort::Once`].
     ///
     /// `observe` sees the progress after every exchange.
     ///
@@ -110,7 +113,20 @@ impl Uploader {
     /// The store's: another session drains it, or it cannot write. What was sent is then sent again
     /// by a later session.
     pub fn run_once(&mut self, observe: &mut dyn FnMut(&Report)) -> Result<Report, Error> {
-        self.run(Effort::Once, &Control::new(), observe)
+        self.run_once_until(&Control::new(), observe)
+    }
+
+    /// The same, until `control` is stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Uploader::run_once`].
+    pub fn run_once_until(
+        &mut self,
+        control: &Control,
+        observe: &mut dyn FnMut(&Report),
+    ) -> Result<Report, Error> {
+        self.run(Effort::Once, control, observe)
     }
 
     /// Sends whatever is captured until `control` is stopped.

@@ -55,16 +55,18 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
     let bar = progress(pending(store, &args.scope)?);
     let mut uploader = Uploader::new(store.clone(), line, dialect, options)
         .map_err(|error| refused("cannot sync", &error))?;
-    let advance = |report: &sync::Report| {
+    let mut last = sync::Report::default();
+    let mut advance = |report: &sync::Report| {
+        last.clone_from(report);
         bar.set_position(report.accepted + report.duplicate + report.rejected);
     };
     let report = if args.once {
-        uploader.run_once(&mut |report| advance(report))
+        uploader.run_once_until(&control, &mut |report| advance(report))
     } else {
         uploader.run_until(&control, &mut |report| {
             advance(report);
-            if report.blocked {
-                // The key of this process will not change by itself.
+            if report.blocked || report.misconfigured.is_some() {
+                // The arguments of this process will not change by themselves.
                 control.stop();
             }
         })
@@ -72,7 +74,10 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
     // What follows is the end in order, if one came.
     let _by_a_signal = stop.is_asked();
     bar.finish_and_clear();
-    report.map_err(|error| refused("cannot sync", &error))
+    report.map_err(|error| {
+        tell_of_reviews(&last);
+        refused("cannot sync", &error)
+    })
 }
 
 /// A bar on stderr if that is a terminal.
@@ -164,6 +169,16 @@ fn show(summary: &Summary, style: Style) -> Result<(), Failure> {
     out.flush()
 }
 
+/// Says on stderr how many events a run put in review.
+fn tell_of_reviews(report: &sync::Report) {
+    if report.rejected > 0 {
+        complain(&format!(
+            "{} events went to review; 'onceward review list' shows what waits there",
+            report.rejected
+        ));
+    }
+}
+
 /// The exit code, with the reason on stderr when it is not 0.
 fn conclude(report: &sync::Report, summary: &Summary, once: bool) -> Exit {
     let why = report.last_failure.as_deref().unwrap_or("not every event was answered");
@@ -173,13 +188,30 @@ fn conclude(report: &sync::Report, summary: &Summary, once: bool) -> Exit {
             report.strangers, report.missing
         ));
     }
+    tell_of_reviews(report);
     if report.blocked {
         complain(&format!("the upstream refused the credentials or this version: {why}"));
         return Exit::Credentials;
     }
+    if let Some(why) = &report.misconfigured {
+        complain(&format!("{why} {} events are still pending", summary.pending));
+        return Exit::Upstream;
+    }
+    let settled = report.accepted + report.duplicate + report.rejected;
+    if once && report.suspects > 0 && settled == 0 {
+        complain(&format!(
+            "each of {} events that were sent was refused ({why}), and none was taken: is the address \
+             right, and the dialect? {} events are still pending",
+            report.suspects, summary.pending
+        ));
+        return Exit::Upstream;
+    }
     if once && (summary.pending > 0 || report.unreachable) {
         complain(&format!("{} events are still pending: {why}", summary.pending));
         return Exit::Pending;
+    }
+    if report.rejected > 0 {
+        return Exit::Review;
     }
     Exit::Ok
 }

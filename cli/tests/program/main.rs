@@ -15,3 +15,4 @@ mod repair;
 mod signals;
 mod sync;
 mod tail;
+mod upstreams;

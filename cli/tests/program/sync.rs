@@ -107,7 +107,9 @@ fn a_rejected_purchase_waits_for_a_person_and_is_retried_under_its_key() {
     capture(&store, &purchases(10)).expect(0);
     let hub = serve(&data, Some(&cards));
 
-    let summary = sync(&store, &hub.url, KEY).expect(0).last_json();
+    let ended = sync(&store, &hub.url, KEY).expect(9);
+    assert!(ended.err.contains("2 events went to review"), "{}", ended.err);
+    let summary = ended.last_json();
     assert_eq!((&summary["rejected"], &summary["in_review"]), (&json!(2), &json!(2)));
     let list = on_store("review list", &store).expect(0);
     assert_eq!(list.column("key"), ["k8", "k9"]);

@@ -64,7 +64,10 @@ pub struct Event {
     pub captured_at_ms: Option<i64>,
     /// Money that it stands for.
     pub amount: Option<Amount>,
-    /// Events of one lane are meant to take effect in order.
+    /// Events of one lane, within a scope, are sent in the order of their numbers and one at a time:
+    /// the next one only once the one before it has its final answer. One that fails for now, or
+    /// waits for a person, so holds up those behind it, and nobody else. A host that delivers by
+    /// itself, without a [`Session`](crate::sync::Session), sees to it itself.
     pub lane: Option<Lane>,
     /// Whether it may be dropped when the store is full.
     pub class: Class,

@@ -335,7 +335,8 @@ impl Inner {
         Ok(events)
     }
 
-    /// The numbers of synced events of a scope that wait to be sent, from behind `after` on.
+    /// The numbers of synced events of a scope that wait to be sent, from behind `after` on; of each
+    /// lane the first that has no final answer, if that one waits to be sent.
     pub(crate) fn waiting(&self, scope: &Scope, after: u64, max: usize) -> Vec<u64> {
         let synced = self.log.synced();
         if after >= synced {
@@ -346,7 +347,7 @@ impl Inner {
         view.events
             .range((Bound::Excluded(after), Bound::Included(synced)))
             .filter(|(_, live)| live.scope == number && live.stage == Stage::Pending)
-            .filter(|(_, live)| live.is_to_deliver())
+            .filter(|(_, live)| live.is_to_deliver() && !live.is_behind)
             .take(max)
             .map(|(lsn, _)| *lsn)
             .collect()

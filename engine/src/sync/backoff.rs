@@ -1,6 +1,7 @@
-//! How long to wait after a failure: doubling, with full jitter. No clock here.
+//! How long to wait before anything is sent again: doubling, with jitter, and never less than the base,
+//! whatever the upstream wishes. No clock here.
 
-/// Doubling waits with full jitter, from a seed.
+/// Doubling waits with jitter, from a seed.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     base_ms: u64,
@@ -23,13 +24,12 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The wait after one more failure, milliseconds: uniform between 0 and the doubled base, at
+    /// The wait after one more failure, milliseconds: uniform between the base and the doubled base, at
     /// least what the upstream asked for (up to one hour).
     pub(super) fn wait_ms(&mut self, retry_after_ms: Option<u64>) -> u64 {
-        let doubled = 1_u64.checked_shl(self.failures).and_then(|f| self.base_ms.checked_mul(f));
-        let ceiling = doubled.map_or(self.cap_ms, |ms| ms.min(self.cap_ms));
         self.failures = self.failures.saturating_add(1);
-        let jittered = self.draw() % ceiling.saturating_add(1).max(1);
+        let room = doubled_ms(self.base_ms, self.cap_ms, self.failures) - self.base_ms;
+        let jittered = self.base_ms + self.draw() % room.saturating_add(1).max(1);
         jittered.max(retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MS_MAX))
     }
 
@@ -43,24 +43,33 @@ impl Backoff {
     }
 }
 
+/// The base, doubled for each failure, up to the cap; the base itself where the cap is less.
+pub(super) fn doubled_ms(base_ms: u64, cap_ms: u64, failures: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(failures).and_then(|factor| base_ms.checked_mul(factor));
+    doubled.map_or(cap_ms, |ms| ms.min(cap_ms)).max(base_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn waits_stay_under_a_doubling_ceiling_and_reach_the_upper_half() {
+    fn waits_stay_between_the_base_and_a_doubling_ceiling_and_reach_the_upper_half() {
         let mut highest = [0_u64; 12];
         for seed in 0..200 {
             let mut backoff = Backoff::new(1_000, 300_000, seed);
             for (failures, high) in highest.iter_mut().enumerate() {
-                let ceiling = (1_000_u64 << failures).min(300_000);
+                let ceiling = (2_000_u64 << failures).min(300_000);
                 let wait = backoff.wait_ms(None);
-                assert!(wait <= ceiling, "seed {seed}, failure {failures}: {wait}");
+                assert!(
+                    (1_000..=ceiling).contains(&wait),
+                    "seed {seed}, failure {failures}: {wait}"
+                );
                 *high = (*high).max(wait);
             }
         }
         for (failures, high) in highest.iter().enumerate() {
-            assert!(*high > (1_000_u64 << failures).min(300_000) / 2, "failure {failures}: {high}");
+            assert!(*high > (2_000_u64 << failures).min(300_000) / 2, "failure {failures}: {high}");
         }
     }
 
@@ -69,6 +78,14 @@ mod tests {
         let mut backoff = Backoff::new(1, 1, 7);
         assert_eq!(backoff.wait_ms(Some(120_000)), 120_000);
         assert_eq!(backoff.wait_ms(Some(u64::MAX)), RETRY_AFTER_MS_MAX);
+    }
+
+    #[test]
+    fn a_wish_of_no_time_at_all_does_not_go_under_the_base() {
+        let mut backoff = Backoff::new(1_000, 300_000, 3);
+        assert!((0..50).all(|_| backoff.wait_ms(Some(0)) >= 1_000));
+        let mut steady = Backoff::new(1_000, 1_000, 3);
+        assert!((0..50).all(|_| steady.wait_ms(Some(0)) == 1_000));
     }
 
     #[test]

@@ -21,7 +21,10 @@ use crate::event::Scope;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Effort {
-    /// Each pending event is attempted once, splitting included; the first failure of the line ends it.
+    /// Each pending event is attempted once, splitting included; of a lane the next one once the one
+    /// before it has its answer. What fails is left for another session. It ends before that with the
+    /// third request in a row that brings nothing, with an upstream that wants to be left alone for
+    /// more than 10 s, with refused credentials, and where the configuration is taken to be at fault.
     Once,
     /// Attempts have no limit; they are spaced by the backoff.
     Forever,
@@ -105,7 +108,8 @@ impl Options {
         self
     }
 
-    /// First and longest wait after a failure: 1 s, doubling to 300 s by default.
+    /// Shortest and longest wait before anything is sent again: 1 s, doubling to 300 s by default, with
+    /// jitter. An upstream may ask for more, and never for less.
     pub fn backoff_ms(mut self, base_ms: u64, cap_ms: u64) -> Self {
         self.backoff_base_ms = base_ms.max(1);
         self.backoff_cap_ms = cap_ms.max(self.backoff_base_ms);

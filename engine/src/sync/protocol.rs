@@ -257,7 +257,8 @@ pub enum Failure {
         /// In words.
         why: String,
     },
-    /// The batch has too many bytes: send halves.
+    /// The batch has too many bytes: send halves. Of one event: as [`Failure::Refused`], or the line's
+    /// fault if a larger one was taken.
     TooLarge,
     /// The reply has more bytes than are taken: send halves, whose replies are shorter. One to a single event
     /// says nothing about the event.
@@ -265,7 +266,8 @@ pub enum Failure {
         /// In words.
         why: String,
     },
-    /// The batch is refused as a whole: split it until the item that causes it is found.
+    /// The batch is refused as a whole: split it until the item that causes it is found, which waits for
+    /// a person once the upstream takes others. Not for what a stranger on the way says.
     Refused {
         /// The upstream's code.
         code: String,
@@ -331,6 +333,13 @@ pub struct Report {
     pub unreachable: bool,
     /// Whether the upstream refuses the credentials or the version.
     pub blocked: bool,
+    /// Events that were refused alone by what refuses a whole request. They stay pending until the
+    /// upstream takes others, and go to review then.
+    pub suspects: u64,
+    /// Why the configuration is taken to be at fault: nothing that is sent is taken. All stays pending
+    /// and one event is tried after the longest wait; with [`Effort::Once`](super::Effort::Once) the
+    /// session ends.
+    pub misconfigured: Option<String>,
     /// Whole-batch failures.
     pub failures: u64,
     /// The last of them, in words.

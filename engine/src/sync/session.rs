@@ -10,12 +10,17 @@
 //!                        |    ^  on_failure: unavailable, in progress, blocked
 //!                        |    +--------- the same batch again, later
 //!                        +---> on_failure: too large, refused: halves in its place (durable);
-//!                              a half of one event goes to review
+//!                              a half of one event is suspected, and goes to review
+//!                              when the upstream takes others
 //! ```
+//!
+//! Of each lane only the first event that has no final answer is ever in a batch.
 
 mod failing;
 mod forming;
 mod horizon;
+mod pacing;
+mod suspects;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,9 +32,11 @@ use super::backoff::Backoff;
 use super::matching::{answer, match_by_key};
 use super::{Batch, BatchId, Fit, Options, Reply, Report, Step};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::StoredEvent;
 use crate::limits::SETTINGS_BYTES_MAX;
 use crate::store::{Answer, Formed, Inner, Store};
 use horizon::First;
+use pacing::Retry;
 
 /// One drain of a store.
 ///
@@ -64,17 +71,23 @@ pub struct Session {
     queue: VecDeque<Open>,
     /// The batch that the driver was told to send.
     sent: Option<Open>,
-    /// With `Effort::Once`: events up to here were attempted.
-    attempted_to: u64,
-    /// Events that failed for now.
+    /// Events that failed for now, or are suspected.
     retries: BTreeMap<u64, Retry>,
     /// Events of this session's batches that an earlier one attempted, and that did not fail here.
     attempted_before: BTreeSet<u64>,
     backoff: Backoff,
     not_before_ms: u64,
+    /// Requests in a row that brought nothing.
+    fruitless: u32,
+    /// Replies with which the upstream took events that were sent with the settings of now.
+    acceptances: u64,
+    /// Events refused alone since the last of them.
+    in_a_row: u32,
     bytes_max: usize,
-    /// Size of the batch that was sent last.
-    sent_bytes: usize,
+    /// Numbers and sizes of the items that were sent last.
+    sent_sizes: Vec<(u64, usize)>,
+    /// Size of the largest item that the upstream took.
+    taken_bytes: usize,
     blocked: bool,
     finished: bool,
     report: Report,
@@ -87,14 +100,15 @@ struct Open {
     attempts: u32,
     /// When those of its events were attempted first of which nothing else is known; `None`: not yet.
     first: Option<First>,
+    /// How many acceptances there were when a batch with its events was first refused as a whole.
+    refused_at: Option<u64>,
 }
 
-/// An event that failed for now.
-#[derive(Debug)]
-struct Retry {
-    backoff: Backoff,
-    not_before_ms: u64,
-    first: First,
+impl Open {
+    /// One that an earlier session left.
+    fn left(formed: Formed) -> Self {
+        Self { formed, attempts: 0, first: Some(First::Before), refused_at: None }
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -129,18 +143,18 @@ impl Session {
         }
         let queue = store.inner.open_batches(&options.scope);
         Ok(Self {
-            queue: queue
-                .into_iter()
-                .map(|formed| Open { formed, attempts: 0, first: Some(First::Before) })
-                .collect(),
+            queue: queue.into_iter().map(Open::left).collect(),
             sent: None,
-            attempted_to: 0,
             retries: BTreeMap::new(),
             attempted_before: BTreeSet::new(),
             backoff: Backoff::new(options.backoff_base_ms, options.backoff_cap_ms, options.seed),
             not_before_ms: 0,
             bytes_max: options.bytes_max,
-            sent_bytes: 0,
+            fruitless: 0,
+            acceptances: 0,
+            in_a_row: 0,
+            sent_sizes: Vec::new(),
+            taken_bytes: 0,
             blocked: false,
             finished: false,
             report: Report::default(),
@@ -171,7 +185,7 @@ impl Session {
         if self.finished {
             return Ok(Step::Idle);
         }
-        if now_ms < self.not_before_ms {
+        if now_ms < self.not_before_ms && self.has_more(now_ms) {
             return Ok(Step::Wait { until_ms: self.not_before_ms });
         }
         while let Some(open) = self.queue.pop_front() {
@@ -227,11 +241,8 @@ impl Session {
             self.sent = Some(open);
             return Err(error);
         }
-        for (lsn, retry_after_ms) in later {
-            let first = self.first(lsn, open.first.unwrap_or(First::Before));
-            self.retry_later((lsn, first), retry_after_ms, now_ms);
-        }
-        self.line_works();
+        self.take_up_pace(&open, &answers, &later, now_ms);
+        self.take_up_acceptances(&open, &answers)?;
         // What other processes decided; what the disk refuses now is tried again.
         drop(self.inner().take_up_decisions());
         match self.store.clean_up() {
@@ -264,18 +275,17 @@ impl Session {
     pub fn on_online(&mut self) {
         self.backoff.reset();
         self.not_before_ms = 0;
+        self.fruitless = 0;
         self.blocked = false;
         self.report.blocked = false;
-        for retry in self.retries.values_mut() {
-            retry.backoff.reset();
-            retry.not_before_ms = 0;
-        }
+        self.trust_configuration();
+        self.retries.values_mut().for_each(Retry::forgive);
     }
 
     /// What was done so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.report.clone()
+        Report { suspects: self.suspects(), ..self.report.clone() }
     }
 
     fn inner(&self) -> &Arc<Inner> {
@@ -302,11 +312,12 @@ impl Session {
         };
         open.attempts = open.attempts.saturating_add(1);
         open.first.get_or_insert_with(|| First::Here { trusted_ms: self.trusted_ms() });
-        let bytes: usize = items.iter().filter_map(|item| (self.fit)(item).ok()).sum();
+        let size = |item: &StoredEvent| Some((item.lsn.get(), (self.fit)(item).ok()?));
+        self.sent_sizes = items.iter().filter_map(size).collect();
+        let bytes = self.sent_bytes();
         self.report.batches += 1;
         self.report.attempted += u64::try_from(items.len()).unwrap_or(u64::MAX);
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.sent_bytes = bytes;
         let envelope = &open.formed.envelope;
         let batch = Batch {
             id: BatchId(id),
@@ -319,6 +330,11 @@ impl Session {
         };
         self.sent = Some(open);
         Ok(Some(Step::Send(batch)))
+    }
+
+    /// Size of what was sent last.
+    fn sent_bytes(&self) -> usize {
+        self.sent_sizes.iter().map(|(_, size)| size).sum()
     }
 
     /// Settles what was answered and closes the batch.
@@ -344,28 +360,6 @@ impl Session {
         // Also of what came before something failed.
         self.inner().tell_of_reviews();
         settled
-    }
-
-    fn retry_later(
-        &mut self,
-        (lsn, first): (u64, First),
-        retry_after_ms: Option<u64>,
-        now_ms: u64,
-    ) {
-        let Options { backoff_base_ms, backoff_cap_ms, seed, .. } = self.options;
-        let retry = self.retries.entry(lsn).or_insert_with(|| Retry {
-            backoff: Backoff::new(backoff_base_ms, backoff_cap_ms, seed ^ lsn),
-            not_before_ms: 0,
-            first,
-        });
-        retry.not_before_ms = now_ms.saturating_add(retry.backoff.wait_ms(retry_after_ms));
-    }
-
-    /// Something came back.
-    fn line_works(&mut self) {
-        self.backoff.reset();
-        self.not_before_ms = 0;
-        self.report.unreachable = false;
     }
 }
 

@@ -53,9 +53,11 @@ impl View {
             at_once,
             is_evictable,
             is_attempted,
+            is_behind: false,
             stage,
         };
         self.insert(lsn, live);
+        self.join_lane(lsn, facts.lane);
     }
 
     /// An event that moved: its frame is now here, and the one before it still stands.
@@ -75,6 +77,7 @@ impl View {
         let scope = self.intern(facts.scope);
         self.rest_where_it_is(&live, now);
         self.insert(lsn, Live { scope, stage, is_attempted, ..live });
+        self.join_lane(lsn, facts.lane);
     }
 
     /// An event that was carried when it was so old will stay for as long again: so it is carried each
@@ -98,6 +101,7 @@ impl View {
         let is_withdrawn = self.keys.withdraw(print, lsn);
         if is_withdrawn {
             self.take(lsn);
+            self.leave_lane(lsn);
         }
         is_withdrawn
     }
@@ -267,6 +271,7 @@ impl View {
         let mut ended = Vec::with_capacity(lsns.len());
         for lsn in lsns {
             let Some(live) = self.take(*lsn) else { continue };
+            self.leave_lane(*lsn);
             ended.push((*lsn, live));
         }
         // Perhaps before the one who captured it says so.
@@ -311,6 +316,7 @@ impl View {
 
     /// Takes out an event that should never have been written.
     pub(super) fn drop_event(&mut self, lsn: u64) -> Option<Live> {
+        self.leave_lane(lsn);
         self.take(lsn)
     }
 

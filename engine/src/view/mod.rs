@@ -7,6 +7,7 @@ mod apply;
 mod by_lsn;
 mod deferred;
 mod inbox;
+mod lanes;
 mod leaving;
 mod limits;
 mod lives;
@@ -26,7 +27,6 @@ use onceward_index::{Expired, Fingerprint};
 use onceward_wal::{Frame, Place};
 
 use crate::event::{Amount, Scope};
-use crate::frames::control::Envelope;
 use crate::report::Status;
 use crate::verdict::State;
 
@@ -37,11 +37,12 @@ pub(crate) use deferred::Queued;
 pub(crate) use inbox::{
     DeliveryKey, Ending, Finished, HeldKey, Inbox, NewDelivery, Open, delivery_keys, next_step,
 };
+use lanes::Lanes;
 pub(crate) use leaving::Leaving;
 use limits::Room;
 pub(crate) use lives::{KEY_ENTRY_BYTES, Lives, Rest};
 pub(crate) use needs::Holder;
-use needs::{ClosedBatch, Reviewed, Segments};
+use needs::{ClosedBatch, OpenBatch, Reviewed};
 use outcomes::Outcomes;
 pub(crate) use remembered::{Held, LostKeys, Remembered, Taking, options};
 pub(crate) use replay::Facts;
@@ -117,6 +118,8 @@ pub(crate) struct Live {
     pub(crate) is_evictable: bool,
     /// It was in a batch once, so the upstream may have it.
     pub(crate) is_attempted: bool,
+    /// An earlier event of its lane has no final answer.
+    pub(crate) is_behind: bool,
     pub(crate) stage: Stage,
 }
 
@@ -151,17 +154,6 @@ pub(crate) struct Standing {
     pub(crate) outcome: Option<Located>,
 }
 
-/// A batch that is not answered.
-#[derive(Clone, Debug)]
-pub(crate) struct OpenBatch {
-    pub(crate) scope: Scope,
-    pub(crate) events: Vec<u64>,
-    pub(crate) envelope: Envelope,
-    pub(crate) at: Located,
-    /// Segments in which its frames stand.
-    pub(crate) frames: Segments,
-}
-
 /// What the log says.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -171,6 +163,7 @@ pub(crate) struct View {
     turned_in: Option<u64>,
     /// Events without a final answer, by LSN.
     pub(crate) events: ByLsn<Live>,
+    lanes: Lanes,
     pub(crate) batches: BTreeMap<u64, OpenBatch>,
     /// What waits for a person, and what was decided.
     pub(crate) reviews: Reviews,
@@ -218,6 +211,7 @@ impl View {
             keys,
             turned_in: None,
             events: ByLsn::default(),
+            lanes: Lanes::default(),
             batches: BTreeMap::new(),
             reviews: Reviews::default(),
             scopes: Vec::new(),

@@ -14,6 +14,8 @@
 //! counts.
 
 use super::{Located, View};
+use crate::event::Scope;
+use crate::frames::control::Envelope;
 
 /// Numbers of segments; mostly one.
 pub(crate) type Segments = Vec<u64>;
@@ -24,6 +26,17 @@ pub(crate) struct Holder {
     pub(crate) at: Located,
     /// How many frames in other segments stand that it changes.
     pub(crate) outside: u32,
+}
+
+/// A batch that is not answered.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenBatch {
+    pub(crate) scope: Scope,
+    pub(crate) events: Vec<u64>,
+    pub(crate) envelope: Envelope,
+    pub(crate) at: Located,
+    /// Segments in which its frames stand.
+    pub(crate) frames: Segments,
 }
 
 /// A batch that is closed and whose frame is still in the log.

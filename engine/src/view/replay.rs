@@ -23,6 +23,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) content: ContentPrint,
     pub(crate) scope: &'a str,
     pub(crate) amount: Option<i64>,
+    /// Its lane, told apart from those of other scopes.
+    pub(crate) lane: Option<Fingerprint>,
     /// It may be dropped to make room.
     pub(crate) is_evictable: bool,
     /// How long its key is remembered.
@@ -44,6 +46,7 @@ impl<'a> Facts<'a> {
         let amount = amount.as_ref().map_or(&[][..], |bytes| &bytes[..]);
         Self {
             print: secret.fingerprint(event.scope, event.key.as_bytes()),
+            lane: event.lane.map(|lane| secret.fingerprint(event.scope, lane.as_bytes())),
             content: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
             scope: event.scope,
             amount: event.amount,
@@ -186,6 +189,7 @@ impl View {
             at_once: false,
             is_evictable: facts.is_evictable,
             is_attempted: carried.is_attempted,
+            is_behind: false,
             stage: Stage::Pending,
         };
         self.add_carried(carried.event_lsn, &facts, live, now);

@@ -78,7 +78,7 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
 
 fn facts(print: Fingerprint, content: onceward_index::ContentPrint) -> Facts<'static> {
     let (scope, window) = ("sales", Window::default());
-    Facts { print, content, scope, amount: None, is_evictable: false, window }
+    Facts { print, content, scope, amount: None, lane: None, is_evictable: false, window }
 }
 
 /// An event that is captured and durable.

@@ -61,6 +61,8 @@ pub(super) struct Machine {
     tickets: Vec<(Vec<Told>, BatchTicket)>,
     leases: Vec<Lease>,
     upstream: Upstream,
+    /// How often this session's upstream took events, and the longest payload among them.
+    taken: (u64, usize),
     /// Versions of review items that waited before.
     versions: BTreeMap<Name, u64>,
     /// A file with a decision that may be there or not.
@@ -105,6 +107,7 @@ impl Machine {
             tickets: Vec::new(),
             leases: Vec::new(),
             upstream: Upstream::default(),
+            taken: (0, 0),
             versions: BTreeMap::new(),
             doubtful_file: None,
             files: 0,

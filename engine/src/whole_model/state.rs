@@ -30,6 +30,9 @@ pub(super) struct Batch {
     pub(super) events: Vec<usize>,
     /// Which of all that were formed it is: a session begins with the oldest.
     pub(super) serial: usize,
+    /// How often the upstream had taken events in this session when it, or what it is a part of, was
+    /// refused first.
+    pub(super) refused_at: Option<u64>,
 }
 
 /// A call that is to be done once.
@@ -169,11 +172,17 @@ impl Reference {
 
     /// Events that wait to be sent: durable, in no batch, not with a person.
     pub(super) fn waiting(&self, scope: &str) -> Vec<usize> {
+        let mut lanes = BTreeSet::new();
         let is_it = |id: &usize| {
             let event = &self.events[*id];
             event.item.name.0 == scope && !event.is_queued && self.state(*id) == State::Pending
         };
-        self.unsettled().filter(is_it).collect()
+        // Only the first of a lane that is not settled, whatever it waits for.
+        let mut is_first = |id: &usize| {
+            let Item { name, .. } = &self.events[*id].item;
+            self.events[*id].item.lane().is_none_or(|lane| lanes.insert((name.0, lane)))
+        };
+        self.unsettled().filter(|id| is_first(id)).filter(is_it).collect()
     }
 
     /// Decisions from files are carried out, the oldest first, at most so many.

@@ -62,6 +62,11 @@ impl Item {
         self.dress & 1 == 1
     }
 
+    /// The number of its lane, if it has one.
+    pub(super) fn lane(&self) -> Option<u8> {
+        (self.content < ENDS && self.dress & 2 == 2).then_some(self.dress)
+    }
+
     /// The event that says how a delivery ended.
     pub(super) fn of_end(name: String, delivery: usize, is_failed: bool) -> Self {
         let content = ENDS + 2 * delivery + usize::from(is_failed);
@@ -89,8 +94,8 @@ impl Item {
         if self.is_evictable() {
             event = event.with_class(Class::Evictable);
         }
-        if self.dress & 2 == 2 {
-            let lane = Lane::new(&format!("lane-{}", self.dress)).unwrap();
+        if let Some(lane) = self.lane() {
+            let lane = Lane::new(&format!("lane-{lane}")).unwrap();
             event = event.with_lane(lane).with_captured_at_ms(i64::from(self.dress));
         }
         if self.dress & 4 == 4 {

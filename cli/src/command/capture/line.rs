@@ -91,7 +91,7 @@ struct Fields<'a> {
     /// RFC 3339 text, or Unix milliseconds.
     #[serde(borrow, default)]
     captured_at: Option<&'a RawValue>,
-    /// Events of one lane go in order.
+    /// Events of one lane are sent in order, one at a time.
     #[serde(borrow, default)]
     lane: Option<Cow<'a, str>>,
     /// `keep` or `evictable`.

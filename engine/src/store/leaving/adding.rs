@@ -197,6 +197,7 @@ impl<'a> Adding<'a> {
             at_once: false,
             is_evictable: event.facts.is_evictable,
             is_attempted: carried.is_attempted,
+            is_behind: false,
             stage: Stage::Pending,
         };
         view.add_carried(at.lsn, &event.facts, live, moment);

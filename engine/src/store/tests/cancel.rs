@@ -113,20 +113,21 @@ fn that_an_event_was_attempted_is_kept_when_only_the_segment_of_its_batch_goes()
     };
     fill(1);
     // Two batches in one segment: the first is answered, the second stays open.
-    let transient = ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms: None };
-    let mut session = start(&store);
-    let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
-    let items = vec![(key(1).to_string(), transient.clone()), (key(2).to_string(), transient)];
-    session.on_reply(batch.id, &Reply { items }, 0).unwrap();
-    let Step::Send(open) = session.next(0).unwrap() else { panic!("nothing to send") };
-    assert_eq!(keys(&open.items)[0], "k3");
+    let waiting = store.inner.waiting(&sales(), 0, 4);
+    let options = Options::new(sales());
+    let form = |some: &[u64]| store.inner.form_batches(&options, 0, &[some.to_vec()]).unwrap();
+    let answered = form(&waiting[..2]);
+    {
+        let _one_at_a_time = store.inner.control.lock();
+        store.inner.settle_events(answered[0].number, &[]).unwrap();
+    }
+    form(&waiting[2..]);
     fill(2);
     fill(3);
     let before = store.status();
     let segments = store.inner.log.segments();
     assert!(store.inner.clean_one(Order::This(segments[1].number)).unwrap());
     assert_eq!(store.status().in_flight, 2, "{before:?}");
-    drop(session);
     assert!(segments[1].number > store.inner.log.segments()[0].number, "control");
     drop(store);
     let store = rig.open();

@@ -9,7 +9,7 @@ use crate::store::{Answer, Settlement};
 use crate::sync::{Options, Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
-use crate::{Effect, ReviewFilter, State, Store};
+use crate::{Effect, Lane, ReviewFilter, State, Store};
 
 /// Numbers that follow from a seed.
 #[derive(Clone, Debug)]
@@ -352,4 +352,29 @@ fn at_random(seed: u64) {
 #[test]
 fn whatever_segments_go_in_whatever_order_a_restart_answers_the_same() {
     (1..=60).for_each(at_random);
+}
+
+/// Replay meets the carried frame of an early event behind later ones of its lane.
+#[test]
+fn the_order_of_a_lane_outlives_the_segment_of_its_first_event() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let of_lane = |n| event(n).with_lane(Lane::new("card").unwrap());
+    let mut next = 1_000;
+    store.capture(&of_lane(1)).unwrap();
+    let first = store.inner.log.segments()[0].number;
+    fill(&store, &mut next);
+    store.capture(&of_lane(2)).unwrap();
+    clean(&store, first);
+    assert!(!has(&store, first), "control");
+    let (one, two) = (lsn_of(&store, 1), lsn_of(&store, 2));
+    drop(store);
+    let store = rig.open();
+    assert_eq!(store.inner.waiting(&sales(), 0, 9), [one]);
+    accept(&store, 1);
+    assert_eq!(store.inner.waiting(&sales(), 0, 9), [two]);
+}
+
+fn lsn_of(store: &Store, n: u64) -> u64 {
+    store.outcome(&sales(), &key(n)).unwrap().lsn.unwrap().get()
 }

@@ -1,13 +1,10 @@
-//! What a batch without outcomes by item means: the same again later, or halves in its place.
+//! What a batch without outcomes by item means: the same again later, halves in its place, or another
+//! name for it.
 
+use super::suspects::Suspicion;
 use super::{Open, Session};
 use crate::error::Result;
-use crate::store::Answer;
-use crate::sync::backoff::RETRY_AFTER_MS_MAX;
-use crate::sync::{BatchId, Effort, Failure};
-
-/// How long to wait for an upstream that still works on a batch and does not say how long.
-const IN_PROGRESS_MS: u64 = 1_500;
+use crate::sync::{BatchId, Failure};
 
 impl Session {
     /// Takes up that a batch as a whole has no outcome. One for a batch that is not waiting changes
@@ -39,7 +36,7 @@ impl Session {
     ///
     /// Those of the store; the batch is then sent again.
     pub fn on_failure(&mut self, batch: BatchId, failure: &Failure, now_ms: u64) -> Result<()> {
-        let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
+        let Some(mut open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
             return Ok(());
         };
         match failure {
@@ -55,13 +52,12 @@ impl Session {
                 self.line_works();
                 // The replies to the next batches would be as long.
                 self.options.items_max = open.formed.events.len().div_ceil(2);
-                self.split(open, "REPLY_TOO_LARGE", why)?;
+                self.split(open, Suspicion::new("REPLY_TOO_LARGE", why), now_ms)?;
             }
             Failure::InProgress { retry_after_ms } => {
-                self.line_works();
+                self.report.unreachable = false;
                 self.report.last_failure = Some("the upstream still works on it".to_owned());
-                let wait_ms = retry_after_ms.unwrap_or(IN_PROGRESS_MS).min(RETRY_AFTER_MS_MAX);
-                self.not_before_ms = now_ms.saturating_add(wait_ms);
+                self.pause(*retry_after_ms, now_ms);
                 self.send_again(open);
             }
             Failure::Blocked { why } => {
@@ -71,27 +67,41 @@ impl Session {
                 self.blocked = true;
                 self.queue.push_front(open);
             }
+            Failure::TooLarge if self.is_smaller_than_taken(&open) => {
+                let why = "an event is refused as too large, and a larger one was taken";
+                self.line_fails(open, why, None, now_ms);
+                self.bytes_max = self.options.bytes_max;
+            }
             Failure::TooLarge => {
                 self.report.failures += 1;
                 self.report.last_failure = Some("the batch is too large".to_owned());
                 self.line_works();
                 let is_single = open.formed.events.len() == 1;
-                self.split(open, "TOO_LARGE", "the upstream refuses it as too large")?;
+                self.note_refusal(&mut open);
+                let why = Suspicion::new("TOO_LARGE", "the upstream refuses it as too large");
+                self.split(open, why, now_ms)?;
                 // A single event that is too large explains why the batches around it were.
                 self.bytes_max =
-                    if is_single { self.options.bytes_max } else { (self.sent_bytes / 2).max(1) };
+                    if is_single { self.options.bytes_max } else { (self.sent_bytes() / 2).max(1) };
             }
             Failure::BatchKeyRefused { code, message } => {
                 self.report.failures += 1;
                 self.report.last_failure = Some(format!("{code}: {message}"));
-                self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(None));
+                self.report.unreachable = false;
+                self.pause(None, now_ms);
                 self.rename(open)?;
             }
             Failure::Refused { code, message } => {
                 self.report.failures += 1;
                 self.report.last_failure = Some(format!("{code}: {message}"));
                 self.line_works();
-                self.split(open, code, message)?;
+                if open.formed.envelope.settings == self.options.settings {
+                    self.note_refusal(&mut open);
+                    self.split(open, Suspicion::new(code, message), now_ms)?;
+                } else {
+                    // Perhaps for what the host has mended since.
+                    self.rename(open)?;
+                }
             }
         }
         Ok(())
@@ -102,14 +112,13 @@ impl Session {
         self.report.failures += 1;
         self.report.unreachable = true;
         self.report.last_failure = Some(why.to_owned());
-        self.not_before_ms = now_ms.saturating_add(self.backoff.wait_ms(retry_after_ms));
+        self.pause(retry_after_ms, now_ms);
         self.send_again(open);
     }
 
-    /// Sends a batch again, as it is; with [`Effort::Once`] in another session.
-    fn send_again(&mut self, open: Open) {
-        self.queue.push_front(open);
-        self.finished |= self.options.effort == Effort::Once;
+    /// Whether a batch is one event that is no larger than one that was taken.
+    fn is_smaller_than_taken(&self, open: &Open) -> bool {
+        open.formed.events.len() == 1 && self.sent_bytes() <= self.taken_bytes
     }
 
     /// The same events as another batch, which has another key. After an error the batch is sent again.
@@ -124,34 +133,31 @@ impl Session {
         Ok(())
     }
 
-    /// Halves take the place of a batch; a single event goes to review. After an error the batch is
+    /// Halves take the place of a batch; a single event was refused alone. After an error the batch is
     /// sent again.
-    fn split(&mut self, open: Open, code: &str, message: &str) -> Result<()> {
-        let split = self.try_split(&open, code, message);
+    fn split(&mut self, open: Open, why: Suspicion, now_ms: u64) -> Result<()> {
+        let split = self.try_split(&open, why, now_ms);
         if split.is_err() {
             self.sent = Some(open);
         }
         split
     }
 
-    fn try_split(&mut self, open: &Open, code: &str, message: &str) -> Result<()> {
+    fn try_split(&mut self, open: &Open, why: Suspicion, now_ms: u64) -> Result<()> {
         let events = self.read(&open.formed.events)?;
         let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
-        let (first, second) = events.split_at(events.len().div_ceil(2));
-        if second.is_empty() {
-            let rejected = Answer::Rejected {
-                code: code.to_owned(),
-                message: message.to_owned(),
-                reply: Vec::new(),
-            };
-            let answers: Vec<_> = first.iter().map(|lsn| (*lsn, rejected.clone())).collect();
-            return self.close(open, &answers);
+        match events.split_at(events.len().div_ceil(2)) {
+            ([], _) => self.close(open, &[]),
+            ([single], []) => self.refused_alone(open, *single, why, now_ms),
+            (first, second) => {
+                let parts = [first.to_vec(), second.to_vec()];
+                let parent = open.formed.number;
+                let halves = self.inner().form_batches(&self.options, parent, &parts)?;
+                for formed in halves.into_iter().rev() {
+                    self.queue.push_front(Open { formed, attempts: 0, ..*open });
+                }
+                Ok(())
+            }
         }
-        let parts = [first.to_vec(), second.to_vec()];
-        let halves = self.inner().form_batches(&self.options, open.formed.number, &parts)?;
-        for formed in halves.into_iter().rev() {
-            self.queue.push_front(Open { formed, attempts: 0, first: open.first });
-        }
-        Ok(())
     }
 }

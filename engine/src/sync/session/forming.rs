@@ -5,7 +5,8 @@ use super::{Open, Session};
 use crate::error::Result;
 use crate::event::StoredEvent;
 use crate::store::Answer;
-use crate::sync::{Effort, Misfit, Step};
+use crate::sync::{Misfit, Step};
+use crate::view::Live;
 
 /// Events that are looked at for one batch at most.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -33,32 +34,41 @@ pub(super) fn unfit(misfit: Misfit, is_again: bool) -> Answer {
 impl Session {
     /// Forms a batch of events that wait; `None` if there are none for now.
     pub(super) fn form(&mut self, now_ms: u64) -> Result<Option<Open>> {
-        let mut after = self.attempted_to;
-        loop {
-            let looked_at = self.options.items_max.saturating_add(self.retries.len());
-            let waiting =
-                self.inner().waiting(&self.options.scope, after, looked_at.min(LOOKED_AT_MAX));
-            let Some(last) = waiting.last().copied() else { return Ok(None) };
-            let is_once = self.options.effort == Effort::Once;
-            let due = |lsn: &u64| {
-                self.retries.get(lsn).is_none_or(|r| !is_once && r.not_before_ms <= now_ms)
-            };
-            let due: Vec<u64> = waiting.iter().copied().filter(due).collect();
+        let mut after = 0;
+        while let Some((due, last)) = self.find_due(after, now_ms) {
             let Choice { taken, misfits } = self.choose(&due)?;
             if !misfits.is_empty() {
                 self.park(&misfits)?;
             }
-            if let Some(highest) = taken.last().copied() {
+            if !taken.is_empty() {
                 let formed =
                     self.inner().form_batches(&self.options, 0, std::slice::from_ref(&taken))?;
-                if self.options.effort == Effort::Once {
-                    self.attempted_to = highest;
-                }
-                let formed = formed.into_iter().next();
-                return Ok(formed.map(|formed| Open { formed, attempts: 0, first: None }));
+                let open = |formed| Open { formed, attempts: 0, first: None, refused_at: None };
+                return Ok(formed.into_iter().next().map(open));
             }
             after = last;
         }
+        Ok(None)
+    }
+
+    /// The first events from behind `after` on that are to be sent now, as many as a batch may have, and
+    /// the number of the last of them. `None`: there are none.
+    pub(super) fn find_due(&self, mut after: u64, now_ms: u64) -> Option<(Vec<u64>, u64)> {
+        let is_once = self.is_once();
+        let is_due =
+            |lsn: &u64| self.retries.get(lsn).is_none_or(|retry| !is_once && retry.is_due(now_ms));
+        let items_max = self.options.items_max;
+        let looked_at = items_max.saturating_add(self.retries.len()).min(LOOKED_AT_MAX);
+        let mut due = Vec::new();
+        while due.len() < items_max {
+            let waiting = self.inner().waiting(&self.options.scope, after, looked_at);
+            let Some(last) = waiting.last() else { break };
+            after = *last;
+            due.extend(waiting.into_iter().filter(is_due));
+        }
+        due.truncate(items_max);
+        let last = due.last().copied()?;
+        Some((due, last))
     }
 
     /// Of the events that are due, those that one batch takes, and those that the dialect cannot send.
@@ -66,8 +76,9 @@ impl Session {
         let mut choice = Choice::default();
         let mut bytes = 0_usize;
         let attempted = self.attempted(due);
+        let items_max = if self.is_trying() { 1 } else { self.options.items_max };
         for event in self.read(due)? {
-            if choice.taken.len() >= self.options.items_max {
+            if choice.taken.len() >= items_max {
                 break;
             }
             let is_again = attempted.binary_search(&event.lsn.get()).is_ok();
@@ -118,7 +129,7 @@ impl Session {
     pub(super) fn reform(&self, open: &Open, events: Vec<u64>) -> Result<Open> {
         let formed = self.inner().form_batches(&self.options, open.formed.number, &[events])?;
         let formed = formed.into_iter().next().unwrap_or_else(|| open.formed.clone());
-        Ok(Open { formed, attempts: 0, first: open.first })
+        Ok(Open { formed, attempts: 0, ..*open })
     }
 
     /// Reads events that wait for the upstream; what is damaged is told in the report.
@@ -132,17 +143,24 @@ impl Session {
     }
 
     pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {
-        if self.options.effort == Effort::Once {
+        if self.is_once() {
             self.finished = true;
             return Step::Idle;
         }
-        // Retries of events that are settled by now would be waited for without end.
-        let waiting = self.inner().waiting(&self.options.scope, 0, LOOKED_AT_MAX);
-        self.retries.retain(|lsn, _| waiting.binary_search(lsn).is_ok());
-        self.attempted_before.retain(|lsn| waiting.binary_search(lsn).is_ok());
-        match self.retries.values().map(|retry| retry.not_before_ms).min() {
+        self.forget_settled();
+        let retries = self.retries.values().filter(|retry| retry.suspicion.is_none());
+        match retries.map(|retry| retry.not_before_ms).min() {
             Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
             None => Step::Idle,
         }
+    }
+
+    /// Retries of events that are settled by now would be waited for without end.
+    fn forget_settled(&mut self) {
+        let Self { store, retries, attempted_before, .. } = self;
+        let view = store.inner.view.lock();
+        let waits = |lsn: &u64| view.events.get(lsn).is_some_and(Live::is_to_deliver);
+        retries.retain(|lsn, _| waits(lsn));
+        attempted_before.retain(waits);
     }
 }

@@ -26,6 +26,8 @@ impl Machine {
             return Err(Stop::Wrong("another session".to_owned()));
         };
         self.model.batches.sort_by_key(|batch| batch.serial);
+        self.model.batches.iter_mut().for_each(|batch| batch.refused_at = None);
+        self.taken = (0, 0);
         for mood in moods {
             // Whatever the engine does on the way may be what a crash leaves.
             self.step();
@@ -208,6 +210,13 @@ impl Machine {
             answers.push((id, answer));
         }
         self.model.settle(&answers);
+        let is_taken = |(_, it): &&(usize, Answered)| {
+            matches!(it, Answered::Accepted(_) | Answered::Duplicate(_))
+        };
+        let taken: Vec<usize> = answers.iter().filter(is_taken).map(|(id, _)| *id).collect();
+        self.taken.0 += u64::from(!taken.is_empty());
+        let longest = taken.iter().map(|id| self.model.event(*id).payload.as_bytes().len()).max();
+        self.taken.1 = self.taken.1.max(longest.unwrap_or(0));
         let said = session.on_reply(batch.id, reply, 0);
         while !self.model.dropped.is_empty() {
             self.step();
@@ -233,12 +242,20 @@ impl Machine {
             Failure::Refused { code, .. } => Some(code.as_str()),
             _ => None,
         };
-        if let Some(code) = code {
+        let is_line = *failure == Failure::TooLarge
+            && events.len() == 1
+            && self.model.event(events[0]).payload.as_bytes().len() <= self.taken.1;
+        if let Some(code) = code.filter(|_| !is_line) {
+            self.model.batches[at].refused_at.get_or_insert(self.taken.0);
             let (first, second) = events.split_at(events.len().div_ceil(2));
             if second.is_empty() {
-                self.counts.add("batch: poison found");
-                self.model.batches.remove(at);
-                self.model.settle(&[(first[0], Answered::Rejected(code.to_owned()))]);
+                let refused_at = self.model.batches.remove(at).refused_at;
+                let is_convicted = refused_at.is_some_and(|then| then < self.taken.0);
+                let told = if is_convicted { "poison found" } else { "one is suspected" };
+                self.counts.add(&format!("batch: {told}"));
+                let answer = Answered::Rejected(code.to_owned());
+                self.model
+                    .settle(&[(first[0], if is_convicted { answer } else { Answered::Later })]);
             } else {
                 self.counts.add("batch: split");
                 self.model.form(of, Some(at), &[first, second]);

@@ -60,6 +60,10 @@ fn halves_that_cannot_be_stored_leave_the_batch_to_be_sent_again() {
     assert_eq!(store.status().in_review, 0);
     assert_eq!(batch(&mut session, 0).id, one.id);
     session.on_failure(one.id, &refused, 0).unwrap();
+    let other = batch(&mut session, 0);
+    assert_eq!((keys(&other.items), store.status().in_review), (vec!["k2".to_owned()], 0));
+    // A suspect that cannot be sent to review now is one until the next acceptance.
+    session.on_reply(other.id, &reply(&[2], &accepted()), 0).unwrap();
     assert_eq!(store.status().in_review, 1);
 }
 

@@ -167,8 +167,9 @@ fn items_that_fail_for_now_and_halves_keep_their_first_attempt() {
     session.on_online();
     let other_half = batch(&mut session, 0);
     session.on_reply(other_half.id, &reply(&[3, 4], &transient(None)), 0).unwrap();
+    session.on_online();
     let again = batch(&mut session, 0);
-    session.on_reply(again.id, &reply(&[1, 2], &transient(None)), 0).unwrap();
+    session.on_reply(again.id, &reply(&[1, 2, 3, 4], &transient(None)), 0).unwrap();
     capture(&store, 5..=5);
     rig.clock.advance(11 * DAY_MS);
     let mut upstream = Upstream::default();

@@ -3,11 +3,14 @@
 mod damage;
 mod horizon;
 mod keys;
+mod lanes;
 mod limits;
 mod once;
 mod outages;
+mod pace;
 mod replies;
 mod splitting;
+mod suspects;
 
 use super::Session;
 use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};

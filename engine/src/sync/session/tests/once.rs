@@ -1,4 +1,4 @@
-//! `Effort::Once`: one attempt for each event, and the first failure of the line ends it.
+//! `Effort::Once`: one attempt for each event, unless nothing comes of it several times in a row.
 
 use super::*;
 use crate::sync::{Answered, Failure};
@@ -60,30 +60,81 @@ fn splitting_belongs_to_the_one_attempt() {
     assert!(matches!(session.next(u64::MAX).unwrap(), Step::Idle));
 }
 
+fn unavailable(retry_after_ms: Option<u64>) -> Failure {
+    Failure::Unavailable { why: "down".to_owned(), retry_after_ms, answered: Answered::Nobody }
+}
+
 #[test]
-fn the_first_failure_of_the_line_ends_it() {
-    let unavailable = Failure::Unavailable {
-        why: "down".to_owned(),
-        retry_after_ms: None,
-        answered: Answered::Nobody,
-    };
-    for failure in [unavailable, Failure::InProgress { retry_after_ms: Some(1) }] {
+fn one_batch_that_fails_does_not_take_their_attempt_from_the_others() {
+    for failure in [unavailable(None), Failure::InProgress { retry_after_ms: Some(0) }] {
         let store = Rig::new().open();
-        capture(&store, 1..=10);
+        capture(&store, 1..=12);
         let mut session = start_once(&store);
         let first = batch(&mut session, 0);
         session.on_reply(first.id, &reply(&[1, 2, 3, 4], &accepted()), 0).unwrap();
         let second = batch(&mut session, 0);
         session.on_failure(second.id, &failure, 0).unwrap();
-        for now_ms in [0, 10_000_000_000] {
+        let until_ms = wait(&mut session, 0);
+        assert!(until_ms >= 1_000, "{until_ms}");
+        let third = batch(&mut session, until_ms);
+        assert_eq!(keys(&third.items), ["k9", "k10", "k11", "k12"]);
+        session.on_reply(third.id, &reply(&[9, 10, 11, 12], &accepted()), until_ms).unwrap();
+        for now_ms in [until_ms, 10_000_000_000] {
             assert!(matches!(session.next(now_ms).unwrap(), Step::Idle), "{failure:?}");
         }
-        assert_eq!(pending(&store).len(), 6);
+        assert_eq!(pending(&store), ["k5", "k6", "k7", "k8"]);
         drop(session);
         let mut session = start_once(&store);
         let again = batch(&mut session, 0);
         assert_eq!((again.id, &again.items), (second.id, &second.items), "the next one goes on");
     }
+}
+
+#[test]
+fn nothing_is_waited_for_when_everything_was_attempted() {
+    let store = Rig::new().open();
+    capture(&store, 1..=3);
+    let mut session = start_once(&store);
+    let only = batch(&mut session, 0);
+    session.on_failure(only.id, &unavailable(None), 0).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle));
+    assert!(session.report().unreachable);
+}
+
+#[test]
+fn a_third_request_in_a_row_that_brings_nothing_ends_it() {
+    let busy = |batch: &Batch| Reply {
+        items: batch.items.iter().map(|it| (it.event.key.to_string(), transient(None))).collect(),
+    };
+    for is_busy in [false, true] {
+        let store = Rig::new().open();
+        capture(&store, 1..=40);
+        let mut session = start_once(&store);
+        let mut now_ms = 0;
+        for _ in 0..3 {
+            let sent = batch(&mut session, now_ms);
+            if is_busy {
+                session.on_reply(sent.id, &busy(&sent), now_ms).unwrap();
+            } else {
+                session.on_failure(sent.id, &unavailable(None), now_ms).unwrap();
+            }
+            if let Step::Wait { until_ms } = session.next(now_ms).unwrap() {
+                now_ms = until_ms;
+            }
+        }
+        assert!(matches!(session.next(now_ms).unwrap(), Step::Idle));
+        assert_eq!((pending(&store).len(), session.report().batches), (40, 3));
+    }
+}
+
+#[test]
+fn an_upstream_that_wants_to_be_left_alone_for_long_ends_it() {
+    let store = Rig::new().open();
+    capture(&store, 1..=40);
+    let mut session = start_once(&store);
+    let sent = batch(&mut session, 0);
+    session.on_failure(sent.id, &unavailable(Some(600_000)), 0).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle));
 }
 
 #[test]

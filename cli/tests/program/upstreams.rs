@@ -1,0 +1,150 @@
+//! What is the fault of a batch, of a copy or of the configuration sends no sale to review.
+//! Method: `sync` against `serve`, with replies that are lost on the way, stores that are copied, and devices without a name.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    thread,
+};
+
+use tempfile::tempdir;
+
+use crate::process::{Ended, KEY, capture, on_store, onceward, run, serve};
+
+/// Sales from `first` on, `count` of them.
+fn sales(name: &str, count: usize) -> String {
+    (0..count).map(|n| format!("{{\"key\":\"{name}-{n}\",\"payload\":{{\"n\":{n}}}}}\n")).collect()
+}
+
+/// `onceward sync --once` in the Wede dialect, as a device.
+fn sync(store: &Path, url: &str, device: &str) -> Ended {
+    let mut command = onceward();
+    command.args(["sync", "--once", "--dialect", "wede", "--to", url, "--device-id", device]);
+    run(command.arg("--store").arg(store).env("ONCEWARD_API_KEY", KEY), b"")
+}
+
+/// A line to `hub` that loses every reply.
+fn losing(hub: &str) -> String {
+    let hub = hub.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || listener.incoming().for_each(|client| lose(&client.unwrap(), &hub)));
+    url
+}
+
+/// Carries one request to the hub, and nothing back.
+fn lose(client: &TcpStream, hub: &str) {
+    let mut from = BufReader::new(client);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).unwrap();
+    let mut to = TcpStream::connect(hub).unwrap();
+    to.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
+    to.write_all(&body).unwrap();
+    assert!(to.read_to_end(&mut Vec::new()).unwrap() > 0, "the hub answered");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+fn in_review(store: &Path) -> String {
+    on_store("review list", store).expect(0).out
+}
+
+#[test]
+fn a_lost_reply_and_another_device_name_make_the_sale_known_and_no_conflict() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales("sale", 1)).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    let lost = sync(&store, &losing(&hub.url), "till-1").expect(5);
+    assert_eq!(lost.last_json()["pending"], 1);
+    let known = sync(&store, &hub.url, "till-2").expect(0).last_json();
+    assert_eq!((&known["pending"], &known["rejected"]), (&0.into(), &0.into()));
+    assert_eq!(in_review(&store), "");
+}
+
+#[test]
+fn sales_of_two_terminals_that_were_cloned_from_one_image_all_take_effect() {
+    let dir = tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    capture(&one, "").expect(0);
+    copy(&one, &two);
+    let hub = serve(&dir.path().join("data"), None);
+    for (store, name) in [(&one, "one"), (&two, "two")] {
+        capture(store, &sales(name, 3)).expect(0);
+        let summary = sync(store, &hub.url, "till").expect(0).last_json();
+        assert_eq!((&summary["accepted"], &summary["duplicate"]), (&3.into(), &0.into()), "{name}");
+        assert_eq!(in_review(store), "", "{name}");
+    }
+}
+
+#[test]
+fn sales_of_a_store_that_was_restored_from_a_copy_all_take_effect() {
+    let dir = tempdir().unwrap();
+    let (store, backup) = (dir.path().join("store"), dir.path().join("backup"));
+    let hub = serve(&dir.path().join("data"), None);
+    capture(&store, &sales("old", 2)).expect(0);
+    copy(&store, &backup);
+    capture(&store, &sales("lost", 1)).expect(0);
+    assert_eq!(sync(&store, &hub.url, "till").expect(0).last_json()["accepted"], 3);
+    fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store);
+    capture(&store, &sales("new", 1)).expect(0);
+    let summary = sync(&store, &hub.url, "till").expect(0).last_json();
+    assert_eq!((&summary["accepted"], &summary["duplicate"]), (&1.into(), &2.into()));
+    assert_eq!(in_review(&store), "");
+}
+
+#[test]
+fn an_upstream_that_refuses_whatever_it_is_sent_is_a_fault_of_the_configuration() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales("sale", 40)).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    // No device has no name, and this upstream says so with a status of the whole batch.
+    let refused = sync(&store, &hub.url, "").expect(8);
+    assert!(refused.err.contains("none was taken"), "{}", refused.err);
+    let summary = refused.last_json();
+    assert_eq!((&summary["pending"], &summary["rejected"]), (&40.into(), &0.into()));
+    assert!(summary["batches"].as_u64().unwrap() < 25, "{summary}");
+    assert_eq!(in_review(&store), "");
+    // And sent as it should be, everything goes.
+    assert_eq!(sync(&store, &hub.url, "till").expect(0).last_json()["accepted"], 40);
+}
+
+#[test]
+fn a_single_sale_that_is_refused_by_a_wrong_configuration_waits_too() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales("sale", 1)).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    for _ in 0..3 {
+        assert_eq!(sync(&store, &hub.url, "").expect(8).last_json()["pending"], 1);
+    }
+    assert_eq!(sync(&store, &hub.url, "till").expect(0).last_json()["accepted"], 1);
+}

@@ -1,0 +1,245 @@
+//! Events of a lane go in order: an event is sent only when every earlier one of its lane has its final
+//! answer, whatever fails, splits, waits for a person or restarts in between.
+
+use super::{accepted, batch, capture, options, pending, reply, start, state, transient};
+use crate::sync::{Batch, Failure, ItemOutcome, Reply, Session, Step};
+use crate::trial::upstream::{fits, rejected};
+use crate::trial::{Rig, event, key, keys, sales};
+use crate::{Event, Lane, ReviewFilter, Scope, State, Store};
+
+/// Far enough for whatever waits.
+const LATER_MS: u64 = 1_000_000_000;
+
+fn of_lane(n: u64, lane: &str) -> Event {
+    event(n).with_lane(Lane::new(lane).unwrap())
+}
+
+/// Captures k1, k2 and k3 of a lane, and k4 of none.
+fn three_and_one(store: &Store) {
+    let events = [of_lane(1, "card"), of_lane(2, "card"), of_lane(3, "card"), event(4)];
+    store.capture_batch(&events).unwrap();
+}
+
+fn sent(session: &mut Session, now_ms: u64) -> Vec<String> {
+    keys(&batch(session, now_ms).items)
+}
+
+fn answer(session: &mut Session, outcomes: &[(u64, ItemOutcome)], now_ms: u64) {
+    let sent = batch(session, now_ms);
+    let items = outcomes.iter().map(|(n, outcome)| (key(*n).to_string(), outcome.clone()));
+    session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
+}
+
+fn unavailable() -> Failure {
+    let answered = crate::sync::Answered::Nobody;
+    Failure::Unavailable { why: "away".to_owned(), retry_after_ms: None, answered }
+}
+
+#[test]
+fn an_event_that_fails_for_now_is_not_overtaken_by_its_lane() {
+    let store = Rig::new().open();
+    three_and_one(&store);
+    let mut session = start(&store);
+    assert_eq!(sent(&mut session, 0), ["k1", "k4"], "one of a lane, and whatever has none");
+    answer(&mut session, &[(1, transient(None)), (4, accepted())], 0);
+    assert!(matches!(session.next(0), Ok(Step::Wait { .. })), "k2 waits for k1");
+    for n in 1..=3 {
+        assert_eq!(sent(&mut session, LATER_MS), [format!("k{n}")]);
+        answer(&mut session, &[(n, accepted())], LATER_MS);
+    }
+    assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)));
+}
+
+#[test]
+fn a_lost_reply_and_a_restart_let_nothing_of_the_lane_overtake() {
+    let rig = Rig::new();
+    let store = rig.open();
+    three_and_one(&store);
+    let mut session = start(&store);
+    let first = batch(&mut session, 0);
+    session.on_failure(first.id, &unavailable(), 0).unwrap();
+    drop((session, store));
+    let store = rig.open();
+    store.capture(&of_lane(5, "card")).unwrap();
+    let mut session = start(&store);
+    assert_eq!(sent(&mut session, 0), ["k1", "k4"], "the batch of the earlier session");
+    answer(&mut session, &[(1, accepted()), (4, accepted())], 0);
+    assert_eq!(sent(&mut session, 0), ["k2"]);
+}
+
+#[test]
+fn an_event_in_review_parks_its_lane_until_a_person_decides() {
+    let rig = Rig::new();
+    let store = rig.open();
+    three_and_one(&store);
+    let mut session = start(&store);
+    answer(&mut session, &[(1, rejected("NO")), (4, accepted())], 0);
+    assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)), "k2 waits for a person, as k1 does");
+    drop((session, store));
+    let store = rig.open();
+    let mut session = start(&store);
+    assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)), "also after a restart");
+    // Sent again, it is first again; given up, the next goes.
+    store.retry(&sales(), &key(1)).unwrap();
+    assert_eq!(sent(&mut session, 0), ["k1"]);
+    answer(&mut session, &[(1, rejected("NO"))], 0);
+    store.resolve(&sales(), &key(1), "paid in cash").unwrap();
+    assert_eq!(sent(&mut session, 0), ["k2"]);
+}
+
+#[test]
+fn a_cancelled_event_lets_the_next_of_its_lane_go() {
+    let store = Rig::new().open();
+    three_and_one(&store);
+    store.cancel(&sales(), &key(1)).unwrap();
+    assert_eq!(sent(&mut start(&store), 0), ["k2", "k4"]);
+}
+
+#[test]
+fn lanes_of_one_name_in_two_scopes_do_not_wait_for_each_other() {
+    let store = Rig::new().open();
+    let other = Scope::new("other").unwrap();
+    let mut first = of_lane(1, "card");
+    first.scope = other;
+    store.capture_batch(&[first, of_lane(2, "card")]).unwrap();
+    assert_eq!(sent(&mut start(&store), 0), ["k2"]);
+}
+
+#[test]
+fn once_sends_a_whole_lane_one_after_the_other_and_no_further_than_it_got() {
+    let store = Rig::new().open();
+    three_and_one(&store);
+    store.capture_batch(&[of_lane(5, "other"), of_lane(6, "other")]).unwrap();
+    let mut session = super::start_once(&store);
+    answer(&mut session, &[(1, accepted()), (4, accepted()), (5, transient(None))], 0);
+    answer(&mut session, &[(2, accepted())], 0);
+    answer(&mut session, &[(3, accepted())], 0);
+    assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)));
+    assert_eq!(pending(&store), ["k5", "k6"]);
+}
+
+#[test]
+fn thousands_of_events_behind_a_parked_one_hold_up_nobody() {
+    let store = Rig::new().open();
+    let events: Vec<Event> = (1..20_000).map(|n| of_lane(n, "card")).collect();
+    for some in events.chunks(1_000) {
+        store.capture_batch(some).unwrap();
+    }
+    capture(&store, 20_000..=20_000);
+    let mut session = start(&store);
+    answer(&mut session, &[(1, rejected("NO")), (20_000, accepted())], 0);
+    assert_eq!((state(&store, 20_000), state(&store, 2)), (State::Accepted, State::Pending));
+}
+
+/// Numbers that follow from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+}
+
+/// Lanes by event: two lanes, and every fourth event has none.
+fn lane_of(n: u64) -> Option<u64> {
+    (!n.is_multiple_of(4)).then_some(n % 2)
+}
+
+/// What is sent is first of its lane, and nothing of a lane is sent twice in one batch.
+fn is_in_order(store: &Store, batch: &Batch) {
+    let numbers: Vec<u64> =
+        batch.items.iter().map(|item| item.event.key.as_str()[1..].parse().unwrap()).collect();
+    for n in numbers {
+        let Some(lane) = lane_of(n) else { continue };
+        for before in (1..n).filter(|before| lane_of(*before) == Some(lane)) {
+            assert!(state(store, before).is_final(), "k{n} is sent before k{before} is done");
+        }
+    }
+}
+
+fn outcome(dice: &mut Dice) -> ItemOutcome {
+    match dice.below(4) {
+        0 => transient(None),
+        1 => rejected("NO"),
+        2 => ItemOutcome::Duplicate { receipt: None },
+        _ => accepted(),
+    }
+}
+
+fn failure(dice: &mut Dice) -> Failure {
+    let (code, message) = ("BAD".to_owned(), "no".to_owned());
+    match dice.below(5) {
+        0 => Failure::TooLarge,
+        1 => Failure::Refused { code, message },
+        2 => Failure::BatchKeyRefused { code, message },
+        3 => Failure::InProgress { retry_after_ms: None },
+        _ => unavailable(),
+    }
+}
+
+#[test]
+fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_done() {
+    for seed in 1..=60 {
+        let mut dice = Dice(seed);
+        let rig = Rig::new();
+        let mut store = rig.open();
+        let mut captured = 0;
+        let mut now_ms = 0;
+        for _ in 0..12 {
+            let more: Vec<Event> = (captured + 1..=captured + 1 + dice.below(4))
+                .map(|n| lane_of(n).map_or_else(|| event(n), |l| of_lane(n, &l.to_string())))
+                .collect();
+            captured += u64::try_from(more.len()).unwrap();
+            store.capture_batch(&more).unwrap();
+            let mut session = Session::start(&store, options().seed(seed), fits()).unwrap();
+            for _ in 0..dice.below(12) {
+                now_ms += LATER_MS;
+                let Step::Send(batch) = session.next(now_ms).unwrap() else { break };
+                is_in_order(&store, &batch);
+                if dice.below(3) == 0 {
+                    session.on_failure(batch.id, &failure(&mut dice), now_ms).unwrap();
+                    continue;
+                }
+                let mut items: Vec<_> = batch
+                    .items
+                    .iter()
+                    .map(|item| (item.event.key.to_string(), outcome(&mut dice)))
+                    .collect();
+                items.truncate(items.len() - usize::try_from(dice.below(2)).unwrap());
+                session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
+            }
+            drop(session);
+            for item in store.reviews(&ReviewFilter::new()).unwrap() {
+                match dice.below(3) {
+                    0 => store.retry(&item.scope, &item.key).unwrap(),
+                    1 => store.resolve(&item.scope, &item.key, "note").unwrap(),
+                    _ => {}
+                }
+            }
+            if dice.below(3) == 0 {
+                drop(store);
+                store = rig.open();
+            }
+        }
+        // A well upstream and a person who decides let everything through, in order.
+        for _ in 0..=captured {
+            for item in store.reviews(&ReviewFilter::new()).unwrap() {
+                store.resolve(&item.scope, &item.key, "note").unwrap();
+            }
+            let mut session = start(&store);
+            while let Step::Send(batch) = session.next(now_ms).unwrap() {
+                is_in_order(&store, &batch);
+                let numbers: Vec<u64> = batch
+                    .items
+                    .iter()
+                    .map(|item| item.event.key.as_str()[1..].parse().unwrap())
+                    .collect();
+                session.on_reply(batch.id, &reply(&numbers, &accepted()), now_ms).unwrap();
+            }
+        }
+        assert_eq!(pending(&store), Vec::<String>::new(), "seed {seed}");
+    }
+}
