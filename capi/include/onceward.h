@@ -12,6 +12,18 @@
  *   Later versions add fields at the end; 0 in a field means "not used".
  * - One store may be used from any number of threads at once. Only ow_store_free() must be the last.
  * - Numbers are never changed or used again; later versions may add some.
+ * - A store belongs to the process that opened it. In a child made with fork() every call with its handle
+ *   is refused with ::OW_POISONED and the code `GROUND_MOVED`; only ow_store_free() works, and does nothing
+ *   to the parent. So open a store after fork(), never before; a program that goes into the background
+ *   opens it there. While a child that has the handle lives, the store may stay locked after its parent
+ *   was killed, until the child frees it, ends, or runs another program. In a process with several threads
+ *   a child may call nothing at all, as POSIX has it, before it runs another program.
+ * - While a store is open its directory must not be moved, removed or replaced, nor files in it. It is looked
+ *   at before and after each write: what would not be found again under the path is refused as ::OW_POISONED
+ *   with the code `GROUND_MOVED`, and is in doubt only if it was written already.
+ * - A file that may not grow, by RLIMIT_FSIZE or the file system, is answered as a full disk, ::OW_FULL. But
+ *   at RLIMIT_FSIZE the system also sends SIGXFSZ, which ends a process that does not ignore it. A library
+ *   does not change that: a program that has such a limit calls `signal(SIGXFSZ, SIG_IGN)`.
  *
  * @code
  * ow_store *store = NULL;

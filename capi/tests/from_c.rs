@@ -32,13 +32,13 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Compiles the program, warnings being errors, and links it with `link`.
-fn compile(program: &Path, link: &[&OsStr]) {
+/// Compiles `source`, warnings being errors, and links it with `link`.
+fn compile(source: &str, program: &Path, link: &[&OsStr]) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     run(Command::new("cc")
         .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"])
         .arg(here.join("include"))
-        .arg(here.join("tests/smoke.c"))
+        .arg(here.join("tests").join(source))
         .args(link)
         .arg("-o")
         .arg(program));
@@ -62,14 +62,30 @@ fn answers_as_written(program: &Path, store: &Path) {
     assert_eq!(printed, expected);
 }
 
+/// Compiles `source` and links it with the shared library.
+fn compile_shared(source: &str, program: &Path) {
+    let library = library_dir();
+    let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
+    rpath.push(&library);
+    let link = ["-L".as_ref(), library.as_ref(), "-lonceward_capi".as_ref(), &*rpath];
+    compile(source, program, &link);
+}
+
+#[test]
+fn a_forked_child_is_refused_and_its_parent_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("fork");
+    compile_shared("fork.c", &program);
+    let mut run_it = Command::new(&program);
+    let printed = run(run_it.arg(dir.path().join("one")).arg(dir.path().join("two")));
+    assert_eq!(printed, include_str!("fork.txt"));
+}
+
 #[test]
 fn a_program_linked_with_the_shared_library_gets_every_answer() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("smoke");
-    let library = library_dir();
-    let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
-    rpath.push(&library);
-    compile(&program, &["-L".as_ref(), library.as_ref(), "-lonceward_capi".as_ref(), &rpath]);
+    compile_shared("smoke.c", &program);
     answers_as_written(&program, &dir.path().join("store"));
 }
 
@@ -83,6 +99,6 @@ fn a_program_linked_with_the_static_library_gets_every_answer() {
     let native = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
     let link: Vec<&OsStr> =
         std::iter::once(library.as_ref()).chain(native.iter().map(OsStr::new)).collect();
-    compile(&program, &link);
+    compile("smoke.c", &program, &link);
     answers_as_written(&program, &dir.path().join("store"));
 }

@@ -2,6 +2,9 @@
 
 use std::{error, fmt, io};
 
+use onceward_vfs::{Moved, is_full};
+pub(crate) use onceward_wal::GROUND_MOVED;
+
 /// A failed operation of a store.
 ///
 /// Match on [`Error::kind`] to decide, on [`Error::code`] to translate, print the error to explain.
@@ -136,9 +139,11 @@ impl error::Error for Error {
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
-        let full =
-            matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let (kind, code) = if full { (ErrorKind::Full, "FULL") } else { (ErrorKind::Io, "IO") };
+        let (kind, code) = match Moved::of(&source) {
+            Some(_) => (ErrorKind::Poisoned, GROUND_MOVED),
+            None if is_full(&source) => (ErrorKind::Full, "FULL"),
+            None => (ErrorKind::Io, "IO"),
+        };
         Self::new(kind, code, source.to_string()).with_source(source)
     }
 }

@@ -28,6 +28,23 @@
 //! No network and no output: it reports, and the host decides. An open store has two threads: one
 //! prepares segments of the log ahead of need, one writes the index's files.
 //!
+//! # Process and place
+//!
+//! A store belongs to the process that opened it, and to the place. Where that changes, what writes is
+//! refused as [`ErrorKind::Poisoned`] with the code `GROUND_MOVED`: in a process that was forked, which may
+//! only drop its handles ([`Store::is_forked`]) and opens a store of its own after forking; and once the
+//! directory or its active segment was moved, removed or replaced, which is looked at before each group of
+//! events is written, and again before any of them is answered. What the first look refuses is absent; what
+//! the second does is [in doubt](Error::in_doubt), for it is somewhere. A relative path means what it meant
+//! when the store was opened; after `chroot` it leads elsewhere.
+//!
+//! New files belong to the user and group to whom the directory belongs, also when root makes them, and may
+//! be read by nobody else; by the group only where it may write to the directory.
+//!
+//! A file that may not grow, by `RLIMIT_FSIZE` or its file system, is a full disk ([`ErrorKind::Full`]). With
+//! such a limit the system also sends `SIGXFSZ`, which ends a process that does not ignore it. What signals
+//! do is the host's to say: one with a limit ignores that one.
+//!
 //! # Features
 //!
 //! Each only adds; without any of them the store does all that the table above names without a feature.

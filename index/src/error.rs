@@ -42,9 +42,7 @@ impl Error {
 
     /// What the operating system said while `doing` something to `file`.
     pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
-        let full =
-            matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let kind = if full { ErrorKind::Full } else { ErrorKind::Io };
+        let kind = if onceward_vfs::is_full(&source) { ErrorKind::Full } else { ErrorKind::Io };
         let message = format!("cannot {doing} {file}: {source}");
         Self { kind, message, source: Some(source) }
     }

@@ -25,6 +25,10 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a handle opened for reading cannot write", files::read_handle_cannot_write),
     ("handles of one file see each other's writes", files::handles_share_the_file),
     ("a handle outlives its file's name", files::handle_outlives_the_name),
+    (
+        "a handle whose name is not its file's cannot write",
+        files::handle_without_its_name_cannot_write,
+    ),
     ("modes create and open as they say", names::modes_create_and_open),
     ("names that leave the tree are invalid input", names::bad_names_are_invalid),
     ("lists are sorted and hold names of all sorts", names::lists_are_sorted),
@@ -44,7 +48,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a map leaves the file as it is", maps::map_leaves_the_file_as_it_is),
     ("only files are mapped", maps::only_files_are_mapped),
     ("a lock is held once, until dropped", locks::lock_is_held_once),
-    ("locks of different names are apart", locks::locks_are_apart),
+    ("locks of different directories are apart", locks::locks_are_apart),
+    ("a lock outlives its file, and is one for all names", locks::lock_is_of_the_directory),
 ];
 
 /// Runs every check, each on a new empty tree.

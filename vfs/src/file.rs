@@ -30,7 +30,9 @@ pub enum Mode {
 
 /// An open file. Positioned I/O only, so that it is usable from several threads.
 ///
-/// The file stays usable when its name is renamed or removed.
+/// The file stays readable when its name is renamed or removed. What would be written to it then could not
+/// be found any more: changes are refused with [`Moved`](crate::Moved), before anything is done, and a sync
+/// is, after it was done.
 pub trait File: Send + Sync + fmt::Debug {
     /// Reads until `buf` is full or the file ends; returns the count.
     ///
@@ -57,21 +59,21 @@ pub trait File: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// What the disk said; any part of the range may have been written.
+    /// What the disk said; any part of the range may have been written. [`Moved`](crate::Moved): nothing was.
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes everything written to this file so far survive a crash.
     ///
     /// # Durability
     ///
-    /// After `Ok`, content and length are durable. The file's *name* is not: see
-    /// [`Vfs::sync_dir`](crate::Vfs::sync_dir).
+    /// After `Ok`, content and length are durable, and the file has the name under which it was opened.
+    /// That *name* need not be durable: see [`Vfs::sync_dir`](crate::Vfs::sync_dir).
     ///
     /// # Errors
     ///
     /// What the disk said, an interruption included. It is **never retried** here and must not be
     /// by the caller: the unsynced bytes may be gone while reads still serve them, and a second
-    /// sync may return `Ok`.
+    /// sync may return `Ok`. [`Moved`](crate::Moved): the bytes are durable, and somewhere else.
     ///
     /// # Source
     ///
@@ -131,6 +133,14 @@ pub trait File: Send + Sync + fmt::Debug {
     ///
     /// One sync for each step of the pace.
     fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()>;
+}
+
+/// Whether a write failed for want of room: the disk is full, a quota is used up, or the file may not grow
+/// (EFBIG: the process has a limit for its files, or the file system has one).
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// The writing half of [`File::fill_zeros`]: zeros over `0..len`, each step synced.

@@ -24,14 +24,16 @@
 pub mod conformance;
 mod file;
 mod map;
+mod moved;
 mod name;
 mod os;
 mod replace;
 mod sim;
 mod vfs;
 
-pub use file::{File, Mode, Pace, ZERO_STEP_BYTES};
+pub use file::{File, Mode, Pace, ZERO_STEP_BYTES, is_full};
 pub use map::Map;
+pub use moved::Moved;
 pub use os::OsVfs;
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, Lost, Medium, Overwrite, SimVfs, Survival};

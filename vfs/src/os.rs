@@ -5,11 +5,8 @@
 //! All calls go through the C library, so that fault tools can stand in front of them.
 
 use std::{
-    fs, io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::PermissionsExt,
-    },
+    io,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,20 +20,15 @@ use crate::{
     File, LockError, LockGuard, Map, Mode, Vfs,
     name::{self, Name},
 };
+use ground::Ground;
+use owner::Owner;
 
 mod create;
 mod file;
+mod ground;
 mod lock;
 mod map;
-
-/// Files are for their owner only, whatever the umask says.
-const FILE_PERMISSIONS: Permissions = Permissions::RUSR.union(Permissions::WUSR);
-
-/// Directories likewise.
-const DIR_PERMISSIONS: Permissions = Permissions::RWXU;
-
-/// Write permission of group and others, which the root directory must not have.
-const FOREIGN_WRITE: u32 = 0o022;
+mod owner;
 
 /// How every directory is opened.
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -51,12 +43,20 @@ enum Access {
 }
 
 /// Real files beneath one directory.
+///
+/// New files and directories belong to the user and group to whom the directory belongs, whoever makes
+/// them, and nobody else may read them; where the directory's group may write to it, so may it to them.
+///
+/// What writes is refused, with [`Moved`](crate::Moved), in a process that was forked from the one that
+/// opened the tree, and once the directory's path leads nowhere or to another directory.
 #[derive(Debug)]
 pub struct OsVfs {
-    /// The directory, held open: a rename of it changes nothing for us.
-    root: OwnedFd,
-    /// Where it was when opened; for messages only.
+    /// The directory, and where it is.
+    ground: Arc<Ground>,
+    /// Its path as it was given; for messages only.
     path: PathBuf,
+    /// To whom what is made in it belongs.
+    owner: Owner,
     /// Whether it may be changed.
     access: Access,
 }
@@ -70,24 +70,23 @@ impl OsVfs {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `NotADirectory`, or `PermissionDenied` if group or others may write to it: they
-    /// could swap files beneath us.
+    /// `NotFound`, `NotADirectory`, or `PermissionDenied` if everybody may write to it: they could swap
+    /// files beneath us.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let opened = Self::open_as(dir, Access::ReadWrite)?;
-        let permissions = fs::File::from(opened.root.try_clone()?).metadata()?.permissions();
-        if permissions.mode() & FOREIGN_WRITE != 0 {
+        if opened.owner.is_open_to_all() {
             let text = format!(
-                "directory {} is writable by group or others (mode {:o}); take that away with \
-                 chmod go-w",
+                "directory {} is writable by everybody (mode {:o}); take that away with chmod o-w",
                 dir.display(),
-                permissions.mode() & 0o7777
+                opened.owner.mode()
             );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         Ok(opened)
     }
 
-    /// Creates the directory `dir` (mode 0700) and its parents where missing, then opens it.
+    /// Creates the directory `dir` (mode 0700) and its parents where missing, then opens it. What root
+    /// creates belongs to whom the parent belongs.
     ///
     /// # Durability
     ///
@@ -124,23 +123,30 @@ impl OsVfs {
         &self.path
     }
 
-    /// Opens `dir`; a symbolic link to it is the caller's choice and is followed.
-    fn open_as(dir: &Path, access: Access) -> io::Result<Self> {
-        let root = retry_on_intr(|| rustix::fs::open(dir, DIR_FLAGS, Permissions::empty()))?;
-        Ok(Self { root, path: dir.to_owned(), access })
+    /// Whether the directory belongs to us, and nobody else may write to it.
+    #[must_use]
+    pub fn is_only_ours(&self) -> bool {
+        self.owner.is_only_us()
     }
 
-    /// Refuses on a tree that is only looked at.
+    /// Opens `dir`; a symbolic link to it is the caller's choice and is followed.
+    fn open_as(dir: &Path, access: Access) -> io::Result<Self> {
+        let ground = Ground::open(dir)?;
+        let owner = Owner::of(&rustix::fs::fstat(&ground.root)?);
+        Ok(Self { ground: Arc::new(ground), path: dir.to_owned(), owner, access })
+    }
+
+    /// Refuses on a tree that is only looked at, or that is not where it was opened.
     fn writable(&self) -> io::Result<()> {
         match self.access {
-            Access::ReadWrite => Ok(()),
+            Access::ReadWrite => self.ground.check(),
             Access::ReadOnly => Err(Errno::ROFS.into()),
         }
     }
 
     /// Opens the directory `dir`, following no symbolic link.
     fn descend(&self, dir: &str) -> io::Result<OwnedFd> {
-        let mut at = self.root.try_clone()?;
+        let mut at = self.ground.root.try_clone()?;
         for part in name::parts(dir) {
             at = open_dir_at(&at, part)?;
         }
@@ -160,16 +166,17 @@ impl Vfs for OsVfs {
             self.writable()?;
         }
         let (dir, entry) = self.locate(name)?;
-        Ok(Arc::new(file::OsFile::new(file::open_at(&dir, entry, mode)?)))
+        let file = file::open_at(&dir, entry, mode, self.owner)?;
+        Ok(Arc::new(file::OsFile::new(file, name, &self.ground)?))
     }
 
     fn map(&self, name: &str) -> io::Result<Map> {
         let (dir, entry) = self.locate(name)?;
-        if self.access == Access::ReadOnly {
+        if self.access == Access::ReadOnly || !self.owner.is_only_us() {
             // Whoever may write to that directory may change the file behind the map.
             return Err(io::ErrorKind::Unsupported.into());
         }
-        map::whole(&file::open_at(&dir, entry, Mode::Read)?)
+        map::whole(&file::open_at(&dir, entry, Mode::Read, self.owner)?)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
@@ -201,17 +208,16 @@ impl Vfs for OsVfs {
     fn create_dir(&self, dir: &str) -> io::Result<()> {
         self.writable()?;
         name::check_dir(dir)?;
-        let mut at = self.root.try_clone()?;
+        let mut at = self.ground.root.try_clone()?;
         for part in name::parts(dir) {
-            let created = match rustix::fs::mkdirat(&at, part, DIR_PERMISSIONS) {
+            let created = match rustix::fs::mkdirat(&at, part, Permissions::RWXU) {
                 Ok(()) => true,
                 Err(Errno::EXIST) => false,
                 Err(error) => return Err(error.into()),
             };
             let inner = open_dir_at(&at, part)?;
             if created {
-                // The umask may have taken bits away that we need.
-                rustix::fs::fchmod(&inner, DIR_PERMISSIONS)?;
+                self.owner.give(&inner, self.owner.of_directories())?;
             }
             rustix::fs::fsync(&at)?;
             at = inner;
@@ -239,17 +245,22 @@ impl Vfs for OsVfs {
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         self.writable()?;
         name::check_dir(dir)?;
-        Ok(rustix::fs::fsync(self.descend(dir)?)?)
+        rustix::fs::fsync(self.descend(dir)?)?;
+        self.ground.check()
     }
 
     fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError> {
         self.writable()?;
         let (dir, entry) = self.locate(name)?;
-        Ok(Box::new(lock::OsLock::take(&dir, entry)?))
+        Ok(Box::new(lock::OsLock::take(&dir, entry, self.owner)?))
+    }
+
+    fn check_ground(&self) -> io::Result<()> {
+        self.ground.check()
     }
 
     fn free_bytes(&self) -> io::Result<Option<u64>> {
-        let stat = rustix::fs::fstatvfs(&self.root)?;
+        let stat = rustix::fs::fstatvfs(&self.ground.root)?;
         Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
     }
 }

@@ -150,6 +150,12 @@ impl SimVfs {
         self.disk.lock().free_bytes = free;
     }
 
+    /// Limits how long a file may become, in bytes, as the limits of a process do; `None`: as long as
+    /// with real ones. A write that crosses it writes what is before it and fails with EFBIG.
+    pub fn set_file_bytes_max(&self, most: Option<u64>) {
+        self.disk.lock().file_bytes_max = most.unwrap_or(disk::FILE_BYTES_MAX);
+    }
+
     /// The operations so far as lines `number operation name detail`, to assert their order.
     ///
     /// The root directory is `.`; bytes are `offset+count`; a planned fault stands in parentheses.

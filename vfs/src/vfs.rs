@@ -124,10 +124,12 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// the changes or not.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
-    /// Takes the one-process lock `name`, creating its file; held until the guard is dropped.
+    /// Takes the one-process lock of a directory, creating its file `name`; held until the guard is
+    /// dropped.
     ///
-    /// The same process is refused a second time too, also through another path to the directory.
-    /// A holder that was killed holds nothing.
+    /// The same process is refused a second time too, also through another path to the directory, and so
+    /// is everybody once the file was removed, or under another name: it is the directory that is locked.
+    /// A holder that was killed holds nothing. A forked child holds nothing either, and lets go of nothing.
     ///
     /// # Durability
     ///
@@ -137,6 +139,21 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     ///
     /// [`LockError::Held`] with the holder's process id if it can be read, else what the disk said.
     fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError>;
+
+    /// Whether what is written would go to where the tree was opened, by the process that opened it.
+    ///
+    /// For those who write by other ways; whatever writes here, or through a [`File`], looks by itself.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// One of [`Moved`](crate::Moved), or what the disk said.
+    fn check_ground(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Bytes that the file system still offers to us; `None` if it does not say.
     ///

@@ -2,6 +2,12 @@
 
 use std::{error, fmt, io};
 
+use onceward_vfs::{Moved, is_full};
+
+/// The code where the log is not any more where it was opened: its directory or a file of it was moved,
+/// removed or replaced, or the process is a fork of the one that opened it. Nothing is written then.
+pub const GROUND_MOVED: &str = "GROUND_MOVED";
+
 /// A failed operation of a log.
 ///
 /// Match on [`Error::kind`] to decide, print the error to explain.
@@ -36,7 +42,8 @@ pub enum ErrorKind {
     /// A writer in another process trimmed the segment since the log was read: its file is gone, or used again.
     /// Read the log again: what lived there stands elsewhere now.
     Trimmed,
-    /// An earlier write or sync failed, so unsynced frames may be lost. Close and reopen the log.
+    /// An earlier write or sync failed, so unsynced frames may be lost, or the log is not where it was opened
+    /// ([`GROUND_MOVED`]). Close and reopen the log.
     Poisoned,
     /// Another process, or another handle of this one, writes this log.
     Locked,
@@ -107,15 +114,19 @@ impl Error {
 
     /// What the operating system said while `doing` something to `file`.
     pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
-        let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Io };
-        let message = format!("cannot {doing} {file}: {source}");
-        Self { kind, code: None, message, at: None, in_doubt: false, source: Some(source) }
+        Self::failed(source, &format!("cannot {doing} {file}"))
     }
-}
 
-/// Whether the disk had no room.
-pub(crate) fn is_full(source: &io::Error) -> bool {
-    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    /// What the operating system said to `what`.
+    pub(crate) fn failed(source: io::Error, what: &str) -> Self {
+        let (kind, code) = match Moved::of(&source) {
+            Some(_) => (ErrorKind::Poisoned, Some(GROUND_MOVED)),
+            None if is_full(&source) => (ErrorKind::Full, None),
+            None => (ErrorKind::Io, None),
+        };
+        let message = format!("{what}: {source}");
+        Self { kind, code, message, at: None, in_doubt: false, source: Some(source) }
+    }
 }
 
 impl fmt::Display for Error {

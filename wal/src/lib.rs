@@ -46,7 +46,7 @@ mod walk;
 mod waypoints;
 
 pub use checksum::Digest;
-pub use error::{Error, ErrorKind, Position};
+pub use error::{Error, ErrorKind, GROUND_MOVED, Position};
 pub use examine::{
     Anchor, Examined, Followed, Follower, check_keys, examine, examine_with, identity,
     identity_with, is_sealed,

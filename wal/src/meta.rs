@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use onceward_vfs::{File, Mode, Vfs};
+use onceward_vfs::{File, Mode, Vfs, is_full};
 
 use crate::checksum::{Digest, crc_from};
-use crate::error::{Error, ErrorKind, is_full};
+use crate::error::{Error, ErrorKind};
 use crate::fields::Fields;
 use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, SEALED, VERSION};
 use crate::limits::{

@@ -1,4 +1,5 @@
-//! A durable append is one `pwrite64` and one `fdatasync`, and no other system call.
+//! A durable append is one `pwrite64` and one `fdatasync`; before the one and after the other it looks
+//! whether the log is still where it was opened, and there is no other system call.
 //! Method: this program runs itself under `strace`, which notes every call in order. Between two calls
 //! that the traced program makes as marks, the thread that appends must make these two in turn.
 
@@ -22,6 +23,8 @@ mod tests {
     const APPENDS: usize = 1000;
     /// Set for the program that is traced: who prepares segments, and how many appends.
     const TRACED: &str = "ONCEWARD_TRACED";
+    /// Whether this is the process that opened the log, and its directory and segment are where they were.
+    const LOOK: [&str; 3] = ["getpid", "newfstatat", "newfstatat"];
     /// Names that the traced program asks for, so that its calls are found.
     const MARKS: [&str; 2] = ["appends-begin", "appends-end"];
 
@@ -86,18 +89,21 @@ mod tests {
         calls
     }
 
-    /// Fails unless the thread that appends writes and syncs in turn and does nothing else.
+    /// Fails unless the thread that appends looks, writes, syncs and looks in turn and does nothing else.
     fn assert_write_and_sync(calls: &Calls) {
         let mut counts = BTreeMap::<_, usize>::new();
         calls.own.iter().for_each(|name| *counts.entry(name.as_str()).or_default() += 1);
-        let expected = BTreeMap::from([("pwrite64", APPENDS), ("fdatasync", APPENDS)]);
+        // Queueing and waiting each ask whether they are of this process.
+        let asked = ["getpid"; 2];
+        let turn: Vec<&str> = [&asked[..], &LOOK, &["pwrite64", "fdatasync"], &LOOK].concat();
+        let mut expected = BTreeMap::<_, usize>::new();
+        turn.iter().for_each(|name| *expected.entry(*name).or_default() += APPENDS);
         assert_eq!(counts, expected, "calls of {APPENDS} appends");
-        let pairs = calls.own.chunks(2);
-        assert!(pairs.clone().all(|pair| pair == ["pwrite64", "fdatasync"]), "not in turn");
+        assert!(calls.own.chunks(turn.len()).all(|calls| calls == turn), "not in turn");
     }
 
     #[test]
-    fn an_append_is_one_write_and_one_sync_and_nothing_else() {
+    fn an_append_is_one_write_and_one_sync_with_a_look_at_the_ground_on_either_side() {
         assert_write_and_sync(&calls("on-demand"));
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Sled {
     db: Option<sled::Db>,
     /// Waits for it.
     hand: Hand,
+    /// The process that opened it, and has its threads.
+    process: u32,
 }
 
 impl Sled {
@@ -50,7 +52,7 @@ impl Sled {
         let config = config(dir);
         let db = hand.ask(move || guarded(|| open(&config)))?;
         HAS_THREADS.store(true, Ordering::Release);
-        Ok(Self { db: Some(db), hand })
+        Ok(Self { db: Some(db), hand, process: std::process::id() })
     }
 
     /// Reads, which waits for nobody.
@@ -121,6 +123,11 @@ impl Catalog for Sled {
 impl Drop for Sled {
     fn drop(&mut self) {
         let db = self.db.take();
+        if self.process != std::process::id() {
+            // A fork: closing writes to the files, which are the parent's, and waits for its threads.
+            std::mem::forget(db);
+            return;
+        }
         // What it could not write while closing is in the log.
         drop(self.hand.ask(move || {
             guarded(move || {

@@ -45,6 +45,7 @@ impl Store {
             let message = format!("no event has the key {key} in scope {scope}");
             Error::new(ErrorKind::NotFound, "NO_EVENT", message)
         };
+        inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.refuse_if_fenced()?;
         let found = inner.view.lock().keys.find(print)?.and_then(|found| Lsn::from_u64(found.lsn));

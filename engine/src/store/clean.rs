@@ -251,6 +251,7 @@ impl Inner {
         };
         let mut rest = contents.others.as_slice();
         loop {
+            self.refuse_if_closed()?;
             let _one_at_a_time = self.control.lock();
             let mut harvest = Harvest::new(number);
             while harvest.bytes() < PORTION_BYTES && !rest.is_empty() {
@@ -295,6 +296,7 @@ impl Inner {
         if in_order.is_empty() {
             return Ok(Some(0));
         }
+        self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         let mut harvest = Harvest::new(number);
         {

@@ -174,8 +174,8 @@ impl Inner {
     pub(crate) fn decide(&self, decision: &Decision) -> Result<()> {
         decision.check()?;
         let Decision { scope, key, note, who, .. } = decision;
-        let _one_at_a_time = self.control.lock();
         self.refuse_if_closed()?;
+        let _one_at_a_time = self.control.lock();
         self.refuse_if_fenced()?;
         let found = self.find_review(scope, key)?;
         let fits = |id: &RowId| decision.version.is_none_or(|seen| seen == id.version);

@@ -75,6 +75,7 @@ impl Store {
     pub fn receive(&self, delivery: &Delivery) -> Result<Received> {
         let inner = &self.inner;
         inner.refuse_if_long("payload", delivery.payload())?;
+        inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.refuse_if_fenced()?;
         inner.end_windows_held()?;

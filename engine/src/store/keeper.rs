@@ -26,6 +26,8 @@ pub(crate) struct Keeper {
     log_bytes_max: u64,
     /// This opening, known to the log once a frame of it is durable.
     opening: u64,
+    /// The process that has the thread.
+    process: u32,
     /// Bytes of the log, and keys, since a checkpoint was asked for.
     bytes: AtomicU64,
     keys: AtomicU64,
@@ -73,7 +75,8 @@ impl Keeper {
             }
         };
         let (bytes, keys) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { shared, thread, log_bytes_max, opening, bytes, keys }
+        let process = std::process::id();
+        Self { shared, thread, log_bytes_max, opening, process, bytes, keys }
     }
 
     /// A frame of this opening is durable.
@@ -119,6 +122,11 @@ impl Keeper {
 
     /// Ends the thread. A checkpoint that is under way is finished.
     fn stop(&mut self) {
+        if self.process != std::process::id() {
+            // A fork: the thread is the parent's, and may hold the lock.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.shared.wish.lock().stop = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {

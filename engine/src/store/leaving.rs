@@ -168,6 +168,7 @@ impl Store {
     /// for another bundle. `Full`, `Io`, `Poisoned`: the disk refused.
     pub fn unfence(&self, bundle: BundleId) -> Result<()> {
         let inner = &self.inner;
+        inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         let up = inner.view.lock().leaving.fence().map(Fence::of);
         match up {

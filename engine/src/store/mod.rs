@@ -57,7 +57,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, GROUND_MOVED, Result};
 use crate::event::{Event, Key, Payload, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Wall, Windows};
@@ -255,6 +255,14 @@ impl Store {
     pub fn id(&self) -> StoreId {
         self.inner.id
     }
+
+    /// Whether this process was forked from the one that opened the store. It may not use the store: calls
+    /// that return a result are refused with the code `GROUND_MOVED`, where they write, and others may wait
+    /// for ever for a thread that only the parent has. Dropping the handle is safe, and does nothing to the parent.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.inner.log.is_forked()
+    }
 }
 
 impl Inner {
@@ -278,8 +286,14 @@ impl Inner {
         self.clock.wall_ms()
     }
 
-    /// Refuses work on a store that was closed through another handle.
+    /// Refuses work on a store that was closed through another handle, and in a process that was forked
+    /// from the one that opened it, before a lock is waited for that a thread of the parent may hold.
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
+        if self.log.is_forked() {
+            let message = "the store was opened by the process from which this one was forked: open it \
+                           after forking, or in one process only";
+            return Err(Error::new(ErrorKind::Poisoned, GROUND_MOVED, message));
+        }
         if self.closed.load(std::sync::atomic::Ordering::Acquire) {
             return Err(Error::invalid("CLOSED", "the store was closed"));
         }
@@ -373,7 +387,7 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         Log::Full => (ErrorKind::Full, "FULL"),
         Log::Corrupt => (ErrorKind::Corrupt, error.code().unwrap_or("CORRUPT")),
         Log::Key => (ErrorKind::Key, error.code().unwrap_or("KEY")),
-        Log::Poisoned => (ErrorKind::Poisoned, "POISONED"),
+        Log::Poisoned => (ErrorKind::Poisoned, error.code().unwrap_or("POISONED")),
         Log::Locked => (ErrorKind::Locked, "LOCKED"),
         Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),
         Log::Io => (ErrorKind::Io, "IO"),

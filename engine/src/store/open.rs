@@ -74,8 +74,10 @@ impl Store {
         };
         let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
         let clock = Arc::new(OsClock::new());
-        // Its files are not sealed: what it tells is kept in memory then.
-        let rare = Rare::new(Some(dir).filter(|_| config.sealing().is_none()));
+        // Its files are not sealed, and belong to whoever makes them: where that does not do, what it tells
+        // is kept in memory.
+        let in_files = config.sealing().is_none() && vfs.is_only_ours();
+        let rare = Rare::new(Some(dir).filter(|_| in_files));
         Self::open_with(Arc::new(vfs), clock, config, (Preparation::InBackground, rare))
     }
 
@@ -189,6 +191,9 @@ impl Store {
     /// after a crash. `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the
     /// disk refused.
     pub fn close(self) -> Result<()> {
+        if self.is_forked() {
+            return self.inner.refuse_if_closed();
+        }
         // So that the time since the last frame is not lost. If it cannot be noted, it is.
         let noted = self.inner.note_time(Note::Now);
         self.inner.closed.store(true, Ordering::Release);

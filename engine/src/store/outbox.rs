@@ -72,6 +72,7 @@ impl Store {
     /// `Full`, `Io`, `Poisoned`: as after a crash, some answers may be kept.
     pub fn settle(&self, answers: &[Settlement]) -> Result<()> {
         let settled = {
+            self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
             let mut known: Vec<(u64, &Answer)> = {
                 let view = self.inner.view.lock();
@@ -134,6 +135,7 @@ impl Store {
         answer: &Answer,
     ) -> Result<()> {
         let settled = {
+            self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
             let found: Vec<(u64, &Answer)> = {
                 let view = self.inner.view.lock();
@@ -266,6 +268,7 @@ impl Inner {
         parent: u64,
         parts: &[Vec<u64>],
     ) -> Result<Vec<Formed>> {
+        self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         self.refuse_if_fenced()?;
         let envelope = Envelope {

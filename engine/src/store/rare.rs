@@ -143,6 +143,9 @@ impl Inner {
             return;
         }
         state.writes = 0;
+        if !self.is_there(&mut state) {
+            return;
+        }
         let tidied = self.try_tidy(&mut state);
         if let Err(trouble) = tidied {
             self.give_up(&mut state, &trouble);
@@ -170,12 +173,24 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether the path of the store's directory still leads to it: the catalog goes by paths, and must not
+    /// touch what took its place.
+    fn is_there(&self, state: &mut State) -> bool {
+        let checked = self.vfs.check_ground();
+        if let Err(moved) = &checked {
+            state.trouble = Some(moved.to_string());
+        }
+        checked.is_ok()
+    }
+
     /// Sees to it that there is a catalog.
     fn make_ready(&self, state: &mut State) {
         if state.shelf.is_some() {
             return;
         }
-        if let Some(directories) = &self.rare.directories {
+        if let Some(directories) = &self.rare.directories
+            && self.is_there(state)
+        {
             while state.rebuilds <= REBUILDS_MAX {
                 match self.open_files(directories, state.is_first) {
                     Ok((shelf, why)) => {
@@ -203,7 +218,13 @@ impl Inner {
         state.is_in_files = false;
         state.trouble = Some(why.to_string());
         let set_aside = match (why, &self.rare.directories) {
-            (Trouble::Files(_), Some(directories)) => directories.set_aside(),
+            (Trouble::Files(_), Some(directories)) if self.is_there(state) => {
+                directories.set_aside()
+            }
+            (Trouble::Files(_), Some(_)) => {
+                state.rebuilds = REBUILDS_MAX.saturating_add(1);
+                return;
+            }
             (Trouble::Files(_), None) => Ok(()),
             (Trouble::Machine(_), _) => {
                 state.rebuilds = REBUILDS_MAX.saturating_add(1);

@@ -57,6 +57,8 @@ pub struct UploaderHandle {
     line: Line,
     /// What the thread has done.
     progress: Progress,
+    /// The process that has the thread.
+    process: u32,
     /// The thread, until it is joined.
     thread: Option<JoinHandle<Result<Report, Error>>>,
 }
@@ -69,7 +71,7 @@ impl UploaderHandle {
         progress: Progress,
         thread: JoinHandle<Result<Report, Error>>,
     ) -> Self {
-        Self { control, line, progress, thread: Some(thread) }
+        Self { control, line, progress, process: std::process::id(), thread: Some(thread) }
     }
 
     /// Something was captured: look for work now. A wait for the upstream's sake goes on.
@@ -121,6 +123,11 @@ impl UploaderHandle {
     /// Ends the thread and takes its result.
     fn end(&mut self) -> Result<Report, Error> {
         let Some(thread) = self.thread.take() else { return Ok(self.progress.last()) };
+        if self.process != std::process::id() {
+            // A fork: the thread and its connection are the parent's.
+            std::mem::forget(thread);
+            return Ok(self.progress.last());
+        }
         self.control.stop();
         self.line.shut_down();
         thread.join().unwrap_or_else(|_panic| Err(Error::from(Cause::Panic)))

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{FILL_BYTES, expect, expect_refusal};
-use crate::{Mode, Pace, Vfs, read_all};
+use crate::{Mode, Moved, Pace, Vfs, read_all};
 
 /// A limit that no file here comes near.
 const NO_LIMIT: u64 = 1 << 30;
@@ -107,14 +107,38 @@ pub(super) fn handles_share_the_file(vfs: &dyn Vfs) -> io::Result<()> {
 /// Renames and removes under an open handle.
 pub(super) fn handle_outlives_the_name(vfs: &dyn Vfs) -> io::Result<()> {
     let file = vfs.open("a", Mode::CreateNew)?;
-    vfs.rename("a", "b")?;
     file.write_all_at(0, b"still here")?;
-    expect(read_all(vfs, "b", NO_LIMIT)?, b"still here")?;
+    file.sync_data()?;
+    vfs.rename("a", "b")?;
     vfs.remove("b")?;
     vfs.sync_dir("")?;
-    file.sync_data()?;
     let mut seen = [0; 10];
     expect(file.read_at(0, &mut seen)?, 10)?;
     expect(seen, *b"still here")?;
     expect(vfs.exists("b")?, false)
+}
+
+/// Writes through handles whose names are another's, gone, and right again.
+pub(super) fn handle_without_its_name_cannot_write(vfs: &dyn Vfs) -> io::Result<()> {
+    let file = vfs.open("a", Mode::CreateNew)?;
+    file.write_all_at(0, b"kept")?;
+    vfs.rename("a", "b")?;
+    let refused = |outcome: io::Result<()>| match outcome {
+        Err(error) => expect(Moved::of(&error), Some(&Moved::File("a".to_owned()))),
+        Ok(()) => Err(io::Error::other("saw Ok, expected a refusal")),
+    };
+    for name in ["b", "a"] {
+        refused(file.write_all_at(0, b"lost"))?;
+        refused(file.set_len(1))?;
+        refused(file.fill_zeros(2, &|| Pace::Gentle))?;
+        refused(file.sync_data())?;
+        expect(read_all(vfs, "b", NO_LIMIT)?, b"kept")?;
+        if name == "b" {
+            vfs.open("a", Mode::CreateNew)?;
+        }
+    }
+    vfs.rename("b", "a")?;
+    file.write_all_at(0, b"good")?;
+    file.sync_data()?;
+    expect(read_all(vfs, "a", NO_LIMIT)?, b"good")
 }

@@ -27,3 +27,20 @@ pub(super) fn locks_are_apart(vfs: &dyn Vfs) -> io::Result<()> {
     let _inner = vfs.lock("dir/lock").map_err(io::Error::other)?;
     Ok(())
 }
+
+/// Is refused under another name, and where the file is gone.
+pub(super) fn lock_is_of_the_directory(vfs: &dyn Vfs) -> io::Result<()> {
+    let guard = vfs.lock("lock").map_err(io::Error::other)?;
+    for name in ["other", "lock"] {
+        match vfs.lock(name) {
+            Err(LockError::Held { pid }) => expect(pid, Some(process::id()))?,
+            other => return Err(io::Error::other(format!("saw {other:?}, expected Held"))),
+        }
+        if vfs.exists("lock")? {
+            vfs.remove("lock")?;
+        }
+    }
+    drop(guard);
+    drop(vfs.lock("lock").map_err(io::Error::other)?);
+    Ok(())
+}

@@ -6,6 +6,14 @@ use std::{
     path::Path,
 };
 
+use rustix::{
+    fs::{Mode as Permissions, OFlags},
+    io::retry_on_intr,
+    process::geteuid,
+};
+
+use super::{DIR_FLAGS, owner::Owner};
+
 /// Mode of every directory that is created here.
 const MODE: u32 = 0o700;
 
@@ -19,6 +27,7 @@ pub(super) fn directory(dir: &Path) -> io::Result<()> {
         Ok(()) => {
             // The umask may have taken bits away that we need.
             fs::set_permissions(dir, fs::Permissions::from_mode(MODE))?;
+            give(dir, parent).inspect_err(|_refused| fs::remove_dir(dir).unwrap_or_default())?;
             sync(parent)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match sync(parent) {
@@ -29,6 +38,17 @@ pub(super) fn directory(dir: &Path) -> io::Result<()> {
         },
         Err(error) => Err(error),
     }
+}
+
+/// Gives the new directory `dir`, where root made it, its parent's owner: root often does so for a user,
+/// whose home that is.
+fn give(dir: &Path, parent: &Path) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let flags = DIR_FLAGS.union(OFlags::NOFOLLOW);
+    let made = retry_on_intr(|| rustix::fs::open(dir, flags, Permissions::empty()))?;
+    Owner::of(&rustix::fs::stat(parent)?).give(&made, Permissions::RWXU)
 }
 
 /// Makes the names in `dir` durable. Never retried.

@@ -6,32 +6,56 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::fs::FileExt,
     },
+    sync::Arc,
 };
 
 use rustix::{
-    fs::{FallocateFlags, OFlags},
+    fs::{AtFlags, FallocateFlags, Mode as Permissions, OFlags},
     io::{Errno, retry_on_intr},
 };
 
-use super::FILE_PERMISSIONS;
+use super::{
+    ground::{Ground, Identity, identity_of},
+    owner::Owner,
+};
 use crate::{File, Mode, Pace, file::write_zeros};
+
+/// Permissions of a file until it is its owner's.
+const FIRST_PERMISSIONS: Permissions = Permissions::RUSR.union(Permissions::WUSR);
 
 /// An open real file.
 #[derive(Debug)]
 pub(super) struct OsFile {
     /// The handle.
     file: fs::File,
+    /// Which file it is.
+    identity: Identity,
+    /// The name under which it was opened.
+    name: String,
+    /// Where that was.
+    ground: Arc<Ground>,
 }
 
 impl OsFile {
-    /// Wraps a file that [`open_at`] opened.
-    pub(super) fn new(file: fs::File) -> Self {
-        Self { file }
+    /// Wraps a file that [`open_at`] opened under `name`.
+    pub(super) fn new(file: fs::File, name: &str, ground: &Arc<Ground>) -> io::Result<Self> {
+        let identity = identity_of(&file)?;
+        Ok(Self { file, identity, name: name.to_owned(), ground: Arc::clone(ground) })
+    }
+
+    /// Refuses once what is written here would not be found again.
+    fn check(&self) -> io::Result<()> {
+        self.ground.check_file(&self.name, self.identity)
     }
 }
 
-/// Opens the regular file `entry` in `dir`.
-pub(super) fn open_at(dir: &OwnedFd, entry: &str, mode: Mode) -> io::Result<fs::File> {
+/// Opens the regular file `entry` in `dir`, and gives it to the owner if that makes it.
+pub(super) fn open_at(
+    dir: &OwnedFd,
+    entry: &str,
+    mode: Mode,
+    owner: Owner,
+) -> io::Result<fs::File> {
     let flags = match mode {
         Mode::Read => OFlags::RDONLY,
         Mode::Write => OFlags::RDWR,
@@ -39,7 +63,9 @@ pub(super) fn open_at(dir: &OwnedFd, entry: &str, mode: Mode) -> io::Result<fs::
     };
     let file = open_flags(dir, entry, flags)?;
     if mode == Mode::CreateNew {
-        rustix::fs::fchmod(&file, FILE_PERMISSIONS)?;
+        owner.give(&file, owner.of_files()).inspect_err(|_refused| {
+            rustix::fs::unlinkat(dir, entry, AtFlags::empty()).unwrap_or_default();
+        })?;
     }
     Ok(file)
 }
@@ -53,7 +79,7 @@ pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Resul
         .union(OFlags::CLOEXEC)
         .union(OFlags::NOCTTY)
         .union(OFlags::NONBLOCK);
-    let open = || rustix::fs::openat(dir, entry, flags, FILE_PERMISSIONS);
+    let open = || rustix::fs::openat(dir, entry, flags, FIRST_PERMISSIONS);
     let file = match retry_on_intr(open) {
         Ok(descriptor) => fs::File::from(descriptor),
         Err(Errno::LOOP) => return Err(irregular(entry, "a symbolic link")),
@@ -86,19 +112,13 @@ impl File for OsFile {
     }
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.check()?;
         self.file.write_all_at(bytes, offset)
     }
 
-    // Not std's `sync_data`, which retries when it is interrupted.
-    #[cfg(not(target_vendor = "apple"))]
     fn sync_data(&self) -> io::Result<()> {
-        Ok(rustix::fs::fdatasync(&self.file)?)
-    }
-
-    // There, a plain sync leaves the bytes in the drive's cache; std knows the call that does not.
-    #[cfg(target_vendor = "apple")]
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        sync(&self.file)?;
+        self.check()
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -106,15 +126,31 @@ impl File for OsFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check()?;
         self.file.set_len(len)
     }
 
     fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
+        self.check()?;
         if len > 0 {
             allocate(&self.file, len)?;
         }
         write_zeros(self, len, pace)
     }
+}
+
+// Not std's `sync_data`, which retries when it is interrupted.
+#[cfg(not(target_vendor = "apple"))]
+/// Makes what was written survive a crash.
+fn sync(file: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::fdatasync(file)?)
+}
+
+// There, a plain sync leaves the bytes in the drive's cache; std knows the call that does not.
+#[cfg(target_vendor = "apple")]
+/// Makes what was written survive a crash.
+fn sync(file: &fs::File) -> io::Result<()> {
+    file.sync_data()
 }
 
 /// Asks for contiguous space for the first `len` bytes, where the file system offers that.

@@ -17,7 +17,7 @@ use super::{
 use crate::name::{self, Name};
 
 /// The longest file, as with real ones.
-const FILE_BYTES_MAX: u64 = i64::MAX as u64;
+pub(super) const FILE_BYTES_MAX: u64 = i64::MAX as u64;
 
 /// A change of a file's bytes.
 #[derive(Clone, Debug)]
@@ -80,7 +80,9 @@ pub(super) struct Disk {
     pub(super) next_seq: u64,
     /// Bytes left, if limited.
     pub(super) free_bytes: Option<u64>,
-    /// Names of the locks that are held.
+    /// How long a file may become.
+    pub(super) file_bytes_max: u64,
+    /// Directories whose locks are held.
     pub(super) locks: BTreeSet<String>,
     /// What sort of disk it is.
     pub(super) medium: Medium,
@@ -111,6 +113,7 @@ impl Disk {
             names,
             next_seq: last_pending.map_or(0, |last| last + 1),
             free_bytes,
+            file_bytes_max: FILE_BYTES_MAX,
             locks: BTreeSet::new(),
             medium: Medium::default(),
             control: Control::default(),
@@ -191,8 +194,12 @@ impl Disk {
 
     /// Writes to a file as many bytes as there is space for; an error if that is not all.
     pub(super) fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let end = offset.checked_add(bytes_of(bytes)).filter(|end| *end <= FILE_BYTES_MAX);
-        let end = end.ok_or_else(|| raw(errno::TOO_BIG))?;
+        let limit = self.file_bytes_max;
+        let end = offset.saturating_add(bytes_of(bytes));
+        let end = if offset < limit { end.min(limit) } else { end };
+        if end > limit {
+            return Err(raw(errno::TOO_BIG));
+        }
         let len = self.inode(file)?.live.len();
         let end_max = self.free_bytes.map_or(end, |free| end.min(len.saturating_add(free)));
         let count = usize::try_from(end_max.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -201,12 +208,16 @@ impl Disk {
             let change = DataChange::Write { offset, bytes: Arc::from(kept) };
             self.change_data(file, change)?;
         }
-        if kept.len() < bytes.len() { Err(raw(errno::NO_SPACE)) } else { Ok(()) }
+        if kept.len() == bytes.len() {
+            return Ok(());
+        }
+        let is_limit = offset.saturating_add(bytes_of(kept)) == limit;
+        Err(raw(if is_limit { errno::TOO_BIG } else { errno::NO_SPACE }))
     }
 
     /// Sets a file's length; an error, and no change, if there is no space for it.
     pub(super) fn set_len(&mut self, file: FileId, len: u64) -> io::Result<()> {
-        if len > FILE_BYTES_MAX {
+        if len > self.file_bytes_max {
             return Err(raw(errno::TOO_BIG));
         }
         let growth = len.saturating_sub(self.inode(file)?.live.len());

@@ -1,6 +1,8 @@
 //! Faults that a test plans, and the errors that they look like.
 
-use std::io;
+use std::{io, path::PathBuf};
+
+use crate::Moved;
 
 /// Error numbers of Linux; what real disks say must be said here too.
 pub(super) mod errno {
@@ -60,12 +62,16 @@ pub enum FaultKind {
     /// operation: a power cut, or another fault, may come in between. A sync fails with EINTR, as
     /// with any other error. On anything else it has no effect.
     Interrupted(u64),
+    /// The tree's directory is not where it was opened ([`Moved`]). A sync was done all the same, of
+    /// anything else nothing.
+    Moved,
 }
 
 impl FaultKind {
     /// What the caller sees.
     pub(super) fn error(self) -> io::Error {
         io::Error::from_raw_os_error(match self {
+            Self::Moved => return Moved::Directory(PathBuf::from("simulated")).into(),
             Self::Eio | Self::ShortWrite(_) | Self::ShortRead(_) => errno::IO,
             Self::Interrupted(_) => errno::INTERRUPTED,
             Self::Enospc => errno::NO_SPACE,
@@ -80,7 +86,10 @@ impl FaultKind {
                 count
             }
             (Self::Interrupted(count), _) => count.max(count_min),
-            (Self::Eio | Self::Enospc | Self::ShortWrite(_) | Self::ShortRead(_), _) => 0,
+            (
+                Self::Eio | Self::Enospc | Self::Moved | Self::ShortWrite(_) | Self::ShortRead(_),
+                _,
+            ) => 0,
         }
     }
 
@@ -97,6 +106,7 @@ impl FaultKind {
             Self::ShortWrite(_) => "short write, EIO",
             Self::ShortRead(_) => "short read, EIO",
             Self::Interrupted(_) => "interrupted",
+            Self::Moved => "moved",
         }
     }
 }

@@ -6,12 +6,12 @@ use parking_lot::Mutex;
 
 use super::{
     disk::{Disk, raw},
-    fault::{FaultOp, errno},
+    fault::{FaultKind, FaultOp, errno},
     image::bytes_of,
     names::FileId,
     trace::Detail,
 };
-use crate::{File, Mode, Pace, file::write_zeros};
+use crate::{File, Mode, Moved, Pace, file::write_zeros};
 
 /// What every interruption but the first of a call lets pass: a signal for ever must not keep it for
 /// ever.
@@ -49,7 +49,15 @@ impl SimFile {
         self.writable()?;
         let maps = disk.inode(self.file)?.maps;
         assert!(maps == 0, "{} is changed while it is mapped ({maps} maps)", self.name);
-        Ok(())
+        self.named(disk)
+    }
+
+    /// Refuses once the name is not this file's any more.
+    fn named(&self, disk: &Disk) -> io::Result<()> {
+        match disk.find_file(&self.name) {
+            Ok((_, file)) if file == self.file => Ok(()),
+            Ok(_) | Err(_) => Err(Moved::File(self.name.clone()).into()),
+        }
     }
 
     /// Sets the length, traced under `label`.
@@ -115,12 +123,15 @@ impl File for SimFile {
         let lies = disk.medium.lying_syncs;
         let inode = disk.inode(self.file)?;
         match fault {
-            None if lies => {}
-            None => inode.sync(),
+            None | Some(FaultKind::Moved) if lies => {}
+            None | Some(FaultKind::Moved) => inode.sync(),
             // As Linux: the pages are now clean, and not on the disk.
             Some(_) => inode.pending.clear(),
         }
-        fault.map_or(Ok(()), |kind| Err(kind.error()))
+        match fault {
+            Some(kind) => Err(kind.error()),
+            None => self.named(&disk),
+        }
     }
 
     fn len(&self) -> io::Result<u64> {

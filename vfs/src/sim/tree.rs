@@ -141,17 +141,20 @@ impl Vfs for SimVfs {
         Name::parse(name)?;
         let mut disk = self.disk.lock();
         disk.control.pass(("lock", FaultOp::Open), name, Detail::None)?;
-        match disk.find(name)? {
-            (_, Some(Entry::Dir)) => return Err(raw(errno::IS_A_DIRECTORY).into()),
-            (_, Some(Entry::File(_))) => {}
-            (at, None) => {
+        let (at, found) = disk.find(name)?;
+        let dir = at.dir.clone();
+        if disk.locks.contains(&dir) {
+            return Err(LockError::Held { pid: Some(process::id()) });
+        }
+        match found {
+            Some(Entry::Dir) => return Err(raw(errno::IS_A_DIRECTORY).into()),
+            Some(Entry::File(_)) => {}
+            None => {
                 disk.create(at)?;
             }
         }
-        if !disk.locks.insert(name.to_owned()) {
-            return Err(LockError::Held { pid: Some(process::id()) });
-        }
-        Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), name: name.to_owned() }))
+        disk.locks.insert(dir.clone());
+        Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), dir }))
     }
 
     fn free_bytes(&self) -> io::Result<Option<u64>> {
@@ -166,14 +169,14 @@ impl Vfs for SimVfs {
 struct SimLock {
     /// The disk.
     disk: Arc<Mutex<Disk>>,
-    /// The lock's name.
-    name: String,
+    /// The directory that it locks.
+    dir: String,
 }
 
 impl LockGuard for SimLock {}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.disk.lock().locks.remove(&self.name);
+        self.disk.lock().locks.remove(&self.dir);
     }
 }

@@ -195,6 +195,7 @@ impl Core {
         now_ms: u64,
         purpose: Purpose,
     ) -> Result<(Appended, usize), Error> {
+        self.refuse_if_forked()?;
         let total = self.check(frames)?;
         let mut commit = self.commit.lock();
         let time = self.make_ready(&mut commit, total, now_ms, purpose)?;
@@ -315,25 +316,5 @@ impl Core {
             commit.begun.push(begun);
         }
         Ok(u32::try_from(now_ms.saturating_sub(commit.stamp.mono_ms)).unwrap_or(u32::MAX))
-    }
-}
-
-impl Commit {
-    /// Refuses work after a failure that only reopening can mend.
-    pub(super) fn refuse_if_poisoned(&self) -> Result<(), Error> {
-        match &self.poison {
-            None => Ok(()),
-            Some(cause) => Err(Error::new(
-                ErrorKind::Poisoned,
-                format!("nothing is written until the log is reopened, since {cause}"),
-            )),
-        }
-    }
-
-    /// Takes up that a failure elsewhere leaves nothing to write.
-    pub(super) fn note(&mut self, error: &Error) {
-        if error.kind() == ErrorKind::Poisoned {
-            self.poison.get_or_insert_with(|| error.to_string());
-        }
     }
 }

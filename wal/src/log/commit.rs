@@ -5,6 +5,9 @@
 //! have joined as were under way when the last group ended: those just woken would otherwise miss
 //! the next group and share a sync only with half of the others. Alone, nobody waits for anybody.
 //!
+//! Each write looks first whether the log is still where it was opened, and each sync afterwards: a group
+//! that fails the first is absent, one that fails the second is somewhere else.
+//!
 //! After a failed sync nothing is known about what is on disk, so the log is poisoned: nothing is
 //! written any more until it is reopened and read back. (Rebello et al., "Can Applications Recover
 //! from fsync Failures?", USENIX ATC 2020.)
@@ -35,7 +38,7 @@ impl Drop for Leading<'_> {
         if !self.finished {
             let mut commit = self.core.commit.lock();
             commit.writing = false;
-            commit.poison = Some("the writing thread panicked".to_owned());
+            commit.poison(&Error::new(ErrorKind::Poisoned, "the writing thread panicked"));
             drop(commit);
             self.core.tailing.announce();
             self.core.pass_on();
@@ -49,9 +52,9 @@ impl Log {
     /// # Errors
     ///
     /// `Invalid`: no such number was given out, or it was cut when the log was opened. `Full`: the disk had
-    /// no room; the frame is surely absent and the log stays usable. `Io` or
-    /// `Poisoned` with [`Error::in_doubt`]: a write or sync failed; the frame may be found after
-    /// reopening.
+    /// no room; the frame is surely absent and the log stays usable. `Poisoned`: a write or sync failed, or
+    /// the log is not where it was opened ([`GROUND_MOVED`](crate::GROUND_MOVED)). With
+    /// [`Error::in_doubt`] the frame may be found after reopening, without it is surely absent.
     ///
     /// # Cost
     ///
@@ -76,6 +79,9 @@ impl Log {
     /// Frames that nobody waits for are synced with those of others, or by [`Log::wait`].
     #[must_use]
     pub fn poll(&self, lsn: Lsn) -> Option<Result<(), Error>> {
+        if let Err(error) = self.core.refuse_if_forked() {
+            return Some(Err(error.mark_in_doubt()));
+        }
         let commit = self.core.commit.lock();
         commit
             .refuse_unknown(lsn)
@@ -98,6 +104,8 @@ impl Log {
 impl Core {
     /// See [`Log::wait`].
     pub(super) fn wait(&self, lsn: Lsn) -> Result<(), Error> {
+        // The parent may write it.
+        self.refuse_if_forked().map_err(Error::mark_in_doubt)?;
         let mut called = false;
         loop {
             let commit = self.commit.lock();
@@ -206,6 +214,7 @@ impl Core {
 
     /// See [`Log::mark`].
     pub(super) fn mark(&self) -> Result<(), Error> {
+        self.refuse_if_forked()?;
         let mut commit = self.commit.lock();
         commit.refuse_if_poisoned()?;
         if commit.writing || !commit.is_worth_a_mark() {
@@ -258,7 +267,7 @@ impl Commit {
             let message = "the disk is full: the frame was not stored";
             return Some(Err(Error::new(ErrorKind::Full, message)));
         }
-        self.refuse_if_poisoned().err().map(|error| Err(error.mark_in_doubt()))
+        self.refuse_frame_if_poisoned(lsn).err().map(Err)
     }
 
     /// Whether the frame is surely absent.
@@ -319,9 +328,10 @@ impl Commit {
         }
         match written.failure {
             None => {}
-            Some(Failure::Unknown(source, what)) => {
-                self.poison = Some(format!("{what}: {source}"));
+            Some(Failure::Refused(source)) => {
+                self.poison_from(self.synced + 1, &Error::failed(source, "a write was refused"));
             }
+            Some(Failure::Unknown(source, what)) => self.poison(&Error::failed(source, what)),
             Some(Failure::Absent) => self.take_back(queue, core, &mut segments),
         }
         core.durable.store(self.synced, Ordering::SeqCst);

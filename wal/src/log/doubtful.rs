@@ -1,9 +1,9 @@
 //! Keeps the whole frames of a torn tail before they are written over: nobody was told of them, but they
 //! may be what a caller still asks about.
 
-use onceward_vfs::{Mode, Vfs};
+use onceward_vfs::{Mode, Vfs, is_full};
 
-use crate::error::{Error, is_full};
+use crate::error::Error;
 use crate::examine::{Examined, FoundTail};
 use crate::meta::MetaFile;
 use crate::name;
@@ -67,7 +67,8 @@ fn keep_in_spare(
         vfs.rename(&path, kept)?;
         vfs.sync_dir(name::QUARANTINE_DIR)?;
         vfs.sync_dir(name::LOG_DIR)?;
-        // Last: a prepared segment is never short.
+        // Last: a prepared segment is never short. Under its new name: what has lost its own is not written.
+        let file = vfs.open(kept, Mode::Write)?;
         file.set_len(u64::try_from(copy.len()).map_err(std::io::Error::other)?)?;
         file.sync_data()
     };

@@ -11,6 +11,7 @@
 //! | `roll` | begins runs and segments |
 //! | `commit` | writes and syncs what is queued: one leader for all that wait |
 //! | `write_out` | the write and the sync themselves |
+//! | `poison` | why nothing is written any more |
 //! | `gate` | where the members of a group wait |
 //! | `reader` | reads forward from any LSN, and waits at the end |
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
@@ -28,6 +29,7 @@ mod gate;
 #[cfg(all(test, shuttle))]
 mod model;
 mod pad;
+mod poison;
 mod reader;
 mod roll;
 mod space;
@@ -36,6 +38,7 @@ mod worker;
 mod write_out;
 
 use std::ops::Range;
+use std::process;
 use std::sync::Arc;
 
 use onceward_vfs::{File, Vfs};
@@ -58,6 +61,7 @@ pub use append::{Appended, NewFrame, Purpose, Ticket};
 pub use create::{Lock, create, create_sealed, lock};
 use gate::Gate;
 pub use pad::Alignment;
+use poison::Poison;
 use reader::Tailing;
 pub use reader::{Reader, Slice};
 use space::Spares;
@@ -92,6 +96,8 @@ pub struct Log {
     core: Arc<Core>,
     /// Ends with the log.
     worker: Option<Worker>,
+    /// The last to go. Not shared with the thread: a forked process has none that would let go of it.
+    _lock: Lock,
 }
 
 /// What the handle and its thread share.
@@ -116,7 +122,8 @@ struct Core {
     meta: Mutex<MetaFile>,
     segments: RwLock<Segments>,
     spares: Spares,
-    _lock: Lock,
+    /// The process that opened the log: a fork of it has these bytes, and none of the rights and threads.
+    opener: u32,
 }
 
 /// What appending and committing share.
@@ -161,7 +168,7 @@ struct Commit {
     expected: u32,
     /// The last frame is a mark.
     marked: bool,
-    poison: Option<String>,
+    poison: Option<Poison>,
     /// LSNs that were surely not stored: first and last, ascending.
     failed: Vec<(u64, u64)>,
 }
@@ -227,13 +234,25 @@ impl Core {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if let Some(worker) = self.worker.take() {
+        let worker = self.worker.take();
+        if self.is_forked() {
+            // That thread is the parent's, and so is all the rest.
+            std::mem::forget(worker);
+        } else if let Some(worker) = worker {
             worker.stop(&self.core);
         }
     }
 }
 
 impl Log {
+    /// Whether this process is a fork of the one that opened the log. It may not use it: whatever writes or
+    /// waits is refused with [`GROUND_MOVED`](crate::GROUND_MOVED), and dropping it does nothing to the
+    /// parent's.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.core.opener != process::id()
+    }
+
     /// Who the store is.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -343,6 +362,7 @@ impl Log {
     ///
     /// As [`Log::wait`].
     pub fn close(mut self) -> Result<(), Error> {
+        self.core.refuse_if_forked()?;
         if let Some(worker) = self.worker.take() {
             worker.stop(&self.core);
         }

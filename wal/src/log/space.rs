@@ -290,6 +290,7 @@ impl Core {
 
     /// See [`Log::trim`].
     fn trim(&self, number: u64) -> Result<(), Error> {
+        self.refuse_if_forked()?;
         self.trim_once(number).inspect_err(|_poisoned| self.tailing.announce())
     }
 

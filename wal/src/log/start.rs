@@ -1,9 +1,10 @@
 //! Repairs what a crash left and begins a run. Each step may be cut short and done again.
 
 use std::collections::VecDeque;
+use std::process;
 use std::sync::Arc;
 
-use onceward_vfs::{File, Mode, Pace, Vfs};
+use onceward_vfs::{File, Mode, Pace, Vfs, is_full};
 
 use super::doubtful;
 use super::gate::Gate;
@@ -12,7 +13,7 @@ use super::space::{Prepared, Spares, discard};
 use super::worker::Worker;
 use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
 use crate::checksum::salt;
-use crate::error::{Error, ErrorKind, Position, is_full};
+use crate::error::{Error, ErrorKind, Position};
 use crate::examine::{Examined, FoundTail, Returned};
 use crate::limits::{BLOCK_BYTES, HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
@@ -91,7 +92,7 @@ impl Log {
             meta: Mutex::new(meta),
             segments: RwLock::new(segments),
             spares,
-            _lock: lock,
+            opener: process::id(),
         };
         match core.fill_reserve() {
             // An old store opens on a full disk too: settling what it holds is what gives room.
@@ -104,7 +105,7 @@ impl Log {
             Preparation::InBackground => Some(Worker::start(&core)?),
             Preparation::OnDemand => None,
         };
-        let log = Self { core, worker };
+        let log = Self { core, worker, _lock: lock };
         log.leave_shared_block()?;
         Ok(log)
     }

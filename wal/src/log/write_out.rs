@@ -2,8 +2,9 @@
 
 use std::io;
 
+use onceward_vfs::{Moved, is_full};
+
 use super::Chunk;
-use crate::error::is_full;
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 
 /// How writing a queue ended.
@@ -17,6 +18,8 @@ pub(super) struct Written {
 pub(super) enum Failure {
     /// The disk had no room, and the commit was erased: surely absent.
     Absent,
+    /// The log is not where it was opened: nothing of the chunk was written.
+    Refused(io::Error),
     /// Anything may be on disk.
     Unknown(io::Error, &'static str),
 }
@@ -51,6 +54,8 @@ pub(super) fn write(chunk: &Chunk) -> Result<(), Failure> {
     chunk.file.write_all_at(chunk.offset, &chunk.bytes).map_err(|source| {
         if is_full(&source) {
             erase(chunk, source)
+        } else if Moved::of(&source).is_some() {
+            Failure::Refused(source)
         } else {
             Failure::Unknown(source, "a write failed")
         }
@@ -65,7 +70,12 @@ fn erase(chunk: &Chunk, source: io::Error) -> Failure {
     let zeros = [0; HEADER_BLOCK_BYTES + FRAME_HEADER_BYTES];
     // The first commit of a segment begins with the header block.
     let bytes = if chunk.offset == 0 { &zeros[..] } else { &zeros[..FRAME_HEADER_BYTES] };
-    let erased = chunk.file.write_all_at(chunk.offset, bytes).and_then(|()| {
+    let written = match chunk.file.write_all_at(chunk.offset, bytes) {
+        // As far as the file may be written, which is as far as the commit could be.
+        Err(limit) if limit.kind() == io::ErrorKind::FileTooLarge => is_gone(chunk),
+        written => written,
+    };
+    let erased = written.and_then(|()| {
         let rest = vec![0; chunk.bytes.len().saturating_sub(bytes.len())];
         let behind = u64::try_from(bytes.len()).map_err(io::Error::other)?;
         chunk.file.write_all_at(chunk.offset + behind, &rest).unwrap_or_default();
@@ -75,4 +85,16 @@ fn erase(chunk: &Chunk, source: io::Error) -> Failure {
         Ok(()) => Failure::Absent,
         Err(_worse) => Failure::Unknown(source, "a write failed for want of space"),
     }
+}
+
+/// Sees to it that the header of a commit, which could not be erased as a whole, is not there as a whole.
+fn is_gone(chunk: &Chunk) -> io::Result<()> {
+    let first = if chunk.offset == 0 { HEADER_BLOCK_BYTES } else { FRAME_HEADER_BYTES };
+    let wanted = chunk.bytes.get(..first).unwrap_or(&chunk.bytes);
+    let mut found = vec![0; wanted.len()];
+    let count = chunk.file.read_at(chunk.offset, &mut found)?;
+    if found.get(..count) == Some(wanted) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(())
 }

@@ -64,6 +64,7 @@ impl Store {
     /// `Fenced`: `ALREADY_FINISHED`. `Full`, `Io`, `Poisoned`: the disk refused.
     pub fn progress(&self, lsn: Lsn, step: u32) -> Result<Progress> {
         let inner = &self.inner;
+        inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.end_windows_held()?;
         {
@@ -198,6 +199,7 @@ impl Store {
 
 impl Inner {
     fn finish_delivery(&self, lsn: Lsn, end: End<'_>) -> Result<Lsn> {
+        self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         self.end_windows_held()?;
         {

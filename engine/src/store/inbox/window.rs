@@ -54,6 +54,7 @@ impl Store {
             return Err(Error::invalid("WINDOW_INVALID", message));
         }
         let inner = &self.inner;
+        inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.end_windows_held()?;
         let ends_ms = inner.moment(inner.mono_ms()).trusted_ms.saturating_add(remaining_ms);
@@ -109,6 +110,7 @@ impl Store {
     /// `Full`, `Io`, `Poisoned`: the disk refused.
     pub fn close_window(&self, window: &WindowId) -> Result<Vec<Lsn>> {
         let inner = &self.inner;
+        inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.end_windows_held()?;
         let ending = inner.view.lock().inbox.ending(window.as_str());
@@ -124,6 +126,7 @@ impl Store {
 impl Inner {
     /// Ends the windows that are over. Takes `control`.
     pub(in crate::store) fn end_windows(&self) -> Result<()> {
+        self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         self.end_windows_held()
     }

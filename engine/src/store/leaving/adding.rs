@@ -40,8 +40,8 @@ impl<'a> Adding<'a> {
     /// Takes up what is new, and counts all.
     pub(super) fn run(&self, imported: &mut Imported) -> Result<()> {
         let inner = self.inner;
-        let _one_at_a_time = inner.control.lock();
         inner.refuse_if_closed()?;
+        let _one_at_a_time = inner.control.lock();
         inner.refuse_if_fenced()?;
         let prepared = self.prepare();
         let (queued, last, moment) = self.queue(&prepared)?;

@@ -128,6 +128,7 @@ impl Store {
 impl Inner {
     /// Leaves the store for a bundle, durably.
     fn leave(&self, bundle: BundleId) -> Result<()> {
+        self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         let up = self.view.lock().leaving.fence().map(Fence::of);
         if let Some(up) = up {

@@ -170,6 +170,7 @@ impl Inner {
 
     /// Notes that a bundle was taken up to its end.
     fn note_import(&self, begin: &Begin, imported: &Imported) -> Result<()> {
+        self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         let frame = frames::Import {
             number: 0,

@@ -231,6 +231,7 @@ fn answer(told: &Result<(), Error>) -> Answer {
         Ok(()) => Answer::Stored,
         Err(error) if error.kind() == ErrorKind::Full && !error.in_doubt() => Answer::Absent,
         Err(error) if error.kind() == ErrorKind::Poisoned && error.in_doubt() => Answer::InDoubt,
+        Err(error) if error.kind() == ErrorKind::Poisoned => Answer::Absent,
         Err(error) => panic!("{error}"),
     }
 }
