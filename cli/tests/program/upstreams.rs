@@ -25,23 +25,35 @@ fn sync(store: &Path, url: &str, device: &str) -> Ended {
     run(command.arg("--store").arg(store).env("ONCEWARD_API_KEY", KEY), b"")
 }
 
-/// A line to `hub` that loses every reply.
-fn losing(hub: &str) -> String {
+/// What a client gets of the hub's answer to its request of that number, from 0.
+type Answer = fn(usize, Vec<u8>) -> Vec<u8>;
+
+/// A line to `hub` on which answers are changed.
+fn changing(hub: &str, answer: Answer) -> String {
     let hub = hub.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || listener.incoming().for_each(|client| lose(&client.unwrap(), &hub)));
+    thread::spawn(move || {
+        let mut count = 0;
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            // A connection that was only tried has no request.
+            let Some(answered) = carry(&client, &hub) else { continue };
+            drop(client.write_all(&answer(count, answered)));
+            count += 1;
+        }
+    });
     url
 }
 
-/// Carries one request to the hub, and nothing back.
-fn lose(client: &TcpStream, hub: &str) {
+/// Carries one request to the hub; its answer.
+fn carry(client: &TcpStream, hub: &str) -> Option<Vec<u8>> {
     let mut from = BufReader::new(client);
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
         if from.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
+            return None;
         }
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
@@ -56,7 +68,10 @@ fn lose(client: &TcpStream, hub: &str) {
     let mut to = TcpStream::connect(hub).unwrap();
     to.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
     to.write_all(&body).unwrap();
-    assert!(to.read_to_end(&mut Vec::new()).unwrap() > 0, "the hub answered");
+    let mut answered = Vec::new();
+    to.read_to_end(&mut answered).unwrap();
+    assert!(!answered.is_empty(), "the hub answered");
+    Some(answered)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -81,7 +96,8 @@ fn a_lost_reply_and_another_device_name_make_the_sale_known_and_no_conflict() {
     let store = dir.path().join("store");
     capture(&store, &sales("sale", 1)).expect(0);
     let hub = serve(&dir.path().join("data"), None);
-    let lost = sync(&store, &losing(&hub.url), "till-1").expect(5);
+    let losing = changing(&hub.url, |_, _| Vec::new());
+    let lost = sync(&store, &losing, "till-1").expect(5);
     assert_eq!(lost.last_json()["pending"], 1);
     let known = sync(&store, &hub.url, "till-2").expect(0).last_json();
     assert_eq!((&known["pending"], &known["rejected"]), (&0.into(), &0.into()));
@@ -147,4 +163,33 @@ fn a_single_sale_that_is_refused_by_a_wrong_configuration_waits_too() {
         assert_eq!(sync(&store, &hub.url, "").expect(8).last_json()["pending"], 1);
     }
     assert_eq!(sync(&store, &hub.url, "till").expect(0).last_json()["accepted"], 1);
+}
+
+#[test]
+fn a_run_that_goes_on_ends_by_itself_when_the_configuration_is_at_fault() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales("sale", 12)).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    let mut command = onceward();
+    command.args(["sync", "--dialect", "wede", "--to", &hub.url, "--device-id", "", "--store"]);
+    let ended = run(command.arg(&store).env("ONCEWARD_API_KEY", KEY), b"").expect(8);
+    assert_eq!(ended.last_json()["pending"], 12);
+    assert!(ended.err.contains("12 events are still pending"), "{}", ended.err);
+}
+
+#[test]
+fn one_batch_that_fails_on_the_way_does_not_end_a_run_of_one_attempt_each() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales("sale", 1_500)).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    let failing = changing(&hub.url, |count, answered| match count {
+        1 => b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec(),
+        _ => answered,
+    });
+    let summary = sync(&store, &failing, "till").expect(5).last_json();
+    assert_eq!((&summary["accepted"], &summary["pending"]), (&1_000.into(), &500.into()));
+    let summary = sync(&store, &failing, "till").expect(0).last_json();
+    assert_eq!((&summary["pending"], &summary["rejected"]), (&0.into(), &0.into()));
 }
