@@ -87,6 +87,7 @@ mod verdict;
 mod view;
 #[cfg(test)]
 mod whole_model;
+pub mod wire;
 
 pub use admission::{Limit, Limits, WhenFull};
 pub use config::{Config, Create, IndexReading, Retain, WindowStart};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use onceward::Key;
+use onceward::{Key, wire::member_path};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, DeserializeSeed as _},
@@ -15,8 +15,6 @@ use crate::problem::{Code, Problem};
 const FAULTS_LISTED_MAX: usize = 20;
 /// Longest idempotency key, bytes.
 pub(crate) const KEY_BYTES_MAX: usize = 255;
-/// How much of a member's name is shown in a path, in characters.
-const NAME_SHOWN_MAX: usize = 64;
 
 /// One field that breaks a rule.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -67,20 +65,6 @@ impl Faults {
         };
         Err(Problem::new(Code::InvalidRequest, detail).with_errors(self.listed))
     }
-}
-
-/// The path of the member `name` of the value at `parent`; `parent` is empty for the outermost value.
-///
-/// A name that is not a plain word is quoted, escaped and cut, since clients choose it and it ends up
-/// in answers and logs.
-pub(crate) fn member_path(parent: &str, name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if name.is_empty() || name.len() > NAME_SHOWN_MAX || !name.bytes().all(plain) {
-        let shown: String =
-            name.chars().take(NAME_SHOWN_MAX).flat_map(char::escape_default).collect();
-        return format!("{parent}[\"{shown}\"]");
-    }
-    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
 /// The members of an object that have not been taken yet.
@@ -281,16 +265,7 @@ pub(crate) fn text(
 
 #[cfg(test)]
 mod tests {
-    use super::{Faults, NAME_SHOWN_MAX, member_path};
-
-    #[test]
-    fn a_path_shows_plain_names_as_they_are_and_quotes_all_others() {
-        assert_eq!(member_path("", "a_b-1"), "a_b-1");
-        assert_eq!(member_path("t[3]", "id"), "t[3].id");
-        assert_eq!(member_path("t", "x\r\n\u{1b}[31m"), "t[\"x\\r\\n\\u{1b}[31m\"]");
-        assert_eq!(member_path("t", ""), "t[\"\"]");
-        assert!(member_path("t", &"n".repeat(5000)).len() <= NAME_SHOWN_MAX + 8);
-    }
+    use super::Faults;
 
     #[test]
     fn faults_beyond_the_limit_are_counted_and_not_listed() {

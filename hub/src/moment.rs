@@ -1,6 +1,6 @@
 //! Reads a client's time: kept with the event, and trusted for nothing.
 
-use jiff::{Timestamp, civil};
+use onceward::wire::parse_rfc3339;
 use serde_json::value::RawValue;
 
 use crate::fields::{self, Faults};
@@ -8,19 +8,16 @@ use crate::fields::{self, Faults};
 /// Longest spelling of a time, bytes.
 const BYTES_MAX: usize = 64;
 
-/// The Unix milliseconds that `value` states, an ISO 8601 date and time.
+/// The Unix milliseconds that `value` states, a date and a time as RFC 3339 has them.
 ///
 /// One without an offset is allowed, since ISO 8601 allows it, and names no moment.
 pub(crate) fn read(value: &RawValue, path: &str, faults: &mut Faults) -> Option<i64> {
     let text = fields::text(value, path, BYTES_MAX, faults)?;
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Some(moment.as_millisecond());
-    }
-    let has_time = text.contains(['T', 't', ' ']);
-    if !has_time || text.parse::<civil::DateTime>().is_err() {
+    let moment = parse_rfc3339(&text);
+    if moment.is_none() && parse_rfc3339(&format!("{text}Z")).is_none() {
         faults.add(path, "must be an ISO 8601 time such as 2026-03-10T14:22:05.000Z");
     }
-    None
+    moment
 }
 
 #[cfg(test)]
@@ -42,11 +39,25 @@ mod tests {
         assert_eq!(of("1970-01-01T00:00:01.500Z"), (Some(1_500), true));
         assert_eq!(of("1970-01-01T01:00:00+01:00"), (Some(0), true));
         assert_eq!(of("2026-03-10T14:22:05"), (None, true));
+        assert_eq!(of("9999-12-31T23:59:59Z"), (Some(253_402_300_799_000), true));
     }
 
     #[test]
     fn what_is_no_time_is_a_fault() {
-        for bad in ["now", "2026-03-10", "2026-13-10T14:22:05Z", "1773152525", "14:22"] {
+        for bad in [
+            "now",
+            "2026-03-10",
+            "2026-13-10T14:22:05Z",
+            "1773152525",
+            "14:22",
+            "20261129T120000Z",
+            "20261129T120000",
+            "2026-11-29 12:00:00Z",
+            "2026-11-29 12:00:00",
+            "2026-11-29T12:00:00+01:00[Europe/Berlin]",
+            "2026-11-29T12:00:60Z",
+            "2026-11-29T12:00:00ZZ",
+        ] {
             assert_eq!(of(bad), (None, false), "{bad}");
         }
     }

@@ -312,8 +312,7 @@ impl<'a> ReviewShape<'a> {
 
 /// Unix milliseconds as RFC 3339, if the calendar reaches that far.
 pub(super) fn moment(unix_ms: i64) -> Option<String> {
-    let moment = jiff::Timestamp::from_millisecond(unix_ms).ok()?;
-    Some(format!("{moment:.3}"))
+    onceward::wire::rfc3339(unix_ms)
 }
 
 /// RFC 4648 base64 with padding.

@@ -1,6 +1,9 @@
 //! What a Forloy request must look like.
 
-use onceward::{Amount, Event, Key, Payload, Scope};
+use onceward::{
+    Amount, Event, Key, Payload, Scope,
+    wire::{ITEM_BYTES_MAX, TEXT_BYTES_MAX},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -15,10 +18,6 @@ use crate::{
 
 /// Most purchases in one request.
 const ITEMS_MAX: usize = 100;
-/// Largest purchase as it was sent, bytes.
-const ITEM_BYTES_MAX: usize = 65_536;
-/// Longest name, code or id, bytes.
-const ID_BYTES_MAX: usize = 255;
 /// Longest notes, bytes: whatever fits into a purchase.
 const NOTES_BYTES_MAX: usize = ITEM_BYTES_MAX;
 
@@ -53,9 +52,9 @@ fn read(body: &RawValue, faults: &mut Faults) -> Option<Vec<Item>> {
 /// One purchase, if nothing of it is at fault.
 fn read_item(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Item> {
     let mut object = Object::read(item, path, faults)?;
-    let code = object.required_text("qr_code_data", ID_BYTES_MAX, faults);
-    let location = object.required_text("location_id", ID_BYTES_MAX, faults);
-    let staff = object.required_text("staff_user_id", ID_BYTES_MAX, faults);
+    let code = object.required_text("qr_code_data", TEXT_BYTES_MAX, faults);
+    let location = object.required_text("location_id", TEXT_BYTES_MAX, faults);
+    let staff = object.required_text("staff_user_id", TEXT_BYTES_MAX, faults);
     let amount = object
         .required("purchase_amount", faults)
         .and_then(|value| read_amount(value, &object.path_of("purchase_amount"), faults));
@@ -64,8 +63,8 @@ fn read_item(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Item> {
     if let Some(value) = punches {
         check_count(value, &object.path_of("punch_count"), faults);
     }
-    object.optional_text("pos_reference_id", ID_BYTES_MAX, faults);
-    object.optional_text("pos_terminal_id", ID_BYTES_MAX, faults);
+    object.optional_text("pos_reference_id", TEXT_BYTES_MAX, faults);
+    object.optional_text("pos_terminal_id", TEXT_BYTES_MAX, faults);
     if let Some(notes) = object.optional("transaction_notes") {
         check_notes(notes, &object.path_of("transaction_notes"), faults);
     }

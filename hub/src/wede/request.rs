@@ -1,6 +1,9 @@
 //! What a Wede request must look like.
 
-use onceward::{Amount, Event, Kind, Payload, Scope};
+use onceward::{
+    Amount, Event, Kind, Payload, Scope,
+    wire::{ITEM_BYTES_MAX, TEXT_BYTES_MAX},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -16,10 +19,6 @@ use crate::{
 
 /// Most events in one request.
 const ITEMS_MAX: usize = 500;
-/// Largest event as it was sent, bytes.
-const ITEM_BYTES_MAX: usize = 65_536;
-/// Longest id, bytes.
-const ID_BYTES_MAX: usize = 255;
 /// Longest type, bytes: it must fit a kind of the store.
 const TYPE_BYTES_MAX: usize = 64;
 
@@ -50,7 +49,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Batch, Problem> {
 /// The batch, if nothing is at fault.
 fn read(body: &RawValue, faults: &mut Faults) -> Option<Batch> {
     let mut request = Object::read(body, "", faults)?;
-    let device = request.required_text("device_id", ID_BYTES_MAX, faults);
+    let device = request.required_text("device_id", TEXT_BYTES_MAX, faults);
     if let Some(value) = request.required("captured_at", faults) {
         moment::read(value, "captured_at", faults);
     }
@@ -103,7 +102,7 @@ fn read_content(payload: &RawValue, path: &str, faults: &mut Faults) -> Option<C
     let Some(code) = object.optional("qr_code_data") else {
         return Some(Content { card: None, amount });
     };
-    let code = fields::text(code, &object.path_of("qr_code_data"), ID_BYTES_MAX, faults)?;
+    let code = fields::text(code, &object.path_of("qr_code_data"), TEXT_BYTES_MAX, faults)?;
     let punches = object.optional("punch_count").is_some();
     let fallback = if punches { CardType::Punch } else { CardType::Cashback };
     Some(Content { card: Some(UsedCard { code, fallback }), amount })
