@@ -1,6 +1,7 @@
 //! The arguments of the program. Parses and checks form only; what they name is the commands' business.
 
 mod leaving;
+mod line;
 mod review;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
     leaving::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
+    line::LineArgs,
     review::{
         DecidedByArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs, ReviewResolveArgs,
         ReviewRetryArgs,
@@ -116,6 +118,9 @@ pub struct CaptureArgs {
     /// Size of a log segment, 262144 to 1073741824
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
     pub segment_bytes: Option<u64>,
+    /// Refuse what an upstream that speaks this can never take
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub dialect: Option<DialectName>,
 }
 
 /// Arguments of `sync`.
@@ -140,13 +145,16 @@ pub struct SyncArgs {
     /// The device that a Wede upstream is told; the store's id unless given
     #[arg(long, value_name = "ID")]
     pub device_id: Option<String>,
+    /// How the upstream is reached.
+    #[command(flatten)]
+    pub line: LineArgs,
     /// How the bearer key is given.
     #[command(flatten)]
     pub key: KeyArgs,
 }
 
 /// Where the bearer key comes from: file, argument or `ONCEWARD_API_KEY`, in this order.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct KeyArgs {
     /// File whose first line is the bearer key
     #[arg(long, value_name = "F", conflicts_with = "api_key")]
@@ -162,7 +170,7 @@ impl std::fmt::Debug for KeyArgs {
     }
 }
 
-/// The dialects that `sync` speaks.
+/// The dialects that `sync` speaks, and for which `capture` refuses what cannot be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum DialectName {
     /// `POST /api/v1/transactions/sync`, up to 100 items

@@ -1,6 +1,7 @@
 //! What a host may choose when it opens a store.
 
 mod inbox;
+mod sendable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -135,6 +136,8 @@ pub struct Config {
     pub(crate) retain: Retain,
     pub(crate) inbox: InboxBounds,
     pub(crate) limits: Limits,
+    /// What is refused at capture because the upstream can never take it.
+    pub(crate) sendable: Option<sendable::Sendable>,
     #[cfg(feature = "encryption")]
     pub(crate) encryption: Option<crate::encryption::Provider>,
     /// Tests have one that is quick and records what it is given.
@@ -170,6 +173,7 @@ impl Config {
             retain: Retain::Needed,
             inbox: InboxBounds::default(),
             limits: Limits::new(),
+            sendable: None,
             #[cfg(feature = "encryption")]
             encryption: None,
             #[cfg(test)]

@@ -3,20 +3,24 @@
 mod answer;
 mod forloy;
 mod form;
+mod members;
 mod problem;
 mod request;
 mod response;
+mod sendable;
 mod status;
 mod wede;
 
 use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
+use onceward::wire::ITEM_BYTES_MAX;
 
 use crate::timestamp;
 
 pub use forloy::Forloy;
 pub use request::Request;
 pub use response::Response;
+pub use sendable::sendable;
 pub use wede::Wede;
 
 /// How long upstreams remember keys that do not say how long: as our hub, 30 days.
@@ -151,7 +155,16 @@ pub(crate) fn captured_at(event: &StoredEvent, name: &str) -> Result<String, Mis
         ),
     })?;
     timestamp::rfc3339(unix_ms)
-        .ok_or_else(|| misfit(format!("{name}: the capture's moment has no spelling")))
+        .ok_or_else(|| misfit(format!("{name}: {unix_ms} ms is no moment that can be sent")))
+}
+
+/// The item, if it is short enough to be taken at all.
+pub(crate) fn fits_alone(item: String) -> Result<String, Misfit> {
+    let bytes = item.len();
+    if bytes > ITEM_BYTES_MAX {
+        return Err(misfit(format!("the item has {bytes} bytes, more than {ITEM_BYTES_MAX}")));
+    }
+    Ok(item)
 }
 
 /// Why an event cannot form an item.

@@ -36,7 +36,6 @@
 
 mod clock;
 mod control;
-mod decimal;
 mod dialect;
 mod error;
 mod excerpt;
@@ -48,7 +47,7 @@ mod uploader;
 mod upstream;
 
 pub use control::Control;
-pub use dialect::{Dialect, Forloy, Request, Response, Wede};
+pub use dialect::{Dialect, Forloy, Request, Response, Wede, sendable};
 pub use error::{Error, ErrorKind};
 pub use line::{Line, Timeouts};
 pub use secret::Secret;

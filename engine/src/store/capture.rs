@@ -164,10 +164,13 @@ impl Inner {
         for (event, receipt) in events {
             self.refuse_if_long("payload", &event.payload)?;
             let view = layout::View::of(event);
+            // A receiver's effects are sent nowhere.
+            let sendable = self.config.sendable.as_ref().filter(|_| receipt.is_none());
             prepared.push(Prepared {
                 encoded: Encoded::dated(event, wall_offset_ms),
                 facts: Facts::of(&self.secret, &self.windows, &view),
                 receipt: receipt.map(layout::effect_head),
+                unsendable: sendable.and_then(|check| check.refusal(event, self.wall_ms())),
             });
         }
         Ok(prepared)

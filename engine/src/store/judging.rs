@@ -18,6 +18,8 @@ pub(super) struct Prepared<'a> {
     pub(super) facts: Facts<'a>,
     /// What an effect's body begins with.
     pub(super) receipt: Option<Vec<u8>>,
+    /// Why it must not be captured, if its key is new.
+    pub(super) unsendable: Option<String>,
 }
 
 impl Prepared<'_> {
@@ -102,7 +104,8 @@ impl Hasher for PrintHasher {
     }
 }
 
-/// Judges every key, in order. The caller holds the view.
+/// Judges every key, in order, and refuses the call for one that is new and must not be captured. The caller
+/// holds the view.
 pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
     let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
     let verdicts = view.keys.lookup(&keys)?;
@@ -125,6 +128,13 @@ pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> 
                 }
             },
         });
+    }
+    let refused = |(plan, event): (&Plan, &Prepared<'_>)| match plan {
+        Plan::Fresh | Plan::Again { .. } => event.unsendable.clone(),
+        Plan::Known(_) | Plan::Lost(_) => None,
+    };
+    if let Some(why) = plans.iter().zip(prepared).find_map(refused) {
+        return Err(Error::invalid("UNSENDABLE", why));
     }
     let count = plans.iter().filter(|plan| matches!(plan, Plan::Fresh)).count();
     view.keys.check_room(count)?;

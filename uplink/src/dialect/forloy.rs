@@ -4,7 +4,6 @@
 //! members keep their order and numbers their spelling.
 
 mod item;
-mod members;
 mod reply;
 
 use onceward::StoredEvent;

@@ -4,10 +4,12 @@ mod reply;
 
 use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
+use onceward::wire::{JSON_LEVELS_MAX, TEXT_BYTES_MAX, check_json, member_path};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Dialect, Request, Response, captured_at, misfit};
+use super::members::{Members, Shape, shape, text};
+use super::{Dialect, Request, Response, captured_at, fits_alone, misfit};
 use crate::timestamp;
 
 /// Most events in one batch.
@@ -18,6 +20,12 @@ const PATH: &str = "/v1/sync/batch";
 
 /// The header by which a batch can be asked for when its answer was lost.
 const BATCH_KEY: &str = "Idempotency-Key";
+
+/// The levels of a message around a payload: the batch, its list of events, the event.
+const LEVELS_AROUND: usize = 3;
+
+/// The one member of a payload that the upstream itself understands as a text.
+const CARD: &str = "qr_code_data";
 
 /// The dialect of Wede's batch sync.
 ///
@@ -80,14 +88,45 @@ fn carry(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
 }
 
 /// The event as JSON text.
+///
+/// # Errors
+///
+/// The payload is no object, or one that readers understand differently; the item is too long, or its moment at
+/// the edge of the calendar.
 fn encode(event: &StoredEvent) -> Result<String, Misfit> {
-    let text = event.event.payload.as_json().ok_or_else(|| misfit("the payload is not JSON"))?;
+    let payload = event.event.payload.as_json().ok_or_else(|| misfit("the payload is not JSON"))?;
+    check_payload(payload)?;
     captured_at(event, "captured_at")?;
     let payload =
-        serde_json::from_str(text).map_err(|found| misfit(format!("payload: {found}")))?;
+        serde_json::from_str(payload).map_err(|found| misfit(format!("payload: {found}")))?;
     let (kind, idempotency_key) = (event.event.kind.as_str(), event.event.key.as_str());
-    serde_json::to_string(&Item { kind, idempotency_key, payload })
-        .map_err(|found| misfit(found.to_string()))
+    let item = serde_json::to_string(&Item { kind, idempotency_key, payload })
+        .map_err(|found| misfit(found.to_string()))?;
+    fits_alone(item)
+}
+
+/// Checks what the upstream asks of a payload, which may hold anything else besides.
+fn check_payload(payload: &str) -> Result<(), Misfit> {
+    if !payload.starts_with('{') {
+        return Err(misfit("the payload is not a JSON object"));
+    }
+    check_json(payload, JSON_LEVELS_MAX.saturating_sub(LEVELS_AROUND)).map_err(|fault| {
+        let path = format!("payload{}{}", dot(&fault.path), fault.path);
+        misfit(format!("{path}: {}", fault.message))
+    })?;
+    let members: Members<'_> =
+        serde_json::from_str(payload).map_err(|found| misfit(format!("payload: {found}")))?;
+    match members.0.iter().find(|(name, _)| name == CARD) {
+        Some((_, card)) if shape(card) != Shape::Null => {
+            text(card, &member_path("payload", CARD), TEXT_BYTES_MAX).map(drop)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What stands between the payload's name and a path in it.
+fn dot(path: &str) -> &'static str {
+    if path.is_empty() || path.starts_with('[') { "" } else { "." }
 }
 
 impl Dialect for Wede {

@@ -16,6 +16,7 @@ use std::{
 };
 
 use onceward::{Config, Headers, Store};
+use onceward_uplink::{Forloy, Wede};
 
 use self::{
     commit::{Committer, Tally},
@@ -23,7 +24,7 @@ use self::{
     lines::{Flow, Line},
 };
 use crate::{
-    args::CaptureArgs,
+    args::{CaptureArgs, DialectName},
     command::{shape, stop::Stop},
     exit::{Exit, Failure, Outcome},
     output::{Output, complain},
@@ -40,6 +41,12 @@ pub fn run(args: &CaptureArgs) -> Outcome {
     if let Some(bytes) = args.segment_bytes {
         config = config.segment_bytes(bytes);
     }
+    config = match args.dialect {
+        None => config,
+        Some(DialectName::Forloy) => config.sendable(onceward_uplink::sendable(Forloy::new())),
+        // Which device it is makes no difference to an event.
+        Some(DialectName::Wede) => config.sendable(onceward_uplink::sendable(Wede::new("any"))),
+    };
     let shared = shared(args)?;
     let store = shape::open(&args.store, config)?;
     let mut committer = Committer::new(&store, shared, Output::stdout());

@@ -83,6 +83,7 @@ impl<'a> Adding<'a> {
                 &layout::View::of(&arrival.event),
             ),
             receipt: None,
+            unsendable: None,
         };
         self.arrivals.iter().map(one).collect()
     }

@@ -37,5 +37,6 @@ mod records_kept;
 mod records_refused;
 mod review;
 mod run_damage;
+mod sendable;
 mod settling;
 mod tickets;

@@ -1,13 +1,14 @@
 //! From an event to a transaction, or why it cannot become one.
 
-use onceward::StoredEvent;
 use onceward::sync::Misfit;
+use onceward::wire::{ITEM_BYTES_MAX, TEXT_BYTES_MAX};
+use onceward::{Amount, StoredEvent};
 use serde_json::value::RawValue;
 
-use super::members::{Members, Shape, shape};
-use crate::decimal;
-use crate::dialect::{captured_at, misfit};
+use crate::dialect::members::{Members, Shape, shape, text};
+use crate::dialect::{captured_at, fits_alone, misfit};
 use crate::excerpt;
+use crate::timestamp;
 
 /// What a field's value has to be.
 #[derive(Clone, Copy)]
@@ -18,6 +19,10 @@ enum Rule {
     Money,
     /// A text that may be absent or `null`.
     OptionalText,
+    /// The same, also empty and of any length.
+    Notes,
+    /// A moment that may be absent or `null`.
+    Moment,
     /// A whole number that may be absent or `null`.
     OptionalCount,
     /// The event's own key; absent in most payloads, and then added.
@@ -31,6 +36,9 @@ const MOMENT: &str = "client_timestamp";
 /// The field that holds the money.
 const MONEY: &str = "purchase_amount";
 
+/// Longest spelling of a moment, bytes.
+const MOMENT_BYTES_MAX: usize = 64;
+
 /// Every field that a transaction may have.
 const FIELDS: [(&str, Rule); 10] = [
     ("qr_code_data", Rule::Text),
@@ -39,10 +47,10 @@ const FIELDS: [(&str, Rule); 10] = [
     (MONEY, Rule::Money),
     (KEY, Rule::Key),
     ("punch_count", Rule::OptionalCount),
-    ("transaction_notes", Rule::OptionalText),
+    ("transaction_notes", Rule::Notes),
     ("pos_reference_id", Rule::OptionalText),
     ("pos_terminal_id", Rule::OptionalText),
-    (MOMENT, Rule::OptionalText),
+    (MOMENT, Rule::Moment),
 ];
 
 /// The transaction that `event` stands for, as JSON text.
@@ -50,7 +58,8 @@ const FIELDS: [(&str, Rule); 10] = [
 /// # Errors
 ///
 /// The payload is no object, lacks a required field, has one that is unknown, twice there or of the
-/// wrong type, carries another key, or its money differs from the event's amount.
+/// wrong type or too long, carries another key, or its money differs from the event's amount; or the transaction
+/// as a whole is too long.
 pub(super) fn encode(event: &StoredEvent) -> Result<String, Misfit> {
     let members = members(event)?;
     for (name, rule) in FIELDS {
@@ -68,7 +77,7 @@ pub(super) fn encode(event: &StoredEvent) -> Result<String, Misfit> {
         let moment = captured_at(event, MOMENT)?;
         parts.push(format!("\"{MOMENT}\":\"{moment}\""));
     }
-    Ok(format!("{{{}}}", parts.join(",")))
+    fits_alone(format!("{{{}}}", parts.join(",")))
 }
 
 /// The payload's members, if it is an object of known fields, each at most once.
@@ -98,38 +107,59 @@ fn check(
     let Some(value) = value else {
         return match rule {
             Rule::Text | Rule::Money => Err(misfit(format!("{name}: the field is missing"))),
-            Rule::OptionalText | Rule::OptionalCount | Rule::Key => Ok(()),
+            Rule::OptionalText | Rule::Notes | Rule::Moment | Rule::OptionalCount | Rule::Key => {
+                Ok(())
+            }
         };
     };
-    match (rule, shape(value)) {
-        (Rule::Text | Rule::OptionalText, Shape::Text)
-        | (Rule::OptionalText | Rule::OptionalCount, Shape::Null) => Ok(()),
-        (Rule::OptionalCount, Shape::Number) if !value.get().contains(['.', 'e', 'E']) => Ok(()),
-        (Rule::Key, Shape::Text) => check_key(event, value),
-        (Rule::Money, Shape::Number) => check_money(event, value),
-        (Rule::Text | Rule::OptionalText | Rule::Key, _) => {
-            Err(misfit(format!("{name}: must be a text")))
+    let is_null = shape(value) == Shape::Null;
+    match rule {
+        Rule::OptionalText | Rule::Notes | Rule::Moment | Rule::OptionalCount if is_null => Ok(()),
+        Rule::Text | Rule::OptionalText => text(value, name, TEXT_BYTES_MAX).map(drop),
+        Rule::Notes if value.get() == "\"\"" => Ok(()),
+        Rule::Notes => text(value, name, ITEM_BYTES_MAX).map(drop),
+        Rule::Moment => check_moment(&text(value, name, MOMENT_BYTES_MAX)?),
+        Rule::OptionalCount if serde_json::from_str::<u32>(value.get()).is_ok() => Ok(()),
+        Rule::OptionalCount => {
+            Err(misfit(format!("{name}: must be a whole number from 0 to {}", u32::MAX)))
         }
-        (Rule::Money, _) => Err(misfit(format!("{name}: must be a number"))),
-        (Rule::OptionalCount, _) => Err(misfit(format!("{name}: must be a whole number"))),
+        Rule::Key => check_key(event, &text(value, name, TEXT_BYTES_MAX)?),
+        Rule::Money => check_money(event, value),
     }
+}
+
+/// A moment that the till gives is one that others read, too.
+fn check_moment(text: &str) -> Result<(), Misfit> {
+    if timestamp::is_moment(text) {
+        return Ok(());
+    }
+    Err(misfit(format!("{MOMENT}: must be a time such as 2026-03-10T14:22:05.000Z")))
 }
 
 /// A key in the payload must be the event's.
-fn check_key(event: &StoredEvent, value: &RawValue) -> Result<(), Misfit> {
-    match serde_json::from_str::<String>(value.get()) {
-        Ok(key) if key == event.event.key.as_str() => Ok(()),
-        _ => Err(misfit(format!("{KEY}: the payload has another key than the event"))),
+fn check_key(event: &StoredEvent, key: &str) -> Result<(), Misfit> {
+    if key == event.event.key.as_str() {
+        return Ok(());
     }
+    Err(misfit(format!("{KEY}: the payload has another key than the event")))
 }
 
-/// An amount that was given at capture must be the payload's money, exactly.
+/// The money is a plain decimal number, not negative; an amount that was given at capture must be the same.
 fn check_money(event: &StoredEvent, value: &RawValue) -> Result<(), Misfit> {
-    match event.event.amount {
-        Some(amount) if decimal::ten_thousandths(value.get()) != Some(amount.ten_thousandths()) => {
-            let shown = excerpt::cut(value.get(), excerpt::CODE_BYTES_MAX);
-            Err(misfit(format!("{MONEY}: {shown} is not the event's amount, {amount}")))
+    let text = value.get();
+    let why = match (shape(value), text.parse::<Amount>()) {
+        (Shape::Number, _) if text.starts_with('-') => "must not be negative".to_owned(),
+        (Shape::Number, Ok(money)) => match event.event.amount {
+            Some(amount) if amount != money => {
+                format!("{money} is not the event's amount, {amount}")
+            }
+            Some(_) | None => return Ok(()),
+        },
+        (Shape::Number, Err(_)) if text.contains(['e', 'E']) => {
+            "must be written without an exponent".to_owned()
         }
-        Some(_) | None => Ok(()),
-    }
+        (Shape::Number, Err(found)) => format!("must be money with at most 4 decimals: {found}"),
+        (Shape::Text | Shape::Null | Shape::Other, _) => "must be a number".to_owned(),
+    };
+    Err(misfit(format!("{MONEY}: {why}")))
 }

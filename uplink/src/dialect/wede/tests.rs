@@ -63,7 +63,7 @@ fn a_batch_is_spelled_as_documented() {
 
 #[test]
 fn names_and_keys_are_escaped() {
-    let event = stored("a\"\\\n", Payload::json("[1.0]").unwrap(), 0);
+    let event = stored("a\"\\\n", Payload::json("{\"a\":[1.0]}").unwrap(), 0);
     let sent = carry("till \"7\"", &[event], "b");
     let sent: Value = serde_json::from_slice(&sent.body).unwrap();
     assert_eq!(sent["device_id"], "till \"7\"");
@@ -88,6 +88,39 @@ fn an_event_that_cannot_form_an_item_says_why() {
     assert!(dialect.fit(&stored("k", json(), 0)).is_ok(), "control");
     for event in [stored("k", Payload::bytes(b"{}".to_vec()), 0), stored("k", json(), i64::MAX)] {
         assert_eq!(dialect.fit(&event).unwrap_err().code, INVALID_ITEM);
+    }
+}
+
+#[test]
+fn an_event_that_the_upstream_can_never_take_does_not_fit_and_says_why() {
+    let fit = |payload: &str, at_ms| {
+        let payload = Payload::json(payload).unwrap();
+        Wede::new("till-7").fit(&stored("k", payload, at_ms)).map_err(|misfit| misfit.message)
+    };
+    let nested =
+        |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+    let long = |bytes: usize| format!("{{\"note\":\"{}\"}}", "n".repeat(bytes));
+    for good in [&nested(61), &long(65_400), r#"{"qr_code_data":null,"n":1e300}"#] {
+        assert!(fit(good, 0).is_ok(), "control: {good:.80}");
+    }
+    for (payload, expected) in [
+        ("[]", "the payload is not a JSON object"),
+        ("7", "the payload is not a JSON object"),
+        (&nested(62), "nests deeper than 61 levels"),
+        (&long(65_500), "the item has 65"),
+        (r#"{"a":{"b":1,"b":2}}"#, "payload.a.b: is there twice"),
+        (r#"{"a":1,"\u0061":2}"#, "payload.a: is there twice"),
+        (r#"{"a":["\ud83d"]}"#, "payload.a[0]: is unusable"),
+        (r#"{"a":1e400}"#, "payload.a: is unusable"),
+        (r#"{"qr_code_data":7}"#, "payload.qr_code_data: must be a text"),
+        (r#"{"qr_code_data":""}"#, "payload.qr_code_data: must not be empty"),
+    ] {
+        let why = fit(payload, 0).unwrap_err();
+        assert!(why.contains(expected), "{payload:.80}: {why}");
+    }
+    for at_ms in [253_402_300_799_000, 253_402_300_800_000, i64::MIN] {
+        let why = fit("{}", at_ms).unwrap_err();
+        assert!(why.starts_with("captured_at: ") && why.contains(&at_ms.to_string()), "{why}");
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::fmt;
 
+use onceward::sync::Misfit;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::misfit;
+
 /// The members of an object, in order, repeated names included.
 #[derive(Debug)]
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 /// What a JSON value is, by its first byte.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// Text.
     Text,
     /// A number.
@@ -24,13 +27,32 @@ pub(super) enum Shape {
 }
 
 /// The shape of a value.
-pub(super) fn shape(value: &RawValue) -> Shape {
+pub(crate) fn shape(value: &RawValue) -> Shape {
     match value.get().as_bytes().first() {
         Some(b'"') => Shape::Text,
         Some(b'-' | b'0'..=b'9') => Shape::Number,
         Some(b'n') => Shape::Null,
         _ => Shape::Other,
     }
+}
+
+/// The text of 1 to `bytes_max` bytes that the value at `path` is.
+///
+/// # Errors
+///
+/// It is something else, also a text with half of a surrogate pair.
+pub(crate) fn text(value: &RawValue, path: &str, bytes_max: usize) -> Result<String, Misfit> {
+    let Ok(text) = serde_json::from_str::<String>(value.get()) else {
+        return Err(misfit(format!("{path}: must be a text")));
+    };
+    if text.is_empty() {
+        return Err(misfit(format!("{path}: must not be empty")));
+    }
+    if text.len() > bytes_max {
+        let bytes = text.len();
+        return Err(misfit(format!("{path}: must be at most {bytes_max} bytes, not {bytes}")));
+    }
+    Ok(text)
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {
