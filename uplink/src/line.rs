@@ -2,22 +2,30 @@
 
 mod address;
 mod explain;
+mod forward;
+mod no_proxy;
+mod proxy;
 mod reply;
+mod roots;
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use onceward::sync::{Answered, Failure, Upstream};
-use ureq::http::{HeaderValue, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Proxy};
+use ureq::Agent;
+use ureq::http::{self, HeaderValue, header};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::clock::Monotonic;
 use crate::dialect::{Request, Response};
 use crate::error::Error;
 use crate::secret::Secret;
 use address::Address;
+use proxy::Via;
 
 /// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
 /// fits.
@@ -55,8 +63,15 @@ impl Default for Timeouts {
 ///
 /// Redirects are not followed, so the credentials go to the given address only. Replies are taken up
 /// to 1 MiB and not decompressed. Where the address is `https`, the certificate must be valid for it
-/// and there is no way around that. Proxies are taken from the environment (`HTTPS_PROXY` and the
-/// like), except for loopback addresses.
+/// and there is no way around that.
+///
+/// Proxies are taken from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, as curl reads
+/// them), except for loopback addresses; `http` and `https` proxies are supported, and what is set and cannot be
+/// honoured is refused. The certificates in the file that `SSL_CERT_FILE` names are trusted in place of those that
+/// are built in. A host that knows better begins with [`Line::direct`].
+///
+/// Connections are kept. One that turns out to be closed when it is used again is followed by a fresh one at once:
+/// whether the upstream saw the request is unknown then, so requests must carry keys, as batches do.
 ///
 /// Clones share connections and credentials.
 ///
@@ -64,7 +79,7 @@ impl Default for Timeouts {
 /// use onceward_uplink::{Line, Secret, Timeouts};
 ///
 /// let key = Secret::new("key-of-this-terminal");
-/// let line = Line::new("https://hub.example/terminals", Some(key), Timeouts::default())?;
+/// let line = Line::direct("https://hub.example/terminals", Some(key), Timeouts::default())?;
 /// // It expired: also for whoever has a clone of this line.
 /// line.set_key(Some(Secret::new("its-next-key")))?;
 /// # Ok::<(), onceward_uplink::Error>(())
@@ -75,26 +90,66 @@ pub struct Line {
     address: Address,
     /// What they may take.
     timeouts: Timeouts,
+    /// The proxy that they go through.
+    via: Option<Via>,
+    /// Whose certificates are trusted.
+    roots: RootCerts,
     /// Carries them.
     agent: Agent,
+    /// Whether a connection may have been kept; clones share it.
+    has_kept: Arc<AtomicBool>,
     /// What they are allowed by; clones share it.
     key: Arc<RwLock<Option<Secret>>>,
 }
 
 impl Line {
-    /// A line to `base_url`, such as `https://hub.example/terminals`; paths are appended to it.
+    /// A line to `base_url`, such as `https://hub.example/terminals`; paths are appended to it. Proxies and
+    /// trusted certificates are those of the environment.
     ///
     /// Connects only when something is sent. `key` is sent as a bearer token.
     ///
     /// # Errors
     ///
     /// `Invalid`: the address is no `http` or `https` address, or holds credentials, a query or a
-    /// fragment; or the key cannot stand in a header.
+    /// fragment; the key cannot stand in a header; or a variable of the environment cannot be honoured.
     pub fn new(base_url: &str, key: Option<Secret>, timeouts: Timeouts) -> Result<Self, Error> {
+        Self::direct(base_url, key, timeouts)?.through_environment()?.trusting_environment()
+    }
+
+    /// As [`Line::new`], whatever the environment says: without a proxy, and trusting the authorities that are
+    /// built in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::new`], of address and key.
+    pub fn direct(base_url: &str, key: Option<Secret>, timeouts: Timeouts) -> Result<Self, Error> {
         let address = Address::parse(base_url)?;
         check_key(key.as_ref())?;
-        let agent = agent(&address, timeouts, TlsConfig::default());
-        Ok(Self { address, timeouts, agent, key: Arc::new(RwLock::new(key)) })
+        let (via, roots) = (None, RootCerts::WebPki);
+        let agent = agent(&address, timeouts, via.as_ref(), &roots);
+        let (has_kept, key) = (Arc::default(), Arc::new(RwLock::new(key)));
+        Ok(Self { address, timeouts, via, roots, agent, has_kept, key })
+    }
+
+    /// Goes through this proxy, also to a loopback address: `http://proxy.example:3128`, with
+    /// `user:password@` before the host if it asks for credentials.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: it is no address of a proxy, or of a kind that is not supported.
+    pub fn through(self, proxy: &str) -> Result<Self, Error> {
+        let via = Via::parse("proxy", proxy, &self.address)?;
+        Ok(self.along(Some(via)))
+    }
+
+    /// Goes through the proxy that the environment names for this upstream, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: what it names cannot be honoured.
+    pub fn through_environment(self) -> Result<Self, Error> {
+        let via = Via::from_environment(&self.address, proxy::variable)?;
+        Ok(self.along(via))
     }
 
     /// Trusts the certificates in `pem` and no others, for upstreams with an authority of their own.
@@ -103,20 +158,46 @@ impl Line {
     ///
     /// `Invalid`: there is no certificate in `pem`, or something that is damaged.
     pub fn trusting(self, pem: &[u8]) -> Result<Self, Error> {
-        let mut roots = Vec::new();
-        for item in parse_pem(pem) {
-            match item {
-                Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
-                Ok(_) => {}
-                Err(found) => return Err(Error::invalid("certificates", found.to_string())),
+        let roots = roots::read("certificates", pem)?;
+        Ok(self.believing(roots))
+    }
+
+    /// The same with the certificates in a file of at most 16 MiB.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the file cannot be read, has no certificate in it, or something that is damaged.
+    pub fn trusting_file(self, path: &Path) -> Result<Self, Error> {
+        let roots = roots::read_file("certificates", path)?;
+        Ok(self.believing(roots))
+    }
+
+    /// Trusts the certificates in the file that `SSL_CERT_FILE` names, and no others, if it names one and the
+    /// upstream is at an `https` address.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: as [`Line::trusting_file`].
+    pub fn trusting_environment(self) -> Result<Self, Error> {
+        match proxy::variable(roots::VARIABLE)?.filter(|_| self.address.is_https()) {
+            Some(path) => {
+                let roots = roots::read_file(roots::VARIABLE, Path::new(&path))?;
+                Ok(self.believing(roots))
             }
+            None => Ok(self),
         }
-        if roots.is_empty() {
-            return Err(Error::invalid("certificates", "there is none in the text"));
-        }
-        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).build();
-        let agent = agent(&self.address, self.timeouts, tls);
-        Ok(Self { agent, ..self })
+    }
+
+    /// The same by way of another proxy, or of none.
+    fn along(self, via: Option<Via>) -> Self {
+        let agent = agent(&self.address, self.timeouts, via.as_ref(), &self.roots);
+        Self { agent, via, ..self }
+    }
+
+    /// The same with others' certificates.
+    fn believing(self, roots: RootCerts) -> Self {
+        let agent = agent(&self.address, self.timeouts, self.via.as_ref(), &roots);
+        Self { agent, roots, ..self }
     }
 
     /// Uses another key from the next request on, also in clones of this line.
@@ -128,6 +209,11 @@ impl Line {
         check_key(key.as_ref())?;
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
         Ok(())
+    }
+
+    /// Whether this is the key that is used.
+    pub(crate) fn has_key(&self, key: &Secret) -> bool {
+        self.key.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(key)
     }
 
     /// The identity of the upstream at the other end, which is asked in the dialect of that name.
@@ -150,7 +236,7 @@ impl Line {
         let uri = self.address.join(&request.path);
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.exchange(&uri, key, request).map_err(|found| {
-            let why = format!("POST {uri}: {}", explain::explain(&found));
+            let why = format!("POST {uri}: {}", explain::explain(&found, self.via.as_ref()));
             if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
                 return Failure::ReplyTooLarge { why };
             }
@@ -165,23 +251,56 @@ impl Line {
         self.agent.clone().shutdown();
     }
 
-    /// One request and its answer.
+    /// One request and its answer: over a kept connection, if there is one that works.
     fn exchange(
         &self,
         uri: &str,
         key: Option<Secret>,
         request: &Request,
     ) -> Result<Response, ureq::Error> {
+        let clock = Monotonic::start();
+        let may_be_kept = self.has_kept.swap(false, Ordering::Relaxed);
+        let (reply, round_trip_ms) = match self.send(uri, key.as_ref(), request, None) {
+            Err(found) if may_be_kept && is_closed(&found) => {
+                let spent = Duration::from_millis(clock.now_ms());
+                let left = self.timeouts.total.saturating_sub(spent);
+                self.send(uri, key.as_ref(), request, Some(left))?
+            }
+            sent => sent?,
+        };
+        let may_be_kept = reply::may_be_kept(&reply);
+        let response = reply::take(reply, round_trip_ms)?;
+        self.has_kept.store(may_be_kept, Ordering::Relaxed);
+        Ok(response.hiding(key))
+    }
+
+    /// Sends a request and takes the head of its answer; also how long that took, milliseconds. `fresh`: over a
+    /// connection of its own, within this time.
+    fn send(
+        &self,
+        uri: &str,
+        key: Option<&Secret>,
+        request: &Request,
+        fresh: Option<Duration>,
+    ) -> Result<(http::Response<ureq::Body>, u64), ureq::Error> {
         let mut builder = self.agent.post(uri).content_type("application/json");
+        if let Some(within) = fresh {
+            let config = builder.config().timeout_global(Some(within));
+            builder = config.max_idle_age(Duration::ZERO).build();
+        }
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        if let Some(bearer) = key.as_ref().and_then(authorization) {
+        if let Some(bearer) = key.and_then(authorization) {
             builder = builder.header(header::AUTHORIZATION, bearer);
+        }
+        let forwarded = self.via.as_ref().filter(|_| !self.address.is_https());
+        if let Some(basic) = forwarded.and_then(|via| forward::authorization(&via.proxy)) {
+            builder = builder.header(header::PROXY_AUTHORIZATION, basic);
         }
         let clock = Monotonic::start();
         let reply = builder.send(&request.body)?;
-        reply::take(reply, clock.now_ms()).map(|response| response.hiding(key))
+        Ok((reply, clock.now_ms()))
     }
 }
 
@@ -190,14 +309,15 @@ impl fmt::Debug for Line {
         f.debug_struct("Line")
             .field("address", &self.address)
             .field("timeouts", &self.timeouts)
+            .field("via", &self.via.as_ref().map(|via| &via.shown))
             .finish_non_exhaustive()
     }
 }
 
 /// What carries requests to `address`.
-fn agent(address: &Address, timeouts: Timeouts, tls: TlsConfig) -> Agent {
-    let proxy = if address.is_loopback() { None } else { Proxy::try_from_env() };
-    Agent::config_builder()
+fn agent(address: &Address, timeouts: Timeouts, via: Option<&Via>, roots: &RootCerts) -> Agent {
+    let tunnel = via.filter(|_| address.is_https()).map(|via| via.proxy.clone());
+    let config = Agent::config_builder()
         .https_only(address.is_https())
         .http_status_as_error(false)
         .max_redirects(0)
@@ -206,10 +326,25 @@ fn agent(address: &Address, timeouts: Timeouts, tls: TlsConfig) -> Agent {
         .timeout_connect(Some(timeouts.connect))
         .user_agent(USER_AGENT)
         .accept("application/json")
-        .proxy(proxy)
-        .tls_config(tls)
-        .build()
-        .new_agent()
+        .proxy(tunnel)
+        .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
+        .build();
+    match via {
+        Some(via) if !address.is_https() => forward::agent(config, address, via),
+        Some(_) | None => config.new_agent(),
+    }
+}
+
+/// Whether a connection ended before anything of an answer came over it.
+fn is_closed(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(found) = error else { return false };
+    matches!(
+        found.kind(),
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+    )
 }
 
 /// The header that holds the key, marked so that it is not logged either.

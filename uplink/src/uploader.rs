@@ -17,12 +17,15 @@ use crate::control::Control;
 use crate::dialect::Dialect;
 use crate::error::{Cause, Error};
 use crate::line::Line;
+use crate::secret::Secret;
 use crate::upstream::{About, ServerTime};
 
 pub use handle::UploaderHandle;
 
 /// How long an idle uploader trusts that it is told of captures: a host may have several programs.
 const IDLE_MS_MAX: u64 = 1_000;
+/// The status that asks for other credentials.
+const UNAUTHORIZED: u16 = 401;
 /// Shortest wait, so that a time limit in the past cannot make the loop spin.
 const WAIT_MS_MIN: u64 = 1;
 /// Longest single wait; the loop just asks again.
@@ -54,7 +57,14 @@ pub struct Uploader {
     options: Options,
     /// What the session is asked with.
     clock: Monotonic,
+    /// Gives a fresh key, if the host has one.
+    fresh_key: Option<FreshKey>,
+    /// Whether the host was asked for one since the key was good last, or since the last wait.
+    has_asked: bool,
 }
+
+/// Gives a fresh key, if the host has one.
+type FreshKey = Box<dyn FnMut() -> Option<Secret> + Send>;
 
 /// Why there is nothing to send, and for how many milliseconds to believe it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,7 +108,17 @@ impl Uploader {
             options.upstream(line.upstream(dialect.name())?)
         };
         let options = options.settings(dialect.settings());
-        Ok(Self { store, line, dialect: Arc::from(dialect), options, clock: Monotonic::start() })
+        let (dialect, clock) = (Arc::from(dialect), Monotonic::start());
+        Ok(Self { store, line, dialect, options, clock, fresh_key: None, has_asked: false })
+    }
+
+    /// Asks `source` for a fresh key when somebody answers 401, be it the upstream or a stranger on the way: once
+    /// for each wait that the backoff brings. With a key that differs the same batch is sent again at once;
+    /// otherwise things go on as without this.
+    #[must_use]
+    pub fn fresh_key(mut self, source: impl FnMut() -> Option<Secret> + Send + 'static) -> Self {
+        self.fresh_key = Some(Box::new(source));
+        self
     }
 
     /// Attempts every pending event once, and returns when that is done.
@@ -187,6 +207,7 @@ impl Uploader {
             match (effort, self.pause(&step)) {
                 (_, Pause::Until(wait_ms)) | (Effort::Forever, Pause::UntilTold(wait_ms)) => {
                     control.wait(wait_ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX));
+                    self.has_asked = false;
                 }
                 (_, Pause::UntilTold(_)) => return Ok(session.report()),
             }
@@ -205,8 +226,9 @@ impl Uploader {
     }
 
     /// Carries one batch and tells the session what came of it.
-    fn exchange(&self, session: &mut Session, batch: &Batch) -> Result<(), Error> {
-        match self.carry(batch) {
+    fn exchange(&mut self, session: &mut Session, batch: &Batch) -> Result<(), Error> {
+        let (carried, is_key_refused) = self.carry(batch);
+        match carried {
             Ok((reply, about)) => {
                 // First: what the reply settles is remembered from that time on.
                 if let Some(ServerTime { unix_ms, uncertainty_ms }) = about.time {
@@ -219,16 +241,35 @@ impl Uploader {
             }
             Err(failure) => session.on_failure(batch.id, &failure, self.clock.now_ms())?,
         }
+        if !is_key_refused {
+            self.has_asked = false;
+        } else if self.renews_key() {
+            session.on_online();
+        }
         Ok(())
     }
 
-    /// Carries one batch; also what the reply tells of the upstream.
-    fn carry(&self, batch: &Batch) -> Result<(Reply, About), Failure> {
+    /// Asks the host for a fresh key, unless it was asked just now. Returns whether it gave another one.
+    fn renews_key(&mut self) -> bool {
+        let Some(source) = self.fresh_key.as_mut().filter(|_| !self.has_asked) else {
+            return false;
+        };
+        self.has_asked = true;
+        source().is_some_and(|key| !self.line.has_key(&key) && self.line.set_key(Some(key)).is_ok())
+    }
+
+    /// Carries one batch: what came of it, also of the upstream, and whether the answer's status refuses the key.
+    fn carry(&self, batch: &Batch) -> (Result<(Reply, About), Failure>, bool) {
         if batch.items.len() > self.dialect.items_max() {
-            return Err(Failure::TooLarge);
+            return (Err(Failure::TooLarge), false);
         }
-        let response = self.line.post(&self.dialect.request(batch))?;
-        self.dialect.decode(batch, &response).map(|reply| (reply, response.about()))
+        match self.line.post(&self.dialect.request(batch)) {
+            Err(failure) => (Err(failure), false),
+            Ok(response) => {
+                let reply = self.dialect.decode(batch, &response);
+                (reply.map(|reply| (reply, response.about())), response.status == UNAUTHORIZED)
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod bundle_key;
 pub mod capture;
 pub mod dump;
 pub mod leaving;
+mod line;
 pub mod repair;
 pub mod review;
 pub mod serve;

@@ -2,14 +2,12 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onceward::{Scope, Store, sync};
-use onceward_uplink::{
-    Control, Dialect, ErrorKind, Forloy, Line, Secret, Timeouts, Uploader, Wede,
-};
+use onceward_uplink::{Control, Dialect, ErrorKind, Forloy, Line, Secret, Uploader, Wede};
 use serde::Serialize;
 
 use crate::{
     args::{DialectName, SyncArgs},
-    command::{api_key, shape, stop::Stop},
+    command::{api_key, line, shape, stop::Stop},
     exit::{Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
 };
@@ -21,8 +19,7 @@ use crate::{
 /// The arguments are wrong, the store cannot be opened or written, or stdout refused.
 pub fn run(args: &SyncArgs, style: Style) -> Outcome {
     let key = api_key::given(&args.key)?.map(Secret::new);
-    let line =
-        Line::new(&args.to, key, Timeouts::default()).map_err(|error| refused("--to", &error))?;
+    let line = line::to(&args.to, key, &args.line)?;
     let store = shape::open_existing(&args.store)?;
     let report = drain(args, &store, line)?;
     let summary = Summary::new(&report, &store, &args.scope)?;
@@ -53,8 +50,11 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
         })?
     };
     let bar = progress(pending(store, &args.scope)?);
+    let source = args.key.clone();
     let mut uploader = Uploader::new(store.clone(), line, dialect, options)
-        .map_err(|error| refused("cannot sync", &error))?;
+        .map_err(|error| refused("cannot sync", &error))?
+        // The key's file may have been renewed meanwhile; if it cannot be read now, the old key stays.
+        .fresh_key(move || api_key::given(&source).ok().flatten().map(Secret::new));
     let mut last = sync::Report::default();
     let mut advance = |report: &sync::Report| {
         last.clone_from(report);

@@ -8,6 +8,7 @@ mod demo;
 mod exit_codes;
 mod kill;
 mod leaving;
+mod line;
 mod looking;
 mod machine;
 mod process;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ureq::http::Uri;
-use ureq::http::uri::Scheme;
+use ureq::http::uri::{Authority, Scheme};
 
 use crate::error::Error;
 
@@ -16,6 +16,10 @@ pub(super) struct Address {
     loopback: bool,
     /// Whether it is `https`.
     https: bool,
+    /// The host, an address of version 6 in its brackets.
+    host: String,
+    /// The port, also where the address does not name it.
+    port: u16,
 }
 
 impl Address {
@@ -43,10 +47,15 @@ impl Address {
         if host.is_empty() {
             return Err(invalid("has no host"));
         }
+        if !has_whole_port(authority) {
+            return Err(invalid("has a port that is no number from 0 to 65535"));
+        }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let loopback = bare.eq_ignore_ascii_case("localhost")
             || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        Ok(Self { base: text.trim_end_matches('/').to_owned(), loopback, https })
+        let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let (base, host) = (text.trim_end_matches('/').to_owned(), host.to_owned());
+        Ok(Self { base, loopback, https, host, port })
     }
 
     /// The address itself, without a slash at its end.
@@ -59,7 +68,23 @@ impl Address {
         format!("{}{path}", self.base)
     }
 
-    /// Whether the host is this machine, which no proxy leads to.
+    /// The host, an address of version 6 in its brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, also where the address does not name it.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Scheme, host and port.
+    pub(super) fn origin(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}:{}", self.host, self.port)
+    }
+
+    /// Whether the host is this machine, which no proxy of the environment leads to.
     pub(super) fn is_loopback(&self) -> bool {
         self.loopback
     }
@@ -68,6 +93,12 @@ impl Address {
     pub(super) fn is_https(&self) -> bool {
         self.https
     }
+}
+
+/// Whether what stands behind a host is a port, or nothing.
+pub(super) fn has_whole_port(authority: &Authority) -> bool {
+    let place = authority.as_str().rsplit('@').next().unwrap_or_default();
+    place == authority.host() || authority.port_u16().is_some()
 }
 
 #[cfg(test)]
@@ -95,6 +126,9 @@ mod tests {
             "https://hub.example?key=pass",
             "https://hub.example/#pass",
             "https://hub example",
+            "https://hub:pass",
+            "https://hub:",
+            "https://hub:99999",
         ];
         for text in bad {
             let error = Address::parse(text).unwrap_err();

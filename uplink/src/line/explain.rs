@@ -2,8 +2,36 @@
 
 use std::io;
 
-/// What went wrong, for the person who has to find out.
-pub(super) fn explain(error: &ureq::Error) -> String {
+use super::proxy::Via;
+
+/// What went wrong, for the person who has to find out. `via`: the proxy that the request went through.
+pub(super) fn explain(error: &ureq::Error, via: Option<&Via>) -> String {
+    let why = by_itself(error);
+    let Some(Via { shown, named_by, .. }) = via else { return why };
+    if is_the_proxys(error) {
+        return format!("the proxy {shown} (named by {named_by}): {why}");
+    }
+    format!("{why} (through the proxy {shown}, named by {named_by})")
+}
+
+/// Whether it surely happened on the way to the proxy: no connection is made to anybody else.
+fn is_the_proxys(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
+        ureq::Error::Io(found) => matches!(
+            found.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+        ),
+        _ => false,
+    }
+}
+
+/// The same without the way.
+fn by_itself(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
         ureq::Error::BodyExceedsLimit(limit) => {
@@ -11,8 +39,9 @@ pub(super) fn explain(error: &ureq::Error) -> String {
         }
         ureq::Error::Timeout(phase) => format!("no complete answer in time ({phase})"),
         ureq::Error::RequireHttpsOnly(_) => "the address must be https".to_owned(),
+        ureq::Error::ConnectProxyFailed(why) => format!("it opens no way to the upstream: {why}"),
         ureq::Error::Io(found) => explain_io(found),
-        other => other.to_string(),
+        other => with_advice(other.to_string()),
     }
 }
 
@@ -22,6 +51,14 @@ fn explain_io(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused: nothing listens there".to_owned(),
         io::ErrorKind::UnexpectedEof => "the connection ended before the answer did".to_owned(),
         io::ErrorKind::NotConnected => "the line is shut down".to_owned(),
-        _ => error.to_string(),
+        _ => with_advice(error.to_string()),
     }
+}
+
+/// What TLS says of a certificate, with what can be done about it.
+fn with_advice(why: String) -> String {
+    if why.contains("UnknownIssuer") {
+        return format!("{why}: an authority of the upstream's own has to be given to be trusted");
+    }
+    why
 }

@@ -1,0 +1,301 @@
+//! What a terminal takes, its upstream takes; and the way to an upstream is the one that was asked for.
+//! Method: the built program against a real hub that is asked by hand, too, and against proxies of a few lines.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    thread,
+};
+
+use tempfile::tempdir;
+
+use crate::process::{Ended, KEY, capture, on_store, onceward, run, serve};
+
+/// `onceward capture --dialect NAME --store DIR` with `input`.
+fn capture_for(dialect: &str, store: &Path, input: &str) -> Ended {
+    let mut command = onceward();
+    command.args(["capture", "--dialect", dialect, "--store"]).arg(store);
+    run(&mut command, input.as_bytes())
+}
+
+/// `onceward sync --once`, with these arguments and variables besides.
+fn sync(store: &Path, url: &str, args: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = onceward();
+    command.args(["sync", "--once", "--dialect", "wede", "--to", url, "--store"]).arg(store);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    command.args(args).env("ONCEWARD_API_KEY", KEY).envs(variables.iter().copied());
+    run(&mut command, b"")
+}
+
+/// The status that the hub gives to a body.
+fn post(url: &str, path: &str, body: &str) -> String {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
+/// Payloads for Wede around each limit.
+fn wede_payloads() -> Vec<String> {
+    let nested =
+        |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+    let members = |count: usize| {
+        let members: Vec<_> = (0..count).map(|number| format!("\"m{number}\":0")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let card = |card: &str| format!("{{\"qr_code_data\":{card}}}");
+    let mut payloads = vec![nested(61), nested(62), nested(100), members(4_096), members(4_097)];
+    let longest = format!("\"{}\"", "c".repeat(255));
+    let too_long = format!("\"{}\"", "c".repeat(256));
+    payloads.extend(["null", "7", "\"\"", "\"c\"", &longest, &too_long].map(card));
+    let texts = [
+        "{}",
+        "[]",
+        "7",
+        "\"text\"",
+        "null",
+        r#"{"a":1,"a":1}"#,
+        r#"{"a":{"b":1,"\u0062":2}}"#,
+        r#"{"a":"\ud83d"}"#,
+        r#"{"a":"\ud83d\ude00"}"#,
+        r#"{"\ud83d":1}"#,
+        r#"{"a":1e400}"#,
+        r#"{"a":1e300,"b":-0.0,"c":1E-400}"#,
+        r#"{"a":123456789012345678901234567890.123}"#,
+        r#"{"amount":"many"}"#,
+    ];
+    payloads.extend(texts.map(str::to_owned));
+    // The item has 51 bytes besides the text.
+    payloads.extend(
+        (65_470..65_500).step_by(3).map(|bytes| format!("{{\"note\":\"{}\"}}", "n".repeat(bytes))),
+    );
+    payloads
+}
+
+#[test]
+fn what_capture_takes_for_wede_the_hub_takes_and_what_it_refuses_the_hub_refuses() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    let hub = serve(&data, None);
+    let payloads = wede_payloads();
+    let line = |(n, payload): (usize, &String)| {
+        format!("{{\"key\":\"k{n:03}\",\"kind\":\"t\",\"payload\":{payload}}}\n")
+    };
+    let input: String = payloads.iter().enumerate().map(line).collect();
+    let verdicts = capture_for("wede", &store, &input).expect(1).column("verdict");
+    assert_eq!(verdicts.len(), payloads.len());
+    for ((n, payload), verdict) in payloads.iter().enumerate().zip(&verdicts) {
+        let event =
+            format!("{{\"type\":\"t\",\"idempotency_key\":\"k{n:03}\",\"payload\":{payload}}}");
+        let moment = "2026-03-10T14:22:05.000Z";
+        let body =
+            format!("{{\"events\":[{event}],\"device_id\":\"d\",\"captured_at\":\"{moment}\"}}");
+        let status = post(&hub.url, "/v1/sync/batch", &body);
+        let expected = if verdict == "fresh" { "200" } else { "422" };
+        assert_eq!(status, expected, "{payload:.100}: {verdict}");
+    }
+    assert!(verdicts.iter().any(|verdict| verdict == "refused"), "control");
+    sync(&store, &hub.url, &[], &[]).expect(0);
+}
+
+/// A purchase with one member more, or instead of the one with its name.
+fn purchase(name: &str, value: &str) -> String {
+    let mut members = vec![
+        ("qr_code_data", "\"q\""),
+        ("location_id", "\"l\""),
+        ("staff_user_id", "\"s\""),
+        ("purchase_amount", "1.25"),
+    ];
+    members.retain(|(known, _)| *known != name);
+    members.push((name, value));
+    members.retain(|(_, value)| !value.is_empty());
+    let members: Vec<_> =
+        members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[test]
+fn what_capture_takes_for_forloy_the_hub_takes_and_what_it_refuses_the_hub_refuses() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    let hub = serve(&data, None);
+    let (longest, too_long) =
+        (format!("\"{}\"", "c".repeat(255)), format!("\"{}\"", "c".repeat(256)));
+    let mut payloads = Vec::new();
+    for name in ["qr_code_data", "location_id", "pos_reference_id", "pos_terminal_id"] {
+        for value in ["", "null", "7", "\"\"", "\"x\"", "\"\\ud83d\"", &longest, &too_long] {
+            payloads.push(purchase(name, value));
+        }
+    }
+    for value in [
+        "0",
+        "24.50",
+        "1.000000",
+        "1.00001",
+        "-0",
+        "-1",
+        "1e2",
+        "\"1\"",
+        "null",
+        "",
+        "1e400",
+        "922337203685477.5807",
+        "922337203685477.5808",
+    ] {
+        payloads.push(purchase("purchase_amount", value));
+    }
+    for value in ["0", "4294967295", "4294967296", "-1", "1.0", "1e1", "\"1\"", "null"] {
+        payloads.push(purchase("punch_count", value));
+    }
+    for value in ["\"\"", "null", "7", "\"some\"", &too_long] {
+        payloads.push(purchase("transaction_notes", value));
+    }
+    for value in [
+        "null",
+        "\"\"",
+        "7",
+        "\"2026-11-29T12:00:00Z\"",
+        "\"2026-11-29t12:00:00.123456789+01:00\"",
+        "\"2026-11-29T12:00:00\"",
+        "\"20261129T120000Z\"",
+        "\"2026-11-29 12:00:00Z\"",
+        "\"2026-11-29T12:00:00+01:00[Europe/Berlin]\"",
+        "\"2026-11-29T12:00:60Z\"",
+        "\"2026-02-29T12:00:00Z\"",
+        "\"9999-12-31T23:59:59Z\"",
+        "\"9999-12-31T23:59:59-01:00\"",
+    ] {
+        payloads.push(purchase("client_timestamp", value));
+    }
+    payloads.push(purchase("tip", "1"));
+    payloads.push("[]".to_owned());
+    let line =
+        |(n, payload): (usize, &String)| format!("{{\"key\":\"k{n:03}\",\"payload\":{payload}}}\n");
+    let input: String = payloads.iter().enumerate().map(line).collect();
+    let verdicts = capture_for("forloy", &store, &input).expect(1).column("verdict");
+    for ((n, payload), verdict) in payloads.iter().enumerate().zip(&verdicts) {
+        let key = format!("\"idempotency_key\":\"k{n:03}\"");
+        let item =
+            payload.strip_suffix('}').map_or(payload.clone(), |start| format!("{start},{key}}}"));
+        let status =
+            post(&hub.url, "/api/v1/transactions/sync", &format!("{{\"transactions\":[{item}]}}"));
+        let expected = if verdict == "fresh" { "200" } else { "422" };
+        assert_eq!(status, expected, "{payload:.200}: {verdict}");
+    }
+    assert!(verdicts.iter().any(|verdict| verdict == "refused"), "control");
+}
+
+#[test]
+fn what_can_never_be_sent_is_refused_by_name_at_capture_and_goes_to_review_unsent_otherwise() {
+    let dir = tempdir().unwrap();
+    let (mild, strict) = (dir.path().join("mild"), dir.path().join("strict"));
+    let input = "{\"key\":\"late\",\"payload\":{},\"captured_at\":253402300799000}\n\
+                 {\"key\":\"text\",\"payload\":{},\"captured_at\":\"9999-12-31T23:59:59Z\"}\n\
+                 {\"key\":\"twice\",\"payload\":{\"a\":1,\"a\":2}}\n\
+                 {\"key\":\"good\",\"payload\":{}}\n";
+    let refused = capture_for("wede", &strict, input).expect(1);
+    assert_eq!(refused.column("verdict"), ["refused", "refused", "refused", "fresh"]);
+    let errors = refused.column("error");
+    assert!(errors[0].contains("UNSENDABLE") && errors[0].contains("captured_at"), "{}", errors[0]);
+    assert!(errors[2].contains("payload.a: is there twice"), "{}", errors[2]);
+    assert_eq!(on_store("status", &strict).expect(0).last_json()["pending"], 1);
+
+    capture(&mild, input).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    let summary = sync(&mild, &hub.url, &[], &[]).last_json();
+    assert_eq!((&summary["attempted"], &summary["accepted"]), (&1.into(), &1.into()), "{summary}");
+    assert_eq!(summary["in_review"], 3, "{summary}");
+}
+
+#[test]
+fn a_moment_is_rfc_3339_to_the_letter() {
+    let dir = tempdir().unwrap();
+    let line = |moment: &str| {
+        format!("{{\"key\":\"{moment}\",\"payload\":1,\"captured_at\":\"{moment}\"}}\n")
+    };
+    let bad = [
+        "20261129T120000Z",
+        "2026-11-29 12:00:00Z",
+        "2026-11-29T12:00:00+01:00[Europe/Berlin]",
+        "2026-11-29T12:00:60Z",
+        "2026-11-29T12:00:00",
+        "2026-02-29T12:00:00Z",
+    ];
+    let input: String = bad.iter().map(|moment| line(moment)).collect();
+    let refused = capture(dir.path(), &input).expect(1);
+    assert_eq!(refused.column("verdict"), ["refused"; 6]);
+    let good = ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "2026-11-29T12:00:00.5+01:00"];
+    capture(dir.path(), &good.iter().map(|moment| line(moment)).collect::<String>()).expect(0);
+    let shown = on_store("dump", dir.path()).expect(0).column("captured_at");
+    let moments =
+        ["9999-12-31T23:59:59.000Z", "0000-01-01T00:00:00.000Z", "2026-11-29T11:00:00.500Z"];
+    assert_eq!(shown, moments);
+}
+
+#[test]
+fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_is_sent() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), "{\"key\":\"k\",\"payload\":{}}\n").expect(0);
+    let no_file = dir.path().join("none.pem");
+    let no_file = no_file.to_str().unwrap();
+    let https = "https://hub.invalid";
+    for (args, variables, expected) in [
+        (
+            &["--proxy", "socks5://u:pass@p:1"][..],
+            &[][..],
+            "--proxy: proxy: socks5 proxies are not",
+        ),
+        (
+            &[],
+            &[("ALL_PROXY", "socks5://u:pass@p:1")],
+            "ALL_PROXY: socks5 proxies are not supported",
+        ),
+        (&[], &[("HTTPS_PROXY", "r32/?//52:pass")], "HTTPS_PROXY: is no address of a proxy"),
+        (&["--ca-file", no_file], &[], "none.pem: cannot be read"),
+        (&[], &[("SSL_CERT_FILE", no_file)], "SSL_CERT_FILE: "),
+        (&["--ca-file", "/dev/null"], &[], "has no certificate in it"),
+    ] {
+        let ended = sync(dir.path(), https, args, variables).expect(2);
+        assert!(ended.err.contains(expected) && !ended.err.contains("pass"), "{}", ended.err);
+    }
+    // What the arguments say makes the environment's word unnecessary.
+    let broken = [("ALL_PROXY", "socks5://p:1"), ("SSL_CERT_FILE", no_file)];
+    let ended = sync(dir.path(), "http://127.0.0.1:1", &["--proxy", "none"], &broken).expect(5);
+    assert!(ended.err.contains("connection refused"), "{}", ended.err);
+}
+
+#[test]
+fn a_dead_proxy_is_told_as_the_proxy_and_a_living_one_is_asked_by_the_full_name() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), "{\"key\":\"k\",\"payload\":{}}\n").expect(0);
+    let dead = [("HTTP_PROXY", "http://127.0.0.1:1"), ("HTTPS_PROXY", "http://127.0.0.1:2")];
+    let ended = sync(dir.path(), "http://hub.invalid", &[], &dead).expect(5);
+    assert!(
+        ended
+            .err
+            .contains("the proxy http://127.0.0.1:1 (named by HTTP_PROXY): connection refused"),
+        "{}",
+        ended.err
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut seen = [0; 64];
+        let count = stream.read(&mut seen).unwrap();
+        String::from_utf8_lossy(&seen[..count]).into_owned()
+    });
+    sync(dir.path(), "http://hub.invalid/x", &[], &[("http_proxy", &proxy)]).expect(5);
+    let seen = asked.join().unwrap();
+    assert!(seen.starts_with("POST http://hub.invalid:80/x/v1/sync/batch HTTP/1.1\r\n"), "{seen}");
+}
