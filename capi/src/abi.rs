@@ -155,6 +155,8 @@ pub struct Counts {
     pub amount_pending_ten_thousandths: i64,
     /// Keys that are remembered.
     pub keys: u64,
+    /// Damaged ranges that opening found.
+    pub damaged_ranges: u64,
 }
 
 impl From<onceward::ErrorKind> for Status {

@@ -162,6 +162,7 @@ pub unsafe extern "C" fn ow_store_status(store: *const Handle, counts: *mut Coun
             oldest_pending_ms: status.oldest_pending_ms,
             amount_pending_ten_thousandths: status.amount_pending.ten_thousandths(),
             keys: status.keys,
+            damaged_ranges: status.damaged_ranges,
         };
         // SAFETY: by this function's contract.
         unsafe { borrow::fill(counts, known) }

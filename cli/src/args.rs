@@ -12,8 +12,8 @@ pub use self::{
     leaving::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
     line::LineArgs,
     review::{
-        DecidedByArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs, ReviewResolveArgs,
-        ReviewRetryArgs,
+        DecidedByArgs, ItemNameArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs,
+        ReviewResolveArgs, ReviewRetryArgs,
     },
 };
 
@@ -109,6 +109,9 @@ pub struct CaptureArgs {
     /// The store's directory; created when it is missing
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
+    /// Fail where there is no store, such as before its disk is mounted, instead of making one
+    #[arg(long)]
+    pub must_exist: bool,
     /// The scope of all keys of this run
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
     pub scope: onceward::Scope,
@@ -185,6 +188,9 @@ pub struct ServeArgs {
     /// The hub's data directory; created when it is missing
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Fail where there is no data, such as before its disk is mounted, instead of making some
+    #[arg(long)]
+    pub must_exist: bool,
     /// Address to listen on; port 0 picks one
     #[arg(long, value_name = "ADDR")]
     pub listen: SocketAddr,
@@ -227,6 +233,13 @@ fn scope(text: &str) -> Result<onceward::Scope, onceward::Error> {
 /// Parses a key.
 fn key(text: &str) -> Result<onceward::Key, onceward::Error> {
     onceward::Key::new(text)
+}
+
+/// Parses a key that is given as a JSON text.
+fn key_json(text: &str) -> Result<onceward::Key, String> {
+    let text: String =
+        serde_json::from_str(text).map_err(|error| format!("not a JSON text: {error}"))?;
+    onceward::Key::new(&text).map_err(|error| error.to_string())
 }
 
 /// Parses `NAME=VALUE`; what a name may be is the engine's business.

@@ -7,6 +7,7 @@
 //! | [`demo`]    | the product's proof: children of this program, killed and compared    |
 //! | [`proxy`]   | a line that cuts, loses replies, repeats requests and refuses          |
 //! | [`output`]  | stdout and stderr, whoever reads them, and nothing as it came         |
+//! | `outside`   | files that the caller names, which may have no end                    |
 //! | `panics`    | panics, without a backtrace                                           |
 //! | [`prompt`]  | secrets from a person, without showing them                           |
 //! | [`exit`]    | the exit codes and the failure that leads to each                     |
@@ -18,6 +19,7 @@ pub mod command;
 pub mod demo;
 pub mod exit;
 pub mod output;
+mod outside;
 mod panics;
 pub mod prompt;
 pub mod proxy;

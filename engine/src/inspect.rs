@@ -189,6 +189,7 @@ impl Inspection {
         let mut status = view.status(view.time.trusted_ms(&now));
         let segments = examined.into_segments();
         status.bytes = log_bytes(vfs)?;
+        status.damaged_ranges = recovery.damaged_ranges();
         let (vfs, clock) = (Arc::clone(disk), Arc::clone(clock));
         Ok(Self { vfs, clock, keys: keys.clone(), segments, view, status, recovery })
     }

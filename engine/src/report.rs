@@ -56,8 +56,10 @@ pub struct Status {
     pub bytes: u64,
     /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.
     pub oldest_pending_ms: u64,
-    /// Sum of the amounts of all events that are not settled; the largest amount if it overflows.
+    /// Sum of the amounts of all events that are not settled.
     pub amount_pending: Amount,
+    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, which is told.
+    pub amount_is_at_limit: bool,
     /// Bytes that events which are not settled take in the log.
     pub unsettled_bytes: u64,
     /// Events that were dropped to make room, since the store was made; see
@@ -83,6 +85,9 @@ pub struct Status {
     pub catalog_trouble: Option<String>,
     /// Decisions that were dropped into the store's directory and refused, the last 16.
     pub decision_troubles: Vec<DecisionTrouble>,
+    /// Damaged ranges that opening found: what stood there may be lost. [`Store::recovery`](crate::Store::recovery)
+    /// names them; a store of which this is not 0 should be shown to a person.
+    pub damaged_ranges: u64,
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.
     pub fence: Option<Fence>,
@@ -304,4 +309,11 @@ pub struct Unmeasured {
     /// What the wall clock says of it, milliseconds; below 0 if it was set back. `None`: not even that is
     /// known.
     pub by_wall_clock_ms: Option<i64>,
+}
+
+impl RecoveryReport {
+    /// How many ranges are damaged.
+    pub(crate) fn damaged_ranges(&self) -> u64 {
+        u64::try_from(self.damage.len()).unwrap_or(u64::MAX)
+    }
 }

@@ -92,7 +92,12 @@ fn lookup(store: &Store, event: &Event) -> Result<Option<Judged>, onceward::Erro
 /// Applies one atomic group.
 fn apply_group(tenant: &Tenant, group: &[Proposal]) -> Vec<Judged> {
     match tenant.with_store(|store| try_group(store, group)) {
-        Ok(judged) => judged,
+        Ok(judged) => {
+            if judged.iter().any(|judged| matches!(judged, Judged::Fresh(_))) {
+                tenant.has_room();
+            }
+            judged
+        }
         Err(refused) => {
             tenant.report(&refused);
             let trouble = if refused.is_full() { Trouble::Full } else { Trouble::Storage };

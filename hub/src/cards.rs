@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    io::{self, Read as _},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -243,7 +243,7 @@ struct Read {
 
 /// Reads the file.
 #[expect(
-    clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "the operator's file: only read, nothing durable in it"
 )]
 fn read(path: &Path) -> io::Result<Read> {
@@ -252,7 +252,13 @@ fn read(path: &Path) -> io::Result<Read> {
         let message = format!("is {} bytes, at most {FILE_BYTES_MAX} are read", before.bytes);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    let content = std::fs::read(path)?;
+    // What is no file has no end, and its size says nothing.
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX.saturating_add(1)).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        let message = format!("is over {FILE_BYTES_MAX} bytes, which is all that is read");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
     let age_ms = jiff::Timestamp::now()
         .as_millisecond()
         .saturating_sub(before.modified.0.saturating_mul(1_000));
@@ -267,6 +273,10 @@ fn read(path: &Path) -> io::Result<Read> {
 )]
 fn stamp(path: &Path) -> io::Result<Stamp> {
     let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        // A pipe may never bring anything, and a device never end.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
     Ok(Stamp {
         file: (meta.dev(), meta.ino()),
         bytes: meta.len(),
@@ -293,7 +303,10 @@ fn parse(content: &[u8]) -> Result<Cards, String> {
 /// The card that one line names.
 fn parse_line(line: &[u8]) -> Result<(String, Card), String> {
     let value: &RawValue = strict::parse(line).map_err(|refusal| match refusal {
-        Refusal::NotJson(why) => format!("not JSON: {why}"),
+        // The line has a number of its own.
+        Refusal::NotJson(why) => {
+            format!("not JSON: {}", why.replace(" at line 1 column ", " at column "))
+        }
         Refusal::Fault(fault) => fault.to_string(),
     })?;
     let mut faults = Faults::default();

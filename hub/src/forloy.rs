@@ -13,8 +13,25 @@ use axum::{
 };
 
 use crate::{
-    auth::Admitted, blocking, body, hub::Shared, problem::Problem, process, request_id::RequestId,
+    apply::{Judged, Trouble},
+    auth::Admitted,
+    blocking, body,
+    hub::Shared,
+    problem::{Code, Problem},
+    process::{self, Decision},
+    request_id::RequestId,
 };
+
+/// Refuses the whole request if the store had no room for any purchase: there is nothing else to say.
+fn refuse_if_full(decisions: &[Decision]) -> Result<(), Problem> {
+    let is_lost =
+        |decision: &Decision| matches!(decision, Decision::Judged(Judged::Failed(Trouble::Full)));
+    if decisions.is_empty() || !decisions.iter().all(is_lost) {
+        return Ok(());
+    }
+    let detail = "storage full: the store takes nothing new; send the same purchases again later";
+    Err(Problem::new(Code::Full, detail).retry_after(blocking::RETRY_S))
+}
 
 /// The scope of all purchases.
 pub(crate) const SCOPE: &str = "forloy";
@@ -35,6 +52,7 @@ pub(crate) async fn sync(
         let keys: Vec<_> =
             purchases.iter().map(|purchase| purchase.event.key.as_str().to_owned()).collect();
         let decisions = process::decide(&admitted.tenant, &hub.cards.current(), purchases);
+        refuse_if_full(&decisions)?;
         Ok(keys.into_iter().zip(decisions).map(reply::Entry::from).collect::<Vec<_>>())
     })
     .await?;

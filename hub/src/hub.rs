@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use axum::Router;
+use onceward::Create;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -64,11 +65,13 @@ impl Hub {
         options: Options,
         observe: impl Fn(&Notice) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let Options { data, api_key, cards, segment_bytes } = options;
+        let Options { data, api_key, cards, segment_bytes, must_exist } = options;
         let notices = Notices::to(observe);
         auth::check_key(&api_key)?;
         let cards = CardsFile::open(cards, notices.clone())?;
-        let tenant = Tenant::open(&data, tenant::DEFAULT, segment_bytes, notices.clone())?;
+        let create = if must_exist { Create::Never } else { Create::IfMissing };
+        let tenant =
+            Tenant::open(&data, tenant::DEFAULT, (segment_bytes, create), notices.clone())?;
         let tenant = Arc::new(tenant);
         Ok(Self(Arc::new(Shared {
             credentials: Credentials::new(&api_key, Arc::clone(&tenant)),
@@ -82,6 +85,12 @@ impl Hub {
     /// The HTTP interface. It brings no limit on connections; [`serve`](crate::serve) does.
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.0))
+    }
+
+    /// What all requests share.
+    #[cfg(test)]
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.0
     }
 
     /// How the cards file has fared.

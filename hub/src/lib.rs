@@ -9,7 +9,8 @@
 //! | `POST /api/v1/transactions/sync`     | key  | Forloy: 1 to 100 purchases, 200 or 207           |
 //! | `POST /v1/sync/batch`                | key  | Wede: 1 to 500 events                            |
 //! | `GET /v1/sync/batch/{id}`            | key  | Wede: the answer that a batch was given          |
-//! | `GET /healthz`, `GET /readyz`        | all  | the process lives; the store takes writes        |
+//! | `GET /healthz`, `GET /readyz`        | all  | the process lives; the stores take writes        |
+//! | `GET /metrics`                       | all  | damage, full disks: the text of Prometheus       |
 //! | `GET /problems/{name}`               | all  | what a problem's `type` means                    |
 //!
 //! Everything refused is answered as `application/problem+json` (RFC 9457). An item is confirmed only
@@ -49,6 +50,7 @@ mod connection;
 mod error;
 mod fields;
 mod forloy;
+mod health;
 mod hub;
 mod idempotency_key;
 mod ledger;

@@ -30,6 +30,36 @@ pub enum Notice {
         /// What the wall clock says of it, milliseconds; nobody vouches for that.
         by_wall_clock_ms: Option<i64>,
     },
+    /// A tenant's store holds damaged bytes: what stood there may be lost. Told once, at opening.
+    Damaged {
+        /// Whose store it is.
+        tenant: String,
+        /// File within its directory.
+        file: String,
+        /// Offset of the first bad byte.
+        offset: u64,
+        /// Count of bytes.
+        length: u64,
+        /// What is wrong, and which numbers are lost.
+        what: String,
+    },
+    /// Something else of note was found when a tenant's store was opened, and cost nothing.
+    Opened {
+        /// Whose store it is.
+        tenant: String,
+        /// What it is.
+        what: String,
+    },
+    /// A tenant's store takes nothing new: its disk is full. Told once, until there is room again.
+    Full {
+        /// Whose store it is.
+        tenant: String,
+    },
+    /// There is room again.
+    HasRoom {
+        /// Whose store it is.
+        tenant: String,
+    },
     /// A request's work panicked; the client was answered 500.
     Panicked {
         /// The request's id, as the client was told.
@@ -53,6 +83,16 @@ impl fmt::Display for Notice {
                     None => f.write_str("not even its clock tells")?,
                 }
                 f.write_str("): that time does not count, and keys are remembered so much longer")
+            }
+            Self::Damaged { tenant, file, offset, length, what } => {
+                write!(f, "damage in the store of tenant {tenant}: {file} {offset} {length} {what}")
+            }
+            Self::Opened { tenant, what } => write!(f, "store of tenant {tenant}: {what}"),
+            Self::Full { tenant } => {
+                write!(f, "storage full: the store of tenant {tenant} takes nothing new")
+            }
+            Self::HasRoom { tenant } => {
+                write!(f, "the store of tenant {tenant} has room again")
             }
             Self::Panicked { request_id } => {
                 write!(f, "request {request_id} failed inside the hub")

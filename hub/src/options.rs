@@ -48,19 +48,34 @@ pub struct Options {
     pub cards: Option<PathBuf>,
     /// Size of a log segment in bytes; 64 MiB without it.
     pub segment_bytes: Option<u64>,
+    /// Whether the data must be there already.
+    pub must_exist: bool,
 }
 
 impl Options {
     /// Options with the defaults for all that may be left out.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>, api_key: impl Into<Secret>) -> Self {
-        Self { data: data.into(), api_key: api_key.into(), cards: None, segment_bytes: None }
+        Self {
+            data: data.into(),
+            api_key: api_key.into(),
+            cards: None,
+            segment_bytes: None,
+            must_exist: false,
+        }
     }
 
     /// Takes cards from a file; see [`Options::cards`].
     #[must_use]
     pub fn with_cards(mut self, file: impl Into<PathBuf>) -> Self {
         self.cards = Some(file.into());
+        self
+    }
+
+    /// Makes no data where there is none: its disk may not be mounted yet.
+    #[must_use]
+    pub const fn existing(mut self) -> Self {
+        self.must_exist = true;
         self
     }
 

@@ -158,7 +158,7 @@ impl Code {
             Self::Database => {
                 (S::SERVICE_UNAVAILABLE, "DATABASE_ERROR", "The store did not answer", RETRY)
             }
-            Self::Full => (S::SERVICE_UNAVAILABLE, "FULL", "The store is full", RETRY),
+            Self::Full => (S::SERVICE_UNAVAILABLE, "FULL", "The storage is full", RETRY),
             Self::Overloaded => {
                 (S::SERVICE_UNAVAILABLE, "OVERLOADED", "Too many requests at once", RETRY)
             }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::{Path, Request, State},
+    Router,
+    extract::{Path, Request},
     handler::Handler,
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde_json::json;
 
 use crate::{
-    auth, blocking, forloy,
+    auth, forloy, health,
     hub::Shared,
     problem::{self, Code, Problem},
     request_id::RequestId,
@@ -36,8 +35,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/transactions/sync", post(forloy::sync.layer(admit())))
         .route("/v1/sync/batch", post(wede::submit.layer(admit())))
         .route("/v1/sync/batch/{id}", get(wede::show.layer(admit())))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .route("/problems/{name}", get(explain))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -57,21 +57,6 @@ async fn name_request(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-/// The process lives.
-async fn healthz() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
-}
-
-/// Every store takes writes.
-async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.tenants.iter().all(|tenant| tenant.is_ready()) {
-        return Json(json!({ "status": "ready" })).into_response();
-    }
-    Problem::new(Code::Database, "a store must be opened again: restart the hub")
-        .retry_after(blocking::RETRY_S)
-        .into_response()
 }
 
 /// What a problem's `type` means.

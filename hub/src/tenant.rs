@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use onceward::{Config, ErrorKind, Retain, Scope, Store};
+use onceward::{Config, Create, ErrorKind, RecoveryReport, Retain, Scope, Store};
 
 use crate::{
     error::Error,
@@ -24,6 +24,9 @@ const WINDOW_MS: u64 = WINDOW_S * 1_000;
 pub(crate) const WINDOW_S: u64 = 30 * 24 * 60 * 60;
 /// Size of a log segment where none is given.
 const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Segments that must fit on a disk that was full before it counts as one with room: the next one, and one that
+/// settling may use.
+const SEGMENTS_NEEDED: u64 = 2;
 /// Largest payload that the hub ever needs: a kept answer to 500 events with the longest keys.
 const PAYLOAD_BYTES_MAX: u32 = 1024 * 1024;
 
@@ -39,6 +42,10 @@ pub(crate) struct Tenant {
     running: Mutex<HashSet<String>>,
     /// Whether the store refuses everything until it is opened again.
     poisoned: AtomicBool,
+    /// Whether the store took nothing new when it was last asked, for want of room.
+    full: AtomicBool,
+    /// What opening found.
+    recovery: RecoveryReport,
     /// Where refusals of the store are told.
     notices: Notices,
 }
@@ -62,13 +69,14 @@ impl Tenant {
     pub(crate) fn open(
         data: &Path,
         name: &str,
-        segment_bytes: Option<u64>,
+        (segment_bytes, create): (Option<u64>, Create),
         notices: Notices,
     ) -> Result<Self, Error> {
         let segment_bytes = segment_bytes.unwrap_or(SEGMENT_BYTES_DEFAULT);
         // A frame is at most a quarter of a segment.
         let quarter = u32::try_from(segment_bytes / 4).unwrap_or(u32::MAX);
         let config = Config::new()
+            .create(create)
             .segment_bytes(segment_bytes)
             .payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
             .window_ms(WINDOW_MS)
@@ -76,12 +84,12 @@ impl Tenant {
             .retain(Retain::Everything);
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
-        if let Some(off) = store.recovery().unmeasured {
-            let (tenant, by_wall_clock_ms) = (name.to_owned(), off.by_wall_clock_ms);
-            notices.tell(&Notice::OffTimeNotCounted { tenant, by_wall_clock_ms });
-        }
+        let recovery = store.recovery().clone();
+        tell(name, &recovery, onceward::remark_on(&dir), &notices);
         Ok(Self {
             name: name.to_owned(),
+            full: AtomicBool::new(false),
+            recovery,
             store: RwLock::new(Some(store)),
             segment_bytes,
             running: Mutex::default(),
@@ -115,9 +123,45 @@ impl Tenant {
         quarter.min(usize::try_from(PAYLOAD_BYTES_MAX).unwrap_or(usize::MAX))
     }
 
-    /// Whether the store takes writes, as far as is known.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.poisoned.load(Ordering::Relaxed)
+    /// Whether the store must be opened again.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Whether the store takes nothing new for want of room, as far as is known.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What opening found.
+    pub(crate) const fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// Something new was stored.
+    pub(crate) fn has_room(&self) {
+        if self.full.swap(false, Ordering::Relaxed) {
+            self.notices.tell(&Notice::HasRoom { tenant: self.name.clone() });
+        }
+    }
+
+    /// Looks whether there is room again for what a capture may need: a segment.
+    fn look_for_room(&self) {
+        if !self.is_full() {
+            return;
+        }
+        let free = self.with_store(Store::free_bytes);
+        let needed = self.segment_bytes.saturating_mul(SEGMENTS_NEEDED);
+        if let Ok(free) = free
+            && free.is_none_or(|free| free >= needed)
+        {
+            self.has_room();
+        }
     }
 
     /// Tells the operator what the store said, which the client is not told.
@@ -127,15 +171,21 @@ impl Tenant {
         {
             self.poisoned.store(true, Ordering::Relaxed);
         }
-        let why = refused.to_string();
-        self.notices.tell(&Notice::StorageFailed { tenant: self.name.clone(), why });
+        let tenant = self.name.clone();
+        if !refused.is_full() {
+            let why = refused.to_string();
+            self.notices.tell(&Notice::StorageFailed { tenant, why });
+        } else if !self.full.swap(true, Ordering::Relaxed) {
+            self.notices.tell(&Notice::Full { tenant });
+        }
     }
 
     /// Lets the store expire, clean and trim.
     pub(crate) fn tick(&self) {
-        if !self.is_ready() {
+        if self.is_poisoned() {
             return;
         }
+        self.look_for_room();
         match self.with_store(Store::tick) {
             // A closed store has nothing to expire.
             Ok(()) | Err(Refused::Closed) => {}
@@ -158,6 +208,32 @@ impl Tenant {
     pub(crate) fn close(&self) -> Result<(), Error> {
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         store.map_or(Ok(()), Store::close).map_err(|error| Error::store(&self.name, error))
+    }
+}
+
+/// Tells the operator what opening found.
+fn tell(name: &str, found: &RecoveryReport, remark: Option<&str>, notices: &Notices) {
+    for damage in &found.damage {
+        notices.tell(&Notice::Damaged {
+            tenant: name.to_owned(),
+            file: damage.file.clone(),
+            offset: damage.offset,
+            length: damage.length,
+            what: damage.what.clone(),
+        });
+    }
+    if let Some(off) = found.unmeasured {
+        let (tenant, by_wall_clock_ms) = (name.to_owned(), off.by_wall_clock_ms);
+        notices.tell(&Notice::OffTimeNotCounted { tenant, by_wall_clock_ms });
+    }
+    let made_anew = |what: &str, why: &String| {
+        format!("the files of the {what} are not used as they were, which lost nothing: {why}")
+    };
+    let index = found.index_rebuilt.as_ref().map(|why| made_anew("index", why));
+    let catalog = found.catalog_rebuilt.as_ref().map(|why| made_anew("catalog", why));
+    let file_system = remark.map(ToOwned::to_owned);
+    for what in [index, catalog, file_system].into_iter().flatten() {
+        notices.tell(&Notice::Opened { tenant: name.to_owned(), what });
     }
 }
 

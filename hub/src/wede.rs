@@ -157,7 +157,10 @@ fn refused(tenant: &Tenant, why: &Refused) -> Problem {
 /// The problem of a store that refused, as far as a client needs to know.
 fn unavailable(trouble: Trouble) -> Problem {
     let (code, detail) = match trouble {
-        Trouble::Full => (Code::Full, "the store has no room; send the same batch again later"),
+        Trouble::Full => (
+            Code::Full,
+            "storage full: the store takes nothing new; send the same batch again later",
+        ),
         Trouble::Storage => (Code::Database, "the store refused; send the same batch again"),
         Trouble::Internal => (Code::Internal, "what is stored of an event does not fit together"),
     };

@@ -34,7 +34,7 @@ mod vfs;
 pub use file::{File, Mode, Pace, ZERO_STEP_BYTES, is_full};
 pub use map::Map;
 pub use moved::Moved;
-pub use os::OsVfs;
+pub use os::{OsVfs, remark_on};
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, Lost, Medium, Overwrite, SimVfs, Survival};
 pub use vfs::{LockError, LockGuard, Vfs};

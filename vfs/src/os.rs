@@ -28,7 +28,10 @@ mod file;
 mod ground;
 mod lock;
 mod map;
+mod medium;
 mod owner;
+
+pub use self::medium::remark_on;
 
 /// How every directory is opened.
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

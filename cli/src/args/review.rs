@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{key, scope};
+use super::{key, key_json, scope};
 
 /// What to do about review items.
 #[derive(Debug, Subcommand)]
@@ -36,12 +36,27 @@ pub struct ReviewItemArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// The key's scope
-    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
-    pub scope: onceward::Scope,
-    /// The event's key
+    /// The key's scope, `default` unless given
+    #[arg(long, value_name = "S", value_parser = scope)]
+    pub scope: Option<onceward::Scope>,
+    /// Which.
+    #[command(flatten)]
+    pub name: ItemNameArgs,
+}
+
+/// How an item is named: in one of three ways.
+#[derive(Args, Debug)]
+#[group(id = "item", multiple = false)]
+pub struct ItemNameArgs {
+    /// The event's key; one that begins with a dash stands behind `--`
     #[arg(value_parser = key)]
-    pub key: onceward::Key,
+    pub key: Option<onceward::Key>,
+    /// The event's key as a JSON text, for keys that cannot be typed: '"a\u0000b"'
+    #[arg(long, value_name = "JSON", value_parser = key_json, allow_hyphen_values = true)]
+    pub key_json: Option<onceward::Key>,
+    /// The event's number, as `list` tells it, in whatever scope it is
+    #[arg(long, value_name = "N", conflicts_with = "scope")]
+    pub lsn: Option<u64>,
 }
 
 /// Arguments of `review retry`.
@@ -53,11 +68,11 @@ pub struct ReviewRetryArgs {
     /// The key's scope, `default` unless given; with `--all` only this scope
     #[arg(long, value_name = "S", value_parser = scope)]
     pub scope: Option<onceward::Scope>,
-    /// The event's key
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = key)]
-    pub key: Option<onceward::Key>,
+    /// Which.
+    #[command(flatten)]
+    pub name: ItemNameArgs,
     /// Every item
-    #[arg(long, conflicts_with = "of_version")]
+    #[arg(long, conflicts_with_all = ["key", "key_json", "lsn", "of_version"])]
     pub all: bool,
     /// Why it is sent again; kept with the decision, at most 1,024 bytes
     #[arg(long, value_name = "TEXT", default_value = "")]

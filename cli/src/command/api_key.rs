@@ -1,8 +1,8 @@
 //! Where the bearer key comes from: file, argument, or environment, in this order. Never printed from here.
 
-use std::{env, fs, path::Path};
+use std::{env, path::Path};
 
-use crate::{args::KeyArgs, exit::Failure};
+use crate::{args::KeyArgs, exit::Failure, outside};
 
 /// The key that the caller gave, if any.
 ///
@@ -25,9 +25,11 @@ pub fn given(args: &KeyArgs) -> Result<Option<String>, Failure> {
 
 /// The first line of a file.
 fn from_file(file: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
+    let refused = |error: &dyn std::fmt::Display| {
         Failure::failed(format!("cannot read the key file {}: {error}", file.display()))
-    })?;
+    };
+    let bytes = outside::read(file, FILE_BYTES_MAX).map_err(|error| refused(&error))?;
+    let text = str::from_utf8(&bytes).map_err(|_not_text| refused(&"it is not text"))?;
     checked(&file.display().to_string(), text.lines().next().unwrap_or_default())
 }
 
@@ -44,3 +46,6 @@ fn checked(source: &str, key: &str) -> Result<String, Failure> {
 
 /// The environment variable that holds the key.
 const VARIABLE: &str = "ONCEWARD_API_KEY";
+
+/// Largest key file, bytes: its first line is the key, and there may be a word about it.
+const FILE_BYTES_MAX: usize = 64 * 1024;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::{
     args::{
-        DecidedByArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs, ReviewResolveArgs,
-        ReviewRetryArgs,
+        DecidedByArgs, ItemNameArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs,
+        ReviewResolveArgs, ReviewRetryArgs,
     },
     command::shape::{self, ReviewShape},
     exit::{Exit, Failure, Outcome},
@@ -65,15 +65,56 @@ fn table(items: &[ReviewItem]) -> Listing {
 
 /// One item.
 fn show(args: &ReviewItemArgs) -> Outcome {
-    let (items, exit) = inspected(&args.store, Some(&args.scope))?;
-    let found = items.iter().find(|item| item.key == args.key);
-    let item = found.ok_or_else(|| {
-        Failure::failed(format!("no review item {} in scope {}", args.key, args.scope))
-    })?;
+    let name = Name::of(&args.name, args.scope.as_ref())?;
+    let (items, exit) = inspected(&args.store, None)?;
+    let is_it = |item: &&ReviewItem| match &name {
+        Name::Key(scope, key) => item.scope == *scope && item.key == *key,
+        Name::Lsn(lsn) => item.lsn.get() == *lsn,
+    };
+    let item = items.iter().find(is_it).ok_or_else(|| name.is_unknown())?;
     let mut out = Output::stdout();
     out.json(&ReviewShape::whole(item)?)?;
     out.flush()?;
     Ok(exit)
+}
+
+/// How an item is named.
+enum Name {
+    /// By scope and key.
+    Key(Scope, Key),
+    /// By the event's number.
+    Lsn(u64),
+}
+
+impl Name {
+    /// The name that the caller gave.
+    fn of(args: &ItemNameArgs, scope: Option<&Scope>) -> Result<Self, Failure> {
+        let key = args.key.as_ref().or(args.key_json.as_ref());
+        match (key, args.lsn) {
+            (Some(key), _) => Ok(Self::Key(scope.cloned().unwrap_or_default(), key.clone())),
+            (None, Some(lsn)) => Ok(Self::Lsn(lsn)),
+            (None, None) => Err(Failure::usage("which item? Give KEY, --key-json or --lsn")),
+        }
+    }
+
+    /// The failure that nothing of this name waits.
+    fn is_unknown(&self) -> Failure {
+        Failure::failed(match self {
+            Self::Key(scope, key) => format!("no review item {key} in scope {scope}"),
+            Self::Lsn(lsn) => format!("no review item has the LSN {lsn}"),
+        })
+    }
+
+    /// Scope and key of the item.
+    fn found_in(self, store: &Store) -> Result<(Scope, Key), Failure> {
+        match self {
+            Self::Key(scope, key) => Ok((scope, key)),
+            Self::Lsn(lsn) => {
+                let found = in_review(store, None)?.into_iter().find(|item| item.0 == lsn);
+                found.map(|(_, scope, key)| (scope, key)).ok_or_else(|| self.is_unknown())
+            }
+        }
+    }
 }
 
 /// The items that an inspection finds, and the exit code that its damage asks for.
@@ -107,26 +148,31 @@ struct Decided<'a> {
 
 /// Makes items pending again, under the same key.
 fn retry(args: &ReviewRetryArgs) -> Outcome {
+    let name = if args.all { None } else { Some(Name::of(&args.name, args.scope.as_ref())?) };
     let store = shape::open_existing(&args.store)?;
-    let chosen = match &args.key {
-        Some(key) => vec![(args.scope.clone().unwrap_or_default(), key.clone())],
-        None => in_review(&store, args.scope.as_ref())?,
-    };
     let mut out = Output::stdout();
-    for (scope, key) in &chosen {
-        let what = format!("cannot retry {key} in scope {scope}");
-        let decision = Decision::retry(scope.clone(), key.clone()).because(&args.note);
-        store
-            .decide(&signed(decision, &args.by))
-            .map_err(|error| Failure::engine(&what, &error))?;
-        out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "pending" })?;
+    let decided = match name {
+        Some(name) => name.found_in(&store).map(|chosen| vec![chosen]),
+        None => in_review(&store, args.scope.as_ref())
+            .map(|all| all.into_iter().map(|(_, scope, key)| (scope, key)).collect()),
     }
-    chatter(&format!("{} to be sent again", chosen.len()));
-    finish(store, out)
+    .and_then(|chosen| {
+        for (scope, key) in &chosen {
+            let what = format!("cannot retry {key} in scope {scope}");
+            let decision = Decision::retry(scope.clone(), key.clone()).because(&args.note);
+            store
+                .decide(&signed(decision, &args.by))
+                .map_err(|error| Failure::engine(&what, &error))?;
+            out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "pending" })?;
+        }
+        chatter(&format!("{} to be sent again", chosen.len()));
+        Ok(())
+    });
+    finish(store, out, decided)
 }
 
-/// Scope and key of all items.
-fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(Scope, Key)>, Failure> {
+/// Number, scope and key of all items.
+fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(u64, Scope, Key)>, Failure> {
     let mut filter = ReviewFilter::new().max(1_000);
     if let Some(scope) = scope {
         filter = filter.scope(scope.clone());
@@ -138,20 +184,24 @@ fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(Scope, Key)>, 
             .map_err(|error| Failure::engine("cannot read the review items", &error))?;
         let Some(last) = page.last() else { return Ok(all) };
         filter = filter.after(last.version, last.lsn);
-        all.extend(page.into_iter().map(|item| (item.scope, item.key)));
+        all.extend(page.into_iter().map(|item| (item.lsn.get(), item.scope, item.key)));
     }
 }
 
 /// Closes an item for ever.
 fn resolve(args: &ReviewResolveArgs) -> Outcome {
-    let (scope, key) = (&args.item.scope, &args.item.key);
+    let name = Name::of(&args.item.name, args.item.scope.as_ref())?;
     let store = shape::open_existing(&args.item.store)?;
-    let what = format!("cannot resolve {key} in scope {scope}");
-    let decision = Decision::resolve(scope.clone(), key.clone(), &args.note);
-    store.decide(&signed(decision, &args.by)).map_err(|error| Failure::engine(&what, &error))?;
     let mut out = Output::stdout();
-    out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "rejected" })?;
-    finish(store, out)
+    let decided = name.found_in(&store).and_then(|(scope, key)| {
+        let what = format!("cannot resolve {key} in scope {scope}");
+        let decision = Decision::resolve(scope.clone(), key.clone(), &args.note);
+        store
+            .decide(&signed(decision, &args.by))
+            .map_err(|error| Failure::engine(&what, &error))?;
+        out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "rejected" })
+    });
+    finish(store, out, decided)
 }
 
 /// The decision with who makes it, and about which item.
@@ -163,9 +213,9 @@ fn signed(decision: Decision, by: &DecidedByArgs) -> Decision {
     }
 }
 
-/// Closes the store in order and shows what was decided.
-fn finish(store: Store, mut out: Output) -> Outcome {
-    store.close().map_err(|error| Failure::engine("cannot close the store", &error))?;
-    out.flush()?;
-    Ok(Exit::Ok)
+/// Closes the store in order and shows what was decided, also where something else could not be.
+fn finish(store: Store, mut out: Output, decided: Result<(), Failure>) -> Outcome {
+    let closed = store.close().map_err(|error| Failure::engine("cannot close the store", &error));
+    let shown = out.flush();
+    decided.and(closed).and(shown).map(|()| Exit::Ok)
 }

@@ -41,6 +41,9 @@ pub fn run(args: ServeArgs, json: bool) -> Outcome {
     if let Some(cards) = &args.cards {
         options = options.with_cards(cards);
     }
+    if args.must_exist {
+        options = options.existing();
+    }
     if let Some(bytes) = args.segment_bytes {
         options = options.with_segment_bytes(bytes);
     }

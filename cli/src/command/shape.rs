@@ -19,6 +19,9 @@ use crate::{exit::Failure, output::chatter};
 pub(super) fn open(dir: &Path, config: Config) -> Result<Store, Failure> {
     let store = Store::open(dir, config).map_err(|error| refused(dir, &error))?;
     tell_recovery(store.recovery());
+    if let Some(remark) = onceward::remark_on(dir) {
+        chatter(&format!("the file system of {}: {remark}", dir.display()));
+    }
     Ok(store)
 }
 

@@ -19,7 +19,7 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     let inspection = shape::inspect(&args.store)?;
     let (status, recovery) = (inspection.status(), inspection.recovery());
     let mut out = Output::stdout();
-    show(&mut out, &status, recovery, style)?;
+    show(&mut out, &status, recovery, (onceward::remark_on(&args.store), style))?;
     out.flush()?;
     if recovery.damage.is_empty() {
         return Ok(Exit::Ok);
@@ -57,6 +57,10 @@ struct StatusShape<'a> {
     oldest_pending_ms: u64,
     /// Sum of the amounts that are not settled.
     amount_pending: String,
+    /// Whether that sum does not fit: it is at least that, or at most where that is negative.
+    amount_is_at_limit: bool,
+    /// Why the file system may not keep what it is given; null where nothing is known against it.
+    file_system: Option<&'static str>,
     /// Since when and for which bundle the store is left; null if it is not.
     fence: Option<FenceShape>,
     /// What opening would find.
@@ -68,7 +72,7 @@ fn show(
     out: &mut Output,
     status: &Status,
     recovery: &RecoveryReport,
-    style: Style,
+    (file_system, style): (Option<&'static str>, Style),
 ) -> Result<(), Failure> {
     if style == Style::Json {
         return out.json(&StatusShape {
@@ -85,6 +89,8 @@ fn show(
             bytes: status.bytes,
             oldest_pending_ms: status.oldest_pending_ms,
             amount_pending: status.amount_pending.to_string(),
+            amount_is_at_limit: status.amount_is_at_limit,
+            file_system,
             fence: status.fence.as_ref().map(FenceShape::from),
             recovery: RecoveryShape::from(recovery),
         });
@@ -102,7 +108,15 @@ fn show(
     table.row(["unsettled bytes", &status.unsettled_bytes.to_string()]);
     table.row(["bytes", &status.bytes.to_string()]);
     table.row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
-    table.row(["amount pending", &status.amount_pending.to_string()]);
+    let bound = match (status.amount_is_at_limit, status.amount_pending.ten_thousandths() < 0) {
+        (false, _) => "",
+        (true, false) => "at least ",
+        (true, true) => "at most ",
+    };
+    table.row(["amount pending", &format!("{bound}{}", status.amount_pending)]);
+    if let Some(remark) = file_system {
+        table.row(["file system", remark]);
+    }
     if let Some(fence) = &status.fence {
         table.row(["left for bundle", &fence.bundle.to_string()]);
     }

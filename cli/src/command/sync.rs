@@ -25,6 +25,10 @@ pub fn run(args: &SyncArgs, style: Style) -> Outcome {
     let summary = Summary::new(&report, &store, &args.scope)?;
     store.close().map_err(|error| Failure::engine("cannot close the store", &error))?;
     show(&summary, style)?;
+    if summary.pending_elsewhere > 0 {
+        let (count, scope) = (summary.pending_elsewhere, &args.scope);
+        chatter(&format!("{count} events wait in other scopes: this run sends scope {scope} only"));
+    }
     Ok(conclude(&report, &summary, args.once))
 }
 
@@ -130,6 +134,8 @@ struct Summary {
     rejected: u64,
     /// Events that still wait, in the scope that was sent.
     pending: u64,
+    /// Events that still wait in other scopes, which this run does not send.
+    pending_elsewhere: u64,
     /// Events that wait for a person, in that scope.
     in_review: u64,
     /// Requests.
@@ -141,12 +147,16 @@ struct Summary {
 impl Summary {
     /// Sums up a run and what is left.
     fn new(report: &sync::Report, store: &Store, scope: &Scope) -> Result<Self, Failure> {
+        let here = pending(store, scope)?;
+        let status = store.status();
+        let everywhere = status.pending.saturating_add(status.in_flight);
         Ok(Self {
             attempted: report.attempted,
             accepted: report.accepted,
             duplicate: report.duplicate,
             rejected: report.rejected,
-            pending: pending(store, scope)?,
+            pending: here,
+            pending_elsewhere: everywhere.saturating_sub(here),
             in_review: store.review_count(Some(scope)),
             batches: report.batches,
             bytes: report.bytes,

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tempfile::TempDir;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, outside};
 
 /// The directory of one demo.
 #[derive(Debug)]
@@ -126,7 +126,8 @@ impl Site {
     /// The last lines that children said on stderr, to explain a failure.
     #[must_use]
     pub(super) fn last_chatter(&self) -> String {
-        let text = fs::read_to_string(self.chatter()).unwrap_or_default();
+        let bytes = outside::read(&self.chatter(), FILE_BYTES_MAX).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
         let mut last: Vec<&str> = text.lines().rev().take(CHATTER_LINES_SHOWN).collect();
         last.reverse();
         last.join("\n")
@@ -175,10 +176,14 @@ impl Site {
 /// It cannot be read, or a line is not what it should be.
 pub(super) fn read_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, Failure> {
     let refused = |why: String| Failure::failed(format!("cannot read {}: {why}", file.display()));
-    let text = fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let bytes = outside::read(file, FILE_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
+    let text = str::from_utf8(&bytes).map_err(|error| refused(error.to_string()))?;
     let values = text.lines().map(serde_json::from_str).collect::<serde_json::Result<Vec<T>>>();
     values.map_err(|error| refused(error.to_string()))
 }
+
+/// Largest file of a demo that is read, bytes.
+const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The file that remembers the run.
 const RUN: &str = "run.json";

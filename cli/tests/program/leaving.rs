@@ -243,7 +243,7 @@ fn a_summary_says_what_is_here_and_ends_with_0_only_if_it_may_be_wiped() {
 }
 
 /// What a person at a terminal sees of `command`, who types `answers` when asked.
-fn at_a_terminal(command: &str, answers: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn at_a_terminal(command: &str, answers: &[&str]) -> (Option<i32>, String) {
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", command, "/dev/null"]);
     script.stdin(Stdio::piped()).stdout(Stdio::piped());

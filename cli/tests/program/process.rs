@@ -130,6 +130,7 @@ pub(crate) fn serve(data: &Path, cards: Option<&Path>) -> Served {
 
 /// A store in `dir` whose purchases under these keys wait in review: the hub does not know their card.
 pub(crate) fn reviewed(dir: &Path, keys: &[&str]) -> PathBuf {
+    fs::create_dir_all(dir).unwrap();
     let (store, cards) = (dir.join("store"), dir.join("cards"));
     let card = "{\"code\":\"other\",\"status\":\"active\",\"card_type\":\"punch\"}\n";
     fs::write(&cards, card).unwrap();

@@ -49,6 +49,7 @@ fn everything_is_settled_and_a_second_run_sends_nothing() {
         "duplicate",
         "rejected",
         "pending",
+        "pending_elsewhere",
         "in_review",
         "batches",
         "bytes",

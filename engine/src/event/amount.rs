@@ -35,6 +35,15 @@ impl Amount {
         Self(ten_thousandths)
     }
 
+    /// The amount that is nearest to a sum, and whether the sum itself is beyond what an amount can be.
+    pub(crate) fn nearest(sum: i128) -> (Self, bool) {
+        match i64::try_from(sum) {
+            Ok(fits) => (Self(fits), false),
+            Err(_) if sum < 0 => (Self(i64::MIN), true),
+            Err(_) => (Self(i64::MAX), true),
+        }
+    }
+
     /// The number of ten-thousandths.
     #[must_use]
     pub fn ten_thousandths(self) -> i64 {

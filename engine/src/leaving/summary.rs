@@ -24,22 +24,45 @@ use crate::report::StoreId;
 pub struct Tally {
     /// How many.
     pub count: u64,
-    /// Sum of their amounts; the largest or smallest amount where it does not fit.
+    /// Sum of their amounts.
     pub amount: Amount,
+    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, which is told.
+    pub is_at_limit: bool,
+    /// The sum itself, in ten-thousandths.
+    sum: i128,
 }
 
 impl Tally {
     /// Counts one more event; `amount` is in ten-thousandths.
     pub(crate) fn add(&mut self, amount: i64) {
         self.count = self.count.saturating_add(1);
-        let sum = self.amount.ten_thousandths().saturating_add(amount);
-        self.amount = Amount::from_ten_thousandths(sum);
+        self.sum = self.sum.saturating_add(i128::from(amount));
+        (self.amount, self.is_at_limit) = Amount::nearest(self.sum);
+    }
+
+    /// Adds what another counted.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.saturating_add(other.sum);
+        (self.amount, self.is_at_limit) = Amount::nearest(self.sum);
+        self
+    }
+
+    /// The sum for people: whether it is exact is told.
+    #[must_use]
+    pub fn amount_shown(&self) -> String {
+        match (self.is_at_limit, self.sum < 0) {
+            (false, _) => self.amount.to_string(),
+            (true, false) => format!("at least {}", self.amount),
+            (true, true) => format!("at most {}", self.amount),
+        }
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} with an amount of {}", self.count, self.amount)
+        write!(f, "{} with an amount of {}", self.count, self.amount_shown())
     }
 }
 

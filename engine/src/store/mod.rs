@@ -237,6 +237,7 @@ impl Store {
         let trusted_ms = self.inner.moment(self.inner.clock.mono_ms()).trusted_ms;
         let mut status = self.inner.view.lock().status(trusted_ms);
         status.bytes = self.inner.log.file_bytes();
+        status.damaged_ranges = self.inner.recovery.damaged_ranges();
         status.index_trouble = self.inner.keeper.trouble();
         status.server_offset_ms = self.server_offset().map(|offset| offset.offset_ms);
         status.catalog_trouble = self.inner.rare.trouble();
@@ -248,6 +249,15 @@ impl Store {
     #[must_use]
     pub fn recovery(&self) -> &RecoveryReport {
         &self.inner.recovery
+    }
+
+    /// Bytes that the store's file system still offers; `None` if it does not say.
+    ///
+    /// # Errors
+    ///
+    /// `Io`: what the disk said.
+    pub fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(self.inner.vfs.free_bytes()?)
     }
 
     /// The store's number.

@@ -318,7 +318,7 @@ impl View {
                 .unwrap_or(u64::MAX)
         };
         let oldest = self.events.values().map(|live| live.moment.trusted_ms).min();
-        let amount = i64::try_from(self.amount_unsettled).unwrap_or(i64::MAX);
+        let (amount_pending, amount_is_at_limit) = Amount::nearest(self.amount_unsettled);
         let unsettled = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
         let (leases, records) = (self.records.open_count(), self.records.done_count());
         let not_settled_events = unsettled.saturating_add(leases).saturating_add(records);
@@ -332,7 +332,8 @@ impl View {
             records,
             bytes: 0,
             oldest_pending_ms: oldest.map_or(0, |oldest| trusted_ms.saturating_sub(oldest)),
-            amount_pending: Amount::from_ten_thousandths(amount),
+            amount_pending,
+            amount_is_at_limit,
             unsettled_bytes: self.room.bytes(),
             evicted: self.room.totals().evicted,
             cancelled: self.room.totals().cancelled,
@@ -340,6 +341,7 @@ impl View {
             index_trouble: None,
             catalog_trouble: None,
             decision_troubles: Vec::new(),
+            damaged_ranges: 0,
             fence: self.leaving.fence().map(crate::leaving::Fence::of),
             server_offset_ms: None,
         }

@@ -112,7 +112,11 @@ impl From<(String, Decision)> for Entry {
                 "OUTCOME_UNKNOWN",
                 "The transaction came before, and whether it was applied is lost: a person must find out",
             ),
-            Decision::Judged(Judged::Failed(Trouble::Full | Trouble::Storage)) => {
+            Decision::Judged(Judged::Failed(Trouble::Full)) => failed(
+                "DATABASE_ERROR",
+                "Storage full: the transaction could not be stored; send it again later",
+            ),
+            Decision::Judged(Judged::Failed(Trouble::Storage)) => {
                 failed("DATABASE_ERROR", "The transaction could not be stored; send it again")
             }
             Decision::Judged(Judged::Failed(Trouble::Internal)) => internal_error(),

@@ -174,7 +174,9 @@ fn event(fields: Fields<'_>, shared: &Shared) -> Result<Event, Refusal> {
 fn not_an_object(text: &str) -> Refusal {
     match serde_json::from_str::<de::IgnoredAny>(text) {
         Ok(_) => Refusal::new("LINE_NOT_OBJECT", "the line is JSON and not an object"),
-        Err(error) => Refusal::new("LINE_NOT_JSON", format!("the line is not JSON: {error}")),
+        Err(error) => {
+            Refusal::new("LINE_NOT_JSON", format!("the line is not JSON: {}", within_line(&error)))
+        }
     }
 }
 
@@ -221,11 +223,14 @@ fn class_of(word: &str) -> Result<Class, Refusal> {
     }
 }
 
+/// What serde says. A line has one line: "at line 1" would be taken for the number of the input's line.
+fn within_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
+}
+
 /// What to say about a line that serde refused.
 fn unreadable(text: &str, error: &serde_json::Error) -> Refusal {
-    let why = error.to_string();
-    // A line has one line: "at line 1" would be taken for the number of the input's line.
-    let why = why.replace(" at line 1 column ", " at column ");
+    let why = within_line(error);
     let is_json = serde_json::from_str::<de::IgnoredAny>(text).is_ok();
     let code = match (is_json, text.starts_with('{')) {
         (false, _) => "LINE_NOT_JSON",

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use onceward::{Config, Headers, Store};
+use onceward::{Config, Create, Headers, Store};
 use onceward_uplink::{Forloy, Wede};
 
 use self::{
@@ -37,18 +37,8 @@ use crate::{
 /// The store cannot be opened or closed, stdin cannot be read, or stdout cannot be written. A line that is refused is
 /// no error here: it is told in its answer and by the exit code.
 pub fn run(args: &CaptureArgs) -> Outcome {
-    let mut config = Config::new();
-    if let Some(bytes) = args.segment_bytes {
-        config = config.segment_bytes(bytes);
-    }
-    config = match args.dialect {
-        None => config,
-        Some(DialectName::Forloy) => config.sendable(onceward_uplink::sendable(Forloy::new())),
-        // Which device it is makes no difference to an event.
-        Some(DialectName::Wede) => config.sendable(onceward_uplink::sendable(Wede::new("any"))),
-    };
     let shared = shared(args)?;
-    let store = shape::open(&args.store, config)?;
+    let store = shape::open(&args.store, config(args))?;
     let mut committer = Committer::new(&store, shared, Output::stdout());
 
     let (sender, arrived) = mpsc::sync_channel(CHUNKS_WAITING_MAX);
@@ -107,6 +97,23 @@ fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Fai
         message.push_str(&format!("; and {also}"));
     }
     Failure::failed(message)
+}
+
+/// How the store is opened.
+fn config(args: &CaptureArgs) -> Config {
+    let mut config = Config::new();
+    if let Some(bytes) = args.segment_bytes {
+        config = config.segment_bytes(bytes);
+    }
+    if args.must_exist {
+        config = config.create(Create::Never);
+    }
+    match args.dialect {
+        None => config,
+        Some(DialectName::Forloy) => config.sendable(onceward_uplink::sendable(Forloy::new())),
+        // Which device it is makes no difference to an event.
+        Some(DialectName::Wede) => config.sendable(onceward_uplink::sendable(Wede::new("any"))),
+    }
 }
 
 /// What all events of this run share.

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use onceward::{ErrorKind, Exported, Imported, Store};
+use onceward::{Exported, Imported, Store};
 use serde::Serialize;
 
 use self::shapes::{ExportedShape, ImportedShape};
@@ -23,6 +23,7 @@ use crate::{
     },
     exit::{Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
+    outside::Outside,
     prompt::Prompt,
 };
 
@@ -88,19 +89,25 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
     let prompt = Prompt::new()?;
     let key = bundle_key::given(&args.key, Purpose::Open, &prompt)?;
     let stop = prompt.into_stop();
-    let file = File::open(&args.file).map_err(|error| {
+    let file = Outside::open(&args.file).map_err(|error| {
         Failure::failed(format!("cannot read the bundle {}: {error}", args.file.display()))
     })?;
     let store = shape::open_existing(&args.store)?;
     let mut input = Stoppable { inner: BufReader::new(file), stop: &stop };
+    let before = store.status().keys;
     let imported = store.import_bundle(&mut input, &key);
-    close(store)?;
+    let taken = store.status().keys.saturating_sub(before);
+    let closed = close(store);
     let imported = imported.map_err(|error| {
-        if !matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) {
-            chatter("what came before stays; the same import again goes on from there");
-        }
+        chatter(&match taken {
+            0 => "no event of it was taken up".to_owned(),
+            taken => format!(
+                "{taken} events of it were taken up and stay; the same import again goes on from there"
+            ),
+        });
         Failure::engine(&format!("cannot import {}", args.file.display()), &error)
     })?;
+    closed?;
     let exit = conclude_import(&imported);
     let shape = ImportedShape::new(&imported);
     let mut out = Output::stdout();

@@ -86,11 +86,9 @@ fn show(out: &mut Output, summary: &Summary, dropped: u64) -> Result<(), Failure
 
 /// A row of the table: counts, and the sum of the amounts.
 fn row(name: &str, tallies: [&Tally; 4]) -> Vec<String> {
-    let sum =
-        tallies.iter().map(|tally| tally.amount.ten_thousandths()).fold(0, i64::saturating_add);
+    let all = tallies.iter().fold(Tally::default(), |sum, tally| sum.with(tally));
     let counts = tallies.iter().map(|tally| tally.count.to_string());
-    let sum = onceward::Amount::from_ten_thousandths(sum).to_string();
-    std::iter::once(name.to_owned()).chain(counts).chain([sum]).collect()
+    std::iter::once(name.to_owned()).chain(counts).chain([all.amount_shown()]).collect()
 }
 
 /// The store lists no more.

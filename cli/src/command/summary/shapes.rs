@@ -70,6 +70,9 @@ struct TallyShape {
     count: u64,
     /// Sum of the amounts, an exact decimal.
     amount: String,
+    /// There where the sum does not fit: it is at least that, or at most where that is negative.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_at_limit: bool,
 }
 
 /// One scope.
@@ -120,7 +123,8 @@ struct ImportShape {
 
 impl From<Tally> for TallyShape {
     fn from(tally: Tally) -> Self {
-        Self { count: tally.count, amount: tally.amount.to_string() }
+        let Tally { count, amount, is_at_limit, .. } = tally;
+        Self { count, amount: amount.to_string(), is_at_limit }
     }
 }
 

@@ -110,12 +110,23 @@ fn a_summary_counts_and_sums_by_state_and_scope() {
 }
 
 #[test]
-fn a_tally_that_does_not_fit_is_the_largest_amount() {
-    let rig = Rig::new();
-    let store = rig.open();
-    let most = Amount::from_ten_thousandths(i64::MAX);
-    store.capture_batch(&[event(1).with_amount(most), event(2).with_amount(most)]).unwrap();
-    assert_eq!(store.summary().pending.amount, most);
+fn a_sum_that_does_not_fit_is_told_as_a_bound_and_is_exact_again_once_it_fits() {
+    for (most, words) in [(i64::MAX, "at least 9"), (i64::MIN, "at most -9")] {
+        let store = Rig::new().open();
+        let most = Amount::from_ten_thousandths(most);
+        let less = Amount::from_ten_thousandths(-most.ten_thousandths().clamp(-7, 7));
+        let one = |n: u64, amount| event(n).with_amount(amount);
+        store.capture_batch(&[one(1, most), one(2, most), one(3, less)]).unwrap();
+        let (pending, status) = (store.summary().pending, store.status());
+        assert_eq!((pending.amount, pending.is_at_limit), (most, true));
+        assert_eq!((status.amount_pending, status.amount_is_at_limit), (most, true));
+        assert!(pending.to_string().contains(words), "{pending}");
+        settle(&store, 1, accepted(1));
+        let (pending, status) = (store.summary().pending, store.status());
+        let exact = most.checked_add(less).unwrap();
+        assert_eq!((pending.amount, pending.is_at_limit), (exact, false));
+        assert_eq!((status.amount_pending, status.amount_is_at_limit), (exact, false));
+    }
 }
 
 #[test]
