@@ -64,38 +64,6 @@ fn view_of(identity: &Identity, examine: &Examine<'_>) -> Result<(Examined, View
 type Examine<'a> =
     dyn Fn(&mut dyn FnMut(&Frame<'_>)) -> std::result::Result<Option<Examined>, LogError> + 'a;
 
-/// Reads the log of the store in `dir` and judges every byte of it, without a lock and without writing. The keys
-/// of an encrypted store are not needed: what stands in its files is checked, and is not deciphered.
-///
-/// ```
-/// use onceward::{Config, Event, Payload, Key, Scope, Store, verify};
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let dir = dir.path().join("store");
-/// let store = Store::open(&dir, Config::new())?;
-/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("1")?))?;
-/// store.close()?;
-/// let found = verify(&dir)?;
-/// assert!(found.clean && found.damage.is_empty() && found.frames > 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// As [`Inspection::open`], but for `Key`. Where another process writes the store, damage is what a second
-/// call finds too.
-pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
-    let dir = dir.as_ref();
-    let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-    verify_on(&vfs)
-}
-
-/// As [`verify`], on any disk.
-pub(crate) fn verify_on(vfs: &dyn Vfs) -> Result<RecoveryReport> {
-    let examined = onceward_wal::examine(vfs, &mut |_| {}).map_err(from_log)?;
-    Ok(recovery_of(&examined.ok_or_else(no_store)?))
-}
-
 /// A store as it was found, while another process may be writing it.
 ///
 /// Reads the log only, judges every byte of it, holds no payload in memory, and calls nothing

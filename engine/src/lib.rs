@@ -84,6 +84,7 @@ mod tail;
 #[cfg(test)]
 mod trial;
 mod verdict;
+mod verify;
 mod view;
 #[cfg(test)]
 mod whole_model;
@@ -101,7 +102,7 @@ pub use inbox::{
     Delivery, DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received,
     StoredDelivery, WindowId, Within,
 };
-pub use inspect::{Inspection, verify};
+pub use inspect::Inspection;
 pub use leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 #[cfg(feature = "rescue")]
 pub use leaving::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
@@ -122,6 +123,7 @@ pub use store::{
 };
 pub use tail::{Looked, Since, Tail};
 pub use verdict::{Applied, Cancellation, Outcome, State, Verdict, WouldAccept};
+pub use verify::verify;
 
 /// The example in the README, compiled and run.
 #[cfg(doctest)]

@@ -6,10 +6,13 @@
 //! | file | what |
 //! |---|---|
 //! | `salvage` | which keys the damaged bytes still tell |
+//! | `beside` | the same for the files beside the log |
 
+mod beside;
 mod salvage;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Examined, LostLsns};
@@ -148,7 +151,7 @@ pub struct LostKey {
 pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-    plan_on(&vfs, &None)
+    beside::plan(&(Arc::new(vfs) as Arc<dyn Vfs>), &None)
 }
 
 /// As [`plan_repair`], with the keys of an encrypted store: then frames that are whole and forged are found too,
@@ -160,7 +163,7 @@ pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
 pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-    plan_on(&vfs, &config.sealing())
+    beside::plan(&(Arc::new(vfs) as Arc<dyn Vfs>), &config.sealing())
 }
 
 /// Copies the damaged bytes of the store in `dir` to its directory `quarantine`, and mends the log around
@@ -197,7 +200,7 @@ pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair
 pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
-    repair_on(&vfs, &None)
+    beside::repair(&(Arc::new(vfs) as Arc<dyn Vfs>), &None)
 }
 
 /// As [`repair`], with the keys of an encrypted store: then frames that are whole and forged are taken out too, and
@@ -209,16 +212,16 @@ pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
 pub fn repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
-    repair_on(&vfs, &config.sealing())
+    beside::repair(&(Arc::new(vfs) as Arc<dyn Vfs>), &config.sealing())
 }
 
-/// As [`plan_repair`], on any disk.
+/// As [`plan_repair`], of the log on any disk.
 pub(crate) fn plan_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
     let Survey { damage, lost } = Survey::take(vfs, keys)?;
     Ok(Repair { left: damage.clone(), damage, lost, kept: Vec::new() })
 }
 
-/// As [`repair`], on any disk.
+/// As [`repair`], of the log on any disk.
 pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
     // Asked before the lock, which would leave its file in a directory that is no store.
     onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;

@@ -12,7 +12,7 @@ mod sync;
 mod table;
 mod verdict;
 
-pub use disk::{Checkpointed, Discarded, Reading, Until};
+pub use disk::{Checkpointed, Discarded, Fault, Reading, Until};
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
 pub use fingerprint::{ContentPrint, Fingerprint, Secret};

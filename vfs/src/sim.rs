@@ -134,6 +134,16 @@ impl SimVfs {
         });
     }
 
+    /// From now on every read that touches block `block`, of 4 KiB, of `name` fails with EIO, as does a write of
+    /// a part of it, until it is written as a whole. A crash changes nothing about that.
+    ///
+    /// # Panics
+    ///
+    /// If the file has no such block.
+    pub fn spoil_block(&self, name: &str, block: u64) {
+        self.damage(name, block * disk::BAD_BLOCK_BYTES, 1, |inode| _ = inode.bad.insert(block));
+    }
+
     /// The live content of `name`; `None` if there is no such file. Not an operation.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {

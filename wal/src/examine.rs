@@ -25,7 +25,7 @@ use crate::checksum::Digest;
 use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{Identity, SegmentHeader};
-use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX};
+use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SLOT_BYTES};
 use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, Report};
@@ -151,6 +151,12 @@ fn examine_found(
             bytes: 0,
             what: "no valid slot; the list of segments was made from the directory".to_owned(),
         });
+    }
+    if let Some(offset) = examination.meta.unread {
+        let bytes = u64::try_from(SLOT_BYTES).unwrap_or(u64::MAX);
+        let (segment, lost, file) = (None, None, name::META.to_owned());
+        let what = "the disk cannot read this slot; the other one is used".to_owned();
+        examination.report.damage.push(Damage { segment, lost, file, offset, bytes, what });
     }
     for number in examination.numbers() {
         examination.segment(number, visit)?;

@@ -34,6 +34,7 @@ mod lsn;
 mod meta;
 mod name;
 mod open_files;
+mod quarantine;
 mod ranges;
 mod remains;
 mod repair;
@@ -61,6 +62,7 @@ pub use log::{
     create, create_sealed, lock,
 };
 pub use lsn::Lsn;
+pub use quarantine::verify_quarantine;
 pub use remains::Remains;
 pub use repair::{Repaired, repair, repair_with};
 pub use report::{Damage, LostLsns, Report};

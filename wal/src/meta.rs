@@ -1,8 +1,8 @@
 //! The `meta` file: two slots, written in turn. The bytes here; what to write is the log's to say.
 
-use std::sync::Arc;
+mod file;
 
-use onceward_vfs::{File, Mode, Vfs, is_full};
+use onceward_vfs::{File, Mode, Vfs};
 
 use crate::checksum::{Digest, crc_from};
 use crate::error::{Error, ErrorKind};
@@ -14,7 +14,9 @@ use crate::limits::{
 };
 use crate::name;
 use crate::ranges::Ranges;
-use crate::sealing::{Envelope, WrappedKey};
+use crate::sealing::Envelope;
+
+pub(crate) use file::MetaFile;
 
 /// First bytes of a slot.
 const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'M', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -46,6 +48,8 @@ pub(crate) struct Meta {
     pub(crate) segments: Ranges,
     /// It was read, and surely is the last state that was written: both slots are whole.
     pub(crate) is_latest: bool,
+    /// Offset of the slot that the disk could not read, if there is one.
+    pub(crate) unread: Option<u64>,
 }
 
 impl Meta {
@@ -63,6 +67,7 @@ impl Meta {
             clean: None,
             segments: Ranges::default(),
             is_latest: false,
+            unread: None,
         }
     }
 
@@ -203,6 +208,7 @@ impl Meta {
             && segments.count() <= SEGMENTS_MAX;
         sane.then_some(Self {
             is_latest: false,
+            unread: None,
             identity,
             envelope,
             generation,
@@ -219,7 +225,8 @@ impl Meta {
 
 /// Reads the current state; `None` if there is no such file, `Some(None)` if no slot is valid.
 ///
-/// A slot that is not valid beside a valid one is what a crash while it was written leaves.
+/// A slot that is not valid beside a valid one is what a crash while it was written leaves. One that the disk
+/// cannot read is as good as that.
 pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Option<Meta>>, Error> {
     let io = |source| Error::io(source, "read", name::META);
     if !vfs.exists(name::META).map_err(io)? {
@@ -233,13 +240,18 @@ pub(crate) fn read(vfs: &dyn Vfs) -> Result<Option<Option<Meta>>, Error> {
 
 /// Reads both slots; `None` if neither is valid.
 fn read_slots(file: &dyn File) -> Result<Option<Meta>, Error> {
-    let io = |source| Error::io(source, "read", name::META);
     let mut current: Option<Meta> = None;
     let mut whole = 0;
+    let mut unread = None;
     for slot in [0, 1] {
         let mut bytes = vec![0; SLOT_BYTES];
-        let count = file.read_at(slot_offset(slot), &mut bytes).map_err(io)?;
-        bytes.truncate(count);
+        match file.read_at(slot_offset(slot), &mut bytes) {
+            Ok(count) => bytes.truncate(count),
+            Err(_bad_block) => {
+                unread = Some(slot_offset(slot));
+                continue;
+            }
+        }
         match Meta::decode(&bytes) {
             Ok(meta) => {
                 whole += 1;
@@ -254,7 +266,8 @@ fn read_slots(file: &dyn File) -> Result<Option<Meta>, Error> {
         }
     }
     if let Some(meta) = &mut current {
-        meta.is_latest = whole == 2 || meta.generation == 1;
+        meta.unread = unread;
+        meta.is_latest = whole == 2 || (meta.generation == 1 && unread.is_none());
     }
     Ok(current)
 }
@@ -265,122 +278,6 @@ fn slot_offset(slot: u64) -> u64 {
 }
 
 const _: () = assert!(SLOT_BYTES == 65_536, "slot_offset says the same");
-
-/// Writes `meta`, slot after slot.
-#[derive(Debug)]
-pub(crate) struct MetaFile {
-    file: Arc<dyn File>,
-    pub(crate) current: Meta,
-    /// What each slot says of its key.
-    slots: [Option<Envelope>; 2],
-    /// A write or sync failed: what is on disk is not known.
-    failed: bool,
-}
-
-impl MetaFile {
-    /// Makes the file of a new store.
-    pub(crate) fn create(vfs: &dyn Vfs, meta: &Meta) -> Result<(), Error> {
-        let mut content = vec![0; 2 * SLOT_BYTES];
-        let encoded = meta.encode()?;
-        // Generation 1 belongs into slot 1, as `write` would put it.
-        if let Some(slot) = content.get_mut(SLOT_BYTES..SLOT_BYTES + encoded.len()) {
-            slot.copy_from_slice(&encoded);
-        }
-        onceward_vfs::replace(vfs, name::META, &content)
-            .map_err(|source| Error::io(source, "create", name::META))
-    }
-
-    /// Opens the file for writing, `current` being what it says, or what was made of it; makes it where it
-    /// is missing.
-    ///
-    /// It is replaced by a copy first: if the current slot was read from memory after its sync had
-    /// failed, overwriting the other slot would leave no valid one after a power cut. On a full disk the
-    /// same bytes are written again in place.
-    pub(crate) fn open(vfs: &dyn Vfs, current: Meta) -> Result<Self, Error> {
-        let open = || {
-            vfs.open(name::META, Mode::Write)
-                .map_err(|source| Error::io(source, "open", name::META))
-        };
-        let find = |source| Error::io(source, "find", name::META);
-        if !vfs.exists(name::META).map_err(find)? {
-            Self::create(vfs, &current)?;
-        }
-        let mut content = vec![0; 2 * SLOT_BYTES];
-        let file = open()?;
-        let count = file
-            .read_at(0, &mut content)
-            .map_err(|source| Error::io(source, "read", name::META))?;
-        content.truncate(count);
-        let slots = [0, SLOT_BYTES].map(|at| {
-            let slot = content.get(at..).unwrap_or_default();
-            Meta::decode(slot).ok().and_then(|meta| meta.envelope)
-        });
-        match onceward_vfs::replace(vfs, name::META, &content) {
-            Ok(()) => Ok(Self { file: open()?, current, slots, failed: false }),
-            Err(source) if is_full(&source) => {
-                let mut it = Self { file, current, slots, failed: false };
-                it.put(0, &content)?;
-                Ok(it)
-            }
-            Err(source) => Err(Error::io(source, "replace", name::META)),
-        }
-    }
-
-    /// Makes `next` the current state, one generation on. Durable when this returns `Ok`; after an
-    /// error either state may be found.
-    ///
-    /// # Errors
-    ///
-    /// `Full`: nothing changed. `Poisoned`: this write or sync failed, or one before it.
-    pub(crate) fn write(&mut self, mut next: Meta) -> Result<(), Error> {
-        next.is_latest = true;
-        next.generation = self.current.generation + 1;
-        next.synced = next.synced.max(self.current.synced);
-        next.next_lsn = next.next_lsn.max(self.current.next_lsn);
-        let offset = slot_offset(next.generation % 2);
-        self.put(offset, &next.encode()?).inspect_err(|error| {
-            if error.kind() == ErrorKind::Full {
-                // What landed of it must not pass for a state one day. If this fails too, only a
-                // checksum that is right by chance could make it one.
-                self.file.write_all_at(offset, &[0; 8]).unwrap_or_default();
-            }
-        })?;
-        let [even, odd] = &mut self.slots;
-        *(if next.generation.is_multiple_of(2) { even } else { odd }) = next.envelope;
-        self.current = next;
-        Ok(())
-    }
-
-    /// The wrapped keys that stand in it.
-    pub(crate) fn wrapped_keys(&self) -> impl Iterator<Item = WrappedKey> + '_ {
-        let told = self.slots.iter().flatten().filter(|envelope| envelope.is_known());
-        told.map(|envelope| envelope.key)
-    }
-
-    /// Whether both slots say the same of the key.
-    pub(crate) fn is_rotated(&self) -> bool {
-        self.slots.iter().all(|slot| *slot == self.current.envelope)
-    }
-
-    /// Writes a slot and syncs.
-    fn put(&mut self, offset: u64, encoded: &[u8]) -> Result<(), Error> {
-        if self.failed {
-            return Err(Error::new(ErrorKind::Poisoned, "an earlier write of meta failed"));
-        }
-        match self.file.write_all_at(offset, encoded) {
-            Ok(()) => {}
-            Err(source) if is_full(&source) => return Err(Error::io(source, "write", name::META)),
-            Err(source) => return Err(self.fail(source, "write")),
-        }
-        self.file.sync_data().map_err(|source| self.fail(source, "sync"))
-    }
-
-    /// Notes that nothing more is to be written.
-    fn fail(&mut self, source: std::io::Error, doing: &str) -> Error {
-        self.failed = true;
-        Error::poisoning(source, doing, name::META)
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,15 @@ pub(crate) fn kept(number: u64, offset: usize, bytes: &[u8], extension: &str) ->
     format!("{QUARANTINE_DIR}/{number:016x}-{offset:08x}-{crc:08x}.{extension}")
 }
 
+/// The checksum in the name of bytes that are kept; `None` of other names.
+pub(crate) fn kept_crc(entry: &str) -> Option<u32> {
+    let (stem, _extension) = entry.split_once('.')?;
+    let mut parts = stem.split('-');
+    let (number, offset, crc) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_kept = number.len() == 16 && offset.len() == 8 && crc.len() == 8;
+    u32::from_str_radix(crc, 16).ok().filter(|_| is_kept && parts.next().is_none())
+}
+
 /// The name of a segment's file.
 pub(crate) fn segment(store: &[u8; 16], number: u64) -> String {
     format!("{LOG_DIR}/{}", segment_file(store, number))

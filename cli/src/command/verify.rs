@@ -14,7 +14,15 @@ use crate::{
 /// The directory holds no store that this program can read, or stdout refused.
 pub fn run(args: &StoreArgs, json: bool) -> Outcome {
     let inspection = shape::inspect(&args.store)?;
-    let report = inspection.recovery();
+    // The log as it is read by everybody, and then every other byte.
+    let all = onceward::verify(&args.store).map_err(|error| shape::refused(&args.store, &error))?;
+    let mut report = inspection.recovery().clone();
+    for damage in all.damage {
+        if !report.damage.contains(&damage) {
+            report.damage.push(damage);
+        }
+    }
+    let report = &report;
     if report.torn_bytes > 0 {
         chatter(&shape::torn(report));
     }

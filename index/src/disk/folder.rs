@@ -112,10 +112,24 @@ impl Folder {
     }
 }
 
+/// The error number of a disk that cannot read what it holds.
+const EIO: i32 = 5;
+
+/// A block that the disk cannot read is damage of the index; anything else is trouble that passes.
+pub(crate) fn reading(error: std::io::Error, name: &str) -> Error {
+    if error.raw_os_error() == Some(EIO) {
+        return Error::corrupt(name, format_args!("cannot be read: {error}"));
+    }
+    Error::io(error, "read", name)
+}
+
 /// A missing file is damage of the index; anything else is the disk's trouble.
 pub(crate) fn opening(error: std::io::Error, name: &str) -> Error {
     if error.kind() == std::io::ErrorKind::NotFound {
         return Error::corrupt(name, "is missing");
+    }
+    if error.raw_os_error() == Some(EIO) {
+        return reading(error, name);
     }
     Error::io(error, "open", name)
 }
@@ -157,9 +171,8 @@ impl Content {
             }
             Self::File(file) => {
                 let mut bytes = vec![0; count];
-                let read = file
-                    .read_at(offset, &mut bytes)
-                    .map_err(|error| Error::io(error, "read", &name()))?;
+                let read =
+                    file.read_at(offset, &mut bytes).map_err(|error| reading(error, &name()))?;
                 Ok((read == count).then(|| use_it(&bytes)))
             }
         }

@@ -15,6 +15,7 @@ mod open;
 mod part;
 mod run;
 mod slots;
+mod verify;
 
 pub(crate) use checkpoint::Disk;
 pub use checkpoint::{Checkpointed, Until};
@@ -24,6 +25,8 @@ pub use open::Discarded;
 pub(crate) use open::{Found, discard, open};
 pub(crate) use part::{Part, Stored};
 pub(crate) use run::{Run, Shelved};
+pub use verify::Fault;
+pub(crate) use verify::verify;
 
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,11 @@ impl Stored {
         Self { part, offset, count, voided, base }
     }
 
+    /// Bytes of the block in its file.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.count) * ENTRY_BYTES as u64 + BLOCK_HEADER_BYTES as u64
+    }
+
     /// What the block says of itself.
     pub(crate) fn header(&self, block: u32) -> BlockHeader {
         let Self { count, voided, base, .. } = *self;

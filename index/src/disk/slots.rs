@@ -20,6 +20,7 @@ use super::{
     bytes::{Reader, Writer},
     folder::Folder,
     manifest::Manifest,
+    verify::Fault,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -82,13 +83,7 @@ impl Slots {
     /// `Corrupt`: it is not what was written, of another store, or of another version; `Io`.
     pub(crate) fn read(folder: &Folder) -> Result<Option<(Manifest, Self)>> {
         let name = folder.manifest();
-        let bytes = match onceward_vfs::read_all(&*folder.vfs, &name, FILE_BYTES_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(Error::corrupt(&name, error));
-            }
-            other => other.map_err(|error| Error::io(error, "read", &name))?,
-        };
+        let Some((bytes, unread)) = read(folder, &name)? else { return Ok(None) };
         let newest = newest(&bytes, folder.check).map_err(|why| match why {
             Unusable::Damaged => Error::corrupt(&name, "is not what was written"),
             Unusable::Foreign => Error::corrupt(&name, "belongs to another store"),
@@ -102,12 +97,18 @@ impl Slots {
         let slot_bytes = bytes.len() / 2;
         // Whoever replaced the file may have been killed before its name was durable.
         folder.vfs.sync_dir(&folder.dir).map_err(|error| Error::io(error, "sync", &folder.dir))?;
-        if !is_told {
+        if !is_told && unread.is_empty() {
             // Whoever wrote it may have been killed before it was durable, or the sync may have failed:
             // then only writing it again makes it last.
             overwrite(folder, slot_bytes, sequence, &manifest.encode())?;
         }
-        Ok(Some((manifest, Self { slot_bytes: Some(slot_bytes), sequence })))
+        // A file with a bad block is replaced as a whole.
+        let slot_bytes = Some(slot_bytes).filter(|_| unread.is_empty());
+        let mut slots = Self { slot_bytes, sequence };
+        if !unread.is_empty() {
+            slots.write(folder, &manifest)?;
+        }
+        Ok(Some((manifest, slots)))
     }
 
     /// Replaces the manifest, durably; returns how many bytes were written.
@@ -136,6 +137,70 @@ impl Slots {
         self.slot_bytes = Some(slot_bytes);
         Ok(written)
     }
+}
+
+/// A manifest that was looked at only.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) manifest: Manifest,
+    /// What stands in every file of the index.
+    pub(crate) check: u64,
+}
+
+/// Looks at the manifest of an index of whatever store; `None` if there is none that can be used.
+///
+/// # Errors
+///
+/// The length of the file cannot be told.
+pub(crate) fn verify(folder: &Folder, faults: &mut Vec<Fault>) -> Result<Option<Seen>> {
+    let file = folder.manifest();
+    let Some((bytes, unread)) = read(folder, &file)? else { return Ok(None) };
+    let half = u64::try_from(bytes.len() / 2).unwrap_or(u64::MAX);
+    faults.extend(unread.into_iter().map(|offset| {
+        let what = "the disk cannot read this slot".to_owned();
+        Fault { file: file.clone(), offset, bytes: half, what }
+    }));
+    let slots = bytes.split_at_checked(bytes.len() / 2).map(|(one, two)| [one, two]);
+    let checks = slots.into_iter().flatten().filter_map(|slot| {
+        let mut reader = checked(slot)?;
+        reader.take(MAGIC.len())?;
+        reader.u32()?;
+        reader.u64()
+    });
+    let check = checks.reduce(u64::max).unwrap_or(0);
+    match newest(&bytes, check) {
+        Ok(newest) => Ok(Some(Seen { manifest: newest.manifest, check })),
+        Err(why) => {
+            let what = format!("no slot can be used: {why:?}");
+            faults.push(Fault { file, offset: 0, bytes: 2 * half, what });
+            Ok(None)
+        }
+    }
+}
+
+/// The bytes of both slots, and the offsets of those that the disk cannot read; `None` if there is no file.
+/// Such a slot is zeros: as torn as any, so that the other one is used if it may be.
+fn read(folder: &Folder, name: &str) -> Result<Option<(Vec<u8>, Vec<u64>)>> {
+    let fail = |error| Error::io(error, "read", name);
+    let file = match folder.vfs.open(name, Mode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| super::folder::opening(error, name))?,
+    };
+    let len = file.len().map_err(fail)?;
+    if len > FILE_BYTES_MAX {
+        let what = format_args!("has {len} bytes, at most {FILE_BYTES_MAX}");
+        return Err(Error::corrupt(name, what));
+    }
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    let (first, second) = bytes.split_at_mut(usize::try_from(len / 2).unwrap_or(0));
+    let mut unread = Vec::new();
+    for (offset, slot) in [(0, first), (len / 2, second)] {
+        if file.read_at(offset, slot).is_err() {
+            slot.fill(0);
+            unread.push(offset);
+        }
+    }
+    Ok(Some((bytes, unread)))
 }
 
 /// Writes a manifest into its slot, and then, that it lasts, into the other one.

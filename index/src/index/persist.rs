@@ -6,7 +6,7 @@ use onceward_vfs::Vfs;
 
 use super::Index;
 use crate::{
-    disk::{self, Checkpointed, Discarded, Folder, Until},
+    disk::{self, Checkpointed, Discarded, Fault, Folder, Until},
     entry::Entry,
     error::{Error, ErrorKind, Result},
     fingerprint::Secret,
@@ -146,6 +146,16 @@ impl Index {
             Some(disk) => disk.lock().give_up(),
             None => Ok(()),
         }
+    }
+
+    /// What is wrong in the files of the index in `dir`: reads every byte, and changes nothing. Nothing where
+    /// there is no index.
+    ///
+    /// # Errors
+    ///
+    /// `Io`: the directory, or the length of a file, cannot be read.
+    pub fn verify(place: Place) -> Result<Vec<Fault>> {
+        disk::verify(place.vfs, &place.dir)
     }
 
     /// Removes the files of an index, so that the next opening begins with an empty one and the log

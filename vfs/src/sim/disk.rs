@@ -19,6 +19,14 @@ use crate::name::{self, Name};
 /// The longest file, as with real ones.
 pub(super) const FILE_BYTES_MAX: u64 = i64::MAX as u64;
 
+/// Bytes of a block that the disk cannot read.
+pub(super) const BAD_BLOCK_BYTES: u64 = 4096;
+
+/// The blocks that bytes touch.
+fn blocks(offset: u64, count: u64) -> std::ops::Range<u64> {
+    offset / BAD_BLOCK_BYTES..offset.saturating_add(count).div_ceil(BAD_BLOCK_BYTES)
+}
+
 /// A change of a file's bytes.
 #[derive(Clone, Debug)]
 pub(super) enum DataChange {
@@ -65,6 +73,8 @@ pub(super) struct Inode {
     pub(super) handles: u64,
     /// Living maps, under which nothing may change.
     pub(super) maps: u64,
+    /// Blocks that cannot be read until each is written as a whole.
+    pub(super) bad: BTreeSet<u64>,
 }
 
 /// A simulated disk.
@@ -274,6 +284,24 @@ impl Disk {
 }
 
 impl Inode {
+    /// Refuses to read bytes that touch a bad block.
+    pub(super) fn readable(&self, offset: u64, count: u64) -> io::Result<()> {
+        let mut touched = self.bad.range(blocks(offset, count));
+        touched.next().map_or(Ok(()), |_| Err(raw(errno::IO)))
+    }
+
+    /// Mends bad blocks that are written as a whole; refuses to write a part of one, which would have to be
+    /// read first.
+    pub(super) fn mend(&mut self, offset: u64, count: u64) -> io::Result<()> {
+        let end = offset.saturating_add(count);
+        let is_whole = |block: &u64| {
+            let first = block * BAD_BLOCK_BYTES;
+            offset <= first && first.saturating_add(BAD_BLOCK_BYTES) <= end
+        };
+        self.bad.retain(|block| !is_whole(block));
+        self.readable(offset, count)
+    }
+
     /// Makes all pending changes durable.
     pub(super) fn sync(&mut self) {
         for pending in self.pending.drain(..) {

@@ -79,7 +79,9 @@ impl File for SimFile {
             let fault = disk.control.start(("read", FaultOp::Read), &self.name, detail)?;
             let count = fault.map_or(u64::MAX, |kind| kind.moved(FaultOp::Read, count_min));
             let (piece, after) = rest.split_at_mut(first(rest, count));
-            let read = disk.inode(self.file)?.live.read(at, piece);
+            let inode = disk.inode(self.file)?;
+            inode.readable(at, bytes_of(piece))?;
+            let read = inode.live.read(at, piece);
             done += read;
             match fault {
                 Some(kind) if !kind.is_continued() => return Err(kind.error()),
@@ -100,6 +102,7 @@ impl File for SimFile {
             let detail = Detail::Range { offset: at, count: bytes_of(rest) };
             let fault = disk.control.start(("write", FaultOp::Write), &self.name, detail)?;
             self.changing(&mut disk)?;
+            disk.inode(self.file)?.mend(at, bytes_of(rest))?;
             let Some(kind) = fault else { return disk.write(self.file, at, rest) };
             let count = kind.moved(FaultOp::Write, count_min);
             let (piece, after) = rest.split_at(first(rest, count));

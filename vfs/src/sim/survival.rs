@@ -262,7 +262,8 @@ impl Found {
         let mut files = BTreeMap::new();
         for file in reachable {
             let image = self.files.remove(&file).unwrap_or_default();
-            let inode = Inode { live: image.clone(), durable: image, ..Inode::default() };
+            let bad = before.files.get(&file).map(|inode| inode.bad.clone()).unwrap_or_default();
+            let inode = Inode { live: image.clone(), durable: image, bad, ..Inode::default() };
             files.insert(file, inode);
         }
         let used_before: u64 = live_bytes(before);

@@ -51,6 +51,8 @@ impl Vfs for SimVfs {
         let inode = disk.inode(file)?;
         let synced = inode.pending.is_empty() || lies;
         assert!(synced, "{name} is mapped with unsynced changes: sync it first");
+        // On a real disk the first use of that page would be a signal.
+        inode.readable(0, inode.live.len())?;
         inode.maps += 1;
         let bytes = inode.live.to_vec();
         Ok(Map::new(SimMap::new(Arc::clone(&self.disk), file, bytes)))

@@ -338,7 +338,11 @@ fn open_prepared(
             Err(_) | Ok(()) => {}
         }
         let len = file.len().map_err(io)?;
-        let recycled = has_stale_bytes(&*file, len).map_err(io)?;
+        let recycled = match has_stale_bytes(&*file, len) {
+            Ok(has_stale_bytes) => has_stale_bytes,
+            // Nothing is in it: a bad block is written anew.
+            Err(_bad_block) => file.fill_zeros(len, &|| Pace::Fast).map(|()| false).map_err(io)?,
+        };
         prepared.push_back(Prepared { number: *number, file, segment_bytes: len, recycled });
     }
     Ok(prepared)

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::{Keys, files, id, rig, rig_with, with_keys, without_keys};
-use crate::inspect::verify_on;
 use crate::repair::plan_on;
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
+use crate::verify::verify_on;
 use crate::{ErrorKind, Event, Inspection, KeyId, Since, State, Store, Tail, Verdict};
 
 /// Captures events that take a few segments, and settles every other one.
@@ -170,17 +170,17 @@ fn every_byte_is_judged_without_a_key() {
     let store = rig.open();
     fill(&store);
     store.close().unwrap();
-    let sound = verify_on(&rig.disk).unwrap();
+    let sound = verify_on(&disk(&rig)).unwrap();
     assert!(sound.clean && sound.damage.is_empty() && sound.frames > 50, "{sound:?}");
     assert_eq!(sound.frames, rig.look().recovery().frames);
     let plan = plan_on(&rig.disk, &None).unwrap();
     assert_eq!(plan.damage, []);
     let name = super::segments(&rig.disk)[1].clone();
     rig.disk.flip_bit(&name, 100_000, 3);
-    assert_eq!(verify_on(&rig.disk).unwrap().damage.len(), 1);
+    assert_eq!(verify_on(&disk(&rig)).unwrap().damage.len(), 1);
     let done = crate::repair::repair_on(&rig.disk, &None).unwrap();
     assert_eq!((done.damage.len(), done.left.len(), done.kept.len()), (1, 0, 1));
-    assert_eq!(verify_on(&rig.disk).unwrap().damage, []);
+    assert_eq!(verify_on(&disk(&rig)).unwrap().damage, []);
     // And goes on with its key.
     let store = rig.open();
     assert_eq!(store.recovery().damage, []);
@@ -195,4 +195,8 @@ fn a_name_of_an_encryption_key_is_checked() {
     for name in ["", "ABCDEFGHIJKLM", "a b", "\u{e4}", "a/b"] {
         assert_eq!(KeyId::new(name).unwrap_err().code(), "KEY_ID_INVALID", "{name:?}");
     }
+}
+
+fn disk(rig: &Rig) -> Arc<dyn Vfs> {
+    Arc::new(rig.disk.clone())
 }

@@ -56,7 +56,7 @@ pub(super) fn read(
         }
         view.end_replay();
         let mut lost = Lost::find(&**vfs, &mut examined, &view)?;
-        match view.keys.misfit() {
+        match view.keys.misfit().or_else(|| lost.misfit.take()) {
             None => return Ok(Read { examined, view, rebuilt, lost }),
             Some(why) if !lost.is_empty() => {
                 lost.misfit = Some(why);

@@ -326,6 +326,27 @@ fn a_full_disk_does_not_keep_a_damaged_store_from_opening_and_frees_no_key() {
     assert_lost(&without_index(&rig).open(), 1, lsns[1]);
 }
 
+/// Two slices of keys in two files, one of which is damaged too.
+#[test]
+fn a_damaged_part_of_the_index_frees_no_key_that_the_rest_of_it_knows() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let first = capture(&store, 0);
+    rig.clock.advance(WINDOW_MS / 2);
+    let second = capture(&store, 1);
+    store.close().unwrap();
+    let files = rig.disk.list("index").unwrap();
+    let keys: Vec<&String> = files.iter().filter(|name| name.starts_with("keys-")).collect();
+    assert_eq!(keys.len(), 2, "control: {files:?}");
+    rig.disk.flip_bit(&format!("index/{}", keys[0]), 80, 1);
+    damage(&rig, second);
+    let store = rig.open();
+    assert!(store.recovery().index_rebuilt.is_some(), "{:?}", store.recovery());
+    assert_lost(&store, 1, second);
+    let known = store.capture(&event(0)).unwrap();
+    assert_eq!((known.lsn().get(), store.recovery().keys_of_lost_frames), (first, 1), "{known:?}");
+}
+
 #[test]
 fn lost_keys_are_remembered_for_a_window_and_no_longer() {
     let (rig, lsns) = closed();

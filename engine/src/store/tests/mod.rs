@@ -1,5 +1,6 @@
 //! A store on a simulated disk with a clock set by hand.
 
+mod bad_blocks;
 mod cancel;
 mod capture;
 mod catalog;

@@ -1,0 +1,38 @@
+//! The files beside the log: what is damaged in them is told, and an index that is damaged is given up, so
+//! that the next opening makes it anew from the log.
+//!
+//! Beside a log that lost frames an index stays, damaged or not: it may know their keys, and the next opening
+//! tells the log of those before it gives the index up.
+
+use std::sync::Arc;
+
+use onceward_index::Index;
+use onceward_vfs::Vfs;
+
+use super::{Repair, plan_on, repair_on};
+use crate::error::Result;
+use crate::inspect::Keys;
+use crate::store::{INDEX_DIR, from_index, from_log};
+use crate::verify::{beside_the_log, index_damage};
+
+/// As [`plan_on`], of all files.
+pub(super) fn plan(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
+    let mut plan = plan_on(&**vfs, keys)?;
+    let beside = beside_the_log(vfs)?;
+    plan.left.extend(beside.iter().cloned());
+    plan.damage.extend(beside);
+    Ok(plan)
+}
+
+/// As [`repair_on`], of all files.
+pub(super) fn repair(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
+    let found = beside_the_log(vfs)?;
+    let mut done = repair_on(&**vfs, keys)?;
+    if done.damage.is_empty() && !index_damage(vfs)?.is_empty() {
+        let _lock = onceward_wal::lock(&**vfs).map_err(from_log)?;
+        Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+    }
+    done.left.extend(beside_the_log(vfs)?);
+    done.damage.extend(found);
+    Ok(done)
+}

@@ -1,0 +1,73 @@
+//! Reads every byte of the index's files and compares every checksum. Changes nothing.
+
+use std::sync::Arc;
+
+use onceward_vfs::Vfs;
+
+use super::{
+    folder::{Folder, Reading},
+    part::Part,
+    run::Run,
+    slots,
+};
+use crate::{error::Result, table::SHARDS};
+
+/// Bytes of an index's file that are not what was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// The file's path.
+    pub file: String,
+    /// Offset of the first bad byte.
+    pub offset: u64,
+    /// Count of bytes that cannot be used.
+    pub bytes: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What is wrong in the files of the index in `dir`.
+///
+/// # Errors
+///
+/// The directory, or the length of a file, cannot be read.
+pub(crate) fn verify(vfs: Arc<dyn Vfs>, dir: &str) -> Result<Vec<Fault>> {
+    let reading = Reading::Positioned;
+    let mut folder = Folder { vfs, dir: dir.to_owned(), reading, check: 0 };
+    let mut faults = Vec::new();
+    let Some(found) = slots::verify(&folder, &mut faults)? else { return Ok(faults) };
+    folder.check = found.check;
+    let folder = Arc::new(folder);
+    for record in &found.manifest.parts {
+        part(&Arc::new(Part::new(&folder, record.number, record.bytes)), &mut faults);
+    }
+    for record in &found.manifest.runs {
+        run(&folder, (record.number, record.bytes), &mut faults);
+    }
+    Ok(faults)
+}
+
+/// A file of entries.
+fn part(part: &Arc<Part>, faults: &mut Vec<Fault>) {
+    let whole = |what: String| Fault { file: part.name(), offset: 0, bytes: part.bytes, what };
+    match part.blocks() {
+        Err(error) => faults.push(whole(error.to_string())),
+        Ok(blocks) => faults.extend(blocks.into_iter().filter_map(|(number, block)| {
+            let error = block.check(number).err()?;
+            let (offset, bytes) = (u64::from(block.offset), block.bytes());
+            Some(Fault { file: part.name(), offset, bytes, what: error.to_string() })
+        })),
+    }
+}
+
+/// A table file.
+fn run(folder: &Folder, (number, bytes): (u32, u64), faults: &mut Vec<Fault>) {
+    let file = folder.path(super::folder::FileKind::Table, number);
+    let mut tell = |error: crate::error::Error| {
+        let what = error.to_string();
+        faults.push(Fault { file: file.clone(), offset: 0, bytes, what });
+    };
+    match Run::open(folder, number, bytes) {
+        Err(error) => tell(error),
+        Ok(run) => (0..SHARDS).for_each(|shard| drop(run.shard(shard).map_err(&mut tell))),
+    }
+}
