@@ -218,6 +218,20 @@ fn what_can_never_be_sent_is_refused_by_name_at_capture_and_goes_to_review_unsen
 }
 
 #[test]
+fn a_wrong_path_and_a_wrong_key_at_the_right_hub_are_told_apart_and_leave_everything_pending() {
+    let dir = tempdir().unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    capture(&store, "{\"key\":\"k\",\"payload\":{}}\n").expect(0);
+    let hub = serve(&data, None);
+    let wrong_path = sync(&store, &format!("{}/till", hub.url), &[], &[]).expect(8);
+    assert!(wrong_path.err.contains("is the address right?"), "{}", wrong_path.err);
+    let wrong_key = [("ONCEWARD_API_KEY", "another_key")];
+    assert!(sync(&store, &hub.url, &[], &wrong_key).expect(6).err.contains("UNAUTHORIZED"));
+    assert_eq!(on_store("status", &store).expect(0).last_json()["in_review"], 0);
+    sync(&store, &hub.url, &[], &[]).expect(0);
+}
+
+#[test]
 fn a_moment_is_rfc_3339_to_the_letter() {
     let dir = tempdir().unwrap();
     let line = |moment: &str| {

@@ -257,6 +257,12 @@ pub enum Failure {
         /// In words.
         why: String,
     },
+    /// The upstream's own server says that it does not serve this at this address, or not in this form: no
+    /// event is at fault, and the configuration is.
+    Misdirected {
+        /// In words.
+        why: String,
+    },
     /// The batch has too many bytes: send halves. Of one event: as [`Failure::Refused`], or the line's
     /// fault if a larger one was taken.
     TooLarge,

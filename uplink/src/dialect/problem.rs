@@ -96,7 +96,7 @@ pub(crate) fn failure(response: &Response, table: &[Known]) -> Failure {
     let Some(row) = row else {
         // A wish to wait is the upstream's own if the rest speaks its format; a code may be newer than this.
         return match status::is_for_now(response.status) {
-            true => later(response, &problem, Answered::Upstream),
+            true => later(response, &problem),
             false => unrecognised(response),
         };
     };
@@ -116,18 +116,21 @@ pub(crate) fn failure(response: &Response, table: &[Known]) -> Failure {
             Failure::Blocked { why: told(response, what, &code, message.as_deref()) }
         }
         Meaning::InProgress => Failure::InProgress { retry_after_ms: response.retry_after_ms() },
-        Meaning::Later => later(response, &Problem { code, message }, Answered::Upstream),
-        Meaning::Elsewhere => later(response, &Problem { code, message }, Answered::Stranger),
+        Meaning::Later => later(response, &Problem { code, message }),
+        Meaning::Elsewhere => {
+            let what = status::meaning(response.status);
+            Failure::Misdirected { why: told(response, what, &code, message.as_deref()) }
+        }
     }
 }
 
-/// A problem that says nothing about items or credentials.
-fn later(response: &Response, problem: &Problem, answered: Answered) -> Failure {
+/// The upstream has no answer for now.
+fn later(response: &Response, problem: &Problem) -> Failure {
     let what = status::meaning(response.status);
     Failure::Unavailable {
         why: told(response, what, &problem.code, problem.message.as_deref()),
         retry_after_ms: response.retry_after_ms(),
-        answered,
+        answered: Answered::Upstream,
     }
 }
 

@@ -58,7 +58,10 @@ fn explain_io(error: &io::Error) -> String {
 /// What TLS says of a certificate, with what can be done about it.
 fn with_advice(why: String) -> String {
     if why.contains("UnknownIssuer") {
-        return format!("{why}: an authority of the upstream's own has to be given to be trusted");
+        return format!(
+            "{why}: who signed it is not trusted here; an authority of the upstream's own is given in a file \
+             of certificates (SSL_CERT_FILE, --ca-file)"
+        );
     }
     why
 }

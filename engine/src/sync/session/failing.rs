@@ -43,6 +43,11 @@ impl Session {
             Failure::Unavailable { why, retry_after_ms, answered: _ } => {
                 self.line_fails(open, why, *retry_after_ms, now_ms);
             }
+            Failure::Misdirected { why } => {
+                self.line_fails(open, why, None, now_ms);
+                self.report.misconfigured = Some(format!("{why};"));
+                self.finished |= self.is_once();
+            }
             Failure::ReplyTooLarge { why } if open.formed.events.len() == 1 => {
                 self.line_fails(open, why, None, now_ms);
             }

@@ -254,7 +254,8 @@ fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
             Err(Failure::TooLarge) => "too large",
             Err(Failure::InProgress { .. }) => "in progress",
             Err(Failure::Unavailable { answered: Answered::Upstream, .. }) => "later",
-            Err(Failure::Unavailable { answered: Answered::Stranger, .. }) => "elsewhere",
+            Err(Failure::Unavailable { answered: Answered::Stranger, .. }) => "stranger",
+            Err(Failure::Misdirected { .. }) => "elsewhere",
             other => panic!("{status} {code}: {other:?}"),
         }
     };
@@ -280,7 +281,7 @@ fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
         assert_ne!(name(status + 1, code), "refused", "{code} belongs to {status}");
     }
     for status in [400, 401, 403, 409, 413, 422, 426] {
-        assert_eq!(name(status, "SOMETHING"), "elsewhere", "{status}");
+        assert_eq!(name(status, "SOMETHING"), "stranger", "{status}");
     }
 }
 

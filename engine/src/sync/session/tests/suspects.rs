@@ -25,6 +25,29 @@ fn in_review(store: &Store) -> Vec<String> {
 }
 
 #[test]
+fn a_server_that_does_not_serve_this_there_is_the_configuration_and_no_events_fault() {
+    let store = Rig::new().open();
+    capture(&store, 1..=10);
+    let why = "there is no such route".to_owned();
+    let failure = Failure::Misdirected { why };
+    let mut session = start_once(&store);
+    let first = batch(&mut session, 0);
+    session.on_failure(first.id, &failure, 0).unwrap();
+    assert!(matches!(session.next(u64::MAX).unwrap(), Step::Idle), "one request is enough");
+    let report = session.report();
+    assert!(report.misconfigured.unwrap().contains("no such route"));
+    drop(session);
+    let mut session = start(&store);
+    let first = batch(&mut session, 0);
+    session.on_failure(first.id, &failure, 0).unwrap();
+    let again = wait(&mut session, 0);
+    let first = batch(&mut session, again);
+    session.on_reply(first.id, &reply(&[1, 2, 3, 4], &accepted()), again).unwrap();
+    assert_eq!(session.report().misconfigured, None, "it is mended");
+    assert_eq!((store.status().in_review, store.status().settled), (0, 4));
+}
+
+#[test]
 fn one_that_is_refused_alone_stays_pending_until_the_upstream_takes_another() {
     let store = Rig::new().open();
     capture(&store, 1..=1);
