@@ -243,7 +243,9 @@ pub enum ItemOutcome {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Failure {
-    /// No connection, no answer in time, an answer that proves nothing, or a server's error.
+    /// No connection, no answer in time, an answer that proves nothing, or a server's error: the same
+    /// batch again. After the third time others go first, and if they are taken it is halved, so that an
+    /// event that never gets through waits alone.
     Unavailable {
         /// In words.
         why: String,

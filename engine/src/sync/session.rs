@@ -16,6 +16,7 @@
 //!
 //! Of each lane only the first event that has no final answer is ever in a batch.
 
+mod aside;
 mod failing;
 mod forming;
 mod horizon;
@@ -35,6 +36,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::limits::SETTINGS_BYTES_MAX;
 use crate::store::{Answer, Formed, Inner, Store};
+use aside::Aside;
 use horizon::First;
 use pacing::Retry;
 
@@ -69,6 +71,8 @@ pub struct Session {
     fit: Fit,
     /// Batches that were formed and are not answered, in the order in which they are to be sent.
     queue: VecDeque<Open>,
+    /// Batches that failed again and again, which others go before.
+    aside: Vec<Aside>,
     /// The batch that the driver was told to send.
     sent: Option<Open>,
     /// Events that failed for now, or are suspected.
@@ -102,12 +106,14 @@ struct Open {
     first: Option<First>,
     /// How many acceptances there were when a batch with its events was first refused as a whole.
     refused_at: Option<u64>,
+    /// How many there were when the line first failed for it.
+    failed_at: Option<u64>,
 }
 
 impl Open {
     /// One that an earlier session left.
     fn left(formed: Formed) -> Self {
-        Self { formed, attempts: 0, first: Some(First::Before), refused_at: None }
+        Self { formed, attempts: 0, first: Some(First::Before), refused_at: None, failed_at: None }
     }
 }
 
@@ -144,6 +150,7 @@ impl Session {
         let queue = store.inner.open_batches(&options.scope);
         Ok(Self {
             queue: queue.into_iter().map(Open::left).collect(),
+            aside: Vec::new(),
             sent: None,
             retries: BTreeMap::new(),
             attempted_before: BTreeSet::new(),
@@ -188,15 +195,13 @@ impl Session {
         if now_ms < self.not_before_ms && self.has_more(now_ms) {
             return Ok(Step::Wait { until_ms: self.not_before_ms });
         }
-        while let Some(open) = self.queue.pop_front() {
+        self.take_aside(now_ms);
+        while let Some(open) = self.next_batch(now_ms)? {
             if let Some(step) = self.send(open)? {
                 return Ok(step);
             }
         }
-        match self.form(now_ms)? {
-            Some(open) => Ok(self.send(open)?.unwrap_or(Step::Idle)),
-            None => Ok(self.nothing_to_send(now_ms)),
-        }
+        Ok(self.nothing_to_send(now_ms))
     }
 
     /// Takes up a reply. One for a batch that is not waiting changes nothing.
@@ -279,6 +284,7 @@ impl Session {
         self.blocked = false;
         self.report.blocked = false;
         self.trust_configuration();
+        self.recall_aside();
         self.retries.values_mut().for_each(Retry::forgive);
     }
 

@@ -124,7 +124,8 @@ impl Reference {
             part.iter().for_each(|id| self.events[*id].is_attempted = true);
             self.formed += 1;
             let (lsn, events, serial) = (0, part.to_vec(), self.formed);
-            self.batches.insert(at + number, Batch { scope, lsn, events, serial, refused_at });
+            let batch = Batch { scope, lsn, events, serial, refused_at, failed_at: None };
+            self.batches.insert(at + number, batch);
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Batch {
     /// How often the upstream had taken events in this session when it, or what it is a part of, was
     /// refused first.
     pub(super) refused_at: Option<u64>,
+    /// The same, when the line first failed for it.
+    pub(super) failed_at: Option<u64>,
 }
 
 /// A call that is to be done once.

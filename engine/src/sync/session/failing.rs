@@ -41,15 +41,15 @@ impl Session {
         };
         match failure {
             Failure::Unavailable { why, retry_after_ms, answered: _ } => {
-                self.line_fails(open, why, *retry_after_ms, now_ms);
+                self.line_fails(open, why, *retry_after_ms, now_ms)?;
             }
             Failure::Misdirected { why } => {
-                self.line_fails(open, why, None, now_ms);
+                self.line_fails(open, why, None, now_ms)?;
                 self.report.misconfigured = Some(format!("{why};"));
                 self.finished |= self.is_once();
             }
             Failure::ReplyTooLarge { why } if open.formed.events.len() == 1 => {
-                self.line_fails(open, why, None, now_ms);
+                self.line_fails(open, why, None, now_ms)?;
             }
             Failure::ReplyTooLarge { why } => {
                 self.report.failures += 1;
@@ -74,7 +74,7 @@ impl Session {
             }
             Failure::TooLarge if self.is_smaller_than_taken(&open) => {
                 let why = "an event is refused as too large, and a larger one was taken";
-                self.line_fails(open, why, None, now_ms);
+                self.line_fails(open, why, None, now_ms)?;
                 self.bytes_max = self.options.bytes_max;
             }
             Failure::TooLarge => {
@@ -113,12 +113,18 @@ impl Session {
     }
 
     /// The line failed: the same batch again, after the backoff.
-    fn line_fails(&mut self, open: Open, why: &str, retry_after_ms: Option<u64>, now_ms: u64) {
+    fn line_fails(
+        &mut self,
+        open: Open,
+        why: &str,
+        retry_after_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Result<()> {
         self.report.failures += 1;
         self.report.unreachable = true;
         self.report.last_failure = Some(why.to_owned());
         self.pause(retry_after_ms, now_ms);
-        self.send_again(open);
+        self.send_after_failure(open, now_ms)
     }
 
     /// Whether a batch is one event that is no larger than one that was taken.
@@ -149,20 +155,12 @@ impl Session {
     }
 
     fn try_split(&mut self, open: &Open, why: Suspicion, now_ms: u64) -> Result<()> {
-        let events = self.read(&open.formed.events)?;
-        let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
-        match events.split_at(events.len().div_ceil(2)) {
-            ([], _) => self.close(open, &[]),
-            ([single], []) => self.refused_alone(open, *single, why, now_ms),
-            (first, second) => {
-                let parts = [first.to_vec(), second.to_vec()];
-                let parent = open.formed.number;
-                let halves = self.inner().form_batches(&self.options, parent, &parts)?;
-                for formed in halves.into_iter().rev() {
-                    self.queue.push_front(Open { formed, attempts: 0, ..*open });
-                }
-                Ok(())
-            }
+        if self.halve(open)? {
+            return Ok(());
+        }
+        match self.read(&open.formed.events)?.first() {
+            Some(single) => self.refused_alone(open, single.lsn.get(), why, now_ms),
+            None => self.close(open, &[]),
         }
     }
 }

@@ -32,8 +32,17 @@ pub(super) fn unfit(misfit: Misfit, is_again: bool) -> Answer {
 }
 
 impl Session {
+    /// What is to be sent next: what was formed, what waits, and what others went before.
+    pub(super) fn next_batch(&mut self, now_ms: u64) -> Result<Option<Open>> {
+        if let Some(open) = self.queue.pop_front() {
+            return Ok(Some(open));
+        }
+        let formed = self.form(now_ms)?;
+        Ok(formed.or_else(|| self.next_aside()))
+    }
+
     /// Forms a batch of events that wait; `None` if there are none for now.
-    pub(super) fn form(&mut self, now_ms: u64) -> Result<Option<Open>> {
+    fn form(&mut self, now_ms: u64) -> Result<Option<Open>> {
         let mut after = 0;
         while let Some((due, last)) = self.find_due(after, now_ms) {
             let Choice { taken, misfits } = self.choose(&due)?;
@@ -43,7 +52,13 @@ impl Session {
             if !taken.is_empty() {
                 let formed =
                     self.inner().form_batches(&self.options, 0, std::slice::from_ref(&taken))?;
-                let open = |formed| Open { formed, attempts: 0, first: None, refused_at: None };
+                let open = |formed| Open {
+                    formed,
+                    attempts: 0,
+                    first: None,
+                    refused_at: None,
+                    failed_at: None,
+                };
                 return Ok(formed.into_iter().next().map(open));
             }
             after = last;
@@ -129,7 +144,7 @@ impl Session {
     pub(super) fn reform(&self, open: &Open, events: Vec<u64>) -> Result<Open> {
         let formed = self.inner().form_batches(&self.options, open.formed.number, &[events])?;
         let formed = formed.into_iter().next().unwrap_or_else(|| open.formed.clone());
-        Ok(Open { formed, attempts: 0, ..*open })
+        Ok(Open { formed, attempts: 0, failed_at: None, ..*open })
     }
 
     /// Reads events that wait for the upstream; what is damaged is told in the report.
@@ -149,7 +164,8 @@ impl Session {
         }
         self.forget_settled();
         let retries = self.retries.values().filter(|retry| retry.suspicion.is_none());
-        match retries.map(|retry| retry.not_before_ms).min() {
+        let waits = retries.map(|retry| retry.not_before_ms).chain(self.aside_until_ms());
+        match waits.min() {
             Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
             None => Step::Idle,
         }

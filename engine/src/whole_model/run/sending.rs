@@ -26,7 +26,9 @@ impl Machine {
             return Err(Stop::Wrong("another session".to_owned()));
         };
         self.model.batches.sort_by_key(|batch| batch.serial);
-        self.model.batches.iter_mut().for_each(|batch| batch.refused_at = None);
+        for batch in &mut self.model.batches {
+            (batch.refused_at, batch.failed_at) = (None, None);
+        }
         self.taken = (0, 0);
         for mood in moods {
             // Whatever the engine does on the way may be what a crash leaves.
@@ -261,9 +263,34 @@ impl Machine {
                 self.model.form(of, Some(at), &[first, second]);
             }
         }
+        if is_line || matches!(failure, Failure::Unavailable { .. }) {
+            self.line_fails(at, batch.attempt);
+        }
         match self.said(session.on_failure(batch.id, failure, 0))? {
             Ok(()) => Ok(()),
             Err(code) => Err(Stop::Wrong(format!("on_failure: {code}"))),
+        }
+    }
+}
+
+impl Machine {
+    /// A batch for which the line fails a third time lets others go first; if they were taken since it
+    /// failed first, it is halved.
+    fn line_fails(&mut self, at: usize, attempt: u32) {
+        let batch = &mut self.model.batches[at];
+        let failed_at = *batch.failed_at.get_or_insert(self.taken.0);
+        if attempt < 3 {
+            return;
+        }
+        let (of, events) = (batch.scope, batch.events.clone());
+        if failed_at < self.taken.0 && events.len() > 1 {
+            self.counts.add("batch: halved for others");
+            let (first, second) = events.split_at(events.len().div_ceil(2));
+            self.model.form(of, Some(at), &[first, second]);
+        } else {
+            self.counts.add("batch: set aside");
+            let batch = self.model.batches.remove(at);
+            self.model.batches.push(batch);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A session with scripted replies and scripted time.
 
+mod aside;
 mod damage;
 mod horizon;
 mod keys;

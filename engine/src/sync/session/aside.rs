@@ -1,0 +1,90 @@
+//! A batch for which the line fails again and again may fail because of what is in it: a filter on the
+//! way, an upstream that breaks on it. It must not hold up the others, and what becomes of them tells.
+//!
+//! | the line failed for the same batch three times, and | it |
+//! |---|---|
+//! | nobody knows more | is set aside for others, and sent again where there are none |
+//! | another one is aside | is sent again: the line is down |
+//! | the upstream took others since it failed first | is halved; a single event comes again alone, ever later |
+//!
+//! No event is rejected for it, because nobody said so.
+
+use super::{Open, Session};
+use crate::error::Result;
+use crate::sync::backoff::doubled_ms;
+
+/// Attempts of a batch before others go first.
+const PATIENCE: u32 = 3;
+
+/// A batch that others go before.
+#[derive(Debug)]
+pub(super) struct Aside {
+    open: Open,
+    /// When it goes before them.
+    until_ms: u64,
+    /// It is at fault itself: it waits until then even if there is nothing else to send.
+    is_at_fault: bool,
+}
+
+impl Session {
+    /// The line failed for a batch, and waits already. After an error the batch is sent again.
+    pub(super) fn send_after_failure(&mut self, mut open: Open, now_ms: u64) -> Result<()> {
+        let failed_at = *open.failed_at.get_or_insert(self.acceptances);
+        let is_at_fault = failed_at < self.acceptances;
+        if self.is_once() || open.attempts < PATIENCE || !(is_at_fault || self.aside.is_empty()) {
+            self.send_again(open);
+            return Ok(());
+        }
+        if is_at_fault {
+            let halved = self.halve(&open);
+            if !matches!(halved, Ok(false)) {
+                self.sent = halved.is_err().then_some(open);
+                return halved.map(drop);
+            }
+        }
+        let (base_ms, cap_ms) = (self.options.backoff_base_ms, self.options.backoff_cap_ms);
+        let wait_ms = doubled_ms(base_ms, cap_ms, open.attempts);
+        let until_ms =
+            now_ms.saturating_add(wait_ms).max(self.not_before_ms.saturating_add(base_ms));
+        self.aside.push(Aside { open, until_ms, is_at_fault });
+        Ok(())
+    }
+
+    /// Halves take the place of a batch; `false`: it has no two events that can be read.
+    pub(super) fn halve(&mut self, open: &Open) -> Result<bool> {
+        let events = self.read(&open.formed.events)?;
+        let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
+        let (first, second) = events.split_at(events.len().div_ceil(2));
+        if second.is_empty() {
+            return Ok(false);
+        }
+        let parts = [first.to_vec(), second.to_vec()];
+        let halves = self.inner().form_batches(&self.options, open.formed.number, &parts)?;
+        for formed in halves.into_iter().rev() {
+            self.queue.push_front(Open { formed, attempts: 0, failed_at: None, ..*open });
+        }
+        Ok(true)
+    }
+
+    /// Puts those in the queue whose time has come.
+    pub(super) fn take_aside(&mut self, now_ms: u64) {
+        let due = self.aside.extract_if(.., |aside| aside.until_ms <= now_ms);
+        self.queue.extend(due.map(|aside| aside.open));
+    }
+
+    /// One that is sent because there is nothing else.
+    pub(super) fn next_aside(&mut self) -> Option<Open> {
+        let at = self.aside.iter().position(|aside| !aside.is_at_fault)?;
+        Some(self.aside.remove(at).open)
+    }
+
+    /// When the first of them is to be sent.
+    pub(super) fn aside_until_ms(&self) -> Option<u64> {
+        self.aside.iter().map(|aside| aside.until_ms).min()
+    }
+
+    /// All of them may be sent at once.
+    pub(super) fn recall_aside(&mut self) {
+        self.aside.iter_mut().for_each(|aside| aside.until_ms = 0);
+    }
+}
