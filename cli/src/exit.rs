@@ -113,6 +113,13 @@ impl Failure {
         Self::with(exit_of(error.kind()), message)
     }
 
+    /// The store could not be closed in order. Whatever was answered before is durable.
+    #[must_use]
+    pub fn closing(error: &onceward::Error) -> Self {
+        let message = format!("cannot close the store: {error}; what was answered before is kept");
+        Self::with(exit_of(error.kind()), message)
+    }
+
     /// The code that the program ends with.
     #[must_use]
     pub fn exit(&self) -> Exit {

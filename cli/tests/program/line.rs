@@ -185,8 +185,9 @@ fn what_capture_takes_for_forloy_the_hub_takes_and_what_it_refuses_the_hub_refus
     let verdicts = capture_for("forloy", &store, &input).expect(1).column("verdict");
     for ((n, payload), verdict) in payloads.iter().enumerate().zip(&verdicts) {
         let key = format!("\"idempotency_key\":\"k{n:03}\"");
-        let item =
-            payload.strip_suffix('}').map_or(payload.clone(), |start| format!("{start},{key}}}"));
+        let item = payload
+            .strip_suffix('}')
+            .map_or_else(|| payload.clone(), |start| format!("{start},{key}}}"));
         let status =
             post(&hub.url, "/api/v1/transactions/sync", &format!("{{\"transactions\":[{item}]}}"));
         let expected = if verdict == "fresh" { "200" } else { "422" };

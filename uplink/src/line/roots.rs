@@ -1,5 +1,11 @@
 //! Whose certificates are trusted.
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a file of the operator's: only read, nothing durable in it"
+)]
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -44,6 +50,10 @@ pub(super) fn read(named_by: &'static str, pem: &[u8]) -> Result<RootCerts, Erro
 pub(super) fn read_file(named_by: &'static str, path: &Path) -> Result<RootCerts, Error> {
     let refused = |why: String| Error::invalid(named_by, format!("{}: {why}", path.display()));
     let mut pem = Vec::new();
+    // A pipe may never bring anything, and a device never end.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(refused("is not a regular file".to_owned()));
+    }
     let file = File::open(path).map_err(|found| refused(format!("cannot be read: {found}")))?;
     file.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut pem)

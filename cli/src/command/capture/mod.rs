@@ -224,7 +224,7 @@ fn batch_bytes_max(segment_bytes: Option<u64>) -> usize {
 
 /// Closes the store in order.
 fn close(store: Store) -> Result<(), Failure> {
-    store.close().map_err(|error| Failure::engine("cannot close the store", &error))
+    store.close().map_err(|error| Failure::closing(&error))
 }
 
 /// Tells on stderr what did not go well, and the exit code for it.

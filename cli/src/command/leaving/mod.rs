@@ -211,7 +211,7 @@ fn discard(path: &Path) {
 
 /// Closes the store in order.
 fn close(store: Store) -> Result<(), Failure> {
-    store.close().map_err(|error| Failure::engine("cannot close the store", &error))
+    store.close().map_err(|error| Failure::closing(&error))
 }
 
 /// Says on stderr what is not in a bundle, and the exit code for it. Of a range that was damaged before

@@ -1,5 +1,7 @@
 //! Kept connections, proxies and trusted certificates.
 
+#![expect(clippy::disallowed_methods, reason = "files of an operator's, as no store writes them")]
+
 use std::path::Path;
 
 use super::*;
