@@ -316,8 +316,9 @@ impl Reading {
             lost.lsns.push(LostRange { first, last: last.and_then(Lsn::from_u64) });
             lost.keys.extend(salvage::keys(vfs, &segments, found));
         }
-        // A copy of it may have been carried forward, or stand where it was carried from.
-        lost.keys.retain(|lost| self.view.standing(lost.lsn.get()).is_none());
+        // A copy of it may have been carried forward, or stand where it was carried from; or its key alone.
+        let stands = |lost: &LostKey| self.view.has_key(lost.scope.as_str(), lost.key.as_str());
+        lost.keys.retain(|lost| !stands(lost));
         lost.keys.sort_by_key(|lost| lost.lsn);
         lost.keys.dedup_by_key(|lost| lost.lsn);
         lost.lsns = merged(lost.lsns);

@@ -21,6 +21,12 @@ impl View {
         self.outcomes.get(item).is_some_and(|outcome| outcome.state == State::OutcomeUnknown)
     }
 
+    /// Whether any frame that can be read says something of the event of a key.
+    pub(crate) fn has_key(&self, scope: &str, key: &str) -> bool {
+        let found = self.keys.find(self.secret.fingerprint(scope, key.as_bytes()));
+        found.is_ok_and(|found| found.is_some_and(|found| !self.is_lost(found.lsn)))
+    }
+
     /// Notes keys that the log lost and could not be told of.
     pub(crate) fn note_lost(&mut self, keys: &Keys) {
         for key in &keys.entries {

@@ -3,8 +3,9 @@
 use onceward_vfs::{Survival, Vfs};
 use onceward_wal::KIND_RUN;
 
-use crate::frames::{KIND_EVENT, KIND_KEYS};
-use crate::repair::repair_on;
+use crate::frames::control::{KeyEntry, Keys};
+use crate::frames::{KIND_EVENT, KIND_KEYS, codec};
+use crate::repair::{plan_on, repair_on};
 use crate::store::tests::inbox::delivery;
 use crate::store::tests::records::{acquired, body, orphaned};
 use crate::store::{Answer, Settlement};
@@ -345,6 +346,36 @@ fn a_damaged_part_of_the_index_frees_no_key_that_the_rest_of_it_knows() {
     assert_lost(&store, 1, second);
     let known = store.capture(&event(0)).unwrap();
     assert_eq!((known.lsn().get(), store.recovery().keys_of_lost_frames), (first, 1), "{known:?}");
+}
+
+/// Its payload was delivered, and what is left of it is in another frame.
+#[test]
+fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let lsns = [capture(&store, 1), capture(&store, 2)];
+    settle(&store, 1);
+    let keys = {
+        let view = store.inner.view.lock();
+        let print = view.secret.fingerprint("sales", b"k1");
+        let found = view.keys.find(print).unwrap().unwrap();
+        let (slice_begin, settled_ms) = view.keys.slice_times(found.slice).unwrap();
+        let entry = KeyEntry {
+            print: print.as_u128(),
+            event: lsns[0],
+            content: found.content.as_u64(),
+            slice_begin,
+            state: State::Accepted.code(),
+            receipt: Vec::new(),
+        };
+        let (scope, entries) = ("sales".to_owned(), vec![entry]);
+        Keys { scope, entries, settled_ms, has_moved: false }
+    };
+    store.inner.append_control(&[(KIND_KEYS, codec::encode(&keys))]).unwrap();
+    drop(store);
+    lsns.iter().for_each(|lsn| damage(&rig, *lsn));
+    let lost = plan_on(&rig.disk, &None).unwrap().lost.keys;
+    assert_eq!(lost.iter().map(|lost| lost.key.as_str()).collect::<Vec<_>>(), ["k2"]);
 }
 
 #[test]

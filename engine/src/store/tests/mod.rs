@@ -6,6 +6,7 @@ mod capture;
 mod catalog;
 mod cleaning;
 mod clock;
+mod damage_run;
 mod decisions;
 mod doubt;
 mod expiry;
