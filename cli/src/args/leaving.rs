@@ -11,7 +11,7 @@ pub struct ExportArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// The file to write; it must not exist
+    /// The file to write; it must not exist, nor be below a store or a hub's data
     #[arg(long, value_name = "F")]
     pub file: PathBuf,
     /// Do not leave the store: it goes on capturing and sending

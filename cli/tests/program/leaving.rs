@@ -285,3 +285,66 @@ fn a_person_is_asked_twice_for_a_passphrase_and_does_not_see_it() {
     assert_eq!(code, Some(0), "{seen}");
     assert!(seen.contains("3 events are new") && !seen.contains("sandwiches"), "{seen}");
 }
+
+#[test]
+fn nothing_is_saved_in_what_will_be_wiped() {
+    use std::os::unix::fs::symlink;
+    let scene = Scene::new();
+    let path = |name: &str| scene.dir.path().join(name);
+    let (hub, plain) = (path("data"), path("plain"));
+    fs::create_dir_all(hub.join("tenants")).unwrap();
+    capture(&hub.join("tenants/shop"), &lines(1, "x")).expect(0);
+    fs::create_dir(scene.old.join("deep")).unwrap();
+    fs::create_dir(&plain).unwrap();
+    symlink(&scene.old, path("link")).unwrap();
+    symlink(scene.new.join("log"), plain.join("link")).unwrap();
+    let before = on_store("status", &scene.old).expect(0).last_json();
+    let inside = [
+        scene.old.join("bundle"),
+        scene.old.join("log/bundle"),
+        scene.old.join("deep/bundle"),
+        scene.new.join("bundle"),
+        path("link/bundle"),
+        path("link/deep/bundle"),
+        plain.join("link/bundle"),
+        plain.join("../old/bundle"),
+        hub.join("bundle"),
+        hub.join("tenants/bundle"),
+        hub.join("tenants/shop/bundle"),
+    ];
+    let export = |file: &Path, key: &Path| {
+        let (file, key) = (file.to_str().unwrap(), key.to_str().unwrap());
+        let store = scene.old.to_str().unwrap();
+        ask(&["export", "--store", store, "--file", file, "--key-file", key])
+    };
+    for file in inside {
+        let refused = export(&file, &scene.key).expect(1);
+        assert!(
+            refused.err.contains("would be wiped with it"),
+            "{}: {}",
+            file.display(),
+            refused.err
+        );
+        assert!(!file.exists(), "{}", file.display());
+    }
+    // A key that goes with the store is none.
+    let lost = scene.old.join("key");
+    fs::copy(&scene.key, &lost).unwrap();
+    symlink(&lost, path("key-link")).unwrap();
+    for key in [lost.clone(), path("key-link"), path("link/key")] {
+        let refused = export(&scene.file, &key).expect(1);
+        assert!(refused.err.contains("would be wiped with it"), "{}", refused.err);
+    }
+    assert!(!scene.file.exists());
+    // A store whose meta is lost is still one.
+    fs::rename(scene.new.join("meta"), path("meta")).unwrap();
+    export(&scene.new.join("bundle"), &scene.key).expect(1);
+    assert_eq!(on_store("status", &scene.old).expect(0).last_json()["fence"], before["fence"]);
+    let relative = {
+        let mut program = onceward();
+        program.current_dir(&scene.old).args(["export", "--store", ".", "--file", "bundle"]);
+        run(program.arg("--key-file").arg(&scene.key), b"").expect(1)
+    };
+    assert!(relative.err.contains("would be wiped with it"), "{}", relative.err);
+    export(&plain.join("bundle"), &scene.key).expect(0);
+}

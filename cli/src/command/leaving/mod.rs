@@ -1,6 +1,7 @@
 //! `export`, `import` and `unfence`: a terminal is left, and what it did not deliver goes along in a
 //! sealed file.
 
+mod place;
 mod shapes;
 
 use std::{
@@ -31,9 +32,13 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The key cannot be had, the store cannot be opened or left, the file is there or cannot be written, a
-/// signal came, or stdout refused. Of a file that is not whole nothing is left.
+/// The file, or its key, is below a store or a hub's data, with which it would be wiped; the key cannot be
+/// had, the store cannot be opened or left, the file is there or cannot be written, a signal came, or stdout refused. Of a file that is not whole nothing is left.
 pub fn export(args: &ExportArgs, style: Style) -> Outcome {
+    place::refuse_inside(&args.file, &args.store)?;
+    // Without it the file is of no use.
+    place::refuse_inside_of(args.key.key_file.as_deref(), &args.store)?;
+    place::refuse_inside_of(args.key.passphrase_file.as_deref(), &args.store)?;
     let prompt = Prompt::new()?;
     let key = bundle_key::given(&args.key, Purpose::Seal, &prompt)?;
     let stop = prompt.into_stop();
