@@ -78,8 +78,8 @@ pub enum Retain {
 /// ```
 /// use onceward::{Config, IndexReading};
 ///
-/// // On a disk that may be pulled out while the program runs.
-/// let config = Config::new().index_reading(IndexReading::Positioned);
+/// // On a server that handles SIGBUS, or may die of a bad block, and is asked for known keys most.
+/// let config = Config::new().index_reading(IndexReading::Mapped);
 /// # let _ = config;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -163,7 +163,7 @@ impl Config {
             window_ms: 24 * HOUR_MS,
             windows: BTreeMap::new(),
             index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
-            index_reading: IndexReading::Mapped,
+            index_reading: IndexReading::Positioned,
             index_log_bytes_max: INDEX_LOG_BYTES_MAX,
             cleaning_slack_segments: CLEANING_SLACK_SEGMENTS,
             record_life_ms: 24 * HOUR_MS,
@@ -216,7 +216,8 @@ impl Config {
         self
     }
 
-    /// How the index reads its files: through maps by default.
+    /// How the index reads its files: with positioned reads by default, so that no bad block ends the
+    /// process.
     pub fn index_reading(mut self, reading: IndexReading) -> Self {
         self.index_reading = reading;
         self

@@ -142,3 +142,49 @@ fn removing_the_lock_file_lets_nobody_else_in() {
     let store = Store::open(&path, Config::new()).unwrap();
     assert!(matches!(store.capture(&sale("later")).unwrap(), Verdict::Duplicate { .. }));
 }
+
+#[test]
+fn every_file_of_a_store_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let (path, store) = store_in(&dir);
+    let answer =
+        Answer::Rejected { code: "NO".to_owned(), message: "no".to_owned(), reply: Vec::new() };
+    let (scope, key) = (Scope::default(), Key::new("kept").unwrap());
+    store.settle(&[Settlement { scope, key, answer }]).unwrap();
+    store.close().unwrap();
+    assert!(path.join("catalog/db").exists(), "control: something rare came");
+    let (mut left, mut files) = (vec![path], 0);
+    while let Some(path) = left.pop() {
+        let found = fs::symlink_metadata(&path).unwrap();
+        let expected = if found.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(found.permissions().mode() & 0o777, expected, "{}", path.display());
+        if found.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            files += 1;
+        }
+    }
+    assert!(files >= 6, "{files}");
+}
+
+/// A known key is looked for in the files of the index, and no map of one is made: a block that cannot be
+/// read would end the process.
+#[test]
+fn a_store_maps_none_of_its_files_unless_it_is_told_to() {
+    use onceward::IndexReading;
+    let maps = |path: &Path| {
+        let all = fs::read_to_string("/proc/self/maps").unwrap();
+        all.lines().filter(|line| line.contains(path.to_str().unwrap())).count()
+    };
+    for (config, mapped) in
+        [(Config::new(), false), (Config::new().index_reading(IndexReading::Mapped), true)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, store) = store_in(&dir);
+        store.close().unwrap();
+        let store = Store::open(&path, config).unwrap();
+        assert!(matches!(store.capture(&sale("kept")).unwrap(), Verdict::Duplicate { .. }));
+        assert_eq!(maps(&path) > 0, mapped);
+    }
+}

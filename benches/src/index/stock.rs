@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_index::{
-    Checkpointed, ContentPrint, Entry, Fingerprint, Index, Opened, Options, Place, Reserved,
-    Secret, SliceId, Until, Verdict, Window,
+    Checkpointed, ContentPrint, Entry, Fingerprint, Index, Opened, Options, Place, Reading,
+    Reserved, Secret, SliceId, Until, Verdict, Window,
 };
 use onceward_vfs::{OsVfs, Vfs};
 
@@ -51,6 +51,14 @@ pub struct Stock {
     content: ContentPrint,
 }
 
+/// How files are read: as by default, unless the environment asks for maps, to be compared.
+fn reading() -> Reading {
+    match std::env::var_os("ONCEWARD_INDEX_MAPS") {
+        Some(_) => Reading::Mapped,
+        None => Reading::default(),
+    }
+}
+
 /// Where the index of `dir` has its files.
 ///
 /// # Errors
@@ -81,6 +89,7 @@ impl Stock {
         let options = Options {
             slice_count: flow.slice_count,
             memory_bytes_max: MEMORY_BYTES_MAX,
+            reading: reading(),
             ..Options::default()
         };
         let Opened { index, covered, mark } = Index::open(place, &secret, options)?;

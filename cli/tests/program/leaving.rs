@@ -331,7 +331,7 @@ fn nothing_is_saved_in_what_will_be_wiped() {
     let lost = scene.old.join("key");
     fs::copy(&scene.key, &lost).unwrap();
     symlink(&lost, path("key-link")).unwrap();
-    for key in [lost.clone(), path("key-link"), path("link/key")] {
+    for key in [lost, path("key-link"), path("link/key")] {
         let refused = export(&scene.file, &key).expect(1);
         assert!(refused.err.contains("would be wiped with it"), "{}", refused.err);
     }

@@ -14,6 +14,7 @@ mod machine;
 mod names;
 mod process;
 mod repair;
+mod rights;
 mod signals;
 mod sync;
 mod tail;

@@ -4,6 +4,7 @@
 //! catalog in memory.
 #![expect(clippy::disallowed_methods, reason = "sled goes past vfs, and nothing depends on it")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -17,6 +18,26 @@ const OLD_DIR: &str = "catalog.old";
 const DAMAGED: &str = "catalog.damaged-";
 /// How many that were set aside are kept.
 const DAMAGED_KEPT: usize = 2;
+
+/// Takes from everybody but the owner what sled let them have: it makes files as the umask says, and all
+/// of them when it opens.
+///
+/// # Errors
+///
+/// The disk refused.
+pub(super) fn make_private(dir: &Path) -> io::Result<()> {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let found = entry.file_type()?;
+        // A link leads elsewhere.
+        if found.is_dir() || found.is_file() {
+            let mode = if found.is_dir() { 0o700 } else { 0o600 };
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
+}
 
 /// The catalog's directories within a store's directory.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::hand::{self, Hand};
+use super::place::make_private;
 use super::{Catalog, Change, Trouble, Visit};
 
 /// What sled keeps in memory of its files; while it is busy it takes some times as much.
@@ -52,7 +53,9 @@ impl Sled {
         let config = config(dir);
         let db = hand.ask(move || guarded(|| open(&config)))?;
         HAS_THREADS.store(true, Ordering::Release);
-        Ok(Self { db: Some(db), hand, process: std::process::id() })
+        let it = Self { db: Some(db), hand, process: std::process::id() };
+        make_private(dir).map_err(|error| Trouble::Files(error.to_string()))?;
+        Ok(it)
     }
 
     /// Reads, which waits for nobody.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use onceward_vfs::{File, Map, Mode, Vfs};
 
+use crate::entry::ENTRY_BYTES;
 use crate::error::{Error, Result};
 
 /// How finished files are read.
@@ -11,9 +12,9 @@ use crate::error::{Error, Result};
 pub enum Reading {
     /// Through maps: a hit costs no system call. A read error is then a signal, which kills a
     /// process that does not handle it. Where there are no maps, by position.
-    #[default]
     Mapped,
     /// With positioned reads: a hit costs one, and a read error is an error.
+    #[default]
     Positioned,
 }
 
@@ -170,10 +171,17 @@ impl Content {
                 Ok(map.get(start..start.saturating_add(count)).map(use_it))
             }
             Self::File(file) => {
-                let mut bytes = vec![0; count];
-                let read =
-                    file.read_at(offset, &mut bytes).map_err(|error| reading(error, &name()))?;
-                Ok((read == count).then(|| use_it(&bytes)))
+                // An entry is asked for most, and needs no memory of its own.
+                let (mut few, mut many) = ([0; ENTRY_BYTES], Vec::new());
+                let bytes = match few.get_mut(..count) {
+                    Some(few) => few,
+                    None => {
+                        many.resize(count, 0);
+                        many.as_mut_slice()
+                    }
+                };
+                let read = file.read_at(offset, bytes).map_err(|error| reading(error, &name()))?;
+                Ok((read == count).then(|| use_it(bytes)))
             }
         }
     }
