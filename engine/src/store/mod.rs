@@ -75,7 +75,7 @@ pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
-pub(crate) use timekeeping::read_clocks;
+pub(crate) use timekeeping::{Age, read_clocks};
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 ///

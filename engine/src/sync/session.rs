@@ -22,6 +22,7 @@ mod forming;
 mod horizon;
 mod pacing;
 mod suspects;
+mod unmeasured;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -94,6 +95,12 @@ pub struct Session {
     taken_bytes: usize,
     blocked: bool,
     finished: bool,
+    /// The upstream answered, so its clock told what it can.
+    has_heard_time: bool,
+    /// Events that wait for that.
+    held: BTreeSet<u64>,
+    /// Batches with such events.
+    held_batches: Vec<Open>,
     report: Report,
 }
 
@@ -164,6 +171,9 @@ impl Session {
             taken_bytes: 0,
             blocked: false,
             finished: false,
+            has_heard_time: false,
+            held: BTreeSet::new(),
+            held_batches: Vec::new(),
             report: Report::default(),
             store: store.clone(),
             options,
@@ -197,6 +207,9 @@ impl Session {
         }
         self.take_aside(now_ms);
         while let Some(open) = self.next_batch(now_ms)? {
+            if self.hold_batch(&open).inspect_err(|_| self.queue.push_front(open.clone()))? {
+                continue;
+            }
             if let Some(step) = self.send(open)? {
                 return Ok(step);
             }
@@ -217,6 +230,7 @@ impl Session {
         let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
             return Ok(());
         };
+        self.on_no_time();
         let events = match self.read(&open.formed.events) {
             Ok(events) => events,
             Err(error) => {
