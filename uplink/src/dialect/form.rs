@@ -1,5 +1,7 @@
 //! What an answer is that is not in the upstream's own format, in words for the person who has to find out.
 
+use serde::de::IgnoredAny;
+
 use super::Response;
 use crate::excerpt;
 
@@ -58,15 +60,15 @@ fn is_redirect(status: u16) -> bool {
 
 /// What the body is by its first bytes.
 fn by_content(response: &Response) -> Option<String> {
-    let body = &response.body;
+    let body = response.body.as_slice();
     if body.starts_with(b"\x1f\x8b") {
         return Some("compressed with gzip, which was not asked for".to_owned());
     }
-    if let Some(rest) = body.strip_prefix(BYTE_ORDER_MARK) {
-        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(rest).is_ok();
-        let before = if is_json { "the JSON" } else { "the text" };
-        return Some(format!("a byte order mark before {before}"));
+    let marked = body.strip_prefix(BYTE_ORDER_MARK);
+    if marked.is_some_and(|rest| serde_json::from_slice::<IgnoredAny>(rest).is_ok()) {
+        return Some("a byte order mark before the JSON".to_owned());
     }
+    let body = marked.unwrap_or(body);
     if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
         return Some("the text is in UTF-16, not UTF-8".to_owned());
     }

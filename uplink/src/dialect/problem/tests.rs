@@ -120,6 +120,7 @@ fn an_answer_that_is_not_the_upstreams_is_named_as_what_it_is() {
             "compressed with gzip, which was not asked for",
         ),
         (Response::new(422, "\u{feff}{}"), "a byte order mark before the JSON"),
+        (Response::new(200, "\u{feff}<title>Log in</title>"), "a web page titled \"Log in\""),
         (Response::new(422, &b"\xff\xfe{\0}\0"[..]), "the text is in UTF-16"),
         (
             Response::new(413, "too big").with_content_type("text/plain; charset=utf-8"),
