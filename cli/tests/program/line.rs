@@ -278,7 +278,7 @@ fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_
         (&[], &[("HTTPS_PROXY", "r32/?//52:pass")], "HTTPS_PROXY: is no address of a proxy"),
         (&["--ca-file", no_file], &[], "none.pem: cannot be read"),
         (&[], &[("SSL_CERT_FILE", no_file)], "SSL_CERT_FILE: "),
-        (&["--ca-file", "/dev/null"], &[], "has no certificate in it"),
+        (&["--ca-file", "/dev/null"], &[], "is not a regular file"),
     ] {
         let ended = sync(dir.path(), https, args, variables).expect(2);
         assert!(ended.err.contains(expected) && !ended.err.contains("pass"), "{}", ended.err);

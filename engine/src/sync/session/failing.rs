@@ -43,11 +43,7 @@ impl Session {
             Failure::Unavailable { why, retry_after_ms, answered: _ } => {
                 self.line_fails(open, why, *retry_after_ms, now_ms)?;
             }
-            Failure::Misdirected { why } => {
-                self.line_fails(open, why, None, now_ms)?;
-                self.report.misconfigured = Some(format!("{why};"));
-                self.finished |= self.is_once();
-            }
+            Failure::Misdirected { why } => self.misdirected(open, why, now_ms)?,
             Failure::ReplyTooLarge { why } if open.formed.events.len() == 1 => {
                 self.line_fails(open, why, None, now_ms)?;
             }
@@ -126,6 +122,14 @@ impl Session {
         self.report.last_failure = Some(why.to_owned());
         self.pause(retry_after_ms, now_ms);
         self.send_after_failure(open, now_ms, true)
+    }
+
+    /// It is not what the host meant to ask: the same batch again after the backoff, should it be mended.
+    fn misdirected(&mut self, open: Open, why: &str, now_ms: u64) -> Result<()> {
+        self.line_fails(open, why, None, now_ms)?;
+        self.report.misconfigured = Some(format!("{why};"));
+        self.finished |= self.is_once();
+        Ok(())
     }
 
     /// Whether a batch is one event that is no larger than one that was taken.

@@ -106,7 +106,6 @@ fn a_file_of_certificates_must_be_there_and_hold_some() {
     let file = folder.path().join("ca.pem");
     let refusal = |path: &Path| line().trusting_file(path).unwrap_err().to_string();
     assert!(refusal(&file).contains("ca.pem: cannot be read: "), "{}", refusal(&file));
-    assert!(refusal(folder.path()).contains("cannot be read: "), "{}", refusal(folder.path()));
     for (pem, expected) in [
         ("", "has no certificate in it"),
         ("-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n", "is damaged"),
@@ -115,6 +114,7 @@ fn a_file_of_certificates_must_be_there_and_hold_some() {
         std::fs::write(&file, pem).unwrap();
         assert!(refusal(&file).contains(expected), "{pem}: {}", refusal(&file));
     }
-    let endless = refusal(Path::new("/dev/zero"));
-    assert!(endless.contains("more than 16777216 bytes"), "{endless}");
+    for other in [folder.path(), Path::new("/dev/zero")] {
+        assert!(refusal(other).contains("is not a regular file"), "{}", refusal(other));
+    }
 }
