@@ -51,7 +51,12 @@ pub(crate) struct Closed {
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) enum DeliveryFrame {
     /// It came.
-    Received(Body),
+    Received {
+        /// How far the wall clock was then from what the run's beginning says.
+        wall_offset_ms: i64,
+        /// The delivery.
+        body: Body,
+    },
     /// It moved, unfinished.
     Moved(Moved),
     /// Finished ones moved: of each only its keys and how it ended.

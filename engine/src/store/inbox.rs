@@ -182,9 +182,10 @@ impl Inner {
     fn receive(&self, body: Body) -> Result<Received> {
         self.refuse_if_closed()?;
         let keys = delivery_keys(&self.secret, &self.windows, &body);
-        let frame = DeliveryFrame::Received(body);
+        let wall_offset_ms = self.wall_offset_ms();
+        let frame = DeliveryFrame::Received { wall_offset_ms, body };
         let encoded = codec::encode(&frame);
-        let DeliveryFrame::Received(body) = frame else { return Err(broken()) };
+        let DeliveryFrame::Received { body, .. } = frame else { return Err(broken()) };
         let parts = [encoded.as_slice()];
         let frames = [NewFrame { kind: KIND_DELIVERY, flags: 0, parts: &parts }];
         let (at, first, moment) = match self.queue_delivery(&keys, &body, &frames)? {
@@ -205,6 +206,7 @@ impl Inner {
             all.push(HeldKey { key, held });
         }
         view.keys.confirm([at.lsn]);
+        let moment = Moment { wall: moment.wall.moved(wall_offset_ms), ..moment };
         view.add_delivery(at.lsn, at, NewDelivery::of(&body, moment, all));
         Ok(Received::Fresh { lsn })
     }
@@ -266,7 +268,7 @@ impl Inner {
         let frame = read.frame().map_err(from_log)?;
         let not_one = || Error::corrupt(format!("LSN {}: the frame holds no delivery", at.lsn));
         let body = match codec::decode(frame.body) {
-            Some(DeliveryFrame::Received(body)) => body,
+            Some(DeliveryFrame::Received { body, .. }) => body,
             Some(DeliveryFrame::Moved(moved)) => moved.body,
             Some(DeliveryFrame::Finished(_)) => return Ok(None),
             None => return Err(not_one()),

@@ -51,7 +51,8 @@ fn windows_have_these_bytes() {
 
 #[test]
 fn deliveries_have_these_bytes() {
-    is(&DeliveryFrame::Received(body()), &format!("0100 00000000 {BODY}"));
+    let received = DeliveryFrame::Received { wall_offset_ms: -2, body: body() };
+    is(&received, &format!("0100 00000000 feffffffffffffff {BODY}"));
     let moved = Moved {
         number: 1,
         trusted_ms: 2,
@@ -88,9 +89,9 @@ fn progress_has_these_bytes() {
 
 #[test]
 fn a_hostile_length_is_refused() {
-    let mut bytes = encode(&DeliveryFrame::Received(body()));
+    let mut bytes = encode(&DeliveryFrame::Received { wall_offset_ms: 0, body: body() });
     assert!(decode::<DeliveryFrame>(&bytes).is_some(), "control");
     // The length of the event's number is 2^60.
-    bytes[14] = 0x10;
+    bytes[22] = 0x10;
     assert_eq!(decode::<DeliveryFrame>(&bytes), None);
 }

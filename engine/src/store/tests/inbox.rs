@@ -195,6 +195,29 @@ fn deliveries_come_in_order_from_behind_a_number_on() {
 }
 
 #[test]
+fn a_delivery_and_its_answer_have_the_wall_clock_of_their_own_moment() {
+    let rig = Rig::new();
+    rig.clock.step_wall(-crate::trial::WALL_MS);
+    let store = rig.open();
+    rig.clock.step_wall(crate::trial::WALL_MS);
+    let lsn = fresh(&store, &delivery(1));
+    rig.clock.step_wall(5_000);
+    store.ack(lsn).unwrap();
+    let other = fresh(&store, &delivery(2));
+    let check = |store: &Store| {
+        let inbox = Scope::new("inbox").unwrap();
+        let answer = store.pending(&inbox, None, 9).unwrap().remove(0);
+        assert_eq!(answer.captured_at_ms, Some(crate::trial::WALL_MS + 5_000));
+        let found = store.deliveries(None, 9).unwrap().remove(0);
+        let received = Some(crate::trial::WALL_MS + 5_000);
+        assert_eq!((found.lsn, found.received_at_ms), (other, received));
+    };
+    check(&store);
+    drop(store);
+    check(&rig.open());
+}
+
+#[test]
 fn an_event_and_a_delivery_may_share_a_name() {
     let store = Rig::new().open();
     store.capture(&event(1)).unwrap();

@@ -194,7 +194,10 @@ fn windows_are_bounded_and_those_that_are_over_make_room() {
 fn a_delivery_whose_window_was_lost_with_a_damaged_frame_is_dropped_and_counted() {
     let rig = Rig::new();
     let store = rig.open();
-    let body = DeliveryFrame::Received(survey("user", 1, &window(1)).to_body());
+    let body = DeliveryFrame::Received {
+        wall_offset_ms: 0,
+        body: survey("user", 1, &window(1)).to_body(),
+    };
     let frame = codec::encode(&body);
     let (placed, _) = store.inner.append_control(&[(KIND_DELIVERY, frame)]).unwrap();
     drop(store);

@@ -24,7 +24,8 @@ impl View {
                 WindowFrame::Counted { dropped_total } => self.apply_count(dropped_total, at),
             },
             KIND_DELIVERY => match codec::decode(frame.body)? {
-                DeliveryFrame::Received(body) => {
+                DeliveryFrame::Received { wall_offset_ms, body } => {
+                    let moment = Moment { wall: moment.wall.moved(wall_offset_ms), ..moment };
                     let first = First { lsn: at.lsn, moment, done: 0, slice_begins: None };
                     self.replay_delivery(first, &body, at);
                 }

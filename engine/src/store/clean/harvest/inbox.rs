@@ -69,7 +69,7 @@ impl Harvest {
 
     fn take_delivery(&mut self, view: &View, frame: DeliveryFrame, at: Located) -> Result<()> {
         let (lsn, body) = match frame {
-            DeliveryFrame::Received(body) => (at.lsn, body),
+            DeliveryFrame::Received { body, .. } => (at.lsn, body),
             DeliveryFrame::Moved(moved) => (moved.number, moved.body),
             DeliveryFrame::Finished(entries) => {
                 for entry in entries {
