@@ -141,10 +141,17 @@ pub struct SyncArgs {
     /// The scope to send
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
     pub scope: onceward::Scope,
+    /// How the upstream tells this scope's keys from those of others: needed for every scope but `default`, at its
+    /// first sync to that upstream, and the same from then on
+    #[arg(long, value_enum, value_name = "RULE")]
+    pub wire_keys: Option<WireKeys>,
     /// One attempt for each pending event, then end; three requests in a row that bring nothing end it
     /// before
     #[arg(long)]
     pub once: bool,
+    /// Ask now, also where the upstream asked to be left alone for a while
+    #[arg(long)]
+    pub now: bool,
     /// The device that a Wede upstream is told; the store's id unless given
     #[arg(long, value_name = "ID")]
     pub device_id: Option<String>,
@@ -171,6 +178,15 @@ impl std::fmt::Debug for KeyArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyArgs").field("api_key_file", &self.api_key_file).finish_non_exhaustive()
     }
+}
+
+/// How keys of a scope are spelled for an upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum WireKeys {
+    /// As they are: only of scope `default`
+    Bare,
+    /// `~scope/key`, at most 255 bytes
+    ScopePrefix,
 }
 
 /// The dialects that `sync` speaks, and for which `capture` refuses what cannot be sent.

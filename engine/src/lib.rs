@@ -66,6 +66,8 @@ mod encryption;
 mod error;
 mod event;
 mod frames;
+#[cfg(test)]
+mod full_model;
 #[doc(hidden)]
 pub mod fuzzing;
 mod inbox;

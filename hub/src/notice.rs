@@ -43,7 +43,7 @@ pub enum Notice {
         /// What is wrong, and which numbers are lost.
         what: String,
     },
-    /// Something else of note was found when a tenant's store was opened.
+    /// Something else of note was found when a tenant's store was opened, and cost nothing.
     Opened {
         /// Whose store it is.
         tenant: String,

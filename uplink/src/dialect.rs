@@ -12,7 +12,7 @@ mod status;
 mod wede;
 
 use onceward::StoredEvent;
-use onceward::sync::{Answered, Batch, Failure, Misfit, Reply};
+use onceward::sync::{Batch, Failure, Misfit, Reply};
 use onceward::wire::ITEM_BYTES_MAX;
 
 use crate::timestamp;
@@ -65,7 +65,7 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///
 ///     fn request(&self, batch: &Batch) -> Request {
 ///         // The header is the only key that this upstream sees, so it is the event's own.
-///         let key = |item: &StoredEvent| ("Idempotency-Key".to_owned(), item.event.key.to_string());
+///         let key = |item: &StoredEvent| ("Idempotency-Key".to_owned(), batch.wire_key(item));
 ///         let body = |item: &StoredEvent| item.event.payload.as_bytes().to_vec();
 ///         let first = batch.items.first();
 ///         Request {
@@ -90,7 +90,7 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///                 return Err(Failure::Unavailable { why, retry_after_ms: None, answered });
 ///             }
 ///         };
-///         let keys = batch.items.iter().map(|item| item.event.key.to_string());
+///         let keys = batch.items.iter().map(|item| batch.wire_key(item));
 ///         Ok(Reply { items: keys.map(|key| (key, outcome.clone())).collect() })
 ///     }
 /// }
@@ -100,6 +100,13 @@ pub trait Dialect: Send + Sync {
     /// What the dialect is called: part of the upstream's
     /// [identity](onceward::sync::Upstream). Small letters, no blanks, at most 64 bytes.
     fn name(&self) -> &str;
+
+    /// Whether requests tell the upstream the batch's scope, and the upstream keeps the keys of two scopes
+    /// apart: no, unless a dialect says so. Only then may a session use
+    /// [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed).
+    fn conveys_scope(&self) -> bool {
+        false
+    }
 
     /// Whatever of this dialect's own settings shapes a request, such as the name of this device: none
     /// unless a dialect has some. It is fixed in each batch as it is formed, and comes back in
@@ -128,44 +135,18 @@ pub trait Dialect: Send + Sync {
     /// Why the event cannot form an item of this dialect. It then waits for a person, unsent.
     fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit>;
 
-    /// The request that carries `batch`: of its [settings](Batch::settings), not of those that the
-    /// dialect has now.
+    /// The request that carries `batch`, each event under its [`Batch::wire_key`]: of its
+    /// [settings](Batch::settings), not of those that the dialect has now.
     ///
     /// An event that does not [`fit`](Dialect::fit) is left out, and so stays pending.
     fn request(&self, batch: &Batch) -> Request;
 
-    /// What `response` proves about the items of `batch`.
+    /// What `response` proves about the items of `batch`, which it names by their [`Batch::wire_key`].
     ///
     /// # Errors
     ///
     /// What the response is instead of an answer by item. Then it proves nothing about any.
     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure>;
-
-    /// A request that changes nothing at the upstream, whatever it answers: it is asked with to learn what
-    /// time it is there, where events wait for that and nothing else is to be sent.
-    ///
-    /// None unless a dialect has one; then such events wait for a person.
-    fn time_request(&self) -> Option<Request> {
-        None
-    }
-
-    /// Whether the answer to [`Dialect::time_request`] is the upstream's own, so that its clock is believed.
-    ///
-    /// # Errors
-    ///
-    /// What the response is instead.
-    fn time_answer(&self, response: &Response) -> Result<(), Failure> {
-        let why = format!("status {}: an answer that nobody expected", response.status);
-        Err(Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Stranger })
-    }
-}
-
-/// Whether an answer is the upstream's own: one by item, or a refusal in its own format.
-fn own(decoded: Result<Reply, Failure>) -> Result<(), Failure> {
-    match decoded {
-        Ok(_) | Err(Failure::Refused { .. }) => Ok(()),
-        Err(failure) => Err(failure),
-    }
 }
 
 /// When an event was captured, as the field `name` spells it.

@@ -6,7 +6,7 @@ use onceward_uplink::{Control, Dialect, ErrorKind, Forloy, Line, Secret, Uploade
 use serde::Serialize;
 
 use crate::{
-    args::{DialectName, SyncArgs},
+    args::{DialectName, SyncArgs, WireKeys},
     command::{api_key, line, shape, stop::Stop},
     exit::{Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
@@ -43,7 +43,17 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
     };
     let seed = getrandom::u64()
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
-    let options = sync::Options::new(args.scope.clone()).items_max(dialect.items_max()).seed(seed);
+    let mut options =
+        sync::Options::new(args.scope.clone()).items_max(dialect.items_max()).seed(seed);
+    if let Some(rule) = args.wire_keys {
+        options = options.keys(match rule {
+            WireKeys::Bare => sync::KeyRule::Bare,
+            WireKeys::ScopePrefix => sync::KeyRule::ScopePrefix,
+        });
+    }
+    if args.now {
+        options = options.now();
+    }
 
     let control = Control::new();
     let stop = {
@@ -96,6 +106,12 @@ fn progress(total: u64) -> ProgressBar {
 /// A failure of the uplink as the program's.
 fn refused(what: &str, error: &onceward_uplink::Error) -> Failure {
     match (error.store(), error.kind()) {
+        (Some(store), _) if store.code() == "WIRE_KEYS_MISSING" => {
+            Failure::usage(format!("{what}: {store}: give --wire-keys scope-prefix"))
+        }
+        (Some(store), _) if store.code().starts_with("WIRE_KEYS") => {
+            Failure::usage(format!("{what}: {store}"))
+        }
         (Some(store), _) => Failure::engine(what, store),
         (None, ErrorKind::Invalid) => Failure::usage(format!("{what}: {error}")),
         (None, _) => Failure::failed(format!("{what}: {error}")),

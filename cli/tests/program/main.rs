@@ -15,6 +15,7 @@ mod names;
 mod process;
 mod repair;
 mod rights;
+mod scopes;
 mod signals;
 mod sync;
 mod tail;

@@ -20,6 +20,8 @@
 //! | 31 | cancel | an event that was taken back before its first attempt |
 //! | 32 | fence | the store is left: what it did not deliver is in a bundle; or it is not any more |
 //! | 33 | import | a bundle of another store was taken up |
+//! | 34 | upstream | under which keys an upstream gets the events of a scope |
+//! | 35 | hold | until when an upstream asked not to be asked |
 //!
 //! The first three are on the hot path and laid out by hand, see `FORMAT.md`; the others go through
 //! [`codec`]. Never change or reuse a number.
@@ -32,6 +34,7 @@ pub(crate) mod inbox;
 pub(crate) mod leaving;
 pub(crate) mod limits;
 pub(crate) mod records;
+pub(crate) mod upstreams;
 
 /// An event as it was captured.
 pub(crate) const KIND_EVENT: u8 = 16;
@@ -69,6 +72,10 @@ pub(crate) const KIND_CLOCK: u8 = 29;
 pub(crate) const KIND_FENCE: u8 = 32;
 /// A bundle was taken up.
 pub(crate) const KIND_IMPORT: u8 = 33;
+/// Under which keys an upstream gets a scope's events.
+pub(crate) const KIND_UPSTREAM: u8 = 34;
+/// An upstream asked not to be asked for a while.
+pub(crate) const KIND_HOLD: u8 = 35;
 
 /// Whether a frame of this kind relies on the segments before it being gone first.
 ///

@@ -8,6 +8,7 @@ use bincode::{Decode, Encode};
 use crate::event::{BootId, StoredEvent};
 use crate::frames::codec::{self, Control};
 use crate::frames::event::{Encoded, View};
+use crate::frames::upstreams::Rule;
 use crate::view::Wall;
 
 /// What a record says.
@@ -19,6 +20,8 @@ pub(crate) enum Head {
     Item(Item),
     /// The last record, alone in the last chunk.
     End(End),
+    /// Under which keys an upstream got the events of a scope; before all events.
+    Rule(Rule),
 }
 
 /// Where a bundle is from.
@@ -124,7 +127,7 @@ pub(crate) fn take<'a>(rest: &mut &'a [u8]) -> Option<(Head, &'a [u8])> {
     let head: Head = codec::decode(head)?;
     let is_whole = match &head {
         Head::Item(item) => View::decode(item.flags, event).is_some(),
-        Head::Begin(_) | Head::End(_) => event.is_empty(),
+        Head::Begin(_) | Head::End(_) | Head::Rule(_) => event.is_empty(),
     };
     is_whole.then_some((head, event))
 }

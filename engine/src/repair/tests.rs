@@ -234,7 +234,7 @@ fn an_event_that_stands_elsewhere_is_not_called_lost() {
     let [head, key, payload] = moved.parts();
     let parts = [&carried[..], head, key, payload];
     let frame = NewFrame { kind: KIND_CARRIED, flags: moved.flags, parts: &parts };
-    store.inner.append_durably(&[frame]).unwrap();
+    store.inner.append_durably(&[frame], crate::store::Share::Decisions).unwrap();
     store.close().unwrap();
     let whole = readable(&rig);
     let (path, first) = find(&rig, r#"{"n":1,"#);
@@ -275,7 +275,7 @@ fn where_there_is_no_store_none_is_repaired_and_no_file_is_made() {
 fn a_frame_that_is_whole_and_does_not_fit_is_left_and_told() {
     let rig = filled(2, 5);
     let store = rig.open();
-    store.inner.append_control(&[(99, vec![1, 2, 3])]).unwrap();
+    store.inner.append_control(&[(99, vec![1, 2, 3])], crate::store::Share::Decisions).unwrap();
     store.close().unwrap();
     let done = repair_on(&rig.disk, &None).unwrap();
     assert_eq!(done.left.len(), 1, "{done:?}");

@@ -2,7 +2,7 @@
 
 use onceward_wal::Lsn;
 
-use super::{Inner, Store, from_log};
+use super::{Inner, Share, Store, from_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Key, Scope};
 use crate::frames::limits::Cancel;
@@ -39,31 +39,34 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cancel(&self, scope: &Scope, key: &Key) -> Result<Cancellation> {
-        let inner = &self.inner;
-        let print = inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
-        let unknown = || {
-            let message = format!("no event has the key {key} in scope {scope}");
-            Error::new(ErrorKind::NotFound, "NO_EVENT", message)
-        };
-        inner.refuse_if_closed()?;
-        let _one_at_a_time = inner.control.lock();
-        inner.refuse_if_fenced()?;
-        let found = inner.view.lock().keys.find(print)?.and_then(|found| Lsn::from_u64(found.lsn));
-        let lsn = found.ok_or_else(unknown)?;
-        // One that is queued and not durable yet may turn out to be absent.
-        match inner.log.wait(lsn) {
-            Ok(()) => {}
-            Err(error) if error.kind() == onceward_wal::ErrorKind::Full => {
-                inner.view.lock().withdraw(print, lsn.get());
-                return Err(unknown());
-            }
-            Err(error) => return Err(from_log(error)),
-        }
-        inner.cancel(lsn)
+        self.inner.with_room(|| self.inner.cancel_by_key(scope, key))
     }
 }
 
 impl Inner {
+    fn cancel_by_key(&self, scope: &Scope, key: &Key) -> Result<Cancellation> {
+        let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
+        let unknown = || {
+            let message = format!("no event has the key {key} in scope {scope}");
+            Error::new(ErrorKind::NotFound, "NO_EVENT", message)
+        };
+        self.refuse_if_closed()?;
+        let _one_at_a_time = self.control.lock();
+        self.refuse_if_fenced()?;
+        let found = self.view.lock().keys.find(print)?.and_then(|found| Lsn::from_u64(found.lsn));
+        let lsn = found.ok_or_else(unknown)?;
+        // One that is queued and not durable yet may turn out to be absent.
+        match self.log.wait(lsn) {
+            Ok(()) => {}
+            Err(error) if error.kind() == onceward_wal::ErrorKind::Full => {
+                self.view.lock().withdraw(print, lsn.get());
+                return Err(unknown());
+            }
+            Err(error) => return Err(from_log(error)),
+        }
+        self.cancel(lsn)
+    }
+
     /// Takes back an event, which is durable. The caller holds `control`.
     fn cancel(&self, lsn: Lsn) -> Result<Cancellation> {
         let cancel = {
@@ -78,7 +81,8 @@ impl Inner {
             totals.cancelled += 1;
             Cancel { event: lsn.get(), totals }
         };
-        let (placed, moment) = self.append_control(&[(KIND_CANCEL, codec::encode(&cancel))])?;
+        let (placed, moment) =
+            self.append_control(&[(KIND_CANCEL, codec::encode(&cancel))], Share::Decisions)?;
         let mut view = self.view.lock();
         for at in placed {
             view.apply_cancel(&cancel, at, moment);

@@ -171,8 +171,7 @@ impl Inner {
                 cleaner.forgotten = None;
                 has_freed = true;
             }
-            let is_short = self.cleaning.is_short.load(Relaxed);
-            let need = if is_short { Need::Short } else { Need::Usual };
+            let need = self.need();
             let Some((segment, reason)) = self.worth_cleaning(cleaner, need) else {
                 self.cleaning.is_short.store(false, Relaxed);
                 return Ok(has_freed);
@@ -183,6 +182,17 @@ impl Inner {
             let carried = self.clean(cleaner, segment, reason)?;
             self.cleaning.carried.fetch_add(carried, Relaxed);
             left = left.saturating_sub(carried + SEGMENT_COST_BYTES);
+        }
+    }
+
+    /// How badly room is needed.
+    fn need(&self) -> Need {
+        if self.is_low() {
+            Need::Low
+        } else if self.cleaning.is_short.load(Relaxed) {
+            Need::Short
+        } else {
+            Need::Usual
         }
     }
 
@@ -243,6 +253,11 @@ impl Inner {
         {
             let slice_ms = self.windows.shortest().length_ms() / SLICES;
             cleaner.known.later.insert(number, now_ms.saturating_add(slice_ms));
+            return Ok(0);
+        }
+        // Half of it carried would be room that is lost.
+        if !self.can_carry(live_bytes)? {
+            cleaner.known.not_now.insert(number);
             return Ok(0);
         }
         let Some(mut carried) = self.carry_in_order(number, &contents.in_order)? else {

@@ -3,7 +3,7 @@
 use onceward_wal::Lsn;
 
 use super::review::not_in_review;
-use super::{Inner, Store};
+use super::{Inner, Share, Store};
 use crate::catalog::{Fact, RowId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Key, Scope};
@@ -51,7 +51,7 @@ impl Store {
     /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Full`, `Io`,
     /// `Poisoned`; with [`Error::in_doubt`], ask again after reopening.
     pub fn decide(&self, decision: &Decision) -> Result<()> {
-        self.inner.decide(decision)
+        self.inner.with_room(|| self.inner.decide(decision))
     }
 
     /// Sends an event from review again, under the same key: [`Store::decide`] without a name, a
@@ -194,7 +194,8 @@ impl Inner {
             who: who.clone(),
             made_ms: self.wall_ms(),
         };
-        let (placed, moment) = self.append_control(&[(KIND_DECISION, codec::encode(&frame))])?;
+        let (placed, moment) =
+            self.append_control(&[(KIND_DECISION, codec::encode(&frame))], Share::Decisions)?;
         for at in placed {
             let forgotten = {
                 let mut view = self.view.lock();

@@ -10,7 +10,8 @@ use std::ops::Bound;
 
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
-use super::{Inner, Store, bytes_of, frame_lsn, from_log, located};
+use super::limits::bytes_of;
+use super::{Inner, Store, frame_lsn, from_log, located};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::inbox::{Body, DeliveryFrame};
 use crate::frames::{KIND_DELIVERY, codec};

@@ -9,7 +9,7 @@ mod import;
 
 use std::collections::BTreeMap;
 
-use super::{Inner, Store};
+use super::{Inner, Share, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::leaving as frames;
 use crate::frames::{KIND_FENCE, codec};
@@ -192,7 +192,8 @@ impl Inner {
     fn append_fence(&self, bundle: BundleId, is_up: bool) -> Result<Fence> {
         let since_ms = self.wall_ms();
         let frame = frames::Fence { number: 0, is_up, bundle: bundle.0, since_ms };
-        let (placed, _) = self.append_control(&[(KIND_FENCE, codec::encode(&frame))])?;
+        let (placed, _) =
+            self.append_control(&[(KIND_FENCE, codec::encode(&frame))], Share::Decisions)?;
         let mut view = self.view.lock();
         for at in placed {
             view.apply_fence(&frame, at);

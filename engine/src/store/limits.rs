@@ -2,10 +2,10 @@
 
 use std::ops::Bound;
 
-use onceward_wal::{Lsn, NewFrame};
+use onceward_wal::{Log, Lsn, NewFrame};
 
 use super::judging::{Judged, Plan, Prepared, lost_verdict, plan};
-use super::{Inner, Store, bytes_of};
+use super::{Inner, Store};
 use crate::admission::{Limit, WhenFull};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Amount, Event};
@@ -355,4 +355,10 @@ fn held(view: &View) -> u64 {
 fn shown(ten_thousandths: i128) -> String {
     let most = if ten_thousandths < 0 { i64::MIN } else { i64::MAX };
     Amount::from_ten_thousandths(i64::try_from(ten_thousandths).unwrap_or(most)).to_string()
+}
+
+/// Bytes that frames would take.
+pub(super) fn bytes_of(log: &Log, new: &[NewFrame<'_>]) -> u64 {
+    let bytes = new.iter().map(|frame| log.bytes_of(frame)).fold(0, usize::saturating_add);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

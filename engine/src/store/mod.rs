@@ -8,7 +8,8 @@
 //! | `tickets` | captures that are waited for later, or by nobody |
 //! | `limits` | whether there is room, what is dropped for it, what would be accepted |
 //! | `cancel` | takes an event back before its first attempt |
-//! | `outbox` | what is pending, batches, answers |
+//! | `outbox` | what is pending, batches |
+//! | `answers` | writes down what the upstream said |
 //! | `review` | what waits for a person |
 //! | `inbox` | what the upstream delivers, step by step to its end |
 //! | `decide` | what persons decide |
@@ -17,9 +18,11 @@
 //! | `rare` | the catalog |
 //! | `read` | events and outcomes by key |
 //! | `records` | leases and records of idempotent calls |
+//! | `shares` | how the reserve is shared out when the disk is full |
 //! | `leaving` | what is still here, whether it may be wiped, bundles |
 //! | `keeper` | writes the index's files |
 //! | `clean` | forgets keys whose window is over, trims segments |
+//! | `upstreams` | what is kept by upstream |
 //! | `timekeeping` | notes how time goes on, and what the upstream's clock shows |
 //!
 //! Two locks. `view` is held for the short critical sections that touch memory and queue frames;
@@ -28,6 +31,7 @@
 //! changes reach memory in the order of their frames. Captures never take it, but one that drops other
 //! events to make room. Order: `control` before the catalog's own, and that before `view`.
 
+mod answers;
 mod cancel;
 mod capture;
 mod clean;
@@ -45,14 +49,16 @@ mod rare;
 mod read;
 mod records;
 mod review;
+mod shares;
 mod tickets;
 mod timekeeping;
+mod upstreams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use onceward_vfs::Vfs;
-use onceward_wal::{Appended, Log, NewFrame, Place, Purpose, Stamp};
+use onceward_wal::{Appended, Log, NewFrame, Place, Stamp};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -73,9 +79,10 @@ pub(crate) use open::{
 pub(crate) use outbox::Formed;
 pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
+pub(crate) use shares::Share;
 pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
-pub(crate) use timekeeping::{Age, read_clocks};
+pub(crate) use timekeeping::read_clocks;
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 ///
@@ -322,38 +329,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Appends control frames as one batch and waits until they are durable. Returns where each
-    /// stands and when they were made.
-    ///
-    /// The caller holds `control` and not `view`.
-    pub(crate) fn append_control(
-        &self,
-        frames: &[(u8, Vec<u8>)],
-    ) -> Result<(Vec<Located>, Moment)> {
-        let parts: Vec<[&[u8]; 1]> = frames.iter().map(|(_, body)| [body.as_slice()]).collect();
-        let new: Vec<NewFrame<'_>> = frames
-            .iter()
-            .zip(&parts)
-            .map(|((kind, _), parts)| NewFrame { kind: *kind, flags: 0, parts })
-            .collect();
-        self.append_durably(&new)
-    }
-
-    /// As [`Inner::append_control`], for frames of any layout.
-    pub(crate) fn append_durably(&self, new: &[NewFrame<'_>]) -> Result<(Vec<Located>, Moment)> {
-        self.refuse_if_closed()?;
-        // What failed must be known to be absent before anything behind it is durable.
-        self.answer_deferred(&mut self.view.lock());
-        let mono_ms = self.mono_ms();
-        let appended = self.log.append_batch(new, mono_ms, Purpose::Settle).map_err(from_log)?;
-        let placed = located(&appended, new);
-        let mut view = self.view.lock();
-        self.wrote(&mut view, new, &placed, (0, mono_ms));
-        self.keeper.is_durable();
-        self.answer_deferred(&mut view);
-        Ok((placed, self.moment(mono_ms)))
-    }
-
     /// Notes frames that were queued, and how many keys they take. Returns their bytes.
     pub(crate) fn wrote(
         &self,
@@ -369,12 +344,6 @@ impl Inner {
         new.iter().zip(placed).for_each(|(frame, at)| view.lives.note(frame.kind, *at));
         bytes
     }
-}
-
-/// Bytes that frames would take.
-fn bytes_of(log: &Log, new: &[NewFrame<'_>]) -> u64 {
-    let bytes = new.iter().map(|frame| log.bytes_of(frame)).fold(0, usize::saturating_add);
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Where each frame of an appended batch stands.

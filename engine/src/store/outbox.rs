@@ -4,22 +4,16 @@ use std::ops::Bound;
 
 use onceward_wal::Lsn;
 
-use super::review::row_of;
-use super::{Answer, Inner, Settlement, Store};
-use crate::catalog::Fact;
+use super::{Answer, Inner, Settlement, Share, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
-use crate::frames::control::{Batch, Envelope, ReceiptFor, Rejection, Settle};
-use crate::frames::{KIND_BATCH, KIND_SETTLE, codec};
-use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::frames::control::{Batch, Envelope};
+use crate::frames::{KIND_BATCH, KIND_UPSTREAM, codec};
 use crate::sync::Options;
-use crate::verdict::State;
 use crate::view::{Live, Stage, Standing};
 
-/// Rejections in one settle frame: with [`SETTLED_MAX`] answers it must fit into the smallest segment.
-const REJECTIONS_MAX: usize = 64;
-/// Other answers in one settle frame.
-const SETTLED_MAX: usize = 1_024;
+/// What a frame takes besides its body.
+const FRAME_BYTES: usize = 64;
 
 /// A batch that was formed and is not answered.
 #[derive(Clone, Debug)]
@@ -69,9 +63,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Full`, `Io`, `Poisoned`: as after a crash, some answers may be kept.
+    /// `Full`, `Io`, `Poisoned`: as after a crash, some answers may be kept. On a full disk those that
+    /// settle find room longer than those that put an event into review: give them in calls of their own.
     pub fn settle(&self, answers: &[Settlement]) -> Result<()> {
-        let settled = {
+        let settled = self.inner.with_room(|| {
             self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
             let mut known: Vec<(u64, &Answer)> = {
@@ -87,7 +82,7 @@ impl Store {
             known.sort_by_key(|(lsn, _)| *lsn);
             known.dedup_by_key(|(lsn, _)| *lsn);
             self.inner.settle_events(0, &known)
-        };
+        });
         self.end_settling(settled)
     }
 
@@ -134,7 +129,7 @@ impl Store {
         last: Lsn,
         answer: &Answer,
     ) -> Result<()> {
-        let settled = {
+        let settled = self.inner.with_room(|| {
             self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
             let found: Vec<(u64, &Answer)> = {
@@ -147,7 +142,7 @@ impl Store {
                     .collect()
             };
             self.inner.settle_events(0, &found)
-        };
+        });
         self.end_settling(settled)
     }
 
@@ -164,105 +159,18 @@ impl Store {
 }
 
 impl Inner {
-    /// Writes the answers for events, ascending, and closes `batch` (0 for none). The caller holds
-    /// `control`.
-    pub(crate) fn settle_events(&self, batch: u64, answers: &[(u64, &Answer)]) -> Result<()> {
-        let synced = self.log.synced();
-        let open: Vec<(u64, &Answer)> = {
-            let view = self.view.lock();
-            let is_open = |lsn: &u64| {
-                *lsn <= synced
-                    && view.events.get(lsn).is_some_and(|live| !live.stage.waits_for_a_person())
-            };
-            answers.iter().filter(|(lsn, _)| is_open(lsn)).copied().collect()
-        };
-        let mut frames = Vec::new();
-        let mut settle = Settle::default();
-        let mut settled = 0;
-        let since_ms = self.wall_ms();
-        for (lsn, answer) in open {
-            match answer {
-                Answer::Accepted { receipt } | Answer::Duplicate { receipt } => {
-                    let state = match answer {
-                        Answer::Duplicate { .. } => State::Duplicate,
-                        _ => State::Accepted,
-                    };
-                    settled += 1;
-                    settle.add(lsn, state.code());
-                    if let Some(receipt) = receipt {
-                        let bytes = receipt.as_bytes().to_vec();
-                        settle.receipts.push(ReceiptFor { event: lsn, bytes });
-                    }
-                }
-                Answer::Rejected { code, message, reply } => settle.rejections.push(Rejection {
-                    event: lsn,
-                    version: 0,
-                    code: cut(code, CODE_BYTES_KEPT).to_owned(),
-                    message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
-                    reply: reply.get(..REPLY_BYTES_KEPT).unwrap_or(reply).to_vec(),
-                    since_ms,
-                    state: State::InReview.code(),
-                }),
-                Answer::Uncertain { code, message } => settle.rejections.push(Rejection {
-                    event: lsn,
-                    version: 0,
-                    code: cut(code, CODE_BYTES_KEPT).to_owned(),
-                    message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
-                    reply: Vec::new(),
-                    since_ms,
-                    state: State::Uncertain.code(),
-                }),
-            }
-            if settle.rejections.len() >= REJECTIONS_MAX || settled >= SETTLED_MAX {
-                frames.push(std::mem::take(&mut settle));
-                settled = 0;
-            }
-        }
-        // The last one closes the batch.
-        settle.batch = batch;
-        if !settle.is_empty() {
-            frames.push(settle);
-        }
-        self.append_settles(&frames)
-    }
-
-    /// Appends answers, as one commit if a segment can hold them: else a crash between commits
-    /// leaves some answers and the batch open.
-    fn append_settles(&self, settles: &[Settle]) -> Result<()> {
-        let most = usize::try_from(self.config.segment_bytes).unwrap_or(usize::MAX) / 8 * 7;
-        let mut encoded =
-            settles.iter().map(|settle| (KIND_SETTLE, codec::encode(settle))).peekable();
-        let mut rest = settles.iter();
-        while let Some(first) = encoded.next() {
-            let mut bytes = first.1.len();
-            let mut commit = vec![first];
-            while let Some(next) = encoded.next_if(|(_, next)| bytes + next.len() <= most) {
-                bytes += next.1.len();
-                commit.push(next);
-            }
-            let (placed, moment) = self.append_control(&commit)?;
-            let last = placed.last().map_or(0, |at| at.lsn);
-            let mut arrived = Vec::new();
-            let mut view = self.view.lock();
-            for (at, settle) in placed.into_iter().zip(rest.by_ref()) {
-                view.apply_settle(settle, at, moment);
-                for rejection in &settle.rejections {
-                    let live = view.events.get(&rejection.event);
-                    let scope = live.and_then(|live| view.scope(live.scope));
-                    arrived.extend(scope.map(|scope| row_of(scope, rejection, at.lsn)));
-                }
-            }
-            drop(view);
-            self.watchers.arrived(arrived.iter().cloned());
-            let facts: Vec<Fact> = arrived.into_iter().map(Fact::Arrived).collect();
-            self.keep(&facts, last);
-        }
-        Ok(())
-    }
-
     /// Fixes batches of events, durably, by what a session's options say and as of this opening; and
     /// retires `parent` (0 for none) whose parts they are. Takes `control`.
     pub(crate) fn form_batches(
+        &self,
+        options: &Options,
+        parent: u64,
+        parts: &[Vec<u64>],
+    ) -> Result<Vec<Formed>> {
+        self.with_room(|| self.try_form_batches(options, parent, parts))
+    }
+
+    fn try_form_batches(
         &self,
         options: &Options,
         parent: u64,
@@ -286,11 +194,19 @@ impl Inner {
                 envelope: envelope.clone(),
             })
             .collect();
-        let frames: Vec<(u8, Vec<u8>)> =
+        let mut frames: Vec<(u8, Vec<u8>)> =
             batches.iter().map(|batch| (KIND_BATCH, codec::encode(batch))).collect();
-        let (placed, _) = self.append_control(&frames)?;
+        let rule = self.unwritten_rule(options);
+        // Behind the batches, and in one commit with them: before any attempt.
+        frames.extend(rule.iter().map(|rule| (KIND_UPSTREAM, codec::encode(rule))));
+        let bytes: usize = frames.iter().map(|(_, body)| body.len() + FRAME_BYTES).sum();
+        self.keep_answers(u64::try_from(bytes).unwrap_or(u64::MAX), parts)?;
+        let (placed, _) = self.append_control(&frames, Share::Batches)?;
         let mut view = self.view.lock();
         let mut formed = Vec::with_capacity(placed.len());
+        if let (Some(rule), Some(at)) = (&rule, placed.last()) {
+            view.apply_rule(rule, *at);
+        }
         for (batch, at) in batches.into_iter().zip(placed) {
             view.apply_batch(&batch, options.scope.clone(), at);
             let Batch { events, envelope, .. } = batch;
@@ -355,13 +271,4 @@ impl Inner {
             .map(|(lsn, _)| *lsn)
             .collect()
     }
-}
-
-/// The beginning of a text, at most `bytes_max` bytes, cut between characters.
-pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = bytes_max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }

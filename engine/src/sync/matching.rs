@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{ItemOutcome, Reply};
-use crate::event::StoredEvent;
 use crate::store::Answer;
 
 /// What a reply says of a batch's events.
@@ -13,9 +12,9 @@ pub(super) struct Said<'a> {
     pub(super) strangers: u64,
 }
 
-/// Matches a reply to the events of its batch, by key and nothing else.
-pub(super) fn match_by_key<'a>(events: &[StoredEvent], reply: &'a Reply) -> Said<'a> {
-    let keys: HashSet<&str> = events.iter().map(|event| event.event.key.as_str()).collect();
+/// Matches a reply to the events of its batch, by the keys under which they were sent and nothing else.
+pub(super) fn match_by_key<'a>(keys: &[String], reply: &'a Reply) -> Said<'a> {
+    let keys: HashSet<&str> = keys.iter().map(String::as_str).collect();
     let mut said = Said { outcomes: HashMap::with_capacity(keys.len()), strangers: 0 };
     for (key, outcome) in &reply.items {
         if !keys.contains(key.as_str()) {

@@ -1,6 +1,6 @@
 //! What a host may choose for a session.
 
-use super::Upstream;
+use super::{KeyRule, Upstream};
 use crate::event::Scope;
 
 /// How long a session goes on.
@@ -51,6 +51,8 @@ pub struct Options {
     pub(crate) scope: Scope,
     pub(crate) upstream: Upstream,
     pub(crate) settings: String,
+    pub(crate) keys: Option<KeyRule>,
+    pub(crate) is_now: bool,
     pub(crate) items_max: usize,
     pub(crate) bytes_max: usize,
     pub(crate) backoff_base_ms: u64,
@@ -67,6 +69,8 @@ impl Options {
             scope,
             upstream: Upstream::default(),
             settings: String::new(),
+            keys: None,
+            is_now: false,
             items_max: 50,
             bytes_max: 475_000,
             backoff_base_ms: 1_000,
@@ -83,6 +87,21 @@ impl Options {
     /// events form new batches.
     pub fn upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = upstream;
+        self
+    }
+
+    /// Under which keys the upstream gets the events of this scope: [`KeyRule::Bare`] by default for scope
+    /// `default`; a session of any other scope needs to be told. It is written down with the first batch, and
+    /// another one is refused from then on at this [upstream](Options::upstream).
+    pub fn keys(mut self, rule: KeyRule) -> Self {
+        self.keys = Some(rule);
+        self
+    }
+
+    /// Ask now, also where the upstream asked to be left alone for a while: as
+    /// [`Session::on_online`](super::Session::on_online) at the beginning.
+    pub fn now(mut self) -> Self {
+        self.is_now = true;
         self
     }
 
@@ -140,6 +159,12 @@ impl Options {
     #[must_use]
     pub fn has_upstream(&self) -> bool {
         !self.upstream.is_unnamed()
+    }
+
+    /// Whether [`KeyRule::Conveyed`] was chosen.
+    #[must_use]
+    pub fn conveys_scope(&self) -> bool {
+        self.keys == Some(KeyRule::Conveyed)
     }
 
     /// Whether a horizon is set.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Answered, Upstream};
+use super::{Answered, KeyRule, Upstream};
 use crate::Lsn;
 use crate::event::{Receipt, Scope, StoredEvent};
 
@@ -105,9 +105,20 @@ pub struct Batch {
     pub idempotency_key: String,
     /// For whom it was formed.
     pub upstream: Upstream,
+    /// How the keys of its events are told apart from those of other scopes; see [`Batch::wire_key`].
+    pub keys: KeyRule,
     /// The [settings](super::Options::settings) with which it was formed. The request is made of
     /// these and not of what the host has set now.
     pub settings: String,
+}
+
+impl Batch {
+    /// The key under which the upstream gets one of the batch's events, and by which its reply names it.
+    #[must_use]
+    pub fn wire_key(&self, item: &StoredEvent) -> String {
+        // One that has none is in no batch; without a key no upstream takes it.
+        self.keys.wire_key(&self.scope, &item.event.key).unwrap_or_default()
+    }
 }
 
 /// What the driver is to do next.
@@ -158,7 +169,7 @@ pub enum Step {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    /// Key as the reply spelled it, and its outcome. Order does not matter; an item that is missing
+    /// Key as the reply spelled it ([`Batch::wire_key`]), and its outcome. Order does not matter; an item that is missing
     /// stays pending, an unknown one is counted and ignored.
     pub items: Vec<(String, ItemOutcome)>,
 }
@@ -341,6 +352,8 @@ pub struct Report {
     pub unreachable: bool,
     /// Whether the upstream refuses the credentials or the version.
     pub blocked: bool,
+    /// Wall clock until which the upstream asked not to be asked, Unix milliseconds, if it is not asked now.
+    pub held_until_ms: Option<i64>,
     /// Events that were refused alone by what refuses a whole request. They stay pending until the
     /// upstream takes others, and go to review then.
     pub suspects: u64,

@@ -19,10 +19,11 @@
 mod aside;
 mod failing;
 mod forming;
+mod full;
+mod holding;
 mod horizon;
 mod pacing;
 mod suspects;
-mod unmeasured;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::event::StoredEvent;
 use crate::limits::SETTINGS_BYTES_MAX;
 use crate::store::{Answer, Formed, Inner, Store};
 use aside::Aside;
+use full::Held;
 use horizon::First;
 use pacing::Retry;
 
@@ -74,6 +76,8 @@ pub struct Session {
     queue: VecDeque<Open>,
     /// Batches that failed again and again, which others go before.
     aside: Vec<Aside>,
+    /// Batches that failed for now and are sent again as they are.
+    held: Vec<Held>,
     /// The batch that the driver was told to send.
     sent: Option<Open>,
     /// Events that failed for now, or are suspected.
@@ -95,12 +99,6 @@ pub struct Session {
     taken_bytes: usize,
     blocked: bool,
     finished: bool,
-    /// The upstream answered, so its clock told what it can.
-    has_heard_time: bool,
-    /// Events that wait for that.
-    held: BTreeSet<u64>,
-    /// Batches with such events.
-    held_batches: Vec<Open>,
     report: Report,
 }
 
@@ -143,21 +141,26 @@ impl Session {
     /// # Errors
     ///
     /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
-    /// [`Store::unfence`](crate::Store::unfence). `Invalid`: the options' settings are too long.
+    /// [`Store::unfence`](crate::Store::unfence). `Invalid`: the options' settings are too long, or their rule
+    /// for [keys](Options::keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
+    /// another one than before (`WIRE_KEYS_CHANGED`).
     pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
         store.inner.refuse_if_fenced()?;
         if options.settings.len() > SETTINGS_BYTES_MAX {
             let message = format!("settings have more than {SETTINGS_BYTES_MAX} bytes");
             return Err(Error::invalid("SETTINGS_TOO_LONG", message));
         }
+        let options = Options { keys: Some(store.inner.rule_for(&options)?), ..options };
         if store.inner.draining.swap(true, Ordering::AcqRel) {
             let message = "another session drains this store";
             return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
         }
         let queue = store.inner.open_batches(&options.scope);
-        Ok(Self {
+        let is_now = options.is_now;
+        let session = Self {
             queue: queue.into_iter().map(Open::left).collect(),
             aside: Vec::new(),
+            held: Vec::new(),
             sent: None,
             retries: BTreeMap::new(),
             attempted_before: BTreeSet::new(),
@@ -171,14 +174,15 @@ impl Session {
             taken_bytes: 0,
             blocked: false,
             finished: false,
-            has_heard_time: false,
-            held: BTreeSet::new(),
-            held_batches: Vec::new(),
             report: Report::default(),
             store: store.clone(),
             options,
             fit,
-        })
+        };
+        if is_now {
+            session.end_hold()?;
+        }
+        Ok(session)
     }
 
     /// What the driver is to do next. A batch that was sent and never reported on is sent again.
@@ -205,11 +209,12 @@ impl Session {
         if now_ms < self.not_before_ms && self.has_more(now_ms) {
             return Ok(Step::Wait { until_ms: self.not_before_ms });
         }
+        if let Some(step) = self.held_line(now_ms) {
+            return Ok(step);
+        }
+        self.take_held(now_ms);
         self.take_aside(now_ms);
         while let Some(open) = self.next_batch(now_ms)? {
-            if self.hold_batch(&open).inspect_err(|_| self.queue.push_front(open.clone()))? {
-                continue;
-            }
             if let Some(step) = self.send(open)? {
                 return Ok(step);
             }
@@ -230,7 +235,6 @@ impl Session {
         let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
             return Ok(());
         };
-        self.on_no_time();
         let events = match self.read(&open.formed.events) {
             Ok(events) => events,
             Err(error) => {
@@ -238,13 +242,16 @@ impl Session {
                 return Err(error);
             }
         };
-        let said = match_by_key(&events, reply);
+        // What the disk refuses is told by what follows.
+        drop(self.end_hold());
+        let keys = self.wire_keys(&events);
+        let said = match_by_key(&keys, reply);
         self.report.strangers += said.strangers;
         let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(events.len());
         let mut later = Vec::new();
-        for event in &events {
+        for (event, key) in events.iter().zip(&keys) {
             let lsn = event.lsn.get();
-            match said.outcomes.get(event.event.key.as_str()) {
+            match said.outcomes.get(key.as_str()) {
                 Some(Some(outcome)) => match answer(outcome) {
                     Ok(answer) => answers.push((lsn, answer)),
                     Err(retry_after_ms) => later.push((lsn, retry_after_ms)),
@@ -255,6 +262,13 @@ impl Session {
                     later.push((lsn, None));
                 }
             }
+        }
+        let refused = self.leave_out_reasons(&mut answers);
+        later.extend(refused.into_iter().map(|lsn| (lsn, None)));
+        if answers.is_empty() && !later.is_empty() && self.inner().is_low() {
+            self.take_up_pace(&open, &answers, &later, now_ms);
+            self.hold(open);
+            return Ok(());
         }
         if let Err(error) = self.close(&open, &answers) {
             self.sent = Some(open);
@@ -297,6 +311,9 @@ impl Session {
         self.fruitless = 0;
         self.blocked = false;
         self.report.blocked = false;
+        // What the disk refuses now is kept in memory.
+        drop(self.end_hold());
+        self.release_held();
         self.trust_configuration();
         self.recall_aside();
         self.retries.values_mut().for_each(Retry::forgive);
@@ -332,7 +349,7 @@ impl Session {
         };
         open.attempts = open.attempts.saturating_add(1);
         open.first.get_or_insert_with(|| First::Here { trusted_ms: self.trusted_ms() });
-        let size = |item: &StoredEvent| Some((item.lsn.get(), (self.fit)(item).ok()?));
+        let size = |item: &StoredEvent| Some((item.lsn.get(), self.fit_with_key(item).ok()?));
         self.sent_sizes = items.iter().filter_map(size).collect();
         let bytes = self.sent_bytes();
         self.report.batches += 1;
@@ -345,6 +362,7 @@ impl Session {
             attempt: open.attempts,
             idempotency_key: format!("{}-{:016x}-{id}", self.store.id(), envelope.opening),
             upstream: self.options.upstream.clone(),
+            keys: self.rule(),
             settings: envelope.settings.clone(),
             items,
         };
@@ -369,17 +387,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    fn settle(&self, batch: u64, answers: &[(u64, Answer)]) -> Result<()> {
-        let answers: Vec<(u64, &Answer)> = answers.iter().map(|(lsn, a)| (*lsn, a)).collect();
-        let settled = {
-            let _one_at_a_time = self.inner().control.lock();
-            self.inner().settle_events(batch, &answers)
-        };
-        // Also of what came before something failed.
-        self.inner().tell_of_reviews();
-        settled
     }
 }
 

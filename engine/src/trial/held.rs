@@ -8,7 +8,7 @@ use super::script::{End, Host, Note, is, number};
 use super::upstream::{Mood, fits};
 use super::{Rig, event, key, sales};
 use crate::ReviewFilter;
-use crate::sync::{Options, Session, Step};
+use crate::sync::{Session, Step};
 use crate::{Outcome, State, Store, StoredEvent, Verdict};
 
 /// Holds what is found on `rig` against what `host` was told; then goes on with the store.
@@ -130,7 +130,7 @@ fn check_batch(host: &Host, store: &Store, context: &str) {
     }
     let Some((idempotency_key, numbers)) = &host.out else { return };
     let is_answered = |n: &u64| host.notes[n].perhaps.is_some();
-    let session = Session::start(store, Options::new(sales()).items_max(6), fits());
+    let session = Session::start(store, crate::trial::options().items_max(6), fits());
     let step = session.unwrap().next(0).unwrap();
     match step {
         Step::Send(batch) if batch.idempotency_key == *idempotency_key => {
@@ -149,7 +149,7 @@ fn deliver(host: &Host, store: &Store, context: &str) {
     for item in store.reviews(&ReviewFilter::new()).unwrap() {
         store.retry(&item.scope, &item.key).unwrap();
     }
-    let mut session = Session::start(store, Options::new(sales()).items_max(6), fits()).unwrap();
+    let mut session = Session::start(store, crate::trial::options().items_max(6), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();

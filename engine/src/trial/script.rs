@@ -9,7 +9,7 @@ use super::{Rig, WINDOW_MS, key, other_event, receipt, sales, sized_event};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::store::{Answer, Settlement};
-use crate::sync::{ItemOutcome, Options, Session, Step as Next};
+use crate::sync::{ItemOutcome, Session, Step as Next};
 use crate::{Effect, Event, Receipt, State, Store, Verdict};
 
 /// One thing that a host does.
@@ -264,7 +264,7 @@ impl Host {
     }
 
     fn sync(&mut self, store: &Store, mood: Mood) -> Result<(), Error> {
-        let mut session = Session::start(store, Options::new(sales()).items_max(6), fits())?;
+        let mut session = Session::start(store, crate::trial::options().items_max(6), fits())?;
         let Next::Send(batch) = session.next(0)? else { return Ok(()) };
         let numbers: Vec<u64> = batch.items.iter().map(|i| number(i.event.key.as_str())).collect();
         let sent = (batch.idempotency_key.clone(), numbers.iter().copied().collect());

@@ -12,8 +12,8 @@ use crate::frames::event::{self as layout, Carried};
 use crate::frames::limits::{Cancel, Evict};
 use crate::frames::{
     KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT,
-    KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_IMPORT, KIND_KEYS, KIND_LEASE, KIND_LEASE_END,
-    KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_WINDOW,
+    KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_HOLD, KIND_IMPORT, KIND_KEYS, KIND_LEASE,
+    KIND_LEASE_END, KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_UPSTREAM, KIND_WINDOW,
 };
 
 /// What of an event the view needs.
@@ -104,7 +104,7 @@ impl View {
         let at = Located::of(frame);
         if frame.kind == KIND_RUN {
             let body = RunBody::decode(frame.body)?;
-            self.time.begin_run(frame, &body);
+            self.time.begin_run(frame.run, &body);
             self.keys.saw_opening(body.stamp.opening);
             return Some(());
         }
@@ -157,6 +157,8 @@ impl View {
             }
             KIND_FENCE => self.apply_fence(&codec::decode(frame.body)?, at),
             KIND_IMPORT => self.apply_import(&codec::decode(frame.body)?, at),
+            KIND_UPSTREAM => self.apply_rule(&codec::decode(frame.body)?, at),
+            KIND_HOLD => self.apply_hold(&codec::decode(frame.body)?, at),
             _ => return None,
         }
         Some(())
@@ -190,7 +192,6 @@ impl View {
             is_evictable: facts.is_evictable,
             is_attempted: carried.is_attempted,
             is_behind: false,
-            is_imported: carried.is_imported,
             stage: Stage::Pending,
         };
         self.add_carried(carried.event_lsn, &facts, live, now);

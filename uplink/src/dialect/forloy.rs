@@ -9,7 +9,7 @@ mod reply;
 use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
 
-use super::{Dialect, Request, Response, own};
+use super::{Dialect, Request, Response};
 
 /// Most transactions in one request.
 const ITEMS_MAX: usize = 100;
@@ -50,26 +50,19 @@ impl Dialect for Forloy {
     }
 
     fn request(&self, batch: &Batch) -> Request {
-        request(&batch.items)
+        let keyed = batch.items.iter().map(|item| (item, batch.wire_key(item)));
+        request(keyed)
     }
 
     fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {
         reply::decode(response)
     }
-
-    /// A list without a transaction, which the upstream refuses.
-    fn time_request(&self) -> Option<Request> {
-        Some(request(&[]))
-    }
-
-    fn time_answer(&self, response: &Response) -> Result<(), Failure> {
-        own(reply::decode(response))
-    }
 }
 
-/// The request that carries `events`.
-fn request(events: &[StoredEvent]) -> Request {
-    let items: Vec<String> = events.iter().filter_map(|event| item::encode(event).ok()).collect();
+/// The request that carries events, each under its key.
+fn request<'a>(events: impl Iterator<Item = (&'a StoredEvent, String)>) -> Request {
+    let items: Vec<String> =
+        events.filter_map(|(event, key)| item::encode_as(event, &key).ok()).collect();
     let body = format!("{{\"transactions\":[{}]}}", items.join(","));
     Request { path: PATH.to_owned(), headers: Vec::new(), body: body.into_bytes() }
 }

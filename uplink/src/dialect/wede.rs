@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::members::{Members, Shape, shape, text};
-use super::{Dialect, Request, Response, captured_at, fits_alone, misfit, own};
+use super::{Dialect, Request, Response, captured_at, fits_alone, misfit};
 use crate::timestamp;
 
 /// Most events in one batch.
@@ -69,11 +69,13 @@ impl Wede {
     }
 }
 
-/// The request that carries `events` of that device as the batch of that name.
-fn carry(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
-    let items: Vec<String> = events.iter().filter_map(|event| encode(event).ok()).collect();
+/// The request that carries `events` of that device, each under its key, as the batch of that name.
+fn carry(device_id: &str, events: &[(&StoredEvent, String)], batch_key: &str) -> Request {
+    let items: Vec<String> =
+        events.iter().filter_map(|(event, key)| encode_as(event, key).ok()).collect();
     // Of the events, not of the attempt: a resend has the same bytes.
-    let moment = events.iter().filter_map(|event| event.captured_at_ms).max().unwrap_or_default();
+    let moment =
+        events.iter().filter_map(|(event, _)| event.captured_at_ms).max().unwrap_or_default();
     let envelope =
         Envelope { device_id, captured_at: timestamp::rfc3339(moment).unwrap_or_default() };
     // Texts only, which always encode.
@@ -94,12 +96,21 @@ fn carry(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
 /// The payload is no object, or one that readers understand differently; the item is too long, or its moment at
 /// the edge of the calendar.
 fn encode(event: &StoredEvent) -> Result<String, Misfit> {
+    encode_as(event, event.event.key.as_str())
+}
+
+/// The same under the key by which the upstream knows it.
+///
+/// # Errors
+///
+/// As [`encode`].
+fn encode_as(event: &StoredEvent, idempotency_key: &str) -> Result<String, Misfit> {
     let payload = event.event.payload.as_json().ok_or_else(|| misfit("the payload is not JSON"))?;
     check_payload(payload)?;
     captured_at(event, "captured_at")?;
     let payload =
         serde_json::from_str(payload).map_err(|found| misfit(format!("payload: {found}")))?;
-    let (kind, idempotency_key) = (event.event.kind.as_str(), event.event.key.as_str());
+    let kind = event.event.kind.as_str();
     let item = serde_json::to_string(&Item { kind, idempotency_key, payload })
         .map_err(|found| misfit(found.to_string()))?;
     fits_alone(item)
@@ -148,20 +159,13 @@ impl Dialect for Wede {
     }
 
     fn request(&self, batch: &Batch) -> Request {
-        carry(&batch.settings, &batch.items, &batch.idempotency_key)
+        let keyed: Vec<(&StoredEvent, String)> =
+            batch.items.iter().map(|item| (item, batch.wire_key(item))).collect();
+        carry(&batch.settings, &keyed, &batch.idempotency_key)
     }
 
     fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {
         reply::decode(response)
-    }
-
-    /// A batch without an event and without a key, which the upstream refuses.
-    fn time_request(&self) -> Option<Request> {
-        Some(Request { headers: Vec::new(), ..carry(&self.device_id, &[], "") })
-    }
-
-    fn time_answer(&self, response: &Response) -> Result<(), Failure> {
-        own(reply::decode(response))
     }
 }
 

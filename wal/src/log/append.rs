@@ -41,8 +41,10 @@ impl NewFrame<'_> {
 pub enum Purpose {
     /// New events: refused before the reserve is touched.
     Capture,
-    /// Settling, cleaning, deciding: what gives space back may use the reserve.
+    /// What gives space back may use the reserve.
     Settle,
+    /// The same as long as so many bytes of it are left then, for what needs them more.
+    SettleLeaving(u64),
 }
 
 /// Where frames were queued. They stand one behind the other, and their LSNs follow each other.
@@ -282,8 +284,13 @@ impl Core {
         purpose: Purpose,
     ) -> Result<u32, Error> {
         commit.refuse_if_poisoned()?;
-        if purpose == Purpose::Capture {
-            self.keep_reserve(commit)?;
+        match purpose {
+            Purpose::Capture => self.keep_reserve(commit)?,
+            Purpose::Settle => {}
+            Purpose::SettleLeaving(left) => {
+                let need = u64::try_from(total).unwrap_or(u64::MAX).saturating_add(left);
+                self.keep_room(commit, need)?;
+            }
         }
         let elapsed = now_ms.saturating_sub(commit.stamp.mono_ms);
         // The time of a frame is 32 bits: a run of more than 49 days is followed by another.

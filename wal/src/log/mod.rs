@@ -14,6 +14,7 @@
 //! | `poison` | why nothing is written any more |
 //! | `gate` | where the members of a group wait |
 //! | `reader` | reads forward from any LSN, and waits at the end |
+//! | `room` | the reserve, and for what it is kept |
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
 //! | `worker` | the thread that prepares ahead and marks an idle log |
 //!
@@ -32,6 +33,7 @@ mod pad;
 mod poison;
 mod reader;
 mod roll;
+mod room;
 mod space;
 mod start;
 mod worker;

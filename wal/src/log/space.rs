@@ -65,13 +65,28 @@ impl Spares {
 
     /// Bytes of their files.
     pub(super) fn bytes(&self) -> u64 {
-        self.list.lock().iter().map(|spare| spare.segment_bytes).sum()
+        self.sizes().iter().sum()
     }
 
     /// How far the log is, for the next state of `meta`.
     pub(super) fn note(&self, synced: u64, next_lsn: u64) {
         self.synced.store(synced, Ordering::Relaxed);
         self.next_lsn.store(next_lsn, Ordering::Relaxed);
+    }
+
+    /// The sizes of those that are ready.
+    pub(super) fn sizes(&self) -> Vec<u64> {
+        self.list.lock().iter().map(|spare| spare.segment_bytes).collect()
+    }
+
+    /// Whether one of those that are reserved was begun, and nothing took its place yet.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// As many are there again as are reserved.
+    pub(super) fn is_whole(&self) {
+        self.in_use.store(false, Ordering::Relaxed);
     }
 
     /// Fewer are there than are reserved: perhaps one of those was begun.
@@ -164,7 +179,11 @@ impl Core {
             }
             match (self.prepare_now(reserve + 1), purpose) {
                 (Ok(()), _) => {}
-                (Err(error), Purpose::Settle) if error.kind() != ErrorKind::Poisoned => break,
+                (Err(error), Purpose::Settle | Purpose::SettleLeaving(_))
+                    if error.kind() != ErrorKind::Poisoned =>
+                {
+                    break;
+                }
                 (Err(error), _) => {
                     commit.note(&error);
                     return Err(error);
@@ -178,19 +197,6 @@ impl Core {
         Ok(reserved)
     }
 
-    /// Refuses to put more new events into a segment that was reserved: what gives space back needs
-    /// the rest of it. Not once as many are reserved again.
-    pub(super) fn keep_reserve(&self, commit: &mut Commit) -> Result<(), Error> {
-        if !self.spares.in_use.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        for count in 1..=self.options.reserve {
-            self.prepare_now(count).inspect_err(|error| commit.note(error))?;
-        }
-        self.spares.in_use.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// How many segments a log keeps ready.
     pub(super) fn spares_wanted(&self) -> usize {
         match self.options.preparation {
@@ -200,7 +206,7 @@ impl Core {
     }
 
     /// As [`Core::prepare`], as fast as the disk can; so is one that is being made meanwhile.
-    fn prepare_now(&self, count: usize) -> Result<(), Error> {
+    pub(super) fn prepare_now(&self, count: usize) -> Result<(), Error> {
         self.spares.waiting.fetch_add(1, Ordering::Relaxed);
         let prepared = self.prepare(count, &|| Pace::Fast);
         self.spares.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -70,7 +70,9 @@ fn work(store: &Store) {
     records(store);
     inbox(store);
     reviews(store);
-    let mut session = Session::start(store, Options::new(scope()), fits()).unwrap();
+    let mut session =
+        Session::start(store, Options::new(scope()).keys(crate::sync::KeyRule::Conveyed), fits())
+            .unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("there is something to send") };
     assert!(!batch.items.is_empty());
     drop(session);

@@ -11,7 +11,7 @@ use crate::frames::{
     KIND_BATCH, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EVICT, KIND_KEYS,
     KIND_SETTLE, codec,
 };
-use crate::store::Inner;
+use crate::store::{Inner, Share};
 use crate::view::{Located, Moment, View};
 
 impl Inner {
@@ -54,7 +54,7 @@ impl Inner {
             .zip(&parts)
             .map(|((kind, flags, ..), parts)| NewFrame { kind: *kind, flags: *flags, parts })
             .collect();
-        let (placed, moment) = self.append_durably(&new)?;
+        let (placed, moment) = self.append_durably(&new, Share::Answers)?;
         let mut view = self.view.lock();
         carries.iter().zip(placed).for_each(|(carry, at)| take_up(&mut view, carry, at, moment));
         Ok(())
@@ -84,7 +84,10 @@ fn take_up(view: &mut View, carry: &Carry, at: Located, moment: Moment) {
     match carry {
         Carry::Event { lsn, .. } => view.move_event(*lsn, at, moment),
         Carry::Keys(keys) => view.apply_keys(keys, at),
-        Carry::Control { kind, of, .. } => view.moved(*kind, *of, at),
+        Carry::Control { kind, of, body } => {
+            view.moved(*kind, *of, at);
+            view.moved_in_upstreams(*kind, body, at);
+        }
         Carry::Finished(entries) => view.apply_finished(entries, at),
         Carry::Batch(batch) => {
             if let Ok(scope) = Scope::new(&batch.scope) {

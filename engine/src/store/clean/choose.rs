@@ -21,6 +21,8 @@ const SLACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const WORTH: u64 = 4;
 /// The same where captures are refused because the disk is full.
 const WORTH_WHEN_SHORT: u64 = 2;
+/// The same where the reserve is in use: so many eighths.
+const WORTH_WHEN_LOW: u64 = 7;
 /// What of a segment its header takes.
 const HEADER_BYTES: u64 = 4_096;
 
@@ -43,6 +45,8 @@ pub(super) enum Need {
     Usual,
     /// Captures are refused.
     Short,
+    /// The reserve is in use.
+    Low,
     /// A test wants it.
     #[cfg(test)]
     Forced,
@@ -85,13 +89,14 @@ pub(super) fn is_turn(segments: &[SegmentInfo], view: &View) -> bool {
 
 /// Whether so little lives that cleaning is worth it.
 pub(super) fn is_worth(used_bytes: u64, live_bytes: u64, need: Need) -> bool {
-    let parts = match need {
-        Need::Usual => WORTH,
-        Need::Short => WORTH_WHEN_SHORT,
+    let used_bytes = used_bytes.saturating_sub(HEADER_BYTES);
+    match need {
+        Need::Usual => live_bytes.saturating_mul(WORTH) < used_bytes,
+        Need::Short => live_bytes.saturating_mul(WORTH_WHEN_SHORT) < used_bytes,
+        Need::Low => live_bytes < used_bytes / 8 * WORTH_WHEN_LOW,
         #[cfg(test)]
-        Need::Forced => return true,
-    };
-    live_bytes.saturating_mul(parts) < used_bytes.saturating_sub(HEADER_BYTES)
+        Need::Forced => true,
+    }
 }
 
 /// The segment to clean next; `finished` are all but the last one.
@@ -129,7 +134,7 @@ pub(super) fn choose(
         }
     }
     known.is_busy = wasted > if known.is_busy { slack / 2 } else { slack };
-    let is_time = known.is_busy || need == Need::Short;
+    let is_time = known.is_busy || matches!(need, Need::Short | Need::Low);
     let best = best.filter(|_| is_time).map(|(_, _, info)| (info, Reason::IsWorth(need)));
     let turn = oldest.filter(|info| is_turn && may_turn(&info.number));
     let turn = turn.filter(|_| finished.iter().any(in_order));

@@ -21,8 +21,8 @@ use crate::frames::inbox::FinishedEntry;
 use crate::frames::limits::Evict;
 use crate::frames::{
     KIND_BATCH, KIND_CANCEL, KIND_CARRIED, KIND_CLOCK, KIND_DECISION, KIND_DELIVERY, KIND_EFFECT,
-    KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_IMPORT, KIND_KEYS, KIND_LEASE, KIND_PROGRESS,
-    KIND_RECORD, KIND_SETTLE, KIND_WINDOW, codec,
+    KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_HOLD, KIND_IMPORT, KIND_KEYS, KIND_LEASE,
+    KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_UPSTREAM, KIND_WINDOW, codec,
 };
 use crate::view::{Facts, KEY_ENTRY_BYTES, Live, Located, Origin, View};
 
@@ -162,6 +162,7 @@ impl Harvest {
             KIND_RECORD => self.take_record(view, frame, at)?,
             KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.take_inbox(view, frame, at)?,
             KIND_FENCE | KIND_IMPORT => self.take_leaving(view, frame, at),
+            KIND_UPSTREAM | KIND_HOLD => self.take_upstreams(view, frame, at),
             _ => {}
         }
         Ok(())
@@ -366,6 +367,5 @@ fn carried_head(lsn: u64, live: &Live, origin: Origin) -> Carried {
         wall: live.moment.wall,
         origin,
         is_attempted: live.is_attempted,
-        is_imported: live.is_imported,
     }
 }

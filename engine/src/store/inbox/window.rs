@@ -4,7 +4,7 @@
 
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
-use super::super::{Inner, Store, from_log, located};
+use super::super::{Inner, Share, Store, from_log, located};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::inbox::{Closed, Opened, WindowFrame};
 use crate::frames::{KIND_WINDOW, codec};
@@ -152,7 +152,8 @@ impl Inner {
         let frame = |closed: &Closed| codec::encode(&WindowFrame::Closed(closed.clone()));
         let frames: Vec<Vec<u8>> = closings.iter().map(frame).collect();
         // What ends gives room back: it may use the reserve.
-        let (placed, moment) = self.append_inbox(KIND_WINDOW, &frames, Purpose::Settle)?;
+        let purpose = self.purpose(Share::Decisions);
+        let (placed, moment) = self.append_inbox(KIND_WINDOW, &frames, purpose)?;
         let mut view = self.view.lock();
         for (closed, at) in closings.iter().zip(placed) {
             view.apply_closed(closed, at, moment);

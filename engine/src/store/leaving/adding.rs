@@ -14,7 +14,7 @@ use crate::leaving::{Imported, WhyLeftOut};
 use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::store::judging::{Judged, Plan, Prepared, lost_verdict, plan};
 use crate::store::review::row_of;
-use crate::store::{Inner, from_log, located, outbox};
+use crate::store::{Inner, answers, from_log, located};
 use crate::verdict::State;
 use crate::view::{Facts, Live, Located, Moment, Stage, Taking, View};
 
@@ -199,7 +199,6 @@ impl<'a> Adding<'a> {
             is_evictable: event.facts.is_evictable,
             is_attempted: carried.is_attempted,
             is_behind: false,
-            is_imported: true,
             stage: Stage::Pending,
         };
         view.add_carried(at.lsn, &event.facts, live, moment);
@@ -270,8 +269,9 @@ fn known(arrival: &Arrival<'_>) -> Option<Settle> {
         return None;
     }
     let reason = arrival.item.reason.as_ref();
-    let text =
-        |text: Option<&String>, most| outbox::cut(text.map_or("", String::as_str), most).to_owned();
+    let text = |text: Option<&String>, most| {
+        answers::cut(text.map_or("", String::as_str), most).to_owned()
+    };
     let reply = reason.map(|reason| reason.reply.as_slice()).unwrap_or_default();
     let rejection = Rejection {
         event: 0,

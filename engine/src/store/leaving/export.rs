@@ -10,6 +10,7 @@ use crate::clock;
 use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::frames::event as layout;
+use crate::frames::upstreams::Rule;
 use crate::leaving::items::{self, Begin, End, Head, Item, Reason};
 use crate::leaving::sealed::{Header, Sealer};
 use crate::leaving::{BundleId, BundleKey, Exported, Fence};
@@ -114,6 +115,10 @@ impl Store {
             is_fenced,
         };
         sealer.push(&items::encode(&Head::Begin(begin), &[]))?;
+        let rules: Vec<Rule> = inner.view.lock().upstreams.rules().collect();
+        for rule in rules {
+            sealer.push(&items::encode(&Head::Rule(rule), &[]))?;
+        }
         let mut writing = Writing { sealer, end: End::default(), unreadable: Vec::new() };
         inner.write_all(&mut writing, upto, false)?;
         inner.write_all(&mut writing, upto, true)?;

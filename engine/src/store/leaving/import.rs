@@ -6,12 +6,13 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Receipt};
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::leaving as frames;
-use crate::frames::{KIND_IMPORT, codec};
+use crate::frames::upstreams::Rule;
+use crate::frames::{KIND_IMPORT, KIND_UPSTREAM, codec};
 use crate::leaving::items::{self, Begin, End, Head, Item};
 use crate::leaving::sealed::{Chunk, Opener, damaged};
 use crate::leaving::{BundleId, BundleKey, Imported, LeftOut, WhyLeftOut};
 use crate::report::StoreId;
-use crate::store::{Inner, Store};
+use crate::store::{Inner, Share, Store};
 use crate::verdict::State;
 use crate::view::{Origin, Wall};
 
@@ -69,7 +70,8 @@ impl Store {
     /// # Errors
     ///
     /// `Invalid`: `BUNDLE_KEY`, the key does not fit; `SAME_STORE`, the bundle is from this store:
-    /// [`Store::unfence`] opens it again. `Corrupt`: `BUNDLE_DAMAGED`, its bytes are not what was written;
+    /// [`Store::unfence`] opens it again; `WIRE_KEYS_CHANGED`, its store and this one send a scope to the same
+    /// upstream under different keys, and nothing was taken up. `Corrupt`: `BUNDLE_DAMAGED`, its bytes are not what was written;
     /// `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`: `BUNDLE_VERSION`. `Fenced`, code
     /// `STORE_FENCED`: this store is left itself. `Full`, `Io`, `Poisoned`: this disk refused, or
     /// `input` did.
@@ -126,7 +128,9 @@ impl Inner {
                 (imported.digest, imported.unreadable_at_source) = (end.digest, end.unreadable);
                 break;
             }
-            let arrivals = arrivals(&chunk, &mut begin, &mut seen)?;
+            let mut rules = Vec::new();
+            let arrivals = arrivals(&chunk, (&mut begin, &mut rules), &mut seen)?;
+            self.take_up_rules(&rules)?;
             self.take_up_all(&arrivals, &mut imported)?;
         }
         let of_header =
@@ -137,6 +141,32 @@ impl Inner {
             self.note_import(&begin, &imported)?;
         }
         Ok(imported)
+    }
+
+    /// Takes up under which keys upstreams got what comes: it is sent again under the same.
+    fn take_up_rules(&self, rules: &[Rule]) -> Result<()> {
+        let _one_at_a_time = self.control.lock();
+        for rule in rules {
+            let known = self.view.lock().upstreams.rule_code(&rule.upstream, &rule.scope);
+            match known {
+                Some(known) if known == rule.rule => {}
+                Some(_) => {
+                    let (scope, upstream) = (&rule.scope, &rule.upstream);
+                    let message = format!(
+                        "the store of the bundle sent scope {scope} to {upstream} with keys by another rule than \
+                         this one: what it sent would be taken for new"
+                    );
+                    return Err(Error::invalid("WIRE_KEYS_CHANGED", message));
+                }
+                None => {
+                    let frame = (KIND_UPSTREAM, codec::encode(rule));
+                    let (placed, _) = self.append_control(&[frame], Share::Decisions)?;
+                    let mut view = self.view.lock();
+                    placed.into_iter().for_each(|at| view.apply_rule(rule, at));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes up the events of a chunk, some at a time.
@@ -184,7 +214,8 @@ impl Inner {
             conflicts: imported.conflicts,
             refused: imported.refused,
         };
-        let (placed, _) = self.append_control(&[(KIND_IMPORT, codec::encode(&frame))])?;
+        let (placed, _) =
+            self.append_control(&[(KIND_IMPORT, codec::encode(&frame))], Share::Decisions)?;
         let mut view = self.view.lock();
         for at in placed {
             view.apply_import(&frame, at);
@@ -225,7 +256,6 @@ impl Arrival<'_> {
             wall: Wall::at(self.item.wall_ms),
             origin: Origin { boot: self.item.boot(), mono_ms: self.item.mono_ms },
             is_attempted: self.item.is_attempted || self.state == State::InFlight,
-            is_imported: true,
         }
     }
 }
@@ -233,7 +263,7 @@ impl Arrival<'_> {
 /// The events of a chunk; all of them are looked at before the first one is taken up.
 fn arrivals<'a>(
     chunk: &'a Chunk,
-    begin: &mut Option<Begin>,
+    (begin, rules): (&mut Option<Begin>, &mut Vec<Rule>),
     seen: &mut End,
 ) -> Result<Vec<Arrival<'a>>> {
     let broken = || damaged("a record of the bundle cannot be read");
@@ -253,7 +283,8 @@ fn arrivals<'a>(
                 seen.settled += u64::from(state.is_final());
                 found.push(Arrival { item, state, event, body });
             }
-            Head::Begin(_) | Head::Item(_) | Head::End(_) => return Err(broken()),
+            Head::Rule(rule) if begin.is_some() => rules.push(rule),
+            Head::Begin(_) | Head::Item(_) | Head::End(_) | Head::Rule(_) => return Err(broken()),
         }
     }
     Ok(found)

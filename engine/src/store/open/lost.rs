@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::frames::control::Keys;
 use crate::frames::{KIND_KEYS, codec};
 use crate::report::{Damage, RecoveryReport};
-use crate::store::{Inner, Store, from_log};
+use crate::store::{Inner, Share, Store, from_log};
 use crate::view::{LostKeys, View};
 
 /// The log was repaired, and nobody looked since whether the index knows what it lost.
@@ -128,7 +128,8 @@ impl Inner {
     /// Tells the log of keys that it lost.
     fn write_lost(&self, keys: &Keys) -> Result<()> {
         let _one_at_a_time = self.control.lock();
-        let (placed, _) = self.append_control(&[(KIND_KEYS, codec::encode(keys))])?;
+        let (placed, _) =
+            self.append_control(&[(KIND_KEYS, codec::encode(keys))], Share::Answers)?;
         let mut view = self.view.lock();
         placed.into_iter().for_each(|at| view.apply_keys(keys, at));
         Ok(())

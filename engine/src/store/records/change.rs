@@ -11,7 +11,7 @@ use crate::frames::records::{LeaseEnd, RecordHead};
 use crate::frames::{KIND_LEASE_END, KIND_RECORD, codec};
 use crate::record::{Lease, Record};
 use crate::store::open::RESERVED_SEGMENTS;
-use crate::store::{Inner, from_log, located};
+use crate::store::{Inner, Share, from_log, located};
 use crate::view::records::{Change, Done, Known, Open, What};
 use crate::view::{Located, View};
 
@@ -192,7 +192,8 @@ impl Inner {
             let message = "the disk is full, and what is left is for settling";
             return Err(Error::new(ErrorKind::Full, "FULL", message));
         }
-        let at = self.queue_frame(view, frame, mono_ms, Purpose::Settle)?;
+        let purpose = self.purpose_in(view, Share::Decisions);
+        let at = self.queue_frame(view, frame, mono_ms, purpose)?;
         self.reserve_used.store(used, Relaxed);
         Ok(at)
     }

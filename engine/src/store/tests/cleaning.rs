@@ -6,7 +6,7 @@ use crate::ReviewFilter;
 use crate::frames::control::{KeyEntry, Keys};
 use crate::frames::{KIND_KEYS, codec};
 use crate::store::{Answer, Settlement};
-use crate::sync::{Options, Session, Step};
+use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{
     Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
@@ -126,7 +126,7 @@ fn review_items_and_open_batches_outlive_their_segments() {
     reject(2);
     let reviews = store.reviews(&ReviewFilter::new()).unwrap();
     assert_eq!(reviews.len(), 2);
-    let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+    let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     assert_eq!(keys(&batch.items), ["k3", "k4"]);
     drop(session);
@@ -138,7 +138,7 @@ fn review_items_and_open_batches_outlive_their_segments() {
     for store in [store, rig.after_kill().open()] {
         assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), reviews);
         assert_eq!((store.status().in_flight, store.status().pending), (2, 0));
-        let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+        let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
         let Step::Send(again) = session.next(0).unwrap() else { panic!("nothing to send") };
         assert_eq!((&again.idempotency_key, &again.items), (&batch.idempotency_key, &batch.items));
         drop(session);
@@ -251,7 +251,9 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
         Keys { scope: "sales".to_owned(), entries: vec![late], settled_ms: 0, has_moved: false };
     {
         let _one_at_a_time = inner.control.lock();
-        let (placed, _) = inner.append_control(&[(KIND_KEYS, codec::encode(&keys))]).unwrap();
+        let (placed, _) = inner
+            .append_control(&[(KIND_KEYS, codec::encode(&keys))], crate::store::Share::Decisions)
+            .unwrap();
         inner.view.lock().apply_keys(&keys, placed[0]);
     }
     let expected = Verdict::Duplicate { lsn: second.lsn(), state: State::Pending };
@@ -285,7 +287,7 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
     };
     let an_open_batch = |store: &Store| {
         let lsn = store.capture(&event(1)).unwrap().lsn().get();
-        store.inner.form_batches(&Options::new(sales()), 0, &[vec![lsn]]).unwrap();
+        store.inner.form_batches(&crate::trial::options(), 0, &[vec![lsn]]).unwrap();
         store.inner.view.lock().batches.values().next().unwrap().at
     };
     let carried_keys = |store: &Store| {

@@ -6,7 +6,7 @@ use onceward_vfs::Survival;
 
 use crate::store::clean::Order;
 use crate::store::{Answer, Settlement};
-use crate::sync::{Options, Session, Step};
+use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Effect, Lane, ReviewFilter, State, Store};
@@ -120,7 +120,7 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     store.resolve(&sales(), &key(1), "note").unwrap();
     store.retry(&sales(), &key(2)).unwrap();
     let waiting = store.inner.waiting(&sales(), 0, 9);
-    store.inner.form_batches(&Options::new(sales()), 0, &[waiting]).unwrap();
+    store.inner.form_batches(&crate::trial::options(), 0, &[waiting]).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     let look = |store: &Store| {
@@ -182,12 +182,13 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
     let lsns: Vec<u64> =
         store.pending(&sales(), None, 9).unwrap().iter().map(|event| event.lsn.get()).collect();
     let formed =
-        store.inner.form_batches(&Options::new(sales()), 0, std::slice::from_ref(&lsns)).unwrap();
+        store.inner.form_batches(&crate::trial::options(), 0, std::slice::from_ref(&lsns)).unwrap();
     let first = store.inner.log.segments()[0].number;
     fill(&store, &mut next);
     // Split in two, of which the first is answered for one event.
     let parts = [lsns[..2].to_vec(), lsns[2..].to_vec()];
-    let parts = store.inner.form_batches(&Options::new(sales()), formed[0].number, &parts).unwrap();
+    let parts =
+        store.inner.form_batches(&crate::trial::options(), formed[0].number, &parts).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     {
@@ -214,7 +215,7 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
             store = rig.open();
             assert_eq!(look(&store), before, "{order:?}: {number} is gone, reopened");
         }
-        let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+        let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
         let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
         assert_eq!(keys(&batch.items), ["k2", "k3"]);
     }
@@ -287,7 +288,7 @@ impl World {
     fn send(&mut self, store: &Store) {
         let waiting = store.inner.waiting(&sales(), 0, 3);
         if !waiting.is_empty() {
-            store.inner.form_batches(&Options::new(sales()), 0, &[waiting]).unwrap();
+            store.inner.form_batches(&crate::trial::options(), 0, &[waiting]).unwrap();
         }
         let open = store.inner.open_batches(&sales());
         let Some(batch) = open.first().filter(|_| self.dice.below(2) == 0) else { return };

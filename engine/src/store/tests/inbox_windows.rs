@@ -199,7 +199,10 @@ fn a_delivery_whose_window_was_lost_with_a_damaged_frame_is_dropped_and_counted(
         body: survey("user", 1, &window(1)).to_body(),
     };
     let frame = codec::encode(&body);
-    let (placed, _) = store.inner.append_control(&[(KIND_DELIVERY, frame)]).unwrap();
+    let (placed, _) = store
+        .inner
+        .append_control(&[(KIND_DELIVERY, frame)], crate::store::Share::Decisions)
+        .unwrap();
     drop(store);
     let store = rig.open();
     assert_eq!((store.inbox_status().open, store.inbox_status().dropped), (1, 0), "control");

@@ -2,7 +2,7 @@
 
 use crate::ReviewFilter;
 use crate::store::{Answer, Settlement};
-use crate::sync::{Options, Session, Step};
+use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
 use crate::{Event, Scope, Store, StoredEvent};
@@ -46,7 +46,7 @@ fn a_look_at_a_store_that_is_open_tells_what_the_store_tells() {
     store.retry(&sales(), &key(3)).unwrap();
     store.resolve(&sales(), &key(4), "gone").unwrap();
     assert_same(&rig, &store, 20, "decided");
-    let options = Options::new(sales()).items_max(4);
+    let options = crate::trial::options().items_max(4);
     let mut session = Session::start(&store, options, fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     assert_same(&rig, &store, 20, "in flight");

@@ -2,7 +2,7 @@
 
 use crate::leaving::{Reason, SafeToWipe};
 use crate::store::{Answer, Settlement};
-use crate::sync::{Options, Session, Step};
+use crate::sync::{KeyRule, Options, Session, Step};
 use crate::trial::upstream::{Mood, Upstream, fits};
 use crate::trial::{Rig, event, key, keys, other_event, receipt, sales, sized_event};
 use crate::{
@@ -61,7 +61,7 @@ fn rich(n: u64) -> Event {
 pub(super) fn full_house(rig: &Rig) -> Store {
     let store = rig.open();
     store.capture_batch(&[event(2), event(7)]).unwrap();
-    let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+    let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
     let Step::Send(first) = session.next(0).unwrap() else { panic!() };
     let retry = crate::sync::Reply { items: vec![] };
     session.on_reply(first.id, &retry, 0).unwrap();
@@ -72,7 +72,7 @@ pub(super) fn full_house(rig: &Rig) -> Store {
     settle(&store, 4, uncertain());
     settle(&store, 5, accepted(5));
     assert!(matches!(store.cancel(&sales(), &key(6)).unwrap(), Cancellation::Cancelled { .. }));
-    let mut session = Session::start(&store, Options::new(sales()).items_max(1), fits()).unwrap();
+    let mut session = Session::start(&store, crate::trial::options().items_max(1), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
     store.capture(&rich(1)).unwrap();
@@ -259,7 +259,7 @@ fn what_went_along_is_sent_from_the_new_store_in_its_order_and_once() {
     import(&target, &bundle);
     target.retry(&sales(), &key(4)).unwrap();
     let mut upstream = Upstream::default();
-    let mut session = Session::start(&target, Options::new(sales()), fits()).unwrap();
+    let mut session = Session::start(&target, crate::trial::options(), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();
@@ -349,4 +349,33 @@ fn a_bundle_of_many_chunks_comes_whole() {
     assert_eq!(keys(&target.pending(&sales(), None, 9_999).unwrap()), mine);
     assert_eq!(source.status().fence, None, "the store goes on");
     source.capture(&event(5_000)).unwrap();
+}
+
+#[test]
+fn a_bundle_takes_along_under_which_keys_an_upstream_got_a_scope() {
+    let hub = crate::sync::Upstream::new("https://hub.example", "wede").unwrap();
+    let options = Options::new(sales()).upstream(hub);
+    let source = Rig::new().open();
+    source.capture(&event(1)).unwrap();
+    let prefixed = options.clone().keys(KeyRule::ScopePrefix);
+    let mut session = Session::start(&source, prefixed, fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it may be there");
+    drop(session);
+    let (bundle, _) = export(&source, true);
+    let target = Rig::new().open();
+    import(&target, &bundle);
+    let other = options.clone().keys(KeyRule::Conveyed);
+    let error = Session::start(&target, other.clone(), fits()).unwrap_err();
+    assert_eq!(error.code(), "WIRE_KEYS_CHANGED");
+    let mut session = Session::start(&target, options, fits()).unwrap();
+    let Step::Send(batch) = session.next(0).unwrap() else { panic!("it waits") };
+    assert_eq!(batch.wire_key(&batch.items[0]), "~sales/k1", "the key that the upstream knows");
+    // A store that went another way cannot go on for this one.
+    let target = Rig::new().open();
+    target.capture(&event(2)).unwrap();
+    let mut session = Session::start(&target, other, fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
+    drop(session);
+    let refused = target.import_bundle(&mut bundle.as_slice(), &secret()).unwrap_err();
+    assert_eq!((refused.code(), target.status().keys), ("WIRE_KEYS_CHANGED", 1));
 }

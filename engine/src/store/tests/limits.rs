@@ -244,13 +244,13 @@ fn each_limit_drops_only_what_helps() {
 
 #[test]
 fn what_is_in_flight_or_in_review_is_never_dropped() {
-    use crate::sync::{Options, Session};
+    use crate::sync::Session;
     let rig = evicting(Limits::new().count(3));
     let store = rig.open();
     for n in 1..=3 {
         fresh(&store, &evictable(n));
     }
-    let options = Options::new(sales()).items_max(2);
+    let options = crate::trial::options().items_max(2);
     let mut session = Session::start(&store, options, crate::trial::upstream::fits()).unwrap();
     session.next(0).unwrap();
     assert_eq!(store.status().in_flight, 2, "control");

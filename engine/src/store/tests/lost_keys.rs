@@ -371,7 +371,10 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
         let (scope, entries) = ("sales".to_owned(), vec![entry]);
         Keys { scope, entries, settled_ms, has_moved: false }
     };
-    store.inner.append_control(&[(KIND_KEYS, codec::encode(&keys))]).unwrap();
+    store
+        .inner
+        .append_control(&[(KIND_KEYS, codec::encode(&keys))], crate::store::Share::Decisions)
+        .unwrap();
     drop(store);
     lsns.iter().for_each(|lsn| damage(&rig, *lsn));
     let lost = plan_on(&rig.disk, &None).unwrap().lost.keys;

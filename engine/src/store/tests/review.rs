@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::ReviewFilter;
 use crate::store::{Answer, Settlement};
-use crate::sync::{Options, Session, Step};
+use crate::sync::{Session, Step};
 use crate::trial::upstream::{Mood, Upstream, fits};
 use crate::trial::{Rig, SEGMENT_BYTES, WALL_MS, event, key, keys, receipt, sales, sized_event};
 use crate::{Decision, ErrorKind, Event, ReviewItem, Scope, State, Store, Verdict};
@@ -304,7 +304,7 @@ fn a_session_tells_of_what_the_upstream_refused() {
     let told = Arc::new(Mutex::new(0));
     let count = Arc::clone(&told);
     let _watch = store.on_review(Arc::new(move |_| *count.lock() += 1));
-    let mut session = Session::start(&store, Options::new(sales()), fits()).unwrap();
+    let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     let mut upstream = Upstream::default();
     upstream.refused.insert("k1".to_owned());

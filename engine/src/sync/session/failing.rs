@@ -40,8 +40,9 @@ impl Session {
             return Ok(());
         };
         match failure {
-            Failure::Unavailable { why, retry_after_ms, answered: _ } => {
+            Failure::Unavailable { why, retry_after_ms, answered } => {
                 self.line_fails(open, why, *retry_after_ms, now_ms)?;
+                self.hold_line(*retry_after_ms, *answered)?;
             }
             Failure::Misdirected { why } => self.misdirected(open, why, now_ms)?,
             Failure::ReplyTooLarge { why } if open.formed.events.len() == 1 => {
@@ -59,8 +60,7 @@ impl Session {
                 self.report.unreachable = false;
                 self.report.last_failure = Some("the upstream still works on it".to_owned());
                 self.pause(*retry_after_ms, now_ms);
-                // Its halves would be other batches while it is being worked on.
-                self.send_after_failure(open, now_ms, false)?;
+                self.send_again(open);
             }
             Failure::Blocked { why } => {
                 self.report.failures += 1;
@@ -121,7 +121,7 @@ impl Session {
         self.report.unreachable = true;
         self.report.last_failure = Some(why.to_owned());
         self.pause(retry_after_ms, now_ms);
-        self.send_after_failure(open, now_ms, true)
+        self.send_after_failure(open, now_ms)
     }
 
     /// It is not what the host meant to ask: the same batch again after the backoff, should it be mended.

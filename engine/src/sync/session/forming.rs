@@ -1,12 +1,11 @@
 //! Which events the next batch takes.
 
 use super::horizon::First;
-use super::unmeasured::Again;
 use super::{Open, Session};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::store::Answer;
-use crate::sync::{Misfit, Step};
+use crate::sync::{KeyRule, Misfit, Step};
 use crate::view::Live;
 
 /// Events that are looked at for one batch at most.
@@ -47,20 +46,22 @@ impl Session {
         let mut after = 0;
         while let Some((due, last)) = self.find_due(after, now_ms) {
             let Choice { taken, misfits } = self.choose(&due)?;
-            if !misfits.is_empty() {
-                self.park(&misfits)?;
+            match self.park(&misfits) {
+                // They wait, and do not hold up the others.
+                Err(error) if error.kind() == ErrorKind::Full => {
+                    self.report.last_failure = Some(error.to_string());
+                }
+                parked => parked?,
             }
             if !taken.is_empty() {
-                let formed =
-                    self.inner().form_batches(&self.options, 0, std::slice::from_ref(&taken))?;
-                let open = |formed| Open {
+                let formed = self.form_some(taken)?;
+                return Ok(Some(Open {
                     formed,
                     attempts: 0,
                     first: None,
                     refused_at: None,
                     failed_at: None,
-                };
-                return Ok(formed.into_iter().next().map(open));
+                }));
             }
             after = last;
         }
@@ -71,10 +72,8 @@ impl Session {
     /// the number of the last of them. `None`: there are none.
     pub(super) fn find_due(&self, mut after: u64, now_ms: u64) -> Option<(Vec<u64>, u64)> {
         let is_once = self.is_once();
-        let is_due = |lsn: &u64| {
-            !self.held.contains(lsn)
-                && self.retries.get(lsn).is_none_or(|retry| !is_once && retry.is_due(now_ms))
-        };
+        let is_due =
+            |lsn: &u64| self.retries.get(lsn).is_none_or(|retry| !is_once && retry.is_due(now_ms));
         let items_max = self.options.items_max;
         let looked_at = items_max.saturating_add(self.retries.len()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
@@ -102,19 +101,12 @@ impl Session {
             let is_again = attempted.binary_search(&event.lsn.get()).is_ok();
             if is_again {
                 let first = self.first(event.lsn.get(), First::Before);
-                match self.again(&event, first) {
-                    Again::Send => {}
-                    Again::Wait => {
-                        self.held.insert(event.lsn.get());
-                        continue;
-                    }
-                    Again::Park(answer) => {
-                        choice.misfits.push((event.lsn.get(), answer));
-                        continue;
-                    }
+                if let Some(answer) = self.forgotten(&event, first)? {
+                    choice.misfits.push((event.lsn.get(), answer));
+                    continue;
                 }
             }
-            match (self.fit)(&event) {
+            match self.fit_with_key(&event) {
                 Ok(size) => {
                     bytes = bytes.saturating_add(size);
                     if bytes > self.bytes_max && !choice.taken.is_empty() {
@@ -129,6 +121,25 @@ impl Session {
             }
         }
         Ok(choice)
+    }
+
+    /// Under which keys this session sends.
+    pub(super) fn rule(&self) -> KeyRule {
+        self.options.keys.unwrap_or(KeyRule::Bare)
+    }
+
+    /// The keys of events as the upstream spells them.
+    pub(super) fn wire_keys(&self, events: &[StoredEvent]) -> Vec<String> {
+        let (rule, scope) = (self.rule(), &self.options.scope);
+        let key = |event: &StoredEvent| rule.wire_key(scope, &event.event.key).unwrap_or_default();
+        events.iter().map(key).collect()
+    }
+
+    /// What an event's item takes with its key as it is sent, or why it can never be sent.
+    pub(super) fn fit_with_key(&self, event: &StoredEvent) -> std::result::Result<usize, Misfit> {
+        let key = self.rule().wire_key(&self.options.scope, &event.event.key)?;
+        let more = key.len().saturating_sub(event.event.key.as_str().len());
+        (self.fit)(event).map(|bytes| bytes.saturating_add(more))
     }
 
     /// The events of a batch that are to be sent: those that still wait, and may be sent again.
@@ -175,7 +186,7 @@ impl Session {
         self.forget_settled();
         let retries = self.retries.values().filter(|retry| retry.suspicion.is_none());
         let waits = retries.map(|retry| retry.not_before_ms).chain(self.aside_until_ms());
-        match waits.min() {
+        match waits.chain(self.held_until_ms()).min() {
             Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
             None => Step::Idle,
         }

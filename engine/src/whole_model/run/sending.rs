@@ -20,7 +20,9 @@ impl Machine {
     /// Sends batches, as many as there are moods.
     pub(super) fn sync(&mut self, of: &'static str, moods: &[Mood]) -> Done {
         let store = self.store();
-        let options = Options::new(Scope::new(of).unwrap()).items_max(ITEMS_MAX);
+        let options = Options::new(Scope::new(of).unwrap())
+            .keys(sync::KeyRule::Conveyed)
+            .items_max(ITEMS_MAX);
         let session = Session::start(&store, options, fits_but(&MISFITS));
         let Ok(mut session) = self.said(session)? else {
             return Err(Stop::Wrong("another session".to_owned()));
@@ -60,7 +62,9 @@ impl Machine {
     pub(super) fn peek(&mut self, of: &'static str, states: Vec<Reference>) -> Result<(), String> {
         self.counts.add("doubt: told by the next batch");
         let store = self.store();
-        let options = Options::new(Scope::new(of).unwrap()).items_max(ITEMS_MAX);
+        let options = Options::new(Scope::new(of).unwrap())
+            .keys(sync::KeyRule::Conveyed)
+            .items_max(ITEMS_MAX);
         let session = Session::start(&store, options, fits_but(&MISFITS));
         let step = session.and_then(|mut session| session.next(0)).map_err(told)?;
         let sent = match &step {
@@ -191,6 +195,10 @@ impl Machine {
     }
 
     fn reply(&mut self, session: &mut Session, at: usize, batch: &Batch, reply: &Reply) -> Done {
+        if self.is_full {
+            // It may be sent again as it is.
+            self.step();
+        }
         let events = self.model.batches.remove(at).events;
         let mut answers = Vec::new();
         for (id, item) in events.into_iter().zip(&batch.items) {
@@ -210,6 +218,15 @@ impl Machine {
             let shown = format!("{answer:?}");
             self.counts.add(&format!("answer: {}", shown.split('(').next().unwrap()));
             answers.push((id, answer));
+        }
+        if self.is_full {
+            // Refusals may find no room: then they are asked for again.
+            let before = self.model.clone();
+            let is_kept = |it: &&(usize, Answered)| !matches!(it.1, Answered::Rejected(_));
+            let kept: Vec<_> = answers.iter().filter(is_kept).cloned().collect();
+            self.model.settle(&kept);
+            self.step();
+            self.model = before;
         }
         self.model.settle(&answers);
         let is_taken = |(_, it): &&(usize, Answered)| {
@@ -263,9 +280,8 @@ impl Machine {
                 self.model.form(of, Some(at), &[first, second]);
             }
         }
-        let is_at_it = matches!(failure, Failure::InProgress { .. });
-        if is_line || is_at_it || matches!(failure, Failure::Unavailable { .. }) {
-            self.line_fails(at, batch.attempt, !is_at_it);
+        if is_line || matches!(failure, Failure::Unavailable { .. }) {
+            self.line_fails(at, batch.attempt);
         }
         match self.said(session.on_failure(batch.id, failure, 0))? {
             Ok(()) => Ok(()),
@@ -275,16 +291,16 @@ impl Machine {
 }
 
 impl Machine {
-    /// A batch that brings nothing a third time lets others go first; if the line failed, and they were
-    /// taken since it failed first, it is halved.
-    fn line_fails(&mut self, at: usize, attempt: u32, may_halve: bool) {
+    /// A batch for which the line fails a third time lets others go first; if they were taken since it
+    /// failed first, it is halved.
+    fn line_fails(&mut self, at: usize, attempt: u32) {
         let batch = &mut self.model.batches[at];
         let failed_at = *batch.failed_at.get_or_insert(self.taken.0);
         if attempt < 3 {
             return;
         }
         let (of, events) = (batch.scope, batch.events.clone());
-        if may_halve && failed_at < self.taken.0 && events.len() > 1 {
+        if failed_at < self.taken.0 && events.len() > 1 {
             self.counts.add("batch: halved for others");
             let (first, second) = events.split_at(events.len().div_ceil(2));
             self.model.form(of, Some(at), &[first, second]);

@@ -61,17 +61,30 @@ const FIELDS: [(&str, Rule); 10] = [
 /// wrong type or too long, carries another key, or its money differs from the event's amount; or the transaction
 /// as a whole is too long.
 pub(super) fn encode(event: &StoredEvent) -> Result<String, Misfit> {
+    encode_as(event, event.event.key.as_str())
+}
+
+/// The same with the key under which the upstream gets it, also in the place of the payload's own.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub(super) fn encode_as(event: &StoredEvent, wire_key: &str) -> Result<String, Misfit> {
+    let key = serde_json::Value::from(wire_key).to_string();
     let members = members(event)?;
     for (name, rule) in FIELDS {
         let value = members.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value);
         check(event, name, rule, value)?;
     }
     // Checked above: every member has a known name, which needs no escape.
+    let spelled = |name: &str, value: &RawValue| {
+        format!("\"{name}\":{}", if name == KEY { &key } else { value.get() })
+    };
     let mut parts: Vec<String> =
-        members.0.iter().map(|(name, value)| format!("\"{name}\":{}", value.get())).collect();
+        members.0.iter().map(|(name, value)| spelled(name, value)).collect();
     let has = |name: &str| members.0.iter().any(|(member, _)| member == name);
     if !has(KEY) {
-        parts.push(format!("\"{KEY}\":{}", serde_json::Value::from(event.event.key.as_str())));
+        parts.push(format!("\"{KEY}\":{key}"));
     }
     if !has(MOMENT) {
         let moment = captured_at(event, MOMENT)?;

@@ -41,6 +41,13 @@ fn documented() -> Vec<StoredEvent> {
         .collect()
 }
 
+/// The request that carries events under their own keys.
+fn bare(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
+    let keyed: Vec<(&StoredEvent, String)> =
+        events.iter().map(|event| (event, event.event.key.to_string())).collect();
+    carry(device_id, &keyed, batch_key)
+}
+
 fn decode(status: u16, body: &str) -> Result<Reply, Failure> {
     reply::decode(&Response::new(status, body))
 }
@@ -54,7 +61,7 @@ fn unavailable(status: u16, body: &str) -> String {
 
 #[test]
 fn a_batch_is_spelled_as_documented() {
-    let sent = carry("device-001", &documented(), "store-7");
+    let sent = bare("device-001", &documented(), "store-7");
     let expected = Payload::json(REQUEST).unwrap();
     assert_eq!(String::from_utf8(sent.body).unwrap(), expected.as_json().unwrap());
     assert_eq!(sent.path, "/v1/sync/batch");
@@ -64,7 +71,7 @@ fn a_batch_is_spelled_as_documented() {
 #[test]
 fn names_and_keys_are_escaped() {
     let event = stored("a\"\\\n", Payload::json("{\"a\":[1.0]}").unwrap(), 0);
-    let sent = carry("till \"7\"", &[event], "b");
+    let sent = bare("till \"7\"", &[event], "b");
     let sent: Value = serde_json::from_slice(&sent.body).unwrap();
     assert_eq!(sent["device_id"], "till \"7\"");
     assert_eq!(sent["events"][0]["idempotency_key"], "a\"\\\n");
@@ -77,7 +84,7 @@ fn fit_counts_the_bytes_that_a_request_grows_by() {
     let sizes: usize = events.iter().map(|event| dialect.fit(event).unwrap()).sum();
     let alone =
         r#"{"events":[],"device_id":"device-001","captured_at":"2026-03-10T14:25:31.000Z"}"#;
-    assert_eq!(carry("device-001", &events, "b").body.len(), alone.len() + sizes - 1);
+    assert_eq!(bare("device-001", &events, "b").body.len(), alone.len() + sizes - 1);
     assert_eq!(dialect.items_max(), 500);
 }
 
@@ -292,18 +299,4 @@ fn an_event_of_which_nobody_knows_when_it_was_captured_is_not_sent() {
     event.captured_at_ms = None;
     let misfit = Wede::new("d").fit(&event).unwrap_err();
     assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
-}
-
-#[test]
-fn the_time_is_asked_for_without_an_event_and_only_the_upstream_is_believed() {
-    let dialect = Wede::new("d");
-    let request = dialect.time_request().unwrap();
-    let body = String::from_utf8(request.body).unwrap();
-    assert!(body.starts_with(r#"{"events":[],"device_id":"d""#), "{body}");
-    assert!(request.headers.is_empty(), "no batch is kept under a key");
-    let refusal = r#"{"type":"/problems/x","title":"t","status":422,"code":"INVALID_REQUEST"}"#;
-    for (status, body, is_own) in [(422, refusal, true), (422, "<html>", false), (200, "", false)] {
-        let answered = dialect.time_answer(&Response::new(status, body));
-        assert_eq!(answered.is_ok(), is_own, "{status} {body}");
-    }
 }

@@ -104,10 +104,17 @@ impl Harvest {
         }
     }
 
+    /// Keeps a rule for keys, and until when an upstream is not asked.
+    pub(super) fn take_upstreams(&mut self, view: &View, frame: &Frame<'_>, at: Located) {
+        if view.is_of_upstreams(at) {
+            self.push(Carry::Control { kind: frame.kind, body: frame.body.to_vec(), of: 0 });
+        }
+    }
+
     /// Keeps what the upstream's clock showed last.
     pub(super) fn take_clock(&mut self, view: &View, at: Located) {
-        if view.time.heard.noted().is_some_and(|(noted, _)| noted.place == at.place) {
-            self.push(Carry::Clock(Clock { server: view.time.heard.note() }));
+        if view.time.noted().is_some_and(|(noted, _)| noted.place == at.place) {
+            self.push(Carry::Clock(Clock { server: view.time.note() }));
         }
     }
 }

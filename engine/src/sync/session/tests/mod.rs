@@ -3,6 +3,7 @@
 mod aside;
 mod damage;
 mod horizon;
+mod identity;
 mod keys;
 mod lanes;
 mod limits;
@@ -20,7 +21,7 @@ use crate::trial::{event, key, keys, sales};
 use crate::{State, Store};
 
 fn options() -> Options {
-    Options::new(sales()).items_max(4).seed(7)
+    crate::trial::options().items_max(4).seed(7)
 }
 
 fn start(store: &Store) -> Session {

@@ -176,7 +176,12 @@ fn a_session_sends_one_scope_and_leaves_the_batches_of_others_alone() {
     let sales_batch = batch(&mut session, 0);
     assert_eq!(keys(&sales_batch.items), ["k1", "k2"]);
     drop(session);
-    let mut session = Session::start(&store, Options::new(other.clone()), fits()).unwrap();
+    let mut session = Session::start(
+        &store,
+        Options::new(other.clone()).keys(crate::sync::KeyRule::Conveyed),
+        fits(),
+    )
+    .unwrap();
     let tickets = batch(&mut session, 0);
     assert_eq!(
         (keys(&tickets.items), tickets.scope.clone()),

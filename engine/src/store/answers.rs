@@ -1,0 +1,140 @@
+//! Writes down what the upstream said.
+
+use super::review::row_of;
+use super::{Answer, Inner, Share};
+use crate::catalog::Fact;
+use crate::error::Result;
+use crate::frames::control::{ReceiptFor, Rejection, Settle};
+use crate::frames::{KIND_SETTLE, codec};
+use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::verdict::State;
+
+/// Rejections in one settle frame: with [`SETTLED_MAX`] answers it must fit into the smallest segment.
+const REJECTIONS_MAX: usize = 64;
+/// Other answers in one settle frame.
+const SETTLED_MAX: usize = 1_024;
+
+impl Inner {
+    /// Writes the answers for events, ascending, and closes `batch` (0 for none). The caller holds
+    /// `control`.
+    pub(crate) fn settle_events(&self, batch: u64, answers: &[(u64, &Answer)]) -> Result<()> {
+        let synced = self.log.synced();
+        let open: Vec<(u64, &Answer)> = {
+            let view = self.view.lock();
+            let is_open = |lsn: &u64| {
+                *lsn <= synced
+                    && view.events.get(lsn).is_some_and(|live| !live.stage.waits_for_a_person())
+            };
+            answers.iter().filter(|(lsn, _)| is_open(lsn)).copied().collect()
+        };
+        let (mut frames, mut reasons) = settles_of(&open, self.wall_ms());
+        let share = if reasons.is_empty() { Share::Answers } else { Share::Reasons };
+        frames.append(&mut reasons);
+        match frames.last_mut() {
+            // The last one closes the batch.
+            Some(last) => last.batch = batch,
+            None if batch != 0 => frames.push(Settle { batch, ..Settle::default() }),
+            None => {}
+        }
+        self.append_settles(&frames, share)
+    }
+
+    /// Appends answers, as one commit if a segment can hold them: else a crash between commits
+    /// leaves some answers and the batch open.
+    fn append_settles(&self, settles: &[Settle], share: Share) -> Result<()> {
+        let most = usize::try_from(self.config.segment_bytes).unwrap_or(usize::MAX) / 8 * 7;
+        let mut encoded =
+            settles.iter().map(|settle| (KIND_SETTLE, codec::encode(settle))).peekable();
+        let mut rest = settles.iter();
+        while let Some(first) = encoded.next() {
+            let mut bytes = first.1.len();
+            let mut commit = vec![first];
+            while let Some(next) = encoded.next_if(|(_, next)| bytes + next.len() <= most) {
+                bytes += next.1.len();
+                commit.push(next);
+            }
+            let (placed, moment) = self.append_control(&commit, share)?;
+            let last = placed.last().map_or(0, |at| at.lsn);
+            let mut arrived = Vec::new();
+            let mut view = self.view.lock();
+            for (at, settle) in placed.into_iter().zip(rest.by_ref()) {
+                view.apply_settle(settle, at, moment);
+                for rejection in &settle.rejections {
+                    let live = view.events.get(&rejection.event);
+                    let scope = live.and_then(|live| view.scope(live.scope));
+                    arrived.extend(scope.map(|scope| row_of(scope, rejection, at.lsn)));
+                }
+            }
+            drop(view);
+            self.watchers.arrived(arrived.iter().cloned());
+            let facts: Vec<Fact> = arrived.into_iter().map(Fact::Arrived).collect();
+            self.keep(&facts, last);
+        }
+        Ok(())
+    }
+}
+
+/// The frames with the answers that settle events, and those with why others are refused.
+fn settles_of(open: &[(u64, &Answer)], since_ms: i64) -> (Vec<Settle>, Vec<Settle>) {
+    let mut frames = Vec::new();
+    let mut settle = Settle::default();
+    let mut settled = 0;
+    let mut refused = Settle::default();
+    let mut reasons = Vec::new();
+    for (lsn, answer) in open {
+        let lsn = *lsn;
+        match answer {
+            Answer::Accepted { receipt } | Answer::Duplicate { receipt } => {
+                let state = match answer {
+                    Answer::Duplicate { .. } => State::Duplicate,
+                    _ => State::Accepted,
+                };
+                settled += 1;
+                settle.add(lsn, state.code());
+                if let Some(receipt) = receipt {
+                    let bytes = receipt.as_bytes().to_vec();
+                    settle.receipts.push(ReceiptFor { event: lsn, bytes });
+                }
+            }
+            Answer::Rejected { code, message, reply } => refused.rejections.push(Rejection {
+                event: lsn,
+                version: 0,
+                code: cut(code, CODE_BYTES_KEPT).to_owned(),
+                message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
+                reply: reply.get(..REPLY_BYTES_KEPT).unwrap_or(reply).to_vec(),
+                since_ms,
+                state: State::InReview.code(),
+            }),
+            Answer::Uncertain { code, message } => refused.rejections.push(Rejection {
+                event: lsn,
+                version: 0,
+                code: cut(code, CODE_BYTES_KEPT).to_owned(),
+                message: cut(message, MESSAGE_BYTES_KEPT).to_owned(),
+                reply: Vec::new(),
+                since_ms,
+                state: State::Uncertain.code(),
+            }),
+        }
+        if settled >= SETTLED_MAX {
+            frames.push(std::mem::take(&mut settle));
+            settled = 0;
+        }
+        if refused.rejections.len() >= REJECTIONS_MAX {
+            reasons.push(std::mem::take(&mut refused));
+        }
+    }
+    frames.push(settle);
+    reasons.push(refused);
+    frames.retain(|settle| !settle.is_empty());
+    reasons.retain(|settle| !settle.is_empty());
+    (frames, reasons)
+}
+
+/// The beginning of a text, at most `bytes_max` bytes, cut between characters.
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}

@@ -1,0 +1,122 @@
+//! What a session does when the disk is full: nothing is written that is not needed to get room back.
+
+use super::{Open, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::store::{Answer, Formed, Share};
+use crate::sync::Effort;
+
+/// What a refusal takes besides its texts.
+const REASON_BYTES: usize = 96;
+
+/// A batch that failed for now, which is sent again as it is: the disk is full, and forming another one
+/// would take room that is needed for answers.
+#[derive(Debug)]
+pub(super) struct Held {
+    open: Open,
+    not_before_ms: u64,
+}
+
+impl Session {
+    /// Takes those refusals out of answers whose reasons find no room. They are asked for again.
+    pub(super) fn leave_out_reasons(&mut self, answers: &mut Vec<(u64, Answer)>) -> Vec<u64> {
+        let wanted: usize = answers.iter().map(|(_, answer)| reason_bytes(answer)).sum();
+        if wanted == 0 {
+            return Vec::new();
+        }
+        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+        // Of a poisoned log the answers themselves tell.
+        let mut room = self.inner().room_for_share(Share::Reasons, wanted).unwrap_or(wanted);
+        let mut left_out = Vec::new();
+        answers.retain(|(lsn, answer)| {
+            let bytes = u64::try_from(reason_bytes(answer)).unwrap_or(u64::MAX);
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            if !fits {
+                left_out.push(*lsn);
+            }
+            fits
+        });
+        if !left_out.is_empty() {
+            let count = left_out.len();
+            let why = format!("the disk is full: {count} refusals are taken up when there is room");
+            self.report.last_failure = Some(why);
+        }
+        left_out
+    }
+
+    /// Writes answers down and closes a batch (0 for none), with room that is made if there is none.
+    pub(super) fn settle(&self, batch: u64, answers: &[(u64, Answer)]) -> Result<()> {
+        let answers: Vec<(u64, &Answer)> = answers.iter().map(|(lsn, a)| (*lsn, a)).collect();
+        let settled = self.inner().with_room(|| {
+            let _one_at_a_time = self.inner().control.lock();
+            self.inner().settle_events(batch, &answers)
+        });
+        // Also of what came before something failed.
+        self.inner().tell_of_reviews();
+        settled
+    }
+
+    /// Keeps a batch of which nothing is answered, to be sent again as it is.
+    pub(super) fn hold(&mut self, open: Open) {
+        let retries = open.formed.events.iter().filter_map(|lsn| self.retries.get(lsn));
+        let not_before_ms = retries.map(|retry| retry.not_before_ms).max().unwrap_or(0);
+        self.held.push(Held { open, not_before_ms });
+    }
+
+    /// Takes up the batches whose time has come. With [`Effort::Once`] that is another session's.
+    pub(super) fn take_held(&mut self, now_ms: u64) {
+        if self.options.effort == Effort::Once {
+            return;
+        }
+        let due = self.held.extract_if(.., |held| held.not_before_ms <= now_ms);
+        self.queue.extend(due.map(|held| held.open));
+    }
+
+    /// When the first of them is to be sent again.
+    pub(super) fn held_until_ms(&self) -> Option<u64> {
+        self.held.iter().map(|held| held.not_before_ms).min()
+    }
+
+    /// The host says that it is worth trying now.
+    pub(super) fn release_held(&mut self) {
+        self.held.iter_mut().for_each(|held| held.not_before_ms = 0);
+    }
+
+    /// Forms a batch of events; on a full disk of as many of the first as find room, with their answers.
+    pub(super) fn form_some(&mut self, mut events: Vec<u64>) -> Result<Formed> {
+        loop {
+            let parts = [events];
+            let formed = self.inner().form_batches(&self.options, 0, &parts);
+            let [mut part] = parts;
+            match formed {
+                Ok(formed) => return formed.into_iter().next().ok_or_else(no_batch),
+                Err(error) if error.kind() == ErrorKind::Full && part.len() > 1 => {
+                    part.truncate(part.len() / 2);
+                    events = part;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// What the reason of a refusal takes in the log; 0: it is none.
+fn reason_bytes(answer: &Answer) -> usize {
+    match answer {
+        Answer::Accepted { .. } | Answer::Duplicate { .. } => 0,
+        Answer::Rejected { code, message, reply } => {
+            let reply = reply.len().min(REPLY_BYTES_KEPT);
+            REASON_BYTES + texts_bytes(code, message) + reply
+        }
+        Answer::Uncertain { code, message } => REASON_BYTES + texts_bytes(code, message),
+    }
+}
+
+fn texts_bytes(code: &str, message: &str) -> usize {
+    code.len().min(CODE_BYTES_KEPT) + message.len().min(MESSAGE_BYTES_KEPT)
+}
+
+fn no_batch() -> Error {
+    Error::corrupt("a batch was formed and is none")
+}

@@ -1,0 +1,47 @@
+//! An upstream that asked not to be asked for a while is not asked, by any session, until that is over.
+
+use super::Session;
+use crate::error::Result;
+use crate::sync::backoff::RETRY_AFTER_MS_MAX;
+use crate::sync::{Answered, Effort, Step};
+
+impl Session {
+    /// Takes up that whoever answered asked not to be asked for so long.
+    pub(super) fn hold_line(
+        &mut self,
+        retry_after_ms: Option<u64>,
+        answered: Answered,
+    ) -> Result<()> {
+        let wish_ms = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MS_MAX);
+        // What a stranger on the way says holds for the moment only.
+        if wish_ms == 0 || answered != Answered::Upstream {
+            return Ok(());
+        }
+        self.inner().hold_upstream(&self.options.upstream, wish_ms)
+    }
+
+    /// The upstream may be asked: the host says so, or it answered.
+    pub(super) fn end_hold(&self) -> Result<()> {
+        self.inner().hold_upstream(&self.options.upstream, 0)
+    }
+
+    /// What to do while the upstream is not to be asked; `None`: it may be.
+    pub(super) fn held_line(&mut self, now_ms: u64) -> Option<Step> {
+        let left_ms = self.inner().held_for_ms(&self.options.upstream);
+        if left_ms == 0 {
+            self.report.held_until_ms = None;
+            return None;
+        }
+        let until_wall_ms = self.inner().wall_ms().saturating_add_unsigned(left_ms);
+        self.report.held_until_ms = Some(until_wall_ms);
+        if self.options.effort == Effort::Forever {
+            return Some(Step::Wait { until_ms: now_ms.saturating_add(left_ms) });
+        }
+        let seconds = left_ms.div_ceil(1_000);
+        self.report.unreachable = true;
+        let why = format!("the upstream asked not to be asked for another {seconds} s");
+        self.report.last_failure = Some(why);
+        self.finished = true;
+        Some(Step::Idle)
+    }
+}

@@ -1,0 +1,198 @@
+//! Under which keys an upstream gets events, and when it is not asked.
+
+use onceward_vfs::Survival;
+
+use crate::store::Answer;
+use crate::sync::{
+    Answered, Effort, Failure, ItemOutcome, KeyRule, Options, Reply, Session, Step, Upstream,
+};
+use crate::trial::upstream::fits;
+use crate::trial::{Rig, SEGMENT_BYTES, key, sales, sized_event};
+use crate::{ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store};
+
+fn hub() -> Upstream {
+    Upstream::new("https://hub.example", "wede").unwrap()
+}
+
+fn scope(name: &str) -> Scope {
+    Scope::new(name).unwrap()
+}
+
+fn once(name: &str) -> Options {
+    Options::new(scope(name)).upstream(hub()).effort(Effort::Once)
+}
+
+fn capture(store: &Store, name: &str, key: &str) {
+    let payload = Payload::json("{}").unwrap();
+    store.capture(&Event::new(scope(name), Key::new(key).unwrap(), payload)).unwrap();
+}
+
+/// Sends everything; returns the keys that the upstream saw, all of which it accepts.
+fn drain(store: &Store, options: Options) -> Vec<String> {
+    let mut session = Session::start(store, options, fits()).unwrap();
+    let mut seen = Vec::new();
+    while let Step::Send(batch) = session.next(0).unwrap() {
+        let keys: Vec<String> = batch.items.iter().map(|item| batch.wire_key(item)).collect();
+        let taken = |key: &String| (key.clone(), ItemOutcome::Accepted { receipt: None });
+        let reply = Reply { items: keys.iter().map(taken).collect() };
+        session.on_reply(batch.id, &reply, 0).unwrap();
+        seen.extend(keys);
+    }
+    assert_eq!((session.report().strangers, session.report().missing), (0, 0));
+    seen
+}
+
+fn refusal(store: &Store, options: Options) -> &'static str {
+    let error = Session::start(store, options, fits()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    error.code()
+}
+
+#[test]
+fn one_key_in_two_scopes_is_two_events_at_the_upstream() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for name in ["default", "tips", "voids"] {
+        capture(&store, name, "receipt-1");
+    }
+    assert_eq!(drain(&store, once("default")), ["receipt-1"], "to the letter");
+    assert_eq!(refusal(&store, once("tips")), "WIRE_KEYS_MISSING");
+    assert_eq!(refusal(&store, once("tips").keys(KeyRule::Bare)), "WIRE_KEYS_BARE");
+    let prefixed = |name: &str| once(name).keys(KeyRule::ScopePrefix);
+    assert_eq!(drain(&store, prefixed("tips")), ["~tips/receipt-1"]);
+    assert_eq!(drain(&store, prefixed("voids")), ["~voids/receipt-1"]);
+    for name in ["default", "tips", "voids"] {
+        let outcome = store.outcome(&scope(name), &Key::new("receipt-1").unwrap()).unwrap();
+        assert_eq!(outcome.state, State::Accepted, "{name}");
+    }
+}
+
+#[test]
+fn a_rule_for_keys_cannot_change_after_an_attempt() {
+    let mut rig = Rig::new();
+    let store = rig.open();
+    capture(&store, "tips", "k");
+    // A session alone attempts nothing.
+    drop(Session::start(&store, once("tips").keys(KeyRule::Conveyed), fits()).unwrap());
+    let prefixed = once("tips").keys(KeyRule::ScopePrefix);
+    let mut session = Session::start(&store, prefixed.clone(), fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
+    drop(session);
+    drop(store);
+    for seed in 0..4 {
+        rig = rig.after_power_cut(&Survival::Seeded { seed, sector_bytes: 512 });
+        let store = rig.open();
+        let changed = once("tips").keys(KeyRule::Conveyed);
+        assert_eq!(refusal(&store, changed), "WIRE_KEYS_CHANGED");
+        assert!(Session::start(&store, once("tips"), fits()).is_ok(), "it is known");
+        // Its segment goes.
+        for n in 0..16 {
+            store.capture(&sized_event(seed * 16 + n, 40_000)).unwrap();
+            let (key, answer) = (key(seed * 16 + n), Answer::Accepted { receipt: None });
+            store.settle(&[Settlement { scope: sales(), key, answer }]).unwrap();
+        }
+        drop(store);
+    }
+    let store = rig.open();
+    assert!(store.inner.log.segments()[0].number > 1, "control: the first segment is gone");
+    assert_eq!(drain(&store, prefixed), ["~tips/k"]);
+    // Another upstream never saw them.
+    let other = Upstream::new("https://other.example", "wede").unwrap();
+    let options = once("tips").upstream(other).keys(KeyRule::Conveyed);
+    assert!(Session::start(&store, options, fits()).is_ok());
+}
+
+#[test]
+fn a_key_that_cannot_be_told_from_another_on_the_wire_waits_for_a_person_unsent() {
+    let store = Rig::new().open();
+    let long = "k".repeat(255);
+    capture(&store, "default", "~tips/k");
+    capture(&store, "tips", "k");
+    capture(&store, "tips", &long);
+    assert_eq!(drain(&store, once("default")), Vec::<String>::new());
+    assert_eq!(drain(&store, once("tips").keys(KeyRule::ScopePrefix)), ["~tips/k"]);
+    for (name, key, code) in
+        [("default", "~tips/k", "KEY_RESERVED"), ("tips", &*long, "KEY_TOO_LONG")]
+    {
+        let review = store.review(&scope(name), &Key::new(key).unwrap()).unwrap();
+        assert_eq!(review.code, code);
+    }
+}
+
+/// Sends one batch that is answered with this wish; `false`: there was none to send.
+fn refuse_for_now(store: &Store, options: Options, answered: Answered) -> bool {
+    let mut session = Session::start(store, options, fits()).unwrap();
+    let Step::Send(batch) = session.next(0).unwrap() else {
+        let report = session.report();
+        assert!(report.unreachable && report.held_until_ms.is_some(), "{report:?}");
+        return false;
+    };
+    let (why, retry_after_ms) = ("429".to_owned(), Some(600_000));
+    let failure = Failure::Unavailable { why, retry_after_ms, answered };
+    session.on_failure(batch.id, &failure, 0).unwrap();
+    true
+}
+
+#[test]
+fn an_upstream_that_asked_to_be_left_alone_is_not_asked_by_later_sessions() {
+    let mut rig = Rig::new();
+    rig.clock.name_boot(1);
+    let store = rig.open();
+    capture(&store, "default", "k");
+    assert!(refuse_for_now(&store, once("default"), Answered::Stranger));
+    assert!(refuse_for_now(&store, once("default"), Answered::Upstream), "a stranger has no say");
+    drop(store);
+    for _ in 0..5 {
+        rig = rig.after_kill();
+        assert!(!refuse_for_now(&rig.open(), once("default"), Answered::Upstream));
+        rig.clock.advance(100_000);
+    }
+    // After a start of the machine at most what is left, of which nothing is known to have passed.
+    rig.clock.reboot(40_000_000);
+    let store = rig.open();
+    rig.clock.advance(600_001);
+    assert_eq!(drain(&store, once("default")), ["k"]);
+}
+
+#[test]
+fn the_host_can_ask_now_and_an_answer_ends_the_wait() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, "default", "k1");
+    assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
+    assert!(refuse_for_now(&store, once("default").now(), Answered::Upstream), "now");
+    let mut session =
+        Session::start(&store, once("default").effort(Effort::Forever), fits()).unwrap();
+    assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
+    session.on_online();
+    assert!(matches!(session.next(5).unwrap(), Step::Send(_)));
+    drop(session);
+    assert_eq!(drain(&store, once("default").now()), ["k1"]);
+    capture(&store, "default", "k2");
+    drop(store);
+    assert_eq!(drain(&rig.after_kill().open(), once("default")), ["k2"], "it answered since");
+}
+
+#[test]
+fn a_wish_to_be_left_alone_takes_nothing_of_the_reserve() {
+    let rig = Rig::new();
+    let store = rig.open();
+    rig.disk.set_free_bytes(Some(3 * SEGMENT_BYTES));
+    capture(&store, "default", "k");
+    for n in 0.. {
+        if store.capture(&sized_event(n, 10_000)).is_err() {
+            break;
+        }
+    }
+    for n in 0.. {
+        if store.capture(&sized_event(1_000 + n, 1)).is_err() {
+            break;
+        }
+    }
+    rig.disk.set_free_bytes(Some(0));
+    assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
+    let room = store.inner.log.room(0).unwrap();
+    assert!(refuse_for_now(&store, once("default").now(), Answered::Upstream));
+    assert_eq!(store.inner.log.room(0).unwrap(), room);
+    assert!(!refuse_for_now(&store, once("default"), Answered::Upstream), "it is in memory");
+}
