@@ -36,7 +36,7 @@ impl Session {
     ///
     /// Those of the store; the batch is then sent again.
     pub fn on_failure(&mut self, batch: BatchId, failure: &Failure, now_ms: u64) -> Result<()> {
-        let Some(mut open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
+        let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
             return Ok(());
         };
         match failure {
@@ -74,18 +74,7 @@ impl Session {
                 self.line_fails(open, why, None, now_ms)?;
                 self.bytes_max = self.options.bytes_max;
             }
-            Failure::TooLarge => {
-                self.report.failures += 1;
-                self.report.last_failure = Some("the batch is too large".to_owned());
-                self.line_works();
-                let is_single = open.formed.events.len() == 1;
-                self.note_refusal(&mut open);
-                let why = Suspicion::new("TOO_LARGE", "the upstream refuses it as too large");
-                self.split(open, why, now_ms)?;
-                // A single event that is too large explains why the batches around it were.
-                self.bytes_max =
-                    if is_single { self.options.bytes_max } else { (self.sent_bytes() / 2).max(1) };
-            }
+            Failure::TooLarge => self.too_large(open, now_ms)?,
             Failure::BatchKeyRefused { code, message } => {
                 self.report.failures += 1;
                 self.report.last_failure = Some(format!("{code}: {message}"));
@@ -94,19 +83,39 @@ impl Session {
                 self.rename(open)?;
             }
             Failure::Refused { code, message } => {
-                self.report.failures += 1;
-                self.report.last_failure = Some(format!("{code}: {message}"));
-                self.line_works();
-                if open.formed.envelope.settings == self.options.settings {
-                    self.note_refusal(&mut open);
-                    self.split(open, Suspicion::new(code, message), now_ms)?;
-                } else {
-                    // Perhaps for what the host has mended since.
-                    self.rename(open)?;
-                }
+                self.refused(open, Suspicion::new(code, message), now_ms)?;
             }
         }
         Ok(())
+    }
+
+    /// The upstream refuses a batch for its size.
+    fn too_large(&mut self, mut open: Open, now_ms: u64) -> Result<()> {
+        self.report.failures += 1;
+        self.report.last_failure = Some("the batch is too large".to_owned());
+        self.line_works();
+        let is_single = open.formed.events.len() == 1;
+        self.note_refusal(&mut open);
+        let why = Suspicion::new("TOO_LARGE", "the upstream refuses it as too large");
+        self.split(open, why, now_ms)?;
+        // A single event that is too large explains why the batches around it were.
+        self.bytes_max =
+            if is_single { self.options.bytes_max } else { (self.sent_bytes() / 2).max(1) };
+        Ok(())
+    }
+
+    /// The upstream refuses a batch as a whole.
+    fn refused(&mut self, mut open: Open, why: Suspicion, now_ms: u64) -> Result<()> {
+        self.report.failures += 1;
+        self.report.last_failure = Some(why.to_string());
+        self.line_works();
+        if open.formed.envelope.settings == self.options.settings {
+            self.note_refusal(&mut open);
+            self.split(open, why, now_ms)
+        } else {
+            // Perhaps for what the host has mended since.
+            self.rename(open)
+        }
     }
 
     /// The line failed: the same batch again, after the backoff.

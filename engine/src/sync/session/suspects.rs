@@ -9,6 +9,8 @@
 //!
 //! Only what the upstream took with the settings of now counts.
 
+use std::fmt;
+
 use super::horizon::First;
 use super::pacing::Retry;
 use super::{Open, Session};
@@ -32,6 +34,12 @@ impl Suspicion {
 
     fn into_answer(self) -> Answer {
         Answer::Rejected { code: self.code, message: self.message, reply: Vec::new() }
+    }
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
     }
 }
 
