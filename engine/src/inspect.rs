@@ -29,23 +29,32 @@ pub(crate) type Keys = Option<Arc<dyn Sealing>>;
 
 /// Reads and judges the log in `vfs`, and makes a view of it.
 pub(crate) fn read_log(vfs: &dyn Vfs, keys: &Keys) -> Result<(Examined, View)> {
+    read_log_as(vfs, keys, &Config::new().create(Create::Never))
+}
+
+/// As [`read_log`], with the windows of a configuration.
+pub(crate) fn read_log_as(vfs: &dyn Vfs, keys: &Keys, config: &Config) -> Result<(Examined, View)> {
     let identity =
         onceward_wal::identity_with(vfs, keys.as_ref()).map_err(from_log)?.ok_or_else(no_store)?;
-    view_of(&identity, &|visit| onceward_wal::examine_with(vfs, keys.as_ref(), visit))
+    view_of(&identity, config, &|visit| onceward_wal::examine_with(vfs, keys.as_ref(), visit))
 }
 
 /// As [`read_log`], and of an encrypted log, without its keys, only what the log itself says.
 pub(crate) fn read_without_keys(vfs: &dyn Vfs) -> Result<(Examined, View)> {
     let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
-    view_of(&identity, &|visit| onceward_wal::examine(vfs, visit))
+    let config = Config::new().create(Create::Never);
+    view_of(&identity, &config, &|visit| onceward_wal::examine(vfs, visit))
 }
 
 /// A view of the log that `examine` shows: read once more where it tells late when runs began.
-fn view_of(identity: &Identity, examine: &Examine<'_>) -> Result<(Examined, View)> {
-    let config = Config::new().create(Create::Never);
+fn view_of(
+    identity: &Identity,
+    config: &Config,
+    examine: &Examine<'_>,
+) -> Result<(Examined, View)> {
     let mut times = Times::default();
     loop {
-        let keys = Remembered::in_memory(&config)?;
+        let keys = Remembered::in_memory(config)?;
         let mut view = View::new(secret_of(identity), keys);
         view.time = times;
         let examined =

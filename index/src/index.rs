@@ -2,6 +2,7 @@
 //!
 //! No segments and no clock here: LSNs and times are arguments.
 
+mod anew;
 mod batch;
 #[cfg(all(test, shuttle))]
 mod model;

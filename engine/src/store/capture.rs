@@ -220,7 +220,7 @@ impl Inner {
             self.refuse_if_closed()?;
             let mut view = self.view.lock();
             self.bring_up_to_now(&mut view);
-            let plans = plan(&view, prepared)?;
+            let plans = self.asking(&mut view, |view| plan(view, prepared))?;
             if plans.iter().any(|plan| matches!(plan, Plan::Fresh)) {
                 view.refuse_if_fenced()?;
             }

@@ -225,7 +225,8 @@ impl Inner {
         if view.turn(moment.trusted_ms) {
             self.keeper.ask();
         }
-        if let Some((lsn, state)) = view.known_delivery(keys)? {
+        let known = self.asking(&mut view, |view| view.known_delivery(keys))?;
+        if let Some((lsn, state)) = known {
             view.inbox.saw_duplicate();
             let lsn = Lsn::from_u64(lsn).ok_or_else(broken)?;
             return Ok(Judged::Known(Received::Duplicate { lsn, state }));

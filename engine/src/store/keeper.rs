@@ -43,6 +43,8 @@ struct Shared {
     changed: Condvar,
     /// Why the last checkpoint failed.
     trouble: Mutex<Option<String>>,
+    /// Why the index was made anew since the store was opened, if it was.
+    rebuilt: Mutex<Option<String>>,
 }
 
 /// What the thread is to do.
@@ -64,7 +66,14 @@ impl Keeper {
     ) -> Self {
         let (wish, changed) = (Mutex::new(Wish::default()), Condvar::new());
         let mark = AtomicU64::new(mark);
-        let shared = Arc::new(Shared { index, mark, wish, changed, trouble: Mutex::new(None) });
+        let shared = Arc::new(Shared {
+            index,
+            mark,
+            wish,
+            changed,
+            trouble: Mutex::new(None),
+            rebuilt: Mutex::new(None),
+        });
         let thread = match preparation {
             Preparation::OnDemand => None,
             Preparation::InBackground => {
@@ -109,9 +118,16 @@ impl Keeper {
         }
     }
 
-    /// Why the last checkpoint failed, if it did. Nothing is lost then: the log has it all.
+    /// Why the last checkpoint failed, if it did; else why the index was made anew while the store is open, if
+    /// it was. Nothing is lost then: the log has it all.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.shared.trouble.lock().clone()
+        let trouble = self.shared.trouble.lock().clone();
+        trouble.or_else(|| self.shared.rebuilt.lock().clone())
+    }
+
+    /// The index's files were damaged, and it was made anew.
+    pub(crate) fn tell_rebuilt(&self, why: String) {
+        *self.shared.rebuilt.lock() = Some(why);
     }
 
     /// Writes all that is not written: the store is closed.

@@ -112,7 +112,7 @@ impl Store {
         inner.refuse_if_closed()?;
         let mut view = inner.view.lock();
         inner.bring_up_to_now(&mut view);
-        let plans = plan(&view, &prepared)?;
+        let plans = inner.asking(&mut view, |view| plan(view, &prepared))?;
         let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
         let frames = super::judging::fresh_frames(&plans, &prepared, &parts, KIND_EVENT);
         match plans.first().ok_or_else(lost_verdict)? {

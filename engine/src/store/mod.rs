@@ -31,6 +31,7 @@
 //! changes reach memory in the order of their frames. Captures never take it, but one that drops other
 //! events to make room. Order: `control` before the catalog's own, and that before `view`.
 
+mod anew;
 mod answers;
 mod cancel;
 mod capture;

@@ -70,12 +70,13 @@ impl Store {
             self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
             let mut known: Vec<(u64, &Answer)> = {
-                let view = self.inner.view.lock();
+                let mut view = self.inner.view.lock();
                 let mut known = Vec::with_capacity(answers.len());
                 for Settlement { scope, key, answer } in answers {
                     let key = key.as_str().as_bytes();
                     let print = self.inner.secret.fingerprint(scope.as_str(), key);
-                    known.extend(view.keys.find(print)?.map(|found| (found.lsn, answer)));
+                    let found = self.inner.asking(&mut view, |view| view.keys.find(print))?;
+                    known.extend(found.map(|found| (found.lsn, answer)));
                 }
                 known
             };

@@ -41,9 +41,10 @@ impl Store {
         let print = self.inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
             let synced = self.inner.log.synced();
-            let view = self.inner.view.lock();
+            let mut view = self.inner.view.lock();
+            let found = self.inner.asking(&mut view, |view| view.keys.find(print))?;
             // One that is queued by another thread and not durable yet is not there.
-            let found = view.keys.find(print)?.filter(|found| found.lsn <= synced);
+            let found = found.filter(|found| found.lsn <= synced);
             found.map(|found| (found.lsn, view.state_of(found.lsn)))
         };
         let Some((lsn, state)) = found else {
@@ -73,8 +74,9 @@ impl Store {
     pub fn find(&self, scope: &Scope, key: &Key) -> Result<Option<StoredEvent>> {
         let print = self.inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
-            let view = self.inner.view.lock();
-            view.keys.find(print)?.and_then(|found| view.standing(found.lsn))
+            let mut view = self.inner.view.lock();
+            let found = self.inner.asking(&mut view, |view| view.keys.find(print))?;
+            found.and_then(|found| view.standing(found.lsn))
         };
         match found {
             // Queued by another thread and not durable yet: not there.

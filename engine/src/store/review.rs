@@ -113,8 +113,8 @@ impl Inner {
     /// The item of a key, if it waits for a person.
     pub(crate) fn find_review(&self, scope: &Scope, key: &Key) -> Result<Option<RowId>> {
         let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
-        let view = self.view.lock();
-        let found = view.keys.find(print)?;
+        let mut view = self.view.lock();
+        let found = self.asking(&mut view, |view| view.keys.find(print))?;
         Ok(found.and_then(|found| {
             let version = view.waiting(found.lsn)?.version;
             Some(RowId { version, event: found.lsn })

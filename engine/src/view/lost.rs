@@ -1,5 +1,9 @@
 //! Keys whose frames are lost to damage: what the index knows of which the log has nothing.
 
+use std::collections::BTreeMap;
+
+use onceward_index::{Fingerprint, SliceId};
+
 use super::View;
 use super::remembered::Strays;
 use crate::frames::control::Keys;
@@ -19,6 +23,16 @@ impl View {
     /// it.
     pub(crate) fn is_lost(&self, item: u64) -> bool {
         self.outcomes.get(item).is_some_and(|outcome| outcome.state == State::OutcomeUnknown)
+    }
+
+    /// The slices that are held for the keys of what is not settled.
+    pub(crate) fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId> {
+        let events = self.events.values().map(|live| (live.print, live.held));
+        let leases = self.records.all_open().map(|open| (open.print, open.held));
+        let deliveries = self.inbox.open.values().flat_map(|open| &open.keys);
+        let deliveries = deliveries.map(|held| (held.key.print, held.held));
+        let all = events.chain(leases).chain(deliveries);
+        all.filter_map(|(print, held)| Some((print, held.slice?))).collect()
     }
 
     /// Whether any frame that can be read says something of the event of a key.

@@ -127,6 +127,11 @@ impl Records {
         later.filter(|(_, open)| !open.is_new()).map(|(item, open)| (*item, open))
     }
 
+    /// Every open lease, durable or not.
+    pub(crate) fn all_open(&self) -> impl Iterator<Item = &Open> + '_ {
+        self.open.values()
+    }
+
     /// An open lease.
     pub(crate) fn open(&self, item: u64) -> Option<&Open> {
         self.open.get(&item)

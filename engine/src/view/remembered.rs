@@ -3,6 +3,7 @@
 //! The index has files of its own, so opening tells it only what they do not cover. They are a view
 //! like any other: when they do not fit the log they are given up and the whole log is told again.
 
+mod anew;
 mod lost;
 mod more;
 mod moved;
@@ -352,7 +353,7 @@ impl Remembered {
 }
 
 fn damaged(why: &str) -> Error {
-    let message = format!("the index is damaged: {why}; open the store again to rebuild it");
+    let message = format!("the index is damaged, and is made anew from the log: {why}");
     Error::new(ErrorKind::Corrupt, "INDEX_DAMAGED", message)
 }
 

@@ -128,6 +128,18 @@ impl Disk {
         discard(&*self.folder.vfs, &self.folder.dir)
     }
 
+    /// Gives the files up, and knows of none from now on.
+    pub(crate) fn begin_anew(&mut self) -> Result<()> {
+        self.give_up()?;
+        self.parts.clear();
+        self.runs.clear();
+        self.published = None;
+        self.slots = Slots::default();
+        self.folded.clear();
+        self.unused.clear();
+        Ok(())
+    }
+
     /// Slots that no table file has.
     fn unlisted_slots(&self) -> u64 {
         let listed = self.parts.values().filter_map(|kept| kept.unlisted.as_deref()).flatten();

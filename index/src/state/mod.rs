@@ -4,6 +4,7 @@
 //! an operation before it changed anything: the caller loads the shard, without the lock, and
 //! begins again.
 
+mod anew;
 mod blocks;
 mod cut;
 mod load;

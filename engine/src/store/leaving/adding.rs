@@ -95,7 +95,7 @@ impl<'a> Adding<'a> {
         loop {
             let mut view = inner.view.lock();
             inner.bring_up_to_now(&mut view);
-            let plans = plan(&view, prepared)?;
+            let plans = inner.asking(&mut view, |view| plan(view, prepared))?;
             let is_known = |plan: &Plan| match plan {
                 Plan::Known(known) => durable.contains(&known.lsn()),
                 Plan::Lost(_) | Plan::Fresh | Plan::Again { .. } => true,

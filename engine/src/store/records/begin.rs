@@ -57,6 +57,8 @@ impl Inner {
             if view.turn(now.trusted_ms) {
                 self.keeper.ask();
             }
+            // Where the index is damaged, it is made anew first.
+            self.asking(&mut view, |view| view.keys.find(asked.print))?;
             match judge(&view, &asked, now)? {
                 Judged::Known(begun) => return Ok(begun),
                 Judged::Wait(waiting) => {

@@ -1,7 +1,5 @@
 //! The index's files: opening trusts them as far as they fit the log, and no further.
 
-use std::sync::Arc;
-
 use onceward_vfs::{Mode, Vfs};
 
 use crate::store::{Answer, Settlement};
@@ -180,7 +178,7 @@ fn a_full_index_refuses_captures_with_its_own_code_and_stores_nothing_of_them() 
 }
 
 #[test]
-fn a_key_file_that_is_damaged_while_the_store_is_open_stops_captures_and_is_rebuilt() {
+fn the_first_lookup_that_meets_damage_in_an_index_file_has_it_made_anew_and_is_answered() {
     let rig = closed();
     let name = format!("index/{}", names(&rig, "keys-")[0]);
     rig.disk.flip_bit(&name, 90, 0);
@@ -190,9 +188,45 @@ fn a_key_file_that_is_damaged_while_the_store_is_open_stops_captures_and_is_rebu
         None,
         "entries are looked at when they are asked for"
     );
-    let error = (0..20).find_map(|n| store.capture(&event(n)).err()).unwrap();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Corrupt, "INDEX_DAMAGED"), "{error}");
-    drop(store);
-    let again = Rig { clock: Arc::clone(&rig.clock), ..rig.after_kill() };
-    check(&again.open(), 0..20);
+    capture(&store, 20..25);
+    check(&store, 0..25);
+    let why = store.status().index_trouble.unwrap();
+    assert!(why.contains("keys-"), "it is told: {why}");
+    assert_eq!((store.status().pending, store.status().settled), (15, 10));
+    // What is settled and captured since is in files again, by their own names.
+    settle(&store, 12);
+    rig.clock.advance(WINDOW_MS / 3);
+    store.tick().unwrap();
+    check(&store, 0..25);
+    store.close().unwrap();
+    let store = rig.open();
+    assert_eq!(store.recovery().index_rebuilt, None, "nothing is left to be made anew");
+    check(&store, 0..25);
+    // Unsettled keys are held, and settled ones go after their window.
+    rig.clock.advance(3 * WINDOW_MS);
+    store.tick().unwrap();
+    assert_eq!(store.status().keys, 14, "those without a final answer");
+}
+
+#[test]
+fn an_index_made_anew_holds_what_is_not_settled_however_long_it_waits() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 0..20);
+    (10..15).for_each(|n| settle(&store, n));
+    store.close().unwrap();
+    for name in names(&rig, "keys-") {
+        rig.disk.flip_bit(&format!("index/{name}"), 90, 0);
+    }
+    let store = rig.open();
+    check(&store, 0..20);
+    assert!(store.status().index_trouble.is_some(), "control: made anew");
+    for _ in 0..6 {
+        rig.clock.advance(WINDOW_MS / 2);
+        store.tick().unwrap();
+        for n in (0..10).chain(15..20) {
+            assert!(matches!(store.capture(&event(n)).unwrap(), Verdict::Duplicate { .. }), "{n}");
+        }
+    }
+    assert_eq!(store.status().keys, 15);
 }

@@ -376,7 +376,14 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
         .append_control(&[(KIND_KEYS, codec::encode(&keys))], crate::store::Share::Decisions)
         .unwrap();
     drop(store);
-    lsns.iter().for_each(|lsn| damage(&rig, *lsn));
+    for (n, lsn) in [1, 2].into_iter().zip(lsns) {
+        let seen = frames(&rig).into_iter().find(|frame| frame.lsn == lsn).unwrap();
+        let bytes = rig.disk.bytes(&seen.file).unwrap();
+        // In the payload, so that the key can still be told.
+        let needle = format!(r#"{{"n":{n},"#);
+        let at = bytes.windows(needle.len()).position(|some| some == needle.as_bytes()).unwrap();
+        rig.disk.flip_bit(&seen.file, at as u64 + 5, 1);
+    }
     let lost = plan_on(&rig.disk, &None).unwrap().lost.keys;
     assert_eq!(lost.iter().map(|lost| lost.key.as_str()).collect::<Vec<_>>(), ["k2"]);
 }

@@ -57,7 +57,7 @@ impl Remembered {
     }
 
     /// Whether this entry is the one of its key that counts. One of which that cannot be told does.
-    fn is_current(&self, entry: &Entry) -> bool {
+    pub(super) fn is_current(&self, entry: &Entry) -> bool {
         let found = self.index.find(entry.key);
         found.map_or(true, |found| found.is_some_and(|found| found.lsn == entry.lsn))
     }
