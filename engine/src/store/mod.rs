@@ -17,6 +17,7 @@
 //! | `notices` | callbacks for what comes into review |
 //! | `rare` | the catalog |
 //! | `read` | events and outcomes by key |
+//! | `refusals` | a store that was closed or forked, payloads over the limit, errors of the log |
 //! | `records` | leases and records of idempotent calls |
 //! | `shares` | how the reserve is shared out when the disk is full |
 //! | `leaving` | what is still here, whether it may be wiped, bundles |
@@ -49,6 +50,7 @@ mod outbox;
 mod rare;
 mod read;
 mod records;
+mod refusals;
 mod review;
 mod shares;
 mod tickets;
@@ -64,8 +66,8 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, GROUND_MOVED, Result};
-use crate::event::{Event, Key, Payload, Receipt, Scope};
+use crate::error::Result;
+use crate::event::{Event, Key, Receipt, Scope};
 use crate::report::{RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Wall, Windows};
 
@@ -80,6 +82,7 @@ pub(crate) use open::{
 pub(crate) use outbox::Formed;
 pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
+pub(crate) use refusals::from_log;
 pub(crate) use shares::Share;
 pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
@@ -305,31 +308,6 @@ impl Inner {
         self.clock.wall_ms()
     }
 
-    /// Refuses work on a store that was closed through another handle, and in a process that was forked
-    /// from the one that opened it, before a lock is waited for that a thread of the parent may hold.
-    pub(crate) fn refuse_if_closed(&self) -> Result<()> {
-        if self.log.is_forked() {
-            let message = "the store was opened by the process from which this one was forked: open it \
-                           after forking, or in one process only";
-            return Err(Error::new(ErrorKind::Poisoned, GROUND_MOVED, message));
-        }
-        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
-            return Err(Error::invalid("CLOSED", "the store was closed"));
-        }
-        Ok(())
-    }
-
-    /// Refuses a payload that is over the limit.
-    pub(crate) fn refuse_if_long(&self, what: &str, payload: &Payload) -> Result<()> {
-        let bytes = payload.as_bytes().len();
-        let most = self.config.payload_bytes_max;
-        if u64::try_from(bytes).unwrap_or(u64::MAX) > u64::from(most) {
-            let message = format!("{what}: has {bytes} bytes, at most {most}");
-            return Err(Error::invalid("PAYLOAD_TOO_LONG", message));
-        }
-        Ok(())
-    }
-
     /// Notes frames that were queued, and how many keys they take. Returns their bytes.
     pub(crate) fn wrote(
         &self,
@@ -358,26 +336,6 @@ pub(crate) fn located(appended: &Appended, new: &[NewFrame<'_>]) -> Vec<Located>
         offset = offset.saturating_add(bytes);
     }
     out
-}
-
-/// An error of the log, told as one of the store.
-pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
-    use onceward_wal::ErrorKind as Log;
-    let (kind, code) = match error.kind() {
-        Log::Invalid => (ErrorKind::Invalid, "INVALID"),
-        Log::Full => (ErrorKind::Full, "FULL"),
-        Log::Corrupt => (ErrorKind::Corrupt, error.code().unwrap_or("CORRUPT")),
-        Log::Key => (ErrorKind::Key, error.code().unwrap_or("KEY")),
-        Log::Poisoned => (ErrorKind::Poisoned, error.code().unwrap_or("POISONED")),
-        Log::Locked => (ErrorKind::Locked, "LOCKED"),
-        Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),
-        Log::Io => (ErrorKind::Io, "IO"),
-        // Only somebody without the lock meets it: the next reading is of another moment.
-        Log::Trimmed => (ErrorKind::Io, "TRIMMED"),
-    };
-    let told = Error::new(kind, code, error.to_string());
-    let told = if error.in_doubt() { told.mark_in_doubt() } else { told };
-    told.with_source(error)
 }
 
 #[cfg(test)]
