@@ -215,7 +215,7 @@ fn signed(decision: Decision, by: &DecidedByArgs) -> Decision {
 
 /// Closes the store in order and shows what was decided, also where something else could not be.
 fn finish(store: Store, mut out: Output, decided: Result<(), Failure>) -> Outcome {
-    let closed = store.close().map_err(|error| Failure::closing(&error));
+    let closed = shape::close(store);
     let shown = out.flush();
     decided.and(closed).and(shown).map(|()| Exit::Ok)
 }

@@ -34,6 +34,23 @@ pub(super) fn open_existing(dir: &Path) -> Result<Store, Failure> {
     open(dir, Config::new().create(Create::Never))
 }
 
+/// Closes a store in order, and says on stderr what went wrong beside what was asked and cost nothing.
+///
+/// # Errors
+///
+/// The disk refused.
+pub(super) fn close(store: Store) -> Result<(), Failure> {
+    let status = store.status();
+    let told = &store.recovery().catalog_rebuilt;
+    let catalog = status.catalog_trouble.as_ref().filter(|why| told.as_ref() != Some(*why));
+    for (what, why) in [("index", status.index_trouble.as_ref()), ("catalog", catalog)] {
+        if let Some(why) = why {
+            chatter(&format!("the files of the {what} failed, which lost nothing: {why}"));
+        }
+    }
+    store.close().map_err(|error| Failure::closing(&error))
+}
+
 /// Looks at a store without a lock.
 ///
 /// # Errors

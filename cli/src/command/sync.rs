@@ -23,7 +23,7 @@ pub fn run(args: &SyncArgs, style: Style) -> Outcome {
     let store = shape::open_existing(&args.store)?;
     let report = drain(args, &store, line)?;
     let summary = Summary::new(&report, &store, &args.scope)?;
-    store.close().map_err(|error| Failure::closing(&error))?;
+    shape::close(store)?;
     show(&summary, style)?;
     if summary.pending_elsewhere > 0 {
         let (count, scope) = (summary.pending_elsewhere, &args.scope);

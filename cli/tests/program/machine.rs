@@ -10,7 +10,9 @@ use std::{
 
 use tempfile::tempdir;
 
-use crate::process::{Guarded, content, first_line, on_store, onceward, reviewed, run};
+use crate::process::{
+    Guarded, capture, content, first_line, on_store, onceward, reviewed, reviewed_and_said, run,
+};
 
 /// Owns the files where the tests run as root, whom no limit on threads binds. Each test has its own, for the kernel
 /// counts the threads of a user.
@@ -98,6 +100,18 @@ fn a_hub_that_gets_no_threads_says_so_and_ends_with_1() {
         refusals += 1;
     }
     assert!(refusals > 0, "control");
+}
+
+#[test]
+fn a_catalog_that_fails_while_the_store_is_open_is_told_and_costs_nothing() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, "").expect(0);
+    // What is no directory can hold no files.
+    fs::write(store.join("catalog"), "holiday").unwrap();
+    let (store, said) = reviewed_and_said(dir.path(), &["k1", "k2"]);
+    assert!(said.contains("the files of the catalog failed"), "{said}");
+    assert_eq!(on_store("review list", &store).expect(0).column("key"), ["k1", "k2"]);
 }
 
 #[test]

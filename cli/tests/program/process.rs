@@ -130,6 +130,11 @@ pub(crate) fn serve(data: &Path, cards: Option<&Path>) -> Served {
 
 /// A store in `dir` whose purchases under these keys wait in review: the hub does not know their card.
 pub(crate) fn reviewed(dir: &Path, keys: &[&str]) -> PathBuf {
+    reviewed_and_said(dir, keys).0
+}
+
+/// As [`reviewed`], with what `sync` said on stderr.
+pub(crate) fn reviewed_and_said(dir: &Path, keys: &[&str]) -> (PathBuf, String) {
     fs::create_dir_all(dir).unwrap();
     let (store, cards) = (dir.join("store"), dir.join("cards"));
     let card = "{\"code\":\"other\",\"status\":\"active\",\"card_type\":\"punch\"}\n";
@@ -146,10 +151,11 @@ pub(crate) fn reviewed(dir: &Path, keys: &[&str]) -> PathBuf {
     command
         .args(["sync", "--once", "--dialect", "forloy", "--to", &hub.url, "--store"])
         .arg(&store);
-    let sent = run(command.env("ONCEWARD_API_KEY", KEY), b"").last_json();
+    let ended = run(command.env("ONCEWARD_API_KEY", KEY), b"");
+    let sent = ended.last_json();
     let reviewed = sent.get("in_review").and_then(Value::as_u64);
     assert_eq!(reviewed, u64::try_from(keys.len()).ok());
-    store
+    (store, ended.err)
 }
 
 /// The first line of a pipe.

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use onceward::{Config, Create, Headers, Store};
+use onceward::{Config, Create, Headers};
 use onceward_uplink::{Forloy, Wede};
 
 use self::{
@@ -54,7 +54,7 @@ pub fn run(args: &CaptureArgs) -> Outcome {
     let reader = match reader {
         Ok(reader) => reader,
         Err(error) => {
-            close(store)?;
+            shape::close(store)?;
             return Err(Failure::failed(format!("cannot start a thread: {error}")));
         }
     };
@@ -68,7 +68,7 @@ pub fn run(args: &CaptureArgs) -> Outcome {
         answered = committer.commit(batch);
     }
     let tally = committer.into_tally();
-    let closed = close(store);
+    let closed = shape::close(store);
     if let Err(failure) = answered {
         return Err(unheard(&failure, &tally, closed));
     }
@@ -220,11 +220,6 @@ fn batch_bytes_max(segment_bytes: Option<u64>) -> usize {
     let half = segment_bytes
         .map_or(BATCH_BYTES_MAX, |bytes| usize::try_from(bytes / 2).unwrap_or(BATCH_BYTES_MAX));
     half.min(BATCH_BYTES_MAX)
-}
-
-/// Closes the store in order.
-fn close(store: Store) -> Result<(), Failure> {
-    store.close().map_err(|error| Failure::closing(&error))
 }
 
 /// Tells on stderr what did not go well, and the exit code for it.

@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use onceward::{Exported, Imported, Store};
+use onceward::{Exported, Imported};
 use serde::Serialize;
 
 use self::shapes::{ExportedShape, ImportedShape};
@@ -66,12 +66,12 @@ pub fn export(args: &ExportArgs, style: Style) -> Outcome {
                     fence.bundle
                 ));
             }
-            close(store)?;
+            shape::close(store)?;
             return Err(failure);
         }
     };
     let damaged = store.recovery().damage.len();
-    close(store)?;
+    shape::close(store)?;
     let shape = ExportedShape::new(&exported, &args.file, (fence.is_some(), damaged));
     // Told first: a reader of stdout that has had enough must not hide it.
     let exit = conclude_export(&exported, damaged);
@@ -102,7 +102,7 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
     let before = store.status().keys;
     let imported = store.import_bundle(&mut input, &key);
     let taken = store.status().keys.saturating_sub(before);
-    let closed = close(store);
+    let closed = shape::close(store);
     let imported = imported.map_err(|error| {
         chatter(&match taken {
             0 => "no event of it was taken up".to_owned(),
@@ -141,7 +141,7 @@ pub fn unfence(args: &UnfenceArgs) -> Outcome {
     let store = shape::open_existing(&args.store)?;
     let what = format!("cannot open the store {} again", args.store.display());
     store.unfence(args.bundle).map_err(|error| Failure::engine(&what, &error))?;
-    close(store)?;
+    shape::close(store)?;
     chatter(
         "it captures and sends again; destroy the file of this bundle, or events are sent twice",
     );
@@ -212,11 +212,6 @@ fn discard(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
         chatter(&format!("cannot remove {}, which is not whole: {error}", path.display()));
     }
-}
-
-/// Closes the store in order.
-fn close(store: Store) -> Result<(), Failure> {
-    store.close().map_err(|error| Failure::closing(&error))
 }
 
 /// Says on stderr what is not in a bundle, and the exit code for it. Of a range that was damaged before

@@ -25,7 +25,7 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
         .losses(None, LOSSES_LISTED_MAX)
         .map_err(|error| Failure::engine("cannot list what was dropped", &error))?;
     let dropped = store.status().evicted;
-    store.close().map_err(|error| Failure::closing(&error))?;
+    shape::close(store)?;
     // Told first: a reader of stdout that has had enough must not hide it.
     let exit = conclude(&safe);
     let mut out = Output::stdout();
