@@ -172,7 +172,7 @@ impl Tail {
                 .look(&*vfs, &mut |frame| {
                     last = Some(frame.place);
                     match RunBody::decode(frame.body) {
-                        Some(body) if frame.kind == KIND_RUN => times.begin_run(frame.run, &body),
+                        Some(body) if frame.kind == KIND_RUN => times.begin_run(frame, &body),
                         Some(_) | None => _ = times.of(frame),
                     }
                 })

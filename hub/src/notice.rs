@@ -43,7 +43,7 @@ pub enum Notice {
         /// What is wrong, and which numbers are lost.
         what: String,
     },
-    /// Something else of note was found when a tenant's store was opened, and cost nothing.
+    /// Something else of note was found when a tenant's store was opened.
     Opened {
         /// Whose store it is.
         tenant: String,

@@ -232,7 +232,13 @@ fn tell(name: &str, found: &RecoveryReport, remark: Option<&str>, notices: &Noti
     let index = found.index_rebuilt.as_ref().map(|why| made_anew("index", why));
     let catalog = found.catalog_rebuilt.as_ref().map(|why| made_anew("catalog", why));
     let file_system = remark.map(ToOwned::to_owned);
-    for what in [index, catalog, file_system].into_iter().flatten() {
+    let keys = (found.keys_of_lost_frames > 0).then(|| {
+        format!(
+            "keys whose items are lost to damage, and which stay taken, outcome unknown: {}",
+            found.keys_of_lost_frames
+        )
+    });
+    for what in [index, catalog, keys, file_system].into_iter().flatten() {
         notices.tell(&Notice::Opened { tenant: name.to_owned(), what });
     }
 }

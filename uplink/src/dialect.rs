@@ -12,7 +12,7 @@ mod status;
 mod wede;
 
 use onceward::StoredEvent;
-use onceward::sync::{Batch, Failure, Misfit, Reply};
+use onceward::sync::{Answered, Batch, Failure, Misfit, Reply};
 use onceward::wire::ITEM_BYTES_MAX;
 
 use crate::timestamp;
@@ -147,6 +147,32 @@ pub trait Dialect: Send + Sync {
     ///
     /// What the response is instead of an answer by item. Then it proves nothing about any.
     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure>;
+
+    /// A request that changes nothing at the upstream, whatever it answers: it is asked with to learn what
+    /// time it is there, where events wait for that and nothing else is to be sent.
+    ///
+    /// None unless a dialect has one; then such events wait for a person.
+    fn time_request(&self) -> Option<Request> {
+        None
+    }
+
+    /// Whether the answer to [`Dialect::time_request`] is the upstream's own, so that its clock is believed.
+    ///
+    /// # Errors
+    ///
+    /// What the response is instead.
+    fn time_answer(&self, response: &Response) -> Result<(), Failure> {
+        let why = format!("status {}: an answer that nobody expected", response.status);
+        Err(Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Stranger })
+    }
+}
+
+/// Whether an answer is the upstream's own: one by item, or a refusal in its own format.
+fn own(decoded: Result<Reply, Failure>) -> Result<(), Failure> {
+    match decoded {
+        Ok(_) | Err(Failure::Refused { .. }) => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// When an event was captured, as the field `name` spells it.

@@ -210,6 +210,11 @@ impl Uploader {
                 observe(&session.report());
                 continue;
             }
+            if matches!(step, Step::Idle) && session.asks_time() {
+                self.ask_time(&mut session)?;
+                observe(&session.report());
+                continue;
+            }
             match (effort, self.pause(&step)) {
                 (_, Pause::Until(wait_ms)) | (Effort::Forever, Pause::UntilTold(wait_ms)) => {
                     control.wait(wait_ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX));
@@ -251,6 +256,25 @@ impl Uploader {
             self.has_asked = false;
         } else if self.renews_key() {
             session.on_online();
+        }
+        Ok(())
+    }
+
+    /// Asks what time it is by the upstream's clock, and for nothing else.
+    fn ask_time(&self, session: &mut Session) -> Result<(), Error> {
+        let Some(request) = self.dialect.time_request() else {
+            session.on_no_time();
+            return Ok(());
+        };
+        let answered = self.line.post(&request).and_then(|response| {
+            self.dialect.time_answer(&response).map(|()| response.about().time)
+        });
+        match answered {
+            Ok(Some(ServerTime { unix_ms, uncertainty_ms })) => {
+                session.on_time(unix_ms, uncertainty_ms)?;
+            }
+            Ok(None) => session.on_no_time(),
+            Err(failure) => session.on_no_answer(&failure, self.clock.now_ms()),
         }
         Ok(())
     }

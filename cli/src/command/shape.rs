@@ -82,6 +82,12 @@ pub(super) fn tell_recovery(report: &RecoveryReport) {
             ));
         }
     }
+    if report.keys_of_lost_frames > 0 {
+        chatter(&format!(
+            "keys whose events are lost to damage, and which stay taken, outcome unknown: {}",
+            report.keys_of_lost_frames
+        ));
+    }
     tell_damage(&report.damage);
 }
 

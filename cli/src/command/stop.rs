@@ -12,10 +12,11 @@
 //! SIGHUP is left alone where whoever started the program had it ignored, as `nohup` does.
 
 use std::{
-    fs, process,
+    fs, io, process,
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -94,22 +95,39 @@ pub fn is_asked() -> bool {
 
 /// Handles signals from here on. To be called once, before anything else is begun.
 ///
-/// Where no thread can be started they are left as they are: what needs one fails by itself.
+/// Where no thread can be started to attend to them, those that ask to end do so as they always did, and whoever
+/// needs a thread fails by itself.
 ///
 /// # Errors
 ///
 /// The system refuses the handlers.
 pub(crate) fn handle() -> Result<(), Failure> {
-    let refused =
-        |error: std::io::Error| Failure::failed(format!("cannot handle signals: {error}"));
+    let refused = |error: io::Error| Failure::failed(format!("cannot handle signals: {error}"));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-    let signals = {
+    {
         let _entered = runtime.enter();
-        Signals::handle().map_err(refused)?
+        // Handled, so that it does not end the program, and never waited for: the handler stays.
+        drop(signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map_err(refused)?);
+    }
+    let (ready, is_ready) = mpsc::sync_channel(1);
+    let attend = move || {
+        let signals = {
+            let _entered = runtime.enter();
+            Signals::handle()
+        };
+        let (signals, told) = match signals {
+            Ok(signals) => (Some(signals), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        if ready.send(told).is_ok()
+            && let Some(signals) = signals
+        {
+            signals.attend(&runtime);
+        }
     };
-    let thread = thread::Builder::new().name("signals".to_owned());
-    if thread.spawn(move || signals.attend(&runtime)).is_ok() {
+    if thread::Builder::new().name("signals".to_owned()).spawn(attend).is_ok() {
+        is_ready.recv().unwrap_or(Ok(())).map_err(refused)?;
         SHARED.get_or_init(Shared::default);
     }
     Ok(())
@@ -119,19 +137,16 @@ pub(crate) fn handle() -> Result<(), Failure> {
 struct Signals {
     /// Each of them.
     asking: [Option<Signal>; 3],
-    /// Handled, so that it does not end the program, and never waited for.
-    _file_size: Signal,
 }
 
 impl Signals {
     /// Sets up the handlers. To be called within a runtime.
-    fn handle() -> std::io::Result<Self> {
+    fn handle() -> io::Result<Self> {
         let hangup =
             if is_ignored(Number::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
-        let file_size = signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?;
-        Ok(Self { asking: [hangup, Some(interrupt), Some(terminate)], _file_size: file_size })
+        Ok(Self { asking: [hangup, Some(interrupt), Some(terminate)] })
     }
 
     /// The thread: waits for a signal and sees to it that the program ends.

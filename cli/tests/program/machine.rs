@@ -81,6 +81,18 @@ fn where_no_thread_can_be_started_the_catalog_is_given_up_and_nothing_waits_for_
 }
 
 #[test]
+fn a_command_that_needs_no_thread_runs_without_one_and_others_say_why_they_do_not() {
+    let dir = tempdir().unwrap();
+    let store = reviewed(dir.path(), &["k1"]);
+    let mut command = limited(1, dir.path());
+    command.args(["status", "--store"]).arg(&store);
+    assert_eq!(run(&mut command, b"").expect(0).last_json()["in_review"], 1);
+    let mut command = limited(1, dir.path());
+    command.args(["tail", "--store"]).arg(&store);
+    assert!(run(&mut command, b"").expect(1).err.contains("thread"));
+}
+
+#[test]
 fn a_hub_that_gets_no_threads_says_so_and_ends_with_1() {
     let dir = tempdir().unwrap();
     let mut refusals = 0;

@@ -12,7 +12,7 @@ pub(crate) struct Clock {
 }
 
 /// What the upstream's clock showed.
-#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct ServerNote {
     /// The upstream's time, Unix milliseconds.
     pub(crate) server_ms: i64,
@@ -22,6 +22,8 @@ pub(crate) struct ServerNote {
     pub(crate) trusted_ms: u64,
     /// Whether time has passed since that nobody measured.
     pub(crate) has_gap: bool,
+    /// The first LSN since which all time until then was measured, or proven.
+    pub(crate) known_since: u64,
 }
 
 impl Control for Clock {
@@ -38,7 +40,9 @@ mod tests {
         let none = encode(&Clock { server: None });
         assert_eq!(none, [1, 0, 0]);
         assert_eq!(decode::<Clock>(&none), Some(Clock { server: None }));
-        let note = ServerNote { server_ms: -2, uncertainty_ms: 3, trusted_ms: 4, has_gap: true };
+        let (server_ms, known_since) = (-2, 5);
+        let note =
+            ServerNote { server_ms, uncertainty_ms: 3, trusted_ms: 4, has_gap: true, known_since };
         let bytes = encode(&Clock { server: Some(note) });
         let expected = [
             &[1, 0, 1, 0xfe][..],
@@ -46,6 +50,7 @@ mod tests {
             &[3, 0, 0, 0, 0, 0, 0, 0],
             &[4, 0, 0, 0, 0, 0, 0, 0],
             &[1],
+            &[5, 0, 0, 0, 0, 0, 0, 0],
         ];
         assert_eq!(bytes, expected.concat());
         assert_eq!(decode::<Clock>(&bytes), Some(Clock { server: Some(note) }));

@@ -275,7 +275,14 @@ pub(crate) struct Carried {
     pub(crate) origin: Origin,
     /// It was in a batch once.
     pub(crate) is_attempted: bool,
+    /// It was captured in another store.
+    pub(crate) is_imported: bool,
 }
+
+/// In the last byte of what a carried frame says: the event was in a batch once.
+const ATTEMPTED: u8 = 1;
+/// In the same byte: it was captured in another store.
+const IMPORTED: u8 = 1 << 1;
 
 impl Carried {
     /// When the event was captured.
@@ -294,7 +301,8 @@ impl Carried {
             self.origin.mono_ms.to_le_bytes(),
         ];
         let fields = numbers.into_iter().flatten().chain(self.origin.boot.0);
-        let fields = fields.chain([u8::from(self.is_attempted)]);
+        let flags = u8::from(self.is_attempted) | (u8::from(self.is_imported) << 1);
+        let fields = fields.chain([flags]);
         out.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
         out
     }
@@ -311,13 +319,12 @@ impl Carried {
                 mono_ms: u64::from_le_bytes(take(&mut body)?),
                 boot: BootId(take(&mut body)?),
             },
-            is_attempted: match take(&mut body)? {
-                [0] => false,
-                [1] => true,
-                [_] => return None,
-            },
+            ..Self::default()
         };
-        Some((carried, body))
+        let [flags] = take(&mut body)?;
+        (flags & !(ATTEMPTED | IMPORTED) == 0).then_some(())?;
+        let (is_attempted, is_imported) = (flags & ATTEMPTED != 0, flags & IMPORTED != 0);
+        Some((Self { is_attempted, is_imported, ..carried }, body))
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) use refusals::from_log;
 pub(crate) use shares::Share;
 pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
-pub(crate) use timekeeping::read_clocks;
+pub(crate) use timekeeping::{Age, read_clocks};
 
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 ///

@@ -17,7 +17,7 @@ use crate::event::StoredEvent;
 use crate::frames::clock::{Clock, ServerNote};
 use crate::frames::{KIND_CLOCK, codec};
 use crate::report::Unmeasured;
-use crate::view::{View, proven_ms};
+use crate::view::View;
 
 /// A frame says how time goes on at least so many times a slice of keys, of which a window has 24.
 const NOTES_A_WINDOW: u64 = 24 * 6;
@@ -36,7 +36,7 @@ const WALL_DRIFT_MS_MAX: u64 = 1_000;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// store.confirm_time(1_700_000_000_000, 1_100)?;
+/// store.confirm_time(1_800_000_000_000, 1_100)?;
 /// let offset = store.server_offset().ok_or("it was told")?;
 /// println!("the upstream is {} ms ahead, +-{} ms", offset.offset_ms, offset.uncertainty_ms);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,6 +76,20 @@ impl Timekeeping {
     }
 }
 
+/// How long ago something was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Age {
+    /// So many milliseconds.
+    Known(u64),
+    /// Nobody knows.
+    AtLeast {
+        /// What was measured of it.
+        measured_ms: u64,
+        /// The upstream's clock may tell the rest.
+        may_be_known: bool,
+    },
+}
+
 /// When time is noted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Note {
@@ -95,14 +109,15 @@ impl Store {
     /// of the request's round trip, and what the upstream says of its own clock.
     ///
     /// While the store is open its own measurement counts: an upstream whose clock is set forward or
-    /// back moves nothing.
+    /// back moves nothing. A time from before this program was made, or from before what was told last,
+    /// proves nothing: a clock that is wrong now makes the time until it is right again look long.
     ///
     /// ```
     /// # use onceward::{Config, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// // From the `Date` header of a reply that took 200 ms: whole seconds, half of the way back.
-    /// store.confirm_time(1_700_000_000_000, 1_100)?;
+    /// store.confirm_time(1_800_000_000_000, 1_100)?;
     /// assert!(store.server_offset().is_some());
     /// # Ok::<(), onceward::Error>(())
     /// ```
@@ -122,25 +137,26 @@ impl Store {
         let is_due = {
             let mut view = inner.view.lock();
             let trusted_ms = inner.moment(inner.mono_ms()).trusted_ms;
-            let mut note = ServerNote {
+            let heard = &mut view.time.heard;
+            let before = heard.note();
+            let reading = ServerNote {
                 server_ms: server_unix_ms,
                 uncertainty_ms,
                 trusted_ms,
-                has_gap: false,
+                ..ServerNote::default()
             };
-            let before = view.time.note();
-            let missing_ms = before.map_or(0, |before| proven_ms(&before, &note));
-            if missing_ms > 0 {
+            let missing_ms = heard.hear(reading);
+            if let Some(missing_ms) = missing_ms.filter(|missing_ms| *missing_ms > 0) {
                 // Under the view's lock: no capture judges by one time and is written by another.
                 inner.log.advance_trusted(missing_ms);
                 inner.time.proven_ms.fetch_add(missing_ms, Relaxed);
-                note.trusted_ms = trusted_ms.saturating_add(missing_ms);
             }
-            view.time.set_note(note);
-            let noted = view.time.noted().map(|(_, noted_ms)| noted_ms);
+            let now_ms = trusted_ms.saturating_add(missing_ms.unwrap_or(0));
+            let noted = heard.noted().map(|(_, noted_ms)| noted_ms);
             let is_long_ago =
-                noted.is_none_or(|ms| note.trusted_ms.saturating_sub(ms) >= inner.noted_every_ms());
-            is_long_ago || before.is_none_or(|before| before.has_gap)
+                noted.is_none_or(|ms| now_ms.saturating_sub(ms) >= inner.noted_every_ms());
+            let is_first = before.is_none_or(|before| before.has_gap);
+            missing_ms.is_some() && (is_long_ago || is_first)
         };
         if is_due { inner.append_clock() } else { Ok(()) }
     }
@@ -155,14 +171,14 @@ impl Store {
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// assert_eq!(store.server_offset(), None);
-    /// store.confirm_time(1_700_000_000_000, 1_100)?;
+    /// store.confirm_time(1_800_000_000_000, 1_100)?;
     /// assert!(store.server_offset().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn server_offset(&self) -> Option<ServerOffset> {
         let inner = &self.inner;
-        let note = inner.view.lock().time.note().filter(|note| !note.has_gap)?;
+        let note = inner.view.lock().time.heard.said()?;
         let since_ms = inner.moment(inner.mono_ms()).trusted_ms.saturating_sub(note.trusted_ms);
         let server_ms = note.server_ms.saturating_add_unsigned(since_ms);
         let offset_ms = server_ms.saturating_sub(inner.wall_ms());
@@ -171,22 +187,40 @@ impl Store {
 }
 
 impl Inner {
-    /// How long ago an event was captured, at most: exact within one start of the machine; of time that
-    /// nothing measured the wall clock tells, if that says more.
-    pub(crate) fn age_ms(&self, event: &StoredEvent) -> u64 {
+    /// How long ago an event was captured: known if one clock went on since, or if the upstream's proves
+    /// what that did not measure. The wall clock is nobody's witness.
+    pub(crate) fn age(&self, event: &StoredEvent) -> Age {
         let mono_ms = self.mono_ms();
         if event.boot.0 == self.stamp.boot && event.boot.0 != [0; 16] {
-            return mono_ms.saturating_sub(event.mono_ms);
+            return Age::Known(mono_ms.saturating_sub(event.mono_ms));
         }
-        let captured_ms = {
-            let view = self.view.lock();
-            view.events.get(&event.lsn.get()).map_or(0, |live| live.moment.trusted_ms)
-        };
-        let measured_ms = self.moment(mono_ms).trusted_ms.saturating_sub(captured_ms);
-        // Nobody knows: as if it were too long ago.
-        let Some(wall_ms) = event.wall_ms else { return u64::MAX };
-        let wall_ms = u64::try_from(self.wall_ms().saturating_sub(wall_ms)).unwrap_or(0);
-        measured_ms.max(wall_ms)
+        let lsn = event.lsn.get();
+        let view = self.view.lock();
+        let live = view.events.get(&lsn);
+        let captured_ms = live.map_or(0, |live| live.moment.trusted_ms);
+        // Of one that came from elsewhere, or whose moment damage took, nobody knows when that was.
+        let is_ours = live.is_some_and(|live| !live.is_imported) && event.wall_ms.is_some();
+        let since = if is_ours { lsn } else { 0 };
+        self.age_since(&view, since, captured_ms)
+    }
+
+    /// How long ago a person decided last to send an event again; `None`: nobody did, as far as is known.
+    pub(crate) fn decided_age(&self, event: &StoredEvent) -> Option<Age> {
+        let view = self.view.lock();
+        let decided = view.reviews.sent_again(event.lsn.get())?;
+        Some(self.age_since(&view, decided.lsn, decided.trusted_ms))
+    }
+
+    /// The age of what a frame says, at that trusted time.
+    fn age_since(&self, view: &View, lsn: u64, then_ms: u64) -> Age {
+        let now_ms = self.moment(self.mono_ms()).trusted_ms;
+        let measured_ms = now_ms.saturating_sub(then_ms);
+        let heard = &view.time.heard;
+        if heard.is_known_since(lsn) {
+            Age::Known(measured_ms)
+        } else {
+            Age::AtLeast { measured_ms, may_be_known: heard.may_be_known_since(lsn) }
+        }
     }
 
     /// How far the wall clock is from what it would show had nobody set it since the store was opened; 0
@@ -204,7 +238,7 @@ impl Inner {
         let passed_ms = self.mono_ms().saturating_sub(self.time.written_ms.load(Relaxed));
         let is_due = match when {
             Note::WhenLongAgo => passed_ms >= self.noted_every_ms(),
-            Note::Now => passed_ms >= WORTH_NOTING_MS || !self.view.lock().time.is_noted(),
+            Note::Now => passed_ms >= WORTH_NOTING_MS || !self.view.lock().time.heard.is_noted(),
         };
         if !is_due || self.closed.load(std::sync::atomic::Ordering::Acquire) {
             return Ok(());
@@ -230,7 +264,7 @@ impl Inner {
 
     /// Writes what time it is. The caller holds `control`.
     fn append_clock(&self) -> Result<()> {
-        let clock = Clock { server: self.view.lock().time.note() };
+        let clock = Clock { server: self.view.lock().time.heard.note() };
         let (placed, _) =
             self.append_control(&[(KIND_CLOCK, codec::encode(&clock))], Share::Decisions)?;
         let mut view = self.view.lock();

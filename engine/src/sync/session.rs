@@ -24,6 +24,7 @@ mod holding;
 mod horizon;
 mod pacing;
 mod suspects;
+mod unmeasured;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -77,7 +78,7 @@ pub struct Session {
     /// Batches that failed again and again, which others go before.
     aside: Vec<Aside>,
     /// Batches that failed for now and are sent again as they are.
-    held: Vec<Held>,
+    as_is: Vec<Held>,
     /// The batch that the driver was told to send.
     sent: Option<Open>,
     /// Events that failed for now, or are suspected.
@@ -99,6 +100,12 @@ pub struct Session {
     taken_bytes: usize,
     blocked: bool,
     finished: bool,
+    /// The upstream answered, so its clock told what it can.
+    has_heard_time: bool,
+    /// Events that wait for that.
+    held: BTreeSet<u64>,
+    /// Batches with such events.
+    held_batches: Vec<Open>,
     report: Report,
 }
 
@@ -160,7 +167,7 @@ impl Session {
         let session = Self {
             queue: queue.into_iter().map(Open::left).collect(),
             aside: Vec::new(),
-            held: Vec::new(),
+            as_is: Vec::new(),
             sent: None,
             retries: BTreeMap::new(),
             attempted_before: BTreeSet::new(),
@@ -174,6 +181,9 @@ impl Session {
             taken_bytes: 0,
             blocked: false,
             finished: false,
+            has_heard_time: false,
+            held: BTreeSet::new(),
+            held_batches: Vec::new(),
             report: Report::default(),
             store: store.clone(),
             options,
@@ -215,6 +225,9 @@ impl Session {
         self.take_held(now_ms);
         self.take_aside(now_ms);
         while let Some(open) = self.next_batch(now_ms)? {
+            if self.hold_batch(&open).inspect_err(|_| self.queue.push_front(open.clone()))? {
+                continue;
+            }
             if let Some(step) = self.send(open)? {
                 return Ok(step);
             }
@@ -235,6 +248,7 @@ impl Session {
         let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
             return Ok(());
         };
+        self.on_no_time();
         let events = match self.read(&open.formed.events) {
             Ok(events) => events,
             Err(error) => {

@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::sync::{KeyRule, Options};
 use crate::{Amount, Config, Event, Inspection, Key, Payload, Receipt, Scope, Store, StoredEvent};
 
-/// The moment at which every hand-set clock starts: some day in 2023, Unix milliseconds.
-pub(crate) const WALL_MS: i64 = 1_700_000_000_000;
+/// The moment at which every hand-set clock starts: some day in 2027, Unix milliseconds.
+pub(crate) const WALL_MS: i64 = 1_800_000_000_000;
 /// The smallest segment: tests roll soon.
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
 /// The window of the tests: one hour, so slices of 150 s.

@@ -1,6 +1,6 @@
 //! Changes of state, one function for each kind of frame. Replay and live calls both end here.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint};
+use onceward_index::{ContentPrint, Entry, Expired, Fingerprint};
 
 use super::lives::KEY_ENTRY_BYTES;
 use super::{Facts, Held, Live, Located, Moment, OpenBatch, Settled, Stage, Taking, View};
@@ -42,7 +42,7 @@ impl View {
         let scope = self.intern(facts.scope);
         let (print, stage) = (facts.print, Stage::Pending);
         let amount = facts.amount.unwrap_or(0);
-        let (is_evictable, is_attempted) = (facts.is_evictable, false);
+        let (is_evictable, is_attempted, is_imported) = (facts.is_evictable, false, false);
         let live = Live {
             print,
             held,
@@ -54,6 +54,7 @@ impl View {
             is_evictable,
             is_attempted,
             is_behind: false,
+            is_imported,
             stage,
         };
         self.insert(lsn, live);
@@ -188,11 +189,11 @@ impl View {
     /// What time it is, as far as the upstream said.
     pub(crate) fn apply_clock(&mut self, clock: &Clock, at: Located) {
         let Some(note) = clock.server else { return };
-        if let Some((before, _)) = self.time.noted() {
+        if let Some((before, _)) = self.time.heard.noted() {
             self.lives.end_need(before.place.segment, u64::from(before.bytes));
         }
         self.lives.need(at.place.segment, u64::from(at.bytes));
-        self.time.set_noted(note, at);
+        self.time.heard.set_noted(note, at);
     }
 
     /// Keys of settled events, with their answers: mostly their frames are gone.
@@ -312,6 +313,27 @@ impl View {
         self.amount_unsettled -= i128::from(live.amount);
         self.room.remove(lsn, &live);
         Some(live)
+    }
+
+    /// Forgets slices of keys that ended; the few unsettled keys that hold one move on. Returns
+    /// whether any went.
+    pub(crate) fn expire(&mut self, trusted_ms: u64) -> bool {
+        let Expired { mut dropped, to_carry } = self.keys.expire(trusted_ms);
+        if !to_carry.is_empty() {
+            let is_held =
+                |live: &&mut Live| live.held.slice.is_some_and(|it| to_carry.contains(&it));
+            for live in self.events.values_mut().filter(is_held) {
+                self.keys.carry(live.print, &mut live.held, trusted_ms);
+            }
+            self.carry_leases(&to_carry, trusted_ms);
+            self.carry_delivery_keys(&to_carry, trusted_ms);
+            dropped.extend(self.keys.expire(trusted_ms).dropped);
+        }
+        if !dropped.is_empty() {
+            self.count_records();
+            self.lives.retain_slices(&self.keys.live_slices());
+        }
+        !dropped.is_empty()
     }
 
     /// Takes out an event that should never have been written.

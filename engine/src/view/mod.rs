@@ -6,6 +6,7 @@
 mod apply;
 mod by_lsn;
 mod deferred;
+mod heard;
 mod inbox;
 mod lanes;
 mod leaving;
@@ -24,7 +25,7 @@ pub(crate) mod windows;
 
 use std::collections::BTreeMap;
 
-use onceward_index::{Expired, Fingerprint};
+use onceward_index::Fingerprint;
 use onceward_wal::{Frame, Place};
 
 use crate::event::{Amount, Scope};
@@ -48,7 +49,7 @@ use outcomes::Outcomes;
 pub(crate) use remembered::{Held, LostKeys, Remembered, Taking, options};
 pub(crate) use replay::Facts;
 pub(crate) use reviews::Reviews;
-pub(crate) use time::{Moment, Origin, Times, Wall, proven_ms};
+pub(crate) use time::{Moment, Origin, Times, Wall};
 pub(crate) use windows::Windows;
 
 /// Where a frame stands and how long it is.
@@ -121,6 +122,8 @@ pub(crate) struct Live {
     pub(crate) is_attempted: bool,
     /// An earlier event of its lane has no final answer.
     pub(crate) is_behind: bool,
+    /// It was captured in another store.
+    pub(crate) is_imported: bool,
     pub(crate) stage: Stage,
 }
 
@@ -369,27 +372,6 @@ impl View {
             self.turned_in = Some(begin);
         }
         is_time && self.expire(trusted_ms)
-    }
-
-    /// Forgets slices of keys that ended; the few unsettled keys that hold one move on. Returns
-    /// whether any went.
-    pub(crate) fn expire(&mut self, trusted_ms: u64) -> bool {
-        let Expired { mut dropped, to_carry } = self.keys.expire(trusted_ms);
-        if !to_carry.is_empty() {
-            let is_held =
-                |live: &&mut Live| live.held.slice.is_some_and(|it| to_carry.contains(&it));
-            for live in self.events.values_mut().filter(is_held) {
-                self.keys.carry(live.print, &mut live.held, trusted_ms);
-            }
-            self.carry_leases(&to_carry, trusted_ms);
-            self.carry_delivery_keys(&to_carry, trusted_ms);
-            dropped.extend(self.keys.expire(trusted_ms).dropped);
-        }
-        if !dropped.is_empty() {
-            self.count_records();
-            self.lives.retain_slices(&self.keys.live_slices());
-        }
-        !dropped.is_empty()
     }
 }
 

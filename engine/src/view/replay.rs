@@ -104,7 +104,7 @@ impl View {
         let at = Located::of(frame);
         if frame.kind == KIND_RUN {
             let body = RunBody::decode(frame.body)?;
-            self.time.begin_run(frame.run, &body);
+            self.time.begin_run(frame, &body);
             self.keys.saw_opening(body.stamp.opening);
             return Some(());
         }
@@ -192,6 +192,7 @@ impl View {
             is_evictable: facts.is_evictable,
             is_attempted: carried.is_attempted,
             is_behind: false,
+            is_imported: carried.is_imported,
             stage: Stage::Pending,
         };
         self.add_carried(carried.event_lsn, &facts, live, now);

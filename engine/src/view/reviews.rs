@@ -52,9 +52,25 @@ pub(crate) struct Reviews {
     bytes: u64,
     /// LSN of the last frame that changed anything here; a carried one changes nothing.
     changed: u64,
+    /// When a person decided last to send an event again, by the event; not of decisions that were carried.
+    sent_again: BTreeMap<u64, SentAgain>,
+}
+
+/// When a person decided to send an event again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentAgain {
+    /// The frame that says so.
+    pub(crate) lsn: u64,
+    /// Its trusted time.
+    pub(crate) trusted_ms: u64,
 }
 
 impl Reviews {
+    /// When a person decided last to send an event again, if that is known.
+    pub(crate) fn sent_again(&self, event: u64) -> Option<SentAgain> {
+        self.sent_again.get(&event).copied()
+    }
+
     /// The item of an event.
     pub(crate) fn get(&self, event: u64) -> Option<&Review> {
         self.items.get(&event)
@@ -170,6 +186,7 @@ impl View {
 
     /// A review is over.
     pub(super) fn end_review(&mut self, event: u64) {
+        self.reviews.sent_again.remove(&event);
         if let Some(review) = self.reviews.remove(event) {
             self.lives.end_need(review.at.place.segment, review.bytes());
         }
@@ -194,6 +211,10 @@ impl View {
         match decision.action {
             Action::Retry => {
                 self.review_ends(event, at.lsn, version);
+                if decision.number == 0 {
+                    let (lsn, trusted_ms) = (at.lsn, moment.trusted_ms);
+                    self.reviews.sent_again.insert(event, SentAgain { lsn, trusted_ms });
+                }
                 if self.events.get(&event).is_some_and(|live| live.stage.waits_for_a_person()) {
                     self.set_stage(event, self.stage_of(event));
                 }

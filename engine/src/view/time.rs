@@ -2,7 +2,7 @@
 //!
 //! Trusted time goes on from run to run as far as it was measured: within a process, and from one
 //! process to the next on a machine that was not started in between. Where it was not, the last run
-//! has a *gap* before it, which counts once the upstream's clock proves it.
+//! has a *gap* before it, which counts once the upstream's clock proves it (`heard`).
 //!
 //! A run whose first frame is lost to damage began nobody knows when, unless a later frame repeats what
 //! that one said. Its frames came before the next run began, and that is all that is said of them: no
@@ -12,9 +12,8 @@ use std::collections::BTreeMap;
 
 use onceward_wal::{Frame, RunBody, Stamp};
 
-use super::Located;
+use super::heard::Heard;
 use crate::event::BootId;
-use crate::frames::clock::ServerNote;
 use crate::report::Unmeasured;
 
 /// When something was captured.
@@ -127,10 +126,10 @@ pub(crate) struct Times {
     is_lost: bool,
     /// A frame was met whose run nothing told of.
     has_unknown: bool,
-    /// What the upstream's clock showed last.
-    note: Option<ServerNote>,
-    /// The frame that says so, and whether it says just that.
-    noted: Option<(Located, ServerNote)>,
+    /// The last LSN that was seen.
+    last_lsn: u64,
+    /// What was heard of the upstream's clock.
+    pub(crate) heard: Heard,
 }
 
 impl Times {
@@ -145,19 +144,27 @@ impl Times {
     }
 
     /// Takes up what a run frame says.
-    pub(crate) fn begin_run(&mut self, run: u32, body: &RunBody) {
-        self.enter(run, Begun::of(&body.stamp));
+    pub(crate) fn begin_run(&mut self, frame: &Frame<'_>, body: &RunBody) {
+        self.enter(frame, Begun::of(&body.stamp));
     }
 
     /// Frames of a run begin.
-    fn enter(&mut self, run: u32, begun: Begun) {
-        if self.runs.insert(run, begun).is_none() {
-            let is_measured = self.read.is_none() || self.measured(&begun.reading).is_some();
-            self.begin(is_measured && !self.is_lost);
+    fn enter(&mut self, frame: &Frame<'_>, begun: Begun) {
+        self.see(frame);
+        if self.runs.insert(frame.run, begun).is_none() {
+            self.begin(self.measured(&begun.reading).is_some() || self.is_new());
             self.read = Some(begun.reading);
             self.is_lost = false;
         }
         self.saw(begun.moment);
+    }
+
+    /// A frame is there.
+    fn see(&mut self, frame: &Frame<'_>) {
+        if self.last_lsn == 0 {
+            self.heard.begin_log(frame.lsn.get());
+        }
+        self.last_lsn = frame.lsn.get();
     }
 
     /// The log is written from this run on; what was before it, [`Times::resume`] judged.
@@ -167,10 +174,10 @@ impl Times {
         self.saw(begun.moment);
     }
 
-    /// A run begins; `is_measured`: so is the time since the frame before.
+    /// A run begins behind the last frame; `is_measured`: so is the time between.
     fn begin(&mut self, is_measured: bool) {
-        if let Some(note) = &mut self.note {
-            note.has_gap |= !is_measured;
+        if !is_measured {
+            self.heard.begin_gap(self.last_lsn);
         }
     }
 
@@ -182,6 +189,7 @@ impl Times {
     /// This process begins: the trusted time that passed since the last frame, if it was measured.
     pub(crate) fn resume(&mut self, stamp: &Stamp) -> Option<u64> {
         let measured = self.measured(&Reading::of(stamp));
+        self.last_lsn = self.last_lsn.saturating_add(1);
         self.begin(measured.is_some() || self.is_new());
         measured
     }
@@ -223,9 +231,10 @@ impl Times {
 
     /// The moment of a frame, milliseconds after its run began.
     pub(crate) fn of(&mut self, frame: &Frame<'_>) -> Moment {
+        self.see(frame);
         if !self.knows(frame.run) {
             match self.told.as_ref().and_then(|told| told.get(&frame.run)).copied() {
-                Some(begun) => self.enter(frame.run, begun),
+                Some(begun) => self.enter(frame, begun),
                 None => {
                     self.has_unknown = true;
                     self.is_lost = true;
@@ -264,50 +273,9 @@ impl Times {
         self.latest_ms
     }
 
-    /// What the upstream's clock showed last.
-    pub(crate) fn note(&self) -> Option<ServerNote> {
-        self.note
-    }
-
-    /// Whether a frame says what the upstream's clock showed last.
-    pub(crate) fn is_noted(&self) -> bool {
-        let said = |note: ServerNote| (note.server_ms, note.uncertainty_ms, note.trusted_ms);
-        self.noted.map(|(_, note)| said(note)) == self.note.map(said)
-    }
-
-    /// When the note was made that a frame holds, trusted time; and the frame.
-    pub(crate) fn noted(&self) -> Option<(Located, u64)> {
-        self.noted.map(|(at, note)| (at, note.trusted_ms))
-    }
-
-    /// The upstream's clock showed this, just now.
-    pub(crate) fn set_note(&mut self, note: ServerNote) {
-        self.note = Some(note);
-    }
-
-    /// A frame says so.
-    pub(crate) fn set_noted(&mut self, note: ServerNote, at: Located) {
-        self.note = Some(note);
-        self.noted = Some((at, note));
-    }
-
     /// Trusted time never falls; the wall clock is whatever came last.
     fn saw(&mut self, moment: Moment) {
         self.latest_ms = self.latest_ms.max(moment.trusted_ms);
         self.last_wall = moment.wall;
     }
-}
-
-/// How much more time passed than was measured, as the upstream's clock proves: between two notes, the
-/// first one before a gap.
-///
-/// Without a gap nothing is missing: then a clock that shows more was set.
-pub(crate) fn proven_ms(before: &ServerNote, after: &ServerNote) -> u64 {
-    if !before.has_gap {
-        return 0;
-    }
-    let earliest = after.server_ms.saturating_sub_unsigned(after.uncertainty_ms);
-    let latest = before.server_ms.saturating_add_unsigned(before.uncertainty_ms);
-    let proven = u64::try_from(earliest.saturating_sub(latest)).unwrap_or(0);
-    proven.saturating_sub(after.trusted_ms.saturating_sub(before.trusted_ms))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::members::{Members, Shape, shape, text};
-use super::{Dialect, Request, Response, captured_at, fits_alone, misfit};
+use super::{Dialect, Request, Response, captured_at, fits_alone, misfit, own};
 use crate::timestamp;
 
 /// Most events in one batch.
@@ -166,6 +166,15 @@ impl Dialect for Wede {
 
     fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {
         reply::decode(response)
+    }
+
+    /// A batch without an event and without a key, which the upstream refuses.
+    fn time_request(&self) -> Option<Request> {
+        Some(Request { headers: Vec::new(), ..carry(&self.device_id, &[], "") })
+    }
+
+    fn time_answer(&self, response: &Response) -> Result<(), Failure> {
+        own(reply::decode(response))
     }
 }
 

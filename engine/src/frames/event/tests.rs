@@ -103,6 +103,7 @@ fn carried_and_effect_heads_come_back() {
         wall: Wall::at(-4),
         origin,
         is_attempted: true,
+        is_imported: false,
     };
     let mut bytes = carried.encode().to_vec();
     assert_eq!(bytes, golden("carried"));

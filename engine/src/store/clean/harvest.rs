@@ -367,5 +367,6 @@ fn carried_head(lsn: u64, live: &Live, origin: Origin) -> Carried {
         wall: live.moment.wall,
         origin,
         is_attempted: live.is_attempted,
+        is_imported: live.is_imported,
     }
 }

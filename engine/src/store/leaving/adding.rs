@@ -199,6 +199,7 @@ impl<'a> Adding<'a> {
             is_evictable: event.facts.is_evictable,
             is_attempted: carried.is_attempted,
             is_behind: false,
+            is_imported: true,
             stage: Stage::Pending,
         };
         view.add_carried(at.lsn, &event.facts, live, moment);

@@ -256,6 +256,7 @@ impl Arrival<'_> {
             wall: Wall::at(self.item.wall_ms),
             origin: Origin { boot: self.item.boot(), mono_ms: self.item.mono_ms },
             is_attempted: self.item.is_attempted || self.state == State::InFlight,
+            is_imported: true,
         }
     }
 }

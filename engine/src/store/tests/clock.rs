@@ -204,6 +204,37 @@ fn an_upstream_whose_clock_jumps_moves_no_time_that_was_measured() {
     assert_eq!(trusted_ms(&store), begun);
 }
 
+/// An upstream that starts in 1970 itself, or whose clock was set back for a while, proves nothing by being
+/// right again.
+#[test]
+fn a_reading_that_cannot_be_right_proves_nothing_also_once_the_clock_is_right_again() {
+    for wrong_ms in [0, WALL_MS - 40 * 86_400_000] {
+        for is_before_the_gap in [true, false] {
+            let rig = machine();
+            let store = rig.open();
+            pass(&store, 1);
+            if wrong_ms != 0 {
+                store.confirm_time(server_ms(&rig, 0), 10).unwrap();
+            }
+            if is_before_the_gap {
+                store.confirm_time(wrong_ms, 10).unwrap();
+            }
+            store.close().unwrap();
+            let on_ms = crate::clock::Clock::mono_ms(&*rig.clock);
+            let rig = rebooted(&rig, 60_000);
+            let store = rig.open();
+            if !is_before_the_gap {
+                store.confirm_time(wrong_ms, 10).unwrap();
+            }
+            let before = trusted_ms(&store);
+            store.confirm_time(server_ms(&rig, on_ms + 60_000 - 1_500), 10).unwrap();
+            let more = trusted_ms(&store) - before;
+            assert!(more <= 60_000, "{wrong_ms} {is_before_the_gap}: {more}");
+            assert!(remembers(&store, 1));
+        }
+    }
+}
+
 #[test]
 fn the_offset_follows_the_upstream_and_the_wall_clock() {
     let rig = machine();
@@ -247,7 +278,7 @@ fn what_the_upstream_said_outlives_its_segment() {
     let rig = machine();
     let store = rig.open();
     store.confirm_time(server_ms(&rig, 0), 0).unwrap();
-    let first = store.inner.view.lock().time.noted().unwrap().0.place.segment;
+    let first = store.inner.view.lock().time.heard.noted().unwrap().0.place.segment;
     for n in 0..40 {
         store.capture(&sized_event(n, 50_000)).unwrap();
         settle(&store, n);

@@ -1,11 +1,12 @@
 //! A batch for which the line fails again and again may fail because of what is in it: a filter on the
 //! way, an upstream that breaks on it. It must not hold up the others, and what becomes of them tells.
 //!
-//! | the line failed for the same batch three times, and | it |
+//! | the line failed for the same batch three times, or the upstream still worked on it, and | it |
 //! |---|---|
 //! | nobody knows more | is set aside for others, and sent again where there are none |
 //! | another one is aside | is sent again: the line is down |
-//! | the upstream took others since it failed first | is halved; a single event comes again alone, ever later |
+//! | the upstream took others since the line failed first | is halved; a single event comes again alone, ever later |
+//! | the upstream took others, and works on this one | comes again as it is, ever later |
 //!
 //! No event is rejected for it, because nobody said so.
 
@@ -27,15 +28,20 @@ pub(super) struct Aside {
 }
 
 impl Session {
-    /// The line failed for a batch, and waits already. After an error the batch is sent again.
-    pub(super) fn send_after_failure(&mut self, mut open: Open, now_ms: u64) -> Result<()> {
+    /// A batch brought nothing, and the line waits already. After an error the batch is sent again.
+    pub(super) fn send_after_failure(
+        &mut self,
+        mut open: Open,
+        now_ms: u64,
+        may_halve: bool,
+    ) -> Result<()> {
         let failed_at = *open.failed_at.get_or_insert(self.acceptances);
         let is_at_fault = failed_at < self.acceptances;
         if self.is_once() || open.attempts < PATIENCE || !(is_at_fault || self.aside.is_empty()) {
             self.send_again(open);
             return Ok(());
         }
-        if is_at_fault {
+        if is_at_fault && may_halve {
             let halved = self.halve(&open);
             if !matches!(halved, Ok(false)) {
                 self.sent = halved.is_err().then_some(open);

@@ -60,7 +60,8 @@ impl Session {
                 self.report.unreachable = false;
                 self.report.last_failure = Some("the upstream still works on it".to_owned());
                 self.pause(*retry_after_ms, now_ms);
-                self.send_again(open);
+                // Its halves would be other batches while it is being worked on.
+                self.send_after_failure(open, now_ms, false)?;
             }
             Failure::Blocked { why } => {
                 self.report.failures += 1;
@@ -130,7 +131,7 @@ impl Session {
         self.report.unreachable = true;
         self.report.last_failure = Some(why.to_owned());
         self.pause(retry_after_ms, now_ms);
-        self.send_after_failure(open, now_ms)
+        self.send_after_failure(open, now_ms, true)
     }
 
     /// It is not what the host meant to ask: the same batch again after the backoff, should it be mended.

@@ -1,6 +1,7 @@
 //! Which events the next batch takes.
 
 use super::horizon::First;
+use super::unmeasured::Again;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
@@ -72,8 +73,10 @@ impl Session {
     /// the number of the last of them. `None`: there are none.
     pub(super) fn find_due(&self, mut after: u64, now_ms: u64) -> Option<(Vec<u64>, u64)> {
         let is_once = self.is_once();
-        let is_due =
-            |lsn: &u64| self.retries.get(lsn).is_none_or(|retry| !is_once && retry.is_due(now_ms));
+        let is_due = |lsn: &u64| {
+            !self.held.contains(lsn)
+                && self.retries.get(lsn).is_none_or(|retry| !is_once && retry.is_due(now_ms))
+        };
         let items_max = self.options.items_max;
         let looked_at = items_max.saturating_add(self.retries.len()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
@@ -101,9 +104,16 @@ impl Session {
             let is_again = attempted.binary_search(&event.lsn.get()).is_ok();
             if is_again {
                 let first = self.first(event.lsn.get(), First::Before);
-                if let Some(answer) = self.forgotten(&event, first)? {
-                    choice.misfits.push((event.lsn.get(), answer));
-                    continue;
+                match self.again(&event, first) {
+                    Again::Send => {}
+                    Again::Wait => {
+                        self.held.insert(event.lsn.get());
+                        continue;
+                    }
+                    Again::Park(answer) => {
+                        choice.misfits.push((event.lsn.get(), answer));
+                        continue;
+                    }
                 }
             }
             match self.fit_with_key(&event) {

@@ -61,7 +61,7 @@ impl Session {
     pub(super) fn hold(&mut self, open: Open) {
         let retries = open.formed.events.iter().filter_map(|lsn| self.retries.get(lsn));
         let not_before_ms = retries.map(|retry| retry.not_before_ms).max().unwrap_or(0);
-        self.held.push(Held { open, not_before_ms });
+        self.as_is.push(Held { open, not_before_ms });
     }
 
     /// Takes up the batches whose time has come. With [`Effort::Once`] that is another session's.
@@ -69,18 +69,18 @@ impl Session {
         if self.options.effort == Effort::Once {
             return;
         }
-        let due = self.held.extract_if(.., |held| held.not_before_ms <= now_ms);
+        let due = self.as_is.extract_if(.., |held| held.not_before_ms <= now_ms);
         self.queue.extend(due.map(|held| held.open));
     }
 
     /// When the first of them is to be sent again.
     pub(super) fn held_until_ms(&self) -> Option<u64> {
-        self.held.iter().map(|held| held.not_before_ms).min()
+        self.as_is.iter().map(|held| held.not_before_ms).min()
     }
 
     /// The host says that it is worth trying now.
     pub(super) fn release_held(&mut self) {
-        self.held.iter_mut().for_each(|held| held.not_before_ms = 0);
+        self.as_is.iter_mut().for_each(|held| held.not_before_ms = 0);
     }
 
     /// Forms a batch of events; on a full disk of as many of the first as find room, with their answers.

@@ -6,19 +6,14 @@
 //! | never | sent |
 //! | less than the horizon ago, or nobody told a horizon | sent again, under its key |
 //! | longer ago | uncertain: a person decides |
+//! | nobody knows how long ago | held until the upstream's clock tells, if it can; or else uncertain |
 
 use super::forming::unfit;
+use super::unmeasured::Again;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
 use crate::event::StoredEvent;
-use crate::review::{DecisionAction, DecisionMade};
 use crate::store::Answer;
-
-/// What is taken off a horizon, at most: requests are on their way for some time, and two clocks do not
-/// run alike.
-const MARGIN_MS_MAX: u64 = 60 * 60 * 1_000;
-/// And at most this part of it.
-const MARGIN_PART: u64 = 10;
 
 /// When an event was attempted first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,9 +36,12 @@ impl Session {
     /// `Io`, `Poisoned`: the disk refused; nothing is lost.
     pub fn on_time(&mut self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
         match self.store.confirm_time(server_unix_ms, uncertainty_ms) {
-            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
-            done => done,
+            Err(error) if error.kind() == ErrorKind::Full => {}
+            done => done?,
         }
+        // What waited for it is looked at again.
+        self.on_no_time();
+        Ok(())
     }
 
     /// Takes up how long the upstream remembers keys at least, milliseconds, as a reply told. It takes
@@ -55,7 +53,9 @@ impl Session {
     /// [resolves](crate::Store::resolve) it. One that was never attempted is sent however old it is.
     ///
     /// Attempts of an earlier session count as made when the event was captured, or when a person
-    /// decided to send it again.
+    /// decided to send it again. Where nobody knows how long ago that was, because the machine was off
+    /// meanwhile, the event waits until the upstream's clock tells; where that cannot tell, it becomes
+    /// uncertain too, code `AGE_UNKNOWN`.
     pub fn on_horizon(&mut self, horizon_ms: u64) {
         self.options.horizon_ms = Some(horizon_ms);
     }
@@ -92,9 +92,13 @@ impl Session {
                 || self.retries.contains_key(&lsn)
                 || self.attempted_before.contains(&lsn);
             let first = self.first(lsn, open.first.unwrap_or(First::Before));
-            let Some(answer) = is_attempted.then(|| self.forgotten(event, first)).transpose()?
-            else {
+            if !is_attempted {
                 continue;
+            }
+            let answer = match self.again(event, first) {
+                Again::Park(answer) => Some(answer),
+                // A batch with one that waits is held.
+                Again::Send | Again::Wait => None,
             };
             // An earlier session could send it, and damage took a part since.
             let is_before = first == First::Before;
@@ -126,41 +130,5 @@ impl Session {
             self.retries.remove(lsn);
             self.attempted_before.remove(lsn);
         }
-    }
-
-    /// Why an event must not be sent again; `None` if it may.
-    pub(super) fn forgotten(&self, event: &StoredEvent, first: First) -> Result<Option<Answer>> {
-        let Some(horizon_ms) = self.options.horizon_ms else { return Ok(None) };
-        let most_ms = horizon_ms - (horizon_ms / MARGIN_PART).min(MARGIN_MS_MAX);
-        let age_ms = match first {
-            First::Here { trusted_ms } => self.trusted_ms().saturating_sub(trusted_ms),
-            First::Before => {
-                let age_ms = self.inner().age_ms(event);
-                if age_ms < most_ms {
-                    age_ms
-                } else {
-                    self.since_decision(event)?.unwrap_or(age_ms)
-                }
-            }
-        };
-        Ok((age_ms >= most_ms).then(|| Answer::Uncertain {
-            code: "HORIZON".to_owned(),
-            message: format!(
-                "it may have been sent first {age_ms} ms ago, and the upstream remembers keys for \
-                 {horizon_ms} ms: ask there whether it took effect"
-            ),
-        }))
-    }
-
-    /// How long ago a person decided to send an event again, by the wall clock; `None`: nobody did.
-    fn since_decision(&self, event: &StoredEvent) -> Result<Option<u64>> {
-        let made = match self.store.decisions_on(&event.event.scope, &event.event.key) {
-            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
-            made => made?,
-        };
-        let is_retry = |made: &&DecisionMade| made.decision.action == DecisionAction::Retry;
-        let now_ms = self.inner().wall_ms();
-        let since_ms = |made_ms: i64| u64::try_from(now_ms.saturating_sub(made_ms)).unwrap_or(0);
-        Ok(made.iter().rfind(is_retry).map(|made| since_ms(made.made_at_ms)))
     }
 }

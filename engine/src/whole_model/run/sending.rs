@@ -280,8 +280,9 @@ impl Machine {
                 self.model.form(of, Some(at), &[first, second]);
             }
         }
-        if is_line || matches!(failure, Failure::Unavailable { .. }) {
-            self.line_fails(at, batch.attempt);
+        let is_at_it = matches!(failure, Failure::InProgress { .. });
+        if is_line || is_at_it || matches!(failure, Failure::Unavailable { .. }) {
+            self.line_fails(at, batch.attempt, !is_at_it);
         }
         match self.said(session.on_failure(batch.id, failure, 0))? {
             Ok(()) => Ok(()),
@@ -291,16 +292,16 @@ impl Machine {
 }
 
 impl Machine {
-    /// A batch for which the line fails a third time lets others go first; if they were taken since it
-    /// failed first, it is halved.
-    fn line_fails(&mut self, at: usize, attempt: u32) {
+    /// A batch that brings nothing a third time lets others go first; if the line failed, and they were
+    /// taken since it failed first, it is halved.
+    fn line_fails(&mut self, at: usize, attempt: u32, may_halve: bool) {
         let batch = &mut self.model.batches[at];
         let failed_at = *batch.failed_at.get_or_insert(self.taken.0);
         if attempt < 3 {
             return;
         }
         let (of, events) = (batch.scope, batch.events.clone());
-        if failed_at < self.taken.0 && events.len() > 1 {
+        if may_halve && failed_at < self.taken.0 && events.len() > 1 {
             self.counts.add("batch: halved for others");
             let (first, second) = events.split_at(events.len().div_ceil(2));
             self.model.form(of, Some(at), &[first, second]);

@@ -300,3 +300,17 @@ fn an_event_of_which_nobody_knows_when_it_was_captured_is_not_sent() {
     let misfit = Wede::new("d").fit(&event).unwrap_err();
     assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
 }
+
+#[test]
+fn the_time_is_asked_for_without_an_event_and_only_the_upstream_is_believed() {
+    let dialect = Wede::new("d");
+    let request = dialect.time_request().unwrap();
+    let body = String::from_utf8(request.body).unwrap();
+    assert!(body.starts_with(r#"{"events":[],"device_id":"d""#), "{body}");
+    assert!(request.headers.is_empty(), "no batch is kept under a key");
+    let refusal = r#"{"type":"/problems/x","title":"t","status":422,"code":"INVALID_REQUEST"}"#;
+    for (status, body, is_own) in [(422, refusal, true), (422, "<html>", false), (200, "", false)] {
+        let answered = dialect.time_answer(&Response::new(status, body));
+        assert_eq!(answered.is_ok(), is_own, "{status} {body}");
+    }
+}

@@ -20,6 +20,24 @@ fn the_clock_of_an_upstream_that_answers_is_taken_up() {
 }
 
 #[test]
+fn the_time_is_asked_for_with_a_request_that_changes_nothing() {
+    for (act, is_told) in [(Act::Tell(ELSEWHEN), true), (Act::RefuseTelling(503, ELSEWHEN), false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store_with(&folder, 0);
+        let hub = Hub::start(&[act]);
+        let uploader = hub.uploader(&store);
+        let fit: Fit = Box::new(|_| Ok(1));
+        let mut session = Session::start(&store, uploader.options.clone(), fit).unwrap();
+        uploader.ask_time(&mut session).unwrap();
+        assert_eq!(hub.requests.try_iter().collect::<Vec<_>>(), [0], "without an item");
+        assert!(hub.applied().is_empty());
+        assert_eq!(store.server_offset().is_some(), is_told, "{act:?}");
+        assert_eq!(session.report().unreachable, !is_told, "{act:?}");
+    }
+}
+
+#[test]
 fn an_answer_without_a_date_and_one_that_is_none_tell_no_time() {
     for act in [
         Act::Answer,

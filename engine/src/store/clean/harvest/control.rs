@@ -113,8 +113,8 @@ impl Harvest {
 
     /// Keeps what the upstream's clock showed last.
     pub(super) fn take_clock(&mut self, view: &View, at: Located) {
-        if view.time.noted().is_some_and(|(noted, _)| noted.place == at.place) {
-            self.push(Carry::Clock(Clock { server: view.time.note() }));
+        if view.time.heard.noted().is_some_and(|(noted, _)| noted.place == at.place) {
+            self.push(Carry::Clock(Clock { server: view.time.heard.note() }));
         }
     }
 }

@@ -76,3 +76,32 @@ fn a_line_that_is_down_forms_a_second_batch_and_no_third_and_halves_none() {
     drain(&mut session, &mut Upstream::default(), now_ms);
     assert_eq!(store.status().settled, 40);
 }
+
+#[test]
+fn a_batch_on_which_the_upstream_works_for_ever_holds_up_nobody_and_stays_whole() {
+    let store = Rig::new().open();
+    capture(&store, 1..=4);
+    let mut session = start(&store);
+    let (mut now_ms, mut stuck) = (0, None);
+    let mut upstream = Upstream::default();
+    for n in 5..=60 {
+        capture(&store, n..=n);
+        for _ in 0..4 {
+            match session.next(now_ms).unwrap() {
+                Step::Send(batch) if *stuck.get_or_insert(batch.id) == batch.id => {
+                    let failure = Failure::InProgress { retry_after_ms: Some(1_000) };
+                    session.on_failure(batch.id, &failure, now_ms).unwrap();
+                }
+                Step::Send(batch) => {
+                    let reply = upstream.take(&batch, Mood::Well).unwrap();
+                    session.on_reply(batch.id, &reply, now_ms).unwrap();
+                }
+                Step::Wait { until_ms } => now_ms = until_ms.min(now_ms + 10_000),
+                Step::Idle | Step::Blocked => {}
+            }
+        }
+    }
+    assert_eq!(&pending(&store)[..4], ["k1", "k2", "k3", "k4"]);
+    assert!(store.status().settled > 40, "{:?}", store.status());
+    assert_eq!(store.inner.open_batches(&sales()).len(), 1, "as it was");
+}

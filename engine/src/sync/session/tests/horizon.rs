@@ -60,21 +60,127 @@ fn what_was_attempted_longer_ago_than_the_upstream_remembers_waits_for_a_person(
     }
 }
 
+/// What the upstream's clock shows after so long.
+fn server_ms(after_ms: u64) -> i64 {
+    WALL_MS.saturating_add_unsigned(after_ms)
+}
+
+/// A store that sent events 1 to 4, whose reply was lost, and has 5 besides; the machine was off for so
+/// long since. `is_noted`: the upstream told the time before.
+fn off_after_an_attempt(days: u64, is_noted: bool) -> (Rig, Upstream) {
+    let rig = rig();
+    let store = rig.open();
+    if is_noted {
+        store.confirm_time(server_ms(0), 0).unwrap();
+    }
+    capture(&store, 1..=5);
+    let mut upstream = Upstream::default();
+    lose_a_reply(&mut start(&store), &mut upstream);
+    let rig = rig.after_kill();
+    rig.clock.reboot(days * DAY_MS);
+    (rig, upstream)
+}
+
 #[test]
 fn a_machine_that_was_off_for_longer_does_not_send_again_what_it_had_sent() {
     for (days, is_sent_again) in [(29, true), (31, false)] {
-        let rig = rig();
+        let (rig, mut upstream) = off_after_an_attempt(days, true);
         let store = rig.open();
-        capture(&store, 1..=5);
-        let mut upstream = Upstream::default();
-        lose_a_reply(&mut start(&store), &mut upstream);
-        let rig = rig.after_kill();
-        rig.clock.reboot(days * DAY_MS);
-        let store = rig.open();
-        drain(&mut start(&store), &mut upstream, 0);
+        let mut session = start(&store);
+        // First what was never sent: its reply tells how long the machine was off.
+        let sent = batch(&mut session, 0);
+        assert_eq!(keys(&sent.items), ["k5"]);
+        session.on_time(server_ms(days * DAY_MS), 0).unwrap();
+        let said = upstream.take(&sent, Mood::Well).unwrap();
+        session.on_reply(sent.id, &said, 0).unwrap();
+        drain(&mut session, &mut upstream, 0);
         let expected = if is_sent_again { State::Duplicate } else { State::Uncertain };
         assert_eq!(states(&store, 1..=5), [[expected; 4].as_slice(), &[State::Accepted]].concat());
     }
+}
+
+/// Only events are left that were sent nobody knows how long ago: the driver asks what time it is.
+#[test]
+fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is_asked_for() {
+    for effort in [Effort::Forever, Effort::Once] {
+        for (time, expected) in [(Some(29), State::Duplicate), (None, State::Uncertain)] {
+            let (rig, mut upstream) = off_after_an_attempt(29, true);
+            let store = rig.open();
+            store.cancel(&sales(), &key(5)).unwrap();
+            let options = options().horizon_ms(30 * DAY_MS).effort(effort);
+            let mut session = Session::start(&store, options, fits()).unwrap();
+            assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
+            assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::InFlight; 4], 1));
+            // Nobody answers.
+            let (why, answered) = ("timeout".to_owned(), crate::sync::Answered::Stranger);
+            session.on_no_answer(&Failure::Unavailable { why, retry_after_ms: None, answered }, 0);
+            match effort {
+                Effort::Forever => {
+                    assert!(matches!(session.next(0).unwrap(), Step::Wait { .. }), "not at once");
+                }
+                Effort::Once => assert!(!session.asks_time(), "once"),
+            }
+            session.on_online();
+            match time {
+                Some(days) => session.on_time(server_ms(days * DAY_MS), 0).unwrap(),
+                None => session.on_no_time(),
+            }
+            drain(&mut session, &mut upstream, 100_000);
+            assert_eq!(states(&store, 1..=4), [expected; 4], "{time:?} {effort:?}");
+            if time.is_none() {
+                assert_eq!(store.review(&sales(), &key(3)).unwrap().code, "AGE_UNKNOWN");
+            }
+        }
+    }
+}
+
+/// Captured in 1970 or in 2036 by the wall clock, and then the right time: neither says how long ago that was.
+#[test]
+fn an_attempt_of_unknown_age_waits_for_a_person_with_words_that_are_true() {
+    for step_ms in [WALL_MS, -40 * 86_400_000, 0] {
+        let (rig, mut upstream) = off_after_an_attempt(1, false);
+        rig.clock.step_wall(step_ms);
+        let store = rig.open();
+        let mut session = start(&store);
+        drain(&mut session, &mut upstream, 0);
+        assert_eq!(states(&store, 1..=4), [State::Uncertain; 4], "{step_ms}");
+        assert_eq!((state(&store, 5), upstream.requests), (State::Accepted, 2), "{step_ms}");
+        let item = store.review(&sales(), &key(3)).unwrap();
+        assert_eq!(item.code, "AGE_UNKNOWN");
+        assert!(item.message.contains("nobody knows how long ago"), "{}", item.message);
+        // A person's decision is of now, whatever the wall clock says of it.
+        (1..=4).for_each(|n| store.retry(&sales(), &key(n)).unwrap());
+        rig.clock.step_wall(-step_ms);
+        lose_a_reply(&mut session, &mut upstream);
+        drop(session);
+        drain(&mut start(&store), &mut upstream, 100_000);
+        assert_eq!(states(&store, 1..=4), [State::Duplicate; 4], "{step_ms}");
+    }
+}
+
+/// Also where only the cleaned form of the event is left.
+#[test]
+fn an_attempt_whose_run_is_trimmed_is_of_unknown_age_after_a_reboot() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=1);
+    let mut upstream = Upstream::default();
+    lose_a_reply(&mut start(&store), &mut upstream);
+    let first = store.inner.log.segments()[0].number;
+    drop(store);
+    rig.clock.reboot(DAY_MS);
+    let store = rig.open();
+    for n in 10..40 {
+        store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
+        let answer = crate::store::Answer::Accepted { receipt: None };
+        let (scope, key) = (sales(), key(n));
+        store.settle(&[crate::store::Settlement { scope, key, answer }]).unwrap();
+    }
+    assert!(store.inner.log.segments().iter().all(|it| it.number != first), "control");
+    drop(store);
+    let store = rig.open();
+    drain(&mut start(&store), &mut upstream, 0);
+    assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 1));
 }
 
 #[test]
