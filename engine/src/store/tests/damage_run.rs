@@ -10,7 +10,7 @@ use onceward_wal::KIND_HOST_MIN;
 use crate::store::tests::inbox::delivery;
 use crate::store::tests::records::{acquired, asks, body};
 use crate::store::{Answer, Settlement};
-use crate::sync::{Options, Session, Step};
+use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, receipt, sales};
 use crate::{Begun, Lsn, Received, Result, State, Store, Verdict};
@@ -42,7 +42,7 @@ fn whole() -> Whole {
         let (code, message) = ("NO".to_owned(), "no".to_owned());
         settle(n, Answer::Rejected { code, message, reply: vec![] }).unwrap();
     }
-    let mut session = Session::start(&store, Options::new(sales()).items_max(2), fits()).unwrap();
+    let mut session = Session::start(&store, crate::trial::options().items_max(2), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "control: in flight");
     drop(session);
     for n in 6..EVENTS {
