@@ -8,6 +8,7 @@ mod cleaning;
 mod clock;
 mod damage_run;
 mod decisions;
+#[cfg(feature = "rescue")]
 mod doubt;
 mod expiry;
 mod full;
