@@ -22,6 +22,7 @@ mod forming;
 mod full;
 mod holding;
 mod horizon;
+mod open;
 mod pacing;
 mod suspects;
 mod unmeasured;
@@ -38,10 +39,11 @@ use super::{Batch, BatchId, Fit, Options, Reply, Report, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::limits::SETTINGS_BYTES_MAX;
-use crate::store::{Answer, Formed, Inner, Store};
+use crate::store::{Answer, Inner, Store};
 use aside::Aside;
 use full::Held;
 use horizon::First;
+use open::Open;
 use pacing::Retry;
 
 /// One drain of a store.
@@ -107,26 +109,6 @@ pub struct Session {
     /// Batches with such events.
     held_batches: Vec<Open>,
     report: Report,
-}
-
-/// A batch that is not answered.
-#[derive(Clone, Debug)]
-struct Open {
-    formed: Formed,
-    attempts: u32,
-    /// When those of its events were attempted first of which nothing else is known; `None`: not yet.
-    first: Option<First>,
-    /// How many acceptances there were when a batch with its events was first refused as a whole.
-    refused_at: Option<u64>,
-    /// How many there were when the line first failed for it.
-    failed_at: Option<u64>,
-}
-
-impl Open {
-    /// One that an earlier session left.
-    fn left(formed: Formed) -> Self {
-        Self { formed, attempts: 0, first: Some(First::Before), refused_at: None, failed_at: None }
-    }
 }
 
 impl std::fmt::Debug for Session {

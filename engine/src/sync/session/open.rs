@@ -1,0 +1,24 @@
+//! A batch that is on its way.
+
+use super::horizon::First;
+use crate::store::Formed;
+
+/// A batch that is not answered.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) formed: Formed,
+    pub(super) attempts: u32,
+    /// When those of its events were attempted first of which nothing else is known; `None`: not yet.
+    pub(super) first: Option<First>,
+    /// How many acceptances there were when a batch with its events was first refused as a whole.
+    pub(super) refused_at: Option<u64>,
+    /// How many there were when the line first failed for it.
+    pub(super) failed_at: Option<u64>,
+}
+
+impl Open {
+    /// One that an earlier session left.
+    pub(super) fn left(formed: Formed) -> Self {
+        Self { formed, attempts: 0, first: Some(First::Before), refused_at: None, failed_at: None }
+    }
+}
