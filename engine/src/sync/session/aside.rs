@@ -11,7 +11,7 @@
 //! No event is rejected for it, because nobody said so.
 
 use super::{Open, Session};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::sync::backoff::doubled_ms;
 
 /// Attempts of a batch before others go first.
@@ -42,7 +42,11 @@ impl Session {
             return Ok(());
         }
         if is_at_fault && may_halve {
-            let halved = self.halve(&open);
+            let halved = match self.halve(&open) {
+                // It waits as it is: what the line does is no reason to end a run.
+                Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+                halved => halved,
+            };
             if !matches!(halved, Ok(false)) {
                 self.sent = halved.is_err().then_some(open);
                 return halved.map(drop);

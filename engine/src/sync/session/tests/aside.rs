@@ -1,5 +1,7 @@
 //! A batch that fails on the way whenever it is sent holds up nobody, and none of its events is rejected.
 
+use onceward_vfs::{Fault, FaultKind, FaultOp};
+
 use super::*;
 use crate::sync::{Answered, Failure};
 use crate::trial::Rig;
@@ -104,4 +106,36 @@ fn a_batch_on_which_the_upstream_works_for_ever_holds_up_nobody_and_stays_whole(
     assert_eq!(&pending(&store)[..4], ["k1", "k2", "k3", "k4"]);
     assert!(store.status().settled > 40, "{:?}", store.status());
     assert_eq!(store.inner.open_batches(&sales()).len(), 1, "as it was");
+}
+
+#[test]
+fn a_batch_that_cannot_be_halved_for_want_of_room_waits_as_it_is() {
+    let rig = Rig::new();
+    let store = rig.open();
+    capture(&store, 1..=4);
+    let mut session = start(&store);
+    let (mut now_ms, mut failed) = (0, 0);
+    let first = batch(&mut session, 0);
+    let failure = filtered(&first, "k1").unwrap();
+    session.on_failure(first.id, &failure, 0).unwrap();
+    session.on_online();
+    capture(&store, 5..=5);
+    while failed < 6 {
+        match session.next(now_ms).unwrap() {
+            Step::Send(batch) if batch.id == first.id => {
+                failed += 1;
+                let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
+                let name_contains = ".seg".into();
+                rig.disk.plan(Fault { op, name_contains, nth: 0, kind, forever: false });
+                session.on_failure(batch.id, &failure, now_ms).unwrap();
+                rig.disk.forget_faults();
+            }
+            Step::Send(other) => {
+                session.on_reply(other.id, &reply(&[5], &accepted()), now_ms).unwrap();
+            }
+            Step::Wait { until_ms } => now_ms = until_ms,
+            step => panic!("{step:?}"),
+        }
+    }
+    assert_eq!((store.status().in_flight, store.status().settled), (4, 1));
 }
