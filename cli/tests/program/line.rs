@@ -211,6 +211,15 @@ fn what_can_never_be_sent_is_refused_by_name_at_capture_and_goes_to_review_unsen
     assert!(errors[2].contains("payload.a: is there twice"), "{}", errors[2]);
     assert_eq!(on_store("status", &strict).expect(0).last_json()["pending"], 1);
 
+    // With its scope before it, as it would be sent, a key may be too long.
+    let long = format!("{{\"key\":\"{}\",\"payload\":{{}}}}\n", "k".repeat(249));
+    for (scope, code) in [("default", 0), ("tip", 0), ("tips", 0), ("tipss", 1)] {
+        let mut command = onceward();
+        command.args(["capture", "--dialect", "wede", "--scope", scope, "--store"]).arg(&strict);
+        let ended = run(&mut command, long.as_bytes()).expect(code);
+        assert!(code == 0 || ended.out.contains("key: has 256 bytes"), "{}", ended.out);
+    }
+
     capture(&mild, input).expect(0);
     let hub = serve(&dir.path().join("data"), None);
     let summary = sync(&mild, &hub.url, &[], &[]).last_json();

@@ -15,8 +15,8 @@ use std::{
     thread,
 };
 
-use onceward::{Config, Create, Headers};
-use onceward_uplink::{Forloy, Wede};
+use onceward::{Config, Create, Headers, Scope, sync::KeyRule};
+use onceward_uplink::{Forloy, Wede, sendable};
 
 use self::{
     commit::{Committer, Tally},
@@ -108,11 +108,14 @@ fn config(args: &CaptureArgs) -> Config {
     if args.must_exist {
         config = config.create(Create::Never);
     }
+    // As `sync` sends them.
+    let is_default = args.scope == Scope::default();
+    let rule = if is_default { KeyRule::Bare } else { KeyRule::ScopePrefix };
     match args.dialect {
         None => config,
-        Some(DialectName::Forloy) => config.sendable(onceward_uplink::sendable(Forloy::new())),
+        Some(DialectName::Forloy) => config.sendable(sendable(Forloy::new(), rule)),
         // Which device it is makes no difference to an event.
-        Some(DialectName::Wede) => config.sendable(onceward_uplink::sendable(Wede::new("any"))),
+        Some(DialectName::Wede) => config.sendable(sendable(Wede::new("any"), rule)),
     }
 }
 
