@@ -15,6 +15,8 @@ pub enum Pace {
     Gentle,
     /// 4 MiB: for when nobody else writes, or everybody waits for this.
     Fast,
+    /// No more of it: the fill ends with an error of the kind `Interrupted`.
+    Abandon,
 }
 
 /// How to open a file.
@@ -127,7 +129,8 @@ pub trait File: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// What the disk said; a full disk is usually found before the first byte is written.
+    /// What the disk said; a full disk is usually found before the first byte is written. `Interrupted`:
+    /// the pace became [`Pace::Abandon`].
     ///
     /// # Cost
     ///
@@ -155,6 +158,7 @@ pub(crate) fn write_zeros(file: &dyn File, len: u64, pace: &dyn Fn() -> Pace) ->
         let step_bytes = match pace() {
             Pace::Gentle => u64::from(ZERO_STEP_BYTES),
             Pace::Fast => FAST_STEP_BYTES,
+            Pace::Abandon => return Err(io::ErrorKind::Interrupted.into()),
         };
         if offset - synced >= step_bytes || offset == len {
             file.sync_data()?;

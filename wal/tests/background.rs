@@ -12,12 +12,16 @@ mod watched;
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
+    use std::time::{Duration, Instant};
 
-    use onceward_vfs::{OsVfs, Vfs};
+    use onceward_vfs::{OsVfs, Pace, Vfs};
     use onceward_wal::{Log, Options, Preparation};
 
+    use super::hooked::{Call, Hook, hooked};
     use super::scenario::{OPTIONS, body, found, host, open_with, put};
     use super::watched::Watch;
 
@@ -84,6 +88,60 @@ mod tests {
         let (report, seen) = found(&*vfs);
         assert_eq!(report.damage, []);
         assert_eq!(host(&seen).last().unwrap().body, body(59, 100_000));
+    }
+
+    /// Takes as long to fill a file as somebody wants it.
+    #[derive(Debug, Default)]
+    struct Endless {
+        begun: AtomicBool,
+        given_up: AtomicBool,
+    }
+
+    impl Hook for Endless {
+        fn before(&self, _call: &Call<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn before_fill(&self, pace: &dyn Fn() -> Pace) {
+            self.begun.store(true, Ordering::SeqCst);
+            let began = Instant::now();
+            while pace() != Pace::Abandon {
+                assert!(began.elapsed() < Duration::from_secs(60), "nobody gives it up");
+                thread::yield_now();
+            }
+            self.given_up.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_log_that_ends_gives_up_the_segment_that_is_being_prepared_and_leaves_nothing_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::open(dir.path()).unwrap());
+        let (log, ..) = open_with(&vfs, OPTIONS).unwrap();
+        put(&log, b"before").unwrap();
+        log.close().unwrap();
+        let before = vfs.list("log").unwrap();
+        for is_closed in [true, false] {
+            let endless = Arc::new(Endless::default());
+            let (log, ..) = open_with(&hooked(Arc::clone(&vfs), &endless), BACKGROUND).unwrap();
+            while !endless.begun.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            if is_closed {
+                log.close().unwrap();
+            } else {
+                drop(log);
+            }
+            assert!(endless.given_up.load(Ordering::SeqCst), "closed: {is_closed}");
+            assert_eq!(vfs.list("log").unwrap(), before, "closed: {is_closed}");
+        }
+        let (log, report, _) = open_with(&vfs, BACKGROUND).unwrap();
+        assert_eq!(report.damage, []);
+        while log.file_bytes() < ready(&log) {
+            thread::yield_now();
+        }
+        log.close().unwrap();
+        assert_eq!(host(&found(&*vfs).1).len(), 1, "the log goes on as it was");
     }
 
     #[test]

@@ -213,10 +213,15 @@ impl Core {
         prepared
     }
 
-    /// Makes one segment, gently unless somebody waits for one.
-    pub(super) fn prepare_ahead(&self) -> Result<(), Error> {
+    /// Makes one segment, gently unless somebody waits for one. Once `stop` is set it is given up: whoever ends
+    /// the log would wait for the rest of it, and the next opening makes one.
+    pub(super) fn prepare_ahead(&self, stop: &AtomicBool) -> Result<(), Error> {
         let waited_for = || self.spares.waiting.load(Ordering::Relaxed) > 0;
-        let pace = || if waited_for() { Pace::Fast } else { Pace::Gentle };
+        let pace = || match stop.load(Ordering::Acquire) {
+            true => Pace::Abandon,
+            false if waited_for() => Pace::Fast,
+            false => Pace::Gentle,
+        };
         self.prepare(self.spares_wanted(), &pace)
     }
 
@@ -229,7 +234,7 @@ impl Core {
         let number = self.meta.lock().current.next_number;
         let path = name::segment(&self.identity.store, number);
         let segment_bytes = self.options.segment_bytes;
-        let file = self.zeros(&path, segment_bytes, pace).inspect_err(|_full| {
+        let file = self.zeros(&path, segment_bytes, pace).inspect_err(|_full_or_given_up| {
             // What is left of it only takes space. If removing fails too, the next attempt or
             // opening removes it, because its number is not listed.
             self.vfs.remove(&path).unwrap_or_default();

@@ -61,7 +61,11 @@ fn work(core: &Core, stop: &AtomicBool) {
             // How that ends is told to whoever waits for it.
             drop(core.wait(last));
         }
-        if missing && let Err(error) = core.prepare_ahead() {
+        if missing && let Err(error) = core.prepare_ahead(stop) {
+            if stop.load(Ordering::Acquire) {
+                // Given up for that: it says nothing of the disk.
+                return;
+            }
             // Poisoned: everybody is told. Full: tried again when there is other work, and by whoever
             // needs one.
             core.commit.lock().note(&error);

@@ -46,6 +46,9 @@ pub(crate) struct Call<'a> {
 pub(crate) trait Hook: Debug + Send + Sync + 'static {
     /// May take as long as it likes. An error is what the caller sees, and then the call is not made.
     fn before(&self, call: &Call<'_>) -> io::Result<()>;
+
+    /// The same before a file is filled with zeros, with the pace that is asked for.
+    fn before_fill(&self, _pace: &dyn Fn() -> Pace) {}
 }
 
 /// The disk, or an open file of it.
@@ -138,6 +141,8 @@ impl<H: Hook> File for Hooked<dyn File, H> {
     }
 
     fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
-        self.before(What::FillZeros(len), 0)?.fill_zeros(len, pace)
+        let inner = self.before(What::FillZeros(len), 0)?;
+        self.hook.before_fill(pace);
+        inner.fill_zeros(len, pace)
     }
 }
