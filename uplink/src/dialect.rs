@@ -4,6 +4,7 @@ mod answer;
 mod forloy;
 mod form;
 mod members;
+mod object;
 mod problem;
 mod request;
 mod response;

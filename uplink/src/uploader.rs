@@ -132,7 +132,7 @@ impl Uploader {
     /// A batch that fails is left for another run and the others go on, after the backoff; what ends it
     /// earlier says [`Effort::Once`].
     ///
-    /// `observe` sees the progress after every exchange.
+    /// `observe` sees the progress after every exchange and before every wait.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Uploader {
 
     /// Sends whatever is captured until `control` is stopped.
     ///
-    /// `observe` sees the progress after every exchange.
+    /// `observe` sees the progress after every exchange and before every wait.
     ///
     /// # Errors
     ///
@@ -217,6 +217,7 @@ impl Uploader {
             }
             match (effort, self.pause(&step)) {
                 (_, Pause::Until(wait_ms)) | (Effort::Forever, Pause::UntilTold(wait_ms)) => {
+                    observe(&session.report());
                     control.wait(wait_ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX));
                     self.has_asked = false;
                 }

@@ -12,6 +12,21 @@ pub(super) struct Said<'a> {
     pub(super) strangers: u64,
 }
 
+impl Said<'_> {
+    /// Why some of its items did not take effect for now, by the first of such codes.
+    pub(super) fn for_now(&self) -> Option<String> {
+        let code = |outcome: &ItemOutcome| {
+            if let ItemOutcome::Transient { code, .. } = outcome {
+                Some(code.clone())
+            } else {
+                None
+            }
+        };
+        let codes = self.outcomes.values().flatten().filter_map(|outcome| code(outcome));
+        codes.min().map(|code| format!("the upstream did not take events for now: {code}"))
+    }
+}
+
 /// Matches a reply to the events of its batch, by the keys under which they were sent and nothing else.
 pub(super) fn match_by_key<'a>(keys: &[String], reply: &'a Reply) -> Said<'a> {
     let keys: HashSet<&str> = keys.iter().map(String::as_str).collect();
@@ -23,10 +38,21 @@ pub(super) fn match_by_key<'a>(keys: &[String], reply: &'a Reply) -> Said<'a> {
         }
         said.outcomes
             .entry(key.as_str())
-            .and_modify(|before| *before = before.filter(|before| *before == outcome))
+            .and_modify(|before| *before = before.and_then(|before| agreed(before, outcome)))
             .or_insert(Some(outcome));
     }
     said
+}
+
+/// What two outcomes of one key say together, unless they disagree. That it took effect is said by both where one took
+/// a second copy in the same request for what it is.
+fn agreed<'a>(one: &'a ItemOutcome, other: &'a ItemOutcome) -> Option<&'a ItemOutcome> {
+    use ItemOutcome::{Accepted, Duplicate};
+    match (one, other) {
+        (Accepted { .. }, Duplicate { .. }) => Some(one),
+        (Duplicate { .. }, Accepted { .. }) => Some(other),
+        (one, other) => (one == other).then_some(one),
+    }
 }
 
 /// The answer of an outcome, or for one that failed for now, when the upstream wants to be asked again.

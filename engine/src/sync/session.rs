@@ -243,6 +243,9 @@ impl Session {
         let keys = self.wire_keys(&events);
         let said = match_by_key(&keys, reply);
         self.report.strangers += said.strangers;
+        if let Some(why) = said.for_now() {
+            self.report.last_failure = Some(why);
+        }
         let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(events.len());
         let mut later = Vec::new();
         for (event, key) in events.iter().zip(&keys) {

@@ -11,12 +11,20 @@ const TITLE_BYTES_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 200;
 /// How much of a page is searched for its title.
 const SEARCHED_BYTES_MAX: usize = 16 * 1024;
+/// The type of a problem document.
+const PROBLEM_TYPE: &str = "application/problem+json";
 /// What some editors put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether the headers allow that the body is JSON as it stands.
 pub(crate) fn may_be_json(response: &Response) -> bool {
     encoding(response).is_none() && response.content_type.as_deref().is_none_or(is_json_type)
+}
+
+/// Whether the headers say that it is a problem document.
+pub(crate) fn is_problem(response: &Response) -> bool {
+    let kind = response.content_type.as_deref().unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(PROBLEM_TYPE))
 }
 
 /// What compresses the body, if anything does.

@@ -2,12 +2,13 @@
 //!
 //! Between a terminal and its upstream others answer with the same statuses: proxies, firewalls, login pages,
 //! gateways. So a status alone proves nothing; an answer is the upstream's when it is a problem document (RFC
-//! 9457) whose `status` is the answer's own and whose `code` is one that the dialect documents for that status.
+//! 9457), by its type or by a `status`, whose `status`, if any, is the answer's own and whose `code` is one that the dialect documents for that status.
 
 use onceward::sync::{Answered, Failure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::object::Object;
 use super::{Response, form, status};
 use crate::excerpt;
 
@@ -75,9 +76,13 @@ impl Problem {
         if !form::may_be_json(response) {
             return None;
         }
-        let document: Document = serde_json::from_slice(&response.body).ok()?;
+        let Object::<Document>(document) = serde_json::from_slice(&response.body).ok()?;
         let Document { code, status, detail, title } = document;
-        if !(status.is_null() || status.as_u64() == Some(u64::from(response.status))) {
+        let is_told = match &status {
+            Value::Null => form::is_problem(response),
+            status => status.as_u64() == Some(u64::from(response.status)),
+        };
+        if !is_told {
             return None;
         }
         let text = |value: &Value, bytes_max| {

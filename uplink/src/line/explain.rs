@@ -63,5 +63,28 @@ fn with_advice(why: String) -> String {
              of certificates (SSL_CERT_FILE, --ca-file)"
         );
     }
+    if why.contains("CaUsedAsEndEntity") {
+        return format!(
+            "{why}: the server shows the certificate of an authority as its own; have that authority sign one for \
+             the server, or make one that is none (basicConstraints CA:FALSE)"
+        );
+    }
     why
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_with_what_to_do() {
+        for (tls, advice) in [
+            ("UnknownIssuer", "--ca-file"),
+            ("Other(OtherError(CaUsedAsEndEntity))", "basicConstraints CA:FALSE"),
+        ] {
+            let found = io::Error::other(format!("invalid peer certificate: {tls}"));
+            let why = explain(&ureq::Error::Io(found), None);
+            assert!(why.contains(tls) && why.contains(advice), "{why}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dialect::answer::{OUTCOME_UNKNOWN, part, receipt, rejected, transient, uncertain};
+use crate::dialect::object::Object;
 use crate::dialect::problem::{Known, Meaning, known};
 use crate::dialect::{Response, problem, status};
 
@@ -38,7 +39,7 @@ struct Answer<'a> {
     success: bool,
     /// The rest.
     #[serde(borrow)]
-    data: Data<'a>,
+    data: Object<Data<'a>>,
 }
 
 /// What the answer is about. The counts are always there; that they agree with the list is not
@@ -56,7 +57,7 @@ struct Data<'a> {
     _failed: u64,
     /// One for each transaction.
     #[serde(borrow)]
-    results: Vec<Entry<'a>>,
+    results: Vec<Object<Entry<'a>>>,
 }
 
 /// What became of one transaction.
@@ -92,13 +93,15 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     let not_documented = |found: serde_json::Error| {
         status::not_recognised(response, &format!("not the documented answer ({found})"))
     };
-    let answer: Answer<'_> = serde_json::from_slice(&response.body).map_err(not_documented)?;
+    let Object::<Answer<'_>>(answer) =
+        serde_json::from_slice(&response.body).map_err(not_documented)?;
     if !answer.success {
         return Err(status::not_recognised(response, "the answer says that it is no success"));
     }
-    let mut items = Vec::with_capacity(answer.data.results.len());
-    for entry in answer.data.results {
-        let outcome: Outcome = part(entry.result).map_err(not_documented)?;
+    let Object(data) = answer.data;
+    let mut items = Vec::with_capacity(data.results.len());
+    for Object(entry) in data.results {
+        let Object::<Outcome>(outcome) = part(entry.result).map_err(not_documented)?;
         let outcome = judge(response, &outcome, entry.result).ok_or_else(|| {
             status::not_recognised(response, "a success does not say whether it is idempotent")
         })?;

@@ -224,6 +224,11 @@ fn every_malformed_answer_confirms_nothing_and_says_what_it_was() {
         &deep,
         r#"{"success":true,"data":{"total_count":1,"success_count":1,"error_count":0}}"#,
         r#"{"success":true,"data":{"results":[]}}"#,
+        // Lists of the members' values are no objects.
+        r#"[true,[0,0,0,[]]]"#,
+        r#"{"success":true,"data":[0,0,0,[]]}"#,
+        r#"{"success":true,"data":{"total_count":1,"success_count":1,"error_count":0,"results":[["k",{"success":true,"idempotent":false}]]}}"#,
+        r#"{"success":true,"data":{"total_count":1,"success_count":1,"error_count":0,"results":[{"idempotency_key":"k","result":[true,false,null,null,null]}]}}"#,
     ];
     for status in [200, 207] {
         for body in bodies {

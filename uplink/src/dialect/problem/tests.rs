@@ -66,8 +66,12 @@ fn whatever_is_not_the_upstreams_own_format_is_the_line_whatever_its_status() {
             Response::new(status, r#"{"message":"Forbidden"}"#),
             Response::new(status, r#"{"error":{"code":"INVALID_REQUEST"}}"#),
             Response::new(status, r#"[{"code":"INVALID_REQUEST"}]"#),
+            Response::new(status, format!(r#"["{own}",{status},"a detail","a title"]"#)),
             Response::new(status, format!("{{\"code\":[\"{own}\"]}}")),
             Response::new(status, other_status),
+            Response::new(status, format!(r#"{{"code":"{own}"}}"#)),
+            Response::new(status, format!(r#"{{"code":"{own}","message":"no"}}"#))
+                .with_content_type("application/json"),
             Response::new(status, format!("{document}{document}")),
             Response::new(status, format!("\u{feff}{document}")),
             Response::new(status, document.as_bytes()).with_content_type("text/html"),
@@ -82,6 +86,16 @@ fn whatever_is_not_the_upstreams_own_format_is_the_line_whatever_its_status() {
         }
     }
     assert_eq!(failure(&problem(413, "TOO_LARGE"), &TABLE), Failure::TooLarge, "control");
+}
+
+#[test]
+fn a_document_is_a_problem_by_its_type_or_by_its_status() {
+    let bare = Response::new(413, r#"{"code":"TOO_LARGE"}"#);
+    assert_eq!(line(&bare).1, Answered::Stranger);
+    let typed = bare.with_content_type("Application/Problem+JSON; charset=utf-8");
+    assert_eq!(failure(&typed, &TABLE), Failure::TooLarge);
+    let told = Response::new(413, r#"{"code":"TOO_LARGE","status":413}"#);
+    assert_eq!(failure(&told, &TABLE), Failure::TooLarge);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::dialect::answer::{OUTCOME_UNKNOWN, is_transient, part, rejected, transient, uncertain};
+use crate::dialect::object::Object;
 use crate::dialect::problem::{Known, Meaning, known};
 use crate::dialect::{Response, problem, status};
 
@@ -39,7 +40,7 @@ const UNKNOWN_WORDS: &str = "the upstream knows the key, and not whether the eve
 struct Answer<'a> {
     /// All of it.
     #[serde(borrow)]
-    data: Data<'a>,
+    data: Object<Data<'a>>,
 }
 
 /// What the answer is about. The counts are always there; that they agree with the list is not
@@ -82,8 +83,10 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     let not_documented = |found: serde_json::Error| {
         status::not_recognised(response, &format!("not the documented answer ({found})"))
     };
-    let answer: Answer<'_> = serde_json::from_slice(&response.body).map_err(not_documented)?;
-    let events = match (answer.data.status.as_str(), answer.data.events) {
+    let Object::<Answer<'_>>(answer) =
+        serde_json::from_slice(&response.body).map_err(not_documented)?;
+    let Object(data) = answer.data;
+    let events = match (data.status.as_str(), data.events) {
         ("processing", _) => {
             return Err(Failure::InProgress { retry_after_ms: response.retry_after_ms() });
         }
@@ -93,7 +96,7 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     };
     let mut items = Vec::with_capacity(events.len());
     for raw in events {
-        let entry: Entry = part(raw).map_err(not_documented)?;
+        let Object::<Entry>(entry) = part(raw).map_err(not_documented)?;
         let outcome = judge(response, &entry, raw);
         items.push((entry.idempotency_key, outcome));
     }

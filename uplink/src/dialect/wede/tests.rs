@@ -219,6 +219,14 @@ fn every_malformed_answer_confirms_nothing() {
         let why = unavailable(200, body);
         assert!(why.starts_with("status 200: not the documented answer"), "{why}");
     }
+    // Lists of the members' values are no objects.
+    for body in [
+        r#"[["b","completed",1,0,[["k","accepted",null]]]]"#,
+        r#"{"data":["b","completed",1,0,[]]}"#,
+        r#"{"data":{"batch_id":"b","status":"completed","accepted":1,"rejected":0,"events":[["k","accepted",null]]}}"#,
+    ] {
+        assert!(unavailable(200, body).contains("not the documented answer"), "{body}");
+    }
     for (from, to) in [
         ("completed", "done"),
         (r#""events""#, r#""others""#),

@@ -47,6 +47,7 @@ fn batches_that_an_earlier_session_left_are_attempted_once_too() {
         now_ms += 10_000_000;
     }
     assert_eq!(seen, ["k1", "k2", "k3", "k4", "k5", "k6"]);
+    assert!(session.report().last_failure.unwrap().ends_with("for now: BUSY"), "the code is told");
 }
 
 #[test]

@@ -77,6 +77,22 @@ fn a_reply_that_is_reordered_partial_strange_and_contradictory_settles_only_what
 }
 
 #[test]
+fn a_key_that_one_reply_tells_accepted_and_duplicate_took_effect_in_either_order() {
+    let store = Rig::new().open();
+    capture(&store, 1..=2);
+    let mut session = start(&store);
+    let first = batch(&mut session, 0);
+    let known = ItemOutcome::Duplicate { receipt: None };
+    let mut items = reply(&[1], &accepted()).items;
+    items.extend(reply(&[1, 2], &known).items);
+    items.extend(reply(&[2], &accepted()).items);
+    session.on_reply(first.id, &Reply { items }, 0).unwrap();
+    assert_eq!(pending(&store), Vec::<String>::new());
+    let report = session.report();
+    assert_eq!((report.accepted, report.duplicate, report.missing), (2, 0, 0));
+}
+
+#[test]
 fn a_reply_that_says_nothing_changes_nothing() {
     let store = Rig::new().open();
     capture(&store, 1..=3);
