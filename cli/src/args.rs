@@ -277,7 +277,7 @@ optionally \"kind\", \"amount\", \"captured_at\", \"lane\", \"class\" and \"head
 list of pairs).
 
 Exit codes: 0 all lines are stored now or were before, 1 a line was refused or its key has other content, \
-7 no room.";
+3 the store was found damaged, whatever became of the lines, 7 no room.";
 
 /// The last part of `summary --help`.
 const SUMMARY_NOTES: &str = "Takes the store's lock, so that nothing comes in meanwhile.

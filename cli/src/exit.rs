@@ -113,10 +113,17 @@ impl Failure {
         Self::with(exit_of(error.kind()), message)
     }
 
-    /// The store could not be closed in order. Whatever was answered before is durable.
+    /// The store could not be closed in order. Whatever was answered before is durable, as long as the directory is
+    /// there in which it was stored.
     #[must_use]
     pub fn closing(error: &onceward::Error) -> Self {
-        let message = format!("cannot close the store: {error}; what was answered before is kept");
+        let kept = match error.code() {
+            "GROUND_MOVED" => {
+                "what was answered before went where the store was then, and is kept if that is"
+            }
+            _ => "what was answered before is kept",
+        };
+        let message = format!("cannot close the store: {error}; {kept}");
         Self::with(exit_of(error.kind()), message)
     }
 
@@ -142,6 +149,18 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+/// What a run ends with whose store was damaged when it was opened: that counts before whatever is left to do, but
+/// not before another failure of the run itself, such as of its input.
+pub(crate) fn ranked(outcome: Outcome, is_damaged: bool) -> Outcome {
+    match outcome {
+        Ok(_) if is_damaged => Ok(Exit::Damage),
+        Err(failure) if is_damaged && failure.exit == Exit::Full => {
+            Err(Failure { exit: Exit::Damage, ..failure })
+        }
+        outcome => outcome,
     }
 }
 

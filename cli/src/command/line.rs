@@ -13,7 +13,7 @@ pub(super) fn to(to: &str, key: Option<Secret>, args: &LineArgs) -> Result<Line,
     let line =
         Line::direct(to, key, Timeouts::default()).map_err(|error| refused("--to", &error))?;
     let line = match args.proxy.as_deref() {
-        Some("none") => line,
+        Some(proxy) if proxy.eq_ignore_ascii_case("none") => line,
         Some(proxy) => line.through(proxy).map_err(|error| refused("--proxy", &error))?,
         None => line.through_environment().map_err(|error| refused("the environment", &error))?,
     };

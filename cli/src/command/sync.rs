@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     args::{DialectName, SyncArgs, WireKeys},
     command::{api_key, line, shape, stop::Stop},
-    exit::{Exit, Failure, Outcome},
+    exit::{self, Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
 };
 
@@ -21,23 +21,44 @@ pub fn run(args: &SyncArgs, style: Style) -> Outcome {
     let key = api_key::given(&args.key)?.map(Secret::new);
     let line = line::to(&args.to, key, &args.line)?;
     let store = shape::open_existing(&args.store)?;
-    let report = drain(args, &store, line)?;
-    let summary = Summary::new(&report, &store, &args.scope)?;
+    let is_damaged = !store.recovery().damage.is_empty();
+    exit::ranked(send(args, style, store, line), is_damaged)
+}
+
+/// Sends what is in the store, and sums up.
+fn send(args: &SyncArgs, style: Style, store: Store, line: Line) -> Outcome {
+    let run = drain(args, &store, line)?;
+    let report = &run.report;
+    let summary = Summary::new(report, &store, &args.scope)?;
     shape::close(store)?;
     show(&summary, style)?;
     if summary.pending_elsewhere > 0 {
         let (count, scope) = (summary.pending_elsewhere, &args.scope);
         chatter(&format!("{count} events wait in other scopes: this run sends scope {scope} only"));
     }
-    Ok(conclude(&report, &summary, args.once))
+    Ok(conclude(&run, &summary, args.once))
+}
+
+/// How a run ended.
+struct Run {
+    /// What came of it.
+    report: sync::Report,
+    /// The last failure that was not brought about by the end.
+    why: Option<String>,
+    /// Whether a signal ended it.
+    by_signal: bool,
 }
 
 /// Sends, and says how far it came.
-fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Failure> {
+fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
     let dialect: Box<dyn Dialect> = match args.dialect {
         DialectName::Forloy => Box::new(Forloy::new()),
         DialectName::Wede => {
             let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
+            if device_id.len() > DEVICE_ID_BYTES_MAX {
+                let why = format!("--device-id: more than {DEVICE_ID_BYTES_MAX} bytes");
+                return Err(Failure::usage(why));
+            }
             Box::new(Wede::new(device_id))
         }
     };
@@ -70,9 +91,16 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
         // The key's file may have been renewed meanwhile; if it cannot be read now, the old key stays.
         .fresh_key(move || api_key::given(&source).ok().flatten().map(Secret::new));
     let mut last = sync::Report::default();
+    let mut news = News::default();
     let mut advance = |report: &sync::Report| {
         last.clone_from(report);
         bar.set_position(report.accepted + report.duplicate + report.rejected);
+        if !stop.is_asked()
+            && let Some(why) = news.of(report)
+            && !args.once
+        {
+            bar.suspend(|| chatter(why));
+        }
     };
     let report = if args.once {
         uploader.run_once_until(&control, &mut |report| advance(report))
@@ -86,12 +114,50 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<sync::Report, Fai
         })
     };
     // What follows is the end in order, if one came.
-    let _by_a_signal = stop.is_asked();
+    let by_signal = stop.is_asked();
     bar.finish_and_clear();
-    report.map_err(|error| {
-        tell_of_reviews(&last);
-        refused("cannot sync", &error)
-    })
+    match report {
+        Ok(report) => {
+            // A request that the end cut off has failed for that.
+            let why = if by_signal { news.why } else { report.last_failure.clone() };
+            Ok(Run { report, why, by_signal })
+        }
+        Err(error) => {
+            tell_of_reviews(&last);
+            Err(refused("cannot sync", &error))
+        }
+    }
+}
+
+/// Why nothing is delivered, for a person who watches: told when it changes, not for each attempt.
+#[derive(Default)]
+struct News {
+    /// The last failure.
+    why: Option<String>,
+    /// Whole-batch failures so far.
+    failures: u64,
+    /// What had been delivered when something was told last.
+    delivered: u64,
+}
+
+impl News {
+    /// What is new in `report`.
+    fn of(&mut self, report: &sync::Report) -> Option<&str> {
+        let held = |until_ms| {
+            let until = shape::moment(until_ms).unwrap_or_default();
+            format!("the upstream asked not to be asked before {until}")
+        };
+        let why = report.last_failure.clone().or_else(|| report.held_until_ms.map(held));
+        let delivered = report.accepted + report.duplicate + report.rejected;
+        let fails_again = report.failures > self.failures && delivered > self.delivered;
+        let is_news = why != self.why || fails_again;
+        (self.why, self.failures) = (why, report.failures);
+        if !is_news {
+            return None;
+        }
+        self.delivered = delivered;
+        self.why.as_deref()
+    }
 }
 
 /// A bar on stderr if that is a terminal.
@@ -206,8 +272,9 @@ fn tell_of_reviews(report: &sync::Report) {
 }
 
 /// The exit code, with the reason on stderr when it is not 0.
-fn conclude(report: &sync::Report, summary: &Summary, once: bool) -> Exit {
-    let why = report.last_failure.as_deref().unwrap_or("not every event was answered");
+fn conclude(run: &Run, summary: &Summary, once: bool) -> Exit {
+    let Run { report, by_signal, .. } = run;
+    let why = run.why.as_deref().unwrap_or("not every event was answered");
     if report.strangers > 0 || report.missing > 0 {
         chatter(&format!(
             "replies named {} unknown items and left out {}",
@@ -232,7 +299,17 @@ fn conclude(report: &sync::Report, summary: &Summary, once: bool) -> Exit {
         ));
         return Exit::Upstream;
     }
-    if once && (summary.pending > 0 || report.unreachable) {
+    if *by_signal && summary.pending > 0 {
+        let before = run.why.as_ref().map(|why| format!("; what failed last: {why}"));
+        complain(&format!(
+            "stopped by a signal, {} events are still pending{}",
+            summary.pending,
+            before.unwrap_or_default()
+        ));
+        if once {
+            return Exit::Pending;
+        }
+    } else if once && (summary.pending > 0 || report.unreachable) {
         complain(&format!("{} events are still pending: {why}", summary.pending));
         return Exit::Pending;
     }
@@ -241,6 +318,9 @@ fn conclude(report: &sync::Report, summary: &Summary, once: bool) -> Exit {
     }
     Exit::Ok
 }
+
+/// Longest name of a device: batches keep it.
+const DEVICE_ID_BYTES_MAX: usize = 1_024;
 
 /// Events that are looked at together when they are counted.
 const PAGE_EVENTS: usize = 1_000;

@@ -5,7 +5,7 @@ use std::fs;
 
 use tempfile::tempdir;
 
-use crate::process::{ask, capture, lines, on_store};
+use crate::process::{ask, capture, flip, lines, on_store, onceward, run};
 
 /// Commands that want a store, and make none.
 const STORE_COMMANDS: [&str; 10] = [
@@ -76,6 +76,23 @@ fn only_capture_makes_a_store_where_there_is_none() {
     assert!(!missing.exists());
     assert_eq!(capture(&missing, "").expect(0).out, "");
     on_store("status", &missing).expect(0);
+}
+
+#[test]
+fn damage_that_was_found_at_opening_counts_before_what_is_left_to_do() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &lines(300, "a")).expect(0);
+    flip(dir.path(), "\"n\":150,\"is\"");
+    let again = capture(dir.path(), &lines(301, "a")).expect(3);
+    assert!(again.err.contains("damage: "), "{}", again.err);
+    assert_eq!(again.column("verdict").last().unwrap(), "fresh", "it is stored all the same");
+    // Nobody listens there: by itself that is 5.
+    let mut command = onceward();
+    command.args(["sync", "--once", "--to", "http://127.0.0.1:1", "--dialect", "wede", "--store"]);
+    let sync = run(command.arg(dir.path()), b"").expect(3);
+    assert!(sync.err.contains("still pending"), "{}", sync.err);
+    on_store("repair --apply", dir.path()).expect(0);
+    capture(dir.path(), &lines(1, "a")).expect(0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     os::unix::process::ExitStatusExt,
     process::{ChildStderr, Command, Stdio},
     thread,
@@ -102,10 +103,33 @@ fn a_hub_with_a_request_that_does_not_end_ends_all_the_same() {
 }
 
 #[test]
+fn the_end_of_sync_by_a_signal_is_told_as_that_and_not_as_the_lines_fault() {
+    for (once, code) in [(true, 5), (false, 0)] {
+        let dir = tempdir().unwrap();
+        capture(dir.path(), &lines(3, "a")).expect(0);
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", mute.local_addr().unwrap());
+        let mut command = onceward();
+        command.args(["sync", "--dialect", "wede", "--to", &url, "--store"]).arg(dir.path());
+        command.args(once.then_some("--once")).env("ONCEWARD_API_KEY", KEY);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = Guarded(command.spawn().unwrap());
+        let (mut request, _) = mute.accept().unwrap();
+        request.read_exact(&mut [0; 4]).unwrap();
+        send("-TERM", &child);
+        assert_eq!(child.0.wait().unwrap().code(), Some(code));
+        let said = said(child.0.stderr.take());
+        assert!(said.contains("stopped by a signal, 3 events are still pending"), "{said}");
+        assert!(!said.contains("connection"), "{said}");
+    }
+}
+
+#[test]
 fn a_command_that_waits_for_standard_input_ends_with_a_word() {
     let dir = tempdir().unwrap();
     capture(dir.path(), &lines(1, "a")).expect(0);
-    let file = dir.path().join("bundle");
+    let outside = tempdir().unwrap();
+    let file = outside.path().join("bundle");
     let mut command = onceward();
     command.arg("export").arg("--store").arg(dir.path()).arg("--file").arg(&file);
     command.stdin(Stdio::piped()).stderr(Stdio::piped());

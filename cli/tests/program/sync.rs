@@ -3,8 +3,12 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     path::Path,
     process::Stdio,
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -167,6 +171,40 @@ fn without_once_it_goes_on_until_it_is_asked_to_end() {
     let summary = first_line(child.0.stdout.take().unwrap());
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
     assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["accepted"], 250);
+}
+
+#[test]
+fn an_outage_is_told_when_it_begins_and_when_its_reason_changes_and_at_the_end() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &purchases(3)).expect(0);
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let (attempts, made) = mpsc::channel();
+    thread::spawn(move || {
+        for (n, client) in upstream.incoming().enumerate() {
+            let mut client = client.unwrap();
+            let status = if n < 2 { "401 Unauthorized" } else { "503 Busy" };
+            // Nothing is read: what was sent may be reset, and only the answer counts.
+            let mut request = [0; 65_536];
+            drop(client.read(&mut request));
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            drop(client.write_all(head.as_bytes()));
+            attempts.send(n).unwrap_or_default();
+        }
+    });
+    let mut command = onceward();
+    command.args(["sync", "--dialect", "forloy", "--to", &url, "--store"]).arg(dir.path());
+    command.env("ONCEWARD_API_KEY", KEY).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = Guarded(command.spawn().unwrap());
+    let mut said = BufReader::new(child.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.next().unwrap().contains("status 401"), "told while it lasts");
+    assert!(said.next().unwrap().contains("status 503"), "told once, until it changes");
+    assert!(made.iter().nth(2).is_some(), "control: there were several attempts");
+    terminate(&child);
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    let end = said.last().unwrap();
+    assert!(end.contains("3 events are still pending") && end.contains("status 503"), "{end}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use onceward::{Config, Create, Headers, Scope, sync::KeyRule};
+use onceward::{Config, Create, Headers, Scope, Store, sync::KeyRule};
 use onceward_uplink::{Forloy, Wede, sendable};
 
 use self::{
@@ -26,7 +26,7 @@ use self::{
 use crate::{
     args::{CaptureArgs, DialectName},
     command::{shape, stop::Stop},
-    exit::{Exit, Failure, Outcome},
+    exit::{self, Exit, Failure, Outcome},
     output::{Output, complain},
 };
 
@@ -39,6 +39,12 @@ use crate::{
 pub fn run(args: &CaptureArgs) -> Outcome {
     let shared = shared(args)?;
     let store = shape::open(&args.store, config(args))?;
+    let is_damaged = !store.recovery().damage.is_empty();
+    exit::ranked(take_in(args, store, shared), is_damaged)
+}
+
+/// Takes in all lines.
+fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
     let mut committer = Committer::new(&store, shared, Output::stdout());
 
     let (sender, arrived) = mpsc::sync_channel(CHUNKS_WAITING_MAX);
