@@ -1,6 +1,6 @@
 //! A store, its disk and its upstream, and what happens to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_vfs::Survival;
 
@@ -51,24 +51,28 @@ impl<'c> Run<'c> {
     pub(super) fn new(seed: u64, counts: &'c mut Counts) -> Self {
         let mut draw = Draw(seed);
         let mut rig = Rig::new();
+        rig.config = rig.config.segment_bytes(segment_bytes(&mut draw));
         let segments = 3 + draw.below(3);
         if draw.below(2) == 0 {
             rig.config.cleaning_slack_segments = 4;
         }
-        let free = segments * SEGMENT_BYTES + draw.below(SEGMENT_BYTES);
+        let free = segments * rig.config.segment_bytes + draw.below(SEGMENT_BYTES);
         rig.disk.set_free_bytes(Some(free));
         let (payload_bytes, together) = match draw.below(120) {
-            0 => (120, 500),
+            0 => (draw.of(&[20, 200]), 500),
             1..=3 => (900, 60),
-            4..=40 => (12_000, 5),
+            4 | 5 => (3_000, 20),
+            6..=40 => (12_000, 5),
             _ => (40_000, 2),
         };
-        let items_max = draw.of(&[1, 6, 50, 500]);
+        // The least of events with the longest receipts would have to become larger when they are settled.
+        let receipt_bytes = if payload_bytes < 100 { 0 } else { 64 };
+        let items_max = draw.of(&[1, 6, 50, 100, 500]);
         let items_max = if payload_bytes < 1_000 { items_max.max(50) } else { items_max };
         Self {
             rig,
             draw,
-            upstream: Upstream::default(),
+            upstream: Upstream { receipt_bytes, effects: BTreeMap::new() },
             captured: BTreeSet::new(),
             finished: BTreeSet::new(),
             next: 0,
@@ -79,6 +83,29 @@ impl<'c> Run<'c> {
             counts,
             steps: Vec::new(),
         }
+    }
+
+    /// A store of such segments on a disk of 3 MiB, with events of `payload_bytes`.
+    pub(super) fn of(
+        (segment_bytes, payload_bytes, items_max): (u64, usize, usize),
+        counts: &'c mut Counts,
+    ) -> Self {
+        let mut run = Self::new(0, counts);
+        run.rig.config = run.rig.config.segment_bytes(segment_bytes);
+        run.rig.disk.set_free_bytes(Some(3 * 1_024 * 1_024));
+        run.upstream.receipt_bytes = if payload_bytes < 100 { 0 } else { 64 };
+        Self { payload_bytes, items_max, together: 20, ..run }
+    }
+
+    /// Captures until that is refused, and has a well upstream drain the store, which another program
+    /// opened with segments of `segment_bytes`.
+    pub(super) fn fill_and_drain(mut self, segment_bytes: u64) -> Result<(), String> {
+        let store = self.rig.open();
+        self.fill(&store, u64::MAX);
+        self.told(store.close());
+        self.rig.config = self.rig.config.clone().segment_bytes(segment_bytes);
+        let store = self.rig.open();
+        self.drain(store)
     }
 
     /// Lets things happen, and then has a well upstream drain the store.
@@ -115,16 +142,24 @@ impl<'c> Run<'c> {
             }
             13 => {
                 self.told(store.close());
-                return self.rig.open();
+                return self.open_otherwise();
             }
             14 => {
                 drop(store);
                 self.rig = self.rig.after_kill();
-                return self.rig.open();
+                return self.open_otherwise();
             }
             _ => return self.cut(store),
         }
         store
+    }
+
+    /// Opens the store, as a program does that was told nothing of how large its segments are.
+    fn open_otherwise(&mut self) -> Store {
+        let bytes = segment_bytes(&mut self.draw);
+        self.steps.push(format!("  segments of {bytes} from now on"));
+        self.rig.config = self.rig.config.clone().segment_bytes(bytes);
+        self.rig.open()
     }
 
     /// Captures until the disk is full, or so many calls.
@@ -291,6 +326,11 @@ impl<'c> Run<'c> {
         assert!(is_full || is_dead, "{error}\n{}", self.steps.join("\n"));
         self.steps.push(format!("  {error}"));
     }
+}
+
+/// How large the segments of an opening are: mostly as small as may be.
+fn segment_bytes(draw: &mut Draw) -> u64 {
+    draw.of(&[1, 1, 1, 1, 1, 2, 4]) * SEGMENT_BYTES
 }
 
 /// An event whose payload nobody has to parse.

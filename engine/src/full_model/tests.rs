@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "counts are part of the result")]
 
 use super::run::{Counts, Run};
+use crate::trial::SEGMENT_BYTES;
 
 /// Histories of each part.
 const HISTORIES: u64 = 1_300;
@@ -38,4 +39,38 @@ fn on_a_full_disk_a_well_upstream_drains_every_store_third_quarter() {
 #[test]
 fn on_a_full_disk_a_well_upstream_drains_every_store_last_quarter() {
     histories(3);
+}
+
+/// Sizes of segments as programs are told them, or told none.
+const SEGMENTS: [u64; 3] = [SEGMENT_BYTES, 1_024 * 1_024, 64 * 1_024 * 1_024];
+
+fn drains_from(segment_bytes: u64, payloads: &[usize]) {
+    let mut counts = Counts::default();
+    for bytes in payloads {
+        for opened_with in SEGMENTS {
+            for items_max in [50, 100, 500] {
+                let case = (segment_bytes, *bytes, items_max);
+                let drained = Run::of(case, &mut counts).fill_and_drain(opened_with);
+                assert_eq!(drained, Ok(()), "{case:?}, drained with {opened_with}");
+            }
+        }
+    }
+    assert!(counts.refused_captures > 0, "{counts:?}");
+}
+
+#[test]
+fn what_filled_a_disk_drains_whatever_size_of_segments_the_store_is_opened_with() {
+    drains_from(SEGMENT_BYTES, &[200, 3_000]);
+}
+
+#[test]
+fn what_filled_a_disk_with_large_segments_drains_whatever_size_it_is_opened_with() {
+    drains_from(2 * SEGMENT_BYTES, &[3_000, 20_000]);
+}
+
+#[test]
+fn events_of_few_bytes_that_filled_a_disk_drain() {
+    let mut counts = Counts::default();
+    let drained = Run::of((SEGMENT_BYTES, 20, 500), &mut counts).fill_and_drain(SEGMENTS[1]);
+    assert_eq!(drained, Ok(()));
 }

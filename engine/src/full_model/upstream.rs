@@ -42,8 +42,10 @@ pub(super) const MOODS: [Mood; 9] = [
 ];
 
 /// What it has seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Upstream {
+    /// How long its receipts are; 0: it gives none.
+    pub(super) receipt_bytes: usize,
     /// Effects by key.
     pub(super) effects: BTreeMap<String, u64>,
 }
@@ -88,9 +90,10 @@ impl Upstream {
         if mood == Mood::LosesReply { Err(away()) } else { Ok(Reply { items }) }
     }
 
-    /// Applies an item, with the longest receipt that there is.
+    /// Applies an item.
     fn apply(&mut self, key: String) -> ItemOutcome {
-        let receipt = Receipt::new(format!("{key:0>64}").as_bytes()).ok();
+        let receipt = format!("{key:0>0$.0$}", self.receipt_bytes);
+        let receipt = Receipt::new(receipt.as_bytes()).ok().filter(|_| self.receipt_bytes > 0);
         let effects = self.effects.entry(key).or_default();
         if *effects == 0 {
             *effects = 1;

@@ -42,7 +42,8 @@ impl Inner {
     /// Appends answers, as one commit if a segment can hold them: else a crash between commits
     /// leaves some answers and the batch open.
     fn append_settles(&self, settles: &[Settle], share: Share) -> Result<()> {
-        let most = usize::try_from(self.config.segment_bytes).unwrap_or(usize::MAX) / 8 * 7;
+        let segment_bytes = self.log.reserved_segment_bytes();
+        let most = usize::try_from(segment_bytes).unwrap_or(usize::MAX) / 8 * 7;
         let mut encoded =
             settles.iter().map(|settle| (KIND_SETTLE, codec::encode(settle))).peekable();
         let mut rest = settles.iter();

@@ -28,7 +28,7 @@ use crate::report::{Damage, RecoveryReport, StoreId};
 use crate::view::View;
 
 /// Prepared segments that only settling and cleaning may use.
-pub(super) const RESERVED_SEGMENTS: usize = 2;
+const RESERVED_SEGMENTS: usize = 2;
 /// Files that an empty directory may hold and still become a store.
 const LOCK_FILE: &str = "lock";
 /// The directory of the index's files.

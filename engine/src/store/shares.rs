@@ -8,7 +8,8 @@
 //! | decisions, cancellations, and whatever else is not new | that and two quarters, for batches and their answers |
 //! | why events were refused | that and a quarter, for decisions |
 //!
-//! The reserve is two segments. An upstream that refuses everything therefore stops being written down while
+//! The reserve is two segments, as large as they are: on a full disk a program that is told another size
+//! finds those of the one before it. An upstream that refuses everything therefore stops being written down while
 //! people can still decide; people who decide stop while what they sent again can still be sent; and what was
 //! sent can be settled, and what is settled be carried and trimmed.
 
@@ -108,7 +109,7 @@ impl Inner {
 
     /// What frames of this share leave of the reserve.
     fn left_by(&self, view: &View, share: Share) -> u64 {
-        let quarters = self.config.segment_bytes / 4 * share.quarters();
+        let quarters = self.log.reserved_segment_bytes() / 4 * share.quarters();
         quarters.saturating_add(if share == Share::Answers { 0 } else { owed_bytes(view) })
     }
 

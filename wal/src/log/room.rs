@@ -74,4 +74,21 @@ impl Log {
         self.core.refill(&mut commit, wanted)?;
         Ok(self.core.room(&commit))
     }
+
+    /// The size of the smallest segment that is ready, at most that of a new one; where none is ready, as
+    /// that of the last one. What is reserved may have been made under another setting, and on a full disk
+    /// it stays as it is.
+    #[must_use]
+    pub fn reserved_segment_bytes(&self) -> u64 {
+        let ready = self.core.spares.sizes().into_iter().min();
+        let last = || self.core.segments.read().infos().last().map(|info| info.file_bytes);
+        let new = self.core.options.segment_bytes;
+        ready.or_else(last).unwrap_or(new).min(new)
+    }
+
+    /// Whether as many segments are ready as are to be reserved.
+    #[must_use]
+    pub fn has_whole_reserve(&self) -> bool {
+        self.core.spares.sizes().len() >= self.core.options.reserve
+    }
 }

@@ -333,7 +333,8 @@ impl Core {
             return Ok(());
         }
         // A reader that still holds the file must not see it change; none gets it from now on.
-        let fits = segment.file_bytes == self.options.segment_bytes;
+        // One of another setting only where the disk has none to give of this one.
+        let fits = segment.file_bytes == self.options.segment_bytes || self.spares.is_in_use();
         if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
             match self.recycle(number) {
                 Ok(true) => return Ok(()),

@@ -10,7 +10,6 @@ use crate::event::Payload;
 use crate::frames::records::{LeaseEnd, RecordHead};
 use crate::frames::{KIND_LEASE_END, KIND_RECORD, codec};
 use crate::record::{Lease, Record};
-use crate::store::open::RESERVED_SEGMENTS;
 use crate::store::{Inner, Share, from_log, located};
 use crate::view::records::{Change, Done, Known, Open, What};
 use crate::view::{Located, View};
@@ -173,7 +172,8 @@ impl Inner {
         mono_ms: u64,
     ) -> Result<Located> {
         let mut used = self.reserve_used.load(Relaxed);
-        if used > 0 && self.has_whole_reserve() {
+        // What captures find in a segment that settling took from the reserve is no sign of it.
+        if used > 0 && self.log.has_whole_reserve() {
             used = 0;
         }
         if used == 0 {
@@ -188,7 +188,7 @@ impl Inner {
         let bytes: usize = frame.1.iter().map(|part| part.len()).sum();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(FRAME_BYTES);
         let used = used.saturating_add(bytes);
-        if used > self.config.segment_bytes / RESERVE_SHARE {
+        if used > self.log.reserved_segment_bytes() / RESERVE_SHARE {
             let message = "the disk is full, and what is left is for settling";
             return Err(Error::new(ErrorKind::Full, "FULL", message));
         }
@@ -196,15 +196,6 @@ impl Inner {
         let at = self.queue_frame(view, frame, mono_ms, purpose)?;
         self.reserve_used.store(used, Relaxed);
         Ok(at)
-    }
-
-    /// Whether the segments are there again that only settling may use. What captures find in a
-    /// segment that settling took from the reserve is no sign of it.
-    fn has_whole_reserve(&self) -> bool {
-        let segments = u64::try_from(self.log.segments().len()).unwrap_or(u64::MAX);
-        let reserve = u64::try_from(RESERVED_SEGMENTS).unwrap_or(u64::MAX);
-        let whole = segments.saturating_add(reserve).saturating_mul(self.config.segment_bytes);
-        self.log.file_bytes() >= whole
     }
 
     fn queue_frame(
