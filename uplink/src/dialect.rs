@@ -27,7 +27,7 @@ pub use wede::Wede;
 /// How long upstreams remember keys that do not say how long: as our hub, 30 days.
 const HORIZON_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
-/// Code of an event that cannot form an item; it goes to review unsent.
+/// Code of an event that cannot form an item; it is never sent, see [`Misfit`].
 pub(crate) const INVALID_ITEM: &str = "INVALID_ITEM";
 /// Code of an event of which nobody knows when it was captured, where the item has to say.
 pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
@@ -133,7 +133,7 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Why the event cannot form an item of this dialect. It then waits for a person, unsent.
+    /// Why the event cannot form an item of this dialect. It is never sent: see [`Fit`](onceward::sync::Fit).
     fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit>;
 
     /// The request that carries `batch`, each event under its [`Batch::wire_key`]: of its

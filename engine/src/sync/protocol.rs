@@ -63,7 +63,8 @@ pub struct Misfit {
 
 /// Tells the size in bytes of an event's item in a dialect, or why it cannot form one.
 ///
-/// An event that cannot goes to review without being sent.
+/// An event that cannot is never sent: it goes to review when the upstream took others in the session, and
+/// stays pending until then. With a wrong dialect no event can, and none of them is at fault.
 ///
 /// ```
 /// use onceward::sync::Fit;
@@ -285,6 +286,12 @@ pub enum Failure {
         /// In words.
         why: String,
     },
+    /// Somebody on the way, who is not the upstream, refuses the request for its size: send halves. One for
+    /// a single event says nothing about the event.
+    LineTooNarrow {
+        /// In words.
+        why: String,
+    },
     /// The batch is refused as a whole: split it until the item that causes it is found, which waits for
     /// a person once the upstream takes others. Not for what a stranger on the way says.
     Refused {
@@ -357,12 +364,17 @@ pub struct Report {
     /// Events that were refused alone by what refuses a whole request. They stay pending until the
     /// upstream takes others, and go to review then.
     pub suspects: u64,
+    /// Events that the dialect cannot send. They stay pending until the upstream takes others, and go to
+    /// review then; after that they go at once.
+    pub misfits: u64,
+    /// Events that wait in their lane behind one that waits for a person, when there was nothing to send.
+    pub behind: u64,
     /// Why the configuration is taken to be at fault: nothing that is sent is taken. All stays pending
     /// and one event is tried after the longest wait; with [`Effort::Once`](super::Effort::Once) the
     /// session ends.
     pub misconfigured: Option<String>,
     /// Whole-batch failures.
     pub failures: u64,
-    /// The last of them, in words.
+    /// Why something is not sent or not settled, if anything is not: the last reason, in words.
     pub last_failure: Option<String>,
 }

@@ -22,8 +22,10 @@ mod forming;
 mod full;
 mod holding;
 mod horizon;
+mod misfits;
 mod open;
 mod pacing;
+mod replying;
 mod suspects;
 mod unmeasured;
 
@@ -34,8 +36,7 @@ use std::sync::atomic::Ordering;
 use onceward_wal::Lsn;
 
 use super::backoff::Backoff;
-use super::matching::{answer, match_by_key};
-use super::{Batch, BatchId, Fit, Options, Reply, Report, Step};
+use super::{Batch, BatchId, Fit, Options, Report, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::limits::SETTINGS_BYTES_MAX;
@@ -217,73 +218,6 @@ impl Session {
         Ok(self.nothing_to_send(now_ms))
     }
 
-    /// Takes up a reply. One for a batch that is not waiting changes nothing.
-    ///
-    /// # Durability
-    ///
-    /// The outcomes survive a crash when this returned `Ok`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store; the batch is then sent again.
-    pub fn on_reply(&mut self, batch: BatchId, reply: &Reply, now_ms: u64) -> Result<()> {
-        let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
-            return Ok(());
-        };
-        self.on_no_time();
-        let events = match self.read(&open.formed.events) {
-            Ok(events) => events,
-            Err(error) => {
-                self.sent = Some(open);
-                return Err(error);
-            }
-        };
-        // What the disk refuses is told by what follows.
-        drop(self.end_hold());
-        let keys = self.wire_keys(&events);
-        let said = match_by_key(&keys, reply);
-        self.report.strangers += said.strangers;
-        if let Some(why) = said.for_now() {
-            self.report.last_failure = Some(why);
-        }
-        let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(events.len());
-        let mut later = Vec::new();
-        for (event, key) in events.iter().zip(&keys) {
-            let lsn = event.lsn.get();
-            match said.outcomes.get(key.as_str()) {
-                Some(Some(outcome)) => match answer(outcome) {
-                    Ok(answer) => answers.push((lsn, answer)),
-                    Err(retry_after_ms) => later.push((lsn, retry_after_ms)),
-                },
-                // Left out, or told in two ways: nothing is known.
-                Some(None) | None => {
-                    self.report.missing += 1;
-                    later.push((lsn, None));
-                }
-            }
-        }
-        let refused = self.leave_out_reasons(&mut answers);
-        later.extend(refused.into_iter().map(|lsn| (lsn, None)));
-        if answers.is_empty() && !later.is_empty() && self.inner().is_low() {
-            self.take_up_pace(&open, &answers, &later, now_ms);
-            self.hold(open);
-            return Ok(());
-        }
-        if let Err(error) = self.close(&open, &answers) {
-            self.sent = Some(open);
-            return Err(error);
-        }
-        self.take_up_pace(&open, &answers, &later, now_ms);
-        self.take_up_acceptances(&open, &answers)?;
-        // What other processes decided; what the disk refuses now is tried again.
-        drop(self.inner().take_up_decisions());
-        match self.store.clean_up() {
-            // What could not be cleaned now is cleaned later; the answers are kept.
-            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
-            other => other,
-        }
-    }
-
     /// The line is back, or the credentials changed: forget the backoff.
     ///
     /// ```
@@ -321,7 +255,7 @@ impl Session {
     /// What was done so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report { suspects: self.suspects(), ..self.report.clone() }
+        Report { suspects: self.suspects(), misfits: self.misfits(), ..self.report.clone() }
     }
 
     fn inner(&self) -> &Arc<Inner> {

@@ -52,6 +52,22 @@ impl View {
         }
     }
 
+    /// How many events of a scope wait behind one of their lane that waits for a person.
+    pub(crate) fn behind_parked(&self, scope: usize) -> u64 {
+        let (mut current, mut is_parked, mut count) = (None, false, 0_u64);
+        for (lane, lsn) in &self.lanes.members {
+            let Some(live) = self.events.get(lsn).filter(|live| live.scope == scope) else {
+                continue;
+            };
+            if current != Some(lane) {
+                (current, is_parked) = (Some(lane), !live.is_to_deliver());
+            } else if is_parked && live.is_to_deliver() {
+                count = count.saturating_add(1);
+            }
+        }
+        count
+    }
+
     /// An event is no longer among [`View::events`], for good.
     pub(super) fn leave_lane(&mut self, lsn: u64) {
         let first = self.lanes.leave(lsn);

@@ -118,13 +118,14 @@ impl Reference {
     /// A batch is fixed, in the place of `parent`.
     pub(super) fn form(&mut self, scope: &'static str, parent: Option<usize>, parts: &[&[usize]]) {
         let at = parent.unwrap_or(self.batches.len());
-        let parent = parent.map(|parent| self.batches.remove(parent));
-        let refused_at = parent.and_then(|parent| parent.refused_at);
+        if let Some(parent) = parent {
+            self.batches.remove(parent);
+        }
         for (number, part) in parts.iter().enumerate() {
             part.iter().for_each(|id| self.events[*id].is_attempted = true);
             self.formed += 1;
             let (lsn, events, serial) = (0, part.to_vec(), self.formed);
-            let batch = Batch { scope, lsn, events, serial, refused_at, failed_at: None };
+            let batch = Batch { scope, lsn, events, serial, failed_at: None };
             self.batches.insert(at + number, batch);
         }
     }

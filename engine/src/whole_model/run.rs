@@ -63,6 +63,8 @@ pub(super) struct Machine {
     upstream: Upstream,
     /// How often this session's upstream took events, and the longest payload among them.
     taken: (u64, usize),
+    /// Events that the session met and cannot send, while it took nothing yet.
+    misfits: Vec<usize>,
     /// Versions of review items that waited before.
     versions: BTreeMap<Name, u64>,
     /// A file with a decision that may be there or not.
@@ -108,6 +110,7 @@ impl Machine {
             leases: Vec::new(),
             upstream: Upstream::default(),
             taken: (0, 0),
+            misfits: Vec::new(),
             versions: BTreeMap::new(),
             doubtful_file: None,
             files: 0,

@@ -30,10 +30,7 @@ pub(super) struct Batch {
     pub(super) events: Vec<usize>,
     /// Which of all that were formed it is: a session begins with the oldest.
     pub(super) serial: usize,
-    /// How often the upstream had taken events in this session when it, or what it is a part of, was
-    /// refused first.
-    pub(super) refused_at: Option<u64>,
-    /// The same, when the line first failed for it.
+    /// How often the upstream had taken events in this session when the line first failed for it.
     pub(super) failed_at: Option<u64>,
 }
 

@@ -12,6 +12,9 @@ use super::object::Object;
 use super::{Response, form, status};
 use crate::excerpt;
 
+/// What proxies answer to a request over their limit.
+const PAYLOAD_TOO_LARGE: u16 = 413;
+
 /// What a problem means for the batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Meaning {
@@ -139,8 +142,13 @@ fn later(response: &Response, problem: &Problem) -> Failure {
     }
 }
 
-/// An answer that is not in the upstream's own format.
+/// An answer that is not in the upstream's own format. Whoever finds the request too large, fewer events may
+/// get through there.
 fn unrecognised(response: &Response) -> Failure {
+    if response.status == PAYLOAD_TOO_LARGE {
+        let (what, form) = (status::meaning(response.status), form::describe(response));
+        return Failure::LineTooNarrow { why: format!("status 413: {what}; {form}") };
+    }
     status::not_recognised(response, status::meaning(response.status))
 }
 

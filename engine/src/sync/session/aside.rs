@@ -8,8 +8,13 @@
 //! | the upstream took others since the line failed first | is halved; a single event comes again alone, ever later |
 //! | the upstream took others, and works on this one | comes again as it is, ever later |
 //!
+//! With [`Effort::Once`](crate::sync::Effort::Once) a batch that failed on the way waits for the end of the
+//! run. It is halved then if the upstream took others since; or if it is the only one, is left from an
+//! earlier run, and somebody on the way answered. A line that is down halves nothing by this.
+//!
 //! No event is rejected for it, because nobody said so.
 
+use super::horizon::First;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
 use crate::sync::backoff::doubled_ms;
@@ -37,8 +42,14 @@ impl Session {
     ) -> Result<()> {
         let failed_at = *open.failed_at.get_or_insert(self.acceptances);
         let is_at_fault = failed_at < self.acceptances;
-        if self.is_once() || open.attempts < PATIENCE || !(is_at_fault || self.aside.is_empty()) {
-            self.send_again(open);
+        if self.is_once() {
+            if may_halve {
+                self.aside.push(Aside { open, until_ms: u64::MAX, is_at_fault: true });
+            }
+            return Ok(());
+        }
+        if open.attempts < PATIENCE || !(is_at_fault || self.aside.is_empty()) {
+            self.queue.push_front(open);
             return Ok(());
         }
         if is_at_fault && may_halve {
@@ -71,9 +82,44 @@ impl Session {
         let parts = [first.to_vec(), second.to_vec()];
         let halves = self.inner().form_batches(&self.options, open.formed.number, &parts)?;
         for formed in halves.into_iter().rev() {
-            self.queue.push_front(Open { formed, attempts: 0, failed_at: None, ..*open });
+            let fresh = Open { formed, attempts: 0, failed_at: None, met_stranger: false, ..*open };
+            self.queue.push_front(fresh);
         }
         Ok(true)
+    }
+
+    /// Whether a batch that failed in this run is to be halved, with [`Effort::Once`](crate::sync::Effort::Once).
+    fn is_to_halve(&self, open: &Open) -> bool {
+        let since = open.failed_at.is_some_and(|at| at < self.acceptances);
+        let is_left = open.first == Some(First::Before) && self.aside.len() == 1;
+        let is_filtered = open.met_stranger && (self.acceptances > 0 || is_left);
+        open.formed.events.len() > 1 && (since || is_filtered)
+    }
+
+    /// Whether there is such a batch.
+    pub(super) fn has_one_to_halve(&self) -> bool {
+        self.is_once() && self.aside.iter().any(|aside| self.is_to_halve(&aside.open))
+    }
+
+    /// Puts halves of one such batch in the queue; after an error it is as it was.
+    pub(super) fn halve_one_that_failed(&mut self) -> Result<()> {
+        if !self.is_once() {
+            return Ok(());
+        }
+        while let Some(at) = self.aside.iter().position(|aside| self.is_to_halve(&aside.open)) {
+            let aside = self.aside.remove(at);
+            match self.halve(&aside.open) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // It stays whole, for another run.
+                Err(error) if error.kind() == ErrorKind::Full => {}
+                Err(error) => {
+                    self.aside.push(aside);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Puts those in the queue whose time has come.

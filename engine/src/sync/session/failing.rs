@@ -3,8 +3,8 @@
 
 use super::suspects::Suspicion;
 use super::{Open, Session};
-use crate::error::Result;
-use crate::sync::{BatchId, Failure};
+use crate::error::{ErrorKind, Result};
+use crate::sync::{Answered, BatchId, Failure};
 
 impl Session {
     /// Takes up that a batch as a whole has no outcome. One for a batch that is not waiting changes
@@ -41,20 +41,18 @@ impl Session {
         };
         match failure {
             Failure::Unavailable { why, retry_after_ms, answered } => {
+                let open = Open { met_stranger: *answered == Answered::Stranger, ..open };
                 self.line_fails(open, why, *retry_after_ms, now_ms)?;
                 self.hold_line(*retry_after_ms, *answered)?;
             }
+            Failure::LineTooNarrow { why } => self.line_too_narrow(open, why, now_ms)?,
             Failure::Misdirected { why } => self.misdirected(open, why, now_ms)?,
-            Failure::ReplyTooLarge { why } if open.formed.events.len() == 1 => {
-                self.line_fails(open, why, None, now_ms)?;
-            }
             Failure::ReplyTooLarge { why } => {
-                self.report.failures += 1;
-                self.report.last_failure = Some(why.clone());
-                self.line_works();
                 // The replies to the next batches would be as long.
-                self.options.items_max = open.formed.events.len().div_ceil(2);
-                self.split(open, Suspicion::new("REPLY_TOO_LARGE", why), now_ms)?;
+                let items_max = open.formed.events.len().div_ceil(2);
+                if self.split_for_line(open, why, now_ms)? {
+                    self.options.items_max = items_max;
+                }
             }
             Failure::InProgress { retry_after_ms } => {
                 self.report.unreachable = false;
@@ -103,6 +101,36 @@ impl Session {
         self.bytes_max =
             if is_single { self.options.bytes_max } else { (self.sent_bytes() / 2).max(1) };
         Ok(())
+    }
+
+    /// Somebody on the way refuses a batch for its size.
+    fn line_too_narrow(&mut self, open: Open, why: &str, now_ms: u64) -> Result<()> {
+        let half = (self.sent_bytes() / 2).max(1);
+        // A single event that is too large explains why the batches around it were.
+        let is_split = self.split_for_line(open, why, now_ms)?;
+        self.bytes_max = if is_split { half } else { self.options.bytes_max };
+        Ok(())
+    }
+
+    /// The line is too narrow for a batch: halves take its place. A single event is sent again later, as
+    /// after any other failure of the line; then this returns `false`. After an error the batch is sent again.
+    fn split_for_line(&mut self, open: Open, why: &str, now_ms: u64) -> Result<bool> {
+        match self.halve(&open) {
+            Ok(true) => {}
+            Ok(false) => return self.line_fails(open, why, None, now_ms).map(|()| false),
+            Err(error) if error.kind() == ErrorKind::Full => {
+                return self.line_fails(open, why, None, now_ms).map(|()| false);
+            }
+            Err(error) => {
+                self.sent = Some(open);
+                return Err(error);
+            }
+        }
+        // It is there. Whether it is worth the next requests shows by what they bring.
+        self.report.unreachable = false;
+        self.report.failures += 1;
+        self.report.last_failure = Some(why.to_owned());
+        Ok(true)
     }
 
     /// The upstream refuses a batch as a whole.

@@ -1,6 +1,7 @@
 //! Which events the next batch takes.
 
 use super::horizon::First;
+use super::suspects::Suspicion;
 use super::unmeasured::Again;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
@@ -21,25 +22,17 @@ struct Choice {
     misfits: Vec<(u64, Answer)>,
 }
 
-/// The answer for an event that the dialect cannot send: nobody knows whether one that was sent before took
-/// effect.
-pub(super) fn unfit(misfit: Misfit, is_again: bool) -> Answer {
-    let Misfit { code, message } = misfit;
-    if is_again {
-        Answer::Uncertain { code, message }
-    } else {
-        Answer::Rejected { code, message, reply: Vec::new() }
-    }
-}
-
 impl Session {
     /// What is to be sent next: what was formed, what waits, and what others went before.
     pub(super) fn next_batch(&mut self, now_ms: u64) -> Result<Option<Open>> {
         if let Some(open) = self.queue.pop_front() {
             return Ok(Some(open));
         }
-        let formed = self.form(now_ms)?;
-        Ok(formed.or_else(|| self.next_aside()))
+        if let Some(open) = self.form(now_ms)?.or_else(|| self.next_aside()) {
+            return Ok(Some(open));
+        }
+        self.halve_one_that_failed()?;
+        Ok(self.queue.pop_front())
     }
 
     /// Forms a batch of events that wait; `None` if there are none for now.
@@ -56,13 +49,7 @@ impl Session {
             }
             if !taken.is_empty() {
                 let formed = self.form_some(taken)?;
-                return Ok(Some(Open {
-                    formed,
-                    attempts: 0,
-                    first: None,
-                    refused_at: None,
-                    failed_at: None,
-                }));
+                return Ok(Some(Open::new(formed)));
             }
             after = last;
         }
@@ -127,7 +114,11 @@ impl Session {
                         self.attempted_before.insert(event.lsn.get());
                     }
                 }
-                Err(misfit) => choice.misfits.push((event.lsn.get(), unfit(misfit, is_again))),
+                Err(misfit) => {
+                    let lsn = event.lsn.get();
+                    let answer = self.take_up_misfit(&event, Suspicion::misfit(misfit, is_again));
+                    choice.misfits.extend(answer.map(|answer| (lsn, answer)));
+                }
             }
         }
         Ok(choice)
@@ -175,7 +166,7 @@ impl Session {
     pub(super) fn reform(&self, open: &Open, events: Vec<u64>) -> Result<Open> {
         let formed = self.inner().form_batches(&self.options, open.formed.number, &[events])?;
         let formed = formed.into_iter().next().unwrap_or_else(|| open.formed.clone());
-        Ok(Open { formed, attempts: 0, failed_at: None, ..*open })
+        Ok(Open { formed, attempts: 0, failed_at: None, met_stranger: false, ..*open })
     }
 
     /// Reads events that wait for the upstream; what is damaged is told in the report.
@@ -189,6 +180,8 @@ impl Session {
     }
 
     pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {
+        self.tell_of_misfits();
+        self.tell_of_lanes();
         if self.is_once() {
             self.finished = true;
             return Step::Idle;
@@ -199,6 +192,16 @@ impl Session {
         match waits.chain(self.held_until_ms()).min() {
             Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
             None => Step::Idle,
+        }
+    }
+
+    /// Tells how many events wait for no answer of the upstream, but of a person.
+    fn tell_of_lanes(&mut self) {
+        let behind = self.inner().behind_parked(&self.options.scope);
+        self.report.behind = behind;
+        if behind > 0 {
+            let why = || format!("{behind} wait in their lane behind one that waits for a person");
+            self.report.last_failure.get_or_insert_with(why);
         }
     }
 

@@ -8,7 +8,7 @@
 //! | longer ago | uncertain: a person decides |
 //! | nobody knows how long ago | held until the upstream's clock tells, if it can; or else uncertain |
 
-use super::forming::unfit;
+use super::suspects::Suspicion;
 use super::unmeasured::Again;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
@@ -102,8 +102,10 @@ impl Session {
             };
             // An earlier session could send it, and damage took a part since.
             let is_before = first == First::Before;
-            let misfit =
-                || self.fit_with_key(event).err().filter(|_| is_before).map(|it| unfit(it, true));
+            let misfit = || {
+                let misfit = self.fit_with_key(event).err().filter(|_| is_before)?;
+                Some(Suspicion::misfit(misfit, true).into_answer())
+            };
             answers.extend(answer.or_else(misfit).map(|answer| (lsn, answer)));
         }
         if answers.is_empty() {

@@ -14,11 +14,25 @@ pub(super) struct Open {
     pub(super) refused_at: Option<u64>,
     /// How many there were when the line first failed for it.
     pub(super) failed_at: Option<u64>,
+    /// Somebody who is not the upstream answered it last.
+    pub(super) met_stranger: bool,
 }
 
 impl Open {
     /// One that an earlier session left.
     pub(super) fn left(formed: Formed) -> Self {
-        Self { formed, attempts: 0, first: Some(First::Before), refused_at: None, failed_at: None }
+        Self { first: Some(First::Before), ..Self::new(formed) }
+    }
+
+    /// One that was formed now.
+    pub(super) fn new(formed: Formed) -> Self {
+        Self {
+            formed,
+            attempts: 0,
+            first: None,
+            refused_at: None,
+            failed_at: None,
+            met_stranger: false,
+        }
     }
 }

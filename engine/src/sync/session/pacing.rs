@@ -105,19 +105,15 @@ impl Session {
         self.report.unreachable = false;
     }
 
-    /// Sends a batch again, as it is; with [`Effort::Once`] in another session.
-    pub(super) fn send_again(&mut self, open: Open) {
-        if !self.is_once() {
-            self.queue.push_front(open);
-        }
-    }
-
     pub(super) fn is_once(&self) -> bool {
         self.options.effort == Effort::Once
     }
 
-    /// Whether there is anything to wait for: with [`Effort::Once`] only what was not attempted.
+    /// Whether there is anything to wait for: with [`Effort::Once`] what was not attempted, or is halved.
     pub(super) fn has_more(&self, now_ms: u64) -> bool {
-        !self.is_once() || !self.queue.is_empty() || self.find_due(0, now_ms).is_some()
+        !self.is_once()
+            || !self.queue.is_empty()
+            || self.has_one_to_halve()
+            || self.find_due(0, now_ms).is_some()
     }
 }

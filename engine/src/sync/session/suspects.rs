@@ -4,10 +4,12 @@
 //! | an event is refused alone, and | it |
 //! |---|---|
 //! | the upstream took another one since a batch with it was refused first | goes to review |
+//! | the upstream took another one in this session, and refused fewer than eight in a row since | too |
 //! | the upstream takes another one later | goes to review then |
 //! | others are refused alone as well, eight in a row | stays pending, as they do; the session pauses |
 //!
-//! Only what the upstream took with the settings of now counts.
+//! Only what the upstream took with the settings of now counts. An event that forms no item of the dialect
+//! is a suspect too, and costs no request: see [`misfits`](super::misfits).
 
 use std::fmt;
 
@@ -16,24 +18,52 @@ use super::pacing::Retry;
 use super::{Open, Session};
 use crate::error::{ErrorKind, Result};
 use crate::store::Answer;
+use crate::sync::Misfit;
 
 /// Events refused alone in a row after which the fault is not taken for theirs.
 const SUSPECTS_MAX: u32 = 8;
 
-/// Why an event was refused alone.
+/// Of what an event is suspected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Of {
+    /// The upstream refused it alone.
+    Refusal,
+    /// It forms no item of the dialect.
+    Misfit,
+    /// The same, and one was sent of it before.
+    MisfitNow,
+}
+
+/// Why an event was refused alone, or cannot be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Suspicion {
+    of: Of,
     code: String,
     message: String,
 }
 
 impl Suspicion {
     pub(super) fn new(code: &str, message: &str) -> Self {
-        Self { code: code.to_owned(), message: message.to_owned() }
+        Self { of: Of::Refusal, code: code.to_owned(), message: message.to_owned() }
     }
 
-    fn into_answer(self) -> Answer {
-        Answer::Rejected { code: self.code, message: self.message, reply: Vec::new() }
+    /// An event forms no item. Nobody knows whether one that was sent before took effect.
+    pub(super) fn misfit(misfit: Misfit, is_again: bool) -> Self {
+        let Misfit { code, message } = misfit;
+        Self { of: if is_again { Of::MisfitNow } else { Of::Misfit }, code, message }
+    }
+
+    /// Whether nobody was asked about the event.
+    pub(super) fn is_misfit(&self) -> bool {
+        self.of != Of::Refusal
+    }
+
+    pub(super) fn into_answer(self) -> Answer {
+        let Self { of, code, message } = self;
+        match of {
+            Of::Refusal | Of::Misfit => Answer::Rejected { code, message, reply: Vec::new() },
+            Of::MisfitNow => Answer::Uncertain { code, message },
+        }
     }
 }
 
@@ -49,9 +79,11 @@ impl Session {
         open.refused_at.get_or_insert(self.acceptances);
     }
 
-    /// Whether the upstream took other events since a batch with these was refused first.
+    /// Whether the upstream took other events since a batch with these was refused first, or before, as
+    /// long as it does not refuse whatever it is sent since.
     fn is_convicted(&self, open: &Open) -> bool {
         open.refused_at.is_some_and(|at| at < self.acceptances)
+            || (self.acceptances > 0 && self.in_a_row <= SUSPECTS_MAX)
     }
 
     /// The one event of a batch is refused.
@@ -62,12 +94,12 @@ impl Session {
         why: Suspicion,
         now_ms: u64,
     ) -> Result<()> {
+        self.in_a_row = self.in_a_row.saturating_add(1);
         if self.is_convicted(open) {
             return self.close(open, &[(lsn, why.into_answer())]);
         }
         self.close(open, &[])?;
         let first = self.first(lsn, open.first.unwrap_or(First::Before));
-        self.in_a_row = self.in_a_row.saturating_add(1);
         if self.in_a_row >= SUSPECTS_MAX {
             self.pause_misconfigured(&why, now_ms);
         } else {
@@ -78,14 +110,14 @@ impl Session {
 
     /// Nothing that is sent is taken. All stays pending, and after the longest wait one event is tried.
     fn pause_misconfigured(&mut self, why: &Suspicion, now_ms: u64) {
-        let Suspicion { code, message } = why;
+        let Suspicion { code, message, .. } = why;
         self.report.misconfigured = Some(format!(
             "each of {} events in a row was refused, the last with {code} ({message}), and none was \
-             taken: is the address right, and the dialect?",
+             taken since the first of them: is the address right, and the dialect?",
             self.in_a_row
         ));
         self.forget_suspicions();
-        self.in_a_row = SUSPECTS_MAX - 1;
+        self.in_a_row = if self.acceptances > 0 { SUSPECTS_MAX } else { SUSPECTS_MAX - 1 };
         self.not_before_ms = now_ms.saturating_add(self.options.backoff_cap_ms);
         self.finished |= self.is_once();
     }
@@ -151,7 +183,8 @@ impl Session {
 
     /// How many events were refused alone and wait for evidence.
     pub(super) fn suspects(&self) -> u64 {
-        let suspects = self.retries.values().filter(|retry| retry.suspicion.is_some());
-        u64::try_from(suspects.count()).unwrap_or(u64::MAX)
+        let suspicions = self.retries.values().filter_map(|retry| retry.suspicion.as_ref());
+        let count = suspicions.filter(|suspicion| !suspicion.is_misfit()).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
     }
 }

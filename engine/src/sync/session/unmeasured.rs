@@ -116,6 +116,7 @@ impl Session {
                 self.report.last_failure = Some(why.clone());
             }
             Failure::ReplyTooLarge { .. }
+            | Failure::LineTooNarrow { .. }
             | Failure::InProgress { .. }
             | Failure::TooLarge
             | Failure::BatchKeyRefused { .. }

@@ -29,7 +29,7 @@ impl Machine {
         };
         self.model.batches.sort_by_key(|batch| batch.serial);
         for batch in &mut self.model.batches {
-            (batch.refused_at, batch.failed_at) = (None, None);
+            batch.failed_at = None;
         }
         self.taken = (0, 0);
         for mood in moods {
@@ -61,6 +61,7 @@ impl Machine {
     /// Of states that differ in what is on its way, the one whose next batch is what is sent.
     pub(super) fn peek(&mut self, of: &'static str, states: Vec<Reference>) -> Result<(), String> {
         self.counts.add("doubt: told by the next batch");
+        self.taken = (0, 0);
         let store = self.store();
         let options = Options::new(Scope::new(of).unwrap())
             .keys(sync::KeyRule::Conveyed)
@@ -85,6 +86,7 @@ impl Machine {
 
     /// Which batch is sent next: one that is not answered, without what is settled by now; or a new one.
     fn next_batch(&mut self, of: &'static str) -> Option<usize> {
+        self.misfits.clear();
         while let Some(at) = self.model.batches.iter().position(|it| it.scope == of) {
             let events = self.model.batches[at].events.clone();
             let is_open = |id: &&usize| self.model.events[**id].state == State::Pending;
@@ -114,12 +116,10 @@ impl Machine {
             let (misfits, fit): (Vec<usize>, Vec<usize>) =
                 some.iter().partition(|id| is_misfit(id));
             if !misfits.is_empty() {
-                self.counts.add("batch: misfits");
-                let rejected = Answered::Rejected("INVALID_ITEM".to_owned());
-                let answers: Vec<_> = misfits.iter().map(|id| (*id, rejected.clone())).collect();
-                self.model.settle(&answers);
-                self.step();
-                self.model.syncs();
+                self.misfits.extend(misfits);
+                if self.taken.0 > 0 {
+                    self.park_misfits();
+                }
             }
             if !fit.is_empty() {
                 self.model.form(of, None, &[&fit]);
@@ -236,6 +236,9 @@ impl Machine {
         self.taken.0 += u64::from(!taken.is_empty());
         let longest = taken.iter().map(|id| self.model.event(*id).payload.as_bytes().len()).max();
         self.taken.1 = self.taken.1.max(longest.unwrap_or(0));
+        if !taken.is_empty() {
+            self.park_misfits();
+        }
         let said = session.on_reply(batch.id, reply, 0);
         while !self.model.dropped.is_empty() {
             self.step();
@@ -265,11 +268,10 @@ impl Machine {
             && events.len() == 1
             && self.model.event(events[0]).payload.as_bytes().len() <= self.taken.1;
         if let Some(code) = code.filter(|_| !is_line) {
-            self.model.batches[at].refused_at.get_or_insert(self.taken.0);
             let (first, second) = events.split_at(events.len().div_ceil(2));
             if second.is_empty() {
-                let refused_at = self.model.batches.remove(at).refused_at;
-                let is_convicted = refused_at.is_some_and(|then| then < self.taken.0);
+                self.model.batches.remove(at);
+                let is_convicted = self.taken.0 > 0;
                 let told = if is_convicted { "poison found" } else { "one is suspected" };
                 self.counts.add(&format!("batch: {told}"));
                 let answer = Answered::Rejected(code.to_owned());
@@ -292,6 +294,21 @@ impl Machine {
 }
 
 impl Machine {
+    /// Those that the dialect cannot send go to review: the upstream took others.
+    fn park_misfits(&mut self) {
+        let misfits = std::mem::take(&mut self.misfits);
+        if misfits.is_empty() {
+            return;
+        }
+        self.counts.add("batch: misfits");
+        let rejected = Answered::Rejected("INVALID_ITEM".to_owned());
+        let answers: Vec<_> = misfits.into_iter().map(|id| (id, rejected.clone())).collect();
+        self.step();
+        self.model.settle(&answers);
+        self.step();
+        self.model.syncs();
+    }
+
     /// A batch that brings nothing a third time lets others go first; if the line failed, and they were
     /// taken since it failed first, it is halved.
     fn line_fails(&mut self, at: usize, attempt: u32, may_halve: bool) {

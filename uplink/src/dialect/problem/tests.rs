@@ -25,6 +25,7 @@ fn problem(status: u16, code: &str) -> Response {
 fn line(response: &Response) -> (String, Answered) {
     match failure(response, &TABLE) {
         Failure::Unavailable { why, answered, .. } => (why, answered),
+        Failure::LineTooNarrow { why } if response.status == 413 => (why, Answered::Stranger),
         other => panic!("{response:?}: {other:?}"),
     }
 }
@@ -96,6 +97,17 @@ fn a_document_is_a_problem_by_its_type_or_by_its_status() {
     assert_eq!(failure(&typed, &TABLE), Failure::TooLarge);
     let told = Response::new(413, r#"{"code":"TOO_LARGE","status":413}"#);
     assert_eq!(failure(&told, &TABLE), Failure::TooLarge);
+}
+
+#[test]
+fn whoever_on_the_way_finds_a_request_too_large_may_let_half_of_it_through() {
+    let page = "<html><title>413 Request Entity Too Large</title></html>";
+    for body in [page, "", "{}", r#"{"message":"too large"}"#] {
+        let Failure::LineTooNarrow { why } = failure(&Response::new(413, body), &TABLE) else {
+            panic!("{body}");
+        };
+        assert!(why.starts_with("status 413: the request is too large; "), "{why}");
+    }
 }
 
 #[test]

@@ -270,6 +270,7 @@ fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
             Err(Failure::InProgress { .. }) => "in progress",
             Err(Failure::Unavailable { answered: Answered::Upstream, .. }) => "later",
             Err(Failure::Unavailable { answered: Answered::Stranger, .. }) => "stranger",
+            Err(Failure::LineTooNarrow { .. }) => "stranger",
             Err(Failure::Misdirected { .. }) => "elsewhere",
             other => panic!("{status} {code}: {other:?}"),
         }

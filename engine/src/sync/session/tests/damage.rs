@@ -164,6 +164,7 @@ fn events_whose_time_damage_took_are_not_sent_with_another_one() {
     let mut session = Session::start(&store, options(), dated()).unwrap();
     let sent = batch(&mut session, 0);
     assert_eq!(keys(&sent.items), ["k4"], "the host said when that was");
+    session.on_reply(sent.id, &reply(&[4], &accepted()), 0).unwrap();
     assert_eq!(
         [1, 2, 3].map(|n| state(&store, n)),
         [State::Uncertain, State::Uncertain, State::InReview]

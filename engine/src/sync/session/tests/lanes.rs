@@ -79,6 +79,10 @@ fn an_event_in_review_parks_its_lane_until_a_person_decides() {
     let store = rig.open();
     let mut session = start(&store);
     assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)), "also after a restart");
+    let report = session.report();
+    assert_eq!(report.behind, 2);
+    let why = report.last_failure.unwrap();
+    assert!(why.contains("2 wait in their lane behind one that waits for a person"), "{why}");
     // Sent again, it is first again; given up, the next goes.
     store.retry(&sales(), &key(1)).unwrap();
     assert_eq!(sent(&mut session, 0), ["k1"]);

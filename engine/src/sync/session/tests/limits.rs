@@ -59,7 +59,9 @@ fn five_thousand_misfits_in_a_row_do_not_hide_what_follows() {
         _ => Err(crate::sync::Misfit { code: "INVALID_ITEM".into(), message: String::new() }),
     });
     let mut session = Session::start(&store, options(), fit).unwrap();
-    assert_eq!(keys(&batch(&mut session, 0).items), ["k5000"]);
+    let sent = batch(&mut session, 0);
+    assert_eq!(keys(&sent.items), ["k5000"]);
+    session.on_reply(sent.id, &reply(&[5_000], &accepted()), 0).unwrap();
     assert_eq!(store.status().in_review, 4_999);
 }
 

@@ -7,6 +7,7 @@ mod identity;
 mod keys;
 mod lanes;
 mod limits;
+mod misfits;
 mod once;
 mod outages;
 mod pace;

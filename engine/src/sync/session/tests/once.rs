@@ -66,28 +66,104 @@ fn unavailable(retry_after_ms: Option<u64>) -> Failure {
 }
 
 #[test]
-fn one_batch_that_fails_does_not_take_their_attempt_from_the_others() {
-    for failure in [unavailable(None), Failure::InProgress { retry_after_ms: Some(0) }] {
-        let store = Rig::new().open();
-        capture(&store, 1..=12);
-        let mut session = start_once(&store);
-        let first = batch(&mut session, 0);
-        session.on_reply(first.id, &reply(&[1, 2, 3, 4], &accepted()), 0).unwrap();
-        let second = batch(&mut session, 0);
-        session.on_failure(second.id, &failure, 0).unwrap();
-        let until_ms = wait(&mut session, 0);
-        assert!(until_ms >= 1_000, "{until_ms}");
-        let third = batch(&mut session, until_ms);
-        assert_eq!(keys(&third.items), ["k9", "k10", "k11", "k12"]);
-        session.on_reply(third.id, &reply(&[9, 10, 11, 12], &accepted()), until_ms).unwrap();
-        for now_ms in [until_ms, 10_000_000_000] {
-            assert!(matches!(session.next(now_ms).unwrap(), Step::Idle), "{failure:?}");
+fn one_batch_that_is_still_worked_on_does_not_take_their_attempt_from_the_others() {
+    let failure = Failure::InProgress { retry_after_ms: Some(0) };
+    let store = Rig::new().open();
+    capture(&store, 1..=12);
+    let mut session = start_once(&store);
+    let first = batch(&mut session, 0);
+    session.on_reply(first.id, &reply(&[1, 2, 3, 4], &accepted()), 0).unwrap();
+    let second = batch(&mut session, 0);
+    session.on_failure(second.id, &failure, 0).unwrap();
+    let until_ms = wait(&mut session, 0);
+    assert!(until_ms >= 1_000, "{until_ms}");
+    let third = batch(&mut session, until_ms);
+    assert_eq!(keys(&third.items), ["k9", "k10", "k11", "k12"]);
+    session.on_reply(third.id, &reply(&[9, 10, 11, 12], &accepted()), until_ms).unwrap();
+    for now_ms in [until_ms, 10_000_000_000] {
+        assert!(matches!(session.next(now_ms).unwrap(), Step::Idle), "{failure:?}");
+    }
+    assert_eq!(pending(&store), ["k5", "k6", "k7", "k8"]);
+    drop(session);
+    let mut session = start_once(&store);
+    let again = batch(&mut session, 0);
+    assert_eq!((again.id, &again.items), (second.id, &second.items), "the next one goes on");
+}
+
+/// A filter on the way that lets no batch through that has this event in it.
+fn filtered(batch: &Batch, poison: &str) -> Option<Failure> {
+    let has = batch.items.iter().any(|item| item.event.key.as_str() == poison);
+    let (why, answered) = ("a web page".to_owned(), Answered::Stranger);
+    has.then_some(Failure::Unavailable { why, retry_after_ms: None, answered })
+}
+
+/// One run against that filter. Returns how many requests it took.
+fn run_filtered(store: &Store, upstream: &mut Upstream, poison: &str, items_max: usize) -> u64 {
+    let options = options().items_max(items_max).effort(Effort::Once);
+    let mut session = Session::start(store, options, fits()).unwrap();
+    let mut now_ms = 0;
+    loop {
+        match session.next(now_ms).unwrap() {
+            Step::Send(batch) => match filtered(&batch, poison) {
+                Some(failure) => session.on_failure(batch.id, &failure, now_ms).unwrap(),
+                None => {
+                    let reply = upstream.take(&batch, Mood::Well).unwrap();
+                    session.on_reply(batch.id, &reply, now_ms).unwrap();
+                }
+            },
+            Step::Wait { until_ms } => now_ms = until_ms,
+            Step::Idle | Step::Blocked => return session.report().batches,
         }
-        assert_eq!(pending(&store), ["k5", "k6", "k7", "k8"]);
-        drop(session);
-        let mut session = start_once(&store);
-        let again = batch(&mut session, 0);
-        assert_eq!((again.id, &again.items), (second.id, &second.items), "the next one goes on");
+    }
+}
+
+#[test]
+fn a_batch_that_fails_on_the_way_is_halved_when_others_were_taken_and_one_event_is_left() {
+    for poison in ["k1", "k90", "k200"] {
+        let store = Rig::new().open();
+        capture(&store, 1..=200);
+        let requests = run_filtered(&store, &mut Upstream::default(), poison, 64);
+        assert_eq!(pending(&store), [poison], "it waits alone");
+        assert!(requests <= 4 + 2 * 6, "{requests}");
+        assert_eq!(store.status().in_review, 0);
+    }
+}
+
+#[test]
+fn a_batch_that_failed_for_the_whole_of_an_earlier_run_is_halved_in_the_next() {
+    let store = Rig::new().open();
+    capture(&store, 1..=64);
+    let mut upstream = Upstream::default();
+    assert_eq!(run_filtered(&store, &mut upstream, "k3", 64), 1, "perhaps it is the line");
+    let requests = run_filtered(&store, &mut upstream, "k3", 64);
+    assert_eq!(pending(&store), ["k3"]);
+    assert!(requests <= 1 + 2 * 6, "{requests}");
+}
+
+#[test]
+fn a_line_that_is_down_halves_nothing_however_often_it_is_tried() {
+    for answered in [Answered::Nobody, Answered::Stranger] {
+        let store = Rig::new().open();
+        capture(&store, 1..=64);
+        for _ in 0..10 {
+            let options = options().items_max(64).effort(Effort::Once);
+            let mut session = Session::start(&store, options, fits()).unwrap();
+            let mut now_ms = 0;
+            loop {
+                match session.next(now_ms).unwrap() {
+                    Step::Send(sent) => {
+                        let why = "down".to_owned();
+                        let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
+                        session.on_failure(sent.id, &failure, now_ms).unwrap();
+                    }
+                    Step::Wait { until_ms } => now_ms = until_ms,
+                    Step::Idle | Step::Blocked => break,
+                }
+            }
+        }
+        // What a page on the way answers may be a filter's answer, once.
+        let most = if answered == Answered::Stranger { 2 } else { 1 };
+        assert_eq!(store.inner.open_batches(&sales()).len(), most);
     }
 }
 

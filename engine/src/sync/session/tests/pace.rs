@@ -36,6 +36,23 @@ fn fails(failure: Failure) -> impl Fn(&mut Session, &Batch, u64) {
 }
 
 #[test]
+fn why_events_failed_for_now_or_have_no_answer_is_told() {
+    let store = Rig::new().open();
+    capture(&store, 1..=4);
+    let mut session = start_once(&store);
+    let sent = batch(&mut session, 0);
+    session.on_reply(sent.id, &reply(&[1, 2, 3, 4], &transient(None)), 0).unwrap();
+    let why = session.report().last_failure.unwrap();
+    assert!(why.contains("BUSY"), "{why}");
+    drop(session);
+    let mut session = start_once(&store);
+    let sent = batch(&mut session, 0);
+    session.on_reply(sent.id, &reply(&[1, 2, 3], &accepted()), 0).unwrap();
+    let why = session.report().last_failure.unwrap();
+    assert!(why.contains("left out 1 events"), "{why}");
+}
+
+#[test]
 fn a_wish_of_no_time_makes_no_stream_of_requests() {
     let (why, answered) = ("busy".to_owned(), Answered::Upstream);
     let unavailable = Failure::Unavailable { why, retry_after_ms: Some(0), answered };

@@ -165,3 +165,54 @@ fn a_reply_to_a_single_event_that_is_too_large_is_the_line_and_never_sends_it_to
     session.on_reply(single.id, &reply(&[1], &accepted()), now_ms).unwrap();
     assert_eq!(session.report().accepted, 1);
 }
+
+/// A limit on the way, which the upstream does not know.
+#[test]
+fn a_request_that_is_too_large_for_who_is_on_the_way_is_halved_and_no_event_is_rejected_for_it() {
+    for effort in [Effort::Once, Effort::Forever] {
+        let store = Rig::new().open();
+        for n in 1..=64 {
+            store.capture(&sized_event(n, if n == 5 { 5_000 } else { 200 })).unwrap();
+        }
+        let options = options().items_max(64).effort(effort);
+        let mut session = Session::start(&store, options, fits()).unwrap();
+        let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
+        let (mut now_ms, mut upstream) = (0, Upstream::default());
+        while now_ms < 60_000 {
+            match session.next(now_ms).unwrap() {
+                Step::Send(sent) => {
+                    let size = |it: &crate::StoredEvent| it.event.payload.as_bytes().len();
+                    if sent.items.iter().map(size).sum::<usize>() > 2_000 {
+                        session.on_failure(sent.id, &failure, now_ms).unwrap();
+                    } else {
+                        let reply = upstream.take(&sent, Mood::Well).unwrap();
+                        session.on_reply(sent.id, &reply, now_ms).unwrap();
+                    }
+                }
+                Step::Wait { until_ms } => now_ms = until_ms,
+                Step::Idle | Step::Blocked => break,
+            }
+        }
+        assert_eq!((pending(&store), store.status().in_review), (vec!["k5".to_owned()], 0));
+        assert!(session.report().batches < 30, "{:?}", session.report());
+    }
+}
+
+#[test]
+fn a_gate_that_calls_everything_too_large_is_the_line_and_not_asked_more_and_more() {
+    let store = Rig::new().open();
+    capture(&store, 1..=64);
+    let options = options().items_max(64).effort(Effort::Once);
+    let mut session = Session::start(&store, options, fits()).unwrap();
+    let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
+    let mut now_ms = 0;
+    loop {
+        match session.next(now_ms).unwrap() {
+            Step::Send(sent) => session.on_failure(sent.id, &failure, now_ms).unwrap(),
+            Step::Wait { until_ms } => now_ms = until_ms,
+            Step::Idle | Step::Blocked => break,
+        }
+    }
+    assert!(session.report().batches <= 12, "{:?}", session.report());
+    assert_eq!((pending(&store).len(), session.report().unreachable), (64, true));
+}

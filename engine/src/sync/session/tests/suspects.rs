@@ -187,7 +187,38 @@ fn too_large_for_an_event_that_is_smaller_than_one_that_was_taken_is_the_line() 
     store.capture(&sized_event(3, 5_000)).unwrap();
     let larger = batch(&mut session, until_ms);
     session.on_failure(larger.id, &Failure::TooLarge, until_ms).unwrap();
-    assert_eq!(session.report().suspects, 1);
+    assert_eq!(in_review(&store), ["k3"]);
+}
+
+#[test]
+fn what_the_upstream_took_before_speaks_against_what_it_refuses_alone() {
+    let store = Rig::new().open();
+    let mut upstream = Upstream::default();
+    upstream.poison.extend((1..=8).map(|n| key(n).to_string()));
+    capture(&store, 20..=24);
+    let mut session = start(&store);
+    drain(&mut session, &mut upstream, 0);
+    capture(&store, 1..=8);
+    drain(&mut session, &mut upstream, 0);
+    assert_eq!((store.status().settled, store.status().in_review), (5, 8));
+    assert_eq!(session.report().misconfigured, None);
+}
+
+/// Something on its side was changed, perhaps.
+#[test]
+fn an_upstream_that_refuses_everything_after_a_while_rejects_eight_and_pauses_the_session() {
+    let store = Rig::new().open();
+    capture(&store, 1..=4);
+    let mut session = start(&store);
+    drain(&mut session, &mut Upstream::default(), 0);
+    capture(&store, 5..=44);
+    refuse_all(&mut session, 0);
+    assert_eq!((store.status().in_review, pending(&store).len()), (8, 32));
+    let told = session.report().misconfigured.unwrap();
+    assert!(told.contains("9 events in a row") && told.contains("taken since"), "{told}");
+    let until_ms = wait(&mut session, 0);
+    refuse_all(&mut session, until_ms);
+    assert_eq!(store.status().in_review, 8, "and no more of them later");
 }
 
 #[test]
