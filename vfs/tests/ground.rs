@@ -51,14 +51,17 @@ impl Scene {
     }
 }
 
-fn copy_of(from: &Path, to: &Path) {
-    fs::create_dir_all(to.join("log")).unwrap();
-    fs::copy(from.join("log/file"), to.join("log/file")).unwrap();
+fn copy_of(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to.join("log"))?;
+    fs::copy(from.join("log/file"), to.join("log/file")).map(drop)
 }
+
+/// What happens to a tree, with its name.
+type Change = (&'static str, fn(&Scene));
 
 #[test]
 fn nothing_is_written_once_the_directory_is_not_where_it_was_opened() {
-    let changes: [(&str, fn(&Scene)); 4] = [
+    let changes: [Change; 4] = [
         ("moved", |scene| fs::rename(&scene.path, scene.beside("moved")).unwrap()),
         ("removed", |scene| fs::remove_dir_all(&scene.path).unwrap()),
         ("made anew", |scene| {
@@ -66,7 +69,7 @@ fn nothing_is_written_once_the_directory_is_not_where_it_was_opened() {
             fs::create_dir_all(scene.path.join("log")).unwrap();
         }),
         ("exchanged for a copy", |scene| {
-            copy_of(&scene.path, &scene.beside("copy"));
+            copy_of(&scene.path, &scene.beside("copy")).unwrap();
             fs::rename(&scene.path, scene.beside("moved")).unwrap();
             fs::rename(scene.beside("copy"), &scene.path).unwrap();
         }),
@@ -88,7 +91,7 @@ fn nothing_is_written_once_the_directory_is_not_where_it_was_opened() {
 
 #[test]
 fn nothing_is_written_to_a_file_that_is_not_where_it_was_opened() {
-    let changes: [(&str, fn(&Scene)); 4] = [
+    let changes: [Change; 4] = [
         ("removed", |scene| fs::remove_file(scene.path.join("log/file")).unwrap()),
         ("replaced", |scene| {
             fs::copy(scene.path.join("log/file"), scene.path.join("copy")).unwrap();

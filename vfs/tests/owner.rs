@@ -2,7 +2,7 @@
 //! Method: directories of other users and groups, as root; as anybody else, of our own.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::Path,
 };
@@ -14,9 +14,9 @@ use rustix::process::{getegid, geteuid};
 const SOMEBODY: (u32, u32) = (54_321, 54_322);
 
 /// User, group and permission bits.
-fn of(path: &Path) -> (u32, u32, u32) {
-    let metadata = fs::symlink_metadata(path).unwrap();
-    (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
+fn of(path: &Path) -> io::Result<(u32, u32, u32)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777))
 }
 
 /// To whom directories can be given here.
@@ -25,12 +25,13 @@ fn somebody() -> (u32, u32) {
 }
 
 /// Makes a file in each way there is.
-fn make_all(vfs: &OsVfs) {
-    vfs.create_dir("dir/inner").unwrap();
-    vfs.open("file", Mode::CreateNew).unwrap();
-    vfs.open("dir/inner/file", Mode::CreateNew).unwrap();
-    replace(vfs, "replaced", b"new").unwrap();
-    drop(vfs.lock("lock").unwrap());
+fn make_all(vfs: &OsVfs) -> io::Result<()> {
+    vfs.create_dir("dir/inner")?;
+    vfs.open("file", Mode::CreateNew)?;
+    vfs.open("dir/inner/file", Mode::CreateNew)?;
+    replace(vfs, "replaced", b"new")?;
+    drop(vfs.lock("lock").map_err(io::Error::other)?);
+    Ok(())
 }
 
 #[test]
@@ -49,19 +50,23 @@ fn what_is_made_belongs_to_the_owner_of_the_directory_whoever_makes_it() {
         fs::set_permissions(&root, fs::Permissions::from_mode(of_root)).unwrap();
         let vfs = OsVfs::create(&root).unwrap();
         for _ in 0..2 {
-            make_all(&vfs);
+            make_all(&vfs).unwrap();
             for file in ["file", "dir/inner/file", "replaced", "lock"] {
-                assert_eq!(of(&root.join(file)), (uid, gid, of_files), "{file} in {of_root:o}");
+                assert_eq!(
+                    of(&root.join(file)).unwrap(),
+                    (uid, gid, of_files),
+                    "{file} in {of_root:o}"
+                );
             }
             for dir in ["dir", "dir/inner"] {
-                let (found_uid, found_gid, mode) = of(&root.join(dir));
+                let (found_uid, found_gid, mode) = of(&root.join(dir)).unwrap();
                 assert_eq!((found_uid, found_gid), (uid, gid), "{dir} in {of_root:o}");
                 assert_eq!(mode & 0o777, of_directories, "{dir} in {of_root:o}");
             }
             vfs.remove("file").unwrap();
             vfs.remove("dir/inner/file").unwrap();
         }
-        assert_eq!(of(&root), (uid, gid, of_root), "the owner's choice");
+        assert_eq!(of(&root).unwrap(), (uid, gid, of_root), "the owner's choice");
     }
 }
 
@@ -74,11 +79,11 @@ fn a_directory_that_root_makes_belongs_to_the_owner_of_the_one_it_is_in() {
     chown(&home, Some(uid), Some(gid)).unwrap();
     let root = home.join("deep/store");
     let vfs = OsVfs::create(&root).unwrap();
-    make_all(&vfs);
+    make_all(&vfs).unwrap();
     for made in [home.join("deep"), root.clone(), root.join("dir")] {
-        assert_eq!(of(&made), (uid, gid, 0o700), "{}", made.display());
+        assert_eq!(of(&made).unwrap(), (uid, gid, 0o700), "{}", made.display());
     }
-    assert_eq!(of(&root.join("file")), (uid, gid, 0o600));
+    assert_eq!(of(&root.join("file")).unwrap(), (uid, gid, 0o600));
 }
 
 #[test]
@@ -92,7 +97,7 @@ fn what_others_may_write_to_is_not_mapped() {
     fs::set_permissions(&root, fs::Permissions::from_mode(0o770)).unwrap();
     let vfs = OsVfs::open(&root).unwrap();
     assert!(!vfs.is_only_ours());
-    assert_eq!(vfs.map("file").unwrap_err().kind(), std::io::ErrorKind::Unsupported);
+    assert_eq!(vfs.map("file").unwrap_err().kind(), io::ErrorKind::Unsupported);
 }
 
 #[test]
@@ -106,8 +111,8 @@ fn a_file_that_is_there_is_given_to_nobody() {
     fs::hard_link(&theirs, root.join("lock")).unwrap();
     let (uid, gid) = somebody();
     chown(&root, Some(uid), Some(gid)).unwrap();
-    let before = of(&theirs);
+    let before = of(&theirs).unwrap();
     drop(OsVfs::open(&root).unwrap().lock("lock").unwrap());
-    assert_eq!(of(&theirs), before, "a link to another's file in the place of the lock");
+    assert_eq!(of(&theirs).unwrap(), before, "a link to another's file in the place of the lock");
     drop(vfs);
 }
