@@ -12,14 +12,16 @@ use crate::trial::{Rig, event, key, receipt, sales, sized_event};
 use crate::{ErrorKind, ReviewFilter, State, Store};
 
 /// What a power cut at an operation may leave.
-fn after(rig: &Rig, op: u64) -> [Rig; 2] {
-    let sector_bytes = if op.is_multiple_of(2) { 512 } else { 4_096 };
-    let another = match op % 3 {
-        0 => rig.after_power_cut(&Survival::Everything),
-        1 => rig.after_power_cut(&Survival::Seeded { seed: op, sector_bytes }),
-        _ => rig.after_kill(),
+fn after(rig: &Rig, op: u64) -> [Rig; 3] {
+    let sector_bytes = if op.is_multiple_of(4) { 512 } else { 4_096 };
+    let another = if op.is_multiple_of(2) {
+        rig.after_power_cut(&Survival::Seeded { seed: op, sector_bytes })
+    } else {
+        rig.after_kill()
     };
-    [rig.after_power_cut(&Survival::Nothing), another]
+    let [nothing, everything] =
+        [Survival::Nothing, Survival::Everything].map(|survival| rig.after_power_cut(&survival));
+    [nothing, everything, another]
 }
 
 /// The states of all events of [`full_house`].
