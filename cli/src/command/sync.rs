@@ -51,17 +51,7 @@ struct Run {
 
 /// Sends, and says how far it came.
 fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
-    let dialect: Box<dyn Dialect> = match args.dialect {
-        DialectName::Forloy => Box::new(Forloy::new()),
-        DialectName::Wede => {
-            let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
-            if device_id.len() > DEVICE_ID_BYTES_MAX {
-                let why = format!("--device-id: more than {DEVICE_ID_BYTES_MAX} bytes");
-                return Err(Failure::usage(why));
-            }
-            Box::new(Wede::new(device_id))
-        }
-    };
+    let dialect = dialect(args, store)?;
     let seed = getrandom::u64()
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
     let mut options =
@@ -158,6 +148,21 @@ impl News {
         self.delivered = delivered;
         self.why.as_deref()
     }
+}
+
+/// The dialect that was asked for.
+fn dialect(args: &SyncArgs, store: &Store) -> Result<Box<dyn Dialect>, Failure> {
+    Ok(match args.dialect {
+        DialectName::Forloy => Box::new(Forloy::new()),
+        DialectName::Wede => {
+            let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
+            if device_id.len() > DEVICE_ID_BYTES_MAX {
+                let why = format!("--device-id: more than {DEVICE_ID_BYTES_MAX} bytes");
+                return Err(Failure::usage(why));
+            }
+            Box::new(Wede::new(device_id))
+        }
+    })
 }
 
 /// A bar on stderr if that is a terminal.
