@@ -85,6 +85,7 @@ pub mod sync;
 mod tail;
 #[cfg(test)]
 mod trial;
+mod usurpers;
 mod verdict;
 mod verify;
 mod view;

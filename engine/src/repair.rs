@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `salvage` | which keys the damaged bytes still tell |
-//! | `beside` | the same for the files beside the log |
+//! | `beside` | the same for the files beside the log, once each of them is a file |
 
 mod beside;
 mod salvage;

@@ -5,6 +5,7 @@
 //! | `meta`, `log/` | by their checksums, frame by frame |
 //! | `index/` | by their checksums, block by block |
 //! | `quarantine/` | by the checksum in their names |
+//! | what is none of these and stands in the place of one | by what it is; see `usurpers.rs` |
 //! | `catalog/` | by reading them: sled compares its own checksums when it opens them |
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::catalog::CATALOG_DIR;
 use crate::error::Result;
 use crate::report::{Damage, RecoveryReport};
 use crate::store::{INDEX_DIR, cannot_open, from_index, from_log, no_store, recovery_of};
+use crate::usurpers;
 
 /// Bytes of the catalog that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -51,6 +53,26 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
 
 /// As [`verify`], on any disk.
 pub(crate) fn verify_on(vfs: &Arc<dyn Vfs>) -> Result<RecoveryReport> {
+    let usurped = usurpers::find(&**vfs)?;
+    let judged = judge_files(vfs);
+    if usurped.is_empty() {
+        return judged;
+    }
+    // What stands in a file's place may be why the rest cannot be judged.
+    let mut report = judged.unwrap_or_default();
+    report.damage = with_usurped(usurped, report.damage);
+    Ok(report)
+}
+
+/// What stands in the places of files, and the damage of all other files.
+pub(crate) fn with_usurped(mut usurped: Vec<Damage>, mut damage: Vec<Damage>) -> Vec<Damage> {
+    damage.retain(|damage| usurped.iter().all(|usurped| usurped.file != damage.file));
+    usurped.append(&mut damage);
+    usurped
+}
+
+/// Judges every file.
+fn judge_files(vfs: &Arc<dyn Vfs>) -> Result<RecoveryReport> {
     let examined = onceward_wal::examine(&**vfs, &mut |_| {}).map_err(from_log)?;
     let mut report = recovery_of(&examined.ok_or_else(no_store)?);
     report.damage.extend(beside_the_log(vfs)?);

@@ -29,6 +29,7 @@ mod name;
 mod os;
 mod replace;
 mod sim;
+mod usurper;
 mod vfs;
 
 pub use file::{File, Mode, Pace, ZERO_STEP_BYTES, is_full};
@@ -37,4 +38,5 @@ pub use moved::Moved;
 pub use os::{OsVfs, remark_on};
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, Lost, Medium, Overwrite, SimVfs, Survival};
+pub use usurper::Usurper;
 pub use vfs::{LockError, LockGuard, Vfs};

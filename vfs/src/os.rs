@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use crate::{
-    File, LockError, LockGuard, Map, Mode, Vfs,
+    File, LockError, LockGuard, Map, Mode, Usurper, Vfs,
     name::{self, Name},
 };
 use ground::Ground;
@@ -260,6 +260,21 @@ impl Vfs for OsVfs {
 
     fn check_ground(&self) -> io::Result<()> {
         self.ground.check()
+    }
+
+    fn usurper(&self, name: &str) -> io::Result<Option<Usurper>> {
+        let (dir, entry) = self.locate(name)?;
+        match file::usurper(&dir, entry) {
+            Err(Errno::NOENT) => Ok(None),
+            looked => Ok(looked?),
+        }
+    }
+
+    fn set_aside(&self, from: &str, to: &str) -> io::Result<()> {
+        self.writable()?;
+        let (from_dir, from) = self.locate(from)?;
+        let (to_dir, to) = self.locate(to)?;
+        Ok(rustix::fs::renameat(&from_dir, from, &to_dir, to)?)
     }
 
     fn free_bytes(&self) -> io::Result<Option<u64>> {

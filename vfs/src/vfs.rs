@@ -155,6 +155,34 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// What stands under `name` in the place of a file; `None`: a file, or nothing.
+    ///
+    /// # Durability
+    ///
+    /// Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the disk said.
+    fn usurper(&self, name: &str) -> io::Result<Option<crate::Usurper>> {
+        let _files_only = name;
+        Ok(None)
+    }
+
+    /// Gives what stands under `from`, a directory with all that is in it also, the name `to`, under which
+    /// there must be nothing. A link is not followed.
+    ///
+    /// # Durability
+    ///
+    /// As [`Vfs::rename`].
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, or what the disk said. On error nothing was renamed.
+    fn set_aside(&self, from: &str, to: &str) -> io::Result<()> {
+        self.rename(from, to)
+    }
+
     /// Bytes that the file system still offers to us; `None` if it does not say.
     ///
     /// # Durability

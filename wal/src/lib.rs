@@ -62,7 +62,7 @@ pub use log::{
     create, create_sealed, lock,
 };
 pub use lsn::Lsn;
-pub use quarantine::verify_quarantine;
+pub use quarantine::{ASIDE, verify_quarantine};
 pub use remains::Remains;
 pub use repair::{Repaired, repair, repair_with};
 pub use report::{Damage, LostLsns, Report};

@@ -6,6 +6,9 @@ use crate::checksum::crc_from;
 use crate::name::{self, QUARANTINE_DIR};
 use crate::report::Damage;
 
+/// How the name of what was set aside ends: it may be anything, and is not looked into.
+pub const ASIDE: &str = ".aside";
+
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
@@ -14,7 +17,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 pub fn verify_quarantine(vfs: &dyn Vfs) -> Vec<Damage> {
     // Where there is none, nothing is in it.
     let names = vfs.list(QUARANTINE_DIR).unwrap_or_default();
-    names.into_iter().filter_map(|entry| judge(vfs, &entry)).collect()
+    let copies = names.into_iter().filter(|entry| !entry.ends_with(ASIDE));
+    copies.filter_map(|entry| judge(vfs, &entry)).collect()
 }
 
 fn judge(vfs: &dyn Vfs, entry: &str) -> Option<Damage> {

@@ -16,6 +16,8 @@ const NEW_DIR: &str = "catalog.new";
 const OLD_DIR: &str = "catalog.old";
 /// What was set aside; a number follows.
 const DAMAGED: &str = "catalog.damaged-";
+/// The one directory within it.
+const BLOBS: &str = "blobs";
 /// How many that were set aside are kept.
 const DAMAGED_KEPT: usize = 2;
 
@@ -61,9 +63,41 @@ impl Directories {
         self.store.join(NEW_DIR)
     }
 
-    /// Whether there is one in use.
+    /// Whether there is one in use, or something else in its place.
     pub(crate) fn exists(&self) -> bool {
-        self.current().is_dir()
+        self.current().symlink_metadata().is_ok()
+    }
+
+    /// Refuses what is no directory, and a directory in which something stands in the place of a file: sled
+    /// would follow a link, and wait for the other end of a pipe.
+    ///
+    /// # Errors
+    ///
+    /// What stands where, or the disk refused.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let current = self.current();
+        let usurped = |what: &Path| {
+            Err(io::Error::other(format!(
+                "something else stands in the place of {}",
+                what.display()
+            )))
+        };
+        let found = match current.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            looked => looked?,
+        };
+        if !found.is_dir() {
+            return usurped(&current);
+        }
+        for entry in fs::read_dir(&current)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let may_be_directory = entry.file_name() == BLOBS;
+            if !(kind.is_file() || may_be_directory && kind.is_dir()) {
+                return usurped(&entry.path());
+            }
+        }
+        Ok(())
     }
 
     /// Removes what a crash left: a next or last directory, and files that sled had begun and would
@@ -145,9 +179,10 @@ impl Directories {
     }
 }
 
-/// Removes a directory with all that is in it, if it is there.
+/// Removes a directory with all that is in it, or what stands in its place, if it is there.
 fn remove(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
+    let is_other = dir.symlink_metadata().is_ok_and(|found| !found.is_dir());
+    match if is_other { fs::remove_file(dir) } else { fs::remove_dir_all(dir) } {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

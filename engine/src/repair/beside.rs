@@ -1,3 +1,5 @@
+//! What is not a file where one should be is set aside first; see `usurpers.rs`.
+//!
 //! The files beside the log: what is damaged in them is told, and an index that is damaged is given up, so
 //! that the next opening makes it anew from the log.
 //!
@@ -13,10 +15,25 @@ use super::{Repair, plan_on, repair_on};
 use crate::error::Result;
 use crate::inspect::Keys;
 use crate::store::{INDEX_DIR, from_index, from_log};
-use crate::verify::{beside_the_log, index_damage};
+use crate::usurpers;
+use crate::verify::{beside_the_log, index_damage, with_usurped};
 
 /// As [`plan_on`], of all files.
 pub(super) fn plan(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
+    let usurped = usurpers::find(&**vfs)?;
+    let planned = plan_files(vfs, keys);
+    if usurped.is_empty() {
+        return planned;
+    }
+    // What stands in a file's place may be why the rest cannot be judged.
+    let mut plan = planned.unwrap_or_default();
+    plan.left = with_usurped(usurped.clone(), plan.left);
+    plan.damage = with_usurped(usurped, plan.damage);
+    Ok(plan)
+}
+
+/// As [`plan`], of what is a file.
+fn plan_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let mut plan = plan_on(&**vfs, keys)?;
     let beside = beside_the_log(vfs)?;
     plan.left.extend(beside.iter().cloned());
@@ -26,6 +43,20 @@ pub(super) fn plan(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
 
 /// As [`repair_on`], of all files.
 pub(super) fn repair(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
+    let usurped = usurpers::find(&**vfs)?;
+    let mut kept = usurpers::free_lock(&**vfs, &usurped)?;
+    if !usurped.is_empty() {
+        let _lock = onceward_wal::lock(&**vfs).map_err(from_log)?;
+        kept.extend(usurpers::free_others(&**vfs, &usurped)?);
+    }
+    let mut done = repair_files(vfs, keys)?;
+    done.damage = with_usurped(usurped, done.damage);
+    done.kept.splice(..0, kept);
+    Ok(done)
+}
+
+/// As [`repair`], of what is a file.
+fn repair_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let found = beside_the_log(vfs)?;
     let mut done = repair_on(&**vfs, keys)?;
     if done.damage.is_empty() && !index_damage(vfs)?.is_empty() {

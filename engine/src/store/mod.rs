@@ -76,8 +76,8 @@ pub use decisions::write_decision;
 pub(crate) use decisions::write_decision_on;
 pub use notices::{ReviewCallback, ReviewWatch};
 pub(crate) use open::{
-    INDEX_DIR, ask_for_check, cannot_open, damage_of, from_index, no_store, recovery_of, secret_of,
-    told_of,
+    INDEX_DIR, UNCHECKED, ask_for_check, cannot_open, damage_of, from_index, no_store, recovery_of,
+    secret_of, told_of,
 };
 pub(crate) use outbox::Formed;
 pub(crate) use rare::rejection_in;

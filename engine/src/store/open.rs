@@ -12,7 +12,7 @@ use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{Alignment, Examined, Identity, Lock, Log, Options, Preparation, Sealing};
 use parking_lot::Mutex;
 
-pub(crate) use lost::ask_for_check;
+pub(crate) use lost::{UNCHECKED, ask_for_check};
 use reading::{Read, read};
 
 use super::decisions::Drops;
@@ -25,6 +25,7 @@ use crate::clock::{self, Clock, OsClock};
 use crate::config::{Config, Create};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Damage, RecoveryReport, StoreId};
+use crate::usurpers;
 use crate::view::View;
 
 /// Prepared segments that only settling and cleaning may use.
@@ -112,6 +113,7 @@ impl Store {
         if is_empty(&*vfs)? {
             make(&*vfs, &lock, sealing.as_ref())?;
         }
+        usurpers::free_index(&*vfs)?;
         let Read { examined, mut view, rebuilt, lost } = read(&vfs, &config, sealing.as_ref())?;
         let Resumed { stamp, unwritten_ms, unmeasured } = timekeeping::resume(&mut view, &*clock)?;
         let identity = examined.identity();

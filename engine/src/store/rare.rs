@@ -247,6 +247,7 @@ impl Inner {
         is_first: bool,
     ) -> Result<(Shelf, Option<String>), Trouble> {
         let on_disk = |error: std::io::Error| Trouble::Files(error.to_string());
+        directories.check().map_err(on_disk)?;
         directories.clean().map_err(on_disk)?;
         if is_first {
             directories.discard().map_err(on_disk)?;

@@ -129,6 +129,9 @@ pub(crate) fn opening(error: std::io::Error, name: &str) -> Error {
     if error.kind() == std::io::ErrorKind::NotFound {
         return Error::corrupt(name, "is missing");
     }
+    if let Some(usurper) = onceward_vfs::Usurper::of(&error) {
+        return Error::corrupt(name, usurper);
+    }
     if error.raw_os_error() == Some(EIO) {
         return reading(error, name);
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FallocateFlags, Mode as Permissions, OFlags},
+    fs::{AtFlags, FallocateFlags, FileType, Mode as Permissions, OFlags},
     io::{Errno, retry_on_intr},
 };
 
@@ -18,7 +18,7 @@ use super::{
     ground::{Ground, Identity, identity_of},
     owner::Owner,
 };
-use crate::{File, Mode, Pace, file::write_zeros};
+use crate::{File, Mode, Pace, Usurper, file::write_zeros};
 
 /// Permissions of a file until it is its owner's.
 const FIRST_PERMISSIONS: Permissions = Permissions::RUSR.union(Permissions::WUSR);
@@ -72,7 +72,13 @@ pub(super) fn open_at(
 
 /// Opens `entry` with `flags`, refusing everything but a regular file.
 pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Result<fs::File> {
-    // NONBLOCK: a pipe that somebody put in a file's place must not make us wait for its writer.
+    // Before it is opened: to open a device may do something.
+    if !flags.contains(OFlags::EXCL)
+        && let Some(found) = usurper(dir, entry)?
+    {
+        return Err(found.into());
+    }
+    // NONBLOCK: a pipe that was put in a file's place just now must not make us wait for its writer.
     // It means nothing for regular files.
     let flags = flags
         .union(OFlags::NOFOLLOW)
@@ -82,15 +88,25 @@ pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Resul
     let open = || rustix::fs::openat(dir, entry, flags, FIRST_PERMISSIONS);
     let file = match retry_on_intr(open) {
         Ok(descriptor) => fs::File::from(descriptor),
-        Err(Errno::LOOP) => return Err(irregular(entry, "a symbolic link")),
+        Err(Errno::LOOP) => return Err(Usurper::Link.into()),
         Err(error) => return Err(error.into()),
     };
-    if file.metadata()?.is_file() { Ok(file) } else { Err(irregular(entry, "no regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Usurper::Other.into()) }
 }
 
-/// The error for something that took a file's place.
-fn irregular(entry: &str, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{entry} is {what}"))
+/// What stands under `entry` in the place of a file; `None`: a file.
+pub(super) fn usurper(dir: &OwnedFd, entry: &str) -> Result<Option<Usurper>, Errno> {
+    let stat = retry_on_intr(|| rustix::fs::statat(dir, entry, AtFlags::SYMLINK_NOFOLLOW))?;
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some(Usurper::Directory),
+        FileType::Symlink => Some(Usurper::Link),
+        FileType::Fifo => Some(Usurper::Pipe),
+        FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Some(Usurper::Other),
+    })
 }
 
 impl File for OsFile {

@@ -24,7 +24,7 @@ use crate::store::{Inner, Share, Store, from_log};
 use crate::view::{LostKeys, View};
 
 /// The log was repaired, and nobody looked since whether the index knows what it lost.
-const UNCHECKED: &str = "index/unchecked";
+pub(crate) const UNCHECKED: &str = "index/unchecked";
 
 /// What the log lost and the index knows.
 #[derive(Debug, Default)]

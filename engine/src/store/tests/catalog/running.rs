@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
 
 use super::{Site, answers, open, reject};
 use crate::catalog::{Catalog, Change, Fact, ReviewRow, Trouble, Visit};
@@ -150,4 +152,50 @@ fn an_item_whose_reason_cannot_be_read_any_more_says_so_and_still_waits() {
     assert_eq!(others, site.answers.pages[0]);
     assert_eq!((last.code.as_str(), last.version), ("UNREADABLE", version));
     store.decide(&Decision::retry(sales(), key(20)).of_version(version)).unwrap();
+}
+
+/// Puts something in the place of what stands there, which is moved elsewhere.
+fn usurp(kind: &str, place: &Path, elsewhere: &Path) {
+    fs::rename(place, elsewhere).unwrap();
+    match kind {
+        "link" => std::os::unix::fs::symlink(elsewhere, place).unwrap(),
+        "pipe" => {
+            assert!(Command::new("mkfifo").arg(place).status().unwrap().success());
+        }
+        _directory => fs::create_dir(place).unwrap(),
+    }
+}
+
+#[test]
+fn a_catalog_in_which_something_stands_in_a_files_place_is_set_aside_and_made_anew() {
+    for place in ["catalog/db", "catalog/conf"] {
+        for kind in ["link", "pipe", "directory"] {
+            for repairs in [false, true] {
+                let case = format!("a {kind} for {place}, repaired: {repairs}");
+                let (site, outside) = (Site::new(), tempfile::tempdir().unwrap());
+                let elsewhere = outside.path().join("elsewhere");
+                usurp(kind, &site.path(place), &elsewhere);
+                let before = fs::read(&elsewhere).unwrap();
+                let told = crate::verify(site.dir.path()).unwrap().damage;
+                assert!(told.iter().any(|it| it.file == place), "{case}: {told:?}");
+                if repairs {
+                    let done = crate::repair(site.dir.path()).unwrap();
+                    assert_eq!(done.left, [], "{case}");
+                }
+                assert!(site.reopened().is_some(), "{case}");
+                assert_eq!(fs::read(&elsewhere).unwrap(), before, "{case}: not followed");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_link_or_a_pipe_in_the_place_of_the_catalogs_directory_is_set_aside() {
+    for kind in ["link", "pipe"] {
+        let (site, outside) = (Site::new(), tempfile::tempdir().unwrap());
+        usurp(kind, &site.path("catalog"), &outside.path().join("elsewhere"));
+        assert!(site.reopened().is_some(), "{kind}");
+        assert!(outside.path().join("elsewhere/db").is_file(), "{kind}");
+        assert!(site.path("catalog.damaged-1").symlink_metadata().is_ok(), "{kind}");
+    }
 }

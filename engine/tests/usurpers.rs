@@ -1,0 +1,200 @@
+//! What is not a file and stands in a file's place is told by name, and a repair sets it aside.
+//! Method: each kind of such things is put in the place of each kind of a store's files, on real directories.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "plays what others do to a directory; a failure of the disk is one of the test"
+)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use onceward::{
+    Config, Create, Event, Key, Payload, Scope, Store, Verdict, plan_repair, repair, verify,
+};
+use tempfile::TempDir;
+
+/// What is put in the place of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Directory,
+    Link,
+    Pipe,
+    Socket,
+}
+
+const KINDS: [Kind; 4] = [Kind::Directory, Kind::Link, Kind::Pipe, Kind::Socket];
+
+impl Kind {
+    /// Puts it in the place of the file; the file itself is where a link leads.
+    fn usurp(self, place: &Path, elsewhere: &Path) {
+        if place.exists() {
+            fs::rename(place, elsewhere).unwrap();
+        }
+        match self {
+            Self::Directory => {
+                fs::create_dir(place).unwrap();
+                fs::write(place.join("precious"), "precious").unwrap();
+            }
+            Self::Link => symlink(elsewhere, place).unwrap(),
+            Self::Pipe => assert!(Command::new("mkfifo").arg(place).status().unwrap().success()),
+            Self::Socket => {
+                // By a short path: those of sockets are limited.
+                let short = tempfile::tempdir().unwrap();
+                drop(UnixListener::bind(short.path().join("s")).unwrap());
+                fs::rename(short.path().join("s"), place).unwrap();
+            }
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Directory => "a directory stands in the place",
+            Self::Link => "a symbolic link stands in the place",
+            Self::Pipe => "a pipe stands in the place",
+            Self::Socket => "a device or socket stands in the place",
+        }
+    }
+}
+
+fn sale(key: &str) -> Event {
+    Event::new(Scope::default(), Key::new(key).unwrap(), Payload::json("{}").unwrap())
+}
+
+/// Whether the event was taken just now.
+fn is_fresh(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Fresh { .. })
+}
+
+/// A store of one event with every kind of file.
+fn store_in(dir: &TempDir) -> PathBuf {
+    let path = dir.path().join("store");
+    let store = Store::open(&path, Config::new()).unwrap();
+    store.capture(&sale("kept")).unwrap();
+    store.close().unwrap();
+    for missing in ["meta.tmp", "index/unchecked", "quarantine/copy.bytes"] {
+        fs::write(path.join(missing), "").unwrap();
+    }
+    path
+}
+
+/// The files of a directory of the store whose names begin so, ascending.
+fn files(path: &Path, dir: &str, begin: &str) -> Vec<String> {
+    let entries = fs::read_dir(path.join(dir)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut found: Vec<String> = names.filter(|name| name.starts_with(begin)).collect();
+    found.sort();
+    found.into_iter().map(|name| format!("{dir}/{name}")).collect()
+}
+
+/// Every file of the store but the first segment, in which the event is.
+fn others(path: &Path) -> Vec<String> {
+    let mut all: Vec<String> =
+        ["lock", "meta", "meta.tmp", "quarantine/copy.bytes"].map(str::to_owned).into();
+    all.extend(files(path, "log", "").into_iter().skip(1));
+    all.extend(files(path, "index", ""));
+    all
+}
+
+#[test]
+fn what_stands_in_a_files_place_is_told_by_name_and_set_aside_and_the_store_goes_on() {
+    let counted = others(&store_in(&tempfile::tempdir().unwrap())).len();
+    assert!(counted >= 8, "{counted}");
+    for number in 0..counted {
+        for kind in KINDS {
+            let dir = tempfile::tempdir().unwrap();
+            let path = store_in(&dir);
+            let file = others(&path).remove(number);
+            let elsewhere = dir.path().join("elsewhere");
+            kind.usurp(&path.join(&file), &elsewhere);
+            let case = format!("{kind:?} for {file}");
+            let before = fs::read(&elsewhere).unwrap();
+
+            let told = |damage: &[onceward::Damage]| {
+                damage.iter().any(|it| it.file == file && it.what.contains(kind.words()))
+            };
+            let seen = verify(&path).unwrap().damage;
+            assert!(told(&seen), "{case}: {seen:?}");
+            assert!(told(&plan_repair(&path).unwrap().left), "{case}");
+
+            let done = repair(&path).unwrap();
+            assert!(told(&done.damage) && !told(&done.left), "{case}: {done:?}");
+            let kept = path.join(&done.kept[0]);
+            let found = fs::symlink_metadata(&kept).unwrap();
+            assert_eq!(found.is_dir(), kind == Kind::Directory, "{case}");
+            if kind == Kind::Directory {
+                assert_eq!(fs::read(kept.join("precious")).unwrap(), b"precious", "{case}");
+            }
+            assert_eq!(fs::read(&elsewhere).unwrap(), before, "{case}: nothing was followed");
+
+            let store = Store::open(&path, Config::new().create(Create::Never)).unwrap();
+            let verdict = store.capture(&sale("kept")).unwrap();
+            assert!(!is_fresh(&verdict), "{case}: {verdict:?}");
+            assert!(is_fresh(&store.capture(&sale("new")).unwrap()), "{case}");
+            store.close().unwrap();
+            assert_eq!(verify(&path).unwrap().damage, [], "{case}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_file_that_counts_is_named_when_the_store_is_opened() {
+    for file in ["lock", "meta", "log"] {
+        for kind in KINDS {
+            let dir = tempfile::tempdir().unwrap();
+            let path = store_in(&dir);
+            let file = if file == "log" { files(&path, "log", "").remove(0) } else { file.into() };
+            kind.usurp(&path.join(&file), &dir.path().join("elsewhere"));
+            let error = Store::open(&path, Config::new()).unwrap_err().to_string();
+            assert!(error.contains(kind.words()) && error.contains(&file), "{file}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_an_index_file_is_set_aside_when_the_store_is_opened() {
+    let counted = files(&store_in(&tempfile::tempdir().unwrap()), "index", "").len();
+    for number in 0..counted {
+        for kind in KINDS {
+            let dir = tempfile::tempdir().unwrap();
+            let path = store_in(&dir);
+            let file = files(&path, "index", "").remove(number);
+            kind.usurp(&path.join(&file), &dir.path().join("elsewhere"));
+            let store = Store::open(&path, Config::new()).unwrap();
+            assert!(!is_fresh(&store.capture(&sale("kept")).unwrap()), "{kind:?} for {file}");
+            store.close().unwrap();
+            assert_eq!(verify(&path).unwrap().damage, [], "{kind:?} for {file}");
+            assert_eq!(files(&path, "quarantine", "index-").len(), 1, "{kind:?} for {file}");
+        }
+    }
+}
+
+#[test]
+fn the_segment_whose_place_was_taken_is_told_as_lost_and_the_store_goes_on() {
+    for kind in KINDS {
+        let dir = tempfile::tempdir().unwrap();
+        let path = store_in(&dir);
+        let file = files(&path, "log", "").remove(0);
+        kind.usurp(&path.join(&file), &dir.path().join("elsewhere"));
+        let done = repair(&path).unwrap();
+        assert!(done.damage.len() > 1, "{kind:?}: {:?}", done.damage);
+        assert_eq!(done.left, [], "{kind:?}");
+        let store = Store::open(&path, Config::new()).unwrap();
+        // The index still knows the key: it is not free.
+        assert!(!is_fresh(&store.capture(&sale("kept")).unwrap()), "{kind:?}");
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn in_a_directory_that_is_no_store_nothing_is_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("meta")).unwrap();
+    fs::create_dir(dir.path().join("lock")).unwrap();
+    repair(dir.path()).unwrap_err();
+    assert!(dir.path().join("meta").is_dir() && dir.path().join("lock").is_dir());
+}
