@@ -77,8 +77,11 @@ pub(super) fn encode_as(event: &StoredEvent, wire_key: &str) -> Result<String, M
         check(event, name, rule, value)?;
     }
     // Checked above: every member has a known name, which needs no escape.
+    // The payload's own key is the event's, and stays as it is spelled where the upstream gets just that.
+    let is_other_key = wire_key != event.event.key.as_str();
     let spelled = |name: &str, value: &RawValue| {
-        format!("\"{name}\":{}", if name == KEY { &key } else { value.get() })
+        let value = if name == KEY && is_other_key { &key } else { value.get() };
+        format!("\"{name}\":{value}")
     };
     let mut parts: Vec<String> =
         members.0.iter().map(|(name, value)| spelled(name, value)).collect();
