@@ -19,7 +19,11 @@ pub fn tests_missing<'a>(
     let mut known = BTreeSet::new();
     for file in rust {
         let functions = file.numbered_lines().filter_map(|(_, line)| {
-            let (name, _) = line.trim_start().strip_prefix("fn ")?.split_once('(')?;
+            let (name, _) = line
+                .trim_start()
+                .trim_start_matches("async ")
+                .strip_prefix("fn ")?
+                .split_once('(')?;
             Some(name.to_owned())
         });
         known.extend(functions);
@@ -43,8 +47,10 @@ mod tests {
     fn a_test_that_is_named_and_missing_is_found() {
         let text = "| it holds | `a_key_is_taken_once`, `Retain::Needed`, `fsync_data` |\n";
         let document = SourceFile::new("GUARANTEES.md", text);
-        let there =
-            SourceFile::new("a/tests/b.rs", "    #[test]\n    fn a_key_is_taken_once() {\n");
+        let there = SourceFile::new(
+            "a/tests/b.rs",
+            "    #[tokio::test]\n    async fn a_key_is_taken_once() {\n",
+        );
         let other = SourceFile::new("a/tests/b.rs", "    fn a_key_is_taken_twice() {\n");
         assert!(tests_missing(&document, [&there]).is_empty());
         let found = tests_missing(&document, [&other]);

@@ -3,8 +3,7 @@
 use onceward_vfs::{Survival, Vfs};
 use onceward_wal::KIND_RUN;
 
-use crate::frames::control::{KeyEntry, Keys};
-use crate::frames::{KIND_EVENT, KIND_KEYS, codec};
+use crate::frames::{KIND_EVENT, KIND_KEYS, codec, control};
 use crate::repair::{plan_on, repair_on};
 use crate::store::tests::inbox::delivery;
 use crate::store::tests::records::{acquired, body, orphaned};
@@ -360,7 +359,7 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
         let print = view.secret.fingerprint("sales", b"k1");
         let found = view.keys.find(print).unwrap().unwrap();
         let (slice_begin, settled_ms) = view.keys.slice_times(found.slice).unwrap();
-        let entry = KeyEntry {
+        let entry = control::KeyEntry {
             print: print.as_u128(),
             event: lsns[0],
             content: found.content.as_u64(),
@@ -369,7 +368,7 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
             receipt: Vec::new(),
         };
         let (scope, entries) = ("sales".to_owned(), vec![entry]);
-        Keys { scope, entries, settled_ms, has_moved: false }
+        control::Keys { scope, entries, settled_ms, has_moved: false }
     };
     store
         .inner
