@@ -16,7 +16,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
-    use std::time::{Duration, Instant};
 
     use onceward_vfs::{OsVfs, Pace, Vfs};
     use onceward_wal::{Log, Options, Preparation};
@@ -104,9 +103,8 @@ mod tests {
 
         fn before_fill(&self, pace: &dyn Fn() -> Pace) {
             self.begun.store(true, Ordering::SeqCst);
-            let began = Instant::now();
+            // For ever, if nobody gives it up: the runner's time limit tells.
             while pace() != Pace::Abandon {
-                assert!(began.elapsed() < Duration::from_secs(60), "nobody gives it up");
                 thread::yield_now();
             }
             self.given_up.store(true, Ordering::SeqCst);
