@@ -104,6 +104,7 @@ fn every_number_is_the_same_on_both_sides() {
         B::InReview,
         B::Uncertain,
         B::Expired,
+        B::OutcomeUnknown,
         B::Other,
     ];
     for state in states {
