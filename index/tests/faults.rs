@@ -63,10 +63,18 @@ fn a_batch_that_fails_leaves_the_verdicts_as_they_were() {
     take(&index, bad, 2, from_capture(), 0);
     index.checkpoint(0, Until::Later).unwrap();
     index.lookup(good, content(1)).unwrap();
-    fault(&disk, FaultOp::Read, ("keys-00000002", 0), FaultKind::Eio);
+    let asked = [(good, content(1)), (bad, content(2))];
     let mut verdicts = vec![Verdict::New];
-    index.lookup_batch(&[(good, content(1)), (bad, content(2))], &mut verdicts).unwrap_err();
+    let name_contains = "keys-00000002".to_owned();
+    let (op, kind) = (FaultOp::Read, FaultKind::Eio);
+    disk.plan(Fault { op, name_contains, nth: 0, kind, forever: true });
+    index.lookup_batch(&asked, &mut verdicts).unwrap_err();
     assert_eq!(verdicts, [Verdict::New]);
+    // What passes is not even noticed.
+    disk.forget_faults();
+    fault(&disk, op, ("keys-00000002", 0), kind);
+    index.lookup_batch(&asked, &mut verdicts).unwrap();
+    assert!(verdicts.len() == 3 && !verdicts[1..].contains(&Verdict::New), "{verdicts:?}");
 }
 
 #[test]

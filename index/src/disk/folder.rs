@@ -91,7 +91,11 @@ impl Folder {
         let content = match self.reading {
             Reading::Mapped => match self.vfs.map(name) {
                 Ok(map) => Content::Mapped(map),
-                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => self.file(name)?,
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::Unsupported || is_unreadable(&error) =>
+                {
+                    self.file(name)?
+                }
                 Err(error) => return Err(opening(error, name)),
             },
             Reading::Positioned => self.file(name)?,
@@ -116,9 +120,22 @@ impl Folder {
 /// The error number of a disk that cannot read what it holds.
 const EIO: i32 = 5;
 
+/// Whether the disk cannot read what it holds.
+fn is_unreadable(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(EIO)
+}
+
+/// Reads, and once more what the disk could not read: trouble that passes must not cost a file.
+pub(crate) fn read_at(file: &dyn File, offset: u64, bytes: &mut [u8]) -> std::io::Result<usize> {
+    match file.read_at(offset, bytes) {
+        Err(error) if is_unreadable(&error) => file.read_at(offset, bytes),
+        read => read,
+    }
+}
+
 /// A block that the disk cannot read is damage of the index; anything else is trouble that passes.
 pub(crate) fn reading(error: std::io::Error, name: &str) -> Error {
-    if error.raw_os_error() == Some(EIO) {
+    if is_unreadable(&error) {
         return Error::corrupt(name, format_args!("cannot be read: {error}"));
     }
     Error::io(error, "read", name)
@@ -131,9 +148,6 @@ pub(crate) fn opening(error: std::io::Error, name: &str) -> Error {
     }
     if let Some(usurper) = onceward_vfs::Usurper::of(&error) {
         return Error::corrupt(name, usurper);
-    }
-    if error.raw_os_error() == Some(EIO) {
-        return reading(error, name);
     }
     Error::io(error, "open", name)
 }
@@ -183,7 +197,8 @@ impl Content {
                         many.as_mut_slice()
                     }
                 };
-                let read = file.read_at(offset, bytes).map_err(|error| reading(error, &name()))?;
+                let read =
+                    read_at(&**file, offset, bytes).map_err(|error| reading(error, &name()))?;
                 Ok((read == count).then(|| use_it(bytes)))
             }
         }

@@ -348,7 +348,8 @@ fn decode_head(bytes: &[u8], slot_count: u64) -> Option<Lists> {
 
 fn read(file: &dyn File, name: &str, offset: u64, count: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; count];
-    let read = file.read_at(offset, &mut bytes).map_err(|e| super::folder::reading(e, name))?;
+    let read = super::folder::read_at(file, offset, &mut bytes)
+        .map_err(|error| super::folder::reading(error, name))?;
     if read < count {
         return Err(Error::corrupt(name, format_args!("ends within {count} bytes at {offset}")));
     }

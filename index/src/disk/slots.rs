@@ -195,7 +195,7 @@ fn read(folder: &Folder, name: &str) -> Result<Option<(Vec<u8>, Vec<u64>)>> {
     let (first, second) = bytes.split_at_mut(usize::try_from(len / 2).unwrap_or(0));
     let mut unread = Vec::new();
     for (offset, slot) in [(0, first), (len / 2, second)] {
-        if file.read_at(offset, slot).is_err() {
+        if super::folder::read_at(&*file, offset, slot).is_err() {
             slot.fill(0);
             unread.push(offset);
         }
