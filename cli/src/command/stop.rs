@@ -4,8 +4,8 @@
 //! |-----------------------------------------|-----------------------------------------------------------|
 //! | a signal, and a command listens         | the flag is set and the command is called                 |
 //! | a signal, and none listens              | the program ends with 1                                   |
-//! | no look at the flag within [`UNHEARD`]  | the program ends with 1: it waits for something outside   |
-//! | no end within [`UNFINISHED`] after that | the program ends with 1                                   |
+//! | no look at the flag within `UNHEARD`    | the program ends with 1: it waits for something outside   |
+//! | no end within `UNFINISHED` after that   | the program ends with 1                                   |
 //! | a second signal                         | the program ends with 1, at once                          |
 //! | SIGXFSZ                                 | nothing: the write that is over the limit fails           |
 //!
