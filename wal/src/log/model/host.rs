@@ -218,7 +218,7 @@ impl Told {
     }
 
     /// Nothing of it was found.
-    fn must_not_be_in(&self, frames: &BTreeMap<u64, u64>) {
+    pub(super) fn must_not_be_in(&self, frames: &BTreeMap<u64, u64>) {
         for tag in &self.tags {
             assert!(!frames.values().any(|found| found == tag), "refused and found: {self:?}");
         }
