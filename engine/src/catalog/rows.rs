@@ -121,10 +121,7 @@ pub(super) fn in_history(decision: &Decision) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::frames::codec::{decode, encode};
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+    use crate::frames::golden::hex;
 
     #[test]
     fn values_have_these_bytes() {

@@ -201,25 +201,19 @@ impl Settle {
 #[cfg(test)]
 mod tests {
     use super::super::codec::{decode, encode};
+    use super::super::golden::assert_bytes;
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn a_batch_has_these_bytes() {
         let envelope = Envelope { opening: 4, upstream: "u".to_owned(), settings: "d".to_owned() };
         let (scope, events) = ("s".to_owned(), vec![3]);
         let batch = Batch { number: 0, scope, parent: 2, events, envelope };
-        let bytes = encode(&batch);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &batch,
             "0100 0000000000000000 0100000000000000 73 0200000000000000 0100000000000000 0300000000000000 \
-             0400000000000000 0100000000000000 75 0100000000000000 64"
-                .replace(' ', "")
+             0400000000000000 0100000000000000 75 0100000000000000 64",
         );
-        assert_eq!(decode::<Batch>(&bytes), Some(batch));
     }
 
     #[test]
@@ -229,15 +223,12 @@ mod tests {
         settle.add(5, 3);
         settle.add(6, 4);
         assert_eq!(settle.spans.len(), 2, "consecutive numbers with one answer share a span");
-        let bytes = encode(&settle);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &settle,
             "0100 0100000000000000 0200000000000000 0400000000000000 0500000000000000 03 \
              0600000000000000 0600000000000000 04 0000000000000000 0000000000000000 \
-             0000000000000000"
-                .replace(' ', "")
+             0000000000000000",
         );
-        assert_eq!(decode::<Settle>(&bytes), Some(settle));
     }
 
     #[test]
@@ -252,15 +243,12 @@ mod tests {
             state: 7,
         };
         let settle = Settle { rejections: vec![rejection], ..Settle::default() };
-        let bytes = encode(&settle);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &settle,
             "0100 0000000000000000 0000000000000000 0000000000000000 0100000000000000 \
              0100000000000000 0200000000000000 0100000000000000 43 0100000000000000 6d \
-             0100000000000000 09 ffffffffffffffff 07 0000000000000000"
-                .replace(' ', "")
+             0100000000000000 09 ffffffffffffffff 07 0000000000000000",
         );
-        assert_eq!(decode::<Settle>(&bytes), Some(settle));
     }
 
     #[test]
@@ -276,15 +264,12 @@ mod tests {
             who: "ann".to_owned(),
             made_ms: 4,
         };
-        let bytes = encode(&decision);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &decision,
             "0100 0100000000000000 0200000000000000 01000000 0300000000000000 \
              0100000000000000 73 0100000000000000 6b 0200000000000000 6f6b \
-             0300000000000000 616e6e 0400000000000000"
-                .replace(' ', "")
+             0300000000000000 616e6e 0400000000000000",
         );
-        assert_eq!(decode::<Decision>(&bytes), Some(decision));
     }
 
     #[test]
@@ -293,15 +278,12 @@ mod tests {
             KeyEntry { print: 1, event: 2, content: 3, slice_begin: 4, state: 5, receipt: vec![6] };
         let keys =
             Keys { scope: "s".to_owned(), entries: vec![entry], settled_ms: 7, has_moved: true };
-        let bytes = encode(&keys);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &keys,
             "0100 0100000000000000 73 0100000000000000 \
              01000000000000000000000000000000 0200000000000000 \
-             0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000 01"
-                .replace(' ', "")
+             0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000 01",
         );
-        assert_eq!(decode::<Keys>(&bytes), Some(keys));
     }
 
     #[test]

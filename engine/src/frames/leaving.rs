@@ -51,20 +51,16 @@ impl Control for Import {
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::{decode, encode};
+    use super::super::golden::assert_bytes;
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn a_fence_has_these_bytes() {
         let fence = Fence { number: 1, is_up: true, bundle: [7; 16], since_ms: -2 };
-        let bytes = encode(&fence);
-        let expected = "0100 0100000000000000 01 07070707070707070707070707070707 feffffffffffffff";
-        assert_eq!(hex(&bytes), expected.replace(' ', ""));
-        assert_eq!(decode::<Fence>(&bytes), Some(fence));
+        assert_bytes(
+            &fence,
+            "0100 0100000000000000 01 07070707070707070707070707070707 feffffffffffffff",
+        );
     }
 
     #[test]
@@ -81,14 +77,11 @@ mod tests {
             conflicts: 7,
             refused: 8,
         };
-        let bytes = encode(&import);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &import,
             "0100 0100000000000000 07070707070707070707070707070707 \
              08080808080808080808080808080808 0200000000000000 fdffffffffffffff 0400000000000000 \
-             0500000000000000 0600000000000000 0700000000000000 0800000000000000"
-                .replace(' ', "")
+             0500000000000000 0600000000000000 0700000000000000 0800000000000000",
         );
-        assert_eq!(decode::<Import>(&bytes), Some(import));
     }
 }

@@ -66,12 +66,8 @@ impl Control for Cancel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::{decode, encode};
+    use super::super::golden::assert_bytes;
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn an_eviction_has_these_bytes() {
@@ -79,23 +75,17 @@ mod tests {
         let dropped = Dropped { scope: "s".to_owned(), wall_ms: -3, events };
         let totals = Totals { evicted: 1, cancelled: 2 };
         let evict = Evict { now: vec![dropped], earlier: Vec::new(), totals };
-        let bytes = encode(&evict);
-        assert_eq!(
-            hex(&bytes),
+        assert_bytes(
+            &evict,
             "0100 0100000000000000 0100000000000000 73 fdffffffffffffff \
              0100000000000000 0400000000000000 05000000000000000000000000000000 \
-             0000000000000000 0100000000000000 0200000000000000"
-                .replace(' ', "")
+             0000000000000000 0100000000000000 0200000000000000",
         );
-        assert_eq!(decode::<Evict>(&bytes), Some(evict));
     }
 
     #[test]
     fn a_cancellation_has_these_bytes() {
         let cancel = Cancel { event: 7, totals: Totals { evicted: 1, cancelled: 2 } };
-        let bytes = encode(&cancel);
-        let expected = "0100 0700000000000000 0100000000000000 0200000000000000";
-        assert_eq!(hex(&bytes), expected.replace(' ', ""));
-        assert_eq!(decode::<Cancel>(&bytes), Some(cancel));
+        assert_bytes(&cancel, "0100 0700000000000000 0100000000000000 0200000000000000");
     }
 }

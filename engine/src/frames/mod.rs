@@ -30,6 +30,8 @@ pub(crate) mod clock;
 pub(crate) mod codec;
 pub(crate) mod control;
 pub(crate) mod event;
+#[cfg(test)]
+pub(crate) mod golden;
 pub(crate) mod inbox;
 pub(crate) mod leaving;
 pub(crate) mod limits;

@@ -33,28 +33,18 @@ impl Control for Hold {
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::{decode, encode};
+    use super::super::golden::assert_bytes;
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn a_rule_has_these_bytes() {
         let rule = Rule { upstream: "u".to_owned(), scope: "s".to_owned(), rule: 2 };
-        let bytes = encode(&rule);
-        let expected = "0100 0100000000000000 75 0100000000000000 73 02";
-        assert_eq!(hex(&bytes), expected.replace(' ', ""));
-        assert_eq!(decode::<Rule>(&bytes), Some(rule));
+        assert_bytes(&rule, "0100 0100000000000000 75 0100000000000000 73 02");
     }
 
     #[test]
     fn a_hold_has_these_bytes() {
         let hold = Hold { upstream: "u".to_owned(), until_ms: 3 };
-        let bytes = encode(&hold);
-        let expected = "0100 0100000000000000 75 0300000000000000";
-        assert_eq!(hex(&bytes), expected.replace(' ', ""));
-        assert_eq!(decode::<Hold>(&bytes), Some(hold));
+        assert_bytes(&hold, "0100 0100000000000000 75 0300000000000000");
     }
 }

@@ -1,19 +1,6 @@
 use super::super::codec::{decode, encode};
+use super::super::golden::assert_bytes;
 use super::*;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Holds a value against its bytes, both ways; every shorter body is refused.
-fn is<T: Control + PartialEq + std::fmt::Debug>(value: &T, bytes: &str) {
-    let encoded = encode(value);
-    assert_eq!(hex(&encoded), bytes.split_whitespace().collect::<String>());
-    assert_eq!(decode::<T>(&encoded).as_ref(), Some(value));
-    for cut in 0..encoded.len() {
-        assert_eq!(decode::<T>(&encoded[..cut]), None, "cut at {cut}");
-    }
-}
 
 fn body() -> Body {
     Body {
@@ -36,23 +23,23 @@ const BODY: &str = "01 0100000000000000 65 00 01 0100000000000000 75 01000000000
 #[test]
 fn windows_have_these_bytes() {
     let opened = Opened { number: 1, id: "w".to_owned(), opened_ms: 2, ends_ms: 3 };
-    is(
+    assert_bytes(
         &WindowFrame::Opened(opened),
         "0100 00000000 0100000000000000 0100000000000000 77 0200000000000000 0300000000000000",
     );
     let closed = Closed { number: 1, id: "w".to_owned(), dropped: vec![5], dropped_total: 6 };
-    is(
+    assert_bytes(
         &WindowFrame::Closed(closed),
         "0100 01000000 0100000000000000 0100000000000000 77 \
          0100000000000000 0500000000000000 0600000000000000",
     );
-    is(&WindowFrame::Counted { dropped_total: 7 }, "0100 02000000 0700000000000000");
+    assert_bytes(&WindowFrame::Counted { dropped_total: 7 }, "0100 02000000 0700000000000000");
 }
 
 #[test]
 fn deliveries_have_these_bytes() {
     let received = DeliveryFrame::Received { wall_offset_ms: -2, body: body() };
-    is(&received, &format!("0100 00000000 feffffffffffffff {BODY}"));
+    assert_bytes(&received, &format!("0100 00000000 feffffffffffffff {BODY}"));
     let moved = Moved {
         number: 1,
         trusted_ms: 2,
@@ -61,7 +48,7 @@ fn deliveries_have_these_bytes() {
         slice_begins: vec![4, 5],
         body: body(),
     };
-    is(
+    assert_bytes(
         &DeliveryFrame::Moved(moved),
         &format!(
             "0100 01000000 0100000000000000 0200000000000000 ffffffffffffffff 02000000 \
@@ -70,7 +57,7 @@ fn deliveries_have_these_bytes() {
     );
     let key = FinishedKey { print: 1, is_of_window: true, slice_begin: 2, settled_ms: 3 };
     let entry = FinishedEntry { number: 1, state: 2, event: 9, keys: vec![key] };
-    is(
+    assert_bytes(
         &DeliveryFrame::Finished(vec![entry]),
         "0100 02000000 0100000000000000 0100000000000000 02 0900000000000000 0100000000000000 \
          01000000000000000000000000000000 01 0200000000000000 0300000000000000",
@@ -79,9 +66,12 @@ fn deliveries_have_these_bytes() {
 
 #[test]
 fn progress_has_these_bytes() {
-    is(&ProgressFrame::Step { delivery: 1, step: 2 }, "0100 00000000 0100000000000000 02000000");
+    assert_bytes(
+        &ProgressFrame::Step { delivery: 1, step: 2 },
+        "0100 00000000 0100000000000000 02000000",
+    );
     let ending = Final { delivery: 1, state: 2, settled_ms: 3, event: 4 };
-    is(
+    assert_bytes(
         &ProgressFrame::Final(ending),
         "0100 01000000 0100000000000000 02 0300000000000000 0400000000000000",
     );

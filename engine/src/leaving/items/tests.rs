@@ -1,4 +1,5 @@
 use super::*;
+use crate::frames::golden::hex;
 
 fn item() -> Item {
     let reason =
@@ -15,10 +16,6 @@ fn item() -> Item {
         receipt: vec![7],
         flags: 1,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

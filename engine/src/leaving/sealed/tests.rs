@@ -1,4 +1,5 @@
 use super::*;
+use crate::frames::golden::hex;
 
 const HEADER: Header = Header { salt: [1; 16], store: [2; 16], bundle: [3; 16] };
 
@@ -13,10 +14,6 @@ fn sealed(records: &[&[u8]]) -> Vec<u8> {
     let (_, bytes) = sealer.end(|digest| digest.to_vec()).unwrap();
     assert_eq!(bytes, out.len() as u64);
     out
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What other programs must write and read; an implementation of its own, from RFC 8439 and the draft
