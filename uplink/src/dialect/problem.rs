@@ -2,7 +2,8 @@
 //!
 //! Between a terminal and its upstream others answer with the same statuses: proxies, firewalls, login pages,
 //! gateways. So a status alone proves nothing; an answer is the upstream's when it is a problem document (RFC
-//! 9457), by its type or by a `status`, whose `status`, if any, is the answer's own and whose `code` is one that the dialect documents for that status.
+//! 9457), by its type or by a `status`, whose `status`, if any, is the answer's own and whose `code` is one that
+//! is documented for that status.
 
 use onceward::sync::{Answered, Failure};
 use serde::Deserialize;
@@ -49,6 +50,21 @@ pub(crate) struct Known {
 pub(crate) const fn known(status: u16, code: &'static str, meaning: Meaning) -> Known {
     Known { status, code, meaning }
 }
+
+/// The problems that an upstream of any dialect documents, besides those of single items.
+pub(crate) const SHARED: [Known; 11] = [
+    known(400, "NOT_JSON", Meaning::Refused),
+    known(400, "BODY_INCOMPLETE", Meaning::Later),
+    known(401, "UNAUTHORIZED", Meaning::Blocked),
+    known(403, "FORBIDDEN", Meaning::Blocked),
+    known(404, "NOT_FOUND", Meaning::Elsewhere),
+    known(405, "METHOD_NOT_ALLOWED", Meaning::Elsewhere),
+    known(408, "REQUEST_TIMEOUT", Meaning::Later),
+    known(409, "REQUEST_IN_PROGRESS", Meaning::InProgress),
+    known(413, "TOO_LARGE", Meaning::TooLarge),
+    known(415, "UNSUPPORTED_MEDIA_TYPE", Meaning::Elsewhere),
+    known(422, "INVALID_REQUEST", Meaning::Refused),
+];
 
 /// What RFC 9457 says of a problem, and `code`, by which it is extended here. A member of another type counts as
 /// absent.
@@ -97,10 +113,12 @@ impl Problem {
     }
 }
 
-/// What `response`, whose status is none that may confirm, says of the batch by the dialect's table.
-pub(crate) fn failure(response: &Response, table: &[Known]) -> Failure {
+/// What `response`, whose status is none that may confirm, says of the batch by [`SHARED`] and the dialect's own
+/// table.
+pub(crate) fn failure(response: &Response, own: &[Known]) -> Failure {
     let Some(problem) = Problem::read(response) else { return unrecognised(response) };
-    let row = table.iter().find(|row| row.status == response.status && row.code == problem.code);
+    let mut rows = SHARED.iter().chain(own);
+    let row = rows.find(|row| row.status == response.status && row.code == problem.code);
     let Some(row) = row else {
         // A wish to wait is the upstream's own if the rest speaks its format; a code may be newer than this.
         return match status::is_for_now(response.status) {
@@ -162,4 +180,4 @@ fn told(response: &Response, what: &str, code: &str, message: Option<&str>) -> S
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,23 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::answer::{OUTCOME_UNKNOWN, part, receipt, rejected, transient, uncertain};
 use crate::dialect::object::Object;
-use crate::dialect::problem::{Known, Meaning, known};
 use crate::dialect::{Response, problem, status};
-
-/// The problems that an upstream of this dialect documents, besides those of single transactions.
-const PROBLEMS: [Known; 11] = [
-    known(400, "NOT_JSON", Meaning::Refused),
-    known(400, "BODY_INCOMPLETE", Meaning::Later),
-    known(401, "UNAUTHORIZED", Meaning::Blocked),
-    known(403, "FORBIDDEN", Meaning::Blocked),
-    known(404, "NOT_FOUND", Meaning::Elsewhere),
-    known(405, "METHOD_NOT_ALLOWED", Meaning::Elsewhere),
-    known(408, "REQUEST_TIMEOUT", Meaning::Later),
-    known(409, "REQUEST_IN_PROGRESS", Meaning::InProgress),
-    known(413, "TOO_LARGE", Meaning::TooLarge),
-    known(415, "UNSUPPORTED_MEDIA_TYPE", Meaning::Elsewhere),
-    known(422, "INVALID_REQUEST", Meaning::Refused),
-];
 
 /// Codes that no later attempt can change.
 const PERMANENT_CODES: [&str; 3] = ["CARD_NOT_FOUND", "CARD_INACTIVE", "IDEMPOTENCY_KEY_REUSED"];
@@ -88,7 +72,7 @@ struct Outcome {
 /// What `response` proves.
 pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     if !status::may_confirm(response.status) {
-        return Err(problem::failure(response, &PROBLEMS));
+        return Err(problem::failure(response, &[]));
     }
     let not_documented = |found: serde_json::Error| {
         status::not_recognised(response, &format!("not the documented answer ({found})"))

@@ -2,12 +2,13 @@ mod items;
 
 use std::fmt::Write as _;
 
-use onceward::sync::{Answered, Failure, ItemOutcome, Reply};
+use onceward::sync::{Failure, ItemOutcome, Reply};
 use onceward::{BootId, Event, Key, Lsn, Payload, Scope, State, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::dialect::INVALID_ITEM;
+use crate::dialect::problem::tests::assert_documented;
 
 const REQUEST: &str = include_str!("../../../../tests/fixtures/forloy/request.json");
 const ALL_SUCCEEDED: &str = include_str!("../../../../tests/fixtures/forloy/response_200.json");
@@ -314,40 +315,5 @@ fn items_are_told_by_key_whatever_their_order_number_and_agreement() {
 
 #[test]
 fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
-    let name = |status: u16, code: &str| {
-        let body = json!({"type": "/problems/x", "title": "t", "status": status, "code": code});
-        match decode(status, &body.to_string()) {
-            Err(Failure::Refused { .. }) => "refused",
-            Err(Failure::Blocked { .. }) => "blocked",
-            Err(Failure::TooLarge) => "too large",
-            Err(Failure::InProgress { .. }) => "in progress",
-            Err(Failure::Unavailable { answered: Answered::Upstream, .. }) => "later",
-            Err(Failure::Unavailable { answered: Answered::Stranger, .. }) => "stranger",
-            Err(Failure::LineTooNarrow { .. }) => "stranger",
-            Err(Failure::Misdirected { .. }) => "elsewhere",
-            other => panic!("{status} {code}: {other:?}"),
-        }
-    };
-    for (status, code, expected) in [
-        (400, "NOT_JSON", "refused"),
-        (400, "BODY_INCOMPLETE", "later"),
-        (401, "UNAUTHORIZED", "blocked"),
-        (403, "FORBIDDEN", "blocked"),
-        (404, "NOT_FOUND", "elsewhere"),
-        (405, "METHOD_NOT_ALLOWED", "elsewhere"),
-        (408, "REQUEST_TIMEOUT", "later"),
-        (409, "REQUEST_IN_PROGRESS", "in progress"),
-        (413, "TOO_LARGE", "too large"),
-        (415, "UNSUPPORTED_MEDIA_TYPE", "elsewhere"),
-        (422, "INVALID_REQUEST", "refused"),
-        (429, "USAGE_EXCEEDED", "later"),
-        (500, "INTERNAL_ERROR", "later"),
-        (503, "FULL", "later"),
-    ] {
-        assert_eq!(name(status, code), expected, "{status} {code}");
-        assert_ne!(name(status + 1, code), "refused", "{code} belongs to {status}");
-    }
-    for status in [400, 401, 403, 409, 413, 422, 426] {
-        assert_eq!(name(status, "SOMETHING"), "stranger", "{status}");
-    }
+    assert_documented(decode, &[]);
 }

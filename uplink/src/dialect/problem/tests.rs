@@ -1,13 +1,51 @@
+use onceward::sync::Reply;
+
 use super::*;
 
-const TABLE: [Known; 6] = [
-    known(401, "UNAUTHORIZED", Meaning::Blocked),
-    known(404, "NOT_FOUND", Meaning::Elsewhere),
-    known(409, "REQUEST_IN_PROGRESS", Meaning::InProgress),
-    known(413, "TOO_LARGE", Meaning::TooLarge),
-    known(422, "INVALID_REQUEST", Meaning::Refused),
-    known(503, "FULL", Meaning::Later),
-];
+/// What one dialect documents besides.
+const TABLE: [Known; 1] = [known(503, "FULL", Meaning::Later)];
+
+/// Holds what a dialect makes of every documented problem against what it means: of the shared ones, and of its own.
+pub(crate) fn assert_documented(
+    decode: impl Fn(u16, &str) -> Result<Reply, Failure>,
+    own: &[(u16, &str, &str)],
+) {
+    let name = |status: u16, code: &str| match decode(status, &document(status, code)) {
+        Err(Failure::Refused { .. }) => "refused",
+        Err(Failure::BatchKeyRefused { .. }) => "key",
+        Err(Failure::Blocked { .. }) => "blocked",
+        Err(Failure::TooLarge) => "too large",
+        Err(Failure::InProgress { .. }) => "in progress",
+        Err(Failure::Unavailable { answered: Answered::Upstream, .. }) => "later",
+        Err(Failure::Unavailable { answered: Answered::Stranger, .. }) => "stranger",
+        Err(Failure::LineTooNarrow { .. }) => "stranger",
+        Err(Failure::Misdirected { .. }) => "elsewhere",
+        other => panic!("{status} {code}: {other:?}"),
+    };
+    let shared = [
+        (400, "NOT_JSON", "refused"),
+        (400, "BODY_INCOMPLETE", "later"),
+        (401, "UNAUTHORIZED", "blocked"),
+        (403, "FORBIDDEN", "blocked"),
+        (404, "NOT_FOUND", "elsewhere"),
+        (405, "METHOD_NOT_ALLOWED", "elsewhere"),
+        (408, "REQUEST_TIMEOUT", "later"),
+        (409, "REQUEST_IN_PROGRESS", "in progress"),
+        (413, "TOO_LARGE", "too large"),
+        (415, "UNSUPPORTED_MEDIA_TYPE", "elsewhere"),
+        (422, "INVALID_REQUEST", "refused"),
+        (429, "USAGE_EXCEEDED", "later"),
+        (500, "INTERNAL_ERROR", "later"),
+        (503, "FULL", "later"),
+    ];
+    for (status, code, expected) in shared.iter().chain(own).copied() {
+        assert_eq!(name(status, code), expected, "{status} {code}");
+        assert_ne!(name(status + 1, code), "refused", "{code} belongs to {status}");
+    }
+    for status in [400, 401, 403, 409, 413, 422, 426] {
+        assert_eq!(name(status, "SOMETHING"), "stranger", "{status}");
+    }
+}
 
 /// A problem document as our hub writes it.
 fn document(status: u16, code: &str) -> String {
@@ -57,7 +95,8 @@ fn a_documented_problem_means_what_the_table_says() {
 fn whatever_is_not_the_upstreams_own_format_is_the_line_whatever_its_status() {
     let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
     for status in (100..=999).filter(|status| !status::may_confirm(*status)) {
-        let own = TABLE.iter().find(|row| row.status == status).map_or("RULE", |row| row.code);
+        let mut rows = SHARED.iter().chain(&TABLE);
+        let own = rows.find(|row| row.status == status).map_or("RULE", |row| row.code);
         let document = document(status, own);
         let other_status = document.replace(&format!("\"status\":{status}"), "\"status\":200");
         let bodies = [

@@ -9,21 +9,10 @@ use crate::dialect::object::Object;
 use crate::dialect::problem::{Known, Meaning, known};
 use crate::dialect::{Response, problem, status};
 
-/// The problems that an upstream of this dialect documents, besides those of single events.
-const PROBLEMS: [Known; 13] = [
-    known(400, "NOT_JSON", Meaning::Refused),
-    known(400, "BODY_INCOMPLETE", Meaning::Later),
+/// The problems that only an upstream of this dialect documents: those of the key that a batch has here.
+const PROBLEMS: [Known; 2] = [
     // The batch's key is well-formed: somebody on the way changed it.
     known(400, "INVALID_IDEMPOTENCY_KEY", Meaning::Elsewhere),
-    known(401, "UNAUTHORIZED", Meaning::Blocked),
-    known(403, "FORBIDDEN", Meaning::Blocked),
-    known(404, "NOT_FOUND", Meaning::Elsewhere),
-    known(405, "METHOD_NOT_ALLOWED", Meaning::Elsewhere),
-    known(408, "REQUEST_TIMEOUT", Meaning::Later),
-    known(409, "REQUEST_IN_PROGRESS", Meaning::InProgress),
-    known(413, "TOO_LARGE", Meaning::TooLarge),
-    known(415, "UNSUPPORTED_MEDIA_TYPE", Meaning::Elsewhere),
-    known(422, "INVALID_REQUEST", Meaning::Refused),
     known(422, "IDEMPOTENCY_KEY_REUSED", Meaning::BatchKey),
 ];
 
