@@ -3,14 +3,14 @@
 
 use std::{
     fs::OpenOptions,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     process::Stdio,
 };
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::{Guarded, capture, first_line, lines, on_store, onceward, run, terminate};
+use crate::process::{capture, capturing, first_line, lines, on_store, onceward, run, terminate};
 
 #[test]
 fn a_thousand_lines_are_fresh_then_duplicates_then_in_conflict() {
@@ -102,10 +102,7 @@ fn the_same_key_in_two_scopes_is_two_events() {
 #[test]
 fn a_lone_line_is_answered_at_once_while_stdin_stays_open() {
     let dir = tempdir().unwrap();
-    let mut command = onceward();
-    command.arg("capture").arg("--store").arg(dir.path());
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = Guarded(spawned.unwrap());
+    let mut child = capturing(dir.path());
     let mut stdin = child.0.stdin.take().unwrap();
     let mut answers = BufReader::new(child.0.stdout.take().unwrap());
     for n in 1..=5 {
@@ -120,17 +117,13 @@ fn a_lone_line_is_answered_at_once_while_stdin_stays_open() {
 #[test]
 fn a_run_that_is_asked_to_end_closes_the_store_and_says_where_it_stopped() {
     let dir = tempdir().unwrap();
-    let mut command = onceward();
-    command.arg("capture").arg("--store").arg(dir.path()).stdin(Stdio::piped());
-    let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = Guarded(spawned.unwrap());
+    let mut child = capturing(dir.path());
     let mut stdin = child.0.stdin.take().unwrap();
     writeln!(stdin, "{{\"key\":\"a\",\"payload\":1}}").unwrap();
     assert!(first_line(child.0.stdout.take().unwrap()).contains("fresh"));
     terminate(&child);
     assert_eq!(child.0.wait().unwrap().code(), Some(1));
-    let mut said = String::new();
-    child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let said = child.said();
     assert!(said.contains("after line 1"), "{said}");
 }
 

@@ -4,14 +4,13 @@
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Write},
-    process::Stdio,
     thread,
 };
 
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::process::{Guarded, capture, on_store, onceward};
+use crate::process::{capture, capturing, on_store};
 
 /// Lines in each round; more than a pipe holds, so that the kill comes while there is more to do.
 const ROUND_LINES: usize = 2_000;
@@ -27,10 +26,7 @@ fn no_printed_line_is_lost_by_kill_9() {
     let mut printed: HashMap<String, u64> = HashMap::new();
     let rounds = [0, 1, 3, 17, 100, 333, 700, 1_500];
     for (round, kill_after) in rounds.into_iter().enumerate() {
-        let mut command = onceward();
-        command.arg("capture").arg("--store").arg(dir.path());
-        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = Guarded(spawned.unwrap());
+        let mut child = capturing(dir.path());
         let mut stdin = child.0.stdin.take().unwrap();
         let feeder = thread::spawn(move || stdin.write_all(input(round).as_bytes()).is_ok());
         let mut answers = BufReader::new(child.0.stdout.take().unwrap());

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::tempdir;
 
-use crate::process::{Guarded, capture, content, first_line, flip, lines, on_store, onceward};
+use crate::process::{capture, capturing, content, first_line, flip, lines, on_store, onceward};
 
 #[test]
 fn looking_changes_no_byte() {
@@ -25,10 +25,7 @@ fn looking_changes_no_byte() {
 #[test]
 fn a_store_can_be_looked_at_while_another_process_captures_and_not_written() {
     let dir = tempdir().unwrap();
-    let mut command = onceward();
-    command.arg("capture").arg("--store").arg(dir.path());
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = Guarded(spawned.unwrap());
+    let mut child = capturing(dir.path());
     let mut stdin = child.0.stdin.take().unwrap();
     writeln!(stdin, "{{\"key\":\"a\",\"payload\":1,\"amount\":2.5}}").unwrap();
     let mut answers = BufReader::new(child.0.stdout.take().unwrap());

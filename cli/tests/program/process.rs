@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
@@ -85,6 +85,14 @@ pub(crate) fn capture(store: &Path, input: &str) -> Ended {
     run(onceward().arg("capture").arg("--store").arg(store), input.as_bytes())
 }
 
+/// The same, started, with a pipe at each end.
+pub(crate) fn capturing(store: &Path) -> Guarded {
+    let mut command = onceward();
+    command.arg("capture").arg("--store").arg(store);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Guarded(command.spawn().unwrap())
+}
+
 /// `onceward NAME --store DIR`.
 pub(crate) fn on_store(name: &str, store: &Path) -> Ended {
     run(onceward().args(name.split(' ')).arg("--store").arg(store), b"")
@@ -93,6 +101,15 @@ pub(crate) fn on_store(name: &str, store: &Path) -> Ended {
 /// A child that is killed and reaped when the test ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Guarded(pub(crate) Child);
+
+impl Guarded {
+    /// All that it says on stderr, until it ends.
+    pub(crate) fn said(&mut self) -> String {
+        let mut said = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    }
+}
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -174,8 +191,13 @@ pub(crate) fn lines(count: usize, payload: &str) -> String {
 
 /// Sends SIGTERM.
 pub(crate) fn terminate(child: &Guarded) {
+    send("-TERM", child);
+}
+
+/// Sends a signal.
+pub(crate) fn send(signal: &str, child: &Guarded) {
     let pid = child.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
 /// All files below a directory with their content.

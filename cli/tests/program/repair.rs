@@ -1,14 +1,12 @@
 //! `repair` keeps the damaged bytes, costs nothing that can still be read, and says what was lost.
 //! Method: flip bits in stores, and hold every file and every answer before against those after.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::{
-    Ended, Guarded, capture, content, first_line, flip, lines, on_store, onceward,
-};
+use crate::process::{Ended, capture, capturing, content, first_line, flip, lines, on_store};
 
 /// What `repair --json` said.
 fn repair(store: &Path, args: &str, code: i32) -> (Value, Ended) {
@@ -83,10 +81,7 @@ fn damage_is_named_then_kept_and_mended_and_the_store_goes_on() {
 #[test]
 fn a_store_that_another_process_has_is_not_repaired_but_can_be_asked_about() {
     let dir = tempdir().unwrap();
-    let mut command = onceward();
-    command.arg("capture").arg("--store").arg(dir.path());
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = Guarded(spawned.unwrap());
+    let mut child = capturing(dir.path());
     let mut stdin = child.0.stdin.take().unwrap();
     std::io::Write::write_all(&mut stdin, b"{\"key\":\"a\",\"payload\":1}\n").unwrap();
     first_line(child.0.stdout.take().unwrap());

@@ -5,20 +5,16 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::unix::process::ExitStatusExt,
-    process::{ChildStderr, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::tempdir;
 
-use crate::process::{Guarded, KEY, capture, lines, on_store, onceward, run, serve};
-
-/// Sends a signal.
-fn send(signal: &str, child: &Guarded) {
-    let pid = child.0.id().to_string();
-    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-}
+use crate::process::{
+    Guarded, KEY, capture, capturing, lines, on_store, onceward, run, send, serve,
+};
 
 /// Whether its handler is there: before that a signal ends it as any program.
 fn handles_term(child: &Guarded) -> bool {
@@ -28,21 +24,11 @@ fn handles_term(child: &Guarded) -> bool {
     u64::from_str_radix(caught, 16).unwrap() >> 14 & 1 == 1
 }
 
-/// All that is said on stderr.
-fn said(stderr: Option<ChildStderr>) -> String {
-    let mut said = String::new();
-    stderr.unwrap().read_to_string(&mut said).unwrap();
-    said
-}
-
 #[test]
 fn capture_whose_reader_stopped_ends_in_order_and_says_what_is_stored() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let dir = tempdir().unwrap();
-        let mut command = onceward();
-        command.arg("capture").arg("--store").arg(dir.path()).stdin(Stdio::piped());
-        let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = Guarded(spawned.unwrap());
+        let mut child = capturing(dir.path());
         let mut stdin = child.0.stdin.take().unwrap();
         let input = lines(20_000, "a");
         let feeder = thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -56,7 +42,7 @@ fn capture_whose_reader_stopped_ends_in_order_and_says_what_is_stored() {
         send(signal, &child);
         let status = child.0.wait().unwrap();
         assert_eq!(status.code(), Some(1), "{signal}: {status}");
-        let said = said(child.0.stderr.take());
+        let said = child.said();
         assert!(said.contains("stopped by a signal") && said.contains("stored now"), "{said}");
         let status = on_store("status", dir.path()).expect(0).last_json();
         assert_eq!(status["recovery"]["clean"], true, "{signal}");
@@ -118,7 +104,7 @@ fn the_end_of_sync_by_a_signal_is_told_as_that_and_not_as_the_lines_fault() {
         request.read_exact(&mut [0; 4]).unwrap();
         send("-TERM", &child);
         assert_eq!(child.0.wait().unwrap().code(), Some(code));
-        let said = said(child.0.stderr.take());
+        let said = child.said();
         assert!(said.contains("stopped by a signal, 3 events are still pending"), "{said}");
         assert!(!said.contains("connection"), "{said}");
     }
@@ -138,7 +124,7 @@ fn a_command_that_waits_for_standard_input_ends_with_a_word() {
     while !handles_term(&child) {}
     send("-TERM", &child);
     assert_eq!(child.0.wait().unwrap().code(), Some(1));
-    let said = said(child.0.stderr.take());
+    let said = child.said();
     assert!(said.contains("stopped by a signal"), "{said:?}");
     drop(stdin);
 }

@@ -164,8 +164,7 @@ fn a_hub_that_starts_on_damage_says_so_on_stderr_in_its_readiness_and_in_a_metri
     assert!(metrics.contains("onceward_hub_damaged_ranges{tenant=\"default\"} 1"), "{metrics}");
     assert!(metrics.contains("onceward_hub_disk_full{tenant=\"default\"} 0"), "{metrics}");
     child.0.kill().unwrap();
-    let mut said = String::new();
-    child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let said = child.said();
     let file = damage["file"].as_str().unwrap();
     assert!(
         said.contains("damage in the store of tenant default") && said.contains(file),

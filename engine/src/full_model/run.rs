@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_vfs::Survival;
 
-use super::Draw;
 use super::upstream::{MOODS, Mood, Upstream};
 use crate::error::{Error, ErrorKind};
 use crate::sync::{Effort, Session, Step};
+use crate::trial::draw::Draw;
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, SEGMENT_BYTES, key, sales};
 use crate::{Event, Payload, ReviewFilter, Store};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Draw;
 use crate::Receipt;
 use crate::sync::{Answered, Batch, Failure, ItemOutcome, Reply};
+use crate::trial::draw::Draw;
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,6 +1,7 @@
 //! What the tests of this crate stand on: a clock set by hand, a disk that loses power, events by
 //! number, an upstream that counts effects.
 
+pub(crate) mod draw;
 pub(crate) mod held;
 pub(crate) mod script;
 pub(crate) mod toy;

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::hold;
-use super::operations::Draw;
 use super::reference::{Call, Reference};
 use super::words::{Name, SCOPES};
+use crate::trial::draw::Draw;
 use crate::trial::receipt;
 use crate::{
     DeliveryState, Error, Key, Lsn, RecordState, ReviewFilter, Scope, State, Store, StoredEvent,

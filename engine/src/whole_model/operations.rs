@@ -2,41 +2,11 @@
 //! ones before it ended, so that a prefix of a history is a history.
 
 use super::words::{Bounds, CAPTURED, Delivered, INBOX, Item, Name, Rules, SALES, SHORT};
+use crate::trial::draw::Draw;
 use crate::{DecisionAction, WhenFull};
 
 /// How many calls are done once.
 pub(super) const CALLS: usize = 7;
-
-/// Numbers from a seed: SplitMix64.
-#[derive(Clone, Debug)]
-pub(super) struct Draw(pub(super) u64);
-
-impl Draw {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `count`.
-    pub(super) fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.next() % count as u64).unwrap()
-    }
-
-    fn small(&mut self, count: u8) -> u8 {
-        u8::try_from(self.below(usize::from(count))).unwrap()
-    }
-
-    fn one<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-
-    fn is_one_of(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// How the upstream answers a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -128,10 +98,10 @@ impl Theme {
     pub(super) fn draw(draw: &mut Draw) -> Self {
         let mut limits = Bounds::default();
         if draw.is_one_of(2) {
-            limits.when_full = draw.one(&[WhenFull::Refuse, WhenFull::EvictOldest]);
-            match draw.below(6) {
+            limits.when_full = draw.of(&[WhenFull::Refuse, WhenFull::EvictOldest]);
+            match draw.index(6) {
                 0 => limits.heavy = Some(2),
-                1 => limits.count = Some(4 + draw.below(8)),
+                1 => limits.count = Some(4 + draw.index(8)),
                 2 => limits.sum = Some(120_000),
                 3 => limits.age = Some(900_000),
                 4 => limits.amount = Some(10_000),
@@ -139,17 +109,17 @@ impl Theme {
             }
         }
         let rules =
-            Rules { limits, leases_max: 2 + draw.below(4), deliveries_max: 3 + draw.below(4) };
-        let mut weights = [6, 3, 3, 1 + draw.below(3)];
-        let favourite = draw.below(3);
+            Rules { limits, leases_max: 2 + draw.index(4), deliveries_max: 3 + draw.index(4) };
+        let mut weights = [6, 3, 3, 1 + draw.index(3)];
+        let favourite = draw.index(3);
         weights[favourite] += 10;
-        let heavy_one_of = if rules.limits.heavy.is_some() { 2 } else { draw.one(&[2, 4, 20]) };
+        let heavy_one_of = if rules.limits.heavy.is_some() { 2 } else { draw.of(&[2, 4, 20]) };
         Self { rules, weights, heavy_one_of }
     }
 
     /// The next operation.
     pub(super) fn op(&self, draw: &mut Draw) -> Op {
-        let mut area = draw.below(self.weights.iter().sum::<usize>() + 4);
+        let mut area = draw.index(self.weights.iter().sum::<usize>() + 4);
         for (number, weight) in self.weights.iter().enumerate() {
             if area < *weight {
                 return match number {
@@ -165,11 +135,11 @@ impl Theme {
     }
 
     fn change(&self, draw: &mut Draw) -> Op {
-        match draw.below(8) {
+        match draw.index(8) {
             0..4 => self.of_events(draw),
             4 => of_records(draw),
             5 => of_inbox(draw),
-            _ => draw.one(&[Op::Tick, Op::Close, Op::ConfirmTime].each_ref()).clone(),
+            _ => draw.of(&[Op::Tick, Op::Close, Op::ConfirmTime].each_ref()).clone(),
         }
     }
 
@@ -186,7 +156,7 @@ impl Theme {
     }
 
     fn items(&self, draw: &mut Draw) -> Vec<Item> {
-        let count = draw.one(&[1, 1, 1, 2, 3, 5]);
+        let count = draw.of(&[1, 1, 1, 2, 3, 5]);
         let mut items: Vec<Item> = Vec::new();
         for _ in 0..count {
             let is_heavy = items.iter().filter(|item| item.is_heavy()).count() >= 4;
@@ -199,43 +169,43 @@ impl Theme {
     }
 
     fn of_events(&self, draw: &mut Draw) -> Op {
-        let who = draw.one(&["anna", "ben"]);
-        let seen = draw.one(&[Seen::None, Seen::Now, Seen::Now, Seen::Now, Seen::Before]);
-        let action = draw.one(&[DecisionAction::Retry, DecisionAction::Resolve]);
-        match draw.below(30) {
+        let who = draw.of(&["anna", "ben"]);
+        let seen = draw.of(&[Seen::None, Seen::Now, Seen::Now, Seen::Now, Seen::Before]);
+        let action = draw.of(&[DecisionAction::Retry, DecisionAction::Resolve]);
+        match draw.index(30) {
             0..8 => Op::Capture(self.items(draw)),
             8 => Op::Apply(self.items(draw)),
             9 | 10 => Op::Defer(self.items(draw)),
-            11 => Op::Wait(draw.below(4)),
-            12 => Op::Let(draw.below(4)),
+            11 => Op::Wait(draw.index(4)),
+            12 => Op::Let(draw.index(4)),
             13 | 14 => Op::WouldAccept(self.item(draw)),
             15 => Op::Cancel(name(draw)),
             16..20 => {
-                let count = 1 + draw.below(8);
+                let count = 1 + draw.index(8);
                 Op::Settle((0..count).map(|_| (name(draw), draw.small(8))).collect())
             }
             20..25 => {
-                let count = 1 + draw.below(3);
-                let scope = draw.one(&[SALES, SALES, SHORT, CAPTURED, INBOX]);
+                let count = 1 + draw.index(3);
+                let scope = draw.of(&[SALES, SALES, SHORT, CAPTURED, INBOX]);
                 Op::Sync(scope, (0..count).map(|_| mood(draw)).collect())
             }
             25..28 => Op::Decide(name(draw), action, seen, who),
             28 => Op::Drop(name(draw), action, seen, who),
-            _ => Op::Reviews(draw.one(&[SALES, SHORT, "", ""]), 1 + draw.below(3)),
+            _ => Op::Reviews(draw.of(&[SALES, SHORT, "", ""]), 1 + draw.index(3)),
         }
     }
 
     fn of_trouble(&self, draw: &mut Draw) -> Op {
-        match draw.below(14) {
+        match draw.index(14) {
             0..7 => {
                 let op = Box::new(self.change(draw));
-                let ops = draw.one(&[2, 4, 8, 16, 40]);
+                let ops = draw.of(&[2, 4, 8, 16, 40]);
                 Op::Cut(draw.next() % ops, draw.next(), op)
             }
             7 => Op::FailSync(Box::new(self.change(draw))),
             8 => Op::Kill,
             9 => Op::Close,
-            10 => Op::FillDisk(draw.one(&[0, 0, 5_000, 300_000])),
+            10 => Op::FillDisk(draw.of(&[0, 0, 5_000, 300_000])),
             _ => Op::FreeDisk,
         }
     }
@@ -261,56 +231,56 @@ fn named(scope: &'static str, number: usize) -> Name {
 }
 
 fn name(draw: &mut Draw) -> Name {
-    let scope = draw.one(&[SALES, SALES, SHORT, CAPTURED]);
-    named(scope, draw.below(KEYS))
+    let scope = draw.of(&[SALES, SALES, SHORT, CAPTURED]);
+    named(scope, draw.index(KEYS))
 }
 
 fn mood(draw: &mut Draw) -> Mood {
     use Mood::{Away, Blocks, Busy, Garbled, LosesReply, Refuses, StillAtIt, TooLarge, Well};
     let all = [Well, LosesReply, Away, Garbled, Busy, TooLarge, Refuses, Blocks, StillAtIt];
-    if draw.is_one_of(2) { Well } else { draw.one(&all) }
+    if draw.is_one_of(2) { Well } else { draw.of(&all) }
 }
 
 fn of_records(draw: &mut Draw) -> Op {
-    let lease_ms = draw.one(&[1_000, 5_000, 60_000, 3_000_000]);
-    match draw.below(10) {
+    let lease_ms = draw.of(&[1_000, 5_000, 60_000, 3_000_000]);
+    match draw.index(10) {
         0..4 => {
-            let request = draw.one(&[None, None, Some(0), Some(1)]);
-            Op::Begin(format!("r{}", draw.below(CALLS)), request, lease_ms)
+            let request = draw.of(&[None, None, Some(0), Some(1)]);
+            Op::Begin(format!("r{}", draw.index(CALLS)), request, lease_ms)
         }
-        4..7 => Op::Complete(draw.below(5), draw.next() % 3),
-        7 => Op::Release(draw.below(5)),
-        _ => Op::Renew(draw.below(5), lease_ms),
+        4..7 => Op::Complete(draw.index(5), draw.next() % 3),
+        7 => Op::Release(draw.index(5)),
+        _ => Op::Renew(draw.index(5), lease_ms),
     }
 }
 
 fn of_inbox(draw: &mut Draw) -> Op {
-    let window = draw.one(&["w0", "w1", "w2"]);
-    match draw.below(20) {
-        0..2 => Op::OpenWindow(window, draw.one(&[2_000, 60_000, 400_000, 5_000_000])),
+    let window = draw.of(&["w0", "w1", "w2"]);
+    match draw.index(20) {
+        0..2 => Op::OpenWindow(window, draw.of(&[2_000, 60_000, 400_000, 5_000_000])),
         2 => Op::CloseWindow(window),
         3..10 => {
             let event = Some(draw.small(9)).filter(|_| !draw.is_one_of(3));
             let external = Some(draw.small(9)).filter(|_| draw.is_one_of(3));
             let is_within = event.is_none() || draw.is_one_of(4);
             let within = (draw.small(2), draw.small(3), window);
-            let steps = draw.one(&[0, 1, 3]);
+            let steps = draw.of(&[0, 1, 3]);
             Op::Receive(Delivered { event, external, within: is_within.then_some(within), steps })
         }
-        10..14 => Op::Progress(draw.below(8), draw.one(&[0, 1, 1, 2, 2, 3, 4])),
-        14 => Op::Resume(draw.below(8)),
-        15..18 => Op::Finish(draw.below(8), false),
-        _ => Op::Finish(draw.below(8), true),
+        10..14 => Op::Progress(draw.index(8), draw.of(&[0, 1, 1, 2, 2, 3, 4])),
+        14 => Op::Resume(draw.index(8)),
+        15..18 => Op::Finish(draw.index(8), false),
+        _ => Op::Finish(draw.index(8), true),
     }
 }
 
 fn of_time(draw: &mut Draw) -> Op {
     const TEN_YEARS_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1_000;
-    match draw.below(16) {
+    match draw.index(16) {
         0..2 => Op::Advance(draw.next() % 2_000),
-        2..4 => Op::Advance(draw.one(&[30_000, 200_000, 620_000])),
-        4 => Op::Advance(draw.one(&[1_250_000, 3_610_000, 9_000_000])),
-        5 => Op::StepWall(draw.one(&[TEN_YEARS_MS, -TEN_YEARS_MS, 3_600_000, -3_600_000])),
+        2..4 => Op::Advance(draw.of(&[30_000, 200_000, 620_000])),
+        4 => Op::Advance(draw.of(&[1_250_000, 3_610_000, 9_000_000])),
+        5 => Op::StepWall(draw.of(&[TEN_YEARS_MS, -TEN_YEARS_MS, 3_600_000, -3_600_000])),
         6..8 => Op::ConfirmTime,
         8 => Op::Reboot { off_ms: draw.next() % 5_000_000, is_killed: draw.is_one_of(2) },
         9..12 => Op::Tick,

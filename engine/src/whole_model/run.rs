@@ -18,11 +18,12 @@ use onceward_vfs::{Fault, FaultKind, FaultOp};
 
 use super::compare::Gone;
 use super::hold;
-use super::operations::{Draw, Op, Theme};
+use super::operations::{Op, Theme};
 use super::reference::Reference;
 use super::words::{CLOCK, Counts, Item, Name, Told};
 use crate::error::{ErrorKind, Result};
 use crate::store::BatchTicket;
+use crate::trial::draw::Draw;
 use crate::trial::upstream::Upstream;
 use crate::trial::{HandClock, Rig};
 use crate::{Lease, Store};

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::operations::Draw;
 use super::run::{Failed, history};
 use super::words::Counts;
+use crate::trial::draw::Draw;
 
 /// Operations of the normal run.
 const OPERATIONS: usize = 50_400;

@@ -7,22 +7,10 @@ use onceward_vfs::Survival;
 use crate::store::clean::Order;
 use crate::store::{Answer, Settlement};
 use crate::sync::{Session, Step};
+use crate::trial::draw::Draw;
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Effect, Lane, ReviewFilter, State, Store};
-
-/// Numbers that follow from a seed.
-#[derive(Clone, Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
-    }
-}
 
 fn answer(store: &Store, n: u64, answer: Answer) {
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
@@ -223,7 +211,7 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
 
 /// A store to which random things happen.
 struct World {
-    dice: Dice,
+    draw: Draw,
     rig: Rig,
     store: Option<Store>,
     /// Number of the next event that only fills.
@@ -236,9 +224,9 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rig = Rig::new();
         rig.config.cleaning_slack_segments = u64::MAX;
-        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let draw = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let store = Some(rig.open());
-        Self { dice, rig, store, filler: 10_000, events: 0 }
+        Self { draw, rig, store, filler: 10_000, events: 0 }
     }
 
     fn store(&self) -> Store {
@@ -247,9 +235,9 @@ impl World {
 
     fn step(&mut self) {
         let (store, events) = (self.store(), self.events);
-        match self.dice.below(10) {
+        match self.draw.below(10) {
             0 | 1 => {
-                let count = 1 + self.dice.below(4);
+                let count = 1 + self.draw.below(4);
                 let new: Vec<_> = (events..events + count).map(event).collect();
                 store.capture_batch(&new).unwrap();
                 self.events += count;
@@ -259,8 +247,8 @@ impl World {
                 store.apply_batch(&[effect]).unwrap();
                 self.events += 1;
             }
-            3 if events > 0 => accept(&store, self.dice.below(events)),
-            4 if events > 0 => reject(&store, self.dice.below(events)),
+            3 if events > 0 => accept(&store, self.draw.below(events)),
+            4 if events > 0 => reject(&store, self.draw.below(events)),
             5 => self.decide(&store),
             6 => self.send(&store),
             7 | 8 => {
@@ -268,7 +256,7 @@ impl World {
                 self.clean();
             }
             _ => {
-                self.rig.clock.advance(self.dice.below(crate::trial::WINDOW_MS / 8));
+                self.rig.clock.advance(self.draw.below(crate::trial::WINDOW_MS / 8));
                 store.tick().unwrap();
             }
         }
@@ -277,7 +265,7 @@ impl World {
     fn decide(&mut self, store: &Store) {
         let reviews = store.reviews(&ReviewFilter::new()).unwrap();
         let Some(item) = reviews.first() else { return };
-        if self.dice.below(2) == 0 {
+        if self.draw.below(2) == 0 {
             store.retry(&item.scope, &item.key).unwrap();
         } else {
             store.resolve(&item.scope, &item.key, "note").unwrap();
@@ -291,7 +279,7 @@ impl World {
             store.inner.form_batches(&crate::trial::options(), 0, &[waiting]).unwrap();
         }
         let open = store.inner.open_batches(&sales());
-        let Some(batch) = open.first().filter(|_| self.dice.below(2) == 0) else { return };
+        let Some(batch) = open.first().filter(|_| self.draw.below(2) == 0) else { return };
         let _one_at_a_time = store.inner.control.lock();
         let accepted = Answer::Accepted { receipt: None };
         let half = &batch.events[..batch.events.len() / 2];
@@ -302,7 +290,7 @@ impl World {
     /// Cleans any segment, whatever lives in it; sometimes the power goes.
     fn clean(&mut self) {
         let store = self.store();
-        if self.dice.below(3) == 0 {
+        if self.draw.below(3) == 0 {
             fill(&store, &mut self.filler);
         }
         let segments = store.inner.log.segments();
@@ -310,17 +298,17 @@ impl World {
         if finished.is_empty() {
             return;
         }
-        let which = self.dice.below(finished.len() as u64);
+        let which = self.draw.below(finished.len() as u64);
         let number = finished[usize::try_from(which).unwrap()].number;
-        if self.dice.below(3) > 0 {
+        if self.draw.below(3) > 0 {
             clean(&store, number);
             return;
         }
-        self.rig.disk.cut_power_at(self.rig.disk.op_count() + self.dice.below(14));
+        self.rig.disk.cut_power_at(self.rig.disk.op_count() + self.draw.below(14));
         store.inner.clean_one(Order::This(number)).ok();
         drop(store);
         self.store = None;
-        let survival = Survival::Seeded { seed: self.dice.0, sector_bytes: 512 };
+        let survival = Survival::Seeded { seed: self.draw.0, sector_bytes: 512 };
         self.rig.disk = self.rig.disk.after_power_cut(&survival);
         self.store = Some(self.rig.open());
     }
@@ -339,7 +327,7 @@ fn at_random(seed: u64) {
     };
     for step in 0..60 {
         world.step();
-        if world.dice.below(4) == 0 {
+        if world.draw.below(4) == 0 {
             let before = look(&world);
             world.store = None;
             let store = world.rig.open();

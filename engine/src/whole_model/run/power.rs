@@ -51,7 +51,7 @@ impl Machine {
         let whole = Rig { disk: self.rig.disk.after_kill(), ..self.rig.clone() };
         drop(whole.try_open());
         let changing = whole.disk.changing_ops();
-        let at = changing.get(Draw(seed).below(changing.len().max(1))).copied();
+        let at = changing.get(Draw(seed).index(changing.len().max(1))).copied();
         self.rig.disk.cut_power_at(at.unwrap_or(0));
         drop(self.rig.try_open());
         self.crash(Some(Survival::Seeded { seed, sector_bytes }), vec![self.model.clone()])

@@ -3,6 +3,7 @@
 
 use super::{accepted, batch, capture, options, pending, reply, start, state, transient};
 use crate::sync::{Batch, Failure, ItemOutcome, Reply, Session, Step};
+use crate::trial::draw::Draw;
 use crate::trial::upstream::{fits, rejected};
 use crate::trial::{Rig, event, key, keys, sales};
 use crate::{Event, Lane, ReviewFilter, Scope, State, Store};
@@ -135,18 +136,6 @@ fn thousands_of_events_behind_a_parked_one_hold_up_nobody() {
     assert_eq!((state(&store, 20_000), state(&store, 2)), (State::Accepted, State::Pending));
 }
 
-/// Numbers that follow from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
-    }
-}
-
 /// Lanes by event: two lanes, and every fourth event has none.
 fn lane_of(n: u64) -> Option<u64> {
     (!n.is_multiple_of(4)).then_some(n % 2)
@@ -164,8 +153,8 @@ fn is_in_order(store: &Store, batch: &Batch) {
     }
 }
 
-fn outcome(dice: &mut Dice) -> ItemOutcome {
-    match dice.below(4) {
+fn outcome(draw: &mut Draw) -> ItemOutcome {
+    match draw.below(4) {
         0 => transient(None),
         1 => rejected("NO"),
         2 => ItemOutcome::Duplicate { receipt: None },
@@ -173,9 +162,9 @@ fn outcome(dice: &mut Dice) -> ItemOutcome {
     }
 }
 
-fn failure(dice: &mut Dice) -> Failure {
+fn failure(draw: &mut Draw) -> Failure {
     let (code, message) = ("BAD".to_owned(), "no".to_owned());
-    match dice.below(5) {
+    match draw.below(5) {
         0 => Failure::TooLarge,
         1 => Failure::Refused { code, message },
         2 => Failure::BatchKeyRefused { code, message },
@@ -187,43 +176,43 @@ fn failure(dice: &mut Dice) -> Failure {
 #[test]
 fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_done() {
     for seed in 1..=60 {
-        let mut dice = Dice(seed);
+        let mut draw = Draw(seed);
         let rig = Rig::new();
         let mut store = rig.open();
         let mut captured = 0;
         let mut now_ms = 0;
         for _ in 0..12 {
-            let more: Vec<Event> = (captured + 1..=captured + 1 + dice.below(4))
+            let more: Vec<Event> = (captured + 1..=captured + 1 + draw.below(4))
                 .map(|n| lane_of(n).map_or_else(|| event(n), |l| of_lane(n, &l.to_string())))
                 .collect();
             captured += u64::try_from(more.len()).unwrap();
             store.capture_batch(&more).unwrap();
             let mut session = Session::start(&store, options().seed(seed), fits()).unwrap();
-            for _ in 0..dice.below(12) {
+            for _ in 0..draw.below(12) {
                 now_ms += LATER_MS;
                 let Step::Send(batch) = session.next(now_ms).unwrap() else { break };
                 is_in_order(&store, &batch);
-                if dice.below(3) == 0 {
-                    session.on_failure(batch.id, &failure(&mut dice), now_ms).unwrap();
+                if draw.below(3) == 0 {
+                    session.on_failure(batch.id, &failure(&mut draw), now_ms).unwrap();
                     continue;
                 }
                 let mut items: Vec<_> = batch
                     .items
                     .iter()
-                    .map(|item| (item.event.key.to_string(), outcome(&mut dice)))
+                    .map(|item| (item.event.key.to_string(), outcome(&mut draw)))
                     .collect();
-                items.truncate(items.len() - usize::try_from(dice.below(2)).unwrap());
+                items.truncate(items.len() - usize::try_from(draw.below(2)).unwrap());
                 session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
             }
             drop(session);
             for item in store.reviews(&ReviewFilter::new()).unwrap() {
-                match dice.below(3) {
+                match draw.below(3) {
                     0 => store.retry(&item.scope, &item.key).unwrap(),
                     1 => store.resolve(&item.scope, &item.key, "note").unwrap(),
                     _ => {}
                 }
             }
-            if dice.below(3) == 0 {
+            if draw.below(3) == 0 {
                 drop(store);
                 store = rig.open();
             }
