@@ -5,15 +5,16 @@
 //! inherits them: without a look, everything would go on to succeed.
 
 use std::{
-    fs, io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    io,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process,
 };
 
 use rustix::{
-    fs::{AtFlags, Mode as Permissions},
+    fs::{AtFlags, CWD, Mode as Permissions},
     io::{Errno, retry_on_intr},
+    path::Arg,
 };
 
 use super::DIR_FLAGS;
@@ -23,9 +24,35 @@ use crate::Moved;
 pub(super) type Identity = (u64, u64);
 
 /// The identity of an open file.
-pub(super) fn identity_of(file: &fs::File) -> io::Result<Identity> {
-    let metadata = file.metadata()?;
-    Ok((metadata.dev(), metadata.ino()))
+pub(super) fn identity_of(file: impl AsFd) -> io::Result<Identity> {
+    Ok(identity(file, "", AtFlags::EMPTY_PATH)?)
+}
+
+/// The identity of what stands at `path`, from `dir`.
+///
+/// Asks for nothing else. Linux gives a file whose times were asked for an exact time at its next write, so
+/// each write would change the file's inode, and each sync would wait for the file system's journal: half as
+/// long again as writing and syncing take.
+fn identity(dir: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> Result<Identity, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxFlags, makedev, statx};
+
+        match retry_on_intr(|| statx(&dir, path, flags, StatxFlags::INO)) {
+            Ok(found) => {
+                return Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino));
+            }
+            // Older than Linux 4.11, or forbidden here.
+            Err(Errno::NOSYS) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let found = if flags.contains(AtFlags::EMPTY_PATH) {
+        rustix::fs::fstat(&dir)?
+    } else {
+        retry_on_intr(|| rustix::fs::statat(&dir, path, flags))?
+    };
+    Ok((found.st_dev, found.st_ino))
 }
 
 /// Where a tree was opened, and by whom.
@@ -45,7 +72,7 @@ impl Ground {
     /// Opens `dir`; a symbolic link to it is the caller's choice and is followed.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let root = retry_on_intr(|| rustix::fs::open(dir, DIR_FLAGS, Permissions::empty()))?;
-        let identity = identity_of(&fs::File::from(root.try_clone()?))?;
+        let identity = identity_of(&root)?;
         let path = std::path::absolute(dir)?;
         Ok(Self { root, identity, path, opener: process::id() })
     }
@@ -55,8 +82,8 @@ impl Ground {
         if process::id() != self.opener {
             return Err(Moved::Process { opener: self.opener }.into());
         }
-        match retry_on_intr(|| rustix::fs::stat(&self.path)) {
-            Ok(stat) if (stat.st_dev, stat.st_ino) == self.identity => Ok(()),
+        match identity(CWD, &self.path, AtFlags::empty()) {
+            Ok(found) if found == self.identity => Ok(()),
             // Rights were given up since, and do not reach the path: that it exists is what is left
             // to be known.
             Err(Errno::ACCESS) if rustix::fs::fstat(&self.root)?.st_nlink > 0 => Ok(()),
@@ -66,10 +93,10 @@ impl Ground {
     }
 
     /// As [`Ground::check`], and refuses once `name` is not the name of this file.
-    pub(super) fn check_file(&self, name: &str, identity: Identity) -> io::Result<()> {
+    pub(super) fn check_file(&self, name: &str, file: Identity) -> io::Result<()> {
         self.check()?;
-        match rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if (stat.st_dev, stat.st_ino) == identity => Ok(()),
+        match identity(&self.root, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if found == file => Ok(()),
             Err(error) if !leads_nowhere(error) => Err(error.into()),
             Ok(_) | Err(_) => Err(Moved::File(name.to_owned()).into()),
         }
