@@ -8,16 +8,10 @@ use crate::fields::{self, Faults};
 /// Longest spelling of a time, bytes.
 const BYTES_MAX: usize = 64;
 
-/// The Unix milliseconds that `value` states, a date and a time as RFC 3339 has them.
-///
-/// One without an offset is allowed, since ISO 8601 allows it, and names no moment.
+/// The Unix milliseconds that `value` states, a date and a time with its offset as RFC 3339 has them.
 pub(crate) fn read(value: &RawValue, path: &str, faults: &mut Faults) -> Option<i64> {
     let text = fields::text(value, path, BYTES_MAX, faults)?;
-    let moment = parse_rfc3339(&text);
-    if moment.is_none() && parse_rfc3339(&format!("{text}Z")).is_none() {
-        faults.add(path, "must be an ISO 8601 time such as 2026-03-10T14:22:05.000Z");
-    }
-    moment
+    parse_rfc3339(&text).map_err(|fault| faults.add(path, fault.to_string())).ok()
 }
 
 #[cfg(test)]
@@ -27,19 +21,27 @@ mod tests {
     use super::read;
     use crate::fields::Faults;
 
-    fn of(text: &str) -> (Option<i64>, bool) {
+    fn of(text: &str) -> Result<i64, String> {
         let value = RawValue::from_string(format!("\"{text}\"")).unwrap();
         let mut faults = Faults::default();
         let moment = read(&value, "t", &mut faults);
-        (moment, faults.first().is_none())
+        moment.ok_or_else(|| faults.first().unwrap().to_string())
     }
 
     #[test]
-    fn a_time_with_an_offset_names_a_moment_and_one_without_is_only_allowed() {
-        assert_eq!(of("1970-01-01T00:00:01.500Z"), (Some(1_500), true));
-        assert_eq!(of("1970-01-01T01:00:00+01:00"), (Some(0), true));
-        assert_eq!(of("2026-03-10T14:22:05"), (None, true));
-        assert_eq!(of("9999-12-31T23:59:59Z"), (Some(253_402_300_799_000), true));
+    fn a_time_with_an_offset_names_a_moment() {
+        assert_eq!(of("1970-01-01T00:00:01.500Z"), Ok(1_500));
+        assert_eq!(of("1970-01-01T01:00:00+01:00"), Ok(0));
+        assert_eq!(of("0000-01-01T00:00:00Z"), Ok(-62_167_219_200_000));
+        assert_eq!(of("9999-12-31T23:59:59Z"), Ok(253_402_300_799_000));
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused_with_the_reason() {
+        for text in ["2026-03-10T14:22:05", "2026-03-10T14:22:05.000", "9999-12-31T23:59:59"] {
+            let why = of(text).unwrap_err();
+            assert!(why.contains("t has no offset from UTC"), "{why}");
+        }
     }
 
     #[test]
@@ -58,7 +60,7 @@ mod tests {
             "2026-11-29T12:00:60Z",
             "2026-11-29T12:00:00ZZ",
         ] {
-            assert_eq!(of(bad), (None, false), "{bad}");
+            assert!(of(bad).unwrap_err().contains("t must be an RFC 3339 time"), "{bad}");
         }
     }
 }

@@ -15,12 +15,6 @@ pub(crate) fn rfc3339(unix_ms: i64) -> Option<String> {
     wire::rfc3339(unix_ms).filter(|_| (FIRST_MS..=LAST_MS).contains(&unix_ms))
 }
 
-/// Whether `text` is a moment, or a date and a time without an offset, as ISO 8601 allows.
-pub(crate) fn is_moment(text: &str) -> bool {
-    let ms = wire::parse_rfc3339(text).or_else(|| wire::parse_rfc3339(&format!("{text}Z")));
-    ms.is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,14 +31,6 @@ mod tests {
         assert!(rfc3339(FIRST_MS).is_some() && rfc3339(LAST_MS).is_some(), "control");
         for ms in [FIRST_MS - 1, LAST_MS + 1, 253_402_300_799_000, i64::MAX, i64::MIN] {
             assert_eq!(rfc3339(ms), None, "{ms}");
-        }
-    }
-
-    #[test]
-    fn a_text_without_an_offset_is_a_moment_somewhere() {
-        assert!(is_moment("2026-11-29T12:00:00") && is_moment("2026-11-29T12:00:00-05:00"));
-        for bad in ["", "now", "20261129T120000Z", "2026-11-29 12:00:00", "2026-11-29T12:00:60Z"] {
-            assert!(!is_moment(bad), "{bad}");
         }
     }
 }

@@ -200,6 +200,13 @@ fn what_capture_takes_for_forloy_the_hub_takes_and_what_it_refuses_the_hub_refus
 fn what_can_never_be_sent_is_refused_by_name_at_capture_and_goes_to_review_unsent_otherwise() {
     let dir = tempdir().unwrap();
     let (mild, strict) = (dir.path().join("mild"), dir.path().join("strict"));
+    // A moment is judged alike however it is spelled.
+    let edges = "{\"key\":\"late\",\"payload\":{},\"captured_at\":\"9999-12-31T23:59:59Z\"}\n\
+                 {\"key\":\"first\",\"payload\":{},\"captured_at\":-62167219200000}\n\
+                 {\"key\":\"early\",\"payload\":{},\"captured_at\":\"0000-01-01T00:00:00Z\"}\n\
+                 {\"key\":\"year 0\",\"payload\":{},\"captured_at\":\"0000-06-01T00:00:00Z\"}\n";
+    let judged = capture_for("wede", &dir.path().join("edges"), edges).expect(1);
+    assert_eq!(judged.column("verdict"), ["refused", "refused", "refused", "fresh"]);
     let input = "{\"key\":\"late\",\"payload\":{},\"captured_at\":253402300799000}\n\
                  {\"key\":\"text\",\"payload\":{},\"captured_at\":\"9999-12-31T23:59:59Z\"}\n\
                  {\"key\":\"twice\",\"payload\":{\"a\":1,\"a\":2}}\n\
@@ -258,6 +265,8 @@ fn a_moment_is_rfc_3339_to_the_letter() {
     let input: String = bad.iter().map(|moment| line(moment)).collect();
     let refused = capture(dir.path(), &input).expect(1);
     assert_eq!(refused.column("verdict"), ["refused"; 6]);
+    let reason = &refused.column("error")[4];
+    assert!(reason.contains("captured_at: has no offset from UTC"), "{reason}");
     let good = ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "2026-11-29T12:00:00.5+01:00"];
     capture(dir.path(), &good.iter().map(|moment| line(moment)).collect::<String>()).expect(0);
     let shown = on_store("dump", dir.path()).expect(0).column("captured_at");

@@ -18,4 +18,4 @@ pub const ITEM_BYTES_MAX: usize = 65_536;
 pub const TEXT_BYTES_MAX: usize = 255;
 
 pub use json::{JSON_LEVELS_MAX, JSON_MEMBERS_MAX, JsonFault, check_json, member_path};
-pub use moment::{parse_rfc3339, rfc3339};
+pub use moment::{MomentFault, parse_rfc3339, rfc3339};

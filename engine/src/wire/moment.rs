@@ -11,6 +11,25 @@ const FIRST_MS: i64 = -62_167_219_200_000;
 /// The last one, the end of the year 9999.
 const LAST_MS: i64 = 253_402_300_799_999;
 
+/// Why a text is no moment. Its words go behind the name of the field.
+///
+/// ```
+/// use onceward::wire::{MomentFault, parse_rfc3339};
+///
+/// assert_eq!(parse_rfc3339("2026-11-29T12:00:00"), Err(MomentFault::NoOffset));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MomentFault {
+    /// It says no offset from UTC: ISO 8601 has such times, and each is another moment elsewhere.
+    #[error(
+        "has no offset from UTC and so names no moment: must be an RFC 3339 time such as 2026-03-10T14:22:05.000Z"
+    )]
+    NoOffset,
+    /// It is nothing that RFC 3339 has, or a moment outside of the years 0 to 9999.
+    #[error("must be an RFC 3339 time such as 2026-03-10T14:22:05.000Z")]
+    NotRfc3339,
+}
+
 /// The Unix milliseconds that `text` states, a date and a time with its offset from UTC as RFC 3339 has them:
 /// `2026-11-29T12:00:00.250+01:00`.
 ///
@@ -21,12 +40,23 @@ const LAST_MS: i64 = 253_402_300_799_999;
 /// ```
 /// use onceward::wire::{parse_rfc3339, rfc3339};
 ///
-/// assert_eq!(parse_rfc3339("1970-01-01T01:00:00.5+01:00"), Some(500));
-/// assert_eq!(parse_rfc3339("1970-01-01 00:00:00Z"), None);
+/// assert_eq!(parse_rfc3339("1970-01-01T01:00:00.5+01:00"), Ok(500));
+/// assert!(parse_rfc3339("1970-01-01 00:00:00Z").is_err());
 /// assert_eq!(rfc3339(500).as_deref(), Some("1970-01-01T00:00:00.500Z"));
 /// ```
-#[must_use]
-pub fn parse_rfc3339(text: &str) -> Option<i64> {
+///
+/// # Errors
+///
+/// `text` is anything else.
+pub fn parse_rfc3339(text: &str) -> Result<i64, MomentFault> {
+    read(text).ok_or_else(|| match read(&format!("{text}Z")) {
+        Some(_) => MomentFault::NoOffset,
+        None => MomentFault::NotRfc3339,
+    })
+}
+
+/// The same, or `None`.
+fn read(text: &str) -> Option<i64> {
     let mut rest = Rest(text.as_bytes());
     let (year, month, day) = rest.date()?;
     rest.either(b'T', b't')?;
@@ -170,7 +200,7 @@ mod tests {
             before = (year, month, of_month);
             if of_month > 27 {
                 let noon_ms = (day * DAY_S + 43_200) * 1_000 + 7;
-                assert_eq!(parse_rfc3339(&rfc3339(noon_ms).unwrap()), Some(noon_ms));
+                assert_eq!(parse_rfc3339(&rfc3339(noon_ms).unwrap()), Ok(noon_ms));
             }
         }
         assert_eq!(before, (9999, 12, 31));
@@ -187,7 +217,7 @@ mod tests {
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
         ] {
             assert_eq!(rfc3339(ms).as_deref(), Some(text));
-            assert_eq!(parse_rfc3339(text), Some(ms));
+            assert_eq!(parse_rfc3339(text), Ok(ms));
         }
         for ms in [FIRST_MS - 1, LAST_MS + 1, i64::MIN, i64::MAX] {
             assert_eq!(rfc3339(ms), None, "{ms}");
@@ -207,7 +237,7 @@ mod tests {
             ("9999-12-31T23:59:59Z", 253_402_300_799_000),
             ("2024-02-29T00:00:00Z", 1_709_164_800_000),
         ] {
-            assert_eq!(parse_rfc3339(text), Some(ms), "{text}");
+            assert_eq!(parse_rfc3339(text), Ok(ms), "{text}");
         }
     }
 
@@ -220,7 +250,6 @@ mod tests {
             "20261129T120000Z",
             "2026-11-29",
             "2026-11-29T12:00Z",
-            "2026-11-29T12:00:00",
             "2026-11-29 12:00:00Z",
             "2026-11-29T12:00:00 Z",
             "2026-11-29T12:00:00+01:00[Europe/Berlin]",
@@ -252,7 +281,14 @@ mod tests {
             "9999-12-31T23:59:59-00:01",
             "0000-01-01T00:00:00+00:01",
         ] {
-            assert_eq!(parse_rfc3339(text), None, "{text}");
+            assert_eq!(parse_rfc3339(text), Err(MomentFault::NotRfc3339), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_told_apart() {
+        for text in ["2026-11-29T12:00:00", "2026-11-29T12:00:00.5", "0000-01-01T00:00:00"] {
+            assert_eq!(parse_rfc3339(text), Err(MomentFault::NoOffset), "{text}");
         }
     }
 }

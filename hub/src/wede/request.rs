@@ -189,7 +189,7 @@ mod tests {
         let without_device = batch(EVENT).replace(r#""device_id":"d","#, "");
         assert!(refusal(&without_device).contains("device_id is missing"));
         let bad_time = batch(EVENT).replace("2026-03-10T14:22:05.000Z", "today");
-        assert!(refusal(&bad_time).contains("captured_at must be an ISO 8601 time"));
+        assert!(refusal(&bad_time).contains("captured_at must be an RFC 3339 time"));
     }
 
     #[test]

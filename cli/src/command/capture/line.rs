@@ -210,8 +210,7 @@ fn captured_at_ms(raw: &RawValue) -> Result<i64, Refusal> {
     let text: Cow<'_, str> = serde_json::from_str(raw.get()).map_err(|_not_a_text| {
         refused("neither RFC 3339 text nor an integer of Unix milliseconds".to_owned())
     })?;
-    onceward::wire::parse_rfc3339(&text)
-        .ok_or_else(|| refused("not RFC 3339, such as 2026-11-29T12:00:00.000+01:00".to_owned()))
+    onceward::wire::parse_rfc3339(&text).map_err(|fault| refused(fault.to_string()))
 }
 
 /// The class that a word names.

@@ -60,7 +60,7 @@ fn values_that_break_a_rule_are_named_by_their_path() {
         ("transaction_notes", "1", "must be a string"),
         ("pos_reference_id", "[]", "must be a string"),
         ("pos_terminal_id", "false", "must be a string"),
-        ("client_timestamp", "\"yesterday\"", "must be an ISO 8601 time"),
+        ("client_timestamp", "\"yesterday\"", "must be an RFC 3339 time"),
         ("client_timestamp", "1773152525", "must be a string"),
         ("tip", "1", "is not a known field"),
         ("purchase_amount", "1,\"purchase_amount\":2", "is there twice"),

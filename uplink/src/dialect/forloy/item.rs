@@ -1,14 +1,13 @@
 //! From an event to a transaction, or why it cannot become one.
 
 use onceward::sync::Misfit;
-use onceward::wire::{ITEM_BYTES_MAX, TEXT_BYTES_MAX};
+use onceward::wire::{ITEM_BYTES_MAX, TEXT_BYTES_MAX, parse_rfc3339};
 use onceward::{Amount, StoredEvent};
 use serde_json::value::RawValue;
 
 use crate::dialect::members::{Members, Shape, shape, text};
 use crate::dialect::{captured_at, fits_alone, misfit};
 use crate::excerpt;
-use crate::timestamp;
 
 /// What a field's value has to be.
 #[derive(Clone, Copy)]
@@ -146,10 +145,7 @@ fn check(
 
 /// A moment that the till gives is one that others read, too.
 fn check_moment(text: &str) -> Result<(), Misfit> {
-    if timestamp::is_moment(text) {
-        return Ok(());
-    }
-    Err(misfit(format!("{MOMENT}: must be a time such as 2026-03-10T14:22:05.000Z")))
+    parse_rfc3339(text).map(drop).map_err(|fault| misfit(format!("{MOMENT}: {fault}")))
 }
 
 /// A key in the payload must be the event's.

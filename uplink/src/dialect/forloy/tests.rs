@@ -93,7 +93,7 @@ fn key_and_moment_are_added_only_where_they_are_absent() {
         item::encode(&stored("k\"\n", BARE)).unwrap(),
         r#"{"staff_user_id":"u","purchase_amount":24.50,"qr_code_data":"q","location_id":"l","idempotency_key":"k\"\n","client_timestamp":"2026-03-10T14:22:05.000Z"}"#
     );
-    let moment = r#","client_timestamp":"2026-03-10T14:22:05","idempotency_key":"\u006b"}"#;
+    let moment = r#","client_timestamp":"2026-03-10T14:22:05Z","idempotency_key":"\u006b"}"#;
     let with_both = BARE.replace('}', moment);
     assert_eq!(item_of(&with_both).unwrap(), with_both);
     let events = documented(|item| {
