@@ -36,8 +36,10 @@ struct Shared {
 pub(crate) struct Signals {
     /// Something was captured.
     pub(crate) woken: bool,
-    /// The line is back, or the credentials changed.
+    /// The line is back.
     pub(crate) online: bool,
+    /// The credentials changed.
+    pub(crate) has_new_key: bool,
     /// The uploader is to end.
     pub(crate) stopped: bool,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Signals {
 impl Signals {
     /// Whether there is a reason not to wait.
     fn any(self) -> bool {
-        self.woken || self.online || self.stopped
+        self.woken || self.online || self.has_new_key || self.stopped
     }
 }
 
@@ -62,9 +64,15 @@ impl Control {
         self.signal(|signals| signals.woken = true);
     }
 
-    /// The line is back or the credentials changed: forget the backoff, and go on after a refusal.
+    /// The line is back: forget the backoff and what the upstream asked for, and go on after a refusal.
     pub fn online(&self) {
         self.signal(|signals| signals.online = true);
+    }
+
+    /// The line has another key: go on after a refusal of the last one. A wait that the upstream asked for
+    /// goes on.
+    pub fn new_key(&self) {
+        self.signal(|signals| signals.has_new_key = true);
     }
 
     /// End after what is under way. Cannot be taken back.
@@ -119,11 +127,11 @@ mod tests {
     #[test]
     fn what_happened_before_the_wait_ends_it_at_once() {
         let control = Control::new();
-        for signal in [Control::wake, Control::online] {
+        for signal in [Control::wake, Control::online, Control::new_key] {
             signal(&control);
             control.wait(FOR_EVER_MS);
             let taken = control.take();
-            assert!(taken.woken || taken.online);
+            assert!(taken.woken || taken.online || taken.has_new_key);
             assert!(!control.take().any(), "a signal is taken once");
         }
     }

@@ -19,6 +19,7 @@ use onceward::wire::ITEM_BYTES_MAX;
 use crate::timestamp;
 
 pub use forloy::Forloy;
+pub(crate) use form::may_be_json;
 pub use request::Request;
 pub use response::Response;
 pub use sendable::sendable;

@@ -204,6 +204,9 @@ impl Uploader {
             if signals.online {
                 session.on_online();
             }
+            if signals.has_new_key {
+                session.on_new_key();
+            }
             let step = session.next(self.clock.now_ms())?;
             if let Step::Send(batch) = &step {
                 self.exchange(&mut session, batch)?;
@@ -243,41 +246,46 @@ impl Uploader {
         match carried {
             Ok((reply, about)) => {
                 // First: what the reply settles is remembered from that time on.
-                if let Some(ServerTime { unix_ms, uncertainty_ms }) = about.time {
-                    session.on_time(unix_ms, uncertainty_ms)?;
-                }
-                if let Some(horizon_ms) = about.horizon_ms {
-                    session.on_horizon(horizon_ms);
-                }
+                take_up(session, about)?;
                 session.on_reply(batch.id, &reply, self.clock.now_ms())?;
             }
             Err(failure) => session.on_failure(batch.id, &failure, self.clock.now_ms())?,
         }
-        if !is_key_refused {
-            self.has_asked = false;
-        } else if self.renews_key() {
-            session.on_online();
-        }
+        self.look_at_key(session, is_key_refused);
         Ok(())
     }
 
     /// Asks what time it is by the upstream's clock, and for nothing else.
-    fn ask_time(&self, session: &mut Session) -> Result<(), Error> {
+    fn ask_time(&mut self, session: &mut Session) -> Result<(), Error> {
         let Some(request) = self.dialect.time_request() else {
             session.on_no_time();
             return Ok(());
         };
-        let answered = self.line.post(&request).and_then(|response| {
-            self.dialect.time_answer(&response).map(|()| response.about().time)
-        });
-        match answered {
-            Ok(Some(ServerTime { unix_ms, uncertainty_ms })) => {
-                session.on_time(unix_ms, uncertainty_ms)?;
+        let (answered, is_key_refused) = match self.line.post(&request) {
+            Err(failure) => (Err(failure), false),
+            Ok(response) => {
+                let answer = self.dialect.time_answer(&response);
+                (answer.map(|()| response.about()), response.status == UNAUTHORIZED)
             }
-            Ok(None) => session.on_no_time(),
-            Err(failure) => session.on_no_answer(&failure, self.clock.now_ms()),
+        };
+        match answered {
+            Ok(about) => {
+                take_up(session, about)?;
+                session.on_no_time();
+            }
+            Err(failure) => session.on_no_answer(&failure, self.clock.now_ms())?,
         }
+        self.look_at_key(session, is_key_refused);
         Ok(())
+    }
+
+    /// Goes on with a fresh key, if the host has one for an answer that refuses the last.
+    fn look_at_key(&mut self, session: &mut Session, is_refused: bool) {
+        if !is_refused {
+            self.has_asked = false;
+        } else if self.renews_key() {
+            session.on_new_key();
+        }
     }
 
     /// Asks the host for a fresh key, unless it was asked just now. Returns whether it gave another one.
@@ -302,6 +310,18 @@ impl Uploader {
             }
         }
     }
+}
+
+/// Takes up what an answer tells of the upstream: how long it remembers keys first, since what its time shows
+/// is judged by that.
+fn take_up(session: &mut Session, about: About) -> Result<(), Error> {
+    if let Some(horizon_ms) = about.horizon_ms {
+        session.on_horizon(horizon_ms);
+    }
+    if let Some(ServerTime { unix_ms, uncertainty_ms }) = about.time {
+        session.on_time(unix_ms, uncertainty_ms)?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Uploader {

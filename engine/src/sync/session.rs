@@ -97,6 +97,8 @@ pub struct Session {
     /// Events refused alone since the last of them.
     in_a_row: u32,
     bytes_max: usize,
+    /// Fewer than the options allow, where replies were too long.
+    items_max: usize,
     /// Numbers and sizes of the items that were sent last.
     sent_sizes: Vec<(u64, usize)>,
     /// Size of the largest item that the upstream took.
@@ -105,6 +107,8 @@ pub struct Session {
     finished: bool,
     /// The upstream answered, so its clock told what it can.
     has_heard_time: bool,
+    /// It told for how long it remembers keys, or answered and did not.
+    has_heard_horizon: bool,
     /// Events that wait for that.
     held: BTreeSet<u64>,
     /// Batches with such events.
@@ -157,6 +161,7 @@ impl Session {
             backoff: Backoff::new(options.backoff_base_ms, options.backoff_cap_ms, options.seed),
             not_before_ms: 0,
             bytes_max: options.bytes_max,
+            items_max: options.items_max,
             fruitless: 0,
             acceptances: 0,
             in_a_row: 0,
@@ -165,6 +170,7 @@ impl Session {
             blocked: false,
             finished: false,
             has_heard_time: false,
+            has_heard_horizon: false,
             held: BTreeSet::new(),
             held_batches: Vec::new(),
             report: Report::default(),
@@ -218,7 +224,8 @@ impl Session {
         Ok(self.nothing_to_send(now_ms))
     }
 
-    /// The line is back, or the credentials changed: forget the backoff.
+    /// The line is back, and the host says now: forget the backoff, what waits for evidence, and what the
+    /// upstream asked for. Not for a fresh key: that is [`Session::on_new_key`].
     ///
     /// ```
     /// use onceward::sync::{Failure, Options, Session, Step};
@@ -233,7 +240,7 @@ impl Session {
     /// let failure = Failure::Blocked { why: "the key is expired".to_owned() };
     /// session.on_failure(batch.id, &failure, 0)?;
     /// assert!(matches!(session.next(0)?, Step::Blocked));
-    /// // The host has another key.
+    /// // Somebody mended it there.
     /// session.on_online();
     /// assert!(matches!(session.next(0)?, Step::Send(again) if again.id == batch.id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -242,14 +249,46 @@ impl Session {
         self.backoff.reset();
         self.not_before_ms = 0;
         self.fruitless = 0;
-        self.blocked = false;
-        self.report.blocked = false;
+        self.items_max = self.options.items_max;
+        self.unblock();
         // What the disk refuses now is kept in memory.
         drop(self.end_hold());
         self.release_held();
         self.trust_configuration();
         self.recall_aside();
         self.retries.values_mut().for_each(Retry::forgive);
+    }
+
+    /// The credentials are others: what was refused for them is sent once more at once. Whatever else is waited
+    /// for goes on, so that keys that are no better make no stream of requests.
+    ///
+    /// ```
+    /// use onceward::sync::{Failure, Options, Session, Step};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+    /// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+    /// let failure = Failure::Blocked { why: "the key is expired".to_owned() };
+    /// session.on_failure(batch.id, &failure, 0)?;
+    /// // The host has another key.
+    /// session.on_new_key();
+    /// assert!(matches!(session.next(0)?, Step::Send(again) if again.id == batch.id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_new_key(&mut self) {
+        self.unblock();
+        self.not_before_ms = 0;
+        self.report.unreachable = false;
+        self.recall_last_aside();
+    }
+
+    fn unblock(&mut self) {
+        self.blocked = false;
+        self.report.blocked = false;
     }
 
     /// What was done so far.

@@ -48,7 +48,7 @@ pub(crate) fn describe(response: &Response) -> String {
         let encoding = shown(response, encoding, HEADER_BYTES_MAX);
         return format!("compressed with {encoding}, which was not asked for");
     }
-    if response.is_cut() {
+    if response.body.is_empty() && response.is_cut() {
         return "its body did not come whole".to_owned();
     }
     if response.body.is_empty() {

@@ -36,7 +36,7 @@ pub struct Response {
     hidden: Option<Secret>,
     /// What it tells of the upstream.
     about: About,
-    /// Whether the body did not come whole, and so is not here.
+    /// Whether the body did not come whole. Then it is not here, or is the beginning of what is not JSON.
     is_cut: bool,
 }
 

@@ -1,10 +1,12 @@
 //! Takes an answer off the wire, whole.
 
+use std::io::Read;
+
 use ureq::http::{self, HeaderName, header};
 
 use super::REPLY_BYTES_MAX;
 use crate::clock;
-use crate::dialect::Response;
+use crate::dialect::{Response, may_be_json};
 use crate::retry_after;
 use crate::upstream::{About, HORIZON_HEADER};
 
@@ -20,26 +22,30 @@ pub(super) fn may_be_kept(reply: &http::Response<ureq::Body>) -> bool {
 /// # Errors
 ///
 /// The body of an answer that may confirm something did not come whole, or is too long. That of another is no
-/// reason to forget what its head says.
+/// reason to forget what its head says; and the beginning of a page tells whose it is.
 pub(super) fn take(
     mut reply: http::Response<ureq::Body>,
     round_trip_ms: u64,
 ) -> Result<Response, ureq::Error> {
-    let body = reply.body_mut().with_config().limit(REPLY_BYTES_MAX).read_to_vec();
-    let (body, is_whole) = match body {
-        Ok(body) => (body, true),
-        Err(found) if reply.status().is_success() => return Err(found),
-        Err(_) => (Vec::new(), false),
-    };
     let text = |name: HeaderName| reply.headers().get(name).and_then(|value| value.to_str().ok());
     let owned = |name: HeaderName| text(name).map(ToOwned::to_owned);
     let horizon = reply.headers().get(HORIZON_HEADER).and_then(|value| value.to_str().ok());
     let about = About::read(text(header::DATE), horizon, round_trip_ms);
-    let mut response = Response::new(reply.status().as_u16(), body).telling(about);
+    let mut response = Response::new(reply.status().as_u16(), Vec::new()).telling(about);
     response.retry_after = owned(header::RETRY_AFTER);
     response.date = owned(header::DATE).or_else(|| retry_after::http_date_of(clock::wall_ms()));
     response.content_type = owned(header::CONTENT_TYPE);
     response.content_encoding = owned(header::CONTENT_ENCODING);
     response.location = owned(header::LOCATION);
-    Ok(if is_whole { response } else { response.cut() })
+    let mut body = reply.body_mut().with_config().limit(REPLY_BYTES_MAX).reader();
+    let read = body.read_to_end(&mut response.body);
+    match read {
+        Ok(_) => Ok(response),
+        Err(_) if !may_be_json(&response) => Ok(response.cut()),
+        Err(found) if reply.status().is_success() => Err(found.into()),
+        Err(_) => {
+            response.body.clear();
+            Ok(response.cut())
+        }
+    }
 }

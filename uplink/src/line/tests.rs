@@ -201,6 +201,13 @@ fn an_answer_that_never_ends_is_cut_at_its_limit() {
     let response = server.line().post(&request()).unwrap();
     assert_eq!((response.status, response.body.len()), (401, 0), "the status is not forgotten");
     drop(server.seen());
+    // A portal's page is no reply of which a smaller batch would bring less.
+    let server =
+        endless("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><title>Log in</title>");
+    let response = server.line().post(&request()).unwrap();
+    let (status, body) = (response.status, String::from_utf8_lossy(&response.body));
+    assert!(status == 200 && body.starts_with("<html><title>Log in</title>"), "{status} {body}");
+    drop(server.seen());
 }
 
 #[test]

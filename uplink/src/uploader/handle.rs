@@ -79,19 +79,21 @@ impl UploaderHandle {
         self.control.wake();
     }
 
-    /// The line is back: forget the backoff, and go on after a refusal of the credentials.
+    /// The line is back: forget the backoff and what the upstream asked for, and go on after a refusal of the
+    /// credentials.
     pub fn online(&self) {
         self.control.online();
     }
 
-    /// Uses another key from the next request on, and goes on after a refusal of the old one.
+    /// Uses another key from the next request on, and goes on after a refusal of the old one. A wait that the
+    /// upstream asked for goes on.
     ///
     /// # Errors
     ///
     /// `Invalid`: the key cannot stand in a header. The old one stays.
     pub fn set_key(&self, key: Option<Secret>) -> Result<(), Error> {
         self.line.set_key(key)?;
-        self.control.online();
+        self.control.new_key();
         Ok(())
     }
 

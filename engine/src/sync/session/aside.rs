@@ -139,6 +139,11 @@ impl Session {
         self.aside.iter().map(|aside| aside.until_ms).min()
     }
 
+    /// The last of them may be sent at once.
+    pub(super) fn recall_last_aside(&mut self) {
+        self.aside.iter_mut().next_back().into_iter().for_each(|aside| aside.until_ms = 0);
+    }
+
     /// All of them may be sent at once.
     pub(super) fn recall_aside(&mut self) {
         self.aside.iter_mut().for_each(|aside| aside.until_ms = 0);

@@ -51,7 +51,7 @@ impl Session {
                 // The replies to the next batches would be as long.
                 let items_max = open.formed.events.len().div_ceil(2);
                 if self.split_for_line(open, why, now_ms)? {
-                    self.options.items_max = items_max;
+                    self.items_max = items_max;
                 }
             }
             Failure::InProgress { retry_after_ms } => {

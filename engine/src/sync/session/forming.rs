@@ -64,7 +64,7 @@ impl Session {
             !self.held.contains(lsn)
                 && self.retries.get(lsn).is_none_or(|retry| !is_once && retry.is_due(now_ms))
         };
-        let items_max = self.options.items_max;
+        let items_max = self.items_max;
         let looked_at = items_max.saturating_add(self.retries.len()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
         while due.len() < items_max {
@@ -83,7 +83,7 @@ impl Session {
         let mut choice = Choice::default();
         let mut bytes = 0_usize;
         let attempted = self.attempted(due);
-        let items_max = if self.is_trying() { 1 } else { self.options.items_max };
+        let items_max = if self.is_trying() { 1 } else { self.items_max };
         for event in self.read(due)? {
             if choice.taken.len() >= items_max {
                 break;

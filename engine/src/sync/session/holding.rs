@@ -1,6 +1,7 @@
 //! An upstream that asked not to be asked for a while is not asked, by any session, until that is over.
 
 use super::Session;
+use super::pacing::ONCE_WAIT_MS_MAX;
 use crate::error::Result;
 use crate::sync::backoff::RETRY_AFTER_MS_MAX;
 use crate::sync::{Answered, Effort, Step};
@@ -28,13 +29,14 @@ impl Session {
     /// What to do while the upstream is not to be asked; `None`: it may be.
     pub(super) fn held_line(&mut self, now_ms: u64) -> Option<Step> {
         let left_ms = self.inner().held_for_ms(&self.options.upstream);
-        if left_ms == 0 {
+        // With nothing to ask for, nobody is kept waiting.
+        if left_ms == 0 || !(self.has_more(now_ms) || self.waits_for_time()) {
             self.report.held_until_ms = None;
             return None;
         }
         let until_wall_ms = self.inner().wall_ms().saturating_add_unsigned(left_ms);
         self.report.held_until_ms = Some(until_wall_ms);
-        if self.options.effort == Effort::Forever {
+        if self.options.effort == Effort::Forever || left_ms <= ONCE_WAIT_MS_MAX {
             return Some(Step::Wait { until_ms: now_ms.saturating_add(left_ms) });
         }
         let seconds = left_ms.div_ceil(1_000);

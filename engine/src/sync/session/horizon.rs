@@ -4,7 +4,7 @@
 //! | the event was first attempted | it is |
 //! |---|---|
 //! | never | sent |
-//! | less than the horizon ago, or nobody told a horizon | sent again, under its key |
+//! | less than the horizon ago, or nobody told a horizon | sent again, under its key; after an hour only once the upstream was heard, which tells its horizon |
 //! | longer ago | uncertain: a person decides |
 //! | nobody knows how long ago | held until the upstream's clock tells, if it can; or else uncertain |
 
@@ -50,7 +50,9 @@ impl Session {
     /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
     /// sent again: the upstream might take it for new. It becomes uncertain, code `HORIZON`, and waits
     /// for a person, who asks there and [retries](crate::Store::retry) or
-    /// [resolves](crate::Store::resolve) it. One that was never attempted is sent however old it is.
+    /// [resolves](crate::Store::resolve) it. One that was never attempted is sent however old it is. Until the
+    /// upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
+    /// longer, if any horizon is set: see [`Session::asks_time`].
     ///
     /// Attempts of an earlier session count as made when the event was captured, or when a person
     /// decided to send it again. Where nobody knows how long ago that was, because the machine was off
@@ -58,6 +60,7 @@ impl Session {
     /// uncertain too, code `AGE_UNKNOWN`.
     pub fn on_horizon(&mut self, horizon_ms: u64) {
         self.options.horizon_ms = Some(horizon_ms);
+        self.has_heard_horizon = true;
     }
 
     /// Which of these events were attempted, ascending as they are.

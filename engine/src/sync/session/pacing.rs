@@ -11,7 +11,7 @@ use crate::sync::backoff::{RETRY_AFTER_MS_MAX, doubled_ms};
 /// With [`Effort::Once`]: requests in a row that brought nothing, after which no more are sent.
 const FRUITLESS_MAX: u32 = 3;
 /// With [`Effort::Once`]: a wait that is longer ends it.
-const ONCE_WAIT_MS_MAX: u64 = 10_000;
+pub(super) const ONCE_WAIT_MS_MAX: u64 = 10_000;
 
 /// So many times as many events of a reply fail for now as do not: then the upstream is busy.
 const BUSY_TIMES: usize = 9;

@@ -100,10 +100,11 @@ impl Session {
         }
         self.close(open, &[])?;
         let first = self.first(lsn, open.first.unwrap_or(First::Before));
+        let retry = self.retries.entry(lsn).or_insert_with(|| Retry::new(first));
+        retry.suspicion = Some(why.clone());
         if self.in_a_row >= SUSPECTS_MAX {
+            // Which forgets of what they are suspected, and not when they were attempted first.
             self.pause_misconfigured(&why, now_ms);
-        } else {
-            self.retries.entry(lsn).or_insert_with(|| Retry::new(first)).suspicion = Some(why);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! Events that were attempted nobody knows how long ago: between two starts of the machine only the
-//! upstream's clock tells how much time passed, and until it was heard they wait.
+//! Events that the upstream may have forgotten, as long as it was not heard in this session. Of some nobody knows
+//! how long ago they were attempted: between two starts of the machine only the upstream's clock tells how much
+//! time passed. And for how long it remembers keys, it tells itself. Until then they wait.
 //!
 //! What was never attempted goes first, and its reply tells the time. Where nothing else is to be sent, the
 //! driver asks for it: [`Session::asks_time`].
@@ -13,6 +14,8 @@ use crate::sync::Failure;
 /// What is taken off a horizon, at most: requests are on their way for some time, and two clocks do not
 /// run alike.
 const MARGIN_MS_MAX: u64 = 60 * 60 * 1_000;
+/// So long every upstream remembers keys, whatever it tells.
+const REMEMBERED_MS: u64 = 60 * 60 * 1_000;
 /// And at most this part of it.
 const MARGIN_PART: u64 = 10;
 
@@ -21,17 +24,17 @@ const MARGIN_PART: u64 = 10;
 pub(super) enum Again {
     /// The upstream knows its key still: it is sent.
     Send,
-    /// The upstream's clock will tell.
+    /// The upstream's clock, or how long it remembers keys, will tell.
     Wait,
     /// A person has to decide.
     Park(Answer),
 }
 
 impl Session {
-    /// Whether there are events that can only be sent once the upstream's clock was heard, and nothing else
-    /// is to be sent whose reply would tell it. The driver then asks the upstream for anything that changes
-    /// nothing there, and tells what came: [`Session::on_time`], [`Session::on_no_time`] or
-    /// [`Session::on_no_answer`].
+    /// Whether there are events that can only be sent once the upstream was heard, since it may have forgotten
+    /// them, and nothing else is to be sent whose reply would tell its clock and for how long it remembers
+    /// keys. The driver then asks the upstream for anything that changes nothing there, and tells what came:
+    /// [`Session::on_horizon`] and [`Session::on_time`], [`Session::on_no_time`] or [`Session::on_no_answer`].
     ///
     /// ```
     /// use onceward::sync::{Options, Session, Step};
@@ -47,8 +50,13 @@ impl Session {
     #[must_use]
     pub fn asks_time(&self) -> bool {
         let is_idle = self.sent.is_none() && self.queue.is_empty() && !self.blocked;
-        let has_failed = self.report.unreachable && self.is_once();
-        is_idle && !has_failed && !(self.held.is_empty() && self.held_batches.is_empty())
+        let has_failed = self.report.unreachable || self.report.misconfigured.is_some();
+        is_idle && !(has_failed && self.is_once()) && self.waits_for_time()
+    }
+
+    /// Whether anything waits for the upstream's clock.
+    pub(super) fn waits_for_time(&self) -> bool {
+        !(self.held.is_empty() && self.held_batches.is_empty())
     }
 
     /// The upstream answered, and does not tell what time it is there: what waits for that becomes
@@ -70,8 +78,9 @@ impl Session {
     /// ```
     pub fn on_no_time(&mut self) {
         self.has_heard_time = true;
+        self.has_heard_horizon = true;
         self.report.unreachable = false;
-        if self.held.is_empty() && self.held_batches.is_empty() {
+        if !self.waits_for_time() {
             return;
         }
         self.held.clear();
@@ -93,11 +102,15 @@ impl Session {
     /// let (why, answered) = ("timeout".to_owned(), Answered::Stranger);
     /// let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
     /// if session.asks_time() {
-    ///     session.on_no_answer(&failure, 0);
+    ///     session.on_no_answer(&failure, 0)?;
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_no_answer(&mut self, failure: &Failure, now_ms: u64) {
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, which keeps how long the upstream asked to be left alone.
+    pub fn on_no_answer(&mut self, failure: &Failure, now_ms: u64) -> Result<()> {
         self.report.failures += 1;
         self.report.unreachable = true;
         let mut wait_ms = None;
@@ -111,8 +124,9 @@ impl Session {
                 self.report.misconfigured = Some(format!("{why};"));
                 self.report.last_failure = Some(why.clone());
             }
-            Failure::Unavailable { why, retry_after_ms, .. } => {
+            Failure::Unavailable { why, retry_after_ms, answered } => {
                 wait_ms = *retry_after_ms;
+                self.hold_line(*retry_after_ms, *answered)?;
                 self.report.last_failure = Some(why.clone());
             }
             Failure::ReplyTooLarge { .. }
@@ -125,16 +139,15 @@ impl Session {
             }
         }
         self.pause(wait_ms, now_ms);
+        Ok(())
     }
 
     /// Whether a batch that an earlier session left has an event that waits for the upstream's clock; it is
     /// held then.
     pub(super) fn hold_batch(&mut self, open: &Open) -> Result<bool> {
-        if self.has_heard_time || open.first != Some(First::Before) {
-            return Ok(false);
-        }
+        let Some(first) = open.first.filter(|_| !self.has_heard_time) else { return Ok(false) };
         let items = self.read(&open.formed.events)?;
-        let waits = items.iter().any(|it| matches!(self.again(it, First::Before), Again::Wait));
+        let waits = items.iter().any(|it| matches!(self.again(it, first), Again::Wait));
         if waits {
             self.held_batches.push(open.clone());
         }
@@ -149,6 +162,9 @@ impl Session {
             "and the upstream remembers keys for {horizon_ms} ms: ask there whether it took effect"
         );
         let (code, message) = match self.age_of(event, first, most_ms) {
+            Age::Known(ms) if ms >= REMEMBERED_MS && ms < most_ms && !self.has_heard_horizon => {
+                return Again::Wait;
+            }
             Age::Known(ms) if ms < most_ms => return Again::Send,
             Age::Known(ms) => {
                 ("HORIZON", format!("it may have been sent first {ms} ms ago, {ask}"))

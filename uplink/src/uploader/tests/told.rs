@@ -26,7 +26,7 @@ fn the_time_is_asked_for_with_a_request_that_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let store = store_with(&folder, 0);
         let hub = Hub::start(&[act]);
-        let uploader = hub.uploader(&store);
+        let mut uploader = hub.uploader(&store);
         let fit: Fit = Box::new(|_| Ok(1));
         let mut session = Session::start(&store, uploader.options.clone(), fit).unwrap();
         uploader.ask_time(&mut session).unwrap();
@@ -85,4 +85,44 @@ fn a_dialect_has_a_horizon_where_the_host_names_none() {
     let hub = Hub::start(&[]);
     assert!(hub.uploader(&store).options.has_horizon());
     assert_eq!(Forloy::new().horizon_ms(), Some(2_592_000_000));
+}
+
+/// A session of an uploader that sent one event and got no reply.
+fn unanswered(uploader: &mut Uploader) -> Session {
+    let dialect = Arc::clone(&uploader.dialect);
+    let fit: Fit = Box::new(move |event| dialect.fit(event));
+    let mut session = Session::start(&uploader.store, uploader.options.clone(), fit).unwrap();
+    let Step::Send(batch) = session.next(0).unwrap() else { panic!("an event waits") };
+    uploader.exchange(&mut session, &batch).unwrap();
+    session
+}
+
+#[test]
+fn the_answer_to_the_question_for_the_time_tells_the_horizon_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(&folder, 1);
+    let hub = Hub::start(&[Act::LoseReply, Act::Tell("Onceward-Horizon: 0\r\n")]);
+    let mut uploader = hub.uploader(&store);
+    let mut session = unanswered(&mut uploader);
+    uploader.ask_time(&mut session).unwrap();
+    assert!(matches!(session.next(u64::MAX).unwrap(), Step::Idle));
+    assert_eq!(state(&store, "k0"), State::Uncertain);
+}
+
+#[test]
+fn a_refused_key_and_a_wish_are_taken_up_from_that_answer_too() {
+    const REFUSAL: &str = r#"{"status":401,"code":"UNAUTHORIZED"}"#;
+    for has_source in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store_with(&folder, 1);
+        let hub = Hub::start(&[Act::LoseReply, Act::Say(401, REFUSAL)]);
+        let mut uploader = hub.uploader(&store);
+        if has_source {
+            uploader = uploader.fresh_key(|| Some(Secret::new("fresh")));
+        }
+        let mut session = unanswered(&mut uploader);
+        uploader.ask_time(&mut session).unwrap();
+        assert_eq!(session.report().blocked, !has_source);
+        assert_eq!(matches!(session.next(u64::MAX).unwrap(), Step::Blocked), !has_source);
+    }
 }

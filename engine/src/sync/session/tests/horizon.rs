@@ -113,7 +113,8 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::InFlight; 4], 1));
             // Nobody answers.
             let (why, answered) = ("timeout".to_owned(), crate::sync::Answered::Stranger);
-            session.on_no_answer(&Failure::Unavailable { why, retry_after_ms: None, answered }, 0);
+            let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
+            session.on_no_answer(&failure, 0).unwrap();
             match effort {
                 Effort::Forever => {
                     assert!(matches!(session.next(0).unwrap(), Step::Wait { .. }), "not at once");
@@ -227,6 +228,41 @@ fn what_the_upstream_says_takes_the_place_of_what_the_host_said() {
     assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::Uncertain; 4], 3));
 }
 
+/// An upstream that told its horizon to an earlier session, and remembers less than this one was told.
+#[test]
+fn what_was_attempted_over_an_hour_ago_waits_until_the_upstream_tells_its_horizon() {
+    const HOUR_MS: u64 = DAY_MS / 24;
+    for (age_ms, waits) in [(HOUR_MS - 1, false), (HOUR_MS, true), (5 * DAY_MS, true)] {
+        for told_ms in [DAY_MS, 30 * DAY_MS] {
+            for is_restarted in [false, true] {
+                let case = format!("{age_ms} {told_ms} {is_restarted}");
+                let rig = rig();
+                let store = rig.open();
+                capture(&store, 1..=2);
+                let mut upstream = Upstream::default();
+                let mut session = start(&store);
+                lose_a_reply(&mut session, &mut upstream);
+                if is_restarted {
+                    drop(session);
+                    session = start(&store);
+                }
+                rig.clock.advance(age_ms);
+                let step = session.next(100_000).unwrap();
+                assert_eq!(matches!(step, Step::Send(_)), !waits, "{case}");
+                assert_eq!(session.asks_time(), waits, "{case}");
+                if waits {
+                    session.on_horizon(told_ms);
+                    session.on_no_time();
+                }
+                drain(&mut session, &mut upstream, 100_000);
+                let is_forgotten = told_ms < age_ms;
+                let expected = if is_forgotten { State::Uncertain } else { State::Duplicate };
+                assert_eq!(states(&store, 1..=2), [expected; 2], "{case}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
     let hour_ms = DAY_MS / 24;
@@ -241,6 +277,8 @@ fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
             let mut session = Session::start(&store, options, fits()).unwrap();
             lose_a_reply(&mut session, &mut upstream);
             rig.clock.advance(age_ms);
+            // It was heard lately.
+            session.on_no_time();
             let step = session.next(100_000).unwrap();
             assert_eq!(matches!(step, Step::Send(_)), is_sent_again, "{horizon_ms} {age_ms}");
         }
@@ -296,6 +334,7 @@ fn an_attempt_of_an_earlier_session_counts_in_a_batch_with_others_too() {
     rig.clock.advance(20 * DAY_MS);
     capture(&store, 3..=4);
     let mut session = start(&store);
+    session.on_no_time();
     let mut upstream = Upstream::default();
     lose_a_reply(&mut session, &mut upstream);
     assert_eq!(upstream.effects.len(), 4, "control: one batch");

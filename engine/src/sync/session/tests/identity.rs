@@ -196,3 +196,53 @@ fn a_wish_to_be_left_alone_takes_nothing_of_the_reserve() {
     assert_eq!(store.inner.log.room(0).unwrap(), room);
     assert!(!refuse_for_now(&store, once("default"), Answered::Upstream), "it is in memory");
 }
+
+#[test]
+fn a_wish_that_answers_the_question_for_the_time_is_kept_too() {
+    let store = Rig::new().open();
+    capture(&store, "default", "k");
+    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    let (why, retry_after_ms) = ("429".to_owned(), Some(600_000));
+    let failure = Failure::Unavailable { why, retry_after_ms, answered: Answered::Upstream };
+    session.on_no_answer(&failure, 0).unwrap();
+    drop(session);
+    assert!(!refuse_for_now(&store, once("default"), Answered::Upstream), "it is left alone");
+}
+
+#[test]
+fn another_key_of_the_host_is_no_word_to_ask_now() {
+    let store = Rig::new().open();
+    capture(&store, "default", "k");
+    assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
+    let options = once("default").effort(Effort::Forever);
+    let mut session = Session::start(&store, options, fits()).unwrap();
+    session.on_new_key();
+    assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
+}
+
+#[test]
+fn a_wish_of_a_few_seconds_is_waited_for_by_a_later_run_too() {
+    let store = Rig::new().open();
+    capture(&store, "default", "k");
+    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    let Step::Send(sent) = session.next(0).unwrap() else { panic!("an event waits") };
+    let (why, retry_after_ms) = ("429".to_owned(), Some(5_000));
+    let failure = Failure::Unavailable { why, retry_after_ms, answered: Answered::Upstream };
+    session.on_failure(sent.id, &failure, 0).unwrap();
+    drop(session);
+    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 5_005 }));
+    assert!(!session.report().unreachable, "it was not asked");
+}
+
+#[test]
+fn an_upstream_that_is_left_alone_keeps_nobody_who_has_nothing_for_it() {
+    let store = Rig::new().open();
+    capture(&store, "default", "k");
+    assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
+    let options = once("tips").keys(KeyRule::ScopePrefix);
+    let mut session = Session::start(&store, options, fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle));
+    let report = session.report();
+    assert!(!report.unreachable && report.held_until_ms.is_none(), "{report:?}");
+}

@@ -224,3 +224,29 @@ fn refused_credentials_end_it_as_blocked() {
     assert!(matches!(session.next(0).unwrap(), Step::Blocked));
     assert_eq!(pending(&store).len(), 2);
 }
+
+/// Each refusal alone would bring a fresh key; that is no reason to begin anew.
+#[test]
+fn fresh_keys_that_are_no_better_make_no_stream_of_requests() {
+    let store = Rig::new().open();
+    capture(&store, 1..=40);
+    let mut session = start_once(&store);
+    let mut now_ms = 0;
+    let mut requests = 0;
+    loop {
+        match session.next(now_ms).unwrap() {
+            Step::Send(sent) => {
+                let why = "a page".to_owned();
+                let answered = Answered::Stranger;
+                let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
+                session.on_failure(sent.id, &failure, now_ms).unwrap();
+                requests += 1;
+                assert!(requests < 10, "{requests} requests");
+                session.on_new_key();
+            }
+            Step::Wait { until_ms } => now_ms = until_ms,
+            Step::Idle | Step::Blocked => break,
+        }
+    }
+    assert_eq!((requests, pending(&store).len()), (3, 40));
+}

@@ -1,6 +1,7 @@
 //! Lines that fail: nothing is lost, waits are bounded, a resend is the same batch.
 
 use super::*;
+use crate::StoredEvent;
 use crate::sync::{Answered, Failure};
 use crate::trial::{Rig, receipt};
 
@@ -202,4 +203,41 @@ fn a_session_that_ends_while_the_upstream_is_down_leaves_everything() {
     let mut upstream = Upstream::default();
     drain(&mut start(&store), &mut upstream, 0);
     assert_eq!((store.status().settled, upstream.effects.len()), (9, 9));
+}
+
+#[test]
+fn another_key_ends_a_refusal_and_not_the_doubling() {
+    let store = Rig::new().open();
+    capture(&store, 1..=1);
+    let mut session = start(&store);
+    let sent = batch(&mut session, 0);
+    session.on_failure(sent.id, &Failure::Blocked { why: "401".to_owned() }, 0).unwrap();
+    session.on_new_key();
+    let mut until_ms = 0;
+    for _ in 0..5 {
+        let sent = batch(&mut session, 0);
+        session.on_failure(sent.id, &unavailable(None), 0).unwrap();
+        until_ms = wait(&mut session, 0);
+        session.on_new_key();
+    }
+    assert!(until_ms > 5_000, "{until_ms} ms after five failures");
+}
+
+#[test]
+fn replies_that_are_too_long_make_batches_smaller_until_the_line_is_another() {
+    let store = Rig::new().open();
+    capture(&store, 1..=16);
+    let mut session = start(&store);
+    let sent = batch(&mut session, 0);
+    assert_eq!(sent.items.len(), 4);
+    session.on_failure(sent.id, &Failure::ReplyTooLarge { why: "long".to_owned() }, 0).unwrap();
+    for expected in [2, 2, 2] {
+        let sent = batch(&mut session, 0);
+        assert_eq!(sent.items.len(), expected);
+        let taken = |item: &StoredEvent| (item.event.key.to_string(), accepted());
+        let reply = Reply { items: sent.items.iter().map(taken).collect() };
+        session.on_reply(sent.id, &reply, 0).unwrap();
+    }
+    session.on_online();
+    assert_eq!(batch(&mut session, 0).items.len(), 4);
 }

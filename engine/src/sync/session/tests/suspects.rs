@@ -237,3 +237,22 @@ fn a_suspect_parks_its_lane() {
     );
     assert!(matches!(session.next(1_000_000_000), Ok(Step::Idle)));
 }
+
+/// The eighth is the one at which the session pauses; when it was attempted first is not forgotten with that.
+#[test]
+fn a_pause_for_the_configuration_makes_no_event_one_that_an_earlier_session_attempted() {
+    const DAY_MS: u64 = 86_400_000;
+    let rig = Rig::new();
+    rig.clock.name_boot(1);
+    let store = rig.open();
+    capture(&store, 1..=8);
+    rig.clock.advance(31 * DAY_MS);
+    let options = options().horizon_ms(30 * DAY_MS).items_max(8);
+    let mut session = Session::start(&store, options, fits()).unwrap();
+    refuse_all(&mut session, 0);
+    assert!(session.report().misconfigured.is_some());
+    // The address is mended.
+    session.on_online();
+    drain(&mut session, &mut Upstream::default(), 1_000_000);
+    assert_eq!((store.status().in_review, store.status().settled), (0, 8));
+}
