@@ -121,13 +121,15 @@ pub struct CaptureArgs {
     /// Size of a log segment, 262144 to 1073741824
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
     pub segment_bytes: Option<u64>,
-    /// Refuse what an upstream that speaks this can never take
+    /// Refuse what an upstream that speaks this can never take; keys of another scope than `default` are judged as
+    /// `sync --wire-keys scope-prefix` sends them
     #[arg(long, value_enum, value_name = "NAME")]
     pub dialect: Option<DialectName>,
 }
 
 /// Arguments of `sync`.
 #[derive(Args, Debug)]
+#[command(after_help = SYNC_NOTES)]
 pub struct SyncArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
@@ -153,8 +155,12 @@ pub struct SyncArgs {
     #[arg(long)]
     pub now: bool,
     /// The device that a Wede upstream is told; the store's id unless given
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = device_id)]
     pub device_id: Option<String>,
+    /// A name for this upstream, the same from then on, where one address serves several that know nothing of each
+    /// other, told apart by their keys: which of them got what, and under which keys, is kept for each
+    #[arg(long, value_name = "NAME", value_parser = upstream_name)]
+    pub upstream_name: Option<String>,
     /// How the upstream is reached.
     #[command(flatten)]
     pub line: LineArgs,
@@ -200,6 +206,7 @@ pub enum DialectName {
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
+#[command(after_help = SERVE_NOTES)]
 pub struct ServeArgs {
     /// The hub's data directory; created when it is missing
     #[arg(long, value_name = "DIR")]
@@ -246,6 +253,19 @@ fn scope(text: &str) -> Result<onceward::Scope, onceward::Error> {
     onceward::Scope::new(text)
 }
 
+/// Parses the name of a device. Batches keep it.
+fn device_id(text: &str) -> Result<String, String> {
+    match text.len() {
+        0..=DEVICE_ID_BYTES_MAX => Ok(text.to_owned()),
+        count => Err(format!("has {count} bytes, more than {DEVICE_ID_BYTES_MAX}")),
+    }
+}
+
+/// Parses the name of an upstream, whichever it is.
+fn upstream_name(text: &str) -> Result<String, onceward::Error> {
+    onceward::sync::Upstream::new("any", "any")?.named(text).map(|_named| text.to_owned())
+}
+
 /// Parses a key.
 fn key(text: &str) -> Result<onceward::Key, onceward::Error> {
     onceward::Key::new(text)
@@ -271,19 +291,43 @@ const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 /// The largest segment that the engine takes.
 const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// Longest name of a device.
+const DEVICE_ID_BYTES_MAX: usize = 1_024;
+
 /// The last part of `capture --help`.
 const CAPTURE_NOTES: &str = "Each line of standard input is an object with \"key\" and \"payload\", and \
 optionally \"kind\", \"amount\", \"captured_at\", \"lane\", \"class\" and \"headers\" (an object of texts, or a \
 list of pairs).
 
 Exit codes: 0 all lines are stored now or were before, 1 a line was refused or its key has other content, \
-3 the store was found damaged, whatever became of the lines, 7 no room.";
+3 the store was found damaged, whatever became of the lines, 4 another process has the store, 7 no room.";
+
+/// The last part of `sync --help`.
+const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accepted\", \"duplicate\" and \"rejected\", in \
+how many \"batches\" and \"bytes\", and what is left: \"pending\", \"behind\" those of them that wait in their lane \
+behind one that waits for a person, \"pending_elsewhere\" in other scopes, \"in_review\".
+
+Without --once it goes on until SIGHUP, SIGINT or SIGTERM. The bearer key is that of --api-key-file, --api-key or \
+ONCEWARD_API_KEY.
+
+Exit codes: 0 nothing of this scope is pending, or a signal ended a run without --once, 1 failed, such as a file that \
+cannot be read, 2 usage, 3 the store was found damaged, 4 another process has the store, 5 events are still pending \
+(--once), 6 the credentials are refused, 7 no room, 8 the upstream refused whatever it was sent, 9 events went to \
+review in this run. The first that holds of 3, 7, 6, 8, 5, 9 counts.";
+
+/// The last part of `serve --help`.
+const SERVE_NOTES: &str = "Prints `listening on URL` when it is ready, and serves until SIGHUP, SIGINT or SIGTERM. The \
+bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY; where none is given one is made, and told once on \
+stderr.
+
+Exit codes: 0 it was asked to end, 1 failed, 2 usage, 3 the data is damaged beyond opening, 4 another process has the \
+data, 7 no room.";
 
 /// The last part of `summary --help`.
 const SUMMARY_NOTES: &str = "Takes the store's lock, so that nothing comes in meanwhile.
 
 Exit codes: 0 the store may be wiped, 3 it may not, because of damage, 5 it may not, for another reason; \
-stderr says which.";
+stderr says which; 4 another process has the store.";
 
 /// The last part of `repair --help`.
 const REPAIR_NOTES: &str = "What was lost stays lost; what can still be read is not touched. \
@@ -303,6 +347,8 @@ older state or another store.";
 /// The last part of `--help`.
 const EXIT_CODES: &str =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 damage found, 4 store locked by another process,
-5 events still pending (sync --once), 6 credentials refused, 7 full,
+5 events still pending (sync --once), or needed (summary), 6 credentials refused (sync), 7 full,
 8 the upstream refused whatever it was sent: a wrong address or dialect (sync),
-9 events went to review in this run (sync). The first that holds of 3, 7, 6, 8, 5, 9 counts.";
+9 events went to review in this run (sync). The first that holds of 3, 7, 6, 8, 5, 9 counts.
+2 is for what was given, also in a file of a key or of certificates; 1 for a file that cannot be
+read.";

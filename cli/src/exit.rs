@@ -127,6 +127,13 @@ impl Failure {
         Self::with(exit_of(error.kind()), message)
     }
 
+    /// The same, telling also what went wrong after it.
+    #[must_use]
+    pub fn and(mut self, also: &Self) -> Self {
+        self.message.push_str(&format!("; and {also}"));
+        self
+    }
+
     /// The code that the program ends with.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -161,6 +168,19 @@ pub(crate) fn ranked(outcome: Outcome, is_damaged: bool) -> Outcome {
             Err(Failure { exit: Exit::Damage, ..failure })
         }
         outcome => outcome,
+    }
+}
+
+/// What a command ends with that closed its store: a close that failed is told in any case, and counts where
+/// nothing else failed.
+pub(crate) fn after_closing<T>(
+    done: Result<T, Failure>,
+    closed: Result<(), Failure>,
+) -> Result<T, Failure> {
+    match (done, closed) {
+        (done, Ok(())) => done,
+        (Ok(_), Err(failure)) => Err(failure),
+        (Err(failure), Err(also)) => Err(failure.and(&also)),
     }
 }
 

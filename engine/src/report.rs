@@ -52,6 +52,9 @@ pub struct Status {
     pub in_review: u64,
     /// Events of which nobody knows whether they took effect, and that wait for a person.
     pub uncertain: u64,
+    /// Those of the pending events that wait in their lane behind one that waits for a person: they are sent once
+    /// that is decided.
+    pub behind: u64,
     /// Bytes of the log's segments on disk.
     pub bytes: u64,
     /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.

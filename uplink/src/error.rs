@@ -26,7 +26,7 @@ pub enum ErrorKind {
     Invalid,
     /// The store refused; [`Error::store`] says why.
     Store,
-    /// The operating system refused a thread.
+    /// The operating system refused a thread, or a file cannot be read.
     Io,
     /// The uploader's thread ended in a panic, which is a bug.
     Bug,
@@ -38,6 +38,14 @@ pub(crate) enum Cause {
     /// Which argument is wrong, and why.
     #[error("{argument}: {why}")]
     Invalid {
+        /// Name of the argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Which argument names a file that cannot be read, and why.
+    #[error("{argument}: {why}")]
+    File {
         /// Name of the argument.
         argument: &'static str,
         /// What is wrong with it.
@@ -61,7 +69,7 @@ impl Error {
         match self.0 {
             Cause::Invalid { .. } => ErrorKind::Invalid,
             Cause::Store(_) => ErrorKind::Store,
-            Cause::Thread(_) => ErrorKind::Io,
+            Cause::File { .. } | Cause::Thread(_) => ErrorKind::Io,
             Cause::Panic => ErrorKind::Bug,
         }
     }
@@ -71,7 +79,7 @@ impl Error {
     pub fn store(&self) -> Option<&onceward::Error> {
         match &self.0 {
             Cause::Store(error) => Some(error),
-            Cause::Invalid { .. } | Cause::Thread(_) | Cause::Panic => None,
+            Cause::Invalid { .. } | Cause::File { .. } | Cause::Thread(_) | Cause::Panic => None,
         }
     }
 

@@ -67,8 +67,9 @@ impl Default for Timeouts {
 ///
 /// Proxies are taken from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, as curl reads
 /// them), except for loopback addresses; `http` and `https` proxies are supported, and what is set and cannot be
-/// honoured is refused. The certificates in the file that `SSL_CERT_FILE` names are trusted in place of those that
-/// are built in. A host that knows better begins with [`Line::direct`].
+/// honoured is refused. The certificates in the file that `SSL_CERT_FILE` names, and in the directories that
+/// `SSL_CERT_DIR` names, are trusted in place of those that are built in. A host that knows better begins with
+/// [`Line::direct`].
 ///
 /// Connections are kept. One that turns out to be closed when it is used again is followed by a fresh one at once:
 /// whether the upstream saw the request is unknown then, so requests must carry keys, as batches do.
@@ -111,7 +112,8 @@ impl Line {
     /// # Errors
     ///
     /// `Invalid`: the address is no `http` or `https` address, or holds credentials, a query or a
-    /// fragment; the key cannot stand in a header; or a variable of the environment cannot be honoured.
+    /// fragment; the key cannot stand in a header; or a variable of the environment cannot be honoured. `Io`: a
+    /// file that one names cannot be read.
     pub fn new(base_url: &str, key: Option<Secret>, timeouts: Timeouts) -> Result<Self, Error> {
         Self::direct(base_url, key, timeouts)?.through_environment()?.trusting_environment()
     }
@@ -132,13 +134,14 @@ impl Line {
     }
 
     /// Goes through this proxy, also to a loopback address: `http://proxy.example:3128`, with
-    /// `user:password@` before the host if it asks for credentials.
+    /// `user:password@` before the host if it asks for credentials. `named_by` is what messages call the place
+    /// where the proxy was named, such as `--proxy`.
     ///
     /// # Errors
     ///
     /// `Invalid`: it is no address of a proxy, or of a kind that is not supported.
-    pub fn through(self, proxy: &str) -> Result<Self, Error> {
-        let via = Via::parse("proxy", proxy, &self.address)?;
+    pub fn through(self, named_by: &'static str, proxy: &str) -> Result<Self, Error> {
+        let via = Via::parse(named_by, proxy, &self.address)?;
         Ok(self.along(Some(via)))
     }
 
@@ -162,28 +165,31 @@ impl Line {
         Ok(self.believing(roots))
     }
 
-    /// The same with the certificates in a file of at most 16 MiB.
+    /// The same with the certificates in a file of at most 16 MiB. `named_by` is what messages call the place
+    /// where the file was named, such as `--ca-file`.
     ///
     /// # Errors
     ///
-    /// `Invalid`: the file cannot be read, has no certificate in it, or something that is damaged.
-    pub fn trusting_file(self, path: &Path) -> Result<Self, Error> {
-        let roots = roots::read_file("certificates", path)?;
+    /// `Io`: the file cannot be read, or is no regular one or too large. `Invalid`: it has no certificate in it, or
+    /// something that is damaged.
+    pub fn trusting_file(self, named_by: &'static str, path: &Path) -> Result<Self, Error> {
+        let roots = roots::read(named_by, &roots::read_file(named_by, path)?)?;
         Ok(self.believing(roots))
     }
 
-    /// Trusts the certificates in the file that `SSL_CERT_FILE` names, and no others, if it names one and the
-    /// upstream is at an `https` address.
+    /// Trusts the certificates in the file that `SSL_CERT_FILE` names and in the files of the directories that
+    /// `SSL_CERT_DIR` names, with colons between, and no others, if one of these is set and the upstream is at an
+    /// `https` address. Files of such a directory that hold no certificate are passed by.
     ///
     /// # Errors
     ///
-    /// `Invalid`: as [`Line::trusting_file`].
+    /// As [`Line::trusting_file`]; `Invalid` also where no file of those directories has a certificate in it.
     pub fn trusting_environment(self) -> Result<Self, Error> {
-        match proxy::variable(roots::VARIABLE)?.filter(|_| self.address.is_https()) {
-            Some(path) => {
-                let roots = roots::read_file(roots::VARIABLE, Path::new(&path))?;
-                Ok(self.believing(roots))
-            }
+        if !self.address.is_https() {
+            return Ok(self);
+        }
+        match roots::of_environment(proxy::variable)? {
+            Some(roots) => Ok(self.believing(roots)),
             None => Ok(self),
         }
     }

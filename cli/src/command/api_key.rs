@@ -19,18 +19,20 @@ pub fn given(args: &KeyArgs) -> Result<Option<String>, Failure> {
     match env::var(VARIABLE) {
         Ok(key) => checked(VARIABLE, &key).map(Some),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{VARIABLE} is not text"))),
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format!("no key: {VARIABLE}: is not text")))
+        }
     }
 }
 
 /// The first line of a file.
 fn from_file(file: &Path) -> Result<String, Failure> {
     let refused = |error: &dyn std::fmt::Display| {
-        Failure::failed(format!("cannot read the key file {}: {error}", file.display()))
+        Failure::failed(format!("no key: {FILE}: cannot read {}: {error}", file.display()))
     };
     let bytes = outside::read(file, FILE_BYTES_MAX).map_err(|error| refused(&error))?;
     let text = str::from_utf8(&bytes).map_err(|_not_text| refused(&"it is not text"))?;
-    checked(&file.display().to_string(), text.lines().next().unwrap_or_default())
+    checked(FILE, text.lines().next().unwrap_or_default())
 }
 
 /// A key that can stand in a header.
@@ -38,11 +40,14 @@ fn checked(source: &str, key: &str) -> Result<String, Failure> {
     let key = key.trim();
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failure::usage(format!(
-            "{source}: a key has printable ASCII characters only, and at least one"
+            "no key: {source}: a key has printable ASCII characters only, and at least one"
         )));
     }
     Ok(key.to_owned())
 }
+
+/// The option that names a file that holds the key.
+const FILE: &str = "--api-key-file";
 
 /// The environment variable that holds the key.
 const VARIABLE: &str = "ONCEWARD_API_KEY";

@@ -1,6 +1,6 @@
 //! The line to an upstream, as the arguments and the environment have it.
 
-use onceward_uplink::{Error, Line, Secret, Timeouts};
+use onceward_uplink::{Error, ErrorKind, Line, Secret, Timeouts};
 
 use crate::{args::LineArgs, exit::Failure};
 
@@ -13,17 +13,23 @@ pub(super) fn to(to: &str, key: Option<Secret>, args: &LineArgs) -> Result<Line,
     let line =
         Line::direct(to, key, Timeouts::default()).map_err(|error| refused("--to", &error))?;
     let line = match args.proxy.as_deref() {
-        Some(proxy) if proxy.eq_ignore_ascii_case("none") => line,
-        Some(proxy) => line.through(proxy).map_err(|error| refused("--proxy", &error))?,
-        None => line.through_environment().map_err(|error| refused("the environment", &error))?,
+        Some(proxy) if proxy.eq_ignore_ascii_case("none") => Ok(line),
+        Some(proxy) => line.through("--proxy", proxy),
+        None => line.through_environment(),
     };
+    let line = line.map_err(|error| refused("no way to the upstream", &error))?;
     match &args.ca_file {
-        Some(file) => line.trusting_file(file).map_err(|error| refused("--ca-file", &error)),
-        None => line.trusting_environment().map_err(|error| refused("the environment", &error)),
+        Some(file) => line.trusting_file("--ca-file", file),
+        None => line.trusting_environment(),
     }
+    .map_err(|error| refused("no certificates to trust", &error))
 }
 
-/// What is wrong with what the caller gave.
+/// What is wrong with what the caller gave, or with a file that it names.
 fn refused(what: &str, error: &Error) -> Failure {
-    Failure::usage(format!("{what}: {error}"))
+    let message = format!("{what}: {error}");
+    match error.kind() {
+        ErrorKind::Invalid => Failure::usage(message),
+        _ => Failure::failed(message),
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
         ReviewResolveArgs, ReviewRetryArgs,
     },
     command::shape::{self, ReviewShape},
-    exit::{Exit, Failure, Outcome},
+    exit::{self, Exit, Failure, Outcome},
     output::{Listing, Output, Style, chatter, complain},
 };
 
@@ -217,5 +217,5 @@ fn signed(decision: Decision, by: &DecidedByArgs) -> Decision {
 fn finish(store: Store, mut out: Output, decided: Result<(), Failure>) -> Outcome {
     let closed = shape::close(store);
     let shown = out.flush();
-    decided.and(closed).and(shown).map(|()| Exit::Ok)
+    exit::after_closing(decided.and(shown).map(|()| Exit::Ok), closed)
 }

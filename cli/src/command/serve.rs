@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     args::ServeArgs,
     command::{api_key, stop::Stop},
-    exit::{Exit, Failure, Outcome},
+    exit::{self, Exit, Failure, Outcome},
     output::{Output, chatter},
     panics,
 };
@@ -105,8 +105,26 @@ fn probe(count: usize) -> Result<(), String> {
     given
 }
 
-/// Listens, says so, and serves.
+/// Serves until the end, and closes the hub in order, also where it could not begin.
 async fn serve(hub: Hub, args: &ServeArgs, json: bool) -> Outcome {
+    let (listener, shutdown) = match ready(args, json).await {
+        Ok(ready) => ready,
+        Err(failure) => {
+            let closed = hub.close().map_err(|error| refused("cannot close the hub", &error));
+            return exit::after_closing(Err(failure), closed);
+        }
+    };
+    onceward_hub::serve_with_grace(hub, listener, shutdown, GRACE)
+        .await
+        .map_err(|error| refused("the hub failed", &error))?;
+    Ok(Exit::Ok)
+}
+
+/// Where it listens, which it has said, and what resolves when it is to end.
+async fn ready(
+    args: &ServeArgs,
+    json: bool,
+) -> Result<(TcpListener, impl Future<Output = ()> + Send + 'static), Failure> {
     let unheard = |error| Failure::failed(format!("cannot listen on {}: {error}", args.listen));
     let listener = TcpListener::bind(args.listen).await.map_err(unheard)?;
     let address = listener.local_addr().map_err(unheard)?;
@@ -123,10 +141,7 @@ async fn serve(hub: Hub, args: &ServeArgs, json: bool) -> Outcome {
             },
         }
     };
-    onceward_hub::serve_with_grace(hub, listener, shutdown, GRACE)
-        .await
-        .map_err(|error| refused("the hub failed", &error))?;
-    Ok(Exit::Ok)
+    Ok((listener, shutdown))
 }
 
 /// Resolves when a signal comes; what follows is the end in order.
@@ -194,7 +209,7 @@ fn generated_key() -> Result<String, Failure> {
 
 /// A failure of the hub as the program's.
 fn refused(what: &str, error: &Error) -> Failure {
-    Failure::with(crate::exit::exit_of(error.kind()), format!("{what}: {error}"))
+    Failure::with(exit::exit_of(error.kind()), format!("{what}: {error}"))
 }
 
 /// What requests that are being worked on get once a signal came, so that the end is there within a second. Whoever

@@ -9,7 +9,8 @@ use onceward::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{exit::Failure, output::chatter};
+use crate::exit::{self, Failure};
+use crate::output::chatter;
 
 /// Opens a store to write to it, and says on stderr what recovery found.
 ///
@@ -49,6 +50,15 @@ pub(super) fn close(store: Store) -> Result<(), Failure> {
         }
     }
     store.close().map_err(|error| Failure::closing(&error))
+}
+
+/// Closes a store in order after what was done with it, or could not be.
+///
+/// # Errors
+///
+/// That of `done`, which tells of a failure to close, too; or that failure.
+pub(super) fn closing<T>(store: Store, done: Result<T, Failure>) -> Result<T, Failure> {
+    exit::after_closing(done, close(store))
 }
 
 /// Looks at a store without a lock.

@@ -41,6 +41,8 @@ struct StatusShape<'a> {
     in_review: u64,
     /// Events of which nobody knows whether they took effect.
     uncertain: u64,
+    /// Those of the pending events that wait in their lane behind one that waits for a person.
+    behind: u64,
     /// Events that were dropped to make room, since the store was made; `summary` lists the last of them.
     dropped: u64,
     /// Events that were taken back before they were sent, since the store was made.
@@ -81,6 +83,7 @@ fn show(
             settled: status.settled,
             in_review: status.in_review,
             uncertain: status.uncertain,
+            behind: status.behind,
             dropped: status.evicted,
             cancelled: status.cancelled,
             leases: status.leases,
@@ -101,6 +104,7 @@ fn show(
     table.row(["settled", &status.settled.to_string()]);
     table.row(["in review", &status.in_review.to_string()]);
     table.row(["uncertain", &status.uncertain.to_string()]);
+    table.row(["behind one that waits", &status.behind.to_string()]);
     table.row(["dropped", &status.evicted.to_string()]);
     table.row(["cancelled", &status.cancelled.to_string()]);
     table.row(["leases", &status.leases.to_string()]);

@@ -27,16 +27,26 @@ pub fn run(args: &SyncArgs, style: Style) -> Outcome {
 
 /// Sends what is in the store, and sums up.
 fn send(args: &SyncArgs, style: Style, store: Store, line: Line) -> Outcome {
-    let run = drain(args, &store, line)?;
-    let report = &run.report;
-    let summary = Summary::new(report, &store, &args.scope)?;
-    shape::close(store)?;
-    show(&summary, style)?;
+    let summed = drain(args, &store, line).and_then(|run| {
+        let summary = Summary::new(&run.report, &store, &args.scope)
+            .inspect_err(|_failure| tell_of_reviews(&run.report))?;
+        Ok((run, summary))
+    });
+    let closed = shape::close(store);
+    let told = summed.and_then(|(run, summary)| tell(args, style, &run, &summary));
+    exit::after_closing(told, closed)
+}
+
+/// Tells what came of a run.
+fn tell(args: &SyncArgs, style: Style, run: &Run, summary: &Summary) -> Outcome {
+    // Before what may fail: a reader of stdout that has had enough must not hide it.
     if summary.pending_elsewhere > 0 {
         let (count, scope) = (summary.pending_elsewhere, &args.scope);
         chatter(&format!("{count} events wait in other scopes: this run sends scope {scope} only"));
     }
-    Ok(conclude(&run, &summary, args.once))
+    let exit = conclude(run, summary, args.once);
+    show(summary, style)?;
+    Ok(exit)
 }
 
 /// How a run ended.
@@ -51,7 +61,7 @@ struct Run {
 
 /// Sends, and says how far it came.
 fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
-    let dialect = dialect(args, store)?;
+    let dialect = dialect(args, store);
     let seed = getrandom::u64()
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
     let mut options =
@@ -64,6 +74,12 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
     }
     if args.now {
         options = options.now();
+    }
+    if let Some(name) = &args.upstream_name {
+        let upstream = line.upstream(dialect.name()).map_err(|error| refused("--to", &error))?;
+        let named = upstream.named(name);
+        let named = named.map_err(|error| Failure::usage(format!("--upstream-name: {error}")))?;
+        options = options.upstream(named);
     }
 
     let control = Control::new();
@@ -133,11 +149,7 @@ struct News {
 impl News {
     /// What is new in `report`.
     fn of(&mut self, report: &sync::Report) -> Option<&str> {
-        let held = |until_ms| {
-            let until = shape::moment(until_ms).unwrap_or_default();
-            format!("the upstream asked not to be asked before {until}")
-        };
-        let why = report.last_failure.clone().or_else(|| report.held_until_ms.map(held));
+        let why = report.last_failure.clone();
         let delivered = report.accepted + report.duplicate + report.rejected;
         let fails_again = report.failures > self.failures && delivered > self.delivered;
         let is_news = why != self.why || fails_again;
@@ -151,18 +163,14 @@ impl News {
 }
 
 /// The dialect that was asked for.
-fn dialect(args: &SyncArgs, store: &Store) -> Result<Box<dyn Dialect>, Failure> {
-    Ok(match args.dialect {
+fn dialect(args: &SyncArgs, store: &Store) -> Box<dyn Dialect> {
+    match args.dialect {
         DialectName::Forloy => Box::new(Forloy::new()),
         DialectName::Wede => {
             let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
-            if device_id.len() > DEVICE_ID_BYTES_MAX {
-                let why = format!("--device-id: more than {DEVICE_ID_BYTES_MAX} bytes");
-                return Err(Failure::usage(why));
-            }
             Box::new(Wede::new(device_id))
         }
-    })
+    }
 }
 
 /// A bar on stderr if that is a terminal.
@@ -221,6 +229,8 @@ struct Summary {
     rejected: u64,
     /// Events that still wait, in the scope that was sent.
     pending: u64,
+    /// Those of them that wait in their lane behind one that waits for a person, as far as the run came.
+    behind: u64,
     /// Events that still wait in other scopes, which this run does not send.
     pending_elsewhere: u64,
     /// Events that wait for a person, in that scope.
@@ -243,6 +253,7 @@ impl Summary {
             duplicate: report.duplicate,
             rejected: report.rejected,
             pending: here,
+            behind: report.behind,
             pending_elsewhere: everywhere.saturating_sub(here),
             in_review: store.review_count(Some(scope)),
             batches: report.batches,
@@ -257,13 +268,25 @@ fn show(summary: &Summary, style: Style) -> Result<(), Failure> {
     if style == Style::Json {
         out.json(summary)?;
     } else {
-        let Summary { attempted, accepted, duplicate, rejected, pending, in_review, .. } = summary;
+        let Summary { attempted, accepted, duplicate, rejected, in_review, .. } = summary;
         out.line(&format!(
             "sent {attempted}: {accepted} accepted, {duplicate} known before, {rejected} rejected"
         ))?;
-        out.line(&format!("left: {pending} pending, {in_review} in review"))?;
+        out.line(&format!(
+            "left: {} pending{}, {in_review} in review",
+            summary.pending,
+            behind(summary)
+        ))?;
     }
     out.flush()
+}
+
+/// How many of the pending events no run will send before a person decided.
+fn behind(summary: &Summary) -> String {
+    match summary.behind {
+        0 => String::new(),
+        count => format!(" ({count} of them in their lane behind one that waits for a person)"),
+    }
 }
 
 /// Says on stderr how many events a run put in review.
@@ -315,7 +338,15 @@ fn conclude(run: &Run, summary: &Summary, once: bool) -> Exit {
             return Exit::Pending;
         }
     } else if once && (summary.pending > 0 || report.unreachable) {
-        complain(&format!("{} events are still pending: {why}", summary.pending));
+        let pending = summary.pending;
+        let why = match summary.behind {
+            // What failed besides is not why they wait.
+            count if count == pending && count > 0 => {
+                "; 'onceward review list' shows it".to_owned()
+            }
+            _ => format!(": {why}"),
+        };
+        complain(&format!("{pending} events are still pending{}{why}", behind(summary)));
         return Exit::Pending;
     }
     if report.rejected > 0 {
@@ -323,9 +354,6 @@ fn conclude(run: &Run, summary: &Summary, once: bool) -> Exit {
     }
     Exit::Ok
 }
-
-/// Longest name of a device: batches keep it.
-const DEVICE_ID_BYTES_MAX: usize = 1_024;
 
 /// Events that are looked at together when they are counted.
 const PAGE_EVENTS: usize = 1_000;

@@ -2,6 +2,7 @@
 //! Method: the built program against a real hub that is asked by hand, too, and against proxies of a few lines.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -23,7 +24,9 @@ fn capture_for(dialect: &str, store: &Path, input: &str) -> Ended {
 fn sync(store: &Path, url: &str, args: &[&str], variables: &[(&str, &str)]) -> Ended {
     let mut command = onceward();
     command.args(["sync", "--once", "--dialect", "wede", "--to", url, "--store"]).arg(store);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"] {
+    for name in
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+    {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     command.args(args).env("ONCEWARD_API_KEY", KEY).envs(variables.iter().copied());
@@ -278,33 +281,55 @@ fn a_moment_is_rfc_3339_to_the_letter() {
 #[test]
 fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_is_sent() {
     let dir = tempdir().unwrap();
-    capture(dir.path(), "{\"key\":\"k\",\"payload\":{}}\n").expect(0);
-    let no_file = dir.path().join("none.pem");
-    let no_file = no_file.to_str().unwrap();
-    let https = "https://hub.invalid";
-    for (args, variables, expected) in [
-        (
-            &["--proxy", "socks5://u:pass@p:1"][..],
-            &[][..],
-            "--proxy: proxy: socks5 proxies are not",
-        ),
-        (
-            &[],
-            &[("ALL_PROXY", "socks5://u:pass@p:1")],
-            "ALL_PROXY: socks5 proxies are not supported",
-        ),
-        (&[], &[("HTTPS_PROXY", "r32/?//52:pass")], "HTTPS_PROXY: is no address of a proxy"),
-        (&["--ca-file", no_file], &[], "none.pem: cannot be read"),
-        (&[], &[("SSL_CERT_FILE", no_file)], "SSL_CERT_FILE: "),
-        (&["--ca-file", "/dev/null"], &[], "is not a regular file"),
+    let (store, folder) = (dir.path().join("store"), dir.path().join("folder"));
+    capture(&store, "{\"key\":\"k\",\"payload\":{}}\n").expect(0);
+    fs::create_dir(&folder).unwrap();
+    let (missing, empty) = (folder.join("none.pem"), folder.join("some.pem"));
+    fs::write(&empty, "no certificate").unwrap();
+    let [missing, empty, folder] = [&missing, &empty, &folder].map(|path| path.to_str().unwrap());
+    // What is wrong with what was given is 2, a file that cannot be read is 1.
+    for (code, args, variables, expected) in [
+        (2, &["--proxy", "socks5://u:pass@p:1"][..], &[][..], ": --proxy: socks5 proxies are not"),
+        (2, &[], &[("ALL_PROXY", "socks5://u:pass@p:1")], ": ALL_PROXY: socks5 proxies are not"),
+        (2, &[], &[("HTTPS_PROXY", "r32/?//52:pass")], ": HTTPS_PROXY: is no address of a proxy"),
+        (2, &["--ca-file", empty], &[], ": --ca-file: has no certificate in it"),
+        (2, &[], &[("SSL_CERT_FILE", empty)], ": SSL_CERT_FILE: has no certificate in it"),
+        (2, &[], &[("SSL_CERT_DIR", folder)], ": SSL_CERT_DIR: has no certificate in it"),
+        (1, &["--ca-file", missing], &[], ": --ca-file: cannot read "),
+        (1, &["--ca-file", "/dev/null"], &[], "/dev/null: is not a regular file"),
+        (1, &[], &[("SSL_CERT_FILE", missing)], ": SSL_CERT_FILE: cannot read "),
+        (1, &[], &[("SSL_CERT_DIR", missing)], ": SSL_CERT_DIR: cannot read "),
+        (1, &["--api-key-file", missing], &[], ": --api-key-file: cannot read "),
+        (2, &["--api-key-file", empty], &[], ": --api-key-file: "),
     ] {
-        let ended = sync(dir.path(), https, args, variables).expect(2);
+        let ended = sync(&store, "https://hub.invalid", args, variables).expect(code);
         assert!(ended.err.contains(expected) && !ended.err.contains("pass"), "{}", ended.err);
     }
-    // What the arguments say makes the environment's word unnecessary.
-    let broken = [("ALL_PROXY", "socks5://p:1"), ("SSL_CERT_FILE", no_file)];
-    let ended = sync(dir.path(), "http://127.0.0.1:1", &["--proxy", "none"], &broken).expect(5);
-    assert!(ended.err.contains("connection refused"), "{}", ended.err);
+    // What the arguments say makes the environment's word unnecessary, in any letters.
+    let broken = [("ALL_PROXY", "socks5://p:1"), ("SSL_CERT_FILE", missing)];
+    // An address that is not this machine by its name, and where nobody listens.
+    let here = "http://0.0.0.0:1";
+    for none in ["none", "NONE", "None"] {
+        let ended = sync(&store, here, &["--proxy", none], &broken).expect(5);
+        assert!(
+            ended.err.contains("POST http://0.0.0.0:1/v1/sync/batch: connection refused"),
+            "{}",
+            ended.err
+        );
+    }
+    for (name, spared) in [("NO_PROXY", "*"), ("no_proxy", "0.0.0.0"), ("NO_PROXY", "0.0.0.0/8")] {
+        let variables = [("HTTP_PROXY", "http://127.0.0.1:2"), (name, spared)];
+        let ended = sync(&store, here, &[], &variables).expect(5);
+        assert!(
+            ended.err.contains("POST http://0.0.0.0:1/v1/sync/batch: connection refused"),
+            "{name}: {}",
+            ended.err
+        );
+    }
+    let through = sync(&store, "http://hub.invalid", &["--proxy", "http://127.0.0.1:1"], &[]);
+    let expected = "the proxy http://127.0.0.1:1 (named by --proxy): connection refused";
+    let through = through.expect(5);
+    assert!(through.err.contains(expected), "{}", through.err);
 }
 
 #[test]

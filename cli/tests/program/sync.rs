@@ -53,6 +53,7 @@ fn everything_is_settled_and_a_second_run_sends_nothing() {
         "duplicate",
         "rejected",
         "pending",
+        "behind",
         "pending_elsewhere",
         "in_review",
         "batches",

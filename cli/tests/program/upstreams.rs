@@ -47,7 +47,7 @@ fn changing(hub: &str, answer: Answer) -> String {
 }
 
 /// Carries one request to the hub; its answer.
-fn carry(client: &TcpStream, hub: &str) -> Option<Vec<u8>> {
+pub(crate) fn carry(client: impl Read, hub: &str) -> Option<Vec<u8>> {
     let mut from = BufReader::new(client);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -74,7 +74,8 @@ fn carry(client: &TcpStream, hub: &str) -> Option<Vec<u8>> {
     Some(answered)
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (path, to) = (entry.path(), to.join(entry.file_name()));
@@ -192,4 +193,50 @@ fn one_batch_that_fails_on_the_way_does_not_end_a_run_of_one_attempt_each() {
     let summary = sync(&store, &failing, "till").expect(0).last_json();
     assert_eq!((&summary["accepted"], &summary["duplicate"]), (&1_000.into(), &500.into()));
     assert_eq!((&summary["pending"], &summary["rejected"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn a_device_name_that_is_too_long_is_refused_by_name_and_rejects_nothing() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales("sale", 2)).expect(0);
+    let hub = serve(&dir.path().join("data"), None);
+    // Longer than any batch holds: nothing is sent.
+    let refused = sync(&store, &hub.url, &"d".repeat(1_025)).expect(2);
+    assert!(
+        refused.err.contains("--device-id") && refused.err.contains("1025 bytes"),
+        "{}",
+        refused.err
+    );
+    // Longer than this upstream takes.
+    let refused = sync(&store, &hub.url, &"d".repeat(256)).expect(8);
+    assert_eq!(refused.last_json()["pending"], 2);
+    assert_eq!(in_review(&store), "");
+    assert_eq!(sync(&store, &hub.url, &"d".repeat(255)).expect(0).last_json()["accepted"], 2);
+}
+
+#[test]
+fn two_upstreams_at_one_address_are_told_apart_by_a_name() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    let hub = serve(&dir.path().join("data"), None);
+    let mut capture = onceward();
+    capture.args(["capture", "--scope", "tips", "--store"]).arg(&store);
+    run(&mut capture, sales("tip", 1).as_bytes()).expect(0);
+    let sync = |more: &[&str]| {
+        let mut command = onceward();
+        command.args(["sync", "--once", "--dialect", "wede", "--scope", "tips", "--to", &hub.url]);
+        command.arg("--store").arg(&store).args(more);
+        run(command.env("ONCEWARD_API_KEY", KEY), b"")
+    };
+    sync(&["--upstream-name", "trial", "--wire-keys", "scope-prefix"]).expect(0);
+    // What is known of one is not known of the other.
+    sync(&["--upstream-name", "trial"]).expect(0);
+    for other in [&[][..], &["--upstream-name", "real"]] {
+        assert!(sync(other).expect(2).err.contains("--wire-keys"), "{other:?}");
+    }
+    for bad in ["", "two words", "line\nbreak", &"n".repeat(256)] {
+        let refused = sync(&["--upstream-name", bad]).expect(2);
+        assert!(refused.err.contains("the upstream's name"), "{}", refused.err);
+    }
 }

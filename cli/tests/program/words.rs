@@ -12,7 +12,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::{Guarded, KEY, ask, capture, first_line, flip, lines, onceward, run, serve};
+use crate::process::{
+    Guarded, KEY, ask, capture, first_line, flip, lines, on_store, onceward, run, send, serve,
+};
 
 /// The answer to a request without a body.
 fn get(url: &str, path: &str) -> String {
@@ -35,10 +37,10 @@ fn files_without_an_end_and_pipes_without_a_writer_are_refused() {
         ["sync", "--once", "--to", "http://127.0.0.1:1", "--dialect", "forloy", "--store", &store];
     for file in ["/dev/zero", large.as_str(), dir.path().to_str().unwrap()] {
         let ended = ask(&[&to[..], &["--api-key-file", file]].concat()).expect(1);
-        assert!(ended.err.contains("cannot read the key file"), "{}", ended.err);
+        assert!(ended.err.contains("--api-key-file: cannot read "), "{}", ended.err);
     }
     for file in ["/dev/zero", pipe.as_str(), dir.path().to_str().unwrap()] {
-        let ended = ask(&[&to[..], &["--ca-file", file]].concat()).expect(2);
+        let ended = ask(&[&to[..], &["--ca-file", file]].concat()).expect(1);
         assert!(ended.err.contains("regular file"), "{}", ended.err);
     }
     let hub = ["serve", "--listen", "127.0.0.1:0", "--api-key", "k", "--data", &data, "--cards"];
@@ -173,12 +175,53 @@ fn a_hub_that_starts_on_damage_says_so_on_stderr_in_its_readiness_and_in_a_metri
 }
 
 #[test]
-fn a_store_in_memory_is_remarked_on() {
-    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else {
-        // No such place here: what is said of it is tested where file systems are told apart.
-        return;
+fn a_store_and_a_hub_in_memory_are_remarked_on() {
+    // Every Linux has one; where it is none, nothing can be shown here.
+    let in_memory = rustix::fs::statfs("/dev/shm").expect("/dev/shm must be there").f_type;
+    assert_eq!(in_memory, 0x0102_1994, "/dev/shm must be a tmpfs");
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+    let captured = capture(&store, "").expect(0);
+    assert!(captured.err.contains("in memory (tmpfs"), "{}", captured.err);
+    let status = on_store("status", &store).expect(0).last_json();
+    assert!(status["file_system"].as_str().unwrap().contains("in memory"), "{status}");
+    let mut hub = onceward();
+    hub.args(["serve", "--listen", "127.0.0.1:0", "--api-key", "k", "--data"]).arg(&data);
+    let mut hub = Guarded(hub.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    first_line(hub.0.stdout.take().unwrap());
+    send("-TERM", &hub);
+    let said = hub.said();
+    assert!(said.contains("in memory (tmpfs"), "{said}");
+}
+
+#[test]
+fn events_behind_one_that_waits_for_a_person_are_told() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    let line = |n: u32, card: &str| {
+        format!(
+            "{{\"key\":\"k{n}\",\"lane\":\"till\",\"payload\":{{\"qr_code_data\":\"{card}\",\"location_id\":\"l\",\
+             \"staff_user_id\":\"s\",\"purchase_amount\":1}}}}\n"
+        )
     };
-    let in_memory = onceward::remark_on(dir.path()).is_some();
-    let ended = capture(&dir.path().join("store"), "").expect(0);
-    assert_eq!(ended.err.contains("in memory"), in_memory, "{}", ended.err);
+    capture(&store, &[line(1, "lost"), line(2, "good"), line(3, "good")].concat()).expect(0);
+    let cards = dir.path().join("cards");
+    fs::write(&cards, "{\"code\":\"good\",\"status\":\"active\",\"card_type\":\"punch\"}\n")
+        .unwrap();
+    let hub = serve(&dir.path().join("data"), Some(&cards));
+    let sync = || {
+        let mut command = onceward();
+        command.args(["sync", "--once", "--dialect", "forloy", "--to", &hub.url, "--store"]);
+        run(command.arg(&store).env("ONCEWARD_API_KEY", KEY), b"").expect(5)
+    };
+    let words =
+        "2 events are still pending (2 of them in their lane behind one that waits for a person)";
+    for _ in 0..2 {
+        let ended = sync();
+        assert!(ended.err.contains(words) && ended.err.contains("review list"), "{}", ended.err);
+        let summary = ended.last_json();
+        assert_eq!((&summary["pending"], &summary["behind"]), (&json!(2), &json!(2)));
+    }
+    let status = on_store("status", &store).expect(0).last_json();
+    assert_eq!((&status["pending"], &status["behind"]), (&json!(2), &json!(2)));
 }

@@ -276,6 +276,6 @@ impl Inner {
     /// How many events of a scope wait behind one of their lane that waits for a person.
     pub(crate) fn behind_parked(&self, scope: &Scope) -> u64 {
         let view = self.view.lock();
-        view.scope_number(scope.as_str()).map_or(0, |number| view.behind_parked(number))
+        view.scope_number(scope.as_str()).map_or(0, |number| view.behind_parked(Some(number)))
     }
 }

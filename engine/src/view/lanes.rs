@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_index::Fingerprint;
 
-use super::View;
+use super::{Live, View};
 
 /// The events of all lanes that have no final answer. Empty where no event has a lane.
 #[derive(Debug, Default)]
@@ -52,13 +52,12 @@ impl View {
         }
     }
 
-    /// How many events of a scope wait behind one of their lane that waits for a person.
-    pub(crate) fn behind_parked(&self, scope: usize) -> u64 {
+    /// How many events, of a scope or of all, wait behind one of their lane that waits for a person.
+    pub(crate) fn behind_parked(&self, scope: Option<usize>) -> u64 {
         let (mut current, mut is_parked, mut count) = (None, false, 0_u64);
         for (lane, lsn) in &self.lanes.members {
-            let Some(live) = self.events.get(lsn).filter(|live| live.scope == scope) else {
-                continue;
-            };
+            let is_asked = |live: &&Live| scope.is_none_or(|scope| live.scope == scope);
+            let Some(live) = self.events.get(lsn).filter(is_asked) else { continue };
             if current != Some(lane) {
                 (current, is_parked) = (Some(lane), !live.is_to_deliver());
             } else if is_parked && live.is_to_deliver() {

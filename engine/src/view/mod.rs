@@ -334,6 +334,7 @@ impl View {
             in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
             in_review: count(|stage| stage == Stage::InReview),
             uncertain: count(|stage| stage == Stage::Uncertain),
+            behind: self.behind_parked(None),
             settled: self.keys.len().saturating_sub(not_settled_events + self.inbox.key_count()),
             leases,
             records,

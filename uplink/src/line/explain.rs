@@ -60,7 +60,7 @@ fn with_advice(why: String) -> String {
     if why.contains("UnknownIssuer") {
         return format!(
             "{why}: who signed it is not trusted here; an authority of the upstream's own is given in a file \
-             of certificates (SSL_CERT_FILE, --ca-file)"
+             of certificates (--ca-file, SSL_CERT_FILE or SSL_CERT_DIR)"
         );
     }
     if why.contains("CaUsedAsEndEntity") {

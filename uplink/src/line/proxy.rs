@@ -24,7 +24,7 @@ pub(super) struct Via {
     pub(super) proxy: ureq::Proxy,
     /// Its address without credentials.
     pub(super) shown: String,
-    /// Who named it: a variable, or `proxy`.
+    /// Where it was named: a variable, or what the host calls it.
     pub(super) named_by: &'static str,
 }
 

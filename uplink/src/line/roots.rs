@@ -12,12 +12,16 @@ use std::path::Path;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 /// The variable that names a file with the certificates to trust, as for OpenSSL.
-pub(super) const VARIABLE: &str = "SSL_CERT_FILE";
+const FILE: &str = "SSL_CERT_FILE";
+/// The variable that names directories with such files.
+const DIRECTORIES: &str = "SSL_CERT_DIR";
 /// Largest such file: far over the certificates of all authorities of the world.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Most files of such a directory: a few hundred authorities, each under two names.
+const FILES_MAX: usize = 4_096;
 
 /// The certificates in `pem`, and no others. `named_by` says where they come from.
 ///
@@ -25,43 +29,108 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 ///
 /// `Invalid`: there is none, or something that is damaged.
 pub(super) fn read(named_by: &'static str, pem: &[u8]) -> Result<RootCerts, Error> {
-    let mut roots = Vec::new();
-    for item in parse_pem(pem) {
-        match item {
-            Ok(PemItem::Certificate(found)) if is_whole(&found) => roots.push(found),
-            Ok(PemItem::Certificate(_)) => {
-                return Err(Error::invalid(named_by, "has a certificate that is damaged"));
-            }
-            Ok(_) => {}
-            Err(found) => return Err(Error::invalid(named_by, found.to_string())),
-        }
-    }
-    if roots.is_empty() {
+    let found = certificates(pem).map_err(|why| Error::invalid(named_by, why))?;
+    if found.is_empty() {
         return Err(Error::invalid(named_by, "has no certificate in it"));
     }
-    Ok(RootCerts::new_with_certs(&roots))
+    Ok(RootCerts::new_with_certs(&found))
 }
 
-/// The certificates in the file `path`, as [`read`].
+/// The certificates that the environment names, if it names some. `variable` looks a variable up.
 ///
 /// # Errors
 ///
-/// `Invalid`: it cannot be read, or as [`read`].
-pub(super) fn read_file(named_by: &'static str, path: &Path) -> Result<RootCerts, Error> {
-    let refused = |why: String| Error::invalid(named_by, format!("{}: {why}", path.display()));
-    let mut pem = Vec::new();
+/// `Io`: what it names cannot be read. `Invalid`: as [`read`].
+pub(super) fn of_environment(
+    variable: impl Fn(&'static str) -> Result<Option<String>, Error>,
+) -> Result<Option<RootCerts>, Error> {
+    let (file, directories) = (variable(FILE)?, variable(DIRECTORIES)?);
+    let mut all = Vec::new();
+    if let Some(path) = &file {
+        let pem = read_file(FILE, Path::new(path))?;
+        let found = certificates(&pem).map_err(|why| Error::invalid(FILE, why))?;
+        if found.is_empty() {
+            return Err(Error::invalid(FILE, "has no certificate in it"));
+        }
+        all.extend(found);
+    }
+    if let Some(paths) = &directories {
+        let before = all.len();
+        for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
+            all.extend(of_directory(&path)?);
+        }
+        if all.len() == before {
+            return Err(Error::invalid(DIRECTORIES, "has no certificate in it"));
+        }
+    }
+    Ok((!all.is_empty()).then(|| RootCerts::new_with_certs(&all)))
+}
+
+/// The certificates in the files of a directory. Others lie there too (lists of what was revoked, a word about it):
+/// what has no certificate in it is passed by, and what has one that is damaged is refused.
+fn of_directory(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+    let unreadable = |found: std::io::Error| unreadable(DIRECTORIES, path, &found.to_string());
+    let mut all = Vec::new();
+    for (count, entry) in std::fs::read_dir(path).map_err(unreadable)?.enumerate() {
+        if count >= FILES_MAX {
+            let why = format!("{}: has more than {FILES_MAX} files", path.display());
+            return Err(Error::invalid(DIRECTORIES, why));
+        }
+        let file = entry.map_err(unreadable)?.path();
+        // Also where a link leads; one that leads nowhere is what such directories often have.
+        if !std::fs::metadata(&file).is_ok_and(|found| found.is_file()) {
+            continue;
+        }
+        let pem = read_file(DIRECTORIES, &file)?;
+        let found = certificates(&pem);
+        let named = |why| Error::invalid(DIRECTORIES, format!("{}: {why}", file.display()));
+        all.extend(found.map_err(named)?);
+    }
+    Ok(all)
+}
+
+/// The certificates in a text; why it cannot be used where one is damaged.
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
+    let mut all = Vec::new();
+    for item in parse_pem(pem) {
+        match item {
+            Ok(PemItem::Certificate(found)) if is_whole(&found) => all.push(found),
+            Ok(PemItem::Certificate(_)) => {
+                return Err("has a certificate that is damaged".to_owned());
+            }
+            Ok(_) => {}
+            Err(found) => return Err(found.to_string()),
+        }
+    }
+    Ok(all)
+}
+
+/// All bytes of a file.
+///
+/// # Errors
+///
+/// `Io`: it cannot be read.
+pub(super) fn read_file(named_by: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
+    let refused = |why: &str| unreadable(named_by, path, why);
     // A pipe may never bring anything, and a device never end.
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(refused("is not a regular file".to_owned()));
+        return Err(refused("is not a regular file"));
     }
-    let file = File::open(path).map_err(|found| refused(format!("cannot be read: {found}")))?;
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|found| refused(&found.to_string()))?;
     file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut pem)
-        .map_err(|found| refused(format!("cannot be read: {found}")))?;
-    if u64::try_from(pem.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(refused(format!("has more than {FILE_BYTES_MAX} bytes")));
+        .read_to_end(&mut bytes)
+        .map_err(|found| refused(&found.to_string()))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        return Err(refused(&format!("has more than {FILE_BYTES_MAX} bytes")));
     }
-    read(named_by, &pem)
+    Ok(bytes)
+}
+
+/// The failure that a file, or a directory, cannot be read.
+fn unreadable(named_by: &'static str, path: &Path, why: &str) -> Error {
+    let why = format!("cannot read {}: {why}", path.display());
+    Cause::File { argument: named_by, why }.into()
 }
 
 /// Whether the bytes are one DER value to their end, as a certificate is. What is not would be left out without a

@@ -12,7 +12,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::mpsc::{self, Receiver, SyncSender},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use onceward::{Config, Create, Headers, Scope, Store, sync::KeyRule};
@@ -48,21 +48,10 @@ fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
     let mut committer = Committer::new(&store, shared, Output::stdout());
 
     let (sender, arrived) = mpsc::sync_channel(CHUNKS_WAITING_MAX);
-    let stop = {
-        let sender = sender.clone();
-        Stop::listen(move || {
-            if sender.try_send(Arrived::Stop).is_err() {
-                // Lines are waiting: whoever takes them looks whether a signal came.
-            }
-        })?
-    };
-    let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&sender));
-    let reader = match reader {
-        Ok(reader) => reader,
-        Err(error) => {
-            shape::close(store)?;
-            return Err(Failure::failed(format!("cannot start a thread: {error}")));
-        }
+    let started = start(sender);
+    let (stop, reader) = match started {
+        Ok(started) => started,
+        Err(failure) => return shape::closing(store, Err(failure)),
     };
 
     let mut queue = Queue::new(arrived, stop);
@@ -78,31 +67,49 @@ fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
     if let Err(failure) = answered {
         return Err(unheard(&failure, &tally, closed));
     }
-    closed?;
-    if stop.is_asked() {
+    let told = if stop.is_asked() {
         let lines = tally.lines();
-        return Err(Failure::failed(format!("stopped by a signal after line {lines}")));
-    }
-    match reader.join() {
-        Ok(Ok(())) => Ok(conclude(&tally)),
-        Ok(Err(error)) => Err(Failure::failed(format!("cannot read standard input: {error}"))),
-        Err(_panic) => Err(Failure::failed("the thread that reads standard input failed")),
-    }
+        Err(Failure::failed(format!("stopped by a signal after line {lines}")))
+    } else {
+        match reader.join() {
+            Ok(Ok(())) => Ok(conclude(&tally)),
+            Ok(Err(error)) => Err(Failure::failed(format!("cannot read standard input: {error}"))),
+            Err(_panic) => Err(Failure::failed("the thread that reads standard input failed")),
+        }
+    };
+    exit::after_closing(told, closed)
+}
+
+/// Listens for signals, and reads standard input on a thread of its own.
+fn start(sender: SyncSender<Arrived>) -> Result<(Stop, JoinHandle<io::Result<()>>), Failure> {
+    let stop = {
+        let sender = sender.clone();
+        Stop::listen(move || {
+            if sender.try_send(Arrived::Stop).is_err() {
+                // Lines are waiting: whoever takes them looks whether a signal came.
+            }
+        })?
+    };
+    let reader = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&sender));
+    let reader =
+        reader.map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
+    Ok((stop, reader))
 }
 
 /// The end of a run whose answers could not be written: what is stored is told here instead.
 fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Failure {
     let Tally { fresh, duplicate, conflict, refused, .. } = tally;
     let begin = if failure.gave_up_reader() { "stopped by a signal: " } else { "" };
-    let mut message = format!(
+    let message = format!(
         "{begin}{failure}; answers may be missing up to line {}, the last that was looked at: {fresh} stored now, \
          {duplicate} were before, {conflict} in conflict, {refused} refused",
         tally.lines()
     );
-    if let Err(also) = closed {
-        message.push_str(&format!("; and {also}"));
+    let failure = Failure::failed(message);
+    match closed {
+        Ok(()) => failure,
+        Err(also) => failure.and(&also),
     }
-    Failure::failed(message)
 }
 
 /// How the store is opened.

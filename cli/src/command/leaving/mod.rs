@@ -22,7 +22,7 @@ use crate::{
         shape,
         stop::Stop,
     },
-    exit::{Exit, Failure, Outcome},
+    exit::{self, Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
     outside::Outside,
     prompt::Prompt,
@@ -43,7 +43,10 @@ pub fn export(args: &ExportArgs, style: Style) -> Outcome {
     let key = bundle_key::given(&args.key, Purpose::Seal, &prompt)?;
     let stop = prompt.into_stop();
     let store = shape::open_existing(&args.store)?;
-    let file = create(&args.file)?;
+    let file = match create(&args.file) {
+        Ok(file) => file,
+        Err(failure) => return shape::closing(store, Err(failure)),
+    };
     let mut out = Stoppable { inner: file, stop: &stop };
     let written = store
         .export_bundle(&mut out, &key, !args.stay)
@@ -66,22 +69,20 @@ pub fn export(args: &ExportArgs, style: Style) -> Outcome {
                     fence.bundle
                 ));
             }
-            shape::close(store)?;
-            return Err(failure);
+            return shape::closing(store, Err(failure));
         }
     };
     let damaged = store.recovery().damage.len();
-    shape::close(store)?;
+    let closed = shape::close(store);
     let shape = ExportedShape::new(&exported, &args.file, (fence.is_some(), damaged));
     // Told first: a reader of stdout that has had enough must not hide it.
     let exit = conclude_export(&exported, damaged);
     let mut out = Output::stdout();
-    match style {
-        Style::Json => out.json(&shape)?,
-        Style::Table => shape.tell(&mut out)?,
-    }
-    out.flush()?;
-    Ok(exit)
+    let shown = match style {
+        Style::Json => out.json(&shape),
+        Style::Table => shape.tell(&mut out),
+    };
+    exit::after_closing(shown.and_then(|()| out.flush()).map(|()| exit), closed)
 }
 
 /// Runs `import`.
@@ -103,25 +104,27 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
     let imported = store.import_bundle(&mut input, &key);
     let taken = store.status().keys.saturating_sub(before);
     let closed = shape::close(store);
-    let imported = imported.map_err(|error| {
-        chatter(&match taken {
-            0 => "no event of it was taken up".to_owned(),
-            taken => format!(
-                "{taken} events of it were taken up and stay; the same import again goes on from there"
-            ),
-        });
-        Failure::engine(&format!("cannot import {}", args.file.display()), &error)
-    })?;
-    closed?;
+    let imported = match imported {
+        Ok(imported) => imported,
+        Err(error) => {
+            chatter(&match taken {
+                0 => "no event of it was taken up".to_owned(),
+                taken => format!(
+                    "{taken} events of it were taken up and stay; the same import again goes on from there"
+                ),
+            });
+            let what = format!("cannot import {}", args.file.display());
+            return exit::after_closing(Err(Failure::engine(&what, &error)), closed);
+        }
+    };
     let exit = conclude_import(&imported);
     let shape = ImportedShape::new(&imported);
     let mut out = Output::stdout();
-    match style {
-        Style::Json => out.json(&shape)?,
-        Style::Table => shape.tell(&mut out)?,
-    }
-    out.flush()?;
-    Ok(exit)
+    let shown = match style {
+        Style::Json => out.json(&shape),
+        Style::Table => shape.tell(&mut out),
+    };
+    exit::after_closing(shown.and_then(|()| out.flush()).map(|()| exit), closed)
 }
 
 /// Runs `unfence`.
@@ -140,8 +143,8 @@ pub fn unfence(args: &UnfenceArgs) -> Outcome {
     }
     let store = shape::open_existing(&args.store)?;
     let what = format!("cannot open the store {} again", args.store.display());
-    store.unfence(args.bundle).map_err(|error| Failure::engine(&what, &error))?;
-    shape::close(store)?;
+    let unfenced = store.unfence(args.bundle).map_err(|error| Failure::engine(&what, &error));
+    shape::closing(store, unfenced)?;
     chatter(
         "it captures and sends again; destroy the file of this bundle, or events are sent twice",
     );

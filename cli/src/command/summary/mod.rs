@@ -23,9 +23,9 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     let (summary, safe) = (store.summary(), store.safe_to_wipe());
     let losses = store
         .losses(None, LOSSES_LISTED_MAX)
-        .map_err(|error| Failure::engine("cannot list what was dropped", &error))?;
+        .map_err(|error| Failure::engine("cannot list what was dropped", &error));
     let dropped = store.status().evicted;
-    shape::close(store)?;
+    let losses = shape::closing(store, losses)?;
     // Told first: a reader of stdout that has had enough must not hide it.
     let exit = conclude(&safe);
     let mut out = Output::stdout();

@@ -5,6 +5,7 @@ use super::pacing::ONCE_WAIT_MS_MAX;
 use crate::error::Result;
 use crate::sync::backoff::RETRY_AFTER_MS_MAX;
 use crate::sync::{Answered, Effort, Step};
+use crate::wire::rfc3339;
 
 impl Session {
     /// Takes up that whoever answered asked not to be asked for so long.
@@ -35,15 +36,24 @@ impl Session {
             return None;
         }
         let until_wall_ms = self.inner().wall_ms().saturating_add_unsigned(left_ms);
-        self.report.held_until_ms = Some(until_wall_ms);
+        let is_news = self.report.held_until_ms.replace(until_wall_ms).is_none();
+        if is_news {
+            self.report.last_failure = Some(held_words(until_wall_ms, left_ms));
+        }
         if self.options.effort == Effort::Forever || left_ms <= ONCE_WAIT_MS_MAX {
             return Some(Step::Wait { until_ms: now_ms.saturating_add(left_ms) });
         }
-        let seconds = left_ms.div_ceil(1_000);
         self.report.unreachable = true;
-        let why = format!("the upstream asked not to be asked for another {seconds} s");
-        self.report.last_failure = Some(why);
         self.finished = true;
         Some(Step::Idle)
     }
+}
+
+/// Until when nobody is to be asked, for who looks at a clock and for who does not trust the one here.
+fn held_words(until_wall_ms: i64, left_ms: u64) -> String {
+    let seconds = left_ms.div_ceil(1_000);
+    // To the second, and not before it is over.
+    let until = rfc3339(until_wall_ms.saturating_add(999)).unwrap_or_default();
+    let until = until.split('.').next().unwrap_or_default().replace('T', " ");
+    format!("the upstream asked not to be asked until {until} UTC, in {seconds} s")
 }

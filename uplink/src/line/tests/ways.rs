@@ -17,7 +17,10 @@ fn closing_at_the_second(count: usize) -> Server {
 }
 
 fn line_through(proxy: &str, to: &str) -> Line {
-    Line::direct(to, Some(Secret::new(KEY)), Timeouts::default()).unwrap().through(proxy).unwrap()
+    Line::direct(to, Some(Secret::new(KEY)), Timeouts::default())
+        .unwrap()
+        .through("--proxy", proxy)
+        .unwrap()
 }
 
 #[test]
@@ -70,7 +73,10 @@ fn https_goes_through_a_tunnel_and_shows_the_proxy_no_credentials() {
     });
     let shown = format!("http://{}", proxy.address);
     let why = failure(&line_through(&shown, "https://hub.invalid"));
-    assert!(why.contains(&format!("the proxy {shown} (named by proxy): it opens no way")), "{why}");
+    assert!(
+        why.contains(&format!("the proxy {shown} (named by --proxy): it opens no way")),
+        "{why}"
+    );
     assert!(why.contains("407"), "{why}");
     let seen = proxy.seen().remove(0);
     assert!(
@@ -86,7 +92,7 @@ fn a_dead_proxy_is_told_as_the_proxy() {
     drop(server.seen());
     for to in ["http://hub.invalid", "https://hub.invalid", "http://127.0.0.1:1"] {
         let why = failure(&line_through(&shown, to));
-        let expected = format!("the proxy {shown} (named by proxy): connection refused");
+        let expected = format!("the proxy {shown} (named by --proxy): connection refused");
         assert!(why.contains(&expected), "{why}");
     }
 }
@@ -94,9 +100,9 @@ fn a_dead_proxy_is_told_as_the_proxy() {
 #[test]
 fn a_proxy_that_is_not_supported_is_refused() {
     let line = Line::direct("https://hub.example", None, Timeouts::default()).unwrap();
-    let error = line.through("socks5://proxy:1080").unwrap_err();
+    let error = line.through("--proxy", "socks5://proxy:1080").unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Invalid);
-    assert_eq!(error.to_string(), "proxy: socks5 proxies are not supported, only http and https");
+    assert_eq!(error.to_string(), "--proxy: socks5 proxies are not supported, only http and https");
 }
 
 #[test]
@@ -104,8 +110,10 @@ fn a_file_of_certificates_must_be_there_and_hold_some() {
     let folder = tempfile::tempdir().unwrap();
     let line = || Line::direct("https://hub.example", None, Timeouts::default()).unwrap();
     let file = folder.path().join("ca.pem");
-    let refusal = |path: &Path| line().trusting_file(path).unwrap_err().to_string();
-    assert!(refusal(&file).contains("ca.pem: cannot be read: "), "{}", refusal(&file));
+    let refused = |path: &Path| line().trusting_file("--ca-file", path).unwrap_err();
+    let refusal = |path: &Path| refused(path).to_string();
+    assert!(refusal(&file).starts_with("--ca-file: cannot read "), "{}", refusal(&file));
+    assert_eq!(refused(&file).kind(), crate::ErrorKind::Io);
     for (pem, expected) in [
         ("", "has no certificate in it"),
         ("-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n", "is damaged"),
@@ -113,6 +121,7 @@ fn a_file_of_certificates_must_be_there_and_hold_some() {
     ] {
         std::fs::write(&file, pem).unwrap();
         assert!(refusal(&file).contains(expected), "{pem}: {}", refusal(&file));
+        assert_eq!(refused(&file).kind(), crate::ErrorKind::Invalid);
     }
     for other in [folder.path(), Path::new("/dev/zero")] {
         assert!(refusal(other).contains("is not a regular file"), "{}", refusal(other));

@@ -164,6 +164,8 @@ fn the_host_can_ask_now_and_an_answer_ends_the_wait() {
     let mut session =
         Session::start(&store, once("default").effort(Effort::Forever), fits()).unwrap();
     assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
+    let why = session.report().last_failure.unwrap();
+    assert!(why.contains(" not to be asked until ") && why.ends_with(" UTC, in 600 s"), "{why}");
     session.on_online();
     assert!(matches!(session.next(5).unwrap(), Step::Send(_)));
     drop(session);

@@ -81,7 +81,7 @@ fn an_event_in_review_parks_its_lane_until_a_person_decides() {
     let mut session = start(&store);
     assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)), "also after a restart");
     let report = session.report();
-    assert_eq!(report.behind, 2);
+    assert_eq!((report.behind, store.status().behind), (2, 2));
     let why = report.last_failure.unwrap();
     assert!(why.contains("2 wait in their lane behind one that waits for a person"), "{why}");
     // Sent again, it is first again; given up, the next goes.
