@@ -127,6 +127,20 @@ static inline ow_bytes ow_text(const char *text) {
 /** In ow_options::flags: answer ::OW_NOT_FOUND instead of making a store. */
 #define OW_OPEN_EXISTING 1u
 
+/** What the upstream of a store speaks, in ow_options::dialect. */
+typedef enum ow_dialect {
+    OW_DIALECT_NONE = 0,   /**< Not said: an event that can never be sent is captured, and goes to review later. */
+    OW_DIALECT_FORLOY = 1, /**< `POST /api/v1/transactions/sync`. */
+    OW_DIALECT_WEDE = 2    /**< `POST /v1/sync/batch`. */
+} ow_dialect;
+
+/** How an upstream tells the keys of one scope from those of another, in ow_options::key_rule. */
+typedef enum ow_key_rule {
+    OW_KEY_RULE_NONE = 0,        /**< It gets events of scope `default` only, under their keys. */
+    OW_KEY_RULE_SCOPE_PREFIX = 1 /**< It gets those of other scopes too, under `~scope/key`, at most 255 bytes:
+                                      what `onceward sync` does with `--wire-keys scope-prefix`. */
+} ow_key_rule;
+
 /** Options of ow_store_open(). 0 in a field means its default. */
 typedef struct ow_options {
     size_t struct_size;         /**< `sizeof(ow_options)`. */
@@ -135,6 +149,9 @@ typedef struct ow_options {
                                      one minute to 400 days; 24 hours by default. */
     uint32_t payload_bytes_max; /**< Largest payload; 64 KiB by default. */
     uint32_t flags;             /**< OW_OPEN_EXISTING, or 0. */
+    uint32_t dialect;           /**< An ::ow_dialect: what it can never carry is refused at capture. */
+    uint32_t key_rule;          /**< An ::ow_key_rule: events that it gives no key are refused at capture. Only
+                                     with a dialect. */
 } ow_options;
 
 /** An event to be captured. Only `struct_size` and `key` must be given. */
@@ -195,11 +212,18 @@ OW_API int32_t ow_last_error_in_doubt(void);
  * @param path    Directory.
  * @param options Null means all defaults.
  * @param store   Receives the handle, or null on failure. Give it back with ow_store_free().
+ *
+ * Dialect and rule count for this opening and change nothing of what is in the store. Unknown numbers of them, or
+ * unknown flags, are answered ::OW_UNSUPPORTED; a rule without a dialect ::OW_INVALID, code `OPTION_INVALID`.
  */
 OW_API ow_status ow_store_open(ow_bytes path, const ow_options *options, ow_store **store);
 
 /**
  * Stores an event, unless its key was seen before, and returns once it is durable.
+ *
+ * In a store that was opened for a dialect, an event that this dialect can never carry, or that has no key by the
+ * rule, is answered ::OW_INVALID with the code `UNSENDABLE` and the member at fault in the words; nothing of it is
+ * stored, and its key stays free.
  *
  * @param store   The store.
  * @param event   The event.

@@ -102,6 +102,32 @@ pub struct Options {
     pub payload_bytes_max: u32,
     /// [`OPEN_EXISTING`], or 0.
     pub flags: u32,
+    /// A [`Dialect`].
+    pub dialect: u32,
+    /// A [`KeyRule`].
+    pub key_rule: u32,
+}
+
+/// What the upstream speaks, so that capture refuses what it can never carry; `ow_dialect` in C.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub enum Dialect {
+    /// Not said: nothing is refused for it.
+    None = 0,
+    /// `POST /api/v1/transactions/sync`.
+    Forloy = 1,
+    /// `POST /v1/sync/batch`.
+    Wede = 2,
+}
+
+/// How the upstream tells keys of scopes apart; `ow_key_rule` in C.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub enum KeyRule {
+    /// It gets events of scope `default` only.
+    None = 0,
+    /// Others as `~scope/key`.
+    ScopePrefix = 1,
 }
 
 /// In [`Options::flags`]: a missing store is not made.

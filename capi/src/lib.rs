@@ -10,13 +10,16 @@ mod borrow;
 mod failure;
 mod handle;
 mod request;
+mod sendable;
 
 use std::ffi::c_char;
 use std::ptr;
 
 use onceward::Store;
 
-pub use abi::{Bytes, Counts, Event, OPEN_EXISTING, Options, State, Status, Verdict};
+pub use abi::{
+    Bytes, Counts, Dialect, Event, KeyRule, OPEN_EXISTING, Options, State, Status, Verdict,
+};
 use borrow::aligned;
 use failure::{Failure, guard};
 pub use handle::Handle;

@@ -7,6 +7,7 @@ use onceward::{Amount, Class, Config, Create, Key, Kind, Lane, Payload, Scope};
 use crate::abi::{Bytes, Event, OPEN_EXISTING, Options, Status};
 use crate::borrow::{aligned, bytes, text, utf8};
 use crate::failure::Failure;
+use crate::sendable;
 
 /// The directory that a store is in.
 pub(crate) fn directory(path: &str) -> Result<&Path, Failure> {
@@ -19,7 +20,7 @@ pub(crate) fn directory(path: &str) -> Result<&Path, Failure> {
 
 /// The configuration; 0 leaves a default.
 pub(crate) fn config(options: &Options) -> Result<Config, Failure> {
-    let Options { struct_size: _, segment_bytes, window_ms, payload_bytes_max, flags } = *options;
+    let Options { segment_bytes, window_ms, payload_bytes_max, flags, .. } = *options;
     if flags & !OPEN_EXISTING != 0 {
         let message = format!("options: flags {flags:#x} are not known to this version");
         return Err(Failure::new(Status::Unsupported, "FLAGS_TOO_NEW", message));
@@ -37,7 +38,7 @@ pub(crate) fn config(options: &Options) -> Result<Config, Failure> {
     if flags & OPEN_EXISTING != 0 {
         config = config.create(Create::Never);
     }
-    Ok(config)
+    sendable::judged(config, options.dialect, options.key_rule)
 }
 
 /// The scope, `default` if not given.

@@ -4,6 +4,7 @@
 //! run it, and compare each line that it prints.
 
 #![expect(clippy::unwrap_used, reason = "a failure of the tools is a failure of the test")]
+#![expect(clippy::disallowed_methods, reason = "a source for the compiler, as no store writes it")]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,20 @@ fn a_program_linked_with_the_shared_library_gets_every_answer() {
     let program = dir.path().join("smoke");
     compile_shared("smoke.c", &program);
     answers_as_written(&program, &dir.path().join("store"));
+}
+
+#[test]
+fn the_example_of_the_readme_compiles_and_captures() {
+    let dir = tempfile::tempdir().unwrap();
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```c\n").nth(1).unwrap().split("```").next().unwrap();
+    let (source, program) = (dir.path().join("example.c"), dir.path().join("example"));
+    std::fs::write(&source, example).unwrap();
+    compile_shared(source.to_str().unwrap(), &program);
+    for _ in 0..2 {
+        let printed = run(Command::new(&program).current_dir(dir.path()));
+        assert_eq!(printed, "it survives a power cut from here on: print the receipt\n");
+    }
 }
 
 // What the static library needs of the system is another list elsewhere.

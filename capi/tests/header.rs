@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use onceward_capi::{State, Status, Verdict};
+use onceward_capi::{Dialect, KeyRule, State, Status, Verdict};
 
 /// The committed header.
 const HEADER: &str = include_str!("../include/onceward.h");
@@ -111,9 +111,21 @@ fn every_number_is_the_same_on_both_sides() {
         let name = format!("OW_STATE_{}", upper_snake(&format!("{state:?}")));
         assert!(has_number(&name, state as i64), "the header lacks {name}");
     }
+    for dialect in [Dialect::None, Dialect::Forloy, Dialect::Wede] {
+        let name = format!("OW_DIALECT_{}", upper_snake(&format!("{dialect:?}")));
+        assert!(has_number(&name, dialect as i64), "the header lacks {name}");
+    }
+    for rule in [KeyRule::None, KeyRule::ScopePrefix] {
+        let name = format!("OW_KEY_RULE_{}", upper_snake(&format!("{rule:?}")));
+        assert!(has_number(&name, rule as i64), "the header lacks {name}");
+    }
     let is_number = |line: &&str| line.starts_with("    OW_") && line.contains(" = ");
     let in_header = HEADER.lines().filter(is_number).count();
-    assert_eq!(in_header, statuses.len() + 3 + states.len(), "numbers that only the header has");
+    assert_eq!(
+        in_header,
+        statuses.len() + 3 + states.len() + 3 + 2,
+        "numbers that only the header has"
+    );
 }
 
 #[test]

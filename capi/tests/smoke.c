@@ -87,6 +87,51 @@ static void refusals(ow_store *store) {
     outcome(store, "k-9");
 }
 
+/* A store that is opened for a dialect takes only what can be sent in it. */
+static void dialects(const char *path) {
+    ow_store *store = NULL;
+    ow_options options = {0};
+    char longest[256];
+    ow_event event = sale("k-1", "{\"total\":1,\"total\":2}");
+
+    options.struct_size = sizeof options;
+    options.key_rule = OW_KEY_RULE_SCOPE_PREFIX;
+    say("a rule without a dialect", ow_store_open(ow_text(path), &options, &store));
+    options.dialect = 99;
+    say("an unknown dialect", ow_store_open(ow_text(path), &options, &store));
+    options.dialect = OW_DIALECT_WEDE;
+    options.key_rule = 99;
+    say("an unknown rule", ow_store_open(ow_text(path), &options, &store));
+
+    options.key_rule = OW_KEY_RULE_NONE;
+    say("open for Wede", ow_store_open(ow_text(path), &options, &store));
+    event.scope = ow_text(NULL);
+    capture(store, "a member twice", &event);
+    printf("  words: %s\n", ow_last_error_message());
+    event.payload = ow_text("{\"total\":1}");
+    capture(store, "sendable", &event);
+    event.scope = ow_text("sales");
+    capture(store, "a scope without a rule", &event);
+    say("close", ow_store_close(store));
+    ow_store_free(store);
+
+    options.dialect = OW_DIALECT_FORLOY;
+    options.key_rule = OW_KEY_RULE_SCOPE_PREFIX;
+    say("open for Forloy", ow_store_open(ow_text(path), &options, &store));
+    capture(store, "no purchase", &event);
+    event.amount = ow_text(NULL);
+    event.payload = ow_text("{\"qr_code_data\":\"c\",\"location_id\":\"l\",\"staff_user_id\":\"s\","
+                            "\"purchase_amount\":24.50}");
+    capture(store, "a scope with a rule", &event);
+    memset(longest, 'k', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    event.key = ow_text(longest);
+    capture(store, "too long with its scope", &event);
+    event.scope = ow_text(NULL);
+    capture(store, "not too long", &event);
+    ow_store_free(store);
+}
+
 int main(int argc, char **argv) {
     ow_store *store = NULL;
     ow_store *second = NULL;
@@ -94,6 +139,7 @@ int main(int argc, char **argv) {
     ow_event event = sale("k-1", "{ \"total\": 24.50 }");
     const int64_t captured_at_ms = 1700000000000;
     static const unsigned char raw[] = {0, 1, 255};
+    char path[4096];
 
     if (argc != 2) {
         fprintf(stderr, "usage: smoke DIRECTORY\n");
@@ -138,5 +184,8 @@ int main(int argc, char **argv) {
     say("open again", ow_store_open(ow_text(argv[1]), &existing, &store));
     capture(store, "after reopening", &event);
     ow_store_free(store);
+
+    snprintf(path, sizeof path, "%s-for-a-dialect", argv[1]);
+    dialects(path);
     return 0;
 }

@@ -13,7 +13,15 @@ struct Newer {
 
 /// Options with nothing but defaults.
 fn options(struct_size: usize) -> Options {
-    Options { struct_size, segment_bytes: 0, window_ms: 0, payload_bytes_max: 0, flags: 0 }
+    Options {
+        struct_size,
+        segment_bytes: 0,
+        window_ms: 0,
+        payload_bytes_max: 0,
+        flags: 0,
+        dialect: 0,
+        key_rule: 0,
+    }
 }
 
 /// What reading answers.
