@@ -179,7 +179,8 @@ impl Line {
 
     /// Trusts the certificates in the file that `SSL_CERT_FILE` names and in the files of the directories that
     /// `SSL_CERT_DIR` names, with colons between, and no others, if one of these is set and the upstream is at an
-    /// `https` address. Files of such a directory that hold no certificate are passed by.
+    /// `https` address. Files of such a directory that hold no certificate are passed by, and beside a file so is what
+    /// is no directory.
     ///
     /// # Errors
     ///

@@ -55,11 +55,14 @@ pub(super) fn of_environment(
         all.extend(found);
     }
     if let Some(paths) = &directories {
-        let before = all.len();
         for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
-            all.extend(of_directory(&path)?);
+            // Beside a file, what is no directory says that there shall be none, as /dev/null does.
+            let is_one = std::fs::metadata(&path).is_ok_and(|found| found.is_dir());
+            if is_one || file.is_none() {
+                all.extend(of_directory(&path)?);
+            }
         }
-        if all.len() == before {
+        if all.is_empty() {
             return Err(Error::invalid(DIRECTORIES, "has no certificate in it"));
         }
     }
