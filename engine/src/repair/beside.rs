@@ -3,8 +3,8 @@
 //! The files beside the log: what is damaged in them is told, and an index that is damaged is given up, so
 //! that the next opening makes it anew from the log.
 //!
-//! Beside a log that lost frames an index stays, damaged or not: it may know their keys, and the next opening
-//! tells the log of those before it gives the index up.
+//! Beside a log that lost frames, in this repair or in one that no opening followed, an index stays, damaged or not: it
+//! may know their keys, and the next opening tells the log of those before it gives the index up.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use onceward_vfs::Vfs;
 use super::{Repair, plan_on, repair_on};
 use crate::error::Result;
 use crate::inspect::Keys;
-use crate::store::{INDEX_DIR, from_index, from_log};
+use crate::store::{INDEX_DIR, UNCHECKED, from_index, from_log};
 use crate::usurpers;
 use crate::verify::{beside_the_log, index_damage, with_usurped};
 
@@ -59,7 +59,8 @@ pub(super) fn repair(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
 fn repair_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let found = beside_the_log(vfs)?;
     let mut done = repair_on(&**vfs, keys)?;
-    if done.damage.is_empty() && !index_damage(vfs)?.is_empty() {
+    let may_know_more = !done.damage.is_empty() || vfs.exists(UNCHECKED)?;
+    if !may_know_more && !index_damage(vfs)?.is_empty() {
         let _lock = onceward_wal::lock(&**vfs).map_err(from_log)?;
         Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
     }

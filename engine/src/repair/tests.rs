@@ -1,6 +1,7 @@
 //! Mending a damaged store, and telling what was lost.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, Vfs};
 use onceward_wal::NewFrame;
@@ -9,7 +10,7 @@ use super::{LostRange, Repair, plan_on, repair_on};
 use crate::frames::KIND_CARRIED;
 use crate::frames::event::{Carried, Encoded};
 use crate::store::{Answer, Settlement};
-use crate::trial::{Rig, event, key, sales, sized_event};
+use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
 use crate::{ErrorKind, Event, Lsn, Scope, State, Store, StoredEvent, Verdict};
 
 /// The segment files, in the order of their numbers.
@@ -333,4 +334,37 @@ fn events_of_other_scopes_are_named_with_theirs() {
     let lost = plan_on(&rig.disk, &None).unwrap().lost;
     assert_eq!(lost.keys.len(), 1, "{lost:?}");
     assert_eq!((lost.keys[0].scope.as_str(), lost.keys[0].key.as_str()), ("default", "k1"));
+}
+
+/// One that repairs again before opening has not looked at the index in between.
+#[test]
+fn repairing_again_keeps_the_index_that_alone_knows_a_lost_key() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture(&event(1)).unwrap();
+    rig.clock.advance(WINDOW_MS / 2);
+    let lsn = store.capture(&event(2)).unwrap().lsn();
+    store.close().unwrap();
+    let (path, offset) = find(&rig, r#"{"n":2,"#);
+    rig.disk.flip_bit(&path, offset + 5, 0);
+    let files = rig.disk.list("index").unwrap();
+    let keys = files.iter().find(|name| name.starts_with("keys-")).unwrap();
+    rig.disk.flip_bit(&format!("index/{keys}"), 80, 1);
+    let disk: Arc<dyn Vfs> = Arc::new(rig.disk.clone());
+    for time in ["first", "second", "third"] {
+        let done = super::beside::repair(&disk, &None).unwrap();
+        assert_eq!(done.left.len(), 1, "{time}: the index is left to the opening: {done:?}");
+        assert_eq!(super::beside::plan(&disk, &None).unwrap().left, done.left, "{time}");
+    }
+    let store = rig.open();
+    let state = State::OutcomeUnknown;
+    assert_eq!(store.capture(&event(2)).unwrap(), Verdict::Duplicate { lsn, state });
+    let first = store.capture(&event(1)).unwrap();
+    assert!(matches!(first, Verdict::Duplicate { state: State::Pending, .. }), "{first:?}");
+    store.close().unwrap();
+    // It was looked at: what is damaged now may go.
+    let files = rig.disk.list("index").unwrap();
+    let keys = files.iter().find(|name| name.starts_with("keys-")).unwrap();
+    rig.disk.flip_bit(&format!("index/{keys}"), 80, 1);
+    assert_eq!(super::beside::repair(&disk, &None).unwrap().left, []);
 }

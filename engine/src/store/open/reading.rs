@@ -7,7 +7,7 @@ use onceward_vfs::Vfs;
 use onceward_wal::{Examined, Sealing};
 
 use super::lost::Lost;
-use super::{INDEX_DIR, from_index, no_store, secret_of};
+use super::{INDEX_DIR, UNCHECKED, from_index, no_store, secret_of};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::from_log;
@@ -66,6 +66,8 @@ pub(super) fn read(
         }
         drop(view);
         Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+        // It was looked at. One that stays only makes a later opening look again.
+        drop(vfs.remove(UNCHECKED));
     }
     let why = rebuilt.unwrap_or_default();
     Err(Error::new(ErrorKind::Io, "INDEX_IO", format!("the index cannot be rebuilt: {why}")))
