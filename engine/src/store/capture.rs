@@ -294,7 +294,9 @@ impl Inner {
         let fresh = judged.iter().filter_map(|judged| judged.fresh());
         match &waited {
             Ok(()) => {
-                self.keeper.is_durable();
+                if last.is_some() {
+                    self.keeper.is_durable();
+                }
                 view.keys.confirm(fresh.map(|(lsn, _)| lsn.get()));
                 if let Some(Eviction { evict, at, moment }) = eviction {
                     view.apply_evict(&evict, at, moment);

@@ -53,7 +53,9 @@ impl<'a> Adding<'a> {
             }
             return Err(from_log(error));
         }
-        inner.keeper.is_durable();
+        if last.is_some() {
+            inner.keeper.is_durable();
+        }
         view.keys.confirm(queued.iter().filter_map(|it| it.judged.fresh()).map(|it| it.0.get()));
         let mut rows = Vec::new();
         for Queued { known, .. } in &queued {

@@ -230,3 +230,14 @@ fn an_index_made_anew_holds_what_is_not_settled_however_long_it_waits() {
     }
     assert_eq!(store.status().keys, 15);
 }
+
+#[test]
+fn an_opening_in_which_nothing_new_came_leaves_an_index_that_fits_its_log() {
+    let rig = closed();
+    for time in 0..3 {
+        let store = rig.open();
+        assert_eq!(store.recovery().index_rebuilt, None, "{time}");
+        assert!(matches!(store.capture(&event(1)).unwrap(), Verdict::Duplicate { .. }));
+        store.close().unwrap();
+    }
+}
