@@ -77,8 +77,8 @@ pub struct Status {
     pub leases: u64,
     /// Completed records that are remembered.
     pub records: u64,
-    /// Why the index's files could not be written lately, if so. Nothing is lost then: the next
-    /// opening reads more of the log.
+    /// Why the index's files could not be written lately, or were made anew since the store was opened, if so. Nothing
+    /// is lost then: the log has it all, and where it has not, this says so.
     pub index_trouble: Option<String>,
     /// How far the upstream's clock is ahead of this machine's wall clock, milliseconds, if it told its
     /// time since the machine was started; see [`Store::server_offset`](crate::Store::server_offset).
@@ -88,8 +88,9 @@ pub struct Status {
     pub catalog_trouble: Option<String>,
     /// Decisions that were dropped into the store's directory and refused, the last 16.
     pub decision_troubles: Vec<DecisionTrouble>,
-    /// Damaged ranges that opening found: what stood there may be lost. [`Store::recovery`](crate::Store::recovery)
-    /// names them; a store of which this is not 0 should be shown to a person.
+    /// Damaged ranges that opening found, or a later reading of the log: what stood there may be lost.
+    /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::verify()) all; a store of which
+    /// this is not 0 should be shown to a person.
     pub damaged_ranges: u64,
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.

@@ -53,7 +53,7 @@ impl Inner {
         self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         self.refuse_if_fenced()?;
-        let found = self.asking(&mut self.view.lock(), |view| view.keys.find(print))?;
+        let found = self.asking(&mut self.view.lock(), |view| view.find(print))?;
         let found = found.and_then(|found| Lsn::from_u64(found.lsn));
         let lsn = found.ok_or_else(unknown)?;
         // One that is queued and not durable yet may turn out to be absent.

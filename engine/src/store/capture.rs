@@ -83,7 +83,8 @@ impl Store {
     ///
     /// # Cost
     ///
-    /// A fresh event: one write and one `fdatasync`, shared with those who capture at the same time.
+    /// A fresh event: one write and one `fdatasync`, shared with those who capture at the same time. Where a file of
+    /// the index turns out to be damaged, one call reads the whole log, and all others wait for it.
     pub fn capture(&self, event: &Event) -> Result<Verdict> {
         let verdicts = self.capture_batch(std::slice::from_ref(event))?;
         verdicts.into_iter().next().ok_or_else(lost_verdict)

@@ -179,7 +179,7 @@ impl Inner {
             if left == 0 {
                 return Ok(has_freed);
             }
-            let carried = self.clean(cleaner, segment, reason)?;
+            let carried = self.asking_on_the_way(|| self.clean(cleaner, segment, reason))?;
             self.cleaning.carried.fetch_add(carried, Relaxed);
             left = left.saturating_sub(carried + SEGMENT_COST_BYTES);
         }
@@ -272,7 +272,7 @@ impl Inner {
             while harvest.bytes() < PORTION_BYTES && !rest.is_empty() {
                 let (these, others) = rest.split_at(rest.len().min(JUDGED_TOGETHER));
                 let view = self.view.lock();
-                these.iter().try_for_each(|kept| kept.judge(&view, &mut harvest))?;
+                these.iter().try_for_each(|kept| kept.judge(view.ask(), &mut harvest))?;
                 rest = others;
             }
             carried += self.carry_harvest(harvest)?;
@@ -300,7 +300,7 @@ impl Inner {
         let in_order = contents.in_order.chunks(JUDGED_TOGETHER);
         for these in in_order.chain(contents.others.chunks(JUDGED_TOGETHER)) {
             let view = self.view.lock();
-            these.iter().try_for_each(|kept| kept.judge(&view, &mut harvest))?;
+            these.iter().try_for_each(|kept| kept.judge(view.ask(), &mut harvest))?;
         }
         Ok(Some(harvest.bytes()).filter(|_| !harvest.has_open_effect()))
     }
@@ -316,7 +316,7 @@ impl Inner {
         let mut harvest = Harvest::new(number);
         {
             let view = self.view.lock();
-            in_order.iter().try_for_each(|kept| kept.judge(&view, &mut harvest))?;
+            in_order.iter().try_for_each(|kept| kept.judge(view.ask(), &mut harvest))?;
             if harvest.known_frames() != view.known_frames(number) {
                 return Ok(None);
             }

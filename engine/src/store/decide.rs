@@ -248,7 +248,7 @@ impl Inner {
     fn event_of(&self, scope: &Scope, key: &Key) -> Result<Option<u64>> {
         let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let synced = self.log.synced();
-        let found = self.asking(&mut self.view.lock(), |view| view.keys.find(print))?;
+        let found = self.asking(&mut self.view.lock(), |view| view.find(print))?;
         Ok(found.map(|found| found.lsn).filter(|lsn| *lsn <= synced))
     }
 }

@@ -10,7 +10,7 @@ use onceward_wal::{Lsn, NewFrame};
 use crate::error::{Error, Result};
 use crate::frames::event::Encoded;
 use crate::verdict::{State, Verdict};
-use crate::view::{Facts, View};
+use crate::view::{Asking, Facts, View};
 
 /// An event that is ready to be appended.
 pub(super) struct Prepared<'a> {
@@ -106,9 +106,9 @@ impl Hasher for PrintHasher {
 
 /// Judges every key, in order, and refuses the call for one that is new and must not be captured. The caller
 /// holds the view.
-pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
+pub(super) fn plan(view: Asking<'_>, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> {
     let keys: Vec<_> = prepared.iter().map(|it| (it.facts.print, it.facts.content)).collect();
-    let verdicts = view.keys.lookup(&keys)?;
+    let verdicts = view.lookup(&keys)?;
     let mut fresh: HashMap<Fingerprint, usize, Printed> = HashMap::default();
     if prepared.len() > 1 {
         fresh.reserve(prepared.len());
@@ -116,8 +116,8 @@ pub(super) fn plan(view: &View, prepared: &[Prepared<'_>]) -> Result<Vec<Plan>> 
     let mut plans = Vec::with_capacity(prepared.len());
     for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
         plans.push(match verdict {
-            Known::Duplicate { lsn } => known(view, lsn, Judged::Duplicate { lsn: number(lsn)? }),
-            Known::Conflict { lsn } => known(view, lsn, Judged::Conflict { lsn: number(lsn)? }),
+            Known::Duplicate { lsn } => known(&view, lsn, Judged::Duplicate { lsn: number(lsn)? }),
+            Known::Conflict { lsn } => known(&view, lsn, Judged::Conflict { lsn: number(lsn)? }),
             // Nothing to compare with, as in most calls.
             Known::New if prepared.len() == 1 => Plan::Fresh,
             Known::New => match fresh.entry(*print) {

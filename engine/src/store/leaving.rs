@@ -128,9 +128,9 @@ impl Store {
         if deliveries > 0 {
             why.push(Reason::Deliveries { count: deliveries });
         }
-        let damage = self.inner.recovery.damage.len();
-        if damage > 0 {
-            why.push(Reason::Damage { count: u64::try_from(damage).unwrap_or(u64::MAX) });
+        let count = self.inner.damaged_ranges();
+        if count > 0 {
+            why.push(Reason::Damage { count });
         }
         why.extend(self.inner.quarantine());
         if why.is_empty() { SafeToWipe::Safe } else { SafeToWipe::NotSafe { why } }

@@ -22,12 +22,14 @@
 //! | `shares` | how the reserve is shared out when the disk is full |
 //! | `leaving` | what is still here, whether it may be wiped, bundles |
 //! | `keeper` | writes the index's files |
+//! | `anew` | makes the index anew where its files turn out to be damaged |
 //! | `clean` | forgets keys whose window is over, trims segments |
 //! | `upstreams` | what is kept by upstream |
 //! | `timekeeping` | notes how time goes on, and what the upstream's clock shows |
 //!
 //! Two locks. `view` is held for the short critical sections that touch memory and queue frames;
-//! nobody waits for the disk under it. `control` is held by whoever changes what is already stored
+//! nobody waits for the disk under it, but who meets damage in the index's files, and with them all others: making
+//! the index anew reads the whole log (see `anew.rs`). `control` is held by whoever changes what is already stored
 //! (settling, deciding, cleaning) from reading the state to the frame's durability, so that these
 //! changes reach memory in the order of their frames. Captures never take it, but one that drops other
 //! events to make room. Order: `control` before the catalog's own, and that before `view`.
@@ -68,7 +70,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Result;
 use crate::event::{Event, Key, Receipt, Scope};
-use crate::report::{RecoveryReport, Status, StoreId};
+use crate::report::{Damage, RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Wall, Windows};
 
 pub use decisions::write_decision;
@@ -233,6 +235,8 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     stamp: Stamp,
     recovery: RecoveryReport,
+    /// Damage of the log that was found since.
+    damage_since: Mutex<Vec<Damage>>,
     time: timekeeping::Timekeeping,
     /// The state of cleaning.
     cleaning: clean::Cleaning,
@@ -249,7 +253,7 @@ impl Store {
         let trusted_ms = self.inner.moment(self.inner.clock.mono_ms()).trusted_ms;
         let mut status = self.inner.view.lock().status(trusted_ms);
         status.bytes = self.inner.log.file_bytes();
-        status.damaged_ranges = self.inner.recovery.damaged_ranges();
+        status.damaged_ranges = self.inner.damaged_ranges();
         status.index_trouble = self.inner.keeper.trouble();
         status.server_offset_ms = self.server_offset().map(|offset| offset.offset_ms);
         status.catalog_trouble = self.inner.rare.trouble();

@@ -158,6 +158,7 @@ impl Store {
             clock,
             stamp,
             recovery,
+            damage_since: Mutex::default(),
             time: Timekeeping::new(stamp.mono_ms.saturating_sub(unwritten_ms)),
             cleaning: super::clean::Cleaning::default(),
             reserve_used: AtomicU64::new(0),

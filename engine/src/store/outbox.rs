@@ -75,7 +75,7 @@ impl Store {
                 for Settlement { scope, key, answer } in answers {
                     let key = key.as_str().as_bytes();
                     let print = self.inner.secret.fingerprint(scope.as_str(), key);
-                    let found = self.inner.asking(&mut view, |view| view.keys.find(print))?;
+                    let found = self.inner.asking(&mut view, |view| view.find(print))?;
                     known.extend(found.map(|found| (found.lsn, answer)));
                 }
                 known

@@ -42,7 +42,7 @@ impl Store {
         let found = {
             let synced = self.inner.log.synced();
             let mut view = self.inner.view.lock();
-            let found = self.inner.asking(&mut view, |view| view.keys.find(print))?;
+            let found = self.inner.asking(&mut view, |view| view.find(print))?;
             // One that is queued by another thread and not durable yet is not there.
             let found = found.filter(|found| found.lsn <= synced);
             found.map(|found| (found.lsn, view.state_of(found.lsn)))
@@ -75,7 +75,7 @@ impl Store {
         let print = self.inner.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
             let mut view = self.inner.view.lock();
-            let found = self.inner.asking(&mut view, |view| view.keys.find(print))?;
+            let found = self.inner.asking(&mut view, |view| view.find(print))?;
             found.and_then(|found| view.standing(found.lsn))
         };
         match found {

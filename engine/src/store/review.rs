@@ -114,7 +114,7 @@ impl Inner {
     pub(crate) fn find_review(&self, scope: &Scope, key: &Key) -> Result<Option<RowId>> {
         let print = self.secret.fingerprint(scope.as_str(), key.as_str().as_bytes());
         let mut view = self.view.lock();
-        let found = self.asking(&mut view, |view| view.keys.find(print))?;
+        let found = self.asking(&mut view, |view| view.find(print))?;
         Ok(found.and_then(|found| {
             let version = view.waiting(found.lsn)?.version;
             Some(RowId { version, event: found.lsn })

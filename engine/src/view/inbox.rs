@@ -10,7 +10,7 @@ mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Held, Located, Moment, View, Wall};
+use super::{Asking, Held, Located, Moment, View, Wall};
 use crate::config::InboxBounds;
 use crate::error::Result;
 use crate::inbox::{DeliveryState, DropReason, DroppedDelivery, InboxStatus};
@@ -278,7 +278,7 @@ impl Inbox {
     }
 }
 
-impl View {
+impl Asking<'_> {
     /// The delivery that has one of these keys, and how far it is.
     ///
     /// One that was dropped never took effect, and one that is forgotten here was over: their keys
@@ -288,11 +288,11 @@ impl View {
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
     pub(crate) fn known_delivery(
-        &self,
+        self,
         keys: &[DeliveryKey],
     ) -> Result<Option<(u64, DeliveryState)>> {
         for key in keys {
-            let Some(found) = self.keys.find(key.print)? else { continue };
+            let Some(found) = self.find(key.print)? else { continue };
             match self.inbox.state_of(found.lsn) {
                 None if self.is_lost(found.lsn) => {
                     return Ok(Some((found.lsn, DeliveryState::OutcomeUnknown)));
@@ -303,8 +303,11 @@ impl View {
         }
         Ok(None)
     }
+}
 
-    /// Frees keys that [`View::known_delivery`] found to be no duplicates.
+impl View {
+    /// Frees keys that [`Asking::known_delivery`] found to be no duplicates. `durable` is the LSN of any durable
+    /// frame behind those that had them.
     ///
     /// # Errors
     ///
@@ -312,7 +315,7 @@ impl View {
     pub(crate) fn free_delivery_keys(&mut self, keys: &[DeliveryKey], durable: u64) -> Result<()> {
         for key in keys {
             let Some(found) = self.keys.find(key.print)? else { continue };
-            self.keys.free(key.print, durable)?;
+            self.keys.release(key.print, durable, None);
             if let Some(dropped) = self.inbox.finished.get_mut(&found.lsn) {
                 dropped.keys = dropped.keys.saturating_sub(1);
             }

@@ -6,17 +6,29 @@ use onceward_index::{Fingerprint, SliceId};
 
 use super::View;
 use super::remembered::Strays;
+use crate::error::Result;
 use crate::frames::control::Keys;
 use crate::verdict::State;
 
 /// No frame holds the outcome.
-const NO_FRAME: u64 = 0;
+pub(super) const NO_FRAME: u64 = 0;
 
 impl View {
     /// Compares the index's files with the log, which was read: keys of which the log has nothing. A log
     /// without losses knows every key that its index does.
     pub(crate) fn strays(&self) -> Strays {
         self.keys.strays(|item| self.knows(item))
+    }
+
+    /// Makes the index anew with what the log says, as `told`, which was read just now, and with what the index still
+    /// knows of which the log has nothing any more.
+    ///
+    /// # Errors
+    ///
+    /// `Full`: of more keys than an index can have.
+    pub(crate) fn tell_keys_anew(&mut self, told: &Self, trusted_ms: u64) -> Result<()> {
+        let (lost, held) = (self.keys.lost_to_the_log(|item| told.knows(item)), self.held_slices());
+        self.keys.tell_anew(&told.keys, &lost, &held, trusted_ms)
     }
 
     /// Whether the item of this number, whose key is known, is said to be lost: nobody can tell what became of
@@ -26,7 +38,7 @@ impl View {
     }
 
     /// The slices that are held for the keys of what is not settled.
-    pub(crate) fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId> {
+    fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId> {
         let events = self.events.values().map(|live| (live.print, live.held));
         let leases = self.records.all_open().map(|open| (open.print, open.held));
         let deliveries = self.inbox.open.values().flat_map(|open| &open.keys);

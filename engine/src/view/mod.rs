@@ -4,6 +4,7 @@
 //! frames, so that what a restart rebuilds is what was there before. No I/O, no clock, no lock here.
 
 mod apply;
+mod asking;
 mod by_lsn;
 mod deferred;
 mod heard;
@@ -33,6 +34,7 @@ use crate::report::Status;
 use crate::verdict::State;
 
 pub(crate) use apply::Added;
+pub(crate) use asking::Asking;
 use by_lsn::ByLsn;
 use deferred::Deferred;
 pub(crate) use deferred::Queued;

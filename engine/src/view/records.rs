@@ -15,7 +15,7 @@ use std::ops::Bound;
 use onceward_index::{ContentPrint, Fingerprint, Secret, SliceId};
 
 use super::windows::RECORD_PREFIX;
-use super::{Held, Located, View};
+use super::{Asking, Held, Located, View};
 use crate::error::{Error, Result};
 use crate::frames::records::Token;
 use crate::frames::{KIND_LEASE, KIND_RECORD};
@@ -198,25 +198,20 @@ pub(crate) fn record_print(secret: &Secret, scope: &str, key: &str) -> Fingerpri
     secret.fingerprint(&format!("{RECORD_PREFIX}{scope}"), key.as_bytes())
 }
 
-impl View {
-    /// The fingerprint of a record's key.
-    pub(crate) fn record_print(&self, scope: &str, key: &str) -> Fingerprint {
-        record_print(&self.secret, scope, key)
-    }
-
+impl<'v> Asking<'v> {
     /// What is known of the key of a record; `None`: nothing.
     ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read, or the log in part.
-    pub(crate) fn item(&self, print: Fingerprint) -> Result<Option<Item<'_>>> {
-        let Some(found) = self.keys.find(print)? else { return Ok(None) };
-        let number = found.lsn;
-        let open = self.records.open.get(&number).map(Known::Open);
-        let known = match open.or_else(|| self.records.done(number).map(Known::Done)) {
+    pub(crate) fn item(self, print: Fingerprint) -> Result<Option<Item<'v>>> {
+        let Some(found) = self.find(print)? else { return Ok(None) };
+        let (view, number) = (self.view(), found.lsn);
+        let open = view.records.open.get(&number).map(Known::Open);
+        let known = match open.or_else(|| view.records.done(number).map(Known::Done)) {
             Some(known) => known,
-            None if self.is_lost(number) => Known::Lost,
-            None if self.odd.is_empty() => Known::Released,
+            None if view.is_lost(number) => Known::Lost,
+            None if view.odd.is_empty() => Known::Released,
             // Perhaps what is left of it is among what this program cannot read.
             None => {
                 let message = format!("the record {number} may stand in frames that do not fit");
@@ -224,6 +219,13 @@ impl View {
             }
         };
         Ok(Some(Item { number, content: found.content, known }))
+    }
+}
+
+impl View {
+    /// The fingerprint of a record's key.
+    pub(crate) fn record_print(&self, scope: &str, key: &str) -> Fingerprint {
+        record_print(&self.secret, scope, key)
     }
 
     /// A lease whose frame is queued and whose key is taken.

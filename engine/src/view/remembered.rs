@@ -42,6 +42,10 @@ pub(crate) struct Remembered {
     is_replaying: bool,
     /// Why no answer can be trusted any more.
     broken: Option<String>,
+    /// Why it must be made anew before it answers.
+    damaged: Option<String>,
+    /// Keys that were given back meanwhile, each with the frame that says so.
+    unreleased: Vec<(Fingerprint, u64)>,
 }
 
 /// A slice of keys that an unsettled event holds.
@@ -80,6 +84,8 @@ impl Remembered {
             last_opening: 0,
             is_replaying: true,
             broken: None,
+            damaged: None,
+            unreleased: Vec::new(),
         })
     }
 
@@ -152,10 +158,10 @@ impl Remembered {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
-    pub(crate) fn lookup(&self, keys: &[(Fingerprint, ContentPrint)]) -> Result<Vec<Verdict>> {
-        self.refuse_if_broken()?;
+    pub(super) fn lookup(&self, keys: &[(Fingerprint, ContentPrint)]) -> Result<Vec<Verdict>> {
+        self.refuse_if_unusable()?;
         let mut verdicts = Vec::with_capacity(keys.len());
-        self.index.lookup_batch(keys, &mut verdicts).map_err(|error| self.failed(error))?;
+        self.index.lookup_batch(keys, &mut verdicts).map_err(|error| failed(&error))?;
         Ok(verdicts)
     }
 
@@ -164,9 +170,9 @@ impl Remembered {
     /// # Errors
     ///
     /// As [`Remembered::lookup`].
-    pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<Found>> {
-        self.refuse_if_broken()?;
-        self.index.find(key).map_err(|error| self.failed(error))
+    pub(super) fn find(&self, key: Fingerprint) -> Result<Option<Found>> {
+        self.refuse_if_unusable()?;
+        self.index.find(key).map_err(|error| failed(&error))
     }
 
     /// Refuses if so many more keys may not find room.
@@ -290,7 +296,8 @@ impl Remembered {
             Ok(None) => self.give_up("it does not know the key of an unsettled event"),
             // The disk does not answer now: the slice waits until it does.
             Err(error) if error.kind() == onceward_index::ErrorKind::Io => {}
-            Err(error) => self.give_up(&error.to_string()),
+            // Or until it was made anew.
+            Err(error) => self.missed(&error),
         }
     }
 
@@ -313,9 +320,24 @@ impl Remembered {
     fn restore(&mut self, taking: Taking, frame: u64, begin: u64) -> SliceId {
         let slice = self.index.slice(taking.window, begin);
         if let Err(error) = self.index.restore(slice, taking.entry, frame) {
-            self.give_up(&error.to_string());
+            self.missed(&error);
         }
         slice
+    }
+
+    /// It could not be told of a frame. In an open store it is made anew before the next answer, from the log, which
+    /// has that frame; while the log is read it does not fit.
+    fn missed(&mut self, error: &onceward_index::Error) {
+        let is_unreadable = match error.kind() {
+            onceward_index::ErrorKind::Corrupt | onceward_index::ErrorKind::Io => true,
+            onceward_index::ErrorKind::Full | onceward_index::ErrorKind::Invalid => false,
+        };
+        if is_unreadable && !self.is_replaying {
+            self.index.stop_writing();
+            self.damaged.get_or_insert_with(|| error.to_string());
+        } else {
+            self.give_up(&error.to_string());
+        }
     }
 
     /// From now on no key is judged: the store must be opened again, and the log is told anew.
@@ -325,29 +347,25 @@ impl Remembered {
         self.broken.get_or_insert_with(|| format!("{why}{and}"));
     }
 
-    fn refuse_if_broken(&self) -> Result<()> {
-        match &self.broken {
-            Some(why) => {
-                let message = format!("the index cannot be used: {why}; open the store again");
-                Err(Error::new(ErrorKind::Poisoned, "INDEX_UNUSABLE", message))
-            }
-            None => Ok(()),
+    fn refuse_if_unusable(&self) -> Result<()> {
+        if let Some(why) = &self.broken {
+            let message = format!("the index cannot be used: {why}; open the store again");
+            return Err(Error::new(ErrorKind::Poisoned, "INDEX_UNUSABLE", message));
         }
+        self.damaged.as_ref().map_or(Ok(()), |why| Err(damaged(why)))
     }
+}
 
-    /// The index could not answer. Damaged files are given up, so that opening again rebuilds them.
-    fn failed(&self, error: onceward_index::Error) -> Error {
-        match error.kind() {
-            onceward_index::ErrorKind::Corrupt => match self.index.give_up_files() {
-                Ok(()) => damaged(&error.to_string()),
-                Err(also) => damaged(&format!("{error}; {also}")),
-            },
-            onceward_index::ErrorKind::Full => {
-                Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string())
-            }
-            onceward_index::ErrorKind::Invalid | onceward_index::ErrorKind::Io => {
-                Error::new(ErrorKind::Io, "INDEX_IO", error.to_string())
-            }
+/// The index could not answer. Damaged files stay until others took their place: nothing else may know the keys in
+/// them that can still be read.
+fn failed(error: &onceward_index::Error) -> Error {
+    match error.kind() {
+        onceward_index::ErrorKind::Corrupt => damaged(&error.to_string()),
+        onceward_index::ErrorKind::Full => {
+            Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string())
+        }
+        onceward_index::ErrorKind::Invalid | onceward_index::ErrorKind::Io => {
+            Error::new(ErrorKind::Io, "INDEX_IO", error.to_string())
         }
     }
 }

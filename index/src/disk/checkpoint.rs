@@ -125,19 +125,18 @@ impl Disk {
     /// Removes the files, and writes none any more.
     pub(crate) fn give_up(&mut self) -> Result<()> {
         self.is_given_up = true;
+        self.slots = Slots::default();
         discard(&*self.folder.vfs, &self.folder.dir)
     }
 
-    /// Gives the files up, and knows of none from now on.
-    pub(crate) fn begin_anew(&mut self) -> Result<()> {
-        self.give_up()?;
-        self.parts.clear();
-        self.runs.clear();
+    /// Writes nothing until it was told anew. The files count until the next manifest takes their place, and are
+    /// removed then.
+    pub(crate) fn begin_anew(&mut self) {
+        self.is_given_up = true;
+        self.unused.extend(std::mem::take(&mut self.parts).into_values().map(|it| it.part.name()));
+        self.unused.extend(std::mem::take(&mut self.runs).iter().map(|it| it.name().to_owned()));
         self.published = None;
-        self.slots = Slots::default();
         self.folded.clear();
-        self.unused.clear();
-        Ok(())
     }
 
     /// Slots that no table file has.

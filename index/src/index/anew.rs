@@ -1,27 +1,30 @@
 //! Begins anew while it is used: its files were damaged, and whoever has the log tells it again.
 
 use super::Index;
-use crate::error::Result;
 
 impl Index {
-    /// Gives the files up and keeps what is in memory only: for who was told `Corrupt` and tells the log again,
-    /// with [`Index::restore`] and [`Index::raise_settled`]. Slices, their numbers and what holds them stay.
+    /// Reads the files no more and keeps what is in memory only: for who was told `Corrupt` and tells the log
+    /// again, with [`Index::restore`] and [`Index::raise_settled`]. Slices, their numbers and what holds them
+    /// stay.
     ///
     /// Nothing is written before [`Index::end_anew`].
     ///
     /// # Durability
     ///
-    /// As [`Index::discard`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Index::discard`]; it knows what it knew.
-    pub fn begin_anew(&self) -> Result<()> {
-        let Some(disk) = &self.disk else { return Ok(()) };
+    /// The files stay, and count for the next opening, until the first checkpoint after that.
+    pub fn begin_anew(&self) {
+        let Some(disk) = &self.disk else { return };
         let mut disk = disk.lock();
-        disk.begin_anew()?;
+        disk.begin_anew();
         self.state.write().forget_files();
-        Ok(())
+    }
+
+    /// Writes nothing before [`Index::end_anew`]: for who could not tell it of a frame, so that no checkpoint covers
+    /// that frame.
+    pub fn stop_writing(&self) {
+        if let Some(disk) = &self.disk {
+            disk.lock().is_given_up = true;
+        }
     }
 
     /// The log was told: the next checkpoint writes all of it.

@@ -115,19 +115,17 @@ impl Index {
         Ok(self.state.read().table.cold_count())
     }
 
-    /// The entries of a slice, in no order. A key that was carried, or taken anew, may have an older one
-    /// among them: [`Index::find`] tells the one that counts.
+    /// The entries of a slice, in no order, and why others cannot be read: a damaged block costs its own
+    /// entries, up to 256. A key that was carried, or taken anew, may have an older one among them:
+    /// [`Index::find`] tells the one that counts.
     ///
     /// For whoever must know what the index knows and its log does not.
-    ///
-    /// # Errors
-    ///
-    /// As [`Index::lookup`].
     ///
     /// # Cost
     ///
     /// Reads every entry of the slice.
-    pub fn entries(&self, slice: SliceId) -> Result<Vec<Entry>> {
+    #[must_use]
+    pub fn entries(&self, slice: SliceId) -> (Vec<Entry>, Vec<Error>) {
         self.state.read().entries(slice)
     }
 

@@ -83,6 +83,16 @@ impl Blocks {
         }
     }
 
+    /// The entry at a place, if it is in memory.
+    pub(crate) fn entry_in_memory(&self, place: u32) -> Option<Entry> {
+        let (number, position) = split(place);
+        match &self.get(number)?.entries {
+            Where::Memory(entries) => entries.entry(position),
+            Where::Leaving(entries) => entries.entry(position),
+            Where::Nowhere | Where::File(_) => None,
+        }
+    }
+
     /// The entries of a block that are not voided, with their places.
     pub(crate) fn entries(&self, number: u32) -> Result<Vec<(u32, Entry)>> {
         let in_memory = |entries: &Entries| {

@@ -99,17 +99,21 @@ impl State {
         Ok(false)
     }
 
-    /// The entries of a slice that were not removed. A key that was carried, or taken anew, may have an
-    /// older one among them.
-    pub(crate) fn entries(&self, slice: SliceId) -> Result<Vec<Entry>, Error> {
-        let mut entries = Vec::new();
+    /// The entries of a slice that were not removed, and why blocks of it cannot be read. A key that was
+    /// carried, or taken anew, may have an older one among them.
+    pub(crate) fn entries(&self, slice: SliceId) -> (Vec<Entry>, Vec<Error>) {
+        let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
         let blocks = self.slices.get(slice).map_or(&[][..], |slice| &slice.blocks);
         for block in blocks {
-            let found = self.blocks.entries(*block)?.into_iter();
-            let stays = found.filter(|(place, _)| !self.voids.contains(place));
-            entries.extend(stays.map(|(_, entry)| entry));
+            match self.blocks.entries(*block) {
+                Ok(found) => {
+                    let stays = found.into_iter().filter(|(place, _)| !self.voids.contains(place));
+                    entries.extend(stays.map(|(_, entry)| entry));
+                }
+                Err(error) => unreadable.push(error),
+            }
         }
-        Ok(entries)
+        (entries, unreadable)
     }
 
     /// A table whose slots are in these files.

@@ -173,23 +173,6 @@ impl State {
         }
     }
 
-    /// Forgets a key that was reserved for the frame `lsn`, which is not stored.
-    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Stop> {
-        let Some(known) = self.find(key)?.filter(|known| known.entry.lsn == lsn) else {
-            return Ok(false);
-        };
-        if self.reserved.remove(lsn, lsn).is_none() {
-            return Ok(false);
-        }
-        if cfg!(bug = "withdrawn-entry-stays") {
-            self.table.remove(key, known.at);
-        } else {
-            self.remove(known);
-        }
-        self.unhold(known.slice, 1);
-        Ok(true)
-    }
-
     /// Forgets every entry of a key that is older than the frame `frame`.
     pub(crate) fn release(&mut self, key: Fingerprint, frame: u64) -> Result<bool, Stop> {
         let mut is_released = false;

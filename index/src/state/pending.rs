@@ -1,11 +1,41 @@
 //! Numbers of frames that may still fail, as ranges: those of one commit follow each other, so there are
-//! few.
+//! few. And what becomes of a key whose frame failed.
+
+use super::{Known, State, Stop};
+use crate::fingerprint::Fingerprint;
 
 /// A set of LSNs.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     /// First number and last of each range, ascending. None overlaps another.
     ranges: Vec<(u64, u64)>,
+}
+
+impl State {
+    /// Forgets a key that was reserved for the frame `lsn`, which is not stored. Such a key is in memory: files,
+    /// which may be damaged, are not asked.
+    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Stop> {
+        let mut found = None;
+        let slot = self.table.find(key, |place| {
+            found = self.blocks.entry_in_memory(place);
+            found.is_some_and(|entry| entry.key == key && entry.lsn == lsn)
+        });
+        let slot = slot.map_err(Stop::Cold)?;
+        let known = slot.zip(found).and_then(|((at, place), entry)| {
+            Some(Known { at, place, entry, slice: self.blocks.slice(place)? })
+        });
+        let Some(known) = known else { return Ok(false) };
+        if self.reserved.remove(lsn, lsn).is_none() {
+            return Ok(false);
+        }
+        if cfg!(bug = "withdrawn-entry-stays") {
+            self.table.remove(key, known.at);
+        } else {
+            self.remove(known);
+        }
+        self.unhold(known.slice, 1);
+        Ok(true)
+    }
 }
 
 impl Pending {

@@ -24,7 +24,7 @@ use crate::frames::{
     KIND_EVENT, KIND_EVICT, KIND_FENCE, KIND_HOLD, KIND_IMPORT, KIND_KEYS, KIND_LEASE,
     KIND_PROGRESS, KIND_RECORD, KIND_SETTLE, KIND_UPSTREAM, KIND_WINDOW, codec,
 };
-use crate::view::{Facts, KEY_ENTRY_BYTES, Live, Located, Origin, View};
+use crate::view::{Asking, Facts, KEY_ENTRY_BYTES, Live, Located, Origin, View};
 
 /// Key entries in one frame.
 const KEYS_MAX: usize = 512;
@@ -131,7 +131,7 @@ impl Harvest {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
-    pub(super) fn take(&mut self, view: &View, frame: &Frame<'_>) -> Result<()> {
+    pub(super) fn take(&mut self, view: Asking<'_>, frame: &Frame<'_>) -> Result<()> {
         let at = Located::of(frame);
         self.known_frames += usize::from(view.room.is_told_by(&at));
         let has_room = || self.singles.iter().any(|carry| matches!(carry, Carry::Room(_)));
@@ -153,16 +153,16 @@ impl Harvest {
                     self.take_event(view, frame, (at.lsn, None), body)?;
                 }
             }
-            KIND_BATCH => self.take_batch(view, at, frame),
-            KIND_SETTLE => self.take_settle(view, frame),
-            KIND_DECISION => self.take_decision(view, frame),
+            KIND_BATCH => self.take_batch(&view, at, frame),
+            KIND_SETTLE => self.take_settle(&view, frame),
+            KIND_DECISION => self.take_decision(&view, frame),
             KIND_KEYS => self.take_keys(view, frame)?,
-            KIND_CLOCK => self.take_clock(view, at),
-            KIND_LEASE => self.take_lease(view, frame, at),
+            KIND_CLOCK => self.take_clock(&view, at),
+            KIND_LEASE => self.take_lease(&view, frame, at),
             KIND_RECORD => self.take_record(view, frame, at)?,
             KIND_WINDOW | KIND_DELIVERY | KIND_PROGRESS => self.take_inbox(view, frame, at)?,
-            KIND_FENCE | KIND_IMPORT => self.take_leaving(view, frame, at),
-            KIND_UPSTREAM | KIND_HOLD => self.take_upstreams(view, frame, at),
+            KIND_FENCE | KIND_IMPORT => self.take_leaving(&view, frame, at),
+            KIND_UPSTREAM | KIND_HOLD => self.take_upstreams(&view, frame, at),
             _ => {}
         }
         Ok(())
@@ -170,7 +170,7 @@ impl Harvest {
 
     fn take_event(
         &mut self,
-        view: &View,
+        view: Asking<'_>,
         frame: &Frame<'_>,
         (lsn, origin): (u64, Option<Origin>),
         body: &[u8],
@@ -196,14 +196,14 @@ impl Harvest {
     /// # Errors
     ///
     /// As [`Harvest::take`].
-    pub(super) fn take_settled(&mut self, view: &View, here: &SettledHere) -> Result<()> {
+    pub(super) fn take_settled(&mut self, view: Asking<'_>, here: &SettledHere) -> Result<()> {
         let settled = view.settled.get(&here.lsn);
         let settled = settled.filter(|it| it.at.place.segment == self.segment);
         let Some(settled) = settled.filter(|_| view.outcomes.get(here.lsn).is_none()) else {
             return Ok(());
         };
         // Another event may have come under the key after its window.
-        let found = view.keys.find(here.print)?.filter(|found| found.lsn == here.lsn);
+        let found = view.find(here.print)?.filter(|found| found.lsn == here.lsn);
         let Some(found) = found else { return Ok(()) };
         let key = KeyEntry {
             print: here.print.as_u128(),
@@ -214,21 +214,21 @@ impl Harvest {
             receipt: Vec::new(),
         };
         let slice = (found.slice, settled.has_moved);
-        self.add_key(view, (&here.scope, slice), settled.outcome_lsn, key);
+        self.add_key(&view, (&here.scope, slice), settled.outcome_lsn, key);
         Ok(())
     }
 
     /// Looks at carried keys: those that expired are still needed for events that stand elsewhere.
-    fn take_keys(&mut self, view: &View, frame: &Frame<'_>) -> Result<()> {
+    fn take_keys(&mut self, view: Asking<'_>, frame: &Frame<'_>) -> Result<()> {
         let Some(keys) = codec::decode::<Keys>(frame.body) else { return Ok(()) };
         let at = frame.lsn.get();
         let mut left = Settle { settled_ms: keys.settled_ms.max(1), ..Settle::default() };
         for key in keys.entries {
             let print = Fingerprint::from_u128(key.print);
             let is_here = view.outcomes.get(key.event).is_some_and(|it| it.holder == at);
-            let found = if is_here { view.keys.find(print)? } else { None };
+            let found = if is_here { view.find(print)? } else { None };
             if let Some(found) = found.filter(|found| found.lsn == key.event) {
-                self.add_key(view, (&keys.scope, (found.slice, keys.has_moved)), at, key);
+                self.add_key(&view, (&keys.scope, (found.slice, keys.has_moved)), at, key);
             } else if view.answers_elsewhere(key.event, at, self.segment) {
                 left.add(key.event, key.state);
                 left.receipts.push(ReceiptFor { event: key.event, bytes: key.receipt });

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::frames::event::{self as layout, Carried};
 use crate::frames::{KIND_CARRIED, KIND_EFFECT, KIND_EVENT, KIND_KEYS, goes_in_order};
 use crate::store::{Inner, from_log};
-use crate::view::View;
+use crate::view::{Asking, View};
 
 /// What may live in a segment.
 #[derive(Default)]
@@ -34,7 +34,7 @@ pub(super) struct Whole {
 
 impl Kept {
     /// Takes what lives of it into the harvest.
-    pub(super) fn judge(&self, view: &View, harvest: &mut Harvest) -> Result<()> {
+    pub(super) fn judge(&self, view: Asking<'_>, harvest: &mut Harvest) -> Result<()> {
         match self {
             Self::Settled(here) => harvest.take_settled(view, here),
             Self::Whole(Whole { frame, body }) => harvest.take(view, &frame.with_body(body)),

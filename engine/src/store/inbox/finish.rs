@@ -244,9 +244,9 @@ impl Inner {
         let print_of = |event: &Event| {
             self.secret.fingerprint(event.scope.as_str(), event.key.as_str().as_bytes())
         };
-        if view.keys.find(print_of(&event))?.is_some() {
+        if self.asking(&mut view, |view| view.find(print_of(&event)))?.is_some() {
             event = self.answer_event(delivery, end, Some(lsn))?;
-            if view.keys.find(print_of(&event))?.is_some() {
+            if self.asking(&mut view, |view| view.find(print_of(&event)))?.is_some() {
                 let message = format!("an event has the key {} already", event.key);
                 return Err(Error::new(ErrorKind::Fenced, "KEY_TAKEN", message));
             }

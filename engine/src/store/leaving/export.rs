@@ -210,7 +210,7 @@ impl Inner {
     /// Whether the key of a settled event is still its own: after its window another may have it.
     fn has_its_key(&self, event: &StoredEvent) -> Result<bool> {
         let facts = Facts::of(&self.secret, &self.windows, &layout::View::of(&event.event));
-        let found = self.view.lock().keys.find(facts.print)?;
+        let found = self.asking(&mut self.view.lock(), |view| view.find(facts.print))?;
         Ok(found.is_some_and(|found| found.lsn == event.lsn.get()))
     }
 

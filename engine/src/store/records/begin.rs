@@ -12,7 +12,7 @@ use crate::record::{Begin, Begun, Lease};
 use crate::store::Inner;
 use crate::view::records::{Change, Done, Known, Open, What, record_print};
 use crate::view::windows::RECORD_PREFIX;
-use crate::view::{Moment, Taking, View};
+use crate::view::{Asking, Moment, Taking, View};
 
 use super::change::Waiting;
 
@@ -57,9 +57,7 @@ impl Inner {
             if view.turn(now.trusted_ms) {
                 self.keeper.ask();
             }
-            // Where the index is damaged, it is made anew first.
-            self.asking(&mut view, |view| view.keys.find(asked.print))?;
-            match judge(&view, &asked, now)? {
+            match self.asking(&mut view, |view| judge(view, &asked, now))? {
                 Judged::Known(begun) => return Ok(begun),
                 Judged::Wait(waiting) => {
                     drop(view);
@@ -172,7 +170,7 @@ impl Inner {
 }
 
 /// What is to be done about a key. The caller holds the view.
-fn judge(view: &View, asked: &Asked<'_>, now: Moment) -> Result<Judged> {
+fn judge(view: Asking<'_>, asked: &Asked<'_>, now: Moment) -> Result<Judged> {
     let Some(item) = view.item(asked.print)? else { return Ok(Judged::Free { released: None }) };
     let fence = match item.known {
         Known::Released => return Ok(Judged::Free { released: Some(item.number) }),

@@ -12,7 +12,7 @@ use crate::frames::{KIND_LEASE_END, KIND_RECORD, codec};
 use crate::record::{Lease, Record};
 use crate::store::{Inner, Share, from_log, located};
 use crate::view::records::{Change, Done, Known, Open, What};
-use crate::view::{Located, View};
+use crate::view::{Asking, Located, View};
 
 /// What of a segment the ends of leases may take from the reserve while captures find no room.
 const RESERVE_SHARE: u64 = 4;
@@ -51,9 +51,9 @@ pub(super) enum Holding {
 }
 
 /// What stands under a lease's key.
-enum Found<'v> {
+enum Found {
     Wait(Waiting),
-    Mine { item: u64, content: u64, open: &'v Open },
+    Mine { item: u64, content: u64, open: Open },
     Done { item: u64, done: Done },
     Lost,
 }
@@ -65,7 +65,7 @@ impl Inner {
             self.refuse_if_closed()?;
             let control = self.control.lock();
             let mut view = self.view.lock();
-            let (item, content, open) = match found(&view, lease)? {
+            let (item, content, open) = match self.asking(&mut view, |view| found(view, lease))? {
                 Found::Wait(waiting) => {
                     drop((view, control));
                     self.wait_for_other(waiting)?;
@@ -73,7 +73,7 @@ impl Inner {
                 }
                 Found::Done { item, done } => return Ok(Holding::Done { item, done }),
                 Found::Lost => return Ok(Holding::Lost),
-                Found::Mine { item, content, open } => (item, content, open.clone()),
+                Found::Mine { item, content, open } => (item, content, open),
             };
             let (waiting, record) = match ending {
                 Ending::Release => (self.queue_release(&mut view, item, &open)?, None),
@@ -98,7 +98,7 @@ impl Inner {
             self.refuse_if_closed()?;
             let mut view = self.view.lock();
             let now = self.moment(self.mono_ms());
-            match found(&view, lease)? {
+            match self.asking(&mut view, |view| found(view, lease))? {
                 Found::Wait(waiting) => {
                     drop(view);
                     self.wait_for_other(waiting)?;
@@ -239,7 +239,7 @@ impl Inner {
 }
 
 /// What a lease is now. The caller holds the view.
-fn found<'v>(view: &'v View, lease: &Lease) -> Result<Found<'v>> {
+fn found(view: Asking<'_>, lease: &Lease) -> Result<Found> {
     let print = view.record_print(lease.scope.as_str(), lease.key.as_str());
     let Some(item) = view.item(print)? else { return Ok(Found::Lost) };
     let number = item.number;
@@ -248,7 +248,7 @@ fn found<'v>(view: &'v View, lease: &Lease) -> Result<Found<'v>> {
             Found::Wait(Waiting::on(number, change.at)?)
         }
         Known::Open(open) if open.fence == lease.fence.get() && open.token == lease.token => {
-            Found::Mine { item: number, content: item.content.as_u64(), open }
+            Found::Mine { item: number, content: item.content.as_u64(), open: open.clone() }
         }
         Known::Done(done) if done.fence == lease.fence.get() => Found::Done { item: number, done },
         Known::Open(_) | Known::Done(_) | Known::Released | Known::Lost => Found::Lost,

@@ -8,39 +8,28 @@ use crate::frames::records::{Lease, RecordHead};
 use crate::frames::{KIND_LEASE, KIND_RECORD, codec};
 use crate::record::{OpenLease, Record, RecordState};
 use crate::store::{Inner, frame_lsn, from_log};
-use crate::view::Located;
 use crate::view::records::{Done, Known};
+use crate::view::{Asking, Located, Moment};
+
+/// What stands under a key.
+enum Looked {
+    Known(RecordState),
+    /// A completed record.
+    Done {
+        item: u64,
+        done: Done,
+    },
+}
 
 impl Inner {
     /// See [`Store::record`](crate::Store::record).
     pub(super) fn look_at_record(&self, scope: &Scope, key: &Key) -> Result<RecordState> {
         loop {
-            let (item, done) = {
-                let view = self.view.lock();
-                let now = self.moment(self.mono_ms());
-                let print = view.record_print(scope.as_str(), key.as_str());
-                let Some(item) = view.item(print)? else { return Ok(RecordState::Unknown) };
-                match item.known {
-                    Known::Released => return Ok(RecordState::Unknown),
-                    Known::Lost => {
-                        let fence = Lsn::from_u64(item.number).ok_or_else(lost_key)?;
-                        return Ok(RecordState::OutcomeUnknown { fence });
-                    }
-                    Known::Done(done) => (item.number, done),
-                    // What is not durable yet is not there.
-                    Known::Open(open) if open.is_new() => {
-                        return Ok(RecordState::Unknown);
-                    }
-                    Known::Open(open) => {
-                        let fence = Lsn::from_u64(open.fence).ok_or_else(lost_key)?;
-                        return Ok(match retry_after_ms(open, now) {
-                            Some(retry_after_ms) => {
-                                RecordState::InProgress { fence, retry_after_ms }
-                            }
-                            None => RecordState::OutcomeUnknown { fence },
-                        });
-                    }
-                }
+            let now = self.moment(self.mono_ms());
+            let looked = self.asking(&mut self.view.lock(), |view| look(view, (scope, key), now));
+            let (item, done) = match looked? {
+                Looked::Known(state) => return Ok(state),
+                Looked::Done { item, done } => (item, done),
             };
             if let Some(record) = self.read_record(item, done)? {
                 return Ok(RecordState::Completed(record));
@@ -131,4 +120,27 @@ impl Inner {
         let fence = Lsn::from_u64(head.fence).ok_or_else(lost_key)?;
         Ok(Record { body, completed_at_ms: head.completed_at_ms, fence })
     }
+}
+
+/// What stands under a key. The caller holds the view.
+fn look(view: Asking<'_>, (scope, key): (&Scope, &Key), now: Moment) -> Result<Looked> {
+    let print = view.record_print(scope.as_str(), key.as_str());
+    let Some(item) = view.item(print)? else { return Ok(Looked::Known(RecordState::Unknown)) };
+    Ok(match item.known {
+        Known::Done(done) => Looked::Done { item: item.number, done },
+        Known::Released => Looked::Known(RecordState::Unknown),
+        // What is not durable yet is not there.
+        Known::Open(open) if open.is_new() => Looked::Known(RecordState::Unknown),
+        Known::Lost => {
+            let fence = Lsn::from_u64(item.number).ok_or_else(lost_key)?;
+            Looked::Known(RecordState::OutcomeUnknown { fence })
+        }
+        Known::Open(open) => {
+            let fence = Lsn::from_u64(open.fence).ok_or_else(lost_key)?;
+            Looked::Known(match retry_after_ms(open, now) {
+                Some(retry_after_ms) => RecordState::InProgress { fence, retry_after_ms },
+                None => RecordState::OutcomeUnknown { fence },
+            })
+        }
+    })
 }

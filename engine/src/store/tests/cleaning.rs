@@ -233,7 +233,7 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     let late = {
         let view = inner.view.lock();
         let print = view.secret.fingerprint("sales", b"k1");
-        let entry = view.keys.find(print).unwrap().unwrap();
+        let entry = view.ask().find(print).unwrap().unwrap();
         KeyEntry {
             print: print.as_u128(),
             event: first.get(),

@@ -13,16 +13,16 @@ use crate::{Applied, DeliveryState, Effect, Event, Received, RecordState, State,
 
 /// A frame of the log: number, kind, file, offset and bytes.
 #[derive(Clone, Debug)]
-struct Seen {
-    lsn: u64,
-    kind: u8,
-    file: String,
-    offset: u64,
-    bytes: u64,
+pub(super) struct Seen {
+    pub(super) lsn: u64,
+    pub(super) kind: u8,
+    pub(super) file: String,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
 }
 
 /// Every frame that can be read.
-fn frames(rig: &Rig) -> Vec<Seen> {
+pub(super) fn frames(rig: &Rig) -> Vec<Seen> {
     let names = rig.disk.list("log").unwrap();
     let mut seen = Vec::new();
     onceward_wal::examine(&rig.disk, &mut |frame| {
@@ -41,19 +41,19 @@ fn frames(rig: &Rig) -> Vec<Seen> {
 }
 
 /// Flips a bit of the frame with this number.
-fn damage(rig: &Rig, lsn: u64) {
+pub(super) fn damage(rig: &Rig, lsn: u64) {
     let seen = frames(rig).into_iter().find(|frame| frame.lsn == lsn).unwrap();
     rig.disk.flip_bit(&seen.file, seen.offset + seen.bytes / 2, 3);
 }
 
-fn capture(store: &Store, n: u64) -> u64 {
+pub(super) fn capture(store: &Store, n: u64) -> u64 {
     let Verdict::Fresh { lsn } = store.capture(&event(n)).unwrap() else {
         panic!("{n}: not fresh")
     };
     lsn.get()
 }
 
-fn settle(store: &Store, n: u64) {
+pub(super) fn settle(store: &Store, n: u64) {
     let answer = Answer::Accepted { receipt: Some(receipt(n)) };
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
 }
@@ -63,7 +63,7 @@ fn effect(n: u64) -> Effect {
 }
 
 /// The key stays taken, with its content, and nobody can tell what became of it.
-fn assert_lost(store: &Store, n: u64, lsn: u64) {
+pub(super) fn assert_lost(store: &Store, n: u64, lsn: u64) {
     let known = store.capture(&event(n)).unwrap();
     let Verdict::Duplicate { lsn: of, state } = known else { panic!("{n}: {known:?}") };
     assert_eq!((of.get(), state), (lsn, State::OutcomeUnknown), "{n}");
@@ -74,14 +74,14 @@ fn assert_lost(store: &Store, n: u64, lsn: u64) {
 }
 
 /// Without the index: what is known is what the log says.
-fn without_index(rig: &Rig) -> Rig {
+pub(super) fn without_index(rig: &Rig) -> Rig {
     let rig = rig.after_kill();
     onceward_index::Index::discard(&rig.disk, "index").unwrap();
     rig
 }
 
 /// Three events, of which the second is settled, and the LSN of each; closed.
-fn closed() -> (Rig, Vec<u64>) {
+pub(super) fn closed() -> (Rig, Vec<u64>) {
     let rig = Rig::new();
     let store = rig.open();
     let lsns = (0..3).map(|n| capture(&store, n)).collect();
@@ -357,7 +357,7 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
     let keys = {
         let view = store.inner.view.lock();
         let print = view.secret.fingerprint("sales", b"k1");
-        let found = view.keys.find(print).unwrap().unwrap();
+        let found = view.ask().find(print).unwrap().unwrap();
         let (slice_begin, settled_ms) = view.keys.slice_times(found.slice).unwrap();
         let entry = control::KeyEntry {
             print: print.as_u128(),

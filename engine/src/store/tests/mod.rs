@@ -12,6 +12,7 @@ mod decisions;
 mod doubt;
 mod expiry;
 mod full;
+mod healing;
 mod holes;
 mod inbox;
 mod inbox_cleaning;

@@ -50,7 +50,7 @@ fn a_lease_and_its_carried_copy_are_one() {
     alone.replay_lease(&lease(10, 10), at(50, 3), moment);
     assert_eq!(alone.records.open(10).unwrap().fence, 10);
     let print = alone.record_print("s", "k");
-    assert_eq!(alone.item(print).unwrap().unwrap().number, 10);
+    assert_eq!(alone.ask().item(print).unwrap().unwrap().number, 10);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_record_stands_whatever_of_its_lease_is_left_before_and_after_it() {
             view.replay_lease(&lease(10, 10), at(61, 4), moment);
         }
         let print = view.record_print("s", "k");
-        let item = view.item(print).unwrap().unwrap();
+        let item = view.ask().item(print).unwrap().unwrap();
         let Known::Done(done) = item.known else { panic!("{item:?}") };
         let place = if order > 1 { at(60, 4) } else { at(20, 2) };
         assert_eq!((item.number, done.at, done.fence), (10, place, 10), "order {order}");
@@ -94,7 +94,7 @@ fn a_key_without_an_item_is_free_only_if_the_whole_log_could_be_read() {
     view.replay_lease(&lease(0, 0), at(10, 1), Moment::default());
     view.records.forget_for_test(10);
     let print = view.record_print("s", "k");
-    assert!(matches!(view.item(print).unwrap().unwrap().known, Known::Released), "control");
+    assert!(matches!(view.ask().item(print).unwrap().unwrap().known, Known::Released), "control");
     view.odd.push((at(20, 1), "of a newer program".to_owned()));
-    assert_eq!(view.item(print).unwrap_err().kind(), crate::ErrorKind::Corrupt);
+    assert_eq!(view.ask().item(print).unwrap_err().kind(), crate::ErrorKind::Corrupt);
 }

@@ -2,38 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use onceward_index::{Fingerprint, SliceId};
+use onceward_index::{Entry, Fingerprint, SliceId};
 
-use super::Remembered;
+use super::{LostKeys, Remembered, failed};
 use crate::error::Result;
 
 impl Remembered {
-    /// Begins the index anew with what `told` knows, which was made from the log just now. Keys that are held are
-    /// in the slices that are held for them.
+    /// The keys of which `is_known` says that the log has nothing any more, and the index has them yet: to be looked
+    /// for before it is begun anew.
+    pub(in crate::view) fn lost_to_the_log(&self, is_known: impl Fn(u64) -> bool) -> Vec<LostKeys> {
+        self.strays_up_to(u64::MAX, is_known).keys
+    }
+
+    /// Begins the index anew with what `told` knows, which was made from the log just now, and with what the log
+    /// lost. Keys that are held are in the slices that are held for them.
     ///
     /// Slices that were over by now come back with what the log still has of them, and are remembered as if
     /// they were settled now: longer, never shorter.
     ///
     /// # Errors
     ///
-    /// `Io`: the files cannot be given up.
-    pub(crate) fn tell_anew(
-        &self,
+    /// `Full`: of more keys than an index can have. It answers nobody then, and may be begun again.
+    pub(in crate::view) fn tell_anew(
+        &mut self,
         told: &Self,
+        lost: &[LostKeys],
         held: &BTreeMap<Fingerprint, SliceId>,
         trusted_ms: u64,
     ) -> Result<()> {
-        let failed = |error| self.failed(error);
         let live = self.live_slices();
-        self.index.begin_anew().map_err(failed)?;
+        // Until the end nobody is answered, whatever comes between.
+        self.damaged.get_or_insert_with(|| "it was not told all of the log".to_owned());
+        self.index.begin_anew();
+        // No frame is told: which ones were, the index knows.
+        let restore = |slice: SliceId, entry: Entry| {
+            let slice = held.get(&entry.key).copied().unwrap_or(slice);
+            self.index.restore(slice, entry, 0).map_err(|error| failed(&error))
+        };
         for info in told.index.slices() {
             let slice = self.index.slice(info.window, info.begin);
-            for entry in told.index.entries(info.id).map_err(failed)? {
-                if told.is_current(&entry) {
-                    let slice = held.get(&entry.key).copied().unwrap_or(slice);
-                    // No frame is told: which ones were, the index knows.
-                    self.index.restore(slice, entry, 0).map_err(failed)?;
-                }
+            let (entries, _in_memory) = told.index.entries(info.id);
+            for entry in entries.into_iter().filter(|entry| told.is_current(entry)) {
+                restore(slice, entry)?;
             }
             let is_live = live.contains(&(info.window, info.begin));
             let settled_ms = if is_live { info.last_settled } else { Some(trusted_ms) };
@@ -41,6 +51,14 @@ impl Remembered {
                 self.index.raise_settled(info.window, info.begin, settled_ms);
             }
         }
+        for LostKeys { window, begin, entries } in lost {
+            let slice = self.index.slice(*window, *begin);
+            entries.iter().try_for_each(|entry| restore(slice, *entry))?;
+        }
+        for (key, frame) in std::mem::take(&mut self.unreleased) {
+            self.index.release(key, frame).map_err(|error| failed(&error))?;
+        }
+        self.damaged = None;
         self.index.end_anew();
         Ok(())
     }

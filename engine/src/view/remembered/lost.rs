@@ -14,9 +14,9 @@ const KEYS_MAX: usize = 512;
 /// Keys of one slice that the index knows and the log does not.
 #[derive(Clone, Debug)]
 pub(crate) struct LostKeys {
-    window: Window,
-    begin: u64,
-    entries: Vec<Entry>,
+    pub(super) window: Window,
+    pub(super) begin: u64,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// What comparing the index with the log found.
@@ -29,21 +29,22 @@ pub(crate) struct Strays {
 }
 
 impl Remembered {
-    /// The keys of the index's files for which `is_known`, asked with the number of the item, says that
-    /// the log has nothing of it.
+    /// The keys of the index's files of which the log has nothing; `is_known` as for
+    /// [`Remembered::strays_up_to`].
     pub(crate) fn strays(&self, is_known: impl Fn(u64) -> bool) -> Strays {
+        self.strays_up_to(self.covered, is_known)
+    }
+
+    /// The keys of items up to the number `upto` for which `is_known`, asked with the number, says that the log
+    /// has nothing of the item.
+    pub(super) fn strays_up_to(&self, upto: u64, is_known: impl Fn(u64) -> bool) -> Strays {
         let mut strays = Strays::default();
         for info in self.index.slices() {
-            let found = match self.index.entries(info.id) {
-                Ok(found) => found,
-                Err(error) => {
-                    strays.unreadable.push(error.to_string());
-                    continue;
-                }
-            };
+            let (found, unreadable) = self.index.entries(info.id);
+            strays.unreadable.extend(unreadable.iter().map(ToString::to_string));
             let mut entries: Vec<Entry> = found
                 .into_iter()
-                .filter(|entry| entry.lsn <= self.covered && !is_known(entry.lsn))
+                .filter(|entry| entry.lsn <= upto && !is_known(entry.lsn))
                 .filter(|entry| self.is_current(entry))
                 .collect();
             entries.sort_unstable_by_key(|entry| (entry.lsn, entry.key.as_u128()));

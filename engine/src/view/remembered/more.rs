@@ -10,7 +10,6 @@
 use onceward_index::Window;
 
 use super::{Held, Remembered, Taking};
-use crate::error::Result;
 
 impl Remembered {
     /// Takes one more key for a frame that is durable and not confirmed.
@@ -19,16 +18,6 @@ impl Remembered {
         let slice = self.restore(taking, taking.entry.lsn, begin);
         self.index.hold_slice(slice);
         Held { slice: Some(slice), window: taking.window, begin }
-    }
-
-    /// Forgets a key whose item never took effect, so that it can be taken again. `durable` is the
-    /// LSN of any durable frame behind those that had it.
-    ///
-    /// # Errors
-    ///
-    /// `Corrupt`, `Io`: the index cannot be read.
-    pub(crate) fn free(&self, key: onceward_index::Fingerprint, durable: u64) -> Result<()> {
-        self.index.release(key, durable).map(drop).map_err(|error| self.failed(error))
     }
 
     /// Keys of `window` that came at `from_ms` or later are remembered as if they were settled at

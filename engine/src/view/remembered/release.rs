@@ -15,7 +15,8 @@ impl Remembered {
             self.index.unhold(slice);
         }
         if let Err(error) = self.index.release(key, frame) {
-            self.give_up(&error.to_string());
+            self.missed(&error);
+            self.unreleased.push((key, frame));
         }
     }
 

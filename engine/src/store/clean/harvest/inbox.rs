@@ -11,21 +11,26 @@ use crate::frames::inbox::{
 };
 use crate::frames::{KIND_DELIVERY, KIND_PROGRESS, KIND_WINDOW, codec};
 use crate::inbox::DeliveryState;
-use crate::view::{Finished, KEY_ENTRY_BYTES, Located, Open, View, delivery_keys};
+use crate::view::{Asking, Finished, KEY_ENTRY_BYTES, Located, Open, View, delivery_keys};
 
 /// Finished deliveries in one frame.
 pub(super) const FINISHED_MAX: usize = 128;
 
 impl Harvest {
     /// Looks at one frame of the inbox.
-    pub(super) fn take_inbox(&mut self, view: &View, frame: &Frame<'_>, at: Located) -> Result<()> {
+    pub(super) fn take_inbox(
+        &mut self,
+        view: Asking<'_>,
+        frame: &Frame<'_>,
+        at: Located,
+    ) -> Result<()> {
         if !view.inbox.needs(&at) {
             return Ok(());
         }
         match frame.kind {
             KIND_WINDOW => {
                 let Some(window) = codec::decode(frame.body) else { return Ok(()) };
-                self.take_window(view, &window, at);
+                self.take_window(&view, &window, at);
             }
             KIND_DELIVERY => {
                 let Some(delivery) = codec::decode(frame.body) else { return Ok(()) };
@@ -33,7 +38,7 @@ impl Harvest {
             }
             _ => {
                 let Some(progress) = codec::decode(frame.body) else { return Ok(()) };
-                self.take_progress(view, progress, (frame, at));
+                self.take_progress(&view, progress, (frame, at));
             }
         }
         self.known_frames += 1;
@@ -67,7 +72,7 @@ impl Harvest {
         }
     }
 
-    fn take_delivery(&mut self, view: &View, frame: DeliveryFrame, at: Located) -> Result<()> {
+    fn take_delivery(&mut self, view: Asking<'_>, frame: DeliveryFrame, at: Located) -> Result<()> {
         let (lsn, body) = match frame {
             DeliveryFrame::Received { body, .. } => (at.lsn, body),
             DeliveryFrame::Moved(moved) => (moved.number, moved.body),
@@ -96,14 +101,14 @@ impl Harvest {
     /// Keeps those keys of a finished delivery that are still remembered.
     fn take_finished(
         &mut self,
-        view: &View,
+        view: Asking<'_>,
         (number, finished): (u64, Finished),
         prints: impl Iterator<Item = (u128, bool)>,
     ) -> Result<()> {
         let mut keys = Vec::new();
         for (print, is_of_window) in prints {
             // Another delivery may have come under the key since.
-            let found = view.keys.find(Fingerprint::from_u128(print))?;
+            let found = view.find(Fingerprint::from_u128(print))?;
             let slice = found.filter(|found| found.lsn == number).map(|found| found.slice);
             let times = slice.and_then(|slice| view.keys.slice_times(slice));
             keys.extend(times.map(|(slice_begin, settled_ms)| FinishedKey {

@@ -6,7 +6,7 @@ use super::{Carry, Harvest};
 use crate::error::Result;
 use crate::frames::records::{Lease, RecordHead};
 use crate::frames::{KIND_LEASE, KIND_RECORD, codec};
-use crate::view::{Located, View};
+use crate::view::{Asking, Located, View};
 
 impl Harvest {
     /// Keeps a lease that is open, without anything else.
@@ -28,7 +28,7 @@ impl Harvest {
     /// Keeps a record that is remembered, with its body.
     pub(super) fn take_record(
         &mut self,
-        view: &View,
+        view: Asking<'_>,
         frame: &Frame<'_>,
         at: Located,
     ) -> Result<()> {
@@ -40,7 +40,7 @@ impl Harvest {
         self.known_frames += 1;
         // After its life the key is free, and perhaps another item's.
         let print = view.record_print(&head.scope, &head.key);
-        if view.keys.find(print)?.is_some_and(|found| found.lsn == item) {
+        if view.find(print)?.is_some_and(|found| found.lsn == item) {
             let body = frame.body.to_vec();
             self.push(Carry::Control { kind: KIND_RECORD, body, of: item });
         }
