@@ -53,11 +53,14 @@ impl Inner {
         self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         self.refuse_if_fenced()?;
-        let found = self.asking(&mut self.view.lock(), |view| view.find(print))?;
-        let found = found.and_then(|found| Lsn::from_u64(found.lsn));
-        let lsn = found.ok_or_else(unknown)?;
-        // One that is queued and not durable yet may turn out to be absent.
-        match self.log.wait(lsn) {
+        let found = self.asking(&mut self.view.lock(), |view| {
+            let found = view.find(print)?.and_then(|found| Lsn::from_u64(found.lsn));
+            Ok(found.map(|lsn| (lsn, view.is_lost(lsn.get()))))
+        })?;
+        let (lsn, is_lost) = found.ok_or_else(unknown)?;
+        // One that is queued and not durable yet may turn out to be absent. Of one that damage took nobody hears.
+        let waited = if is_lost { Ok(()) } else { self.log.wait(lsn) };
+        match waited {
             Ok(()) => {}
             Err(error) if error.kind() == onceward_wal::ErrorKind::Full => {
                 self.view.lock().withdraw(print, lsn.get());

@@ -228,6 +228,10 @@ impl BatchTicket {
                 // Within the batch, which is durable.
                 continue;
             }
+            if inner.view.lock().is_lost(original.get()) {
+                // Of what damage took nobody hears any more.
+                continue;
+            }
             match ask(inner, original) {
                 None => return Ok(None),
                 Some(Ok(())) => {}

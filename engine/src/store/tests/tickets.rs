@@ -3,9 +3,10 @@
 use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
 
 use crate::clock::Clock;
+use crate::store::tests::lost_keys::{capture, damage};
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WALL_MS, event, key, keys, other_event, receipt, sales, sized_event};
-use crate::{ErrorKind, Event, Headers, State, Store, Verdict};
+use crate::{Cancellation, ErrorKind, Event, Headers, State, Store, Verdict};
 
 fn state(store: &Store, n: u64) -> State {
     store.outcome(&sales(), &key(n)).unwrap().state
@@ -191,7 +192,7 @@ fn an_event_that_was_queued_can_be_cancelled() {
     let ticket = store.capture_deferred(&event(1)).unwrap();
     let lsn = ticket.wait().unwrap().lsn();
     drop(store.capture_deferred(&event(2)).unwrap());
-    assert_eq!(store.cancel(&sales(), &key(1)).unwrap(), crate::Cancellation::Cancelled { lsn });
+    assert_eq!(store.cancel(&sales(), &key(1)).unwrap(), Cancellation::Cancelled { lsn });
     store.cancel(&sales(), &key(2)).unwrap();
     store.capture(&event(0)).unwrap();
     drop(store.capture_deferred(&event(3)).unwrap());
@@ -283,4 +284,29 @@ fn an_event_tells_by_which_clocks_it_was_captured_also_after_its_segment_is_gone
     same(&store);
     same(&rig.after_kill().open());
     assert_eq!(rig.look().events().next().unwrap().unwrap(), one);
+}
+
+/// The last event is lost, its number is kept from others, and the log says of it that it was cut.
+#[test]
+fn nobody_waits_for_an_event_of_which_nothing_is_left() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture(&sized_event(9, 2_000)).unwrap();
+    let lsns: Vec<u64> = (0..3).map(|n| capture(&store, n)).collect();
+    store.tick().unwrap();
+    let rig = rig.after_kill();
+    damage(&rig, lsns[2]);
+    let store = rig.open();
+    assert_eq!(store.recovery().keys_of_lost_frames, 1, "control");
+    let ticket = store.capture_batch_deferred(&[event(2), event(50)]).unwrap();
+    let told = ticket.wait().unwrap();
+    let is_lost = |verdict: &Verdict| matches!(verdict, Verdict::Duplicate { state: State::OutcomeUnknown, lsn } if lsn.get() == lsns[2]);
+    assert!(is_lost(&told[0]) && matches!(told[1], Verdict::Fresh { .. }), "{told:?}");
+    let mut ticket = store.capture_deferred(&event(2)).unwrap();
+    assert!(is_lost(&ticket.try_get().unwrap().unwrap()));
+    let cancelled = store.cancel(&sales(), &key(2)).unwrap();
+    assert!(
+        matches!(cancelled, Cancellation::TooLate { state: State::OutcomeUnknown, .. }),
+        "{cancelled:?}"
+    );
 }
