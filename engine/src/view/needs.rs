@@ -13,6 +13,7 @@
 //! A frame of an event or a batch may stand more than once, after a crash within a cleaning: each copy
 //! counts.
 
+use super::lost::NO_FRAME;
 use super::{Located, View};
 use crate::event::Scope;
 use crate::frames::control::Envelope;
@@ -252,9 +253,10 @@ impl View {
             self.holders.remove(&holder);
         }
         if part.key_frames > 0 {
-            // Keys that cleaning carried have another holder by now, and what is left expired.
-            let holders = &self.holders;
-            self.outcomes.retain_holders(|holder| holders.contains_key(&holder));
+            // Keys that cleaning carried have another holder by now, and what is left expired. Those that no frame
+            // holds are in no segment.
+            let stands = |holder| holder == NO_FRAME || self.holders.contains_key(&holder);
+            self.outcomes.retain_holders(stands);
         }
         self.records.forget_segment(number);
         self.inbox.forget_segment(number);

@@ -99,7 +99,14 @@ impl Lost {
         inner.recovery.damage.extend(self.damage.iter().cloned());
         let settled_ms = inner.stamp.trusted_ms;
         let frames = inner.view.lock().keys.frames_of_lost(&self.keys, settled_ms);
-        let written = frames.iter().try_for_each(|keys| inner.write_lost(keys));
+        // What gives room back goes on, but where the store could not be opened otherwise.
+        let share = if self.misfit.is_some() { Share::Answers } else { Share::Decisions };
+        let mut told = 0;
+        let written = frames.iter().try_for_each(|keys| {
+            inner.write_lost(keys, share)?;
+            told += 1;
+            Ok(())
+        });
         match written {
             Ok(()) if self.is_asked && self.misfit.is_none() => {
                 // One that stays only makes the next opening look again.
@@ -109,7 +116,7 @@ impl Lost {
             Err(error) if self.misfit.is_some() => return Err(error),
             Err(error) => {
                 let mut view = inner.view.lock();
-                frames.iter().for_each(|keys| view.note_lost(keys));
+                frames.iter().skip(told).for_each(|keys| view.note_lost(keys));
                 drop(view);
                 let what = format!("only the index knows the keys of lost frames: {error}");
                 let (file, offset, length) = (INDEX_DIR.to_owned(), 0, 0);
@@ -126,10 +133,9 @@ impl Lost {
 
 impl Inner {
     /// Tells the log of keys that it lost.
-    fn write_lost(&self, keys: &Keys) -> Result<()> {
+    fn write_lost(&self, keys: &Keys, share: Share) -> Result<()> {
         let _one_at_a_time = self.control.lock();
-        let (placed, _) =
-            self.append_control(&[(KIND_KEYS, codec::encode(keys))], Share::Answers)?;
+        let (placed, _) = self.append_control(&[(KIND_KEYS, codec::encode(keys))], share)?;
         let mut view = self.view.lock();
         placed.into_iter().for_each(|at| view.apply_keys(keys, at));
         Ok(())

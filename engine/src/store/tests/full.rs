@@ -2,9 +2,13 @@
 
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
+use crate::frames::KIND_EVENT;
+use crate::store::clean::Order;
+use crate::store::tests::lost_keys::frames;
+use crate::store::tests::records::{acquired, asks, body};
 use crate::store::{Answer, Settlement};
-use crate::trial::{Rig, SEGMENT_BYTES, key, keys, receipt, sales, sized_event};
-use crate::{ErrorKind, State, Store, Verdict};
+use crate::trial::{Rig, SEGMENT_BYTES, event, key, keys, receipt, sales, sized_event};
+use crate::{Begun, ErrorKind, Event, RecordState, State, Store, Verdict};
 
 /// Captures until the disk is full; returns how many were stored.
 fn fill(store: &Store, first: u64) -> u64 {
@@ -110,4 +114,56 @@ fn a_capture_whose_write_found_no_room_leaves_neither_key_nor_count_behind() {
     let told = store.status();
     drop(store);
     assert_eq!(rig.open().status().keys, told.keys);
+}
+
+/// 8,000 lost events and a lost record, a disk without room, and segments of 256 KiB.
+#[test]
+fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for first in (0..8_000).step_by(1_000) {
+        let all: Vec<Event> = (first..first + 1_000).map(event).collect();
+        store.capture_batch(&all).unwrap();
+    }
+    // Of all keys the last one that is told, so that it finds no room.
+    let lease = acquired(&store, 1);
+    store.complete(&lease, &body(1, 10)).unwrap();
+    assert!(matches!(store.capture(&event(9_000)).unwrap(), Verdict::Fresh { .. }));
+    store.close().unwrap();
+    let mut lost = frames(&rig);
+    assert_eq!(
+        lost.pop_if(|last| last.kind != KIND_EVENT).map(|_| ()),
+        Some(()),
+        "control: an end"
+    );
+    let last = lost.pop().unwrap();
+    assert_eq!(last.kind, KIND_EVENT, "control: stays");
+    for frame in lost.iter().filter(|frame| frame.kind >= 16) {
+        rig.disk.flip_bit(&frame.file, frame.offset + frame.bytes / 2, 3);
+    }
+    rig.disk.set_free_bytes(Some(0));
+    let store = rig.open();
+    assert_eq!(store.recovery().keys_of_lost_frames, 8_001, "control");
+    let told = &store.recovery().damage;
+    assert!(told.iter().any(|it| it.what.contains("only the index knows")), "control: {told:?}");
+    // What would settle all that is in flight has its room.
+    settle(&store, 9_000);
+    assert_eq!(store.outcome(&sales(), &key(7_999)).unwrap().state, State::OutcomeUnknown);
+    rig.disk.set_free_bytes(None);
+    let keys = |store: &Store| {
+        let view = store.inner.view.lock();
+        let segments = store.inner.log.segments();
+        let has_keys = |number: u64| view.lives.get(number).is_some_and(|part| part.key_frames > 0);
+        segments.iter().map(|it| it.number).find(|number| has_keys(*number))
+    };
+    let holder = keys(&store).unwrap();
+    for first in (20_000..20_400).step_by(50) {
+        let many: Vec<Event> = (first..first + 50).map(|n| sized_event(n, 2_000)).collect();
+        store.capture_batch(&many).unwrap();
+    }
+    assert!(store.inner.clean_one(Order::This(holder)).unwrap(), "control: it went");
+    let record = store.record(&sales(), &key(1)).unwrap();
+    assert!(matches!(record, RecordState::OutcomeUnknown { .. }), "{record:?}");
+    assert!(matches!(store.begin(&asks(1)).unwrap(), Begun::OutcomeUnknown(_)));
+    assert_eq!(store.outcome(&sales(), &key(7_999)).unwrap().state, State::OutcomeUnknown);
 }
