@@ -44,11 +44,11 @@ impl Heard {
     /// Time passed that nobody measured, before the frame `lsn`.
     pub(super) fn begin_gap(&mut self, lsn: u64) {
         self.said = None;
+        // Also where nothing will prove it, as far as is known: a later note may be one that was carried over
+        // the gap, and tell of a time before it, while damage took the note that came first.
+        self.gap_lsn = lsn;
         match &mut self.note {
-            Some(note) => {
-                note.has_gap = true;
-                self.gap_lsn = lsn;
-            }
+            Some(note) => note.has_gap = true,
             None => self.known_since = lsn,
         }
     }

@@ -171,3 +171,43 @@ fn events_whose_time_damage_took_are_not_sent_with_another_one() {
     );
     assert_eq!(store.review(&sales(), &key(1)).unwrap().code, "TIME_UNKNOWN");
 }
+
+/// Damage takes the note of the upstream's clock that came before the machine was off; the one behind that
+/// time, which tells the same, does not make the time between known.
+#[test]
+fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
+    let rig = Rig::new();
+    rig.clock.name_boot(1);
+    let store = rig.open();
+    capture(&store, 1..=1);
+    let options = || options().horizon_ms(30 * 86_400_000);
+    let mut session = Session::start(&store, options(), fits()).unwrap();
+    assert_eq!(batch(&mut session, 0).items.len(), 1);
+    store.confirm_time(crate::trial::WALL_MS, 0).unwrap();
+    let rig = rig.after_kill();
+    drop((session, store));
+    rig.clock.reboot(40 * 86_400_000);
+    let store = rig.open();
+    rig.clock.advance(2_000);
+    store.close().unwrap();
+    let rig = rig.after_kill();
+    let mut notes = Vec::new();
+    onceward_wal::examine(&rig.disk, &mut |frame| {
+        if frame.kind == crate::frames::KIND_CLOCK {
+            notes.push(frame.place);
+        }
+    })
+    .unwrap();
+    let [before, _behind] = notes[..] else { panic!("control: {notes:?}") };
+    let number = format!("{:016x}", before.segment);
+    let names = rig.disk.list("log").unwrap();
+    let name = names.iter().find(|name| name.contains(&number)).unwrap();
+    rig.disk.flip_bit(&format!("log/{name}"), u64::from(before.offset) + 40, 1);
+    let store = rig.open();
+    assert_eq!(store.recovery().damage.len(), 1, "control: {:?}", store.recovery());
+    let mut session = Session::start(&store, options(), fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
+    session.on_time(crate::trial::WALL_MS + 40 * 86_400_000, 0).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle));
+    assert_eq!(store.review(&sales(), &key(1)).unwrap().code, "HORIZON");
+}
