@@ -10,7 +10,7 @@ use crate::event::{Scope, StoredEvent};
 use crate::frames::control::{Batch, Envelope};
 use crate::frames::{KIND_BATCH, KIND_UPSTREAM, codec};
 use crate::sync::Options;
-use crate::view::{Live, Stage, Standing};
+use crate::view::{Live, Standing};
 
 /// What a frame takes besides its body.
 const FRAME_BYTES: usize = 64;
@@ -264,13 +264,7 @@ impl Inner {
         }
         let view = self.view.lock();
         let Some(number) = view.scope_number(scope.as_str()) else { return Vec::new() };
-        view.events
-            .range((Bound::Excluded(after), Bound::Included(synced)))
-            .filter(|(_, live)| live.scope == number && live.stage == Stage::Pending)
-            .filter(|(_, live)| live.is_to_deliver() && !live.is_behind)
-            .take(max)
-            .map(|(lsn, _)| *lsn)
-            .collect()
+        view.front(number, after, synced).take(max).collect()
     }
 
     /// How many events of a scope wait behind one of their lane that waits for a person.

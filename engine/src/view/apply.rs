@@ -53,7 +53,6 @@ impl View {
             at_once,
             is_evictable,
             is_attempted,
-            is_behind: false,
             is_imported,
             stage,
         };
@@ -295,6 +294,7 @@ impl View {
         if let Some(live) = self.events.get_mut(&lsn) {
             live.stage = stage;
             self.room.set_stage(lsn, live);
+            self.stage_changes(lsn, stage);
         }
     }
 
@@ -303,6 +303,9 @@ impl View {
         self.lives.add_unsettled(live.at);
         self.amount_unsettled += i128::from(live.amount);
         self.room.add(lsn, &live);
+        if self.is_in_front(lsn, &live) {
+            self.front.add(live.scope, lsn);
+        }
         self.events.insert(lsn, live);
     }
 
@@ -312,6 +315,7 @@ impl View {
         self.lives.end_unsettled(live.at);
         self.amount_unsettled -= i128::from(live.amount);
         self.room.remove(lsn, &live);
+        self.front.remove(live.scope, lsn);
         Some(live)
     }
 

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 
+use super::looked::look;
+
 /// Items of a chunk.
 const ITEMS: usize = 16;
 /// The same, for numbers.
@@ -30,7 +32,7 @@ impl<T> Chunk<T> {
     }
 
     fn iter(&self) -> impl DoubleEndedIterator<Item = (&u64, &T)> {
-        self.items.iter().flatten().map(|(lsn, item)| (lsn, item))
+        self.items.iter().flatten().inspect(|_| look()).map(|(lsn, item)| (lsn, item))
     }
 }
 
@@ -60,6 +62,7 @@ impl<T> ByLsn<T> {
     }
 
     pub(crate) fn get(&self, lsn: &u64) -> Option<&T> {
+        look();
         let (chunk, place) = split(*lsn);
         let (_, item) = self.chunks.get(&chunk)?.items.get(place)?.as_ref()?;
         Some(item)

@@ -7,12 +7,14 @@ mod apply;
 mod asking;
 mod by_lsn;
 mod deferred;
+mod front;
 mod heard;
 mod inbox;
 mod lanes;
 mod leaving;
 mod limits;
 mod lives;
+pub(crate) mod looked;
 mod lost;
 mod needs;
 mod outcomes;
@@ -38,6 +40,7 @@ pub(crate) use asking::Asking;
 use by_lsn::ByLsn;
 use deferred::Deferred;
 pub(crate) use deferred::Queued;
+use front::Front;
 pub(crate) use inbox::{
     DeliveryKey, Ending, Finished, HeldKey, Inbox, NewDelivery, Open, delivery_keys, next_step,
 };
@@ -122,8 +125,6 @@ pub(crate) struct Live {
     pub(crate) is_evictable: bool,
     /// It was in a batch once, so the upstream may have it.
     pub(crate) is_attempted: bool,
-    /// An earlier event of its lane has no final answer.
-    pub(crate) is_behind: bool,
     /// It was captured in another store.
     pub(crate) is_imported: bool,
     pub(crate) stage: Stage,
@@ -170,6 +171,8 @@ pub(crate) struct View {
     /// Events without a final answer, by LSN.
     pub(crate) events: ByLsn<Live>,
     lanes: Lanes,
+    /// Those of them that are to be sent next.
+    front: Front,
     pub(crate) batches: BTreeMap<u64, OpenBatch>,
     /// What waits for a person, and what was decided.
     pub(crate) reviews: Reviews,
@@ -220,6 +223,7 @@ impl View {
             turned_in: None,
             events: ByLsn::default(),
             lanes: Lanes::default(),
+            front: Front::default(),
             batches: BTreeMap::new(),
             reviews: Reviews::default(),
             scopes: Vec::new(),

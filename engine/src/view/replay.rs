@@ -191,7 +191,6 @@ impl View {
             at_once: false,
             is_evictable: facts.is_evictable,
             is_attempted: carried.is_attempted,
-            is_behind: false,
             is_imported: carried.is_imported,
             stage: Stage::Pending,
         };

@@ -200,7 +200,6 @@ impl<'a> Adding<'a> {
             at_once: false,
             is_evictable: event.facts.is_evictable,
             is_attempted: carried.is_attempted,
-            is_behind: false,
             is_imported: true,
             stage: Stage::Pending,
         };

@@ -136,6 +136,45 @@ fn thousands_of_events_behind_a_parked_one_hold_up_nobody() {
     assert_eq!((state(&store, 20_000), state(&store, 2)), (State::Accepted, State::Pending));
 }
 
+/// How often events are looked at while a lane of so many is sent, one after the other.
+fn looks_to_drain(count: u64) -> u64 {
+    let store = Rig::new().open();
+    for first in (1..=count).step_by(1_000) {
+        let last = count.min(first + 999);
+        let events: Vec<Event> = (first..=last).map(|n| of_lane(n, "card")).collect();
+        store.capture_batch(&events).unwrap();
+    }
+    let mut session = start(&store);
+    let before = crate::view::looked::looked_at();
+    for n in 1..=count {
+        answer(&mut session, &[(n, accepted())], LATER_MS);
+    }
+    assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)));
+    crate::view::looked::looked_at() - before
+}
+
+#[test]
+fn a_lane_is_drained_in_steps_that_grow_with_its_length_and_no_faster() {
+    let (short, long) = (looks_to_drain(200), looks_to_drain(2_000));
+    assert!(long <= 12 * short, "{short} for 200, {long} for 2,000");
+}
+
+#[test]
+fn an_answer_that_nothing_waits_for_looks_at_no_lane() {
+    let store = Rig::new().open();
+    let events: Vec<Event> = (1..=1_000).map(|n| of_lane(n, "card")).collect();
+    store.capture_batch(&events).unwrap();
+    let mut session = start(&store);
+    answer(&mut session, &[(1, rejected("NO"))], LATER_MS);
+    let before = crate::view::looked::looked_at();
+    for _ in 0..10 {
+        assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)));
+    }
+    let looks = crate::view::looked::looked_at() - before;
+    assert!(looks < 1_000, "{looks}");
+    assert_eq!(session.report().behind, 999);
+}
+
 /// Lanes by event: two lanes, and every fourth event has none.
 fn lane_of(n: u64) -> Option<u64> {
     (!n.is_multiple_of(4)).then_some(n % 2)
@@ -192,6 +231,7 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                 now_ms += LATER_MS;
                 let Step::Send(batch) = session.next(now_ms).unwrap() else { break };
                 is_in_order(&store, &batch);
+                assert!(store.inner.view.lock().has_right_lanes(), "seed {seed}");
                 if draw.below(3) == 0 {
                     session.on_failure(batch.id, &failure(&mut draw), now_ms).unwrap();
                     continue;
@@ -212,9 +252,11 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                     _ => {}
                 }
             }
+            assert!(store.inner.view.lock().has_right_lanes(), "seed {seed}");
             if draw.below(3) == 0 {
                 drop(store);
                 store = rig.open();
+                assert!(store.inner.view.lock().has_right_lanes(), "seed {seed}, opened");
             }
         }
         // A well upstream and a person who decides let everything through, in order.
