@@ -75,7 +75,8 @@ impl Inner {
     }
 
     /// An upstream asked not to be asked for so long; 0: it may be asked again. By trusted time: a machine
-    /// that was off waits for what is left at most. Where there is no room for it, it is kept in memory.
+    /// that was off waits for what is left at most. Where there is no room for it, it is kept in memory; that
+    /// it may be asked is then written when this is told again.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl Inner {
         };
         {
             let mut view = self.view.lock();
-            if until_ms == 0 && view.upstreams.held_until_ms(upstream.as_str()).is_none() {
+            if until_ms == 0 && view.upstreams.is_free(upstream.as_str()) {
                 return Ok(());
             }
             view.upstreams.hold(upstream.as_str(), until_ms);

@@ -2,13 +2,14 @@
 //!
 //! A frame may go only if every older frame that it changes is gone, or the change is carried. Without
 //! that, replay would take the older one at its word: an event would be unsettled again and be sent a
-//! second time. Three changes there are:
+//! second time. Four changes there are:
 //!
 //! | changed | by | lost, it would |
 //! |---|---|---|
 //! | a frame of an event | the frame with its final answer | be sent again |
 //! | a frame of a batch | the frame that closed it | be sent again as it was |
 //! | a frame that put an event into review | the decision to send it again | wait for a person again |
+//! | a frame that says not to ask an upstream (`upstreams`) | the one that ends it | be left alone again |
 //!
 //! A frame of an event or a batch may stand more than once, after a crash within a cleaning: each copy
 //! counts.
@@ -262,6 +263,7 @@ impl View {
         self.inbox.forget_segment(number);
         self.leaving.forget_segment(number);
         self.reviews.forget_segment(number);
+        self.forget_segment_of_upstreams(number);
     }
 
     fn forget_settled(&mut self, event: u64, number: u64) {

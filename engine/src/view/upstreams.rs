@@ -1,6 +1,6 @@
 //! What is kept by upstream: which keys it gets, and until when it does not want to be asked. No I/O here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Located, View};
 use crate::frames::upstreams::{Hold, Rule};
@@ -12,8 +12,34 @@ use crate::sync::KeyRule;
 pub(crate) struct Upstreams {
     /// Upstream and scope, the number of the rule, and where that stands.
     rules: BTreeMap<(String, String), (u8, Located)>,
-    /// Upstream, trusted time until which it is not asked, and where that stands; `None`: in memory only.
-    holds: BTreeMap<String, (u64, Option<Located>)>,
+    /// By upstream.
+    holds: BTreeMap<String, Held>,
+}
+
+/// Until when an upstream is not asked.
+#[derive(Debug, Default)]
+struct Held {
+    /// Trusted time; 0: it may be asked.
+    until_ms: u64,
+    /// The newest frame, and what that says; what is in memory may be newer.
+    said: Option<(Located, u64)>,
+    /// Segments with frames that say that it is not to be asked.
+    frames: BTreeSet<u64>,
+}
+
+impl Held {
+    /// The newest frame, if its segment may not go without it: it says until when, or ends what a frame in
+    /// another segment says, which counted again without it.
+    fn needed(&self) -> Option<Located> {
+        let (at, until_ms) = self.said?;
+        let ends = || self.frames.iter().any(|segment| *segment != at.place.segment);
+        Some(at).filter(|_| until_ms > 0 || ends())
+    }
+
+    fn stands_in(&self, segment: u64) -> bool {
+        let is_there = |(at, _): (Located, u64)| at.place.segment == segment;
+        self.said.is_some_and(is_there) || self.frames.contains(&segment)
+    }
 }
 
 impl Upstreams {
@@ -39,14 +65,23 @@ impl Upstreams {
 
     /// Trusted time until which an upstream is not asked.
     pub(crate) fn held_until_ms(&self, upstream: &str) -> Option<u64> {
-        self.holds.get(upstream).map(|(until_ms, _)| *until_ms).filter(|until_ms| *until_ms > 0)
+        self.holds.get(upstream).map(|held| held.until_ms).filter(|until_ms| *until_ms > 0)
+    }
+
+    /// Whether an upstream may be asked, and no frame says otherwise.
+    pub(crate) fn is_free(&self, upstream: &str) -> bool {
+        let says_so = |held: &Held| held.said.is_none_or(|(_, until_ms)| until_ms == 0);
+        self.holds.get(upstream).is_none_or(|held| held.until_ms == 0 && says_so(held))
     }
 
     /// Notes in memory only until when an upstream is not asked; 0: it may be.
     pub(crate) fn hold(&mut self, upstream: &str, until_ms: u64) {
         match self.holds.get_mut(upstream) {
-            Some((held_ms, _)) => *held_ms = until_ms,
-            None if until_ms > 0 => drop(self.holds.insert(upstream.to_owned(), (until_ms, None))),
+            Some(held) => held.until_ms = until_ms,
+            None if until_ms > 0 => {
+                let held = Held { until_ms, ..Held::default() };
+                self.holds.insert(upstream.to_owned(), held);
+            }
             None => {}
         }
     }
@@ -67,14 +102,38 @@ impl View {
 
     /// An upstream asked not to be asked, or may be asked again.
     pub(crate) fn apply_hold(&mut self, hold: &Hold, at: Located) {
-        let before = if hold.until_ms == 0 {
-            self.upstreams.holds.remove(&hold.upstream)
-        } else {
-            self.lives.need(at.place.segment, u64::from(at.bytes));
-            self.upstreams.holds.insert(hold.upstream.clone(), (hold.until_ms, Some(at)))
-        };
-        if let Some((_, Some(before))) = before {
-            self.lives.end_need(before.place.segment, u64::from(before.bytes));
+        self.change_hold(&hold.upstream, |held| {
+            held.until_ms = hold.until_ms;
+            held.said = Some((at, hold.until_ms));
+            held.frames.extend(Some(at.place.segment).filter(|_| hold.until_ms > 0));
+        });
+    }
+
+    /// Changes what is known of an upstream, and which of its frames is needed.
+    fn change_hold(&mut self, upstream: &str, change: impl FnOnce(&mut Held)) {
+        let held = self.upstreams.holds.entry(upstream.to_owned()).or_default();
+        let before = held.needed();
+        change(held);
+        let after = held.needed();
+        if held.until_ms == 0 && after.is_none() && held.frames.is_empty() {
+            self.upstreams.holds.remove(upstream);
+        }
+        if before != after {
+            let place = |at: Located| (at.place.segment, u64::from(at.bytes));
+            before.map(place).into_iter().for_each(|(of, bytes)| self.lives.end_need(of, bytes));
+            after.map(place).into_iter().for_each(|(of, bytes)| self.lives.need(of, bytes));
+        }
+    }
+
+    /// A segment is gone, and what stood in it.
+    pub(super) fn forget_segment_of_upstreams(&mut self, segment: u64) {
+        let holds = self.upstreams.holds.iter().filter(|(_, held)| held.stands_in(segment));
+        let names: Vec<String> = holds.map(|(upstream, _)| upstream.clone()).collect();
+        for upstream in names {
+            self.change_hold(&upstream, |held| {
+                held.frames.remove(&segment);
+                held.said = held.said.filter(|(at, _)| at.place.segment != segment);
+            });
         }
     }
 
@@ -95,8 +154,8 @@ impl View {
 
     /// Whether the rule or the hold of the frame at `at` still counts.
     pub(crate) fn is_of_upstreams(&self, at: Located) -> bool {
-        let rules = self.upstreams.rules.values().map(|(_, found)| Some(*found));
-        let holds = self.upstreams.holds.values().map(|(_, found)| *found);
-        rules.chain(holds).flatten().any(|found| found.place == at.place)
+        let rules = self.upstreams.rules.values().map(|(_, found)| *found);
+        let holds = self.upstreams.holds.values().filter_map(Held::needed);
+        rules.chain(holds).any(|found| found.place == at.place)
     }
 }

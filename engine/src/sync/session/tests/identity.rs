@@ -248,3 +248,66 @@ fn an_upstream_that_is_left_alone_keeps_nobody_who_has_nothing_for_it() {
     let report = session.report();
     assert!(!report.unreachable && report.held_until_ms.is_none(), "{report:?}");
 }
+
+/// Whether the upstream is left alone after a kill, where the disk has room again.
+fn is_left_alone(rig: &Rig) -> bool {
+    let rig = rig.after_kill();
+    rig.disk.set_free_bytes(None);
+    rig.open().inner.held_for_ms(&hub()) > 0
+}
+
+/// The frame that ends a wait stands in a segment that goes before that of the wait.
+#[test]
+fn the_end_of_a_wait_outlives_its_segment() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let settle = |n| {
+        let (scope, key, answer) = (sales(), key(n), Answer::Accepted { receipt: None });
+        store.settle(&[Settlement { scope, key, answer }]).unwrap();
+    };
+    let pass = |numbers: std::ops::Range<u64>| {
+        for n in numbers {
+            store.capture(&sized_event(n, 50_000)).unwrap();
+            settle(n);
+        }
+    };
+    let segments = || store.inner.log.segments().iter().map(|it| it.number).collect::<Vec<_>>();
+    store.inner.hold_upstream(&hub(), 600_000).unwrap();
+    (0..5).for_each(|n| _ = store.capture(&sized_event(n, 55_000)).unwrap());
+    let [first, second] = segments()[..] else { panic!("control: {:?}", segments()) };
+    store.inner.hold_upstream(&hub(), 0).unwrap();
+    settle(4);
+    pass(10..50);
+    assert!(segments().contains(&first) && !segments().contains(&second), "{:?}", segments());
+    assert!(!is_left_alone(&rig), "it answered since");
+    // Once there is nothing to be ended, nothing says so for ever.
+    (0..4).for_each(settle);
+    pass(50..90);
+    assert!(!segments().contains(&first), "control: {:?}", segments());
+    let mut frames = 0;
+    onceward_wal::examine(&rig.disk, &mut |frame| {
+        frames += usize::from(frame.kind == crate::frames::KIND_HOLD);
+    })
+    .unwrap();
+    assert_eq!(frames, 0);
+}
+
+#[test]
+fn the_end_of_a_wait_that_found_no_room_is_written_with_a_later_answer() {
+    let rig = Rig::new();
+    let store = rig.open();
+    rig.disk.set_free_bytes(Some(3 * SEGMENT_BYTES));
+    store.inner.hold_upstream(&hub(), 600_000).unwrap();
+    for bytes in [10_000, 1] {
+        let mut refused =
+            (0..).map(|n| store.capture(&sized_event(10_000 * n + bytes as u64, bytes)));
+        assert!(refused.any(|captured| captured.is_err()), "control: it is full");
+    }
+    rig.disk.set_free_bytes(Some(0));
+    store.inner.hold_upstream(&hub(), 0).unwrap();
+    assert_eq!(store.inner.held_for_ms(&hub()), 0);
+    assert!(is_left_alone(&rig), "control: it is in memory only");
+    rig.disk.set_free_bytes(None);
+    store.inner.hold_upstream(&hub(), 0).unwrap();
+    assert!(!is_left_alone(&rig));
+}
