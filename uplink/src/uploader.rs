@@ -186,6 +186,12 @@ impl Uploader {
         Ok(UploaderHandle::new(control, line, progress, thread))
     }
 
+    fn start(&self, effort: Effort) -> Result<Session, Error> {
+        let dialect = Arc::clone(&self.dialect);
+        let fit: Fit = Box::new(move |event| dialect.fit(event));
+        Ok(Session::start(&self.store, self.options.clone().effort(effort), fit)?)
+    }
+
     /// The loop.
     fn run(
         &mut self,
@@ -193,9 +199,7 @@ impl Uploader {
         control: &Control,
         observe: &mut dyn FnMut(&Report),
     ) -> Result<Report, Error> {
-        let dialect = Arc::clone(&self.dialect);
-        let fit: Fit = Box::new(move |event| dialect.fit(event));
-        let mut session = Session::start(&self.store, self.options.clone().effort(effort), fit)?;
+        let mut session = self.start(effort)?;
         loop {
             let signals = control.take();
             if signals.stopped {
@@ -207,7 +211,16 @@ impl Uploader {
             if signals.has_new_key {
                 session.on_new_key();
             }
-            let step = session.next(self.clock.now_ms())?;
+            let step = match session.next(self.clock.now_ms()) {
+                // A bundle brought the rule for its keys. Another session sends by that, unless the host wants
+                // another one.
+                Err(found) if found.code() == "WIRE_KEYS_CHANGED" => {
+                    drop(session);
+                    session = self.start(effort)?;
+                    continue;
+                }
+                step => step?,
+            };
             if let Step::Send(batch) = &step {
                 self.exchange(&mut session, batch)?;
                 observe(&session.report());

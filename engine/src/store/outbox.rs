@@ -180,6 +180,8 @@ impl Inner {
         self.refuse_if_closed()?;
         let _one_at_a_time = self.control.lock();
         self.refuse_if_fenced()?;
+        // Since the session took it up, a bundle may have brought another one.
+        self.rule_for(options)?;
         let envelope = Envelope {
             opening: self.stamp.opening,
             upstream: options.upstream.as_str().to_owned(),

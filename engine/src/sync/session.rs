@@ -144,11 +144,15 @@ impl Session {
             let message = format!("settings have more than {SETTINGS_BYTES_MAX} bytes");
             return Err(Error::invalid("SETTINGS_TOO_LONG", message));
         }
-        let options = Options { keys: Some(store.inner.rule_for(&options)?), ..options };
         if store.inner.draining.swap(true, Ordering::AcqRel) {
             let message = "another session drains this store";
             return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
         }
+        // Only now: until here another session could write one.
+        let keys = store.inner.rule_for(&options).inspect_err(|_| {
+            store.inner.draining.store(false, Ordering::Release);
+        })?;
+        let options = Options { keys: Some(keys), ..options };
         let queue = store.inner.open_batches(&options.scope);
         let is_now = options.is_now;
         let session = Self {
@@ -193,7 +197,9 @@ impl Session {
     /// # Errors
     ///
     /// Those of the store; nothing is lost, and asking again is allowed. `Fenced`, code
-    /// `STORE_FENCED`: the store is left meanwhile, and nothing more is sent.
+    /// `STORE_FENCED`: the store is left meanwhile, and nothing more is sent. `Invalid`, code
+    /// `WIRE_KEYS_CHANGED`: a bundle that was imported meanwhile brought another rule for keys, by which a new
+    /// session sends.
     pub fn next(&mut self, now_ms: u64) -> Result<Step> {
         self.inner().refuse_if_fenced()?;
         if let Some(unreported) = self.sent.take() {

@@ -1,3 +1,4 @@
+mod imports;
 mod keys;
 mod told;
 mod ways;

@@ -311,3 +311,43 @@ fn the_end_of_a_wait_that_found_no_room_is_written_with_a_later_answer() {
     store.inner.hold_upstream(&hub(), 0).unwrap();
     assert!(!is_left_alone(&rig));
 }
+
+/// A new till whose uploader runs takes up a bundle of one that sent under other keys.
+#[cfg(feature = "rescue")]
+#[test]
+fn a_session_sends_nothing_once_another_rule_for_its_keys_is_written() {
+    let old = Rig::new().open();
+    capture(&old, "default", "receipt-1");
+    let prefixed = once("default").keys(KeyRule::ScopePrefix);
+    let mut session = Session::start(&old, prefixed, fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it may be there");
+    drop(session);
+    let store = Rig::new().open();
+    let mut session =
+        Session::start(&store, once("default").effort(Effort::Forever), fits()).unwrap();
+    assert!(matches!(session.next(0).unwrap(), Step::Idle));
+    let (key, mut stick) = (crate::BundleKey::from_bytes([7; 32]), Vec::new());
+    old.export_bundle(&mut stick, &key, true).unwrap();
+    assert_eq!(store.import_bundle(&mut stick.as_slice(), &key).unwrap().fresh, 1);
+    for _ in 0..2 {
+        let error = session.next(0).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "WIRE_KEYS_CHANGED"));
+    }
+    drop(session);
+    assert_eq!(drain(&store, once("default")), ["~default/receipt-1"], "as the upstream knows it");
+}
+
+/// What rule is written is only known once no other session can write one.
+#[test]
+fn a_session_takes_up_its_rule_once_it_has_the_store_to_itself() {
+    let store = Rig::new().open();
+    capture(&store, "tips", "k");
+    let prefixed = once("tips").keys(KeyRule::ScopePrefix);
+    let mut first = Session::start(&store, prefixed.clone(), fits()).unwrap();
+    let other = || Session::start(&store, once("tips").keys(KeyRule::Conveyed), fits());
+    assert!(matches!(first.next(0).unwrap(), Step::Send(_)));
+    assert_eq!(other().unwrap_err().code(), "DRAINING");
+    drop(first);
+    assert_eq!(other().unwrap_err().code(), "WIRE_KEYS_CHANGED");
+    assert_eq!(drain(&store, prefixed), ["~tips/k"], "one that is refused keeps nobody out");
+}
