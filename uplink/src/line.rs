@@ -4,6 +4,7 @@ mod address;
 mod explain;
 mod forward;
 mod no_proxy;
+mod opened;
 mod proxy;
 mod reply;
 mod roots;
@@ -11,7 +12,6 @@ mod roots;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,12 +19,15 @@ use onceward::sync::{Answered, Failure, Upstream};
 use ureq::Agent;
 use ureq::http::{self, HeaderValue, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use crate::clock::Monotonic;
 use crate::dialect::{Request, Response};
 use crate::error::Error;
 use crate::secret::Secret;
 use address::Address;
+use opened::Opened;
 use proxy::Via;
 
 /// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
@@ -97,8 +100,8 @@ pub struct Line {
     roots: RootCerts,
     /// Carries them.
     agent: Agent,
-    /// Whether a connection may have been kept; clones share it.
-    has_kept: Arc<AtomicBool>,
+    /// Counts connections that are opened; clones share it.
+    opened: Opened,
     /// What they are allowed by; clones share it.
     key: Arc<RwLock<Option<Secret>>>,
 }
@@ -128,9 +131,9 @@ impl Line {
         let address = Address::parse(base_url)?;
         check_key(key.as_ref())?;
         let (via, roots) = (None, RootCerts::WebPki);
-        let agent = agent(&address, timeouts, via.as_ref(), &roots);
-        let (has_kept, key) = (Arc::default(), Arc::new(RwLock::new(key)));
-        Ok(Self { address, timeouts, via, roots, agent, has_kept, key })
+        let opened = Opened::default();
+        let agent = agent(&address, timeouts, (via.as_ref(), &roots), &opened);
+        Ok(Self { address, timeouts, via, roots, agent, opened, key: Arc::new(RwLock::new(key)) })
     }
 
     /// Goes through this proxy, also to a loopback address: `http://proxy.example:3128`, with
@@ -197,13 +200,15 @@ impl Line {
 
     /// The same by way of another proxy, or of none.
     fn along(self, via: Option<Via>) -> Self {
-        let agent = agent(&self.address, self.timeouts, via.as_ref(), &self.roots);
+        let way = (via.as_ref(), &self.roots);
+        let agent = agent(&self.address, self.timeouts, way, &self.opened);
         Self { agent, via, ..self }
     }
 
     /// The same with others' certificates.
     fn believing(self, roots: RootCerts) -> Self {
-        let agent = agent(&self.address, self.timeouts, self.via.as_ref(), &roots);
+        let way = (self.via.as_ref(), &roots);
+        let agent = agent(&self.address, self.timeouts, way, &self.opened);
         Self { agent, roots, ..self }
     }
 
@@ -266,19 +271,17 @@ impl Line {
         request: &Request,
     ) -> Result<Response, ureq::Error> {
         let clock = Monotonic::start();
-        let may_be_kept = self.has_kept.swap(false, Ordering::Relaxed);
+        let opened = self.opened.count();
         let (reply, round_trip_ms) = match self.send(uri, key.as_ref(), request, None) {
-            Err(found) if may_be_kept && is_closed(&found) => {
+            // None was opened since, by a clone neither: it went over one that was kept.
+            Err(found) if self.opened.count() == opened && is_closed(&found) => {
                 let spent = Duration::from_millis(clock.now_ms());
                 let left = self.timeouts.total.saturating_sub(spent);
                 self.send(uri, key.as_ref(), request, Some(left))?
             }
             sent => sent?,
         };
-        let may_be_kept = reply::may_be_kept(&reply);
-        let response = reply::take(reply, round_trip_ms)?;
-        self.has_kept.store(may_be_kept, Ordering::Relaxed);
-        Ok(response.hiding(key))
+        Ok(reply::take(reply, round_trip_ms)?.hiding(key))
     }
 
     /// Sends a request and takes the head of its answer; also how long that took, milliseconds. `fresh`: over a
@@ -321,8 +324,13 @@ impl fmt::Debug for Line {
     }
 }
 
-/// What carries requests to `address`.
-fn agent(address: &Address, timeouts: Timeouts, via: Option<&Via>, roots: &RootCerts) -> Agent {
+/// What carries requests to `address`, by this way and trusting these.
+fn agent(
+    address: &Address,
+    timeouts: Timeouts,
+    (via, roots): (Option<&Via>, &RootCerts),
+    opened: &Opened,
+) -> Agent {
     let tunnel = via.filter(|_| address.is_https()).map(|via| via.proxy.clone());
     let config = Agent::config_builder()
         .https_only(address.is_https())
@@ -337,8 +345,11 @@ fn agent(address: &Address, timeouts: Timeouts, via: Option<&Via>, roots: &RootC
         .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
         .build();
     match via {
-        Some(via) if !address.is_https() => forward::agent(config, address, via),
-        Some(_) | None => config.new_agent(),
+        Some(via) if !address.is_https() => forward::agent(config, address, via, opened),
+        Some(_) | None => {
+            let connector = opened.clone().chain(DefaultConnector::default());
+            Agent::with_parts(config, connector, DefaultResolver::default())
+        }
     }
 }
 

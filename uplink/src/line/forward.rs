@@ -11,13 +11,15 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error, Proxy, config::Config};
 
 use super::address::Address;
+use super::opened::Opened;
 use super::proxy::Via;
 
 /// What carries requests for `address` through `via`.
-pub(super) fn agent(config: Config, address: &Address, via: &Via) -> Agent {
+pub(super) fn agent(config: Config, address: &Address, via: &Via, opened: &Opened) -> Agent {
     let resolver = ProxyOnly { proxy: via.uri().clone(), inner: DefaultResolver::default() };
     let named = Named { origin: address.origin() };
-    Agent::with_parts(config, ().chain(TcpConnector::default()).chain(named), resolver)
+    let connector = opened.clone().chain(TcpConnector::default()).chain(named);
+    Agent::with_parts(config, connector, resolver)
 }
 
 /// The header by which a proxy is told who asks; `None` if it wants no credentials.

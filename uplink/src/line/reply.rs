@@ -10,13 +10,6 @@ use crate::dialect::{Response, may_be_json};
 use crate::retry_after;
 use crate::upstream::{About, HORIZON_HEADER};
 
-/// Whether the connection may be kept behind this answer.
-pub(super) fn may_be_kept(reply: &http::Response<ureq::Body>) -> bool {
-    let connection = reply.headers().get_all(header::CONNECTION);
-    let closes = connection.iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-    reply.version() == http::Version::HTTP_11 && !closes
-}
-
 /// Head and body of `reply`, which came `round_trip_ms` after its request was begun.
 ///
 /// # Errors

@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "files of an operator's, as no store writes them")]
 
+use std::net::Shutdown;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use super::*;
 
@@ -32,6 +35,29 @@ fn a_kept_connection_that_died_unused_is_followed_by_a_fresh_one_at_once() {
     }
     drop(line);
     assert_eq!(server.seen().len(), 4);
+}
+
+/// The upstream closes each connection behind its answer without saying so, and the second one without an answer.
+#[test]
+fn a_request_over_a_fresh_connection_is_not_sent_again_although_one_was_kept_before() {
+    let (closed, is_closed) = mpsc::channel();
+    let count = AtomicUsize::new(0);
+    let server = Server::start(3, move |stream| {
+        let request = read_request(stream);
+        if count.fetch_add(1, Ordering::Relaxed) != 1 {
+            stream.write_all(answer("200 OK", "", "{}").as_bytes()).unwrap();
+        }
+        stream.shutdown(Shutdown::Both).unwrap();
+        closed.send(()).unwrap();
+        request
+    });
+    let line = server.line();
+    assert_eq!(line.post(&request()).unwrap().status, 200);
+    is_closed.recv().unwrap();
+    // What was kept is closed, as can be seen.
+    failure(&line);
+    assert_eq!(line.post(&request()).unwrap().status, 200);
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[test]
