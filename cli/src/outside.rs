@@ -1,16 +1,14 @@
-//! Files that the caller names: read no further than a limit, and not waited for for ever. A device may have no
-//! end, and a pipe no writer.
+//! Files and pipes that the caller names: read no further than a limit, and a pipe waited for no longer than
+//! its writer deserves.
 
 use std::{
-    fs::{File, FileType, OpenOptions},
     io::{self, ErrorKind, Read},
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::Path,
 };
 
+use onceward::{Outside, read_at_most};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::OFlags,
     io::Errno,
 };
 use zeroize::Zeroizing;
@@ -19,30 +17,22 @@ use crate::command::stop;
 
 /// An open file or pipe of the caller's.
 #[derive(Debug)]
-pub(crate) struct Outside {
-    /// It.
-    file: File,
-    /// Whether it is a pipe, whose writer may take its time.
-    is_pipe: bool,
-}
+pub(crate) struct Waiting(Outside);
 
-impl Outside {
+impl Waiting {
     /// Opens it to read.
     ///
     /// # Errors
     ///
     /// It cannot be opened, or is neither a file nor a pipe.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let is_pipe = is_pipe(file.metadata()?.file_type())?;
-        Ok(Self { file, is_pipe })
+        Outside::open(path).map(Self)
     }
 
     /// Waits until the pipe has something, or ends.
     fn wait(&self) -> io::Result<()> {
         for _ in 0..LOOKS {
-            let mut polled = [PollFd::new(&self.file, PollFlags::IN)];
+            let mut polled = [PollFd::new(&self.0, PollFlags::IN)];
             match poll(&mut polled, Some(&LOOK_EVERY)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(()),
@@ -57,12 +47,12 @@ impl Outside {
     }
 }
 
-impl Read for Outside {
+impl Read for Waiting {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.is_pipe {
+        if self.0.is_pipe() {
             self.wait()?;
         }
-        self.file.read(bytes)
+        self.0.read(bytes)
     }
 }
 
@@ -71,27 +61,8 @@ impl Read for Outside {
 /// # Errors
 ///
 /// It cannot be read, or has over `bytes_max` bytes.
-pub(crate) fn read(path: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    Outside::open(path)?.take(most).read_to_end(&mut bytes)?;
-    if bytes.len() > bytes_max {
-        let message = format!("it has over {bytes_max} bytes");
-        return Err(io::Error::new(ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
-}
-
-/// Whether it is a pipe and not a file.
-fn is_pipe(kind: FileType) -> io::Result<bool> {
-    let refused = |what| Err(io::Error::new(ErrorKind::InvalidInput, what));
-    if kind.is_dir() {
-        return refused("it is a directory");
-    }
-    if kind.is_char_device() || kind.is_block_device() {
-        return refused("it is a device, and not a file");
-    }
-    Ok(!kind.is_file())
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_at_most(Waiting::open(path)?, bytes_max).map(Zeroizing::new)
 }
 
 /// Between two looks whether a signal came.
@@ -99,20 +70,3 @@ const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// Looks in 10 s, after which a silent pipe is given up.
 const LOOKS: u32 = 200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_at_the_limit_is_read_and_what_has_no_end_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        std::fs::write(&file, [b'x'; 10]).unwrap();
-        assert_eq!(read(&file, 10).unwrap().len(), 10);
-        assert_eq!(read(&file, 9).unwrap_err().kind(), ErrorKind::FileTooLarge);
-        for other in [Path::new("/dev/zero"), Path::new("/dev/null"), dir.path()] {
-            assert_eq!(read(other, 10).unwrap_err().kind(), ErrorKind::InvalidInput, "{other:?}");
-        }
-    }
-}

@@ -109,7 +109,7 @@ pub use inspect::Inspection;
 pub use leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 #[cfg(feature = "rescue")]
 pub use leaving::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
-pub use onceward_vfs::remark_on;
+pub use onceward_vfs::{Outside, read_at_most, remark_on};
 pub use onceward_wal::Lsn;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
 pub use repair::{

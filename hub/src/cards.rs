@@ -5,12 +5,14 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Read as _},
+    fs::Metadata,
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use onceward::{Outside, read_at_most};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -119,6 +121,17 @@ struct Stamp {
     bytes: u64,
     /// Modification time, seconds and nanoseconds.
     modified: (i64, i64),
+}
+
+impl Stamp {
+    /// What the system says of a file, as a stamp.
+    fn of(meta: &Metadata) -> Self {
+        Self {
+            file: (meta.dev(), meta.ino()),
+            bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+        }
+    }
 }
 
 /// The cards in force and the file that they come from.
@@ -242,23 +255,10 @@ struct Read {
 }
 
 /// Reads the file.
-#[expect(
-    clippy::disallowed_types,
-    reason = "the operator's file: only read, nothing durable in it"
-)]
 fn read(path: &Path) -> io::Result<Read> {
-    let before = stamp(path)?;
-    if before.bytes > FILE_BYTES_MAX {
-        let message = format!("is {} bytes, at most {FILE_BYTES_MAX} are read", before.bytes);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    // What is no file has no end, and its size says nothing.
-    let mut content = Vec::new();
-    std::fs::File::open(path)?.take(FILE_BYTES_MAX.saturating_add(1)).read_to_end(&mut content)?;
-    if u64::try_from(content.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        let message = format!("is over {FILE_BYTES_MAX} bytes, which is all that is read");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
+    let file = Outside::open_file(path)?;
+    let before = Stamp::of(&file.metadata()?);
+    let content = read_at_most(file, FILE_BYTES_MAX)?;
     let age_ms = jiff::Timestamp::now()
         .as_millisecond()
         .saturating_sub(before.modified.0.saturating_mul(1_000));
@@ -266,22 +266,13 @@ fn read(path: &Path) -> io::Result<Read> {
     Ok(Read { content, stamp: (age_ms > SETTLED_MS).then_some(before), digest })
 }
 
-/// The file's stamp.
+/// The stamp of the file that has this name now.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the operator's file: only read, nothing durable in it"
+    reason = "the operator's file: only looked at, nothing durable in it"
 )]
 fn stamp(path: &Path) -> io::Result<Stamp> {
-    let meta = std::fs::metadata(path)?;
-    if !meta.is_file() {
-        // A pipe may never bring anything, and a device never end.
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
-    }
-    Ok(Stamp {
-        file: (meta.dev(), meta.ino()),
-        bytes: meta.len(),
-        modified: (meta.mtime(), meta.mtime_nsec()),
-    })
+    Ok(Stamp::of(&std::fs::metadata(path)?))
 }
 
 /// The cards that the lines of a file name; blank lines are skipped.

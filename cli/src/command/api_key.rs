@@ -53,4 +53,4 @@ const FILE: &str = "--api-key-file";
 const VARIABLE: &str = "ONCEWARD_API_KEY";
 
 /// Largest key file, bytes: its first line is the key, and there may be a word about it.
-const FILE_BYTES_MAX: usize = 64 * 1024;
+const FILE_BYTES_MAX: u64 = 64 * 1024;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     args::BundleKeyArgs,
     exit::Failure,
-    outside::Outside,
+    outside::Waiting,
     prompt::{Prompt, read_line},
 };
 
@@ -92,8 +92,8 @@ fn from_hex(digits: &[u8]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
 }
 
 /// Opens a file to read.
-fn open(path: &Path) -> Result<Outside, Failure> {
-    Outside::open(path).map_err(|error| unreadable(path, &error))
+fn open(path: &Path) -> Result<Waiting, Failure> {
+    Waiting::open(path).map_err(|error| unreadable(path, &error))
 }
 
 /// A failure to read a file.

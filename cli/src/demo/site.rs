@@ -183,7 +183,7 @@ pub(super) fn read_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, Fai
 }
 
 /// Largest file of a demo that is read, bytes.
-const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The file that remembers the run.
 const RUN: &str = "run.json";

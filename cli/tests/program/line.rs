@@ -296,7 +296,7 @@ fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_
         (2, &[], &[("SSL_CERT_FILE", empty)], ": SSL_CERT_FILE: has no certificate in it"),
         (2, &[], &[("SSL_CERT_DIR", folder)], ": SSL_CERT_DIR: has no certificate in it"),
         (1, &["--ca-file", missing], &[], ": --ca-file: cannot read "),
-        (1, &["--ca-file", "/dev/null"], &[], "/dev/null: is not a regular file"),
+        (1, &["--ca-file", "/dev/null"], &[], "/dev/null: it is not a regular file"),
         (1, &[], &[("SSL_CERT_FILE", missing)], ": SSL_CERT_FILE: cannot read "),
         (1, &[], &[("SSL_CERT_DIR", missing)], ": SSL_CERT_DIR: cannot read "),
         (1, &["--api-key-file", missing], &[], ": --api-key-file: cannot read "),

@@ -1,15 +1,13 @@
 //! Whose certificates are trusted.
 
 #![expect(
-    clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "a file of the operator's: only read, nothing durable in it"
+    reason = "a directory of the operator's: only looked at, nothing durable in it"
 )]
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
+use onceward::{Outside, read_at_most};
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::error::{Cause, Error};
@@ -114,20 +112,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
 ///
 /// `Io`: it cannot be read.
 pub(super) fn read_file(named_by: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    let refused = |why: &str| unreadable(named_by, path, why);
-    // A pipe may never bring anything, and a device never end.
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(refused("is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|found| refused(&found.to_string()))?;
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|found| refused(&found.to_string()))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(refused(&format!("has more than {FILE_BYTES_MAX} bytes")));
-    }
-    Ok(bytes)
+    let bytes = Outside::open_file(path).and_then(|file| read_at_most(file, FILE_BYTES_MAX));
+    bytes.map_err(|found| unreadable(named_by, path, &found.to_string()))
 }
 
 /// The failure that a file, or a directory, cannot be read.

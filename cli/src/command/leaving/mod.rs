@@ -24,7 +24,7 @@ use crate::{
     },
     exit::{self, Exit, Failure, Outcome},
     output::{Output, Style, chatter, complain},
-    outside::Outside,
+    outside::Waiting,
     prompt::Prompt,
 };
 
@@ -95,7 +95,7 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
     let prompt = Prompt::new()?;
     let key = bundle_key::given(&args.key, Purpose::Open, &prompt)?;
     let stop = prompt.into_stop();
-    let file = Outside::open(&args.file).map_err(|error| {
+    let file = Waiting::open(&args.file).map_err(|error| {
         Failure::failed(format!("cannot read the bundle {}: {error}", args.file.display()))
     })?;
     let store = shape::open_existing(&args.store)?;
