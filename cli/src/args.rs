@@ -41,6 +41,9 @@ pub enum Command {
     /// Print what a store holds, without a lock
     Status(StoreArgs),
     /// Read every byte of a store and name each damage, without changing anything
+    ///
+    /// The log, the index and the quarantine are held against their checksums. The catalog of review items is read,
+    /// and no more: nothing but opening the store compares it with the log, from which it is made anew.
     Verify(StoreArgs),
     /// Quarantine damage and mend the store around it; only says what it would do unless told to
     Repair(RepairArgs),

@@ -4,7 +4,6 @@ use std::{
     any::Any,
     cell::Cell,
     panic::{self, AssertUnwindSafe, PanicHookInfo},
-    thread,
 };
 
 use crate::output::complain;
@@ -32,13 +31,9 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     done.map_err(|panic| text(&*panic))
 }
 
-/// Whether whoever catches the panic tells of it: the engine does so of all that happens in the catalog.
+/// Whether whoever catches the panic tells of it.
 fn is_told_elsewhere(panic: &PanicHookInfo<'_>) -> bool {
-    let of_the_catalog = |name: &str| name.starts_with("sled-io-") || name == "onceward-catalog";
-    let in_sled = |file: &str| file.split('/').any(|part| part.starts_with("sled-"));
-    CAUGHT.get()
-        || thread::current().name().is_some_and(of_the_catalog)
-        || panic.location().is_some_and(|place| in_sled(place.file()))
+    CAUGHT.get() || onceward::tells_of_panic(panic)
 }
 
 /// What a panic says.

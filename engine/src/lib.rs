@@ -45,6 +45,13 @@
 //! such a limit the system also sends `SIGXFSZ`, which ends a process that does not ignore it. What signals
 //! do is the host's to say: one with a limit ignores that one.
 //!
+//! # Panics
+//!
+//! No call panics for what it finds on disk. But the texts of review items and decisions stand in a catalog on
+//! sled, which panics where its files are damaged or a sync of theirs fails. A store catches that, makes the
+//! catalog anew from the log and tells why; before it does, the process's panic hook is called, and Rust's own
+//! writes a text on stderr. The hook is the host's: one that asks [`tells_of_panic`] passes over these.
+//!
 //! # Features
 //!
 //! Each only adds; without any of them the store does all that the table above names without a feature.
@@ -74,6 +81,7 @@ mod inbox;
 mod inspect;
 mod leaving;
 mod limits;
+mod panics;
 mod record;
 mod repair;
 #[cfg(test)]
@@ -111,6 +119,7 @@ pub use leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Sum
 pub use leaving::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
 pub use onceward_vfs::{Outside, read_at_most, remark_on};
 pub use onceward_wal::Lsn;
+pub use panics::tells_of_panic;
 pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
 pub use repair::{
     Lost, LostKey, LostRange, Repair, plan_repair, plan_repair_with, repair, repair_with,

@@ -5,8 +5,8 @@
 //! | `meta`, `log/` | by their checksums, frame by frame |
 //! | `index/` | by their checksums, block by block |
 //! | `quarantine/` | by the checksum in their names |
-//! | what is none of these and stands in the place of one | by what it is; see `usurpers.rs` |
-//! | `catalog/` | by reading them: sled compares its own checksums when it opens them |
+//! | what is none of these, or no directory, and stands in the place of one | by what it is; see `usurpers.rs` |
+//! | `catalog/` | by reading them: sled compares its own checksums when it opens them, and then writes |
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 const DEPTH_MAX: usize = 4;
 
 /// Reads every file of the store in `dir` and judges every byte, without a lock and without writing. The keys
-/// of an encrypted store are not needed: what stands in its files is checked, and is not deciphered.
+/// of an encrypted store are not needed: what stands in its files is checked, and is not deciphered. Of the
+/// catalog only that it can be read: opening the store compares it with the log, and makes it anew.
 ///
 /// ```
 /// use onceward::{Config, Event, Payload, Key, Scope, Store, verify};

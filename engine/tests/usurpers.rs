@@ -1,5 +1,7 @@
-//! What is not a file and stands in a file's place is told by name, and a repair sets it aside.
-//! Method: each kind of such things is put in the place of each kind of a store's files, on real directories.
+//! What is not a file and stands in a file's place, or no directory and stands in a directory's, is told by name,
+//! and a repair sets it aside.
+//! Method: each kind of such things is put in the place of each kind of a store's files and of each of its
+//! directories, on real directories.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,24 +20,29 @@ use onceward::{
 };
 use tempfile::TempDir;
 
-/// What is put in the place of a file.
+/// What is put in the place of a file or a directory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
+    File,
     Directory,
     Link,
     Pipe,
     Socket,
 }
 
+/// In the place of a file.
 const KINDS: [Kind; 4] = [Kind::Directory, Kind::Link, Kind::Pipe, Kind::Socket];
+/// In the place of a directory.
+const NO_DIRECTORIES: [Kind; 4] = [Kind::File, Kind::Link, Kind::Pipe, Kind::Socket];
 
 impl Kind {
-    /// Puts it in the place of the file; the file itself is where a link leads.
+    /// Puts it in the place of what stands there; that itself is where a link leads.
     fn usurp(self, place: &Path, elsewhere: &Path) {
         if place.exists() {
             fs::rename(place, elsewhere).unwrap();
         }
         match self {
+            Self::File => fs::write(place, "precious").unwrap(),
             Self::Directory => {
                 fs::create_dir(place).unwrap();
                 fs::write(place.join("precious"), "precious").unwrap();
@@ -53,12 +60,18 @@ impl Kind {
 
     fn words(self) -> &'static str {
         match self {
+            Self::File => "a file stands in the place",
             Self::Directory => "a directory stands in the place",
             Self::Link => "a symbolic link stands in the place",
             Self::Pipe => "a pipe stands in the place",
             Self::Socket => "a device or socket stands in the place",
         }
     }
+}
+
+/// Segments that are soon made.
+fn config() -> Config {
+    Config::new().segment_bytes(256 * 1024).payload_bytes_max(60_000)
 }
 
 fn sale(key: &str) -> Event {
@@ -73,7 +86,7 @@ fn is_fresh(verdict: &Verdict) -> bool {
 /// A store of one event with every kind of file.
 fn store_in(dir: &TempDir) -> PathBuf {
     let path = dir.path().join("store");
-    let store = Store::open(&path, Config::new()).unwrap();
+    let store = Store::open(&path, config()).unwrap();
     store.capture(&sale("kept")).unwrap();
     store.close().unwrap();
     for missing in ["meta.tmp", "index/unchecked", "quarantine/copy.bytes"] {
@@ -131,7 +144,7 @@ fn what_stands_in_a_files_place_is_told_by_name_and_set_aside_and_the_store_goes
             }
             assert_eq!(fs::read(&elsewhere).unwrap(), before, "{case}: nothing was followed");
 
-            let store = Store::open(&path, Config::new().create(Create::Never)).unwrap();
+            let store = Store::open(&path, config().create(Create::Never)).unwrap();
             let verdict = store.capture(&sale("kept")).unwrap();
             assert!(!is_fresh(&verdict), "{case}: {verdict:?}");
             assert!(is_fresh(&store.capture(&sale("new")).unwrap()), "{case}");
@@ -149,7 +162,7 @@ fn what_stands_in_the_place_of_a_file_that_counts_is_named_when_the_store_is_ope
             let path = store_in(&dir);
             let file = if file == "log" { files(&path, "log", "").remove(0) } else { file.into() };
             kind.usurp(&path.join(&file), &dir.path().join("elsewhere"));
-            let error = Store::open(&path, Config::new()).unwrap_err().to_string();
+            let error = Store::open(&path, config()).unwrap_err().to_string();
             assert!(error.contains(kind.words()) && error.contains(&file), "{file}: {error}");
         }
     }
@@ -164,7 +177,7 @@ fn what_stands_in_the_place_of_an_index_file_is_set_aside_when_the_store_is_open
             let path = store_in(&dir);
             let file = files(&path, "index", "").remove(number);
             kind.usurp(&path.join(&file), &dir.path().join("elsewhere"));
-            let store = Store::open(&path, Config::new()).unwrap();
+            let store = Store::open(&path, config()).unwrap();
             assert!(!is_fresh(&store.capture(&sale("kept")).unwrap()), "{kind:?} for {file}");
             store.close().unwrap();
             assert_eq!(verify(&path).unwrap().damage, [], "{kind:?} for {file}");
@@ -183,10 +196,104 @@ fn the_segment_whose_place_was_taken_is_told_as_lost_and_the_store_goes_on() {
         let done = repair(&path).unwrap();
         assert!(done.damage.len() > 1, "{kind:?}: {:?}", done.damage);
         assert_eq!(done.left, [], "{kind:?}");
-        let store = Store::open(&path, Config::new()).unwrap();
+        let store = Store::open(&path, config()).unwrap();
         // The index still knows the key: it is not free.
         assert!(!is_fresh(&store.capture(&sale("kept")).unwrap()), "{kind:?}");
         store.close().unwrap();
+    }
+}
+
+/// A store with every directory that a store may have.
+fn store_with_directories(dir: &TempDir) -> PathBuf {
+    let path = store_in(dir);
+    for missing in ["decisions", "catalog", "catalog/blobs"] {
+        fs::create_dir(path.join(missing)).unwrap();
+    }
+    path
+}
+
+/// What is below a directory, names and bytes.
+fn below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(below(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_stands_in_a_directorys_place_is_told_by_name_and_set_aside_and_the_store_goes_on() {
+    for name in ["log", "index", "quarantine", "decisions", "catalog", "catalog/blobs"] {
+        for kind in NO_DIRECTORIES {
+            let dir = tempfile::tempdir().unwrap();
+            let path = store_with_directories(&dir);
+            let elsewhere = dir.path().join("elsewhere");
+            kind.usurp(&path.join(name), &elsewhere);
+            let case = format!("{kind:?} for {name}");
+            let before = below(&elsewhere);
+
+            let words = format!("{} of the directory", kind.words());
+            let told = |damage: &[onceward::Damage]| {
+                damage.iter().any(|it| it.file == name && it.what.contains(&words))
+            };
+            let seen = verify(&path).unwrap().damage;
+            assert!(told(&seen), "{case}: {seen:?}");
+            assert!(told(&plan_repair(&path).unwrap().left), "{case}");
+
+            let done = repair(&path).unwrap();
+            assert!(told(&done.damage) && done.left.is_empty(), "{case}: {done:?}");
+            let aside = path.join(&done.kept[0]);
+            let aside = if name == "catalog/blobs" { aside.join("blobs") } else { aside };
+            let kept = fs::symlink_metadata(&aside).unwrap();
+            assert!(aside.starts_with(path.join("quarantine")) && !kept.is_dir(), "{case}");
+            if kind == Kind::File {
+                assert_eq!(fs::read(aside).unwrap(), b"precious", "{case}");
+            }
+            assert_eq!(below(&elsewhere), before, "{case}: nothing was followed");
+
+            let store = Store::open(&path, config().create(Create::Never)).unwrap();
+            // Without its log, the index still knows the key: it is not free.
+            let verdict = store.capture(&sale("kept")).unwrap();
+            assert!(!is_fresh(&verdict), "{case}: {verdict:?}");
+            assert!(is_fresh(&store.capture(&sale("new")).unwrap()), "{case}");
+            store.tick().unwrap();
+            store.close().unwrap();
+            assert_eq!(verify(&path).unwrap().damage, [], "{case}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_directory_that_counts_is_named_when_the_store_is_opened() {
+    for name in ["log", "quarantine"] {
+        for kind in NO_DIRECTORIES {
+            let dir = tempfile::tempdir().unwrap();
+            let path = store_with_directories(&dir);
+            kind.usurp(&path.join(name), &dir.path().join("elsewhere"));
+            let error = Store::open(&path, config()).unwrap_err().to_string();
+            let words = format!("{} of the directory", kind.words());
+            assert!(error.contains(&words) && error.contains(name), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_the_indexs_directory_is_set_aside_when_the_store_is_opened() {
+    for kind in NO_DIRECTORIES {
+        let dir = tempfile::tempdir().unwrap();
+        let path = store_with_directories(&dir);
+        kind.usurp(&path.join("index"), &dir.path().join("elsewhere"));
+        let store = Store::open(&path, config()).unwrap();
+        assert!(!is_fresh(&store.capture(&sale("kept")).unwrap()), "{kind:?}");
+        store.close().unwrap();
+        assert_eq!(verify(&path).unwrap().damage, [], "{kind:?}");
+        assert_eq!(files(&path, "quarantine", "index.").len(), 1, "{kind:?}");
     }
 }
 

@@ -40,5 +40,5 @@ pub use os::{OsVfs, remark_on};
 pub use outside::{Outside, read_at_most};
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, Lost, Medium, Overwrite, SimVfs, Survival};
-pub use usurper::Usurper;
+pub use usurper::{Expected, Usurper};
 pub use vfs::{LockError, LockGuard, Vfs};

@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use crate::{
-    File, LockError, LockGuard, Map, Mode, Usurper, Vfs,
+    Expected, File, LockError, LockGuard, Map, Mode, Usurper, Vfs,
     name::{self, Name},
 };
 use ground::Ground;
@@ -262,9 +262,12 @@ impl Vfs for OsVfs {
         self.ground.check()
     }
 
-    fn usurper(&self, name: &str) -> io::Result<Option<Usurper>> {
-        let (dir, entry) = self.locate(name)?;
-        match file::usurper(&dir, entry) {
+    fn usurper(&self, name: &str, expected: Expected) -> io::Result<Option<Usurper>> {
+        let (dir, entry) = match self.locate(name) {
+            Err(nothing_there) if is_absent(&nothing_there) => return Ok(None),
+            located => located?,
+        };
+        match file::usurper(&dir, entry, expected) {
             Err(Errno::NOENT) => Ok(None),
             looked => Ok(looked?),
         }
@@ -283,9 +286,21 @@ impl Vfs for OsVfs {
     }
 }
 
+/// Whether there is no directory in which a name could stand.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Opens the directory `part` in `at`.
 fn open_dir_at(at: impl AsFd, part: &str) -> io::Result<OwnedFd> {
     let flags = DIR_FLAGS.union(OFlags::NOFOLLOW);
     let open = || rustix::fs::openat(at.as_fd(), part, flags, Permissions::empty());
-    Ok(retry_on_intr(open)?)
+    match retry_on_intr(open) {
+        // What the system says of a link differs from one to the next, and none says what it found.
+        Err(error @ (Errno::NOTDIR | Errno::LOOP)) => {
+            Err(file::usurper(&at, part, Expected::Directory)?
+                .map_or(error.into(), io::Error::from))
+        }
+        opened => Ok(opened?),
+    }
 }

@@ -1,25 +1,34 @@
-//! What stands where a file should.
+//! What stands where a file or a directory should.
 
 use std::{error, fmt, io};
 
-/// A directory, a link or something else that took a file's place.
-///
-/// It comes as the inner error of an [`io::Error`] of kind `InvalidInput` of whatever opens the file:
-/// it was not followed, and nothing waited for it.
+/// What should stand somewhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Usurper {
+pub enum Expected {
+    /// A file.
+    File,
     /// A directory.
     Directory,
-    /// A symbolic link, wherever it leads.
-    Link,
-    /// A pipe, whose other end might never come.
-    Pipe,
-    /// A socket, a device, or something else.
-    Other,
+}
+
+/// Something that took the place of a file or of a directory.
+///
+/// It comes as the inner error of an [`io::Error`] of whatever goes there, of kind `InvalidInput` in the place of a
+/// file and `NotADirectory` in that of a directory: it was not followed, and nothing waited for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Usurper {
+    /// What stands there.
+    what: &'static str,
+    /// What should.
+    expected: Expected,
 }
 
 impl Usurper {
+    /// `what`, with its article, stands in that place.
+    pub(crate) const fn new(what: &'static str, expected: Expected) -> Self {
+        Self { what, expected }
+    }
+
     /// What it is, if it is why `error` came.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<Self> {
@@ -29,12 +38,11 @@ impl Usurper {
 
 impl fmt::Display for Usurper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Directory => "a directory stands in the place of the file",
-            Self::Link => "a symbolic link stands in the place of the file",
-            Self::Pipe => "a pipe stands in the place of the file",
-            Self::Other => "a device or socket stands in the place of the file",
-        })
+        let place = match self.expected {
+            Expected::File => "file",
+            Expected::Directory => "directory",
+        };
+        write!(f, "{} stands in the place of the {place}", self.what)
     }
 }
 
@@ -42,6 +50,10 @@ impl error::Error for Usurper {}
 
 impl From<Usurper> for io::Error {
     fn from(usurper: Usurper) -> Self {
-        Self::new(io::ErrorKind::InvalidInput, usurper)
+        let kind = match usurper.expected {
+            Expected::File => io::ErrorKind::InvalidInput,
+            Expected::Directory => io::ErrorKind::NotADirectory,
+        };
+        Self::new(kind, usurper)
     }
 }

@@ -155,7 +155,7 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// What stands under `name` in the place of a file; `None`: a file, or nothing.
+    /// What stands under `name` in the place of what is expected; `None`: that, or nothing.
     ///
     /// # Durability
     ///
@@ -164,8 +164,8 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// What the disk said.
-    fn usurper(&self, name: &str) -> io::Result<Option<crate::Usurper>> {
-        let _files_only = name;
+    fn usurper(&self, name: &str, expected: crate::Expected) -> io::Result<Option<crate::Usurper>> {
+        let _never_there = (name, expected);
         Ok(None)
     }
 

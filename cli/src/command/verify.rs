@@ -13,16 +13,21 @@ use crate::{
 ///
 /// The directory holds no store that this program can read, or stdout refused.
 pub fn run(args: &StoreArgs, json: bool) -> Outcome {
-    let inspection = shape::inspect(&args.store)?;
+    let inspected = shape::inspect(&args.store);
     // The log as it is read by everybody, and then every other byte.
     let all = onceward::verify(&args.store).map_err(|error| shape::refused(&args.store, &error))?;
-    let mut report = inspection.recovery().clone();
-    for damage in all.damage {
-        if !report.damage.contains(&damage) {
-            report.damage.push(damage);
+    let report = &match inspected {
+        Ok(inspection) => {
+            let mut report = inspection.recovery().clone();
+            report.damage.extend(
+                all.damage.into_iter().filter(|it| !inspection.recovery().damage.contains(it)),
+            );
+            report
         }
-    }
-    let report = &report;
+        // What stands in the place of the log is why nobody can read it.
+        Err(_refused) if !all.damage.is_empty() => all,
+        Err(refused) => return Err(refused),
+    };
     if report.torn_bytes > 0 {
         chatter(&shape::torn(report));
     }

@@ -2,6 +2,7 @@
 //! Method: run them beside a capture that holds the store, on damaged stores, and into pipes that close.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     process::Stdio,
 };
@@ -75,4 +76,24 @@ fn a_damaged_byte_is_named_and_costs_only_its_own_event() {
     assert_eq!(keys.len(), 299);
     assert!(!keys.contains(&"k150".to_owned()));
     on_store("status", dir.path()).expect(3);
+}
+
+#[test]
+fn verify_names_what_stands_in_a_directorys_place_and_repair_sets_it_aside() {
+    for name in ["log", "index", "quarantine", "decisions", "catalog"] {
+        let dir = tempdir().unwrap();
+        capture(dir.path(), &lines(3, "a")).expect(0);
+        let (place, elsewhere) = (dir.path().join(name), dir.path().join("elsewhere"));
+        if place.exists() {
+            fs::rename(&place, &elsewhere).unwrap();
+        }
+        fs::write(&place, "precious").unwrap();
+        let verify = on_store("verify", dir.path()).expect(3);
+        let words = "a file stands in the place of the directory";
+        let told = format!("{name} 0 0 {words}");
+        assert!(verify.out.lines().any(|line| line.starts_with(&told)), "{}", verify.out);
+        let repaired = on_store("repair --apply", dir.path()).expect(0);
+        assert!(repaired.out.contains(&told), "{}", repaired.out);
+        assert_eq!(on_store("verify", dir.path()).expect(0).out, "", "{name}");
+    }
 }

@@ -7,13 +7,13 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::hand::{self, Hand};
 use super::place::make_private;
 use super::{Catalog, Change, Trouble, Visit};
+use crate::panics::caught;
 
 /// What sled keeps in memory of its files; while it is busy it takes some times as much.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
@@ -185,11 +185,7 @@ fn told(error: sled::Error) -> Trouble {
 /// Calls `f`; a panic in it is told as trouble. What it left half done is never used again: after
 /// any trouble the database is dropped.
 fn guarded<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Trouble::Files(format!("panicked: {}", text.unwrap_or("without a word"))))
-    })
+    caught(f).unwrap_or_else(|text| Err(Trouble::Files(format!("panicked: {text}"))))
 }
 
 #[cfg(test)]

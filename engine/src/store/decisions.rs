@@ -24,7 +24,7 @@ use crate::report::DecisionTrouble;
 use crate::review::{Decision, DecisionAction};
 
 /// Where the files are.
-const DIR: &str = "decisions";
+pub(crate) const DECISIONS_DIR: &str = "decisions";
 /// How the name of a file ends that is to be taken up.
 const ENDING: &str = ".json";
 /// Files that could be neither removed nor renamed and that are passed over from then on.
@@ -125,8 +125,8 @@ pub(crate) fn write_decision_on(vfs: &dyn Vfs, name: &str, decision: &Decision) 
         version,
     };
     let bytes = serde_json::to_vec(&file).map_err(io::Error::from)?;
-    vfs.create_dir(DIR)?;
-    Ok(replace(vfs, &format!("{DIR}/{name}{ENDING}"), &bytes)?)
+    vfs.create_dir(DECISIONS_DIR)?;
+    Ok(replace(vfs, &format!("{DECISIONS_DIR}/{name}{ENDING}"), &bytes)?)
 }
 
 /// What is known of the files.
@@ -165,7 +165,7 @@ impl Inner {
         }
         // Another thread is at it.
         let Some(mut stuck) = self.drops.stuck.try_lock() else { return Ok(()) };
-        let names = match self.vfs.list(DIR) {
+        let names = match self.vfs.list(DECISIONS_DIR) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             names => names?,
         };
@@ -185,14 +185,14 @@ impl Inner {
         }
         if !wanted.is_empty() {
             // A crash before this may bring files back: they are refused then.
-            self.vfs.sync_dir(DIR)?;
+            self.vfs.sync_dir(DECISIONS_DIR)?;
         }
         done
     }
 
     /// Takes up one file.
     fn take_up(&self, name: &str, stuck: &mut BTreeSet<String>) -> Result<(), Refused> {
-        let path = format!("{DIR}/{name}");
+        let path = format!("{DECISIONS_DIR}/{name}");
         let decision = match self.read_decision(&path) {
             Ok(Some(decision)) => decision,
             Ok(None) => {
@@ -254,7 +254,7 @@ impl Inner {
     /// Renames a file that is no use, so that it stands in nobody's way.
     fn put_away(&self, path: &str, name: &str, why: &Error, stuck: &mut BTreeSet<String>) {
         self.drops.tell(name, why);
-        let bad = format!("{DIR}/{}.bad", name.strip_suffix(ENDING).unwrap_or(name));
+        let bad = format!("{DECISIONS_DIR}/{}.bad", name.strip_suffix(ENDING).unwrap_or(name));
         if self.vfs.rename(path, &bad).is_err() {
             pass_over(name, stuck);
         }

@@ -73,6 +73,7 @@ use crate::event::{Event, Key, Receipt, Scope};
 use crate::report::{Damage, RecoveryReport, Status, StoreId};
 use crate::view::{Located, Moment, View, Wall, Windows};
 
+pub(crate) use decisions::DECISIONS_DIR;
 pub use decisions::write_decision;
 #[cfg(test)]
 pub(crate) use decisions::write_decision_on;

@@ -74,6 +74,12 @@ impl Rare {
         state.shelf = Shelf::open(catalog).ok();
     }
 
+    /// Closes the files, and forgets what became of them: whoever asks next opens what is there then.
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        *self.state.lock() = State::default();
+    }
+
     /// Writes what is in memory: the store is closed.
     pub(crate) fn close(&self) {
         let shelf = self.state.lock().shelf.take();

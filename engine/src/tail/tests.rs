@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onceward_vfs::{File, LockError, LockGuard, Mode, SimVfs, Vfs};
-use onceward_wal::Follower;
+use onceward_wal::{Follower, KIND_RUN};
 use parking_lot::Mutex;
 
 use super::{Looked, Since, Tail};
@@ -339,4 +339,42 @@ fn following_changes_nothing() {
     let ops = rig.disk.changing_ops().len();
     assert_eq!(look(&mut follow(&rig, Since::Beginning)).len(), 1);
     assert_eq!(rig.disk.changing_ops().len(), ops);
+}
+
+/// The frame that says when the second run began is damaged, before following begins or while it goes on.
+#[test]
+fn an_event_of_a_run_whose_beginning_is_lost_has_no_time_here_either() {
+    for comes_later in [false, true] {
+        let rig = Rig::new();
+        rig.clock.name_boot(1);
+        let store = rig.open();
+        store.capture(&event(1)).unwrap();
+        store.close().unwrap();
+        let before = comes_later.then(|| follow(&rig, Since::Beginning));
+        rig.clock.advance(5_000);
+        let store = rig.open();
+        store.capture(&event(2)).unwrap();
+        store.capture(&event(3).with_captured_at_ms(5)).unwrap();
+        mark(&store);
+        let mut run = None;
+        onceward_wal::examine(&rig.disk, &mut |frame| {
+            run = Some(frame.place).filter(|_| frame.kind == KIND_RUN).or(run);
+        })
+        .unwrap();
+        let first = rig.disk.list("log").unwrap().swap_remove(0);
+        rig.disk.flip_bit(&format!("log/{first}"), u64::from(run.unwrap().offset) + 60, 3);
+
+        let mut tail = before.unwrap_or_else(|| follow(&rig, Since::Beginning));
+        let (mut shown, mut damage) = (vec![], vec![]);
+        for _ in 0..3 {
+            let looked = tail.look().unwrap();
+            shown.extend(looked.events);
+            damage.extend(looked.damage);
+        }
+        assert_eq!(damage, rig.look().recovery().damage, "later: {comes_later}");
+        assert_eq!(shown, rig.look().events().map(Result::unwrap).collect::<Vec<_>>());
+        let times = shown.iter().map(|it| (it.wall_ms.is_some(), it.captured_at_ms.is_some()));
+        let expected = [(true, true), (false, false), (false, true)];
+        assert_eq!(times.collect::<Vec<_>>(), expected, "later: {comes_later}");
+    }
 }

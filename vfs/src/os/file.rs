@@ -18,7 +18,7 @@ use super::{
     ground::{Ground, Identity, identity_of},
     owner::Owner,
 };
-use crate::{File, Mode, Pace, Usurper, file::write_zeros};
+use crate::{Expected, File, Mode, Pace, Usurper, file::write_zeros};
 
 /// Permissions of a file until it is its owner's.
 const FIRST_PERMISSIONS: Permissions = Permissions::RUSR.union(Permissions::WUSR);
@@ -74,7 +74,7 @@ pub(super) fn open_at(
 pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Result<fs::File> {
     // Before it is opened: to open a device may do something.
     if !flags.contains(OFlags::EXCL)
-        && let Some(found) = usurper(dir, entry)?
+        && let Some(found) = usurper(dir, entry, Expected::File)?
     {
         return Err(found.into());
     }
@@ -86,27 +86,39 @@ pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Resul
         .union(OFlags::NOCTTY)
         .union(OFlags::NONBLOCK);
     let open = || rustix::fs::openat(dir, entry, flags, FIRST_PERMISSIONS);
+    let swapped = |what| Usurper::new(what, Expected::File);
     let file = match retry_on_intr(open) {
         Ok(descriptor) => fs::File::from(descriptor),
-        Err(Errno::LOOP) => return Err(Usurper::Link.into()),
+        Err(Errno::LOOP) => return Err(swapped("a symbolic link").into()),
         Err(error) => return Err(error.into()),
     };
-    if file.metadata()?.is_file() { Ok(file) } else { Err(Usurper::Other.into()) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(swapped("something else").into()) }
 }
 
-/// What stands under `entry` in the place of a file; `None`: a file.
-pub(super) fn usurper(dir: &OwnedFd, entry: &str) -> Result<Option<Usurper>, Errno> {
-    let stat = retry_on_intr(|| rustix::fs::statat(dir, entry, AtFlags::SYMLINK_NOFOLLOW))?;
-    Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => None,
-        FileType::Directory => Some(Usurper::Directory),
-        FileType::Symlink => Some(Usurper::Link),
-        FileType::Fifo => Some(Usurper::Pipe),
-        FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => Some(Usurper::Other),
-    })
+/// What stands under `entry` in such a place; `None`: what should.
+pub(super) fn usurper(
+    dir: impl AsFd,
+    entry: &str,
+    expected: Expected,
+) -> Result<Option<Usurper>, Errno> {
+    let look = || rustix::fs::statat(dir.as_fd(), entry, AtFlags::SYMLINK_NOFOLLOW);
+    let what = match (FileType::from_raw_mode(retry_on_intr(look)?.st_mode), expected) {
+        (FileType::RegularFile, Expected::File) | (FileType::Directory, Expected::Directory) => {
+            return Ok(None);
+        }
+        (FileType::RegularFile, Expected::Directory) => "a file",
+        (FileType::Directory, Expected::File) => "a directory",
+        (FileType::Symlink, _) => "a symbolic link",
+        (FileType::Fifo, _) => "a pipe",
+        (
+            FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown,
+            _,
+        ) => "a device or socket",
+    };
+    Ok(Some(Usurper::new(what, expected)))
 }
 
 impl File for OsFile {

@@ -6,6 +6,7 @@
     reason = "the files are damaged from outside, as no store does it"
 )]
 
+mod flipped;
 mod running;
 
 use std::fs;
@@ -73,7 +74,11 @@ fn answers(store: &Store) -> Answers {
 
 impl Site {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    fn new_in(place: &Path) -> Self {
+        let dir = tempfile::tempdir_in(place).unwrap();
         let store = open(dir.path());
         let scoped = |n: u64| match n.is_multiple_of(2) {
             true => event(n),
@@ -120,7 +125,7 @@ impl Site {
 
     /// A copy of it all, as a killed process leaves it.
     fn copied(&self) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(self.dir.path().parent().unwrap()).unwrap();
         copy(self.dir.path(), dir.path());
         Self { dir, answers: self.answers.clone() }
     }
@@ -203,25 +208,6 @@ fn truncated_files_are_set_aside_and_answers_stay() {
         assert!(file.exists());
     }
     assert!(rebuilt > 0, "control: some of it matters");
-}
-
-#[test]
-fn flipped_bytes_are_noticed_or_change_nothing() {
-    let site = Site::new();
-    let mut rebuilt = 0;
-    for (number, file) in site.files().iter().enumerate() {
-        let bytes = fs::read(file).unwrap();
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let step = (used / 40).max(7);
-        for at in (0..used).step_by(step) {
-            let copied = site.copied();
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 0x41;
-            fs::write(copied.files().remove(number), flipped).unwrap();
-            rebuilt += usize::from(copied.reopened().is_some());
-        }
-    }
-    assert!(rebuilt > 10, "control: some of it matters: {rebuilt}");
 }
 
 #[test]
