@@ -204,14 +204,14 @@ impl Inner {
         frames.extend(rule.iter().map(|rule| (KIND_UPSTREAM, codec::encode(rule))));
         let bytes: usize = frames.iter().map(|(_, body)| body.len() + FRAME_BYTES).sum();
         self.keep_answers(u64::try_from(bytes).unwrap_or(u64::MAX), parts)?;
-        let (placed, _) = self.append_control(&frames, Share::Batches)?;
+        let (placed, moment) = self.append_control(&frames, Share::Batches)?;
         let mut view = self.view.lock();
         let mut formed = Vec::with_capacity(placed.len());
         if let (Some(rule), Some(at)) = (&rule, placed.last()) {
             view.apply_rule(rule, *at);
         }
         for (batch, at) in batches.into_iter().zip(placed) {
-            view.apply_batch(&batch, options.scope.clone(), at);
+            view.apply_batch(&batch, options.scope.clone(), (at, moment));
             let Batch { events, envelope, .. } = batch;
             formed.push(Formed { number: at.lsn, events, envelope });
         }

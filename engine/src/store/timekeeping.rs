@@ -17,7 +17,7 @@ use crate::event::StoredEvent;
 use crate::frames::clock::{Clock, ServerNote};
 use crate::frames::{KIND_CLOCK, codec};
 use crate::report::Unmeasured;
-use crate::view::View;
+use crate::view::{Since, View};
 
 /// A frame says how time goes on at least so many times a slice of keys, of which a window has 24.
 const NOTES_A_WINDOW: u64 = 24 * 6;
@@ -187,9 +187,22 @@ impl Store {
 }
 
 impl Inner {
-    /// How long ago an event was captured: known if one clock went on since, or if the upstream's proves
-    /// what that did not measure. The wall clock is nobody's witness.
-    pub(crate) fn age(&self, event: &StoredEvent) -> Age {
+    /// How long ago an event was attempted first, at most: since the frame that formed the first batch with it, which is
+    /// durable before the attempt, or else since its capture. Known if one clock went on since, or if the upstream's
+    /// proves what that did not measure. The wall clock is nobody's witness.
+    pub(crate) fn attempt_age(&self, event: &StoredEvent) -> Age {
+        let formed = self.view.lock().events.get(&event.lsn.get()).and_then(|live| live.attempted);
+        // Damage may have taken the frame of an earlier batch.
+        let formed = formed.filter(|_| self.recovery.damage.is_empty());
+        let attempted = formed.map(|formed| self.age_since(&self.view.lock(), formed));
+        match (attempted, self.age(event)) {
+            (Some(age @ Age::Known(_)), _) | (_, age @ Age::Known(_)) => age,
+            (attempted, captured) => attempted.unwrap_or(captured),
+        }
+    }
+
+    /// How long ago an event was captured.
+    fn age(&self, event: &StoredEvent) -> Age {
         let mono_ms = self.mono_ms();
         if event.boot.0 == self.stamp.boot && event.boot.0 != [0; 16] {
             return Age::Known(mono_ms.saturating_sub(event.mono_ms));
@@ -201,25 +214,25 @@ impl Inner {
         // Of one that came from elsewhere, or whose moment damage took, nobody knows when that was.
         let is_ours = live.is_some_and(|live| !live.is_imported) && event.wall_ms.is_some();
         let since = if is_ours { lsn } else { 0 };
-        self.age_since(&view, since, captured_ms)
+        self.age_since(&view, Since { lsn: since, trusted_ms: captured_ms })
     }
 
     /// How long ago a person decided last to send an event again; `None`: nobody did, as far as is known.
     pub(crate) fn decided_age(&self, event: &StoredEvent) -> Option<Age> {
         let view = self.view.lock();
         let decided = view.reviews.sent_again(event.lsn.get())?;
-        Some(self.age_since(&view, decided.lsn, decided.trusted_ms))
+        Some(self.age_since(&view, decided))
     }
 
     /// The age of what a frame says, at that trusted time.
-    fn age_since(&self, view: &View, lsn: u64, then_ms: u64) -> Age {
+    fn age_since(&self, view: &View, then: Since) -> Age {
         let now_ms = self.moment(self.mono_ms()).trusted_ms;
-        let measured_ms = now_ms.saturating_sub(then_ms);
+        let measured_ms = now_ms.saturating_sub(then.trusted_ms);
         let heard = &view.time.heard;
-        if heard.is_known_since(lsn) {
+        if heard.is_known_since(then.lsn) {
             Age::Known(measured_ms)
         } else {
-            Age::AtLeast { measured_ms, may_be_known: heard.may_be_known_since(lsn) }
+            Age::AtLeast { measured_ms, may_be_known: heard.may_be_known_since(then.lsn) }
         }
     }
 

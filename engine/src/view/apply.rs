@@ -3,7 +3,7 @@
 use onceward_index::{ContentPrint, Entry, Expired, Fingerprint};
 
 use super::lives::KEY_ENTRY_BYTES;
-use super::{Facts, Held, Live, Located, Moment, OpenBatch, Settled, Stage, Taking, View};
+use super::{Facts, Held, Live, Located, Moment, OpenBatch, Settled, Since, Stage, Taking, View};
 use crate::event::Scope;
 use crate::frames::clock::Clock;
 use crate::frames::control::{Batch, Keys, Settle};
@@ -53,6 +53,7 @@ impl View {
             at_once,
             is_evictable,
             is_attempted,
+            attempted: None,
             is_imported,
             stage,
         };
@@ -145,10 +146,23 @@ impl View {
     }
 
     /// A batch is fixed, and the one that it is a part of retires.
-    pub(crate) fn apply_batch(&mut self, batch: &Batch, scope: Scope, at: Located) {
+    pub(crate) fn apply_batch(
+        &mut self,
+        batch: &Batch,
+        scope: Scope,
+        (at, moment): (Located, Moment),
+    ) {
+        let Moment { trusted_ms, wall } = moment;
+        // Damage may have taken when the frame's run began.
+        let since = wall.get().map(|_| Since { lsn: at.lsn, trusted_ms });
         for lsn in &batch.events {
-            if let Some(live) = self.events.get_mut(lsn) {
-                live.is_attempted = true;
+            let Some(live) = self.events.get_mut(lsn) else { continue };
+            let is_first = !std::mem::replace(&mut live.is_attempted, true);
+            if batch.number == 0 {
+                live.attempted = if is_first { since } else { live.attempted };
+            } else if live.attempted.is_some_and(|first| batch.number < first.lsn) {
+                // An older one, of whose time cleaning carried nothing.
+                live.attempted = None;
             }
         }
         if batch.is_of_attempts() {

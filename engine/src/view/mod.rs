@@ -54,7 +54,7 @@ use outcomes::Outcomes;
 pub(crate) use remembered::{Held, LostKeys, Remembered, Taking, options};
 pub(crate) use replay::Facts;
 pub(crate) use reviews::Reviews;
-pub(crate) use time::{Moment, Origin, Times, Wall};
+pub(crate) use time::{Moment, Origin, Since, Times, Wall};
 pub(crate) use windows::Windows;
 
 /// Where a frame stands and how long it is.
@@ -125,6 +125,8 @@ pub(crate) struct Live {
     pub(crate) is_evictable: bool,
     /// It was in a batch once, so the upstream may have it.
     pub(crate) is_attempted: bool,
+    /// When the batch was formed with which it was attempted first, if that is known.
+    pub(crate) attempted: Option<Since>,
     /// It was captured in another store.
     pub(crate) is_imported: bool,
     pub(crate) stage: Stage,

@@ -127,7 +127,7 @@ impl View {
             KIND_BATCH => {
                 let batch: Batch = codec::decode(frame.body)?;
                 let scope = Scope::new(&batch.scope).ok()?;
-                self.apply_batch(&batch, scope, at);
+                self.apply_batch(&batch, scope, (at, moment));
             }
             KIND_SETTLE => {
                 let settle = Settle::decode(at.lsn, frame.body)?;
@@ -191,6 +191,7 @@ impl View {
             at_once: false,
             is_evictable: facts.is_evictable,
             is_attempted: carried.is_attempted,
+            attempted: None,
             is_imported: carried.is_imported,
             stage: Stage::Pending,
         };

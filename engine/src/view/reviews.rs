@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::apply::Final;
-use super::{Located, Moment, Stage, View};
+use super::{Located, Moment, Since, Stage, View};
 use crate::frames::control::{Action, Decision, Rejection};
 use crate::limits::DECISIONS_KEPT;
 use crate::verdict::State;
@@ -53,21 +53,12 @@ pub(crate) struct Reviews {
     /// LSN of the last frame that changed anything here; a carried one changes nothing.
     changed: u64,
     /// When a person decided last to send an event again, by the event; not of decisions that were carried.
-    sent_again: BTreeMap<u64, SentAgain>,
-}
-
-/// When a person decided to send an event again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SentAgain {
-    /// The frame that says so.
-    pub(crate) lsn: u64,
-    /// Its trusted time.
-    pub(crate) trusted_ms: u64,
+    sent_again: BTreeMap<u64, Since>,
 }
 
 impl Reviews {
     /// When a person decided last to send an event again, if that is known.
-    pub(crate) fn sent_again(&self, event: u64) -> Option<SentAgain> {
+    pub(crate) fn sent_again(&self, event: u64) -> Option<Since> {
         self.sent_again.get(&event).copied()
     }
 
@@ -213,7 +204,7 @@ impl View {
                 self.review_ends(event, at.lsn, version);
                 if decision.number == 0 {
                     let (lsn, trusted_ms) = (at.lsn, moment.trusted_ms);
-                    self.reviews.sent_again.insert(event, SentAgain { lsn, trusted_ms });
+                    self.reviews.sent_again.insert(event, Since { lsn, trusted_ms });
                 }
                 if self.events.get(&event).is_some_and(|live| live.stage.waits_for_a_person()) {
                     self.set_stage(event, self.stage_of(event));

@@ -5,7 +5,7 @@ use onceward_wal::Place;
 
 use super::*;
 use crate::config::Config;
-use crate::frames::control::{KeyEntry, Keys, Settle};
+use crate::frames::control::{Batch, Envelope, KeyEntry, Keys, Settle};
 
 fn view() -> View {
     let keys = Remembered::in_memory(&Config::new()).unwrap();
@@ -112,4 +112,31 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     assert!(view.events.values().all(|live| live.held.slice > first), "control: they moved on");
     assert_eq!(view.events.get(&1).unwrap().held.begin, 1_000 * SLICE_MS);
     check(&view);
+}
+
+/// Of a batch whose frame cleaning carried, or whose run nobody knows, only the number is left.
+#[test]
+fn the_first_batch_tells_when_an_event_was_attempted_unless_an_older_one_is_known() {
+    let first = |frames: &[(u64, u64, Wall)]| {
+        let mut view = view();
+        let facts = facts(Fingerprint::from_u128(1), onceward_index::ContentPrint::from_u64(1));
+        add(&mut view, 1, &facts, Moment { trusted_ms: 5, wall: Wall::at(6) });
+        for (lsn, number, wall) in frames {
+            let (scope, envelope) = ("sales".to_owned(), Envelope::default());
+            let batch =
+                Batch { number: *number, scope, parent: *number, events: vec![1], envelope };
+            let moment = Moment { trusted_ms: lsn * 10, wall: *wall };
+            view.apply_batch(&batch, Scope::new("sales").unwrap(), (at(*lsn, 1), moment));
+        }
+        let live = view.events.get(&1).unwrap();
+        assert!(live.is_attempted);
+        live.attempted
+    };
+    let (wall, since) = (Wall::at(7), |lsn| Some(Since { lsn, trusted_ms: lsn * 10 }));
+    assert_eq!(first(&[(20, 0, wall)]), since(20));
+    assert_eq!(first(&[(20, 0, wall), (30, 0, wall)]), since(20), "a later one");
+    assert_eq!(first(&[(20, 0, wall), (30, 20, wall), (40, 25, wall)]), since(20), "carried");
+    assert_eq!(first(&[(20, 0, wall), (30, 15, wall)]), None, "an older one was carried");
+    assert_eq!(first(&[(30, 15, wall), (40, 0, wall)]), None);
+    assert_eq!(first(&[(20, 0, Wall::UNKNOWN), (30, 0, wall)]), None, "of an unknown run");
 }

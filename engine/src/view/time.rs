@@ -25,6 +25,15 @@ pub(crate) struct Moment {
     pub(crate) wall: Wall,
 }
 
+/// Since when something is so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Since {
+    /// The frame that says so.
+    pub(crate) lsn: u64,
+    /// Its trusted time, milliseconds.
+    pub(crate) trusted_ms: u64,
+}
+
 /// What a wall clock showed, if that is known.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Wall(i64);

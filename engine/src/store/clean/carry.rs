@@ -91,7 +91,7 @@ fn take_up(view: &mut View, carry: &Carry, at: Located, moment: Moment) {
         Carry::Finished(entries) => view.apply_finished(entries, at),
         Carry::Batch(batch) => {
             if let Ok(scope) = Scope::new(&batch.scope) {
-                view.apply_batch(batch, scope, at);
+                view.apply_batch(batch, scope, (at, moment));
             }
         }
         // Memory has them already; only their frame was about to go.

@@ -79,7 +79,7 @@ pub(super) struct Harvest {
     segment: u64,
     singles: Vec<Carry>,
     /// Events in earlier segments that were in a batch once, and the number of the last such batch.
-    attempted: (u64, BTreeSet<u64>),
+    attempted: (Option<u64>, BTreeSet<u64>),
     reviews: Vec<Rejection>,
     /// Keys by scope, beginning of their slice and whether they moved to it, each with the LSN of the
     /// frame that holds its outcome.
@@ -100,7 +100,7 @@ impl Harvest {
         Self {
             segment,
             singles: Vec::new(),
-            attempted: (0, BTreeSet::new()),
+            attempted: (None, BTreeSet::new()),
             reviews: Vec::new(),
             keys: BTreeMap::new(),
             settled_ms: BTreeMap::new(),
@@ -273,7 +273,7 @@ impl Harvest {
         let mut singles = self.singles;
         let finished = self.finished.chunks(inbox::FINISHED_MAX);
         singles.extend(finished.map(|some| Carry::Finished(some.to_vec())));
-        let (number, attempted) = self.attempted;
+        let (number, attempted) = (self.attempted.0.unwrap_or(0), self.attempted.1);
         let attempted: Vec<u64> = attempted.into_iter().collect();
         for events in attempted.chunks(KEYS_MAX) {
             let (scope, events) = (Scope::DEFAULT.to_owned(), events.to_vec());

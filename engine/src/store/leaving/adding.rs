@@ -200,6 +200,7 @@ impl<'a> Adding<'a> {
             at_once: false,
             is_evictable: event.facts.is_evictable,
             is_attempted: carried.is_attempted,
+            attempted: None,
             is_imported: true,
             stage: Stage::Pending,
         };

@@ -20,7 +20,7 @@ use crate::store::Answer;
 pub(super) enum First {
     /// In this session, at this trusted time, milliseconds.
     Here { trusted_ms: u64 },
-    /// Before it. The log does not keep when: not before its capture.
+    /// Before it: not before the batch was formed, of which the log may tell, and not before its capture.
     Before,
 }
 
@@ -54,8 +54,9 @@ impl Session {
     /// upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
     /// longer, if any horizon is set: see [`Session::asks_time`].
     ///
-    /// Attempts of an earlier session count as made when the event was captured, or when a person
-    /// decided to send it again. Where nobody knows how long ago that was, because the machine was off
+    /// Attempts of an earlier session count as made when the first batch with the event was formed, or
+    /// when it was captured if the log does not tell that any more, or when a person decided to send it
+    /// again. Where nobody knows how long ago that was, because the machine was off
     /// meanwhile, the event waits until the upstream's clock tells; where that cannot tell, it becomes
     /// uncertain too, code `AGE_UNKNOWN`.
     pub fn on_horizon(&mut self, horizon_ms: u64) {

@@ -191,7 +191,7 @@ impl Session {
         let inner = self.inner();
         match first {
             First::Here { trusted_ms } => Age::Known(self.trusted_ms().saturating_sub(trusted_ms)),
-            First::Before => match inner.age(event) {
+            First::Before => match inner.attempt_age(event) {
                 Age::Known(ms) if ms < most_ms => Age::Known(ms),
                 age => inner.decided_age(event).unwrap_or(age),
             },

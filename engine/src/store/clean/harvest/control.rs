@@ -38,7 +38,9 @@ impl Harvest {
             let live = view.events.get(lsn).filter(|live| live.is_attempted);
             live.is_some_and(|live| live.at.place.segment < at.place.segment)
         };
-        self.attempted.0 = if batch.number == 0 { at.lsn } else { batch.number };
+        let number = if batch.number == 0 { at.lsn } else { batch.number };
+        // One for all of them: none was attempted before the oldest was formed.
+        self.attempted.0 = Some(self.attempted.0.map_or(number, |oldest| oldest.min(number)));
         self.attempted.1.extend(batch.events.into_iter().filter(stays));
     }
 

@@ -5,29 +5,29 @@ use crate::Verdict;
 use crate::sync::Failure;
 use crate::trial::{Rig, WALL_MS, WINDOW_MS};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// A machine that says since which start it counts.
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let rig = Rig::new();
     rig.clock.name_boot(1);
     rig
 }
 
 /// A session with an upstream that remembers keys for 30 days.
-fn start(store: &Store) -> Session {
+pub(super) fn start(store: &Store) -> Session {
     Session::start(store, options().horizon_ms(30 * DAY_MS), fits()).unwrap()
 }
 
 /// Sends the next batch; it arrives, and the reply does not.
-fn lose_a_reply(session: &mut Session, upstream: &mut Upstream) {
+pub(super) fn lose_a_reply(session: &mut Session, upstream: &mut Upstream) {
     session.on_online();
     let sent = batch(session, 0);
     let failure = upstream.take(&sent, Mood::LosesReply).unwrap_err();
     session.on_failure(sent.id, &failure, 0).unwrap();
 }
 
-fn states(store: &Store, numbers: std::ops::RangeInclusive<u64>) -> Vec<State> {
+pub(super) fn states(store: &Store, numbers: std::ops::RangeInclusive<u64>) -> Vec<State> {
     numbers.map(|n| state(store, n)).collect()
 }
 
@@ -61,7 +61,7 @@ fn what_was_attempted_longer_ago_than_the_upstream_remembers_waits_for_a_person(
 }
 
 /// What the upstream's clock shows after so long.
-fn server_ms(after_ms: u64) -> i64 {
+pub(super) fn server_ms(after_ms: u64) -> i64 {
     WALL_MS.saturating_add_unsigned(after_ms)
 }
 
@@ -157,31 +157,6 @@ fn an_attempt_of_unknown_age_waits_for_a_person_with_words_that_are_true() {
         drain(&mut start(&store), &mut upstream, 100_000);
         assert_eq!(states(&store, 1..=4), [State::Duplicate; 4], "{step_ms}");
     }
-}
-
-/// Also where only the cleaned form of the event is left.
-#[test]
-fn an_attempt_whose_run_is_trimmed_is_of_unknown_age_after_a_reboot() {
-    let rig = rig();
-    let store = rig.open();
-    capture(&store, 1..=1);
-    let mut upstream = Upstream::default();
-    lose_a_reply(&mut start(&store), &mut upstream);
-    let first = store.inner.log.segments()[0].number;
-    drop(store);
-    rig.clock.reboot(DAY_MS);
-    let store = rig.open();
-    for n in 10..40 {
-        store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
-        let answer = crate::store::Answer::Accepted { receipt: None };
-        let (scope, key) = (sales(), key(n));
-        store.settle(&[crate::store::Settlement { scope, key, answer }]).unwrap();
-    }
-    assert!(store.inner.log.segments().iter().all(|it| it.number != first), "control");
-    drop(store);
-    let store = rig.open();
-    drain(&mut start(&store), &mut upstream, 0);
-    assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 1));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A session with scripted replies and scripted time.
 
 mod aside;
+mod attempts;
 mod damage;
 mod horizon;
 mod identity;
