@@ -92,7 +92,7 @@ fn options() -> Options {
 
 /// A session to a store whose events all fit.
 fn session(store: &Store, options: Options) -> Result<Session, onceward::Error> {
-    Session::start(store, options, Box::new(|event| Ok(event.event.payload.as_bytes().len())))
+    Session::start(store, options, Box::new(|event, _key| Ok(event.event.payload.as_bytes().len())))
 }
 
 /// Sends whatever is captured until `closing`, and then what is left.

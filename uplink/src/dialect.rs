@@ -61,7 +61,7 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///         1
 ///     }
 ///
-///     fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit> {
+///     fn fit(&self, event: &StoredEvent, _wire_key: &str) -> Result<usize, Misfit> {
 ///         Ok(event.event.payload.as_bytes().len())
 ///     }
 ///
@@ -130,12 +130,12 @@ pub trait Dialect: Send + Sync {
         Some(HORIZON_MS)
     }
 
-    /// How many bytes `event` adds to a request.
+    /// How many bytes `event` adds to a request, under the key by which the upstream gets it.
     ///
     /// # Errors
     ///
     /// Why the event cannot form an item of this dialect. It is never sent: see [`Fit`](onceward::sync::Fit).
-    fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit>;
+    fn fit(&self, event: &StoredEvent, wire_key: &str) -> Result<usize, Misfit>;
 
     /// The request that carries `batch`, each event under its [`Batch::wire_key`]: of its
     /// [settings](Batch::settings), not of those that the dialect has now.

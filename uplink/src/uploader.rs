@@ -188,7 +188,7 @@ impl Uploader {
 
     fn start(&self, effort: Effort) -> Result<Session, Error> {
         let dialect = Arc::clone(&self.dialect);
-        let fit: Fit = Box::new(move |event| dialect.fit(event));
+        let fit: Fit = Box::new(move |event, wire_key| dialect.fit(event, wire_key));
         Ok(Session::start(&self.store, self.options.clone().effort(effort), fit)?)
     }
 

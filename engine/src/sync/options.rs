@@ -13,7 +13,7 @@ use crate::event::Scope;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
 /// let options = Options::new(Scope::default()).effort(Effort::Once);
-/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
 /// let mut session = Session::start(&store, options, Box::new(fit))?;
 /// assert!(matches!(session.next(0)?, Step::Send(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

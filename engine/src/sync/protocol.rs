@@ -15,7 +15,7 @@ use crate::event::{Receipt, Scope, StoredEvent};
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
 /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
 /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
 /// assert!(batch.idempotency_key.ends_with(&format!("-{}", batch.id)));
@@ -44,7 +44,7 @@ impl fmt::Display for BatchId {
 /// use onceward::sync::{Fit, Misfit};
 ///
 /// // This upstream takes objects only.
-/// let fit: Fit = Box::new(|event| match event.event.payload.as_json() {
+/// let fit: Fit = Box::new(|event, _key| match event.event.payload.as_json() {
 ///     Some(text) if text.starts_with('{') => Ok(text.len()),
 ///     _ => Err(Misfit {
 ///         code: "INVALID_ITEM".to_owned(),
@@ -61,7 +61,8 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// Tells the size in bytes of an event's item in a dialect, or why it cannot form one.
+/// Tells the size in bytes of an event's item in a dialect, under the key by which the upstream gets it
+/// ([`Batch::wire_key`]), or why it cannot form one.
 ///
 /// An event that cannot is never sent: it goes to review when the upstream took others in the session, and
 /// stays pending until then. With a wrong dialect no event can, and none of them is at fault.
@@ -69,10 +70,10 @@ pub struct Misfit {
 /// ```
 /// use onceward::sync::Fit;
 ///
-/// let fit: Fit = Box::new(|event| Ok(event.event.payload.as_bytes().len()));
+/// let fit: Fit = Box::new(|event, key| Ok(event.event.payload.as_bytes().len() + key.len()));
 /// # let _ = fit;
 /// ```
-pub type Fit = Box<dyn Fn(&StoredEvent) -> Result<usize, Misfit> + Send>;
+pub type Fit = Box<dyn Fn(&StoredEvent, &str) -> Result<usize, Misfit> + Send>;
 
 /// Events that are sent together. Content and number are durable before the first attempt, so a
 /// resend, also after a crash, is the same batch.
@@ -84,7 +85,7 @@ pub type Fit = Box<dyn Fn(&StoredEvent) -> Result<usize, Misfit> + Send>;
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
 /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
 /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
 /// assert_eq!((batch.items.len(), batch.attempt), (1, 1));
@@ -131,7 +132,7 @@ impl Batch {
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
 /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
 /// match session.next(0)? {
 ///     Step::Send(batch) => println!("send {} events", batch.items.len()),
@@ -325,7 +326,7 @@ pub enum Failure {
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
 /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
 /// while let Step::Send(batch) = session.next(0)? {
 ///     # let taken = onceward::sync::ItemOutcome::Accepted { receipt: None };

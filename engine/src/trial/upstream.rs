@@ -88,12 +88,12 @@ pub(crate) fn rejected(code: &str) -> ItemOutcome {
 
 /// Every event fits, and takes as many bytes as its payload.
 pub(crate) fn fits() -> Fit {
-    Box::new(|event| Ok(event.event.payload.as_bytes().len()))
+    Box::new(|event, _key| Ok(event.event.payload.as_bytes().len()))
 }
 
 /// Every event fits but those with these keys.
 pub(crate) fn fits_but(keys: &'static [&'static str]) -> Fit {
-    Box::new(move |event| {
+    Box::new(move |event, _key| {
         if keys.contains(&event.event.key.as_str()) {
             let (code, message) = ("INVALID_ITEM".to_owned(), "payload: no object".to_owned());
             return Err(Misfit { code, message });

@@ -44,9 +44,9 @@ impl Dialect for Forloy {
         ITEMS_MAX
     }
 
-    fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit> {
+    fn fit(&self, event: &StoredEvent, wire_key: &str) -> Result<usize, Misfit> {
         // One for the comma.
-        item::encode(event).map(|item| item.len().saturating_add(1))
+        item::encode(event, wire_key).map(|item| item.len().saturating_add(1))
     }
 
     fn request(&self, batch: &Batch) -> Request {
@@ -71,7 +71,7 @@ impl Dialect for Forloy {
 /// The request that carries events, each under its key.
 fn request<'a>(events: impl Iterator<Item = (&'a StoredEvent, String)>) -> Request {
     let items: Vec<String> =
-        events.filter_map(|(event, key)| item::encode_as(event, &key).ok()).collect();
+        events.filter_map(|(event, key)| item::encode(event, &key).ok()).collect();
     let body = format!("{{\"transactions\":[{}]}}", items.join(","));
     Request { path: PATH.to_owned(), headers: Vec::new(), body: body.into_bytes() }
 }

@@ -28,7 +28,7 @@ pub fn sendable(
     rule: KeyRule,
 ) -> impl Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync + 'static {
     move |event, captured_at_ms| {
-        rule.wire_key(&event.scope, &event.key)?;
+        let wire_key = rule.wire_key(&event.scope, &event.key)?;
         let stored = StoredEvent {
             // No dialect sends the number that the store will give it.
             lsn: Lsn::FIRST,
@@ -40,6 +40,42 @@ pub fn sendable(
             state: State::Pending,
             receipt: None,
         };
-        dialect.fit(&stored).map(drop)
+        dialect.fit(&stored, &wire_key).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onceward::wire::ITEM_BYTES_MAX;
+    use onceward::{Key, Payload, Scope};
+
+    use super::*;
+    use crate::{Forloy, Wede};
+
+    /// Most bytes of a note with which a purchase of that scope passes.
+    fn longest(check: impl Fn(&Event, i64) -> Result<(), Misfit>, scope: &str) -> usize {
+        let passes = |bytes: &usize| {
+            let note = "n".repeat(*bytes);
+            let text = format!(
+                r#"{{"qr_code_data":"q","location_id":"l","staff_user_id":"u","purchase_amount":1,"transaction_notes":"{note}"}}"#
+            );
+            let key = Key::new("sale-1").unwrap();
+            let event = Event::new(Scope::new(scope).unwrap(), key, Payload::json(&text).unwrap());
+            check(&event, 0).is_ok()
+        };
+        let lengths: Vec<usize> = (ITEM_BYTES_MAX - 1_024..=ITEM_BYTES_MAX).collect();
+        let count = lengths.partition_point(passes);
+        assert!(count > 0 && count < lengths.len(), "control");
+        lengths[count - 1]
+    }
+
+    #[test]
+    fn an_item_has_the_key_with_its_scope_and_is_so_much_shorter_at_most() {
+        let (bare, scoped) = (KeyRule::Bare, KeyRule::ScopePrefix);
+        let more = "~tips/".len();
+        let wede = |rule, scope| longest(sendable(Wede::new("d"), rule), scope);
+        assert_eq!(wede(bare, "default") - wede(scoped, "tips"), more);
+        let forloy = |rule, scope| longest(sendable(Forloy::new(), rule), scope);
+        assert_eq!(forloy(bare, "default") - forloy(scoped, "tips"), more);
     }
 }

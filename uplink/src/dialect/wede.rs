@@ -72,7 +72,7 @@ impl Wede {
 /// The request that carries `events` of that device, each under its key, as the batch of that name.
 fn carry(device_id: &str, events: &[(&StoredEvent, String)], batch_key: &str) -> Request {
     let items: Vec<String> =
-        events.iter().filter_map(|(event, key)| encode_as(event, key).ok()).collect();
+        events.iter().filter_map(|(event, key)| encode(event, key).ok()).collect();
     // Of the events, not of the attempt: a resend has the same bytes.
     let moment =
         events.iter().filter_map(|(event, _)| event.captured_at_ms).max().unwrap_or_default();
@@ -89,22 +89,13 @@ fn carry(device_id: &str, events: &[(&StoredEvent, String)], batch_key: &str) ->
     }
 }
 
-/// The event as JSON text.
+/// The event as JSON text, under the key by which the upstream knows it.
 ///
 /// # Errors
 ///
 /// The payload is no object, or one that readers understand differently; the item is too long, or its moment at
 /// the edge of the calendar.
-fn encode(event: &StoredEvent) -> Result<String, Misfit> {
-    encode_as(event, event.event.key.as_str())
-}
-
-/// The same under the key by which the upstream knows it.
-///
-/// # Errors
-///
-/// As [`encode`].
-fn encode_as(event: &StoredEvent, idempotency_key: &str) -> Result<String, Misfit> {
+fn encode(event: &StoredEvent, idempotency_key: &str) -> Result<String, Misfit> {
     let payload = event.event.payload.as_json().ok_or_else(|| misfit("the payload is not JSON"))?;
     check_payload(payload)?;
     captured_at(event, "captured_at")?;
@@ -153,9 +144,9 @@ impl Dialect for Wede {
         ITEMS_MAX
     }
 
-    fn fit(&self, event: &StoredEvent) -> Result<usize, Misfit> {
+    fn fit(&self, event: &StoredEvent, wire_key: &str) -> Result<usize, Misfit> {
         // One for the comma.
-        encode(event).map(|item| item.len().saturating_add(1))
+        encode(event, wire_key).map(|item| item.len().saturating_add(1))
     }
 
     fn request(&self, batch: &Batch) -> Request {

@@ -136,11 +136,10 @@ impl Session {
         events.iter().map(key).collect()
     }
 
-    /// What an event's item takes with its key as it is sent, or why it can never be sent.
+    /// What an event's item takes, or why it can never be sent.
     pub(super) fn fit_with_key(&self, event: &StoredEvent) -> std::result::Result<usize, Misfit> {
         let key = self.rule().wire_key(&self.options.scope, &event.event.key)?;
-        let more = key.len().saturating_sub(event.event.key.as_str().len());
-        (self.fit)(event).map(|bytes| bytes.saturating_add(more))
+        (self.fit)(event, &key)
     }
 
     /// The events of a batch that are to be sent: those that still wait, and may be sent again.

@@ -42,7 +42,7 @@ impl Session {
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
     /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
     /// assert!(matches!(session.next(0)?, Step::Idle) && !session.asks_time(), "a new store");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -67,7 +67,7 @@ impl Session {
     /// # use onceward::{Config, Scope, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// # let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// # let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
     /// # let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
     /// if session.asks_time() {
     ///     // The answer had no header `Date`.
@@ -97,7 +97,7 @@ impl Session {
     /// # use onceward::{Config, Scope, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// # let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// # let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
     /// # let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
     /// let (why, answered) = ("timeout".to_owned(), Answered::Stranger);
     /// let failure = Failure::Unavailable { why, retry_after_ms: None, answered };

@@ -52,23 +52,15 @@ const FIELDS: [(&str, Rule); 10] = [
     (MOMENT, Rule::Moment),
 ];
 
-/// The transaction that `event` stands for, as JSON text.
+/// The transaction that `event` stands for, as JSON text, with the key under which the upstream gets it, also in the
+/// place of the payload's own.
 ///
 /// # Errors
 ///
 /// The payload is no object, lacks a required field, has one that is unknown, twice there or of the
 /// wrong type or too long, carries another key, or its money differs from the event's amount; or the transaction
 /// as a whole is too long.
-pub(super) fn encode(event: &StoredEvent) -> Result<String, Misfit> {
-    encode_as(event, event.event.key.as_str())
-}
-
-/// The same with the key under which the upstream gets it, also in the place of the payload's own.
-///
-/// # Errors
-///
-/// As [`encode`].
-pub(super) fn encode_as(event: &StoredEvent, wire_key: &str) -> Result<String, Misfit> {
+pub(super) fn encode(event: &StoredEvent, wire_key: &str) -> Result<String, Misfit> {
     let key = serde_json::Value::from(wire_key).to_string();
     let members = members(event)?;
     for (name, rule) in FIELDS {

@@ -60,7 +60,7 @@ fn documented(change: impl Fn(&mut Value)) -> Vec<StoredEvent> {
 
 /// The item of a single event with that payload.
 fn item_of(payload: &str) -> Result<String, Misfit> {
-    item::encode(&stored("k", payload))
+    item::encode(&stored("k", payload), "k")
 }
 
 fn decode(status: u16, body: &str) -> Result<Reply, Failure> {
@@ -90,7 +90,7 @@ fn a_complete_payload_is_sent_as_it_was_spelled() {
 #[test]
 fn key_and_moment_are_added_only_where_they_are_absent() {
     assert_eq!(
-        item::encode(&stored("k\"\n", BARE)).unwrap(),
+        item::encode(&stored("k\"\n", BARE), "k\"\n").unwrap(),
         r#"{"staff_user_id":"u","purchase_amount":24.50,"qr_code_data":"q","location_id":"l","idempotency_key":"k\"\n","client_timestamp":"2026-03-10T14:22:05.000Z"}"#
     );
     let moment = r#","client_timestamp":"2026-03-10T14:22:05Z","idempotency_key":"\u006b"}"#;
@@ -107,7 +107,8 @@ fn key_and_moment_are_added_only_where_they_are_absent() {
 fn fit_counts_the_bytes_that_a_request_grows_by() {
     let dialect = Forloy::new();
     let events = documented(|_| {});
-    let sizes: usize = events.iter().map(|event| dialect.fit(event).unwrap()).sum();
+    let sizes: usize =
+        events.iter().map(|event| dialect.fit(event, event.event.key.as_str()).unwrap()).sum();
     // The last item has no comma behind it.
     assert_eq!(bare(&events).body.len(), r#"{"transactions":[]}"#.len() + sizes - 1);
     assert_eq!(dialect.items_max(), 100);
@@ -117,13 +118,13 @@ fn fit_counts_the_bytes_that_a_request_grows_by() {
 fn a_moment_that_nobody_knows_is_not_made_up() {
     let mut event = stored("k", BARE);
     event.captured_at_ms = None;
-    let misfit = item::encode(&event).unwrap_err();
+    let misfit = item::encode(&event, "k").unwrap_err();
     assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
     assert!(misfit.message.starts_with("client_timestamp: nobody knows"), "{}", misfit.message);
     // The payload tells.
     let dated = BARE.replace('}', r#","client_timestamp":"2026-03-10T14:22:05Z"}"#);
     event.event.payload = Payload::json(&dated).unwrap();
-    assert!(item::encode(&event).unwrap().contains("2026-03-10T14:22:05Z"));
+    assert!(item::encode(&event, "k").unwrap().contains("2026-03-10T14:22:05Z"));
 }
 
 #[test]

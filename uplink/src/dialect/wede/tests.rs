@@ -42,6 +42,11 @@ fn documented() -> Vec<StoredEvent> {
         .collect()
 }
 
+/// What an event takes under its own key.
+fn fit(dialect: &Wede, event: &StoredEvent) -> Result<usize, Misfit> {
+    dialect.fit(event, event.event.key.as_str())
+}
+
 /// The request that carries events under their own keys.
 fn bare(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
     let keyed: Vec<(&StoredEvent, String)> =
@@ -82,7 +87,7 @@ fn names_and_keys_are_escaped() {
 fn fit_counts_the_bytes_that_a_request_grows_by() {
     let dialect = Wede::new("device-001");
     let events = documented();
-    let sizes: usize = events.iter().map(|event| dialect.fit(event).unwrap()).sum();
+    let sizes: usize = events.iter().map(|event| fit(&dialect, event).unwrap()).sum();
     let alone =
         r#"{"events":[],"device_id":"device-001","captured_at":"2026-03-10T14:25:31.000Z"}"#;
     assert_eq!(bare("device-001", &events, "b").body.len(), alone.len() + sizes - 1);
@@ -93,9 +98,9 @@ fn fit_counts_the_bytes_that_a_request_grows_by() {
 fn an_event_that_cannot_form_an_item_says_why() {
     let dialect = Wede::new("d");
     let json = || Payload::json("{}").unwrap();
-    assert!(dialect.fit(&stored("k", json(), 0)).is_ok(), "control");
+    assert!(fit(&dialect, &stored("k", json(), 0)).is_ok(), "control");
     for event in [stored("k", Payload::bytes(b"{}".to_vec()), 0), stored("k", json(), i64::MAX)] {
-        assert_eq!(dialect.fit(&event).unwrap_err().code, INVALID_ITEM);
+        assert_eq!(fit(&dialect, &event).unwrap_err().code, INVALID_ITEM);
     }
 }
 
@@ -103,7 +108,7 @@ fn an_event_that_cannot_form_an_item_says_why() {
 fn an_event_that_the_upstream_can_never_take_does_not_fit_and_says_why() {
     let fit = |payload: &str, at_ms| {
         let payload = Payload::json(payload).unwrap();
-        Wede::new("till-7").fit(&stored("k", payload, at_ms)).map_err(|misfit| misfit.message)
+        Wede::new("till-7").fit(&stored("k", payload, at_ms), "k").map_err(|misfit| misfit.message)
     };
     let nested =
         |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
@@ -270,9 +275,9 @@ fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
 #[test]
 fn an_event_of_which_nobody_knows_when_it_was_captured_is_not_sent() {
     let mut event = documented().remove(0);
-    assert!(Wede::new("d").fit(&event).is_ok(), "control");
+    assert!(fit(&Wede::new("d"), &event).is_ok(), "control");
     event.captured_at_ms = None;
-    let misfit = Wede::new("d").fit(&event).unwrap_err();
+    let misfit = fit(&Wede::new("d"), &event).unwrap_err();
     assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
 }
 

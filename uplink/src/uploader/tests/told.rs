@@ -27,7 +27,7 @@ fn the_time_is_asked_for_with_a_request_that_changes_nothing() {
         let store = store_with(&folder, 0);
         let hub = Hub::start(&[act]);
         let mut uploader = hub.uploader(&store);
-        let fit: Fit = Box::new(|_| Ok(1));
+        let fit: Fit = Box::new(|_, _| Ok(1));
         let mut session = Session::start(&store, uploader.options.clone(), fit).unwrap();
         uploader.ask_time(&mut session).unwrap();
         assert_eq!(hub.requests.try_iter().collect::<Vec<_>>(), [0], "without an item");

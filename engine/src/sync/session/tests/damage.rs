@@ -125,7 +125,7 @@ fn flip(rig: &Rig, needle: &str) {
 
 /// As a dialect whose items say when an event was captured.
 fn dated() -> Fit {
-    Box::new(|event| match event.captured_at_ms {
+    Box::new(|event, _key| match event.captured_at_ms {
         Some(_) => Ok(1),
         None => {
             Err(Misfit { code: "TIME_UNKNOWN".to_owned(), message: "nobody knows when".to_owned() })

@@ -4,7 +4,8 @@ use onceward_vfs::Survival;
 
 use crate::store::Answer;
 use crate::sync::{
-    Answered, Effort, Failure, ItemOutcome, KeyRule, Options, Reply, Session, Step, Upstream,
+    Answered, Effort, Failure, Fit, ItemOutcome, KeyRule, Misfit, Options, Reply, Session, Step,
+    Upstream,
 };
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, SEGMENT_BYTES, key, sales, sized_event};
@@ -350,4 +351,23 @@ fn a_session_takes_up_its_rule_once_it_has_the_store_to_itself() {
     drop(first);
     assert_eq!(other().unwrap_err().code(), "WIRE_KEYS_CHANGED");
     assert_eq!(drain(&store, prefixed), ["~tips/k"], "one that is refused keeps nobody out");
+}
+
+/// An item that is too long only with its scope in its key would be left out of each request, and wait for ever.
+#[test]
+fn what_does_not_fit_under_the_key_that_is_sent_goes_to_review_and_holds_nobody_up() {
+    let store = Rig::new().open();
+    ["k1", "k22"].iter().for_each(|key| capture(&store, "tips", key));
+    let fit: Fit = Box::new(|_event, key| match key.len() {
+        0..9 => Ok(key.len()),
+        bytes => Err(Misfit { code: "LONG".to_owned(), message: format!("{bytes} bytes") }),
+    });
+    let options = once("tips").keys(KeyRule::ScopePrefix);
+    let mut session = Session::start(&store, options, fit).unwrap();
+    let Step::Send(batch) = session.next(0).unwrap() else { panic!("`~tips/k1` has 8 bytes") };
+    assert_eq!((batch.items.len(), session.report().misfits), (1, 1));
+    let taken = ("~tips/k1".to_owned(), ItemOutcome::Accepted { receipt: None });
+    session.on_reply(batch.id, &Reply { items: vec![taken] }, 0).unwrap();
+    let item = store.review(&scope("tips"), &Key::new("k22").unwrap()).unwrap();
+    assert_eq!((item.code.as_str(), item.message.as_str()), ("LONG", "9 bytes"));
 }

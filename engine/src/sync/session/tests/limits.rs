@@ -54,7 +54,7 @@ fn five_thousand_misfits_in_a_row_do_not_hide_what_follows() {
     for first in (1..=5_000).step_by(1_000) {
         capture(&store, first..=first + 999);
     }
-    let fit: crate::sync::Fit = Box::new(|event| match event.event.key.as_str() {
+    let fit: crate::sync::Fit = Box::new(|event, _key| match event.event.key.as_str() {
         "k5000" => Ok(1),
         _ => Err(crate::sync::Misfit { code: "INVALID_ITEM".into(), message: String::new() }),
     });

@@ -9,7 +9,7 @@ use crate::trial::upstream::fits_but;
 /// As another dialect than the one for which the events were captured.
 fn wrong_dialect() -> Fit {
     let (code, message) = ("INVALID_ITEM".to_owned(), "amount: is missing".to_owned());
-    Box::new(move |_| Err(Misfit { code: code.clone(), message: message.clone() }))
+    Box::new(move |_, _| Err(Misfit { code: code.clone(), message: message.clone() }))
 }
 
 #[test]
