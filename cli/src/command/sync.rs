@@ -321,9 +321,9 @@ fn conclude(run: &Run, summary: &Summary, once: bool) -> Exit {
     let settled = report.accepted + report.duplicate + report.rejected;
     if once && report.suspects > 0 && settled == 0 {
         complain(&format!(
-            "each of {} events that were sent was refused ({why}), and none was taken: is the address \
-             right, and the dialect? {} events are still pending",
-            report.suspects, summary.pending
+            "none of the events that were sent was taken: is the address right, and the dialect? {} events are \
+             still pending: {why}",
+            summary.pending
         ));
         return Exit::Upstream;
     }

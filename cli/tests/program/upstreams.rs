@@ -155,15 +155,21 @@ fn an_upstream_that_refuses_whatever_it_is_sent_is_a_fault_of_the_configuration(
 }
 
 #[test]
-fn a_single_sale_that_is_refused_by_a_wrong_configuration_waits_too() {
-    let dir = tempdir().unwrap();
-    let store = dir.path().join("store");
-    capture(&store, &sales("sale", 1)).expect(0);
-    let hub = serve(&dir.path().join("data"), None);
-    for _ in 0..3 {
-        assert_eq!(sync(&store, &hub.url, "").expect(8).last_json()["pending"], 1);
+fn few_sales_that_are_refused_by_a_wrong_configuration_wait_too_and_it_is_said_for_what() {
+    for count in [1, 2] {
+        let dir = tempdir().unwrap();
+        let store = dir.path().join("store");
+        capture(&store, &sales("sale", count)).expect(0);
+        let hub = serve(&dir.path().join("data"), None);
+        for _ in 0..3 {
+            let ended = sync(&store, &hub.url, "").expect(8);
+            assert_eq!(ended.last_json()["pending"], count);
+            assert!(ended.err.contains("is the address right"), "{}", ended.err);
+            assert!(ended.err.contains("wait until the upstream takes others"), "{}", ended.err);
+            assert_eq!(in_review(&store), "");
+        }
+        assert_eq!(sync(&store, &hub.url, "till").expect(0).last_json()["accepted"], count);
     }
-    assert_eq!(sync(&store, &hub.url, "till").expect(0).last_json()["accepted"], 1);
 }
 
 #[test]

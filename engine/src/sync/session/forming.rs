@@ -180,6 +180,7 @@ impl Session {
 
     pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {
         self.tell_of_misfits();
+        self.tell_of_suspects();
         self.tell_of_lanes();
         if self.is_once() {
             self.finished = true;

@@ -182,6 +182,18 @@ impl Session {
         }
     }
 
+    /// Tells what events wait for that were refused alone, where nothing else is to be sent.
+    pub(super) fn tell_of_suspects(&mut self) {
+        let mut suspicions = self.retries.values().filter_map(|retry| retry.suspicion.as_ref());
+        if let Some(last) = suspicions.rfind(|it| !it.is_misfit()).cloned() {
+            self.report.last_failure = Some(format!(
+                "{} events that were sent alone were refused, the last with {last}; they wait until \
+                 the upstream takes others, which shows that they are at fault, and not the address or the dialect",
+                self.suspects()
+            ));
+        }
+    }
+
     /// How many events were refused alone and wait for evidence.
     pub(super) fn suspects(&self) -> u64 {
         let suspicions = self.retries.values().filter_map(|retry| retry.suspicion.as_ref());

@@ -64,6 +64,32 @@ fn one_that_is_refused_alone_stays_pending_until_the_upstream_takes_another() {
     assert_eq!((report.suspects, report.misconfigured), (0, None));
 }
 
+/// Poison and nothing else: nobody can tell it from a wrong address, so it waits, and that is said.
+#[test]
+fn two_that_are_refused_alone_wait_in_every_session_and_it_is_said_for_what() {
+    let store = Rig::new().open();
+    capture(&store, 1..=2);
+    for effort in [Effort::Once, Effort::Forever, Effort::Once] {
+        let mut session = Session::start(&store, options().effort(effort), fits()).unwrap();
+        assert_eq!(refuse_all(&mut session, 0), 3, "together, and each alone");
+        let report = session.report();
+        assert_eq!((report.suspects, report.rejected, report.misconfigured), (2, 0, None));
+        let said = report.last_failure.unwrap();
+        assert!(said.starts_with("2 events that were sent alone were refused"), "{said}");
+        assert!(said.contains("wait until the upstream takes others"), "{said}");
+        assert_eq!((pending(&store).len(), in_review(&store).len()), (2, 0));
+    }
+    // The next sale that it takes is the evidence.
+    capture(&store, 3..=3);
+    let mut upstream = Upstream::default();
+    upstream.poison.extend(["k1".to_owned(), "k2".to_owned()]);
+    drain(&mut start(&store), &mut upstream, 0);
+    assert_eq!(
+        (in_review(&store), state(&store, 3)),
+        (vec!["k1".to_owned(), "k2".to_owned()], State::Accepted)
+    );
+}
+
 /// A wrong address, a wrong dialect, a page on the way.
 #[test]
 fn an_upstream_that_refuses_whatever_it_is_sent_pauses_the_session_and_rejects_nothing() {
