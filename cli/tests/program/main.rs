@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test helper that cannot go on has failed the test")]
 
 mod capture;
+#[cfg(target_os = "linux")]
+mod clocks;
 mod demo;
 mod exit_codes;
 mod kill;
