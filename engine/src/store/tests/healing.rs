@@ -8,7 +8,12 @@ use crate::frames::KIND_EVENT;
 use crate::store::tests::inbox::{delivery, fresh};
 use crate::store::tests::records::{acquired, begin, body};
 use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
-use crate::{Begun, Cancellation, Event, RecordState, State, Store, Verdict};
+use crate::{
+    Begun, Cancellation, DeliveryState, Event, Lease, Received, RecordState, State, Store, Verdict,
+};
+
+/// A call, and what it is called.
+type Call = (&'static str, fn(&Store, &Lease));
 
 /// The index's files of keys.
 fn key_files(rig: &Rig) -> Vec<String> {
@@ -114,8 +119,8 @@ fn damage_that_moving_keys_on_meets_is_mended_by_the_next_who_asks() {
             store.tick().unwrap();
         }
         assert_eq!(state_of(&store, 0), State::Pending, "{ticks}");
-        let state = crate::DeliveryState::Open;
-        assert_eq!(store.receive(&delivery(5)).unwrap(), crate::Received::Duplicate { lsn, state });
+        let state = DeliveryState::Open;
+        assert_eq!(store.receive(&delivery(5)).unwrap(), Received::Duplicate { lsn, state });
         capture(&store, 1);
         store.tick().unwrap();
         assert!(store.status().index_trouble.is_some(), "it is told");
@@ -148,7 +153,7 @@ fn keys_given_back_and_taken_back_over_a_damaged_index_are_free_once_it_is_mende
 /// Every call that asks for a key, over an index of which one block of each file is damaged.
 #[test]
 fn whoever_asks_over_a_damaged_index_is_answered() {
-    let calls: [(&str, fn(&Store, &crate::Lease)); 9] = [
+    let calls: [Call; 9] = [
         ("complete", |store, lease| drop(store.complete(lease, &body(1, 10)).unwrap())),
         ("release", |store, lease| store.release(lease).unwrap()),
         ("renew", |store, lease| store.renew(lease, 60_000).map(drop).unwrap()),
