@@ -24,6 +24,19 @@ pub(crate) struct ServerNote {
     pub(crate) has_gap: bool,
     /// The first LSN since which all time until then was measured, or proven.
     pub(crate) known_since: u64,
+    /// This machine's wall clock at that moment, Unix milliseconds.
+    pub(crate) wall_ms: i64,
+    /// What the upstream alone said of the last time that nobody measured, and was not counted.
+    pub(crate) uncounted: Option<Uncounted>,
+}
+
+/// Time that one clock told of, and no other.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct Uncounted {
+    /// The first LSN behind it.
+    pub(crate) lsn: u64,
+    /// How much, milliseconds.
+    pub(crate) ms: u64,
 }
 
 impl Control for Clock {
@@ -40,9 +53,15 @@ mod tests {
         let none = encode(&Clock { server: None });
         assert_eq!(none, [1, 0, 0]);
         assert_eq!(decode::<Clock>(&none), Some(Clock { server: None }));
-        let (server_ms, known_since) = (-2, 5);
-        let note =
-            ServerNote { server_ms, uncertainty_ms: 3, trusted_ms: 4, has_gap: true, known_since };
+        let note = ServerNote {
+            server_ms: -2,
+            uncertainty_ms: 3,
+            trusted_ms: 4,
+            has_gap: true,
+            known_since: 5,
+            wall_ms: 6,
+            uncounted: Some(Uncounted { lsn: 7, ms: 8 }),
+        };
         let bytes = encode(&Clock { server: Some(note) });
         let expected = [
             &[1, 0, 1, 0xfe][..],
@@ -51,6 +70,9 @@ mod tests {
             &[4, 0, 0, 0, 0, 0, 0, 0],
             &[1],
             &[5, 0, 0, 0, 0, 0, 0, 0],
+            &[6, 0, 0, 0, 0, 0, 0, 0],
+            &[1, 7, 0, 0, 0, 0, 0, 0, 0],
+            &[8, 0, 0, 0, 0, 0, 0, 0],
         ];
         assert_eq!(bytes, expected.concat());
         assert_eq!(decode::<Clock>(&bytes), Some(Clock { server: Some(note) }));

@@ -2,9 +2,9 @@
 //! upstream's clock showed.
 //!
 //! Expiry goes by trusted time: what was measured while the store was open, or between two processes of
-//! one start of the machine, and what the upstream's clock proves of the time between. The wall clock
-//! is data for people: whoever sets it changes nothing here. When in doubt, less time has passed and
-//! keys are remembered longer.
+//! one start of the machine, and what the upstream's clock and this machine's both say of the time between.
+//! The wall clock alone is data for people: whoever sets it moves nothing here. When in doubt, less time
+//! has passed and keys are remembered longer.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -103,14 +103,15 @@ impl Store {
     /// Takes up what time it is by the upstream's clock: a host or its transport calls this when a
     /// reply told.
     ///
-    /// The time between two starts of the machine then counts for expiry as far as that clock proves
-    /// it, which takes a call before and one after. Without it such time does not count, and keys are
-    /// remembered longer. `uncertainty_ms` is how far the true time may be from `server_unix_ms`: half
+    /// The time between two starts of the machine then counts for expiry as far as that clock and this
+    /// machine's wall clock both say so, which takes a call before and one after: if one of them was wrong
+    /// once, no key is forgotten early. Otherwise such time does not count, and keys are remembered longer.
+    /// `uncertainty_ms` is how far the true time may be from `server_unix_ms`: half
     /// of the request's round trip, and what the upstream says of its own clock.
     ///
     /// While the store is open its own measurement counts: an upstream whose clock is set forward or
-    /// back moves nothing. A time from before this program was made, or from before what was told last,
-    /// proves nothing: a clock that is wrong now makes the time until it is right again look long.
+    /// back moves nothing. A time from before this program was made proves nothing, nor does one after such
+    /// a gap from before what was told last.
     ///
     /// ```
     /// # use onceward::{Config, Store};
@@ -143,6 +144,7 @@ impl Store {
                 server_ms: server_unix_ms,
                 uncertainty_ms,
                 trusted_ms,
+                wall_ms: inner.wall_ms(),
                 ..ServerNote::default()
             };
             let missing_ms = heard.hear(reading);
@@ -231,6 +233,9 @@ impl Inner {
         let heard = &view.time.heard;
         if heard.is_known_since(then.lsn) {
             Age::Known(measured_ms)
+        } else if let Some(ms) = heard.uncounted_since(then.lsn) {
+            // Not for expiry: of an attempt it is the safe side that it is older.
+            Age::Known(measured_ms.saturating_add(ms))
         } else {
             Age::AtLeast { measured_ms, may_be_known: heard.may_be_known_since(then.lsn) }
         }

@@ -275,7 +275,7 @@ impl Session {
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-    /// let fit = |event: &onceward::StoredEvent| Ok(event.event.payload.as_bytes().len());
+    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
     /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
     /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
     /// let failure = Failure::Blocked { why: "the key is expired".to_owned() };

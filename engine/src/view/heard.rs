@@ -1,15 +1,16 @@
-//! What the upstream's clock showed, and since which frame all time is measured, or proven by it.
+//! What the upstream's clock showed, and since which frame all time is measured, or proven.
 //!
-//! | a gap came | it is proven |
-//! |---|---|
-//! | before the first note | never |
-//! | behind a note | by the next note that is believed |
+//! | a gap came | the next reading shows | of it |
+//! |---|---|---|
+//! | before the first note | anything | nothing is known |
+//! | behind a note | no more than that one | nothing is known |
+//! | behind a note | more | that is how long it was; it counts for expiry as far as this machine's wall clock says so, too |
 //!
-//! A note is believed if it is not from before this program was made, and not from before the one before:
-//! a clock that was wrong once must not make the time until it is right again look long.
+//! The last reading is the note, whatever it shows, so that one that was wrong is over with the next. It moves
+//! nothing by itself: to make time look longer than it was, two clocks must be wrong at once.
 
 use super::Located;
-use crate::frames::clock::ServerNote;
+use crate::frames::clock::{ServerNote, Uncounted};
 
 /// No right clock shows less: the beginning of the year in which this program was made, Unix milliseconds.
 const EARLIEST_MS: i64 = 1_767_225_600_000;
@@ -48,14 +49,27 @@ impl Heard {
         // the gap, and tell of a time before it, while damage took the note that came first.
         self.gap_lsn = lsn;
         match &mut self.note {
-            Some(note) => note.has_gap = true,
+            Some(note) => {
+                // Of two gaps the one before is forgotten: what came before that is as old as nobody knows.
+                if let Some(uncounted) = note.uncounted.take() {
+                    self.known_since = uncounted.lsn;
+                }
+                (note.has_gap, note.known_since) = (true, self.known_since);
+            }
             None => self.known_since = lsn,
         }
     }
 
-    /// Whether all time since a frame was measured or is proven.
+    /// Whether all time since a frame was measured or counted.
     pub(crate) fn is_known_since(&self, lsn: u64) -> bool {
-        self.may_be_known_since(lsn) && lsn >= self.gap_lsn
+        let uncounted = self.uncounted().map_or(0, |uncounted| uncounted.lsn);
+        self.may_be_known_since(lsn) && lsn >= self.gap_lsn && lsn >= uncounted
+    }
+
+    /// What of the time since a frame was told by the upstream alone; `None`: that is not all that is missing.
+    pub(crate) fn uncounted_since(&self, lsn: u64) -> Option<u64> {
+        let is_all = self.may_be_known_since(lsn) && self.gap_lsn == 0;
+        self.uncounted().filter(|_| is_all).map(|uncounted| uncounted.ms)
     }
 
     /// Whether it is, or will be once the upstream's clock is heard.
@@ -63,20 +77,40 @@ impl Heard {
         lsn >= self.known_since
     }
 
-    /// The upstream's clock shows this, just now. Returns how much more time passed than was measured;
+    fn uncounted(&self) -> Option<Uncounted> {
+        self.note.and_then(|note| note.uncounted)
+    }
+
+    /// The upstream's clock shows this, just now. Returns how much more time counts than was measured;
     /// `None`: it is not believed.
     pub(crate) fn hear(&mut self, reading: ServerNote) -> Option<u64> {
-        let mut note = ServerNote { known_since: self.known_since, has_gap: false, ..reading };
-        self.said = Some(note);
-        if note.server_ms < EARLIEST_MS || self.note.is_some_and(|before| is_behind(&before, &note))
-        {
+        self.said = Some(reading);
+        if reading.server_ms < EARLIEST_MS {
             return None;
         }
-        let missing_ms = self.note.map_or(0, |before| proven_ms(&before, &note));
-        note.trusted_ms = note.trusted_ms.saturating_add(missing_ms);
-        (self.note, self.said) = (Some(note), Some(note));
+        let (counted_ms, uncounted) = match self.note {
+            Some(before) if before.has_gap => self.end_gap(&before, &reading),
+            before => (0, before.and_then(|before| before.uncounted)),
+        };
         self.gap_lsn = 0;
-        Some(missing_ms)
+        let trusted_ms = reading.trusted_ms.saturating_add(counted_ms);
+        let known_since = self.known_since;
+        let note = ServerNote { trusted_ms, has_gap: false, known_since, uncounted, ..reading };
+        (self.note, self.said) = (Some(note), Some(note));
+        Some(counted_ms)
+    }
+
+    /// How much of the time before a reading counts, and what does not.
+    fn end_gap(&mut self, before: &ServerNote, after: &ServerNote) -> (u64, Option<Uncounted>) {
+        let lsn = self.gap_lsn;
+        if is_behind(before, after) {
+            self.known_since = lsn;
+            return (0, None);
+        }
+        let told_ms = told_ms(before, after);
+        let counted_ms = counted_ms(before, after, told_ms);
+        let ms = told_ms.saturating_sub(counted_ms);
+        (counted_ms, (ms > 0).then_some(Uncounted { lsn, ms }))
     }
 
     /// What it showed last that is believed.
@@ -120,16 +154,22 @@ fn is_behind(before: &ServerNote, after: &ServerNote) -> bool {
     latest.saturating_add_unsigned(slack_ms) < earliest.saturating_add_unsigned(passed_ms)
 }
 
-/// How much more time passed than was measured, as the upstream's clock proves: between two notes, the
-/// first one before a gap.
-///
-/// Without a gap nothing is missing: then a clock that shows more was set.
-fn proven_ms(before: &ServerNote, after: &ServerNote) -> u64 {
-    if !before.has_gap {
-        return 0;
-    }
+/// How much more time passed than was measured, as the upstream's clock tells.
+fn told_ms(before: &ServerNote, after: &ServerNote) -> u64 {
     let earliest = after.server_ms.saturating_sub_unsigned(after.uncertainty_ms);
     let latest = before.server_ms.saturating_add_unsigned(before.uncertainty_ms);
-    let proven = u64::try_from(earliest.saturating_sub(latest)).unwrap_or(0);
-    proven.saturating_sub(after.trusted_ms.saturating_sub(before.trusted_ms))
+    let passed_ms = u64::try_from(earliest.saturating_sub(latest)).unwrap_or(0);
+    passed_ms.saturating_sub(after.trusted_ms.saturating_sub(before.trusted_ms))
+}
+
+/// How much of that counts: what this machine's wall clock says, too, but for what two right clocks differ. One
+/// that cannot be right says nothing.
+fn counted_ms(before: &ServerNote, after: &ServerNote, told_ms: u64) -> u64 {
+    if before.wall_ms < EARLIEST_MS || after.wall_ms < EARLIEST_MS {
+        return 0;
+    }
+    let passed_ms = u64::try_from(after.wall_ms.saturating_sub(before.wall_ms)).unwrap_or(0);
+    let more_ms = passed_ms.saturating_sub(after.trusted_ms.saturating_sub(before.trusted_ms));
+    let slack_ms = DRIFT_MS.saturating_add(told_ms / DRIFT_PART);
+    if more_ms.saturating_add(slack_ms) >= told_ms { told_ms } else { more_ms }
 }

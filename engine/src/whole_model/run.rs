@@ -88,6 +88,8 @@ pub(super) struct Machine {
     real_ms: u64,
     /// Trusted time and the upstream's, as they were noted before the machine was started.
     noted: Option<(u64, i64)>,
+    /// Somebody set the wall clock since, so that no time without power need count.
+    is_wall_moved: bool,
     /// As they were noted since.
     note: Option<(u64, i64)>,
     pub(super) counts: Counts,
@@ -125,6 +127,7 @@ impl Machine {
             has_written: false,
             real_ms: 0,
             noted: None,
+            is_wall_moved: false,
             note: None,
             counts: Counts::default(),
         };
@@ -225,6 +228,7 @@ impl Machine {
             }
             Op::StepWall(ms) => {
                 self.rig.clock.step_wall(*ms);
+                self.is_wall_moved = true;
                 Ok(())
             }
             Op::ConfirmTime => self.confirm_time(),

@@ -8,20 +8,20 @@ use crate::trial::{HandClock, Rig, WALL_MS, WINDOW_MS, event, key, sales, sized_
 use crate::{Config, Store};
 
 /// Length of a slice: a key is gone at the latest so long after its window.
-const SLICE_MS: u64 = WINDOW_MS / 24;
-const DAY_MS: u64 = 86_400_000;
+pub(super) const SLICE_MS: u64 = WINDOW_MS / 24;
+pub(super) const DAY_MS: u64 = 86_400_000;
 /// Ten years.
-const DECADE_MS: i64 = 10 * 365 * 86_400_000;
+pub(super) const DECADE_MS: i64 = 10 * 365 * 86_400_000;
 
 /// A machine whose clock says since which start it counts.
-fn machine() -> Rig {
+pub(super) fn machine() -> Rig {
     let rig = Rig::new();
     rig.clock.name_boot(1);
     rig
 }
 
 /// The same machine, off for so long and started again.
-fn rebooted(rig: &Rig, off_ms: u64) -> Rig {
+pub(super) fn rebooted(rig: &Rig, off_ms: u64) -> Rig {
     rig.clock.reboot(off_ms);
     Rig { clock: Arc::clone(&rig.clock), ..rig.after_kill() }
 }
@@ -32,23 +32,23 @@ fn settle(store: &Store, n: u64) {
 }
 
 /// Captures event `n` and settles it.
-fn pass(store: &Store, n: u64) {
+pub(super) fn pass(store: &Store, n: u64) {
     store.capture(&event(n)).unwrap();
     settle(store, n);
 }
 
 /// Whether event `n` is remembered, after forgetting what is due.
-fn remembers(store: &Store, n: u64) -> bool {
+pub(super) fn remembers(store: &Store, n: u64) -> bool {
     store.tick().unwrap();
     store.outcome(&sales(), &key(n)).unwrap().lsn.is_some()
 }
 
-fn trusted_ms(store: &Store) -> u64 {
+pub(super) fn trusted_ms(store: &Store) -> u64 {
     store.inner.moment(store.inner.mono_ms()).trusted_ms
 }
 
 /// The upstream's clock, right to the millisecond: it is two hours ahead of where tests begin.
-fn server_ms(rig: &Rig, off_ms: u64) -> i64 {
+pub(super) fn server_ms(rig: &Rig, off_ms: u64) -> i64 {
     use crate::clock::Clock;
     WALL_MS + 7_200_000 + i64::try_from(rig.clock.mono_ms() + off_ms).unwrap()
 }

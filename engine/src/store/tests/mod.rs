@@ -44,3 +44,4 @@ mod run_damage;
 mod sendable;
 mod settling;
 mod tickets;
+mod witnesses;

@@ -7,6 +7,8 @@ use crate::error::ErrorKind;
 use crate::whole_model::hold;
 use crate::whole_model::reference::Reference;
 
+/// What the wall clock may show: the beginning of 2026, Unix milliseconds.
+const EARLIEST_MS: i64 = 1_767_225_600_000;
 /// How far the upstream's clock may be off.
 const UNCERTAINTY_MS: u64 = 700;
 
@@ -208,9 +210,14 @@ impl Machine {
         let said = store.confirm_time(server, UNCERTAINTY_MS);
         let mut floor = self.model.now;
         // A machine that was started since: what passed is proven, but for what the clocks may be off.
-        if let (None, Some((trusted, before))) = (self.note, self.noted) {
-            let passed = u64::try_from(server - before).unwrap();
-            floor = floor.max((trusted + passed).saturating_sub(2 * UNCERTAINTY_MS));
+        if let (None, Some((trusted, before)), false) = (self.note, self.noted, self.is_wall_moved)
+        {
+            let passed = server - before;
+            // By a wall clock that shows a time before this program was made, nothing passed.
+            if crate::clock::Clock::wall_ms(&*self.rig.clock) - passed >= EARLIEST_MS {
+                let passed = u64::try_from(passed).unwrap();
+                floor = floor.max((trusted + passed).saturating_sub(2 * UNCERTAINTY_MS));
+            }
         }
         // From a note that may have been written the next one counts, or from the one before.
         let (noted, note) = (self.noted.take(), self.note.take());
@@ -222,6 +229,7 @@ impl Machine {
         self.counts.add("time: confirmed");
         if self.note.is_none() {
             self.note = Some((self.model.now, server));
+            self.is_wall_moved = false;
             self.wrote(self.model.now);
         }
         Ok(())

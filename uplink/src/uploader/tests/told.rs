@@ -90,7 +90,7 @@ fn a_dialect_has_a_horizon_where_the_host_names_none() {
 /// A session of an uploader that sent one event and got no reply.
 fn unanswered(uploader: &mut Uploader) -> Session {
     let dialect = Arc::clone(&uploader.dialect);
-    let fit: Fit = Box::new(move |event| dialect.fit(event));
+    let fit: Fit = Box::new(move |event, key| dialect.fit(event, key));
     let mut session = Session::start(&uploader.store, uploader.options.clone(), fit).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("an event waits") };
     uploader.exchange(&mut session, &batch).unwrap();

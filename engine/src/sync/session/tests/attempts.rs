@@ -111,3 +111,43 @@ fn an_attempt_whose_run_is_trimmed_is_of_unknown_age_after_a_reboot() {
     drain(&mut start(&store), &mut upstream, 0);
     assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 1));
 }
+
+/// Its wall clock begins in 1970 whenever it starts: the upstream's alone tells how old an attempt is, which counts for
+/// nothing else.
+#[test]
+fn a_machine_without_a_right_clock_learns_from_the_upstream_how_old_an_attempt_is() {
+    for is_restarted in [false, true] {
+        for (days, is_sent_again) in [(29, true), (31, false)] {
+            let rig = rig();
+            rig.clock.step_wall(-crate::trial::WALL_MS);
+            let store = rig.open();
+            store.confirm_time(server_ms(0), 0).unwrap();
+            capture(&store, 1..=4);
+            let mut upstream = Upstream::default();
+            lose_a_reply(&mut start(&store), &mut upstream);
+            let mut rig = rig.after_kill();
+            drop(store);
+            rig.clock.reboot(days * DAY_MS);
+            rig.clock.step_wall(-i64::try_from(days * DAY_MS).unwrap());
+            let mut store = rig.open();
+            let mut session = start(&store);
+            assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
+            session.on_time(server_ms(days * DAY_MS), 0).unwrap();
+            if is_restarted {
+                rig = rig.after_kill();
+                drop((session, store));
+                store = rig.open();
+                session = start(&store);
+                session.on_no_time();
+            }
+            drain(&mut session, &mut upstream, 0);
+            let expected = if is_sent_again { State::Duplicate } else { State::Uncertain };
+            assert_eq!(states(&store, 1..=4), [expected; 4], "{is_restarted} {days}");
+            if !is_sent_again {
+                let item = store.review(&sales(), &key(1)).unwrap();
+                let ago = format!("first {} ms ago", days * DAY_MS);
+                assert!(item.code == "HORIZON" && item.message.contains(&ago), "{}", item.message);
+            }
+        }
+    }
+}
