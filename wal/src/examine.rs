@@ -15,6 +15,7 @@ mod pieces;
 mod repairs;
 mod returned;
 mod unlock;
+mod unread;
 mod waiting;
 
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct Examined {
     pub(crate) tail: Option<FoundTail>,
     /// Segments that are listed and not begun.
     pub(crate) prepared: Vec<u64>,
+    /// Those of them in which the disk cannot read something.
+    pub(crate) spoiled: Vec<u64>,
     /// Files of segments that were trimmed before.
     pub(crate) returned: Vec<Returned>,
     pub(crate) segments: Segments,
@@ -68,7 +71,7 @@ pub struct Examined {
     pub(crate) missing: Vec<u64>,
     /// What would mend the damage.
     pub(crate) repairs: Vec<Repair>,
-    /// The first place that the disk could not read.
+    /// The first place that the disk could not read and where the log may end.
     pub(crate) unreadable: Option<Position>,
     pub(crate) report: Report,
 }
@@ -83,6 +86,8 @@ pub(crate) struct FoundTail {
     pub(crate) proven: usize,
     /// It ends with a seal: the log goes on in the next one.
     pub(crate) sealed: bool,
+    /// The disk could not read all of it.
+    pub(crate) unread: bool,
     pub(crate) torn_bytes: usize,
     /// The header, if a crash left the first commit without it.
     pub(crate) torn_header: Option<SegmentHeader>,

@@ -7,7 +7,8 @@ use crate::sealing::Envelope;
 
 /// Set in a run frame that repeats, at the head of a segment, what the run's first frame said.
 pub(crate) const REPEAT: u8 = 1;
-/// Set in a seal frame that a repair wrote: what the next segment says of this one holds no more.
+/// Set in a seal frame that a repair wrote, or that stands behind what the disk could not read: what it and the
+/// next segment say of this one need not hold.
 pub(crate) const REPAIRED: u8 = 1;
 
 /// Who writes, and at what time, when a run begins.

@@ -31,6 +31,8 @@ pub(crate) struct Segment {
     pub(crate) used_bytes: u64,
     pub(crate) file_bytes: u64,
     pub(crate) damaged: bool,
+    /// The disk could not read all of it.
+    pub(crate) unread: bool,
     pub(crate) waypoints: Waypoints,
     /// How the host's bodies stand in it.
     pub(crate) bodies: Bodies,
@@ -63,6 +65,8 @@ pub struct SegmentInfo {
     pub file_bytes: u64,
     /// Whether damage was found in it.
     pub damaged: bool,
+    /// Whether the disk could not read all of it: it may be able to another time.
+    pub unread: bool,
 }
 
 impl Source {
@@ -178,6 +182,7 @@ impl Segments {
             used_bytes: segment.used_bytes,
             file_bytes: segment.file_bytes,
             damaged: segment.damaged,
+            unread: segment.unread,
         })
     }
 

@@ -1,5 +1,5 @@
 //! A block that the disk cannot read costs the frames that touch it and no others, and a repair makes the
-//! log whole.
+//! log whole. The log goes on around it unless it may end in there, and what can be read again is there again.
 //! Method: each block of each segment answers every read with EIO until it was written whole.
 
 #[cfg(test)]
@@ -27,6 +27,7 @@ mod tests {
     /// Of a segment.
     const BLOCKS: u64 = 64;
     const EIO: i32 = 5;
+    const SEAL_BYTES: u64 = 88;
 
     /// The blocks that cannot be read: file and number.
     #[derive(Debug, Default)]
@@ -37,6 +38,11 @@ mod tests {
         fn over(disk: &SimVfs, number: u64, block: u64) -> (Arc<dyn Vfs>, Arc<Self>) {
             let bad = Arc::new(Self(Mutex::new([(segment(number), block)].into())));
             (hooked(shared(disk), &bad), bad)
+        }
+
+        /// The disk can read it all again.
+        fn recover(&self) {
+            self.0.lock().unwrap().clear();
         }
 
         fn is_mended(&self) -> bool {
@@ -55,6 +61,14 @@ mod tests {
             let count = match call.what {
                 What::Read(count) => count,
                 What::Write(bytes) => bytes.len(),
+                What::FillZeros(len) => {
+                    let whole = |block: u64| (block + 1) * BLOCK_BYTES <= len;
+                    self.0
+                        .lock()
+                        .unwrap()
+                        .retain(|(name, block)| name != call.name || !whole(*block));
+                    return Ok(());
+                }
                 _ => return Ok(()),
             };
             let mut bad = self.0.lock().unwrap();
@@ -106,8 +120,37 @@ mod tests {
         host(seen).iter().map(|frame| frame.lsn).collect()
     }
 
-    /// One block of `whole`; returns how many frames it cost.
-    fn check(whole: &SimVfs, number: u64, block: u64) -> usize {
+    /// The log takes further frames although such a block of `whole` cannot be read, and has all that it had once
+    /// it can.
+    fn goes_on_around((whole, number, block): (&SimVfs, u64, u64), left: &[Seen], what: &str) {
+        for closes in [false, true] {
+            let disk = whole.after_kill();
+            let (_, all) = found(&disk);
+            let (vfs, bad) = Bad::over(&disk, number, block);
+            let (log, report, _) = open(&vfs).unwrap();
+            assert!(!report.damage.is_empty(), "{what}");
+            let lsn = put(&log, b"around it").unwrap();
+            fill_segment(&log);
+            put(&log, b"and on").unwrap();
+            assert!(all.iter().all(|frame| frame.lsn < lsn.get()), "{what}: no number twice");
+            if closes {
+                log.close().unwrap()
+            } else {
+                drop(log)
+            };
+            let seen = host(&found(&*vfs).1);
+            assert!(seen[..left.len()] == *left && seen[left.len()].lsn == lsn.get(), "{what}");
+            bad.recover();
+            let (report, seen) = found(&*vfs);
+            let (had, seen) = (host(&all), host(&seen));
+            assert_eq!(report.damage, [], "{what}: as if nothing had been");
+            assert!(seen[..had.len()] == *had && seen[had.len()].lsn == lsn.get(), "{what}");
+            goes_on(&vfs, &seen, what);
+        }
+    }
+
+    /// One block of `whole`, around which the log is opened or not; returns how many frames it cost.
+    fn check(whole: &SimVfs, (number, block): (u64, u64), opens: bool) -> usize {
         let what = format!("block {block} of segment {number}");
         let disk = whole.after_kill();
         let (_, all) = found(&disk);
@@ -122,11 +165,15 @@ mod tests {
         assert_eq!(lsns(&shown), lsns(&others), "{what}: {:?}", report.damage);
         assert!(host(&shown) == host(&others), "{what}");
 
-        let error = open(&vfs).unwrap_err();
-        let position = error.position().cloned().unwrap();
-        assert_eq!(error.kind(), ErrorKind::Io, "{what}: {error}");
-        assert_eq!((position.file, position.offset), (segment(number), block * BLOCK_BYTES));
-        assert!(found(&*vfs).1 == shown, "{what}: nothing was changed");
+        if opens {
+            goes_on_around((whole, number, block), &host(&others), &what);
+        } else {
+            let error = open(&vfs).unwrap_err();
+            let position = error.position().cloned().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Io, "{what}: {error}");
+            assert_eq!((position.file, position.offset), (segment(number), block * BLOCK_BYTES));
+            assert!(found(&*vfs).1 == shown, "{what}: nothing was changed");
+        }
 
         let lock = onceward_wal::lock(&*vfs).unwrap();
         let repaired = repair(&*vfs, &lock).unwrap().unwrap();
@@ -156,10 +203,10 @@ mod tests {
     #[test]
     fn a_block_within_a_finished_segment_costs_what_touches_it() {
         let whole = segments();
-        let lost: Vec<usize> = (1..BLOCKS).map(|block| check(&whole, 1, block)).collect();
+        let lost: Vec<usize> = (1..BLOCKS).map(|block| check(&whole, (1, block), true)).collect();
         assert!(lost.iter().take(3).all(|lost| *lost > 1), "control: {lost:?}");
-        check(&whole, 2, 3);
-        check(&whole, 2, BLOCKS - 1);
+        check(&whole, (2, 3), true);
+        check(&whole, (2, BLOCKS - 1), true);
     }
 
     /// D12.
@@ -167,22 +214,52 @@ mod tests {
     fn a_header_block_costs_nothing() {
         let whole = segments();
         for number in [1, 2, 3] {
-            assert_eq!(check(&whole, number, 0), 0, "segment {number}");
+            assert_eq!(check(&whole, (number, 0), true), 0, "segment {number}");
         }
     }
 
-    /// D12: the last frames, and the free space behind them.
+    /// D12: the last frames, and the free space behind them. Only in the last of them the log may end.
     #[test]
-    fn a_block_where_the_log_ends_or_behind_costs_what_touches_it() {
+    fn a_block_where_the_log_may_end_is_not_written_over() {
         let whole = segments();
         let last = found(&whole).1.last().unwrap().clone();
         let end = u64::from(last.place.offset) / BLOCK_BYTES;
         assert!(last.place.segment == 3 && end > 2, "control: {last:?}");
         for block in 1..=end {
-            assert!(check(&whole, 3, block) > 0, "block {block}");
+            assert!(check(&whole, (3, block), block < end) > 0, "block {block}");
         }
-        for block in [end + 1, end + 2, BLOCKS - 1] {
-            assert_eq!(check(&whole, 3, block), 0, "block {block}");
+        let seal_end = u64::from(last.place.offset) + last.bytes as u64 + SEAL_BYTES;
+        for block in [seal_end.div_ceil(BLOCK_BYTES), end + 2, BLOCKS - 1] {
+            assert_eq!(check(&whole, (3, block), true), 0, "block {block}");
+        }
+    }
+
+    /// Nothing proves the last frame: whether one stands behind it nobody can tell.
+    #[test]
+    fn behind_a_frame_that_nothing_proves_the_log_may_end_where_it_cannot_be_read() {
+        let disk = SimVfs::new();
+        let log = open_sim(&disk);
+        put(&log, &body(1, 20)).unwrap();
+        put(&log, &body(2, 6000)).unwrap();
+        drop(log);
+        let disk = disk.after_kill();
+        let last = host(&found(&disk).1).pop().unwrap();
+        let end = (u64::from(last.place.offset) + last.bytes as u64) / BLOCK_BYTES;
+        for block in [0, 1, 2, end] {
+            let (vfs, _) = Bad::over(&disk.after_kill(), 1, block);
+            assert_eq!(open(&vfs).is_ok(), block == 0, "block {block}");
+        }
+    }
+
+    /// Header and first frame are in two blocks: only without both of them nobody can tell whether it was begun.
+    #[test]
+    fn a_prepared_segment_of_which_head_and_first_frame_cannot_be_read_may_have_been_begun() {
+        let whole = segments();
+        for (blocks, opens) in [(vec![0, 1], false), (vec![0, 2], true), (vec![1, 2, 3], true)] {
+            let (vfs, bad) = Bad::over(&whole.after_kill(), 4, 0);
+            *bad.0.lock().unwrap() = blocks.iter().map(|block| (segment(4), *block)).collect();
+            assert_eq!(open(&vfs).is_ok(), opens, "blocks {blocks:?}");
+            assert_eq!(bad.is_mended(), opens, "blocks {blocks:?}");
         }
     }
 
@@ -192,7 +269,7 @@ mod tests {
         let whole = segments();
         assert!(whole.exists(&segment(4)).unwrap(), "control");
         for block in [0, 1] {
-            assert_eq!(check(&whole, 4, block), 0, "block {block}");
+            assert_eq!(check(&whole, (4, block), true), 0, "block {block}");
         }
     }
 

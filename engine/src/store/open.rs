@@ -60,8 +60,8 @@ impl Store {
     /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
     /// and none is to be made. `Key`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere. `Unsupported`: of a newer version.
     /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
-    /// read all of the log: it is as it was, opening may be tried again, and
-    /// [`repair`](crate::repair) gives up what cannot be read.
+    /// read the place where the log may end: it is as it was, opening may be tried again, and
+    /// [`repair`](crate::repair) gives up what cannot be read. Anywhere else that is damage.
     ///
     /// # Cost
     ///

@@ -8,7 +8,6 @@ use onceward_vfs::Vfs;
 
 use super::head::{Files, Head, SegmentFile};
 use super::look::{Found, Shows};
-use super::pieces::Unreadable;
 use super::repairs::{Fix, Repair};
 use super::returned::{Returned, is_damaged};
 use super::waiting::Waiting;
@@ -42,9 +41,11 @@ pub(super) struct Examination<'a> {
     pub(super) shows: Shows,
     /// Frames that were not shown because nothing proves them, marks apart.
     pub(super) hidden: u64,
-    last_in_use: u64,
+    pub(super) last_in_use: u64,
     pub(super) returned: Vec<Returned>,
     pub(super) prepared: Vec<u64>,
+    /// Those of them in which the disk cannot read something.
+    pub(super) spoiled: Vec<u64>,
     /// Listed, not begun, and without a file.
     pub(super) absent: Vec<u64>,
     /// What `meta` said once the files were listed, if that was asked.
@@ -60,7 +61,7 @@ pub(super) struct Examination<'a> {
     pub(super) highest_run: u32,
     /// Features that forbid this program to write.
     pub(super) read_only_for: u32,
-    /// The first place that the disk could not read.
+    /// The first place that the disk could not read and where the log may end.
     pub(super) unreadable: Option<Position>,
     /// What would mend the damage.
     pub(super) repairs: Vec<Repair>,
@@ -83,6 +84,7 @@ impl<'a> Examination<'a> {
             last_in_use: 0,
             returned: Vec::new(),
             prepared: Vec::new(),
+            spoiled: Vec::new(),
             absent: Vec::new(),
             meta_then: None,
             missing: Vec::new(),
@@ -179,10 +181,7 @@ impl<'a> Examination<'a> {
                 Some(_) => just_begun || later::has_frames(image, salt),
             };
             if !begun {
-                if unreadable.is_empty() {
-                    self.prepared.push(number);
-                }
-                self.take_unreadable((number, 1), &unreadable, None);
+                self.take_spare(number, &unreadable);
                 self.buffer = buffer;
                 return Ok(());
             }
@@ -248,7 +247,7 @@ impl<'a> Examination<'a> {
         if let (Some((first, last)), Bodies::Unreadable(why)) = (found.without_key, &bodies) {
             self.take_without_key(number, first, last, why);
         }
-        self.take_unreadable((number, first_lsn), &unreadable, Some((&mut walked, bytes)));
+        self.take_unreadable((number, first_lsn), &unreadable, (&mut walked, bytes));
         self.hidden += hidden;
         if walked.frames > 0 {
             self.last_frame = walked.last_lsn;
@@ -264,6 +263,7 @@ impl<'a> Examination<'a> {
             used_bytes: u64::try_from(walked.offset).unwrap_or(u64::MAX),
             file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
             damaged: self.report.damage.iter().any(|damage| damage.file == path),
+            unread: !unreadable.is_empty(),
             waypoints: std::mem::take(&mut walked.waypoints),
             bodies,
             envelope: head.envelope(),
@@ -295,35 +295,6 @@ impl<'a> Examination<'a> {
         self.damage(number, offset, bytes, &what);
         if let Some(damage) = self.report.damage.last_mut() {
             damage.lost = Some(LostLsns { first: first.lsn, last: Some(last.lsn) });
-        }
-    }
-
-    /// Takes up what the disk could not read of a segment; if it was begun, what was found in it and the
-    /// size of its file.
-    fn take_unreadable(
-        &mut self,
-        (number, first_lsn): (u64, u64),
-        unreadable: &[Unreadable],
-        mut begun: Option<(&mut Walked, usize)>,
-    ) {
-        for Unreadable { offset, bytes, what } in unreadable {
-            let at = u64::try_from(*offset).unwrap_or(u64::MAX);
-            let count = u64::try_from(*bytes).unwrap_or(u64::MAX);
-            self.damage(number, at, count, &format!("cannot be read: {what}"));
-            let file = name::segment(&self.meta.identity.store, number);
-            self.unreadable.get_or_insert(Position { file, offset: at });
-            let (offset, bytes) = (*offset, *bytes);
-            self.repairs.push(Repair { number, first_lsn, offset, bytes, fix: Fix::Zeros });
-            if let Some((walked, bytes_of_file)) = &mut begun
-                && walked.end == End::Open
-                && offset + bytes > walked.offset
-            {
-                // The log may go on in there.
-                walked.end = End::Lost;
-                let (offset, bytes) = (walked.offset, *bytes_of_file - walked.offset);
-                let fix = Fix::SealUnread(walked.before_end);
-                self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
-            }
         }
     }
 

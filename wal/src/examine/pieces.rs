@@ -25,6 +25,13 @@ pub(crate) struct Unreadable {
     pub(crate) what: String,
 }
 
+impl Unreadable {
+    /// Offset behind it.
+    pub(super) fn end(&self) -> usize {
+        self.offset + self.bytes
+    }
+}
+
 impl SegmentFile {
     /// Size of the file, as far as a segment can reach.
     pub(super) fn len(&self) -> Result<usize, Error> {

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Head, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
 use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SEAL_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
-use crate::run::{RunBody, SealBody};
+use crate::run::{REPAIRED, RunBody, SealBody};
 use crate::sealing::Envelope;
 use crate::waypoints::Waypoints;
 
@@ -72,7 +72,8 @@ impl Commit {
             count: tail.count,
             after: tail.last_lsn,
         };
-        self.push(KIND_SEAL, 0, 0, &[&seal.encode()])?;
+        let flags = if tail.unread { REPAIRED } else { 0 };
+        self.push(KIND_SEAL, flags, 0, &[&seal.encode()])?;
         if let Some(tail) = &mut self.tail {
             tail.sealed = true;
         }

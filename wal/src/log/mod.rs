@@ -152,7 +152,6 @@ struct Commit {
     /// An append failed: the next one begins a run.
     run_spent: bool,
     queue: Vec<Chunk>,
-    /// Bytes in `queue`.
     queued_bytes: usize,
     /// Some of the frames that are not synced, to be found by their LSN: count before it in its
     /// segment, LSN and place.
@@ -188,8 +187,9 @@ struct Tail {
     count: u32,
     digest: Digest,
     sealed: bool,
-    /// It was begun by an earlier opening, and its key is not used again: only its seal may follow.
+    /// Only its seal may follow: its key is an earlier opening's, or it is also `unread`, not wholly read.
     closed: bool,
+    unread: bool,
     /// What seals the bodies of the host's frames.
     key: Option<Arc<SegmentKey>>,
 }

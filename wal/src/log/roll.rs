@@ -80,6 +80,7 @@ impl Core {
             used_bytes: 0,
             file_bytes: prepared.segment_bytes,
             damaged: false,
+            unread: false,
             waypoints: Waypoints::for_segment(prepared.segment_bytes),
             bodies: key.clone().map_or(Bodies::Clear, Bodies::Sealed),
             envelope,
@@ -97,6 +98,7 @@ impl Core {
             digest,
             sealed: false,
             closed: false,
+            unread: false,
             key,
         });
         if commit.run_begun {

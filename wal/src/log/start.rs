@@ -35,8 +35,8 @@ impl Log {
     /// # Errors
     ///
     /// `Invalid`: the options. `Key`: the log is sealed and was examined without its key. `Unsupported`: a newer format that may only be read. `Full`: a new log for
-    /// which the disk has no room. `Io`, `Poisoned`: the disk refused, or could not read all of the log; the
-    /// log is as it was, and starting may be tried again.
+    /// which the disk has no room. `Io`, `Poisoned`: the disk refused, or could not read where the log may
+    /// end; the log is as it was, and starting may be tried again.
     pub fn start(
         vfs: Arc<dyn Vfs>,
         lock: Lock,
@@ -186,7 +186,7 @@ fn refuse_to_write(examined: &Examined) -> Result<(), Error> {
     if let Some(Position { file, offset }) = &examined.unreadable
         && !cfg!(bug = "unreadable-is-opened")
     {
-        let message = "the disk cannot read all of the log: try again, or repair it";
+        let message = "the disk cannot read where the log may end: try again, or repair it";
         return Err(Error::new(ErrorKind::Io, message).at(file, *offset));
     }
     Ok(())
@@ -256,7 +256,9 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
         count: found.count,
         digest: examined.digest,
         sealed: found.sealed,
-        closed: examined.meta.envelope.is_some() && !cfg!(bug = "sealed-segment-goes-on"),
+        closed: (examined.meta.envelope.is_some() && !cfg!(bug = "sealed-segment-goes-on"))
+            || found.unread,
+        unread: found.unread,
         key: None,
     })
 }
@@ -338,10 +340,12 @@ fn open_prepared(
             Err(_) | Ok(()) => {}
         }
         let len = file.len().map_err(io)?;
-        let recycled = match has_stale_bytes(&*file, len) {
-            Ok(has_stale_bytes) => has_stale_bytes,
+        let is_spoiled = examined.spoiled.contains(number);
+        let looked = if is_spoiled { None } else { has_stale_bytes(&*file, len).ok() };
+        let recycled = match looked {
+            Some(has_stale_bytes) => has_stale_bytes,
             // Nothing is in it: a bad block is written anew.
-            Err(_bad_block) => file.fill_zeros(len, &|| Pace::Fast).map(|()| false).map_err(io)?,
+            None => file.fill_zeros(len, &|| Pace::Fast).map(|()| false).map_err(io)?,
         };
         prepared.push_back(Prepared { number: *number, file, segment_bytes: len, recycled });
     }

@@ -354,7 +354,7 @@ impl<'c> Walk<'c> {
         while let Some((lsn, end)) = self.unproven.front().copied()
             && lsn <= self.synced
         {
-            self.out.proven = end;
+            self.out.proven = self.out.proven.max(end);
             self.unproven.pop_front();
         }
     }

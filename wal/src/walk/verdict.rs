@@ -36,6 +36,8 @@ impl Walk<'_> {
                 self.release_batch(shown);
                 self.kept.offset = next.offset;
                 self.kept.last_lsn = last;
+                // What stood there was synced, and cannot be written again.
+                self.out.proven = self.out.proven.max(next.offset);
                 true
             }
             (true, None) => {

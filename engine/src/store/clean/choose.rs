@@ -112,6 +112,11 @@ pub(super) fn choose(
     let mut wasted: u64 = 0;
     let mut best: Option<(Rest, u64, SegmentInfo)> = None;
     known.later.retain(|_, until_ms| *until_ms > trusted_ms);
+    if finished.iter().any(|info| info.unread) {
+        // It may be read another time, and then what any other segment says of it counts: an event in it without
+        // its answer would be sent again. So all stay until then, or until a repair gives it up.
+        return None;
+    }
     let may_turn = |number| !known.stuck.contains(number) && !known.not_now.contains(number);
     let may_go = |number| may_turn(number) && !known.later.contains_key(number);
     let in_order = |info: &SegmentInfo| lives.get(info.number).is_some_and(|it| it.in_order > 0);

@@ -1,16 +1,16 @@
-//! One block that the disk cannot read makes no store unusable where what stood there stands elsewhere.
+//! One block that the disk cannot read makes no store unusable, unless its log may end in there.
 //! Method: each block of each file answers every read with EIO until it was written as a whole.
 
 use std::sync::Arc;
 
-use onceward_vfs::Vfs;
+use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
 use crate::repair::{plan_on, repair_on};
 use crate::report::Damage;
 use crate::store::{Answer, Settlement};
-use crate::trial::{Rig, event, key, receipt, sales};
+use crate::trial::{Rig, event, key, receipt, sales, sized_event};
 use crate::verify::verify_on;
-use crate::{State, Store, Verdict};
+use crate::{State, Store, StoredEvent, Verdict};
 
 /// Bytes of a block.
 const BLOCK_BYTES: u64 = 4096;
@@ -92,9 +92,10 @@ fn a_bad_block_under_a_slot_of_meta_or_of_the_manifest_is_as_good_as_a_torn_one(
 }
 
 #[test]
-fn no_bad_block_makes_a_store_unusable_where_a_copy_exists() {
+fn no_bad_block_makes_a_store_unusable_but_the_one_where_its_log_may_end() {
     let whole = closed();
     let segments = whole.disk.list("log").unwrap();
+    let (mut opened, mut refused) = (0, 0);
     for (name, bytes) in files(&whole) {
         // Prepared for what comes, and empty.
         let is_spare = segments.iter().skip(1).any(|spare| name.ends_with(spare));
@@ -109,7 +110,10 @@ fn no_bad_block_makes_a_store_unusable_where_a_copy_exists() {
             match rig.try_open() {
                 // A block of keys is read when it is asked for, and given up then, at once.
                 Ok(store) => {
-                    check(&store, 0, &what);
+                    check(&store, if is_log { 8 } else { 0 }, &what);
+                    opened += usize::from(is_log);
+                    let is_told = !store.recovery().damage.is_empty();
+                    assert!(!is_log || is_spare || is_told, "{what}");
                     let told = store.recovery().index_rebuilt.clone();
                     let told = told.or_else(|| store.status().index_trouble);
                     assert!(
@@ -117,8 +121,11 @@ fn no_bad_block_makes_a_store_unusable_where_a_copy_exists() {
                         "{what}"
                     );
                 }
-                // What nothing else has is given up by a person only.
-                Err(error) if is_log => assert_eq!(error.code(), "UNREADABLE", "{what}: {error}"),
+                // Where the log may end, and that is in one block only, a person decides.
+                Err(error) if is_log => {
+                    refused += 1;
+                    assert_eq!(error.code(), "UNREADABLE", "{what}: {error}");
+                }
                 Err(error) => panic!("{what}: {error}"),
             }
             let done = repair_on(&rig.disk, &None).unwrap();
@@ -129,4 +136,61 @@ fn no_bad_block_makes_a_store_unusable_where_a_copy_exists() {
             assert_eq!(rig.look().recovery().damage, [], "{what}");
         }
     }
+    assert!(refused == 1 && opened > 100, "opened {opened}, refused {refused}");
+}
+
+/// The disk reads nothing of the oldest segment while the store is open, and all of it after that.
+#[test]
+fn what_could_not_be_read_is_kept_and_is_there_again_once_it_can() {
+    let whole = Rig::new();
+    let store = whole.open();
+    for n in 0..10 {
+        store.capture(&sized_event(n, 50_000)).unwrap();
+    }
+    let settle = |store: &Store, n| {
+        let answer = Answer::Accepted { receipt: Some(receipt(n)) };
+        store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
+    };
+    settle(&store, 0);
+    store.close().unwrap();
+    let oldest = format!("log/{}", whole.disk.list("log").unwrap().swap_remove(0));
+    let before: Vec<StoredEvent> = whole.look().events().map(Result::unwrap).collect();
+
+    let rig = whole.after_kill();
+    let (op, kind) = (FaultOp::Read, FaultKind::Eio);
+    let name_contains = oldest.clone();
+    rig.disk.plan(Fault { op, name_contains, nth: 0, kind, forever: true });
+    let store = rig.open();
+    assert!(store.recovery().damage.iter().any(|it| it.file == oldest), "told");
+    let lost = (0..10).filter(|n| store.find(&sales(), &key(*n)).unwrap().is_none()).count();
+    assert!(lost > 1, "control: {lost}");
+    for n in 0..10 {
+        let verdict = store.capture(&sized_event(n, 50_000)).unwrap();
+        assert!(matches!(verdict, Verdict::Duplicate { .. }), "{n}: {verdict:?}");
+    }
+    // All that can be read is settled, and nothing of use is left in any finished segment.
+    for stored in store.pending(&sales(), None, 100).unwrap() {
+        settle(&store, stored.event.key.as_str()[1..].parse().unwrap());
+    }
+    for n in 20..40 {
+        store.capture(&sized_event(n, 50_000)).unwrap();
+        settle(&store, n);
+        store.tick().unwrap();
+    }
+    assert!(rig.disk.exists(&oldest).unwrap(), "it is neither trimmed nor moved");
+    store.close().unwrap();
+
+    let rig = rig.after_kill();
+    let store = rig.open();
+    assert_eq!(store.recovery().damage, [], "as if nothing had been");
+    let mut again = 0;
+    for event in before {
+        let now = store.outcome(&sales(), &event.event.key).unwrap();
+        assert_eq!(now.lsn, Some(event.lsn));
+        assert!(now.state == State::Accepted || now.state == event.state, "{event:?}: {now:?}");
+        again += usize::from(now.state == State::Pending);
+    }
+    assert_eq!(again + 1, lost, "they wait to be sent, but for the one that was settled before");
+    store.tick().unwrap();
+    assert_eq!(store.pending(&sales(), None, 100).unwrap().len(), again);
 }
