@@ -57,6 +57,19 @@ fn a_user_goes_on_where_root_was_and_the_other_way_round() {
 }
 
 #[test]
+fn no_directory_that_is_made_gets_its_mode_by_a_path_that_could_lead_elsewhere_by_then() {
+    let dir = tempdir().unwrap();
+    let (trace, store) = (dir.path().join("trace"), dir.path().join("new").join("store"));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-e", "trace=mkdir,mkdirat,chmod,fchmodat,fchmod", "-o"]).arg(&trace);
+    strace.arg(onceward().get_program()).args(["capture", "--store"]).arg(&store);
+    run(&mut strace, lines(1, "x").as_bytes()).expect(0);
+    let traced = fs::read_to_string(trace).expect("strace must be installed: scripts/test does it");
+    assert!(traced.contains("mkdir") && traced.contains(" fchmod("), "control: {traced}");
+    assert!(!traced.contains(" chmod(") && !traced.contains("fchmodat("), "{traced}");
+}
+
+#[test]
 fn a_limit_for_files_is_a_full_disk_and_no_signal() {
     let dir = tempdir().unwrap();
     let store = dir.path().join("store");

@@ -1,10 +1,6 @@
 //! Creates the root directory of a tree, durably.
 
-use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::Path};
 
 use rustix::{
     fs::{Mode as Permissions, OFlags},
@@ -25,8 +21,6 @@ pub(super) fn directory(dir: &Path) -> io::Result<()> {
     }
     match fs::DirBuilder::new().mode(MODE).create(dir) {
         Ok(()) => {
-            // The umask may have taken bits away that we need.
-            fs::set_permissions(dir, fs::Permissions::from_mode(MODE))?;
             give(dir, parent).inspect_err(|_refused| fs::remove_dir(dir).unwrap_or_default())?;
             sync(parent)
         }
@@ -40,14 +34,15 @@ pub(super) fn directory(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives the new directory `dir`, where root made it, its parent's owner: root often does so for a user,
-/// whose home that is.
+/// Gives the new directory `dir` its mode, of which the umask may have taken bits away, and, where root made it, its
+/// parent's owner: root often does so for a user, whose home that is. That user may have put a link in its place by
+/// now, which is not followed.
 fn give(dir: &Path, parent: &Path) -> io::Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
     let flags = DIR_FLAGS.union(OFlags::NOFOLLOW);
     let made = retry_on_intr(|| rustix::fs::open(dir, flags, Permissions::empty()))?;
+    if !geteuid().is_root() {
+        return Ok(rustix::fs::fchmod(&made, Permissions::RWXU)?);
+    }
     Owner::of(&rustix::fs::stat(parent)?).give(&made, Permissions::RWXU)
 }
 
