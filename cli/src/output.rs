@@ -87,7 +87,8 @@ impl Output {
     ///
     /// Stdout refused.
     pub fn listing(&mut self, listing: &Listing) -> Result<(), Failure> {
-        self.paragraph(&listing.0.to_string())
+        // Its cells are escaped by now.
+        listing.0.to_string().lines().try_for_each(|line| self.push(line))
     }
 
     /// Hands everything written so far to the reader.

@@ -47,11 +47,12 @@ fn list(args: &ReviewListArgs, style: Style) -> Outcome {
 /// The items for a person at a terminal.
 fn table(items: &[ReviewItem]) -> Listing {
     let mut table = Listing::new();
-    table.head(["scope", "key", "code", "amount", "since", "message"]);
+    table.head(["lsn", "scope", "key", "code", "amount", "since", "message"]);
     for item in items {
         let amount = item.event.event.amount.map(|amount| amount.to_string()).unwrap_or_default();
         let since = shape::moment(item.since_ms).unwrap_or_default();
         table.row([
+            &item.lsn.to_string(),
             item.scope.as_str(),
             item.key.as_str(),
             &item.code,

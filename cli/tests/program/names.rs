@@ -64,6 +64,11 @@ fn what_comes_from_outside_is_escaped_at_a_terminal_and_on_stderr_and_exact_in_p
         assert!(!seen.contains(obeyed), "{command}: {seen:?}");
         assert!(!seen.contains("line\nend"), "{command}: {seen:?}");
     }
+    // What `--lsn` wants stands in the listing.
+    let (_, seen) = at_a_terminal(&format!("{program} review list --store {shown}"), &[]);
+    for lsn in on_store("review list", &store).expect(0).column("lsn") {
+        assert!(seen.lines().any(|line| line.split_whitespace().next() == Some(&lsn)), "{seen}");
+    }
     let keys = on_store("review list", &store).expect(0).column("key");
     assert_eq!(keys, KEYS);
     let store = store.to_str().unwrap();
