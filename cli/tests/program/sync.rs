@@ -132,6 +132,9 @@ fn a_rejected_purchase_waits_for_a_person_and_is_retried_under_its_key() {
     };
     decide("anna").expect(0);
     assert!(decide("ben").expect(1).err.contains("anna"));
+    // Also who did not say what was seen.
+    let resolve = ["review", "resolve", "--store", store_text, "k9", "--note", "x"];
+    assert!(run(onceward().args(resolve), b"").expect(1).err.contains("anna decided: resolve"));
     fs::write(&cards, (0..10).map(|n| card(n, "active")).collect::<String>()).unwrap();
     let retry = on_store("review retry --all --who anna --note mended", &store).expect(0);
     assert_eq!(retry.column("key"), ["k8"]);

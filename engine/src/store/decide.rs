@@ -2,7 +2,7 @@
 
 use onceward_wal::Lsn;
 
-use super::review::not_in_review;
+use super::review::{not_in_review, not_in_review_since};
 use super::{Inner, Share, Store};
 use crate::catalog::{Fact, RowId};
 use crate::error::{Error, ErrorKind, Result};
@@ -214,21 +214,27 @@ impl Inner {
     /// Why a decision cannot be carried out, `found` being what waits now.
     fn refusal(&self, decision: &Decision, found: Option<RowId>) -> Result<Error> {
         let Decision { scope, key, .. } = decision;
-        let (Some(seen), Some(event)) = (decision.version, self.event_of(scope, key)?) else {
-            return Ok(not_in_review(scope, key));
+        let Some(event) = self.event_of(scope, key)? else { return Ok(not_in_review(scope, key)) };
+        let history = self.ask_catalog_if_any(|shelf| shelf.decisions_on(event));
+        let by = |made: &control::Decision| {
+            let who = if made.who.is_empty() { "somebody" } else { &made.who };
+            let what = match made.action {
+                Action::Retry => DecisionAction::Retry,
+                Action::Resolve => DecisionAction::Resolve,
+            };
+            (who.to_owned(), what)
+        };
+        let Some(seen) = decision.version else {
+            let last = history.last().map(by).map(|(who, what)| format!("; {who} decided: {what}"));
+            return Ok(not_in_review_since(scope, key, &last.unwrap_or_default()));
         };
         let now = match found {
             Some(id) => format!("; version {} waits now", id.version),
             None => String::new(),
         };
-        let history = self.ask_catalog_if_any(|shelf| shelf.decisions_on(event));
         let message = match history.iter().find(|made| made.version == seen) {
             Some(made) => {
-                let who = if made.who.is_empty() { "somebody" } else { &made.who };
-                let what = match made.action {
-                    Action::Retry => DecisionAction::Retry,
-                    Action::Resolve => DecisionAction::Resolve,
-                };
+                let (who, what) = by(made);
                 format!("{who} decided first on {key} in scope {scope}: {what}{now}")
             }
             None => format!("version {seen} of {key} in scope {scope} does not wait any more{now}"),

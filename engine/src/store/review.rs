@@ -145,6 +145,11 @@ pub(crate) fn row_of(scope: &Scope, rejection: &Rejection, lsn: u64) -> ReviewRo
 }
 
 pub(crate) fn not_in_review(scope: &Scope, key: &Key) -> Error {
-    let message = format!("no review item has the key {key} in scope {scope}");
+    not_in_review_since(scope, key, "")
+}
+
+/// The same, with what a person decided before.
+pub(super) fn not_in_review_since(scope: &Scope, key: &Key, decided: &str) -> Error {
+    let message = format!("no review item has the key {key} in scope {scope}{decided}");
     Error::new(ErrorKind::NotFound, "NOT_IN_REVIEW", message)
 }

@@ -65,7 +65,9 @@ fn a_retried_event_is_pending_again_under_the_same_key_and_number() {
         assert_eq!((pending[0].lsn, pending[0].event.clone()), (lsn, event(1)));
         assert_eq!((store.status().in_review, store.status().pending), (0, 1));
         assert_eq!(store.review(&sales(), &key(1)).unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(store.retry(&sales(), &key(1)).unwrap_err().code(), "NOT_IN_REVIEW");
+        let late = store.retry(&sales(), &key(1)).unwrap_err();
+        assert_eq!(late.code(), "NOT_IN_REVIEW");
+        assert!(late.to_string().contains("somebody decided: retry"), "{late}");
     }
     reject(&store, 1, "B");
     let second = store.review(&sales(), &key(1)).unwrap();

@@ -34,12 +34,16 @@ impl Session {
         if self.report.attempted > 0 || count == 0 || (count < MISFITS_MAX && !self.is_once()) {
             return;
         }
-        let mut suspicions = self.retries.values().filter_map(|retry| retry.suspicion.as_ref());
-        let last = suspicions.rfind(|it| it.is_misfit()).map(ToString::to_string);
+        let suspects =
+            self.retries.iter().filter_map(|(lsn, it)| Some((*lsn, it.suspicion.as_ref()?)));
+        let last = suspects.rev().find(|(_, why)| why.is_misfit());
+        let Some((lsn, why)) = last.map(|(lsn, why)| (lsn, why.to_string())) else { return };
+        // One that cannot be read has no key to tell.
+        let read = self.read(&[lsn]).unwrap_or_default();
+        let key = read.first().map(|event| format!(" ({})", event.event.key)).unwrap_or_default();
         self.report.misconfigured = Some(format!(
-            "none of {count} events that wait can be sent in this dialect, the last for {}: is it the \
-             right one?",
-            last.unwrap_or_default()
+            "none of {count} events that wait can be sent in this dialect, the last{key} for {why}: is it the \
+             right one?"
         ));
     }
 

@@ -25,7 +25,7 @@ fn a_wrong_dialect_sends_nothing_and_rejects_nothing_and_is_told_as_the_configur
         assert!(matches!(session.next(0).unwrap(), Step::Idle));
         let report = session.report();
         let told = report.misconfigured.unwrap();
-        assert!(told.contains("40 events") && told.contains("INVALID_ITEM"), "{told}");
+        assert!(told.contains("40 events") && told.contains("(k40) for INVALID_ITEM"), "{told}");
         assert_eq!((report.batches, report.misfits, report.rejected), (0, 40, 0));
         assert_eq!((pending(&store).len(), store.status().in_review), (40, 0));
     }
