@@ -348,6 +348,9 @@ pub struct Report {
     pub duplicate: u64,
     /// Items that went to review.
     pub rejected: u64,
+    /// Those of them that no reply to a request with them rejected: they must not be sent again, or cannot be
+    /// sent, or were suspects.
+    pub parked: u64,
     /// Requests.
     pub batches: u64,
     /// Bytes of items sent, as the dialect counts them.
@@ -358,6 +361,8 @@ pub struct Report {
     pub missing: u64,
     /// Whether the line failed last.
     pub unreachable: bool,
+    /// Whether something could not be taken up for want of room, and there is none yet. What it was stays pending.
+    pub is_full: bool,
     /// Whether the upstream refuses the credentials or the version.
     pub blocked: bool,
     /// Wall clock until which the upstream asked not to be asked, Unix milliseconds, if it is not asked now.

@@ -114,6 +114,8 @@ pub struct Session {
     /// Batches with such events.
     held_batches: Vec<Open>,
     report: Report,
+    /// Bytes that found no room when they were asked for last; 0: none.
+    short_of_bytes: u64,
 }
 
 impl std::fmt::Debug for Session {
@@ -178,6 +180,7 @@ impl Session {
             held: BTreeSet::new(),
             held_batches: Vec::new(),
             report: Report::default(),
+            short_of_bytes: 0,
             store: store.clone(),
             options,
             fit,
@@ -300,7 +303,12 @@ impl Session {
     /// What was done so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report { suspects: self.suspects(), misfits: self.misfits(), ..self.report.clone() }
+        Report {
+            suspects: self.suspects(),
+            misfits: self.misfits(),
+            is_full: self.is_full(),
+            ..self.report.clone()
+        }
     }
 
     fn inner(&self) -> &Arc<Inner> {

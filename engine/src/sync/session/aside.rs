@@ -55,7 +55,10 @@ impl Session {
         if is_at_fault && may_halve {
             let halved = match self.halve(&open) {
                 // It waits as it is: what the line does is no reason to end a run.
-                Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+                Err(error) if error.kind() == ErrorKind::Full => {
+                    self.found_no_room(1);
+                    Ok(false)
+                }
                 halved => halved,
             };
             if !matches!(halved, Ok(false)) {
@@ -112,7 +115,7 @@ impl Session {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 // It stays whole, for another run.
-                Err(error) if error.kind() == ErrorKind::Full => {}
+                Err(error) if error.kind() == ErrorKind::Full => self.found_no_room(1),
                 Err(error) => {
                     self.aside.push(aside);
                     return Err(error);

@@ -119,6 +119,7 @@ impl Session {
             Ok(true) => {}
             Ok(false) => return self.line_fails(open, why, None, now_ms).map(|()| false),
             Err(error) if error.kind() == ErrorKind::Full => {
+                self.found_no_room(1);
                 return self.line_fails(open, why, None, now_ms).map(|()| false);
             }
             Err(error) => {

@@ -44,6 +44,7 @@ impl Session {
                 // They wait, and do not hold up the others.
                 Err(error) if error.kind() == ErrorKind::Full => {
                     self.report.last_failure = Some(error.to_string());
+                    self.found_no_room(1);
                 }
                 parked => parked?,
             }

@@ -41,8 +41,24 @@ impl Session {
             let count = left_out.len();
             let why = format!("the disk is full: {count} refusals are taken up when there is room");
             self.report.last_failure = Some(why);
+            self.found_no_room(wanted);
+        } else if !self.is_once() {
+            // What was left out before comes again.
+            self.short_of_bytes = 0;
         }
         left_out
+    }
+
+    /// Something found no room and is left for later, so that the session goes on.
+    pub(super) fn found_no_room(&mut self, bytes: u64) {
+        self.short_of_bytes = self.short_of_bytes.max(bytes);
+    }
+
+    /// Whether that is so, and there is still none. Reasons are refused room first.
+    pub(super) fn is_full(&self) -> bool {
+        let short_of = self.short_of_bytes;
+        let room = || self.inner().room_for_share(Share::Reasons, short_of);
+        short_of > 0 && room().is_ok_and(|room| room < short_of)
     }
 
     /// Writes answers down and closes a batch (0 for none), with room that is made if there is none.
@@ -92,6 +108,7 @@ impl Session {
             match formed {
                 Ok(formed) => return formed.into_iter().next().ok_or_else(no_batch),
                 Err(error) if error.kind() == ErrorKind::Full && part.len() > 1 => {
+                    self.found_no_room(1);
                     part.truncate(part.len() / 2);
                     events = part;
                 }

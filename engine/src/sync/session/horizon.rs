@@ -125,7 +125,9 @@ impl Session {
             return Ok(());
         }
         self.settle(0, answers)?;
-        self.report.rejected += u64::try_from(answers.len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(answers.len()).unwrap_or(u64::MAX);
+        self.report.rejected += count;
+        self.report.parked += count;
         self.forget(answers);
         Ok(())
     }

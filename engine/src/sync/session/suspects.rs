@@ -177,7 +177,10 @@ impl Session {
         }
         match self.park(&suspects) {
             // They stay suspects until something is taken again.
-            Err(error) if error.kind() == ErrorKind::Full => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Full => {
+                self.found_no_room(1);
+                Ok(())
+            }
             parked => parked,
         }
     }

@@ -3,6 +3,7 @@
 mod aside;
 mod attempts;
 mod damage;
+mod full;
 mod horizon;
 mod identity;
 mod keys;
