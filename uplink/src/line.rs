@@ -1,6 +1,7 @@
 //! The way to the upstream: blocking HTTP, one request at a time.
 
 mod address;
+mod broken_off;
 mod explain;
 mod forward;
 mod no_proxy;
@@ -10,7 +11,7 @@ mod reply;
 mod roots;
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::dialect::{Request, Response};
 use crate::error::Error;
 use crate::secret::Secret;
 use address::Address;
+use broken_off::BrokenOff;
 use opened::Opened;
 use proxy::Via;
 
@@ -102,6 +104,8 @@ pub struct Line {
     agent: Agent,
     /// Counts connections that are opened; clones share it.
     opened: Opened,
+    /// Whether it was shut down; clones share it.
+    off: BrokenOff,
     /// What they are allowed by; clones share it.
     key: Arc<RwLock<Option<Secret>>>,
 }
@@ -131,9 +135,10 @@ impl Line {
         let address = Address::parse(base_url)?;
         check_key(key.as_ref())?;
         let (via, roots) = (None, RootCerts::WebPki);
-        let opened = Opened::default();
+        let (off, opened) = (BrokenOff::default(), Opened::default());
         let agent = agent(&address, timeouts, (via.as_ref(), &roots), &opened);
-        Ok(Self { address, timeouts, via, roots, agent, opened, key: Arc::new(RwLock::new(key)) })
+        let key = Arc::new(RwLock::new(key));
+        Ok(Self { address, timeouts, via, roots, agent, opened, off, key })
     }
 
     /// Goes through this proxy, also to a loopback address: `http://proxy.example:3128`, with
@@ -247,7 +252,11 @@ impl Line {
     pub fn post(&self, request: &Request) -> Result<Response, Failure> {
         let uri = self.address.join(&request.path);
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
-        self.exchange(&uri, key, request).map_err(|found| {
+        let (line, to, body) = (self.clone(), uri.clone(), request.clone());
+        let carried = self.off.unless(move || line.exchange(&to, key, &body));
+        let carried =
+            carried.unwrap_or_else(|| Err(io::Error::other("the line was shut down").into()));
+        carried.map_err(|found| {
             let why = format!("POST {uri}: {}", explain::explain(&found, self.via.as_ref()));
             if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
                 return Failure::ReplyTooLarge { why };
@@ -260,6 +269,7 @@ impl Line {
     ///
     /// For ending a thread without waiting for the time limits.
     pub fn shut_down(&self) {
+        self.off.set();
         self.agent.clone().shutdown();
     }
 
