@@ -4,7 +4,7 @@ mod leaving;
 mod line;
 mod review;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -217,9 +217,9 @@ pub struct ServeArgs {
     /// Fail where there is no data, such as before its disk is mounted, instead of making some
     #[arg(long)]
     pub must_exist: bool,
-    /// Address to listen on; port 0 picks one
-    #[arg(long, value_name = "ADDR")]
-    pub listen: SocketAddr,
+    /// Address to listen on, such as 127.0.0.1:8080 or localhost:8080; port 0 picks one
+    #[arg(long, value_name = "ADDR", value_parser = listen)]
+    pub listen: String,
     /// JSON lines `{"code","status":"active"|"inactive","card_type":"cashback"|"punch"}`; without it every card exists
     #[arg(long, value_name = "FILE")]
     pub cards: Option<PathBuf>,
@@ -267,6 +267,14 @@ fn device_id(text: &str) -> Result<String, String> {
 /// Parses the name of an upstream, whichever it is.
 fn upstream_name(text: &str) -> Result<String, onceward::Error> {
     onceward::sync::Upstream::new("any", "any")?.named(text).map(|_named| text.to_owned())
+}
+
+/// Parses a host and a port; which address a name has is for later.
+fn listen(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some((host, Ok(_port))) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("needs a host, ':' and a port".to_owned()),
+    }
 }
 
 /// Parses a key.
@@ -322,6 +330,8 @@ review in this run. The first that holds of 3, 7, 6, 8, 5, 9 counts.";
 const SERVE_NOTES: &str = "Prints `listening on URL` when it is ready, and serves until SIGHUP, SIGINT or SIGTERM. The \
 bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY; where none is given one is made, and told once on \
 stderr.
+
+Its store is DIR/tenants/default: what `verify`, `repair`, `status` and `dump` want as --store.
 
 Exit codes: 0 it was asked to end, 1 failed, 2 usage, 3 the data is damaged beyond opening, 4 another process has the \
 data, 7 no room.";

@@ -32,6 +32,22 @@ pub enum Exit {
     Review = 9,
 }
 
+impl Exit {
+    /// Which of several counts: the lowest.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Damage => 0,
+            Self::Full => 1,
+            Self::Credentials => 2,
+            Self::Upstream => 3,
+            Self::Pending => 4,
+            Self::Review => 5,
+            Self::Failed | Self::Usage | Self::Locked => 6,
+            Self::Ok => 7,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -127,9 +143,9 @@ impl Failure {
         Self::with(exit_of(error.kind()), message)
     }
 
-    /// The same, telling also what went wrong after it.
+    /// The same, telling also what went wrong after it, or what helps.
     #[must_use]
-    pub fn and(mut self, also: &Self) -> Self {
+    pub fn and(mut self, also: impl fmt::Display) -> Self {
         self.message.push_str(&format!("; and {also}"));
         self
     }
@@ -182,6 +198,26 @@ pub(crate) fn after_closing<T>(
         (Ok(_), Err(failure)) => Err(failure),
         (Err(failure), Err(also)) => Err(failure.and(&also)),
     }
+}
+
+/// What a run ends with that was concluded before its store was closed and its outcome shown: what failed then is told
+/// in any case, and counts before what is less, in the order of [`sync`](crate::command::sync).
+pub(crate) fn first_of<const COUNT: usize>(
+    concluded: Exit,
+    then: [Result<(), Failure>; COUNT],
+) -> Outcome {
+    let failures = then.into_iter().filter_map(Result::err);
+    let Some(failure) = failures.reduce(|first, also| {
+        let exit = if also.exit.rank() < first.exit.rank() { also.exit } else { first.exit };
+        Failure { exit, ..first.and(&also) }
+    }) else {
+        return Ok(concluded);
+    };
+    if failure.exit.rank() < concluded.rank() {
+        return Err(failure);
+    }
+    failure.tell();
+    Ok(concluded)
 }
 
 /// What is said of an operation whose frame may be there after the next opening, or may not.

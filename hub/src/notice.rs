@@ -1,6 +1,6 @@
 //! What an operator should hear of. The library logs nothing; its host decides what to print.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Something that happened in a running hub and that no client is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +34,9 @@ pub enum Notice {
     Damaged {
         /// Whose store it is.
         tenant: String,
-        /// File within its directory.
+        /// The store's directory, which `onceward verify` and `onceward repair` want.
+        dir: PathBuf,
+        /// File within it.
         file: String,
         /// Offset of the first bad byte.
         offset: u64,
@@ -84,8 +86,12 @@ impl fmt::Display for Notice {
                 }
                 f.write_str("): that time does not count, and keys are remembered so much longer")
             }
-            Self::Damaged { tenant, file, offset, length, what } => {
-                write!(f, "damage in the store of tenant {tenant}: {file} {offset} {length} {what}")
+            Self::Damaged { tenant, dir, file, offset, length, what } => {
+                let dir = dir.display();
+                write!(
+                    f,
+                    "damage in the store of tenant {tenant}, {dir}: {file} {offset} {length} {what}"
+                )
             }
             Self::Opened { tenant, what } => write!(f, "store of tenant {tenant}: {what}"),
             Self::Full { tenant } => {

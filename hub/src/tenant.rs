@@ -85,7 +85,7 @@ impl Tenant {
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
         let recovery = store.recovery().clone();
-        tell(name, &recovery, onceward::remark_on(&dir), &notices);
+        tell((name, &dir), &recovery, &notices);
         Ok(Self {
             name: name.to_owned(),
             full: AtomicBool::new(false),
@@ -212,10 +212,11 @@ impl Tenant {
 }
 
 /// Tells the operator what opening found.
-fn tell(name: &str, found: &RecoveryReport, remark: Option<&str>, notices: &Notices) {
+fn tell((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
     for damage in &found.damage {
         notices.tell(&Notice::Damaged {
             tenant: name.to_owned(),
+            dir: dir.to_owned(),
             file: damage.file.clone(),
             offset: damage.offset,
             length: damage.length,
@@ -231,7 +232,7 @@ fn tell(name: &str, found: &RecoveryReport, remark: Option<&str>, notices: &Noti
     };
     let index = found.index_rebuilt.as_ref().map(|why| made_anew("index", why));
     let catalog = found.catalog_rebuilt.as_ref().map(|why| made_anew("catalog", why));
-    let file_system = remark.map(ToOwned::to_owned);
+    let file_system = onceward::remark_on(dir).map(ToOwned::to_owned);
     let keys = (found.keys_of_lost_frames > 0).then(|| {
         format!(
             "keys whose items are lost to damage, and which stay taken, outcome unknown: {}",

@@ -3,13 +3,14 @@
 use std::{
     fmt::Write as _,
     io::{self, Read},
+    net::{SocketAddr, ToSocketAddrs},
     num::NonZero,
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use onceward_hub::{Error, Hub, Options};
+use onceward_hub::{Error, Hub, Notice, Options};
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
@@ -47,10 +48,34 @@ pub fn run(args: ServeArgs, json: bool) -> Outcome {
     if let Some(bytes) = args.segment_bytes {
         options = options.with_segment_bytes(bytes);
     }
-    let hub = Hub::open_with_notices(options, |notice| chatter(&notice.to_string())).map_err(
-        |error| refused(&format!("cannot open the hub in {}", args.data.display()), &error),
-    )?;
-    runtime.block_on(serve(hub, &args, json))
+    // Before anything is opened, for nobody knows how long a name takes.
+    let addresses = resolved(&args.listen)?;
+    let hub = Hub::open_with_notices(options, tell).map_err(|error| {
+        let failure = refused(&format!("cannot open the hub in {}", args.data.display()), &error);
+        match failure.exit() {
+            Exit::Full => failure.and(SMALLER),
+            _ => failure,
+        }
+    })?;
+    runtime.block_on(serve(hub, &args, &addresses, json))
+}
+
+/// Tells a notice, and of damage which command knows more.
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::Damaged { dir, .. } => {
+            chatter(&format!("{notice}; see 'onceward verify --store {}'", dir.display()));
+        }
+        _ => chatter(&notice.to_string()),
+    }
+}
+
+/// The addresses of a name and a port.
+fn resolved(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let unknown = |why: String| Failure::failed(format!("cannot listen on {listen}: {why}"));
+    let found = listen.to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
+    let found: Vec<_> = found.collect();
+    if found.is_empty() { Err(unknown("the name has no address".to_owned())) } else { Ok(found) }
 }
 
 /// The runtime, with all the threads that it cannot do without. Where the machine gives it some and not all, it panics
@@ -106,8 +131,8 @@ fn probe(count: usize) -> Result<(), String> {
 }
 
 /// Serves until the end, and closes the hub in order, also where it could not begin.
-async fn serve(hub: Hub, args: &ServeArgs, json: bool) -> Outcome {
-    let (listener, shutdown) = match ready(args, json).await {
+async fn serve(hub: Hub, args: &ServeArgs, addresses: &[SocketAddr], json: bool) -> Outcome {
+    let (listener, shutdown) = match ready(args, addresses, json).await {
         Ok(ready) => ready,
         Err(failure) => {
             let closed = hub.close().map_err(|error| refused("cannot close the hub", &error));
@@ -123,10 +148,11 @@ async fn serve(hub: Hub, args: &ServeArgs, json: bool) -> Outcome {
 /// Where it listens, which it has said, and what resolves when it is to end.
 async fn ready(
     args: &ServeArgs,
+    addresses: &[SocketAddr],
     json: bool,
 ) -> Result<(TcpListener, impl Future<Output = ()> + Send + 'static), Failure> {
     let unheard = |error| Failure::failed(format!("cannot listen on {}: {error}", args.listen));
-    let listener = TcpListener::bind(args.listen).await.map_err(unheard)?;
+    let listener = TcpListener::bind(addresses).await.map_err(unheard)?;
     let address = listener.local_addr().map_err(unheard)?;
     // Before the line on stdout: whoever reads that may send a signal at once.
     let signal = asked_to_end()?;
@@ -211,6 +237,10 @@ fn generated_key() -> Result<String, Failure> {
 fn refused(what: &str, error: &Error) -> Failure {
     Failure::with(exit::exit_of(error.kind()), format!("{what}: {error}"))
 }
+
+/// What helps where a disk has no room for the first segments.
+const SMALLER: &str =
+    "a new store needs room for a few segments, which are smaller with --segment-bytes";
 
 /// What requests that are being worked on get once a signal came, so that the end is there within a second. Whoever
 /// sent one that is cut off sends it again.

@@ -42,6 +42,27 @@ fn a_store_is_closed_in_order_also_where_the_command_is_refused() {
 }
 
 #[test]
+fn a_hub_listens_at_a_name_and_says_so_where_the_name_has_no_address() {
+    let dir = tempdir().unwrap();
+    let served = |listen: &str| {
+        let mut command = onceward();
+        command.args([
+            "serve",
+            "--api-key",
+            "k",
+            "--until-stdin-ends",
+            "--listen",
+            listen,
+            "--data",
+        ]);
+        run(command.arg(dir.path().join("data")), b"")
+    };
+    assert!(served("localhost:0").expect(0).out.starts_with("listening on http://"));
+    assert!(served("no-such-name.invalid:0").expect(1).err.contains("cannot listen on no-such"));
+    served("localhost").expect(2);
+}
+
+#[test]
 fn a_hub_that_cannot_listen_closes_its_stores_in_order() {
     let dir = tempdir().unwrap();
     let data = dir.path().join("data");
@@ -54,7 +75,7 @@ fn a_hub_that_cannot_listen_closes_its_stores_in_order() {
 }
 
 /// The command on a disk whose `number`th sync of a file fails, counted from 1 in each thread; `None` if it makes fewer.
-fn with_failing_sync(number: u32, args: &[&str], input: &str) -> Option<Ended> {
+pub(crate) fn with_failing_sync(number: u32, args: &[&str], input: &str) -> Option<Ended> {
     let dir = tempdir().unwrap();
     let trace = dir.path().join("trace");
     let mut strace = Command::new("strace");

@@ -169,7 +169,10 @@ fn a_hub_that_starts_on_damage_says_so_on_stderr_in_its_readiness_and_in_a_metri
     let said = child.said();
     let file = damage["file"].as_str().unwrap();
     assert!(
-        said.contains("damage in the store of tenant default") && said.contains(file),
+        said.contains("damage in the store of tenant default")
+            && said.contains(file)
+            && said.contains("onceward verify --store ")
+            && said.contains("tenants/default"),
         "{said}"
     );
 }
