@@ -21,7 +21,7 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Data as JSON also at a terminal; elsewhere it always is
+    /// Data as JSON: listings always are where no person looks, what verify, repair, demo and serve tell is only with this
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -311,7 +311,8 @@ optionally \"kind\", \"amount\", \"captured_at\", \"lane\", \"class\" and \"head
 list of pairs).
 
 Exit codes: 0 all lines are stored now or were before, 1 a line was refused or its key has other content, \
-3 the store was found damaged, whatever became of the lines, 4 another process has the store, 7 no room.";
+3 the store was found damaged, whatever became of the lines, or a line is the duplicate of an event that is lost to \
+damage, 4 another process has the store, 7 no room.";
 
 /// The last part of `sync --help`.
 const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accepted\", \"duplicate\" and \"rejected\", in \

@@ -102,6 +102,12 @@ impl Output {
         written.map_err(|error| Failure::output(&error))
     }
 
+    /// Whether anybody can still read what is written.
+    #[must_use]
+    pub fn has_reader(&self) -> bool {
+        self.out.has_reader()
+    }
+
     /// Writes a line as it is.
     fn push(&mut self, line: &str) -> Result<(), Failure> {
         self.waiting.extend_from_slice(line.as_bytes());

@@ -24,7 +24,8 @@ pub(crate) trait Clock: Debug + Send + Sync {
 /// On Linux and Android monotonic time is `CLOCK_BOOTTIME`: it goes on while the machine is suspended,
 /// and from one process to the next. A suspended till is off duty, not out of time: what the upstream
 /// forgets meanwhile need not be remembered here either. Nobody can set that clock, and what it adds
-/// for a sleep the kernel takes from hardware that ran on. Elsewhere it counts from when the store was
+/// for a sleep the kernel takes from hardware that ran on. In a time namespace it is another clock, which counts
+/// as one of another start. Elsewhere it counts from when the store was
 /// opened, and whether it goes on during a sleep is the system's choice: if not, keys are remembered
 /// longer.
 #[derive(Debug)]
@@ -85,7 +86,32 @@ fn boot_id() -> [u8; 16] {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .ok()
         .and_then(|text| uuid::Uuid::parse_str(text.trim()).ok())
-        .map_or([0; 16], |id| *id.as_bytes())
+        .map_or([0; 16], |id| in_namespace(*id.as_bytes(), time_offset().as_deref()))
+}
+
+/// By how much this process's monotonic clocks are off those of the machine, as the kernel tells it; `None` where
+/// it knows no such offsets.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[expect(clippy::disallowed_methods, reason = "the kernel's file, not one of the store's")]
+fn time_offset() -> Option<String> {
+    let offsets = std::fs::read_to_string("/proc/self/timens_offsets").ok()?;
+    let of_boot = offsets.lines().find(|line| line.starts_with("boottime"))?;
+    Some(of_boot.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
+}
+
+/// The boot id of the clock that is off by so much.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn in_namespace(boot: [u8; 16], offset: Option<&str>) -> [u8; 16] {
+    match offset {
+        None | Some("0 0") => boot,
+        Some(offset) => {
+            let mut mixed = boot;
+            let numbers = offset.split(' ').filter_map(|number| number.parse::<i64>().ok());
+            let bytes = numbers.flat_map(i64::to_le_bytes);
+            mixed.iter_mut().zip(bytes).for_each(|(mixed, byte)| *mixed ^= byte);
+            mixed
+        }
+    }
 }
 
 /// A new UUID of version 7, as text: later ones of this process sort behind earlier ones.
@@ -104,4 +130,21 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
         Error::new(ErrorKind::Io, "NO_RANDOM", format!("no random numbers: {found}"))
     })?;
     Ok(bytes)
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_those_of_the_machine_counts_from_another_start() {
+        let boot = [7; 16];
+        for none in [None, Some("0 0")] {
+            assert_eq!(in_namespace(boot, none), boot);
+        }
+        let shifted = in_namespace(boot, Some("3456000 0"));
+        assert_eq!(in_namespace(boot, Some("3456000 0")), shifted);
+        assert!(![boot, [0; 16], in_namespace(boot, Some("7200 0"))].contains(&shifted));
+        assert_eq!(OsClock::new().boot(), boot_id(), "control: it is asked");
+    }
 }

@@ -6,10 +6,14 @@
 //! | file | what |
 //! |---|---|
 //! | `salvage` | which keys the damaged bytes still tell |
+//! | `notice` | what was lost, written down for a person |
 //! | `beside` | the same for the files beside the log, once each of them is a file |
 
 mod beside;
+mod notice;
 mod salvage;
+
+pub(crate) use notice::keep as keep_note;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +51,8 @@ pub struct Repair {
     pub damage: Vec<Damage>,
     /// What cannot be read because of it.
     pub lost: Lost,
-    /// Files within the store's directory that now hold the damaged bytes. Empty for a plan.
+    /// Files within the store's directory that now hold the damaged bytes, and the note of what was lost. Empty
+    /// for a plan.
     pub kept: Vec<String>,
     /// The damage that is still there: for a plan, all of it.
     pub left: Vec<Damage>,
@@ -167,7 +172,9 @@ pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair
 }
 
 /// Copies the damaged bytes of the store in `dir` to its directory `quarantine`, and mends the log around
-/// them, so that it is no longer damaged and goes on. A store without damage is left as it is.
+/// them, so that it is no longer damaged and goes on. A store without damage is left as it is. What was lost is
+/// written down there too, for a person: as long as that note is there, the store is not
+/// [safe to wipe](crate::Store::safe_to_wipe).
 ///
 /// What is still damaged afterwards is in [`Repair::left`]: frames that are whole and do not fit, which
 /// no program should remove by itself, and what the disk refuses to take.
@@ -236,6 +243,7 @@ pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
         // leaves a mended log of which nobody knows that.
         ask_for_check(vfs)?;
     }
+    let note = notice::write(vfs, &damage, &lost, keys.is_some())?;
     let repaired = match keys {
         None => onceward_wal::repair(vfs, &lock),
         Some(_) => onceward_wal::repair_with(vfs, &lock, keys.as_ref()),
@@ -247,7 +255,7 @@ pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
         }
     }
     let left = Survey::take(vfs, keys)?.damage;
-    Ok(Repair { damage, lost, kept: repaired.kept, left })
+    Ok(Repair { damage, lost, kept: note.into_iter().chain(repaired.kept).collect(), left })
 }
 
 /// What reading a log found, and what that means.

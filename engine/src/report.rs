@@ -48,6 +48,9 @@ pub struct Status {
     /// Events with a final answer whose key is still remembered. Where there are finished deliveries
     /// that expired and are not cleaned away yet, up to three fewer for each.
     pub settled: u64,
+    /// Keys whose events or records are lost to damage and which stay taken: nobody knows what became of
+    /// them. What an upstream knows of them tells; a person has to ask.
+    pub lost: u64,
     /// Events that the upstream refused for good and that wait for a person.
     pub in_review: u64,
     /// Events of which nobody knows whether they took effect, and that wait for a person.

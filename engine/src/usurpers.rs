@@ -15,8 +15,8 @@ use crate::store::{DECISIONS_DIR, INDEX_DIR, UNCHECKED, ask_for_check};
 
 /// Where the log's files are.
 const LOG_DIR: &str = "log";
-/// Where copies are kept.
-const QUARANTINE_DIR: &str = "quarantine";
+/// Where bytes are kept that a person should look at.
+pub(crate) const QUARANTINE_DIR: &str = "quarantine";
 /// The file of the lock, which has to be a file before anything can be done under the lock.
 const LOCK_FILE: &str = "lock";
 /// The one directory within the catalog's.

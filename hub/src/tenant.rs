@@ -228,7 +228,7 @@ fn tell((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
         notices.tell(&Notice::OffTimeNotCounted { tenant, by_wall_clock_ms });
     }
     let made_anew = |what: &str, why: &String| {
-        format!("the files of the {what} are not used as they were, which lost nothing: {why}")
+        format!("the files of the {what} are made anew from the log: {why}")
     };
     let index = found.index_rebuilt.as_ref().map(|why| made_anew("index", why));
     let catalog = found.catalog_rebuilt.as_ref().map(|why| made_anew("catalog", why));

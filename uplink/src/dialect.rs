@@ -172,7 +172,13 @@ pub trait Dialect: Send + Sync {
 /// Whether an answer is the upstream's own: one by item, or a refusal in its own format.
 fn own(decoded: Result<Reply, Failure>) -> Result<(), Failure> {
     match decoded {
-        Ok(_) | Err(Failure::Refused { .. }) => Ok(()),
+        Ok(_)
+        | Err(
+            Failure::Refused { .. }
+            | Failure::TooLarge
+            | Failure::BatchKeyRefused { .. }
+            | Failure::InProgress { retry_after_ms: None },
+        ) => Ok(()),
         Err(failure) => Err(failure),
     }
 }

@@ -19,15 +19,25 @@ pub(crate) const RETRY_AFTER_MS_MAX: u64 = 60 * 60 * 1_000;
 /// RFC 9110, sections 10.2.3 and 5.6.7.
 pub(crate) fn retry_after_ms(value: &str, date: Option<&str>) -> Option<u64> {
     let value = value.trim_matches([' ', '\t']);
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Too many digits for a number is a long wait too.
-        let seconds = value.parse::<u64>().unwrap_or(u64::MAX);
-        return Some(seconds.saturating_mul(1_000).min(RETRY_AFTER_MS_MAX));
+    // Said twice, by two of those on the way: whoever wants to wait longer is heard.
+    if let Some(longest) = seconds_of_all(value) {
+        return Some(longest.saturating_mul(1_000).min(RETRY_AFTER_MS_MAX));
     }
     let until = http_date(value)?.as_millisecond();
     let now = http_date(date?.trim())?.as_millisecond();
     let wait_ms = u64::try_from(until.saturating_sub(now)).unwrap_or(0);
     Some(wait_ms.min(RETRY_AFTER_MS_MAX))
+}
+
+/// The longest of one or more numbers of seconds, if that is all there is.
+fn seconds_of_all(value: &str) -> Option<u64> {
+    let seconds = |part: &str| {
+        let part = part.trim_matches([' ', '\t']);
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        // Too many digits for a number is a long wait too.
+        is_number.then(|| part.parse::<u64>().unwrap_or(u64::MAX))
+    };
+    value.split(',').map(seconds).try_fold(0, |longest, next| Some(next?.max(longest)))
 }
 
 /// The moment as HTTP spells it, or `None` for a moment that has no such spelling.
@@ -67,6 +77,10 @@ mod tests {
             ("1", Some(1_000)),
             (" 120 ", Some(120_000)),
             ("3600", Some(RETRY_AFTER_MS_MAX)),
+            ("0, 600", Some(600_000)),
+            ("600,5", Some(600_000)),
+            ("600, soon", None),
+            ("600,", None),
             ("3601", Some(RETRY_AFTER_MS_MAX)),
             ("99999999999999999999999999999999", Some(RETRY_AFTER_MS_MAX)),
             ("Tue, 10 Mar 2026 14:22:35 GMT", Some(30_000)),

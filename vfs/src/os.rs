@@ -299,7 +299,7 @@ fn open_dir_at(at: impl AsFd, part: &str) -> io::Result<OwnedFd> {
         // What the system says of a link differs from one to the next, and none says what it found.
         Err(error @ (Errno::NOTDIR | Errno::LOOP)) => {
             Err(file::usurper(&at, part, Expected::Directory)?
-                .map_or(error.into(), io::Error::from))
+                .map_or_else(|| error.into(), io::Error::from))
         }
         opened => Ok(opened?),
     }

@@ -88,9 +88,7 @@ pub(super) fn tell_recovery(report: &RecoveryReport) {
     }
     for (what, why) in [("index", &report.index_rebuilt), ("catalog", &report.catalog_rebuilt)] {
         if let Some(why) = why {
-            chatter(&format!(
-                "the files of the {what} are not used as they were, which lost nothing: {why}"
-            ));
+            chatter(&format!("the files of the {what} are made anew from the log: {why}"));
         }
     }
     if report.keys_of_lost_frames > 0 {

@@ -37,6 +37,8 @@ struct StatusShape<'a> {
     in_flight: u64,
     /// Events with a final answer.
     settled: u64,
+    /// Keys whose events are lost to damage.
+    lost: u64,
     /// Events that wait for a person.
     in_review: u64,
     /// Events of which nobody knows whether they took effect.
@@ -81,6 +83,7 @@ fn show(
             pending: status.pending,
             in_flight: status.in_flight,
             settled: status.settled,
+            lost: status.lost,
             in_review: status.in_review,
             uncertain: status.uncertain,
             behind: status.behind,
@@ -102,6 +105,7 @@ fn show(
     table.row(["pending", &status.pending.to_string()]);
     table.row(["in flight", &status.in_flight.to_string()]);
     table.row(["settled", &status.settled.to_string()]);
+    table.row(["lost to damage", &status.lost.to_string()]);
     table.row(["in review", &status.in_review.to_string()]);
     table.row(["uncertain", &status.uncertain.to_string()]);
     table.row(["behind one that waits", &status.behind.to_string()]);

@@ -33,7 +33,7 @@ pub fn run(args: &TailArgs) -> Outcome {
     let opened = Tail::open(&args.store, since);
     let mut tail = opened.map_err(|error| shape::refused(&args.store, &error))?;
     let mut out = Output::stdout();
-    while !stop.is_asked() {
+    while !stop.is_asked() && out.has_reader() {
         let looked = tail.look().map_err(|error| {
             Failure::engine(&format!("cannot follow the store {}", args.store.display()), &error)
         })?;

@@ -1,12 +1,11 @@
 //! The end of a demo: the verdict, as a small table or as one JSON object.
 
-use comfy_table::Table;
 use serde::Serialize;
 
 use super::{compare::Findings, site::Run};
 use crate::{
     exit::{Exit, Failure, Outcome},
-    output::{Output, complain},
+    output::{Listing, Output, complain},
 };
 
 /// The verdict as JSON. The fields are public: their names never change.
@@ -55,7 +54,7 @@ pub(super) fn show(findings: &Findings, run: &Run, json: bool) -> Outcome {
             &findings.amount_hub.to_string(),
         ))?;
     } else {
-        out.line(&table(findings, run).to_string())?;
+        out.listing(&table(findings, run))?;
     }
     out.flush()?;
     if ok {
@@ -110,13 +109,12 @@ fn verdict<'a>(
 }
 
 /// The verdict as a table.
-fn table(findings: &Findings, run: &Run) -> Table {
+fn table(findings: &Findings, run: &Run) -> Listing {
     let effects = match (findings.effects_min, findings.effects_max) {
         (1, 1) => "exactly 1 for all".to_owned(),
         (fewest, most) => format!("{fewest} to {most}"),
     };
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+    let mut table = Listing::new();
     let rows = [
         ("captured", findings.captured.to_string()),
         ("upload attempts", run.upload_requests.to_string()),
@@ -131,7 +129,7 @@ fn table(findings: &Findings, run: &Run) -> Table {
         ("seconds", format!("{:.1}", run.seconds)),
     ];
     for (name, value) in rows {
-        table.add_row([name, &value]);
+        table.row([name, &value]);
     }
     table
 }

@@ -75,6 +75,16 @@ impl Pipe {
         Ok(())
     }
 
+    /// Whether it has a reader, as far as the system knows.
+    pub(super) fn has_reader(&self) -> bool {
+        let is_gone = with(self.name, |fd| {
+            let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
+            let found = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            found.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+        });
+        !(self.can_block && is_gone)
+    }
+
     /// Waits until it is ready.
     fn wait(&self) -> io::Result<()> {
         loop {

@@ -66,7 +66,8 @@ impl Machine {
         command.args(["sync", "--once", "--dialect", "wede", "--to", &hub.url, "--store"]);
         let ended = run(command.arg(store).env("ONCEWARD_API_KEY", KEY), b"").expect(0);
         let summary = ended.last_json();
-        (summary["accepted"].clone(), summary["duplicate"].clone())
+        let count = |name| summary.get(name).cloned().unwrap_or_default();
+        (count("accepted"), count("duplicate"))
     }
 }
 

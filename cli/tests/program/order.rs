@@ -12,7 +12,8 @@ use crate::upstreams::copy;
 
 /// Whether the store was closed in order.
 fn is_closed(store: &Path) -> bool {
-    on_store("status", store).expect(0).last_json()["recovery"]["clean"] == true
+    let status = on_store("status", store).expect(0).last_json();
+    status.pointer("/recovery/clean") == Some(&true.into())
 }
 
 #[test]

@@ -137,6 +137,18 @@ fn its_lines_are_those_of_dump() {
 }
 
 #[test]
+fn it_ends_when_nobody_reads_any_more_although_nothing_new_comes() {
+    let dir = tempdir().unwrap();
+    capture(dir.path(), &lines(3, "a")).expect(0);
+    let mut command = onceward();
+    command.args(["tail", "--all", "--store"]).arg(dir.path());
+    let mut child = Guarded(command.stdout(Stdio::piped()).spawn().unwrap());
+    // Which closes the pipe.
+    first_line(child.0.stdout.take().unwrap());
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_reader_that_has_had_enough_ends_it_quietly() {
     let dir = tempdir().unwrap();
     capture(dir.path(), &lines(5_000, "a")).expect(0);

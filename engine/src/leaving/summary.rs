@@ -251,7 +251,11 @@ impl fmt::Display for Reason {
             Self::Leases { count } => write!(f, "open leases: {count}"),
             Self::Deliveries { count } => write!(f, "unfinished deliveries: {count}"),
             Self::Damage { count } => write!(f, "damaged ranges of the log: {count}"),
-            Self::Quarantine { files } => write!(f, "files in quarantine: {files}"),
+            Self::Quarantine { files } => write!(
+                f,
+                "files in quarantine: {files}: what was lost, damaged or in doubt; look at them, and remove \
+                 them once that is settled"
+            ),
             Self::Unreadable { why } => write!(f, "a part cannot be looked at: {why}"),
         }
     }

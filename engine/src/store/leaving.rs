@@ -15,10 +15,8 @@ use crate::frames::leaving as frames;
 use crate::frames::{KIND_FENCE, codec};
 use crate::leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 use crate::limits::SUMMARY_SCOPES_MAX;
+use crate::usurpers::QUARANTINE_DIR;
 use crate::view::{Stage, View};
-
-/// Where the log keeps bytes that a person should look at.
-const QUARANTINE_DIR: &str = "quarantine";
 
 impl Store {
     /// What is still in the store: counts and amounts by state and by scope, the oldest age, the fence

@@ -359,6 +359,9 @@ pub struct Report {
     pub strangers: u64,
     /// Items of batches that the reply left out, or told two ways.
     pub missing: u64,
+    /// Events that were sent to another [upstream](super::Upstream), which gave no answer, and are sent to this one
+    /// now: the other may have taken them.
+    pub readdressed: u64,
     /// Whether the line failed last.
     pub unreachable: bool,
     /// Whether something could not be taken up for want of room, and there is none yet. What it was stays pending.

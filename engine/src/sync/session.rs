@@ -318,7 +318,9 @@ impl Session {
     /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
     fn send(&mut self, mut open: Open) -> Result<Option<Step>> {
         if open.formed.envelope.upstream != self.options.upstream.as_str() {
-            // Whom it was formed for may have it. Its events form batches for this one.
+            // Whom it was formed for may have it, which is told. Its events form batches for this one.
+            let events = u64::try_from(open.formed.events.len()).unwrap_or(u64::MAX);
+            self.report.readdressed = self.report.readdressed.saturating_add(events);
             let closed = self.close(&open, &[]);
             return closed.map(|()| None).inspect_err(|_| self.queue.push_front(open));
         }

@@ -336,14 +336,17 @@ impl View {
         let (amount_pending, amount_is_at_limit) = Amount::nearest(self.amount_unsettled);
         let unsettled = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
         let (leases, records) = (self.records.open_count(), self.records.done_count());
-        let not_settled_events = unsettled.saturating_add(leases).saturating_add(records);
+        let lost = self.outcomes.count(State::OutcomeUnknown);
+        let others = [leases, records, lost, self.inbox.key_count()];
+        let not_settled_events = others.iter().fold(unsettled, |sum, it| sum.saturating_add(*it));
         Status {
             pending: count(|stage| stage == Stage::Pending),
             in_flight: count(|stage| matches!(stage, Stage::InFlight(_))),
             in_review: count(|stage| stage == Stage::InReview),
             uncertain: count(|stage| stage == Stage::Uncertain),
             behind: self.behind_parked(None),
-            settled: self.keys.len().saturating_sub(not_settled_events + self.inbox.key_count()),
+            settled: self.keys.len().saturating_sub(not_settled_events),
+            lost,
             leases,
             records,
             bytes: 0,

@@ -40,6 +40,12 @@ impl Outcomes {
         self.span_with(lsn).map(|(_, span)| span.outcome)
     }
 
+    /// How many events have an outcome.
+    pub(crate) fn count(&self, state: State) -> u64 {
+        let spans = self.spans.iter().filter(|(_, span)| span.outcome.state == state);
+        spans.map(|(first, span)| span.last - first + 1).sum()
+    }
+
     /// Sets the outcome of an event, whatever it was before.
     pub(crate) fn set(&mut self, lsn: u64, state: State, holder: u64) {
         let outcome = Outcome { state, holder };

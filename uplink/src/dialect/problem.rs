@@ -167,7 +167,11 @@ fn unrecognised(response: &Response) -> Failure {
         let (what, form) = (status::meaning(response.status), form::describe(response));
         return Failure::LineTooNarrow { why: format!("status 413: {what}; {form}") };
     }
-    status::not_recognised(response, status::meaning(response.status))
+    let what = match response.status {
+        401 | 403 => "somebody asks for other credentials who does not answer as the upstream does",
+        status => status::meaning(status),
+    };
+    status::not_recognised(response, what)
 }
 
 /// Status, what it means, and what the upstream says.

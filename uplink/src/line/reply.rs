@@ -25,7 +25,9 @@ pub(super) fn take(
     let horizon = reply.headers().get(HORIZON_HEADER).and_then(|value| value.to_str().ok());
     let about = About::read(text(header::DATE), horizon, round_trip_ms);
     let mut response = Response::new(reply.status().as_u16(), Vec::new()).telling(about);
-    response.retry_after = owned(header::RETRY_AFTER);
+    let wishes = reply.headers().get_all(header::RETRY_AFTER).iter();
+    let wishes: Vec<&str> = wishes.filter_map(|value| value.to_str().ok()).collect();
+    response.retry_after = Some(wishes.join(", ")).filter(|_| !wishes.is_empty());
     response.date = owned(header::DATE).or_else(|| retry_after::http_date_of(clock::wall_ms()));
     response.content_type = owned(header::CONTENT_TYPE);
     response.content_encoding = owned(header::CONTENT_ENCODING);

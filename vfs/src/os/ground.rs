@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode as Permissions},
+    fs::{AtFlags, CWD, FileType, Mode as Permissions},
     io::{Errno, retry_on_intr},
     path::Arg,
 };
@@ -25,22 +25,28 @@ pub(super) type Identity = (u64, u64);
 
 /// The identity of an open file.
 pub(super) fn identity_of(file: impl AsFd) -> io::Result<Identity> {
-    Ok(identity(file, "", AtFlags::EMPTY_PATH)?)
+    Ok(look(file, "", AtFlags::EMPTY_PATH)?.0)
 }
 
-/// The identity of what stands at `path`, from `dir`.
+/// The identity of what stands at `path`, from `dir`, and what it is.
 ///
 /// Asks for nothing else. Linux gives a file whose times were asked for an exact time at its next write, so
 /// each write would change the file's inode, and each sync would wait for the file system's journal: half as
 /// long again as writing and syncing take.
-fn identity(dir: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> Result<Identity, Errno> {
+fn look(
+    dir: impl AsFd,
+    path: impl Arg + Copy,
+    flags: AtFlags,
+) -> Result<(Identity, FileType), Errno> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{StatxFlags, makedev, statx};
 
-        match retry_on_intr(|| statx(&dir, path, flags, StatxFlags::INO)) {
+        match retry_on_intr(|| statx(&dir, path, flags, StatxFlags::TYPE | StatxFlags::INO)) {
             Ok(found) => {
-                return Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino));
+                let dev = makedev(found.stx_dev_major, found.stx_dev_minor);
+                let kind = FileType::from_raw_mode(found.stx_mode.into());
+                return Ok(((dev, found.stx_ino), kind));
             }
             // Older than Linux 4.11, or forbidden here.
             Err(Errno::NOSYS) => {}
@@ -52,7 +58,7 @@ fn identity(dir: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> Result<Ide
     } else {
         retry_on_intr(|| rustix::fs::statat(&dir, path, flags))?
     };
-    Ok((found.st_dev, found.st_ino))
+    Ok(((found.st_dev, found.st_ino), FileType::from_raw_mode(found.st_mode)))
 }
 
 /// Where a tree was opened, and by whom.
@@ -82,8 +88,8 @@ impl Ground {
         if process::id() != self.opener {
             return Err(Moved::Process { opener: self.opener }.into());
         }
-        match identity(CWD, &self.path, AtFlags::empty()) {
-            Ok(found) if found == self.identity => Ok(()),
+        match look(CWD, &self.path, AtFlags::empty()) {
+            Ok((found, _)) if found == self.identity => Ok(()),
             // Rights were given up since, and do not reach the path: that it exists is what is left
             // to be known.
             Err(Errno::ACCESS) if rustix::fs::fstat(&self.root)?.st_nlink > 0 => Ok(()),
@@ -95,8 +101,18 @@ impl Ground {
     /// As [`Ground::check`], and refuses once `name` is not the name of this file.
     pub(super) fn check_file(&self, name: &str, file: Identity) -> io::Result<()> {
         self.check()?;
-        match identity(&self.root, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if found == file => Ok(()),
+        // Nothing is opened by way of a link that stands in a directory's place: nothing is written there.
+        for (at, _) in name.match_indices('/') {
+            let dir = name.get(..at).unwrap_or(name);
+            self.check_entry(dir, |_, kind| kind == FileType::Directory)?;
+        }
+        self.check_entry(name, |found, _| found == file)
+    }
+
+    /// Refuses once what stands under `name` is not what it should be.
+    fn check_entry(&self, name: &str, is: impl Fn(Identity, FileType) -> bool) -> io::Result<()> {
+        match look(&self.root, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok((found, kind)) if is(found, kind) => Ok(()),
             Err(error) if !leads_nowhere(error) => Err(error.into()),
             Ok(_) | Err(_) => Err(Moved::File(name.to_owned()).into()),
         }

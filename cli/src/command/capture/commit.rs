@@ -1,6 +1,6 @@
 //! Commits lines that arrived together and answers each in its place. Reads no input.
 
-use onceward::{Error, ErrorKind, Event, Store, Verdict};
+use onceward::{Error, ErrorKind, Event, State, Store, Verdict};
 use serde::Serialize;
 
 use super::{
@@ -31,6 +31,8 @@ pub(super) struct Tally {
     pub(super) fresh: u64,
     /// Lines that had been stored before.
     pub(super) duplicate: u64,
+    /// Those of them whose events are lost to damage.
+    pub(super) lost: u64,
     /// Lines whose key is taken by something else.
     pub(super) conflict: u64,
     /// Lines that were not stored.
@@ -67,6 +69,9 @@ struct Answer<'a> {
     lsn: Option<u64>,
     /// `fresh`, `duplicate`, `conflict` or `refused`.
     verdict: &'static str,
+    /// There for a duplicate whose event is lost to damage, `outcome_unknown`: nobody knows what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     /// Why it was refused.
     error: Option<&'a Refusal>,
 }
@@ -170,7 +175,15 @@ impl<'a> Committer<'a> {
         };
         match judged {
             Judged::Stored(Verdict::Fresh { .. }) => self.tally.fresh += 1,
-            Judged::Stored(Verdict::Duplicate { .. }) => self.tally.duplicate += 1,
+            Judged::Stored(Verdict::Duplicate { state, .. }) => {
+                self.tally.duplicate += 1;
+                if *state == State::OutcomeUnknown {
+                    self.tally.lost += 1;
+                    let why =
+                        "the key's event is lost to damage, and nobody knows what became of it";
+                    self.tally.note(line, why);
+                }
+            }
             Judged::Stored(Verdict::Conflict { .. }) => {
                 self.tally.conflict += 1;
                 self.tally.note(line, "the key was captured before with other content");
@@ -182,8 +195,19 @@ impl<'a> Committer<'a> {
             }
         }
         if self.unheard.is_none() {
-            self.unheard = self.out.json(&Answer { line, key, lsn, verdict, error }).err();
+            let state = state(judged);
+            self.unheard = self.out.json(&Answer { line, key, lsn, verdict, state, error }).err();
         }
+    }
+}
+
+/// What is told of a duplicate that may have had no effect.
+fn state(judged: &Judged) -> Option<&'static str> {
+    match judged {
+        Judged::Stored(Verdict::Duplicate { state: State::OutcomeUnknown, .. }) => {
+            Some(State::OutcomeUnknown.as_str())
+        }
+        Judged::Stored(_) | Judged::Refused { .. } => None,
     }
 }
 

@@ -240,20 +240,28 @@ fn batch_bytes_max(segment_bytes: Option<u64>) -> usize {
 
 /// Tells on stderr what did not go well, and the exit code for it.
 fn conclude(tally: &Tally) -> Exit {
-    if tally.refused == 0 && tally.conflict == 0 {
+    if tally.refused == 0 && tally.conflict == 0 && tally.lost == 0 {
         return Exit::Ok;
     }
     let first = tally
         .first_bad
         .as_ref()
         .map_or_else(String::new, |(line, why)| format!("; the first is line {line}: {why}"));
+    let lost = match tally.lost {
+        0 => String::new(),
+        lost => format!(", and {lost} duplicates of events that are lost to damage"),
+    };
     complain(&format!(
-        "of {} lines {} refused and {} in conflict{first}",
+        "of {} lines {} refused and {} in conflict{lost}{first}",
         tally.lines(),
         tally.refused,
         tally.conflict
     ));
-    if tally.full { Exit::Full } else { Exit::Failed }
+    match tally {
+        Tally { lost: 1.., .. } => Exit::Damage,
+        Tally { full: true, .. } => Exit::Full,
+        _ => Exit::Failed,
+    }
 }
 
 /// Most lines of one commit.

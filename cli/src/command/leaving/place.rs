@@ -20,12 +20,25 @@ const DIRECTORIES_MAX: usize = 1_000;
 /// It is below one.
 pub(super) fn refuse_inside(file: &Path, store: &Path) -> Result<(), Failure> {
     let own = directories_of(store);
-    // What is not there, or cannot be reached, is told when it is opened.
-    let Ok(folder) = folder_of(file).canonicalize() else { return Ok(()) };
+    let folder = folder_of(file);
+    let folder = match folder.canonicalize() {
+        Ok(folder) => folder,
+        // What is not there is told when it is opened.
+        Err(error) if !folder.exists() => {
+            drop(error);
+            return Ok(());
+        }
+        Err(error) => {
+            return Err(Failure::failed(format!(
+                "nobody can tell where {} is: {error}: choose a place of which that is known",
+                file.display()
+            )));
+        }
+    };
     for above in folder.ancestors() {
         let is_own = identity(above).is_ok_and(|it| own.contains(&it));
         let what = match above {
-            _ if is_own || is_store(above) => "a store",
+            _ if is_own || is_store(above) || is_log(above) || is_index(above) => "a store",
             _ if is_hub(above) => "a hub",
             _ => continue,
         };
@@ -62,8 +75,22 @@ fn folder_of(file: &Path) -> &Path {
 fn is_store(dir: &Path) -> bool {
     let log = dir.join("log");
     let has = |name: &str| fs::symlink_metadata(dir.join(name)).is_ok();
-    log.is_dir()
-        && (has("meta") || entries(&log).any(|name| name.extension() == Some("seg".as_ref())))
+    let holds_parts = log.is_dir() || is_index(&dir.join("index"));
+    (has("meta") && holds_parts) || is_log(&log)
+}
+
+/// Whether a directory is a store's log, wherever it is mounted.
+fn is_log(dir: &Path) -> bool {
+    entries(dir).any(|name| name.extension() == Some("seg".as_ref()))
+}
+
+/// Whether a directory is a store's index, wherever it is mounted.
+fn is_index(dir: &Path) -> bool {
+    let is_file_of_it = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.starts_with("keys-") || name.starts_with("table-")
+    };
+    fs::symlink_metadata(dir.join("manifest")).is_ok() && entries(dir).any(is_file_of_it)
 }
 
 /// Whether a directory holds a hub's data, or its tenants.

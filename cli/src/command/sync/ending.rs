@@ -36,6 +36,13 @@ impl Run {
                 report.strangers, report.missing
             ));
         }
+        if report.readdressed > 0 {
+            complain(&format!(
+                "{} events were sent to another address, in another dialect or under another name before, without \
+                 an answer, and may have been taken there: they go to this upstream now",
+                report.readdressed
+            ));
+        }
         tell_of_reviews(report);
         let exit = self.judge(summary, once);
         if report.is_full {

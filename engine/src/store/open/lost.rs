@@ -19,8 +19,10 @@ use super::INDEX_DIR;
 use crate::error::Result;
 use crate::frames::control::Keys;
 use crate::frames::{KIND_KEYS, codec};
+use crate::repair::keep_note;
 use crate::report::{Damage, RecoveryReport};
 use crate::store::{Inner, Share, Store, from_log};
+use crate::usurpers::QUARANTINE_DIR;
 use crate::view::{LostKeys, View};
 
 /// The log was repaired, and nobody looked since whether the index knows what it lost.
@@ -107,6 +109,10 @@ impl Lost {
             told += 1;
             Ok(())
         });
+        if written.is_ok() && !self.is_asked {
+            // Afterwards nothing would tell: a repair has its own note.
+            inner.note_loss(&self.keys);
+        }
         match written {
             Ok(()) if self.is_asked && self.misfit.is_none() => {
                 // One that stays only makes the next opening look again.
@@ -139,6 +145,24 @@ impl Inner {
         let mut view = self.view.lock();
         placed.into_iter().for_each(|at| view.apply_keys(keys, at));
         Ok(())
+    }
+
+    /// Writes down for a person that keys stay taken of which the log has nothing.
+    fn note_loss(&mut self, keys: &[LostKeys]) {
+        let count: u64 = keys.iter().map(LostKeys::count).sum();
+        if count == 0 {
+            return;
+        }
+        let text = format!(
+            "The log of this store has nothing of {count} keys that its index knows: it was damaged, or an older \
+             copy was put in its place. They stay taken, outcome unknown. Find out what became of their events, \
+             then remove this file.\n"
+        );
+        if let Err(error) = keep_note(&*self.vfs, &text) {
+            let what = format!("{count} keys of lost frames could not be noted there: {error}");
+            let (file, offset, length) = (QUARANTINE_DIR.to_owned(), 0, 0);
+            self.recovery.damage.push(Damage { file, offset, length, what });
+        }
     }
 
     /// Opens the store again, because its index does not fit the log: which keys it knew and the log had lost

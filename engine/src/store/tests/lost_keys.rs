@@ -233,6 +233,11 @@ fn keys_behind_a_log_that_lost_its_end_stay_taken_and_their_numbers_are_not_give
     drop(store);
     for rig in [rig.after_kill(), without_index(&rig)] {
         let store = rig.open();
+        assert_eq!((store.recovery().damage.len(), store.status().lost), (0, 1), "control");
+        let crate::SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("not told") };
+        let is_told =
+            |reason: &crate::Reason| matches!(reason, crate::Reason::Quarantine { files: 1.. });
+        assert!(why.iter().any(is_told), "{why:?}");
         assert_lost(&store, 2, lsns[2]);
         assert!(matches!(store.capture(&event(7)).unwrap(), Verdict::Duplicate { .. }));
     }

@@ -58,6 +58,7 @@ impl Session {
                 self.report.unreachable = false;
                 self.report.last_failure = Some("the upstream still works on it".to_owned());
                 self.pause(*retry_after_ms, now_ms);
+                self.hold_line(*retry_after_ms, Answered::Upstream)?;
                 // Its halves would be other batches while it is being worked on.
                 self.send_after_failure(open, now_ms, false)?;
             }

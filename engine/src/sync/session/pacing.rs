@@ -4,9 +4,10 @@
 use super::horizon::First;
 use super::suspects::Suspicion;
 use super::{Open, Session};
+use crate::error::Result;
 use crate::store::Answer;
-use crate::sync::Effort;
 use crate::sync::backoff::{RETRY_AFTER_MS_MAX, doubled_ms};
+use crate::sync::{Answered, Effort};
 
 /// With [`Effort::Once`]: requests in a row that brought nothing, after which no more are sent.
 const FRUITLESS_MAX: u32 = 3;
@@ -73,7 +74,7 @@ impl Session {
         answers: &[(u64, Answer)],
         later: &[(u64, Option<u64>)],
         now_ms: u64,
-    ) {
+    ) -> Result<()> {
         for (lsn, retry_after_ms) in later {
             let first = self.first(*lsn, open.first.unwrap_or(First::Before));
             self.retry_later((*lsn, first), *retry_after_ms, now_ms);
@@ -81,11 +82,13 @@ impl Session {
         if !later.is_empty() && later.len() >= answers.len().saturating_mul(BUSY_TIMES) {
             // What all of them wish is a wish of the upstream's.
             let wishes = later.iter().map(|(_, wish)| wish.unwrap_or(0));
+            let wish = wishes.min();
             self.report.unreachable = false;
-            self.pause(wishes.min(), now_ms);
-        } else {
-            self.line_works();
+            self.pause(wish, now_ms);
+            return self.hold_line(wish, Answered::Upstream);
         }
+        self.line_works();
+        Ok(())
     }
 
     /// A request brought nothing: the next one waits.

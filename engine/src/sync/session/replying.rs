@@ -41,7 +41,7 @@ impl Session {
         let refused = self.leave_out_reasons(&mut answers);
         later.extend(refused.into_iter().map(|lsn| (lsn, None)));
         if answers.is_empty() && !later.is_empty() && self.inner().is_low() {
-            self.take_up_pace(&open, &answers, &later, now_ms);
+            self.take_up_pace(&open, &answers, &later, now_ms)?;
             self.hold(open);
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Session {
             self.sent = Some(open);
             return Err(error);
         }
-        self.take_up_pace(&open, &answers, &later, now_ms);
+        self.take_up_pace(&open, &answers, &later, now_ms)?;
         self.take_up_acceptances(&open, &answers)?;
         // What other processes decided; what the disk refuses now is tried again.
         drop(self.inner().take_up_decisions());

@@ -19,11 +19,11 @@ fn scope(name: &str) -> Scope {
     Scope::new(name).unwrap()
 }
 
-fn once(name: &str) -> Options {
+pub(super) fn once(name: &str) -> Options {
     Options::new(scope(name)).upstream(hub()).effort(Effort::Once)
 }
 
-fn capture(store: &Store, name: &str, key: &str) {
+pub(super) fn capture(store: &Store, name: &str, key: &str) {
     let payload = Payload::json("{}").unwrap();
     store.capture(&Event::new(scope(name), Key::new(key).unwrap(), payload)).unwrap();
 }
@@ -121,7 +121,7 @@ fn a_key_that_cannot_be_told_from_another_on_the_wire_waits_for_a_person_unsent(
 }
 
 /// Sends one batch that is answered with this wish; `false`: there was none to send.
-fn refuse_for_now(store: &Store, options: Options, answered: Answered) -> bool {
+pub(super) fn refuse_for_now(store: &Store, options: Options, answered: Answered) -> bool {
     let mut session = Session::start(store, options, fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else {
         let report = session.report();

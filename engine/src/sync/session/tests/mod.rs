@@ -16,6 +16,7 @@ mod pace;
 mod replies;
 mod splitting;
 mod suspects;
+mod wishes;
 
 use super::Session;
 use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};
