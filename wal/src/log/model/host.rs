@@ -173,6 +173,11 @@ impl Host {
     pub(super) fn must_have_kept(self, all: &[Told], trimmed: &[u64]) {
         let Self { log, disk, .. } = self;
         Arc::into_inner(log).unwrap();
+        // Whatever was written survives as well, synced or not.
+        let (report, whole) = found(&disk.after_power_cut(&Survival::Everything));
+        assert_eq!(report.damage, []);
+        let absent = all.iter().filter(|told| told.answer == Answer::Absent);
+        absent.for_each(|told| told.must_not_be_in(&whole));
         let after = disk.after_power_cut(&Survival::Nothing);
         let (report, frames) = found(&after);
         assert_eq!(report.damage, []);
