@@ -1,6 +1,6 @@
 //! A store, its disk and its upstream, and what happens to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use onceward_vfs::Survival;
 
@@ -58,21 +58,20 @@ impl<'c> Run<'c> {
         }
         let free = segments * rig.config.segment_bytes + draw.below(SEGMENT_BYTES);
         rig.disk.set_free_bytes(Some(free));
-        let (payload_bytes, together) = match draw.below(120) {
-            0 => (draw.of(&[20, 200]), 500),
+        let (payload_bytes, together) = match draw.below(121) {
+            0 => (usize::try_from(1 + draw.below(100)).unwrap(), 200),
+            120 => (200, 500),
             1..=3 => (900, 60),
             4 | 5 => (3_000, 20),
             6..=40 => (12_000, 5),
             _ => (40_000, 2),
         };
-        // The least of events with the longest receipts would have to become larger when they are settled.
-        let receipt_bytes = if payload_bytes < 100 { 0 } else { 64 };
         let items_max = draw.of(&[1, 6, 50, 100, 500]);
         let items_max = if payload_bytes < 1_000 { items_max.max(50) } else { items_max };
         Self {
             rig,
             draw,
-            upstream: Upstream { receipt_bytes, effects: BTreeMap::new() },
+            upstream: Upstream::default(),
             captured: BTreeSet::new(),
             finished: BTreeSet::new(),
             next: 0,
@@ -93,7 +92,6 @@ impl<'c> Run<'c> {
         let mut run = Self::new(0, counts);
         run.rig.config = run.rig.config.segment_bytes(segment_bytes);
         run.rig.disk.set_free_bytes(Some(3 * 1_024 * 1_024));
-        run.upstream.receipt_bytes = if payload_bytes < 100 { 0 } else { 64 };
         Self { payload_bytes, items_max, together: 20, ..run }
     }
 
@@ -106,6 +104,54 @@ impl<'c> Run<'c> {
         self.rig.config = self.rig.config.clone().segment_bytes(segment_bytes);
         let store = self.rig.open();
         self.drain(store)
+    }
+
+    /// The same on a disk of so many bytes.
+    pub(super) fn on_disk_of(self, bytes: u64) -> Self {
+        self.rig.disk.set_free_bytes(Some(bytes));
+        self
+    }
+
+    /// The disk is full of events, and of each segment some are settled: not so many that cleaning it gives room.
+    pub(super) fn settled_here_and_there(mut self) -> Result<(), String> {
+        let store = self.rig.open();
+        self.fill(&store, u64::MAX);
+        for _ in 0..2 {
+            self.now_ms += LATER_MS;
+            let done = self.exchange(&store, Mood::Slow, Effort::Once, u64::MAX);
+            self.told(done);
+        }
+        self.drain(store)
+    }
+
+    /// What a shop saw: the disk is full of events, the upstream fails every item for now, for a while; a third
+    /// is refused, as far as there is room for the reasons; somebody decides on all of that; and then the
+    /// upstream is well. Returns how many were refused.
+    pub(super) fn busy_then_picky_then_well(mut self) -> Result<u64, String> {
+        let store = self.rig.open();
+        self.fill(&store, u64::MAX);
+        let pending = |store: &Store| store.status().pending + store.status().in_flight;
+        let captured = pending(&store);
+        for _ in 0..12 {
+            self.sync(&store, Mood::Busy);
+        }
+        if pending(&store) != captured {
+            return Err(format!("{captured} were captured: {:?}", store.status()));
+        }
+        for _ in 0..4 {
+            self.sync(&store, Mood::Picky);
+        }
+        let refused = store.status().in_review;
+        // A page of them at a time.
+        for _ in 0..refused.div_ceil(100) {
+            self.decide(&store, 2);
+            self.told(store.tick());
+        }
+        let left = store.status().in_review;
+        if left > 0 {
+            return Err(format!("{left} of {refused} reviews cannot be decided"));
+        }
+        self.drain(store).map(|()| refused)
     }
 
     /// Lets things happen, and then has a well upstream drain the store.
@@ -121,7 +167,7 @@ impl<'c> Run<'c> {
     /// One thing that happens. Whatever is refused for want of room is refused.
     fn step(&mut self, store: Store) -> Store {
         let which = self.draw.below(16);
-        self.steps.push(format!("{which}: room {:?}", store.inner.log.room(0)));
+        self.steps.push(format!("{which}: room {:?}", store.inner.log.room(0, 0)));
         match which {
             0 | 1 => self.fill(&store, u64::MAX),
             2 => {
@@ -301,7 +347,7 @@ impl<'c> Run<'c> {
                 return self.check(&store);
             }
         }
-        let room = store.inner.log.room(0);
+        let room = store.inner.log.room(0, 0);
         Err(format!("is not drained: room {room:?}, {:?}", store.status()))
     }
 

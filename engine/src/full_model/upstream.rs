@@ -19,6 +19,8 @@ pub(super) enum Mood {
     Busy,
     /// Some items fail for now, some are left out.
     Half,
+    /// Most items fail for now.
+    Slow,
     /// Every item that it does not have is refused for good, with many words.
     Refuses,
     /// Some are.
@@ -29,12 +31,13 @@ pub(super) enum Mood {
     TooLarge,
 }
 
-pub(super) const MOODS: [Mood; 9] = [
+pub(super) const MOODS: [Mood; 10] = [
     Mood::Well,
     Mood::LosesReply,
     Mood::Away,
     Mood::Busy,
     Mood::Half,
+    Mood::Slow,
     Mood::Refuses,
     Mood::Picky,
     Mood::Poisoned,
@@ -42,10 +45,8 @@ pub(super) const MOODS: [Mood; 9] = [
 ];
 
 /// What it has seen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Upstream {
-    /// How long its receipts are; 0: it gives none.
-    pub(super) receipt_bytes: usize,
     /// Effects by key.
     pub(super) effects: BTreeMap<String, u64>,
 }
@@ -75,7 +76,9 @@ impl Upstream {
             let some = draw.below(3) == 0;
             match mood {
                 Mood::Half if draw.below(9) == 0 => continue,
-                Mood::Busy | Mood::Half if mood == Mood::Busy || some => {
+                Mood::Busy | Mood::Half | Mood::Slow
+                    if mood == Mood::Busy || some == (mood == Mood::Half) =>
+                {
                     let code = "INTERNAL_ERROR".to_owned();
                     items.push((key, ItemOutcome::Transient { code, retry_after_ms: None }));
                 }
@@ -90,10 +93,9 @@ impl Upstream {
         if mood == Mood::LosesReply { Err(away()) } else { Ok(Reply { items }) }
     }
 
-    /// Applies an item.
+    /// Applies an item, and gives the longest receipt.
     fn apply(&mut self, key: String) -> ItemOutcome {
-        let receipt = format!("{key:0>0$.0$}", self.receipt_bytes);
-        let receipt = Receipt::new(receipt.as_bytes()).ok().filter(|_| self.receipt_bytes > 0);
+        let receipt = Receipt::new(format!("{key:0>64}").as_bytes()).ok();
         let effects = self.effects.entry(key).or_default();
         if *effects == 0 {
             *effects = 1;

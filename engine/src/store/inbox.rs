@@ -8,10 +8,10 @@ mod window;
 
 use std::ops::Bound;
 
-use onceward_wal::{Lsn, NewFrame, Purpose};
+use onceward_wal::{Lsn, NewFrame};
 
 use super::limits::bytes_of;
-use super::{Inner, Store, frame_lsn, from_log, located};
+use super::{Inner, Store, capture_purpose, frame_lsn, from_log, located};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::inbox::{Body, DeliveryFrame};
 use crate::frames::{KIND_DELIVERY, codec};
@@ -239,7 +239,8 @@ impl Inner {
         view.keys.check_room(keys.len())?;
         let first = keys.first().copied().ok_or_else(broken)?;
         view.free_delivery_keys(keys, self.log.synced())?;
-        let queued = self.log.append_deferred(frames, mono_ms, Purpose::Capture);
+        let purpose = capture_purpose(&view, &[]);
+        let queued = self.log.append_deferred(frames, mono_ms, purpose);
         let at = queued.map(|ticket| located(&ticket.appended(), frames)).map_err(from_log)?;
         self.wrote(&mut view, frames, &at, (keys.len(), mono_ms));
         let at = at.first().copied().ok_or_else(broken)?;

@@ -86,7 +86,7 @@ pub(crate) use outbox::Formed;
 pub(crate) use rare::rejection_in;
 pub(crate) use read::{frame_lsn, receipts, stored_event};
 pub(crate) use refusals::from_log;
-pub(crate) use shares::Share;
+pub(crate) use shares::{Share, capture_purpose};
 pub use tickets::{BatchTicket, Ticket};
 pub use timekeeping::ServerOffset;
 pub(crate) use timekeeping::{Age, read_clocks};

@@ -6,7 +6,13 @@
 //! | answers that settle, and what cleaning carries | nothing |
 //! | batches | three quarters of a segment, to carry one, and room for the answers to all batches that are open |
 //! | decisions, cancellations, and whatever else is not new | that and two quarters, for batches and their answers |
-//! | why events were refused | that and a quarter, for decisions |
+//! | why events were refused | that and a quarter, for decisions; and besides, room for the answers to all events |
+//! | what is new | the whole reserve, and room for the answers to all events |
+//!
+//! The answers to events may take more room than cleaning gets back for them while they come: small events
+//! are no larger than the keys that are kept of them, and a segment in which only some are settled is not worth
+//! cleaning. So there is room for all answers before the disk is full: each capture leaves 128 bytes for each
+//! event that has none.
 //!
 //! The reserve is two segments, as large as they are: on a full disk a program that is told another size
 //! finds those of the one before it. An upstream that refuses everything therefore stops being written down while
@@ -17,6 +23,7 @@ use onceward_wal::{NewFrame, Purpose};
 
 use super::{Inner, from_log, located};
 use crate::error::{Error, ErrorKind, Result};
+use crate::frames::{KIND_CARRIED, KIND_EVENT};
 use crate::limits::RECEIPT_BYTES_MAX;
 use crate::view::{KEY_ENTRY_BYTES, Located, Moment, View};
 
@@ -24,6 +31,8 @@ use crate::view::{KEY_ENTRY_BYTES, Located, Moment, View};
 const ANSWER_BYTES: u64 = 17 + 16 + RECEIPT_BYTES_MAX as u64;
 /// What a frame with answers takes besides them.
 const ANSWERS_FRAME_BYTES: u64 = 128;
+/// What is left for the answer to each event when something new is stored.
+const PROMISED_BYTES: u64 = 128;
 
 /// What a frame is for, by how much it is needed to get room back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -100,10 +109,11 @@ impl Inner {
     pub(crate) fn purpose_in(&self, view: &View, share: Share) -> Purpose {
         match share {
             Share::Answers => Purpose::Settle,
-            Share::Nothing => Purpose::Capture,
-            Share::Batches | Share::Decisions | Share::Reasons => {
-                Purpose::SettleLeaving(self.left_by(view, share))
-            }
+            Share::Nothing => capture_purpose(view, &[]),
+            Share::Batches | Share::Decisions | Share::Reasons => Purpose::SettleLeaving {
+                reserved: self.left_by(view, share),
+                promised: promised_by(view, share),
+            },
         }
     }
 
@@ -120,8 +130,11 @@ impl Inner {
     ///
     /// `Poisoned`.
     pub(crate) fn room_for_share(&self, share: Share, wanted: u64) -> Result<u64> {
-        let left = self.left_by(&self.view.lock(), share);
-        let room = self.log.room(left.saturating_add(wanted)).map_err(from_log)?;
+        let (left, promised) = {
+            let view = self.view.lock();
+            (self.left_by(&view, share), promised_by(&view, share))
+        };
+        let room = self.log.room(left.saturating_add(wanted), promised).map_err(from_log)?;
         Ok(room.saturating_sub(left))
     }
 
@@ -148,7 +161,7 @@ impl Inner {
     /// Whether cleaning may carry so much: what open batches are owed is not for it.
     pub(crate) fn can_carry(&self, bytes: u64) -> Result<bool> {
         let need = bytes.saturating_add(bytes / 8).saturating_add(owed_bytes(&self.view.lock()));
-        Ok(self.log.room(need).map_err(from_log)? >= need)
+        Ok(self.log.room(need, 0).map_err(from_log)? >= need)
     }
 
     /// Does what may find no room; if so makes some and does it once more. The caller holds no lock.
@@ -165,6 +178,29 @@ impl Inner {
     }
 }
 
+/// What frames of this share leave besides, for the answers to all events. What settles events, or makes that
+/// possible, leaves nothing of it: should others have taken that room, it would never be regained.
+fn promised_by(view: &View, share: Share) -> u64 {
+    match share {
+        Share::Answers | Share::Batches | Share::Decisions => 0,
+        Share::Reasons | Share::Nothing => promised_bytes(view.events.len()),
+    }
+}
+
+/// What may be written for what is new: as much as leaves room for the answers to all events, these
+/// included.
+pub(crate) fn capture_purpose(view: &View, new: &[NewFrame<'_>]) -> Purpose {
+    let is_event = |frame: &&NewFrame<'_>| matches!(frame.kind, KIND_EVENT | KIND_CARRIED);
+    let events = view.events.len() + new.iter().filter(is_event).count();
+    Purpose::CaptureLeaving(promised_bytes(events))
+}
+
+/// What the answers to so many events take at most, sooner or later.
+fn promised_bytes(events: usize) -> u64 {
+    let each = if cfg!(bug = "answers-not-promised") { 0 } else { PROMISED_BYTES };
+    u64::try_from(events).unwrap_or(u64::MAX).saturating_mul(each)
+}
+
 /// What the answers to all open batches take at most.
 fn owed_bytes(view: &View) -> u64 {
     let answers = view.batches.values().map(|batch| answer_bytes(batch.events.len()));
@@ -178,3 +214,7 @@ fn answer_bytes(events: usize) -> u64 {
 }
 
 const _: () = assert!(ANSWER_BYTES >= KEY_ENTRY_BYTES, "an answer is no smaller than a key");
+const _: () = assert!(
+    PROMISED_BYTES >= ANSWER_BYTES * 5 / 4,
+    "an answer, its part of a frame, and of what commits leave unused of a segment",
+);

@@ -41,10 +41,18 @@ impl NewFrame<'_> {
 pub enum Purpose {
     /// New events: refused before the reserve is touched.
     Capture,
+    /// The same as long as so many bytes are left besides the reserve, or the disk has plenty: what is stored
+    /// will need them when it is finished.
+    CaptureLeaving(u64),
     /// What gives space back may use the reserve.
     Settle,
-    /// The same as long as so many bytes of it are left then, for what needs them more.
-    SettleLeaving(u64),
+    /// The same as long as something is left then, for what needs it more.
+    SettleLeaving {
+        /// So many bytes of the reserve.
+        reserved: u64,
+        /// So many besides, unless the disk has plenty: see [`Purpose::CaptureLeaving`].
+        promised: u64,
+    },
 }
 
 /// Where frames were queued. They stand one behind the other, and their LSNs follow each other.
@@ -286,10 +294,14 @@ impl Core {
         commit.refuse_if_poisoned()?;
         match purpose {
             Purpose::Capture => self.keep_reserve(commit)?,
+            Purpose::CaptureLeaving(promised) => {
+                self.keep_reserve(commit)?;
+                self.keep_promised(commit, total, promised)?;
+            }
             Purpose::Settle => {}
-            Purpose::SettleLeaving(left) => {
-                let need = u64::try_from(total).unwrap_or(u64::MAX).saturating_add(left);
-                self.keep_room(commit, need)?;
+            Purpose::SettleLeaving { reserved, promised } => {
+                let need = u64::try_from(total).unwrap_or(u64::MAX).saturating_add(reserved);
+                self.keep_room(commit, need, promised)?;
             }
         }
         let elapsed = now_ms.saturating_sub(commit.stamp.mono_ms);

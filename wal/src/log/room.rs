@@ -4,6 +4,33 @@ use super::frames::SEAL_FRAME_BYTES;
 use super::{Commit, Core, Log};
 use crate::error::{Error, ErrorKind};
 use crate::limits::COMMIT_OVERHEAD_BYTES;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// A disk has plenty for what is promised where one part of so many of what is free would do.
+const PLENTY: u64 = 4;
+/// What a segment takes before it takes anything else.
+const BEGIN_BYTES: u64 = COMMIT_OVERHEAD_BYTES as u64;
+
+/// For how much the disk was seen to have plenty, so that it is asked a few times for each segment only.
+#[derive(Debug, Default)]
+pub(super) struct Plenty {
+    /// The segment that was written then.
+    segment: AtomicU64,
+    promised: AtomicU64,
+}
+
+impl Plenty {
+    /// Whether the disk had plenty for that when it was asked last, in this segment.
+    fn was_seen(&self, segment: u64, promised: u64) -> bool {
+        segment == self.segment.load(Ordering::Relaxed)
+            && promised <= self.promised.load(Ordering::Relaxed)
+    }
+
+    fn see(&self, segment: u64, promised: u64) {
+        self.segment.store(segment, Ordering::Relaxed);
+        self.promised.store(promised, Ordering::Relaxed);
+    }
+}
 
 impl Core {
     /// Refuses to put more new events into a segment that was reserved: what gives space back needs
@@ -22,11 +49,9 @@ impl Core {
     /// The bytes that may be appended if the disk gives no more: the rest of the tail, and what is ready.
     pub(super) fn room(&self, commit: &Commit) -> u64 {
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
-        let begin = u64::try_from(COMMIT_OVERHEAD_BYTES).unwrap_or(u64::MAX);
         let open = commit.tail.as_ref().filter(|tail| !tail.sealed && !tail.closed);
         let rest = open.map_or(0, |tail| tail.segment_bytes.saturating_sub(tail.offset + seal));
-        let ready = self.spares.sizes().into_iter().map(|bytes| bytes.saturating_sub(begin));
-        ready.fold(rest, u64::saturating_add)
+        rest.saturating_add(self.spares.room(usize::MAX, BEGIN_BYTES))
     }
 
     /// Makes segments until there is so much room, as far as the disk gives them.
@@ -49,10 +74,63 @@ impl Core {
         Ok(())
     }
 
-    /// Refuses to go below `need` bytes of room.
-    pub(super) fn keep_room(&self, commit: &mut Commit, need: u64) -> Result<(), Error> {
+    /// The room besides what is promised, of which segments are made until there are `need` bytes. Where the
+    /// disk has plenty, none are made for what is promised.
+    fn room_besides(&self, commit: &mut Commit, need: u64, promised: u64) -> Result<u64, Error> {
         self.refill(commit, need)?;
-        if self.room(commit) >= need {
+        let both = need.saturating_add(promised);
+        if self.room(commit) < both && self.has_plenty(commit, promised) {
+            return Ok(self.room(commit));
+        }
+        self.refill(commit, both)?;
+        Ok(self.room(commit).saturating_sub(promised))
+    }
+
+    /// Whether the disk has so much more than what is promised that it need not be taken from it now.
+    fn has_plenty(&self, commit: &Commit, promised: u64) -> bool {
+        let segment = commit.tail.as_ref().map_or(0, |tail| tail.number);
+        if self.spares.plenty.was_seen(segment, promised) {
+            return true;
+        }
+        // What will be promised until it is asked again.
+        let soon = promised.saturating_add(self.options.segment_bytes / PLENTY);
+        // A disk that does not say is found to be full when it is.
+        let free = self.vfs.free_bytes().ok().flatten();
+        let has_plenty = free.is_none_or(|free| free / PLENTY >= soon);
+        if has_plenty {
+            self.spares.plenty.see(segment, soon);
+        }
+        has_plenty
+    }
+
+    /// Refuses new events that would not leave what is promised besides the reserve.
+    pub(super) fn keep_promised(
+        &self,
+        commit: &mut Commit,
+        total: usize,
+        promised: u64,
+    ) -> Result<(), Error> {
+        let segment = commit.tail.as_ref().map_or(0, |tail| tail.number);
+        if promised == 0 || self.spares.plenty.was_seen(segment, promised) {
+            return Ok(());
+        }
+        let reserved = self.spares.room(self.options.reserve, BEGIN_BYTES);
+        let need = u64::try_from(total).unwrap_or(u64::MAX).saturating_add(reserved);
+        // Before a segment is made: one that cannot be for another reason is no full disk.
+        if self.room(commit) >= need.saturating_add(promised) || self.has_plenty(commit, promised) {
+            return Ok(());
+        }
+        self.keep_room(commit, need, promised)
+    }
+
+    /// Refuses to go below `need` bytes of room besides what is promised.
+    pub(super) fn keep_room(
+        &self,
+        commit: &mut Commit,
+        need: u64,
+        promised: u64,
+    ) -> Result<(), Error> {
+        if self.room_besides(commit, need, promised)? >= need {
             return Ok(());
         }
         let message =
@@ -63,16 +141,16 @@ impl Core {
 
 impl Log {
     /// The bytes that may still be appended with [`Purpose::Settle`](super::Purpose::Settle) if the disk gives
-    /// no more. Segments are made first while that is less than `wanted`, as far as it does.
+    /// no more, besides the `promised` ones, which count only where it has no plenty of them. Segments are made
+    /// first while that is less than `wanted`, as far as it does.
     ///
     /// # Errors
     ///
     /// `Poisoned`.
-    pub fn room(&self, wanted: u64) -> Result<u64, Error> {
+    pub fn room(&self, wanted: u64, promised: u64) -> Result<u64, Error> {
         let mut commit = self.core.commit.lock();
         commit.refuse_if_poisoned()?;
-        self.core.refill(&mut commit, wanted)?;
-        Ok(self.core.room(&commit))
+        self.core.room_besides(&mut commit, wanted, promised)
     }
 
     /// The size of the smallest segment that is ready, at most that of a new one; where none is ready, as

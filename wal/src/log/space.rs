@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use onceward_vfs::{File, Mode, Pace, Vfs};
 
+use super::room::Plenty;
 use super::{Commit, Core, Log, Preparation, Purpose};
 use crate::error::{Error, ErrorKind};
 use crate::name;
@@ -36,6 +37,8 @@ pub(super) struct Spares {
     waiting: AtomicUsize,
     /// One of those that are reserved was begun, and nothing took its place yet.
     in_use: AtomicBool,
+    /// For how much the disk was seen to have plenty.
+    pub(super) plenty: Plenty,
     /// Woken when one was taken, or when there may be other work for the log's thread.
     taken: Condvar,
     /// The log's thread sleeps until it is woken.
@@ -55,6 +58,7 @@ impl Spares {
             making: Mutex::new(()),
             waiting: AtomicUsize::new(0),
             in_use: AtomicBool::new(false),
+            plenty: Plenty::default(),
             taken: Condvar::new(),
             asleep: AtomicBool::new(false),
             sync_wanted: AtomicBool::new(false),
@@ -77,6 +81,12 @@ impl Spares {
     /// The sizes of those that are ready.
     pub(super) fn sizes(&self) -> Vec<u64> {
         self.list.lock().iter().map(|spare| spare.segment_bytes).collect()
+    }
+
+    /// The bytes that the last `count` of them take if each is begun with so many.
+    pub(super) fn room(&self, count: usize, begin: u64) -> u64 {
+        let list = self.list.lock();
+        list.iter().rev().take(count).map(|it| it.segment_bytes.saturating_sub(begin)).sum()
     }
 
     /// Whether one of those that are reserved was begun, and nothing took its place yet.
@@ -179,7 +189,7 @@ impl Core {
             }
             match (self.prepare_now(reserve + 1), purpose) {
                 (Ok(()), _) => {}
-                (Err(error), Purpose::Settle | Purpose::SettleLeaving(_))
+                (Err(error), Purpose::Settle | Purpose::SettleLeaving { .. })
                     if error.kind() != ErrorKind::Poisoned =>
                 {
                     break;

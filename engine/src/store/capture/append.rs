@@ -1,12 +1,12 @@
 //! Queues the frames of a call and takes their keys.
 
-use onceward_wal::{NewFrame, Purpose};
+use onceward_wal::NewFrame;
 
 use super::Waiter;
 use crate::error::Result;
 use crate::frames::KIND_EVICT;
 use crate::store::judging::{Judged, Plan, Prepared, lost_verdict, number};
-use crate::store::{Inner, from_log, located};
+use crate::store::{Inner, capture_purpose, from_log, located};
 use crate::view::{Added, Located, Queued, Taking, View};
 
 impl Inner {
@@ -23,12 +23,9 @@ impl Inner {
         let placed = if frames.is_empty() {
             Vec::new()
         } else {
-            let appended = self
-                .log
-                .append_deferred(frames, mono_ms, Purpose::Capture)
-                .map_err(from_log)?
-                .appended();
-            located(&appended, frames)
+            let purpose = capture_purpose(view, frames);
+            let queued = self.log.append_deferred(frames, mono_ms, purpose).map_err(from_log)?;
+            located(&queued.appended(), frames)
         };
         let is_evicting = frames.first().is_some_and(|frame| frame.kind == KIND_EVICT);
         let keys = frames.len() - usize::from(is_evicting);

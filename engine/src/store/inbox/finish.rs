@@ -2,10 +2,10 @@
 //! it are one commit.
 
 use onceward_index::Secret;
-use onceward_wal::{Lsn, NewFrame, Purpose};
+use onceward_wal::{Lsn, NewFrame};
 use serde_json::json;
 
-use super::super::{Inner, Store, frame_lsn, from_log, located};
+use super::super::{Inner, Share, Store, capture_purpose, frame_lsn, from_log, located};
 use super::broken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Key, Kind, Payload};
@@ -83,7 +83,8 @@ impl Store {
         }
         let delivery = lsn.get();
         let frame = codec::encode(&ProgressFrame::Step { delivery, step });
-        let (placed, _) = inner.append_inbox(KIND_PROGRESS, &[frame], Purpose::Capture)?;
+        let purpose = inner.purpose(Share::Nothing);
+        let (placed, _) = inner.append_inbox(KIND_PROGRESS, &[frame], purpose)?;
         let mut view = inner.view.lock();
         for at in placed {
             view.apply_step(delivery, step, at);
@@ -258,7 +259,8 @@ impl Inner {
             NewFrame { kind: KIND_PROGRESS, flags: 0, parts: &end_parts },
             NewFrame { kind: KIND_EVENT, flags: encoded.flags, parts: &event_parts },
         ];
-        let queued = self.log.append_deferred(&frames, mono_ms, Purpose::Capture);
+        let purpose = capture_purpose(&view, &frames);
+        let queued = self.log.append_deferred(&frames, mono_ms, purpose);
         let placed = queued.map(|it| located(&it.appended(), &frames)).map_err(from_log)?;
         self.wrote(&mut view, &frames, &placed, (1, mono_ms));
         let [at, event_at] = placed.as_slice() else { return Err(broken()) };

@@ -77,7 +77,8 @@ impl Store {
             ends_ms,
         };
         let frame = codec::encode(&WindowFrame::Opened(opened.clone()));
-        let (placed, moment) = inner.append_inbox(KIND_WINDOW, &[frame], Purpose::Capture)?;
+        let purpose = inner.purpose(Share::Nothing);
+        let (placed, moment) = inner.append_inbox(KIND_WINDOW, &[frame], purpose)?;
         let mut view = inner.view.lock();
         placed.into_iter().for_each(|at| view.apply_opened(&opened, at, moment));
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use onceward_wal::{Lsn, NewFrame, Purpose};
+use onceward_wal::{Lsn, NewFrame};
 
 use super::import::Arrival;
 use crate::catalog::Fact;
@@ -14,7 +14,7 @@ use crate::leaving::{Imported, WhyLeftOut};
 use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::store::judging::{Judged, Plan, Prepared, lost_verdict, plan};
 use crate::store::review::row_of;
-use crate::store::{Inner, answers, from_log, located};
+use crate::store::{Inner, answers, capture_purpose, from_log, located};
 use crate::verdict::State;
 use crate::view::{Facts, Live, Located, Moment, Stage, Taking, View};
 
@@ -233,7 +233,8 @@ impl Inner {
             .zip(&parts)
             .map(|(frame, parts)| NewFrame { kind: frame.kind, flags: frame.flags, parts })
             .collect();
-        let queued = self.log.append_deferred(&new, mono_ms, Purpose::Capture).map_err(from_log)?;
+        let purpose = capture_purpose(view, &new);
+        let queued = self.log.append_deferred(&new, mono_ms, purpose).map_err(from_log)?;
         let events = frames.iter().filter(|frame| frame.kind == KIND_CARRIED).count();
         let placed = located(&queued.appended(), &new);
         self.wrote(view, &new, &placed, (events, mono_ms));

@@ -10,7 +10,7 @@ use crate::event::Payload;
 use crate::frames::records::{LeaseEnd, RecordHead};
 use crate::frames::{KIND_LEASE_END, KIND_RECORD, codec};
 use crate::record::{Lease, Record};
-use crate::store::{Inner, Share, from_log, located};
+use crate::store::{Inner, Share, capture_purpose, from_log, located};
 use crate::view::records::{Change, Done, Known, Open, What};
 use crate::view::{Asking, Located, View};
 
@@ -160,7 +160,8 @@ impl Inner {
         frame: (u8, &[&[u8]]),
         mono_ms: u64,
     ) -> Result<Located> {
-        self.queue_frame(view, frame, mono_ms, Purpose::Capture)
+        let purpose = capture_purpose(view, &[]);
+        self.queue_frame(view, frame, mono_ms, purpose)
     }
 
     /// Queues one frame that finishes something. Where captures find no room it may use the reserve, a
@@ -177,7 +178,7 @@ impl Inner {
             used = 0;
         }
         if used == 0 {
-            match self.queue_frame(view, frame, mono_ms, Purpose::Capture) {
+            match self.queue_new(view, frame, mono_ms) {
                 Err(error) if error.kind() == ErrorKind::Full => {}
                 done => {
                     self.reserve_used.store(0, Relaxed);

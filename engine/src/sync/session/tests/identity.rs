@@ -194,9 +194,9 @@ fn a_wish_to_be_left_alone_takes_nothing_of_the_reserve() {
     }
     rig.disk.set_free_bytes(Some(0));
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
-    let room = store.inner.log.room(0).unwrap();
+    let room = store.inner.log.room(0, 0).unwrap();
     assert!(refuse_for_now(&store, once("default").now(), Answered::Upstream));
-    assert_eq!(store.inner.log.room(0).unwrap(), room);
+    assert_eq!(store.inner.log.room(0, 0).unwrap(), room);
     assert!(!refuse_for_now(&store, once("default"), Answered::Upstream), "it is in memory");
 }
 
