@@ -157,11 +157,14 @@ impl Uploader {
 
     /// Sends whatever is captured until `control` is stopped.
     ///
+    /// A disk that is too full for what sending has to write ends nothing: the report says so, and it goes
+    /// on after the backoff, when there is room again.
+    ///
     /// `observe` sees the progress after every exchange and before every wait.
     ///
     /// # Errors
     ///
-    /// As [`Uploader::run_once`].
+    /// As [`Uploader::run_once`], but for a full disk.
     pub fn run_until(
         &mut self,
         control: &Control,
@@ -211,7 +214,8 @@ impl Uploader {
             if signals.has_new_key {
                 session.on_new_key();
             }
-            let step = match session.next(self.clock.now_ms()) {
+            let pause = match self.go_on(&mut session) {
+                Ok(pause) => pause,
                 // A bundle brought the rule for its keys. Another session sends by that, unless the host wants
                 // another one.
                 Err(found) if found.code() == "WIRE_KEYS_CHANGED" => {
@@ -219,27 +223,38 @@ impl Uploader {
                     session = self.start(effort)?;
                     continue;
                 }
-                step => step?,
+                // Others give room back. Until then nothing is lost: the backoff says when to look.
+                Err(full) if effort == Effort::Forever && is_full(&full) => {
+                    session.on_full(&full, self.clock.now_ms());
+                    Some(Pause::Until(WAIT_MS_MIN))
+                }
+                Err(other) => return Err(other.into()),
             };
-            if let Step::Send(batch) = &step {
-                self.exchange(&mut session, batch)?;
-                observe(&session.report());
-                continue;
-            }
-            if matches!(step, Step::Idle) && session.asks_time() {
-                self.ask_time(&mut session)?;
-                observe(&session.report());
-                continue;
-            }
-            match (effort, self.pause(&step)) {
-                (_, Pause::Until(wait_ms)) | (Effort::Forever, Pause::UntilTold(wait_ms)) => {
+            match (effort, pause) {
+                (_, None) => observe(&session.report()),
+                (_, Some(Pause::Until(wait_ms)))
+                | (Effort::Forever, Some(Pause::UntilTold(wait_ms))) => {
                     observe(&session.report());
                     control.wait(wait_ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX));
                     self.has_asked = false;
                 }
-                (_, Pause::UntilTold(_)) => return Ok(session.report()),
+                (_, Some(Pause::UntilTold(_))) => return Ok(session.report()),
             }
         }
+    }
+
+    /// Does what the session wants next; how long to pause if that is nothing.
+    fn go_on(&mut self, session: &mut Session) -> onceward::Result<Option<Pause>> {
+        let step = session.next(self.clock.now_ms())?;
+        if let Step::Send(batch) = &step {
+            self.exchange(session, batch)?;
+            return Ok(None);
+        }
+        if matches!(step, Step::Idle) && session.asks_time() {
+            self.ask_time(session)?;
+            return Ok(None);
+        }
+        Ok(Some(self.pause(&step)))
     }
 
     /// How long to pause when there is nothing to send.
@@ -254,7 +269,7 @@ impl Uploader {
     }
 
     /// Carries one batch and tells the session what came of it.
-    fn exchange(&mut self, session: &mut Session, batch: &Batch) -> Result<(), Error> {
+    fn exchange(&mut self, session: &mut Session, batch: &Batch) -> onceward::Result<()> {
         let (carried, is_key_refused) = self.carry(batch);
         match carried {
             Ok((reply, about)) => {
@@ -269,7 +284,7 @@ impl Uploader {
     }
 
     /// Asks what time it is by the upstream's clock, and for nothing else.
-    fn ask_time(&mut self, session: &mut Session) -> Result<(), Error> {
+    fn ask_time(&mut self, session: &mut Session) -> onceward::Result<()> {
         let Some(request) = self.dialect.time_request() else {
             session.on_no_time();
             return Ok(());
@@ -327,7 +342,7 @@ impl Uploader {
 
 /// Takes up what an answer tells of the upstream: how long it remembers keys first, since what its time shows
 /// is judged by that.
-fn take_up(session: &mut Session, about: About) -> Result<(), Error> {
+fn take_up(session: &mut Session, about: About) -> onceward::Result<()> {
     if let Some(horizon_ms) = about.horizon_ms {
         session.on_horizon(horizon_ms);
     }
@@ -335,6 +350,11 @@ fn take_up(session: &mut Session, about: About) -> Result<(), Error> {
         session.on_time(unix_ms, uncertainty_ms)?;
     }
     Ok(())
+}
+
+/// Whether the store found no room, and nothing of what was to be written is there.
+fn is_full(error: &onceward::Error) -> bool {
+    error.kind() == onceward::ErrorKind::Full && !error.in_doubt()
 }
 
 impl fmt::Debug for Uploader {

@@ -20,7 +20,7 @@ use crate::process::{
 };
 
 /// `count` purchases, of cards 0 to 9.
-fn purchases(count: usize) -> String {
+pub(crate) fn purchases(count: usize) -> String {
     let line = |n: usize| {
         let item = format!(
             r#"{{"qr_code_data":"card{}","location_id":"l","staff_user_id":"s","purchase_amount":1.25}}"#,

@@ -103,8 +103,8 @@ impl UploaderHandle {
         self.progress.last()
     }
 
-    /// Whether the thread has ended by itself, which it does only when the store refuses;
-    /// [`UploaderHandle::stop`] then says why.
+    /// Whether the thread has ended by itself, which it does only when the store refuses for
+    /// another reason than a full disk; [`UploaderHandle::stop`] then says why.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)

@@ -18,6 +18,15 @@ pub(super) struct Held {
 }
 
 impl Session {
+    /// The store found no room for what a call of this session had to write: nothing of it is lost, and what
+    /// comes next waits for the backoff, as after a failure of the line. The report says why.
+    ///
+    /// For drivers that go on until they are told to stop: others take room on a disk and give it back.
+    pub fn on_full(&mut self, refused: &Error, now_ms: u64) {
+        self.report.last_failure = Some(refused.to_string());
+        self.pause(None, now_ms);
+    }
+
     /// Takes those refusals out of answers whose reasons find no room. They are asked for again.
     pub(super) fn leave_out_reasons(&mut self, answers: &mut Vec<(u64, Answer)>) -> Vec<u64> {
         let wanted: usize = answers.iter().map(|(_, answer)| reason_bytes(answer)).sum();
