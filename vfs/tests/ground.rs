@@ -94,12 +94,12 @@ fn nothing_is_written_once_the_directory_is_not_where_it_was_opened() {
 fn nothing_is_written_by_way_of_a_link_in_a_directorys_place() -> io::Result<()> {
     let scene = Scene::new()?;
     let (log, elsewhere) = (scene.path.join("log"), scene.beside("log"));
-    std::fs::rename(&log, &elsewhere)?;
+    fs::rename(&log, &elsewhere)?;
     std::os::unix::fs::symlink(&elsewhere, &log)?;
     assert!(Moved::of(&scene.file.write_all_at(0, b"after!").unwrap_err()).is_some());
     assert!(Moved::of(&scene.file.sync_data().unwrap_err()).is_some());
-    std::fs::remove_file(&log)?;
-    std::fs::rename(&elsewhere, &log)?;
+    fs::remove_file(&log)?;
+    fs::rename(&elsewhere, &log)?;
     scene.file.write_all_at(0, b"again!")
 }
 

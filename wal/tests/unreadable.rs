@@ -134,9 +134,9 @@ mod tests {
             put(&log, b"and on").unwrap();
             assert!(all.iter().all(|frame| frame.lsn < lsn.get()), "{what}: no number twice");
             if closes {
-                log.close().unwrap()
+                log.close().unwrap();
             } else {
-                drop(log)
+                drop(log);
             };
             let seen = host(&found(&*vfs).1);
             assert!(seen[..left.len()] == *left && seen[left.len()].lsn == lsn.get(), "{what}");

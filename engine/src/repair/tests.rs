@@ -1,5 +1,7 @@
 //! Mending a damaged store, and telling what was lost.
 
+mod notices;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use crate::frames::KIND_CARRIED;
 use crate::frames::event::{Carried, Encoded};
 use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
-use crate::{ErrorKind, Event, Lsn, Reason, SafeToWipe, Scope, State, Store, StoredEvent, Verdict};
+use crate::{ErrorKind, Event, Lsn, Scope, State, Store, StoredEvent, Verdict};
 
 /// The segment files, in the order of their numbers.
 fn segment_files(rig: &Rig) -> Vec<String> {
@@ -103,41 +105,6 @@ fn a_damaged_event_is_named_by_number_and_key_and_its_bytes_are_kept() {
     let from = usize::try_from(done.damage[0].offset).unwrap();
     assert_eq!(kept, damaged[from..from + kept.len()]);
     assert!(kept.windows(7).any(|window| window == br#"{"n":2,"#), "3 with its bit flipped");
-}
-
-#[test]
-fn what_a_repair_lost_is_written_down_and_the_store_is_not_safe_to_wipe_until_a_person_took_it_away()
- {
-    for is_whole_segment in [false, true] {
-        let rig = filled(5, 20).after_kill();
-        let (path, offset) = find(&rig, r#"{"n":3,"#);
-        if is_whole_segment {
-            rig.disk.open(&path, Mode::Write).unwrap().set_len(0).unwrap();
-        } else {
-            rig.disk.flip_bit(&path, offset + 5, 0);
-        }
-        let done = repair_on(&rig.disk, &None).unwrap();
-        let note = done.kept.first().unwrap();
-        let text = String::from_utf8(rig.disk.bytes(note).unwrap()).unwrap();
-        assert!(text.contains("lost: LSN"), "{text}");
-        assert_eq!(text.contains("scope \"sales\", key \"k3\""), !is_whole_segment, "{text}");
-        // A crash before the log was mended: the same note, once.
-        assert_eq!(repair_on(&rig.disk, &None).unwrap().kept, Vec::<String>::new());
-        let store = rig.open();
-        let lost = if is_whole_segment { 5 } else { 1 };
-        assert_eq!((store.status().lost, store.status().settled), (lost, 0));
-        for n in 1..=5 {
-            let state = store.outcome(&sales(), &key(n)).unwrap().state;
-            if state == State::Pending {
-                store.cancel(&sales(), &key(n)).unwrap();
-            }
-        }
-        let is_kept = |reason: &Reason| matches!(reason, Reason::Quarantine { .. });
-        let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("it lost events") };
-        assert!(why.iter().any(is_kept), "{why:?}");
-        done.kept.iter().for_each(|file| rig.disk.remove(file).unwrap());
-        assert_eq!(store.safe_to_wipe(), SafeToWipe::Safe);
-    }
 }
 
 /// P4: what is told to be lost is what cannot be read, no more events and no fewer.

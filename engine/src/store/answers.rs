@@ -36,12 +36,12 @@ impl Inner {
             None if batch != 0 => frames.push(Settle { batch, ..Settle::default() }),
             None => {}
         }
-        self.append_settles(&frames, share)
+        self.append_settles(&frames, (share, batch))
     }
 
     /// Appends answers, as one commit if a segment can hold them: else a crash between commits
     /// leaves some answers and the batch open.
-    fn append_settles(&self, settles: &[Settle], share: Share) -> Result<()> {
+    fn append_settles(&self, settles: &[Settle], share: (Share, u64)) -> Result<()> {
         let segment_bytes = self.log.reserved_segment_bytes();
         let most = usize::try_from(segment_bytes).unwrap_or(usize::MAX) / 8 * 7;
         let mut encoded =
@@ -54,7 +54,7 @@ impl Inner {
                 bytes += next.1.len();
                 commit.push(next);
             }
-            let (placed, moment) = self.append_control(&commit, share)?;
+            let (placed, moment) = self.append_retiring(&commit, share)?;
             let last = placed.last().map_or(0, |at| at.lsn);
             let mut arrived = Vec::new();
             let mut view = self.view.lock();

@@ -203,8 +203,8 @@ impl Inner {
         // Behind the batches, and in one commit with them: before any attempt.
         frames.extend(rule.iter().map(|rule| (KIND_UPSTREAM, codec::encode(rule))));
         let bytes: usize = frames.iter().map(|(_, body)| body.len() + FRAME_BYTES).sum();
-        self.keep_answers(u64::try_from(bytes).unwrap_or(u64::MAX), parts)?;
-        let (placed, moment) = self.append_control(&frames, Share::Batches)?;
+        self.keep_answers(u64::try_from(bytes).unwrap_or(u64::MAX), parent, parts)?;
+        let (placed, moment) = self.append_retiring(&frames, (Share::Batches, parent))?;
         let mut view = self.view.lock();
         let mut formed = Vec::with_capacity(placed.len());
         if let (Some(rule), Some(at)) = (&rule, placed.last()) {

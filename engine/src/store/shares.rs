@@ -71,13 +71,22 @@ impl Inner {
         frames: &[(u8, Vec<u8>)],
         share: Share,
     ) -> Result<(Vec<Located>, Moment)> {
+        self.append_retiring(frames, (share, 0))
+    }
+
+    /// As [`Inner::append_control`], for frames that retire this batch: what its answers were owed is theirs.
+    pub(crate) fn append_retiring(
+        &self,
+        frames: &[(u8, Vec<u8>)],
+        share: (Share, u64),
+    ) -> Result<(Vec<Located>, Moment)> {
         let parts: Vec<[&[u8]; 1]> = frames.iter().map(|(_, body)| [body.as_slice()]).collect();
         let new: Vec<NewFrame<'_>> = frames
             .iter()
             .zip(&parts)
             .map(|((kind, _), parts)| NewFrame { kind: *kind, flags: 0, parts })
             .collect();
-        self.append_durably(&new, share)
+        self.append_new(&new, share)
     }
 
     /// As [`Inner::append_control`], for frames of any layout.
@@ -86,11 +95,19 @@ impl Inner {
         new: &[NewFrame<'_>],
         share: Share,
     ) -> Result<(Vec<Located>, Moment)> {
+        self.append_new(new, (share, 0))
+    }
+
+    fn append_new(
+        &self,
+        new: &[NewFrame<'_>],
+        (share, retired): (Share, u64),
+    ) -> Result<(Vec<Located>, Moment)> {
         self.refuse_if_closed()?;
         // What failed must be known to be absent before anything behind it is durable.
         self.answer_deferred(&mut self.view.lock());
         let mono_ms = self.mono_ms();
-        let purpose = self.purpose(share);
+        let purpose = self.purpose_of(&self.view.lock(), (share, retired));
         let appended = self.log.append_batch(new, mono_ms, purpose).map_err(from_log)?;
         let placed = located(&appended, new);
         let mut view = self.view.lock();
@@ -107,20 +124,24 @@ impl Inner {
 
     /// The same for who holds it.
     pub(crate) fn purpose_in(&self, view: &View, share: Share) -> Purpose {
+        self.purpose_of(view, (share, 0))
+    }
+
+    fn purpose_of(&self, view: &View, (share, retired): (Share, u64)) -> Purpose {
         match share {
             Share::Answers => Purpose::Settle,
             Share::Nothing => capture_purpose(view, &[]),
             Share::Batches | Share::Decisions | Share::Reasons => Purpose::SettleLeaving {
-                reserved: self.left_by(view, share),
+                reserved: self.left_by(view, (share, retired)),
                 promised: promised_by(view, share),
             },
         }
     }
 
-    /// What frames of this share leave of the reserve.
-    fn left_by(&self, view: &View, share: Share) -> u64 {
+    /// What frames of this share, which retire a batch (0: none), leave of the reserve.
+    fn left_by(&self, view: &View, (share, retired): (Share, u64)) -> u64 {
         let quarters = self.log.reserved_segment_bytes() / 4 * share.quarters();
-        quarters.saturating_add(if share == Share::Answers { 0 } else { owed_bytes(view) })
+        quarters.saturating_add(if share == Share::Answers { 0 } else { owed_bytes(view, retired) })
     }
 
     /// The bytes that frames of this share may take now, if the disk gives no more; `wanted` of them are
@@ -130,9 +151,13 @@ impl Inner {
     ///
     /// `Poisoned`.
     pub(crate) fn room_for_share(&self, share: Share, wanted: u64) -> Result<u64> {
+        self.room_left((share, 0), wanted)
+    }
+
+    fn room_left(&self, (share, retired): (Share, u64), wanted: u64) -> Result<u64> {
         let (left, promised) = {
             let view = self.view.lock();
-            (self.left_by(&view, share), promised_by(&view, share))
+            (self.left_by(&view, (share, retired)), promised_by(&view, share))
         };
         let room = self.log.room(left.saturating_add(wanted), promised).map_err(from_log)?;
         Ok(room.saturating_sub(left))
@@ -143,15 +168,21 @@ impl Inner {
         self.room_for_share(Share::Reasons, 1).is_ok_and(|bytes| bytes == 0)
     }
 
-    /// Refuses batches whose frames, of so many bytes, and answers would find no room.
+    /// Refuses batches whose frames, of so many bytes, and answers would find no room, in the place of `parent`
+    /// (0: of none), which is owed none then.
     ///
     /// # Errors
     ///
     /// `Full`, `Poisoned`.
-    pub(crate) fn keep_answers(&self, frames_bytes: u64, parts: &[Vec<u64>]) -> Result<()> {
+    pub(crate) fn keep_answers(
+        &self,
+        frames_bytes: u64,
+        parent: u64,
+        parts: &[Vec<u64>],
+    ) -> Result<()> {
         let answers = parts.iter().map(|events| answer_bytes(events.len()));
         let need = answers.fold(frames_bytes, u64::saturating_add);
-        if self.room_for_share(Share::Batches, need)? >= need {
+        if self.room_left((Share::Batches, parent), need)? >= need {
             return Ok(());
         }
         let message = "the disk is full: a batch and the answer to it find no room";
@@ -160,7 +191,7 @@ impl Inner {
 
     /// Whether cleaning may carry so much: what open batches are owed is not for it.
     pub(crate) fn can_carry(&self, bytes: u64) -> Result<bool> {
-        let need = bytes.saturating_add(bytes / 8).saturating_add(owed_bytes(&self.view.lock()));
+        let need = bytes.saturating_add(bytes / 8).saturating_add(owed_bytes(&self.view.lock(), 0));
         Ok(self.log.room(need, 0).map_err(from_log)? >= need)
     }
 
@@ -201,9 +232,10 @@ fn promised_bytes(events: usize) -> u64 {
     u64::try_from(events).unwrap_or(u64::MAX).saturating_mul(each)
 }
 
-/// What the answers to all open batches take at most.
-fn owed_bytes(view: &View) -> u64 {
-    let answers = view.batches.values().map(|batch| answer_bytes(batch.events.len()));
+/// What the answers to all open batches but this one take at most.
+fn owed_bytes(view: &View, retired: u64) -> u64 {
+    let open = view.batches.iter().filter(|(number, _)| **number != retired);
+    let answers = open.map(|(_, batch)| answer_bytes(batch.events.len()));
     answers.fold(0, u64::saturating_add)
 }
 

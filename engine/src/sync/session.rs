@@ -226,8 +226,11 @@ impl Session {
             if self.hold_batch(&open).inspect_err(|_| self.queue.push_front(open.clone()))? {
                 continue;
             }
-            if let Some(step) = self.send(open)? {
+            if let Some(step) = self.send(open, now_ms)? {
                 return Ok(step);
+            }
+            if now_ms < self.not_before_ms && self.has_more(now_ms) {
+                return Ok(Step::Wait { until_ms: self.not_before_ms });
             }
         }
         Ok(self.nothing_to_send(now_ms))
@@ -316,7 +319,7 @@ impl Session {
     }
 
     /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
-    fn send(&mut self, mut open: Open) -> Result<Option<Step>> {
+    fn send(&mut self, mut open: Open, now_ms: u64) -> Result<Option<Step>> {
         if open.formed.envelope.upstream != self.options.upstream.as_str() {
             // Whom it was formed for may have it, which is told. Its events form batches for this one.
             let events = u64::try_from(open.formed.events.len()).unwrap_or(u64::MAX);
@@ -326,6 +329,9 @@ impl Session {
         }
         let items = match self.items_to_send(&mut open) {
             Ok(items) => items,
+            Err(full) if full.kind() == ErrorKind::Full => {
+                return self.no_room(open, &full, now_ms).map(|()| None);
+            }
             Err(error) => {
                 self.queue.push_front(open);
                 return Err(error);

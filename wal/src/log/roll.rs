@@ -37,15 +37,7 @@ impl Core {
     pub(super) fn roll(&self, commit: &mut Commit, purpose: Purpose) -> Result<(), Error> {
         let (prepared, key) = self.take_with_key(commit, purpose)?;
         let envelope = key.as_ref().map(|key| key.envelope());
-        let (before, before_end) = match &commit.tail {
-            Some(tail) if !tail.sealed => {
-                commit.push_seal(self.identity.store)?;
-                let end = commit.tail.as_ref();
-                end.map_or((0, 0), |tail| (tail.number, tail.offset))
-            }
-            Some(tail) => (tail.number, tail.offset),
-            None => (0, 0),
-        };
+        let (before, before_end) = self.seal_tail(commit)?;
         let none = (commit.digest, commit.last_lsn);
         let (digest, last_lsn) = commit.tail.as_ref().map_or(none, |t| (t.digest, t.last_lsn));
         let header = SegmentHeader {
@@ -106,6 +98,14 @@ impl Core {
         }
         self.rotate_meta();
         Ok(())
+    }
+
+    /// Seals the tail; its number and end.
+    fn seal_tail(&self, commit: &mut Commit) -> Result<(u64, u64), Error> {
+        if commit.tail.as_ref().is_some_and(|tail| !tail.sealed) {
+            commit.push_seal(self.identity.store)?;
+        }
+        Ok(commit.tail.as_ref().map_or((0, 0), |tail| (tail.number, tail.offset)))
     }
 
     /// A prepared segment, and where bodies are sealed a fresh key for it; neither without the other.

@@ -174,7 +174,7 @@ fn live(rig: &Rig) -> (Rig, [u8; 16]) {
     // In the body of the first frame behind the run frame.
     rig.disk.flip_bit(&name.unwrap(), 4_340, 0);
     let done = repair_on(&rig.disk, &rig.config.sealing()).unwrap();
-    assert_eq!((done.left.len(), done.kept.len()), (0, 1), "{done:?}");
+    assert_eq!((done.left.len(), done.kept.len()), (0, 2), "{done:?}");
     let store = rig.open();
     store.tick().unwrap();
     store.capture(&event("last")).unwrap();

@@ -127,7 +127,7 @@ fn a_forged_frame_of_an_encrypted_store_is_mended_and_costs_no_other() {
     assert_eq!(pending(&store), [0, 2]);
     drop(store);
     let done = repair_on(&rig.disk, &rig.config.sealing()).unwrap();
-    assert_eq!((done.damage.len(), done.left.len(), done.kept.len()), (1, 0, 1), "{done:?}");
+    assert_eq!((done.damage.len(), done.left.len(), done.kept.len()), (1, 0, 2), "{done:?}");
     let store = rig.open();
     assert_eq!(store.recovery().damage, []);
     assert_eq!(pending(&store), [0, 2]);

@@ -3,7 +3,7 @@
 
 use super::suspects::Suspicion;
 use super::{Open, Session};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Answered, BatchId, Failure};
 
 impl Session {
@@ -58,7 +58,7 @@ impl Session {
                 self.report.unreachable = false;
                 self.report.last_failure = Some("the upstream still works on it".to_owned());
                 self.pause(*retry_after_ms, now_ms);
-                self.hold_line(*retry_after_ms, Answered::Upstream)?;
+                self.hold_line_for_long(*retry_after_ms)?;
                 // Its halves would be other batches while it is being worked on.
                 self.send_after_failure(open, now_ms, false)?;
             }
@@ -80,7 +80,7 @@ impl Session {
                 self.report.last_failure = Some(format!("{code}: {message}"));
                 self.report.unreachable = false;
                 self.pause(None, now_ms);
-                self.rename(open)?;
+                self.rename(open, now_ms)?;
             }
             Failure::Refused { code, message } => {
                 self.refused(open, Suspicion::new(code, message), now_ms)?;
@@ -145,7 +145,7 @@ impl Session {
             self.split(open, why, now_ms)
         } else {
             // Perhaps for what the host has mended since.
-            self.rename(open)
+            self.rename(open, now_ms)
         }
     }
 
@@ -178,9 +178,12 @@ impl Session {
     }
 
     /// The same events as another batch, which has another key. After an error the batch is sent again.
-    fn rename(&mut self, open: Open) -> Result<()> {
+    fn rename(&mut self, open: Open, now_ms: u64) -> Result<()> {
         match self.reform(&open, open.formed.events.clone()) {
             Ok(renamed) => self.queue.push_front(renamed),
+            Err(full) if full.kind() == ErrorKind::Full => {
+                return self.no_room(open, &full, now_ms);
+            }
             Err(error) => {
                 self.queue.push_front(open);
                 return Err(error);
@@ -192,11 +195,23 @@ impl Session {
     /// Halves take the place of a batch; a single event was refused alone. After an error the batch is
     /// sent again.
     fn split(&mut self, open: Open, why: Suspicion, now_ms: u64) -> Result<()> {
-        let split = self.try_split(&open, why, now_ms);
-        if split.is_err() {
-            self.sent = Some(open);
+        match self.try_split(&open, why, now_ms) {
+            Err(full) if full.kind() == ErrorKind::Full => self.no_room(open, &full, now_ms),
+            split => {
+                self.sent = split.is_err().then_some(open);
+                split
+            }
         }
-        split
+    }
+
+    /// What is to be done about a batch finds no room on the disk: it stays as it is, comes again after the backoff,
+    /// and holds up nobody for ever.
+    pub(super) fn no_room(&mut self, open: Open, full: &Error, now_ms: u64) -> Result<()> {
+        self.report.last_failure = Some(full.to_string());
+        self.found_no_room(1);
+        self.pause(None, now_ms);
+        let attempts = open.attempts.saturating_add(1);
+        self.send_after_failure(Open { attempts, ..open }, now_ms, false)
     }
 
     fn try_split(&mut self, open: &Open, why: Suspicion, now_ms: u64) -> Result<()> {

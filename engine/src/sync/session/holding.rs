@@ -22,6 +22,13 @@ impl Session {
         self.inner().hold_upstream(&self.options.upstream, wish_ms)
     }
 
+    /// The same of one that works on a batch, or fails every item of it: it is said often, and the wait within this
+    /// session is enough for what is short.
+    pub(super) fn hold_line_for_long(&mut self, retry_after_ms: Option<u64>) -> Result<()> {
+        let wish_ms = retry_after_ms.filter(|wish_ms| *wish_ms > ONCE_WAIT_MS_MAX);
+        self.hold_line(wish_ms, Answered::Upstream)
+    }
+
     /// The upstream may be asked: the host says so, or it answered.
     pub(super) fn end_hold(&self) -> Result<()> {
         self.inner().hold_upstream(&self.options.upstream, 0)

@@ -6,8 +6,8 @@ use super::suspects::Suspicion;
 use super::{Open, Session};
 use crate::error::Result;
 use crate::store::Answer;
+use crate::sync::Effort;
 use crate::sync::backoff::{RETRY_AFTER_MS_MAX, doubled_ms};
-use crate::sync::{Answered, Effort};
 
 /// With [`Effort::Once`]: requests in a row that brought nothing, after which no more are sent.
 const FRUITLESS_MAX: u32 = 3;
@@ -85,7 +85,7 @@ impl Session {
             let wish = wishes.min();
             self.report.unreachable = false;
             self.pause(wish, now_ms);
-            return self.hold_line(wish, Answered::Upstream);
+            return self.hold_line_for_long(wish);
         }
         self.line_works();
         Ok(())

@@ -19,7 +19,7 @@ fn an_uploader_goes_on_under_the_keys_by_which_an_imported_sale_was_sent() {
     let control = Control::new();
     let stop = |report: &Report| {
         if report.failures == 1 {
-            control.stop()
+            control.stop();
         }
     };
     uploader(&old, prefixed).run_until(&control, &mut |report| stop(report)).unwrap();

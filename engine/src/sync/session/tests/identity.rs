@@ -2,7 +2,9 @@
 
 use onceward_vfs::Survival;
 
-use crate::store::Answer;
+use crate::frames::codec;
+use crate::frames::upstreams::Hold;
+use crate::store::{Answer, Share};
 use crate::sync::{
     Answered, Effort, Failure, Fit, ItemOutcome, KeyRule, Misfit, Options, Reply, Session, Step,
     Upstream,
@@ -305,6 +307,10 @@ fn the_end_of_a_wait_that_found_no_room_is_written_with_a_later_answer() {
         assert!(refused.any(|captured| captured.is_err()), "control: it is full");
     }
     rig.disk.set_free_bytes(Some(0));
+    // To the last byte that is for what can as well be in memory.
+    let of_another = Hold { upstream: "wede http://another".to_owned(), until_ms: 0 };
+    let frame = [(crate::frames::KIND_HOLD, codec::encode(&of_another))];
+    while store.inner.append_control(&frame, Share::Nothing).is_ok() {}
     store.inner.hold_upstream(&hub(), 0).unwrap();
     assert_eq!(store.inner.held_for_ms(&hub()), 0);
     assert!(is_left_alone(&rig), "control: it is in memory only");

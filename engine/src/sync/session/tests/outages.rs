@@ -148,7 +148,8 @@ fn events_that_always_fail_for_now_stay_pending_and_do_not_block_others() {
 
 #[test]
 fn the_upstreams_wish_is_honoured_for_batches_and_items_up_to_one_hour() {
-    let store = Rig::new().open();
+    let rig = Rig::new();
+    let store = rig.open();
     capture(&store, 1..=2);
     let mut session = start(&store);
     let first = batch(&mut session, 10);
@@ -165,6 +166,7 @@ fn the_upstreams_wish_is_honoured_for_batches_and_items_up_to_one_hour() {
     session.on_reply(again.id, &Reply { items }, now).unwrap();
     // Both wish for that much, so it is the upstream's; and what is due is gathered.
     assert_eq!(wait(&mut session, now), now + 50_000);
+    rig.clock.advance(50_000);
     let until_ms = wait(&mut session, now + 50_000);
     assert!((now + 50_000..=now + 50_500).contains(&until_ms), "{until_ms}");
     assert_eq!(keys(&batch(&mut session, until_ms).items), ["k1"]);
