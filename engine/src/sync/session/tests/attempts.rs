@@ -3,6 +3,17 @@
 use super::horizon::{DAY_MS, lose_a_reply, rig, server_ms, start, states};
 use super::*;
 
+/// Has cleaning carry what is left in this segment, and trim it.
+fn trim(store: &Store, segment: u64) {
+    for n in 10..40 {
+        store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
+        let answer = crate::store::Answer::Accepted { receipt: None };
+        let (scope, key) = (sales(), key(n));
+        store.settle(&[crate::store::Settlement { scope, key, answer }]).unwrap();
+    }
+    assert!(store.inner.log.segments().iter().all(|it| it.number != segment), "control");
+}
+
 /// Captured long ago and attempted lately: the frame that formed the batch says when, over restarts of the process and
 /// of the machine.
 #[test]
@@ -54,13 +65,7 @@ fn only_the_first_batch_with_an_event_says_when_it_was_attempted_first() {
         rig.clock.advance(20 * DAY_MS);
         if is_trimmed {
             let first = store.inner.log.segments()[0].number;
-            for n in 10..40 {
-                store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
-                let answer = crate::store::Answer::Accepted { receipt: None };
-                let (scope, key) = (sales(), key(n));
-                store.settle(&[crate::store::Settlement { scope, key, answer }]).unwrap();
-            }
-            assert!(store.inner.log.segments().iter().all(|it| it.number != first), "control");
+            trim(&store, first);
         }
         let mut upstream = Upstream::default();
         lose_a_reply(&mut session, &mut upstream);
@@ -99,13 +104,7 @@ fn an_attempt_whose_run_is_trimmed_is_of_unknown_age_after_a_reboot() {
     drop(store);
     rig.clock.reboot(DAY_MS);
     let store = rig.open();
-    for n in 10..40 {
-        store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
-        let answer = crate::store::Answer::Accepted { receipt: None };
-        let (scope, key) = (sales(), key(n));
-        store.settle(&[crate::store::Settlement { scope, key, answer }]).unwrap();
-    }
-    assert!(store.inner.log.segments().iter().all(|it| it.number != first), "control");
+    trim(&store, first);
     drop(store);
     let store = rig.open();
     drain(&mut start(&store), &mut upstream, 0);
