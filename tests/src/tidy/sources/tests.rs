@@ -27,7 +27,7 @@ fn one_character_outside_ascii_is_found_with_its_line() {
 #[test]
 fn a_module_that_says_nothing_is_found_as_file_folder_and_declaration() {
     let check = empty_module_names;
-    assert_eq!(lines(check, "wal/src/frame.rs", "mod reader;\npub mod writer {}\n"), []);
+    assert_eq!(lines(check, "wal/src/frame/mod.rs", "mod reader;\npub mod writer {}\n"), []);
     for name in EMPTY_NAMES {
         assert_eq!(lines(check, &format!("wal/src/{name}.rs"), ""), [1], "{name}");
         assert_eq!(lines(check, &format!("wal/tests/{name}/mod.rs"), ""), [1], "{name}");
@@ -74,7 +74,7 @@ fn every_crate_root_but_two_must_forbid_unsafe_and_one_of_them_deny_it() {
         assert_eq!(lines(check, root, &good), [], "{root}");
         assert_eq!(lines(check, root, &bad), [1], "{root}");
     }
-    for other in ["capi/src/lib.rs", "wal/src/frame.rs", "wal/tests/crash.rs"] {
+    for other in ["capi/src/lib.rs", "wal/src/frame/mod.rs", "wal/tests/crash.rs"] {
         assert_eq!(lines(check, other, &bad), [], "{other}");
     }
     let denies = format!("//! A crate.\n{DENY_UNSAFE}\n");
@@ -89,7 +89,7 @@ fn unsafe_code_is_found_beside_the_one_file_for_it() {
     let check = unsafe_out_of_place;
     let block = "fn a() {}\nlet x = unsafe { b() };\n";
     let lifted = "\n\n#[expect(unsafe_code, reason = \"..\")]\n";
-    for path in ["vfs/src/os.rs", "vfs/src/os/file.rs", "vfs/tests/os.rs", UNSAFE_FILE_ROOT] {
+    for path in ["vfs/src/os/mod.rs", "vfs/src/os/file.rs", "vfs/tests/os.rs", UNSAFE_FILE_ROOT] {
         assert_eq!(lines(check, path, block), [2], "{path}");
         assert_eq!(lines(check, path, lifted), [3], "{path}");
         assert_eq!(lines(check, path, DENY_UNSAFE), [], "{path}");

@@ -10,9 +10,9 @@ use super::*;
 use crate::dialect::INVALID_ITEM;
 use crate::dialect::problem::tests::assert_documented;
 
-const REQUEST: &str = include_str!("../../../../tests/fixtures/forloy/request.json");
-const ALL_SUCCEEDED: &str = include_str!("../../../../tests/fixtures/forloy/response_200.json");
-const MIXED: &str = include_str!("../../../../tests/fixtures/forloy/response_207.json");
+const REQUEST: &str = include_str!("../../../../../tests/fixtures/forloy/request.json");
+const ALL_SUCCEEDED: &str = include_str!("../../../../../tests/fixtures/forloy/response_200.json");
+const MIXED: &str = include_str!("../../../../../tests/fixtures/forloy/response_207.json");
 
 const FIRST: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
 const SECOND: &str = "b2c3d4e5-f6a7-8901-bcde-f12345678901";
