@@ -1,25 +1,13 @@
 //! Memory is bounded: what has no room is refused, and nothing is forgotten to make some (T29).
 //! Method: keys until there is no room, in memory and in files; then time passes, and there is room again.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
-
 use onceward_index::{
     ContentPrint, Error, ErrorKind, Fingerprint, Index, MEMORY_BYTES_MIN, Options, Reading,
     Reserved, Until,
 };
 use onceward_vfs::SimVfs;
-use store::{MINUTE_MS, Store, options, place, secret, settling};
+
+use crate::store::{MINUTE_MS, Store, options, place, secret, settling};
 
 const CONTENT: ContentPrint = ContentPrint::from_u64(1);
 

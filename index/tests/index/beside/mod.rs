@@ -1,28 +1,16 @@
 //! What happens beside a checkpoint is neither lost with the power cut after it nor answered wrongly.
 //! Method: at each call that changes the disk, keys are carried, released, taken; then all are asked.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-#[path = "model/hooked.rs"]
 mod hooked;
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
 
 use std::sync::{Arc, Mutex};
 
-use hooked::Hooked;
 use onceward_index::{ContentPrint, Fingerprint, Reading, Reserved, Until};
 use onceward_vfs::{SimVfs, Survival};
-use reference::Reference;
-use store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+
+use crate::reference::Reference;
+use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+use hooked::Hooked;
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())

@@ -1,14 +1,6 @@
 //! What the owner of an index does: writes a log beside it, and tells that log again after opening.
 //! Method: the log is a list in memory; each of its frames is durable as soon as it is appended.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::allow_attributes,
-    reason = "each test program uses a part of it; a failure is a panic"
-)]
-
 use std::{collections::BTreeMap, sync::Arc};
 
 use onceward_index::{
@@ -17,7 +9,7 @@ use onceward_index::{
 };
 use onceward_vfs::Vfs;
 
-use super::reference::Frame;
+use crate::reference::Frame;
 
 /// The index's directory.
 pub(crate) const DIR: &str = "index";

@@ -1,26 +1,14 @@
 //! Keys that are made to collide in shard, tag and bits are told apart by all their 128 bits.
 //! Method: thousands of them, in one slice and over 720, in memory and in files, against a sorted map.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
-
 use std::collections::BTreeMap;
 
 use onceward_index::{
     ContentPrint, Fingerprint, Options, Reading, Reserved, SLICE_COUNT_MAX, Until, Verdict,
 };
 use onceward_vfs::{SimVfs, Survival};
-use store::{MINUTE_MS, Store, place, settling};
+
+use crate::store::{MINUTE_MS, Store, place, settling};
 
 /// Shard, tag and 7 bits that all keys of a kind share.
 const HIGH: u128 = 0xabc_1234_u128 << 100 | 0x55 << 93;

@@ -1,19 +1,6 @@
 //! Captures, questions and checkpoints at once disturb no answer, and all of it is there afterwards.
 //! Method: three takers, two askers and a checkpoint after the other, from cold shards on; then a crash.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
-
 use std::{
     sync::{
         Condvar, Mutex,
@@ -24,8 +11,9 @@ use std::{
 
 use onceward_index::{ContentPrint, Fingerprint, Index, Reading, Until, Verdict};
 use onceward_vfs::{SimVfs, Survival};
-use reference::{Frame, Reference};
-use store::{Store, capturing, options, place, secret, settling};
+
+use crate::reference::{Frame, Reference};
+use crate::store::{Store, capturing, options, place, secret, settling};
 
 const BASE: u64 = 1_500;
 const EACH: u64 = 600;

@@ -1,25 +1,13 @@
 //! A key is known from its reservation until it is withdrawn, released or out of its window.
 //! Method: each promise alone, at its boundaries, in memory and over a restart.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
-
 use onceward_index::{
     ContentPrint, Entry, Fingerprint, Found, Index, Options, Reading, Reserved, SliceId, Until,
     Verdict, WINDOW_MS_MAX, WINDOW_MS_MIN, Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Survival};
-use store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+
+use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
 
 const CONTENT: ContentPrint = ContentPrint::from_u64(1);
 const OTHER: ContentPrint = ContentPrint::from_u64(2);

@@ -1,33 +1,20 @@
 //! A key is never forgotten early and a key that was not taken is never known, over crashes.
 //! Method: random histories on a simulated disk with power cuts and faults, against a plain map.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::allow_attributes,
-    reason = "a failure is a panic, and the number of operations is told"
-)]
-
-#[path = "model/history.rs"]
 mod history;
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
 
 use std::{cell::Cell, collections::VecDeque};
 
-use history::{KEYS, Op, Trouble, op, print, window};
 use onceward_index::{ContentPrint, Entry, ErrorKind, Reading, Reserved, Until, Verdict};
 use onceward_vfs::{Fault, SimVfs, Survival};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use reference::{Frame, Reference};
-use store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place};
+
+use crate::reference::{Frame, Reference};
+use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place};
+use history::{KEYS, Op, Trouble, op, print, window};
 
 /// Histories of each way of reading; each has 60 operations on average.
 const HISTORIES: u32 = 240;

@@ -3,14 +3,6 @@
 //! Method: 300 keys in one file, which is damaged or given up; the index is told anew, and killed before and after it is
 //! written.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
 use std::sync::Arc;
 
 use onceward_index::{

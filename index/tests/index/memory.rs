@@ -1,11 +1,12 @@
 //! Room that was checked for keys is there when they are taken, whatever has to grow or shrink for them.
 //! Method: shards of removed keys, cold shards and many slices, each up to the limit of memory.
 
-mod scenery;
-
 use onceward_index::{Entry, Fingerprint, Index, MEMORY_BYTES_MIN, Options, Until};
 use onceward_vfs::SimVfs;
-use scenery::{MINUTE, content, from_settle, key, open, open_with, options, scattered, take};
+
+use crate::scenery::{
+    MINUTE, content, from_settle, key, open, open_with, options, scattered, take,
+};
 
 /// Keys of one home group, told apart by the bits that the table looks at first.
 fn bits(n: u64) -> Fingerprint {

@@ -1,21 +1,11 @@
 //! Files whose checksums are right and whose fields are absurd are refused, not believed.
 //! Method: real files, one field changed, the checksum made right again; unchanged, they are believed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-mod scenery;
-#[path = "scenery/slot.rs"]
-mod slot;
-
 use onceward_index::Until;
 use onceward_vfs::{Mode, SimVfs, Survival, Vfs};
-use scenery::{from_capture, from_settle, key, open, take};
-use slot::{newest, seal};
+
+use crate::scenery::slot::{newest, seal};
+use crate::scenery::{from_capture, from_settle, key, open, take};
 
 const MANIFEST: &str = "index/manifest";
 const KEYS: &str = "index/keys-00000001";

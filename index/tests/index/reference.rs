@@ -1,8 +1,6 @@
 //! What a log says is remembered, in its plainest form: a map of keys and one rule for deadlines.
 //! Method: no tables, no slices, no files; a key lives at least for its window, and may live longer.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
-
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use onceward_index::{ContentPrint, Fingerprint, Found, Window, WindowStart};

@@ -1,14 +1,6 @@
 //! Where in the bytes of its file the newest manifest stands.
 //! Method: by number and length of both slots, as the format document says; checksums are not looked at.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::allow_attributes,
-    reason = "each test program uses a part of it; a failure is a panic"
-)]
-
 use std::ops::Range;
 
 /// The bytes of a slot in which there is a number and no manifest.

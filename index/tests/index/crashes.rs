@@ -1,24 +1,11 @@
 //! Whatever operation of a checkpoint the power fails at, every key has its right answer afterwards.
 //! Method: a cut at each one of them, several survivals of each, the log told again, all keys asked.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::allow_attributes,
-    reason = "a failure is a panic, and the number of states is told"
-)]
-
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
-
 use onceward_index::{ContentPrint, Entry, ErrorKind, Fingerprint, Reading, Reserved, Until};
 use onceward_vfs::{SimVfs, Survival, Vfs};
-use reference::{Frame, Reference};
-use store::{DIR, MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+
+use crate::reference::{Frame, Reference};
+use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())

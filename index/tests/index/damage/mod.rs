@@ -1,33 +1,18 @@
 //! Damaged, missing, stale and foreign files are told of by name, and never answered from wrongly.
 //! Method: each kind of damage to each file; then every key is asked, and the log is told in full.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::allow_attributes,
-    reason = "a failure is a panic, and the outcomes are told"
-)]
-
-#[path = "damage/built.rs"]
 mod built;
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "scenery/slot.rs"]
-mod slot;
-#[path = "model/store.rs"]
-mod store;
 
 use std::sync::Arc;
 
+use onceward_index::{ErrorKind, Index, Reading, Secret};
+use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, OsVfs, SimVfs, Vfs};
+
+use crate::scenery::slot::newest;
+use crate::store::{DIR, options, place, secret};
 use built::{
     Built, MANIFEST, Outcome, READINGS, built, built_under, bytes_of, copy, names, path, rewrite,
 };
-use onceward_index::{ErrorKind, Index, Reading, Secret};
-use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, OsVfs, SimVfs, Vfs};
-use slot::newest;
-use store::{DIR, options, place, secret};
 
 /// What a file's bytes may have become as a whole.
 fn misshapen(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use super::reference::{Frame, Reference};
-use super::store::{DIR, MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
 use onceward_index::{
     ContentPrint, Error, ErrorKind, Fingerprint, Index, Place, Reading, Reserved, Secret, Until,
 };
 use onceward_vfs::{Mode, SimVfs, Survival, Vfs, read_all};
+
+use crate::reference::{Frame, Reference};
+use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
 
 pub(crate) const READINGS: [Reading; 2] = [Reading::Mapped, Reading::Positioned];
 pub(crate) const MANIFEST: &str = "manifest";

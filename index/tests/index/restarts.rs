@@ -1,22 +1,10 @@
 //! What a restart finds is what was there, and nothing more: keys, counts, files.
 //! Method: one case each, on a simulated disk, with the whole log told again.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
-#[path = "model/reference.rs"]
-mod reference;
-#[path = "model/store.rs"]
-mod store;
-
 use onceward_index::{ContentPrint, Entry, Fingerprint, Index, Options, Reading, Reserved, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
-use store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place, secret, settling};
+
+use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place, secret, settling};
 
 const CONTENT: ContentPrint = ContentPrint::from_u64(1);
 

@@ -1,11 +1,12 @@
 //! A key of an unsettled event is never forgotten, however it is carried; once given up, it stays so.
 //! Method: one case each, with keys at chosen spots of the table, in memory or over a power cut.
 
-mod scenery;
-
 use onceward_index::{Entry, Index, Until, Verdict};
 use onceward_vfs::SimVfs;
-use scenery::{content, crashed, from_capture, from_settle, key, open, options, reserve, take};
+
+use crate::scenery::{
+    content, crashed, from_capture, from_settle, key, open, options, reserve, take,
+};
 
 /// Carrying may begin a block, and that may copy the shard: a position in it from before counts no more.
 #[test]

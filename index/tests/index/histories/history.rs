@@ -1,13 +1,6 @@
 //! An index under a long history, and a map that says what must be known.
 //! Method: the log is a map by LSN; a power cut takes a part of the frames in flight out of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
 use std::collections::BTreeMap;
 
 use onceward_index::{
@@ -16,10 +9,8 @@ use onceward_index::{
 };
 use onceward_vfs::SimVfs;
 
-use super::{
-    dice::Dice,
-    scenery::{key, open_with, scattered},
-};
+use super::dice::Dice;
+use crate::scenery::{key, open_with, scattered};
 
 /// A frame of the log; those that failed are not in it.
 #[derive(Clone, Copy, Debug)]

@@ -1,25 +1,22 @@
 //! What failed is undone and told, costs no more than it must, and does not come back.
 //! Method: one planned fault each, or a read that waits; then files, answers and a restart are looked at.
 
-#[path = "scenery/hooked.rs"]
 mod hooked;
-mod scenery;
-#[path = "scenery/slot.rs"]
-mod slot;
 
 use std::{
     sync::{Arc, mpsc},
     time::Duration,
 };
 
-use hooked::Hooked;
 use onceward_index::{Index, Until, Verdict};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
-use scenery::{
+
+use crate::scenery::slot::newest;
+use crate::scenery::{
     DIR, content, crashed, from_capture, from_settle, key, open, open_with, options, place,
     scattered, secret, take,
 };
-use slot::newest;
+use hooked::Hooked;
 
 /// Plans one fault of this operation, after `nth` others of it.
 fn fault(disk: &SimVfs, op: FaultOp, (name, nth): (&str, u64), kind: FaultKind) {

@@ -1,13 +1,7 @@
 //! Keys at chosen spots of the table, and one call for each thing that is done to an index.
 //! Method: shard, tag and rest of a key are given, so that a test says which keys meet in the table.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::allow_attributes,
-    reason = "each test program uses a part of it; a failure is a panic"
-)]
+pub(crate) mod slot;
 
 use std::sync::Arc;
 

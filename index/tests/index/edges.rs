@@ -1,17 +1,14 @@
 //! What is told twice counts once, of several entries of a key the newest counts, and what is held stays.
 //! Method: one case each: cold shards, slices that open anew, released keys, the largest numbers.
 
-mod scenery;
-#[path = "scenery/slot.rs"]
-mod slot;
-
 use onceward_index::{Entry, Index, Options, Until, Verdict};
 use onceward_vfs::SimVfs;
-use scenery::{
+
+use crate::scenery::slot::newest;
+use crate::scenery::{
     MINUTE, content, crashed, from_capture, from_settle, key, open, open_with, options, reserve,
     scattered, take,
 };
-use slot::newest;
 
 #[test]
 fn room_for_more_keys_than_there_can_be_is_refused_without_a_panic() {

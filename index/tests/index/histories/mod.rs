@@ -5,22 +5,13 @@
 //! `HISTORY_SEED` is the first seed (1), `HISTORY_COUNT` the number of seeds (3), `HISTORY_STEPS` the number
 //! of steps (1,500); what fails is found again with its seed, which is printed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::allow_attributes,
-    reason = "a failure is a panic, and seeds and what happened are told"
-)]
-
-#[path = "scenery/dice.rs"]
 mod dice;
-#[path = "scenery/history.rs"]
 mod history;
-mod scenery;
 
-use history::{History, Tally};
 use onceward_index::{ErrorKind, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
+
+use history::{History, Tally};
 
 /// What happens to an index, drawn by its history.
 impl History {

@@ -5,7 +5,7 @@ use onceward_index::{Fingerprint, Window};
 use onceward_vfs::{FaultKind, FaultOp};
 use proptest::prelude::*;
 
-use super::store::{MINUTE_MS, capturing, settling};
+use crate::store::{MINUTE_MS, capturing, settling};
 
 pub(crate) const KEYS: u8 = 24;
 

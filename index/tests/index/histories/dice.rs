@@ -1,13 +1,6 @@
 //! Choices of a history.
 //! Method: xorshift64*; the same seed makes the same choices.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::allow_attributes,
-    reason = "a failure is a panic"
-)]
-
 /// A seeded source of numbers.
 pub(crate) struct Dice(u64);
 
