@@ -64,7 +64,8 @@ enum End {
     Close { batches: u64 },
 }
 
-/// One life of the program, which also ends when its index was rebuilt: reads its lines, and those that it had printed until it was killed.
+/// One life of the program, which also ends when its index was rebuilt: reads its lines, and those that it had printed
+/// until it was killed.
 fn life(dir: &Path, round: u64, end: End, seen: &mut Seen) {
     let (lines, batches) = match end {
         End::Kill { lines } => (lines, FOR_EVER),

@@ -46,6 +46,16 @@ fn every_file_of_rust_is_short() {
 }
 
 #[test]
+fn every_module_with_children_is_a_folder_with_mod_rs() {
+    assert_clean(&sources::module_beside_its_folder(tree().rust()));
+}
+
+#[test]
+fn no_comment_is_wider_than_its_limit() {
+    check_each(tree().rust(), sources::comment_too_wide);
+}
+
+#[test]
 fn rust_and_toml_are_ascii() {
     let tree = tree();
     check_each(tree.rust(), sources::not_ascii);

@@ -25,8 +25,8 @@ impl Segments {
     /// Shows what seems to be frames in damaged bytes. `visit` says whether it is one: then the bytes
     /// within it are not searched for others.
     ///
-    /// Any part of it may itself be damaged, and frames may be missing: of a sealed log all whose body is. What the disk cannot read is
-    /// passed over. `vfs`: where the log was examined.
+    /// Any part of it may itself be damaged, and frames may be missing: of a sealed log all whose body is. What the
+    /// disk cannot read is passed over. `vfs`: where the log was examined.
     pub fn remains(
         &self,
         vfs: &dyn Vfs,

@@ -7,10 +7,12 @@ use clap::Args;
 /// How the upstream is reached.
 #[derive(Args)]
 pub struct LineArgs {
-    /// The proxy to go through, http://HOST:PORT, or `none`; unless given, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say it
+    /// The proxy to go through, http://HOST:PORT, or `none`; unless given, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and
+    /// NO_PROXY say it
     #[arg(long, value_name = "URL")]
     pub proxy: Option<String>,
-    /// File with the certificates to trust (PEM), and no others; unless given, SSL_CERT_FILE and SSL_CERT_DIR name them, or those built in are trusted
+    /// File with the certificates to trust (PEM), and no others; unless given, SSL_CERT_FILE and SSL_CERT_DIR name
+    /// them, or those built in are trusted
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 }

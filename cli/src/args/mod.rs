@@ -21,7 +21,8 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Data as JSON: listings always are where no person looks, what verify, repair, demo and serve tell is only with this
+    /// Data as JSON: listings always are where no person looks, what verify, repair, demo and serve tell is only with
+    /// this
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.

@@ -35,8 +35,8 @@ pub(super) struct Findings {
 
 /// Compares the two stores of a site.
 ///
-/// The terminal's side is its record and the states in its store; the hub's side is its ledger, which is written where a
-/// purchase is applied, and not its index of keys.
+/// The terminal's side is its record and the states in its store; the hub's side is its ledger, which is written where
+/// a purchase is applied, and not its index of keys.
 ///
 /// # Errors
 ///

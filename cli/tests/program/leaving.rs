@@ -1,6 +1,6 @@
 //! A terminal is left and loses nothing: what it did not deliver goes along in a sealed file and is taken up once.
-//! Method: export, import, unfence and look at real stores with the built binary, with right and wrong keys, damaged files,
-//! and a person at a terminal.
+//! Method: export, import, unfence and look at real stores with the built binary, with right and wrong keys, damaged
+//! files, and a person at a terminal.
 
 use std::{
     fs,

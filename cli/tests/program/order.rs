@@ -75,7 +75,8 @@ fn a_hub_that_cannot_listen_closes_its_stores_in_order() {
     assert!(is_closed(&data.join("tenants").join("default")));
 }
 
-/// The command on a disk whose `number`th sync of a file fails, counted from 1 in each thread; `None` if it makes fewer.
+/// The command on a disk whose `number`th sync of a file fails, counted from 1 in each thread; `None` if it makes
+/// fewer.
 pub(crate) fn with_failing_sync(number: u32, args: &[&str], input: &str) -> Option<Ended> {
     let dir = tempdir().unwrap();
     let trace = dir.path().join("trace");

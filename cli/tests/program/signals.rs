@@ -1,4 +1,5 @@
-//! A signal ends the program in order and within a second, whatever its reader does, and never with a code of the shell's.
+//! A signal ends the program in order and within a second, whatever its reader does, and never with a code of the
+//! shell's.
 //! Method: send signals to the built program with pipes that nobody reads, and look how its store was closed.
 
 use std::{

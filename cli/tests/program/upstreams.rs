@@ -1,5 +1,6 @@
 //! What is the fault of a batch, of a copy or of the configuration sends no sale to review.
-//! Method: `sync` against `serve`, with replies that are lost on the way, stores that are copied, and devices without a name.
+//! Method: `sync` against `serve`, with replies that are lost on the way, stores that are copied, and devices without a
+//! name.
 
 use std::{
     fs,

@@ -210,7 +210,8 @@ impl Config {
     /// through buffers that are used again. Whoever may write the files can put an older state of the
     /// whole store back: that is not noticed here.
     ///
-    /// The catalog is kept in memory. [`write_decision`](crate::write_decision) is refused, since its files would not be sealed.
+    /// The catalog is kept in memory. [`write_decision`](crate::write_decision) is refused, since its files would not
+    /// be sealed.
     ///
     /// # Cost
     ///

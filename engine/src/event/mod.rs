@@ -159,8 +159,8 @@ pub struct StoredEvent {
     pub captured_at_ms: Option<i64>,
     /// The machine's boot during which it was captured; zeros if nobody knows.
     pub boot: BootId,
-    /// The monotonic clock at the capture, milliseconds from any zero; 0 if nobody knows. Two events of one opening of the
-    /// store are as far apart as these say, whatever was done to the wall clock between them.
+    /// The monotonic clock at the capture, milliseconds from any zero; 0 if nobody knows. Two events of one opening of
+    /// the store are as far apart as these say, whatever was done to the wall clock between them.
     pub mono_ms: u64,
     /// The wall clock at the capture, Unix milliseconds: as the machine had it, right or wrong.
     /// `None`: nobody knows.

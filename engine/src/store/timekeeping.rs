@@ -189,8 +189,8 @@ impl Store {
 }
 
 impl Inner {
-    /// How long ago an event was attempted first, at most: since the frame that formed the first batch with it, which is
-    /// durable before the attempt, or else since its capture. Known if one clock went on since, or if the upstream's
+    /// How long ago an event was attempted first, at most: since the frame that formed the first batch with it, which
+    /// is durable before the attempt, or else since its capture. Known if one clock went on since, or if the upstream's
     /// proves what that did not measure. The wall clock is nobody's witness.
     pub(crate) fn attempt_age(&self, event: &StoredEvent) -> Age {
         let formed = self.view.lock().events.get(&event.lsn.get()).and_then(|live| live.attempted);

@@ -44,8 +44,8 @@ pub(super) fn match_by_key<'a>(keys: &[String], reply: &'a Reply) -> Said<'a> {
     said
 }
 
-/// What two outcomes of one key say together, unless they disagree. That it took effect, with the same receipt, is said by
-/// both where one took a second copy in the same request for what it is.
+/// What two outcomes of one key say together, unless they disagree. That it took effect, with the same receipt, is said
+/// by both where one took a second copy in the same request for what it is.
 fn agreed<'a>(one: &'a ItemOutcome, other: &'a ItemOutcome) -> Option<&'a ItemOutcome> {
     use ItemOutcome::{Accepted, Duplicate};
     match (one, other) {

@@ -171,8 +171,8 @@ pub enum Step {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    /// Key as the reply spelled it ([`Batch::wire_key`]), and its outcome. Order does not matter; an item that is missing
-    /// stays pending, an unknown one is counted and ignored.
+    /// Key as the reply spelled it ([`Batch::wire_key`]), and its outcome. Order does not matter; an item that is
+    /// missing stays pending, an unknown one is counted and ignored.
     pub items: Vec<(String, ItemOutcome)>,
 }
 

@@ -1,7 +1,7 @@
 //! An index whose files turn out to be damaged is told anew while it is used: nothing that can be read is lost for
 //! that, and the files count until others took their place.
-//! Method: 300 keys in one file, which is damaged or given up; the index is told anew, and killed before and after it is
-//! written.
+//! Method: 300 keys in one file, which is damaged or given up; the index is told anew, and killed before and after it
+//! is written.
 
 use std::sync::Arc;
 

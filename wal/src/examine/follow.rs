@@ -67,7 +67,8 @@ impl Follower {
     /// # Errors
     ///
     /// `Invalid`: the log ends before what was shown: it is another state of the store, older or
-    /// restored. `Key`: as [`examine_with`](crate::examine_with). `Unsupported`, `Corrupt`, `Io`: as [`examine`](crate::examine); looking again may help.
+    /// restored. `Key`: as [`examine_with`](crate::examine_with). `Unsupported`, `Corrupt`, `Io`: as
+    /// [`examine`](crate::examine); looking again may help.
     ///
     /// # Cost
     ///

@@ -40,7 +40,8 @@ impl SegmentFile {
         Ok(usize::try_from(bytes.min(SEGMENT_BYTES_MAX)).unwrap_or(0))
     }
 
-    /// Reads up to `bytes` bytes at `offset` into `buffer`, whose memory is used again. What cannot be read is zeros, and noted.
+    /// Reads up to `bytes` bytes at `offset` into `buffer`, whose memory is used again. What cannot be read is zeros,
+    /// and noted.
     pub(super) fn piece<'b>(
         &self,
         buffer: &'b mut Vec<u8>,

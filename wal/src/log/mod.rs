@@ -18,8 +18,8 @@
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
 //! | `worker` | the thread that prepares ahead and marks an idle log |
 //!
-//! Locks, in the order in which they may be taken: `commit`, `spares.making`, `meta`, `segments`,
-//! `spares.list`; `tailing.lock` before `commit`. That of the open files within `segments` comes last. Nobody writes frames while holding one of them.
+//! Locks, in the order in which they are taken: `commit`, `spares.making`, `meta`, `segments`, `spares.list`;
+//! `tailing.lock` before `commit`. That of the open files within `segments` is last. No frame is written under a lock.
 
 mod append;
 mod commit;

@@ -34,9 +34,9 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `Invalid`: the options. `Key`: the log is sealed and was examined without its key. `Unsupported`: a newer format that may only be read. `Full`: a new log for
-    /// which the disk has no room. `Io`, `Poisoned`: the disk refused, or could not read where the log may
-    /// end; the log is as it was, and starting may be tried again.
+    /// `Invalid`: the options. `Key`: the log is sealed and was examined without its key. `Unsupported`: a newer format
+    /// that may only be read. `Full`: a new log for which the disk has no room. `Io`, `Poisoned`: the disk refused, or
+    /// could not read where the log may end; the log is as it was, and starting may be tried again.
     pub fn start(
         vfs: Arc<dyn Vfs>,
         lock: Lock,

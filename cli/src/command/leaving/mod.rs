@@ -33,7 +33,8 @@ use crate::{
 /// # Errors
 ///
 /// The file, or its key, is below a store or a hub's data, with which it would be wiped; the key cannot be
-/// had, the store cannot be opened or left, the file is there or cannot be written, a signal came, or stdout refused. Of a file that is not whole nothing is left.
+/// had, the store cannot be opened or left, the file is there or cannot be written, a signal came, or stdout refused.
+/// Of a file that is not whole nothing is left.
 pub fn export(args: &ExportArgs, style: Style) -> Outcome {
     place::refuse_inside(&args.file, &args.store)?;
     // Without it the file is of no use.

@@ -7,7 +7,8 @@
 //!
 //! Segments with frames that go in order (see [`goes_in_order`](crate::frames::goes_in_order)) are
 //! another matter: they may go only as the oldest. So that they do not wait for ever, the oldest segment
-//! goes, whatever lives in it, once at most half of the finished ones lives. Then a turn through all segments frees at least what it carries.
+//! goes, whatever lives in it, once at most half of the finished ones lives. Then a turn through all segments frees at
+//! least what it carries.
 
 use std::collections::{BTreeMap, BTreeSet};
 

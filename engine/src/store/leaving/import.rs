@@ -71,8 +71,8 @@ impl Store {
     ///
     /// `Invalid`: `BUNDLE_KEY`, the key does not fit; `SAME_STORE`, the bundle is from this store:
     /// [`Store::unfence`] opens it again; `WIRE_KEYS_CHANGED`, its store and this one send a scope to the same
-    /// upstream under different keys, and nothing was taken up. `Corrupt`: `BUNDLE_DAMAGED`, its bytes are not what was written;
-    /// `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`: `BUNDLE_VERSION`. `Fenced`, code
+    /// upstream under different keys, and nothing was taken up. `Corrupt`: `BUNDLE_DAMAGED`, its bytes are not what was
+    /// written; `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`: `BUNDLE_VERSION`. `Fenced`, code
     /// `STORE_FENCED`: this store is left itself. `Full`, `Io`, `Poisoned`: this disk refused, or
     /// `input` did.
     ///

@@ -58,10 +58,10 @@ impl Store {
     /// # Errors
     ///
     /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
-    /// and none is to be made. `Key`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere. `Unsupported`: of a newer version.
-    /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
-    /// read the place where the log may end: it is as it was, opening may be tried again, and
-    /// [`repair`](crate::repair) gives up what cannot be read. Anywhere else that is damage.
+    /// and none is to be made. `Key`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere.
+    /// `Unsupported`: of a newer version. `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code
+    /// `UNREADABLE` the disk cannot read the place where the log may end: it is as it was, opening may be tried again,
+    /// and [`repair`](crate::repair) gives up what cannot be read. Anywhere else that is damage.
     ///
     /// # Cost
     ///
@@ -176,8 +176,8 @@ impl Store {
     /// Closes the store in order: what is missing at the next opening is then known to be damage.
     ///
     /// Deferred captures are made durable first. Other handles of this store refuse further work; a
-    /// [`Ticket`](crate::Ticket) is one, so wait for it, or drop it, before. Dropping all handles instead is to the store
-    /// as a crash is: nothing durable is lost.
+    /// [`Ticket`](crate::Ticket) is one, so wait for it, or drop it, before. Dropping all handles instead is to the
+    /// store as a crash is: nothing durable is lost.
     ///
     /// ```
     /// use onceward::{Config, Store};

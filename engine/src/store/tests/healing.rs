@@ -77,7 +77,8 @@ fn an_index_made_anew_knows_what_the_log_lost_since_the_store_was_opened() {
     }
 }
 
-/// One file of keys with two blocks of 256 keys; the first one is damaged, and the frames of two events in it and behind.
+/// One file of keys with two blocks of 256 keys; the first one is damaged, and the frames of two events in it and
+/// behind.
 #[test]
 fn one_damaged_block_costs_no_key_of_the_blocks_beside_it() {
     for is_open in [true, false] {

@@ -1,9 +1,17 @@
 //! Rules about one file of Rust or TOML: size, characters, names, notes, its first lines.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, SourceFile, word_positions};
 
 /// A file of Rust has fewer lines than this: one concept, read in one sitting.
 pub const LINES_LIMIT: usize = 400;
+
+/// A line of comment or documentation has at most this many columns.
+///
+/// Code is held to 100 by rustfmt, which leaves comments alone. Prose reads well a little wider: one comment line in
+/// twelve has more than 100 columns.
+pub const COMMENT_COLUMNS_MAX: usize = 120;
 
 /// Module names that say nothing about what is inside, so that everything ends up there.
 const EMPTY_NAMES: [&str; 8] =
@@ -38,6 +46,58 @@ pub fn too_long(file: &SourceFile) -> Vec<Finding> {
         return Vec::new();
     }
     vec![file.finding(LINES_LIMIT, format!("{line_count} lines; a file has under {LINES_LIMIT}"))]
+}
+
+/// Finds lines of comment or documentation with more than [`COMMENT_COLUMNS_MAX`] columns.
+///
+/// A row of a table may be longer, since it cannot be broken.
+#[must_use]
+pub fn comment_too_wide(file: &SourceFile) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, line) in file.numbered_lines() {
+        let Some(comment) = line.trim_start().strip_prefix("//") else { continue };
+        let is_row = comment.trim_start_matches(['/', '!']).trim_start().starts_with('|');
+        let column_count = line.chars().count();
+        if column_count > COMMENT_COLUMNS_MAX && !is_row {
+            let what =
+                format!("{column_count} columns; a comment has at most {COMMENT_COLUMNS_MAX}");
+            findings.push(file.finding(number, what));
+        }
+    }
+    findings
+}
+
+/// Finds modules with children that are a file beside their folder, `x.rs` and `x/`, instead of `x/mod.rs`.
+///
+/// Clippy's `self_named_module_files` sees only what it compiles: not the fuzz targets, and not what a feature or a
+/// `cfg` leaves out. The root of a test program, benchmark, example or program may have a folder of its name.
+#[must_use]
+pub fn module_beside_its_folder<'a>(
+    files: impl IntoIterator<Item = &'a SourceFile>,
+) -> Vec<Finding> {
+    let files: Vec<_> = files.into_iter().filter(|file| file.has_extension("rs")).collect();
+    let folders: BTreeSet<_> = files.iter().flat_map(|file| folders_above(&file.path)).collect();
+    let mut findings = Vec::new();
+    for file in files {
+        let folder = file.path.trim_end_matches(".rs");
+        if folders.contains(folder) && !is_target_root(&file.path) {
+            findings.push(file.finding(1, format!("a module with children is {folder}/mod.rs")));
+        }
+    }
+    findings
+}
+
+/// The folders that hold `path`, from the root of the repository.
+fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+/// True for the root file of something that Cargo builds beside the library.
+fn is_target_root(path: &str) -> bool {
+    let folder = path.rsplit('/').nth(1);
+    let may_hold_roots = ["benches", "bin", "examples", "fuzz_targets", "tests"];
+    let inside_a_library = path.contains("/src/") && folder != Some("bin");
+    folder.is_some_and(|name| may_hold_roots.contains(&name)) && !inside_a_library
 }
 
 /// Finds characters outside ASCII, which look alike, hide, or turn the line around.

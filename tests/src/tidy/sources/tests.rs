@@ -18,6 +18,50 @@ fn a_file_of_as_many_lines_as_the_limit_is_too_long() {
 }
 
 #[test]
+fn a_comment_that_is_wider_than_the_limit_is_found_unless_it_is_a_row_of_a_table() {
+    for start in ["//", "///", "//!", "    // ", "        /// - "] {
+        let wide = |column_count: usize| {
+            format!("\n{start}{}\n", "x".repeat(column_count - start.chars().count()))
+        };
+        assert_eq!(lines(comment_too_wide, "a.rs", wide(COMMENT_COLUMNS_MAX)), [], "{start}");
+        assert_eq!(lines(comment_too_wide, "a.rs", wide(COMMENT_COLUMNS_MAX + 1)), [2], "{start}");
+    }
+    let row = format!("//! | {} | x |\n", "x".repeat(COMMENT_COLUMNS_MAX));
+    assert_eq!(lines(comment_too_wide, "a.rs", row), []);
+    let code = format!("let x = \"{}\";\n", "x".repeat(COMMENT_COLUMNS_MAX));
+    assert_eq!(lines(comment_too_wide, "a.rs", code), []);
+}
+
+#[test]
+fn a_module_that_stands_beside_its_folder_is_found_and_a_program_may() {
+    let found = |paths: &[&str]| {
+        let files: Vec<_> = paths.iter().map(|path| SourceFile::new(path, "")).collect();
+        let findings = module_beside_its_folder(&files);
+        findings.into_iter().map(|finding| finding.path).collect::<Vec<_>>()
+    };
+    let good = ["wal/src/log/mod.rs", "wal/src/log/gate.rs", "wal/src/logs.rs", "wal/src/lib.rs"];
+    assert_eq!(found(&good), [""; 0]);
+    for bad in ["wal/src/log.rs", "wal/src/tests/log.rs", "wal/tests/disk/log.rs"] {
+        let below = bad.replace(".rs", "/gate.rs");
+        let far_below = bad.replace(".rs", "/gate/open/mod.rs");
+        let not_rust = bad.replace(".rs", "/bytes.json");
+        assert_eq!(found(&[bad, &below]), [bad]);
+        assert_eq!(found(&[bad, &far_below]), [bad]);
+        assert_eq!(found(&[bad, &not_rust]), [""; 0]);
+    }
+    for root in [
+        "wal/tests/crash.rs",
+        "tests/once.rs",
+        "benches/benches/capture.rs",
+        "engine/examples/inbox.rs",
+        "cli/src/bin/proxy.rs",
+        "fuzz/fuzz_targets/frames.rs",
+    ] {
+        assert_eq!(found(&[root, &root.replace(".rs", "/part.rs")]), [""; 0], "{root}");
+    }
+}
+
+#[test]
 fn one_character_outside_ascii_is_found_with_its_line() {
     assert_eq!(lines(not_ascii, "a.rs", "fn a() {}\n// plain\n"), []);
     assert_eq!(lines(not_ascii, "a.rs", "fn a() {}\n// 160 \u{b5}s\n"), [2]);
