@@ -62,7 +62,8 @@ unsafe impl GlobalAlloc for Counting {
 static CONTROL: LazyLock<()> = LazyLock::new(|| {
     let zeros = [0; ZEROS_MAX];
     for number in 0..control_bodies() {
-        let passes = |count: &usize| control_body(number, &zeros[..*count]).is_some_and(|(_, is)| is);
+        let passes =
+            |count: &usize| control_body(number, &zeros[..*count]).is_some_and(|(_, is)| is);
         let name = control_body(number, &[]).map(|(name, _)| name);
         assert!((0..=ZEROS_MAX).any(|count| passes(&count)), "{name:?} is never a body of zeros");
     }

@@ -2,7 +2,7 @@
 //!
 //! The layout is in `FORMAT.md`, section "Entries".
 
-use crate::fingerprint::{ContentPrint, Fingerprint};
+use crate::fingerprint::{ContentHash, Fingerprint};
 
 /// Bytes of an entry.
 pub(crate) const ENTRY_BYTES: usize = 26;
@@ -21,8 +21,8 @@ const VOID: u32 = u32::MAX;
 pub struct Entry {
     /// The key.
     pub key: Fingerprint,
-    /// Print of the content that came with it; another content is a conflict.
-    pub content: ContentPrint,
+    /// Hash of the content that came with it; another content is a conflict.
+    pub content: ContentHash,
     /// LSN of the event's first frame: the event's number for ever.
     pub lsn: u64,
 }
@@ -155,7 +155,7 @@ pub(crate) fn decode(bytes: &[u8; ENTRY_BYTES], base: u64) -> Option<Entry> {
     (delta != VOID).then(|| Entry {
         key: Fingerprint::from_bytes(*key),
         lsn: base.saturating_add(u64::from(delta)),
-        content: ContentPrint::from_u64(u64::from_le_bytes([a, b, c, d, e, f, 0, 0])),
+        content: ContentHash::from_u64(u64::from_le_bytes([a, b, c, d, e, f, 0, 0])),
     })
 }
 
@@ -165,7 +165,7 @@ mod tests {
 
     fn entry(n: u64) -> Entry {
         let key = Fingerprint::from_u128(u128::from(n) << 64 | 7);
-        Entry { key, lsn: n, content: ContentPrint::from_u64(n * 3) }
+        Entry { key, lsn: n, content: ContentHash::from_u64(n * 3) }
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
     fn an_entry_has_these_bytes() {
         let mut block = Entries::new(0x1_0000_0000);
         let key = Fingerprint::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()));
-        let content = ContentPrint::from_u64(0xffff_a5a4_a3a2_a1a0);
+        let content = ContentHash::from_u64(0xffff_a5a4_a3a2_a1a0);
         block.push(Entry { key, lsn: 0x1_0000_0002, content });
         let hex: String = block.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "000102030405060708090a0b0c0d0e0f01000080a0a1a2a3a4a5");

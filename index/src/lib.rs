@@ -15,7 +15,7 @@ mod verdict;
 pub use disk::{Checkpointed, Discarded, Fault, Reading, Until};
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
-pub use fingerprint::{ContentPrint, Fingerprint, Secret};
+pub use fingerprint::{ContentHash, Fingerprint, Secret};
 pub use index::{Index, Opened, Place};
 pub use options::{
     CARRY_MAX_DEFAULT, Limit, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, Options, OptionsError,

@@ -1,6 +1,6 @@
 //! What the index answers about a key. No tables here.
 
-use crate::{fingerprint::ContentPrint, state::SliceId};
+use crate::{fingerprint::ContentHash, state::SliceId};
 
 /// The answer to "has this key been seen inside its window?".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,8 +24,8 @@ pub enum Verdict {
 pub struct Found {
     /// LSN of the event's first frame: the event's number for ever.
     pub lsn: u64,
-    /// Print of the content that came with the key.
-    pub content: ContentPrint,
+    /// Hash of the content that came with the key.
+    pub content: ContentHash,
     /// The slice that the key is in.
     pub slice: SliceId,
 }
@@ -33,7 +33,7 @@ pub struct Found {
 impl Found {
     /// The verdict on the same key with this content.
     #[must_use]
-    pub fn judge(&self, content: ContentPrint) -> Verdict {
+    pub fn judge(&self, content: ContentHash) -> Verdict {
         let lsn = self.lsn;
         if self.content == content { Verdict::Duplicate { lsn } } else { Verdict::Conflict { lsn } }
     }

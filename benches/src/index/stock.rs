@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_index::{
-    Checkpointed, ContentPrint, Entry, Fingerprint, Index, Opened, Options, Place, Reading,
+    Checkpointed, ContentHash, Entry, Fingerprint, Index, Opened, Options, Place, Reading,
     Reserved, Secret, SliceId, Until, Verdict, Window,
 };
 use onceward_vfs::{OsVfs, Vfs};
@@ -48,7 +48,7 @@ pub struct Stock {
     flow: Flow,
     window: Window,
     secret: Secret,
-    content: ContentPrint,
+    content: ContentHash,
 }
 
 /// How files are read: as by default, unless the environment asks for maps, to be compared.
@@ -244,7 +244,7 @@ impl Stock {
 /// Memory of [`Stock::judge_batch`] that is used again.
 #[derive(Debug, Default)]
 pub struct BatchRoom {
-    keys: Vec<(Fingerprint, ContentPrint)>,
+    keys: Vec<(Fingerprint, ContentHash)>,
     verdicts: Vec<Verdict>,
 }
 

@@ -1,6 +1,6 @@
 //! Changes of state, one function for each kind of frame. Replay and live calls both end here.
 
-use onceward_index::{ContentPrint, Entry, Expired, Fingerprint};
+use onceward_index::{ContentHash, Entry, Expired, Fingerprint};
 
 use super::lives::KEY_ENTRY_BYTES;
 use super::{Facts, Held, Live, Located, Moment, OpenBatch, Settled, Since, Stage, Taking, View};
@@ -222,7 +222,7 @@ impl View {
                 continue;
             }
             if self.keys.is_replaying() {
-                let content = ContentPrint::from_u64(key.content);
+                let content = ContentHash::from_u64(key.content);
                 let print = Fingerprint::from_u128(key.print);
                 let entry = Entry { key: print, content, lsn: key.event };
                 let taking = Taking { entry, window };

@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use onceward_index::{ContentPrint, Fingerprint, Found, Verdict};
+use onceward_index::{ContentHash, Fingerprint, Found, Verdict};
 
 use super::View;
 use crate::error::Result;
@@ -40,7 +40,7 @@ impl<'v> Asking<'v> {
     /// # Errors
     ///
     /// As [`Asking::find`].
-    pub(crate) fn lookup(self, keys: &[(Fingerprint, ContentPrint)]) -> Result<Vec<Verdict>> {
+    pub(crate) fn lookup(self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Verdict>> {
         self.0.keys.lookup(keys)
     }
 }

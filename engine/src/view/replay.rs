@@ -1,6 +1,6 @@
 //! Takes up the frames of the log, in order. What cannot be read is noted, never skipped silently.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint, Secret, Window};
+use onceward_index::{ContentHash, Entry, Fingerprint, Secret, Window};
 use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
 use super::{Added, Held, Live, Located, Moment, Stage, Taking, View, Windows};
@@ -20,7 +20,7 @@ use crate::frames::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) print: Fingerprint,
-    pub(crate) content: ContentPrint,
+    pub(crate) content: ContentHash,
     pub(crate) scope: &'a str,
     pub(crate) amount: Option<i64>,
     /// Its lane, told apart from those of other scopes.

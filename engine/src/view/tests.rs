@@ -58,7 +58,7 @@ fn answers_of_carried_keys_stay_as_long_as_the_frame_that_held_them_last() {
 #[test]
 fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_its_carried_key() {
     let mut view = view();
-    let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentPrint::from_u64(1));
+    let (print, content) = (Fingerprint::from_u128(10), onceward_index::ContentHash::from_u64(1));
     let facts = facts(print, content);
     let moment = Moment { trusted_ms: 5, wall: Wall::at(6) };
     assert_eq!(view.state_of(10), State::OutcomeUnknown);
@@ -76,7 +76,7 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     assert_eq!(view.keys.find(print).unwrap().map(|found| found.lsn), Some(10));
 }
 
-fn facts(print: Fingerprint, content: onceward_index::ContentPrint) -> Facts<'static> {
+fn facts(print: Fingerprint, content: onceward_index::ContentHash) -> Facts<'static> {
     let (scope, window) = ("sales", Window::default());
     Facts { print, content, scope, amount: None, lane: None, is_evictable: false, window }
 }
@@ -102,7 +102,7 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     };
     for (lsn, trusted_ms) in [(1, 5 * SLICE_MS + 7), (2, 3 * SLICE_MS + 7)] {
         let print = Fingerprint::from_u128(u128::from(lsn));
-        let content = onceward_index::ContentPrint::from_u64(1);
+        let content = onceward_index::ContentHash::from_u64(1);
         let facts = facts(print, content);
         add(&mut view, lsn, &facts, Moment { trusted_ms, wall: Wall::at(0) });
     }
@@ -119,7 +119,7 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
 fn the_first_batch_tells_when_an_event_was_attempted_unless_an_older_one_is_known() {
     let first = |frames: &[(u64, u64, Wall)]| {
         let mut view = view();
-        let facts = facts(Fingerprint::from_u128(1), onceward_index::ContentPrint::from_u64(1));
+        let facts = facts(Fingerprint::from_u128(1), onceward_index::ContentHash::from_u64(1));
         add(&mut view, 1, &facts, Moment { trusted_ms: 5, wall: Wall::at(6) });
         for (lsn, number, wall) in frames {
             let (scope, envelope) = ("sales".to_owned(), Envelope::default());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_index::{
-    ContentPrint, Entry, Error, Fingerprint, Index, Reserved, SliceId, Verdict, Window, WindowStart,
+    ContentHash, Entry, Error, Fingerprint, Index, Reserved, SliceId, Verdict, Window, WindowStart,
 };
 
 /// Length of the window.
@@ -61,8 +61,8 @@ pub(super) fn print(key: u16) -> Fingerprint {
 }
 
 /// What comes with a key in a frame.
-fn content(key: u16, lsn: u64) -> ContentPrint {
-    ContentPrint::from_u64(u64::from(key) << 32 | lsn)
+fn content(key: u16, lsn: u64) -> ContentHash {
+    ContentHash::from_u64(u64::from(key) << 32 | lsn)
 }
 
 /// The window of all keys.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     entry::{BLOCK_BITS, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
-    fingerprint::{ContentPrint, Fingerprint, Secret},
+    fingerprint::{ContentHash, Fingerprint, Secret},
     options::{self, Window},
     state::SliceId,
     table::{SHARDS, Slot},
@@ -43,7 +43,7 @@ const LSN: u64 = (1 << 32) + 2;
 /// The document's entry, in a block that begins as the document says.
 fn entries() -> Entries {
     let key = Fingerprint::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()));
-    let content = ContentPrint::from_u64(0xa5a4_a3a2_a1a0);
+    let content = ContentHash::from_u64(0xa5a4_a3a2_a1a0);
     let mut entries = Entries::new(1 << 32);
     entries.push(Entry { key, content, lsn: LSN });
     entries

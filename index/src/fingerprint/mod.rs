@@ -69,30 +69,30 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Print of what came with a key: 48 bits, keyed with the store's secret.
+/// Hash of what came with a key: 48 bits, keyed with the store's secret.
 ///
-/// Two contents of one key share a print with probability 2^-48; such a conflict passes as a
+/// Two contents of one key share a hash with probability 2^-48; such a conflict passes as a
 /// duplicate.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ContentPrint(u64);
+pub struct ContentHash(u64);
 
-impl ContentPrint {
-    /// Wraps a number that [`ContentPrint::as_u64`] gave. Only its low 48 bits count.
+impl ContentHash {
+    /// Wraps a number that [`ContentHash::as_u64`] gave. Only its low 48 bits count.
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {
         Self(number & CONTENT_BITS)
     }
 
-    /// The print as a number.
+    /// The hash as a number.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 }
 
-impl fmt::Debug for ContentPrint {
+impl fmt::Debug for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContentPrint({:012x})", self.0)
+        write!(f, "ContentHash({:012x})", self.0)
     }
 }
 
@@ -145,11 +145,11 @@ impl Secret {
         Fingerprint(hash.as_u128())
     }
 
-    /// The print of a content that consists of `parts`, in this order.
+    /// The hash of a content that consists of `parts`, in this order.
     ///
     /// Parts cannot run into one another, and an empty part is not the same as no part.
     #[must_use]
-    pub fn content(&self, parts: &[&[u8]]) -> ContentPrint {
+    pub fn content(&self, parts: &[&[u8]]) -> ContentHash {
         let hasher = sip::SipHasher13::new_with_key(&self.0);
         let write = |put: &mut dyn FnMut(&[u8])| {
             for part in parts {
@@ -164,7 +164,7 @@ impl Secret {
             }
         };
         let most: usize = parts.iter().map(|part| part.len() + LENGTH_BYTES).sum();
-        ContentPrint::from_u64(match gathered(most, &mut [0; GATHERED], write) {
+        ContentHash::from_u64(match gathered(most, &mut [0; GATHERED], write) {
             Some(bytes) => hasher.hash(bytes),
             None => {
                 let mut hasher = hasher;
@@ -218,7 +218,7 @@ impl fmt::Debug for Secret {
 
 /// Bits of a fingerprint that say which shard of the table its key is in.
 pub(crate) const SHARD_BITS: u32 = 12;
-/// The bits of a content print.
+/// The bits of a content hash.
 const CONTENT_BITS: u64 = (1 << 48) - 1;
 
 /// A length on 8 bytes, the same on every target.

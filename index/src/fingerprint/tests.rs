@@ -58,7 +58,7 @@ fn content_print_is_the_hash_of_the_laid_out_bytes_for_every_length() {
         bytes.extend(&payload);
         let expected = sip::SipHasher13::new_with_key(secret().as_bytes()).hash(&bytes);
         let print = secret().content(&[b"sale", &payload]);
-        assert_eq!(print, ContentPrint::from_u64(expected), "payload of {length} bytes");
+        assert_eq!(print, ContentHash::from_u64(expected), "payload of {length} bytes");
     }
 }
 
@@ -94,6 +94,6 @@ fn debug_shows_prints_in_hex_and_nothing_of_the_secret() {
         format!("{:?}", Fingerprint::from_u128(0xab)),
         "Fingerprint(000000000000000000000000000000ab)"
     );
-    assert_eq!(format!("{:?}", ContentPrint::from_u64(0xab)), "ContentPrint(0000000000ab)");
+    assert_eq!(format!("{:?}", ContentHash::from_u64(0xab)), "ContentHash(0000000000ab)");
     assert_eq!(format!("{:?}", Secret::from_bytes([0xab; 16])), "Secret(..)");
 }

@@ -4,7 +4,7 @@ use super::{Index, found};
 use crate::{
     entry::Entry,
     error::Result,
-    fingerprint::{ContentPrint, Fingerprint},
+    fingerprint::{ContentHash, Fingerprint},
     options::Window,
     state::{Room, State, Stop},
     table::Control,
@@ -23,7 +23,7 @@ impl Index {
     /// As [`Index::lookup`]; `verdicts` is as it was.
     pub fn lookup_batch(
         &self,
-        keys: &[(Fingerprint, ContentPrint)],
+        keys: &[(Fingerprint, ContentHash)],
         verdicts: &mut Vec<Verdict>,
     ) -> Result<()> {
         let before = verdicts.len();

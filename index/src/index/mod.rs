@@ -14,7 +14,7 @@ use crate::{
     disk::{Discarded, Disk, Shelved},
     entry::Entry,
     error::{Error, Result},
-    fingerprint::{ContentPrint, Fingerprint},
+    fingerprint::{ContentHash, Fingerprint},
     options::{Options, OptionsError, Window},
     state::{Expired, Known, PURGED_FOR_ROOM, Room, SliceId, SliceInfo, State, Stop},
     sync::{Mutex, RwLock},
@@ -83,7 +83,7 @@ impl Index {
     ///
     /// `Corrupt`, `Io`: a file of the index cannot be read, so no answer would be exact. See
     /// [`Index::discard`].
-    pub fn lookup(&self, key: Fingerprint, content: ContentPrint) -> Result<Verdict> {
+    pub fn lookup(&self, key: Fingerprint, content: ContentHash) -> Result<Verdict> {
         Ok(self.find(key)?.map_or(Verdict::New, |found| found.judge(content)))
     }
 

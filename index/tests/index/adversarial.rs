@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use onceward_index::{
-    ContentPrint, Fingerprint, Options, Reading, Reserved, SLICE_COUNT_MAX, Until, Verdict,
+    ContentHash, Fingerprint, Options, Reading, Reserved, SLICE_COUNT_MAX, Until, Verdict,
 };
 use onceward_vfs::{SimVfs, Survival};
 
@@ -27,8 +27,8 @@ const KINDS: [Kind; 6] = [
     ("are a sequence of shards", |n| u128::from(n).rotate_left(116)),
 ];
 
-fn content(number: u64) -> ContentPrint {
-    ContentPrint::from_u64(number * 0x1_0001)
+fn content(number: u64) -> ContentHash {
+    ContentHash::from_u64(number * 0x1_0001)
 }
 
 /// A store, and every key that is in it: its LSN, number, and the time from which on it may be gone.

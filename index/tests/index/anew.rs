@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentPrint, Entry, ErrorKind, Fingerprint, Index, Options, Place, Reserved, Secret, Until,
+    ContentHash, Entry, ErrorKind, Fingerprint, Index, Options, Place, Reserved, Secret, Until,
     Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Vfs};
@@ -26,7 +26,7 @@ fn window() -> Window {
 
 fn entry(lsn: u64) -> Entry {
     let key = Fingerprint::from_u128(HIGH | u128::from(lsn));
-    Entry { key, content: ContentPrint::from_u64(lsn), lsn }
+    Entry { key, content: ContentHash::from_u64(lsn), lsn }
 }
 
 fn reserve(index: &Index, lsn: u64) {

@@ -1,7 +1,7 @@
 //! Whatever operation of a checkpoint the power fails at, every key has its right answer afterwards.
 //! Method: a cut at each one of them, several survivals of each, the log told again, all keys asked.
 
-use onceward_index::{ContentPrint, Entry, ErrorKind, Fingerprint, Reading, Reserved, Until};
+use onceward_index::{ContentHash, Entry, ErrorKind, Fingerprint, Reading, Reserved, Until};
 use onceward_vfs::{SimVfs, Survival, Vfs};
 
 use crate::reference::{Frame, Reference};
@@ -15,7 +15,7 @@ fn key(number: u64) -> Fingerprint {
 fn take(store: &mut Store, numbers: std::ops::Range<u64>) {
     for number in numbers {
         let window = if number.is_multiple_of(3) { capturing() } else { settling() };
-        let taken = store.take(key(number), ContentPrint::from_u64(number), window).unwrap();
+        let taken = store.take(key(number), ContentHash::from_u64(number), window).unwrap();
         assert!(matches!(taken, Reserved::Taken(_)), "{number} is known: {taken:?}");
     }
 }
@@ -69,7 +69,7 @@ fn lead(store: &mut Store, step: usize) -> Until {
             store.expire().unwrap();
             take(store, 520..540);
             let lsn = store.next_lsn();
-            let entry = Entry { key: key(9_999), content: ContentPrint::from_u64(0), lsn };
+            let entry = Entry { key: key(9_999), content: ContentHash::from_u64(0), lsn };
             let reserved = store.index.reserve(entry, settling(), store.now).unwrap();
             assert!(matches!(reserved, Reserved::Taken(_)));
             Until::Close

@@ -2,15 +2,15 @@
 //! Method: each promise alone, at its boundaries, in memory and over a restart.
 
 use onceward_index::{
-    ContentPrint, Entry, Fingerprint, Found, Index, Options, Reading, Reserved, SliceId, Until,
+    ContentHash, Entry, Fingerprint, Found, Index, Options, Reading, Reserved, SliceId, Until,
     Verdict, WINDOW_MS_MAX, WINDOW_MS_MIN, Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
 
-const CONTENT: ContentPrint = ContentPrint::from_u64(1);
-const OTHER: ContentPrint = ContentPrint::from_u64(2);
+const CONTENT: ContentHash = ContentHash::from_u64(1);
+const OTHER: ContentHash = ContentHash::from_u64(2);
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())
@@ -267,7 +267,7 @@ fn another_content_is_a_conflict_with_the_first_one_and_changes_nothing() {
     let disk = SimVfs::new();
     let mut store = store(&disk);
     taken(store.take(key(1), CONTENT, settling()).unwrap());
-    let (all, nearly) = (ContentPrint::from_u64(u64::MAX), ContentPrint::from_u64(u64::MAX >> 17));
+    let (all, nearly) = (ContentHash::from_u64(u64::MAX), ContentHash::from_u64(u64::MAX >> 17));
     taken(store.take(key(3), all, settling()).unwrap());
     for until in [None, Some(Until::Later), Some(Until::Close)] {
         if let Some(until) = until {
@@ -279,7 +279,7 @@ fn another_content_is_a_conflict_with_the_first_one_and_changes_nothing() {
             assert_eq!(index.lookup(key(2), OTHER).unwrap(), Verdict::New);
             assert_eq!(index.lookup(key(3), all).unwrap(), Verdict::Duplicate { lsn: 2 });
             assert_eq!(index.lookup(key(3), nearly).unwrap(), Verdict::Conflict { lsn: 2 });
-            let near = ContentPrint::from_u64(CONTENT.as_u64() | 1 << 47);
+            let near = ContentHash::from_u64(CONTENT.as_u64() | 1 << 47);
             assert_eq!(index.lookup(key(1), near).unwrap(), Verdict::Conflict { lsn: 1 });
         }
         assert!(matches!(store.take(key(1), OTHER, settling()).unwrap(), Reserved::Known(_)));

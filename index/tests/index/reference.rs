@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use onceward_index::{ContentPrint, Fingerprint, Found, Window, WindowStart};
+use onceward_index::{ContentHash, Fingerprint, Found, Window, WindowStart};
 
 /// What the log says, frame by frame; the LSN is the position, from 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Frame {
-    Took { key: Fingerprint, content: ContentPrint, window: Window, begin: u64, now: u64 },
+    Took { key: Fingerprint, content: ContentHash, window: Window, begin: u64, now: u64 },
     Settled { lsn: u64, at: u64 },
     Released { key: Fingerprint },
     Failed,
@@ -18,7 +18,7 @@ pub(crate) enum Frame {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Taken {
     pub(crate) lsn: u64,
-    pub(crate) content: ContentPrint,
+    pub(crate) content: ContentHash,
     window: Window,
     captured: u64,
     settled: Option<u64>,

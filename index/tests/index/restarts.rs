@@ -1,12 +1,12 @@
 //! What a restart finds is what was there, and nothing more: keys, counts, files.
 //! Method: one case each, on a simulated disk, with the whole log told again.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint, Index, Options, Reading, Reserved, Until};
+use onceward_index::{ContentHash, Entry, Fingerprint, Index, Options, Reading, Reserved, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
 
 use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place, secret, settling};
 
-const CONTENT: ContentPrint = ContentPrint::from_u64(1);
+const CONTENT: ContentHash = ContentHash::from_u64(1);
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())

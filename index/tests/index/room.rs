@@ -2,14 +2,14 @@
 //! Method: keys until there is no room, in memory and in files; then time passes, and there is room again.
 
 use onceward_index::{
-    ContentPrint, Error, ErrorKind, Fingerprint, Index, MEMORY_BYTES_MIN, Options, Reading,
+    ContentHash, Error, ErrorKind, Fingerprint, Index, MEMORY_BYTES_MIN, Options, Reading,
     Reserved, Until,
 };
 use onceward_vfs::SimVfs;
 
 use crate::store::{MINUTE_MS, Store, options, place, secret, settling};
 
-const CONTENT: ContentPrint = ContentPrint::from_u64(1);
+const CONTENT: ContentHash = ContentHash::from_u64(1);
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())

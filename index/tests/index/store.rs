@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use onceward_index::{
-    ContentPrint, Entry, Error, Fingerprint, Index, Opened, Options, Place, Reading, Reserved,
+    ContentHash, Entry, Error, Fingerprint, Index, Opened, Options, Place, Reading, Reserved,
     Secret, SliceId, Window, WindowStart,
 };
 use onceward_vfs::Vfs;
@@ -129,7 +129,7 @@ impl Store {
     pub(crate) fn take(
         &mut self,
         key: Fingerprint,
-        content: ContentPrint,
+        content: ContentHash,
         window: Window,
     ) -> Result<Reserved, Error> {
         let (lsn, now) = (self.next_lsn(), self.now);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use onceward_index::{ContentPrint, Fingerprint, Index, Reading, Until, Verdict};
+use onceward_index::{ContentHash, Fingerprint, Index, Reading, Until, Verdict};
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::reference::{Frame, Reference};
@@ -17,7 +17,7 @@ use crate::store::{Store, capturing, options, place, secret, settling};
 
 const BASE: u64 = 1_500;
 const EACH: u64 = 600;
-const CONTENT: ContentPrint = ContentPrint::from_u64(5);
+const CONTENT: ContentHash = ContentHash::from_u64(5);
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())

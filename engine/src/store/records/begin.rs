@@ -1,6 +1,6 @@
 //! Judges a key, and takes or takes over its lease.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint};
+use onceward_index::{ContentHash, Entry, Fingerprint};
 use onceward_wal::Lsn;
 
 use crate::clock;
@@ -17,14 +17,14 @@ use crate::view::{Asking, Moment, Taking, View};
 use super::change::Waiting;
 
 /// The print of a call without a request.
-const NO_REQUEST: ContentPrint = ContentPrint::from_u64(0);
+const NO_REQUEST: ContentHash = ContentHash::from_u64(0);
 
 /// What a caller asks, and the token that it gets if it is given a lease.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     begin: &'a Begin,
     print: Fingerprint,
-    content: ContentPrint,
+    content: ContentHash,
     token: Token,
 }
 
@@ -37,7 +37,7 @@ enum Judged {
     /// Something that is not durable yet.
     Wait(Waiting),
     /// A lease that nobody holds, and the print that came with the key.
-    Orphan { item: u64, slice_begin: u64, content: ContentPrint },
+    Orphan { item: u64, slice_begin: u64, content: ContentHash },
     /// A completed record.
     Done { item: u64, done: Done },
     /// What can be answered at once.
@@ -108,7 +108,7 @@ impl Inner {
             // A print that happens to be that of no request becomes another one.
             Some(request) => Some(self.secret.content(&[request]))
                 .filter(|content| *content != NO_REQUEST)
-                .unwrap_or(ContentPrint::from_u64(1)),
+                .unwrap_or(ContentHash::from_u64(1)),
             None => NO_REQUEST,
         };
         Ok(Asked { begin, print, content, token: Token::new(clock::random()?) })
@@ -156,7 +156,7 @@ impl Inner {
         &self,
         view: &mut View,
         asked: &Asked<'_>,
-        from: (u64, u64, ContentPrint),
+        from: (u64, u64, ContentHash),
         mono_ms: u64,
     ) -> Result<Waiting> {
         let moment = self.moment(mono_ms);
@@ -212,7 +212,7 @@ pub(super) fn retry_after_ms(open: &Open, now: Moment) -> Option<u64> {
 /// The lease frame of an item.
 fn frame(
     asked: &Asked<'_>,
-    (item, slice_begin, content): (u64, u64, ContentPrint),
+    (item, slice_begin, content): (u64, u64, ContentHash),
     wall_ms: i64,
 ) -> frames::Lease {
     frames::Lease {

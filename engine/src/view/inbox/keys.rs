@@ -1,6 +1,6 @@
 //! The keys by which a delivery is known. The layout is in `FORMAT.md`. No I/O here.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint, Secret, Window};
+use onceward_index::{ContentHash, Entry, Fingerprint, Secret, Window};
 
 use crate::frames::inbox::{Body, WithinBody};
 use crate::view::{Taking, Windows};
@@ -19,7 +19,7 @@ pub(crate) struct DeliveryKey {
 impl DeliveryKey {
     /// What the index is told: whatever comes under the key is the same delivery.
     pub(crate) fn taking(&self, lsn: u64) -> Taking {
-        let entry = Entry { key: self.print, content: ContentPrint::from_u64(0), lsn };
+        let entry = Entry { key: self.print, content: ContentHash::from_u64(0), lsn };
         Taking { entry, window: self.window }
     }
 }

@@ -1,6 +1,6 @@
 //! Takes up the inbox's frames from the log, in order.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint};
+use onceward_index::{ContentHash, Entry, Fingerprint};
 use onceward_wal::Frame;
 
 use super::apply::NewDelivery;
@@ -76,7 +76,7 @@ impl View {
     pub(super) fn replay_finished_keys(&mut self, entry: &FinishedEntry, frame: u64) {
         for key in &entry.keys {
             let print = Fingerprint::from_u128(key.print);
-            let content = ContentPrint::from_u64(0);
+            let content = ContentHash::from_u64(0);
             let window = self.keys.windows().of_delivery(key.is_of_window);
             let taking = Taking { entry: Entry { key: print, content, lsn: entry.number }, window };
             self.keys.replay_moved_key(taking, frame, key.slice_begin, key.settled_ms);

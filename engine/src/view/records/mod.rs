@@ -12,7 +12,7 @@ mod replay;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use onceward_index::{ContentPrint, Fingerprint, Secret, SliceId};
+use onceward_index::{ContentHash, Fingerprint, Secret, SliceId};
 
 use super::windows::RECORD_PREFIX;
 use super::{Asking, Held, Located, View};
@@ -84,7 +84,7 @@ pub(crate) enum Known<'a> {
 pub(crate) struct Item<'a> {
     pub(crate) number: u64,
     /// Print of the request; 0 for none.
-    pub(crate) content: ContentPrint,
+    pub(crate) content: ContentHash,
     pub(crate) known: Known<'a>,
 }
 

@@ -1,6 +1,6 @@
 //! Leases, records and ends of leases as the log tells of them.
 
-use onceward_index::{ContentPrint, Entry, Fingerprint};
+use onceward_index::{ContentHash, Entry, Fingerprint};
 use onceward_wal::Frame;
 
 use super::{Done, Open};
@@ -68,7 +68,7 @@ impl View {
 
     fn record_taking(&self, item: u64, (scope, key): (&str, &str), content: u64) -> Taking {
         let print = self.record_print(scope, key);
-        let content = ContentPrint::from_u64(content);
+        let content = ContentHash::from_u64(content);
         let window = self.keys.windows().of(RECORD_PREFIX);
         Taking { entry: Entry { key: print, content, lsn: item }, window }
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentPrint, Discarded, Entry, Expired, Fingerprint, Found, Index, Opened, Options, Reserved,
+    ContentHash, Discarded, Entry, Expired, Fingerprint, Found, Index, Opened, Options, Reserved,
     SliceId, Verdict, Window,
 };
 
@@ -158,7 +158,7 @@ impl Remembered {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
-    pub(super) fn lookup(&self, keys: &[(Fingerprint, ContentPrint)]) -> Result<Vec<Verdict>> {
+    pub(super) fn lookup(&self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Verdict>> {
         self.refuse_if_unusable()?;
         let mut verdicts = Vec::with_capacity(keys.len());
         self.index.lookup_batch(keys, &mut verdicts).map_err(|error| failed(&error))?;

@@ -10,7 +10,7 @@ use super::{
     truth::{Change, Truth},
 };
 use crate::{
-    ContentPrint, Entry, Fingerprint, Index, Options, Place, Reading, Reserved, Secret, SliceId,
+    ContentHash, Entry, Fingerprint, Index, Options, Place, Reading, Reserved, Secret, SliceId,
     Until, Verdict, Window, WindowStart, sync::Mutex,
 };
 
@@ -74,8 +74,8 @@ pub(super) fn print(key: u8) -> Fingerprint {
 }
 
 /// What comes with a key in a frame.
-pub(super) fn content(key: u8, lsn: u64) -> ContentPrint {
-    ContentPrint::from_u64(u64::from(key) << 32 | lsn)
+pub(super) fn content(key: u8, lsn: u64) -> ContentHash {
+    ContentHash::from_u64(u64::from(key) << 32 | lsn)
 }
 
 /// The window of all keys.

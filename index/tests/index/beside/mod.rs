@@ -5,7 +5,7 @@ mod hooked;
 
 use std::sync::{Arc, Mutex};
 
-use onceward_index::{ContentPrint, Fingerprint, Reading, Reserved, Until};
+use onceward_index::{ContentHash, Fingerprint, Reading, Reserved, Until};
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::reference::Reference;
@@ -19,7 +19,7 @@ fn key(number: u64) -> Fingerprint {
 fn take(store: &mut Store, numbers: std::ops::Range<u64>) {
     for number in numbers {
         let window = if number.is_multiple_of(3) { capturing() } else { settling() };
-        let taken = store.take(key(number), ContentPrint::from_u64(number), window).unwrap();
+        let taken = store.take(key(number), ContentHash::from_u64(number), window).unwrap();
         assert!(matches!(taken, Reserved::Taken(_)), "{number} is known: {taken:?}");
     }
 }

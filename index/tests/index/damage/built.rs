@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentPrint, Error, ErrorKind, Fingerprint, Index, Place, Reading, Reserved, Secret, Until,
+    ContentHash, Error, ErrorKind, Fingerprint, Index, Place, Reading, Reserved, Secret, Until,
 };
 use onceward_vfs::{Mode, SimVfs, Survival, Vfs, read_all};
 
@@ -32,7 +32,7 @@ pub(crate) struct Built {
 pub(crate) fn take(store: &mut Store, numbers: std::ops::Range<u64>) {
     for number in numbers {
         let window = if number.is_multiple_of(3) { capturing() } else { settling() };
-        let taken = store.take(key(number), ContentPrint::from_u64(number), window).unwrap();
+        let taken = store.take(key(number), ContentHash::from_u64(number), window).unwrap();
         assert!(matches!(taken, Reserved::Taken(_)));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use onceward_index::{
-    ContentPrint, Entry, Fingerprint, Index, Options, Reading, Reserved, SliceId, Verdict, Window,
+    ContentHash, Entry, Fingerprint, Index, Options, Reading, Reserved, SliceId, Verdict, Window,
     WindowStart,
 };
 use onceward_vfs::SimVfs;
@@ -15,7 +15,7 @@ use crate::scenery::{key, open_with, scattered};
 /// A frame of the log; those that failed are not in it.
 #[derive(Clone, Copy, Debug)]
 enum Frame {
-    Took { key: u64, content: ContentPrint, window: Window, begin: u64 },
+    Took { key: u64, content: ContentHash, window: Window, begin: u64 },
     Settled { of: u64, at: u64 },
     Released { key: u64 },
 }
@@ -24,7 +24,7 @@ enum Frame {
 #[derive(Clone, Copy, Debug)]
 struct Taken {
     lsn: u64,
-    content: ContentPrint,
+    content: ContentHash,
     window: Window,
     captured: u64,
     settled: Option<u64>,
@@ -141,7 +141,7 @@ impl History {
     /// Takes a key unless it is known; its frame may stay in flight.
     pub(crate) fn capture(&mut self, key: u64, flies: bool) {
         let window = self.dice.one_of(&self.windows);
-        let content = ContentPrint::from_u64(self.dice.below(3));
+        let content = ContentHash::from_u64(self.dice.below(3));
         let lsn = self.lsn();
         let entry = Entry { key: print(key), content, lsn };
         self.check(key);
@@ -278,7 +278,7 @@ impl History {
         }
         let asked: Vec<_> = (0..self.keys)
             .map(|key| {
-                (print(key), self.taken.get(&key).map_or(ContentPrint::from_u64(0), |t| t.content))
+                (print(key), self.taken.get(&key).map_or(ContentHash::from_u64(0), |t| t.content))
             })
             .collect();
         let mut verdicts = Vec::new();

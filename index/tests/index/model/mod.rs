@@ -5,7 +5,7 @@ mod history;
 
 use std::{cell::Cell, collections::VecDeque};
 
-use onceward_index::{ContentPrint, Entry, ErrorKind, Reading, Reserved, Until, Verdict};
+use onceward_index::{ContentHash, Entry, ErrorKind, Reading, Reserved, Until, Verdict};
 use onceward_vfs::{Fault, SimVfs, Survival};
 use proptest::{
     prelude::*,
@@ -44,7 +44,7 @@ impl Run {
         }
     }
 
-    fn capture(&mut self, key: u8, content: ContentPrint, from_settle: bool, fails: bool) {
+    fn capture(&mut self, key: u8, content: ContentHash, from_settle: bool, fails: bool) {
         let (window, lsn, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
         let expected = self.known(key);
         if fails {
@@ -66,7 +66,7 @@ impl Run {
     /// Reserves a key; its frame stands in the log, and may still fail.
     fn begin(&mut self, key: u8, from_settle: bool) {
         let (window, lsn, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
-        let content = ContentPrint::from_u64(8);
+        let content = ContentHash::from_u64(8);
         let begin = self.store.index.slice_begin(window, now);
         let entry = Entry { key: print(key), content, lsn };
         if let Reserved::Taken(slice) = self.store.index.reserve(entry, window, now).unwrap() {
@@ -97,7 +97,7 @@ impl Run {
         let begin = self.store.index.slice_begin(window, now);
         let keys: Vec<u8> = (first..first + count).map(|key| key % KEYS).chain([first]).collect();
         let expected: Vec<Option<u64>> = keys.iter().map(|key| self.known(*key)).collect();
-        let content = ContentPrint::from_u64(7);
+        let content = ContentHash::from_u64(7);
         let entries: Vec<Entry> = keys
             .iter()
             .zip(before..)
@@ -203,7 +203,7 @@ impl Run {
     fn apply(&mut self, op: &Op) {
         match *op {
             Op::Capture { key, content, from_settle, fails } => {
-                self.capture(key, ContentPrint::from_u64(content.into()), from_settle, fails);
+                self.capture(key, ContentHash::from_u64(content.into()), from_settle, fails);
             }
             Op::Begin { key, from_settle } => self.begin(key, from_settle),
             Op::End { fails } => self.end_oldest(fails),
@@ -230,8 +230,8 @@ impl Run {
         for key in 0..KEYS {
             let known = self.known(key);
             let taken = self.reference.get(print(key));
-            let content = taken.map_or(ContentPrint::from_u64(0), |taken| taken.content);
-            let other = ContentPrint::from_u64(content.as_u64() ^ 1);
+            let content = taken.map_or(ContentHash::from_u64(0), |taken| taken.content);
+            let other = ContentHash::from_u64(content.as_u64() ^ 1);
             let keys = [(print(key), content), (print(key), other)];
             let mut verdicts = Vec::new();
             self.store.index.lookup_batch(&keys, &mut verdicts).unwrap();

@@ -6,7 +6,7 @@ pub(crate) mod slot;
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentPrint, Entry, Fingerprint, Index, Opened, Options, Place, Reading, Reserved, Secret,
+    ContentHash, Entry, Fingerprint, Index, Opened, Options, Place, Reading, Reserved, Secret,
     SliceId, Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Survival, Vfs};
@@ -25,8 +25,8 @@ pub(crate) fn from_capture() -> Window {
     Window::new(MINUTE, WindowStart::FromCapture).unwrap()
 }
 
-pub(crate) fn content(n: u64) -> ContentPrint {
-    ContentPrint::from_u64(n)
+pub(crate) fn content(n: u64) -> ContentHash {
+    ContentHash::from_u64(n)
 }
 
 /// A key in a shard, with a tag, that `n` tells from others.
