@@ -28,7 +28,7 @@ tidy:
 
 # Minutes, not seconds: ten million crash states, optimised and with assertions; prints the number.
 crash:
-    ONCEWARD_CRASH_STATES=10000000 cargo test --locked --profile crash -p onceward-wal --test crash_states -- --nocapture
+    ONCEWARD_CRASH_STATES=10000000 cargo test --locked --profile crash -p onceward-wal --test wal crash_states -- --nocapture
 
 # Each planted bug is caught by the test that is named for it.
 bugs:

@@ -2,7 +2,11 @@
 //! no more open files, the longer the log is.
 //! Method: an allocator that counts what the test's thread asks for and holds, on real files.
 
+// A program of its own: the allocator is the program's.
+
 #[cfg(test)]
+#[path = "wal/scenario.rs"]
+#[expect(dead_code, reason = "this program uses a part of it")]
 mod scenario;
 
 #[cfg(test)]
