@@ -210,8 +210,9 @@ fn is_crate_root(path: &str) -> bool {
 
 /// Finds files of tests that do not open with their promise and their method.
 ///
-/// That is every file directly in a crate's `tests/` and in the folder `tests/` itself. They open with
-/// `//! <the promise>`, and the same comment has a line `//! Method: <how>`.
+/// That is every file directly in a crate's `tests/` and in the folder `tests/` itself, and the files of a
+/// program that is a folder there. They open with `//! <the promise>`, and the same comment has a line
+/// `//! Method: <how>`.
 #[must_use]
 pub fn promise_or_method_missing(file: &SourceFile) -> Vec<Finding> {
     if !is_test_file(&file.path) {
@@ -230,11 +231,14 @@ pub fn promise_or_method_missing(file: &SourceFile) -> Vec<Finding> {
     findings
 }
 
-/// True for `tests/x.rs` and `crate/tests/x.rs`.
+/// True for `tests/x.rs`, `crate/tests/x.rs` and `crate/tests/program/x.rs`.
 fn is_test_file(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
-    let (["tests", name] | [_, "tests", name]) = parts.as_slice() else { return false };
-    name.ends_with(".rs")
+    match parts.as_slice() {
+        ["tests", name] | [_, "tests", name] => name.ends_with(".rs"),
+        [_, "tests", _, name] => name.ends_with(".rs") && *name != "mod.rs",
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ fn a_test_file_must_open_with_promise_and_method() {
     let check = promise_or_method_missing;
     let promise = "//! A crash loses nothing.\n";
     let method = "//! Method: cut everywhere.\n";
-    for path in ["tests/tidy.rs", "wal/tests/crash.rs"] {
+    for path in ["tests/tidy.rs", "wal/tests/crash.rs", "wal/tests/wal/crash.rs"] {
         assert_eq!(lines(check, path, format!("{promise}{method}")), [], "{path}");
         assert_eq!(lines(check, path, format!("{promise}//!\n{method}\nuse a;\n")), [], "{path}");
         assert_eq!(lines(check, path, promise), [1], "{path}: no method");
