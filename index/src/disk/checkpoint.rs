@@ -9,15 +9,15 @@ use std::{
 
 use super::{
     folder::Folder,
-    manifest::{Manifest, PartRecord, SliceRecord},
+    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, Written},
+    manifest::{KeyFileRecord, Manifest, SliceRecord},
+    manifest_file::Slots,
     open::discard,
-    part::{PART_BLOCKS_MAX, Part, Written},
-    run::{Listed, Run},
-    slots::Slots,
+    table_file::{Listed, TableFile},
 };
 use crate::{
     error::{Error, Result},
-    state::{Cut, Leaving, SliceId, SliceInfo, State},
+    state::{CheckpointPlan, DirtyBlocks, SliceId, SliceInfo, State},
     sync::RwLock,
 };
 
@@ -54,7 +54,7 @@ pub struct Checkpointed {
 /// A key file and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) part: Arc<Part>,
+    pub(crate) key_file: Arc<KeyFile>,
     pub(crate) slice: SliceId,
     /// Its blocks, while no table file has their slots.
     pub(crate) unlisted: Option<Vec<Listed>>,
@@ -64,9 +64,9 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) folder: Arc<Folder>,
-    pub(crate) parts: BTreeMap<u32, Kept>,
+    pub(crate) key_files: BTreeMap<u32, Kept>,
     /// Oldest first.
-    pub(crate) runs: Vec<Arc<Run>>,
+    pub(crate) table_files: Vec<Arc<TableFile>>,
     pub(crate) next_file: u32,
     /// What the manifest says, if it is known to be on the disk.
     pub(crate) published: Option<Manifest>,
@@ -91,10 +91,10 @@ impl Disk {
         if self.is_given_up {
             return Ok(Checkpointed::default());
         }
-        let Cut { covered, leaving, slices } = state.write().cut();
+        let CheckpointPlan { covered, dirty, slices } = state.write().plan_checkpoint();
         let mut done = Checkpointed { covered, ..Checkpointed::default() };
-        for leaving in leaving {
-            self.write_parts(state, leaving, &mut done)?;
+        for blocks in dirty {
+            self.write_key_files(state, blocks, &mut done)?;
         }
         let is_due = self.is_fold_due(&state.read(), until);
         // What was written counts whether or not the table files can be written.
@@ -116,7 +116,7 @@ impl Disk {
     /// removed.
     fn is_fold_due(&self, state: &State, until: Until) -> bool {
         let slots = self.unlisted_slots();
-        let held: u64 = self.runs.iter().map(|run| run.slot_count()).sum();
+        let held: u64 = self.table_files.iter().map(|file| file.slot_count()).sum();
         slots >= UNLISTED_MAX
             || (until == Until::Close && slots > 0)
             || state.voids.len() as u64 > VOIDS_MAX + (held + slots) / 16
@@ -133,31 +133,33 @@ impl Disk {
     /// removed then.
     pub(crate) fn begin_anew(&mut self) {
         self.is_given_up = true;
-        self.unused.extend(std::mem::take(&mut self.parts).into_values().map(|it| it.part.name()));
-        self.unused.extend(std::mem::take(&mut self.runs).iter().map(|it| it.name().to_owned()));
+        self.unused
+            .extend(std::mem::take(&mut self.key_files).into_values().map(|it| it.key_file.name()));
+        self.unused
+            .extend(std::mem::take(&mut self.table_files).iter().map(|it| it.name().to_owned()));
         self.published = None;
         self.folded.clear();
     }
 
     /// Slots that no table file has.
     fn unlisted_slots(&self) -> u64 {
-        let listed = self.parts.values().filter_map(|kept| kept.unlisted.as_deref()).flatten();
+        let listed = self.key_files.values().filter_map(|kept| kept.unlisted.as_deref()).flatten();
         listed.fold(0, |sum, listed| sum + u64::from(listed.header.count))
     }
 
     /// Writes the blocks of one slice, and lets the state read them from there.
-    fn write_parts(
+    fn write_key_files(
         &mut self,
         state: &RwLock<State>,
-        leaving: Leaving,
+        dirty: DirtyBlocks,
         done: &mut Checkpointed,
     ) -> Result<()> {
-        let Leaving { slice, window, begin, blocks } = leaving;
-        for blocks in blocks.chunks(PART_BLOCKS_MAX) {
+        let DirtyBlocks { slice, window, begin, blocks } = dirty;
+        for blocks in blocks.chunks(KEY_FILE_BLOCKS_MAX) {
             let number = self.take_number();
-            let Written { part, stored } =
-                Part::write(&self.folder, number, (window, begin), blocks)?;
-            done.bytes += part.bytes;
+            let Written { key_file, stored } =
+                KeyFile::write(&self.folder, number, (window, begin), blocks)?;
+            done.bytes += key_file.bytes;
             done.entries += stored.iter().map(|(_, at)| u64::from(at.count)).sum::<u64>();
             let listed = stored
                 .iter()
@@ -166,7 +168,7 @@ impl Disk {
                     Listed { header, offset, removed: 0 }
                 })
                 .collect();
-            self.parts.insert(number, Kept { part, slice, unlisted: Some(listed) });
+            self.key_files.insert(number, Kept { key_file, slice, unlisted: Some(listed) });
             state.write().arrive(slice, stored);
         }
         Ok(())
@@ -197,14 +199,19 @@ impl Disk {
         done.covered = covered;
         {
             let mut state = state.write();
-            if !state.runs.iter().map(Arc::as_ptr).eq(self.runs.iter().map(Arc::as_ptr)) {
-                state.runs = self.runs.iter().cloned().collect();
+            if !state
+                .table_files
+                .iter()
+                .map(Arc::as_ptr)
+                .eq(self.table_files.iter().map(Arc::as_ptr))
+            {
+                state.table_files = self.table_files.iter().cloned().collect();
             }
             state.voids.retain(|place| !self.folded.contains(place));
         }
         self.folded.clear();
-        let dead = self.parts.extract_if(.., |_, kept| !slices.contains_key(&kept.slice));
-        self.unused.extend(dead.map(|(_, kept)| kept.part.name()));
+        let dead = self.key_files.extract_if(.., |_, kept| !slices.contains_key(&kept.slice));
+        self.unused.extend(dead.map(|(_, kept)| kept.key_file.name()));
         Ok(())
     }
 
@@ -215,7 +222,7 @@ impl Disk {
         (covered, mark): (u64, u64),
         slices: &BTreeMap<SliceId, SliceInfo>,
     ) -> Manifest {
-        let parts = self.parts.iter().filter(|(_, kept)| slices.contains_key(&kept.slice));
+        let key_files = self.key_files.iter().filter(|(_, kept)| slices.contains_key(&kept.slice));
         let record = |info: &SliceInfo| {
             let now = state.slices.get(info.id).and_then(|slice| slice.last_settled);
             let SliceInfo { id, window, begin, last_settled, .. } = *info;
@@ -232,8 +239,8 @@ impl Disk {
             next_slice: state.slices.next,
             slice_count: state.slices.slice_count(),
             slices: slices.values().filter(is_listed).map(record).collect(),
-            parts: parts.map(|(number, kept)| kept.record(*number)).collect(),
-            runs: self.runs.iter().map(|run| run.record()).collect(),
+            key_files: key_files.map(|(number, kept)| kept.record(*number)).collect(),
+            table_files: self.table_files.iter().map(|file| file.record()).collect(),
             voids: state.voids.difference(&self.folded).copied().collect(),
         }
     }
@@ -261,8 +268,8 @@ impl Disk {
 }
 
 impl Kept {
-    fn record(&self, number: u32) -> PartRecord {
-        let Self { part, slice, unlisted } = self;
-        PartRecord { number, slice: *slice, bytes: part.bytes, in_run: unlisted.is_none() }
+    fn record(&self, number: u32) -> KeyFileRecord {
+        let Self { key_file, slice, unlisted } = self;
+        KeyFileRecord { number, slice: *slice, bytes: key_file.bytes, in_table: unlisted.is_none() }
     }
 }

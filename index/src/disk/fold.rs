@@ -10,8 +10,8 @@ use std::{
 use super::{
     checkpoint::{Checkpointed, Disk, VOIDS_MAX},
     folder::FileKind,
-    part::Stored,
-    run::{Listed, Run, RunWriter},
+    key_file::Stored,
+    table_file::{Listed, TableFile, TableFileWriter},
 };
 use crate::{
     entry::BLOCK_BITS,
@@ -65,7 +65,8 @@ impl Disk {
             let chosen = self.choose();
             let is_last = chosen.is_empty();
             let many = sieve.voids.len() as u64 > sieve.keys / 16 + VOIDS_MAX;
-            let all = many && sieve.folded.len() < sieve.voids.len() && !self.runs.is_empty();
+            let all =
+                many && sieve.folded.len() < sieve.voids.len() && !self.table_files.is_empty();
             if is_last && !all {
                 return Ok(());
             }
@@ -81,7 +82,7 @@ impl Disk {
     fn choose(&self) -> Vec<u32> {
         let mut slots = 0;
         let mut chosen = Vec::new();
-        for (number, kept) in &self.parts {
+        for (number, kept) in &self.key_files {
             let Some(listed) = &kept.unlisted else { continue };
             slots += listed.iter().map(|at| u64::from(at.header.count)).sum::<u64>();
             if chosen.is_empty() || slots <= GATHERED_MAX {
@@ -105,36 +106,36 @@ impl Disk {
         } else {
             self.first_to_merge(u64::try_from(fresh).unwrap_or(0), sieve.keys)
         };
-        let merged: Vec<Arc<Run>> = self.runs.iter().skip(first).cloned().collect();
-        for run in &merged {
-            let is_kept = |listed: &&Listed| self.is_live(listed.header.part, sieve.live);
-            gathered.blocks.extend(run.blocks().iter().filter(is_kept));
+        let merged: Vec<Arc<TableFile>> = self.table_files.iter().skip(first).cloned().collect();
+        for table_file in &merged {
+            let is_kept = |listed: &&Listed| self.is_live(listed.header.key_file, sieve.live);
+            gathered.blocks.extend(table_file.blocks().iter().filter(is_kept));
         }
         let number = self.take_number();
         let name = self.folder.path(FileKind::Table, number);
-        let written = self.write_run(number, &mut gathered, &merged, sieve);
-        let run = self.folder.or_remove(&name, written)?;
-        done.bytes += run.bytes;
-        self.runs.truncate(first);
-        self.runs.push(Arc::new(run));
-        self.unused.extend(merged.iter().map(|run| run.name().to_owned()));
+        let written = self.write_table_file(number, &mut gathered, &merged, sieve);
+        let table_file = self.folder.or_remove(&name, written)?;
+        done.bytes += table_file.bytes;
+        self.table_files.truncate(first);
+        self.table_files.push(Arc::new(table_file));
+        self.unused.extend(merged.iter().map(|file| file.name().to_owned()));
         for number in chosen {
-            if let Some(kept) = self.parts.get_mut(number) {
+            if let Some(kept) = self.key_files.get_mut(number) {
                 kept.unlisted = None;
             }
         }
         Ok(())
     }
 
-    fn write_run(
+    fn write_table_file(
         &self,
         number: u32,
         gathered: &mut Gathered,
-        merged: &[Arc<Run>],
+        merged: &[Arc<TableFile>],
         sieve: &mut Sieve<'_>,
-    ) -> Result<Run> {
+    ) -> Result<TableFile> {
         let blocks = std::mem::take(&mut gathered.blocks);
-        let mut writer = RunWriter::create(&self.folder, number, blocks)?;
+        let mut writer = TableFileWriter::create(&self.folder, number, blocks)?;
         gathered.left_out.iter().for_each(|block| writer.leave_out(*block));
         let mut fresh = gathered.slots.iter().peekable();
         let mut slots = Vec::new();
@@ -143,9 +144,9 @@ impl Disk {
             while let Some((_, slot)) = fresh.next_if(|(of, _)| *of == shard) {
                 slots.push(*slot);
             }
-            for run in merged {
-                for (slot, part) in run.shard(shard)? {
-                    if !self.is_live(part, sieve.live) {
+            for table_file in merged {
+                for (slot, key_file) in table_file.shard(shard)? {
+                    if !self.is_live(key_file, sieve.live) {
                         continue;
                     }
                     if sieve.leaves_out(slot.place) {
@@ -164,13 +165,13 @@ impl Disk {
     fn gather(&self, chosen: &[u32], sieve: &mut Sieve<'_>) -> Result<Gathered> {
         let (blocks, left_out) = (Vec::new(), Vec::new());
         let mut gathered = Gathered { slots: Vec::new(), blocks, left_out };
-        for kept in chosen.iter().filter_map(|number| self.parts.get(number)) {
+        for kept in chosen.iter().filter_map(|number| self.key_files.get(number)) {
             if !sieve.live.contains_key(&kept.slice) {
                 continue;
             }
             for listed in kept.unlisted.iter().flatten() {
                 let block = listed.header.block;
-                let stored = Stored::new(Arc::clone(&kept.part), listed.offset, listed.header);
+                let stored = Stored::new(Arc::clone(&kept.key_file), listed.offset, listed.header);
                 for (place, entry) in stored.entries(block)? {
                     if sieve.leaves_out(place) {
                         gathered.left_out.push(block);
@@ -188,24 +189,24 @@ impl Disk {
 
     /// The first table file that is merged with `fresh` new slots, with all behind it.
     fn first_to_merge(&self, fresh: u64, keys: u64) -> usize {
-        let held: u64 = self.runs.iter().map(|run| run.slot_count()).sum();
+        let held: u64 = self.table_files.iter().map(|file| file.slot_count()).sum();
         if held + fresh > keys + keys / 4 + GATHERED_MAX / 8 {
             return 0;
         }
         let mut total = fresh;
-        let mut first = self.runs.len();
-        for run in self.runs.iter().rev() {
-            if run.slot_count() > 2 * total {
+        let mut first = self.table_files.len();
+        for table_file in self.table_files.iter().rev() {
+            if table_file.slot_count() > 2 * total {
                 break;
             }
-            total += run.slot_count();
+            total += table_file.slot_count();
             first -= 1;
         }
         first
     }
 
-    fn is_live(&self, part: u32, live: &BTreeMap<SliceId, SliceInfo>) -> bool {
-        self.parts.get(&part).is_some_and(|kept| live.contains_key(&kept.slice))
+    fn is_live(&self, key_file: u32, live: &BTreeMap<SliceId, SliceInfo>) -> bool {
+        self.key_files.get(&key_file).is_some_and(|kept| live.contains_key(&kept.slice))
     }
 }
 

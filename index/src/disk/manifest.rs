@@ -1,5 +1,5 @@
 //! What says which files count, and how much of the log they hold. Where it stands is the business of
-//! `slots.rs`. Layout in `FORMAT.md`, "Manifest".
+//! `manifest_file`. Layout in `FORMAT.md`, "Manifest".
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use crate::{
 
 /// Bytes of each list's items.
 const SLICE_BYTES: usize = 32;
-const PART_BYTES: usize = 17;
-const RUN_BYTES: usize = 12;
+const KEY_FILE_BYTES: usize = 17;
+const TABLE_FILE_BYTES: usize = 12;
 
 /// What a manifest says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,8 +28,8 @@ pub(crate) struct Manifest {
     /// Slices that each window is cut into.
     pub(crate) slice_count: u32,
     pub(crate) slices: Vec<SliceRecord>,
-    pub(crate) parts: Vec<PartRecord>,
-    pub(crate) runs: Vec<RunRecord>,
+    pub(crate) key_files: Vec<KeyFileRecord>,
+    pub(crate) table_files: Vec<TableFileRecord>,
     /// Places whose key was removed.
     pub(crate) voids: Vec<u32>,
 }
@@ -45,17 +45,17 @@ pub(crate) struct SliceRecord {
 
 /// A key file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct PartRecord {
+pub(crate) struct KeyFileRecord {
     pub(crate) number: u32,
     pub(crate) slice: SliceId,
     pub(crate) bytes: u64,
     /// Whether a table file has its slots.
-    pub(crate) in_run: bool,
+    pub(crate) in_table: bool,
 }
 
 /// A table file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct RunRecord {
+pub(crate) struct TableFileRecord {
     pub(crate) number: u32,
     pub(crate) bytes: u64,
 }
@@ -77,17 +77,17 @@ impl Manifest {
             writer.u64(slice.begin);
             writer.u64(slice.last_settled.unwrap_or(NEVER));
         }
-        writer.count(self.parts.len());
-        for part in &self.parts {
-            writer.u32(part.number);
-            writer.u32(part.slice.0);
-            writer.u64(part.bytes);
-            writer.u8(u8::from(part.in_run));
+        writer.count(self.key_files.len());
+        for key_file in &self.key_files {
+            writer.u32(key_file.number);
+            writer.u32(key_file.slice.0);
+            writer.u64(key_file.bytes);
+            writer.u8(u8::from(key_file.in_table));
         }
-        writer.count(self.runs.len());
-        for run in &self.runs {
-            writer.u32(run.number);
-            writer.u64(run.bytes);
+        writer.count(self.table_files.len());
+        for table_file in &self.table_files {
+            writer.u32(table_file.number);
+            writer.u64(table_file.bytes);
         }
         writer.count(self.voids.len());
         for place in &self.voids {
@@ -106,13 +106,13 @@ impl Manifest {
     fn is_sound(&self) -> bool {
         let ids: BTreeSet<u32> = self.slices.iter().map(|slice| slice.id.0).collect();
         let begins: BTreeSet<_> = self.slices.iter().map(|it| (it.window, it.begin)).collect();
-        let parts: BTreeSet<u32> = self.parts.iter().map(|part| part.number).collect();
-        let runs: BTreeSet<u32> = self.runs.iter().map(|run| run.number).collect();
+        let key_files: BTreeSet<u32> = self.key_files.iter().map(|file| file.number).collect();
+        let table_files: BTreeSet<u32> = self.table_files.iter().map(|file| file.number).collect();
         ids.len() == self.slices.len()
             && begins.len() == self.slices.len()
-            && parts.len() == self.parts.len()
-            && runs.len() == self.runs.len()
-            && self.parts.iter().all(|part| ids.contains(&part.slice.0))
+            && key_files.len() == self.key_files.len()
+            && table_files.len() == self.table_files.len()
+            && self.key_files.iter().all(|key_file| ids.contains(&key_file.slice.0))
     }
 
     fn fields(reader: &mut Reader<'_>) -> Option<Self> {
@@ -123,9 +123,9 @@ impl Manifest {
             next_slice: reader.u32()?,
             slice_count: reader.u32()?,
             slices: reader.list(SLICE_BYTES, slice)?,
-            parts: reader.list(PART_BYTES, part)?,
-            runs: reader.list(RUN_BYTES, |reader| {
-                Some(RunRecord { number: reader.u32()?, bytes: reader.u64()? })
+            key_files: reader.list(KEY_FILE_BYTES, key_file)?,
+            table_files: reader.list(TABLE_FILE_BYTES, |reader| {
+                Some(TableFileRecord { number: reader.u32()?, bytes: reader.u64()? })
             })?,
             voids: reader.list(4, Reader::u32)?,
         })
@@ -143,12 +143,12 @@ fn slice(reader: &mut Reader<'_>) -> Option<SliceRecord> {
     Some(SliceRecord { id, window, begin, last_settled: (settled != NEVER).then_some(settled) })
 }
 
-fn part(reader: &mut Reader<'_>) -> Option<PartRecord> {
-    Some(PartRecord {
+fn key_file(reader: &mut Reader<'_>) -> Option<KeyFileRecord> {
+    Some(KeyFileRecord {
         number: reader.u32()?,
         slice: SliceId(reader.u32()?),
         bytes: reader.u64()?,
-        in_run: match reader.u8()? {
+        in_table: match reader.u8()? {
             0 => false,
             1 => true,
             _ => return None,

@@ -10,21 +10,21 @@ mod bytes;
 mod checkpoint;
 mod fold;
 mod folder;
+mod key_file;
 mod manifest;
+mod manifest_file;
 mod open;
-mod part;
-mod run;
-mod slots;
+mod table_file;
 mod verify;
 
 pub(crate) use checkpoint::Disk;
 pub use checkpoint::{Checkpointed, Until};
 pub(crate) use folder::Folder;
 pub use folder::Reading;
+pub(crate) use key_file::{KeyFile, Stored};
 pub use open::Discarded;
 pub(crate) use open::{Found, discard, open};
-pub(crate) use part::{Part, Stored};
-pub(crate) use run::{Run, Shelved};
+pub(crate) use table_file::{Shelved, TableFile};
 pub use verify::Fault;
 pub(crate) use verify::verify;
 

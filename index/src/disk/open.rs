@@ -12,10 +12,10 @@ use std::{
 use super::{
     checkpoint::{Disk, Kept},
     folder::{FileKind, Folder, MANIFEST},
+    key_file::{KeyFile, Stored},
     manifest::Manifest,
-    part::{Part, Stored},
-    run::{Listed, Run},
-    slots::Slots,
+    manifest_file::Slots,
+    table_file::{Listed, TableFile},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -97,8 +97,8 @@ pub(crate) fn discard(vfs: &dyn onceward_vfs::Vfs, dir: &str) -> Result<()> {
 fn empty(folder: &Arc<Folder>, options: Options, discarded: Option<Discarded>) -> Found {
     let disk = Disk {
         folder: Arc::clone(folder),
-        parts: BTreeMap::new(),
-        runs: Vec::new(),
+        key_files: BTreeMap::new(),
+        table_files: Vec::new(),
         next_file: 1,
         published: None,
         slots: Slots::default(),
@@ -130,24 +130,24 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
     let mut disk = empty(folder, options, None).disk;
     disk.next_file = manifest.next_file;
     disk.slots = slots;
-    for record in &manifest.parts {
+    for record in &manifest.key_files {
         // Names only: looking at each file would cost a disk access for each.
         if names.binary_search(&FileKind::Keys.name(record.number)).is_err() {
             return Err(Error::corrupt(&folder.path(FileKind::Keys, record.number), "is missing"));
         }
-        let part = Arc::new(Part::new(folder, record.number, record.bytes));
-        let unlisted = (!record.in_run).then(Vec::new);
-        disk.parts.insert(record.number, Kept { part, slice: record.slice, unlisted });
+        let key_file = Arc::new(KeyFile::new(folder, record.number, record.bytes));
+        let unlisted = (!record.in_table).then(Vec::new);
+        disk.key_files.insert(record.number, Kept { key_file, slice: record.slice, unlisted });
     }
-    for record in &manifest.runs {
-        let run = Arc::new(Run::open(folder, record.number, record.bytes)?);
-        for listed in run.blocks() {
+    for record in &manifest.table_files {
+        let table_file = Arc::new(TableFile::open(folder, record.number, record.bytes)?);
+        for listed in table_file.blocks() {
             put_block(&mut state, &disk, *listed)
-                .ok_or_else(|| Error::corrupt(run.name(), "has a block of another file"))?;
+                .ok_or_else(|| Error::corrupt(table_file.name(), "has a block of another file"))?;
         }
-        disk.runs.push(run);
+        disk.table_files.push(table_file);
     }
-    state.runs = disk.runs.iter().cloned().collect();
+    state.table_files = disk.table_files.iter().cloned().collect();
     state.cool();
     state.count_voids();
     read_unlisted(&mut state, &mut disk)?;
@@ -161,22 +161,22 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
 
 /// Tells the state of a block, if its file counts. `None`: there is another one of its number.
 fn put_block(state: &mut State, disk: &Disk, listed: Listed) -> Option<()> {
-    let Some(kept) = disk.parts.get(&listed.header.part) else { return Some(()) };
-    let stored = Stored::new(Arc::clone(&kept.part), listed.offset, listed.header);
+    let Some(kept) = disk.key_files.get(&listed.header.key_file) else { return Some(()) };
+    let stored = Stored::new(Arc::clone(&kept.key_file), listed.offset, listed.header);
     state.put_block(listed.header.block, kept.slice, stored, listed.removed).then_some(())
 }
 
 /// Reads the entries of which no table file has the slots.
 fn read_unlisted(state: &mut State, disk: &mut Disk) -> Result<()> {
-    for kept in disk.parts.values_mut() {
+    for kept in disk.key_files.values_mut() {
         let Some(unlisted) = &mut kept.unlisted else { continue };
-        for (block, stored) in kept.part.blocks()? {
+        for (block, stored) in kept.key_file.blocks()? {
             let (header, offset) = (stored.header(block), stored.offset);
             let entries = stored.entries(block)?;
             let gone = entries.iter().filter(|(place, _)| state.voids.contains(place)).count();
             let gone = u16::try_from(gone).unwrap_or(u16::MAX);
             if !state.put_block(block, kept.slice, stored, gone) {
-                return Err(Error::corrupt(&kept.part.name(), "has a block of another file"));
+                return Err(Error::corrupt(&kept.key_file.name(), "has a block of another file"));
             }
             unlisted.push(Listed { header, offset, removed: 0 });
             for (place, entry) in entries {
@@ -191,10 +191,10 @@ fn read_unlisted(state: &mut State, disk: &mut Disk) -> Result<()> {
 fn clear(folder: &Folder, disk: &Disk) -> Result<()> {
     let fail = |error| Error::io(error, "clear", &folder.dir);
     let kept: BTreeSet<String> = disk
-        .parts
+        .key_files
         .keys()
         .map(|number| FileKind::Keys.name(*number))
-        .chain(disk.runs.iter().map(|run| FileKind::Table.name(run.number)))
+        .chain(disk.table_files.iter().map(|table_file| FileKind::Table.name(table_file.number)))
         .chain([MANIFEST.to_owned()])
         .collect();
     for name in folder.vfs.list(&folder.dir).map_err(fail)? {

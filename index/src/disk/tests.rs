@@ -6,10 +6,10 @@ use onceward_vfs::{SimVfs, Vfs};
 
 use super::{
     folder::{Folder, Reading},
-    manifest::{Manifest, PartRecord, RunRecord, SliceRecord},
-    part::{PART_BLOCKS_MAX, Part, Written},
-    run::{Listed, Run, RunWriter},
-    slots::{MANIFEST_BYTES_MAX, Slots},
+    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, Written},
+    manifest::{KeyFileRecord, Manifest, SliceRecord, TableFileRecord},
+    manifest_file::{MANIFEST_BYTES_MAX, Slots},
+    table_file::{Listed, TableFile, TableFileWriter},
 };
 use crate::{
     entry::{BLOCK_BITS, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
@@ -58,14 +58,14 @@ fn folder() -> (SimVfs, Arc<Folder>) {
 }
 
 fn written(folder: &Arc<Folder>) -> Written {
-    Part::write(folder, 4, (Window::default(), BEGIN), &[(2, Arc::new(entries()))]).unwrap()
+    KeyFile::write(folder, 4, (Window::default(), BEGIN), &[(2, Arc::new(entries()))]).unwrap()
 }
 
-fn table(folder: &Arc<Folder>) -> Run {
+fn table(folder: &Arc<Folder>) -> TableFile {
     let Written { stored, .. } = written(folder);
     let (block, stored) = &stored[0];
     let listed = Listed { header: stored.header(*block), offset: stored.offset, removed: 0 };
-    let mut writer = RunWriter::create(folder, 5, vec![listed]).unwrap();
+    let mut writer = TableFileWriter::create(folder, 5, vec![listed]).unwrap();
     let key = entries().entry(0).unwrap().key;
     let slot = Slot { place: place(2, 0), tag: key.tag(), bits: key.bits() };
     for shard in 0..SHARDS {
@@ -92,7 +92,7 @@ fn a_key_file_matches_the_bytes_in_the_format_document() {
     let written = written(&folder);
     let bytes = vfs.bytes("index/keys-00000004").unwrap();
     assert_eq!(hex(&bytes), golden("keys"));
-    assert_eq!(written.part.bytes, bytes.len() as u64);
+    assert_eq!(written.key_file.bytes, bytes.len() as u64);
     assert_eq!(written.stored[0].1.offset, 48);
     assert_eq!(written.stored[0].1.entry(0).unwrap(), entries().entry(0));
 }
@@ -100,16 +100,16 @@ fn a_key_file_matches_the_bytes_in_the_format_document() {
 #[test]
 fn a_table_file_matches_the_bytes_in_the_format_document() {
     let (vfs, folder) = folder();
-    let run = table(&folder);
+    let table_file = table(&folder);
     let bytes = vfs.bytes("index/table-00000005").unwrap();
-    assert_eq!(run.bytes, bytes.len() as u64);
+    assert_eq!(table_file.bytes, bytes.len() as u64);
     let shard = 36 + 8 * 0x0f0;
     let (directory, rest) = bytes.split_at(36 + 32_768);
     let others = directory[36..shard].iter().chain(&directory[shard + 8..]);
     assert!(others.copied().all(|byte| byte == 0));
     let shown = [&directory[..36], &directory[shard..shard + 8], rest].concat();
     assert_eq!(hex(&shown), golden("table"));
-    let found = Run::open(&folder, 5, run.bytes).unwrap().shard(0x0f0).unwrap();
+    let found = TableFile::open(&folder, 5, table_file.bytes).unwrap().shard(0x0f0).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].0.place, found[0].1), (2 << BLOCK_BITS, 4));
 }
@@ -118,8 +118,8 @@ fn a_table_file_matches_the_bytes_in_the_format_document() {
 fn a_manifest_matches_the_bytes_in_the_format_document() {
     let (vfs, folder) = folder();
     let window = Window::default();
-    let part_bytes = written(&folder).part.bytes;
-    let run = table(&folder).record();
+    let part_bytes = written(&folder).key_file.bytes;
+    let table_file = table(&folder).record();
     let manifest = Manifest {
         covered: LSN,
         mark: 9,
@@ -127,8 +127,13 @@ fn a_manifest_matches_the_bytes_in_the_format_document() {
         next_slice: 2,
         slice_count: 24,
         slices: vec![SliceRecord { id: SliceId(1), window, begin: BEGIN, last_settled: None }],
-        parts: vec![PartRecord { number: 4, slice: SliceId(1), bytes: part_bytes, in_run: true }],
-        runs: vec![RunRecord { number: 5, bytes: run.bytes }],
+        key_files: vec![KeyFileRecord {
+            number: 4,
+            slice: SliceId(1),
+            bytes: part_bytes,
+            in_table: true,
+        }],
+        table_files: vec![TableFileRecord { number: 5, bytes: table_file.bytes }],
         voids: vec![place(2, 7)],
     };
     let mut slots = Slots::default();
@@ -162,7 +167,7 @@ fn the_limits_are_those_of_the_format_document() {
         ("SHARDS", of(SHARDS)),
         ("BLOCK_ENTRIES", of(BLOCK_ENTRIES)),
         ("ENTRY_BYTES", of(ENTRY_BYTES)),
-        ("PART_BLOCKS_MAX", of(PART_BLOCKS_MAX)),
+        ("KEY_FILE_BLOCKS_MAX", of(KEY_FILE_BLOCKS_MAX)),
         ("MANIFEST_BYTES_MAX", MANIFEST_BYTES_MAX),
     ] {
         assert_eq!(limit(name), value, "{name}");

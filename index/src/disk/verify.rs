@@ -6,9 +6,9 @@ use onceward_vfs::Vfs;
 
 use super::{
     folder::{Folder, Reading},
-    part::Part,
-    run::Run,
-    slots,
+    key_file::KeyFile,
+    manifest_file,
+    table_file::TableFile,
 };
 use crate::{error::Result, table::SHARDS};
 
@@ -34,40 +34,43 @@ pub(crate) fn verify(vfs: Arc<dyn Vfs>, dir: &str) -> Result<Vec<Fault>> {
     let reading = Reading::Positioned;
     let mut folder = Folder { vfs, dir: dir.to_owned(), reading, check: 0 };
     let mut faults = Vec::new();
-    let Some(found) = slots::verify(&folder, &mut faults)? else { return Ok(faults) };
+    let Some(found) = manifest_file::verify(&folder, &mut faults)? else { return Ok(faults) };
     folder.check = found.check;
     let folder = Arc::new(folder);
-    for record in &found.manifest.parts {
-        part(&Arc::new(Part::new(&folder, record.number, record.bytes)), &mut faults);
+    for record in &found.manifest.key_files {
+        key_file(&Arc::new(KeyFile::new(&folder, record.number, record.bytes)), &mut faults);
     }
-    for record in &found.manifest.runs {
-        run(&folder, (record.number, record.bytes), &mut faults);
+    for record in &found.manifest.table_files {
+        table_file(&folder, (record.number, record.bytes), &mut faults);
     }
     Ok(faults)
 }
 
 /// A file of entries.
-fn part(part: &Arc<Part>, faults: &mut Vec<Fault>) {
-    let whole = |what: String| Fault { file: part.name(), offset: 0, bytes: part.bytes, what };
-    match part.blocks() {
+fn key_file(key_file: &Arc<KeyFile>, faults: &mut Vec<Fault>) {
+    let whole =
+        |what: String| Fault { file: key_file.name(), offset: 0, bytes: key_file.bytes, what };
+    match key_file.blocks() {
         Err(error) => faults.push(whole(error.to_string())),
         Ok(blocks) => faults.extend(blocks.into_iter().filter_map(|(number, block)| {
             let error = block.check(number).err()?;
             let (offset, bytes) = (u64::from(block.offset), block.bytes());
-            Some(Fault { file: part.name(), offset, bytes, what: error.to_string() })
+            Some(Fault { file: key_file.name(), offset, bytes, what: error.to_string() })
         })),
     }
 }
 
 /// A table file.
-fn run(folder: &Folder, (number, bytes): (u32, u64), faults: &mut Vec<Fault>) {
+fn table_file(folder: &Folder, (number, bytes): (u32, u64), faults: &mut Vec<Fault>) {
     let file = folder.path(super::folder::FileKind::Table, number);
     let mut tell = |error: crate::error::Error| {
         let what = error.to_string();
         faults.push(Fault { file: file.clone(), offset: 0, bytes, what });
     };
-    match Run::open(folder, number, bytes) {
+    match TableFile::open(folder, number, bytes) {
         Err(error) => tell(error),
-        Ok(run) => (0..SHARDS).for_each(|shard| drop(run.shard(shard).map_err(&mut tell))),
+        Ok(file) => {
+            (0..SHARDS).for_each(|shard| drop(file.shard(shard).map_err(&mut tell)));
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! Keyed prints of keys and contents. No tables and no time here.
+//! Fingerprints of keys and hashes of contents, keyed with the secret of a store. No tables and no time here.
 //!
-//! The layout of the hashed bytes is in `FORMAT.md`, section "Prints".
+//! The layout of the hashed bytes is in `FORMAT.md`, section "Fingerprints and hashes".
 
 use std::{fmt, hash::Hasher};
 
@@ -96,7 +96,7 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// A store's secret, with which all its prints are keyed.
+/// A store's secret, with which all its fingerprints and hashes are keyed.
 ///
 /// Who does not know it can neither craft two keys with one fingerprint nor aim many keys at one
 /// place of a table. `Debug` shows none of it. Losing it makes every remembered key fresh.

@@ -357,8 +357,8 @@ impl Index {
             Stop::Failed(error) => return Err(error),
         };
         loop {
-            let runs = self.state.read().runs.clone();
-            let shelved = Shelved::read(runs, shard)?;
+            let table_files = self.state.read().table_files.clone();
+            let shelved = Shelved::read(table_files, shard)?;
             let sorted = match self.state.read().sort(shard, &shelved) {
                 Ok(Some(sorted)) => sorted,
                 Ok(None) => return Ok(()),

@@ -16,7 +16,7 @@ impl State {
             slice.in_memory.clear();
             (slice.filling, slice.keys) = (None, 0);
             for block in blocks {
-                if self.blocks.part_of(block).is_none() {
+                if self.blocks.key_file_of(block).is_none() {
                     // What is in memory can be read.
                     let entries = self.blocks.entries(block).unwrap_or_default();
                     kept.extend(entries.into_iter().map(|(_, entry)| (id, entry)));
@@ -27,7 +27,7 @@ impl State {
         }
         self.table = Table::new();
         self.voids.clear();
-        self.runs = Arc::new([]);
+        self.table_files = Arc::new([]);
         // No slot names any of them.
         self.blocks.free_up_to(u64::MAX);
         kept.into_iter().for_each(|(slice, entry)| self.keep(slice, entry));

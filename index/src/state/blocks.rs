@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
+    block_locations::{BLOCK_LOCATION_BYTES, BlockLocations},
     slices::SliceId,
-    spots::{SPOT_BYTES, Spots},
 };
 use crate::{
-    disk::{Part, Stored},
+    disk::{KeyFile, Stored},
     entry::{BLOCK_BITS, BLOCK_ENTRIES, Entries, Entry, place, split},
     error::Result,
     fingerprint::Fingerprint,
@@ -46,7 +46,7 @@ pub(crate) struct Above {
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
     all: Vec<Block>,
-    spots: Spots,
+    locations: BlockLocations,
     /// Numbers that no slot names.
     free: Vec<u32>,
     /// Numbers of dropped blocks, each with the count of purged shards from which on it is free.
@@ -60,7 +60,7 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// The entry at a place, if it is this key's.
     pub(crate) fn entry_of(&self, place: u32, key: Fingerprint) -> Result<Option<Entry>> {
-        if self.spots.is_other(place, key) {
+        if self.locations.is_other(place, key) {
             return Ok(None);
         }
         Ok(self.entry(place)?.filter(|entry| entry.key == key))
@@ -74,9 +74,9 @@ impl Blocks {
             Some(Where::Memory(entries)) => Ok(entries.entry(position)),
             Some(Where::Leaving(entries)) => Ok(entries.entry(position)),
             Some(Where::File(stored)) => {
-                if !self.spots.is_checked(number) {
+                if !self.locations.is_checked(number) {
                     stored.check(number)?;
-                    self.spots.note_checked(number);
+                    self.locations.note_checked(number);
                 }
                 stored.entry(position)
             }
@@ -119,9 +119,9 @@ impl Blocks {
     }
 
     /// The number of the file that a block is in.
-    pub(crate) fn part_of(&self, number: u32) -> Option<u32> {
+    pub(crate) fn key_file_of(&self, number: u32) -> Option<u32> {
         match &self.get(number)?.entries {
-            Where::File(stored) => Some(stored.part.number),
+            Where::File(stored) => Some(stored.key_file.number),
             Where::Nowhere | Where::Memory(_) | Where::Leaving(_) => None,
         }
     }
@@ -231,7 +231,7 @@ impl Blocks {
             let (bytes, count) = (left.memory_bytes(), left.len());
             self.bytes -= bytes;
             self.in_memory -= u64::try_from(count).unwrap_or(0);
-            self.spots.put(number, &stored.part, stored.offset);
+            self.locations.put(number, &stored.key_file, stored.offset);
             if let Some(entries) = self.entries_mut(number) {
                 *entries = Where::File(stored);
             }
@@ -240,28 +240,28 @@ impl Blocks {
 
     /// A block that is in a file since before the index was opened.
     pub(crate) fn restore(&mut self, number: u32, slice: SliceId, stored: Stored) {
-        self.spots.put(number, &stored.part, stored.offset);
+        self.locations.put(number, &stored.key_file, stored.offset);
         self.set(number, Block { slice, entries: Where::File(stored) });
     }
 
     /// Forgets a block. Its number is free once `free_from` shards were purged.
     ///
     /// Returns the file that it was in: closing it takes a while, and need not be done here.
-    pub(crate) fn drop_block(&mut self, number: u32, free_from: u64) -> Option<Arc<Part>> {
+    pub(crate) fn drop_block(&mut self, number: u32, free_from: u64) -> Option<Arc<KeyFile>> {
         let entries = self.entries_mut(number)?;
-        let (bytes, count, part) = match std::mem::replace(entries, Where::Nowhere) {
+        let (bytes, count, key_file) = match std::mem::replace(entries, Where::Nowhere) {
             Where::Nowhere => (0, 0, None),
             Where::Memory(entries) => (entries.memory_bytes(), entries.len(), None),
             Where::Leaving(entries) => (entries.memory_bytes(), entries.len(), None),
-            Where::File(stored) => (0, 0, Some(stored.part)),
+            Where::File(stored) => (0, 0, Some(stored.key_file)),
         };
         self.bytes -= bytes;
         self.in_memory -= u64::try_from(count).unwrap_or(0);
-        if let Some(part) = &part {
-            self.spots.remove(number, part);
+        if let Some(key_file) = &key_file {
+            self.locations.remove(number, key_file);
         }
         self.dropped.push_back((free_from, number));
-        part
+        key_file
     }
 
     /// Whether slots may name blocks that are no more.
@@ -291,7 +291,7 @@ impl Blocks {
     /// Bytes of entries in memory and of the list of blocks.
     pub(crate) fn bytes(&self) -> u64 {
         let list = self.all.capacity() * LISTED_BYTES;
-        self.bytes + self.spots.bytes() + u64::try_from(list).unwrap_or(u64::MAX)
+        self.bytes + self.locations.bytes() + u64::try_from(list).unwrap_or(u64::MAX)
     }
 
     /// Bytes that this many more blocks may add to the lists.
@@ -317,6 +317,6 @@ impl Blocks {
 }
 
 /// Bytes of a block in the lists, once it is in a file.
-const LISTED_BYTES: usize = size_of::<Block>() + SPOT_BYTES;
+const LISTED_BYTES: usize = size_of::<Block>() + BLOCK_LOCATION_BYTES;
 /// Numbers of blocks.
 pub(crate) const BLOCKS_MAX: u32 = u32::MAX >> BLOCK_BITS;

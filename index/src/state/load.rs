@@ -1,8 +1,10 @@
 //! Puts the slots of a cold shard into memory; lists entries wherever they are.
 
+use std::sync::Arc;
+
 use super::{SliceId, State, Stop};
 use crate::{
-    disk::{Run, Shelved, Stored},
+    disk::{Shelved, Stored, TableFile},
     entry::{BLOCK_BITS, Entry},
     error::Error,
     table::{Slot, Table},
@@ -28,8 +30,8 @@ impl State {
     pub(crate) fn sort(&self, shard: usize, shelved: &Shelved) -> Result<Option<Sorted>, Stop> {
         let Some(waiting) = self.table.waiting(shard) else { return Ok(None) };
         // The number of a dropped block may be another block's by now.
-        let is_current = |(slot, part): &(Slot, u32)| {
-            self.blocks.part_of(slot.place >> BLOCK_BITS) == Some(*part)
+        let is_current = |(slot, key_file): &(Slot, u32)| {
+            self.blocks.key_file_of(slot.place >> BLOCK_BITS) == Some(*key_file)
         };
         let on_disk = shelved.slots().filter(is_current).map(|(slot, _)| slot);
         let mut slots: Vec<Slot> = on_disk.chain(waiting.iter().copied()).collect();
@@ -68,7 +70,8 @@ impl State {
     /// Makes a shard warm. `false`: files, or the list, are not what they were when it was sorted.
     pub(crate) fn install(&mut self, shard: usize, shelved: &Shelved, mut sorted: Sorted) -> bool {
         let Some(waiting) = self.table.waiting(shard) else { return true };
-        let is_current = cfg!(bug = "shard-of-replaced-table-files") || shelved.is_of(&self.runs);
+        let is_current =
+            cfg!(bug = "shard-of-replaced-table-files") || shelved.is_of(&self.table_files);
         if !is_current || waiting != sorted.waiting {
             return false;
         }
@@ -119,7 +122,7 @@ impl State {
     /// A table whose slots are in these files.
     pub(crate) fn cool(&mut self) {
         let count =
-            |shard| self.runs.iter().map(|run: &std::sync::Arc<Run>| run.count(shard)).sum();
+            |shard| self.table_files.iter().map(|file: &Arc<TableFile>| file.count(shard)).sum();
         self.table = Table::cold(count);
     }
 

@@ -5,25 +5,25 @@
 //! begins again.
 
 mod anew;
+mod block_locations;
 mod blocks;
-mod cut;
+mod checkpoint_plan;
 mod load;
 mod pending;
 mod slices;
-mod spots;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) use blocks::BLOCKS_MAX;
 pub(crate) use blocks::Blocks;
-pub(crate) use cut::{Cut, Leaving};
+pub(crate) use checkpoint_plan::{CheckpointPlan, DirtyBlocks};
 pub(crate) use slices::Slices;
 pub use slices::{Expired, SliceId, SliceInfo};
 
 use self::pending::Pending;
 use crate::{
-    disk::{Part, Run},
+    disk::{KeyFile, TableFile},
     entry::{BLOCK_BYTES_FIRST, BLOCK_ENTRIES, ENTRY_BYTES, Entry},
     error::{Error, ErrorKind},
     fingerprint::Fingerprint,
@@ -75,7 +75,7 @@ pub(crate) struct State {
     /// Places in files whose key was removed.
     pub(crate) voids: BTreeSet<u32>,
     /// The table files, for shards that are not in memory.
-    pub(crate) runs: Arc<[Arc<Run>]>,
+    pub(crate) table_files: Arc<[Arc<TableFile>]>,
     /// Shards that were purged of dropped blocks since the index was opened.
     purged: u64,
 }
@@ -91,7 +91,7 @@ impl State {
             reserved: Pending::default(),
             told: 0,
             voids: BTreeSet::new(),
-            runs: Arc::new([]),
+            table_files: Arc::new([]),
             purged: 0,
         }
     }
@@ -253,7 +253,7 @@ impl State {
     }
 
     /// Forgets the slices that are over. Returns files that nobody needs any more, too.
-    pub(crate) fn expire(&mut self, now: u64) -> (Expired, Vec<Arc<Part>>) {
+    pub(crate) fn expire(&mut self, now: u64) -> (Expired, Vec<Arc<KeyFile>>) {
         let (dropped, to_carry) = self.slices.expire(now);
         let free_from = self.purged + SHARDS as u64;
         let mut unused = Vec::new();
@@ -274,8 +274,8 @@ impl State {
     pub(crate) fn memory_bytes(&self) -> u64 {
         let lists =
             u64::try_from(self.voids.len() + self.reserved.ranges()).unwrap_or(u64::MAX) * 32;
-        let runs: u64 = self.runs.iter().map(|run| run.memory_bytes()).sum();
-        self.table.bytes() + self.blocks.bytes() + runs + lists
+        let table_files: u64 = self.table_files.iter().map(|file| file.memory_bytes()).sum();
+        self.table.bytes() + self.blocks.bytes() + table_files + lists
     }
 
     /// Refuses what would take more memory than the caller allows.

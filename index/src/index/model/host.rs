@@ -67,7 +67,7 @@ impl Before {
 }
 
 /// Even keys are in one shard, where the first and the third have the same tag; odd ones in another.
-pub(super) fn print(key: u8) -> Fingerprint {
+pub(super) fn fingerprint(key: u8) -> Fingerprint {
     let number = u128::from(key);
     let (shard, tag) = if key % 2 == 0 { (0xabc, number % 4) } else { (0x123, number) };
     Fingerprint::from_u128(shard << 116 | tag << 100 | number)
@@ -122,7 +122,7 @@ impl Host {
         let lsn = self.log().push(Frame::Nothing);
         let (change, moment) = (Change::Take(lsn), self.truth.now(key));
         self.truth.begin(key, change);
-        let entry = Entry { key: print(key), content: content(key, lsn), lsn };
+        let entry = Entry { key: fingerprint(key), content: content(key, lsn), lsn };
         let reserved = self.index.reserve(entry, window(), now).unwrap();
         let taken = match reserved {
             Reserved::Taken(slice) => {
@@ -156,7 +156,7 @@ impl Host {
         self.log().decide(taken.lsn, Fate::Failed);
         let change = Change::Forget(taken.lsn);
         self.truth.begin(taken.key, change);
-        assert!(self.index.withdraw(print(taken.key), taken.lsn).unwrap(), "{taken:?}");
+        assert!(self.index.withdraw(fingerprint(taken.key), taken.lsn).unwrap(), "{taken:?}");
         self.truth.end(taken.key, change, true);
     }
 
@@ -172,7 +172,7 @@ impl Host {
         let frame = self.log().push(Frame::Released { key: taken.key });
         let change = Change::Forget(taken.lsn);
         self.truth.begin(taken.key, change);
-        assert!(self.index.release(print(taken.key), frame).unwrap(), "{taken:?}");
+        assert!(self.index.release(fingerprint(taken.key), frame).unwrap(), "{taken:?}");
         self.truth.end(taken.key, change, true);
     }
 
@@ -207,7 +207,7 @@ impl Host {
             assert!(possible.contains(&by), "key {key} is known by {by:?}, not {possible:?}");
         }
         let moments: Vec<usize> = keys.iter().map(|key| self.truth.now(*key)).collect();
-        let asked: Vec<_> = keys.iter().map(|key| (print(*key), content(*key, 0))).collect();
+        let asked: Vec<_> = keys.iter().map(|key| (fingerprint(*key), content(*key, 0))).collect();
         let mut verdicts = Vec::new();
         self.index.lookup_batch(&asked, &mut verdicts).unwrap();
         assert_eq!(verdicts.len(), keys.len());
@@ -218,14 +218,14 @@ impl Host {
     }
 
     fn find(&self, key: u8) -> Option<u64> {
-        let found = self.index.find(print(key)).unwrap()?;
+        let found = self.index.find(fingerprint(key)).unwrap()?;
         assert_eq!(found.content, content(key, found.lsn), "key {key}: {found:?}");
         Some(found.lsn)
     }
 
     fn lookup(&self, key: u8) -> Option<u64> {
         let guess = self.log().last(key).unwrap_or(0);
-        let verdict = self.index.lookup(print(key), content(key, guess)).unwrap();
+        let verdict = self.index.lookup(fingerprint(key), content(key, guess)).unwrap();
         let (lsn, is_same) = (lsn_of(verdict)?, matches!(verdict, Verdict::Duplicate { .. }));
         assert_eq!(is_same, lsn == guess, "key {key}: {verdict:?} for {guess}");
         Some(lsn)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shuttle::rand::{Rng, thread_rng};
 
-use super::host::{KEYS, content, print};
+use super::host::{KEYS, content, fingerprint};
 use crate::{Entry, Index, SliceId, Window};
 
 /// A frame; its LSN is its position, counted from 1.
@@ -96,7 +96,8 @@ impl Log {
                 Frame::Took { key, window, begin, fate: Fate::Stored } => {
                     if lsn > covered {
                         let slice = index.slice(window, begin);
-                        let entry = Entry { key: print(key), content: content(key, lsn), lsn };
+                        let entry =
+                            Entry { key: fingerprint(key), content: content(key, lsn), lsn };
                         index.restore(slice, entry, lsn).unwrap();
                     }
                     unsettled.insert(lsn, (key, window, begin));
@@ -107,13 +108,13 @@ impl Log {
                         index.raise_settled(window, begin, at);
                     }
                 }
-                Frame::Released { key } => drop(index.release(print(key), lsn).unwrap()),
+                Frame::Released { key } => drop(index.release(fingerprint(key), lsn).unwrap()),
                 Frame::Took { .. } | Frame::Nothing => {}
             }
         }
         for (lsn, (key, window, begin)) in unsettled {
             let of_files = (lsn <= covered).then(|| index.hold_covered(window, begin)).flatten();
-            let held: Option<SliceId> = of_files.or_else(|| index.hold(print(key)).unwrap());
+            let held: Option<SliceId> = of_files.or_else(|| index.hold(fingerprint(key)).unwrap());
             assert!(held.is_some() || self.last(key) != Some(lsn), "{lsn} is held nowhere");
         }
     }
@@ -139,7 +140,7 @@ impl Log {
     /// Holds an index against the log, all of which it was told.
     pub(super) fn must_be_known_by(&self, index: &Index) {
         for key in 0..KEYS {
-            let found = index.find(print(key)).unwrap();
+            let found = index.find(fingerprint(key)).unwrap();
             let last = self.last(key);
             let is_over = last.is_some_and(|lsn| self.over.contains(&lsn));
             if is_over && found.is_none() {

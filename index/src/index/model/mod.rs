@@ -25,7 +25,7 @@ use shuttle::{
 
 use crate::{Entry, Index, Options, Reserved, Until, Verdict};
 use explore::explore;
-use host::{Before, Host, Moment, Taken, WINDOW_MS, content, print, window};
+use host::{Before, Host, Moment, Taken, WINDOW_MS, content, fingerprint, window};
 use truth::Change;
 
 /// Starts a thread with the store.
@@ -100,7 +100,7 @@ fn of_two_that_reserve_one_key_exactly_one_takes_it() {
             .map(|lsn| {
                 let index = Arc::clone(&index);
                 thread::spawn(move || {
-                    let entry = Entry { key: print(2), content: content(2, lsn), lsn };
+                    let entry = Entry { key: fingerprint(2), content: content(2, lsn), lsn };
                     let reserved = index.reserve(entry, window(), 0).unwrap();
                     let verdict = index.lookup(entry.key, entry.content).unwrap();
                     (lsn, reserved, verdict)
@@ -123,7 +123,11 @@ fn nobody_sees_a_batch_half_taken() {
     explore("a batch beside a reader", 1, Before::nothing, |_| {
         let index = Arc::new(Index::new(Options::default()).unwrap());
         let entries: Vec<Entry> = (0..4)
-            .map(|key| Entry { key: print(key), content: content(key, 1), lsn: u64::from(key) + 1 })
+            .map(|key| Entry {
+                key: fingerprint(key),
+                content: content(key, 1),
+                lsn: u64::from(key) + 1,
+            })
             .collect();
         let (of_reader, keys) = (Arc::clone(&index), entries.clone());
         let reader = thread::spawn(move || {
@@ -235,7 +239,8 @@ fn expire(host: &Host, held: &mut [Taken]) {
     assert!(first.dropped.is_empty(), "{first:?}");
     assert_eq!(first.to_carry, [held[0].slice]);
     for taken in held {
-        taken.slice = host.index.carry(print(taken.key), taken.slice, LATER).unwrap().unwrap();
+        taken.slice =
+            host.index.carry(fingerprint(taken.key), taken.slice, LATER).unwrap().unwrap();
     }
     assert_eq!(host.index.expire(LATER).dropped, first.to_carry);
     host.truth.end(0, Change::Forget(old), true);

@@ -87,7 +87,7 @@ pub(crate) struct History {
 }
 
 /// Keys of four kinds: of one shard; of one group, from which the search wraps; of one tag; anywhere.
-fn print(n: u64) -> Fingerprint {
+fn fingerprint(n: u64) -> Fingerprint {
     match n % 4 {
         0 => key(5, u128::from(n * 977 % 0x1_0000), n),
         1 => key(6, 0xffff, n),
@@ -143,7 +143,7 @@ impl History {
         let window = self.dice.one_of(&self.windows);
         let content = ContentHash::from_u64(self.dice.below(3));
         let lsn = self.lsn();
-        let entry = Entry { key: print(key), content, lsn };
+        let entry = Entry { key: fingerprint(key), content, lsn };
         self.check(key);
         match self.index.reserve(entry, window, self.now).unwrap() {
             Reserved::Known(found) => {
@@ -186,7 +186,7 @@ impl History {
             self.flying.remove(&lsn);
             self.held.remove(&lsn);
             self.log.remove(&lsn);
-            assert!(self.index.withdraw(print(key), lsn).unwrap());
+            assert!(self.index.withdraw(fingerprint(key), lsn).unwrap());
             self.taken.remove(&key);
             self.check(key);
         }
@@ -223,7 +223,7 @@ impl History {
         self.log.insert(lsn, Frame::Released { key });
         self.durable = lsn;
         self.check(key);
-        self.index.release(print(key), lsn).unwrap();
+        self.index.release(fingerprint(key), lsn).unwrap();
         self.taken.remove(&key);
         self.check(key);
     }
@@ -240,7 +240,7 @@ impl History {
         for (key, lsn) in known {
             let from = self.held.get(&lsn).copied();
             if let Some(from) = from.filter(|slice| expired.to_carry.contains(slice)) {
-                let target = self.index.carry(print(key), from, self.now).unwrap();
+                let target = self.index.carry(fingerprint(key), from, self.now).unwrap();
                 self.held.insert(lsn, target.unwrap_or_else(|| panic!("key {key} is lost")));
                 self.tally.carried += 1;
             }
@@ -249,7 +249,7 @@ impl History {
 
     /// Compares one key with the map.
     pub(crate) fn check(&mut self, key: u64) {
-        let found = self.index.find(print(key)).unwrap();
+        let found = self.index.find(fingerprint(key)).unwrap();
         let latest = self.latest;
         let Some(taken) = self.taken.get_mut(&key) else {
             assert_eq!(found, None, "key {key} was never taken, released or withdrawn");
@@ -278,7 +278,10 @@ impl History {
         }
         let asked: Vec<_> = (0..self.keys)
             .map(|key| {
-                (print(key), self.taken.get(&key).map_or(ContentHash::from_u64(0), |t| t.content))
+                (
+                    fingerprint(key),
+                    self.taken.get(&key).map_or(ContentHash::from_u64(0), |t| t.content),
+                )
             })
             .collect();
         let mut verdicts = Vec::new();
@@ -350,7 +353,7 @@ impl History {
             match *frame {
                 Frame::Took { key, content, window, begin } if *lsn > covered => {
                     let slice = self.index.slice(window, begin);
-                    let entry = Entry { key: print(key), content, lsn: *lsn };
+                    let entry = Entry { key: fingerprint(key), content, lsn: *lsn };
                     self.index.restore(slice, entry, *lsn).unwrap();
                 }
                 Frame::Took { .. } => {}
@@ -360,7 +363,7 @@ impl History {
                     }
                 }
                 Frame::Released { key } => {
-                    self.index.release(print(key), *lsn).unwrap();
+                    self.index.release(fingerprint(key), *lsn).unwrap();
                 }
             }
         }
@@ -368,7 +371,7 @@ impl History {
             let Some(Frame::Took { key, .. }) = self.log.get(&lsn).copied() else {
                 panic!("no frame {lsn}")
             };
-            let slice = self.index.hold(print(key)).unwrap();
+            let slice = self.index.hold(fingerprint(key)).unwrap();
             self.held.insert(lsn, slice.unwrap_or_else(|| panic!("key {key} of {lsn} is lost")));
         }
     }

@@ -110,7 +110,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Keys of three kinds: far apart; in one shard with one tag; and differing in the last bits only.
-pub(crate) fn print(key: u8) -> Fingerprint {
+pub(crate) fn fingerprint(key: u8) -> Fingerprint {
     let number = u128::from(key);
     Fingerprint::from_u128(match key % 3 {
         0 => number << 120 | 0x5eed,

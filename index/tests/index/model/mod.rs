@@ -14,7 +14,7 @@ use proptest::{
 
 use crate::reference::{Frame, Reference};
 use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place};
-use history::{KEYS, Op, Trouble, op, print, window};
+use history::{KEYS, Op, Trouble, fingerprint, op, window};
 
 /// Histories of each way of reading; each has 60 operations on average.
 const HISTORIES: u32 = 240;
@@ -48,15 +48,15 @@ impl Run {
         let (window, lsn, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
         let expected = self.known(key);
         if fails {
-            let entry = Entry { key: print(key), content, lsn };
+            let entry = Entry { key: fingerprint(key), content, lsn };
             if matches!(self.store.index.reserve(entry, window, now).unwrap(), Reserved::Taken(_)) {
                 assert_eq!(expected, None);
                 self.store.append(Frame::Failed);
-                assert!(self.store.index.withdraw(print(key), lsn).unwrap());
+                assert!(self.store.index.withdraw(fingerprint(key), lsn).unwrap());
             }
             return;
         }
-        match self.store.take(print(key), content, window).unwrap() {
+        match self.store.take(fingerprint(key), content, window).unwrap() {
             Reserved::Known(found) => assert_eq!(Some(found.lsn), expected, "key {key}"),
             Reserved::Taken(_) => assert_eq!(expected, None, "key {key} is taken twice"),
         }
@@ -68,9 +68,9 @@ impl Run {
         let (window, lsn, now) = (window(from_settle), self.store.next_lsn(), self.store.now);
         let content = ContentHash::from_u64(8);
         let begin = self.store.index.slice_begin(window, now);
-        let entry = Entry { key: print(key), content, lsn };
+        let entry = Entry { key: fingerprint(key), content, lsn };
         if let Reserved::Taken(slice) = self.store.index.reserve(entry, window, now).unwrap() {
-            self.store.append(Frame::Took { key: print(key), content, window, begin, now });
+            self.store.append(Frame::Took { key: fingerprint(key), content, window, begin, now });
             self.store.held.insert(lsn, slice);
             self.note_from(lsn - 1);
             self.flying.push_back(lsn);
@@ -101,7 +101,7 @@ impl Run {
         let entries: Vec<Entry> = keys
             .iter()
             .zip(before..)
-            .map(|(key, lsn)| Entry { key: print(*key), content, lsn })
+            .map(|(key, lsn)| Entry { key: fingerprint(*key), content, lsn })
             .collect();
         let mut reserved = Vec::new();
         self.store.index.insert_batch(&entries, window, now, &mut reserved).unwrap();
@@ -127,12 +127,14 @@ impl Run {
 
     /// The LSN that must, or may, be known for a key now; what may have gone and has gone is noted.
     fn known(&mut self, key: u8) -> Option<u64> {
-        let found = self.store.index.find(print(key)).unwrap();
-        if let Some(objection) = self.reference.objection(print(key), found, self.store.latest) {
+        let found = self.store.index.find(fingerprint(key)).unwrap();
+        if let Some(objection) =
+            self.reference.objection(fingerprint(key), found, self.store.latest)
+        {
             panic!("key {key}: {objection}");
         }
         if found.is_none() {
-            self.reference.note_gone(print(key));
+            self.reference.note_gone(fingerprint(key));
         }
         found.map(|found| found.lsn)
     }
@@ -148,10 +150,10 @@ impl Run {
     }
 
     fn release(&mut self, key: u8) {
-        if self.reference.get(print(key)).is_some_and(|taken| taken.is_settled()) {
+        if self.reference.get(fingerprint(key)).is_some_and(|taken| taken.is_settled()) {
             let was_known = self.known(key).is_some();
             let before = self.store.next_lsn() - 1;
-            assert_eq!(self.store.release(print(key)).unwrap(), was_known);
+            assert_eq!(self.store.release(fingerprint(key)).unwrap(), was_known);
             self.note_from(before);
         }
     }
@@ -229,10 +231,10 @@ impl Run {
     fn check(&mut self) {
         for key in 0..KEYS {
             let known = self.known(key);
-            let taken = self.reference.get(print(key));
+            let taken = self.reference.get(fingerprint(key));
             let content = taken.map_or(ContentHash::from_u64(0), |taken| taken.content);
             let other = ContentHash::from_u64(content.as_u64() ^ 1);
-            let keys = [(print(key), content), (print(key), other)];
+            let keys = [(fingerprint(key), content), (fingerprint(key), other)];
             let mut verdicts = Vec::new();
             self.store.index.lookup_batch(&keys, &mut verdicts).unwrap();
             let expected = known.map_or([Verdict::New; 2], |lsn| {

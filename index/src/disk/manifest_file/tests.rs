@@ -24,8 +24,8 @@ fn manifest(covered: u64, voids: u32) -> Manifest {
             SliceRecord { id: SliceId(1), window, begin: 5, last_settled: None },
             SliceRecord { id: SliceId(2), window, begin: 6, last_settled: Some(0) },
         ],
-        parts: vec![PartRecord { number: 4, slice: SliceId(2), bytes: 48, in_run: true }],
-        runs: vec![RunRecord { number: 5, bytes: 99 }],
+        key_files: vec![KeyFileRecord { number: 4, slice: SliceId(2), bytes: 48, in_table: true }],
+        table_files: vec![TableFileRecord { number: 5, bytes: 99 }],
         // No two manifests agree in a sector of them.
         voids: (0..voids).map(|at| u32::try_from(covered).unwrap() << 16 | at).collect(),
     }

@@ -8,8 +8,8 @@ use onceward_vfs::{File, Mode};
 use super::{
     bytes::{Reader, Writer},
     folder::{FileKind, Folder},
-    manifest::RunRecord,
-    part::BlockHeader,
+    key_file::BlockHeader,
+    manifest::TableFileRecord,
 };
 use crate::{
     entry::BLOCK_BITS,
@@ -47,7 +47,7 @@ pub(crate) struct Listed {
 
 /// A finished table file.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub(crate) struct TableFile {
     pub(crate) number: u32,
     /// Length of the file.
     pub(crate) bytes: u64,
@@ -60,7 +60,7 @@ pub(crate) struct Run {
     /// The blocks, by rising number.
     blocks: Box<[Listed]>,
     /// The file that each block is in, by number of the block; 0 for blocks of others.
-    parts: Box<[u32]>,
+    key_files: Box<[u32]>,
 }
 
 /// Where a shard's slots are in the file.
@@ -78,7 +78,7 @@ struct Lists {
     blocks: Box<[Listed]>,
 }
 
-impl Run {
+impl TableFile {
     /// Slots in the file.
     pub(crate) fn slot_count(&self) -> u64 {
         self.directory.last().map_or(0, |last| last.first + u64::from(last.count))
@@ -90,8 +90,8 @@ impl Run {
     }
 
     /// What the manifest says of the file.
-    pub(crate) fn record(&self) -> RunRecord {
-        RunRecord { number: self.number, bytes: self.bytes }
+    pub(crate) fn record(&self) -> TableFileRecord {
+        TableFileRecord { number: self.number, bytes: self.bytes }
     }
 
     /// The file's path.
@@ -102,7 +102,7 @@ impl Run {
     /// Bytes of memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let bytes = size_of_val(&*self.directory) + size_of_val(&*self.blocks);
-        u64::try_from(bytes + size_of_val(&*self.parts)).unwrap_or(u64::MAX)
+        u64::try_from(bytes + size_of_val(&*self.key_files)).unwrap_or(u64::MAX)
     }
 
     /// Opens a file of this length, and reads all of it but the slots.
@@ -138,15 +138,15 @@ impl Run {
     ) -> Self {
         let head_bytes = u64::try_from(head_bytes(blocks.len())).unwrap_or(u64::MAX);
         let most = blocks.last().map_or(0, |last| last.header.block + 1);
-        let mut parts = vec![0; usize::try_from(most).unwrap_or(0)];
+        let mut key_files = vec![0; usize::try_from(most).unwrap_or(0)];
         for listed in &blocks {
             let at = usize::try_from(listed.header.block).unwrap_or(usize::MAX);
-            if let Some(part) = parts.get_mut(at) {
-                *part = listed.header.part;
+            if let Some(key_file) = key_files.get_mut(at) {
+                *key_file = listed.header.key_file;
             }
         }
-        let parts = parts.into();
-        Self { number, bytes, name, file, head_bytes, directory, blocks, parts }
+        let key_files = key_files.into();
+        Self { number, bytes, name, file, head_bytes, directory, blocks, key_files }
     }
 
     /// Slots of a shard.
@@ -174,30 +174,30 @@ impl Run {
         let mut reader = Reader::new(bytes);
         let slot = Slot { place: reader.u32()?, tag: reader.u16()?, bits: reader.u8()? & 0x7f };
         let block = usize::try_from(slot.place >> BLOCK_BITS).ok()?;
-        Some((slot, *self.parts.get(block)?)).filter(|(_, part)| *part != 0)
+        Some((slot, *self.key_files.get(block)?)).filter(|(_, key_file)| *key_file != 0)
     }
 }
 
 /// The slots of one shard, from all table files of one moment.
 #[derive(Debug)]
 pub(crate) struct Shelved {
-    runs: Arc<[Arc<Run>]>,
+    table_files: Arc<[Arc<TableFile>]>,
     slots: Vec<(Slot, u32)>,
 }
 
 impl Shelved {
     /// Reads them.
-    pub(crate) fn read(runs: Arc<[Arc<Run>]>, shard: usize) -> Result<Self> {
+    pub(crate) fn read(table_files: Arc<[Arc<TableFile>]>, shard: usize) -> Result<Self> {
         let mut slots = Vec::new();
-        for run in runs.iter() {
-            slots.extend(run.shard(shard)?);
+        for table_file in table_files.iter() {
+            slots.extend(table_file.shard(shard)?);
         }
-        Ok(Self { runs, slots })
+        Ok(Self { table_files, slots })
     }
 
     /// Whether these are still the table files.
-    pub(crate) fn is_of(&self, runs: &Arc<[Arc<Run>]>) -> bool {
-        Arc::ptr_eq(&self.runs, runs)
+    pub(crate) fn is_of(&self, table_files: &Arc<[Arc<TableFile>]>) -> bool {
+        Arc::ptr_eq(&self.table_files, table_files)
     }
 
     /// The slots, each with the number of the file that its entry is in.
@@ -208,7 +208,7 @@ impl Shelved {
 
 /// Writes a table file, shard by shard.
 #[derive(Debug)]
-pub(crate) struct RunWriter {
+pub(crate) struct TableFileWriter {
     number: u32,
     name: String,
     check: u64,
@@ -221,7 +221,7 @@ pub(crate) struct RunWriter {
     slots: u64,
 }
 
-impl RunWriter {
+impl TableFileWriter {
     /// Begins a file for the slots of these blocks.
     pub(crate) fn create(folder: &Folder, number: u32, mut blocks: Vec<Listed>) -> Result<Self> {
         blocks.sort_by_key(|listed| listed.header.block);
@@ -267,7 +267,7 @@ impl RunWriter {
     }
 
     /// Finishes the file: durable, but for its name.
-    pub(crate) fn finish(mut self) -> Result<Run> {
+    pub(crate) fn finish(mut self) -> Result<TableFile> {
         self.write_piece()?;
         let mut writer = Writer::with_capacity(head_bytes(self.blocks.len()));
         writer.bytes(MAGIC);
@@ -291,7 +291,7 @@ impl RunWriter {
         self.file.sync_data().map_err(fail)?;
         let Self { number, name, file, blocks, directory, offset, .. } = self;
         let lists = Lists { directory: directory.into(), blocks: blocks.into() };
-        Ok(Run::new(number, offset, (name, file), lists))
+        Ok(TableFile::new(number, offset, (name, file), lists))
     }
 
     fn write_piece(&mut self) -> Result<()> {

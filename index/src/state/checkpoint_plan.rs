@@ -11,7 +11,7 @@ use crate::{
 
 /// The blocks of one slice that go to a file.
 #[derive(Debug)]
-pub(crate) struct Leaving {
+pub(crate) struct DirtyBlocks {
     pub(crate) slice: SliceId,
     pub(crate) window: Window,
     pub(crate) begin: u64,
@@ -20,11 +20,11 @@ pub(crate) struct Leaving {
 
 /// What a checkpoint writes.
 #[derive(Debug)]
-pub(crate) struct Cut {
+pub(crate) struct CheckpointPlan {
     /// Every entry of a frame up to and including this LSN is in a file once these blocks are.
     pub(crate) covered: u64,
-    pub(crate) leaving: Vec<Leaving>,
-    /// The slices that live. One that is dropped later stays in the files until the next cut: keys
+    pub(crate) dirty: Vec<DirtyBlocks>,
+    /// The slices that live. One that is dropped later stays in the files until the next plan: keys
     /// may have been carried out of it into blocks that are not among these.
     pub(crate) slices: BTreeMap<SliceId, SliceInfo>,
 }
@@ -39,15 +39,15 @@ impl State {
     }
 
     /// Takes the blocks for a checkpoint. Entries of frames that may still fail stay behind.
-    pub(crate) fn cut(&mut self) -> Cut {
+    pub(crate) fn plan_checkpoint(&mut self) -> CheckpointPlan {
         let covered = self.covered();
         let slices: BTreeMap<SliceId, SliceInfo> =
             self.slices.iter().map(|(id, slice)| (id, slice.info(id))).collect();
-        let leaving = slices.values().filter_map(|info| self.cut_slice(*info, covered)).collect();
-        Cut { covered, leaving, slices }
+        let dirty = slices.values().filter_map(|info| self.plan_slice(*info, covered)).collect();
+        CheckpointPlan { covered, dirty, slices }
     }
 
-    fn cut_slice(&mut self, info: SliceInfo, covered: u64) -> Option<Leaving> {
+    fn plan_slice(&mut self, info: SliceInfo, covered: u64) -> Option<DirtyBlocks> {
         let SliceInfo { id, window, begin, .. } = info;
         let in_memory = self.slices.get(id)?.in_memory.clone();
         let mut blocks = Vec::new();
@@ -65,7 +65,7 @@ impl State {
                 slice.filling = None;
             }
         }
-        (!blocks.is_empty()).then_some(Leaving { slice: id, window, begin, blocks })
+        (!blocks.is_empty()).then_some(DirtyBlocks { slice: id, window, begin, blocks })
     }
 
     /// Moves entries of a block into another one, which stays in memory. `false`: there is none, and
@@ -98,7 +98,7 @@ impl State {
         }
         let blocks = &self.blocks;
         if let Some(slice) = self.slices.get_mut(slice) {
-            slice.in_memory.retain(|block| blocks.part_of(*block).is_none());
+            slice.in_memory.retain(|block| blocks.key_file_of(*block).is_none());
         }
     }
 }

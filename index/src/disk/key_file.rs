@@ -23,11 +23,11 @@ const HEADER_BYTES: usize = 48;
 /// Bytes of a block before its entries.
 const BLOCK_HEADER_BYTES: usize = 24;
 /// Blocks in one file at most, so that an offset fits 32 bits with room to spare.
-pub(crate) const PART_BLOCKS_MAX: usize = 65_536;
+pub(crate) const KEY_FILE_BLOCKS_MAX: usize = 65_536;
 
 /// A file of entries.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct KeyFile {
     folder: Arc<Folder>,
     pub(crate) number: u32,
     /// Length of the file.
@@ -39,14 +39,14 @@ pub(crate) struct Part {
 /// A file that was written, and where each block stands in it.
 #[derive(Debug)]
 pub(crate) struct Written {
-    pub(crate) part: Arc<Part>,
+    pub(crate) key_file: Arc<KeyFile>,
     pub(crate) stored: Vec<(u32, Stored)>,
 }
 
 /// A block in a file.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) part: Arc<Part>,
+    pub(crate) key_file: Arc<KeyFile>,
     pub(crate) offset: u32,
     pub(crate) count: u16,
     /// Entries that were made none before the block was written.
@@ -57,9 +57,9 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// A block of which nothing was read yet.
-    pub(crate) fn new(part: Arc<Part>, offset: u32, header: BlockHeader) -> Self {
+    pub(crate) fn new(key_file: Arc<KeyFile>, offset: u32, header: BlockHeader) -> Self {
         let BlockHeader { count, voided, base, .. } = header;
-        Self { part, offset, count, voided, base }
+        Self { key_file, offset, count, voided, base }
     }
 
     /// Bytes of the block in its file.
@@ -70,7 +70,7 @@ impl Stored {
     /// What the block says of itself.
     pub(crate) fn header(&self, block: u32) -> BlockHeader {
         let Self { count, voided, base, .. } = *self;
-        BlockHeader { part: self.part.number, block, count, voided, base }
+        BlockHeader { key_file: self.key_file.number, block, count, voided, base }
     }
 
     /// Compares the checksum of the block of this number.
@@ -90,9 +90,9 @@ impl Stored {
         }
         let at = BLOCK_HEADER_BYTES + position * ENTRY_BYTES;
         let offset = u64::from(self.offset).saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        let content = self.part.content()?;
+        let content = self.key_file.content()?;
         let entry = content.with(
-            || self.part.name(),
+            || self.key_file.name(),
             offset,
             ENTRY_BYTES,
             |bytes| bytes.first_chunk().and_then(|bytes| entry::decode(bytes, self.base)),
@@ -112,24 +112,24 @@ impl Stored {
 
     /// Reads the whole block and compares its checksum.
     fn with_block<T>(&self, block: u32, use_it: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        let content = self.part.content()?;
+        let content = self.key_file.content()?;
         let bytes = BLOCK_HEADER_BYTES + usize::from(self.count) * ENTRY_BYTES;
         let offset = u64::from(self.offset);
         let expected = self.header(block);
         let checked = content.with(
-            || self.part.name(),
+            || self.key_file.name(),
             offset,
             bytes,
             |bytes| (BlockHeader::decode(bytes)? == expected).then(|| use_it(bytes)),
         )?;
         checked.flatten().ok_or_else(|| {
             let what = format_args!("block {block} at {offset} is not what was written");
-            Error::corrupt(&self.part.name(), what)
+            Error::corrupt(&self.key_file.name(), what)
         })
     }
 }
 
-impl Part {
+impl KeyFile {
     /// A file of this length, which is not looked at yet.
     pub(crate) fn new(folder: &Arc<Folder>, number: u32, bytes: u64) -> Self {
         Self { folder: Arc::clone(folder), number, bytes, content: OnceLock::new() }
@@ -159,16 +159,16 @@ impl Part {
         let header = encode_header(folder.check, number, slice);
         let pieces = blocks.iter().map(|(block, entries)| encode_block(number, *block, entries));
         let bytes = folder.write(&name, std::iter::once(header).chain(pieces))?;
-        let part = Arc::new(Self::new(folder, number, bytes));
+        let key_file = Arc::new(Self::new(folder, number, bytes));
         let mut offset = HEADER_BYTES;
         let mut stored = Vec::with_capacity(blocks.len());
         for (block, entries) in blocks {
             let at = u32::try_from(offset).unwrap_or(u32::MAX);
             let header = BlockHeader::of(number, *block, entries);
-            stored.push((*block, Stored::new(Arc::clone(&part), at, header)));
+            stored.push((*block, Stored::new(Arc::clone(&key_file), at, header)));
             offset += BLOCK_HEADER_BYTES + entries.bytes().len();
         }
-        Ok(Written { part, stored })
+        Ok(Written { key_file, stored })
     }
 
     /// Finds the blocks of a file that no table file tells of, by their headers.
@@ -179,7 +179,7 @@ impl Part {
         while offset < self.bytes {
             let header =
                 content.with(|| self.name(), offset, BLOCK_HEADER_BYTES, BlockHeader::fields)?;
-            let header = header.flatten().filter(|it| it.is_sound() && it.part == self.number);
+            let header = header.flatten().filter(|it| it.is_sound() && it.key_file == self.number);
             let (Some(header), Ok(at)) = (header, u32::try_from(offset)) else {
                 return Err(Error::corrupt(&self.name(), format_args!("no block at {offset}")));
             };
@@ -213,7 +213,7 @@ impl Part {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct BlockHeader {
     /// Number of the file.
-    pub(crate) part: u32,
+    pub(crate) key_file: u32,
     /// Number of the block.
     pub(crate) block: u32,
     pub(crate) count: u16,
@@ -222,9 +222,9 @@ pub(crate) struct BlockHeader {
 }
 
 impl BlockHeader {
-    fn of(part: u32, block: u32, entries: &Entries) -> Self {
+    fn of(key_file: u32, block: u32, entries: &Entries) -> Self {
         let count = u16::try_from(entries.len()).unwrap_or(u16::MAX);
-        Self { part, block, count, voided: entries.voided(), base: entries.base() }
+        Self { key_file, block, count, voided: entries.voided(), base: entries.base() }
     }
 
     /// Whether a block can be so.
@@ -242,7 +242,7 @@ impl BlockHeader {
     /// The fields, as they stand after the checksum here and in a list of blocks.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
-            part: reader.u32()?,
+            key_file: reader.u32()?,
             block: reader.u32()?,
             count: reader.u16()?,
             voided: reader.u16()?,
@@ -252,7 +252,7 @@ impl BlockHeader {
 
     /// Writes the fields.
     pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.u32(self.part);
+        writer.u32(self.key_file);
         writer.u32(self.block);
         writer.u16(self.count);
         writer.u16(self.voided);

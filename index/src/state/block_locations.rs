@@ -1,0 +1,118 @@
+//! Where the entries of blocks in files are, in 8 bytes each: all that a hit needs to compare the
+//! key, so that it waits for the entry and for little else.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
+
+use crate::{disk::KeyFile, entry::split, fingerprint::Fingerprint};
+
+/// Set in [`BlockLocation::key_file`] until the block's checksum was compared; and all others, where there is no
+/// file.
+const UNCHECKED: u32 = 1 << 31;
+
+/// Where a block is.
+#[derive(Debug)]
+struct BlockLocation {
+    /// Position of its file in [`BlockLocations::key_files`].
+    key_file: AtomicU32,
+    /// Offset of the block in the file.
+    offset: u32,
+}
+
+/// Bytes of a block here.
+pub(crate) const BLOCK_LOCATION_BYTES: usize = size_of::<BlockLocation>();
+
+/// Where all blocks are.
+#[derive(Debug, Default)]
+pub(crate) struct BlockLocations {
+    all: Vec<BlockLocation>,
+    key_files: Vec<Option<Arc<KeyFile>>>,
+    /// Positions in `key_files` that are free.
+    free: Vec<u32>,
+    /// Of each file, by its number: its position in `key_files`, and its blocks.
+    known: BTreeMap<u32, (u32, u32)>,
+}
+
+impl BlockLocations {
+    /// Whether the entry at a place is certainly not this key's. `false` says nothing.
+    pub(crate) fn is_other(&self, place: u32, key: Fingerprint) -> bool {
+        self.key_at(place).is_some_and(|found| found != key)
+    }
+
+    /// The key at a place in a file that is open and in memory, as bytes say.
+    fn key_at(&self, place: u32) -> Option<Fingerprint> {
+        let (number, position) = split(place);
+        let location = self.get(number)?;
+        let key_file =
+            self.key_files.get(usize::try_from(location.key_file.load(Relaxed)).ok()?)?.as_ref()?;
+        key_file.key_at(location.offset, position)
+    }
+
+    /// A block is in a file.
+    pub(crate) fn put(&mut self, number: u32, key_file: &Arc<KeyFile>, offset: u32) {
+        let (at, blocks) = self.known.entry(key_file.number).or_insert_with(|| {
+            let at = self.free.pop().unwrap_or_else(|| {
+                self.key_files.push(None);
+                u32::try_from(self.key_files.len() - 1).unwrap_or(u32::MAX)
+            });
+            (at, 0)
+        });
+        *blocks += 1;
+        let at = *at;
+        if let Some(slot) = self.key_files.get_mut(usize::try_from(at).unwrap_or(usize::MAX)) {
+            slot.get_or_insert_with(|| Arc::clone(key_file));
+        }
+        self.set(number, BlockLocation { key_file: AtomicU32::new(at | UNCHECKED), offset });
+    }
+
+    /// Whether the block's checksum was compared since it came here.
+    pub(crate) fn is_checked(&self, number: u32) -> bool {
+        self.get(number).is_some_and(|location| location.key_file.load(Relaxed) & UNCHECKED == 0)
+    }
+
+    /// The block's checksum is right.
+    pub(crate) fn note_checked(&self, number: u32) {
+        if let Some(location) = self.get(number) {
+            location.key_file.fetch_and(!UNCHECKED, Relaxed);
+        }
+    }
+
+    fn get(&self, number: u32) -> Option<&BlockLocation> {
+        self.all.get(usize::try_from(number).ok()?)
+    }
+
+    /// A block that was in a file is no more.
+    pub(crate) fn remove(&mut self, number: u32, key_file: &KeyFile) {
+        self.set(number, BlockLocation { key_file: AtomicU32::new(u32::MAX), offset: 0 });
+        let Some((at, blocks)) = self.known.get_mut(&key_file.number) else { return };
+        *blocks -= 1;
+        if *blocks == 0 {
+            let at = *at;
+            self.known.remove(&key_file.number);
+            if let Some(slot) = self.key_files.get_mut(usize::try_from(at).unwrap_or(usize::MAX)) {
+                *slot = None;
+            }
+            self.free.push(at);
+        }
+    }
+
+    /// Bytes of memory that the files take here; not those of blocks, see [`BLOCK_LOCATION_BYTES`].
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(self.key_files.capacity() * 64).unwrap_or(u64::MAX)
+    }
+
+    fn set(&mut self, number: u32, location: BlockLocation) {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        while self.all.len() <= at {
+            self.all.push(BlockLocation { key_file: AtomicU32::new(u32::MAX), offset: 0 });
+        }
+        if let Some(old) = self.all.get_mut(at) {
+            *old = location;
+        }
+    }
+}
