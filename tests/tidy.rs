@@ -5,8 +5,11 @@
 
 use std::path::Path;
 
+use onceward_tests::tidy::modules::ModuleTree;
 use onceward_tests::tidy::tree::SourceTree;
-use onceward_tests::tidy::{Finding, SourceFile, arrows, mentions, promises, settings, sources};
+use onceward_tests::tidy::{
+    Finding, SourceFile, arrows, caps, mentions, methods, promises, settings, sources, tiers,
+};
 
 /// Reads the repository.
 fn tree() -> SourceTree {
@@ -148,4 +151,52 @@ fn the_commands_for_developers_are_the_same_everywhere() {
 fn every_promise_is_shown_by_a_test_that_exists() {
     let tree = tree();
     assert_clean(&promises::tests_missing(tree.file("GUARANTEES.md"), tree.rust()));
+}
+
+/// The crates that begin in the files `roots`.
+fn crates<'a>(tree: &SourceTree, roots: impl IntoIterator<Item = &'a str>) -> Vec<ModuleTree> {
+    let read =
+        |root| ModuleTree::read(tree.files(), root).unwrap_or_else(|error| panic!("{error}"));
+    roots.into_iter().map(read).collect()
+}
+
+#[test]
+fn no_type_has_many_methods_or_has_them_in_many_folders() {
+    let tree = tree();
+    let roots = tree.rust().map(|file| file.path.as_str()).filter(|path| sources::is_root(path));
+    let crates = crates(&tree, roots);
+    assert!(crates.len() > 10, "{} crates", crates.len());
+    assert_clean(&methods::types_too_large(&crates, &methods::EXEMPTIONS));
+}
+
+#[test]
+fn no_folder_of_the_engine_imports_one_above_it() {
+    let engine = &crates(&tree(), [tiers::ROOT])[0];
+    assert_clean(&tiers::import_of_a_higher_tier(engine));
+}
+
+/// Type names that more than one module of the core crates has; it may only become fewer.
+const REPEATED_TYPE_NAMES_MAX: usize = 86;
+
+#[test]
+fn few_types_share_their_name_and_they_become_fewer() {
+    let roots = caps::CRATES_OF_ONE_VOCABULARY.map(|folder| format!("{folder}/src/lib.rs"));
+    let crates = crates(&tree(), roots.iter().map(String::as_str));
+    let names = caps::repeated_type_names(&crates);
+    if let Some(wrong) = caps::cap_broken(names.len(), REPEATED_TYPE_NAMES_MAX, 3) {
+        panic!("type names that are used more than once: {wrong}\n{names:#?}");
+    }
+}
+
+/// Thousandths of the fields of the engine's structs that are `pub(crate)`; they may only become fewer.
+const FIELDS_OF_THE_CRATE_PER_MILLE_MAX: usize = 376;
+
+#[test]
+fn few_fields_of_the_engine_are_open_to_the_whole_crate_and_they_become_fewer() {
+    let count = caps::FieldCount::of(&crates(&tree(), [tiers::ROOT])[0]);
+    assert!(count.all > 0, "the engine has no fields");
+    let per_mille = count.of_the_crate_per_mille();
+    if let Some(wrong) = caps::cap_broken(per_mille, FIELDS_OF_THE_CRATE_PER_MILLE_MAX, 10) {
+        panic!("`pub(crate)` fields of the engine, in thousandths: {wrong} ({count:?})");
+    }
 }

@@ -6,11 +6,15 @@
 use std::fmt;
 
 pub mod arrows;
+pub mod caps;
 pub mod manifest;
 pub mod mentions;
+pub mod methods;
+pub mod modules;
 pub mod promises;
 pub mod settings;
 pub mod sources;
+pub mod tiers;
 pub mod tree;
 
 /// One file of the repository.

@@ -175,7 +175,7 @@ pub fn unsafe_not_forbidden(file: &SourceFile) -> Vec<Finding> {
     let wanted = if file.path == UNSAFE_FILE_ROOT { DENY_UNSAFE } else { FORBID_UNSAFE };
     let exempt = file.path.split('/').next() == Some(MAY_BE_UNSAFE);
     let forbids = file.text.lines().any(|line| [wanted, FORBID_UNSAFE].contains(&line.trim_end()));
-    if exempt || forbids || !is_crate_root(&file.path) {
+    if exempt || forbids || !is_root(&file.path) {
         return Vec::new();
     }
     vec![file.finding(1, format!("a crate root without {wanted}"))]
@@ -199,7 +199,8 @@ pub fn unsafe_out_of_place(file: &SourceFile) -> Vec<Finding> {
 }
 
 /// True for the first file of a member's library or program.
-fn is_crate_root(path: &str) -> bool {
+#[must_use]
+pub fn is_root(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     match parts.as_slice() {
         [_, "src", "lib.rs" | "main.rs"] | [_, "src", "bin", _, "main.rs"] => true,
