@@ -11,7 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use onceward_index::{Fault, Index, Place};
+use onceward_index::{FileDamage, Index, Location};
 use onceward_vfs::{Mode, OsVfs, Vfs};
 
 use crate::catalog::CATALOG_DIR;
@@ -99,13 +99,13 @@ fn read_beside(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
 
 /// Damage of the index's files.
 pub(crate) fn index_damage(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
-    let place = Place { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
-    let faults = Index::verify(place).map_err(|error| from_index(&error))?;
+    let location = Location { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
+    let faults = Index::verify(location).map_err(|error| from_index(&error))?;
     Ok(faults.into_iter().map(told).collect())
 }
 
-fn told(fault: Fault) -> Damage {
-    let Fault { file, offset, bytes, what } = fault;
+fn told(damage: FileDamage) -> Damage {
+    let FileDamage { file, offset, bytes, what } = damage;
     Damage { file, offset, length: bytes, what }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../FORMAT.md")]
 #![forbid(unsafe_code)]
 
+mod answer;
 mod disk;
 mod entry;
 mod error;
@@ -10,17 +11,16 @@ mod options;
 mod state;
 mod sync;
 mod table;
-mod verdict;
 
-pub use disk::{Checkpointed, Discarded, Fault, Reading, Until};
+pub use answer::{KnownKey, Lookup, Reserved};
+pub use disk::{Checkpointed, Discarded, FileDamage, ReadMode, Until};
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
 pub use fingerprint::{ContentHash, Fingerprint, Secret};
-pub use index::{Index, Opened, Place};
+pub use index::{Index, Location, OpenedIndex};
 pub use options::{
-    CARRY_MAX_DEFAULT, Limit, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, Options, OptionsError,
+    CARRY_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, OptionName, Options, OptionsError,
     SLICE_COUNT_DEFAULT, SLICE_COUNT_MAX, SLICE_COUNT_MIN, WINDOW_MS_MAX, WINDOW_MS_MIN, Window,
     WindowStart,
 };
 pub use state::{Expired, SliceId, SliceInfo};
-pub use verdict::{Found, Reserved, Verdict};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::disk::Reading;
+use crate::disk::ReadMode;
 
 /// Shortest window that can be asked for: one minute.
 pub const WINDOW_MS_MIN: u64 = 60_000;
@@ -79,7 +79,7 @@ impl Window {
     ///
     /// The length is out of its range.
     pub const fn new(length_ms: u64, start: WindowStart) -> Result<Self, OptionsError> {
-        match within(Limit::WindowMs, length_ms, WINDOW_MS_MIN, WINDOW_MS_MAX) {
+        match within(OptionName::WindowMs, length_ms, WINDOW_MS_MIN, WINDOW_MS_MAX) {
             Ok(()) => Ok(Self { length_ms, start }),
             Err(error) => Err(error),
         }
@@ -132,7 +132,7 @@ pub struct Options {
     /// no checkpoint wrote yet.
     pub memory_bytes_max: u64,
     /// How the index's files are read.
-    pub reading: Reading,
+    pub reading: ReadMode,
 }
 
 impl Default for Options {
@@ -141,7 +141,7 @@ impl Default for Options {
             slice_count: SLICE_COUNT_DEFAULT,
             carry_max: CARRY_MAX_DEFAULT,
             memory_bytes_max: MEMORY_BYTES_DEFAULT,
-            reading: Reading::default(),
+            reading: ReadMode::default(),
         }
     }
 }
@@ -154,14 +154,14 @@ impl Options {
     /// The first value that is out of its range.
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
         let (min, max) = (u64::from(SLICE_COUNT_MIN), u64::from(SLICE_COUNT_MAX));
-        within(Limit::SliceCount, u64::from(self.slice_count), min, max)?;
-        within(Limit::MemoryBytes, self.memory_bytes_max, MEMORY_BYTES_MIN, u64::MAX)
+        within(OptionName::SliceCount, u64::from(self.slice_count), min, max)?;
+        within(OptionName::MemoryBytes, self.memory_bytes_max, MEMORY_BYTES_MIN, u64::MAX)
     }
 }
 
 /// Which option has a range.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Limit {
+pub enum OptionName {
     /// Length of a [`Window`].
     WindowMs,
     /// [`Options::slice_count`].
@@ -170,7 +170,7 @@ pub enum Limit {
     MemoryBytes,
 }
 
-impl fmt::Display for Limit {
+impl fmt::Display for OptionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WindowMs => "window_ms",
@@ -184,7 +184,7 @@ impl fmt::Display for Limit {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OptionsError {
     /// The option that is out of its range.
-    pub limit: Limit,
+    pub option: OptionName,
     /// What was asked for.
     pub value: u64,
     /// Smallest value that is accepted.
@@ -195,16 +195,20 @@ pub struct OptionsError {
 
 impl fmt::Display for OptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, value, min, max } = self;
-        write!(f, "{limit} is {value}, must be within {min}..={max}")
+        let Self { option, value, min, max } = self;
+        write!(f, "{option} is {value}, must be within {min}..={max}")
     }
 }
 
 impl std::error::Error for OptionsError {}
 
 /// Refuses a value outside `min..=max`.
-const fn within(limit: Limit, value: u64, min: u64, max: u64) -> Result<(), OptionsError> {
-    if min <= value && value <= max { Ok(()) } else { Err(OptionsError { limit, value, min, max }) }
+const fn within(option: OptionName, value: u64, min: u64, max: u64) -> Result<(), OptionsError> {
+    if min <= value && value <= max {
+        Ok(())
+    } else {
+        Err(OptionsError { option, value, min, max })
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +223,7 @@ mod tests {
         }
         for length_ms in [0, WINDOW_MS_MIN - 1, WINDOW_MS_MAX + 1, u64::MAX] {
             let error = Window::new(length_ms, settle).unwrap_err();
-            assert_eq!((error.limit, error.value), (Limit::WindowMs, length_ms));
+            assert_eq!((error.option, error.value), (OptionName::WindowMs, length_ms));
         }
         let good = Options::default();
         for slice_count in [SLICE_COUNT_MIN, SLICE_COUNT_MAX] {
@@ -227,7 +231,7 @@ mod tests {
         }
         for slice_count in [0, SLICE_COUNT_MAX + 1, u32::MAX] {
             let error = Options { slice_count, ..good }.check().unwrap_err();
-            assert_eq!(error.limit, Limit::SliceCount);
+            assert_eq!(error.option, OptionName::SliceCount);
             assert_eq!(
                 error.to_string(),
                 format!("slice_count is {slice_count}, must be within 1..=720")
@@ -235,7 +239,7 @@ mod tests {
         }
         let memory_bytes_max = MEMORY_BYTES_MIN - 1;
         let error = Options { memory_bytes_max, ..good }.check().unwrap_err();
-        assert_eq!((error.limit, error.value), (Limit::MemoryBytes, memory_bytes_max));
+        assert_eq!((error.option, error.value), (OptionName::MemoryBytes, memory_bytes_max));
     }
 
     #[test]

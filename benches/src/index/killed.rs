@@ -13,7 +13,7 @@ use onceward_wal::{
 
 use super::CHECKPOINT_KEYS;
 use super::keys::{Key, UNKNOWN, key};
-use super::stock::{Flow, Stock, place};
+use super::stock::{Flow, Stock, location};
 use crate::wal::events::{PAYLOAD_BYTES, Payloads};
 use crate::wal::stock::new_log;
 
@@ -129,9 +129,9 @@ pub fn open(
     known: u64,
 ) -> Result<(Stock, Opening), Box<dyn Error>> {
     let (known_key, unknown_key) = (key(known), key(UNKNOWN + known));
-    let place = place(dir)?;
+    let location = location(dir)?;
     let began = Instant::now();
-    let stock = Stock::open_at(place, flow)?;
+    let stock = Stock::open_at(location, flow)?;
     let opened = Instant::now();
     let frames = match ended {
         Ended::Closed => 0,

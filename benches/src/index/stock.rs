@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use onceward_index::{
-    Checkpointed, ContentHash, Entry, Fingerprint, Index, Opened, Options, Place, Reading,
-    Reserved, Secret, SliceId, Until, Verdict, Window,
+    Checkpointed, ContentHash, Entry, Fingerprint, Index, Location, Lookup, OpenedIndex, Options,
+    ReadMode, Reserved, Secret, SliceId, Until, Window,
 };
 use onceward_vfs::{OsVfs, Vfs};
 
@@ -52,10 +52,10 @@ pub struct Stock {
 }
 
 /// How files are read: as by default, unless the environment asks for maps, to be compared.
-fn reading() -> Reading {
+fn reading() -> ReadMode {
     match std::env::var_os("ONCEWARD_INDEX_MAPS") {
-        Some(_) => Reading::Mapped,
-        None => Reading::default(),
+        Some(_) => ReadMode::Mapped,
+        None => ReadMode::default(),
     }
 }
 
@@ -64,9 +64,9 @@ fn reading() -> Reading {
 /// # Errors
 ///
 /// What the operating system says.
-pub fn place(dir: &Path) -> Result<Place, Box<dyn Error>> {
+pub fn location(dir: &Path) -> Result<Location, Box<dyn Error>> {
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::create(dir)?);
-    Ok(Place { vfs, dir: INDEX_DIR.to_owned() })
+    Ok(Location { vfs, dir: INDEX_DIR.to_owned() })
 }
 
 impl Stock {
@@ -76,15 +76,15 @@ impl Stock {
     ///
     /// What the index says; that it discarded its files.
     pub fn open(dir: &Path, flow: Flow) -> Result<Self, Box<dyn Error>> {
-        Self::open_at(place(dir)?, flow)
+        Self::open_at(location(dir)?, flow)
     }
 
-    /// As [`Stock::open`], of an index whose place is known.
+    /// As [`Stock::open`], of an index whose location is known.
     ///
     /// # Errors
     ///
     /// As [`Stock::open`].
-    pub fn open_at(place: Place, flow: Flow) -> Result<Self, Box<dyn Error>> {
+    pub fn open_at(location: Location, flow: Flow) -> Result<Self, Box<dyn Error>> {
         let secret = secret();
         let options = Options {
             slice_count: flow.slice_count,
@@ -92,7 +92,7 @@ impl Stock {
             reading: reading(),
             ..Options::default()
         };
-        let Opened { index, covered, mark } = Index::open(place, &secret, options)?;
+        let OpenedIndex { index, covered, mark } = Index::open(location, &secret, options)?;
         if let Some(discarded) = index.discarded() {
             return Err(format!("the index was discarded: {}", discarded.why).into());
         }
@@ -245,14 +245,14 @@ impl Stock {
 #[derive(Debug, Default)]
 pub struct BatchRoom {
     keys: Vec<(Fingerprint, ContentHash)>,
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<Lookup>,
 }
 
 /// The LSN that a verdict tells; 0 for a new key.
-fn lsn(verdict: Verdict) -> u64 {
+fn lsn(verdict: Lookup) -> u64 {
     match verdict {
-        Verdict::New => 0,
-        Verdict::Duplicate { lsn } => lsn,
-        Verdict::Conflict { lsn } => panic!("the content of {lsn} is another one"),
+        Lookup::New => 0,
+        Lookup::Duplicate { lsn } => lsn,
+        Lookup::Conflict { lsn } => panic!("the content of {lsn} is another one"),
     }
 }

@@ -92,7 +92,7 @@ pub enum IndexReading {
     Positioned,
 }
 
-impl From<IndexReading> for onceward_index::Reading {
+impl From<IndexReading> for onceward_index::ReadMode {
     fn from(reading: IndexReading) -> Self {
         match reading {
             IndexReading::Mapped => Self::Mapped,

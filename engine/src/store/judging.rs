@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use onceward_index::{Fingerprint, Verdict as Known};
+use onceward_index::{Fingerprint, Lookup};
 use onceward_wal::{Lsn, NewFrame};
 
 use crate::error::{Error, Result};
@@ -116,11 +116,11 @@ pub(super) fn plan(view: Asking<'_>, prepared: &[Prepared<'_>]) -> Result<Vec<Pl
     let mut plans = Vec::with_capacity(prepared.len());
     for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
         plans.push(match verdict {
-            Known::Duplicate { lsn } => known(&view, lsn, Judged::Duplicate { lsn: number(lsn)? }),
-            Known::Conflict { lsn } => known(&view, lsn, Judged::Conflict { lsn: number(lsn)? }),
+            Lookup::Duplicate { lsn } => known(&view, lsn, Judged::Duplicate { lsn: number(lsn)? }),
+            Lookup::Conflict { lsn } => known(&view, lsn, Judged::Conflict { lsn: number(lsn)? }),
             // Nothing to compare with, as in most calls.
-            Known::New if prepared.len() == 1 => Plan::Fresh,
-            Known::New => match fresh.entry(*print) {
+            Lookup::New if prepared.len() == 1 => Plan::Fresh,
+            Lookup::New => match fresh.entry(*print) {
                 Slot::Occupied(first) => Plan::Again { first: *first.get() },
                 Slot::Vacant(slot) => {
                     slot.insert(position);

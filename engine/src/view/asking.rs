@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use onceward_index::{ContentHash, Fingerprint, Found, Verdict};
+use onceward_index::{ContentHash, Fingerprint, KnownKey, Lookup};
 
 use super::View;
 use crate::error::Result;
@@ -31,7 +31,7 @@ impl<'v> Asking<'v> {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
-    pub(crate) fn find(self, key: Fingerprint) -> Result<Option<Found>> {
+    pub(crate) fn find(self, key: Fingerprint) -> Result<Option<KnownKey>> {
         self.0.keys.find(key)
     }
 
@@ -40,7 +40,7 @@ impl<'v> Asking<'v> {
     /// # Errors
     ///
     /// As [`Asking::find`].
-    pub(crate) fn lookup(self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Verdict>> {
+    pub(crate) fn lookup(self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Lookup>> {
         self.0.keys.lookup(keys)
     }
 }

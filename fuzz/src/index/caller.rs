@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onceward_index::{
-    ContentHash, Entry, Error, Fingerprint, Index, Reserved, SliceId, Verdict, Window, WindowStart,
+    ContentHash, Entry, Error, Fingerprint, Index, Lookup, Reserved, SliceId, Window, WindowStart,
 };
 
 /// Length of the window.
@@ -274,7 +274,7 @@ impl Caller {
             assert!(known.contains(&by), "key {key} is known by {by:?}, not {known:?}: {self:?}");
             let its = content(key, by.unwrap_or(0));
             let verdict = index.lookup(print(key), its)?;
-            let expected = by.map_or(Verdict::New, |lsn| Verdict::Duplicate { lsn });
+            let expected = by.map_or(Lookup::New, |lsn| Lookup::Duplicate { lsn });
             assert_eq!(verdict, expected, "key {key}");
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Damages the files of an index as an input decides.
 
-use onceward_index::{Reading, Until};
+use onceward_index::{ReadMode, Until};
 use onceward_vfs::{Mode, SimVfs, Vfs};
 
 use super::{DIR, caller::Caller, forge, start};
@@ -104,7 +104,7 @@ fn flip(disk: &SimVfs, name: &str, content: &[u8], input: &mut Input<'_>) {
 /// A file of another store that did the same, or noise where it has none of the name.
 fn foreign(caller: &Caller, name: &str, input: &mut Input<'_>) -> Vec<u8> {
     let disk = SimVfs::new();
-    let index = start(&disk, THEIRS, Reading::Positioned).expect("the disk works").index;
+    let index = start(&disk, THEIRS, ReadMode::Positioned).expect("the disk works").index;
     let mut caller = caller.clone();
     caller.tell(&index, 0).expect("no damage");
     index.checkpoint(0, Until::Close).expect("the disk works");

@@ -1,6 +1,6 @@
 //! What happened to an index before it was damaged, as an input decides.
 
-use onceward_index::{Index, Reading, Until};
+use onceward_index::{Index, ReadMode, Until};
 use onceward_vfs::{SimVfs, Survival};
 
 use super::{
@@ -86,7 +86,7 @@ fn cut(disk: &SimVfs, index: Index, caller: &mut Caller, input: &mut Input<'_>) 
 
 /// The index, opened and told what it must be told.
 fn reopened(disk: &SimVfs, caller: &mut Caller) -> Index {
-    let opened = start(disk, OURS, Reading::Positioned).expect("the disk works");
+    let opened = start(disk, OURS, ReadMode::Positioned).expect("the disk works");
     assert_eq!(opened.index.discarded(), None);
     caller.tell(&opened.index, opened.covered).expect("no damage");
     opened.index

@@ -7,7 +7,9 @@ mod history;
 
 use std::sync::Arc;
 
-use onceward_index::{Error, ErrorKind, Index, Opened, Options, Place, Reading, Secret, Until};
+use onceward_index::{
+    Error, ErrorKind, Index, Location, OpenedIndex, Options, ReadMode, Secret, Until,
+};
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::input::Input;
@@ -38,7 +40,7 @@ pub struct Heap {
 pub fn open(data: &[u8], heap: Heap) {
     let mut input = Input(data);
     let (mut caller, disk) = history::play(&mut input);
-    let reading = if input.byte() % 2 == 0 { Reading::Mapped } else { Reading::Positioned };
+    let reading = if input.byte() % 2 == 0 { ReadMode::Mapped } else { ReadMode::Positioned };
     let (disk, damage) = damage::damage(disk, &caller, &mut input);
     let before = (heap.watch)();
     if damage == Damage::Forged {
@@ -51,18 +53,18 @@ pub fn open(data: &[u8], heap: Heap) {
 }
 
 /// Opens the index on a disk.
-fn start(disk: &SimVfs, secret: [u8; 16], reading: Reading) -> Result<Opened, Error> {
+fn start(disk: &SimVfs, secret: [u8; 16], reading: ReadMode) -> Result<OpenedIndex, Error> {
     let options = Options { slice_count: 2, carry_max: 4, reading, ..Options::default() };
-    Index::open(place(disk), &Secret::from_bytes(secret), options)
+    Index::open(location(disk), &Secret::from_bytes(secret), options)
 }
 
 /// Where it is.
-fn place(disk: &SimVfs) -> Place {
-    Place { vfs: Arc::new(disk.clone()), dir: DIR.to_owned() }
+fn location(disk: &SimVfs) -> Location {
+    Location { vfs: Arc::new(disk.clone()), dir: DIR.to_owned() }
 }
 
 /// Whatever bytes are not what was written: an answer is right, or there is none.
-fn is_right_or_says_so(disk: &SimVfs, caller: &mut Caller, reading: Reading, damage: Damage) {
+fn is_right_or_says_so(disk: &SimVfs, caller: &mut Caller, reading: ReadMode, damage: Damage) {
     let opened = start(disk, OURS, reading).expect("files are discarded, not refused");
     if let Some(discarded) = opened.index.discarded() {
         assert_eq!(damage, Damage::Plain, "nothing is wrong: {discarded:?}");
@@ -93,9 +95,9 @@ fn is_right_or_says_so(disk: &SimVfs, caller: &mut Caller, reading: Reading, dam
 }
 
 /// Discards the files: then all is right.
-fn begins_again(disk: &SimVfs, caller: &mut Caller, reading: Reading) {
-    let place = place(disk);
-    Index::discard(&*place.vfs, &place.dir).expect("the disk works");
+fn begins_again(disk: &SimVfs, caller: &mut Caller, reading: ReadMode) {
+    let location = location(disk);
+    Index::discard(&*location.vfs, &location.dir).expect("the disk works");
     let disk = disk.after_power_cut(&Survival::Nothing);
     let opened = start(&disk, OURS, reading).expect("the disk works");
     assert_eq!((opened.index.discarded(), opened.covered), (None, 0));
@@ -103,7 +105,7 @@ fn begins_again(disk: &SimVfs, caller: &mut Caller, reading: Reading) {
 }
 
 /// Tells an index the log, and does with it all that can be done.
-fn works(opened: &Opened, caller: &mut Caller) -> Result<(), Error> {
+fn works(opened: &OpenedIndex, caller: &mut Caller) -> Result<(), Error> {
     let index = &opened.index;
     assert!(opened.covered <= caller.last_lsn(), "{} is covered", opened.covered);
     caller.tell(index, opened.covered)?;
@@ -118,7 +120,7 @@ fn works(opened: &Opened, caller: &mut Caller) -> Result<(), Error> {
 }
 
 /// After a forgery nothing is true; but nothing panics, takes all memory, or goes on for ever.
-fn stays_calm(disk: &SimVfs, mut caller: Caller, reading: Reading) {
+fn stays_calm(disk: &SimVfs, mut caller: Caller, reading: ReadMode) {
     for _ in 0..2 {
         let Ok(opened) = start(disk, OURS, reading) else { return };
         caller.work_without_judging(&opened.index, opened.covered);

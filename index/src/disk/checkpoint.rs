@@ -9,15 +9,15 @@ use std::{
 
 use super::{
     folder::Folder,
-    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, Written},
+    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, WrittenKeyFile},
     manifest::{KeyFileRecord, Manifest, SliceRecord},
-    manifest_file::Slots,
+    manifest_file::ManifestFile,
     open::discard,
-    table_file::{Listed, TableFile},
+    table_file::{ListedBlock, TableFile},
 };
 use crate::{
     error::{Error, Result},
-    state::{CheckpointPlan, DirtyBlocks, SliceId, SliceInfo, State},
+    state::{CheckpointPlan, DirtyBlocks, IndexState, SliceId, SliceInfo},
     sync::RwLock,
 };
 
@@ -53,25 +53,25 @@ pub struct Checkpointed {
 
 /// A key file and what is known of it.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct LiveKeyFile {
     pub(crate) key_file: Arc<KeyFile>,
     pub(crate) slice: SliceId,
     /// Its blocks, while no table file has their slots.
-    pub(crate) unlisted: Option<Vec<Listed>>,
+    pub(crate) unlisted: Option<Vec<ListedBlock>>,
 }
 
 /// The files that count.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub(crate) struct IndexFiles {
     pub(crate) folder: Arc<Folder>,
-    pub(crate) key_files: BTreeMap<u32, Kept>,
+    pub(crate) key_files: BTreeMap<u32, LiveKeyFile>,
     /// Oldest first.
     pub(crate) table_files: Vec<Arc<TableFile>>,
     pub(crate) next_file: u32,
     /// What the manifest says, if it is known to be on the disk.
     pub(crate) published: Option<Manifest>,
     /// Its file.
-    pub(crate) slots: Slots,
+    pub(crate) manifest_file: ManifestFile,
     /// Places that the table files leave out; the manifest that says so is not written yet.
     pub(crate) folded: BTreeSet<u32>,
     /// Files that it does not speak of any more.
@@ -80,11 +80,11 @@ pub(crate) struct Disk {
     pub(crate) is_given_up: bool,
 }
 
-impl Disk {
+impl IndexFiles {
     /// Writes what is not written, and makes it count.
     pub(crate) fn checkpoint(
         &mut self,
-        state: &RwLock<State>,
+        state: &RwLock<IndexState>,
         mark: u64,
         until: Until,
     ) -> Result<Checkpointed> {
@@ -114,7 +114,7 @@ impl Disk {
 
     /// Whether table files are to be written: for entries that are in none, or without keys that were
     /// removed.
-    fn is_fold_due(&self, state: &State, until: Until) -> bool {
+    fn is_fold_due(&self, state: &IndexState, until: Until) -> bool {
         let slots = self.unlisted_slots();
         let held: u64 = self.table_files.iter().map(|file| file.slot_count()).sum();
         slots >= UNLISTED_MAX
@@ -125,7 +125,7 @@ impl Disk {
     /// Removes the files, and writes none any more.
     pub(crate) fn give_up(&mut self) -> Result<()> {
         self.is_given_up = true;
-        self.slots = Slots::default();
+        self.manifest_file = ManifestFile::default();
         discard(&*self.folder.vfs, &self.folder.dir)
     }
 
@@ -150,14 +150,14 @@ impl Disk {
     /// Writes the blocks of one slice, and lets the state read them from there.
     fn write_key_files(
         &mut self,
-        state: &RwLock<State>,
+        state: &RwLock<IndexState>,
         dirty: DirtyBlocks,
         done: &mut Checkpointed,
     ) -> Result<()> {
         let DirtyBlocks { slice, window, begin, blocks } = dirty;
         for blocks in blocks.chunks(KEY_FILE_BLOCKS_MAX) {
             let number = self.take_number();
-            let Written { key_file, stored } =
+            let WrittenKeyFile { key_file, stored } =
                 KeyFile::write(&self.folder, number, (window, begin), blocks)?;
             done.bytes += key_file.bytes;
             done.entries += stored.iter().map(|(_, at)| u64::from(at.count)).sum::<u64>();
@@ -165,11 +165,11 @@ impl Disk {
                 .iter()
                 .map(|(block, at)| {
                     let (header, offset) = (at.header(*block), at.offset);
-                    Listed { header, offset, removed: 0 }
+                    ListedBlock { header, offset, removed: 0 }
                 })
                 .collect();
-            self.key_files.insert(number, Kept { key_file, slice, unlisted: Some(listed) });
-            state.write().arrive(slice, stored);
+            self.key_files.insert(number, LiveKeyFile { key_file, slice, unlisted: Some(listed) });
+            state.write().note_written(slice, stored);
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Disk {
     /// checkpoint began.
     fn publish(
         &mut self,
-        state: &RwLock<State>,
+        state: &RwLock<IndexState>,
         (covered, mark): (u64, u64),
         slices: &BTreeMap<SliceId, SliceInfo>,
         done: &mut Checkpointed,
@@ -218,7 +218,7 @@ impl Disk {
     /// What the manifest is to say.
     fn manifest(
         &self,
-        state: &State,
+        state: &IndexState,
         (covered, mark): (u64, u64),
         slices: &BTreeMap<SliceId, SliceInfo>,
     ) -> Manifest {
@@ -254,7 +254,7 @@ impl Disk {
         if before.is_none_or(|before| before.next_file != manifest.next_file) {
             vfs.sync_dir(dir).map_err(|error| Error::io(error, "sync", dir))?;
         }
-        self.slots.write(&self.folder, manifest)
+        self.manifest_file.write(&self.folder, manifest)
     }
 
     /// Removes the files that the manifest does not speak of any more.
@@ -267,7 +267,7 @@ impl Disk {
     }
 }
 
-impl Kept {
+impl LiveKeyFile {
     fn record(&self, number: u32) -> KeyFileRecord {
         let Self { key_file, slice, unlisted } = self;
         KeyFileRecord { number, slice: *slice, bytes: key_file.bytes, in_table: unlisted.is_none() }

@@ -8,15 +8,15 @@ use std::{
 };
 
 use super::{
-    checkpoint::{Checkpointed, Disk, VOIDS_MAX},
+    checkpoint::{Checkpointed, IndexFiles, VOIDS_MAX},
     folder::FileKind,
-    key_file::Stored,
-    table_file::{Listed, TableFile, TableFileWriter},
+    key_file::StoredBlock,
+    table_file::{ListedBlock, TableFile, TableFileWriter},
 };
 use crate::{
     entry::BLOCK_BITS,
     error::Result,
-    state::{SliceId, SliceInfo, State},
+    state::{IndexState, SliceId, SliceInfo},
     sync::RwLock,
     table::{SHARDS, Slot},
 };
@@ -39,12 +39,12 @@ struct Sieve<'a> {
 struct Gathered {
     /// The slots, each with its shard, sorted. One list: many small ones would leave holes in memory.
     slots: Vec<(usize, Slot)>,
-    blocks: Vec<Listed>,
+    blocks: Vec<ListedBlock>,
     /// Blocks of keys that were left out, once for each key.
     left_out: Vec<u32>,
 }
 
-impl Disk {
+impl IndexFiles {
     /// Gives every key file of a slice in `live` a table file.
     ///
     /// A new file takes in the ones before it that are no more than twice as large: so they are few,
@@ -52,7 +52,7 @@ impl Disk {
     /// what they hold is forgotten, or when too many keys were removed.
     pub(super) fn fold(
         &mut self,
-        state: &RwLock<State>,
+        state: &RwLock<IndexState>,
         live: &BTreeMap<SliceId, SliceInfo>,
         done: &mut Checkpointed,
     ) -> Result<()> {
@@ -108,7 +108,7 @@ impl Disk {
         };
         let merged: Vec<Arc<TableFile>> = self.table_files.iter().skip(first).cloned().collect();
         for table_file in &merged {
-            let is_kept = |listed: &&Listed| self.is_live(listed.header.key_file, sieve.live);
+            let is_kept = |listed: &&ListedBlock| self.is_live(listed.header.key_file, sieve.live);
             gathered.blocks.extend(table_file.blocks().iter().filter(is_kept));
         }
         let number = self.take_number();
@@ -171,7 +171,8 @@ impl Disk {
             }
             for listed in kept.unlisted.iter().flatten() {
                 let block = listed.header.block;
-                let stored = Stored::new(Arc::clone(&kept.key_file), listed.offset, listed.header);
+                let stored =
+                    StoredBlock::new(Arc::clone(&kept.key_file), listed.offset, listed.header);
                 for (place, entry) in stored.entries(block)? {
                     if sieve.leaves_out(place) {
                         gathered.left_out.push(block);

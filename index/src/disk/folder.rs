@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// How finished files are read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Reading {
+pub enum ReadMode {
     /// Through maps: a hit costs no system call. A read error is then a signal, which kills a
     /// process that does not handle it. Where there are no maps, by position.
     Mapped,
@@ -23,7 +23,7 @@ pub enum Reading {
 pub(crate) struct Folder {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) dir: String,
-    pub(crate) reading: Reading,
+    pub(crate) reading: ReadMode,
     /// Stands in every file: those of another store have another one.
     pub(crate) check: u64,
 }
@@ -87,10 +87,10 @@ impl Folder {
     }
 
     /// Opens a finished file of which `bytes` must be there.
-    pub(crate) fn open(&self, name: &str, bytes: u64) -> Result<Content> {
+    pub(crate) fn open(&self, name: &str, bytes: u64) -> Result<FileContent> {
         let content = match self.reading {
-            Reading::Mapped => match self.vfs.map(name) {
-                Ok(map) => Content::Mapped(map),
+            ReadMode::Mapped => match self.vfs.map(name) {
+                Ok(map) => FileContent::Mapped(map),
                 Err(error)
                     if error.kind() == std::io::ErrorKind::Unsupported || is_unreadable(&error) =>
                 {
@@ -98,11 +98,11 @@ impl Folder {
                 }
                 Err(error) => return Err(opening(error, name)),
             },
-            Reading::Positioned => self.file(name)?,
+            ReadMode::Positioned => self.file(name)?,
         };
         let found = match &content {
-            Content::Mapped(map) => u64::try_from(map.len()).unwrap_or(u64::MAX),
-            Content::File(file) => file.len().map_err(|error| opening(error, name))?,
+            FileContent::Mapped(map) => u64::try_from(map.len()).unwrap_or(u64::MAX),
+            FileContent::File(file) => file.len().map_err(|error| opening(error, name))?,
         };
         if found != bytes {
             return Err(Error::corrupt(name, format_args!("has {found} bytes, must have {bytes}")));
@@ -111,9 +111,9 @@ impl Folder {
     }
 
     /// Opens a finished file to be read by position.
-    pub(crate) fn file(&self, name: &str) -> Result<Content> {
+    pub(crate) fn file(&self, name: &str) -> Result<FileContent> {
         let file = self.vfs.open(name, Mode::Read).map_err(|error| opening(error, name))?;
-        Ok(Content::File(file))
+        Ok(FileContent::File(file))
     }
 }
 
@@ -168,12 +168,12 @@ impl FileKind {
 
 /// The bytes of a finished file.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum FileContent {
     Mapped(Map),
     File(Arc<dyn File>),
 }
 
-impl Content {
+impl FileContent {
     /// Gives `use_it` the bytes at an offset; `None` if the file ends before.
     pub(crate) fn with<T>(
         &self,

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{
-    bytes::{Reader, Writer},
-    folder::{Content, FileKind, Folder},
+    fields::{FieldReader, FieldWriter},
+    folder::{FileContent, FileKind, Folder},
 };
 use crate::{
     entry::{self, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
@@ -33,19 +33,19 @@ pub(crate) struct KeyFile {
     /// Length of the file.
     pub(crate) bytes: u64,
     /// Opened when it is first asked for.
-    content: OnceLock<Content>,
+    content: OnceLock<FileContent>,
 }
 
 /// A file that was written, and where each block stands in it.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenKeyFile {
     pub(crate) key_file: Arc<KeyFile>,
-    pub(crate) stored: Vec<(u32, Stored)>,
+    pub(crate) stored: Vec<(u32, StoredBlock)>,
 }
 
 /// A block in a file.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredBlock {
     pub(crate) key_file: Arc<KeyFile>,
     pub(crate) offset: u32,
     pub(crate) count: u16,
@@ -55,7 +55,7 @@ pub(crate) struct Stored {
     pub(crate) base: u64,
 }
 
-impl Stored {
+impl StoredBlock {
     /// A block of which nothing was read yet.
     pub(crate) fn new(key_file: Arc<KeyFile>, offset: u32, header: BlockHeader) -> Self {
         let BlockHeader { count, voided, base, .. } = header;
@@ -142,7 +142,7 @@ impl KeyFile {
 
     /// The key at a position of a block, if the file is mapped. Nothing is checked.
     pub(crate) fn key_at(&self, block_offset: u32, position: usize) -> Option<Fingerprint> {
-        let Some(Content::Mapped(map)) = self.content.get() else { return None };
+        let Some(FileContent::Mapped(map)) = self.content.get() else { return None };
         let block = usize::try_from(block_offset).ok()?;
         let entry = map.get(block + BLOCK_HEADER_BYTES + position * ENTRY_BYTES..)?;
         entry.first_chunk().copied().map(Fingerprint::from_bytes)
@@ -154,7 +154,7 @@ impl KeyFile {
         number: u32,
         slice: (Window, u64),
         blocks: &[(u32, Arc<Entries>)],
-    ) -> Result<Written> {
+    ) -> Result<WrittenKeyFile> {
         let name = folder.path(FileKind::Keys, number);
         let header = encode_header(folder.check, number, slice);
         let pieces = blocks.iter().map(|(block, entries)| encode_block(number, *block, entries));
@@ -165,14 +165,14 @@ impl KeyFile {
         for (block, entries) in blocks {
             let at = u32::try_from(offset).unwrap_or(u32::MAX);
             let header = BlockHeader::of(number, *block, entries);
-            stored.push((*block, Stored::new(Arc::clone(&key_file), at, header)));
+            stored.push((*block, StoredBlock::new(Arc::clone(&key_file), at, header)));
             offset += BLOCK_HEADER_BYTES + entries.bytes().len();
         }
-        Ok(Written { key_file, stored })
+        Ok(WrittenKeyFile { key_file, stored })
     }
 
     /// Finds the blocks of a file that no table file tells of, by their headers.
-    pub(crate) fn blocks(self: &Arc<Self>) -> Result<Vec<(u32, Stored)>> {
+    pub(crate) fn blocks(self: &Arc<Self>) -> Result<Vec<(u32, StoredBlock)>> {
         let content = self.content()?;
         let mut found = Vec::new();
         let mut offset = u64::try_from(HEADER_BYTES).unwrap_or(u64::MAX);
@@ -183,13 +183,13 @@ impl KeyFile {
             let (Some(header), Ok(at)) = (header, u32::try_from(offset)) else {
                 return Err(Error::corrupt(&self.name(), format_args!("no block at {offset}")));
             };
-            found.push((header.block, Stored::new(Arc::clone(self), at, header)));
+            found.push((header.block, StoredBlock::new(Arc::clone(self), at, header)));
             offset += u64::from(header.count) * ENTRY_BYTES as u64 + BLOCK_HEADER_BYTES as u64;
         }
         Ok(found)
     }
 
-    fn content(&self) -> Result<&Content> {
+    fn content(&self) -> Result<&FileContent> {
         if let Some(content) = self.content.get() {
             return Ok(content);
         }
@@ -236,11 +236,11 @@ impl BlockHeader {
 
     /// The fields, not checked.
     fn fields(bytes: &[u8]) -> Option<Self> {
-        Self::read(&mut Reader::new(bytes.get(4..)?))
+        Self::read(&mut FieldReader::new(bytes.get(4..)?))
     }
 
     /// The fields, as they stand after the checksum here and in a list of blocks.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(reader: &mut FieldReader<'_>) -> Option<Self> {
         Some(Self {
             key_file: reader.u32()?,
             block: reader.u32()?,
@@ -251,7 +251,7 @@ impl BlockHeader {
     }
 
     /// Writes the fields.
-    pub(crate) fn write(&self, writer: &mut Writer) {
+    pub(crate) fn write(&self, writer: &mut FieldWriter) {
         writer.u32(self.key_file);
         writer.u32(self.block);
         writer.u16(self.count);
@@ -269,7 +269,7 @@ impl BlockHeader {
 }
 
 fn encode_block(number: u32, block: u32, entries: &Entries) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(BLOCK_HEADER_BYTES + entries.bytes().len());
+    let mut writer = FieldWriter::with_capacity(BLOCK_HEADER_BYTES + entries.bytes().len());
     writer.u32(0);
     BlockHeader::of(number, block, entries).write(&mut writer);
     writer.bytes(entries.bytes());
@@ -277,7 +277,7 @@ fn encode_block(number: u32, block: u32, entries: &Entries) -> Vec<u8> {
 }
 
 fn encode_header(check: u64, number: u32, (window, begin): (Window, u64)) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(HEADER_BYTES);
+    let mut writer = FieldWriter::with_capacity(HEADER_BYTES);
     writer.bytes(MAGIC);
     writer.u32(VERSION);
     writer.u32(number);
@@ -289,7 +289,7 @@ fn encode_header(check: u64, number: u32, (window, begin): (Window, u64)) -> Vec
 }
 
 fn check_header(header: &[u8], check: u64, number: u32) -> bool {
-    let Some(mut reader) = Reader::checked(header) else { return false };
+    let Some(mut reader) = FieldReader::checked(header) else { return false };
     reader.take(8) == Some(MAGIC)
         && reader.u32() == Some(VERSION)
         && reader.u32() == Some(number)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::bytes::{Reader, Writer};
+use super::fields::{FieldReader, FieldWriter};
 use crate::{
     options::{Window, WindowStart},
     state::SliceId,
@@ -63,7 +63,7 @@ pub(crate) struct TableFileRecord {
 impl Manifest {
     /// The bytes of what it says.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
+        let mut writer = FieldWriter::default();
         writer.u64(self.covered);
         writer.u64(self.mark);
         writer.u32(self.next_file);
@@ -97,7 +97,7 @@ impl Manifest {
     }
 
     /// Reads what one says, to the end; `None` if nothing that was ever written is so.
-    pub(crate) fn decode(mut reader: Reader<'_>) -> Option<Self> {
+    pub(crate) fn decode(mut reader: FieldReader<'_>) -> Option<Self> {
         let manifest = Self::fields(&mut reader)?;
         (reader.left() == 0 && manifest.is_sound()).then_some(manifest)
     }
@@ -115,7 +115,7 @@ impl Manifest {
             && self.key_files.iter().all(|key_file| ids.contains(&key_file.slice.0))
     }
 
-    fn fields(reader: &mut Reader<'_>) -> Option<Self> {
+    fn fields(reader: &mut FieldReader<'_>) -> Option<Self> {
         Some(Self {
             covered: reader.u64()?,
             mark: reader.u64()?,
@@ -127,7 +127,7 @@ impl Manifest {
             table_files: reader.list(TABLE_FILE_BYTES, |reader| {
                 Some(TableFileRecord { number: reader.u32()?, bytes: reader.u64()? })
             })?,
-            voids: reader.list(4, Reader::u32)?,
+            voids: reader.list(4, FieldReader::u32)?,
         })
     }
 }
@@ -135,7 +135,7 @@ impl Manifest {
 /// Stands for a slice in which nothing was settled.
 const NEVER: u64 = u64::MAX;
 
-fn slice(reader: &mut Reader<'_>) -> Option<SliceRecord> {
+fn slice(reader: &mut FieldReader<'_>) -> Option<SliceRecord> {
     let id = SliceId(reader.u32()?);
     let start = WindowStart::from_code(reader.u32()?)?;
     let window = Window::new(reader.u64()?, start).ok()?;
@@ -143,7 +143,7 @@ fn slice(reader: &mut Reader<'_>) -> Option<SliceRecord> {
     Some(SliceRecord { id, window, begin, last_settled: (settled != NEVER).then_some(settled) })
 }
 
-fn key_file(reader: &mut Reader<'_>) -> Option<KeyFileRecord> {
+fn key_file(reader: &mut FieldReader<'_>) -> Option<KeyFileRecord> {
     Some(KeyFileRecord {
         number: reader.u32()?,
         slice: SliceId(reader.u32()?),

@@ -6,8 +6,8 @@
 //! | `keys-N` | entries of one slice, written once, removed with the slice |
 //! | `table-N` | the table's slots for many key files, written once, replaced by larger ones |
 
-mod bytes;
 mod checkpoint;
+mod fields;
 mod fold;
 mod folder;
 mod key_file;
@@ -17,15 +17,15 @@ mod open;
 mod table_file;
 mod verify;
 
-pub(crate) use checkpoint::Disk;
+pub(crate) use checkpoint::IndexFiles;
 pub use checkpoint::{Checkpointed, Until};
 pub(crate) use folder::Folder;
-pub use folder::Reading;
-pub(crate) use key_file::{KeyFile, Stored};
+pub use folder::ReadMode;
+pub(crate) use key_file::{KeyFile, StoredBlock};
 pub use open::Discarded;
-pub(crate) use open::{Found, discard, open};
-pub(crate) use table_file::{Shelved, TableFile};
-pub use verify::Fault;
+pub(crate) use open::{OpenedFiles, discard, open};
+pub(crate) use table_file::{StoredShard, TableFile};
+pub use verify::FileDamage;
 pub(crate) use verify::verify;
 
 #[cfg(test)]

@@ -10,17 +10,17 @@ use std::{
 };
 
 use super::{
-    checkpoint::{Disk, Kept},
+    checkpoint::{IndexFiles, LiveKeyFile},
     folder::{FileKind, Folder, MANIFEST},
-    key_file::{KeyFile, Stored},
+    key_file::{KeyFile, StoredBlock},
     manifest::Manifest,
-    manifest_file::Slots,
-    table_file::{Listed, TableFile},
+    manifest_file::ManifestFile,
+    table_file::{ListedBlock, TableFile},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     options::Options,
-    state::State,
+    state::IndexState,
 };
 
 /// Why an index is empty although it had files.
@@ -32,9 +32,9 @@ pub struct Discarded {
 
 /// What opening found.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) state: State,
-    pub(crate) disk: Disk,
+pub(crate) struct OpenedFiles {
+    pub(crate) state: IndexState,
+    pub(crate) files: IndexFiles,
     /// Frames up to and including this LSN need not be told again.
     pub(crate) covered: u64,
     /// What the caller gave with the last checkpoint.
@@ -47,18 +47,18 @@ pub(crate) struct Found {
 /// # Errors
 ///
 /// The directory cannot be made, listed or cleared, or the disk cannot read its files.
-pub(crate) fn open(folder: Folder, options: Options) -> Result<Found> {
+pub(crate) fn open(folder: Folder, options: Options) -> Result<OpenedFiles> {
     let dir = folder.dir.clone();
     let folder = Arc::new(folder);
     folder.vfs.create_dir(&dir).map_err(|error| Error::io(error, "create", &dir))?;
     match read(&folder, options) {
         Ok(Some(found)) => {
-            clear(&folder, &found.disk)?;
+            clear(&folder, &found.files)?;
             Ok(found)
         }
         Ok(None) => {
             let found = empty(&folder, options, None);
-            clear(&folder, &found.disk)?;
+            clear(&folder, &found.files)?;
             Ok(found)
         }
         // A disk that does not answer now may do so later: nothing is lost for that.
@@ -94,30 +94,30 @@ pub(crate) fn discard(vfs: &dyn onceward_vfs::Vfs, dir: &str) -> Result<()> {
 }
 
 /// An index without keys.
-fn empty(folder: &Arc<Folder>, options: Options, discarded: Option<Discarded>) -> Found {
-    let disk = Disk {
+fn empty(folder: &Arc<Folder>, options: Options, discarded: Option<Discarded>) -> OpenedFiles {
+    let files = IndexFiles {
         folder: Arc::clone(folder),
         key_files: BTreeMap::new(),
         table_files: Vec::new(),
         next_file: 1,
         published: None,
-        slots: Slots::default(),
+        manifest_file: ManifestFile::default(),
         folded: BTreeSet::new(),
         unused: Vec::new(),
         is_given_up: false,
     };
-    Found { state: State::new(options), disk, covered: 0, mark: 0, discarded }
+    OpenedFiles { state: IndexState::new(options), files, covered: 0, mark: 0, discarded }
 }
 
 /// Reads what the manifest speaks of; `None` if there is none.
-fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
-    let Some((manifest, slots)) = Slots::read(folder)? else { return Ok(None) };
+fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<OpenedFiles>> {
+    let Some((manifest, manifest_file)) = ManifestFile::read(folder)? else { return Ok(None) };
     if manifest.slice_count != options.slice_count {
         let what = format_args!("cuts windows into {} slices", manifest.slice_count);
         return Err(Error::corrupt(&folder.manifest(), what));
     }
     let names = folder.vfs.list(&folder.dir).map_err(|e| Error::io(e, "list", &folder.dir))?;
-    let mut state = State::new(options);
+    let mut state = IndexState::new(options);
     state.told = manifest.covered;
     state.voids = manifest.voids.iter().copied().collect();
     state.slices.next = manifest.next_slice;
@@ -127,9 +127,9 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
             slice.is_from_files = true;
         }
     }
-    let mut disk = empty(folder, options, None).disk;
-    disk.next_file = manifest.next_file;
-    disk.slots = slots;
+    let mut files = empty(folder, options, None).files;
+    files.next_file = manifest.next_file;
+    files.manifest_file = manifest_file;
     for record in &manifest.key_files {
         // Names only: looking at each file would cost a disk access for each.
         if names.binary_search(&FileKind::Keys.name(record.number)).is_err() {
@@ -137,38 +137,40 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<Found>> {
         }
         let key_file = Arc::new(KeyFile::new(folder, record.number, record.bytes));
         let unlisted = (!record.in_table).then(Vec::new);
-        disk.key_files.insert(record.number, Kept { key_file, slice: record.slice, unlisted });
+        files
+            .key_files
+            .insert(record.number, LiveKeyFile { key_file, slice: record.slice, unlisted });
     }
     for record in &manifest.table_files {
         let table_file = Arc::new(TableFile::open(folder, record.number, record.bytes)?);
         for listed in table_file.blocks() {
-            put_block(&mut state, &disk, *listed)
+            put_block(&mut state, &files, *listed)
                 .ok_or_else(|| Error::corrupt(table_file.name(), "has a block of another file"))?;
         }
-        disk.table_files.push(table_file);
+        files.table_files.push(table_file);
     }
-    state.table_files = disk.table_files.iter().cloned().collect();
+    state.table_files = files.table_files.iter().cloned().collect();
     state.cool();
     state.count_voids();
-    read_unlisted(&mut state, &mut disk)?;
+    read_unlisted(&mut state, &mut files)?;
     let blocks = &state.blocks;
     state.voids.retain(|place| blocks.is_live(*place));
     state.blocks.free_all_unused();
     let Manifest { covered, mark, .. } = manifest;
-    disk.published = Some(manifest);
-    Ok(Some(Found { state, disk, covered, mark, discarded: None }))
+    files.published = Some(manifest);
+    Ok(Some(OpenedFiles { state, files, covered, mark, discarded: None }))
 }
 
 /// Tells the state of a block, if its file counts. `None`: there is another one of its number.
-fn put_block(state: &mut State, disk: &Disk, listed: Listed) -> Option<()> {
-    let Some(kept) = disk.key_files.get(&listed.header.key_file) else { return Some(()) };
-    let stored = Stored::new(Arc::clone(&kept.key_file), listed.offset, listed.header);
+fn put_block(state: &mut IndexState, files: &IndexFiles, listed: ListedBlock) -> Option<()> {
+    let Some(kept) = files.key_files.get(&listed.header.key_file) else { return Some(()) };
+    let stored = StoredBlock::new(Arc::clone(&kept.key_file), listed.offset, listed.header);
     state.put_block(listed.header.block, kept.slice, stored, listed.removed).then_some(())
 }
 
 /// Reads the entries of which no table file has the slots.
-fn read_unlisted(state: &mut State, disk: &mut Disk) -> Result<()> {
-    for kept in disk.key_files.values_mut() {
+fn read_unlisted(state: &mut IndexState, files: &mut IndexFiles) -> Result<()> {
+    for kept in files.key_files.values_mut() {
         let Some(unlisted) = &mut kept.unlisted else { continue };
         for (block, stored) in kept.key_file.blocks()? {
             let (header, offset) = (stored.header(block), stored.offset);
@@ -178,7 +180,7 @@ fn read_unlisted(state: &mut State, disk: &mut Disk) -> Result<()> {
             if !state.put_block(block, kept.slice, stored, gone) {
                 return Err(Error::corrupt(&kept.key_file.name(), "has a block of another file"));
             }
-            unlisted.push(Listed { header, offset, removed: 0 });
+            unlisted.push(ListedBlock { header, offset, removed: 0 });
             for (place, entry) in entries {
                 state.put_unlisted(place, entry);
             }
@@ -188,13 +190,13 @@ fn read_unlisted(state: &mut State, disk: &mut Disk) -> Result<()> {
 }
 
 /// Removes the files that the manifest does not speak of: a checkpoint was cut off.
-fn clear(folder: &Folder, disk: &Disk) -> Result<()> {
+fn clear(folder: &Folder, files: &IndexFiles) -> Result<()> {
     let fail = |error| Error::io(error, "clear", &folder.dir);
-    let kept: BTreeSet<String> = disk
+    let kept: BTreeSet<String> = files
         .key_files
         .keys()
         .map(|number| FileKind::Keys.name(*number))
-        .chain(disk.table_files.iter().map(|table_file| FileKind::Table.name(table_file.number)))
+        .chain(files.table_files.iter().map(|table_file| FileKind::Table.name(table_file.number)))
         .chain([MANIFEST.to_owned()])
         .collect();
     for name in folder.vfs.list(&folder.dir).map_err(fail)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode};
 
 use super::{
-    bytes::{Reader, Writer},
+    fields::{FieldReader, FieldWriter},
     folder::{FileKind, Folder},
     key_file::BlockHeader,
     manifest::TableFileRecord,
@@ -38,7 +38,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// A block of which a table file has the slots, and where it stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedBlock {
     pub(crate) header: BlockHeader,
     pub(crate) offset: u32,
     /// Keys of the block that were removed after it was written, and so have no slot.
@@ -56,16 +56,16 @@ pub(crate) struct TableFile {
     /// Where the slots begin.
     head_bytes: u64,
     /// For each shard: its slots and their checksum.
-    directory: Box<[Directed]>,
+    directory: Box<[DirectoryItem]>,
     /// The blocks, by rising number.
-    blocks: Box<[Listed]>,
+    blocks: Box<[ListedBlock]>,
     /// The file that each block is in, by number of the block; 0 for blocks of others.
     key_files: Box<[u32]>,
 }
 
 /// Where a shard's slots are in the file.
 #[derive(Clone, Copy, Debug, Default)]
-struct Directed {
+struct DirectoryItem {
     /// Slots of the shards before.
     first: u64,
     count: u32,
@@ -73,9 +73,9 @@ struct Directed {
 }
 
 /// What the head of a table file lists.
-struct Lists {
-    directory: Box<[Directed]>,
-    blocks: Box<[Listed]>,
+struct TableFileHead {
+    directory: Box<[DirectoryItem]>,
+    blocks: Box<[ListedBlock]>,
 }
 
 impl TableFile {
@@ -85,7 +85,7 @@ impl TableFile {
     }
 
     /// The blocks, by rising number.
-    pub(crate) fn blocks(&self) -> &[Listed] {
+    pub(crate) fn blocks(&self) -> &[ListedBlock] {
         &self.blocks
     }
 
@@ -134,7 +134,7 @@ impl TableFile {
         number: u32,
         bytes: u64,
         (name, file): (String, Arc<dyn File>),
-        Lists { directory, blocks }: Lists,
+        TableFileHead { directory, blocks }: TableFileHead,
     ) -> Self {
         let head_bytes = u64::try_from(head_bytes(blocks.len())).unwrap_or(u64::MAX);
         let most = blocks.last().map_or(0, |last| last.header.block + 1);
@@ -171,7 +171,7 @@ impl TableFile {
     }
 
     fn slot(&self, bytes: &[u8]) -> Option<(Slot, u32)> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = FieldReader::new(bytes);
         let slot = Slot { place: reader.u32()?, tag: reader.u16()?, bits: reader.u8()? & 0x7f };
         let block = usize::try_from(slot.place >> BLOCK_BITS).ok()?;
         Some((slot, *self.key_files.get(block)?)).filter(|(_, key_file)| *key_file != 0)
@@ -180,12 +180,12 @@ impl TableFile {
 
 /// The slots of one shard, from all table files of one moment.
 #[derive(Debug)]
-pub(crate) struct Shelved {
+pub(crate) struct StoredShard {
     table_files: Arc<[Arc<TableFile>]>,
     slots: Vec<(Slot, u32)>,
 }
 
-impl Shelved {
+impl StoredShard {
     /// Reads them.
     pub(crate) fn read(table_files: Arc<[Arc<TableFile>]>, shard: usize) -> Result<Self> {
         let mut slots = Vec::new();
@@ -213,8 +213,8 @@ pub(crate) struct TableFileWriter {
     name: String,
     check: u64,
     file: Arc<dyn File>,
-    blocks: Vec<Listed>,
-    directory: Vec<Directed>,
+    blocks: Vec<ListedBlock>,
+    directory: Vec<DirectoryItem>,
     /// Slots that are not written yet, and where they go.
     piece: Vec<u8>,
     offset: u64,
@@ -223,7 +223,11 @@ pub(crate) struct TableFileWriter {
 
 impl TableFileWriter {
     /// Begins a file for the slots of these blocks.
-    pub(crate) fn create(folder: &Folder, number: u32, mut blocks: Vec<Listed>) -> Result<Self> {
+    pub(crate) fn create(
+        folder: &Folder,
+        number: u32,
+        mut blocks: Vec<ListedBlock>,
+    ) -> Result<Self> {
         blocks.sort_by_key(|listed| listed.header.block);
         let name = folder.path(FileKind::Table, number);
         let file = folder.create(&name)?;
@@ -253,7 +257,7 @@ impl TableFileWriter {
             count += 1;
         }
         let crc = crc32fast::hash(self.piece.get(start..).unwrap_or_default());
-        self.directory.push(Directed { first: self.slots, count, crc });
+        self.directory.push(DirectoryItem { first: self.slots, count, crc });
         self.slots += u64::from(count);
         if self.piece.len() >= PIECE_BYTES { self.write_piece() } else { Ok(()) }
     }
@@ -269,7 +273,7 @@ impl TableFileWriter {
     /// Finishes the file: durable, but for its name.
     pub(crate) fn finish(mut self) -> Result<TableFile> {
         self.write_piece()?;
-        let mut writer = Writer::with_capacity(head_bytes(self.blocks.len()));
+        let mut writer = FieldWriter::with_capacity(head_bytes(self.blocks.len()));
         writer.bytes(MAGIC);
         writer.u32(VERSION);
         writer.u32(self.number);
@@ -290,7 +294,7 @@ impl TableFileWriter {
         self.file.write_all_at(0, &head).map_err(fail)?;
         self.file.sync_data().map_err(fail)?;
         let Self { number, name, file, blocks, directory, offset, .. } = self;
-        let lists = Lists { directory: directory.into(), blocks: blocks.into() };
+        let lists = TableFileHead { directory: directory.into(), blocks: blocks.into() };
         Ok(TableFile::new(number, offset, (name, file), lists))
     }
 
@@ -309,7 +313,7 @@ fn head_bytes(blocks: usize) -> usize {
 }
 
 fn decode_fixed(bytes: &[u8], check: u64, number: u32) -> Option<(u64, usize)> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = FieldReader::new(bytes);
     let is_ours = reader.take(8)? == MAGIC
         && reader.u32()? == VERSION
         && reader.u32()? == number
@@ -319,31 +323,31 @@ fn decode_fixed(bytes: &[u8], check: u64, number: u32) -> Option<(u64, usize)> {
     Some((slots, blocks))
 }
 
-fn decode_head(bytes: &[u8], slot_count: u64) -> Option<Lists> {
-    let mut reader = Reader::checked(bytes)?;
+fn decode_head(bytes: &[u8], slot_count: u64) -> Option<TableFileHead> {
+    let mut reader = FieldReader::checked(bytes)?;
     reader.take(FIXED_BYTES)?;
     let mut first = 0;
     let mut directory = Vec::with_capacity(SHARDS);
     for _ in 0..SHARDS {
         let (count, crc) = (reader.u32()?, reader.u32()?);
-        directory.push(Directed { first, count, crc });
+        directory.push(DirectoryItem { first, count, crc });
         first += u64::from(count);
     }
     let mut blocks = Vec::with_capacity(reader.left() / BLOCK_BYTES);
     while reader.left() > 0 {
         let header = BlockHeader::read(&mut reader)?;
-        let listed = Listed { header, offset: reader.u32()?, removed: reader.u16()? };
+        let listed = ListedBlock { header, offset: reader.u32()?, removed: reader.u16()? };
         blocks.push(listed);
     }
     let is_rising = blocks.is_sorted_by(|a, b| a.header.block < b.header.block);
     // Numbers are given again, so they are not much higher than there are blocks.
     let most = NUMBERS_SPARE.saturating_add(blocks.len().saturating_mul(NUMBERS_PER_BLOCK));
-    let is_dense = blocks.last().is_none_or(|last: &Listed| {
+    let is_dense = blocks.last().is_none_or(|last: &ListedBlock| {
         last.header.block < BLOCKS_MAX && usize::try_from(last.header.block).is_ok_and(|n| n < most)
     });
     let is_sound = blocks.iter().all(|listed| listed.header.is_sound());
     (first == slot_count && is_rising && is_dense && is_sound)
-        .then(|| Lists { directory: directory.into(), blocks: blocks.into() })
+        .then(|| TableFileHead { directory: directory.into(), blocks: blocks.into() })
 }
 
 fn read(file: &dyn File, name: &str, offset: u64, count: usize) -> Result<Vec<u8>> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use onceward_vfs::{SimVfs, Vfs};
 
 use super::{
-    folder::{Folder, Reading},
-    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, Written},
+    folder::{Folder, ReadMode},
+    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, WrittenKeyFile},
     manifest::{KeyFileRecord, Manifest, SliceRecord, TableFileRecord},
-    manifest_file::{MANIFEST_BYTES_MAX, Slots},
-    table_file::{Listed, TableFile, TableFileWriter},
+    manifest_file::{MANIFEST_BYTES_MAX, ManifestFile},
+    table_file::{ListedBlock, TableFile, TableFileWriter},
 };
 use crate::{
     entry::{BLOCK_BITS, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
@@ -52,19 +52,19 @@ fn entries() -> Entries {
 fn folder() -> (SimVfs, Arc<Folder>) {
     let vfs = SimVfs::new();
     vfs.create_dir("index").unwrap();
-    let (dir, reading) = ("index".to_owned(), Reading::Positioned);
+    let (dir, reading) = ("index".to_owned(), ReadMode::Positioned);
     let folder = Folder { vfs: Arc::new(vfs.clone()), dir, reading, check: check() };
     (vfs, Arc::new(folder))
 }
 
-fn written(folder: &Arc<Folder>) -> Written {
+fn written(folder: &Arc<Folder>) -> WrittenKeyFile {
     KeyFile::write(folder, 4, (Window::default(), BEGIN), &[(2, Arc::new(entries()))]).unwrap()
 }
 
 fn table(folder: &Arc<Folder>) -> TableFile {
-    let Written { stored, .. } = written(folder);
+    let WrittenKeyFile { stored, .. } = written(folder);
     let (block, stored) = &stored[0];
-    let listed = Listed { header: stored.header(*block), offset: stored.offset, removed: 0 };
+    let listed = ListedBlock { header: stored.header(*block), offset: stored.offset, removed: 0 };
     let mut writer = TableFileWriter::create(folder, 5, vec![listed]).unwrap();
     let key = entries().entry(0).unwrap().key;
     let slot = Slot { place: place(2, 0), tag: key.tag(), bits: key.bits() };
@@ -136,13 +136,13 @@ fn a_manifest_matches_the_bytes_in_the_format_document() {
         table_files: vec![TableFileRecord { number: 5, bytes: table_file.bytes }],
         voids: vec![place(2, 7)],
     };
-    let mut slots = Slots::default();
+    let mut slots = ManifestFile::default();
     slots.write(&folder, &Manifest::default()).unwrap();
     slots.write(&folder, &manifest).unwrap();
     let bytes = hex(&vfs.bytes("index/manifest").unwrap());
     let slot = |name: &str| format!("{:0<8192}", golden(name));
     assert_eq!(bytes, slot("superseded") + &slot("manifest"));
-    let (found, _) = Slots::read(&folder).unwrap().unwrap();
+    let (found, _) = ManifestFile::read(&folder).unwrap().unwrap();
     assert_eq!(found, manifest);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::{
-    folder::{Folder, Reading},
+    folder::{Folder, ReadMode},
     key_file::KeyFile,
     manifest_file,
     table_file::TableFile,
@@ -14,7 +14,7 @@ use crate::{error::Result, table::SHARDS};
 
 /// Bytes of an index's file that are not what was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Fault {
+pub struct FileDamage {
     /// The file's path.
     pub file: String,
     /// Offset of the first bad byte.
@@ -30,8 +30,8 @@ pub struct Fault {
 /// # Errors
 ///
 /// The directory, or the length of a file, cannot be read.
-pub(crate) fn verify(vfs: Arc<dyn Vfs>, dir: &str) -> Result<Vec<Fault>> {
-    let reading = Reading::Positioned;
+pub(crate) fn verify(vfs: Arc<dyn Vfs>, dir: &str) -> Result<Vec<FileDamage>> {
+    let reading = ReadMode::Positioned;
     let mut folder = Folder { vfs, dir: dir.to_owned(), reading, check: 0 };
     let mut faults = Vec::new();
     let Some(found) = manifest_file::verify(&folder, &mut faults)? else { return Ok(faults) };
@@ -47,25 +47,25 @@ pub(crate) fn verify(vfs: Arc<dyn Vfs>, dir: &str) -> Result<Vec<Fault>> {
 }
 
 /// A file of entries.
-fn key_file(key_file: &Arc<KeyFile>, faults: &mut Vec<Fault>) {
+fn key_file(key_file: &Arc<KeyFile>, faults: &mut Vec<FileDamage>) {
     let whole =
-        |what: String| Fault { file: key_file.name(), offset: 0, bytes: key_file.bytes, what };
+        |what: String| FileDamage { file: key_file.name(), offset: 0, bytes: key_file.bytes, what };
     match key_file.blocks() {
         Err(error) => faults.push(whole(error.to_string())),
         Ok(blocks) => faults.extend(blocks.into_iter().filter_map(|(number, block)| {
             let error = block.check(number).err()?;
             let (offset, bytes) = (u64::from(block.offset), block.bytes());
-            Some(Fault { file: key_file.name(), offset, bytes, what: error.to_string() })
+            Some(FileDamage { file: key_file.name(), offset, bytes, what: error.to_string() })
         })),
     }
 }
 
 /// A table file.
-fn table_file(folder: &Folder, (number, bytes): (u32, u64), faults: &mut Vec<Fault>) {
+fn table_file(folder: &Folder, (number, bytes): (u32, u64), faults: &mut Vec<FileDamage>) {
     let file = folder.path(super::folder::FileKind::Table, number);
     let mut tell = |error: crate::error::Error| {
         let what = error.to_string();
-        faults.push(Fault { file: file.clone(), offset: 0, bytes, what });
+        faults.push(FileDamage { file: file.clone(), offset: 0, bytes, what });
     };
     match TableFile::open(folder, number, bytes) {
         Err(error) => tell(error),

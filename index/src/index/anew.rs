@@ -13,24 +13,24 @@ impl Index {
     ///
     /// The files stay, and count for the next opening, until the first checkpoint after that.
     pub fn begin_anew(&self) {
-        let Some(disk) = &self.disk else { return };
-        let mut disk = disk.lock();
-        disk.begin_anew();
+        let Some(files) = &self.files else { return };
+        let mut files = files.lock();
+        files.begin_anew();
         self.state.write().forget_files();
     }
 
     /// Writes nothing before [`Index::end_anew`]: for who could not tell it of a frame, so that no checkpoint covers
     /// that frame.
     pub fn stop_writing(&self) {
-        if let Some(disk) = &self.disk {
-            disk.lock().is_given_up = true;
+        if let Some(files) = &self.files {
+            files.lock().is_given_up = true;
         }
     }
 
     /// The log was told: the next checkpoint writes all of it.
     pub fn end_anew(&self) {
-        if let Some(disk) = &self.disk {
-            disk.lock().is_given_up = false;
+        if let Some(files) = &self.files {
+            files.lock().is_given_up = false;
         }
     }
 }

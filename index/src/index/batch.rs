@@ -2,13 +2,13 @@
 
 use super::{Index, found};
 use crate::{
+    answer::{Lookup, Reserved},
     entry::Entry,
     error::Result,
     fingerprint::{ContentHash, Fingerprint},
     options::Window,
-    state::{Room, State, Stop},
-    table::Control,
-    verdict::{Reserved, Verdict},
+    state::{IndexState, Obstacle, RoomCheck},
+    table::ControlBytes,
 };
 
 /// Keys that are looked at together: their control bytes fit the nearest cache.
@@ -24,7 +24,7 @@ impl Index {
     pub fn lookup_batch(
         &self,
         keys: &[(Fingerprint, ContentHash)],
-        verdicts: &mut Vec<Verdict>,
+        verdicts: &mut Vec<Lookup>,
     ) -> Result<()> {
         let before = verdicts.len();
         let judged = self.read_with(verdicts, |state, verdicts| {
@@ -34,7 +34,7 @@ impl Index {
                 let controls = first_controls(state, some.iter().map(|(key, _)| *key));
                 for ((key, content), control) in some.iter().zip(controls) {
                     let known = state.find_after(*key, control)?;
-                    verdicts.push(known.map_or(Verdict::New, |known| found(known).judge(*content)));
+                    verdicts.push(known.map_or(Lookup::New, |known| found(known).judge(*content)));
                 }
             }
             Ok(())
@@ -62,12 +62,12 @@ impl Index {
         loop {
             let mut state = self.state.write();
             let done = reserved.len() - before;
-            let stop = match insert_some(&mut state, entries, done, (window, now), reserved) {
+            let obstacle = match insert_some(&mut state, entries, done, (window, now), reserved) {
                 Ok(()) => return Ok(()),
-                Err(stop) => stop,
+                Err(obstacle) => obstacle,
             };
             drop(state);
-            self.load(stop)?;
+            self.load(obstacle)?;
         }
     }
 
@@ -91,23 +91,23 @@ impl Index {
     fn read_with<T>(
         &self,
         fill: &mut T,
-        ask: impl Fn(&State, &mut T) -> std::result::Result<(), Stop>,
+        ask: impl Fn(&IndexState, &mut T) -> std::result::Result<(), Obstacle>,
     ) -> Result<()> {
         loop {
-            let stop = match ask(&self.state.read(), fill) {
+            let obstacle = match ask(&self.state.read(), fill) {
                 Ok(()) => return Ok(()),
-                Err(stop) => stop,
+                Err(obstacle) => obstacle,
             };
-            self.load(stop)?;
+            self.load(obstacle)?;
         }
     }
 }
 
 /// The control bytes that the search for each of these keys sees first.
 fn first_controls(
-    state: &State,
+    state: &IndexState,
     keys: impl Iterator<Item = Fingerprint>,
-) -> [Option<Control>; TOGETHER] {
+) -> [Option<ControlBytes>; TOGETHER] {
     let mut controls = [None; TOGETHER];
     for (control, key) in controls.iter_mut().zip(keys) {
         *control = state.table.first_control(key);
@@ -117,14 +117,15 @@ fn first_controls(
 
 /// Reserves the keys from `done` on, until one needs a shard.
 fn insert_some(
-    state: &mut State,
+    state: &mut IndexState,
     entries: &[Entry],
     done: usize,
     (window, now): (Window, u64),
     reserved: &mut Vec<Reserved>,
-) -> std::result::Result<(), Stop> {
+) -> std::result::Result<(), Obstacle> {
     let left = entries.get(done..).unwrap_or_default();
-    let room = if state.check_room_for(left.len()).is_ok() { Room::ForAll } else { Room::Unknown };
+    let room =
+        if state.check_room_for(left.len()).is_ok() { RoomCheck::Done } else { RoomCheck::Needed };
     let begin = state.slices.begin_of(window, now);
     for some in left.chunks(TOGETHER) {
         // Only to have the memory fetch all of them at once, control bytes first, then slots: each is

@@ -11,17 +11,19 @@ mod persist;
 use std::fmt;
 
 use crate::{
-    disk::{Discarded, Disk, Shelved},
+    answer::{KnownKey, Lookup, Reserved},
+    disk::{Discarded, IndexFiles, StoredShard},
     entry::Entry,
     error::{Error, Result},
     fingerprint::{ContentHash, Fingerprint},
     options::{Options, OptionsError, Window},
-    state::{Expired, Known, PURGED_FOR_ROOM, Room, SliceId, SliceInfo, State, Stop},
+    state::{
+        Expired, IndexState, LocatedEntry, Obstacle, PURGED_FOR_ROOM, RoomCheck, SliceId, SliceInfo,
+    },
     sync::{Mutex, RwLock},
-    verdict::{Found, Reserved, Verdict},
 };
 
-pub use persist::{Opened, Place};
+pub use persist::{Location, OpenedIndex};
 
 /// Remembers keys for a window of trusted time, in slices that are forgotten whole.
 ///
@@ -35,31 +37,31 @@ pub use persist::{Opened, Place};
 /// their LSNs: a checkpoint covers all up to the last one that was told and can no longer fail.
 ///
 /// ```
-/// use onceward_index::{Entry, Index, Options, Reserved, Secret, Verdict, Window, WindowStart};
+/// use onceward_index::{Entry, Index, Lookup, Options, Reserved, Secret, Window, WindowStart};
 ///
 /// let secret = Secret::from_bytes([7; 16]);
 /// let index = Index::new(Options::default())?;
 /// let minute = Window::new(60_000, WindowStart::FromSettle)?;
 /// let (key, content) = (secret.fingerprint("till", b"sale-1"), secret.content(&[b"4.50"]));
 ///
-/// assert_eq!(index.lookup(key, content)?, Verdict::New);
+/// assert_eq!(index.lookup(key, content)?, Lookup::New);
 /// let entry = Entry { key, content, lsn: 1 };
 /// let Reserved::Taken(slice) = index.reserve(entry, minute, 0)? else { panic!() };
 /// index.confirm(1);
-/// assert_eq!(index.lookup(key, content)?, Verdict::Duplicate { lsn: 1 });
+/// assert_eq!(index.lookup(key, content)?, Lookup::Duplicate { lsn: 1 });
 ///
 /// // The outage may last: the window starts when the event is settled.
 /// assert!(index.expire(900_000).dropped.is_empty());
 /// index.settle(slice, 1_000_000);
 /// assert!(index.expire(1_059_999).dropped.is_empty());
 /// assert_eq!(index.expire(1_060_000).dropped, [slice]);
-/// assert_eq!(index.lookup(key, content)?, Verdict::New);
+/// assert_eq!(index.lookup(key, content)?, Lookup::New);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Index {
-    state: RwLock<State>,
+    state: RwLock<IndexState>,
     /// The files; `None` for an index that lives in memory only. Locked before the state.
-    disk: Option<Mutex<Disk>>,
+    files: Option<Mutex<IndexFiles>>,
     /// Why it began empty although there were files.
     discarded: Option<Discarded>,
 }
@@ -72,7 +74,7 @@ impl Index {
     /// An option is out of its range.
     pub fn new(options: Options) -> std::result::Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { state: RwLock::new(State::new(options)), disk: None, discarded: None })
+        Ok(Self { state: RwLock::new(IndexState::new(options)), files: None, discarded: None })
     }
 
     /// Judges a key that comes with `content`. Reserved and confirmed keys are seen alike.
@@ -83,8 +85,8 @@ impl Index {
     ///
     /// `Corrupt`, `Io`: a file of the index cannot be read, so no answer would be exact. See
     /// [`Index::discard`].
-    pub fn lookup(&self, key: Fingerprint, content: ContentHash) -> Result<Verdict> {
-        Ok(self.find(key)?.map_or(Verdict::New, |found| found.judge(content)))
+    pub fn lookup(&self, key: Fingerprint, content: ContentHash) -> Result<Lookup> {
+        Ok(self.find(key)?.map_or(Lookup::New, |found| found.judge(content)))
     }
 
     /// What is remembered of a key.
@@ -92,7 +94,7 @@ impl Index {
     /// # Errors
     ///
     /// As [`Index::lookup`].
-    pub fn find(&self, key: Fingerprint) -> Result<Option<Found>> {
+    pub fn find(&self, key: Fingerprint) -> Result<Option<KnownKey>> {
         self.read(|state| Ok(state.find(key)?.map(found)))
     }
 
@@ -106,7 +108,7 @@ impl Index {
     pub fn reserve(&self, entry: Entry, window: Window, now: u64) -> Result<Reserved> {
         self.write(|state| {
             let begin = state.slices.begin_of(window, now);
-            Ok(match state.reserve(entry, (window, begin), Room::Unknown)? {
+            Ok(match state.reserve(entry, (window, begin), RoomCheck::Needed)? {
                 Ok(slice) => Reserved::Taken(slice),
                 Err(known) => Reserved::Known(found(known)),
             })
@@ -329,44 +331,47 @@ impl Index {
     }
 
     /// Asks the state; loads what is not in memory, and asks again.
-    fn read<T>(&self, ask: impl Fn(&State) -> std::result::Result<T, Stop>) -> Result<T> {
+    fn read<T>(&self, ask: impl Fn(&IndexState) -> std::result::Result<T, Obstacle>) -> Result<T> {
         loop {
-            let stop = match ask(&self.state.read()) {
+            let obstacle = match ask(&self.state.read()) {
                 Ok(answer) => return Ok(answer),
-                Err(stop) => stop,
+                Err(obstacle) => obstacle,
             };
-            self.load(stop)?;
+            self.load(obstacle)?;
         }
     }
 
     /// Changes the state; loads what is not in memory, and begins again.
-    fn write<T>(&self, change: impl Fn(&mut State) -> std::result::Result<T, Stop>) -> Result<T> {
+    fn write<T>(
+        &self,
+        change: impl Fn(&mut IndexState) -> std::result::Result<T, Obstacle>,
+    ) -> Result<T> {
         loop {
-            let stop = match change(&mut self.state.write()) {
+            let obstacle = match change(&mut self.state.write()) {
                 Ok(answer) => return Ok(answer),
-                Err(stop) => stop,
+                Err(obstacle) => obstacle,
             };
-            self.load(stop)?;
+            self.load(obstacle)?;
         }
     }
 
     /// Loads the shard that an operation stopped at. Reading is done without the lock.
-    fn load(&self, stop: Stop) -> Result<()> {
-        let shard = match stop {
-            Stop::Cold(cold) => cold.shard,
-            Stop::Failed(error) => return Err(error),
+    fn load(&self, obstacle: Obstacle) -> Result<()> {
+        let shard = match obstacle {
+            Obstacle::Cold(cold) => cold.shard,
+            Obstacle::Failed(error) => return Err(error),
         };
         loop {
             let table_files = self.state.read().table_files.clone();
-            let shelved = Shelved::read(table_files, shard)?;
-            let sorted = match self.state.read().sort(shard, &shelved) {
-                Ok(Some(sorted)) => sorted,
+            let stored = StoredShard::read(table_files, shard)?;
+            let prepared = match self.state.read().prepare_shard(shard, &stored) {
+                Ok(Some(prepared)) => prepared,
                 Ok(None) => return Ok(()),
-                Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Cold(_)) => return Err(Error::corrupt("table", "has no such shard")),
+                Err(Obstacle::Failed(error)) => return Err(error),
+                Err(Obstacle::Cold(_)) => return Err(Error::corrupt("table", "has no such shard")),
             };
             // If not, a checkpoint replaced the files meanwhile.
-            if self.state.write().install(shard, &shelved, sorted) {
+            if self.state.write().install_shard(shard, &stored, prepared) {
                 return Ok(());
             }
         }
@@ -381,7 +386,7 @@ impl fmt::Debug for Index {
 }
 
 /// What is told of a known key.
-fn found(known: Known) -> Found {
+fn found(known: LocatedEntry) -> KnownKey {
     let Entry { lsn, content, .. } = known.entry;
-    Found { lsn, content, slice: known.slice }
+    KnownKey { lsn, content, slice: known.slice }
 }

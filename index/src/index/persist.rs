@@ -6,20 +6,20 @@ use onceward_vfs::Vfs;
 
 use super::Index;
 use crate::{
-    disk::{self, Checkpointed, Discarded, Fault, Folder, Until},
+    disk::{self, Checkpointed, Discarded, FileDamage, Folder, Until},
     entry::Entry,
     error::{Error, ErrorKind, Result},
     fingerprint::Secret,
     options::Options,
-    state::{SliceId, Stop},
+    state::{Obstacle, SliceId},
     sync::{Mutex, RwLock},
-    table::Cold,
+    table::ColdShard,
     table::SHARDS,
 };
 
 /// Where an index keeps its files.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Location {
     /// The disk.
     pub vfs: Arc<dyn Vfs>,
     /// The index's own directory; made where it is missing. One index at a time uses it: the caller
@@ -29,7 +29,7 @@ pub struct Place {
 
 /// An index that was opened.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedIndex {
     /// The index.
     pub index: Index,
     /// Frames up to and including this LSN need not be told again; 0: all must be.
@@ -55,14 +55,14 @@ impl Index {
     /// Reads the manifest, the heads of the table files (24 bytes for 256 keys), and the entries that
     /// no table file has: after [`Until::Close`] none, after a crash up to 128 thousand and those of
     /// one checkpoint. Slots are read when they are first asked for, a 4,096th of them at a time.
-    pub fn open(place: Place, secret: &Secret, options: Options) -> Result<Opened> {
+    pub fn open(location: Location, secret: &Secret, options: Options) -> Result<OpenedIndex> {
         options.check().map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))?;
-        let Place { vfs, dir } = place;
+        let Location { vfs, dir } = location;
         let (reading, check) = (options.reading, secret.check());
         let found = disk::open(Folder { vfs, dir, reading, check }, options)?;
-        let disk::Found { state, disk, covered, mark, discarded } = found;
-        let index = Self { state: RwLock::new(state), disk: Some(Mutex::new(disk)), discarded };
-        Ok(Opened { index, covered, mark })
+        let disk::OpenedFiles { state, files, covered, mark, discarded } = found;
+        let index = Self { state: RwLock::new(state), files: Some(Mutex::new(files)), discarded };
+        Ok(OpenedIndex { index, covered, mark })
     }
 
     /// Why the index began empty although there were files; `None` if it did not.
@@ -87,8 +87,8 @@ impl Index {
     /// `Full`, `Io`: nothing is lost, the entries stay in memory; call again. `Corrupt`: a file of the
     /// index is not what was written; see [`Index::discard`].
     pub fn checkpoint(&self, mark: u64, until: Until) -> Result<Checkpointed> {
-        match &self.disk {
-            Some(disk) => disk.lock().checkpoint(&self.state, mark, until),
+        match &self.files {
+            Some(files) => files.lock().checkpoint(&self.state, mark, until),
             None => Ok(Checkpointed::default()),
         }
     }
@@ -110,7 +110,7 @@ impl Index {
     pub fn warm(&self, count: usize) -> Result<usize> {
         for shard in (0..SHARDS).filter(|shard| self.state.read().table.is_cold(*shard)).take(count)
         {
-            self.load(Stop::Cold(Cold { shard }))?;
+            self.load(Obstacle::Cold(ColdShard { shard }))?;
         }
         Ok(self.state.read().table.cold_count())
     }
@@ -140,8 +140,8 @@ impl Index {
     ///
     /// As [`Index::discard`].
     pub fn give_up_files(&self) -> Result<()> {
-        match &self.disk {
-            Some(disk) => disk.lock().give_up(),
+        match &self.files {
+            Some(files) => files.lock().give_up(),
             None => Ok(()),
         }
     }
@@ -152,8 +152,8 @@ impl Index {
     /// # Errors
     ///
     /// `Io`: the directory, or the length of a file, cannot be read.
-    pub fn verify(place: Place) -> Result<Vec<Fault>> {
-        disk::verify(place.vfs, &place.dir)
+    pub fn verify(location: Location) -> Result<Vec<FileDamage>> {
+        disk::verify(location.vfs, &location.dir)
     }
 
     /// Removes the files of an index, so that the next opening begins with an empty one and the log

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{SliceId, State};
+use super::{IndexState, SliceId};
 use crate::{entry::Entry, table::Table};
 
-impl State {
+impl IndexState {
     /// Keeps the entries that are in memory; slices keep their numbers, and what holds them.
     pub(crate) fn forget_files(&mut self) {
         let slices: Vec<SliceId> = self.slices.iter().map(|(id, _)| id).collect();

@@ -7,35 +7,35 @@ use super::{
     slices::SliceId,
 };
 use crate::{
-    disk::{KeyFile, Stored},
+    disk::{KeyFile, StoredBlock},
     entry::{BLOCK_BITS, BLOCK_ENTRIES, Entries, Entry, place, split},
     error::Result,
     fingerprint::Fingerprint,
 };
 
-/// Where 256 entries are.
+/// Where the entries of a block are.
 #[derive(Debug)]
-enum Where {
+enum BlockState {
     /// Nowhere: the number is free, or its slice was dropped and slots may still name it.
-    Nowhere,
+    Absent,
     /// In memory, and changing.
-    Memory(Box<Entries>),
+    Filling(Box<Entries>),
     /// In memory, and on the way to a file.
-    Leaving(Arc<Entries>),
+    Writing(Arc<Entries>),
     /// In a file.
-    File(Stored),
+    Stored(StoredBlock),
 }
 
 /// A block and its slice.
 #[derive(Debug)]
 struct Block {
     slice: SliceId,
-    entries: Where,
+    entries: BlockState,
 }
 
 /// Entries of frames that may still fail.
 #[derive(Debug)]
-pub(crate) struct Above {
+pub(crate) struct UnconfirmedEntries {
     /// The block has no other entries.
     pub(crate) is_whole: bool,
     /// The entries, with their places.
@@ -70,10 +70,10 @@ impl Blocks {
     pub(crate) fn entry(&self, place: u32) -> Result<Option<Entry>> {
         let (number, position) = split(place);
         match self.get(number).map(|block| &block.entries) {
-            None | Some(Where::Nowhere) => Ok(None),
-            Some(Where::Memory(entries)) => Ok(entries.entry(position)),
-            Some(Where::Leaving(entries)) => Ok(entries.entry(position)),
-            Some(Where::File(stored)) => {
+            None | Some(BlockState::Absent) => Ok(None),
+            Some(BlockState::Filling(entries)) => Ok(entries.entry(position)),
+            Some(BlockState::Writing(entries)) => Ok(entries.entry(position)),
+            Some(BlockState::Stored(stored)) => {
                 if !self.locations.is_checked(number) {
                     stored.check(number)?;
                     self.locations.note_checked(number);
@@ -87,9 +87,9 @@ impl Blocks {
     pub(crate) fn entry_in_memory(&self, place: u32) -> Option<Entry> {
         let (number, position) = split(place);
         match &self.get(number)?.entries {
-            Where::Memory(entries) => entries.entry(position),
-            Where::Leaving(entries) => entries.entry(position),
-            Where::Nowhere | Where::File(_) => None,
+            BlockState::Filling(entries) => entries.entry(position),
+            BlockState::Writing(entries) => entries.entry(position),
+            BlockState::Absent | BlockState::Stored(_) => None,
         }
     }
 
@@ -100,17 +100,17 @@ impl Blocks {
             all.map(|(at, entry)| (place(number, at), entry)).collect()
         };
         match self.get(number).map(|block| &block.entries) {
-            None | Some(Where::Nowhere) => Ok(Vec::new()),
-            Some(Where::Memory(entries)) => Ok(in_memory(entries)),
-            Some(Where::Leaving(entries)) => Ok(in_memory(entries)),
-            Some(Where::File(stored)) => stored.entries(number),
+            None | Some(BlockState::Absent) => Ok(Vec::new()),
+            Some(BlockState::Filling(entries)) => Ok(in_memory(entries)),
+            Some(BlockState::Writing(entries)) => Ok(in_memory(entries)),
+            Some(BlockState::Stored(stored)) => stored.entries(number),
         }
     }
 
     /// The slice of a place.
     pub(crate) fn slice(&self, place: u32) -> Option<SliceId> {
         let block = self.get(split(place).0)?;
-        (!matches!(block.entries, Where::Nowhere)).then_some(block.slice)
+        (!matches!(block.entries, BlockState::Absent)).then_some(block.slice)
     }
 
     /// Whether the slice of a place lives.
@@ -121,8 +121,8 @@ impl Blocks {
     /// The number of the file that a block is in.
     pub(crate) fn key_file_of(&self, number: u32) -> Option<u32> {
         match &self.get(number)?.entries {
-            Where::File(stored) => Some(stored.key_file.number),
-            Where::Nowhere | Where::Memory(_) | Where::Leaving(_) => None,
+            BlockState::Stored(stored) => Some(stored.key_file.number),
+            BlockState::Absent | BlockState::Filling(_) | BlockState::Writing(_) => None,
         }
     }
 
@@ -133,10 +133,10 @@ impl Blocks {
             entries.reserve_all();
         }
         self.bytes += entries.memory_bytes();
-        self.put(slice, Where::Memory(entries))
+        self.put(slice, BlockState::Filling(entries))
     }
 
-    fn put(&mut self, slice: SliceId, entries: Where) -> Option<u32> {
+    fn put(&mut self, slice: SliceId, entries: BlockState) -> Option<u32> {
         let number = match self.free.pop() {
             Some(number) => number,
             None => u32::try_from(self.all.len()).ok().filter(|next| *next < BLOCKS_MAX)?,
@@ -148,7 +148,7 @@ impl Blocks {
     fn set(&mut self, number: u32, block: Block) {
         let at = usize::try_from(number).unwrap_or(usize::MAX);
         while self.all.len() <= at {
-            self.all.push(Block { slice: SliceId(0), entries: Where::Nowhere });
+            self.all.push(Block { slice: SliceId(0), entries: BlockState::Absent });
         }
         if let Some(old) = self.all.get_mut(at) {
             *old = block;
@@ -158,7 +158,7 @@ impl Blocks {
     /// Whether a block in memory has all its entries.
     pub(crate) fn is_full(&self, number: u32) -> bool {
         match self.get(number).map(|block| &block.entries) {
-            Some(Where::Memory(entries)) => entries.len() == BLOCK_ENTRIES,
+            Some(BlockState::Filling(entries)) => entries.len() == BLOCK_ENTRIES,
             _ => false,
         }
     }
@@ -166,14 +166,14 @@ impl Blocks {
     /// Whether a block takes an entry of this LSN.
     pub(crate) fn takes(&self, number: u32, lsn: u64) -> bool {
         match self.get(number).map(|block| &block.entries) {
-            Some(Where::Memory(entries)) => entries.takes(lsn),
+            Some(BlockState::Filling(entries)) => entries.takes(lsn),
             _ => false,
         }
     }
 
     /// Adds an entry to a block that takes it; returns its place.
     pub(crate) fn push(&mut self, number: u32, entry: Entry) -> u32 {
-        let Some(Where::Memory(entries)) = self.entries_mut(number) else { return u32::MAX };
+        let Some(BlockState::Filling(entries)) = self.entries_mut(number) else { return u32::MAX };
         let before = entries.memory_bytes();
         let position = entries.push(entry);
         let grown = entries.memory_bytes() - before;
@@ -186,7 +186,7 @@ impl Blocks {
     pub(crate) fn void(&mut self, place: u32) -> bool {
         let (number, position) = split(place);
         match self.entries_mut(number) {
-            Some(Where::Memory(entries)) => {
+            Some(BlockState::Filling(entries)) => {
                 entries.void(position);
                 true
             }
@@ -195,53 +195,54 @@ impl Blocks {
     }
 
     /// The entries of a block in memory whose LSN is above `lsn`.
-    pub(crate) fn above(&self, number: u32, lsn: u64) -> Above {
-        let mut above = Above { is_whole: false, entries: Vec::new() };
-        if let Some(Where::Memory(entries)) = self.get(number).map(|block| &block.entries)
+    pub(crate) fn unconfirmed(&self, number: u32, lsn: u64) -> UnconfirmedEntries {
+        let mut unconfirmed = UnconfirmedEntries { is_whole: false, entries: Vec::new() };
+        if let Some(BlockState::Filling(entries)) = self.get(number).map(|block| &block.entries)
             && entries.lsn_max() > lsn
         {
             let all = (0..entries.len()).filter_map(|at| Some((at, entries.entry(at)?)));
             let (over, others): (Vec<_>, Vec<_>) = all.partition(|(_, entry)| entry.lsn > lsn);
-            above.is_whole = others.is_empty();
-            above.entries = over.into_iter().map(|(at, it)| (place(number, at), it)).collect();
+            unconfirmed.is_whole = others.is_empty();
+            unconfirmed.entries =
+                over.into_iter().map(|(at, it)| (place(number, at), it)).collect();
         }
-        above
+        unconfirmed
     }
 
     /// A block in memory that takes no more entries and goes to a file.
-    pub(crate) fn leave(&mut self, number: u32) -> Option<Arc<Entries>> {
+    pub(crate) fn begin_write(&mut self, number: u32) -> Option<Arc<Entries>> {
         let entries = self.entries_mut(number)?;
-        let leaving = match std::mem::replace(entries, Where::Nowhere) {
-            Where::Memory(changing) => Arc::from(changing),
+        let writing = match std::mem::replace(entries, BlockState::Absent) {
+            BlockState::Filling(changing) => Arc::from(changing),
             // The checkpoint before failed.
-            Where::Leaving(leaving) => leaving,
-            other @ (Where::Nowhere | Where::File(_)) => {
+            BlockState::Writing(writing) => writing,
+            other @ (BlockState::Absent | BlockState::Stored(_)) => {
                 *entries = other;
                 return None;
             }
         };
-        *entries = Where::Leaving(Arc::clone(&leaving));
-        Some(leaving)
+        *entries = BlockState::Writing(Arc::clone(&writing));
+        Some(writing)
     }
 
     /// A block is in a file now. Nothing happens if its slice was dropped meanwhile.
-    pub(crate) fn arrive(&mut self, number: u32, stored: Stored) {
+    pub(crate) fn note_written(&mut self, number: u32, stored: StoredBlock) {
         let Some(entries) = self.entries_mut(number) else { return };
-        if let Where::Leaving(left) = entries {
-            let (bytes, count) = (left.memory_bytes(), left.len());
+        if let BlockState::Writing(written) = entries {
+            let (bytes, count) = (written.memory_bytes(), written.len());
             self.bytes -= bytes;
             self.in_memory -= u64::try_from(count).unwrap_or(0);
             self.locations.put(number, &stored.key_file, stored.offset);
             if let Some(entries) = self.entries_mut(number) {
-                *entries = Where::File(stored);
+                *entries = BlockState::Stored(stored);
             }
         }
     }
 
     /// A block that is in a file since before the index was opened.
-    pub(crate) fn restore(&mut self, number: u32, slice: SliceId, stored: Stored) {
+    pub(crate) fn restore(&mut self, number: u32, slice: SliceId, stored: StoredBlock) {
         self.locations.put(number, &stored.key_file, stored.offset);
-        self.set(number, Block { slice, entries: Where::File(stored) });
+        self.set(number, Block { slice, entries: BlockState::Stored(stored) });
     }
 
     /// Forgets a block. Its number is free once `free_from` shards were purged.
@@ -249,11 +250,11 @@ impl Blocks {
     /// Returns the file that it was in: closing it takes a while, and need not be done here.
     pub(crate) fn drop_block(&mut self, number: u32, free_from: u64) -> Option<Arc<KeyFile>> {
         let entries = self.entries_mut(number)?;
-        let (bytes, count, key_file) = match std::mem::replace(entries, Where::Nowhere) {
-            Where::Nowhere => (0, 0, None),
-            Where::Memory(entries) => (entries.memory_bytes(), entries.len(), None),
-            Where::Leaving(entries) => (entries.memory_bytes(), entries.len(), None),
-            Where::File(stored) => (0, 0, Some(stored.key_file)),
+        let (bytes, count, key_file) = match std::mem::replace(entries, BlockState::Absent) {
+            BlockState::Absent => (0, 0, None),
+            BlockState::Filling(entries) => (entries.memory_bytes(), entries.len(), None),
+            BlockState::Writing(entries) => (entries.memory_bytes(), entries.len(), None),
+            BlockState::Stored(stored) => (0, 0, Some(stored.key_file)),
         };
         self.bytes -= bytes;
         self.in_memory -= u64::try_from(count).unwrap_or(0);
@@ -278,12 +279,12 @@ impl Blocks {
 
     /// Whether a number has a block.
     pub(crate) fn is_known(&self, number: u32) -> bool {
-        self.get(number).is_some_and(|block| !matches!(block.entries, Where::Nowhere))
+        self.get(number).is_some_and(|block| !matches!(block.entries, BlockState::Absent))
     }
 
     /// Gives free every number that has no block, because nothing names any: after opening.
     pub(crate) fn free_all_unused(&mut self) {
-        let unused = |block: &Block| matches!(block.entries, Where::Nowhere);
+        let unused = |block: &Block| matches!(block.entries, BlockState::Absent);
         let numbers = self.all.iter().enumerate().filter(|(_, block)| unused(block));
         self.free = numbers.filter_map(|(number, _)| u32::try_from(number).ok()).rev().collect();
     }
@@ -311,7 +312,7 @@ impl Blocks {
         self.all.get(usize::try_from(number).ok()?)
     }
 
-    fn entries_mut(&mut self, number: u32) -> Option<&mut Where> {
+    fn entries_mut(&mut self, number: u32) -> Option<&mut BlockState> {
         Some(&mut self.all.get_mut(usize::try_from(number).ok()?)?.entries)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{SliceId, SliceInfo, State};
+use super::{IndexState, SliceId, SliceInfo};
 use crate::{
-    disk::Stored,
+    disk::StoredBlock,
     entry::{Entries, Entry},
     options::Window,
 };
@@ -29,7 +29,7 @@ pub(crate) struct CheckpointPlan {
     pub(crate) slices: BTreeMap<SliceId, SliceInfo>,
 }
 
-impl State {
+impl IndexState {
     /// The highest frame up to which no frame can fail any more.
     pub(crate) fn covered(&self) -> u64 {
         if cfg!(bug = "checkpoint-takes-what-may-fail") {
@@ -52,11 +52,11 @@ impl State {
         let in_memory = self.slices.get(id)?.in_memory.clone();
         let mut blocks = Vec::new();
         for block in in_memory {
-            let above = self.blocks.above(block, covered);
-            if above.is_whole || !self.move_away(id, block, &above.entries) {
+            let unconfirmed = self.blocks.unconfirmed(block, covered);
+            if unconfirmed.is_whole || !self.move_away(id, block, &unconfirmed.entries) {
                 continue;
             }
-            if let Some(entries) = self.blocks.leave(block) {
+            if let Some(entries) = self.blocks.begin_write(block) {
                 blocks.push((block, entries));
             }
             if let Some(slice) = self.slices.get_mut(id)
@@ -92,9 +92,9 @@ impl State {
     }
 
     /// Blocks of a slice are in files now.
-    pub(crate) fn arrive(&mut self, slice: SliceId, stored: Vec<(u32, Stored)>) {
+    pub(crate) fn note_written(&mut self, slice: SliceId, stored: Vec<(u32, StoredBlock)>) {
         for (block, stored) in stored {
-            self.blocks.arrive(block, stored);
+            self.blocks.note_written(block, stored);
         }
         let blocks = &self.blocks;
         if let Some(slice) = self.slices.get_mut(slice) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{SliceId, State, Stop};
+use super::{IndexState, Obstacle, SliceId};
 use crate::{
-    disk::{Shelved, Stored, TableFile},
+    disk::{StoredBlock, StoredShard, TableFile},
     entry::{BLOCK_BITS, Entry},
     error::Error,
     table::{Slot, Table},
@@ -12,7 +12,7 @@ use crate::{
 
 /// What a cold shard will hold: slots of the table files and of the list that waits.
 #[derive(Debug)]
-pub(crate) struct Sorted {
+pub(crate) struct PreparedShard {
     slots: Vec<Slot>,
     /// Places whose key has a newer entry.
     older: Vec<u32>,
@@ -20,20 +20,24 @@ pub(crate) struct Sorted {
     waiting: Vec<Slot>,
 }
 
-impl State {
+impl IndexState {
     /// Makes out what a cold shard will hold. Of several entries of a key, the newest counts. `None`
     /// if the shard is warm.
     ///
     /// # Errors
     ///
     /// An entry cannot be read.
-    pub(crate) fn sort(&self, shard: usize, shelved: &Shelved) -> Result<Option<Sorted>, Stop> {
+    pub(crate) fn prepare_shard(
+        &self,
+        shard: usize,
+        stored: &StoredShard,
+    ) -> Result<Option<PreparedShard>, Obstacle> {
         let Some(waiting) = self.table.waiting(shard) else { return Ok(None) };
         // The number of a dropped block may be another block's by now.
         let is_current = |(slot, key_file): &(Slot, u32)| {
             self.blocks.key_file_of(slot.place >> BLOCK_BITS) == Some(*key_file)
         };
-        let on_disk = shelved.slots().filter(is_current).map(|(slot, _)| slot);
+        let on_disk = stored.slots().filter(is_current).map(|(slot, _)| slot);
         let mut slots: Vec<Slot> = on_disk.chain(waiting.iter().copied()).collect();
         slots.retain(|slot| self.is_valid(slot.place));
         slots.sort_unstable_by_key(|slot| (slot.tag, slot.bits, slot.place));
@@ -46,14 +50,14 @@ impl State {
         }
         older.sort_unstable();
         slots.retain(|slot| older.binary_search(&slot.place).is_err());
-        Ok(Some(Sorted { slots, older, waiting: waiting.to_vec() }))
+        Ok(Some(PreparedShard { slots, older, waiting: waiting.to_vec() }))
     }
 
     /// Adds the places whose key has a newer entry among these.
-    fn find_older(&self, slots: &[Slot], older: &mut Vec<u32>) -> Result<(), Stop> {
+    fn find_older(&self, slots: &[Slot], older: &mut Vec<u32>) -> Result<(), Obstacle> {
         let mut entries = Vec::with_capacity(slots.len());
         for slot in slots {
-            let entry = self.blocks.entry(slot.place).map_err(Stop::Failed)?;
+            let entry = self.blocks.entry(slot.place).map_err(Obstacle::Failed)?;
             entries.extend(entry.map(|entry| (entry.key, entry.lsn, slot.place)));
         }
         entries.sort_unstable();
@@ -67,20 +71,25 @@ impl State {
         Ok(())
     }
 
-    /// Makes a shard warm. `false`: files, or the list, are not what they were when it was sorted.
-    pub(crate) fn install(&mut self, shard: usize, shelved: &Shelved, mut sorted: Sorted) -> bool {
+    /// Makes a shard warm. `false`: files, or the list, are not what they were when it was prepared.
+    pub(crate) fn install_shard(
+        &mut self,
+        shard: usize,
+        stored: &StoredShard,
+        mut prepared: PreparedShard,
+    ) -> bool {
         let Some(waiting) = self.table.waiting(shard) else { return true };
         let is_current =
-            cfg!(bug = "shard-of-replaced-table-files") || shelved.is_of(&self.table_files);
-        if !is_current || waiting != sorted.waiting {
+            cfg!(bug = "shard-of-replaced-table-files") || stored.is_of(&self.table_files);
+        if !is_current || waiting != prepared.waiting {
             return false;
         }
-        sorted.older.retain(|place| self.is_valid(*place));
-        sorted.slots.retain(|slot| self.is_valid(slot.place));
-        for place in sorted.older {
+        prepared.older.retain(|place| self.is_valid(*place));
+        prepared.slots.retain(|slot| self.is_valid(slot.place));
+        for place in prepared.older {
             self.void(place);
         }
-        self.table.warm(shard, &sorted.slots);
+        self.table.warm(shard, &prepared.slots);
         true
     }
 
@@ -90,11 +99,11 @@ impl State {
     }
 
     /// Whether a key of a cold shard waits with this LSN.
-    pub(crate) fn is_waiting(&self, entry: Entry) -> Result<bool, Stop> {
+    pub(crate) fn is_waiting(&self, entry: Entry) -> Result<bool, Obstacle> {
         let waiting = self.table.waiting(entry.key.shard()).unwrap_or_default();
         let (tag, bits) = (entry.key.tag(), entry.key.bits());
         for slot in waiting.iter().filter(|slot| slot.tag == tag && slot.bits == bits) {
-            let found = self.blocks.entry(slot.place).map_err(Stop::Failed)?;
+            let found = self.blocks.entry(slot.place).map_err(Obstacle::Failed)?;
             if found.is_some_and(|found| found.key == entry.key && found.lsn == entry.lsn) {
                 return Ok(true);
             }
@@ -132,7 +141,7 @@ impl State {
         &mut self,
         number: u32,
         slice: SliceId,
-        stored: Stored,
+        stored: StoredBlock,
         removed: u16,
     ) -> bool {
         let gone = stored.voided.saturating_add(removed);

@@ -21,14 +21,14 @@ pub(crate) use checkpoint_plan::{CheckpointPlan, DirtyBlocks};
 pub(crate) use slices::Slices;
 pub use slices::{Expired, SliceId, SliceInfo};
 
-use self::pending::Pending;
+use self::pending::PendingFrames;
 use crate::{
     disk::{KeyFile, TableFile},
     entry::{BLOCK_BYTES_FIRST, BLOCK_ENTRIES, ENTRY_BYTES, Entry},
     error::{Error, ErrorKind},
     fingerprint::Fingerprint,
     options::{Options, Window},
-    table::{At, Cold, Control, SHARDS, Table},
+    table::{ColdShard, ControlBytes, SHARDS, SlotPosition, Table},
 };
 
 /// Shards that are purged for a key that finds no room.
@@ -36,26 +36,26 @@ pub(crate) const PURGED_FOR_ROOM: usize = 128;
 
 /// Why an operation cannot go on. Nothing was changed.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum Obstacle {
     /// A shard must be loaded first.
-    Cold(Cold),
+    Cold(ColdShard),
     /// An entry cannot be read, or there is no room.
     Failed(Error),
 }
 
-/// Whether there is memory for one more key.
+/// Whether the memory for a key is still to be asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Room {
-    /// For all keys of the call.
-    ForAll,
-    /// To be asked for each key.
-    Unknown,
+pub(crate) enum RoomCheck {
+    /// There is room for all keys of the call.
+    Done,
+    /// Each key is to be asked for alone.
+    Needed,
 }
 
 /// A key that is remembered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
-    pub(crate) at: At,
+pub(crate) struct LocatedEntry {
+    pub(crate) at: SlotPosition,
     pub(crate) place: u32,
     pub(crate) entry: Entry,
     pub(crate) slice: SliceId,
@@ -63,13 +63,13 @@ pub(crate) struct Known {
 
 /// What the index knows.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct IndexState {
     options: Options,
     pub(crate) table: Table,
     pub(crate) blocks: Blocks,
     pub(crate) slices: Slices,
     /// LSNs of frames that hold keys and may still fail.
-    reserved: Pending,
+    reserved: PendingFrames,
     /// The highest frame of which the index was told.
     pub(crate) told: u64,
     /// Places in files whose key was removed.
@@ -80,7 +80,7 @@ pub(crate) struct State {
     purged: u64,
 }
 
-impl State {
+impl IndexState {
     /// Without keys.
     pub(crate) fn new(options: Options) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl State {
             table: Table::new(),
             blocks: Blocks::default(),
             slices: Slices::new(options.slice_count, options.carry_max),
-            reserved: Pending::default(),
+            reserved: PendingFrames::default(),
             told: 0,
             voids: BTreeSet::new(),
             table_files: Arc::new([]),
@@ -97,7 +97,7 @@ impl State {
     }
 
     /// The entry of a key.
-    pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<Known>, Stop> {
+    pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<LocatedEntry>, Obstacle> {
         let mut failed = None;
         let mut found = None;
         let slot = self.table.find(key, |place| match self.blocks.entry_of(place, key) {
@@ -110,22 +110,22 @@ impl State {
                 false
             }
         });
-        let slot = slot.map_err(Stop::Cold)?;
+        let slot = slot.map_err(Obstacle::Cold)?;
         if let Some(error) = failed {
             // Perhaps that was the entry: neither "new" nor "duplicate" would be exact.
-            return Err(Stop::Failed(error));
+            return Err(Obstacle::Failed(error));
         }
         Ok(slot.zip(found).and_then(|((at, place), entry)| {
-            Some(Known { at, place, entry, slice: self.blocks.slice(place)? })
+            Some(LocatedEntry { at, place, entry, slice: self.blocks.slice(place)? })
         }))
     }
 
-    /// As [`State::find`], by one who has read the first control bytes already.
+    /// As [`IndexState::find`], by one who has read the first control bytes already.
     pub(crate) fn find_after(
         &self,
         key: Fingerprint,
-        first: Option<Control>,
-    ) -> Result<Option<Known>, Stop> {
+        first: Option<ControlBytes>,
+    ) -> Result<Option<LocatedEntry>, Obstacle> {
         match first {
             Some(control)
                 if control.has_empty() && control.matches(key.bits()).next().is_none() =>
@@ -142,18 +142,18 @@ impl State {
         &mut self,
         entry: Entry,
         (window, begin): (Window, u64),
-        room: Room,
-    ) -> Result<Result<SliceId, Known>, Stop> {
+        room: RoomCheck,
+    ) -> Result<Result<SliceId, LocatedEntry>, Obstacle> {
         if let Some(known) = self.find_after(entry.key, self.table.first_control(entry.key))? {
             return Ok(Err(known));
         }
-        if room == Room::Unknown && self.check_room(entry.key).is_err() {
+        if room == RoomCheck::Needed && self.check_room(entry.key).is_err() {
             // What slices left behind that were dropped is taken back as it is needed.
             self.purge(PURGED_FOR_ROOM);
             self.check_room(entry.key)?;
         }
         let slice = self.slices.open(window, begin);
-        let place = self.push(slice, entry).map_err(Stop::Failed)?;
+        let place = self.push(slice, entry).map_err(Obstacle::Failed)?;
         self.insert(entry.key, place);
         self.reserved.insert(entry.lsn);
         self.hold(slice);
@@ -174,7 +174,7 @@ impl State {
     }
 
     /// Forgets every entry of a key that is older than the frame `frame`.
-    pub(crate) fn release(&mut self, key: Fingerprint, frame: u64) -> Result<bool, Stop> {
+    pub(crate) fn release(&mut self, key: Fingerprint, frame: u64) -> Result<bool, Obstacle> {
         let mut is_released = false;
         // A key that was carried may have an entry in its old slice too.
         while let Some(known) = self.find(key)?.filter(|known| known.entry.lsn < frame) {
@@ -186,7 +186,12 @@ impl State {
     }
 
     /// Puts in an entry as the log tells of it. The newest of a key's entries counts.
-    pub(crate) fn restore(&mut self, slice: SliceId, entry: Entry, frame: u64) -> Result<(), Stop> {
+    pub(crate) fn restore(
+        &mut self,
+        slice: SliceId,
+        entry: Entry,
+        frame: u64,
+    ) -> Result<(), Obstacle> {
         self.tell(frame);
         loop {
             match self.find(entry.key) {
@@ -195,12 +200,12 @@ impl State {
                 Ok(Some(known)) => self.remove(known),
                 Ok(None) => break,
                 // The shard's slots are compared when it is loaded; those that wait for that, now.
-                Err(Stop::Cold(_)) if self.is_waiting(entry)? => return Ok(()),
-                Err(Stop::Cold(_)) => break,
+                Err(Obstacle::Cold(_)) if self.is_waiting(entry)? => return Ok(()),
+                Err(Obstacle::Cold(_)) => break,
                 Err(failed) => return Err(failed),
             }
         }
-        let place = self.push(slice, entry).map_err(Stop::Failed)?;
+        let place = self.push(slice, entry).map_err(Obstacle::Failed)?;
         self.insert(entry.key, place);
         Ok(())
     }
@@ -209,7 +214,11 @@ impl State {
     /// frame may still fail stays where it is.
     ///
     /// Its old entry stays valid until its slice is dropped: a crash may undo the new one.
-    pub(crate) fn carry(&mut self, key: Fingerprint, now: u64) -> Result<Option<SliceId>, Stop> {
+    pub(crate) fn carry(
+        &mut self,
+        key: Fingerprint,
+        now: u64,
+    ) -> Result<Option<SliceId>, Obstacle> {
         let Some(known) = self.find(key)? else { return Ok(None) };
         let Some(window) = self.slices.get(known.slice).map(|slice| slice.window) else {
             return Ok(None);
@@ -220,7 +229,7 @@ impl State {
         if target == known.slice || self.reserved.contains(known.entry.lsn) {
             return Ok(Some(known.slice));
         }
-        let place = self.push(target, known.entry).map_err(Stop::Failed)?;
+        let place = self.push(target, known.entry).map_err(Obstacle::Failed)?;
         self.table.set_place(key, known.at, place);
         if let Some(old) = self.slices.get_mut(known.slice) {
             old.keys = old.keys.saturating_sub(1);
@@ -279,13 +288,13 @@ impl State {
     }
 
     /// Refuses what would take more memory than the caller allows.
-    fn check_room(&self, key: Fingerprint) -> Result<(), Stop> {
+    fn check_room(&self, key: Fingerprint) -> Result<(), Obstacle> {
         let block = (BLOCK_ENTRIES * ENTRY_BYTES) as u64 + self.blocks.growth_max(1);
         let needed = self.memory_bytes() + self.table.growth_max(key) + block;
         if needed <= self.options.memory_bytes_max {
             return Ok(());
         }
-        Err(Stop::Failed(self.full(needed)))
+        Err(Obstacle::Failed(self.full(needed)))
     }
 
     /// Refuses if `count` keys, whichever, may not find room.
@@ -361,7 +370,7 @@ impl State {
     }
 
     /// Forgets a key.
-    fn remove(&mut self, known: Known) {
+    fn remove(&mut self, known: LocatedEntry) {
         self.table.remove(known.entry.key, known.at);
         self.void(known.place);
     }

@@ -1,28 +1,28 @@
 //! Numbers of frames that may still fail, as ranges: those of one commit follow each other, so there are
 //! few. And what becomes of a key whose frame failed.
 
-use super::{Known, State, Stop};
+use super::{IndexState, LocatedEntry, Obstacle};
 use crate::fingerprint::Fingerprint;
 
 /// A set of LSNs.
 #[derive(Debug, Default)]
-pub(crate) struct Pending {
+pub(crate) struct PendingFrames {
     /// First number and last of each range, ascending. None overlaps another.
     ranges: Vec<(u64, u64)>,
 }
 
-impl State {
+impl IndexState {
     /// Forgets a key that was reserved for the frame `lsn`, which is not stored. Such a key is in memory: files,
     /// which may be damaged, are not asked.
-    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Stop> {
+    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Obstacle> {
         let mut found = None;
         let slot = self.table.find(key, |place| {
             found = self.blocks.entry_in_memory(place);
             found.is_some_and(|entry| entry.key == key && entry.lsn == lsn)
         });
-        let slot = slot.map_err(Stop::Cold)?;
+        let slot = slot.map_err(Obstacle::Cold)?;
         let known = slot.zip(found).and_then(|((at, place), entry)| {
-            Some(Known { at, place, entry, slice: self.blocks.slice(place)? })
+            Some(LocatedEntry { at, place, entry, slice: self.blocks.slice(place)? })
         });
         let Some(known) = known else { return Ok(false) };
         if self.reserved.remove(lsn, lsn).is_none() {
@@ -38,7 +38,7 @@ impl State {
     }
 }
 
-impl Pending {
+impl PendingFrames {
     /// Puts a number in.
     pub(crate) fn insert(&mut self, lsn: u64) {
         if let Some((_, last)) = self.ranges.last_mut()
@@ -102,7 +102,7 @@ mod tests {
         fn it_is_the_set_that_a_tree_of_numbers_would_be(
             steps in prop::collection::vec((any::<bool>(), 0..40_u64, 0..9_u64), 0..80),
         ) {
-            let (mut pending, mut set) = (Pending::default(), BTreeSet::new());
+            let (mut pending, mut set) = (PendingFrames::default(), BTreeSet::new());
             for (is_in, first, more) in steps {
                 if is_in {
                     (first..=first + more).for_each(|lsn| pending.insert(lsn));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn numbers_that_follow_each_other_are_one_range_also_at_the_end_of_all() {
-        let mut pending = Pending::default();
+        let mut pending = PendingFrames::default();
         (u64::MAX - 2..=u64::MAX).for_each(|lsn| pending.insert(lsn));
         assert_eq!(pending.ranges(), 1);
         assert_eq!(pending.remove(0, u64::MAX - 1), Some(u64::MAX - 1));

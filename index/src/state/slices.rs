@@ -37,7 +37,7 @@ pub struct Expired {
 
 /// A live slice.
 #[derive(Clone, Debug)]
-pub(crate) struct Slice {
+pub(crate) struct LiveSlice {
     pub(crate) window: Window,
     pub(crate) begin: u64,
     pub(crate) last_settled: Option<u64>,
@@ -58,7 +58,7 @@ pub(crate) struct Slice {
 pub(crate) struct Slices {
     slice_count: u32,
     carry_max: u64,
-    all: BTreeMap<SliceId, Slice>,
+    all: BTreeMap<SliceId, LiveSlice>,
     by_begin: BTreeMap<(Window, u64), SliceId>,
     /// Number of the next slice.
     pub(crate) next: u32,
@@ -90,7 +90,7 @@ impl Slices {
 
     /// Puts in a slice of a known number.
     pub(crate) fn put(&mut self, id: SliceId, window: Window, begin: u64, settled: Option<u64>) {
-        let slice = Slice {
+        let slice = LiveSlice {
             window,
             begin,
             last_settled: settled,
@@ -115,16 +115,16 @@ impl Slices {
         self.by_begin.get(&(window, begin)).copied()
     }
 
-    pub(crate) fn get(&self, id: SliceId) -> Option<&Slice> {
+    pub(crate) fn get(&self, id: SliceId) -> Option<&LiveSlice> {
         self.all.get(&id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: SliceId) -> Option<&mut Slice> {
+    pub(crate) fn get_mut(&mut self, id: SliceId) -> Option<&mut LiveSlice> {
         self.all.get_mut(&id)
     }
 
     /// The live slices, by rising number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (SliceId, &Slice)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SliceId, &LiveSlice)> {
         self.all.iter().map(|(id, slice)| (*id, slice))
     }
 
@@ -148,7 +148,7 @@ impl Slices {
     ///
     /// A slice with unsettled events stays. While one waits to be carried, no later slice of its
     /// window goes: its keys may be in there, from a carrying that a crash undid half.
-    pub(crate) fn expire(&mut self, now: u64) -> (Vec<(SliceId, Slice)>, Vec<SliceId>) {
+    pub(crate) fn expire(&mut self, now: u64) -> (Vec<(SliceId, LiveSlice)>, Vec<SliceId>) {
         let mut dropped = Vec::new();
         let mut to_carry = Vec::new();
         let mut carrying = None;
@@ -170,14 +170,14 @@ impl Slices {
         (dropped, to_carry)
     }
 
-    fn take(&mut self, id: SliceId) -> Option<Slice> {
+    fn take(&mut self, id: SliceId) -> Option<LiveSlice> {
         let slice = self.all.remove(&id)?;
         self.by_begin.remove(&(slice.window, slice.begin));
         Some(slice)
     }
 }
 
-impl Slice {
+impl LiveSlice {
     /// Whether the window after the slice is over.
     ///
     /// It starts at the slice's end or, if so asked, at the last settlement in it when that is later.

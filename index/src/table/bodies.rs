@@ -10,9 +10,9 @@ const PAGE_GROUPS: usize = 16;
 
 /// A tag and a place next to each other: who looks at the right tag looks at the place next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Body([u8; 6]);
+pub(crate) struct SlotBody([u8; 6]);
 
-impl Body {
+impl SlotBody {
     /// Of a slot that was never used.
     const NONE: Self = Self([0xff; 6]);
 
@@ -36,38 +36,38 @@ impl Body {
 }
 
 /// The bodies of a group's slots.
-pub(crate) type Group = [Body; GROUP_SLOTS];
+pub(crate) type BodyGroup = [SlotBody; GROUP_SLOTS];
 
 /// The bodies of a shard's slots.
 #[derive(Debug, Default)]
-pub(crate) struct Bodies {
-    pages: Box<[Box<[Group]>]>,
+pub(crate) struct SlotBodies {
+    pages: Box<[Box<[BodyGroup]>]>,
 }
 
-impl Bodies {
+impl SlotBodies {
     /// Room for this many groups.
     pub(crate) fn of(groups: usize) -> Self {
         let page = |first| {
             let length = PAGE_GROUPS.min(groups - first);
-            vec![[Body::NONE; GROUP_SLOTS]; length].into_boxed_slice()
+            vec![[SlotBody::NONE; GROUP_SLOTS]; length].into_boxed_slice()
         };
         Self { pages: (0..groups).step_by(PAGE_GROUPS).map(page).collect() }
     }
 
     /// All groups, in order.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &BodyGroup> {
         self.pages.iter().flatten()
     }
 
     /// What a slot holds.
-    pub(crate) fn get(&self, group: usize, slot: usize) -> Body {
+    pub(crate) fn get(&self, group: usize, slot: usize) -> SlotBody {
         let page = self.pages.get(group / PAGE_GROUPS);
         let group = page.and_then(|page| page.get(group % PAGE_GROUPS));
-        group.and_then(|group| group.get(slot)).copied().unwrap_or(Body::NONE)
+        group.and_then(|group| group.get(slot)).copied().unwrap_or(SlotBody::NONE)
     }
 
     /// Changes what a slot holds.
-    pub(crate) fn set(&mut self, group: usize, slot: usize, body: Body) {
+    pub(crate) fn set(&mut self, group: usize, slot: usize, body: SlotBody) {
         let page = self.pages.get_mut(group / PAGE_GROUPS);
         let group = page.and_then(|page| page.get_mut(group % PAGE_GROUPS));
         if let Some(old) = group.and_then(|group| group.get_mut(slot)) {

@@ -17,26 +17,26 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The control bytes of a group. A byte below 0x80 is 7 bits of the key in that slot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Control([u64; 2]);
+pub(crate) struct ControlBytes([u64; 2]);
 
-impl Control {
+impl ControlBytes {
     /// A group without keys.
     pub(crate) const EMPTY: Self = Self([u64::MAX; 2]);
 
     /// The slots that hold these 7 bits.
-    pub(crate) fn matches(self, bits: u8) -> Slots {
+    pub(crate) fn matches(self, bits: u8) -> SlotSet {
         let wanted = LOW.wrapping_mul(u64::from(bits));
-        Slots(self.0.map(|word| zero_bytes(word ^ wanted)))
+        SlotSet(self.0.map(|word| zero_bytes(word ^ wanted)))
     }
 
     /// The slots that hold a key.
-    pub(crate) fn full(self) -> Slots {
-        Slots(self.0.map(|word| !word & HIGH))
+    pub(crate) fn full(self) -> SlotSet {
+        SlotSet(self.0.map(|word| !word & HIGH))
     }
 
     /// The slots that a key may be put into.
-    pub(crate) fn free(self) -> Slots {
-        Slots(self.0.map(|word| word & HIGH))
+    pub(crate) fn free(self) -> SlotSet {
+        SlotSet(self.0.map(|word| word & HIGH))
     }
 
     /// Whether no search ever went past this group.
@@ -80,9 +80,9 @@ impl Control {
 
 /// Some slots of a group, lowest first.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots([u64; 2]);
+pub(crate) struct SlotSet([u64; 2]);
 
-impl Iterator for Slots {
+impl Iterator for SlotSet {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
@@ -106,9 +106,9 @@ const fn zero_bytes(word: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn group(bytes: [u8; 16]) -> Control {
+    fn group(bytes: [u8; 16]) -> ControlBytes {
         let (low, high) = bytes.split_at(8);
-        Control([
+        ControlBytes([
             u64::from_le_bytes(low.try_into().unwrap()),
             u64::from_le_bytes(high.try_into().unwrap()),
         ])
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn only_an_unused_slot_ends_a_search() {
-        assert!(Control::EMPTY.has_empty());
+        assert!(ControlBytes::EMPTY.has_empty());
         assert!(!group([REMOVED; 16]).has_empty());
         assert!(!group([0x7f; 16]).has_empty());
         for slot in 0..16 {
@@ -149,7 +149,7 @@ mod tests {
         full.fill(9, 0x41);
         assert_eq!(full.matches(0x41).collect::<Vec<_>>(), vec![9]);
 
-        let mut part = Control::EMPTY;
+        let mut part = ControlBytes::EMPTY;
         part.fill(0, 3);
         part.fill(15, 4);
         assert!(!part.clear(15));

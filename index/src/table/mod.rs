@@ -8,8 +8,8 @@ mod bodies;
 mod control;
 mod shard;
 
-pub(crate) use control::Control;
-pub(crate) use shard::{At, Shard, Slot};
+pub(crate) use control::ControlBytes;
+pub(crate) use shard::{Shard, Slot, SlotPosition};
 
 use crate::fingerprint::{Fingerprint, SHARD_BITS};
 
@@ -18,19 +18,19 @@ pub(crate) const SHARDS: usize = 1 << SHARD_BITS;
 
 /// The table was asked for a shard whose slots are still on the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Cold {
+pub(crate) struct ColdShard {
     /// The shard.
     pub(crate) shard: usize,
 }
 
 /// One shard, there or not yet.
 #[derive(Debug)]
-enum State {
+enum ShardState {
     /// In the table files; slots that are in none of them wait here.
     Cold {
         waiting: Vec<Slot>,
         /// Slots in the files: the memory that they will take is counted already.
-        shelved: u32,
+        in_files: u32,
     },
     /// Here.
     Warm(Shard),
@@ -39,7 +39,7 @@ enum State {
 /// All shards.
 #[derive(Debug)]
 pub(crate) struct Table {
-    shards: Box<[State]>,
+    shards: Box<[ShardState]>,
     /// Bytes that all shards and lists take.
     bytes: u64,
     /// Shards that are cold.
@@ -51,18 +51,21 @@ pub(crate) struct Table {
 impl Table {
     /// A table without keys, all of it in memory.
     pub(crate) fn new() -> Self {
-        Self::of(|_| State::Warm(Shard::default()), 0)
+        Self::of(|_| ShardState::Warm(Shard::default()), 0)
     }
 
     /// A table whose slots are in files: so many of each shard.
-    pub(crate) fn cold(shelved: impl Fn(usize) -> u32) -> Self {
-        Self::of(|shard| State::Cold { waiting: Vec::new(), shelved: shelved(shard) }, SHARDS)
+    pub(crate) fn cold(in_files: impl Fn(usize) -> u32) -> Self {
+        Self::of(
+            |shard| ShardState::Cold { waiting: Vec::new(), in_files: in_files(shard) },
+            SHARDS,
+        )
     }
 
-    fn of(state: impl Fn(usize) -> State, cold: usize) -> Self {
-        let shards: Box<[State]> = (0..SHARDS).map(state).collect();
-        let sizes = || shards.iter().map(State::bytes);
-        let bytes = sizes().sum::<u64>() + (SHARDS * size_of::<State>()) as u64;
+    fn of(state: impl Fn(usize) -> ShardState, cold: usize) -> Self {
+        let shards: Box<[ShardState]> = (0..SHARDS).map(state).collect();
+        let sizes = || shards.iter().map(ShardState::bytes);
+        let bytes = sizes().sum::<u64>() + (SHARDS * size_of::<ShardState>()) as u64;
         let largest = sizes().max().unwrap_or(0);
         Self { shards, bytes, cold, largest }
     }
@@ -80,12 +83,12 @@ impl Table {
     /// Bytes that one more key may add at most: the largest that its shard grows to.
     pub(crate) fn growth_max(&self, key: Fingerprint) -> u64 {
         match self.shards.get(key.shard()) {
-            Some(State::Warm(shard)) if shard.is_loaded() => {
+            Some(ShardState::Warm(shard)) if shard.is_loaded() => {
                 shard.bytes_grown().saturating_sub(shard.bytes())
             }
-            Some(State::Warm(_)) | None => 0,
+            Some(ShardState::Warm(_)) | None => 0,
             // The caller loads the shard first, for which the memory is counted.
-            Some(State::Cold { .. }) => 0,
+            Some(ShardState::Cold { .. }) => 0,
         }
     }
 
@@ -97,18 +100,18 @@ impl Table {
 
     /// The control bytes that a search for this key sees first: a batch reads those of all its keys
     /// before it judges any, so that the memory answers them together. `None` if the shard is cold.
-    pub(crate) fn first_control(&self, key: Fingerprint) -> Option<Control> {
+    pub(crate) fn first_control(&self, key: Fingerprint) -> Option<ControlBytes> {
         match self.shards.get(key.shard()) {
-            Some(State::Warm(shard)) => Some(shard.first_control(key.tag())),
-            Some(State::Cold { .. }) | None => None,
+            Some(ShardState::Warm(shard)) => Some(shard.first_control(key.tag())),
+            Some(ShardState::Cold { .. }) | None => None,
         }
     }
 
     /// As [`Table::first_control`], of the slot that the key is mostly put into.
     pub(crate) fn first_free(&self, key: Fingerprint) -> u32 {
         match self.shards.get(key.shard()) {
-            Some(State::Warm(shard)) => shard.first_free(key.tag()),
-            Some(State::Cold { .. }) | None => 0,
+            Some(ShardState::Warm(shard)) => shard.first_free(key.tag()),
+            Some(ShardState::Cold { .. }) | None => 0,
         }
     }
 
@@ -121,14 +124,14 @@ impl Table {
         &self,
         key: Fingerprint,
         is_it: impl FnMut(u32) -> bool,
-    ) -> Result<Option<(At, u32)>, Cold> {
+    ) -> Result<Option<(SlotPosition, u32)>, ColdShard> {
         let number = key.shard();
         match self.shards.get(number) {
-            Some(State::Warm(shard)) => {
+            Some(ShardState::Warm(shard)) => {
                 let at = shard.find(key.tag(), key.bits(), is_it);
                 Ok(at.map(|at| (at, shard.place(at))))
             }
-            Some(State::Cold { .. }) | None => Err(Cold { shard: number }),
+            Some(ShardState::Cold { .. }) | None => Err(ColdShard { shard: number }),
         }
     }
 
@@ -145,13 +148,13 @@ impl Table {
         let Some(state) = self.shards.get_mut(key.shard()) else { return };
         let before = state.bytes();
         match state {
-            State::Warm(shard) => {
+            ShardState::Warm(shard) => {
                 if shard.is_loaded() {
                     *shard = shard.rebuilt(1, is_kept);
                 }
                 shard.insert(slot);
             }
-            State::Cold { waiting, .. } => waiting.push(slot),
+            ShardState::Cold { waiting, .. } => waiting.push(slot),
         }
         let after = state.bytes();
         self.bytes = self.bytes + after - before;
@@ -159,15 +162,15 @@ impl Table {
     }
 
     /// Removes the key in a slot that [`Table::find`] told of.
-    pub(crate) fn remove(&mut self, key: Fingerprint, at: At) {
-        if let Some(State::Warm(shard)) = self.shards.get_mut(key.shard()) {
+    pub(crate) fn remove(&mut self, key: Fingerprint, at: SlotPosition) {
+        if let Some(ShardState::Warm(shard)) = self.shards.get_mut(key.shard()) {
             shard.remove(at);
         }
     }
 
     /// Changes the place in a slot that [`Table::find`] told of.
-    pub(crate) fn set_place(&mut self, key: Fingerprint, at: At, place: u32) {
-        if let Some(State::Warm(shard)) = self.shards.get_mut(key.shard()) {
+    pub(crate) fn set_place(&mut self, key: Fingerprint, at: SlotPosition, place: u32) {
+        if let Some(ShardState::Warm(shard)) = self.shards.get_mut(key.shard()) {
             shard.set_place(at, place);
         }
     }
@@ -179,8 +182,8 @@ impl Table {
         let mut shard =
             if slots.is_empty() { Shard::default() } else { Shard::with_room_for(slots.len()) };
         slots.iter().for_each(|slot| shard.insert(*slot));
-        self.cold -= usize::from(matches!(state, State::Cold { .. }));
-        *state = State::Warm(shard);
+        self.cold -= usize::from(matches!(state, ShardState::Cold { .. }));
+        *state = ShardState::Warm(shard);
         let after = state.bytes();
         self.bytes = self.bytes + after - before;
         self.largest = self.largest.max(after);
@@ -189,14 +192,14 @@ impl Table {
     /// The list of a cold shard.
     pub(crate) fn waiting(&self, number: usize) -> Option<&[Slot]> {
         match self.shards.get(number)? {
-            State::Cold { waiting, .. } => Some(waiting),
-            State::Warm(_) => None,
+            ShardState::Cold { waiting, .. } => Some(waiting),
+            ShardState::Warm(_) => None,
         }
     }
 
     /// Whether a shard's slots are still in files.
     pub(crate) fn is_cold(&self, number: usize) -> bool {
-        matches!(self.shards.get(number), Some(State::Cold { .. }))
+        matches!(self.shards.get(number), Some(ShardState::Cold { .. }))
     }
 
     /// Drops from one shard the slots that `is_kept` refuses, and the marks of removed keys.
@@ -204,11 +207,11 @@ impl Table {
         let Some(state) = self.shards.get_mut(number) else { return };
         let before = state.bytes();
         match state {
-            State::Cold { waiting, .. } => {
+            ShardState::Cold { waiting, .. } => {
                 waiting.retain(|slot| is_kept(slot.place));
                 waiting.shrink_to_fit();
             }
-            State::Warm(shard) => {
+            ShardState::Warm(shard) => {
                 if shard.is_worth_copying(is_kept) {
                     *shard = shard.rebuilt(0, Some(is_kept));
                 }
@@ -220,11 +223,11 @@ impl Table {
     }
 }
 
-impl State {
+impl ShardState {
     fn bytes(&self) -> u64 {
         match self {
-            Self::Cold { waiting, shelved } => {
-                let count = waiting.len() + usize::try_from(*shelved).unwrap_or(0);
+            Self::Cold { waiting, in_files } => {
+                let count = waiting.len() + usize::try_from(*in_files).unwrap_or(0);
                 let list =
                     u64::try_from(waiting.capacity() * size_of::<Slot>()).unwrap_or(u64::MAX);
                 list + if count > 0 { shard::bytes_for(count) } else { 0 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use onceward_index::{
-    ContentHash, Fingerprint, Options, Reading, Reserved, SLICE_COUNT_MAX, Until, Verdict,
+    ContentHash, Fingerprint, Lookup, Options, ReadMode, Reserved, SLICE_COUNT_MAX, Until,
 };
 use onceward_vfs::{SimVfs, Survival};
 
-use crate::store::{MINUTE_MS, Store, place, settling};
+use crate::store::{MINUTE_MS, Store, location, settling};
 
 /// Shard, tag and 7 bits that all keys of a kind share.
 const HIGH: u128 = 0xabc_1234_u128 << 100 | 0x55 << 93;
@@ -40,10 +40,10 @@ struct Run {
 }
 
 impl Run {
-    fn new(slice_count: u32, reading: Reading) -> Self {
+    fn new(slice_count: u32, reading: ReadMode) -> Self {
         let disk = SimVfs::new();
         let options = Options { slice_count, reading, ..Options::default() };
-        let store = Store::open(place(disk.clone()), options);
+        let store = Store::open(location(disk.clone()), options);
         Self { disk, store, options, map: BTreeMap::new() }
     }
 
@@ -77,8 +77,8 @@ impl Run {
         self.store.index.checkpoint(0, until).unwrap();
         self.disk = self.disk.after_power_cut(&Survival::Nothing);
         let now = self.store.now;
-        let place = place(self.disk.clone());
-        let (store, told) = Store::reopened(place, self.options, &self.store.log);
+        let location = location(self.disk.clone());
+        let (store, told) = Store::reopened(location, self.options, &self.store.log);
         told.unwrap();
         assert_eq!(store.index.discarded(), None);
         self.store = store;
@@ -105,10 +105,10 @@ impl Run {
             let mut verdicts = Vec::new();
             self.store.index.lookup_batch(&asked, &mut verdicts).unwrap();
             let known = |key| match self.map.get(&key) {
-                Some((lsn, ..)) => Verdict::Duplicate { lsn: *lsn },
-                None => Verdict::New,
+                Some((lsn, ..)) => Lookup::Duplicate { lsn: *lsn },
+                None => Lookup::New,
             };
-            assert_eq!(verdicts[1], Verdict::Conflict { lsn: *lsn }, "{kind}: {key:032x}");
+            assert_eq!(verdicts[1], Lookup::Conflict { lsn: *lsn }, "{kind}: {key:032x}");
             for ((key, _), verdict) in
                 keys.iter().zip(&verdicts).filter(|(_, v)| **v != verdicts[1])
             {
@@ -125,7 +125,7 @@ impl Run {
 #[test]
 fn thousands_of_colliding_keys_in_one_slice_are_told_apart() {
     for (kind, key) in KINDS {
-        let mut run = Run::new(1, Reading::Mapped);
+        let mut run = Run::new(1, ReadMode::Mapped);
         for number in 0..1_000 {
             run.take(key(number), number);
         }
@@ -144,7 +144,7 @@ fn thousands_of_colliding_keys_in_one_slice_are_told_apart() {
 #[test]
 fn colliding_keys_over_720_slices_are_forgotten_slice_by_slice() {
     for (kind, key) in KINDS {
-        let mut run = Run::new(SLICE_COUNT_MAX, Reading::Mapped);
+        let mut run = Run::new(SLICE_COUNT_MAX, ReadMode::Mapped);
         for number in 0..1_200 {
             run.take(key(number), number);
             // Each slice is 84 ms: about a key in each of them, and more than a turn of the window.
@@ -166,7 +166,7 @@ fn colliding_keys_over_720_slices_are_forgotten_slice_by_slice() {
 
 #[test]
 fn colliding_keys_in_files_are_told_apart_before_and_after_a_restart() {
-    for reading in [Reading::Mapped, Reading::Positioned] {
+    for reading in [ReadMode::Mapped, ReadMode::Positioned] {
         for (kind, key) in KINDS {
             let mut run = Run::new(24, reading);
             for number in 0..400 {

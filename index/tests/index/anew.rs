@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentHash, Entry, ErrorKind, Fingerprint, Index, Options, Place, Reserved, Secret, Until,
+    ContentHash, Entry, ErrorKind, Fingerprint, Index, Location, Options, Reserved, Secret, Until,
     Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Vfs};
@@ -16,8 +16,8 @@ const DIR: &str = "index";
 const HIGH: u128 = 0xabc_1234_u128 << 100 | 0x55 << 93;
 
 fn open(disk: &SimVfs) -> Index {
-    let place = Place { vfs: Arc::new(disk.clone()), dir: DIR.to_owned() };
-    Index::open(place, &Secret::from_bytes([7; 16]), Options::default()).unwrap().index
+    let location = Location { vfs: Arc::new(disk.clone()), dir: DIR.to_owned() };
+    Index::open(location, &Secret::from_bytes([7; 16]), Options::default()).unwrap().index
 }
 
 fn window() -> Window {

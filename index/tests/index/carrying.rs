@@ -1,7 +1,7 @@
 //! A key of an unsettled event is never forgotten, however it is carried; once given up, it stays so.
 //! Method: one case each, with keys at chosen spots of the table, in memory or over a power cut.
 
-use onceward_index::{Entry, Index, Until, Verdict};
+use onceward_index::{Entry, Index, Lookup, Until};
 use onceward_vfs::SimVfs;
 
 use crate::scenery::{
@@ -24,7 +24,7 @@ fn a_key_is_not_lost_when_carrying_it_begins_a_block_that_purges_its_shard() {
     assert_eq!(index.expire(now).to_carry, [held]);
     assert!(index.carry(kept, held, now).unwrap().is_some());
     assert_eq!(index.expire(now).dropped, [held]);
-    assert_eq!(index.lookup(kept, content(9)).unwrap(), Verdict::Duplicate { lsn: 9 });
+    assert_eq!(index.lookup(kept, content(9)).unwrap(), Lookup::Duplicate { lsn: 9 });
 }
 
 /// A checkpoint divides the new block at the first frame in flight. The carried key comes behind it, but
@@ -49,7 +49,7 @@ fn a_carried_key_survives_a_crash_though_its_block_was_divided() {
     let opened = open(&crashed(&disk));
     assert_eq!(opened.covered, 2);
     assert!(opened.index.hold(kept).unwrap().is_some());
-    assert_eq!(opened.index.lookup(kept, content(1)).unwrap(), Verdict::Duplicate { lsn: 1 });
+    assert_eq!(opened.index.lookup(kept, content(1)).unwrap(), Lookup::Duplicate { lsn: 1 });
 }
 
 /// Carrying leaves two entries of the key, and withdrawing it ends both.
@@ -63,12 +63,12 @@ fn a_key_that_was_carried_in_flight_and_then_withdrawn_does_not_come_back() {
     assert_eq!(index.expire(5_000_000).to_carry, [held]);
     index.carry(given_up, held, 5_000_000).unwrap().unwrap();
     assert!(index.withdraw(given_up, 1).unwrap());
-    assert_eq!(index.lookup(given_up, content(1)).unwrap(), Verdict::New);
+    assert_eq!(index.lookup(given_up, content(1)).unwrap(), Lookup::New);
     index.checkpoint(0, Until::Later).unwrap();
     drop(index);
 
     let opened = open(&crashed(&disk));
-    assert_eq!(opened.index.lookup(given_up, content(1)).unwrap(), Verdict::New);
+    assert_eq!(opened.index.lookup(given_up, content(1)).unwrap(), Lookup::New);
 }
 
 /// The table file holds both entries of the carried key, and a crash brings both back. Keys fill the last
@@ -105,11 +105,11 @@ fn a_key_taken_again_is_judged_by_its_newest_entry_though_it_was_carried_before(
     let entry = Entry { key: again, content: content(300), lsn: 300 };
     index.restore(slice, entry, 300).unwrap();
     index.hold(again).unwrap().unwrap();
-    assert_eq!(index.lookup(again, content(300)).unwrap(), Verdict::Duplicate { lsn: 300 });
+    assert_eq!(index.lookup(again, content(300)).unwrap(), Lookup::Duplicate { lsn: 300 });
     for n in 0..20 {
         take(&index, key(7, 0, 400 + n), 400 + n, window, later);
     }
-    assert_eq!(index.lookup(again, content(300)).unwrap(), Verdict::Duplicate { lsn: 300 });
+    assert_eq!(index.lookup(again, content(300)).unwrap(), Lookup::Duplicate { lsn: 300 });
 }
 
 /// Opening finds two entries of the carried key, and takes one of them off the count once.
@@ -127,7 +127,7 @@ fn the_count_of_keys_is_at_least_what_is_remembered_after_a_crash_between_carryi
 
     let index = open(&crashed(&disk)).index;
     for n in 1..=2 {
-        assert_ne!(index.lookup(key(6 + u128::from(n), 0, n), content(n)).unwrap(), Verdict::New);
+        assert_ne!(index.lookup(key(6 + u128::from(n), 0, n), content(n)).unwrap(), Lookup::New);
     }
     assert!(index.len() >= 2, "{} keys, 2 are remembered", index.len());
 }

@@ -1,11 +1,13 @@
 //! Whatever operation of a checkpoint the power fails at, every key has its right answer afterwards.
 //! Method: a cut at each one of them, several survivals of each, the log told again, all keys asked.
 
-use onceward_index::{ContentHash, Entry, ErrorKind, Fingerprint, Reading, Reserved, Until};
+use onceward_index::{ContentHash, Entry, ErrorKind, Fingerprint, ReadMode, Reserved, Until};
 use onceward_vfs::{SimVfs, Survival, Vfs};
 
 use crate::reference::{Frame, Reference};
-use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+use crate::store::{
+    DIR, MINUTE_MS, SLICE_MS, Store, capturing, location, options, secret, settling,
+};
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())
@@ -92,9 +94,9 @@ fn lead(store: &mut Store, step: usize) -> Until {
 }
 
 /// A store on a new disk that went through the checkpoints before `step`, and is led up to that.
-fn led(step: usize, reading: Reading) -> (SimVfs, Store, Until) {
+fn led(step: usize, reading: ReadMode) -> (SimVfs, Store, Until) {
     let disk = SimVfs::new();
-    let mut store = Store::open(place(disk.clone()), options(reading));
+    let mut store = Store::open(location(disk.clone()), options(reading));
     for before in 0..step {
         let until = lead(&mut store, before);
         store.index.checkpoint(0, until).unwrap();
@@ -104,8 +106,8 @@ fn led(step: usize, reading: Reading) -> (SimVfs, Store, Until) {
 }
 
 /// Opens what a crash left, tells it the log, asks for every key, and may use it on.
-fn check(disk: SimVfs, before: &Store, (reading, is_used_on): (Reading, bool), what: &str) {
-    let (mut store, told) = Store::reopened(place(disk.clone()), options(reading), &before.log);
+fn check(disk: SimVfs, before: &Store, (reading, is_used_on): (ReadMode, bool), what: &str) {
+    let (mut store, told) = Store::reopened(location(disk.clone()), options(reading), &before.log);
     told.unwrap();
     assert_eq!(store.index.discarded(), None, "{what}: a crash costs no file");
     store.now = before.now;
@@ -125,7 +127,7 @@ fn check(disk: SimVfs, before: &Store, (reading, is_used_on): (Reading, bool), w
     ask(&store, &mut reference, what);
     let names = disk.list(DIR).unwrap();
     let (log, latest) = (&store.log, store.latest);
-    let (mut again, told) = Store::reopened(place(disk), options(reading), log);
+    let (mut again, told) = Store::reopened(location(disk), options(reading), log);
     told.unwrap();
     again.latest = latest;
     ask(&again, &mut Reference::of(&again.log), what);
@@ -145,18 +147,18 @@ fn ask(store: &Store, reference: &mut Reference, what: &str) {
     }
 }
 
-fn survivals(seed: u64, reading: Reading) -> Vec<Survival> {
+fn survivals(seed: u64, reading: ReadMode) -> Vec<Survival> {
     let seeded = |seed| Survival::Seeded { seed, sector_bytes: 512 };
     match reading {
-        Reading::Mapped => {
+        ReadMode::Mapped => {
             vec![Survival::Nothing, Survival::Everything, seeded(seed)]
         }
         // What the disk holds does not depend on how it is read.
-        Reading::Positioned => vec![seeded(seed + 2_000)],
+        ReadMode::Positioned => vec![seeded(seed + 2_000)],
     }
 }
 
-fn cut_everywhere(reading: Reading) {
+fn cut_everywhere(reading: ReadMode) {
     let mut states = 0_u64;
     for step in 0..STEPS {
         let (disk, store, until) = led(step, reading);
@@ -189,12 +191,12 @@ fn cut_everywhere(reading: Reading) {
 
 #[test]
 fn a_power_cut_at_any_operation_of_a_checkpoint_is_survived_with_maps() {
-    cut_everywhere(Reading::Mapped);
+    cut_everywhere(ReadMode::Mapped);
 }
 
 #[test]
 fn a_power_cut_at_any_operation_of_a_checkpoint_is_survived_without_maps() {
-    cut_everywhere(Reading::Positioned);
+    cut_everywhere(ReadMode::Positioned);
 }
 
 /// A checkpoint that writes nothing but the manifest, so that all sets of its sectors can be tried.
@@ -202,7 +204,7 @@ fn a_power_cut_at_any_operation_of_a_checkpoint_is_survived_without_maps() {
 fn every_set_of_sectors_of_a_manifest_that_was_cut_is_survived() {
     // A manifest of one page: so many sectors are written at a time.
     const SECTORS: usize = 8;
-    let (reading, sector_bytes, step) = (Reading::Mapped, 512, 4);
+    let (reading, sector_bytes, step) = (ReadMode::Mapped, 512, 4);
     let (disk, store, until) = led(step, reading);
     let first = disk.op_count();
     let done = store.index.checkpoint(0, until).unwrap();

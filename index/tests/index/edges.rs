@@ -1,7 +1,7 @@
 //! What is told twice counts once, of several entries of a key the newest counts, and what is held stays.
 //! Method: one case each: cold shards, slices that open anew, released keys, the largest numbers.
 
-use onceward_index::{Entry, Index, Options, Until, Verdict};
+use onceward_index::{Entry, Index, Lookup, Options, Until};
 use onceward_vfs::SimVfs;
 
 use crate::scenery::slot::newest;
@@ -78,9 +78,9 @@ fn a_held_key_is_not_forgotten_though_its_old_slice_was_opened_anew() {
     index.restore(slice, entry, 3).unwrap();
     index.raise_settled(window, begin, 1_000_000);
     assert!(index.hold(kept).unwrap().is_some());
-    assert_eq!(index.lookup(kept, content(1)).unwrap(), Verdict::Duplicate { lsn: 1 });
+    assert_eq!(index.lookup(kept, content(1)).unwrap(), Lookup::Duplicate { lsn: 1 });
     index.expire(9_000_000);
-    assert_eq!(index.lookup(kept, content(1)).unwrap(), Verdict::Duplicate { lsn: 1 });
+    assert_eq!(index.lookup(kept, content(1)).unwrap(), Lookup::Duplicate { lsn: 1 });
 }
 
 /// Nobody asks for the shard between the restarts, so that a checkpoint brings both entries of the key into
@@ -102,7 +102,7 @@ fn a_key_that_was_forgotten_and_taken_again_keeps_its_newest_entry_through_two_r
     assert_eq!(index.expire(now).dropped, [slice]);
     let slice = take(&index, again, 20, window, now);
     let begin_again = index.slice_info(slice).unwrap().begin;
-    assert_eq!(index.lookup(again, content(20)).unwrap(), Verdict::Duplicate { lsn: 20 });
+    assert_eq!(index.lookup(again, content(20)).unwrap(), Lookup::Duplicate { lsn: 20 });
 
     // A crash; the log is told again; the host closes the store at once.
     let disk = crashed(&disk);
@@ -119,7 +119,7 @@ fn a_key_that_was_forgotten_and_taken_again_keeps_its_newest_entry_through_two_r
 
     let opened = open(&disk);
     assert_eq!(opened.covered, 20);
-    assert_eq!(opened.index.lookup(again, content(20)).unwrap(), Verdict::Duplicate { lsn: 20 });
+    assert_eq!(opened.index.lookup(again, content(20)).unwrap(), Lookup::Duplicate { lsn: 20 });
 }
 
 #[test]
@@ -159,5 +159,5 @@ fn a_key_captured_late_in_its_slice_lives_for_its_window_though_the_number_of_sl
     index.raise_settled(from_capture(), begin, captured);
     index.expire(captured + 2_000);
     let verdict = index.lookup(key(1, 1, 1), content(1)).unwrap();
-    assert_eq!(verdict, Verdict::Duplicate { lsn: 1 }, "2 s after it was captured");
+    assert_eq!(verdict, Lookup::Duplicate { lsn: 1 }, "2 s after it was captured");
 }

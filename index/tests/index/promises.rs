@@ -2,12 +2,12 @@
 //! Method: each promise alone, at its boundaries, in memory and over a restart.
 
 use onceward_index::{
-    ContentHash, Entry, Fingerprint, Found, Index, Options, Reading, Reserved, SliceId, Until,
-    Verdict, WINDOW_MS_MAX, WINDOW_MS_MIN, Window, WindowStart,
+    ContentHash, Entry, Fingerprint, Index, KnownKey, Lookup, Options, ReadMode, Reserved, SliceId,
+    Until, WINDOW_MS_MAX, WINDOW_MS_MIN, Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Survival};
 
-use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, location, options, secret, settling};
 
 const CONTENT: ContentHash = ContentHash::from_u64(1);
 const OTHER: ContentHash = ContentHash::from_u64(2);
@@ -36,13 +36,13 @@ fn is_known(index: &Index, number: u64) -> bool {
 }
 
 fn store(disk: &SimVfs) -> Store {
-    Store::open(place(disk.clone()), options(Reading::Mapped))
+    Store::open(location(disk.clone()), options(ReadMode::Mapped))
 }
 
 /// The store after its power was cut, with its whole log told again.
 fn reopened(store: &Store, disk: &SimVfs) -> Store {
     let disk = disk.after_power_cut(&Survival::Everything);
-    let (again, told) = Store::reopened(place(disk), options(Reading::Mapped), &store.log);
+    let (again, told) = Store::reopened(location(disk), options(ReadMode::Mapped), &store.log);
     told.unwrap();
     assert_eq!(again.index.discarded(), None);
     again
@@ -80,7 +80,7 @@ fn a_window_of_either_end_of_the_range_ends_exactly_at_its_deadline_from_settle_
 #[test]
 fn an_unsettled_key_outlives_every_window_and_its_slice_waits_or_it_is_carried() {
     for window in [settling(), capturing()] {
-        let index = Index::new(options(Reading::Mapped)).unwrap();
+        let index = Index::new(options(ReadMode::Mapped)).unwrap();
         for number in 1..=4 {
             taken(index.reserve(entry(number, number), window, 0).unwrap());
             index.confirm(number);
@@ -212,12 +212,12 @@ fn a_withdrawn_key_is_new_for_the_retry_and_a_confirmed_one_cannot_be_withdrawn(
     // A checkpoint in between writes nothing of a frame that may still fail.
     assert_eq!(index.checkpoint(0, Until::Close).unwrap().covered, 0);
     assert!(index.withdraw(key(1), 1).unwrap());
-    assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Verdict::New);
+    assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Lookup::New);
     assert_eq!(index.slices().iter().map(|slice| slice.held + slice.keys).sum::<u64>(), 0);
     taken(index.reserve(entry(1, 3), settling(), 0).unwrap());
     index.confirm(3);
     assert!(!index.withdraw(key(1), 3).unwrap());
-    assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Verdict::Duplicate { lsn: 3 });
+    assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Lookup::Duplicate { lsn: 3 });
 }
 
 #[test]
@@ -229,12 +229,12 @@ fn of_a_key_twice_in_one_batch_the_first_is_taken_and_the_second_is_known() {
     let mut reserved = Vec::new();
     index.insert_batch(&entries, settling(), 0, &mut reserved).unwrap();
     let slice = taken(reserved[0]);
-    let known = |lsn| Reserved::Known(Found { lsn, content: CONTENT, slice });
+    let known = |lsn| Reserved::Known(KnownKey { lsn, content: CONTENT, slice });
     let is_taken = Reserved::Taken(slice);
     assert_eq!(reserved, [is_taken, known(1), known(2), is_taken]);
-    let mut verdicts = vec![Verdict::New];
+    let mut verdicts = vec![Lookup::New];
     index.lookup_batch(&[(key(2), CONTENT), (key(9), CONTENT)], &mut verdicts).unwrap();
-    assert_eq!(verdicts, [Verdict::New, Verdict::Duplicate { lsn: 5 }, Verdict::New]);
+    assert_eq!(verdicts, [Lookup::New, Lookup::Duplicate { lsn: 5 }, Lookup::New]);
 }
 
 #[test]
@@ -242,9 +242,9 @@ fn a_key_that_is_only_reserved_is_known_to_the_second_capture() {
     // T33
     let index = in_memory(6);
     let slice = taken(index.reserve(entry(1, 1), settling(), 0).unwrap());
-    let known = Reserved::Known(Found { lsn: 1, content: CONTENT, slice });
+    let known = Reserved::Known(KnownKey { lsn: 1, content: CONTENT, slice });
     assert_eq!(index.reserve(entry(1, 2), settling(), 0).unwrap(), known);
-    assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Verdict::Duplicate { lsn: 1 });
+    assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Lookup::Duplicate { lsn: 1 });
     let takers = std::sync::atomic::AtomicU64::new(0);
     std::thread::scope(|scope| {
         for lsn in [11, 12, 13, 14] {
@@ -274,13 +274,13 @@ fn another_content_is_a_conflict_with_the_first_one_and_changes_nothing() {
             store.index.checkpoint(0, until).unwrap();
         }
         for index in [&store.index, &reopened(&store, &disk).index] {
-            assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Verdict::Duplicate { lsn: 1 });
-            assert_eq!(index.lookup(key(1), OTHER).unwrap(), Verdict::Conflict { lsn: 1 });
-            assert_eq!(index.lookup(key(2), OTHER).unwrap(), Verdict::New);
-            assert_eq!(index.lookup(key(3), all).unwrap(), Verdict::Duplicate { lsn: 2 });
-            assert_eq!(index.lookup(key(3), nearly).unwrap(), Verdict::Conflict { lsn: 2 });
+            assert_eq!(index.lookup(key(1), CONTENT).unwrap(), Lookup::Duplicate { lsn: 1 });
+            assert_eq!(index.lookup(key(1), OTHER).unwrap(), Lookup::Conflict { lsn: 1 });
+            assert_eq!(index.lookup(key(2), OTHER).unwrap(), Lookup::New);
+            assert_eq!(index.lookup(key(3), all).unwrap(), Lookup::Duplicate { lsn: 2 });
+            assert_eq!(index.lookup(key(3), nearly).unwrap(), Lookup::Conflict { lsn: 2 });
             let near = ContentHash::from_u64(CONTENT.as_u64() | 1 << 47);
-            assert_eq!(index.lookup(key(1), near).unwrap(), Verdict::Conflict { lsn: 1 });
+            assert_eq!(index.lookup(key(1), near).unwrap(), Lookup::Conflict { lsn: 1 });
         }
         assert!(matches!(store.take(key(1), OTHER, settling()).unwrap(), Reserved::Known(_)));
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use onceward_index::{ContentHash, Fingerprint, Found, Window, WindowStart};
+use onceward_index::{ContentHash, Fingerprint, KnownKey, Window, WindowStart};
 
 /// What the log says, frame by frame; the LSN is the position, from 1.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ impl Reference {
     pub(crate) fn objection(
         &self,
         key: Fingerprint,
-        found: Option<Found>,
+        found: Option<KnownKey>,
         latest: u64,
     ) -> Option<String> {
         match (self.taken.get(&key), found) {

@@ -1,10 +1,10 @@
 //! What a restart finds is what was there, and nothing more: keys, counts, files.
 //! Method: one case each, on a simulated disk, with the whole log told again.
 
-use onceward_index::{ContentHash, Entry, Fingerprint, Index, Options, Reading, Reserved, Until};
+use onceward_index::{ContentHash, Entry, Fingerprint, Index, Options, ReadMode, Reserved, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
 
-use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place, secret, settling};
+use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, location, options, secret, settling};
 
 const CONTENT: ContentHash = ContentHash::from_u64(1);
 
@@ -17,13 +17,13 @@ fn is_known(index: &Index, number: u64) -> bool {
 }
 
 fn store(disk: &SimVfs) -> Store {
-    Store::open(place(disk.clone()), options(Reading::Mapped))
+    Store::open(location(disk.clone()), options(ReadMode::Mapped))
 }
 
 /// The store after its power was cut, with its whole log told again.
 fn reopened(store: &Store, disk: &SimVfs) -> Store {
     let disk = disk.after_power_cut(&Survival::Everything);
-    let (again, told) = Store::reopened(place(disk), options(Reading::Mapped), &store.log);
+    let (again, told) = Store::reopened(location(disk), options(ReadMode::Mapped), &store.log);
     told.unwrap();
     assert_eq!(again.index.discarded(), None);
     again
@@ -99,8 +99,8 @@ fn checkpoints_that_fail_leave_no_files_behind() {
 fn a_restart_with_more_slices_forgets_no_key_before_its_window_is_over() {
     for (window, is_told) in [(settling(), true), (settling(), false)] {
         let disk = SimVfs::new();
-        let one = Options { slice_count: 1, ..options(Reading::Mapped) };
-        let mut store = Store::open(place(disk.clone()), one);
+        let one = Options { slice_count: 1, ..options(ReadMode::Mapped) };
+        let mut store = Store::open(location(disk.clone()), one);
         // Late in its slice, which is as long as the window.
         store.now = 100 * MINUTE_MS + MINUTE_MS - 1;
         let (captured, lsn) = (store.now, store.next_lsn());
@@ -111,7 +111,7 @@ fn a_restart_with_more_slices_forgets_no_key_before_its_window_is_over() {
         }
         let many = Options { slice_count: 60, ..one };
         let disk = disk.after_power_cut(&Survival::Everything);
-        let (mut again, told) = Store::reopened(place(disk), many, &store.log);
+        let (mut again, told) = Store::reopened(location(disk), many, &store.log);
         told.unwrap();
         again.now = captured + MINUTE_MS - 1;
         again.expire().unwrap();

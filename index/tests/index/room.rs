@@ -2,12 +2,12 @@
 //! Method: keys until there is no room, in memory and in files; then time passes, and there is room again.
 
 use onceward_index::{
-    ContentHash, Error, ErrorKind, Fingerprint, Index, MEMORY_BYTES_MIN, Options, Reading,
+    ContentHash, Error, ErrorKind, Fingerprint, Index, MEMORY_BYTES_MIN, Options, ReadMode,
     Reserved, Until,
 };
 use onceward_vfs::SimVfs;
 
-use crate::store::{MINUTE_MS, Store, options, place, secret, settling};
+use crate::store::{MINUTE_MS, Store, location, options, secret, settling};
 
 const CONTENT: ContentHash = ContentHash::from_u64(1);
 
@@ -40,8 +40,8 @@ fn fill(store: &mut Store, every: Option<u64>, first: u64) -> (u64, Error) {
 
 #[test]
 fn beyond_the_memory_that_is_allowed_new_keys_are_refused_and_none_is_forgotten_until_its_time() {
-    let options = Options { memory_bytes_max: MEMORY_BYTES_MIN, ..options(Reading::Mapped) };
-    let mut store = Store::open(place(SimVfs::new()), options);
+    let options = Options { memory_bytes_max: MEMORY_BYTES_MIN, ..options(ReadMode::Mapped) };
+    let mut store = Store::open(location(SimVfs::new()), options);
     let (count, error) = fill(&mut store, None, 0);
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     assert!(error.to_string().contains("4194304 allowed"), "{error}");
@@ -61,8 +61,8 @@ fn beyond_the_memory_that_is_allowed_new_keys_are_refused_and_none_is_forgotten_
 
 #[test]
 fn there_is_room_again_once_keys_in_files_are_forgotten() {
-    let options = Options { memory_bytes_max: MEMORY_BYTES_MIN, ..options(Reading::Mapped) };
-    let mut store = Store::open(place(SimVfs::new()), options);
+    let options = Options { memory_bytes_max: MEMORY_BYTES_MIN, ..options(ReadMode::Mapped) };
+    let mut store = Store::open(location(SimVfs::new()), options);
     let mut count = 0;
     loop {
         let (more, error) = fill(&mut store, Some(20_000), count);

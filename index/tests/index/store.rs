@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use onceward_index::{
-    ContentHash, Entry, Error, Fingerprint, Index, Opened, Options, Place, Reading, Reserved,
-    Secret, SliceId, Window, WindowStart,
+    ContentHash, Entry, Error, Fingerprint, Index, Location, OpenedIndex, Options, ReadMode,
+    Reserved, Secret, SliceId, Window, WindowStart,
 };
 use onceward_vfs::Vfs;
 
@@ -29,7 +29,7 @@ pub(crate) fn capturing() -> Window {
 }
 
 /// Small slices, few carried keys.
-pub(crate) fn options(reading: Reading) -> Options {
+pub(crate) fn options(reading: ReadMode) -> Options {
     Options { slice_count: SLICE_COUNT, carry_max: CARRY_MAX, reading, ..Options::default() }
 }
 
@@ -38,8 +38,8 @@ pub(crate) fn secret() -> Secret {
 }
 
 /// Where the index is on a disk.
-pub(crate) fn place(vfs: impl Vfs + 'static) -> Place {
-    Place { vfs: Arc::new(vfs), dir: DIR.to_owned() }
+pub(crate) fn location(vfs: impl Vfs + 'static) -> Location {
+    Location { vfs: Arc::new(vfs), dir: DIR.to_owned() }
 }
 
 /// A log and its index.
@@ -55,8 +55,8 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens an index, to which nothing is told yet, beside an empty log.
-    pub(crate) fn open(place: Place, options: Options) -> Self {
-        let index = Index::open(place, &secret(), options).unwrap().index;
+    pub(crate) fn open(location: Location, options: Options) -> Self {
+        let index = Index::open(location, &secret(), options).unwrap().index;
         Self::of(index, Vec::new())
     }
 
@@ -67,11 +67,11 @@ impl Store {
 
     /// Opens an index and tells it the log.
     pub(crate) fn reopened(
-        place: Place,
+        location: Location,
         options: Options,
         log: &[Frame],
     ) -> (Self, Result<(), Error>) {
-        let Opened { index, covered, .. } = Index::open(place, &secret(), options).unwrap();
+        let OpenedIndex { index, covered, .. } = Index::open(location, &secret(), options).unwrap();
         assert!(covered <= log.len() as u64, "a frame is covered that never was");
         let mut store = Self::of(index, log.to_vec());
         let told = store.replay(covered);

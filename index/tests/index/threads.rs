@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use onceward_index::{ContentHash, Fingerprint, Index, Reading, Until, Verdict};
+use onceward_index::{ContentHash, Fingerprint, Index, Lookup, ReadMode, Until};
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::reference::{Frame, Reference};
-use crate::store::{Store, capturing, options, place, secret, settling};
+use crate::store::{Store, capturing, location, options, secret, settling};
 
 const BASE: u64 = 1_500;
 const EACH: u64 = 600;
@@ -64,7 +64,7 @@ fn take(index: &Index, log: &Mutex<Vec<Frame>>, turns: &Turns, first: u64) {
         lsns.push(lsn);
         let nth = usize::try_from(number * 7 % (number - first + 1)).unwrap();
         let found = index.lookup(self::key(first + nth as u64), CONTENT).unwrap();
-        assert_eq!(found, Verdict::Duplicate { lsn: lsns[nth] });
+        assert_eq!(found, Lookup::Duplicate { lsn: lsns[nth] });
         index.confirm(lsn);
         // So that captures and checkpoints are beside one another, however the threads are run.
         turns.wait_for((number - first) / (EACH / 6));
@@ -82,21 +82,21 @@ fn ask(index: &Index, takers: &AtomicUsize, seed: u64) {
         let mut verdicts = Vec::new();
         index.lookup_batch(&asked, &mut verdicts).unwrap();
         for (nth, number) in numbers.iter().enumerate() {
-            assert_eq!(verdicts[nth], Verdict::Duplicate { lsn: number + 1 });
-            assert_eq!(verdicts[numbers.len() + nth], Verdict::New);
+            assert_eq!(verdicts[nth], Lookup::Duplicate { lsn: number + 1 });
+            assert_eq!(verdicts[numbers.len() + nth], Lookup::New);
         }
         round += 1;
     }
 }
 
-fn at_once(reading: Reading) {
+fn at_once(reading: ReadMode) {
     let disk = SimVfs::new();
-    let mut store = Store::open(place(disk.clone()), options(reading));
+    let mut store = Store::open(location(disk.clone()), options(reading));
     for number in 0..BASE {
         store.take(key(number), CONTENT, settling()).unwrap();
     }
     store.index.checkpoint(0, Until::Close).unwrap();
-    let (store, told) = Store::reopened(place(disk.clone()), options(reading), &store.log);
+    let (store, told) = Store::reopened(location(disk.clone()), options(reading), &store.log);
     told.unwrap();
     let index: &Index = &store.index;
     let (log, takers) = (Mutex::new(store.log.clone()), AtomicUsize::new(3));
@@ -126,7 +126,7 @@ fn at_once(reading: Reading) {
     assert_eq!(index.len(), BASE + 3 * EACH);
     index.checkpoint(0, Until::Later).unwrap();
     let disk = disk.after_power_cut(&Survival::Nothing);
-    let (again, told) = Store::reopened(place(disk), options(reading), &log);
+    let (again, told) = Store::reopened(location(disk), options(reading), &log);
     told.unwrap();
     let reference = Reference::of(&log);
     for number in 0..BASE + 3 * EACH + 100 {
@@ -146,10 +146,10 @@ impl Drop for End<'_> {
 
 #[test]
 fn captures_questions_and_checkpoints_at_once_are_right_with_maps() {
-    at_once(Reading::Mapped);
+    at_once(ReadMode::Mapped);
 }
 
 #[test]
 fn captures_questions_and_checkpoints_at_once_are_right_without_maps() {
-    at_once(Reading::Positioned);
+    at_once(ReadMode::Positioned);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onceward_index::{Index, Place, Secret};
+use onceward_index::{Index, Location, Secret};
 use onceward_vfs::Vfs;
 use onceward_wal::{Examined, Sealing};
 
@@ -38,11 +38,11 @@ pub(super) fn read(
     let identity =
         onceward_wal::identity_with(&**vfs, sealing).map_err(from_log)?.ok_or_else(no_store)?;
     let secret = secret_of(&identity);
-    let place = Place { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
+    let location = Location { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
     let mut rebuilt = None;
     let mut times = Times::default();
     for _ in 0..READINGS_MAX {
-        let (keys, trouble) = remembered(&place, &secret, config)?;
+        let (keys, trouble) = remembered(&location, &secret, config)?;
         rebuilt = rebuilt.or(trouble);
         let mut view = View::new(secret.clone(), keys);
         view.time = times.clone();
@@ -76,11 +76,11 @@ pub(super) fn read(
 /// The keys in the files of the index. Where it can have none, as on a disk without room, the keys
 /// are in memory only: a capture is worth more than a quick opening.
 fn remembered(
-    place: &Place,
+    location: &Location,
     secret: &Secret,
     config: &Config,
 ) -> Result<(Remembered, Option<String>)> {
-    match Index::open(place.clone(), secret, options(config)) {
+    match Index::open(location.clone(), secret, options(config)) {
         Ok(opened) => {
             let keys = Remembered::opened(opened, config)?;
             let why = keys.discarded().map(|discarded| discarded.why.clone());

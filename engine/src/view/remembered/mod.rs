@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentHash, Discarded, Entry, Expired, Fingerprint, Found, Index, Opened, Options, Reserved,
-    SliceId, Verdict, Window,
+    ContentHash, Discarded, Entry, Expired, Fingerprint, Index, KnownKey, Lookup, OpenedIndex,
+    Options, Reserved, SliceId, Window,
 };
 
 pub(crate) use lost::{LostKeys, Strays};
@@ -94,8 +94,8 @@ impl Remembered {
     /// # Errors
     ///
     /// As [`Remembered::in_memory`].
-    pub(crate) fn opened(opened: Opened, config: &Config) -> Result<Self> {
-        let Opened { index, covered, mark } = opened;
+    pub(crate) fn opened(opened: OpenedIndex, config: &Config) -> Result<Self> {
+        let OpenedIndex { index, covered, mark } = opened;
         let is_mark_known = covered == 0;
         let index = Arc::new(index);
         Ok(Self { index, covered, mark, is_mark_known, ..Self::in_memory(config)? })
@@ -158,7 +158,7 @@ impl Remembered {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: the index cannot be read.
-    pub(super) fn lookup(&self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Verdict>> {
+    pub(super) fn lookup(&self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Lookup>> {
         self.refuse_if_unusable()?;
         let mut verdicts = Vec::with_capacity(keys.len());
         self.index.lookup_batch(keys, &mut verdicts).map_err(|error| failed(&error))?;
@@ -170,7 +170,7 @@ impl Remembered {
     /// # Errors
     ///
     /// As [`Remembered::lookup`].
-    pub(super) fn find(&self, key: Fingerprint) -> Result<Option<Found>> {
+    pub(super) fn find(&self, key: Fingerprint) -> Result<Option<KnownKey>> {
         self.refuse_if_unusable()?;
         self.index.find(key).map_err(|error| failed(&error))
     }

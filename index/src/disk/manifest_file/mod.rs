@@ -17,10 +17,10 @@ use std::io;
 use onceward_vfs::Mode;
 
 use super::{
-    bytes::{Reader, Writer},
+    fields::{FieldReader, FieldWriter},
     folder::Folder,
     manifest::Manifest,
-    verify::Fault,
+    verify::FileDamage,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -41,7 +41,7 @@ const FILE_BYTES_MAX: u64 = 2 * MANIFEST_BYTES_MAX;
 
 /// The file of the manifest, as far as it is known.
 #[derive(Debug, Default)]
-pub(crate) struct Slots {
+pub(crate) struct ManifestFile {
     /// Length of a slot; `None` if nobody knows what is in the file, or there is none: then it is
     /// replaced as a whole.
     slot_bytes: Option<usize>,
@@ -51,7 +51,7 @@ pub(crate) struct Slots {
 
 /// What a slot holds.
 #[derive(Debug)]
-enum Slot {
+enum ManifestSlot {
     /// A manifest and its number.
     Manifest(u64, Manifest),
     /// That the manifest of this number took the place of the one that was here, and lasted.
@@ -71,7 +71,7 @@ enum Unusable {
     Version(u32),
 }
 
-impl Slots {
+impl ManifestFile {
     /// Reads the newest manifest; `None` if there is no file.
     ///
     /// # Durability
@@ -93,7 +93,7 @@ impl Slots {
                 Error::corrupt(&name, what)
             }
         })?;
-        let Newest { sequence, manifest, is_told } = newest;
+        let NewestManifest { sequence, manifest, is_told } = newest;
         let slot_bytes = bytes.len() / 2;
         // Whoever replaced the file may have been killed before its name was durable.
         folder.vfs.sync_dir(&folder.dir).map_err(|error| Error::io(error, "sync", &folder.dir))?;
@@ -104,11 +104,11 @@ impl Slots {
         }
         // A file with a bad block is replaced as a whole.
         let slot_bytes = Some(slot_bytes).filter(|_| unread.is_empty());
-        let mut slots = Self { slot_bytes, sequence };
+        let mut file = Self { slot_bytes, sequence };
         if !unread.is_empty() {
-            slots.write(folder, &manifest)?;
+            file.write(folder, &manifest)?;
         }
-        Ok(Some((manifest, slots)))
+        Ok(Some((manifest, file)))
     }
 
     /// Replaces the manifest, durably; returns how many bytes were written.
@@ -141,7 +141,7 @@ impl Slots {
 
 /// A manifest that was looked at only.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct InspectedManifest {
     pub(crate) manifest: Manifest,
     /// What stands in every file of the index.
     pub(crate) check: u64,
@@ -152,13 +152,16 @@ pub(crate) struct Seen {
 /// # Errors
 ///
 /// The length of the file cannot be told.
-pub(crate) fn verify(folder: &Folder, faults: &mut Vec<Fault>) -> Result<Option<Seen>> {
+pub(crate) fn verify(
+    folder: &Folder,
+    faults: &mut Vec<FileDamage>,
+) -> Result<Option<InspectedManifest>> {
     let file = folder.manifest();
     let Some((bytes, unread)) = read(folder, &file)? else { return Ok(None) };
     let half = u64::try_from(bytes.len() / 2).unwrap_or(u64::MAX);
     faults.extend(unread.into_iter().map(|offset| {
         let what = "the disk cannot read this slot".to_owned();
-        Fault { file: file.clone(), offset, bytes: half, what }
+        FileDamage { file: file.clone(), offset, bytes: half, what }
     }));
     let slots = bytes.split_at_checked(bytes.len() / 2).map(|(one, two)| [one, two]);
     let checks = slots.into_iter().flatten().filter_map(|slot| {
@@ -169,10 +172,10 @@ pub(crate) fn verify(folder: &Folder, faults: &mut Vec<Fault>) -> Result<Option<
     });
     let check = checks.reduce(u64::max).unwrap_or(0);
     match newest(&bytes, check) {
-        Ok(newest) => Ok(Some(Seen { manifest: newest.manifest, check })),
+        Ok(newest) => Ok(Some(InspectedManifest { manifest: newest.manifest, check })),
         Err(why) => {
             let what = format!("no slot can be used: {why:?}");
-            faults.push(Fault { file, offset: 0, bytes: 2 * half, what });
+            faults.push(FileDamage { file, offset: 0, bytes: 2 * half, what });
             Ok(None)
         }
     }
@@ -252,7 +255,7 @@ fn slot_of(sequence: u64) -> usize {
 /// place.
 fn encode(check: u64, (sequence, slot_bytes): (u64, usize), body: &[u8]) -> Vec<u8> {
     let length = HEADER_BYTES + body.len() + CRC_BYTES;
-    let mut writer = Writer::with_capacity(length);
+    let mut writer = FieldWriter::with_capacity(length);
     writer.bytes(MAGIC);
     writer.u32(VERSION);
     writer.u64(check);
@@ -271,7 +274,7 @@ fn paged(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The newest manifest of a file.
 #[derive(Debug, Eq, PartialEq)]
-struct Newest {
+struct NewestManifest {
     sequence: u64,
     manifest: Manifest,
     /// Whether the one before is gone from the other slot.
@@ -279,35 +282,38 @@ struct Newest {
 }
 
 /// Judges both slots: see the table above.
-fn newest(bytes: &[u8], check: u64) -> std::result::Result<Newest, Unusable> {
+fn newest(bytes: &[u8], check: u64) -> std::result::Result<NewestManifest, Unusable> {
     if !bytes.len().is_multiple_of(2 * PAGE_BYTES) {
         return Err(Unusable::Damaged);
     }
     let (first, second) = bytes.split_at_checked(bytes.len() / 2).ok_or(Unusable::Damaged)?;
-    let newest = |sequence, manifest, is_told| Ok(Newest { sequence, manifest, is_told });
+    let newest = |sequence, manifest, is_told| Ok(NewestManifest { sequence, manifest, is_told });
     match (decode(first, 0, check)?, decode(second, 1, check)?) {
-        (Slot::Manifest(one, _), Slot::Manifest(two, newer)) if one < two => {
+        (ManifestSlot::Manifest(one, _), ManifestSlot::Manifest(two, newer)) if one < two => {
             newest(two, newer, false)
         }
-        (Slot::Manifest(one, newer), Slot::Manifest(..)) => newest(one, newer, false),
-        (Slot::Manifest(sequence, manifest), Slot::Superseded(by))
-        | (Slot::Superseded(by), Slot::Manifest(sequence, manifest))
+        (ManifestSlot::Manifest(one, newer), ManifestSlot::Manifest(..)) => {
+            newest(one, newer, false)
+        }
+        (ManifestSlot::Manifest(sequence, manifest), ManifestSlot::Superseded(by))
+        | (ManifestSlot::Superseded(by), ManifestSlot::Manifest(sequence, manifest))
             if by == sequence =>
         {
             newest(sequence, manifest, true)
         }
-        (Slot::Manifest(sequence, manifest), Slot::Torn)
-        | (Slot::Torn, Slot::Manifest(sequence, manifest)) => newest(sequence, manifest, true),
-        (Slot::Superseded(_) | Slot::Torn, _) | (Slot::Manifest(..), Slot::Superseded(_)) => {
-            Err(Unusable::Damaged)
+        (ManifestSlot::Manifest(sequence, manifest), ManifestSlot::Torn)
+        | (ManifestSlot::Torn, ManifestSlot::Manifest(sequence, manifest)) => {
+            newest(sequence, manifest, true)
         }
+        (ManifestSlot::Superseded(_) | ManifestSlot::Torn, _)
+        | (ManifestSlot::Manifest(..), ManifestSlot::Superseded(_)) => Err(Unusable::Damaged),
     }
 }
 
 /// Reads the slot at a position, 0 or 1. A crash leaves bytes whose checksum is wrong, never a right
 /// checksum over what this program would not write.
-fn decode(slot: &[u8], position: usize, check: u64) -> std::result::Result<Slot, Unusable> {
-    let Some(mut reader) = checked(slot) else { return Ok(Slot::Torn) };
+fn decode(slot: &[u8], position: usize, check: u64) -> std::result::Result<ManifestSlot, Unusable> {
+    let Some(mut reader) = checked(slot) else { return Ok(ManifestSlot::Torn) };
     let (magic, version) = (reader.take(MAGIC.len()), reader.u32());
     match version {
         Some(VERSION) if magic == Some(MAGIC) => {}
@@ -330,17 +336,17 @@ fn decode(slot: &[u8], position: usize, check: u64) -> std::result::Result<Slot,
         return Err(Unusable::Damaged);
     }
     if !is_manifest {
-        return Ok(Slot::Superseded(sequence));
+        return Ok(ManifestSlot::Superseded(sequence));
     }
     let manifest = Manifest::decode(reader).ok_or(Unusable::Damaged)?;
-    Ok(Slot::Manifest(sequence, manifest))
+    Ok(ManifestSlot::Manifest(sequence, manifest))
 }
 
 /// What stands before the checksum of a slot; `None` if that is another.
-fn checked(slot: &[u8]) -> Option<Reader<'_>> {
-    let mut length = Reader::new(slot.get(HEADER_BYTES - 4..)?);
+fn checked(slot: &[u8]) -> Option<FieldReader<'_>> {
+    let mut length = FieldReader::new(slot.get(HEADER_BYTES - 4..)?);
     let length = usize::try_from(length.u32()?).ok()?;
-    Reader::checked(slot.get(..length)?).filter(|_| length >= HEADER_BYTES + CRC_BYTES)
+    FieldReader::checked(slot.get(..length)?).filter(|_| length >= HEADER_BYTES + CRC_BYTES)
 }
 
 #[cfg(test)]

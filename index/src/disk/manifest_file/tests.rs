@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
 
-use super::{super::folder::Reading, super::manifest::*, *};
+use super::{super::folder::ReadMode, super::manifest::*, *};
 use crate::{options::Window, state::SliceId};
 
 const CHECK: u64 = 77;
@@ -33,11 +33,11 @@ fn manifest(covered: u64, voids: u32) -> Manifest {
 
 fn folder(disk: &SimVfs) -> Folder {
     let vfs = Arc::new(disk.clone());
-    Folder { vfs, dir: "index".to_owned(), reading: Reading::Positioned, check: CHECK }
+    Folder { vfs, dir: "index".to_owned(), reading: ReadMode::Positioned, check: CHECK }
 }
 
-fn read(disk: &SimVfs) -> Result<Option<(Manifest, Slots)>> {
-    Slots::read(&folder(disk))
+fn read(disk: &SimVfs) -> Result<Option<(Manifest, ManifestFile)>> {
+    ManifestFile::read(&folder(disk))
 }
 
 /// The `covered` of the manifest that is read.
@@ -46,10 +46,10 @@ fn covered(disk: &SimVfs) -> u64 {
 }
 
 /// A disk with manifests 1 to `last`, one written after the other, of so many places each.
-fn written(last: u64, voids: u32) -> (SimVfs, Slots) {
+fn written(last: u64, voids: u32) -> (SimVfs, ManifestFile) {
     let disk = SimVfs::new();
     disk.create_dir("index").unwrap();
-    let mut slots = Slots::default();
+    let mut slots = ManifestFile::default();
     for covered in 1..=last {
         slots.write(&folder(&disk), &manifest(covered, voids)).unwrap();
     }
@@ -110,7 +110,7 @@ fn each_pair_of_slots_is_judged_as_the_table_says() {
             let found = newest(&[first.as_slice(), second].concat(), CHECK);
             let expected = expected.ok_or(Unusable::Damaged).map(|(sequence, is_told)| {
                 let manifest = manifest(sequence, 0);
-                Newest { sequence, manifest, is_told }
+                NewestManifest { sequence, manifest, is_told }
             });
             assert_eq!(found, expected, "{one}, {two}");
         }
@@ -122,7 +122,7 @@ fn manifests_stand_by_turns_in_two_slots_and_come_back() {
     let disk = SimVfs::new();
     disk.create_dir("index").unwrap();
     assert!(read(&disk).unwrap().is_none(), "there is none");
-    let mut slots = Slots::default();
+    let mut slots = ManifestFile::default();
     for number in 1..=6 {
         slots.write(&folder(&disk), &manifest(number, 0)).unwrap();
         assert_eq!(places(&disk).0.start, if number % 2 == 1 { 0 } else { PAGE_BYTES });

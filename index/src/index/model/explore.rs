@@ -24,7 +24,7 @@ use shuttle::{
     scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, RoundRobinScheduler, Scheduler},
 };
 
-use super::host::Before;
+use super::store::Before;
 
 /// Far more than any of the models needs: one that goes on for so long goes on for ever.
 const STEPS_MAX: usize = 100_000;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shuttle::rand::{Rng, thread_rng};
 
-use super::host::{KEYS, content, fingerprint};
+use super::store::{KEYS, content, fingerprint};
 use crate::{Entry, Index, SliceId, Window};
 
 /// A frame; its LSN is its position, counted from 1.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Frame {
+pub(super) enum ModelFrame {
     /// A key was taken.
-    Took { key: u8, window: Window, begin: u64, fate: Fate },
+    Took { key: u8, window: Window, begin: u64, fate: FrameFate },
     /// The event of a frame was settled.
     Settled { lsn: u64, at: u64 },
     /// A key was given up.
@@ -22,7 +22,7 @@ pub(super) enum Frame {
 
 /// What became of a frame that may fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fate {
+pub(super) enum FrameFate {
     /// Nobody knows yet.
     Open,
     /// It is durable.
@@ -33,17 +33,17 @@ pub(super) enum Fate {
 
 /// The log.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log {
-    frames: Vec<Frame>,
+pub(super) struct ModelLog {
+    frames: Vec<ModelFrame>,
     /// Frames before this one are not in the log any more.
     first: u64,
     /// Frames whose keys may be forgotten, because their slice is over.
     pub(super) over: BTreeSet<u64>,
 }
 
-impl Log {
+impl ModelLog {
     /// Adds a frame; returns its LSN.
-    pub(super) fn push(&mut self, frame: Frame) -> u64 {
+    pub(super) fn push(&mut self, frame: ModelFrame) -> u64 {
         self.frames.push(frame);
         u64::try_from(self.frames.len()).unwrap()
     }
@@ -53,27 +53,31 @@ impl Log {
         let mut unsettled = BTreeSet::from([covered + 1]);
         for (frame, lsn) in self.frames.iter().zip(1..) {
             match frame {
-                Frame::Took { fate: Fate::Stored | Fate::Open, .. } => drop(unsettled.insert(lsn)),
-                Frame::Settled { lsn, .. } => drop(unsettled.remove(lsn)),
-                Frame::Took { .. } | Frame::Released { .. } | Frame::Nothing => {}
+                ModelFrame::Took { fate: FrameFate::Stored | FrameFate::Open, .. } => {
+                    unsettled.insert(lsn);
+                }
+                ModelFrame::Settled { lsn, .. } => {
+                    unsettled.remove(lsn);
+                }
+                ModelFrame::Took { .. } | ModelFrame::Released { .. } | ModelFrame::Nothing => {}
             }
         }
         self.first = self.first.max(unsettled.first().copied().unwrap_or(0));
     }
 
-    fn frame(&self, lsn: u64) -> Frame {
+    fn frame(&self, lsn: u64) -> ModelFrame {
         self.frames[usize::try_from(lsn).unwrap() - 1]
     }
 
     /// Replaces a frame.
-    pub(super) fn set(&mut self, lsn: u64, frame: Frame) {
+    pub(super) fn set(&mut self, lsn: u64, frame: ModelFrame) {
         self.frames[usize::try_from(lsn).unwrap() - 1] = frame;
     }
 
     /// Notes what became of a frame.
-    pub(super) fn decide(&mut self, lsn: u64, now: Fate) {
+    pub(super) fn decide(&mut self, lsn: u64, now: FrameFate) {
         match &mut self.frames[usize::try_from(lsn).unwrap() - 1] {
-            Frame::Took { fate, .. } => *fate = now,
+            ModelFrame::Took { fate, .. } => *fate = now,
             other => panic!("{other:?} cannot fail"),
         }
     }
@@ -81,8 +85,9 @@ impl Log {
     /// Decides what nobody knows: the power was cut.
     pub(super) fn decide_all(&mut self) {
         for frame in &mut self.frames {
-            if let Frame::Took { fate: fate @ Fate::Open, .. } = frame {
-                *fate = if thread_rng().gen_bool(0.5) { Fate::Stored } else { Fate::Failed };
+            if let ModelFrame::Took { fate: fate @ FrameFate::Open, .. } = frame {
+                *fate =
+                    if thread_rng().gen_bool(0.5) { FrameFate::Stored } else { FrameFate::Failed };
             }
         }
     }
@@ -93,7 +98,7 @@ impl Log {
         let mut unsettled = BTreeMap::new();
         for (frame, lsn) in self.frames.iter().zip(1..).filter(|(_, lsn)| *lsn >= self.first) {
             match *frame {
-                Frame::Took { key, window, begin, fate: Fate::Stored } => {
+                ModelFrame::Took { key, window, begin, fate: FrameFate::Stored } => {
                     if lsn > covered {
                         let slice = index.slice(window, begin);
                         let entry =
@@ -102,14 +107,14 @@ impl Log {
                     }
                     unsettled.insert(lsn, (key, window, begin));
                 }
-                Frame::Settled { lsn, at } => {
+                ModelFrame::Settled { lsn, at } => {
                     unsettled.remove(&lsn);
-                    if let Frame::Took { window, begin, .. } = self.frame(lsn) {
+                    if let ModelFrame::Took { window, begin, .. } = self.frame(lsn) {
                         index.raise_settled(window, begin, at);
                     }
                 }
-                Frame::Released { key } => drop(index.release(fingerprint(key), lsn).unwrap()),
-                Frame::Took { .. } | Frame::Nothing => {}
+                ModelFrame::Released { key } => drop(index.release(fingerprint(key), lsn).unwrap()),
+                ModelFrame::Took { .. } | ModelFrame::Nothing => {}
             }
         }
         for (lsn, (key, window, begin)) in unsettled {
@@ -124,14 +129,16 @@ impl Log {
         let mut last = None;
         for (frame, lsn) in self.frames.iter().zip(1..) {
             match *frame {
-                Frame::Took { key: its, fate, .. } if its == key && fate != Fate::Failed => {
+                ModelFrame::Took { key: its, fate, .. }
+                    if its == key && fate != FrameFate::Failed =>
+                {
                     last = Some(lsn);
                 }
-                Frame::Released { key: its } if its == key => last = None,
-                Frame::Took { .. }
-                | Frame::Released { .. }
-                | Frame::Settled { .. }
-                | Frame::Nothing => {}
+                ModelFrame::Released { key: its } if its == key => last = None,
+                ModelFrame::Took { .. }
+                | ModelFrame::Released { .. }
+                | ModelFrame::Settled { .. }
+                | ModelFrame::Nothing => {}
             }
         }
         last

@@ -6,11 +6,11 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use super::host::KEYS;
+use super::store::KEYS;
 
 /// A change of what is known of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Change {
+pub(super) enum KeyChange {
     /// It is taken for this frame.
     Take(u64),
     /// What was taken for this frame is forgotten.
@@ -19,46 +19,46 @@ pub(super) enum Change {
 
 /// One key.
 #[derive(Clone, Debug)]
-struct Key {
+struct KeyHistory {
     /// The frame that it is known by, as far as changes have ended.
     known: Option<u64>,
     /// Changes that have begun and not ended.
-    under_way: Vec<Change>,
+    under_way: Vec<KeyChange>,
     /// What it may be known by, after each beginning and each end of a change.
     history: Vec<BTreeSet<Option<u64>>>,
 }
 
 /// All keys.
 #[derive(Debug)]
-pub(super) struct Truth(Mutex<Vec<Key>>);
+pub(super) struct Truth(Mutex<Vec<KeyHistory>>);
 
 impl Truth {
     /// Of keys that are known by these frames, or not known.
     pub(super) fn new(known: impl Fn(u8) -> Option<u64>) -> Self {
         let keys = (0..KEYS).map(|key| {
             let known = known(key);
-            Key { known, under_way: Vec::new(), history: vec![BTreeSet::from([known])] }
+            KeyHistory { known, under_way: Vec::new(), history: vec![BTreeSet::from([known])] }
         });
         Self(Mutex::new(keys.collect()))
     }
 
     /// A change begins.
-    pub(super) fn begin(&self, key: u8, change: Change) {
+    pub(super) fn begin(&self, key: u8, change: KeyChange) {
         let mut keys = self.keys();
         keys[usize::from(key)].under_way.push(change);
         keys[usize::from(key)].note();
     }
 
     /// It has ended, and was made or not.
-    pub(super) fn end(&self, key: u8, change: Change, is_made: bool) {
+    pub(super) fn end(&self, key: u8, change: KeyChange, is_made: bool) {
         let mut keys = self.keys();
         let key = &mut keys[usize::from(key)];
         let at = key.under_way.iter().position(|other| *other == change).unwrap();
         key.under_way.swap_remove(at);
         match change {
-            Change::Take(lsn) if is_made => key.known = Some(lsn),
-            Change::Forget(lsn) if is_made && key.known == Some(lsn) => key.known = None,
-            Change::Take(_) | Change::Forget(_) => {}
+            KeyChange::Take(lsn) if is_made => key.known = Some(lsn),
+            KeyChange::Forget(lsn) if is_made && key.known == Some(lsn) => key.known = None,
+            KeyChange::Take(_) | KeyChange::Forget(_) => {}
         }
         key.note();
     }
@@ -73,16 +73,16 @@ impl Truth {
         self.keys()[usize::from(key)].history[moment..].iter().flatten().copied().collect()
     }
 
-    fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
+    fn keys(&self) -> MutexGuard<'_, Vec<KeyHistory>> {
         self.0.lock().unwrap()
     }
 }
 
-impl Key {
+impl KeyHistory {
     fn note(&mut self) {
         let changes = self.under_way.iter().map(|change| match change {
-            Change::Take(lsn) => Some(*lsn),
-            Change::Forget(_) => None,
+            KeyChange::Take(lsn) => Some(*lsn),
+            KeyChange::Forget(_) => None,
         });
         self.history.push(changes.chain([self.known]).collect());
     }

@@ -2,8 +2,8 @@
 //!
 //! Control bytes stand apart, because a search that finds nothing touches nothing else.
 
-use super::bodies::{Bodies, Body};
-use super::control::{Control, GROUP_SLOTS};
+use super::bodies::{SlotBodies, SlotBody};
+use super::control::{ControlBytes, GROUP_SLOTS};
 
 /// What the table holds of a key: where its entry is, and 23 bits of its fingerprint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) struct Slot {
 
 /// A slot's position in a shard. Good until the shard is changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct At {
+pub(crate) struct SlotPosition {
     group: usize,
     slot: usize,
 }
@@ -26,8 +26,8 @@ pub(crate) struct At {
 /// An open-addressed table that grows alone.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    controls: Box<[Control]>,
-    bodies: Bodies,
+    controls: Box<[ControlBytes]>,
+    bodies: SlotBodies,
     /// Slots that hold a key.
     full: u32,
     /// Slots that a removed key left marked.
@@ -41,7 +41,7 @@ const GROWTH: usize = 12;
 pub(crate) const GROUP_BYTES: u64 = 16 * 7;
 
 const _: () = assert!(
-    size_of::<Control>() + GROUP_SLOTS * size_of::<Body>() == 16 * 7,
+    size_of::<ControlBytes>() + GROUP_SLOTS * size_of::<SlotBody>() == 16 * 7,
     "FORMAT.md says 7 bytes a slot"
 );
 
@@ -52,12 +52,12 @@ impl Shard {
         tag: u16,
         bits: u8,
         mut is_it: impl FnMut(u32) -> bool,
-    ) -> Option<At> {
+    ) -> Option<SlotPosition> {
         let mut group = self.home(tag);
         for _ in 0..self.controls.len() {
             let control = *self.controls.get(group)?;
             for slot in control.matches(bits) {
-                let at = At { group, slot };
+                let at = SlotPosition { group, slot };
                 let body = self.body(at);
                 if body.tag() == tag && is_it(body.place()) {
                     return Some(at);
@@ -72,29 +72,29 @@ impl Shard {
     }
 
     /// The control bytes that a search for this tag sees first.
-    pub(crate) fn first_control(&self, tag: u16) -> Control {
-        self.controls.get(self.home(tag)).copied().unwrap_or(Control::EMPTY)
+    pub(crate) fn first_control(&self, tag: u16) -> ControlBytes {
+        self.controls.get(self.home(tag)).copied().unwrap_or(ControlBytes::EMPTY)
     }
 
     /// What stands where a key of this tag would mostly be put: reading it has the memory fetch it.
     pub(crate) fn first_free(&self, tag: u16) -> u32 {
         let slot = self.first_control(tag).free().next().unwrap_or(0);
-        self.place(At { group: self.home(tag), slot })
+        self.place(SlotPosition { group: self.home(tag), slot })
     }
 
     /// The place in a slot.
-    pub(crate) fn place(&self, at: At) -> u32 {
+    pub(crate) fn place(&self, at: SlotPosition) -> u32 {
         self.body(at).place()
     }
 
     /// Changes the place in a slot: the entry moved.
-    pub(crate) fn set_place(&mut self, at: At, place: u32) {
+    pub(crate) fn set_place(&mut self, at: SlotPosition, place: u32) {
         let tag = self.body(at).tag();
-        self.bodies.set(at.group, at.slot, Body::new(tag, place));
+        self.bodies.set(at.group, at.slot, SlotBody::new(tag, place));
     }
 
     /// Removes the key in a slot.
-    pub(crate) fn remove(&mut self, at: At) {
+    pub(crate) fn remove(&mut self, at: SlotPosition) {
         if let Some(control) = self.controls.get_mut(at.group) {
             self.removed += u32::from(control.clear(at.slot));
             self.full = self.full.saturating_sub(1);
@@ -117,7 +117,7 @@ impl Shard {
                 }
                 control.fill(free, slot.bits);
                 self.full += 1;
-                self.bodies.set(group, free, Body::new(slot.tag, slot.place));
+                self.bodies.set(group, free, SlotBody::new(slot.tag, slot.place));
                 return;
             }
             group = self.after(group);
@@ -151,8 +151,8 @@ impl Shard {
     pub(crate) fn with_room_for(count: usize) -> Self {
         let groups = groups_for(count + count / GROWTH);
         Self {
-            controls: vec![Control::EMPTY; groups].into(),
-            bodies: Bodies::of(groups),
+            controls: vec![ControlBytes::EMPTY; groups].into(),
+            bodies: SlotBodies::of(groups),
             full: 0,
             removed: 0,
         }
@@ -178,7 +178,7 @@ impl Shard {
         bytes_for(usize::try_from(self.full).unwrap_or(usize::MAX).saturating_add(1))
     }
 
-    fn body(&self, at: At) -> Body {
+    fn body(&self, at: SlotPosition) -> SlotBody {
         self.bodies.get(at.group, at.slot)
     }
 

@@ -6,12 +6,12 @@ use super::*;
 
 /// A shard and what it holds, by place.
 #[derive(Default)]
-struct Run {
+struct CheckedShard {
     shard: Shard,
     held: BTreeMap<u32, Slot>,
 }
 
-impl Run {
+impl CheckedShard {
     fn insert(&mut self, slot: Slot) {
         if self.shard.is_loaded() {
             self.shard = self.shard.rebuilt(1, None);
@@ -41,7 +41,7 @@ impl Run {
 #[test]
 fn every_key_is_found_through_growth_removal_and_reuse_even_if_all_share_tag_and_bits() {
     for same in [true, false] {
-        let mut run = Run::default();
+        let mut run = CheckedShard::default();
         for place in 0..2_000_u32 {
             let tag = if same { 0xffff } else { u16::try_from(place * 33 % 65_536).unwrap() };
             run.insert(Slot {
@@ -64,7 +64,7 @@ fn every_key_is_found_through_growth_removal_and_reuse_even_if_all_share_tag_and
 
 #[test]
 fn marks_of_removed_keys_count_as_load_until_the_shard_is_copied() {
-    let mut run = Run::default();
+    let mut run = CheckedShard::default();
     let slot = |place| Slot { place, tag: 0, bits: 1 };
     for place in 0..400 {
         run.insert(slot(place));
@@ -79,7 +79,7 @@ fn marks_of_removed_keys_count_as_load_until_the_shard_is_copied() {
 
 #[test]
 fn a_copy_leaves_out_what_is_refused_and_is_within_its_load() {
-    let mut run = Run::default();
+    let mut run = CheckedShard::default();
     for place in 0..10_000_u32 {
         run.insert(Slot { place, tag: u16::try_from(place * 6).unwrap(), bits: 1 });
     }
@@ -98,5 +98,5 @@ fn a_shard_without_memory_holds_nothing_and_is_loaded() {
     assert_eq!(shard.bytes(), 0);
     assert!(shard.is_loaded());
     assert_eq!(shard.find(1, 1, |_| true), None);
-    assert_eq!(shard.first_control(9), Control::EMPTY);
+    assert_eq!(shard.first_control(9), ControlBytes::EMPTY);
 }

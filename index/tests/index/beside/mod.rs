@@ -5,11 +5,11 @@ mod hooked;
 
 use std::sync::{Arc, Mutex};
 
-use onceward_index::{ContentHash, Fingerprint, Reading, Reserved, Until};
+use onceward_index::{ContentHash, Fingerprint, ReadMode, Reserved, Until};
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::reference::Reference;
-use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, location, options, secret, settling};
 use hooked::Hooked;
 
 fn key(number: u64) -> Fingerprint {
@@ -57,7 +57,7 @@ fn happen(store: &mut Store, beside: Beside) {
 
 /// A store with two unsettled keys and some settled ones, in files and not.
 fn prepared(disk: &Hooked, listed: Until) -> Store {
-    let mut store = Store::open(place(disk.clone()), options(Reading::Mapped));
+    let mut store = Store::open(location(disk.clone()), options(ReadMode::Mapped));
     take(&mut store, 0..60);
     for lsn in 3..=60 {
         store.settle(lsn);
@@ -85,7 +85,7 @@ fn interrupted(beside: Beside, until: (Until, Until), calls: u64) -> bool {
     let what = format!("{beside:?} before call {calls} of {until:?}");
     ask(&store, &what);
     let disk = disk.disk.after_power_cut(&Survival::Everything);
-    let (mut again, told) = Store::reopened(place(disk), options(Reading::Mapped), &store.log);
+    let (mut again, told) = Store::reopened(location(disk), options(ReadMode::Mapped), &store.log);
     told.unwrap_or_else(|error| panic!("{what}: {error}"));
     again.latest = store.latest;
     ask(&again, &what);

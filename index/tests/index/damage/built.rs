@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentHash, Error, ErrorKind, Fingerprint, Index, Place, Reading, Reserved, Secret, Until,
+    ContentHash, Error, ErrorKind, Fingerprint, Index, Location, ReadMode, Reserved, Secret, Until,
 };
 use onceward_vfs::{Mode, SimVfs, Survival, Vfs, read_all};
 
 use crate::reference::{Frame, Reference};
-use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, capturing, options, place, secret, settling};
+use crate::store::{
+    DIR, MINUTE_MS, SLICE_MS, Store, capturing, location, options, secret, settling,
+};
 
-pub(crate) const READINGS: [Reading; 2] = [Reading::Mapped, Reading::Positioned];
+pub(crate) const READINGS: [ReadMode; 2] = [ReadMode::Mapped, ReadMode::Positioned];
 pub(crate) const MANIFEST: &str = "manifest";
 
 pub(crate) fn key(number: u64) -> Fingerprint {
@@ -40,7 +42,8 @@ pub(crate) fn take(store: &mut Store, numbers: std::ops::Range<u64>) {
 /// Key files with and without a table file, removed places, frames that no checkpoint covers.
 pub(crate) fn built_under(secret: &Secret) -> Built {
     let disk = SimVfs::new();
-    let index = Index::open(place(disk.clone()), secret, options(Reading::Mapped)).unwrap().index;
+    let index =
+        Index::open(location(disk.clone()), secret, options(ReadMode::Mapped)).unwrap().index;
     let mut store = Store::of(index, Vec::new());
     let (mut manifests, mut old_table) = (Vec::new(), Vec::new());
     for (step, until) in [Until::Close, Until::Later, Until::Close, Until::Later].iter().enumerate()
@@ -126,13 +129,13 @@ impl Built {
     pub(crate) fn outcome(
         &self,
         vfs: &Arc<dyn Vfs>,
-        reading: Reading,
+        reading: ReadMode,
         blamed: &[&str],
         what: &str,
     ) -> Outcome {
-        let place = || Place { vfs: Arc::clone(vfs), dir: DIR.to_owned() };
+        let location = || Location { vfs: Arc::clone(vfs), dir: DIR.to_owned() };
         let is_blamed = |text: &str| blamed.iter().any(|name| text.contains(&path(name)));
-        let (store, told) = Store::reopened(place(), options(reading), &self.log);
+        let (store, told) = Store::reopened(location(), options(reading), &self.log);
         if let Some(discarded) = store.index.discarded() {
             assert!(is_blamed(&discarded.why), "{what}: {}", discarded.why);
             assert!(store.index.slices().len() < 40, "{what}");
@@ -152,7 +155,7 @@ impl Built {
         }
         drop(store);
         if failures.is_empty() {
-            let (store, told) = Store::reopened(place(), options(reading), &self.log);
+            let (store, told) = Store::reopened(location(), options(reading), &self.log);
             if store.index.discarded().is_none() && told.is_ok() {
                 for error in self.ask(&store, what) {
                     assert!(is_blamed(&error.to_string()), "{what}: {error}");
@@ -160,9 +163,9 @@ impl Built {
             }
             return Outcome::Right;
         }
-        Index::discard(&**vfs, &place().dir).unwrap();
+        Index::discard(&**vfs, &location().dir).unwrap();
         assert_eq!(names(&**vfs), Vec::<String>::new(), "{what}");
-        let (store, told) = Store::reopened(place(), options(reading), &self.log);
+        let (store, told) = Store::reopened(location(), options(reading), &self.log);
         told.unwrap_or_else(|error| panic!("{what}: {error}"));
         self.ask_all(&store, what);
         Outcome::Told

@@ -5,11 +5,11 @@ mod built;
 
 use std::sync::Arc;
 
-use onceward_index::{ErrorKind, Index, Reading, Secret};
+use onceward_index::{ErrorKind, Index, ReadMode, Secret};
 use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, OsVfs, SimVfs, Vfs};
 
 use crate::scenery::slot::newest;
-use crate::store::{DIR, options, place, secret};
+use crate::store::{DIR, location, options, secret};
 use built::{
     Built, MANIFEST, Outcome, READINGS, built, built_under, bytes_of, copy, names, path, rewrite,
 };
@@ -63,11 +63,11 @@ fn every_flipped_bit_of_the_newest_manifest_discards_it() {
             let what = format!("bit {bit} of byte {at}");
             if (at * 8 + usize::from(bit)).is_multiple_of(211) {
                 let vfs: Arc<dyn Vfs> = Arc::new(disk);
-                let outcome = built.outcome(&vfs, Reading::Mapped, &[MANIFEST], &what);
+                let outcome = built.outcome(&vfs, ReadMode::Mapped, &[MANIFEST], &what);
                 assert_eq!(outcome, Outcome::Discarded, "{what}");
                 continue;
             }
-            let opened = Index::open(place(disk.clone()), &secret(), options(Reading::Mapped));
+            let opened = Index::open(location(disk.clone()), &secret(), options(ReadMode::Mapped));
             let opened = opened.unwrap();
             let why = &opened.index.discarded().unwrap().why;
             assert!(why.contains("index/manifest"), "{what}: {why}");
@@ -254,7 +254,7 @@ fn a_file_of_a_later_version_is_told_of() {
         if name == MANIFEST {
             let disk = copy(&built.disk);
             rewrite(&disk, &name, &newer);
-            let opened = Index::open(place(disk), &secret(), options(Reading::Mapped)).unwrap();
+            let opened = Index::open(location(disk), &secret(), options(ReadMode::Mapped)).unwrap();
             assert!(opened.index.discarded().unwrap().why.contains("version 2"));
         }
     }
@@ -270,7 +270,7 @@ fn a_disk_that_fails_while_an_index_is_opened_costs_no_answer() {
             let (name_contains, kind) = (DIR.to_owned(), FaultKind::Eio);
             disk.plan(Fault { op, name_contains, nth, kind, forever: false });
             let what = format!("{op:?} number {nth} fails");
-            match Index::open(place(disk.clone()), &secret(), options(Reading::Positioned)) {
+            match Index::open(location(disk.clone()), &secret(), options(ReadMode::Positioned)) {
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::Io, "{what}: {error}");
                     failed += 1;
@@ -280,7 +280,7 @@ fn a_disk_that_fails_while_an_index_is_opened_costs_no_answer() {
             }
             disk.forget_faults();
             let vfs: Arc<dyn Vfs> = Arc::new(disk);
-            assert_eq!(built.outcome(&vfs, Reading::Positioned, &[], &what), Outcome::Right);
+            assert_eq!(built.outcome(&vfs, ReadMode::Positioned, &[], &what), Outcome::Right);
         }
     }
     assert!(failed > 10, "much of it is read at opening: {failed}");

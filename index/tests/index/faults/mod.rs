@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use onceward_index::{Index, Until, Verdict};
+use onceward_index::{Index, Lookup, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
 
 use crate::scenery::slot::newest;
 use crate::scenery::{
-    DIR, content, crashed, from_capture, from_settle, key, open, open_with, options, place,
+    DIR, content, crashed, from_capture, from_settle, key, location, open, open_with, options,
     scattered, secret, take,
 };
 use hooked::Hooked;
@@ -61,17 +61,17 @@ fn a_batch_that_fails_leaves_the_verdicts_as_they_were() {
     index.checkpoint(0, Until::Later).unwrap();
     index.lookup(good, content(1)).unwrap();
     let asked = [(good, content(1)), (bad, content(2))];
-    let mut verdicts = vec![Verdict::New];
+    let mut verdicts = vec![Lookup::New];
     let name_contains = "keys-00000002".to_owned();
     let (op, kind) = (FaultOp::Read, FaultKind::Eio);
     disk.plan(Fault { op, name_contains, nth: 0, kind, forever: true });
     index.lookup_batch(&asked, &mut verdicts).unwrap_err();
-    assert_eq!(verdicts, [Verdict::New]);
+    assert_eq!(verdicts, [Lookup::New]);
     // What passes is not even noticed.
     disk.forget_faults();
     fault(&disk, op, ("keys-00000002", 0), kind);
     index.lookup_batch(&asked, &mut verdicts).unwrap();
-    assert!(verdicts.len() == 3 && !verdicts[1..].contains(&Verdict::New), "{verdicts:?}");
+    assert!(verdicts.len() == 3 && !verdicts[1..].contains(&Lookup::New), "{verdicts:?}");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_read_error_that_passes_does_not_cost_the_files() {
     drop(index);
     fault(&disk, FaultOp::Open, ("manifest", 0), FaultKind::Eio);
     // Whether this fails or not, the files are still there.
-    drop(Index::open(place(disk.clone()), &secret(), options()));
+    drop(Index::open(location(disk.clone()), &secret(), options()));
     assert_eq!(open(&disk).covered, 1, "one error at opening cost every file");
 }
 
@@ -121,7 +121,7 @@ fn a_lookup_does_not_wait_for_the_disk_that_another_one_waits_for() {
     drop(index);
 
     let index = Arc::new(open_with(hooked.clone(), options()).index);
-    assert_ne!(index.lookup(warm, content(1)).unwrap(), Verdict::New);
+    assert_ne!(index.lookup(warm, content(1)).unwrap(), Lookup::New);
     let (other, (answered, answer)) = (Arc::clone(&index), mpsc::channel());
     let (told, telling) = mpsc::channel();
     hooked.when_a_key_file_is_read(move || {
@@ -132,7 +132,7 @@ fn a_lookup_does_not_wait_for_the_disk_that_another_one_waits_for() {
         });
         told.send(answer.recv_timeout(Duration::from_secs(10)).is_ok()).unwrap();
     });
-    assert_ne!(index.lookup(cold, content(2)).unwrap(), Verdict::New);
+    assert_ne!(index.lookup(cold, content(2)).unwrap(), Lookup::New);
     assert!(telling.recv().unwrap(), "a lookup of a warm shard waited for the disk");
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use onceward_index::{
-    ContentHash, Entry, Fingerprint, Index, Options, Reading, Reserved, SliceId, Verdict, Window,
+    ContentHash, Entry, Fingerprint, Index, Lookup, Options, ReadMode, Reserved, SliceId, Window,
     WindowStart,
 };
 use onceward_vfs::SimVfs;
@@ -100,7 +100,7 @@ impl History {
     /// A seed chooses windows, slices, the way of reading and the number of keys.
     pub(crate) fn new(seed: u64, carry_max: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let reading = dice.one_of(&[Reading::Mapped, Reading::Positioned]);
+        let reading = dice.one_of(&[ReadMode::Mapped, ReadMode::Positioned]);
         let slice_count = dice.one_of(&[1, 3, 6, 24]);
         let options = Options { slice_count, carry_max, reading, ..Options::default() };
         let count = dice.one_of(&[2, 6, 40]);
@@ -288,8 +288,8 @@ impl History {
         self.index.lookup_batch(&asked, &mut verdicts).unwrap();
         for (key, verdict) in (0..self.keys).zip(verdicts) {
             let expected = match self.taken.get(&key) {
-                Some(taken) if !taken.gone => Verdict::Duplicate { lsn: taken.lsn },
-                _ => Verdict::New,
+                Some(taken) if !taken.gone => Lookup::Duplicate { lsn: taken.lsn },
+                _ => Lookup::New,
             };
             assert_eq!(verdict, expected, "key {key}");
         }

@@ -5,7 +5,7 @@ mod history;
 
 use std::{cell::Cell, collections::VecDeque};
 
-use onceward_index::{ContentHash, Entry, ErrorKind, Reading, Reserved, Until, Verdict};
+use onceward_index::{ContentHash, Entry, ErrorKind, Lookup, ReadMode, Reserved, Until};
 use onceward_vfs::{Fault, SimVfs, Survival};
 use proptest::{
     prelude::*,
@@ -13,7 +13,7 @@ use proptest::{
 };
 
 use crate::reference::{Frame, Reference};
-use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, options, place};
+use crate::store::{DIR, MINUTE_MS, SLICE_MS, Store, location, options};
 use history::{KEYS, Op, Trouble, fingerprint, op, window};
 
 /// Histories of each way of reading; each has 60 operations on average.
@@ -21,7 +21,7 @@ const HISTORIES: u32 = 240;
 
 struct Run {
     disk: SimVfs,
-    reading: Reading,
+    reading: ReadMode,
     store: Store,
     reference: Reference,
     /// LSNs of the frames in flight.
@@ -30,9 +30,9 @@ struct Run {
 }
 
 impl Run {
-    fn new(reading: Reading) -> Self {
+    fn new(reading: ReadMode) -> Self {
         let disk = SimVfs::new();
-        let store = Store::open(place(disk.clone()), options(reading));
+        let store = Store::open(location(disk.clone()), options(reading));
         let (reference, flying) = (Reference::default(), VecDeque::new());
         Self { disk, reading, store, reference, flying, power_cuts: 0 }
     }
@@ -167,8 +167,8 @@ impl Run {
                 self.store.log[usize::try_from(lsn).unwrap() - 1] = Frame::Failed;
             }
         }
-        let place = place(self.disk.clone());
-        let (mut store, told) = Store::reopened(place, options(self.reading), &self.store.log);
+        let location = location(self.disk.clone());
+        let (mut store, told) = Store::reopened(location, options(self.reading), &self.store.log);
         told.unwrap();
         assert_eq!(store.index.discarded(), None);
         (store.now, store.latest) = (self.store.now, self.store.latest);
@@ -237,8 +237,8 @@ impl Run {
             let keys = [(fingerprint(key), content), (fingerprint(key), other)];
             let mut verdicts = Vec::new();
             self.store.index.lookup_batch(&keys, &mut verdicts).unwrap();
-            let expected = known.map_or([Verdict::New; 2], |lsn| {
-                [Verdict::Duplicate { lsn }, Verdict::Conflict { lsn }]
+            let expected = known.map_or([Lookup::New; 2], |lsn| {
+                [Lookup::Duplicate { lsn }, Lookup::Conflict { lsn }]
             });
             assert_eq!(verdicts, expected, "key {key}");
         }
@@ -263,7 +263,7 @@ impl Run {
     }
 }
 
-fn histories_are_judged_as_a_map_judges_them(reading: Reading) {
+fn histories_are_judged_as_a_map_judges_them(reading: ReadMode) {
     let told = Cell::new([0_u64; 2]);
     let mut runner = TestRunner::new(Config { cases: HISTORIES, ..Config::default() });
     let histories = prop::collection::vec(op(), 1..120);
@@ -287,10 +287,10 @@ fn histories_are_judged_as_a_map_judges_them(reading: Reading) {
 
 #[test]
 fn random_histories_with_power_cuts_are_judged_as_a_map_judges_them_with_maps() {
-    histories_are_judged_as_a_map_judges_them(Reading::Mapped);
+    histories_are_judged_as_a_map_judges_them(ReadMode::Mapped);
 }
 
 #[test]
 fn random_histories_with_power_cuts_are_judged_as_a_map_judges_them_without_maps() {
-    histories_are_judged_as_a_map_judges_them(Reading::Positioned);
+    histories_are_judged_as_a_map_judges_them(ReadMode::Positioned);
 }

@@ -6,8 +6,8 @@ pub(crate) mod slot;
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentHash, Entry, Fingerprint, Index, Opened, Options, Place, Reading, Reserved, Secret,
-    SliceId, Window, WindowStart,
+    ContentHash, Entry, Fingerprint, Index, Location, OpenedIndex, Options, ReadMode, Reserved,
+    Secret, SliceId, Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Survival, Vfs};
 
@@ -49,7 +49,7 @@ pub(crate) fn scattered(n: u64) -> Fingerprint {
 
 /// Six slices a window, and files that are read at positions.
 pub(crate) fn options() -> Options {
-    Options { slice_count: 6, reading: Reading::Positioned, ..Options::default() }
+    Options { slice_count: 6, reading: ReadMode::Positioned, ..Options::default() }
 }
 
 pub(crate) fn secret() -> Secret {
@@ -57,15 +57,15 @@ pub(crate) fn secret() -> Secret {
 }
 
 /// Where the index is on a disk.
-pub(crate) fn place(vfs: impl Vfs + 'static) -> Place {
-    Place { vfs: Arc::new(vfs), dir: DIR.to_owned() }
+pub(crate) fn location(vfs: impl Vfs + 'static) -> Location {
+    Location { vfs: Arc::new(vfs), dir: DIR.to_owned() }
 }
 
-pub(crate) fn open_with(vfs: impl Vfs + 'static, options: Options) -> Opened {
-    Index::open(place(vfs), &secret(), options).unwrap()
+pub(crate) fn open_with(vfs: impl Vfs + 'static, options: Options) -> OpenedIndex {
+    Index::open(location(vfs), &secret(), options).unwrap()
 }
 
-pub(crate) fn open(disk: &SimVfs) -> Opened {
+pub(crate) fn open(disk: &SimVfs) -> OpenedIndex {
     open_with(disk.clone(), options())
 }
 

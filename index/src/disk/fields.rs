@@ -2,9 +2,9 @@
 
 /// Writes fields.
 #[derive(Debug, Default)]
-pub(crate) struct Writer(Vec<u8>);
+pub(crate) struct FieldWriter(Vec<u8>);
 
-impl Writer {
+impl FieldWriter {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
@@ -57,14 +57,14 @@ impl Writer {
 
 /// Reads fields; `None` once there are not enough bytes left.
 #[derive(Debug)]
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub(crate) struct FieldReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> FieldReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// A reader of what [`Writer::finish_with_crc`] made; `None` if the checksum is another.
+    /// A reader of what [`FieldWriter::finish_with_crc`] made; `None` if the checksum is another.
     pub(crate) fn checked(bytes: &'a [u8]) -> Option<Self> {
         let (fields, crc) = bytes.split_last_chunk::<4>()?;
         (crc32fast::hash(fields) == u32::from_le_bytes(*crc)).then_some(Self(fields))

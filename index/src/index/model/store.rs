@@ -6,12 +6,12 @@ use onceward_vfs::{SimVfs, Survival};
 use shuttle::rand::{Rng, thread_rng};
 
 use super::{
-    log::{Fate, Frame, Log},
-    truth::{Change, Truth},
+    log::{FrameFate, ModelFrame, ModelLog},
+    truth::{KeyChange, Truth},
 };
 use crate::{
-    ContentHash, Entry, Fingerprint, Index, Options, Place, Reading, Reserved, Secret, SliceId,
-    Until, Verdict, Window, WindowStart, sync::Mutex,
+    ContentHash, Entry, Fingerprint, Index, Location, Lookup, Options, ReadMode, Reserved, Secret,
+    SliceId, Until, Window, WindowStart, sync::Mutex,
 };
 
 /// Keys of the models.
@@ -23,18 +23,18 @@ pub(super) const WINDOW_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(super) struct Before {
     pub(super) disk: SimVfs,
-    pub(super) log: Log,
+    pub(super) log: ModelLog,
     /// What was taken and not settled, and what was.
     pub(super) held: Vec<Taken>,
 }
 
 /// A store.
 #[derive(Clone)]
-pub(super) struct Host {
+pub(super) struct ModelStore {
     pub(super) index: Arc<Index>,
     pub(super) disk: SimVfs,
     pub(super) truth: Arc<Truth>,
-    log: Arc<Unscheduled<Log>>,
+    log: Arc<Unscheduled<ModelLog>>,
     /// Who has it tells the index of frames, in their order.
     order: Arc<Mutex<()>>,
 }
@@ -49,15 +49,15 @@ pub(super) struct Taken {
 
 /// A disk and a log at one moment.
 #[derive(Debug)]
-pub(super) struct Moment {
+pub(super) struct PowerCut {
     disk: SimVfs,
-    log: Log,
+    log: ModelLog,
 }
 
 impl Before {
     /// Nothing.
     pub(super) fn nothing() -> Self {
-        Self { disk: SimVfs::new(), log: Log::default(), held: Vec::new() }
+        Self { disk: SimVfs::new(), log: ModelLog::default(), held: Vec::new() }
     }
 
     /// Another disk with the same on it.
@@ -85,49 +85,50 @@ pub(super) fn window() -> Window {
 
 /// Slices as long as windows: few of them.
 fn options() -> Options {
-    let reading = if thread_rng().gen_bool(0.5) { Reading::Mapped } else { Reading::Positioned };
+    let reading = if thread_rng().gen_bool(0.5) { ReadMode::Mapped } else { ReadMode::Positioned };
     Options { slice_count: 1, reading, ..Options::default() }
 }
 
-impl Host {
+impl ModelStore {
     /// A store without a disk.
     pub(super) fn in_memory() -> Self {
         let index = Index::new(options()).unwrap();
-        Self::of(index, SimVfs::new(), Log::default())
+        Self::of(index, SimVfs::new(), ModelLog::default())
     }
 
     /// Opens the index, and tells it what the log says.
-    pub(super) fn open(disk: SimVfs, log: Log) -> Self {
-        let place = Place { vfs: Arc::new(disk.clone()), dir: "index".to_owned() };
+    pub(super) fn open(disk: SimVfs, log: ModelLog) -> Self {
+        let place = Location { vfs: Arc::new(disk.clone()), dir: "index".to_owned() };
         let opened = Index::open(place, &Secret::from_bytes([1; 16]), options()).unwrap();
         assert_eq!(opened.index.discarded(), None);
         log.tell(&opened.index, opened.covered);
         Self::of(opened.index, disk, log)
     }
 
-    fn of(index: Index, disk: SimVfs, log: Log) -> Self {
+    fn of(index: Index, disk: SimVfs, log: ModelLog) -> Self {
         let truth = Arc::new(Truth::new(|key| log.last(key)));
         let (index, order) = (Arc::new(index), Arc::new(Mutex::new(())));
         Self { index, disk, truth, log: Arc::new(Unscheduled::new(log)), order }
     }
 
     /// The log.
-    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+    pub(super) fn log(&self) -> MutexGuard<'_, ModelLog> {
         self.log.lock().unwrap()
     }
 
     /// Takes a key; `None` if it is known.
     pub(super) fn take(&self, key: u8, now: u64) -> Option<Taken> {
         let _order = self.order.lock();
-        let lsn = self.log().push(Frame::Nothing);
-        let (change, moment) = (Change::Take(lsn), self.truth.now(key));
+        let lsn = self.log().push(ModelFrame::Nothing);
+        let (change, moment) = (KeyChange::Take(lsn), self.truth.now(key));
         self.truth.begin(key, change);
         let entry = Entry { key: fingerprint(key), content: content(key, lsn), lsn };
         let reserved = self.index.reserve(entry, window(), now).unwrap();
         let taken = match reserved {
             Reserved::Taken(slice) => {
                 let begin = self.index.slice_info(slice).unwrap().begin;
-                let frame = Frame::Took { key, window: window(), begin, fate: Fate::Open };
+                let frame =
+                    ModelFrame::Took { key, window: window(), begin, fate: FrameFate::Open };
                 self.log().set(lsn, frame);
                 Some(Taken { key, lsn, slice })
             }
@@ -147,14 +148,14 @@ impl Host {
 
     /// Its frame is durable.
     pub(super) fn confirm(&self, taken: Taken) {
-        self.log().decide(taken.lsn, Fate::Stored);
+        self.log().decide(taken.lsn, FrameFate::Stored);
         self.index.confirm(taken.lsn);
     }
 
     /// Its frame is not stored.
     pub(super) fn withdraw(&self, taken: Taken) {
-        self.log().decide(taken.lsn, Fate::Failed);
-        let change = Change::Forget(taken.lsn);
+        self.log().decide(taken.lsn, FrameFate::Failed);
+        let change = KeyChange::Forget(taken.lsn);
         self.truth.begin(taken.key, change);
         assert!(self.index.withdraw(fingerprint(taken.key), taken.lsn).unwrap(), "{taken:?}");
         self.truth.end(taken.key, change, true);
@@ -162,15 +163,15 @@ impl Host {
 
     /// Its event is settled.
     pub(super) fn settle(&self, taken: Taken, now: u64) {
-        self.log().push(Frame::Settled { lsn: taken.lsn, at: now });
+        self.log().push(ModelFrame::Settled { lsn: taken.lsn, at: now });
         self.index.settle(taken.slice, now);
     }
 
     /// It is given up.
     pub(super) fn release(&self, taken: Taken) {
         let _order = self.order.lock();
-        let frame = self.log().push(Frame::Released { key: taken.key });
-        let change = Change::Forget(taken.lsn);
+        let frame = self.log().push(ModelFrame::Released { key: taken.key });
+        let change = KeyChange::Forget(taken.lsn);
         self.truth.begin(taken.key, change);
         assert!(self.index.release(fingerprint(taken.key), frame).unwrap(), "{taken:?}");
         self.truth.end(taken.key, change, true);
@@ -226,16 +227,16 @@ impl Host {
     fn lookup(&self, key: u8) -> Option<u64> {
         let guess = self.log().last(key).unwrap_or(0);
         let verdict = self.index.lookup(fingerprint(key), content(key, guess)).unwrap();
-        let (lsn, is_same) = (lsn_of(verdict)?, matches!(verdict, Verdict::Duplicate { .. }));
+        let (lsn, is_same) = (lsn_of(verdict)?, matches!(verdict, Lookup::Duplicate { .. }));
         assert_eq!(is_same, lsn == guess, "key {key}: {verdict:?} for {guess}");
         Some(lsn)
     }
 
     /// What a power cut would leave now.
-    pub(super) fn power_cut(&self) -> Moment {
+    pub(super) fn power_cut(&self) -> PowerCut {
         let seed = thread_rng().r#gen();
         let survival = Survival::Seeded { seed, sector_bytes: 512 };
-        Moment { disk: self.disk.after_power_cut(&survival), log: self.log().clone() }
+        PowerCut { disk: self.disk.after_power_cut(&survival), log: self.log().clone() }
     }
 
     /// Holds the index against the log; closes it, and holds what is opened then against it.
@@ -252,19 +253,19 @@ impl Host {
     }
 }
 
-impl Moment {
+impl PowerCut {
     /// Opens what was left, and holds it against the log.
     pub(super) fn must_hold(self) {
         let Self { disk, mut log } = self;
         log.decide_all();
-        let host = Host::open(disk, log);
-        host.log().must_be_known_by(&host.index);
+        let store = ModelStore::open(disk, log);
+        store.log().must_be_known_by(&store.index);
     }
 }
 
-fn lsn_of(verdict: Verdict) -> Option<u64> {
+fn lsn_of(verdict: Lookup) -> Option<u64> {
     match verdict {
-        Verdict::New => None,
-        Verdict::Duplicate { lsn } | Verdict::Conflict { lsn } => Some(lsn),
+        Lookup::New => None,
+        Lookup::Duplicate { lsn } | Lookup::Conflict { lsn } => Some(lsn),
     }
 }

@@ -4,7 +4,7 @@ use crate::{fingerprint::ContentHash, state::SliceId};
 
 /// The answer to "has this key been seen inside its window?".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum Lookup {
     /// The key is not remembered.
     New,
     /// The key is remembered with the same content.
@@ -21,7 +21,7 @@ pub enum Verdict {
 
 /// What is remembered of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Found {
+pub struct KnownKey {
     /// LSN of the event's first frame: the event's number for ever.
     pub lsn: u64,
     /// Hash of the content that came with the key.
@@ -30,12 +30,12 @@ pub struct Found {
     pub slice: SliceId,
 }
 
-impl Found {
+impl KnownKey {
     /// The verdict on the same key with this content.
     #[must_use]
-    pub fn judge(&self, content: ContentHash) -> Verdict {
+    pub fn judge(&self, content: ContentHash) -> Lookup {
         let lsn = self.lsn;
-        if self.content == content { Verdict::Duplicate { lsn } } else { Verdict::Conflict { lsn } }
+        if self.content == content { Lookup::Duplicate { lsn } } else { Lookup::Conflict { lsn } }
     }
 }
 
@@ -45,5 +45,5 @@ pub enum Reserved {
     /// The key was not remembered; it is in this slice from now on.
     Taken(SliceId),
     /// The key is remembered. Nothing was changed.
-    Known(Found),
+    Known(KnownKey),
 }
