@@ -157,9 +157,7 @@ impl Index {
 
     /// As [`Index::settle`], for `count` events of one slice.
     pub fn settle_many(&self, slice: SliceId, count: u64, now: u64) {
-        let mut state = self.state.write();
-        state.unhold(slice, count);
-        state.raise_settled(slice, now);
+        self.state.write().slices.settle(slice, count, now);
     }
 
     /// Forgets a key before its time, because the frame `frame`, which is durable, says so: failed
@@ -185,7 +183,7 @@ impl Index {
         self.write(|state| {
             let slice = state.find(key)?.map(|known| known.slice);
             if let Some(slice) = slice {
-                state.hold(slice);
+                state.slices.hold(slice);
             }
             Ok(slice)
         })
@@ -198,13 +196,13 @@ impl Index {
         let mut state = self.state.write();
         let slice = state.slices.at(window, begin)?;
         let is_from_files = state.slices.get(slice)?.is_from_files;
-        is_from_files.then(|| state.hold(slice))?;
+        is_from_files.then(|| state.slices.hold(slice))?;
         Some(slice)
     }
 
     /// Holds a slice for an unsettled event whose key was restored into it.
     pub fn hold_slice(&self, slice: SliceId) {
-        self.state.write().hold(slice);
+        self.state.write().slices.hold(slice);
     }
 
     /// Tells of a frame that needs nothing of the index: the next checkpoint covers it.
@@ -214,7 +212,7 @@ impl Index {
 
     /// Ends a hold without a settlement.
     pub fn unhold(&self, slice: SliceId) {
-        self.state.write().unhold(slice, 1);
+        self.state.write().slices.unhold(slice, 1);
     }
 
     /// Forgets the slices whose deadline is `now` or earlier.
@@ -252,8 +250,8 @@ impl Index {
         self.write(|state| {
             let target = state.carry(key, now)?;
             if let Some(target) = target {
-                state.hold(target);
-                state.unhold(from, 1);
+                state.slices.hold(target);
+                state.slices.unhold(from, 1);
             }
             Ok(target)
         })

@@ -156,7 +156,7 @@ impl IndexState {
         let place = self.push(slice, entry).map_err(Obstacle::Failed)?;
         self.insert(entry.key, place);
         self.reserved.insert(entry.lsn);
-        self.hold(slice);
+        self.slices.hold(slice);
         Ok(Ok(slice))
     }
 
@@ -238,27 +238,6 @@ impl IndexState {
             slice.raise_settled(settled);
         }
         Ok(Some(target))
-    }
-
-    /// One more unsettled event in a slice.
-    pub(crate) fn hold(&mut self, slice: SliceId) {
-        if let Some(slice) = self.slices.get_mut(slice) {
-            slice.held = slice.held.saturating_add(1);
-        }
-    }
-
-    /// Moves the last settlement in a slice up, never down.
-    pub(crate) fn raise_settled(&mut self, slice: SliceId, at: u64) {
-        if let Some(slice) = self.slices.get_mut(slice) {
-            slice.raise_settled(at);
-        }
-    }
-
-    /// So many fewer.
-    pub(crate) fn unhold(&mut self, slice: SliceId, count: u64) {
-        if let Some(slice) = self.slices.get_mut(slice) {
-            slice.held = slice.held.saturating_sub(count);
-        }
     }
 
     /// Forgets the slices that are over. Returns files that nobody needs any more, too.

@@ -33,7 +33,7 @@ impl IndexState {
         } else {
             self.remove(known);
         }
-        self.unhold(known.slice, 1);
+        self.slices.unhold(known.slice, 1);
         Ok(true)
     }
 }

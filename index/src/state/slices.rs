@@ -128,6 +128,28 @@ impl Slices {
         self.all.iter().map(|(id, slice)| (*id, slice))
     }
 
+    /// Counts one more unsettled event in a slice.
+    pub(crate) fn hold(&mut self, id: SliceId) {
+        if let Some(slice) = self.all.get_mut(&id) {
+            slice.held = slice.held.saturating_add(1);
+        }
+    }
+
+    /// Counts so many unsettled events fewer in a slice.
+    pub(crate) fn unhold(&mut self, id: SliceId, count: u64) {
+        if let Some(slice) = self.all.get_mut(&id) {
+            slice.held = slice.held.saturating_sub(count);
+        }
+    }
+
+    /// Notes the final answer for so many events of a slice, which held it.
+    pub(crate) fn settle(&mut self, id: SliceId, count: u64, at: u64) {
+        self.unhold(id, count);
+        if let Some(slice) = self.all.get_mut(&id) {
+            slice.raise_settled(at);
+        }
+    }
+
     /// Notes a settlement as the log tells of it: of a key whose slice began at `begin`.
     ///
     /// The log does not say whether the key was carried since. If it was, then when its slice was
