@@ -19,7 +19,7 @@ pub enum Lookup {
     },
 }
 
-/// What is remembered of a key.
+/// A key that is remembered, as callers see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KnownKey {
     /// LSN of the event's first frame: the event's number for ever.
@@ -39,7 +39,7 @@ impl KnownKey {
     }
 }
 
-/// What became of a reservation.
+/// The outcome of a reservation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reserved {
     /// The key was not remembered; it is in this slice from now on.

@@ -16,7 +16,7 @@ pub(crate) const BLOCK_BYTES_FIRST: u64 =
 /// The LSN difference of an entry that is not one any more.
 const VOID: u32 = u32::MAX;
 
-/// What the index remembers of one key.
+/// A key with its content and its event: all that the index remembers of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The key.
@@ -27,7 +27,7 @@ pub struct Entry {
     pub lsn: u64,
 }
 
-/// The entries of one block, encoded, in the order in which they were told.
+/// The entries of one block, encoded, in the order in which they came.
 #[derive(Clone, Debug)]
 pub(crate) struct Entries {
     /// The LSN from which the entries' differences count.

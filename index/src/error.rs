@@ -1,4 +1,4 @@
-//! What can go wrong, told by what the caller has to do about it.
+//! Errors, by what the caller has to do about them.
 
 use std::{error, fmt, io};
 
@@ -12,7 +12,7 @@ pub struct Error {
     source: Option<io::Error>,
 }
 
-/// What the caller has to do. One kind for each different reaction, not for each cause.
+/// The reaction that an error asks for. One kind for each different reaction, not for each cause.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
     /// The request breaks a documented limit. Fix the caller; a retry fails the same way.
@@ -26,7 +26,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// What the caller has to do.
+    /// The reaction that the error asks for.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -40,7 +40,7 @@ impl Error {
         Self::new(ErrorKind::Corrupt, format!("{file}: {what}"))
     }
 
-    /// What the operating system said while `doing` something to `file`.
+    /// An error of the operating system while `doing` something to `file`.
     pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
         let kind = if onceward_vfs::is_full(&source) { ErrorKind::Full } else { ErrorKind::Io };
         let message = format!("cannot {doing} {file}: {source}");

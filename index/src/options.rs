@@ -56,7 +56,7 @@ impl WindowStart {
     }
 }
 
-/// How long the keys of a scope are remembered.
+/// The time for which the keys of a scope are remembered.
 ///
 /// ```
 /// use onceward_index::{Window, WindowStart};
@@ -110,7 +110,7 @@ impl Default for Window {
     }
 }
 
-/// How an index forgets, how much memory it may take, and how it reads its files.
+/// Settings of an index: how it forgets, how much memory it may take, and how it reads its files.
 ///
 /// ```
 /// use onceward_index::{Index, Options};
@@ -131,7 +131,7 @@ pub struct Options {
     /// are refused; none that is remembered is given up. About 10 bytes a key, and 40 for each that
     /// no checkpoint wrote yet.
     pub memory_bytes_max: u64,
-    /// How the index's files are read.
+    /// The way in which the index's files are read.
     pub reading: ReadMode,
 }
 
@@ -185,7 +185,7 @@ impl fmt::Display for OptionName {
 pub struct OptionsError {
     /// The option that is out of its range.
     pub option: OptionName,
-    /// What was asked for.
+    /// The value that was asked for.
     pub value: u64,
     /// Smallest value that is accepted.
     pub min: u64,

@@ -32,16 +32,16 @@ pub(super) const VOIDS_MAX: u64 = 4 * 1024;
 /// Whether the index is used on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Until {
-    /// It is: what is cheap is written.
+    /// The index is used on: what is cheap is written.
     Later,
-    /// It is closed: table files are written for what has none, so that opening reads no entries.
+    /// The index is closed: table files are written for what has none, so that opening reads no entries.
     Close,
 }
 
-/// What a checkpoint did.
+/// The outcome of a checkpoint.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Checkpointed {
-    /// Frames up to and including this LSN need not be told again.
+    /// Frames up to and including this LSN need not be replayed.
     pub covered: u64,
     /// Entries that were written.
     pub entries: u64,
@@ -56,7 +56,7 @@ pub struct Checkpointed {
 pub(crate) struct LiveKeyFile {
     pub(crate) key_file: Arc<KeyFile>,
     pub(crate) slice: SliceId,
-    /// Its blocks, while no table file has their slots.
+    /// Blocks of the file, while no table file has their slots.
     pub(crate) unlisted: Option<Vec<ListedBlock>>,
 }
 
@@ -68,15 +68,15 @@ pub(crate) struct IndexFiles {
     /// Oldest first.
     pub(crate) table_files: Vec<Arc<TableFile>>,
     pub(crate) next_file: u32,
-    /// What the manifest says, if it is known to be on the disk.
+    /// The manifest that is known to be on the disk; `None` if nobody knows which one is.
     pub(crate) published: Option<Manifest>,
-    /// Its file.
+    /// The file of the manifest.
     pub(crate) manifest_file: ManifestFile,
     /// Places that the table files leave out; the manifest that says so is not written yet.
     pub(crate) folded: BTreeSet<u32>,
-    /// Files that it does not speak of any more.
+    /// Files of which the manifest does not speak any more.
     pub(crate) unused: Vec<String>,
-    /// Nothing is written any more.
+    /// Whether the files are given up, so that nothing is written any more.
     pub(crate) is_given_up: bool,
 }
 
@@ -129,7 +129,7 @@ impl IndexFiles {
         discard(&*self.folder.vfs, &self.folder.dir)
     }
 
-    /// Writes nothing until it was told anew. The files count until the next manifest takes their place, and are
+    /// Stops writing until the log was replayed. The files count until the next manifest takes their place, and are
     /// removed then.
     pub(crate) fn begin_anew(&mut self) {
         self.is_given_up = true;
@@ -215,7 +215,7 @@ impl IndexFiles {
         Ok(())
     }
 
-    /// What the manifest is to say.
+    /// The manifest to be written.
     fn manifest(
         &self,
         state: &IndexState,

@@ -24,18 +24,18 @@ use crate::{
 /// Slots that are gathered in memory at a time.
 const GATHERED_MAX: u64 = 1024 * 1024;
 
-/// What is known of the state while table files are written.
+/// The slices and removed keys of one moment, by which slots are left out while table files are written.
 struct Sieve<'a> {
     live: &'a BTreeMap<SliceId, SliceInfo>,
     /// Places whose key was removed.
     voids: BTreeSet<u32>,
-    /// Those of them that were left out.
+    /// Removed places that were left out.
     folded: BTreeSet<u32>,
     /// Keys that are remembered.
     keys: u64,
 }
 
-/// What key files hold.
+/// Slots and blocks of some key files.
 struct Gathered {
     /// The slots, each with its shard, sorted. One list: many small ones would leave holes in memory.
     slots: Vec<(usize, Slot)>,

@@ -7,7 +7,7 @@ use onceward_vfs::{File, Map, Mode, Vfs};
 use crate::entry::ENTRY_BYTES;
 use crate::error::{Error, Result};
 
-/// How finished files are read.
+/// The way in which finished files are read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ReadMode {
     /// Through maps: a hit costs no system call. A read error is then a signal, which kills a
@@ -28,7 +28,7 @@ pub(crate) struct Folder {
     pub(crate) check: u64,
 }
 
-/// What kind of file, and so its name.
+/// The kind of a file, which its name begins with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FileKind {
     /// Entries of one slice.

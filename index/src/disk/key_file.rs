@@ -36,7 +36,7 @@ pub(crate) struct KeyFile {
     content: OnceLock<FileContent>,
 }
 
-/// A file that was written, and where each block stands in it.
+/// A key file that was written, and the offset of each block in it.
 #[derive(Debug)]
 pub(crate) struct WrittenKeyFile {
     pub(crate) key_file: Arc<KeyFile>,
@@ -67,7 +67,7 @@ impl StoredBlock {
         u64::from(self.count) * ENTRY_BYTES as u64 + BLOCK_HEADER_BYTES as u64
     }
 
-    /// What the block says of itself.
+    /// The header of the block.
     pub(crate) fn header(&self, block: u32) -> BlockHeader {
         let Self { count, voided, base, .. } = *self;
         BlockHeader { key_file: self.key_file.number, block, count, voided, base }
@@ -148,7 +148,7 @@ impl KeyFile {
         entry.first_chunk().copied().map(Fingerprint::from_bytes)
     }
 
-    /// Writes the blocks of a slice into a new file, and tells where each stands.
+    /// Writes the blocks of a slice into a new file; returns the offset of each.
     pub(crate) fn write(
         folder: &Arc<Folder>,
         number: u32,
@@ -171,7 +171,7 @@ impl KeyFile {
         Ok(WrittenKeyFile { key_file, stored })
     }
 
-    /// Finds the blocks of a file that no table file tells of, by their headers.
+    /// Finds the blocks of a file that no table file lists, by their headers.
     pub(crate) fn blocks(self: &Arc<Self>) -> Result<Vec<(u32, StoredBlock)>> {
         let content = self.content()?;
         let mut found = Vec::new();
@@ -209,7 +209,7 @@ impl KeyFile {
     }
 }
 
-/// What a block says of itself before its entries.
+/// The header of a block, before its entries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct BlockHeader {
     /// Number of the file.
@@ -239,7 +239,7 @@ impl BlockHeader {
         Self::read(&mut FieldReader::new(bytes.get(4..)?))
     }
 
-    /// The fields, as they stand after the checksum here and in a list of blocks.
+    /// Reads the fields, in the order that they have after the checksum here and in a list of blocks.
     pub(crate) fn read(reader: &mut FieldReader<'_>) -> Option<Self> {
         Some(Self {
             key_file: reader.u32()?,

@@ -1,4 +1,4 @@
-//! What says which files count, and how much of the log they hold. Where it stands is the business of
+//! The manifest: which files count, and how much of the log they hold. Reading and writing it is the business of
 //! `manifest_file`. Layout in `FORMAT.md`, "Manifest".
 
 use std::collections::BTreeSet;
@@ -14,12 +14,12 @@ const SLICE_BYTES: usize = 32;
 const KEY_FILE_BYTES: usize = 17;
 const TABLE_FILE_BYTES: usize = 12;
 
-/// What a manifest says.
+/// The content of a manifest.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Manifest {
     /// Every entry of a frame up to and including this LSN is in the files.
     pub(crate) covered: u64,
-    /// What the caller gave to know its log by.
+    /// The mark by which the caller knows its log.
     pub(crate) mark: u64,
     /// Number of the next file.
     pub(crate) next_file: u32,
@@ -61,7 +61,7 @@ pub(crate) struct TableFileRecord {
 }
 
 impl Manifest {
-    /// The bytes of what it says.
+    /// Encodes the manifest.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = FieldWriter::default();
         writer.u64(self.covered);
@@ -96,13 +96,13 @@ impl Manifest {
         writer.finish()
     }
 
-    /// Reads what one says, to the end; `None` if nothing that was ever written is so.
+    /// Decodes a manifest, to the end of the bytes; `None` if nothing that was ever written is so.
     pub(crate) fn decode(mut reader: FieldReader<'_>) -> Option<Self> {
         let manifest = Self::fields(&mut reader)?;
         (reader.left() == 0 && manifest.is_sound()).then_some(manifest)
     }
 
-    /// Whether every number stands for one thing, and every key file has a slice.
+    /// Whether every number names one thing, and every key file has a slice.
     fn is_sound(&self) -> bool {
         let ids: BTreeSet<u32> = self.slices.iter().map(|slice| slice.id.0).collect();
         let begins: BTreeSet<_> = self.slices.iter().map(|it| (it.window, it.begin)).collect();
@@ -132,7 +132,7 @@ impl Manifest {
     }
 }
 
-/// Stands for a slice in which nothing was settled.
+/// The last settlement of a slice in which nothing was settled.
 const NEVER: u64 = u64::MAX;
 
 fn slice(reader: &mut FieldReader<'_>) -> Option<SliceRecord> {

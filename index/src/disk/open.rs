@@ -23,21 +23,21 @@ use crate::{
     state::IndexState,
 };
 
-/// Why an index is empty although it had files.
+/// The reason why an index is empty although it had files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Discarded {
-    /// What was found, with the name of the file.
+    /// The damage that was found, with the name of the file.
     pub why: String,
 }
 
-/// What opening found.
+/// An index as opening found it.
 #[derive(Debug)]
 pub(crate) struct OpenedFiles {
     pub(crate) state: IndexState,
     pub(crate) files: IndexFiles,
-    /// Frames up to and including this LSN need not be told again.
+    /// Frames up to and including this LSN need not be replayed.
     pub(crate) covered: u64,
-    /// What the caller gave with the last checkpoint.
+    /// The mark that the caller gave with the last checkpoint.
     pub(crate) mark: u64,
     pub(crate) discarded: Option<Discarded>,
 }
@@ -70,7 +70,7 @@ pub(crate) fn open(folder: Folder, options: Options) -> Result<OpenedFiles> {
     }
 }
 
-/// Removes an index's files, so that the next opening finds none and the log is told again.
+/// Removes an index's files, so that the next opening finds none and the log is replayed.
 ///
 /// # Errors
 ///
@@ -118,7 +118,7 @@ fn read(folder: &Arc<Folder>, options: Options) -> Result<Option<OpenedFiles>> {
     }
     let names = folder.vfs.list(&folder.dir).map_err(|e| Error::io(e, "list", &folder.dir))?;
     let mut state = IndexState::new(options);
-    state.told = manifest.covered;
+    state.applied = manifest.covered;
     state.voids = manifest.voids.iter().copied().collect();
     state.slices.next = manifest.next_slice;
     for slice in &manifest.slices {

@@ -36,7 +36,7 @@ const SLOT_BYTES: usize = 7;
 /// Slots that are gathered before they are written.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// A block of which a table file has the slots, and where it stands.
+/// A block of which a table file has the slots, and its offset in its key file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ListedBlock {
     pub(crate) header: BlockHeader,
@@ -53,9 +53,9 @@ pub(crate) struct TableFile {
     pub(crate) bytes: u64,
     name: String,
     file: Arc<dyn File>,
-    /// Where the slots begin.
+    /// Bytes of the head, behind which the slots begin.
     head_bytes: u64,
-    /// For each shard: its slots and their checksum.
+    /// Where the slots of each shard are, and their checksum.
     directory: Box<[DirectoryItem]>,
     /// The blocks, by rising number.
     blocks: Box<[ListedBlock]>,
@@ -63,7 +63,7 @@ pub(crate) struct TableFile {
     key_files: Box<[u32]>,
 }
 
-/// Where a shard's slots are in the file.
+/// The range of a shard's slots in the file.
 #[derive(Clone, Copy, Debug, Default)]
 struct DirectoryItem {
     /// Slots of the shards before.
@@ -72,7 +72,7 @@ struct DirectoryItem {
     crc: u32,
 }
 
-/// What the head of a table file lists.
+/// The lists in the head of a table file.
 struct TableFileHead {
     directory: Box<[DirectoryItem]>,
     blocks: Box<[ListedBlock]>,
@@ -89,7 +89,7 @@ impl TableFile {
         &self.blocks
     }
 
-    /// What the manifest says of the file.
+    /// The record of the file in a manifest.
     pub(crate) fn record(&self) -> TableFileRecord {
         TableFileRecord { number: self.number, bytes: self.bytes }
     }

@@ -21,11 +21,11 @@ pub struct FileDamage {
     pub offset: u64,
     /// Count of bytes that cannot be used.
     pub bytes: u64,
-    /// What is wrong.
+    /// The damage, as text.
     pub what: String,
 }
 
-/// What is wrong in the files of the index in `dir`.
+/// Returns the damage of the files of the index in `dir`.
 ///
 /// # Errors
 ///

@@ -181,7 +181,7 @@ const GATHERED: usize = 512;
 /// The most that a length takes before its part.
 const LENGTH_BYTES: usize = 12;
 
-/// What `write` puts, one behind the other; `None` if `most` bytes do not fit.
+/// The bytes that `write` puts, one behind the other; `None` if `most` bytes do not fit.
 fn gathered(
     most: usize,
     into: &mut [u8; GATHERED],
@@ -201,7 +201,7 @@ fn gathered(
 }
 
 impl Secret {
-    /// A number by which files made under another secret are known, and which tells nothing of this
+    /// A number by which files made under another secret are known, and which reveals nothing of this
     /// one.
     pub(crate) fn check(&self) -> u64 {
         let mut hasher = sip::SipHasher13::new_with_key(&self.0);

@@ -1,10 +1,10 @@
-//! Begins anew while it is used: its files were damaged, and whoever has the log tells it again.
+//! An index that begins anew while it is used: its files were damaged, and whoever has the log replays it.
 
 use super::Index;
 
 impl Index {
-    /// Reads the files no more and keeps what is in memory only: for who was told `Corrupt` and tells the log
-    /// again, with [`Index::restore`] and [`Index::raise_settled`]. Slices, their numbers and what holds them
+    /// Reads the files no more and keeps what is in memory only: for who got `Corrupt` and replays the
+    /// log, with [`Index::restore`] and [`Index::raise_settled`]. Slices, their numbers and what holds them
     /// stay.
     ///
     /// Nothing is written before [`Index::end_anew`].
@@ -19,7 +19,7 @@ impl Index {
         self.state.write().forget_files();
     }
 
-    /// Writes nothing before [`Index::end_anew`]: for who could not tell it of a frame, so that no checkpoint covers
+    /// Writes nothing before [`Index::end_anew`]: for who could not apply a frame, so that no checkpoint covers
     /// that frame.
     pub fn stop_writing(&self) {
         if let Some(files) = &self.files {
@@ -27,7 +27,7 @@ impl Index {
         }
     }
 
-    /// The log was told: the next checkpoint writes all of it.
+    /// Writes again, as the log was replayed: the next checkpoint writes all of it.
     pub fn end_anew(&self) {
         if let Some(files) = &self.files {
             files.lock().is_given_up = false;

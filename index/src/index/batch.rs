@@ -50,7 +50,7 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// As [`Index::reserve`]. Keys before the one that failed are reserved; `reserved` tells of them.
+    /// As [`Index::reserve`]. Keys before the one that failed are reserved, and are in `reserved`.
     pub fn insert_batch(
         &self,
         entries: &[Entry],
@@ -71,7 +71,7 @@ impl Index {
         }
     }
 
-    /// Tells that many frames, for which keys were reserved, are durable.
+    /// Notes that many frames, for which keys were reserved, are durable.
     pub fn confirm_batch(&self, lsns: impl IntoIterator<Item = u64>) {
         let mut state = self.state.write();
         let mut lsns = lsns.into_iter();
@@ -87,7 +87,7 @@ impl Index {
         state.confirm(first, last);
     }
 
-    /// As [`Index::read`], with something to fill.
+    /// Asks the state as [`Index::read`] does, with something to fill.
     fn read_with<T>(
         &self,
         fill: &mut T,

@@ -1,4 +1,4 @@
-//! The index: what a store asks and tells. How it is kept is behind it.
+//! The index: the calls of a store. How keys are kept is behind it.
 //!
 //! No segments and no clock here: LSNs and times are arguments.
 
@@ -33,8 +33,8 @@ pub use persist::{Location, OpenedIndex};
 /// To be shared between threads by reference: any number may ask at once. One thread at a time
 /// changes it, for no longer than copying one 4,096th of the table takes.
 ///
-/// **In the order of the log.** Frames that take, restore or release keys are told in the order of
-/// their LSNs: a checkpoint covers all up to the last one that was told and can no longer fail.
+/// **In the order of the log.** Frames that take, restore or release keys are applied in the order of
+/// their LSNs: a checkpoint covers all up to the last one that was applied and can no longer fail.
 ///
 /// ```
 /// use onceward_index::{Entry, Index, Lookup, Options, Reserved, Secret, Window, WindowStart};
@@ -62,7 +62,7 @@ pub struct Index {
     state: RwLock<IndexState>,
     /// The files; `None` for an index that lives in memory only. Locked before the state.
     files: Option<Mutex<IndexFiles>>,
-    /// Why it began empty although there were files.
+    /// The reason why the index began empty although there were files.
     discarded: Option<Discarded>,
 }
 
@@ -89,7 +89,7 @@ impl Index {
         Ok(self.find(key)?.map_or(Lookup::New, |found| found.judge(content)))
     }
 
-    /// What is remembered of a key.
+    /// Finds a key that is remembered.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Index {
         state.check_room_for(count)
     }
 
-    /// Tells that the frame `lsn`, for which a key was reserved, is durable.
+    /// Notes that the frame `lsn`, for which a key was reserved, is durable.
     pub fn confirm(&self, lsn: u64) {
         self.state.write().confirm(lsn, lsn);
     }
@@ -155,7 +155,7 @@ impl Index {
         self.settle_many(slice, 1, now);
     }
 
-    /// As [`Index::settle`], for `count` events of one slice.
+    /// Settles `count` events of one slice, as [`Index::settle`] does one.
     pub fn settle_many(&self, slice: SliceId, count: u64, now: u64) {
         self.state.write().slices.settle(slice, count, now);
     }
@@ -205,9 +205,9 @@ impl Index {
         self.state.write().slices.hold(slice);
     }
 
-    /// Tells of a frame that needs nothing of the index: the next checkpoint covers it.
+    /// Notes a frame that needs nothing of the index: the next checkpoint covers it.
     pub fn tell(&self, frame: u64) {
-        self.state.write().tell(frame);
+        self.state.write().note_applied(frame);
     }
 
     /// Ends a hold without a settlement.
@@ -259,26 +259,26 @@ impl Index {
 
     /// The number of the slice of `window` that begins at `begin`, opened if there is none.
     ///
-    /// For replaying the log, whose frames tell where a slice began.
+    /// For replaying the log, whose frames name the beginning of a slice.
     pub fn slice(&self, window: Window, begin: u64) -> SliceId {
         self.state.write().slices.open(window, begin)
     }
 
-    /// When the slice begins that a key of `window` belongs to at `now`.
+    /// The beginning of the slice that a key of `window` belongs to at `now`.
     #[must_use]
     pub fn slice_begin(&self, window: Window, now: u64) -> u64 {
         self.state.read().slices.begin_of(window, now)
     }
 
-    /// Notes a settlement as the log tells of it, of a key whose slice of `window` began at `begin`:
+    /// Notes a settlement that is in the log, of a key whose slice of `window` began at `begin`:
     /// moves last settlements up, never down.
     ///
-    /// To be told of every settlement in the log, also of those that a checkpoint covers.
+    /// To be called for every settlement in the log, also for those that a checkpoint covers.
     pub fn raise_settled(&self, window: Window, begin: u64, at: u64) {
         self.state.write().slices.raise_settled(window, begin, at);
     }
 
-    /// Puts an entry into a slice as the durable frame `frame` tells of it.
+    /// Puts an entry into a slice, as the durable frame `frame` has it.
     ///
     /// Repeating a call changes nothing. Of several entries of a key the one with the highest LSN
     /// counts. Never refused for want of memory: what was accepted must be remembered.
@@ -290,7 +290,7 @@ impl Index {
         self.write(|state| state.restore(slice, entry, frame))
     }
 
-    /// What is known of a live slice.
+    /// Counts and times of a live slice.
     #[must_use]
     pub fn slice_info(&self, slice: SliceId) -> Option<SliceInfo> {
         self.state.read().slices.get(slice).map(|live| live.info(slice))
@@ -383,7 +383,7 @@ impl fmt::Debug for Index {
     }
 }
 
-/// What is told of a known key.
+/// A located entry as callers see it.
 fn found(known: LocatedEntry) -> KnownKey {
     let Entry { lsn, content, .. } = known.entry;
     KnownKey { lsn, content, slice: known.slice }

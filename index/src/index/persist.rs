@@ -17,7 +17,7 @@ use crate::{
     table::SHARDS,
 };
 
-/// Where an index keeps its files.
+/// The disk and the directory in which an index keeps its files.
 #[derive(Clone, Debug)]
 pub struct Location {
     /// The disk.
@@ -32,9 +32,9 @@ pub struct Location {
 pub struct OpenedIndex {
     /// The index.
     pub index: Index,
-    /// Frames up to and including this LSN need not be told again; 0: all must be.
+    /// Frames up to and including this LSN need not be replayed; 0: all must be.
     pub covered: u64,
-    /// What the caller gave with the last checkpoint: if its log does not know it, the files belong to
+    /// The mark that the caller gave with the last checkpoint: if its log does not know it, the files belong to
     /// another history, and are to be discarded.
     pub mark: u64,
 }
@@ -43,7 +43,7 @@ impl Index {
     /// Opens the index in a directory, or begins an empty one.
     ///
     /// Files that are damaged, missing, of another store or of another version are all discarded, and
-    /// [`Index::discarded`] tells why; then `covered` is 0. What a crash left behind is removed.
+    /// [`Index::discarded`] says why; then `covered` is 0. What a crash left behind is removed.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Index {
         Ok(OpenedIndex { index, covered, mark })
     }
 
-    /// Why the index began empty although there were files; `None` if it did not.
+    /// The reason why the index began empty although there were files; `None` if it did not.
     #[must_use]
     pub fn discarded(&self) -> Option<&Discarded> {
         self.discarded.as_ref()
@@ -117,7 +117,7 @@ impl Index {
 
     /// The entries of a slice, in no order, and why others cannot be read: a damaged block costs its own
     /// entries, up to 256. A key that was carried, or taken anew, may have an older one among them:
-    /// [`Index::find`] tells the one that counts.
+    /// [`Index::find`] returns the one that counts.
     ///
     /// For whoever must know what the index knows and its log does not.
     ///
@@ -130,7 +130,7 @@ impl Index {
     }
 
     /// Gives the index's files up, so that the next opening begins with an empty index and the log is
-    /// told again: for who was told `Corrupt`. What is in memory stays; nothing is written any more.
+    /// replayed: for who got `Corrupt`. What is in memory stays; nothing is written any more.
     ///
     /// # Durability
     ///
@@ -146,7 +146,7 @@ impl Index {
         }
     }
 
-    /// What is wrong in the files of the index in `dir`: reads every byte, and changes nothing. Nothing where
+    /// Returns the damage of the files of an index: reads every byte, and changes nothing. Nothing where
     /// there is no index.
     ///
     /// # Errors
@@ -157,7 +157,7 @@ impl Index {
     }
 
     /// Removes the files of an index, so that the next opening begins with an empty one and the log
-    /// is told again: for who was told `Corrupt`, or whose log does not know the mark.
+    /// is replayed: for who got `Corrupt`, or whose log does not know the mark.
     ///
     /// # Durability
     ///

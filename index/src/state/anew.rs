@@ -21,7 +21,7 @@ impl IndexState {
                     let entries = self.blocks.entries(block).unwrap_or_default();
                     kept.extend(entries.into_iter().map(|(_, entry)| (id, entry)));
                 }
-                // Closing a file takes a while; nobody is served before the log was told.
+                // Closing a file takes a while; nobody is served before the log was replayed.
                 drop(self.blocks.drop_block(block, 0));
             }
         }

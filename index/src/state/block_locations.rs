@@ -15,7 +15,7 @@ use crate::{disk::KeyFile, entry::split, fingerprint::Fingerprint};
 /// file.
 const UNCHECKED: u32 = 1 << 31;
 
-/// Where a block is.
+/// The place of a block in a key file.
 #[derive(Debug)]
 struct BlockLocation {
     /// Position of its file in [`BlockLocations::key_files`].
@@ -27,14 +27,14 @@ struct BlockLocation {
 /// Bytes of a block here.
 pub(crate) const BLOCK_LOCATION_BYTES: usize = size_of::<BlockLocation>();
 
-/// Where all blocks are.
+/// The places of all blocks in key files.
 #[derive(Debug, Default)]
 pub(crate) struct BlockLocations {
     all: Vec<BlockLocation>,
     key_files: Vec<Option<Arc<KeyFile>>>,
     /// Positions in `key_files` that are free.
     free: Vec<u32>,
-    /// Of each file, by its number: its position in `key_files`, and its blocks.
+    /// The position in `key_files` and the count of blocks of each file, by its number.
     known: BTreeMap<u32, (u32, u32)>,
 }
 

@@ -13,16 +13,16 @@ use crate::{
     fingerprint::Fingerprint,
 };
 
-/// Where the entries of a block are.
+/// The state of a block, and where its entries are.
 #[derive(Debug)]
 enum BlockState {
-    /// Nowhere: the number is free, or its slice was dropped and slots may still name it.
+    /// No block: the number is free, or its slice was dropped and slots may still name it.
     Absent,
-    /// In memory, and changing.
+    /// Entries in memory, and changing.
     Filling(Box<Entries>),
-    /// In memory, and on the way to a file.
+    /// Entries in memory, and on the way to a file.
     Writing(Arc<Entries>),
-    /// In a file.
+    /// Entries in a file.
     Stored(StoredBlock),
 }
 
@@ -209,7 +209,7 @@ impl Blocks {
         unconfirmed
     }
 
-    /// A block in memory that takes no more entries and goes to a file.
+    /// Takes the entries of a block in memory, which gets no more, to be written to a file.
     pub(crate) fn begin_write(&mut self, number: u32) -> Option<Arc<Entries>> {
         let entries = self.entries_mut(number)?;
         let writing = match std::mem::replace(entries, BlockState::Absent) {
@@ -225,7 +225,7 @@ impl Blocks {
         Some(writing)
     }
 
-    /// A block is in a file now. Nothing happens if its slice was dropped meanwhile.
+    /// Notes that a block is in a file now. Nothing happens if its slice was dropped meanwhile.
     pub(crate) fn note_written(&mut self, number: u32, stored: StoredBlock) {
         let Some(entries) = self.entries_mut(number) else { return };
         if let BlockState::Writing(written) = entries {

@@ -1,4 +1,4 @@
-//! What a checkpoint writes: the entries of frames that are durable and told.
+//! The plan of a checkpoint: it writes the entries of frames that are durable and applied.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ pub(crate) struct DirtyBlocks {
     pub(crate) blocks: Vec<(u32, Arc<Entries>)>,
 }
 
-/// What a checkpoint writes.
+/// The blocks that a checkpoint writes, and what its manifest is to say.
 #[derive(Debug)]
 pub(crate) struct CheckpointPlan {
     /// Every entry of a frame up to and including this LSN is in a file once these blocks are.
@@ -33,12 +33,14 @@ impl IndexState {
     /// The highest frame up to which no frame can fail any more.
     pub(crate) fn covered(&self) -> u64 {
         if cfg!(bug = "checkpoint-takes-what-may-fail") {
-            return self.told.max(self.reserved.last().unwrap_or(0));
+            return self.applied.max(self.reserved.last().unwrap_or(0));
         }
-        self.reserved.first().map_or(self.told, |lowest| self.told.min(lowest.saturating_sub(1)))
+        self.reserved
+            .first()
+            .map_or(self.applied, |lowest| self.applied.min(lowest.saturating_sub(1)))
     }
 
-    /// Takes the blocks for a checkpoint. Entries of frames that may still fail stay behind.
+    /// Plans a checkpoint, and takes the blocks for it. Entries of frames that may still fail stay behind.
     pub(crate) fn plan_checkpoint(&mut self) -> CheckpointPlan {
         let covered = self.covered();
         let slices: BTreeMap<SliceId, SliceInfo> =
@@ -91,7 +93,7 @@ impl IndexState {
         true
     }
 
-    /// Blocks of a slice are in files now.
+    /// Notes that blocks of a slice are in files now.
     pub(crate) fn note_written(&mut self, slice: SliceId, stored: Vec<(u32, StoredBlock)>) {
         for (block, stored) in stored {
             self.blocks.note_written(block, stored);

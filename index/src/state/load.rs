@@ -10,7 +10,7 @@ use crate::{
     table::{Slot, Table},
 };
 
-/// What a cold shard will hold: slots of the table files and of the list that waits.
+/// The content that a cold shard will have: slots of the table files and of the list that waits.
 #[derive(Debug)]
 pub(crate) struct PreparedShard {
     slots: Vec<Slot>,
@@ -21,7 +21,7 @@ pub(crate) struct PreparedShard {
 }
 
 impl IndexState {
-    /// Makes out what a cold shard will hold. Of several entries of a key, the newest counts. `None`
+    /// Prepares the content of a cold shard. Of several entries of a key, the newest counts. `None`
     /// if the shard is warm.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl IndexState {
         self.table = Table::cold(count);
     }
 
-    /// Takes up a block that is in a file since before the index was opened; `removed` of its keys
+    /// Puts in a block that is in a file since before the index was opened; `removed` of its keys
     /// were removed since it was written. `false`: it cannot be.
     pub(crate) fn put_block(
         &mut self,
@@ -156,7 +156,7 @@ impl IndexState {
         true
     }
 
-    /// Takes up an entry in a file, of which no table file has the slot.
+    /// Puts in an entry in a file, of which no table file has the slot.
     pub(crate) fn put_unlisted(&mut self, place: u32, entry: Entry) {
         if !self.voids.contains(&place) {
             self.insert(entry.key, place);

@@ -1,4 +1,4 @@
-//! What the index knows, under one lock: table, blocks and slices, and how far the log was told.
+//! The state of the index, under one lock: table, blocks and slices, and how far the log was applied.
 //!
 //! Nothing here writes; reading an entry may read a file. A shard that is not in memory yet stops
 //! an operation before it changed anything: the caller loads the shard, without the lock, and
@@ -34,7 +34,7 @@ use crate::{
 /// Shards that are purged for a key that finds no room.
 pub(crate) const PURGED_FOR_ROOM: usize = 128;
 
-/// Why an operation cannot go on. Nothing was changed.
+/// An obstacle because of which an operation cannot go on. Nothing was changed.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
     /// A shard must be loaded first.
@@ -61,7 +61,7 @@ pub(crate) struct LocatedEntry {
     pub(crate) slice: SliceId,
 }
 
-/// What the index knows.
+/// All that the index knows.
 #[derive(Debug)]
 pub(crate) struct IndexState {
     options: Options,
@@ -70,8 +70,8 @@ pub(crate) struct IndexState {
     pub(crate) slices: Slices,
     /// LSNs of frames that hold keys and may still fail.
     reserved: PendingFrames,
-    /// The highest frame of which the index was told.
-    pub(crate) told: u64,
+    /// The highest frame that was applied.
+    pub(crate) applied: u64,
     /// Places in files whose key was removed.
     pub(crate) voids: BTreeSet<u32>,
     /// The table files, for shards that are not in memory.
@@ -89,7 +89,7 @@ impl IndexState {
             blocks: Blocks::default(),
             slices: Slices::new(options.slice_count, options.carry_max),
             reserved: PendingFrames::default(),
-            told: 0,
+            applied: 0,
             voids: BTreeSet::new(),
             table_files: Arc::new([]),
             purged: 0,
@@ -120,7 +120,7 @@ impl IndexState {
         }))
     }
 
-    /// As [`IndexState::find`], by one who has read the first control bytes already.
+    /// Finds a key as [`IndexState::find`] does, for who has read the first control bytes already.
     pub(crate) fn find_after(
         &self,
         key: Fingerprint,
@@ -160,16 +160,16 @@ impl IndexState {
         Ok(Ok(slice))
     }
 
-    /// A frame was told.
-    pub(crate) fn tell(&mut self, frame: u64) {
-        self.told = self.told.max(frame);
+    /// Notes that a frame was applied.
+    pub(crate) fn note_applied(&mut self, frame: u64) {
+        self.applied = self.applied.max(frame);
     }
 
-    /// The frames from `first` to `last` are durable. Only now they were told: one that failed must not
+    /// The frames from `first` to `last` are durable. Only now they count as applied: one that failed must not
     /// count as covered, because another frame may get its number.
     pub(crate) fn confirm(&mut self, first: u64, last: u64) {
         if let Some(highest) = self.reserved.remove(first, last) {
-            self.tell(highest);
+            self.note_applied(highest);
         }
     }
 
@@ -181,18 +181,18 @@ impl IndexState {
             self.remove(known);
             is_released = true;
         }
-        self.tell(frame);
+        self.note_applied(frame);
         Ok(is_released)
     }
 
-    /// Puts in an entry as the log tells of it. The newest of a key's entries counts.
+    /// Puts in an entry of the log. The newest of a key's entries counts.
     pub(crate) fn restore(
         &mut self,
         slice: SliceId,
         entry: Entry,
         frame: u64,
     ) -> Result<(), Obstacle> {
-        self.tell(frame);
+        self.note_applied(frame);
         loop {
             match self.find(entry.key) {
                 Ok(Some(known)) if known.entry.lsn >= entry.lsn => return Ok(()),

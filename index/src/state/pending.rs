@@ -83,7 +83,7 @@ impl PendingFrames {
         self.ranges.last().map(|(_, last)| *last)
     }
 
-    /// How many ranges there are.
+    /// The count of ranges.
     pub(crate) fn ranges(&self) -> usize {
         self.ranges.len()
     }

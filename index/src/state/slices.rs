@@ -8,7 +8,7 @@ use crate::options::{Window, WindowStart};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SliceId(pub(crate) u32);
 
-/// What is known of a live slice without looking at its keys.
+/// Counts and times of a live slice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SliceInfo {
     /// Number of the slice.
@@ -25,7 +25,7 @@ pub struct SliceInfo {
     pub held: u64,
 }
 
-/// What [`Index::expire`](crate::Index::expire) did, and what it leaves to the caller.
+/// The outcome of [`Index::expire`](crate::Index::expire), and what it leaves to the caller.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Expired {
     /// Slices that are forgotten with all their keys.
@@ -43,7 +43,7 @@ pub(crate) struct LiveSlice {
     pub(crate) last_settled: Option<u64>,
     pub(crate) held: u64,
     pub(crate) keys: u64,
-    /// It was in the files when the index was opened, with the keys that the log says it had.
+    /// Whether the slice was in the files when the index was opened, with the keys that the log says it had.
     pub(crate) is_from_files: bool,
     /// The block that takes the next entry.
     pub(crate) filling: Option<u32>,
@@ -69,7 +69,7 @@ impl Slices {
         Self { slice_count, carry_max, all: BTreeMap::new(), by_begin: BTreeMap::new(), next: 1 }
     }
 
-    /// When the slice of a key captured at `now` begins.
+    /// The beginning of the slice of a key captured at `now`.
     ///
     /// Slices begin at multiples of their length, so the moment alone says which slice it is, whatever
     /// is known of others.
@@ -150,7 +150,7 @@ impl Slices {
         }
     }
 
-    /// Notes a settlement as the log tells of it: of a key whose slice began at `begin`.
+    /// Notes a settlement that is in the log: of a key whose slice began at `begin`.
     ///
     /// The log does not say whether the key was carried since. If it was, then when its slice was
     /// over, and before it was settled: every slice of that time is remembered for as long.
@@ -166,7 +166,7 @@ impl Slices {
         }
     }
 
-    /// Takes out the slices that are over, and tells which must be carried first.
+    /// Takes out the slices that are over; returns them, and those that must be carried first.
     ///
     /// A slice with unsettled events stays. While one waits to be carried, no later slice of its
     /// window goes: its keys may be in there, from a carrying that a crash undid half.
@@ -218,11 +218,11 @@ impl LiveSlice {
 
     /// Moves the last settlement up to `at`, never down.
     pub(crate) fn raise_settled(&mut self, at: u64) {
-        // The highest number stands for none in the files.
+        // The highest number means none in the files.
         self.last_settled = self.last_settled.max(Some(at.min(u64::MAX - 1)));
     }
 
-    /// What is known of the slice.
+    /// Counts and times of the slice.
     pub(crate) fn info(&self, id: SliceId) -> SliceInfo {
         let Self { window, begin, last_settled, keys, held, .. } = *self;
         SliceInfo { id, window, begin, last_settled, keys, held }

@@ -13,7 +13,7 @@ const PAGE_GROUPS: usize = 16;
 pub(crate) struct SlotBody([u8; 6]);
 
 impl SlotBody {
-    /// Of a slot that was never used.
+    /// The body of a slot that was never used.
     const NONE: Self = Self([0xff; 6]);
 
     /// A tag with its place.
@@ -59,14 +59,14 @@ impl SlotBodies {
         self.pages.iter().flatten()
     }
 
-    /// What a slot holds.
+    /// The body of a slot.
     pub(crate) fn get(&self, group: usize, slot: usize) -> SlotBody {
         let page = self.pages.get(group / PAGE_GROUPS);
         let group = page.and_then(|page| page.get(group % PAGE_GROUPS));
         group.and_then(|group| group.get(slot)).copied().unwrap_or(SlotBody::NONE)
     }
 
-    /// Changes what a slot holds.
+    /// Changes the body of a slot.
     pub(crate) fn set(&mut self, group: usize, slot: usize, body: SlotBody) {
         let page = self.pages.get_mut(group / PAGE_GROUPS);
         let group = page.and_then(|page| page.get_mut(group % PAGE_GROUPS));

@@ -61,7 +61,7 @@ impl ControlBytes {
         self.set(slot, bits & 0x7f);
     }
 
-    /// Empties a slot; returns whether it can be told from one that was never used.
+    /// Empties a slot; returns whether it differs from one that was never used.
     ///
     /// While a group has an unused slot nobody searched past it, so another one changes nothing.
     pub(crate) fn clear(&mut self, slot: usize) -> bool {
@@ -78,7 +78,7 @@ impl ControlBytes {
     }
 }
 
-/// Some slots of a group, lowest first.
+/// A set of slots of a group, which are returned lowest first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotSet([u64; 2]);
 

@@ -26,13 +26,13 @@ pub(crate) struct ColdShard {
 /// One shard, there or not yet.
 #[derive(Debug)]
 enum ShardState {
-    /// In the table files; slots that are in none of them wait here.
+    /// The slots are in the table files; those that are in none of them wait here.
     Cold {
         waiting: Vec<Slot>,
         /// Slots in the files: the memory that they will take is counted already.
         in_files: u32,
     },
-    /// Here.
+    /// The slots are in memory.
     Warm(Shard),
 }
 
@@ -107,7 +107,7 @@ impl Table {
         }
     }
 
-    /// As [`Table::first_control`], of the slot that the key is mostly put into.
+    /// The place in the slot that the key is mostly put into; read ahead as [`Table::first_control`] is.
     pub(crate) fn first_free(&self, key: Fingerprint) -> u32 {
         match self.shards.get(key.shard()) {
             Some(ShardState::Warm(shard)) => shard.first_free(key.tag()),
@@ -161,14 +161,14 @@ impl Table {
         self.largest = self.largest.max(after);
     }
 
-    /// Removes the key in a slot that [`Table::find`] told of.
+    /// Removes the key in a slot that [`Table::find`] returned.
     pub(crate) fn remove(&mut self, key: Fingerprint, at: SlotPosition) {
         if let Some(ShardState::Warm(shard)) = self.shards.get_mut(key.shard()) {
             shard.remove(at);
         }
     }
 
-    /// Changes the place in a slot that [`Table::find`] told of.
+    /// Changes the place in a slot that [`Table::find`] returned.
     pub(crate) fn set_place(&mut self, key: Fingerprint, at: SlotPosition, place: u32) {
         if let Some(ShardState::Warm(shard)) = self.shards.get_mut(key.shard()) {
             shard.set_place(at, place);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use onceward_index::{ContentHash, Fingerprint, KnownKey, Window, WindowStart};
 
-/// What the log says, frame by frame; the LSN is the position, from 1.
+/// A frame of the log; the LSN is the position, from 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Frame {
     Took { key: Fingerprint, content: ContentHash, window: Window, begin: u64, now: u64 },
@@ -48,7 +48,7 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// What a whole log says, with no regard to time: a crash may bring back what time had forgotten.
+    /// The reference of a whole log, with no regard to time: a crash may bring back what time had forgotten.
     pub(crate) fn of(log: &[Frame]) -> Self {
         let mut reference = Self::default();
         for (frame, lsn) in log.iter().zip(1..) {
@@ -74,7 +74,7 @@ impl Reference {
         }
     }
 
-    /// Why this answer about a key is wrong, at the latest time that was told.
+    /// The reason why this answer about a key is wrong, at the latest time that was told.
     pub(crate) fn objection(
         &self,
         key: Fingerprint,
@@ -107,7 +107,7 @@ impl Reference {
         }
     }
 
-    /// What must or may be known of a key.
+    /// A key that must or may be known.
     pub(crate) fn get(&self, key: Fingerprint) -> Option<Taken> {
         self.taken.get(&key).copied()
     }

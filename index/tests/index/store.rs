@@ -37,7 +37,7 @@ pub(crate) fn secret() -> Secret {
     Secret::from_bytes([1; 16])
 }
 
-/// Where the index is on a disk.
+/// The location of the index on a disk.
 pub(crate) fn location(vfs: impl Vfs + 'static) -> Location {
     Location { vfs: Arc::new(vfs), dir: DIR.to_owned() }
 }

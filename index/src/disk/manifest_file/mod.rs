@@ -3,13 +3,13 @@
 //!
 //! | the slots hold | what it is | done |
 //! |---|---|---|
-//! | manifest `s`, "`s` took the place" | what every checkpoint leaves | `s` is used |
+//! | manifest `s`, "superseded by `s`" | what every checkpoint leaves | `s` is used |
 //! | manifest `s`, bytes with another checksum | a crash while the next one was written | `s` is used |
 //! | manifests `s` and `s - 1` | a crash right after `s` was written | `s` is used, once that lasts |
 //! | anything else | the newest one was damaged | `Corrupt` |
 //!
 //! The manifest before the newest is never used once the newest is known to have lasted: the log may
-//! have let go meanwhile of what only the newest one has. So each that lasted is told of in the other
+//! have let go meanwhile of what only the newest one has. So each that lasted is noted in the other
 //! slot.
 
 use std::io;
@@ -49,25 +49,25 @@ pub(crate) struct ManifestFile {
     sequence: u64,
 }
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Debug)]
 enum ManifestSlot {
     /// A manifest and its number.
     Manifest(u64, Manifest),
-    /// That the manifest of this number took the place of the one that was here, and lasted.
+    /// A note that the manifest of this number superseded the one that was here, and lasted.
     Superseded(u64),
     /// Bytes that are no whole slot.
     Torn,
 }
 
-/// Why a file cannot be used although a checksum is right.
+/// The reason why a file cannot be used although a checksum is right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Unusable {
-    /// It is not what was written.
+    /// The file is not what was written.
     Damaged,
-    /// It was written under another secret: it belongs to another store.
+    /// The file was written under another secret: it belongs to another store.
     Foreign,
-    /// It is of a version that this program does not read.
+    /// The file is of a version that this program does not read.
     Version(u32),
 }
 
@@ -93,11 +93,11 @@ impl ManifestFile {
                 Error::corrupt(&name, what)
             }
         })?;
-        let NewestManifest { sequence, manifest, is_told } = newest;
+        let NewestManifest { sequence, manifest, is_noted } = newest;
         let slot_bytes = bytes.len() / 2;
         // Whoever replaced the file may have been killed before its name was durable.
         folder.vfs.sync_dir(&folder.dir).map_err(|error| Error::io(error, "sync", &folder.dir))?;
-        if !is_told && unread.is_empty() {
+        if !is_noted && unread.is_empty() {
             // Whoever wrote it may have been killed before it was durable, or the sync may have failed:
             // then only writing it again makes it last.
             overwrite(folder, slot_bytes, sequence, &manifest.encode())?;
@@ -143,7 +143,7 @@ impl ManifestFile {
 #[derive(Debug)]
 pub(crate) struct InspectedManifest {
     pub(crate) manifest: Manifest,
-    /// What stands in every file of the index.
+    /// The check that every file of the index has.
     pub(crate) check: u64,
 }
 
@@ -151,7 +151,7 @@ pub(crate) struct InspectedManifest {
 ///
 /// # Errors
 ///
-/// The length of the file cannot be told.
+/// The length of the file cannot be read.
 pub(crate) fn verify(
     folder: &Folder,
     faults: &mut Vec<FileDamage>,
@@ -246,7 +246,7 @@ fn replace(folder: &Folder, needed: usize, sequence: u64, body: &[u8]) -> Result
     Ok((slot_bytes, u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
 }
 
-/// The slot of a number: odd ones stand in the first.
+/// The slot of a number: odd ones are in the first.
 fn slot_of(sequence: u64) -> usize {
     usize::from(sequence.is_multiple_of(2))
 }
@@ -278,7 +278,7 @@ struct NewestManifest {
     sequence: u64,
     manifest: Manifest,
     /// Whether the one before is gone from the other slot.
-    is_told: bool,
+    is_noted: bool,
 }
 
 /// Judges both slots: see the table above.
@@ -287,7 +287,7 @@ fn newest(bytes: &[u8], check: u64) -> std::result::Result<NewestManifest, Unusa
         return Err(Unusable::Damaged);
     }
     let (first, second) = bytes.split_at_checked(bytes.len() / 2).ok_or(Unusable::Damaged)?;
-    let newest = |sequence, manifest, is_told| Ok(NewestManifest { sequence, manifest, is_told });
+    let newest = |sequence, manifest, is_noted| Ok(NewestManifest { sequence, manifest, is_noted });
     match (decode(first, 0, check)?, decode(second, 1, check)?) {
         (ManifestSlot::Manifest(one, _), ManifestSlot::Manifest(two, newer)) if one < two => {
             newest(two, newer, false)
@@ -342,7 +342,7 @@ fn decode(slot: &[u8], position: usize, check: u64) -> std::result::Result<Manif
     Ok(ManifestSlot::Manifest(sequence, manifest))
 }
 
-/// What stands before the checksum of a slot; `None` if that is another.
+/// The bytes before the checksum of a slot; `None` if the checksum is wrong.
 fn checked(slot: &[u8]) -> Option<FieldReader<'_>> {
     let mut length = FieldReader::new(slot.get(HEADER_BYTES - 4..)?);
     let length = usize::try_from(length.u32()?).ok()?;

@@ -11,7 +11,7 @@ const CHECK: u64 = 77;
 const NAME: &str = "index/manifest";
 const SECTOR_BYTES: u32 = 512;
 
-/// A manifest that `covered` tells from others, with so many removed places.
+/// A manifest that differs from others by `covered`, with so many removed places.
 fn manifest(covered: u64, voids: u32) -> Manifest {
     let window = Window::default();
     Manifest {
@@ -56,7 +56,7 @@ fn written(last: u64, voids: u32) -> (SimVfs, ManifestFile) {
     (disk, slots)
 }
 
-/// Where the newest manifest of a file stands, and where the other slot begins.
+/// The range of the newest manifest in a file, and the offset of the other slot.
 fn places(disk: &SimVfs) -> (std::ops::Range<usize>, usize) {
     let bytes = disk.bytes(NAME).unwrap();
     let half = bytes.len() / 2;
@@ -108,9 +108,9 @@ fn each_pair_of_slots_is_judged_as_the_table_says() {
     for ((one, first), row) in first.iter().zip(expected) {
         for ((two, second), expected) in second.iter().zip(row) {
             let found = newest(&[first.as_slice(), second].concat(), CHECK);
-            let expected = expected.ok_or(Unusable::Damaged).map(|(sequence, is_told)| {
+            let expected = expected.ok_or(Unusable::Damaged).map(|(sequence, is_noted)| {
                 let manifest = manifest(sequence, 0);
-                NewestManifest { sequence, manifest, is_told }
+                NewestManifest { sequence, manifest, is_noted }
             });
             assert_eq!(found, expected, "{one}, {two}");
         }

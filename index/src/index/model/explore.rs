@@ -85,7 +85,7 @@ fn run<S: Scheduler + 'static>(
     }
 }
 
-/// How shuttle runs.
+/// Settings of shuttle.
 fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;

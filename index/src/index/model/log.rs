@@ -20,14 +20,14 @@ pub(super) enum ModelFrame {
     Nothing,
 }
 
-/// What became of a frame that may fail.
+/// The fate of a frame that may fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FrameFate {
-    /// Nobody knows yet.
+    /// The fate is open.
     Open,
-    /// It is durable.
+    /// The frame is durable.
     Stored,
-    /// It is not there.
+    /// The frame is not there.
     Failed,
 }
 

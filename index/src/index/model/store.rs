@@ -19,12 +19,12 @@ pub(super) const KEYS: u8 = 8;
 /// Length of a window, and of a slice.
 pub(super) const WINDOW_MS: u64 = 60_000;
 
-/// What was there before a model.
+/// The disk and the log that a model begins with.
 #[derive(Debug)]
 pub(super) struct Before {
     pub(super) disk: SimVfs,
     pub(super) log: ModelLog,
-    /// What was taken and not settled, and what was.
+    /// Keys that were taken, settled or not.
     pub(super) held: Vec<Taken>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct ModelStore {
     pub(super) disk: SimVfs,
     pub(super) truth: Arc<Truth>,
     log: Arc<Unscheduled<ModelLog>>,
-    /// Who has it tells the index of frames, in their order.
+    /// The right to apply frames to the index, in their order.
     order: Arc<Mutex<()>>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct PowerCut {
 }
 
 impl Before {
-    /// Nothing.
+    /// An empty disk and an empty log.
     pub(super) fn nothing() -> Self {
         Self { disk: SimVfs::new(), log: ModelLog::default(), held: Vec::new() }
     }
@@ -73,7 +73,7 @@ pub(super) fn fingerprint(key: u8) -> Fingerprint {
     Fingerprint::from_u128(shard << 116 | tag << 100 | number)
 }
 
-/// What comes with a key in a frame.
+/// The content that comes with a key in a frame.
 pub(super) fn content(key: u8, lsn: u64) -> ContentHash {
     ContentHash::from_u64(u64::from(key) << 32 | lsn)
 }
@@ -146,13 +146,13 @@ impl ModelStore {
         taken
     }
 
-    /// Its frame is durable.
+    /// Notes that the frame of a key is durable.
     pub(super) fn confirm(&self, taken: Taken) {
         self.log().decide(taken.lsn, FrameFate::Stored);
         self.index.confirm(taken.lsn);
     }
 
-    /// Its frame is not stored.
+    /// Notes that the frame of a key is not stored.
     pub(super) fn withdraw(&self, taken: Taken) {
         self.log().decide(taken.lsn, FrameFate::Failed);
         let change = KeyChange::Forget(taken.lsn);
@@ -161,13 +161,13 @@ impl ModelStore {
         self.truth.end(taken.key, change, true);
     }
 
-    /// Its event is settled.
+    /// Settles the event of a key.
     pub(super) fn settle(&self, taken: Taken, now: u64) {
         self.log().push(ModelFrame::Settled { lsn: taken.lsn, at: now });
         self.index.settle(taken.slice, now);
     }
 
-    /// It is given up.
+    /// Gives a key up.
     pub(super) fn release(&self, taken: Taken) {
         let _order = self.order.lock();
         let frame = self.log().push(ModelFrame::Released { key: taken.key });
@@ -232,7 +232,7 @@ impl ModelStore {
         Some(lsn)
     }
 
-    /// What a power cut would leave now.
+    /// The disk and the log that a power cut would leave now.
     pub(super) fn power_cut(&self) -> PowerCut {
         let seed = thread_rng().r#gen();
         let survival = Survival::Seeded { seed, sector_bytes: 512 };

@@ -11,9 +11,9 @@ use super::store::KEYS;
 /// A change of what is known of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum KeyChange {
-    /// It is taken for this frame.
+    /// The key is taken for this frame.
     Take(u64),
-    /// What was taken for this frame is forgotten.
+    /// The key that was taken for this frame is forgotten.
     Forget(u64),
 }
 
@@ -24,7 +24,7 @@ struct KeyHistory {
     known: Option<u64>,
     /// Changes that have begun and not ended.
     under_way: Vec<KeyChange>,
-    /// What it may be known by, after each beginning and each end of a change.
+    /// The frames that the key may be known by, after each beginning and each end of a change.
     history: Vec<BTreeSet<Option<u64>>>,
 }
 
@@ -33,7 +33,7 @@ struct KeyHistory {
 pub(super) struct Truth(Mutex<Vec<KeyHistory>>);
 
 impl Truth {
-    /// Of keys that are known by these frames, or not known.
+    /// A truth of keys that are known by these frames, or not known.
     pub(super) fn new(known: impl Fn(u8) -> Option<u64>) -> Self {
         let keys = (0..KEYS).map(|key| {
             let known = known(key);
@@ -49,7 +49,7 @@ impl Truth {
         keys[usize::from(key)].note();
     }
 
-    /// It has ended, and was made or not.
+    /// A change has ended, and was made or not.
     pub(super) fn end(&self, key: u8, change: KeyChange, is_made: bool) {
         let mut keys = self.keys();
         let key = &mut keys[usize::from(key)];
@@ -63,12 +63,12 @@ impl Truth {
         key.note();
     }
 
-    /// This moment in the history of a key.
+    /// The present moment in the history of a key.
     pub(super) fn now(&self, key: u8) -> usize {
         self.keys()[usize::from(key)].history.len() - 1
     }
 
-    /// What a key may have been known by since a moment.
+    /// The frames that a key may have been known by since a moment.
     pub(super) fn since(&self, key: u8, moment: usize) -> BTreeSet<Option<u64>> {
         self.keys()[usize::from(key)].history[moment..].iter().flatten().copied().collect()
     }

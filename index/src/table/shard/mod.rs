@@ -1,14 +1,14 @@
 //! One shard of the table: open addressing over groups of 16 slots. Knows slots, not keys.
 //!
-//! Control bytes stand apart, because a search that finds nothing touches nothing else.
+//! Control bytes are apart, because a search that finds nothing touches nothing else.
 
 use super::bodies::{SlotBodies, SlotBody};
 use super::control::{ControlBytes, GROUP_SLOTS};
 
-/// What the table holds of a key: where its entry is, and 23 bits of its fingerprint.
+/// A key in the table: where its entry is, and 23 bits of its fingerprint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Slot {
-    /// Where the entry is: number of the block, and 8 bits of the position in it.
+    /// The place of the entry: number of the block, and 8 bits of the position in it.
     pub(crate) place: u32,
     /// 16 bits that also lead to the home group, so that growing needs no fingerprint.
     pub(crate) tag: u16,
@@ -76,7 +76,7 @@ impl Shard {
         self.controls.get(self.home(tag)).copied().unwrap_or(ControlBytes::EMPTY)
     }
 
-    /// What stands where a key of this tag would mostly be put: reading it has the memory fetch it.
+    /// The place in the slot that a key of this tag would mostly be put into: reading it has the memory fetch it.
     pub(crate) fn first_free(&self, tag: u16) -> u32 {
         let slot = self.first_control(tag).free().next().unwrap_or(0);
         self.place(SlotPosition { group: self.home(tag), slot })

@@ -24,7 +24,7 @@ fn take(store: &mut Store, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// What happens beside the checkpoint.
+/// A change that happens beside the checkpoint.
 #[derive(Clone, Copy, Debug)]
 enum Beside {
     CarryAndExpire,

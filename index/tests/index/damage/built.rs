@@ -113,10 +113,10 @@ pub(crate) fn bytes_of(vfs: &dyn Vfs, name: &str) -> Vec<u8> {
     read_all(vfs, &path(name), u64::MAX).unwrap()
 }
 
-/// What came of damage.
+/// The outcome of damage.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
-    /// Opening discarded all files and told why.
+    /// Opening discarded all files and said why.
     Discarded,
     /// An operation told of it.
     Told,
@@ -192,7 +192,7 @@ impl Built {
         assert!(self.ask(store, what).is_empty(), "{what}");
     }
 
-    /// As [`Built::outcome`], on simulated disks, for both ways of reading: the same comes of it.
+    /// The outcome as by [`Built::outcome`], on simulated disks, for both ways of reading: the same comes of it.
     pub(crate) fn outcome_of(
         &self,
         damage: impl Fn(&SimVfs),

@@ -14,7 +14,7 @@ use built::{
     Built, MANIFEST, Outcome, READINGS, built, built_under, bytes_of, copy, names, path, rewrite,
 };
 
-/// What a file's bytes may have become as a whole.
+/// Bytes that a file may have become as a whole.
 fn misshapen(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let lengths = [0, 1, 7, 24, 36, 47, 48, bytes.len() / 2, bytes.len() - 4, bytes.len() - 1];
     let cuts = lengths.iter().map(|len| (*len).min(bytes.len() - 1));

@@ -20,7 +20,7 @@ enum Frame {
     Released { key: u64 },
 }
 
-/// What the index should know of a key that was taken.
+/// A key that was taken, as the index should know it.
 #[derive(Clone, Copy, Debug)]
 struct Taken {
     lsn: u64,
@@ -41,7 +41,7 @@ impl Taken {
     }
 }
 
-/// How often the things happened for which there are histories.
+/// Counts of the things for which there are histories.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) dropped: u64,

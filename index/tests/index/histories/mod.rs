@@ -13,7 +13,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
 
 use history::{History, Tally};
 
-/// What happens to an index, drawn by its history.
+/// The steps of a history, as it draws them.
 impl History {
     fn checkpoint(&mut self) {
         let until = if self.dice.chance(50) { Until::Close } else { Until::Later };

@@ -58,7 +58,7 @@ pub(crate) enum Op {
     },
 }
 
-/// What happens on the way through a checkpoint.
+/// Trouble on the way through a checkpoint.
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
     None,
