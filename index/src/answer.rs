@@ -1,6 +1,6 @@
 //! What the index answers about a key. No tables here.
 
-use crate::{fingerprint::ContentHash, state::SliceId};
+use crate::{fingerprint::ContentHash, slices::SliceId};
 
 /// The answer to "has this key been seen inside its window?".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

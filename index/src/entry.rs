@@ -128,6 +128,9 @@ impl Entries {
 /// Bits of a place that are the position in the block.
 pub(crate) const BLOCK_BITS: u32 = BLOCK_ENTRIES.trailing_zeros();
 
+/// Numbers of blocks.
+pub(crate) const BLOCKS_MAX: u32 = u32::MAX >> BLOCK_BITS;
+
 /// The place at a position in a block.
 pub(crate) fn place(block: u32, position: usize) -> u32 {
     block << BLOCK_BITS | u32::try_from(position).unwrap_or(u32::MAX)

@@ -5,22 +5,25 @@ mod answer;
 mod disk;
 mod entry;
 mod error;
+mod files;
 mod fingerprint;
 mod index;
 mod options;
+mod slices;
 mod state;
 mod sync;
 mod table;
 
 pub use answer::{KnownKey, Lookup, Reserved};
-pub use disk::{Checkpointed, Discarded, FileDamage, ReadMode, Until};
+pub use disk::{Checkpointed, Discarded, Until};
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
+pub use files::FileDamage;
 pub use fingerprint::{ContentHash, Fingerprint, Secret};
 pub use index::{Index, Location, OpenedIndex};
 pub use options::{
     CARRY_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, OptionName, Options, OptionsError,
-    SLICE_COUNT_DEFAULT, SLICE_COUNT_MAX, SLICE_COUNT_MIN, WINDOW_MS_MAX, WINDOW_MS_MIN, Window,
-    WindowStart,
+    ReadMode, SLICE_COUNT_DEFAULT, SLICE_COUNT_MAX, SLICE_COUNT_MIN, WINDOW_MS_MAX, WINDOW_MS_MIN,
+    Window, WindowStart,
 };
-pub use state::{Expired, SliceId, SliceInfo};
+pub use slices::{Expired, SliceId, SliceInfo};

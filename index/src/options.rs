@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::disk::ReadMode;
-
 /// Shortest window that can be asked for: one minute.
 pub const WINDOW_MS_MIN: u64 = 60_000;
 /// Longest window that can be asked for: 400 days.
@@ -108,6 +106,17 @@ impl Default for Window {
     fn default() -> Self {
         Self { length_ms: 24 * 60 * 60 * 1_000, start: WindowStart::FromSettle }
     }
+}
+
+/// The way in which finished files are read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ReadMode {
+    /// Through maps: a hit costs no system call. A read error is then a signal, which kills a
+    /// process that does not handle it. Where there are no maps, by position.
+    Mapped,
+    /// With positioned reads: a hit costs one, and a read error is an error.
+    #[default]
+    Positioned,
 }
 
 /// Settings of an index: how it forgets, how much memory it may take, and how it reads its files.

@@ -7,17 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    folder::Folder,
-    key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, WrittenKeyFile},
-    manifest::{KeyFileRecord, Manifest, SliceRecord},
-    manifest_file::ManifestFile,
-    open::discard,
-    table_file::{ListedBlock, TableFile},
-};
 use crate::{
     error::{Error, Result},
-    state::{CheckpointPlan, DirtyBlocks, IndexState, SliceId, SliceInfo},
+    files::{
+        Folder, KEY_FILE_BLOCKS_MAX, KeyFile, KeyFileRecord, ListedBlock, Manifest, ManifestFile,
+        SliceRecord, TableFile, WrittenKeyFile, discard,
+    },
+    slices::{SliceId, SliceInfo},
+    state::{CheckpointPlan, DirtyBlocks, IndexState},
     sync::RwLock,
 };
 

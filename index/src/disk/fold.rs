@@ -7,16 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    checkpoint::{Checkpointed, IndexFiles, VOIDS_MAX},
-    folder::FileKind,
-    key_file::StoredBlock,
-    table_file::{ListedBlock, TableFile, TableFileWriter},
-};
+use super::checkpoint::{Checkpointed, IndexFiles, VOIDS_MAX};
 use crate::{
     entry::BLOCK_BITS,
     error::Result,
-    state::{IndexState, SliceId, SliceInfo},
+    files::{FileKind, ListedBlock, StoredBlock, TableFile, TableFileWriter},
+    slices::{SliceId, SliceInfo},
+    state::IndexState,
     sync::RwLock,
     table::{SHARDS, Slot},
 };

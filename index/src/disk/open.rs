@@ -5,20 +5,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     sync::Arc,
 };
 
-use super::{
-    checkpoint::{IndexFiles, LiveKeyFile},
-    folder::{FileKind, Folder, MANIFEST},
-    key_file::{KeyFile, StoredBlock},
-    manifest::Manifest,
-    manifest_file::ManifestFile,
-    table_file::{ListedBlock, TableFile},
-};
+use super::checkpoint::{IndexFiles, LiveKeyFile};
 use crate::{
     error::{Error, ErrorKind, Result},
+    files::{
+        FileKind, Folder, KeyFile, ListedBlock, MANIFEST, Manifest, ManifestFile, StoredBlock,
+        TableFile, discard, is_ours,
+    },
     options::Options,
     state::IndexState,
 };
@@ -68,29 +64,6 @@ pub(crate) fn open(folder: Folder, options: Options) -> Result<OpenedFiles> {
             Ok(empty(&folder, options, Some(Discarded { why: error.to_string() })))
         }
     }
-}
-
-/// Removes an index's files, so that the next opening finds none and the log is replayed.
-///
-/// # Errors
-///
-/// What the disk said; some files may be left, but not the one that makes them count.
-pub(crate) fn discard(vfs: &dyn onceward_vfs::Vfs, dir: &str) -> Result<()> {
-    let fail = |error| Error::io(error, "discard", dir);
-    let names = match vfs.list(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(fail)?,
-    };
-    // The manifest first, durably: without it nothing else counts.
-    if names.iter().any(|name| name == MANIFEST) {
-        vfs.remove(&format!("{dir}/{MANIFEST}")).map_err(fail)?;
-    }
-    // Also if there was none: it may have been removed before and not durably.
-    vfs.sync_dir(dir).map_err(fail)?;
-    for name in names.iter().filter(|name| is_ours(name) && *name != MANIFEST) {
-        vfs.remove(&format!("{dir}/{name}")).map_err(fail)?;
-    }
-    Ok(())
 }
 
 /// An index without keys.
@@ -205,12 +178,4 @@ fn clear(folder: &Folder, files: &IndexFiles) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether a name is one that the index gives.
-fn is_ours(name: &str) -> bool {
-    let number = |prefix: &str| {
-        name.strip_prefix(prefix).is_some_and(|rest| u32::from_str_radix(rest, 16).is_ok())
-    };
-    name == MANIFEST || name == "manifest.tmp" || number("keys-") || number("table-")
 }

@@ -4,26 +4,12 @@ use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
-use super::{
-    folder::{Folder, ReadMode},
-    key_file::KeyFile,
-    manifest_file,
-    table_file::TableFile,
+use crate::{
+    error::Result,
+    files::{FileDamage, FileKind, Folder, KeyFile, TableFile, manifest_file},
+    options::ReadMode,
+    table::SHARDS,
 };
-use crate::{error::Result, table::SHARDS};
-
-/// Bytes of an index's file that are not what was written.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FileDamage {
-    /// The file's path.
-    pub file: String,
-    /// Offset of the first bad byte.
-    pub offset: u64,
-    /// Count of bytes that cannot be used.
-    pub bytes: u64,
-    /// The damage, as text.
-    pub what: String,
-}
 
 /// Returns the damage of the files of the index in `dir`.
 ///
@@ -62,7 +48,7 @@ fn key_file(key_file: &Arc<KeyFile>, faults: &mut Vec<FileDamage>) {
 
 /// A table file.
 fn table_file(folder: &Folder, (number, bytes): (u32, u64), faults: &mut Vec<FileDamage>) {
-    let file = folder.path(super::folder::FileKind::Table, number);
+    let file = folder.path(FileKind::Table, number);
     let mut tell = |error: crate::error::Error| {
         let what = error.to_string();
         faults.push(FileDamage { file: file.clone(), offset: 0, bytes, what });

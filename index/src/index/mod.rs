@@ -12,14 +12,14 @@ use std::fmt;
 
 use crate::{
     answer::{KnownKey, Lookup, Reserved},
-    disk::{Discarded, IndexFiles, StoredShard},
+    disk::{Discarded, IndexFiles},
     entry::Entry,
     error::{Error, Result},
+    files::StoredShard,
     fingerprint::{ContentHash, Fingerprint},
     options::{Options, OptionsError, Window},
-    state::{
-        Expired, IndexState, LocatedEntry, Obstacle, PURGED_FOR_ROOM, RoomCheck, SliceId, SliceInfo,
-    },
+    slices::{Expired, SliceId, SliceInfo},
+    state::{IndexState, LocatedEntry, Obstacle, PURGED_FOR_ROOM, RoomCheck},
     sync::{Mutex, RwLock},
 };
 

@@ -6,15 +6,16 @@ use onceward_vfs::Vfs;
 
 use super::Index;
 use crate::{
-    disk::{self, Checkpointed, Discarded, FileDamage, Folder, Until},
+    disk::{self, Checkpointed, Discarded, Until},
     entry::Entry,
     error::{Error, ErrorKind, Result},
+    files::{self, FileDamage, Folder},
     fingerprint::Secret,
     options::Options,
-    state::{Obstacle, SliceId},
+    slices::SliceId,
+    state::Obstacle,
     sync::{Mutex, RwLock},
-    table::ColdShard,
-    table::SHARDS,
+    table::{ColdShard, SHARDS},
 };
 
 /// The disk and the directory in which an index keeps its files.
@@ -167,6 +168,6 @@ impl Index {
     ///
     /// `Io`: what the disk said.
     pub fn discard(vfs: &dyn Vfs, dir: &str) -> Result<()> {
-        disk::discard(vfs, dir)
+        files::discard(vfs, dir)
     }
 }

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use crate::{disk::KeyFile, entry::split, fingerprint::Fingerprint};
+use crate::{entry::split, files::KeyFile, fingerprint::Fingerprint};
 
 /// Set in [`BlockLocation::key_file`] until the block's checksum was compared; and all others, where there is no
 /// file.

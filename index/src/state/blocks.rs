@@ -2,15 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{
-    block_locations::{BLOCK_LOCATION_BYTES, BlockLocations},
-    slices::SliceId,
-};
+use super::block_locations::{BLOCK_LOCATION_BYTES, BlockLocations};
 use crate::{
-    disk::{KeyFile, StoredBlock},
-    entry::{BLOCK_BITS, BLOCK_ENTRIES, Entries, Entry, place, split},
+    entry::{BLOCK_ENTRIES, BLOCKS_MAX, Entries, Entry, place, split},
     error::Result,
+    files::{KeyFile, StoredBlock},
     fingerprint::Fingerprint,
+    slices::SliceId,
 };
 
 /// The state of a block, and where its entries are.
@@ -319,5 +317,3 @@ impl Blocks {
 
 /// Bytes of a block in the lists, once it is in a file.
 const LISTED_BYTES: usize = size_of::<Block>() + BLOCK_LOCATION_BYTES;
-/// Numbers of blocks.
-pub(crate) const BLOCKS_MAX: u32 = u32::MAX >> BLOCK_BITS;

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{IndexState, SliceId, SliceInfo};
+use super::IndexState;
 use crate::{
-    disk::StoredBlock,
     entry::{Entries, Entry},
+    files::StoredBlock,
     options::Window,
+    slices::{SliceId, SliceInfo},
 };
 
 /// The blocks of one slice that go to a file.

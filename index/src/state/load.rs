@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{IndexState, Obstacle, SliceId};
+use super::{IndexState, Obstacle};
 use crate::{
-    disk::{StoredBlock, StoredShard, TableFile},
     entry::{BLOCK_BITS, Entry},
     error::Error,
+    files::{StoredBlock, StoredShard, TableFile},
+    slices::SliceId,
     table::{Slot, Table},
 };
 

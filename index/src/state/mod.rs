@@ -10,24 +10,21 @@ mod blocks;
 mod checkpoint_plan;
 mod load;
 mod pending;
-mod slices;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(crate) use blocks::BLOCKS_MAX;
 pub(crate) use blocks::Blocks;
 pub(crate) use checkpoint_plan::{CheckpointPlan, DirtyBlocks};
-pub(crate) use slices::Slices;
-pub use slices::{Expired, SliceId, SliceInfo};
 
 use self::pending::PendingFrames;
 use crate::{
-    disk::{KeyFile, TableFile},
     entry::{BLOCK_BYTES_FIRST, BLOCK_ENTRIES, ENTRY_BYTES, Entry},
     error::{Error, ErrorKind},
+    files::{KeyFile, TableFile},
     fingerprint::Fingerprint,
     options::{Options, Window},
+    slices::{Expired, SliceId, Slices},
     table::{ColdShard, ControlBytes, SHARDS, SlotPosition, Table},
 };
 
@@ -171,6 +168,31 @@ impl IndexState {
         if let Some(highest) = self.reserved.remove(first, last) {
             self.note_applied(highest);
         }
+    }
+
+    /// Forgets a key that was reserved for the frame `lsn`, which is not stored. Such a key is in memory: files,
+    /// which may be damaged, are not asked.
+    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Obstacle> {
+        let mut found = None;
+        let slot = self.table.find(key, |place| {
+            found = self.blocks.entry_in_memory(place);
+            found.is_some_and(|entry| entry.key == key && entry.lsn == lsn)
+        });
+        let slot = slot.map_err(Obstacle::Cold)?;
+        let known = slot.zip(found).and_then(|((at, place), entry)| {
+            Some(LocatedEntry { at, place, entry, slice: self.blocks.slice(place)? })
+        });
+        let Some(known) = known else { return Ok(false) };
+        if self.reserved.remove(lsn, lsn).is_none() {
+            return Ok(false);
+        }
+        if cfg!(bug = "withdrawn-entry-stays") {
+            self.table.remove(key, known.at);
+        } else {
+            self.remove(known);
+        }
+        self.slices.unhold(known.slice, 1);
+        Ok(true)
     }
 
     /// Forgets every entry of a key that is older than the frame `frame`.

@@ -1,41 +1,11 @@
 //! Numbers of frames that may still fail, as ranges: those of one commit follow each other, so there are
-//! few. And what becomes of a key whose frame failed.
-
-use super::{IndexState, LocatedEntry, Obstacle};
-use crate::fingerprint::Fingerprint;
+//! few.
 
 /// A set of LSNs.
 #[derive(Debug, Default)]
 pub(crate) struct PendingFrames {
     /// First number and last of each range, ascending. None overlaps another.
     ranges: Vec<(u64, u64)>,
-}
-
-impl IndexState {
-    /// Forgets a key that was reserved for the frame `lsn`, which is not stored. Such a key is in memory: files,
-    /// which may be damaged, are not asked.
-    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Obstacle> {
-        let mut found = None;
-        let slot = self.table.find(key, |place| {
-            found = self.blocks.entry_in_memory(place);
-            found.is_some_and(|entry| entry.key == key && entry.lsn == lsn)
-        });
-        let slot = slot.map_err(Obstacle::Cold)?;
-        let known = slot.zip(found).and_then(|((at, place), entry)| {
-            Some(LocatedEntry { at, place, entry, slice: self.blocks.slice(place)? })
-        });
-        let Some(known) = known else { return Ok(false) };
-        if self.reserved.remove(lsn, lsn).is_none() {
-            return Ok(false);
-        }
-        if cfg!(bug = "withdrawn-entry-stays") {
-            self.table.remove(key, known.at);
-        } else {
-            self.remove(known);
-        }
-        self.slices.unhold(known.slice, 1);
-        Ok(true)
-    }
 }
 
 impl PendingFrames {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::fields::{FieldReader, FieldWriter};
 use crate::{
     options::{Window, WindowStart},
-    state::SliceId,
+    slices::SliceId,
 };
 
 /// Bytes of each list's items.

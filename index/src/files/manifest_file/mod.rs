@@ -17,10 +17,10 @@ use std::io;
 use onceward_vfs::Mode;
 
 use super::{
+    damage::FileDamage,
     fields::{FieldReader, FieldWriter},
     folder::Folder,
     manifest::Manifest,
-    verify::FileDamage,
 };
 use crate::error::{Error, ErrorKind, Result};
 

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival, Vfs};
 
-use super::{super::folder::ReadMode, super::manifest::*, *};
-use crate::{options::Window, state::SliceId};
+use super::{super::manifest::*, *};
+use crate::{
+    options::{ReadMode, Window},
+    slices::SliceId,
+};
 
 const CHECK: u64 = 77;
 const NAME: &str = "index/manifest";

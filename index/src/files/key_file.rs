@@ -7,11 +7,10 @@ use super::{
     folder::{FileContent, FileKind, Folder},
 };
 use crate::{
-    entry::{self, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
+    entry::{self, BLOCK_ENTRIES, BLOCKS_MAX, ENTRY_BYTES, Entries, Entry, place},
     error::{Error, Result},
     fingerprint::Fingerprint,
     options::Window,
-    state::BLOCKS_MAX,
 };
 
 /// First bytes of a file of entries.

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use onceward_vfs::{SimVfs, Vfs};
 
 use super::{
-    folder::{Folder, ReadMode},
+    folder::Folder,
     key_file::{KEY_FILE_BLOCKS_MAX, KeyFile, WrittenKeyFile},
     manifest::{KeyFileRecord, Manifest, SliceRecord, TableFileRecord},
     manifest_file::{MANIFEST_BYTES_MAX, ManifestFile},
     table_file::{ListedBlock, TableFile, TableFileWriter},
 };
 use crate::{
-    entry::{BLOCK_BITS, BLOCK_ENTRIES, ENTRY_BYTES, Entries, Entry, place},
+    entry::{BLOCK_BITS, BLOCK_ENTRIES, BLOCKS_MAX, ENTRY_BYTES, Entries, Entry, place},
     fingerprint::{ContentHash, Fingerprint, Secret},
-    options::{self, Window},
-    state::SliceId,
+    options::{self, ReadMode, Window},
+    slices::SliceId,
     table::{SHARDS, Slot},
 };
 
@@ -166,6 +166,7 @@ fn the_limits_are_those_of_the_format_document() {
         ("MEMORY_BYTES_DEFAULT", options::MEMORY_BYTES_DEFAULT),
         ("SHARDS", of(SHARDS)),
         ("BLOCK_ENTRIES", of(BLOCK_ENTRIES)),
+        ("BLOCKS_MAX", BLOCKS_MAX.into()),
         ("ENTRY_BYTES", of(ENTRY_BYTES)),
         ("KEY_FILE_BLOCKS_MAX", of(KEY_FILE_BLOCKS_MAX)),
         ("MANIFEST_BYTES_MAX", MANIFEST_BYTES_MAX),
@@ -177,22 +178,16 @@ fn the_limits_are_those_of_the_format_document() {
         (
             "UNLISTED_MAX",
             128 * 1024,
-            include_str!("checkpoint.rs"),
+            include_str!("../disk/checkpoint.rs"),
             "const UNLISTED_MAX: u64 = 128 * 1024;",
         ),
         (
             "GATHERED_MAX",
             1024 * 1024,
-            include_str!("fold.rs"),
+            include_str!("../disk/fold.rs"),
             "const GATHERED_MAX: u64 = 1024 * 1024;",
         ),
         ("GROUP_SLOTS", 16, include_str!("../table/control.rs"), "const GROUP_SLOTS: usize = 16;"),
-        (
-            "BLOCKS_MAX",
-            u64::from(u32::MAX >> BLOCK_BITS),
-            include_str!("../state/blocks.rs"),
-            "const BLOCKS_MAX: u32 = u32::MAX >> BLOCK_BITS;",
-        ),
     ] {
         assert_eq!(limit(name), value, "{name}");
         assert!(source.contains(text), "{name}");

@@ -12,9 +12,8 @@ use super::{
     manifest::TableFileRecord,
 };
 use crate::{
-    entry::BLOCK_BITS,
+    entry::{BLOCK_BITS, BLOCKS_MAX},
     error::{Error, Result},
-    state::BLOCKS_MAX,
     table::{SHARDS, Slot},
 };
 

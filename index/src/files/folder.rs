@@ -4,19 +4,11 @@ use std::sync::Arc;
 
 use onceward_vfs::{File, Map, Mode, Vfs};
 
-use crate::entry::ENTRY_BYTES;
-use crate::error::{Error, Result};
-
-/// The way in which finished files are read.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ReadMode {
-    /// Through maps: a hit costs no system call. A read error is then a signal, which kills a
-    /// process that does not handle it. Where there are no maps, by position.
-    Mapped,
-    /// With positioned reads: a hit costs one, and a read error is an error.
-    #[default]
-    Positioned,
-}
+use crate::{
+    entry::ENTRY_BYTES,
+    error::{Error, Result},
+    options::ReadMode,
+};
 
 /// The directory that holds an index.
 #[derive(Clone, Debug)]
@@ -115,6 +107,37 @@ impl Folder {
         let file = self.vfs.open(name, Mode::Read).map_err(|error| opening(error, name))?;
         Ok(FileContent::File(file))
     }
+}
+
+/// Removes an index's files, so that the next opening finds none and the log is replayed.
+///
+/// # Errors
+///
+/// What the disk said; some files may be left, but not the one that makes them count.
+pub(crate) fn discard(vfs: &dyn Vfs, dir: &str) -> Result<()> {
+    let fail = |error| Error::io(error, "discard", dir);
+    let names = match vfs.list(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(fail)?,
+    };
+    // The manifest first, durably: without it nothing else counts.
+    if names.iter().any(|name| name == MANIFEST) {
+        vfs.remove(&format!("{dir}/{MANIFEST}")).map_err(fail)?;
+    }
+    // Also if there was none: it may have been removed before and not durably.
+    vfs.sync_dir(dir).map_err(fail)?;
+    for name in names.iter().filter(|name| is_ours(name) && *name != MANIFEST) {
+        vfs.remove(&format!("{dir}/{name}")).map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// Whether a name is one that the index gives.
+pub(crate) fn is_ours(name: &str) -> bool {
+    let number = |prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|rest| u32::from_str_radix(rest, 16).is_ok())
+    };
+    name == MANIFEST || name == "manifest.tmp" || number("keys-") || number("table-")
 }
 
 /// The error number of a disk that cannot read what it holds.
