@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use onceward_vfs::{SimVfs, Survival};
+use onceward_wal::testing::ToySealing;
 
 use crate::trial::held::check;
 use crate::trial::script::{Host, Step, is_of_a_dead_disk};
-use crate::trial::toy::Toy;
 use crate::trial::upstream::Mood;
 use crate::trial::{HandClock, Rig};
 
@@ -178,7 +178,7 @@ fn every_crash_state_keeps_what_was_told_fourth_part() {
 
 /// As the others, with bodies sealed; no key seals two of them under one nonce, whatever crashes.
 fn cut_everywhere_sealed(first: usize) {
-    let toy = Arc::new(Toy::default());
+    let toy = Arc::new(ToySealing::default());
     cut_everywhere(Rig::new().sealed(&toy), first, 8);
     let (sealed, twice) = toy.sealings();
     assert!(sealed > 2_500 && toy.made() > 300, "control: {sealed} with {} keys", toy.made());

@@ -164,6 +164,8 @@ pub(crate) fn decode(bytes: &[u8; ENTRY_BYTES], base: u64) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use onceward_vfs::testing::hex;
+
     use super::*;
 
     fn entry(n: u64) -> Entry {
@@ -210,8 +212,7 @@ mod tests {
         let key = Fingerprint::from_bytes(std::array::from_fn(|at| u8::try_from(at).unwrap()));
         let content = ContentHash::from_u64(0xffff_a5a4_a3a2_a1a0);
         block.push(Entry { key, lsn: 0x1_0000_0002, content });
-        let hex: String = block.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "000102030405060708090a0b0c0d0e0f01000080a0a1a2a3a4a5");
+        assert_eq!(hex(block.bytes()), "000102030405060708090a0b0c0d0e0f01000080a0a1a2a3a4a5");
         assert_eq!(block.base(), 0x8000_0001);
     }
 }

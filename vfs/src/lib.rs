@@ -30,6 +30,8 @@ mod os;
 mod outside;
 mod replace;
 mod sim;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod usurper;
 mod vfs;
 

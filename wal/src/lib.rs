@@ -24,8 +24,6 @@ mod fields;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(test)]
-mod golden;
 mod header;
 mod later;
 mod limits;
@@ -43,6 +41,8 @@ mod run;
 mod sealing;
 mod segment;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod walk;
 mod waypoints;
 

@@ -2,12 +2,9 @@
 
 use std::fmt::Debug;
 
-use super::codec::{Control, decode, encode};
+pub(crate) use onceward_vfs::testing::hex;
 
-/// Bytes as two lower case digits each.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use super::codec::{Control, decode, encode};
 
 /// Holds a value against its bytes, spelled with blanks, both ways; every shorter body is refused.
 pub(crate) fn assert_bytes<T: Control + PartialEq + Debug>(value: &T, spelled: &str) {

@@ -4,13 +4,14 @@
 pub(crate) mod draw;
 pub(crate) mod held;
 pub(crate) mod script;
-pub(crate) mod toy;
 pub(crate) mod upstream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use onceward_vfs::{SimVfs, Survival};
+use onceward_wal::Sealing;
+use onceward_wal::testing::ToySealing;
 
 use crate::clock::Clock;
 use crate::error::Result;
@@ -108,6 +109,12 @@ impl Rig {
         // What is worth cleaning is cleaned at once.
         config.cleaning_slack_segments = 0;
         Self { disk, clock: HandClock::new(), config }
+    }
+
+    /// The same with its bodies sealed.
+    pub(crate) fn sealed(mut self, toy: &Arc<ToySealing>) -> Self {
+        self.config.toy = Some(Arc::clone(toy) as Arc<dyn Sealing>);
+        self
     }
 
     /// Opens the store.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use onceward_vfs::{SimVfs, Vfs};
+use onceward_vfs::{
+    SimVfs, Vfs,
+    testing::{assert_golden, golden},
+};
 
 use super::{
     folder::Folder,
@@ -20,17 +23,6 @@ use crate::{
 };
 
 const DOCUMENT: &str = include_str!("../../FORMAT.md");
-
-/// The bytes of the block tagged `golden:<name>` in FORMAT.md.
-fn golden(name: &str) -> String {
-    let (_, after) = DOCUMENT.split_once(&format!("```hex golden:{name}\n")).unwrap();
-    let (block, _) = after.split_once("```").unwrap();
-    block.split_whitespace().collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The check of the document's secret, 00 01 .. 0f.
 fn check() -> u64 {
@@ -76,14 +68,14 @@ fn table(folder: &Arc<Folder>) -> TableFile {
 
 #[test]
 fn the_check_matches_the_bytes_in_the_format_document() {
-    assert_eq!(hex(&check().to_le_bytes()), golden("check"));
+    assert_golden(&check().to_le_bytes(), DOCUMENT, "check");
 }
 
 #[test]
 fn an_entry_matches_the_bytes_in_the_format_document() {
     let entries = entries();
     assert_eq!(entries.base(), 0x8000_0001);
-    assert_eq!(hex(entries.bytes()), golden("entry"));
+    assert_golden(entries.bytes(), DOCUMENT, "entry");
 }
 
 #[test]
@@ -91,7 +83,7 @@ fn a_key_file_matches_the_bytes_in_the_format_document() {
     let (vfs, folder) = folder();
     let written = written(&folder);
     let bytes = vfs.bytes("index/keys-00000004").unwrap();
-    assert_eq!(hex(&bytes), golden("keys"));
+    assert_golden(&bytes, DOCUMENT, "keys");
     assert_eq!(written.key_file.bytes, bytes.len() as u64);
     assert_eq!(written.stored[0].1.offset, 48);
     assert_eq!(written.stored[0].1.entry(0).unwrap(), entries().entry(0));
@@ -108,7 +100,7 @@ fn a_table_file_matches_the_bytes_in_the_format_document() {
     let others = directory[36..shard].iter().chain(&directory[shard + 8..]);
     assert!(others.copied().all(|byte| byte == 0));
     let shown = [&directory[..36], &directory[shard..shard + 8], rest].concat();
-    assert_eq!(hex(&shown), golden("table"));
+    assert_golden(&shown, DOCUMENT, "table");
     let found = TableFile::open(&folder, 5, table_file.bytes).unwrap().shard(0x0f0).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].0.place, found[0].1), (2 << BLOCK_BITS, 4));
@@ -139,9 +131,13 @@ fn a_manifest_matches_the_bytes_in_the_format_document() {
     let mut slots = ManifestFile::default();
     slots.write(&folder, &Manifest::default()).unwrap();
     slots.write(&folder, &manifest).unwrap();
-    let bytes = hex(&vfs.bytes("index/manifest").unwrap());
-    let slot = |name: &str| format!("{:0<8192}", golden(name));
-    assert_eq!(bytes, slot("superseded") + &slot("manifest"));
+    let bytes = vfs.bytes("index/manifest").unwrap();
+    let slot = |name: &str| {
+        let mut slot = golden(DOCUMENT, name);
+        slot.resize(4_096, 0);
+        slot
+    };
+    assert_eq!(bytes, [slot("superseded"), slot("manifest")].concat());
     let (found, _) = ManifestFile::read(&folder).unwrap().unwrap();
     assert_eq!(found, manifest);
 }

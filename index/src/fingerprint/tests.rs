@@ -1,14 +1,9 @@
 //! Fingerprints and hashes are what the format document says, and nothing that differs runs into one another.
 
 use super::*;
+use onceward_vfs::testing::golden;
 
-/// The bytes of the block tagged `golden:<name>` in FORMAT.md.
-fn golden(name: &str) -> Vec<u8> {
-    let document = include_str!("../../FORMAT.md");
-    let (_, after) = document.split_once(&format!("```hex golden:{name}\n")).unwrap();
-    let (block, _) = after.split_once("```").unwrap();
-    block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
-}
+const FORMAT: &str = include_str!("../../FORMAT.md");
 
 /// The secret 00 01 .. 0f of the document's examples.
 fn secret() -> Secret {
@@ -18,14 +13,14 @@ fn secret() -> Secret {
 #[test]
 fn fingerprint_matches_the_bytes_in_the_format_document() {
     let fingerprint = secret().fingerprint("default", b"k1");
-    assert_eq!(fingerprint.to_bytes().to_vec(), golden("fingerprint"));
-    assert_eq!(fingerprint.as_u128().to_le_bytes().to_vec(), golden("fingerprint"));
+    assert_eq!(fingerprint.to_bytes().to_vec(), golden(FORMAT, "fingerprint"));
+    assert_eq!(fingerprint.as_u128().to_le_bytes().to_vec(), golden(FORMAT, "fingerprint"));
 }
 
 #[test]
 fn content_hash_matches_the_bytes_in_the_format_document() {
     let hash = secret().content(&[b"sale", b"4.50"]);
-    assert_eq!(hash.as_u64().to_le_bytes().to_vec(), golden("content"));
+    assert_eq!(hash.as_u64().to_le_bytes().to_vec(), golden(FORMAT, "content"));
 }
 
 #[test]

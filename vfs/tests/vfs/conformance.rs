@@ -1,11 +1,18 @@
 //! Real files and the simulated disk behave alike as long as nothing crashes.
 //! Method: one suite of checks on both; and deliberately broken trees, which the suite must refuse.
 
-use std::{io, panic, sync::Arc};
+use std::{
+    io, panic,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use onceward_vfs::{
     File, LockError, LockGuard, Map, Mode, OsVfs, SimVfs, Vfs,
     conformance::{self, CHECKS},
+    testing::{Call, Hook, hooked},
 };
 use tempfile::TempDir;
 
@@ -22,6 +29,44 @@ fn real_files_conform() {
 #[test]
 fn the_simulated_disk_conforms_after_a_kill() {
     conformance::run(&|| Box::new(SimVfs::new().after_kill()));
+}
+
+/// Counts calls, and refuses those of one file.
+#[derive(Debug, Default)]
+struct Counting {
+    before: AtomicUsize,
+    after: AtomicUsize,
+}
+
+impl Hook for Counting {
+    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+        self.before.fetch_add(1, Ordering::Relaxed);
+        if call.name == "refused" { Err(io::ErrorKind::QuotaExceeded.into()) } else { Ok(()) }
+    }
+
+    fn after(&self, _call: &Call<'_>) {
+        self.after.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A disk with a hook, as the suite wants it.
+#[derive(Debug)]
+struct Shared(Arc<dyn Vfs>);
+
+#[test]
+fn a_disk_with_a_hook_conforms_and_makes_no_call_that_is_refused() {
+    let hook = Arc::new(Counting::default());
+    let counts = || (hook.before.load(Ordering::Relaxed), hook.after.load(Ordering::Relaxed));
+    conformance::run(&|| Box::new(Shared(hooked(Arc::new(SimVfs::new()), &hook))));
+    let (before, after) = counts();
+    assert!(before > 100 && before == after, "{before} calls, {after} were made");
+
+    let disk = SimVfs::new();
+    let vfs = hooked(Arc::new(disk.clone()), &hook);
+    let error = vfs.open("refused", Mode::CreateNew).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded);
+    assert!(!disk.exists("refused").unwrap());
+    assert_eq!(counts(), (before + 1, after));
 }
 
 #[test]
@@ -106,6 +151,11 @@ macro_rules! delegate {
 delegate!(Temporary, vfs, |vfs: &OsVfs, from, to| vfs.rename(from, to), {
     fn map(&self, name: &str) -> io::Result<Map> {
         self.vfs.map(name)
+    }
+});
+delegate!(Shared, 0, |vfs: &Arc<dyn Vfs>, from, to| vfs.rename(from, to), {
+    fn map(&self, name: &str) -> io::Result<Map> {
+        self.0.map(name)
     }
 });
 delegate!(Forgetful, 0, |vfs: &SimVfs, from, _to: &str| vfs.remove(from), {});

@@ -1,9 +1,10 @@
 //! A frame's bytes are those of `FORMAT.md`, and no other bytes pass for it.
 
 use super::*;
-use crate::golden::golden;
+use onceward_vfs::testing::golden;
 use proptest::prelude::*;
 
+const FORMAT: &str = include_str!("../../FORMAT.md");
 const SALT: u32 = 0x0102_0304;
 const HEAD: Head = Head { lsn_delta: 2, run: 2, synced_lag: 1, time: 1000, kind: 16, flags: 0 };
 
@@ -15,13 +16,13 @@ fn encoded(head: Head, parts: &[&[u8]]) -> Vec<u8> {
 
 #[test]
 fn encoding_gives_the_bytes_of_the_format_document() {
-    assert_eq!(encoded(HEAD, &[b"hi"]), golden("frame"));
-    assert_eq!(encoded(HEAD, &[b"h", b"", b"i"]), golden("frame"), "in pieces");
+    assert_eq!(encoded(HEAD, &[b"hi"]), golden(FORMAT, "frame"));
+    assert_eq!(encoded(HEAD, &[b"h", b"", b"i"]), golden(FORMAT, "frame"), "in pieces");
 }
 
 #[test]
 fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
-    let bytes = golden("frame");
+    let bytes = golden(FORMAT, "frame");
     let (header, body) = decode(&bytes, SALT).unwrap();
     assert_eq!(body, b"hi");
     assert_eq!(header.frame_bytes(), bytes.len());

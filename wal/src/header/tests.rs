@@ -1,7 +1,9 @@
 //! A segment header's bytes are those of `FORMAT.md`, and no other bytes pass for it.
 
 use super::*;
-use crate::golden::golden;
+use onceward_vfs::testing::golden;
+
+const FORMAT: &str = include_str!("../../FORMAT.md");
 
 fn example() -> SegmentHeader {
     let mut secret = [0; SECRET_BYTES];
@@ -32,13 +34,13 @@ fn resealed(mut block: Vec<u8>) -> Vec<u8> {
 fn encoding_gives_the_bytes_of_the_format_document() {
     let block = example().encode();
     assert_eq!(block.len(), HEADER_BLOCK_BYTES);
-    assert_eq!(block[..HEADER_BYTES], golden("header"));
+    assert_eq!(block[..HEADER_BYTES], golden(FORMAT, "header"));
     assert!(block[HEADER_BYTES..].iter().all(|byte| *byte == 0));
 }
 
 #[test]
 fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
-    assert_eq!(SegmentHeader::decode(&golden("header")), Ok(example()));
+    assert_eq!(SegmentHeader::decode(&golden(FORMAT, "header")), Ok(example()));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The bytes of a slot are those of `FORMAT.md`, and no other bytes pass for it.
 
 use super::*;
-use crate::golden::golden;
 use crate::limits::SECRET_BYTES;
+use onceward_vfs::testing::golden;
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Survival};
+
+const FORMAT: &str = include_str!("../../FORMAT.md");
 
 fn example() -> Meta {
     let mut secret = [0; SECRET_BYTES];
@@ -25,12 +27,12 @@ fn sealed() -> Meta {
 
 #[test]
 fn encoding_gives_the_bytes_of_the_format_document() {
-    assert_eq!(example().encode().unwrap(), golden("meta"));
+    assert_eq!(example().encode().unwrap(), golden(FORMAT, "meta"));
 }
 
 #[test]
 fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
-    assert_eq!(Meta::decode(&golden("meta")), Ok(example()));
+    assert_eq!(Meta::decode(&golden(FORMAT, "meta")), Ok(example()));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::thread;
 use onceward_vfs::{OsVfs, Pace, Vfs};
 use onceward_wal::{Log, Options, Preparation};
 
-use super::hooked::{Call, Hook, hooked};
 use super::scenario::{OPTIONS, body, found, host, open_with, put};
 use super::watched::Watch;
+use onceward_vfs::testing::{Call, Hook, hooked};
 
 const BACKGROUND: Options = Options { preparation: Preparation::InBackground, ..OPTIONS };
 

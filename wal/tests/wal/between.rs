@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use onceward_vfs::Vfs;
 
-use super::hooked::{Call, Hook, What, hooked};
+use onceward_vfs::testing::{Call, Hook, Operation, hooked};
 
 /// When the other one works, and how the two wait for each other.
 #[derive(Debug)]
@@ -22,8 +22,12 @@ struct Turn {
 impl Hook for Turn {
     fn before(&self, call: &Call<'_>) -> io::Result<()> {
         if !matches!(
-            call.what,
-            What::Open(_) | What::List | What::Exists | What::Read(_) | What::Len
+            call.operation,
+            Operation::Open(_)
+                | Operation::List
+                | Operation::Exists
+                | Operation::Read(_)
+                | Operation::Len
         ) {
             return Ok(());
         }

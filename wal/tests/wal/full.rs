@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use onceward_vfs::{Mode, SimVfs, Survival};
 use onceward_wal::{ErrorKind, SEGMENT_BYTES_MIN};
 
-use super::hooked::{Call, Hook, What, hooked};
 use super::scenario::{bodies, body, fill_segment, open_sim, put, shared};
 use super::told::{Journal, Script, Step, Told};
+use onceward_vfs::testing::{Call, Hook, Operation, hooked};
 
 use Step::{Append, Batch, Close, Defer, Kill, Mark, Trim};
 
@@ -48,9 +48,9 @@ struct Room {
 
 impl Hook for Room {
     fn before(&self, call: &Call<'_>) -> io::Result<()> {
-        let takes_room = match call.what {
-            What::Write(_) | What::FillZeros(_) | What::CreateDir => true,
-            What::Open(mode) => mode == Mode::CreateNew,
+        let takes_room = match call.operation {
+            Operation::Write(_) | Operation::FillZeros(_) | Operation::CreateDir => true,
+            Operation::Open(mode) => mode == Mode::CreateNew,
             _ => false,
         };
         if !takes_room || self.freed.load(Ordering::SeqCst) {
@@ -63,7 +63,7 @@ impl Hook for Room {
         }
         self.freed.store(self.once, Ordering::SeqCst);
         self.refused.fetch_add(1, Ordering::SeqCst);
-        if let (What::Write(bytes), Some(file)) = (call.what, call.file) {
+        if let (Operation::Write(bytes), Some(file)) = (call.operation, call.file) {
             // As much as there is room for, so that its first frames are whole.
             file.write_all_at(call.offset, &bytes[..bytes.len().saturating_sub(1)])?;
         }

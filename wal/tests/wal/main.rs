@@ -33,9 +33,7 @@ mod trusted_time;
 mod unreadable;
 
 mod between;
-mod hooked;
 mod scenario;
 mod stops;
 mod told;
-mod toy;
 mod watched;

@@ -11,10 +11,10 @@ use std::time::Duration;
 use onceward_vfs::{SimVfs, Survival};
 use onceward_wal::{ErrorKind, Log, Lsn, Options, Preparation};
 
-use super::hooked::{Call, Hook, What, hooked};
 use super::scenario::{
     OPTIONS, bodies, body, fill_segment, look, open_sim, open_with, put, queue, shared,
 };
+use onceward_vfs::testing::{Call, Hook, Operation, hooked};
 
 /// Panics within the next write, or the next sync, of a segment.
 #[derive(Debug, Default)]
@@ -25,9 +25,9 @@ struct Panics {
 
 impl Hook for Panics {
     fn before(&self, call: &Call<'_>) -> io::Result<()> {
-        let armed = match call.what {
-            What::Write(_) if call.name.starts_with("log/") => &self.in_write,
-            What::SyncData if call.name.starts_with("log/") => &self.in_sync,
+        let armed = match call.operation {
+            Operation::Write(_) if call.name.starts_with("log/") => &self.in_write,
+            Operation::SyncData if call.name.starts_with("log/") => &self.in_sync,
             _ => return Ok(()),
         };
         assert!(!armed.swap(false, Ordering::SeqCst), "planned");

@@ -2,10 +2,10 @@
 //! Method: a toy cipher behind the seam; what is read by each way is held against what was appended.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use onceward_vfs::{SimVfs, Survival, Vfs};
 use onceward_wal::fuzzing::{Fields, forge_frame};
+use onceward_wal::testing::ToySealing;
 use onceward_wal::{
     Alignment, Error, ErrorKind, Follower, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame, Options,
     Purpose, Sealing, Stamp, check_keys, create_sealed, examine, examine_with, identity,
@@ -13,7 +13,6 @@ use onceward_wal::{
 };
 
 use crate::scenario::{OPTIONS, STORE, body, fill_segment, put, queue, segment, shared};
-use crate::toy::Toy;
 
 fn row(label: &str) {
     let document = include_str!("../../FORMAT.md");
@@ -29,7 +28,7 @@ fn sealed_identity() -> Identity {
 type Seen = Vec<(u64, Vec<u8>)>;
 
 /// Opens the log, creating it when it is missing; with the host's frames that were found.
-fn try_open(disk: &SimVfs, toy: &Arc<Toy>, options: Options) -> Result<(Log, Seen), Error> {
+fn try_open(disk: &SimVfs, toy: &Arc<ToySealing>, options: Options) -> Result<(Log, Seen), Error> {
     let vfs = shared(disk);
     let lock = onceward_wal::lock(&*vfs)?;
     if identity(&*vfs)?.is_none() {
@@ -46,7 +45,7 @@ fn try_open(disk: &SimVfs, toy: &Arc<Toy>, options: Options) -> Result<(Log, See
     Ok((log, seen))
 }
 
-fn open(disk: &SimVfs, toy: &Arc<Toy>) -> (Log, Seen) {
+fn open(disk: &SimVfs, toy: &Arc<ToySealing>) -> (Log, Seen) {
     try_open(disk, toy, OPTIONS).unwrap()
 }
 
@@ -59,7 +58,7 @@ fn append(log: &Log, first: u64, count: u64) -> Seen {
 
 #[test]
 fn every_way_of_reading_shows_the_bodies_of_a_sealed_log() {
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     assert_eq!(log.identity(), sealed_identity());
     let mut written = append(&log, 1, 30);
@@ -124,7 +123,7 @@ fn every_way_of_reading_shows_the_bodies_of_a_sealed_log() {
 
 #[test]
 fn without_its_key_a_sealed_log_is_judged_and_not_shown() {
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     append(&log, 1, 30);
     log.close().unwrap();
@@ -150,7 +149,7 @@ fn without_its_key_a_sealed_log_is_judged_and_not_shown() {
 fn an_opening_never_goes_on_in_a_sealed_segment() {
     for alignment in [Alignment::Frame, Alignment::Block] {
         let options = Options { alignment, ..OPTIONS };
-        let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+        let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
         let mut written = Seen::new();
         for round in 0..6 {
             let (log, seen) = try_open(&disk, &toy, options).unwrap();
@@ -170,12 +169,12 @@ fn an_opening_never_goes_on_in_a_sealed_segment() {
 
 #[test]
 fn a_segment_for_which_there_is_no_key_is_not_begun() {
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     let mut written = append(&log, 1, 3);
     let half = body(4, 100_000);
     written.push((put(&log, &half).unwrap().get(), half));
-    toy.is_away.store(true, Ordering::Relaxed);
+    toy.set_away(true);
     let big = vec![body(5, 200_000), body(6, 50_000)];
     for purpose in [Purpose::Capture, Purpose::Settle, Purpose::Capture] {
         let parts = [big[0].as_slice(), big[1].as_slice()];
@@ -184,7 +183,7 @@ fn a_segment_for_which_there_is_no_key_is_not_begun() {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Key, Some("AWAY")));
     }
     written.extend(append(&log, 10, 3));
-    toy.is_away.store(false, Ordering::Relaxed);
+    toy.set_away(false);
     let queued = queue(&log, &big).unwrap();
     log.wait(queued.last).unwrap();
     written.extend((queued.first.get()..).zip(big));
@@ -197,7 +196,7 @@ fn a_segment_for_which_there_is_no_key_is_not_begun() {
 
 #[test]
 fn a_full_disk_takes_a_sealed_commit_back_and_the_next_has_another_key() {
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     let mut written = append(&log, 1, 3);
     drop(log);
@@ -211,9 +210,9 @@ fn a_full_disk_takes_a_sealed_commit_back_and_the_next_has_another_key() {
     });
     let error = put(&log, &body(4, 50)).unwrap_err();
     assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Full, false));
-    let keys = toy.made.load(Ordering::Relaxed);
+    let keys = toy.made();
     written.extend(append(&log, 5, 3));
-    assert_eq!(toy.made.load(Ordering::Relaxed), keys + 1);
+    assert_eq!(toy.made(), keys + 1);
     drop(log);
     assert_eq!(open(&disk.after_power_cut(&Survival::Nothing), &toy).1, written);
 }
@@ -221,7 +220,7 @@ fn a_full_disk_takes_a_sealed_commit_back_and_the_next_has_another_key() {
 #[test]
 fn forged_is_a_frame_whose_header_was_changed_and_costs_no_other() {
     row("forged");
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     let written = append(&log, 1, 3);
     let first = queue(&log, &[body(50, 40)]).unwrap();
@@ -259,7 +258,7 @@ fn forged_is_a_frame_whose_header_was_changed_and_costs_no_other() {
 
 #[test]
 fn one_bad_block_does_not_take_the_key_of_a_segment() {
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     let written = append(&log, 1, 3);
     drop(log);
@@ -273,7 +272,7 @@ fn one_bad_block_does_not_take_the_key_of_a_segment() {
 #[test]
 fn key_lost_costs_the_frames_of_its_segment_and_no_others() {
     row("key-lost");
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     let lost = append(&log, 1, 3);
     drop(log);
@@ -292,7 +291,7 @@ fn key_lost_costs_the_frames_of_its_segment_and_no_others() {
 
 #[test]
 fn a_reader_passes_over_forged_frames_and_counts_them() {
-    let (disk, toy) = (SimVfs::new(), Arc::new(Toy::default()));
+    let (disk, toy) = (SimVfs::new(), Arc::new(ToySealing::default()));
     let (log, _) = open(&disk, &toy);
     let first = append(&log, 1, 9);
     drop(log);

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use onceward_vfs::{Mode, Pace, SimVfs, Vfs};
 
-use super::hooked::{Call, Hook, What, hooked};
 use super::scenario::shared;
 use super::told::{Journal, Told};
+use onceward_vfs::testing::{Call, Hook, Operation, hooked};
 
 /// A place where a crash could stop.
 #[derive(Debug)]
@@ -54,21 +54,24 @@ impl Stops {
 
 impl Hook for Stops {
     fn before(&self, call: &Call<'_>) -> io::Result<()> {
-        match (call.what, call.file) {
-            (What::FillZeros(len), Some(file)) => {
+        match (call.operation, call.file) {
+            (Operation::FillZeros(len), Some(file)) => {
                 // One stop on the way: many would be the same zeros again and again.
                 self.stop();
                 file.fill_zeros(len / 2, &|| Pace::Gentle)?;
                 self.stop();
             }
             (
-                What::Open(Mode::Read | Mode::Write)
-                | What::List
-                | What::Exists
-                | What::Lock
-                | What::FreeBytes
-                | What::Read(_)
-                | What::Len,
+                Operation::Open(Mode::Read | Mode::Write)
+                | Operation::Map
+                | Operation::List
+                | Operation::Exists
+                | Operation::Lock
+                | Operation::CheckGround
+                | Operation::Usurper
+                | Operation::FreeBytes
+                | Operation::Read(_)
+                | Operation::Len,
                 _,
             ) => {}
             _ => self.stop(),

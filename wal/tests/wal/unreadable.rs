@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use onceward_vfs::{SimVfs, Vfs};
 use onceward_wal::{ErrorKind, Lsn, repair};
 
-use super::hooked::{Call, Hook, What, hooked};
 use super::scenario::{
     Seen, body, fill_segment, found, host, open, open_sim, put, queue, segment, shared,
 };
+use onceward_vfs::testing::{Call, Hook, Operation, hooked};
 
 const BLOCK_BYTES: u64 = 4096;
 /// Of a segment.
@@ -50,10 +50,10 @@ fn blocks(offset: u64, count: usize) -> RangeInclusive<u64> {
 
 impl Hook for Bad {
     fn before(&self, call: &Call<'_>) -> io::Result<()> {
-        let count = match call.what {
-            What::Read(count) => count,
-            What::Write(bytes) => bytes.len(),
-            What::FillZeros(len) => {
+        let count = match call.operation {
+            Operation::Read(count) => count,
+            Operation::Write(bytes) => bytes.len(),
+            Operation::FillZeros(len) => {
                 let whole = |block: u64| (block + 1) * BLOCK_BYTES <= len;
                 self.0.lock().unwrap().retain(|(name, block)| name != call.name || !whole(*block));
                 return Ok(());
@@ -61,7 +61,7 @@ impl Hook for Bad {
             _ => return Ok(()),
         };
         let mut bad = self.0.lock().unwrap();
-        if matches!(call.what, What::Write(_)) {
+        if matches!(call.operation, Operation::Write(_)) {
             let (from, to) = (call.offset, call.offset + u64::try_from(count).unwrap());
             bad.retain(|(name, block)| {
                 let whole = from <= block * BLOCK_BYTES && (block + 1) * BLOCK_BYTES <= to;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use onceward_vfs::Vfs;
 
-use super::hooked::{Call, Hook, What, hooked};
+use onceward_vfs::testing::{Call, Hook, Operation, hooked};
 
 /// What was seen and what is planned; of the files in `log/`.
 #[derive(Debug, Default)]
@@ -35,8 +35,8 @@ impl Watch {
 impl Hook for Watch {
     fn before(&self, call: &Call<'_>) -> io::Result<()> {
         let Some(file) = call.file.filter(|_| call.name.starts_with("log/")) else { return Ok(()) };
-        match call.what {
-            What::Write(bytes) => {
+        match call.operation {
+            Operation::Write(bytes) => {
                 let left = self.full_at.load(Ordering::SeqCst);
                 self.full_at.store(left.saturating_sub(1), Ordering::SeqCst);
                 if left == 1 {
@@ -45,14 +45,14 @@ impl Hook for Watch {
                     return Err(io::Error::from(io::ErrorKind::StorageFull));
                 }
             }
-            What::SyncData => {
+            Operation::SyncData => {
                 self.began.fetch_add(1, Ordering::SeqCst);
                 drop(self.gate.lock().unwrap());
                 self.syncs.fetch_add(1, Ordering::SeqCst);
                 // Gives others a chance to queue behind this sync, as a slow disk does.
                 (0..50).for_each(|_| std::thread::yield_now());
             }
-            What::FillZeros(_) => {
+            Operation::FillZeros(_) => {
                 let thread = std::thread::current().name().unwrap_or("?").to_owned();
                 self.filled_by.lock().unwrap().push(thread);
             }

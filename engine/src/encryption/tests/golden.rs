@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use onceward_vfs::SimVfs;
+use onceward_vfs::testing::assert_golden;
 use onceward_wal::{
     Alignment, DataKey, Identity, KeyRefusal, Log, NewFrame, Options, Preparation, Purpose,
     SEGMENT_BYTES_MIN, Sealing, Stamp, WrappedKey,
@@ -54,28 +55,8 @@ impl Sealing for Fixed {
     }
 }
 
-/// The bytes of the block with this name in a document.
-fn golden(document: &str, name: &str) -> Vec<u8> {
-    let (_, after) = document.split_once(&format!("```hex golden:{name}\n")).unwrap();
-    let (block, _) = after.split_once("```").unwrap();
-    block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
-}
-
 fn store() -> [u8; 16] {
     std::array::from_fn(|i| u8::try_from(i).unwrap())
-}
-
-/// Bytes as the documents have them, to be put there when a format is made.
-fn shown(bytes: &[u8]) -> String {
-    let lines = bytes
-        .chunks(24)
-        .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Fails with the bytes as they are.
-fn assert_golden(bytes: &[u8], document: &str, name: &str) {
-    assert!(bytes == golden(document, name), "{name}:\n{}", shown(bytes));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use onceward_vfs::testing::golden;
 use proptest::prelude::*;
 
 fn body(event: &Event) -> (u8, Vec<u8>) {
@@ -19,13 +20,7 @@ fn full() -> Event {
     .with_class(Class::Evictable)
 }
 
-/// The bytes of the block tagged `golden:<name>` in FORMAT.md.
-fn golden(name: &str) -> Vec<u8> {
-    let document = include_str!("../../../FORMAT.md");
-    let (_, after) = document.split_once(&format!("```hex golden:{name}\n")).unwrap();
-    let (block, _) = after.split_once("```").unwrap();
-    block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
-}
+const FORMAT: &str = include_str!("../../../FORMAT.md");
 
 #[test]
 fn the_smallest_event_takes_one_byte_over_key_and_payload() {
@@ -33,7 +28,7 @@ fn the_smallest_event_takes_one_byte_over_key_and_payload() {
         Event::new(Scope::default(), Key::new("k1").unwrap(), Payload::json(r#"{"n":1}"#).unwrap());
     let (flags, bytes) = body(&event);
     assert_eq!((flags, bytes.len()), (JSON, 1 + 2 + 7));
-    assert_eq!(bytes, golden("event"));
+    assert_eq!(bytes, golden(FORMAT, "event"));
     assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), event);
 }
 
@@ -41,7 +36,7 @@ fn the_smallest_event_takes_one_byte_over_key_and_payload() {
 fn every_attribute_comes_back() {
     let (flags, bytes) = body(&full());
     assert_eq!(flags, 0b111_1111);
-    assert_eq!(bytes, golden("full"));
+    assert_eq!(bytes, golden(FORMAT, "full"));
     assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), full());
 }
 
@@ -58,7 +53,7 @@ fn how_far_the_wall_clock_was_set_is_told_with_the_event() {
         Event::new(Scope::default(), Key::new("k1").unwrap(), Payload::json(r#"{"n":1}"#).unwrap());
     let encoded = Encoded::dated(&event, -5);
     let bytes = encoded.parts().concat();
-    assert_eq!((encoded.flags, &bytes), (JSON, &golden("wall")));
+    assert_eq!((encoded.flags, &bytes), (JSON, &golden(FORMAT, "wall")));
     let view = View::decode(JSON, &bytes).unwrap();
     let moment = Moment { trusted_ms: 3, wall: Wall::at(100) };
     assert_eq!(view.captured(moment), Moment { trusted_ms: 3, wall: Wall::at(95) });
@@ -73,7 +68,7 @@ fn how_far_the_wall_clock_was_set_is_told_with_the_event() {
 #[test]
 fn headers_come_back_in_their_order() {
     let (flags, bytes) = body(&with_headers());
-    assert_eq!((flags, &bytes), (JSON | LANE, &golden("headers")));
+    assert_eq!((flags, &bytes), (JSON | LANE, &golden(FORMAT, "headers")));
     assert_eq!(View::decode(flags, &bytes).unwrap().to_event().unwrap(), with_headers());
     for cut in 0..bytes.len() - 7 {
         assert!(View::decode(flags, &bytes[..cut]).is_none(), "cut at {cut}");
@@ -106,7 +101,7 @@ fn carried_and_effect_heads_come_back() {
         is_imported: false,
     };
     let mut bytes = carried.encode().to_vec();
-    assert_eq!(bytes, golden("carried"));
+    assert_eq!(bytes, golden(FORMAT, "carried"));
     bytes.extend_from_slice(b"rest");
     assert_eq!(Carried::decode(9, &bytes), Some((carried, b"rest".as_slice())));
     assert_eq!(Carried::decode(9, &bytes[..CARRIED_BYTES - 1]), None);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use onceward_vfs::Survival;
+use onceward_wal::testing::ToySealing;
 
-use crate::trial::toy::Toy;
 use crate::trial::{Rig, sized_event};
 
 #[test]
 fn nonces_of_an_encrypted_store_never_come_again_over_power_cuts_and_kills() {
-    let toy = Arc::new(Toy::default());
+    let toy = Arc::new(ToySealing::default());
     let mut rig = Rig::new().sealed(&toy);
     let mut n = 0;
     for round in 0..80_u64 {

@@ -11,22 +11,26 @@
     reason = "tests: a failure is a panic"
 )]
 
-mod explore;
 mod log;
 mod store;
 mod truth;
 
 use std::sync::Arc;
 
+use onceward_vfs::testing;
 use shuttle::{
     rand::{Rng, thread_rng},
     thread::{self, JoinHandle},
 };
 
 use crate::{Entry, Index, Lookup, Options, Reserved, Until};
-use explore::explore;
 use store::{Before, ModelStore, PowerCut, Taken, WINDOW_MS, content, fingerprint, window};
 use truth::KeyChange;
+
+/// Runs `model` under many schedules, each after what `prepare` did.
+fn explore(name: &'static str, cost: u64, prepare: fn() -> Before, model: fn(Before)) {
+    testing::explore(name, cost, prepare, Before::copy, model);
+}
 
 /// Starts a thread with the store.
 fn spawn<T: Send + 'static>(

@@ -1,102 +1,65 @@
 //! A disk on which something else happens in the middle of an operation.
-//! Method: counts the calls that change the disk, and calls the hook before the one that it is set to.
+//! Method: counts the calls that change the names on the disk, or open a file, and acts before the one that is set.
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use onceward_vfs::{File, LockError, LockGuard, Map, Mode, SimVfs, Vfs};
+use onceward_vfs::{
+    SimVfs, Vfs,
+    testing::{Call, Hook, Operation, hooked},
+};
 
-type Hook = Box<dyn FnOnce() + Send>;
+type Action = Box<dyn FnOnce() + Send>;
 
-/// A simulated disk with a hook.
-#[derive(Clone)]
-pub(crate) struct Hooked {
-    pub(crate) disk: SimVfs,
-    set: Arc<Mutex<(u64, Option<Hook>)>>,
+/// How many calls are left, and what is to happen before the one after them.
+#[derive(Default)]
+pub(crate) struct Between(Mutex<(u64, Option<Action>)>);
+
+impl Between {
+    /// A disk like this one on which it happens.
+    pub(crate) fn over(disk: &SimVfs) -> (Arc<dyn Vfs>, Arc<Self>) {
+        let hook = Arc::default();
+        (hooked(Arc::new(disk.clone()), &hook), hook)
+    }
+
+    /// Does this before the call that comes after `calls` others.
+    pub(crate) fn after(&self, calls: u64, action: Action) {
+        *self.0.lock().unwrap() = (calls, Some(action));
+    }
+
+    /// Whether it is still to happen.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.lock().unwrap().1.is_some()
+    }
 }
 
-impl Hooked {
-    pub(crate) fn new(disk: SimVfs) -> Self {
-        Self { disk, set: Arc::default() }
+impl fmt::Debug for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Between")
     }
+}
 
-    /// Calls `hook` before the call that comes after `calls` others.
-    pub(crate) fn after(&self, calls: u64, hook: Hook) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = (calls, Some(hook));
-    }
-
-    /// Whether the hook is still to be called.
-    pub(crate) fn is_set(&self) -> bool {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner).1.is_some()
-    }
-
-    fn strike(&self) {
-        let hook = {
-            let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-            match &mut *set {
-                (0, hook) => hook.take(),
-                (calls, _) => {
-                    *calls -= 1;
-                    None
-                }
+impl Hook for Between {
+    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+        if !matches!(
+            call.operation,
+            Operation::Open(_) | Operation::Rename | Operation::Remove | Operation::SyncDir
+        ) {
+            return Ok(());
+        }
+        // The action makes calls itself.
+        let action = match &mut *self.0.lock().unwrap() {
+            (0, action) => action.take(),
+            (calls, _) => {
+                *calls -= 1;
+                None
             }
         };
-        if let Some(hook) = hook {
-            hook();
+        if let Some(action) = action {
+            action();
         }
-    }
-}
-
-impl fmt::Debug for Hooked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.disk.fmt(f)
-    }
-}
-
-impl Vfs for Hooked {
-    fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>> {
-        self.strike();
-        self.disk.open(name, mode)
-    }
-
-    fn map(&self, name: &str) -> io::Result<Map> {
-        self.disk.map(name)
-    }
-
-    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.disk.list(dir)
-    }
-
-    fn exists(&self, name: &str) -> io::Result<bool> {
-        self.disk.exists(name)
-    }
-
-    fn create_dir(&self, dir: &str) -> io::Result<()> {
-        self.disk.create_dir(dir)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.strike();
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.strike();
-        self.disk.remove(name)
-    }
-
-    fn sync_dir(&self, dir: &str) -> io::Result<()> {
-        self.strike();
-        self.disk.sync_dir(dir)
-    }
-
-    fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError> {
-        self.disk.lock(name)
-    }
-
-    fn free_bytes(&self) -> io::Result<Option<u64>> {
-        self.disk.free_bytes()
+        Ok(())
     }
 }

@@ -5,12 +5,14 @@ mod hooked;
 
 use std::sync::{Arc, Mutex};
 
-use onceward_index::{ContentHash, Fingerprint, ReadMode, Reserved, Until};
-use onceward_vfs::{SimVfs, Survival};
+use onceward_index::{ContentHash, Fingerprint, Location, ReadMode, Reserved, Until};
+use onceward_vfs::{SimVfs, Survival, Vfs};
 
 use crate::reference::Reference;
-use crate::store::{MINUTE_MS, SLICE_MS, Store, capturing, location, options, secret, settling};
-use hooked::Hooked;
+use crate::store::{
+    DIR, MINUTE_MS, SLICE_MS, Store, capturing, location, options, secret, settling,
+};
+use hooked::Between;
 
 fn key(number: u64) -> Fingerprint {
     secret().fingerprint("till", &number.to_le_bytes())
@@ -56,8 +58,9 @@ fn happen(store: &mut Store, beside: Beside) {
 }
 
 /// A store with two unsettled keys and some settled ones, in files and not.
-fn prepared(disk: &Hooked, listed: Until) -> Store {
-    let mut store = Store::open(location(disk.clone()), options(ReadMode::Mapped));
+fn prepared(vfs: Arc<dyn Vfs>, listed: Until) -> Store {
+    let location = Location { vfs, dir: DIR.to_owned() };
+    let mut store = Store::open(location, options(ReadMode::Mapped));
     take(&mut store, 0..60);
     for lsn in 3..=60 {
         store.settle(lsn);
@@ -73,18 +76,19 @@ fn prepared(disk: &Hooked, listed: Until) -> Store {
 
 /// Returns whether the checkpoint made so many calls.
 fn interrupted(beside: Beside, until: (Until, Until), calls: u64) -> bool {
-    let disk = Hooked::new(SimVfs::new());
-    let store = Arc::new(Mutex::new(prepared(&disk, until.0)));
-    let hooked = Arc::clone(&store);
-    disk.after(calls, Box::new(move || happen(&mut hooked.lock().unwrap(), beside)));
+    let disk = SimVfs::new();
+    let (vfs, between) = Between::over(&disk);
+    let store = Arc::new(Mutex::new(prepared(vfs, until.0)));
+    let other = Arc::clone(&store);
+    between.after(calls, Box::new(move || happen(&mut other.lock().unwrap(), beside)));
     // Nobody holds the store while the checkpoint is written: the hook wants it.
     let index = Arc::clone(&store.lock().unwrap().index);
     index.checkpoint(0, until.1).unwrap();
-    let happened = !disk.is_set();
+    let happened = !between.is_set();
     let store = store.lock().unwrap();
     let what = format!("{beside:?} before call {calls} of {until:?}");
     ask(&store, &what);
-    let disk = disk.disk.after_power_cut(&Survival::Everything);
+    let disk = disk.after_power_cut(&Survival::Everything);
     let (mut again, told) = Store::reopened(location(disk), options(ReadMode::Mapped), &store.log);
     told.unwrap_or_else(|error| panic!("{what}: {error}"));
     again.latest = store.latest;

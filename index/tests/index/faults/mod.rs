@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use onceward_index::{Index, Lookup, Until};
+use onceward_index::{Index, Location, Lookup, Until};
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
 
 use crate::scenery::slot::newest;
 use crate::scenery::{
-    DIR, content, crashed, from_capture, from_settle, key, location, open, open_with, options,
-    scattered, secret, take,
+    DIR, content, crashed, from_capture, from_settle, key, location, open, options, scattered,
+    secret, take,
 };
-use hooked::Hooked;
+use hooked::OnRead;
 
 /// Plans one fault of this operation, after `nth` others of it.
 fn fault(disk: &SimVfs, op: FaultOp, (name, nth): (&str, u64), kind: FaultKind) {
@@ -111,8 +111,12 @@ fn a_mark_counts_after_ok_though_a_checkpoint_with_another_mark_failed_before() 
 /// another thread has its answer, or it gives up.
 #[test]
 fn a_lookup_does_not_wait_for_the_disk_that_another_one_waits_for() {
-    let hooked = Hooked::default();
-    let index = open_with(hooked.clone(), options()).index;
+    let (disk, on_read) = OnRead::disk();
+    let opened = || {
+        let location = Location { vfs: Arc::clone(&disk), dir: DIR.to_owned() };
+        Index::open(location, &secret(), options()).unwrap().index
+    };
+    let index = opened();
     let (warm, cold) = (key(1, 1, 1), key(2, 2, 2));
     take(&index, warm, 1, from_settle(), 0);
     index.checkpoint(0, Until::Close).unwrap();
@@ -120,11 +124,11 @@ fn a_lookup_does_not_wait_for_the_disk_that_another_one_waits_for() {
     index.checkpoint(0, Until::Later).unwrap();
     drop(index);
 
-    let index = Arc::new(open_with(hooked.clone(), options()).index);
+    let index = Arc::new(opened());
     assert_ne!(index.lookup(warm, content(1)).unwrap(), Lookup::New);
     let (other, (answered, answer)) = (Arc::clone(&index), mpsc::channel());
     let (told, telling) = mpsc::channel();
-    hooked.when_a_key_file_is_read(move || {
+    on_read.when_a_key_file_is_read(move || {
         std::thread::spawn(move || {
             other.lookup(warm, content(1)).unwrap();
             // Nobody waits for this any more if it came too late.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use onceward_vfs::{SimVfs, Survival, Vfs};
+use onceward_vfs::{SimVfs, Survival};
 use shuttle::rand::{Rng, thread_rng};
 
-use super::disk::{Control, SlowDisk, is_due};
+use super::disk::{SlowDisk, is_due};
 use crate::error::{Error, ErrorKind};
 use crate::frame::KIND_HOST_MIN;
 use crate::header::Identity;
@@ -35,7 +35,7 @@ pub(super) const SMALL_BYTES: usize = 40;
 pub(super) struct Host {
     pub(super) log: Arc<Log>,
     pub(super) disk: SimVfs,
-    pub(super) control: Arc<Control>,
+    pub(super) slow: Arc<SlowDisk>,
     /// At this confirmation from now on, counting from 1, the power is cut on a copy of the disk.
     look_at: Arc<AtomicU64>,
 }
@@ -66,9 +66,7 @@ pub(super) struct Told {
 impl Host {
     /// Opens the log on `disk`, creating it when it is missing.
     pub(super) fn open(disk: SimVfs, options: Options) -> Self {
-        let slow = SlowDisk::new(disk.clone());
-        let control = slow.control();
-        let vfs: Arc<dyn Vfs> = Arc::new(slow);
+        let (vfs, slow) = SlowDisk::over(disk.clone());
         let lock = lock(&*vfs).unwrap();
         let examined = match crate::examine(&*vfs, &mut |_frame| {}).unwrap() {
             Some(examined) => examined,
@@ -78,10 +76,10 @@ impl Host {
             }
         };
         let log = Log::start(vfs, lock, examined, options, Stamp::default()).unwrap();
-        control.syncs.store(0, Ordering::SeqCst);
+        slow.syncs.store(0, Ordering::SeqCst);
         // Of the first few confirmations: later ones say the same.
         let look_at = Arc::new(AtomicU64::new(thread_rng().gen_range(1..8)));
-        Self { log: Arc::new(log), disk, control, look_at }
+        Self { log: Arc::new(log), disk, slow, look_at }
     }
 
     /// Queues a batch of frames that begin with `tags`.

@@ -12,23 +12,26 @@
 )]
 
 mod disk;
-mod explore;
 mod host;
-mod stalling;
 
 use std::ops::RangeInclusive;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs};
+use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, testing};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::{self, JoinHandle};
 
 use super::{Options, Preparation};
 use crate::error::{Error, ErrorKind};
-use explore::explore;
 use host::{Answer, Host, LARGE_BYTES, OPTIONS, SMALL_BYTES, Told, begun, rolled};
+
+/// Runs `model` under many schedules, each on a fresh copy of the disk that `prepare` makes.
+fn explore(name: &'static str, cost: u64, prepare: fn() -> SimVfs, model: fn(SimVfs)) {
+    // Nothing on it waits for a sync.
+    testing::explore(name, cost, prepare, SimVfs::after_kill, model);
+}
 
 /// Starts threads that write, with numbers from 1, and end after `batches`.
 fn writers(host: &Host, count: u64, batches: RangeInclusive<u64>) -> Vec<JoinHandle<Vec<Told>>> {
@@ -61,7 +64,7 @@ fn share_syncs(disk: SimVfs, count: u64) {
     let host = Host::open(disk, OPTIONS);
     let all = told(writers(&host, count, 1..=3));
     assert!(all.iter().all(|told| told.answer == Answer::Stored), "{all:?}");
-    let syncs = host.control.syncs.load(Ordering::SeqCst);
+    let syncs = host.slow.syncs.load(Ordering::SeqCst);
     assert!(syncs <= u64::try_from(all.len()).unwrap(), "{syncs} syncs for {all:?}");
     host.must_have_kept(&all, &[]);
 }
@@ -186,7 +189,7 @@ fn a_log_that_is_poisoned_from_elsewhere_leaves_nobody_waiting() {
 fn a_full_disk_refuses_groups_whole_and_later_ones_are_stored() {
     explore("a full disk", 1, begun, |disk| {
         let host = Host::open(disk, OPTIONS);
-        host.control.full_at.store(1 + any(3), Ordering::SeqCst);
+        host.slow.full_at.store(1 + any(3), Ordering::SeqCst);
         let mut all = told(writers(&host, 3, 3..=4));
         assert!(all.iter().any(|told| told.answer == Answer::Absent), "{all:?}");
         assert!(all.iter().all(|told| told.answer != Answer::InDoubt), "{all:?}");
@@ -204,7 +207,7 @@ fn a_full_disk_refuses_groups_whole_and_later_ones_are_stored() {
 fn a_writer_that_panics_leaves_nobody_waiting() {
     explore("a writer that panics", 1, begun, |disk| {
         let host = Host::open(disk, OPTIONS);
-        host.control.panic_at.store(1 + any(4), Ordering::SeqCst);
+        host.slow.panic_at.store(1 + any(4), Ordering::SeqCst);
         let writers: Vec<_> = (1..=3)
             .map(|writer| {
                 let host = host.clone();
@@ -236,7 +239,7 @@ fn with_everything_at_work_everybody_is_told_whatever_fails() {
         let options = Options { reserve: 1, preparation: Preparation::InBackground, ..OPTIONS };
         let host = Host::open(disk, options);
         match any(3) {
-            0 => host.control.full_at.store(1 + any(8), Ordering::SeqCst),
+            0 => host.slow.full_at.store(1 + any(8), Ordering::SeqCst),
             1 => host.disk.plan(fault(FaultOp::SyncData, "log/", FaultKind::Eio, 8)),
             _ => host.disk.plan(fault(FaultOp::SyncData, "meta", FaultKind::Eio, 3)),
         }

@@ -4,6 +4,12 @@
 //! one by priorities must change several of them at the right steps for it. Here every thread is
 //! stopped for a while now and then, whatever it is doing, and the others walk at random.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "for tests: a failure is a panic"
+)]
+
 use shuttle::scheduler::{RandomScheduler, Schedule, Scheduler, Task, TaskId};
 
 /// A random walk in which one thread at a time stands still.
