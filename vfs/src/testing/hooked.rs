@@ -49,7 +49,7 @@ pub enum Operation<'a> {
 
 /// One call of a disk or of an open file.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct DiskCall<'a> {
     /// What it is to do.
     pub operation: Operation<'a>,
     /// Of the file or directory; the old one of a renaming.
@@ -67,13 +67,13 @@ pub trait Hook: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// What the caller is to see; then the call is not made.
-    fn before(&self, call: &Call<'_>) -> io::Result<()>;
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()>;
 
     /// Runs before a file is filled with zeros, with the pace that is asked for.
     fn before_fill(&self, _pace: &dyn Fn() -> Pace) {}
 
     /// Runs after a call that was made, whatever its result.
-    fn after(&self, _call: &Call<'_>) {}
+    fn after(&self, _call: &DiskCall<'_>) {}
 }
 
 /// A disk, or an open file of it, with its hook.
@@ -97,7 +97,7 @@ impl<H: Hook> Hooked<dyn Vfs, H> {
         name: &str,
         work: impl FnOnce(&dyn Vfs) -> Result<T, E>,
     ) -> Result<T, E> {
-        let call = Call { operation, name, offset: 0, file: None };
+        let call = DiskCall { operation, name, offset: 0, file: None };
         self.hook.before(&call)?;
         let result = work(&*self.inner);
         self.hook.after(&call);
@@ -112,7 +112,7 @@ impl<H: Hook> Hooked<dyn File, H> {
         offset: u64,
         work: impl FnOnce(&dyn File) -> io::Result<T>,
     ) -> io::Result<T> {
-        let call = Call { operation, name: &self.name, offset, file: Some(&*self.inner) };
+        let call = DiskCall { operation, name: &self.name, offset, file: Some(&*self.inner) };
         self.hook.before(&call)?;
         let result = work(&*self.inner);
         self.hook.after(&call);

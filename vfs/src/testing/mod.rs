@@ -12,5 +12,5 @@ mod schedules;
 mod stalling;
 
 pub use golden::{assert_golden, golden, hex};
-pub use hooked::{Call, Hook, Operation, hooked};
+pub use hooked::{DiskCall, Hook, Operation, hooked};
 pub use schedules::explore;

@@ -12,7 +12,7 @@ use std::{
 use onceward_vfs::{
     File, LockError, LockGuard, Map, Mode, OsVfs, SimVfs, Vfs,
     conformance::{self, CHECKS},
-    testing::{Call, Hook, hooked},
+    testing::{DiskCall, Hook, hooked},
 };
 use tempfile::TempDir;
 
@@ -39,12 +39,12 @@ struct Counting {
 }
 
 impl Hook for Counting {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         self.before.fetch_add(1, Ordering::Relaxed);
         if call.name == "refused" { Err(io::ErrorKind::QuotaExceeded.into()) } else { Ok(()) }
     }
 
-    fn after(&self, _call: &Call<'_>) {
+    fn after(&self, _call: &DiskCall<'_>) {
         self.after.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -11,7 +11,7 @@ use onceward_wal::{Log, Options, Preparation};
 
 use super::scenario::{OPTIONS, body, found, host, open_with, put};
 use super::watched::Watch;
-use onceward_vfs::testing::{Call, Hook, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, hooked};
 
 const BACKGROUND: Options = Options { preparation: Preparation::InBackground, ..OPTIONS };
 
@@ -86,7 +86,7 @@ struct Endless {
 }
 
 impl Hook for Endless {
-    fn before(&self, _call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, _call: &DiskCall<'_>) -> io::Result<()> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use onceward_vfs::Vfs;
 
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 
 /// When the other one works, and how the two wait for each other.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ struct Turn {
 }
 
 impl Hook for Turn {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         if !matches!(
             call.operation,
             Operation::Open(_)

@@ -11,7 +11,7 @@ use onceward_wal::{ErrorKind, SEGMENT_BYTES_MIN};
 
 use super::scenario::{bodies, body, fill_segment, open_sim, put, shared};
 use super::told::{Journal, Script, Step, Told};
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 
 use Step::{Append, Batch, Close, Defer, Kill, Mark, Trim};
 
@@ -47,7 +47,7 @@ struct Room {
 }
 
 impl Hook for Room {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         let takes_room = match call.operation {
             Operation::Write(_) | Operation::FillZeros(_) | Operation::CreateDir => true,
             Operation::Open(mode) => mode == Mode::CreateNew,

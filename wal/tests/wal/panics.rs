@@ -14,7 +14,7 @@ use onceward_wal::{ErrorKind, Log, Lsn, Options, Preparation};
 use super::scenario::{
     OPTIONS, bodies, body, fill_segment, look, open_sim, open_with, put, queue, shared,
 };
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 
 /// Panics within the next write, or the next sync, of a segment.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ struct Panics {
 }
 
 impl Hook for Panics {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         let armed = match call.operation {
             Operation::Write(_) if call.name.starts_with("log/") => &self.in_write,
             Operation::SyncData if call.name.starts_with("log/") => &self.in_sync,

@@ -8,7 +8,7 @@ use onceward_vfs::{Mode, Pace, SimVfs, Vfs};
 
 use super::scenario::shared;
 use super::told::{Journal, Told};
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 
 /// A place where a crash could stop.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Stops {
 }
 
 impl Hook for Stops {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         match (call.operation, call.file) {
             (Operation::FillZeros(len), Some(file)) => {
                 // One stop on the way: many would be the same zeros again and again.

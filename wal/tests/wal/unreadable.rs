@@ -13,7 +13,7 @@ use onceward_wal::{ErrorKind, Lsn, repair};
 use super::scenario::{
     Seen, body, fill_segment, found, host, open, open_sim, put, queue, segment, shared,
 };
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 
 const BLOCK_BYTES: u64 = 4096;
 /// Of a segment.
@@ -49,7 +49,7 @@ fn blocks(offset: u64, count: usize) -> RangeInclusive<u64> {
 }
 
 impl Hook for Bad {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         let count = match call.operation {
             Operation::Read(count) => count,
             Operation::Write(bytes) => bytes.len(),

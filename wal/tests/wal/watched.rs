@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use onceward_vfs::Vfs;
 
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 
 /// What was seen and what is planned; of the files in `log/`.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Watch {
 }
 
 impl Hook for Watch {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         let Some(file) = call.file.filter(|_| call.name.starts_with("log/")) else { return Ok(()) };
         match call.operation {
             Operation::Write(bytes) => {

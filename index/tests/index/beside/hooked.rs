@@ -8,7 +8,7 @@ use std::{
 
 use onceward_vfs::{
     SimVfs, Vfs,
-    testing::{Call, Hook, Operation, hooked},
+    testing::{DiskCall, Hook, Operation, hooked},
 };
 
 type Action = Box<dyn FnOnce() + Send>;
@@ -42,7 +42,7 @@ impl fmt::Debug for Between {
 }
 
 impl Hook for Between {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         if !matches!(
             call.operation,
             Operation::Open(_) | Operation::Rename | Operation::Remove | Operation::SyncDir

@@ -8,7 +8,7 @@ use std::{
 
 use onceward_vfs::{
     SimVfs, Vfs,
-    testing::{Call, Hook, Operation, hooked},
+    testing::{DiskCall, Hook, Operation, hooked},
 };
 
 type Action = Box<dyn FnOnce() + Send>;
@@ -36,7 +36,7 @@ impl fmt::Debug for OnRead {
 }
 
 impl Hook for OnRead {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         if matches!(call.operation, Operation::Read(_)) && call.name.contains("keys-") {
             // The action may read itself.
             let action = self.0.lock().unwrap().take();

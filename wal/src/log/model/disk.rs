@@ -5,7 +5,7 @@ use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use onceward_vfs::testing::{Call, Hook, Operation, hooked};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 use onceward_vfs::{SimVfs, Vfs};
 
 use crate::sync::atomic::AtomicBool;
@@ -40,7 +40,7 @@ impl SlowDisk {
 
     /// Another thread may go on here, if the call changes the disk. Not a yield, which would be a reason to
     /// choose another one.
-    fn pause(&self, call: &Call<'_>) {
+    fn pause(&self, call: &DiskCall<'_>) {
         match call.operation {
             Operation::Rename
             | Operation::Remove
@@ -63,7 +63,7 @@ impl SlowDisk {
 }
 
 impl Hook for SlowDisk {
-    fn before(&self, call: &Call<'_>) -> io::Result<()> {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
         let of_segment = call.file.filter(|_| call.name.starts_with("log/"));
         if of_segment.is_some() && matches!(call.operation, Operation::SyncData) {
             self.syncs.fetch_add(1, Ordering::SeqCst);
@@ -85,7 +85,7 @@ impl Hook for SlowDisk {
         Ok(())
     }
 
-    fn after(&self, call: &Call<'_>) {
+    fn after(&self, call: &DiskCall<'_>) {
         self.pause(call);
     }
 }
