@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     error::Error,
-    hub::Shared,
     options::Secret,
     problem::{Code, Problem},
     tenant::Tenant,
@@ -68,6 +67,21 @@ pub(crate) fn check_key(key: &Secret) -> Result<(), Error> {
     Ok(())
 }
 
+/// Decides which requests are let in, and how many are worked on at once.
+pub(crate) struct Gate {
+    /// Who may do what.
+    credentials: Credentials,
+    /// Places for requests that are worked on.
+    places: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// Lets `count_max` requests in at once that come with one of `credentials`.
+    pub(crate) fn new(credentials: Credentials, count_max: usize) -> Self {
+        Self { credentials, places: Arc::new(Semaphore::new(count_max)) }
+    }
+}
+
 /// A request that was let in.
 #[derive(Clone)]
 pub(crate) struct Admitted {
@@ -79,27 +93,22 @@ pub(crate) struct Admitted {
 
 /// Lets a request in, or refuses it before anything of its body is read.
 pub(crate) async fn admit(
-    State(shared): State<Arc<Shared>>,
+    State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let key = bearer(request.headers());
-    let tenant = shared.credentials.tenant_of(key.unwrap_or_default());
+    let tenant = gate.credentials.tenant_of(key.unwrap_or_default());
     // One answer for no key, a malformed one and a wrong one: nothing to learn from it.
     let Some(tenant) = tenant else {
         return Err(Problem::new(Code::Unauthorized, "a valid bearer key is needed"));
     };
-    let Ok(place) = Arc::clone(&shared.in_flight).try_acquire_owned() else {
+    let Ok(place) = Arc::clone(&gate.places).try_acquire_owned() else {
         let detail = "too many requests are being worked on";
         return Err(Problem::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_S));
     };
     request.extensions_mut().insert(Admitted { tenant, _place: Arc::new(place) });
     Ok(next.run(request).await)
-}
-
-/// Places for `count` requests at once.
-pub(crate) fn places(count: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(count))
 }
 
 /// The key of the one `Authorization: Bearer` header.

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::{
     auth::Admitted,
-    hub::Shared,
-    notice::Notice,
+    notice::{Notice, Notices},
     problem::{Code, Problem},
     request_id::RequestId,
 };
@@ -22,7 +21,7 @@ pub(crate) const RETRY_S: u32 = 5;
 /// What the work said. 503 after 30 s: the work goes on, so what it does is in doubt for the client
 /// until it asks again with the same keys. 500 if the work panicked.
 pub(crate) async fn run<T: Send + 'static>(
-    shared: &Shared,
+    notices: &Notices,
     admitted: Admitted,
     request_id: &RequestId,
     work: impl FnOnce(&Admitted) -> Result<T, Problem> + Send + 'static,
@@ -31,7 +30,7 @@ pub(crate) async fn run<T: Send + 'static>(
     match tokio::time::timeout(DEADLINE, task).await {
         Ok(Ok(done)) => done,
         Ok(Err(_panicked)) => {
-            shared.notices.tell(&Notice::Panicked { request_id: request_id.as_str().to_owned() });
+            notices.tell(&Notice::Panicked { request_id: request_id.as_str().to_owned() });
             Err(Problem::new(Code::Internal, "the request could not be worked on"))
         }
         Err(_elapsed) => Err(Problem::new(

@@ -4,32 +4,17 @@ use std::fmt;
 
 use onceward::{Key, wire::member_path};
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{self, DeserializeSeed as _},
 };
 use serde_json::value::RawValue;
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Fault, Problem};
 
 /// How many faults are listed in one answer; more are only counted.
 const FAULTS_LISTED_MAX: usize = 20;
 /// Longest idempotency key, bytes.
 pub(crate) const KEY_BYTES_MAX: usize = 255;
-
-/// One field that breaks a rule.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub(crate) struct Fault {
-    /// Path of the field, for example `transactions[3].location_id`.
-    pub(crate) field: String,
-    /// What is wrong, as the end of a sentence that begins with the field.
-    pub(crate) message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.message)
-    }
-}
 
 /// The faults of one request.
 #[derive(Debug, Default)]

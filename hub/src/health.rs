@@ -1,7 +1,5 @@
 //! How a hub is: whether it lives, whether its stores take writes, and what an operator's machines should watch.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::State,
@@ -13,9 +11,8 @@ use serde_json::json;
 
 use crate::{
     blocking,
-    hub::Shared,
     problem::{Code, Problem},
-    tenant::Tenant,
+    tenant::{Tenant, Tenants},
 };
 
 /// How a tenant's store is.
@@ -69,29 +66,28 @@ pub(crate) async fn healthz() -> Json<serde_json::Value> {
 
 /// Every store takes writes. Damage that was found at opening is told and does not stop a hub: what it cost is
 /// lost, and the rest is served.
-pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+pub(crate) async fn readyz(State(tenants): State<Tenants>) -> Response {
     let not_ready =
         |code, detail| Problem::new(code, detail).retry_after(blocking::RETRY_S).into_response();
-    if shared.tenants.iter().any(|tenant| tenant.is_poisoned()) {
+    if tenants.iter().any(|tenant| tenant.is_poisoned()) {
         return not_ready(Code::Database, "a store must be opened again: restart the hub");
     }
-    if shared.tenants.iter().any(|tenant| tenant.is_full()) {
+    if tenants.iter().any(|tenant| tenant.is_full()) {
         return not_ready(
             Code::Full,
             "storage full: a store takes nothing new until there is room",
         );
     }
-    let stores: Vec<StoreHealth<'_>> =
-        shared.tenants.iter().map(|tenant| StoreHealth::from(&**tenant)).collect();
+    let stores: Vec<StoreHealth<'_>> = tenants.iter().map(StoreHealth::from).collect();
     Json(json!({ "status": "ready", "stores": stores })).into_response()
 }
 
 /// Numbers in the text format of Prometheus.
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+pub(crate) async fn metrics(State(tenants): State<Tenants>) -> Response {
     let mut text = String::new();
     for (name, help, value) in GAUGES {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
-        for tenant in &shared.tenants {
+        for tenant in tenants.iter() {
             // A tenant's name has no character that would need an escape.
             let (label, value) = (tenant.name(), value(tenant));
             text.push_str(&format!("{name}{{tenant=\"{label}\"}} {value}\n"));
@@ -131,38 +127,43 @@ mod tests {
 
     use super::{metrics, readyz};
     use crate::{
-        hub::{Hub, Shared},
+        hub::Hub,
         notice::Notice,
         options::Options,
-        tenant::Refused,
+        tenant::{Refused, Tenant, Tenants},
     };
 
     /// A hub whose store said that it is full, and what the operator was told.
-    fn full_hub(dir: &std::path::Path) -> (Arc<Shared>, Arc<Mutex<Vec<Notice>>>) {
+    fn full_hub(dir: &std::path::Path) -> (Tenants, Arc<Mutex<Vec<Notice>>>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let theirs = Arc::clone(&told);
         let options = Options::new(dir.join("data"), "k").with_segment_bytes(256 * 1024);
         let hub = Hub::open_with_notices(options, move |notice| {
             theirs.lock().unwrap().push(notice.clone());
         });
-        let shared = Arc::clone(hub.unwrap().shared());
+        let tenants = hub.unwrap().tenants().clone();
         let full = || Refused::Store(io::Error::from(io::ErrorKind::StorageFull).into());
-        shared.tenants[0].report(&full());
-        shared.tenants[0].report(&full());
-        (shared, told)
+        first(&tenants).report(&full());
+        first(&tenants).report(&full());
+        (tenants, told)
+    }
+
+    /// The only tenant.
+    fn first(tenants: &Tenants) -> &Tenant {
+        tenants.iter().next().unwrap()
     }
 
     #[tokio::test]
     async fn a_hub_whose_disk_is_full_is_not_ready_until_there_is_room_and_says_both_once() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, told) = full_hub(dir.path());
-        let full = readyz(State(Arc::clone(&shared))).await;
+        let (tenants, told) = full_hub(dir.path());
+        let full = readyz(State(tenants.clone())).await;
         assert_eq!(full.status(), 503);
         let tenant = || "default".to_owned();
         assert_eq!(*told.lock().unwrap(), [Notice::Full { tenant: tenant() }]);
         // The disk of this test has room, so the next look finds some.
-        shared.tenants[0].tick();
-        assert_eq!(readyz(State(Arc::clone(&shared))).await.status(), 200);
+        first(&tenants).tick();
+        assert_eq!(readyz(State(tenants.clone())).await.status(), 200);
         let notices = [Notice::Full { tenant: tenant() }, Notice::HasRoom { tenant: tenant() }];
         assert_eq!(*told.lock().unwrap(), notices);
     }
@@ -170,15 +171,15 @@ mod tests {
     #[tokio::test]
     async fn a_metric_tells_that_the_disk_is_full() {
         let dir = tempfile::tempdir().unwrap();
-        let (shared, _) = full_hub(dir.path());
+        let (tenants, _) = full_hub(dir.path());
         let text = async || {
-            let body = metrics(State(Arc::clone(&shared))).await.into_body();
+            let body = metrics(State(tenants.clone())).await.into_body();
             let bytes = axum::body::to_bytes(body, 65_536).await.unwrap();
             String::from_utf8(bytes.to_vec()).unwrap()
         };
         let line = |value| format!("\nonceward_hub_disk_full{{tenant=\"default\"}} {value}\n");
         assert!(text().await.contains(&line(1)));
-        shared.tenants[0].has_room();
+        first(&tenants).has_room();
         assert!(text().await.contains(&line(0)));
     }
 }

@@ -4,38 +4,27 @@ use std::{fmt, sync::Arc};
 
 use axum::Router;
 use onceward::Create;
-use tokio::sync::Semaphore;
 
 use crate::{
-    auth::{self, Credentials},
+    auth::{self, Credentials, Gate},
     cards::{CardsFile, CardsReport},
     error::Error,
     notice::{Notice, Notices},
     options::Options,
     routes,
+    shared::Shared,
     tenant::{self, Tenant},
 };
+
+#[cfg(test)]
+use crate::tenant::Tenants;
 
 /// How many requests with a body are worked on at once; with 4 MiB each, at most 256 MiB are held.
 const IN_FLIGHT_MAX: usize = 64;
 
 /// An open hub. Cheap to clone; all clones are the same hub.
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
-
-/// What all requests share.
-pub(crate) struct Shared {
-    /// Who may do what.
-    pub(crate) credentials: Credentials,
-    /// All tenants.
-    pub(crate) tenants: Vec<Arc<Tenant>>,
-    /// Which cards exist.
-    pub(crate) cards: CardsFile,
-    /// Places for requests that are worked on.
-    pub(crate) in_flight: Arc<Semaphore>,
-    /// Where the operator is told.
-    pub(crate) notices: Notices,
-}
+pub struct Hub(Shared);
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,24 +62,19 @@ impl Hub {
         let tenant =
             Tenant::open(&data, tenant::DEFAULT, (segment_bytes, create), notices.clone())?;
         let tenant = Arc::new(tenant);
-        Ok(Self(Arc::new(Shared {
-            credentials: Credentials::new(&api_key, Arc::clone(&tenant)),
-            tenants: vec![tenant],
-            cards,
-            in_flight: auth::places(IN_FLIGHT_MAX),
-            notices,
-        })))
+        let gate = Gate::new(Credentials::new(&api_key, Arc::clone(&tenant)), IN_FLIGHT_MAX);
+        Ok(Self(Shared::of(gate, tenant, cards, notices)))
     }
 
     /// The HTTP interface. It brings no limit on connections; [`serve`](crate::serve) does.
     pub fn router(&self) -> Router {
-        routes::router(Arc::clone(&self.0))
+        routes::router(self.0.clone())
     }
 
-    /// What all requests share.
+    /// All tenants.
     #[cfg(test)]
-    pub(crate) const fn shared(&self) -> &Arc<Shared> {
-        &self.0
+    pub(crate) const fn tenants(&self) -> &Tenants {
+        &self.0.tenants
     }
 
     /// How the cards file has fared.
@@ -101,7 +85,7 @@ impl Hub {
 
     /// Lets every store expire, clean and trim. Blocking; [`serve`](crate::serve) does it by itself.
     pub fn tick(&self) {
-        for tenant in &self.0.tenants {
+        for tenant in self.0.tenants.iter() {
             tenant.tick();
         }
     }

@@ -63,6 +63,7 @@ mod receipt;
 mod request_id;
 mod routes;
 mod serve;
+mod shared;
 mod strict;
 mod tenant;
 mod wede;

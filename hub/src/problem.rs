@@ -3,6 +3,8 @@
 //! A [`Problem`] travels in the response's extensions and is written out at the outermost layer, which
 //! alone knows the request's id. So a handler, a fallback and a limit all refuse in the same shape.
 
+use std::fmt;
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -10,7 +12,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{fields::Fault, request_id::RequestId};
+use crate::request_id::RequestId;
 
 /// One way to be refused. The names are part of the interface: never change or reuse one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -269,6 +271,21 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// One field that breaks a rule.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Fault {
+    /// Path of the field, for example `transactions[3].location_id`.
+    pub(crate) field: String,
+    /// What is wrong, as the end of a sentence that begins with the field.
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.message)
     }
 }
 

@@ -14,9 +14,9 @@ use axum::{
 
 use crate::{
     auth, forloy, health,
-    hub::Shared,
     problem::{self, Code, Problem},
     request_id::RequestId,
+    shared::Shared,
     tenant::WINDOW_S,
     wede,
 };
@@ -29,8 +29,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HORIZON: HeaderName = HeaderName::from_static("onceward-horizon");
 
 /// All routes. Those that write, and those that show what was written, need a key.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let admit = || middleware::from_fn_with_state(Arc::clone(&shared), auth::admit);
+pub(crate) fn router(shared: Shared) -> Router {
+    let admit = || middleware::from_fn_with_state(Arc::clone(&shared.gate), auth::admit);
     Router::new()
         .route("/api/v1/transactions/sync", post(forloy::sync.layer(admit())))
         .route("/v1/sync/batch", post(wede::submit.layer(admit())))

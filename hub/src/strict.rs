@@ -6,10 +6,7 @@
 use onceward::wire::{JSON_LEVELS_MAX, check_json};
 use serde_json::value::RawValue;
 
-use crate::{
-    fields::Fault,
-    problem::{Code, Problem},
-};
+use crate::problem::{Code, Fault, Problem};
 
 /// Why a body is refused before its fields are looked at.
 #[derive(Debug)]

@@ -50,6 +50,22 @@ pub(crate) struct Tenant {
     notices: Notices,
 }
 
+/// All tenants. Cheap to clone; all clones are of the same ones.
+#[derive(Clone)]
+pub(crate) struct Tenants(Arc<[Arc<Tenant>]>);
+
+impl Tenants {
+    /// These tenants.
+    pub(crate) fn new(tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
+        Self(tenants.into_iter().collect())
+    }
+
+    /// Each tenant.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tenant> {
+        self.0.iter().map(|tenant| &**tenant)
+    }
+}
+
 /// Directory of a tenant's store.
 ///
 /// # Errors

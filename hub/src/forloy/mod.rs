@@ -16,7 +16,8 @@ use crate::{
     apply::{Judged, Trouble},
     auth::Admitted,
     blocking, body,
-    hub::Shared,
+    cards::CardsFile,
+    notice::Notices,
     problem::{Code, Problem},
     process::{self, Decision},
     request_id::RequestId,
@@ -33,25 +34,23 @@ fn refuse_if_full(decisions: &[Decision]) -> Result<(), Problem> {
     Err(Problem::new(Code::Full, detail).retry_after(blocking::RETRY_S))
 }
 
-/// The scope of all purchases.
-pub(crate) const SCOPE: &str = "forloy";
 /// Largest body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// `POST /api/v1/transactions/sync`: applies each purchase once and answers for each.
 pub(crate) async fn sync(
-    State(shared): State<Arc<Shared>>,
+    State(cards): State<Arc<CardsFile>>,
+    State(notices): State<Notices>,
     Extension(admitted): Extension<Admitted>,
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
     let body = body::read(request, BODY_BYTES_MAX).await?;
-    let hub = Arc::clone(&shared);
-    let results = blocking::run(&shared, admitted, &request_id, move |admitted| {
+    let results = blocking::run(&notices, admitted, &request_id, move |admitted| {
         let purchases = request::parse(&body)?;
         let keys: Vec<_> =
             purchases.iter().map(|purchase| purchase.event.key.as_str().to_owned()).collect();
-        let decisions = process::decide(&admitted.tenant, &hub.cards.current(), purchases);
+        let decisions = process::decide(&admitted.tenant, &cards.current(), purchases);
         refuse_if_full(&decisions)?;
         Ok(keys.into_iter().zip(decisions).map(reply::Entry::from).collect::<Vec<_>>())
     })

@@ -18,17 +18,16 @@ use crate::{
     auth::Admitted,
     batches::{self, Kept},
     blocking, body,
+    cards::CardsFile,
     fields::KEY_BYTES_MAX,
-    hub::Shared,
     idempotency_key,
+    notice::Notices,
     problem::{Code, Problem},
     process::{self, Decision},
     request_id::{RequestId, unique},
     tenant::{Refused, Tenant},
 };
 
-/// The scope of all events.
-pub(crate) const SCOPE: &str = "wede";
 /// Largest body, bytes.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The header of an answer that was given before.
@@ -44,16 +43,16 @@ struct Answer {
 
 /// `POST /v1/sync/batch`: applies each event once, keeps the answer, and gives it.
 pub(crate) async fn submit(
-    State(shared): State<Arc<Shared>>,
+    State(cards): State<Arc<CardsFile>>,
+    State(notices): State<Notices>,
     Extension(admitted): Extension<Admitted>,
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = idempotency_key::read(request.headers())?;
     let body = body::read(request, BODY_BYTES_MAX).await?;
-    let hub = Arc::clone(&shared);
-    let answer = blocking::run(&shared, admitted, &request_id, move |admitted| {
-        answer(&hub, &admitted.tenant, id, &body)
+    let answer = blocking::run(&notices, admitted, &request_id, move |admitted| {
+        answer(&cards, &admitted.tenant, id, &body)
     })
     .await?;
     Ok(respond(answer))
@@ -61,7 +60,7 @@ pub(crate) async fn submit(
 
 /// `GET /v1/sync/batch/{id}`: the answer that the batch was given.
 pub(crate) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(notices): State<Notices>,
     Extension(admitted): Extension<Admitted>,
     Extension(request_id): Extension<RequestId>,
     id: Result<Path<String>, PathRejection>,
@@ -73,7 +72,7 @@ pub(crate) async fn show(
         let detail = format!("the batch id must have 1 to {KEY_BYTES_MAX} bytes");
         return Err(Problem::new(Code::InvalidBatchId, detail));
     }
-    let kept = blocking::run(&shared, admitted, &request_id, move |admitted| {
+    let kept = blocking::run(&notices, admitted, &request_id, move |admitted| {
         batches::load(&admitted.tenant, &id).map_err(|error| refused(&admitted.tenant, &error))
     })
     .await?;
@@ -96,7 +95,7 @@ fn respond(answer: Answer) -> Response {
 
 /// Applies the batch in `body`, unless it was answered before. Blocking.
 fn answer(
-    shared: &Shared,
+    cards: &CardsFile,
     tenant: &Arc<Tenant>,
     id: Option<String>,
     body: &[u8],
@@ -116,7 +115,7 @@ fn answer(
     if let Some(kept) = kept {
         return replay(kept, &batch.fingerprint);
     }
-    let decisions = process::decide(tenant, &shared.cards.current(), batch.items);
+    let decisions = process::decide(tenant, &cards.current(), batch.items);
     refuse_if_failed(&decisions)?;
     let response = reply::encode(&id, batch.keys.into_iter().zip(decisions));
     let kept = Kept { request_hash: batch.fingerprint, response };

@@ -14,9 +14,10 @@ use crate::{
     process::{Item, UsedCard},
     receipt::CardType,
     strict::{self, Refusal},
-    wede::SCOPE,
 };
 
+/// The scope of all events.
+const SCOPE: &str = "wede";
 /// Most events in one request.
 const ITEMS_MAX: usize = 500;
 /// Longest type, bytes: it must fit a kind of the store.

@@ -32,10 +32,6 @@ use broken_off::BrokenOff;
 use opened::Opened;
 use proxy::Via;
 
-/// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
-/// fits.
-const REPLY_BYTES_MAX: u64 = 1024 * 1024;
-
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("onceward/", env!("CARGO_PKG_VERSION"));
 

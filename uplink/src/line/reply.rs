@@ -4,11 +4,14 @@ use std::io::Read;
 
 use ureq::http::{self, HeaderName, header};
 
-use super::REPLY_BYTES_MAX;
 use crate::clock;
 use crate::dialect::{Response, may_be_json};
 use crate::retry_after;
 use crate::upstream::{About, HORIZON_HEADER};
+
+/// Largest body of a reply. The longest honest one, to 500 keys of 255 bytes that all need escapes,
+/// fits.
+const REPLY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Head and body of `reply`, which came `round_trip_ms` after its request was begun.
 ///

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 
 use crate::{
     fields::{Faults, Object},
-    forloy::SCOPE,
     moment,
     problem::{Code, Problem},
     process::{Item, UsedCard},
@@ -16,6 +15,8 @@ use crate::{
     strict::{self, Refusal},
 };
 
+/// The scope of all purchases.
+const SCOPE: &str = "forloy";
 /// Most purchases in one request.
 const ITEMS_MAX: usize = 100;
 /// Longest notes, bytes: whatever fits into a purchase.
