@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use onceward_capi::{Dialect, KeyRule, State, Status, Verdict};
 
 /// The committed header.
-const HEADER: &str = include_str!("../include/onceward.h");
+const HEADER: &str = include_str!("../../include/onceward.h");
 /// The file of the exported functions.
-const LIBRARY: &str = include_str!("../src/lib.rs");
+const LIBRARY: &str = include_str!("../../src/lib.rs");
 
 /// The functions that the library exports.
 fn exported() -> BTreeSet<&'static str> {

@@ -39,7 +39,7 @@ fn compile(source: &str, program: &Path, link: &[&OsStr]) {
     run(Command::new("cc")
         .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"])
         .arg(here.join("include"))
-        .arg(here.join("tests").join(source))
+        .arg(here.join("tests/capi").join(source))
         .args(link)
         .arg("-o")
         .arg(program));
@@ -93,7 +93,7 @@ fn a_program_linked_with_the_shared_library_gets_every_answer() {
 #[test]
 fn the_example_of_the_readme_compiles_and_captures() {
     let dir = tempfile::tempdir().unwrap();
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let example = readme.split("```c\n").nth(1).unwrap().split("```").next().unwrap();
     let (source, program) = (dir.path().join("example.c"), dir.path().join("example"));
     std::fs::write(&source, example).unwrap();
