@@ -13,7 +13,11 @@ check:
 test:
     cargo nextest run --workspace --features onceward/encryption --locked
 
-# The same without cargo-nextest.
+# One test, by its name or a part of it: just one torn_last_frame_is_cut_and_counted
+one name:
+    cargo nextest run --workspace --features onceward/encryption --locked {{name}}
+
+# The same as `test`, without cargo-nextest.
 test-plain:
     cargo test --workspace --features onceward/encryption --locked --all-targets
 

@@ -145,6 +145,7 @@ fn the_commands_for_developers_are_the_same_everywhere() {
     let run_by_the_script = ["check", "test", "test-plain", "doc"];
     let script = tree.file("scripts/test");
     assert_clean(&settings::commands_missing(justfile, &run_by_the_script, script));
+    assert_clean(&settings::steps_missing(script, tree.file("CONTRIBUTING.md")));
 }
 
 #[test]

@@ -102,6 +102,28 @@ pub fn commands_missing(
     findings
 }
 
+/// Finds steps of `script`, lines `'name|function'`, that `document` does not name in backticks.
+#[must_use]
+pub fn steps_missing(script: &SourceFile, document: &SourceFile) -> Vec<Finding> {
+    let steps = script.numbered_lines().filter_map(|(number, line)| {
+        let (name, _) = line.trim().strip_prefix('\'')?.strip_suffix('\'')?.split_once('|')?;
+        Some((number, name))
+    });
+    let mut findings = Vec::new();
+    let mut step_count = 0;
+    for (number, name) in steps {
+        step_count += 1;
+        if !document.text.contains(&format!("`{name}`")) {
+            let what = format!("{} does not name the step `{name}`", document.path);
+            findings.push(script.finding(number, what));
+        }
+    }
+    if step_count == 0 {
+        findings.push(script.finding(1, "has no steps"));
+    }
+    findings
+}
+
 /// `command` with `NAME` for each `{{name}}`.
 fn with_plain_parameters(command: &str) -> String {
     let mut plain = String::new();

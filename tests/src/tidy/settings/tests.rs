@@ -76,3 +76,19 @@ fn every_command_of_the_justfile_must_stand_in_the_document() {
     assert_eq!(commands_missing(&justfile, &["check"], &half), []);
     assert_eq!(commands_missing(&justfile, &["fuzz"], &half).len(), 1);
 }
+
+#[test]
+fn every_step_of_the_script_must_be_named_in_the_document() {
+    let script = SourceFile::new(
+        "scripts/test",
+        "steps=(\n    'format|cargo_fmt'\n    'fuzz-targets|fuzz_targets'\n)\necho 'a' | b\n",
+    );
+    let document = |text: &str| SourceFile::new("CONTRIBUTING.md", text);
+    assert_eq!(steps_missing(&script, &document("`format`, `fuzz-targets`")), []);
+    assert_eq!(
+        say(&steps_missing(&script, &document("`format`, fuzz-targets"))),
+        "3: CONTRIBUTING.md does not name the step `fuzz-targets`\n"
+    );
+    let empty = SourceFile::new("scripts/test", "cargo fmt\n");
+    assert_eq!(say(&steps_missing(&empty, &document(""))), "1: has no steps\n");
+}
