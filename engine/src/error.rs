@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io};
 
-use onceward_vfs::{Moved, is_full};
+use onceward_vfs::{GroundMoved, is_full};
 pub(crate) use onceward_wal::GROUND_MOVED;
 
 /// A failed operation of a store.
@@ -139,7 +139,7 @@ impl error::Error for Error {
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
-        let (kind, code) = match Moved::of(&source) {
+        let (kind, code) = match GroundMoved::of(&source) {
             Some(_) => (ErrorKind::Poisoned, GROUND_MOVED),
             None if is_full(&source) => (ErrorKind::Full, "FULL"),
             None => (ErrorKind::Io, "IO"),

@@ -33,7 +33,7 @@ pub enum Mode {
 /// An open file. Positioned I/O only, so that it is usable from several threads.
 ///
 /// The file stays readable when its name is renamed or removed. What would be written to it then could not
-/// be found any more: changes are refused with [`Moved`](crate::Moved), before anything is done, and a sync
+/// be found any more: changes are refused with [`GroundMoved`](crate::GroundMoved), before anything is done, and a sync
 /// is, after it was done.
 pub trait File: Send + Sync + fmt::Debug {
     /// Reads until `buf` is full or the file ends; returns the count.
@@ -61,7 +61,8 @@ pub trait File: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// What the disk said; any part of the range may have been written. [`Moved`](crate::Moved): nothing was.
+    /// What the disk said; any part of the range may have been written. With
+    /// [`GroundMoved`](crate::GroundMoved) nothing was.
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes everything written to this file so far survive a crash.
@@ -75,7 +76,7 @@ pub trait File: Send + Sync + fmt::Debug {
     ///
     /// What the disk said, an interruption included. It is **never retried** here and must not be
     /// by the caller: the unsynced bytes may be gone while reads still serve them, and a second
-    /// sync may return `Ok`. [`Moved`](crate::Moved): the bytes are durable, and somewhere else.
+    /// sync may return `Ok`. [`GroundMoved`](crate::GroundMoved): the bytes are durable, and somewhere else.
     ///
     /// # Source
     ///

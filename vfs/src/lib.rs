@@ -37,10 +37,10 @@ mod vfs;
 
 pub use file::{File, Mode, Pace, ZERO_STEP_BYTES, is_full};
 pub use map::Map;
-pub use moved::Moved;
+pub use moved::GroundMoved;
 pub use os::{OsVfs, remark_on};
 pub use outside::{Outside, read_at_most};
 pub use replace::{read_all, replace};
-pub use sim::{Fault, FaultKind, FaultOp, Lost, Medium, Overwrite, SimVfs, Survival};
+pub use sim::{Fault, FaultKind, FaultOp, LostWrite, Medium, Overwrite, SimVfs, Survival};
 pub use usurper::{Expected, Usurper};
 pub use vfs::{LockError, LockGuard, Vfs};

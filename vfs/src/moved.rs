@@ -8,7 +8,7 @@ use std::{error, fmt, io, path::PathBuf};
 /// it was done, of a sync after what was written survives a crash, wherever that is now.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Moved {
+pub enum GroundMoved {
     /// This process is a fork of the one that opened the tree.
     Process {
         /// The one that opened it.
@@ -20,7 +20,7 @@ pub enum Moved {
     File(String),
 }
 
-impl Moved {
+impl GroundMoved {
     /// The reason, if it is why `error` came.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<&Self> {
@@ -28,7 +28,7 @@ impl Moved {
     }
 }
 
-impl fmt::Display for Moved {
+impl fmt::Display for GroundMoved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process { opener } => {
@@ -45,10 +45,10 @@ impl fmt::Display for Moved {
     }
 }
 
-impl error::Error for Moved {}
+impl error::Error for GroundMoved {}
 
-impl From<Moved> for io::Error {
-    fn from(moved: Moved) -> Self {
+impl From<GroundMoved> for io::Error {
+    fn from(moved: GroundMoved) -> Self {
         Self::other(moved)
     }
 }

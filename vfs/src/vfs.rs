@@ -150,7 +150,7 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// One of [`Moved`](crate::Moved), or what the disk said.
+    /// One of [`GroundMoved`](crate::GroundMoved), or what the disk said.
     fn check_ground(&self) -> io::Result<()> {
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io};
 
-use onceward_vfs::{Moved, is_full};
+use onceward_vfs::{GroundMoved, is_full};
 
 /// The code where the log is not any more where it was opened: its directory or a file of it was moved,
 /// removed or replaced, or the process is a fork of the one that opened it. Nothing is written then.
@@ -119,7 +119,7 @@ impl Error {
 
     /// What the operating system said to `what`.
     pub(crate) fn failed(source: io::Error, what: &str) -> Self {
-        let (kind, code) = match Moved::of(&source) {
+        let (kind, code) = match GroundMoved::of(&source) {
             Some(_) => (ErrorKind::Poisoned, Some(GROUND_MOVED)),
             None if is_full(&source) => (ErrorKind::Full, None),
             None => (ErrorKind::Io, None),

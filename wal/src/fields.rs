@@ -1,9 +1,9 @@
 //! Reads fixed-size fields from bytes of unknown origin. Never panics.
 
 /// Takes little-endian fields from the front of a slice.
-pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+pub(crate) struct FieldDecoder<'a>(pub(crate) &'a [u8]);
 
-impl Fields<'_> {
+impl FieldDecoder<'_> {
     /// The next `N` bytes.
     pub(crate) fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;

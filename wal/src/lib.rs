@@ -6,7 +6,7 @@
 //! |---|---|
 //! | read and judge a log, changing nothing | [`examine`] |
 //! | mend what a crash left, and write | [`Log::start`] |
-//! | keep frames durably | [`Log::append`], [`Log::append_batch`], [`Log::append_deferred`] with a [`Ticket`] |
+//! | keep frames durably | [`Log::append`], [`Log::append_batch`], [`Log::append_deferred`] with a [`AppendTicket`] |
 //! | read on from an LSN, beside writers of this process | [`Log::read_from`] |
 //! | follow a log that another process writes | [`Follower`] |
 //! | mend damage, keeping the damaged bytes | [`repair`] |
@@ -25,7 +25,6 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 mod header;
-mod later;
 mod limits;
 mod log;
 mod lsn;
@@ -34,10 +33,11 @@ mod name;
 mod open_files;
 mod quarantine;
 mod ranges;
-mod remains;
 mod repair;
 mod report;
+mod resync;
 mod run;
+mod salvage;
 mod sealing;
 mod segment;
 mod sync;
@@ -58,17 +58,17 @@ pub use limits::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
 };
 pub use log::{
-    Alignment, Appended, Lock, Log, NewFrame, Options, Preparation, Purpose, Reader, Slice, Ticket,
-    create, create_sealed, lock,
+    Alignment, AppendTicket, Appended, FrameSlice, Lock, Log, NewFrame, Options, Preparation,
+    Purpose, Reader, create, create_sealed, lock,
 };
 pub use lsn::Lsn;
 pub use quarantine::{ASIDE, verify_quarantine};
-pub use remains::Remains;
 pub use repair::{Repaired, repair, repair_with};
-pub use report::{Damage, LostLsns, Report};
+pub use report::{Damage, ExaminationReport, LostLsns};
 pub use run::{RunBody, Stamp};
+pub use salvage::SalvagedFrame;
 pub use sealing::{DataKey, KeyRefusal, Sealing, WrappedKey};
-pub use segment::span::Span;
+pub use segment::span::FrameSpan;
 pub use segment::{FrameBuf, SegmentInfo, Segments};
 
 /// Kind of the frame that says who writes; its body is a [`RunBody`].

@@ -19,8 +19,8 @@ use onceward_vfs::{File, Mode, Vfs};
 use crate::blocks::{blocks, read_around};
 use crate::checksum::salt;
 use crate::error::Error;
-use crate::examine::{Examined, Fix, Repair, examine, examine_with};
-use crate::frame::{self, Head, KIND_LOST, KIND_SEAL};
+use crate::examine::{Examined, Fix, PlannedRepair, examine, examine_with};
+use crate::frame::{self, FrameFields, KIND_LOST, KIND_SEAL};
 use crate::header::Identity;
 use crate::limits::{FRAME_HEADER_BYTES, SEAL_BODY_BYTES, frame_bytes};
 use crate::log::Lock;
@@ -29,7 +29,7 @@ use crate::name;
 use crate::report::Damage;
 use crate::run::{REPAIRED, SealBody};
 use crate::sealing::Sealing;
-use crate::walk::Kept;
+use crate::walk::KeptPrefix;
 
 /// What a repair did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -150,7 +150,11 @@ fn mend_unreadable(vfs: &dyn Vfs, examined: &Examined) -> Result<Vec<String>, Er
 }
 
 /// Copies what stands where a repair will write; `None` if nothing does.
-fn keep(vfs: &dyn Vfs, identity: &Identity, repair: &Repair) -> Result<Option<String>, Error> {
+fn keep(
+    vfs: &dyn Vfs,
+    identity: &Identity,
+    repair: &PlannedRepair,
+) -> Result<Option<String>, Error> {
     let path = name::segment(&identity.store, repair.number);
     let io = |source| Error::io(source, "copy the damage of", &path);
     let file = vfs.open(&path, Mode::Read).map_err(io)?;
@@ -165,7 +169,7 @@ fn keep(vfs: &dyn Vfs, identity: &Identity, repair: &Repair) -> Result<Option<St
 }
 
 /// Writes what mends one place, and syncs.
-fn mend(vfs: &dyn Vfs, examined: &Examined, repair: &Repair) -> Result<(), Error> {
+fn mend(vfs: &dyn Vfs, examined: &Examined, repair: &PlannedRepair) -> Result<(), Error> {
     let identity = &examined.meta.identity;
     let path = name::segment(&identity.store, repair.number);
     let io = |source| Error::io(source, "mend", &path);
@@ -189,7 +193,7 @@ fn write_synced(file: &dyn File, offset: u64, bytes: &[u8]) -> std::io::Result<(
 }
 
 /// A seal behind what is kept. Its LSN is the last one before those of the next segment.
-fn seal(examined: &Examined, repair: &Repair, kept: &Kept) -> Vec<u8> {
+fn seal(examined: &Examined, repair: &PlannedRepair, kept: &KeptPrefix) -> Vec<u8> {
     let next = examined.segments.infos().find(|next| next.number > repair.number);
     let last = next.map_or(examined.highest_lsn + 1, |next| next.first_lsn.saturating_sub(1));
     let body = SealBody {
@@ -207,15 +211,15 @@ fn seal(examined: &Examined, repair: &Repair, kept: &Kept) -> Vec<u8> {
 /// A frame for the place of a repair.
 fn encode(
     identity: &Identity,
-    repair: &Repair,
+    repair: &PlannedRepair,
     (kind, flags, time): (u8, u8, u32),
     (run, lsn): (u32, u64),
     body: &[u8],
 ) -> Vec<u8> {
     let lsn_delta = u32::try_from(lsn.saturating_sub(repair.first_lsn)).unwrap_or(u32::MAX);
-    let head = Head { lsn_delta, run, synced_lag: 0, time, kind, flags };
+    let fields = FrameFields { lsn_delta, run, synced_lag: 0, time, kind, flags };
     let mut bytes = Vec::new();
-    frame::encode(&mut bytes, salt(&identity.store, repair.number), head, &[body]);
+    frame::encode(&mut bytes, salt(&identity.store, repair.number), fields, &[body]);
     bytes
 }
 

@@ -2,7 +2,7 @@
 
 /// What was found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Report {
+pub struct ExaminationReport {
     /// The log had been closed in order.
     pub clean: bool,
     /// Frames that belong to the log.

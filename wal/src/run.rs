@@ -1,9 +1,9 @@
 //! The bodies of the log's own frames: run and seal. No I/O here.
 
 use crate::checksum::Digest;
-use crate::fields::Fields;
+use crate::fields::FieldDecoder;
 use crate::limits::{ENVELOPE_BYTES, LSN_MAX, RUN_BODY_BYTES, SEAL_BODY_BYTES};
-use crate::sealing::Envelope;
+use crate::sealing::KeyEnvelope;
 
 /// Set in a run frame that repeats, at the head of a segment, what the run's first frame said.
 pub(crate) const REPEAT: u8 = 1;
@@ -74,7 +74,7 @@ impl RunBody {
     pub fn decode(body: &[u8]) -> Option<Self> {
         let is_sealed = body.len() == RUN_BODY_BYTES + ENVELOPE_BYTES;
         (body.len() == RUN_BODY_BYTES || is_sealed).then_some(())?;
-        let mut fields = Fields(body);
+        let mut fields = FieldDecoder(body);
         let stamp = Stamp {
             boot: fields.bytes()?,
             opening: fields.u64()?,
@@ -88,9 +88,9 @@ impl RunBody {
 }
 
 /// What the run frame at the head of a sealed segment says of the segment's key.
-pub(crate) fn envelope_of(body: &[u8]) -> Option<Envelope> {
+pub(crate) fn envelope_of(body: &[u8]) -> Option<KeyEnvelope> {
     RunBody::decode(body)?;
-    Envelope::decode(body.get(RUN_BODY_BYTES..)?)
+    KeyEnvelope::decode(body.get(RUN_BODY_BYTES..)?)
 }
 
 /// The body of a seal frame.
@@ -125,7 +125,7 @@ impl SealBody {
     /// Reads a body; `None` if it is not one.
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         (body.len() == SEAL_BODY_BYTES).then_some(())?;
-        let mut fields = Fields(body);
+        let mut fields = FieldDecoder(body);
         let store = fields.bytes()?;
         let (number, first_lsn) = (fields.u64()?, fields.u64()?);
         let digest = Digest::from_u64(fields.u64()?);

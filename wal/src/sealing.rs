@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
-use crate::frame::{Frame, Header, KIND_HOST_MIN};
+use crate::frame::{Frame, FrameHeader, KIND_HOST_MIN};
 use crate::header::Identity;
 use crate::limits::{DATA_KEY_BYTES, SEALED_SECRET_BYTES, SECRET_BYTES, TAG_BYTES};
 
@@ -99,19 +99,19 @@ pub(crate) fn key_needed() -> Error {
 
 /// What a segment's files say of its key.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) struct Envelope {
+pub(crate) struct KeyEnvelope {
     pub(crate) key: WrappedKey,
     /// The store's secret, sealed with the key.
     pub(crate) secret: [u8; SEALED_SECRET_BYTES],
 }
 
-impl fmt::Debug for Envelope {
+impl fmt::Debug for KeyEnvelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Envelope").field("is_known", &self.is_known()).finish_non_exhaustive()
+        f.debug_struct("KeyEnvelope").field("is_known", &self.is_known()).finish_non_exhaustive()
     }
 }
 
-impl Envelope {
+impl KeyEnvelope {
     /// There should be a key, and nothing tells it.
     pub(crate) const LOST: Self =
         Self { key: [0; DATA_KEY_BYTES], secret: [0; SEALED_SECRET_BYTES] };
@@ -136,7 +136,7 @@ pub(crate) struct SegmentKey {
     key: Arc<dyn DataKey>,
     store: [u8; 16],
     number: u64,
-    envelope: Envelope,
+    envelope: KeyEnvelope,
 }
 
 impl SegmentKey {
@@ -147,7 +147,7 @@ impl SegmentKey {
         number: u64,
     ) -> Result<Self, KeyRefusal> {
         let (wrapped, key) = sealing.new_key(&identity.store, number)?;
-        let envelope = Envelope { key: wrapped, ..Envelope::LOST };
+        let envelope = KeyEnvelope { key: wrapped, ..KeyEnvelope::LOST };
         let mut it = Self { key, store: identity.store, number, envelope };
         let (body, tag) = it.envelope.secret.split_at_mut(SEALED_SECRET_BYTES - TAG_BYTES);
         body.iter_mut().zip(identity.secret).for_each(|(to, from)| *to = from);
@@ -161,14 +161,14 @@ impl SegmentKey {
         sealing: &dyn Sealing,
         store: &[u8; 16],
         number: u64,
-        envelope: Envelope,
+        envelope: KeyEnvelope,
     ) -> Result<Self, KeyRefusal> {
         let key = sealing.open_key(store, number, &envelope.key)?;
         Ok(Self { key, store: *store, number, envelope })
     }
 
     /// What its files say of it.
-    pub(crate) fn envelope(&self) -> Envelope {
+    pub(crate) fn envelope(&self) -> KeyEnvelope {
         self.envelope
     }
 
@@ -184,7 +184,7 @@ impl SegmentKey {
     }
 
     /// Seals the body of a frame in place.
-    pub(crate) fn seal(&self, header: &Header, lsn: u64, body: &mut [u8]) -> [u8; TAG_BYTES] {
+    pub(crate) fn seal(&self, header: &FrameHeader, lsn: u64, body: &mut [u8]) -> [u8; TAG_BYTES] {
         self.key.seal(&nonce(header.run, lsn), &self.associated(header), body)
     }
 
@@ -192,7 +192,7 @@ impl SegmentKey {
     /// it was not sealed with this key, under this header.
     pub(crate) fn open_in_place(
         &self,
-        header: &Header,
+        header: &FrameHeader,
         lsn: u64,
         stored: &mut [u8],
     ) -> Option<usize> {
@@ -202,7 +202,7 @@ impl SegmentKey {
     }
 
     /// Store, segment, and the header's fields behind its checksums.
-    fn associated(&self, header: &Header) -> [u8; 46] {
+    fn associated(&self, header: &FrameHeader) -> [u8; 46] {
         let mut out = [0; 46];
         let vouched = if cfg!(bug = "header-not-vouched-for") { 0 } else { usize::MAX };
         let fields = header.fields().into_iter().take(vouched);
@@ -230,7 +230,7 @@ fn nonce(run: u32, lsn: u64) -> [u8; 12] {
 
 /// How the bodies of a segment's host frames stand in it.
 #[derive(Clone, Debug)]
-pub(crate) enum Bodies {
+pub(crate) enum SegmentBodies {
     /// As the host gave them.
     Clear,
     /// Sealed.
@@ -241,7 +241,7 @@ pub(crate) enum Bodies {
     Unreadable(Arc<str>),
 }
 
-impl Bodies {
+impl SegmentBodies {
     /// What its files say of the key.
     pub(crate) fn key(&self) -> Option<&Arc<SegmentKey>> {
         match self {
@@ -253,23 +253,23 @@ impl Bodies {
     /// Opens a frame's body in place; returns how much of it is the host's, or why it cannot be shown.
     pub(crate) fn open_in_place(
         &self,
-        header: &Header,
+        header: &FrameHeader,
         lsn: u64,
         stored: &mut [u8],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, BodyRefusal> {
         match self {
             _ if header.kind < KIND_HOST_MIN => Ok(stored.len()),
             Self::Clear => Ok(stored.len()),
-            Self::Sealed(key) => key.open_in_place(header, lsn, stored).ok_or(Refusal::Forged),
-            Self::Hidden => Err(Refusal::Hidden),
-            Self::Unreadable(why) => Err(Refusal::KeyLost(Arc::clone(why))),
+            Self::Sealed(key) => key.open_in_place(header, lsn, stored).ok_or(BodyRefusal::Forged),
+            Self::Hidden => Err(BodyRefusal::Hidden),
+            Self::Unreadable(why) => Err(BodyRefusal::KeyLost(Arc::clone(why))),
         }
     }
 }
 
 /// Why a whole frame is not shown.
 #[derive(Clone, Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum BodyRefusal {
     /// It was not sealed with the segment's key.
     Forged,
     /// No key was given.
@@ -278,7 +278,7 @@ pub(crate) enum Refusal {
     KeyLost(Arc<str>),
 }
 
-impl Refusal {
+impl BodyRefusal {
     /// The error of who wanted the frame `lsn`.
     pub(crate) fn error(&self, lsn: u64) -> Error {
         match self {
@@ -299,7 +299,7 @@ pub(crate) fn forged(lsn: u64) -> String {
 
 /// A whole frame that was not shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Forged {
+pub(crate) struct ForgedFrame {
     pub(crate) lsn: u64,
     pub(crate) run: u32,
     pub(crate) offset: usize,
@@ -308,24 +308,24 @@ pub(crate) struct Forged {
 
 /// Shows frames with their bodies as the host gave them, and notes those that cannot be.
 #[derive(Debug)]
-pub(crate) struct Opener<'b> {
-    bodies: &'b Bodies,
+pub(crate) struct BodyOpener<'b> {
+    bodies: &'b SegmentBodies,
     /// The body that is shown.
     scratch: Vec<u8>,
-    pub(crate) forged: Vec<Forged>,
+    pub(crate) forged: Vec<ForgedFrame>,
     /// First and last of those that are hidden because the segment's key is of no use.
-    pub(crate) without_key: Option<(Forged, Forged)>,
+    pub(crate) without_key: Option<(ForgedFrame, ForgedFrame)>,
 }
 
-impl<'b> Opener<'b> {
+impl<'b> BodyOpener<'b> {
     /// For the frames of one segment.
-    pub(crate) fn new(bodies: &'b Bodies) -> Self {
+    pub(crate) fn new(bodies: &'b SegmentBodies) -> Self {
         Self { bodies, scratch: Vec::new(), forged: Vec::new(), without_key: None }
     }
 
     /// Shows a frame, or notes why not.
     pub(crate) fn show(&mut self, frame: &Frame<'_>, visit: &mut dyn FnMut(&Frame<'_>)) {
-        if frame.kind < KIND_HOST_MIN || matches!(self.bodies, Bodies::Clear) {
+        if frame.kind < KIND_HOST_MIN || matches!(self.bodies, SegmentBodies::Clear) {
             visit(frame);
             return;
         }
@@ -338,11 +338,11 @@ impl<'b> Opener<'b> {
             }
             Err(refusal) => {
                 let offset = usize::try_from(frame.place.offset).unwrap_or(usize::MAX);
-                let it = Forged { lsn, run: frame.run, offset, bytes: frame.bytes() };
+                let it = ForgedFrame { lsn, run: frame.run, offset, bytes: frame.bytes() };
                 match refusal {
-                    Refusal::Hidden => {}
-                    Refusal::Forged => self.forged.push(it),
-                    Refusal::KeyLost(_) => {
+                    BodyRefusal::Hidden => {}
+                    BodyRefusal::Forged => self.forged.push(it),
+                    BodyRefusal::KeyLost(_) => {
                         let first = self.without_key.map_or(it, |(first, _)| first);
                         self.without_key = Some((first, it));
                     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::{
-    Alignment, Appended, Identity, KIND_HOST_MIN, Log, NewFrame, Options, Preparation, Purpose,
-    Stamp, Ticket,
+    Alignment, AppendTicket, Appended, Identity, KIND_HOST_MIN, Log, NewFrame, Options,
+    Preparation, Purpose, Stamp,
 };
 
 use super::SEGMENT_BYTES;
@@ -99,7 +99,7 @@ impl<'a> Stock<'a> {
     /// # Panics
     ///
     /// If the log refuses it.
-    pub fn queue(&self, number: usize) -> Ticket<'_> {
+    pub fn queue(&self, number: usize) -> AppendTicket<'_> {
         let body: &[u8] = black_box(self.payloads.at(number));
         let frame = NewFrame { kind: KIND_HOST_MIN, flags: 0, parts: &[body] };
         self.log.append_deferred(&[frame], 0, Purpose::Capture).unwrap()

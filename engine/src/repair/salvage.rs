@@ -3,7 +3,7 @@
 //! A hint for a person, nothing else rests on it: a frame is believed if its body is an event's.
 
 use onceward_vfs::Vfs;
-use onceward_wal::{Remains, Segments};
+use onceward_wal::{SalvagedFrame, Segments};
 
 use super::LostKey;
 use crate::Lsn;
@@ -17,8 +17,8 @@ pub(super) fn keys(
     damage: &onceward_wal::Damage,
 ) -> Vec<LostKey> {
     let mut found = Vec::new();
-    segments.remains(vfs, damage, &mut |remains| {
-        let event = event(remains);
+    segments.salvage(vfs, damage, &mut |frame| {
+        let event = event(frame);
         let is_one = event.is_some();
         found.extend(event);
         is_one
@@ -27,16 +27,16 @@ pub(super) fn keys(
 }
 
 /// The event that a frame seems to have held.
-fn event(remains: &Remains<'_>) -> Option<LostKey> {
-    let (lsn, body) = match remains.kind {
-        KIND_EVENT => (remains.lsn, remains.body),
-        KIND_EFFECT => (remains.lsn, layout::split_effect(remains.body)?.1),
+fn event(frame: &SalvagedFrame<'_>) -> Option<LostKey> {
+    let (lsn, body) = match frame.kind {
+        KIND_EVENT => (frame.lsn, frame.body),
+        KIND_EFFECT => (frame.lsn, layout::split_effect(frame.body)?.1),
         KIND_CARRIED => {
-            let (carried, body) = Carried::decode(remains.lsn, remains.body)?;
+            let (carried, body) = Carried::decode(frame.lsn, frame.body)?;
             (carried.event_lsn, body)
         }
         _ => return None,
     };
-    let event = layout::View::decode(remains.flags, body)?.to_event()?;
+    let event = layout::View::decode(frame.flags, body)?.to_event()?;
     Some(LostKey { lsn: Lsn::from_u64(lsn)?, scope: event.scope, key: event.key })
 }

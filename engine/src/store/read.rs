@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use onceward_wal::{Frame, Lsn, Span};
+use onceward_wal::{Frame, FrameSpan, Lsn};
 
 use super::{Inner, Store, from_log};
 use crate::error::{Error, ErrorKind, Result};
@@ -229,7 +229,7 @@ fn stretch(standings: &[Standing]) -> Range<u32> {
 }
 
 /// The frame of an event in what was read; `None` if it is not there or its answer stands elsewhere.
-fn frame_in<'a>(span: &'a Span, standing: &Standing) -> Option<Frame<'a>> {
+fn frame_in<'a>(span: &'a FrameSpan, standing: &Standing) -> Option<Frame<'a>> {
     let at = standing.at;
     let is_alone = standing.outcome.is_none();
     is_alone.then(|| span.frame(at.place, at.bytes, frame_lsn(at).ok()?).ok()).flatten()

@@ -1,6 +1,6 @@
 //! What opening a damaged log owes.
 
-use onceward_wal::{Error, ErrorKind, KIND_HOST_MIN, Report};
+use onceward_wal::{Error, ErrorKind, ExaminationReport, KIND_HOST_MIN};
 
 use super::Seen;
 use super::logs::Original;
@@ -21,7 +21,7 @@ pub(super) fn assert_refused(error: &Error, tampered: &Tampered) {
 pub(super) fn assert_nothing_invented(
     original: &Original,
     tampered: &Tampered,
-    report: &Report,
+    report: &ExaminationReport,
     seen: &[Seen],
 ) {
     if tampered.forged {
@@ -38,7 +38,7 @@ pub(super) fn assert_nothing_invented(
 pub(super) fn assert_nothing_silent(
     original: &Original,
     tampered: &Tampered,
-    report: &Report,
+    report: &ExaminationReport,
     seen: &[Seen],
 ) {
     let is_shown = |frame: &&Seen| seen.iter().any(|shown| shown.lsn == frame.lsn);
@@ -65,7 +65,7 @@ pub(super) fn assert_nothing_silent(
 }
 
 /// What was damaged stays as it is, and stays reported.
-pub(super) fn assert_damage_stays(before: &Report, after: &Report) {
+pub(super) fn assert_damage_stays(before: &ExaminationReport, after: &ExaminationReport) {
     for damage in &before.damage {
         // A slot of `meta` is written anew, and what is missing may be told otherwise once the log
         // goes on.

@@ -8,7 +8,9 @@ mod tamper;
 use std::sync::Arc;
 
 use onceward_vfs::{SimVfs, Survival, Vfs};
-use onceward_wal::{Alignment, Error, Examined, Frame, KIND_HOST_MIN, Log, Report, Stamp};
+use onceward_wal::{
+    Alignment, Error, ExaminationReport, Examined, Frame, KIND_HOST_MIN, Log, Stamp,
+};
 
 use crate::input::Input;
 use logs::append;
@@ -94,7 +96,7 @@ fn host(mut seen: Vec<Seen>) -> Vec<Seen> {
 
 /// Repairs the log: then nothing is reported, and nothing is gone that was there. Returns whether it could
 /// be repaired.
-fn mend(disk: &SimVfs, tampered: &Tampered, report: &Report, before: &[Seen]) -> bool {
+fn mend(disk: &SimVfs, tampered: &Tampered, report: &ExaminationReport, before: &[Seen]) -> bool {
     let lock = onceward_wal::lock(disk).expect("nobody has the lock");
     let repaired = match onceward_wal::repair(disk, &lock) {
         Ok(repaired) => repaired.expect("there is a log"),
@@ -118,7 +120,13 @@ fn mend(disk: &SimVfs, tampered: &Tampered, report: &Report, before: &[Seen]) ->
 }
 
 /// Starts on what was found, appends, cuts the power, and looks again; then closes and looks again.
-fn goes_on(disk: &SimVfs, tampered: &Tampered, plan: Plan, report: &Report, before: Vec<Seen>) {
+fn goes_on(
+    disk: &SimVfs,
+    tampered: &Tampered,
+    plan: Plan,
+    report: &ExaminationReport,
+    before: Vec<Seen>,
+) {
     let log = match start(disk, plan.alignment) {
         Ok(log) => log,
         Err(error) => return expected::assert_refused(&error, tampered),

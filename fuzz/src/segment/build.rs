@@ -4,7 +4,9 @@ use onceward_wal::KIND_HOST_MIN;
 use std::sync::LazyLock;
 
 use onceward_wal::Digest;
-use onceward_wal::fuzzing::{self, Draft, Drafted, End, KIND_LOST, Known, Verdict};
+use onceward_wal::fuzzing::{
+    self, Draft, Drafted, KIND_LOST, SegmentContext, SegmentEnd, WalkVerdict,
+};
 
 use super::Shown;
 use crate::input::{Input, noise};
@@ -19,7 +21,7 @@ const IMAGE_BYTES_MAX: usize = 128 * 1024;
 /// A segment and what is true of it.
 pub(super) struct Built {
     pub(super) draft: Draft,
-    pub(super) known: Known,
+    pub(super) known: SegmentContext,
     /// Whole frames that do not belong to the log: their append failed, and another run followed.
     pub(super) abandoned: Vec<Drafted>,
     /// The bytes as they were when each run began.
@@ -35,7 +37,7 @@ pub(super) fn segment(input: &mut Input<'_>) -> Built {
     let flags = input.byte();
     let bytes = [8, 16, 32, IMAGE_BYTES_MAX / 1024][usize::from(flags & 3)] * 1024;
     let recycled = flags & 4 != 0;
-    let mut known = Known {
+    let mut known = SegmentContext {
         store: STORE,
         number: 1 + u64::from(flags >> 6),
         first_lsn: [1, 1000][usize::from(flags >> 3 & 1)],
@@ -82,7 +84,7 @@ pub(super) fn old_use() -> &'static [u8] {
 
 /// Makes it.
 fn make_old_use() -> Vec<u8> {
-    let known = Known {
+    let known = SegmentContext {
         store: STORE,
         number: 77,
         first_lsn: 1,
@@ -244,10 +246,14 @@ impl Built {
     }
 
     /// The control: undamaged, everything is kept and nothing is reported.
-    pub(super) fn assert_whole(&self, shown: &[Shown], verdict: &Verdict) {
+    pub(super) fn assert_whole(&self, shown: &[Shown], verdict: &WalkVerdict) {
         assert!(verdict.lost.is_empty(), "control: {verdict:?}");
         let (end, mut frames) = (verdict.end, self.draft.frames.len());
-        assert_eq!(end, if self.sealed { End::Sealed } else { End::Open }, "control: {verdict:?}");
+        assert_eq!(
+            end,
+            if self.sealed { SegmentEnd::Sealed } else { SegmentEnd::Open },
+            "control: {verdict:?}"
+        );
         // Nothing of an unfinished batch is built, so all are shown.
         frames -= shown.len();
         assert_eq!(frames, 0, "control: frames that are not shown");

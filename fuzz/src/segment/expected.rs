@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onceward_wal::fuzzing::{Drafted, End, KIND_LOST, Lost, Verdict};
+use onceward_wal::fuzzing::{Drafted, KIND_LOST, LostBytes, SegmentEnd, WalkVerdict};
 
 use super::Shown;
 use super::build::Built;
@@ -12,7 +12,7 @@ use crate::tolerated::{Weakness, tolerate};
 /// The frames that must be kept, and how the segment must end.
 struct Expected {
     kept: Vec<u64>,
-    end: End,
+    end: SegmentEnd,
 }
 
 /// Every frame that is shown is one that was written, bit for bit, and none whose append failed.
@@ -22,7 +22,7 @@ pub(super) fn assert_nothing_invented(
     built: &Built,
     damaged: &Damaged,
     shown: &[Shown],
-    verdict: &Verdict,
+    verdict: &WalkVerdict,
 ) -> bool {
     let mut returned = false;
     let named = |frame: &'_ Drafted| (frame.lsn, frame.kind);
@@ -51,7 +51,7 @@ pub(super) fn assert_nothing_silent(
     built: &Built,
     damaged: &Damaged,
     shown: &[Shown],
-    verdict: &Verdict,
+    verdict: &WalkVerdict,
 ) {
     // What a repair wrote stood in for what was lost before, and costs nothing.
     let mut shown = shown.iter().filter(|f| f.kind != KIND_LOST).map(|f| f.lsn).peekable();
@@ -61,13 +61,14 @@ pub(super) fn assert_nothing_silent(
         }
         // Of a file that was cut short the rest is not there to be lost: the header tells its size.
         let end = (frame.offset + frame.bytes).min(damaged.image.len());
-        let is_lost = verdict.lost.iter().any(|lost: &Lost| {
+        let is_lost = verdict.lost.iter().any(|lost: &LostBytes| {
             let is_inside = lost.offset < end && frame.offset < lost.offset + lost.bytes;
             is_inside || (lost.first_lsn..=lost.last_lsn).contains(&frame.lsn)
         });
         // What stands in the place of the last frame may be one of those before it.
         let is_behind = frame.lsn > verdict.last_lsn && damaged.misplaced > 0;
-        let is_torn = verdict.end == End::Open && (frame.offset >= verdict.offset || is_behind);
+        let is_torn =
+            verdict.end == SegmentEnd::Open && (frame.offset >= verdict.offset || is_behind);
         let is_cut_off = frame.offset >= damaged.image.len();
         assert!(is_lost || is_torn || is_cut_off, "{frame:?} is gone silently: {verdict:?}");
         if is_torn && !is_lost {
@@ -98,7 +99,7 @@ pub(super) fn assert_all_that_is_proven(
     built: &Built,
     damaged: &Damaged,
     shown: &[Shown],
-    verdict: &Verdict,
+    verdict: &WalkVerdict,
 ) {
     let expected = expected(built, damaged);
     let shown: BTreeSet<u64> = shown.iter().map(|frame| frame.lsn).collect();
@@ -142,7 +143,7 @@ fn expected(built: &Built, damaged: &Damaged) -> Expected {
             last = frame.lsn;
             at += 1;
             if frame.kind == KIND_SEAL {
-                return Expected { kept, end: End::Sealed };
+                return Expected { kept, end: SegmentEnd::Sealed };
             }
             continue;
         }
@@ -157,10 +158,10 @@ fn expected(built: &Built, damaged: &Damaged) -> Expected {
                 before_batch = None;
                 at = later;
             }
-            None if is_proven => return Expected { kept, end: End::Lost },
+            None if is_proven => return Expected { kept, end: SegmentEnd::Lost },
             Some(_) | None => {
                 kept.truncate(before_batch.unwrap_or(kept.len()));
-                return Expected { kept, end: End::Open };
+                return Expected { kept, end: SegmentEnd::Open };
             }
         }
     }

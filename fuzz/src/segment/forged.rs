@@ -1,16 +1,16 @@
 //! Bytes that no log wrote. Nothing is expected but that the judge stays sound.
 
 use onceward_wal::Digest;
-use onceward_wal::fuzzing::{self, Fields, Known};
+use onceward_wal::fuzzing::{self, FrameFields, SegmentContext};
 
 use super::build::STORE;
 use super::judge;
 use crate::input::{Input, noise};
 
 /// What is known of the segment, as the input wants it.
-fn known(input: &mut Input<'_>) -> Known {
+fn known(input: &mut Input<'_>) -> SegmentContext {
     let flags = input.byte();
-    Known {
+    SegmentContext {
         store: STORE,
         number: 1,
         first_lsn: [1, 500, u64::MAX / 2, u64::MAX / 2 - 3][usize::from(flags & 3)],
@@ -51,14 +51,14 @@ pub(super) fn frames(input: &mut Input<'_>, allocated: fn() -> u64) {
 }
 
 /// One frame.
-fn frame(known: &Known, what: u8, input: &mut Input<'_>) -> Vec<u8> {
+fn frame(known: &SegmentContext, what: u8, input: &mut Input<'_>) -> Vec<u8> {
     let wide = |input: &mut Input<'_>| match input.byte() {
         255 => u32::MAX,
         254 => u32::MAX - u32::from(input.byte()),
         253 => u32::from(input.byte()) << 16,
         low => u32::from(low),
     };
-    let mut fields = Fields {
+    let mut fields = FrameFields {
         lsn_delta: wide(input),
         run: known.run.saturating_add(u32::from(input.byte())).saturating_sub(2),
         synced_lag: wide(input),

@@ -6,7 +6,7 @@ mod expected;
 mod forged;
 
 use onceward_wal::Frame;
-use onceward_wal::fuzzing::{self, End, KIND_LOST, Known, Lost, Verdict};
+use onceward_wal::fuzzing::{self, KIND_LOST, LostBytes, SegmentContext, SegmentEnd, WalkVerdict};
 
 use crate::input::{Input, noise};
 use build::Built;
@@ -52,7 +52,11 @@ fn damaged(input: &mut Input<'_>, misdirected: bool, allocated: fn() -> u64) {
 }
 
 /// Walks an image and holds the verdict to what is true of every image.
-fn judge(image: &[u8], known: &Known, allocated: fn() -> u64) -> (Vec<Shown>, Verdict) {
+fn judge(
+    image: &[u8],
+    known: &SegmentContext,
+    allocated: fn() -> u64,
+) -> (Vec<Shown>, WalkVerdict) {
     let mut shown = Vec::with_capacity(image.len() / 32);
     let before = allocated();
     let verdict = fuzzing::walk(image, known, &mut |frame| shown.push(Shown::of(frame)));
@@ -80,7 +84,12 @@ impl Shown {
 }
 
 /// However the bytes are cut into pieces, the verdict is the same.
-fn assert_same_in_pieces(image: &[u8], known: &Known, shown: &[Shown], verdict: &Verdict) {
+fn assert_same_in_pieces(
+    image: &[u8],
+    known: &SegmentContext,
+    shown: &[Shown],
+    verdict: &WalkVerdict,
+) {
     let seed = u64::try_from(image.len() + 31 * verdict.offset + shown.len()).expect("fits");
     // Of most images small pieces, of some larger ones, so that all that is in them is cut somewhere.
     let most = [300, 5000, 40_000][usize::try_from(seed % 3).expect("fits")];
@@ -98,7 +107,7 @@ fn assert_same_in_pieces(image: &[u8], known: &Known, shown: &[Shown], verdict: 
 }
 
 /// Reading changes nothing: a second walk says the same.
-fn assert_again(image: &[u8], known: &Known, shown: &[Shown], verdict: &Verdict) {
+fn assert_again(image: &[u8], known: &SegmentContext, shown: &[Shown], verdict: &WalkVerdict) {
     let mut again = Vec::with_capacity(shown.len());
     let second = fuzzing::walk(image, known, &mut |frame| again.push(frame.lsn.get()));
     assert_eq!(&second, verdict, "a second walk says otherwise");
@@ -106,7 +115,7 @@ fn assert_again(image: &[u8], known: &Known, shown: &[Shown], verdict: &Verdict)
 }
 
 /// What holds of every verdict.
-fn assert_sound(image: &[u8], known: &Known, shown: &[Shown], verdict: &Verdict) {
+fn assert_sound(image: &[u8], known: &SegmentContext, shown: &[Shown], verdict: &WalkVerdict) {
     let first = fuzzing::HEADER_BLOCK_BYTES;
     // An image may end within its header block: nothing is read of it then.
     let end = image.len().max(first);
@@ -128,7 +137,7 @@ fn assert_sound(image: &[u8], known: &Known, shown: &[Shown], verdict: &Verdict)
     assert!(at <= verdict.offset, "a frame stands behind the end: {verdict:?}");
     assert!((first..=end).contains(&verdict.proven), "the proof is outside: {verdict:?}");
     assert!(verdict.highest_lsn >= last_lsn, "a number could be given twice: {verdict:?}");
-    if verdict.end == End::Open {
+    if verdict.end == SegmentEnd::Open {
         assert!(verdict.proven <= verdict.offset, "more is proven than there is: {verdict:?}");
         assert!(verdict.offset + verdict.torn_bytes <= end, "torn beyond the end: {verdict:?}");
     }
@@ -136,11 +145,11 @@ fn assert_sound(image: &[u8], known: &Known, shown: &[Shown], verdict: &Verdict)
 }
 
 /// What is lost is inside, in order, and apart from what is kept.
-fn assert_apart(shown: &[Shown], verdict: &Verdict, end: usize) {
+fn assert_apart(shown: &[Shown], verdict: &WalkVerdict, end: usize) {
     let mut at = 0;
-    for Lost { offset, bytes, .. } in &verdict.lost {
+    for LostBytes { offset, bytes, .. } in &verdict.lost {
         // A seal that is kept may be lost too: it is there and says the wrong thing.
-        let is_seal = verdict.end == End::Sealed && offset + bytes == verdict.offset;
+        let is_seal = verdict.end == SegmentEnd::Sealed && offset + bytes == verdict.offset;
         assert!(*offset >= at, "lost ranges overlap: {verdict:?}");
         at = offset + bytes;
         assert!(at <= end, "lost beyond the end: {verdict:?}");

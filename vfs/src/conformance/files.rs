@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{FILL_BYTES, expect, expect_refusal};
-use crate::{Mode, Moved, Pace, Vfs, read_all};
+use crate::{GroundMoved, Mode, Pace, Vfs, read_all};
 
 /// A limit that no file here comes near.
 const NO_LIMIT: u64 = 1 << 30;
@@ -124,7 +124,7 @@ pub(super) fn handle_without_its_name_cannot_write(vfs: &dyn Vfs) -> io::Result<
     file.write_all_at(0, b"kept")?;
     vfs.rename("a", "b")?;
     let refused = |outcome: io::Result<()>| match outcome {
-        Err(error) => expect(Moved::of(&error), Some(&Moved::File("a".to_owned()))),
+        Err(error) => expect(GroundMoved::of(&error), Some(&GroundMoved::File("a".to_owned()))),
         Ok(()) => Err(io::Error::other("saw Ok, expected a refusal")),
     };
     for name in ["b", "a"] {

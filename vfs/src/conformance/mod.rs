@@ -12,10 +12,10 @@ mod maps;
 mod names;
 
 /// One check on an empty tree.
-pub type Check = fn(&dyn Vfs) -> io::Result<()>;
+pub type ConformanceCheck = fn(&dyn Vfs) -> io::Result<()>;
 
 /// All checks, each with the sentence that it proves.
-pub const CHECKS: &[(&str, Check)] = &[
+pub const CHECKS: &[(&str, ConformanceCheck)] = &[
     ("what was written is read back", files::written_is_read),
     ("reads stop at the end of the file", files::reads_stop_at_the_end),
     ("a gap before a write reads as zeros", files::gap_reads_as_zeros),

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    ground::{Ground, Identity, identity_of},
+    ground::{FileIdentity, Ground, identity_of},
     owner::Owner,
 };
 use crate::{Expected, File, Mode, Pace, Usurper, file::write_zeros};
@@ -29,7 +29,7 @@ pub(super) struct OsFile {
     /// The handle.
     file: fs::File,
     /// Which file it is.
-    identity: Identity,
+    identity: FileIdentity,
     /// The name under which it was opened.
     name: String,
     /// Where that was.

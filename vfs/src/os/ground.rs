@@ -18,13 +18,13 @@ use rustix::{
 };
 
 use super::DIR_FLAGS;
-use crate::Moved;
+use crate::GroundMoved;
 
 /// Device and number of a file: its identity, whatever path led to it.
-pub(super) type Identity = (u64, u64);
+pub(super) type FileIdentity = (u64, u64);
 
 /// The identity of an open file.
-pub(super) fn identity_of(file: impl AsFd) -> io::Result<Identity> {
+pub(super) fn identity_of(file: impl AsFd) -> io::Result<FileIdentity> {
     Ok(look(file, "", AtFlags::EMPTY_PATH)?.0)
 }
 
@@ -37,7 +37,7 @@ fn look(
     dir: impl AsFd,
     path: impl Arg + Copy,
     flags: AtFlags,
-) -> Result<(Identity, FileType), Errno> {
+) -> Result<(FileIdentity, FileType), Errno> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{StatxFlags, makedev, statx};
@@ -67,7 +67,7 @@ pub(super) struct Ground {
     /// The directory, held open: so its number is not used again.
     pub(super) root: OwnedFd,
     /// Which one it is.
-    identity: Identity,
+    identity: FileIdentity,
     /// Its path, which does not change its meaning with the working directory.
     path: PathBuf,
     /// Who opened it.
@@ -86,7 +86,7 @@ impl Ground {
     /// Refuses in a forked process, and once the path of the directory leads elsewhere.
     pub(super) fn check(&self) -> io::Result<()> {
         if process::id() != self.opener {
-            return Err(Moved::Process { opener: self.opener }.into());
+            return Err(GroundMoved::Process { opener: self.opener }.into());
         }
         match look(CWD, &self.path, AtFlags::empty()) {
             Ok((found, _)) if found == self.identity => Ok(()),
@@ -94,12 +94,12 @@ impl Ground {
             // to be known.
             Err(Errno::ACCESS) if rustix::fs::fstat(&self.root)?.st_nlink > 0 => Ok(()),
             Err(error) if !leads_nowhere(error) && error != Errno::ACCESS => Err(error.into()),
-            Ok(_) | Err(_) => Err(Moved::Directory(self.path.clone()).into()),
+            Ok(_) | Err(_) => Err(GroundMoved::Directory(self.path.clone()).into()),
         }
     }
 
     /// As [`Ground::check`], and refuses once `name` is not the name of this file.
-    pub(super) fn check_file(&self, name: &str, file: Identity) -> io::Result<()> {
+    pub(super) fn check_file(&self, name: &str, file: FileIdentity) -> io::Result<()> {
         self.check()?;
         // Nothing is opened by way of a link that stands in a directory's place: nothing is written there.
         for (at, _) in name.match_indices('/') {
@@ -110,11 +110,15 @@ impl Ground {
     }
 
     /// Refuses once what stands under `name` is not what it should be.
-    fn check_entry(&self, name: &str, is: impl Fn(Identity, FileType) -> bool) -> io::Result<()> {
+    fn check_entry(
+        &self,
+        name: &str,
+        is: impl Fn(FileIdentity, FileType) -> bool,
+    ) -> io::Result<()> {
         match look(&self.root, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok((found, kind)) if is(found, kind) => Ok(()),
             Err(error) if !leads_nowhere(error) => Err(error.into()),
-            Ok(_) | Err(_) => Err(Moved::File(name.to_owned()).into()),
+            Ok(_) | Err(_) => Err(GroundMoved::File(name.to_owned()).into()),
         }
     }
 }

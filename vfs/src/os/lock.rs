@@ -25,13 +25,13 @@ use rustix::{
 use super::{
     DIR_FLAGS,
     file::{open_at, open_flags},
-    ground::{Identity, identity_of},
+    ground::{FileIdentity, identity_of},
     owner::Owner,
 };
 use crate::{LockError, LockGuard, Mode};
 
 /// What this process has locked, and its number, which is not that of a forked child.
-static HELD_HERE: Mutex<BTreeMap<Identity, u32>> = Mutex::new(BTreeMap::new());
+static HELD_HERE: Mutex<BTreeMap<FileIdentity, u32>> = Mutex::new(BTreeMap::new());
 
 /// Longest text of a process id that is believed.
 const PID_BYTES_MAX: usize = 10;
@@ -41,7 +41,7 @@ const PID_BYTES_MAX: usize = 10;
 pub(super) struct OsLock {
     /// What is locked, each with its entry in the table: the directory, where it can be, and the file. The
     /// system lets go when the last process that has them closes them.
-    locked: Vec<(fs::File, Identity)>,
+    locked: Vec<(fs::File, FileIdentity)>,
     /// Who took it.
     pid: u32,
 }

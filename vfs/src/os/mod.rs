@@ -50,7 +50,7 @@ enum Access {
 /// New files and directories belong to the user and group to whom the directory belongs, whoever makes
 /// them, and nobody else may read them; where the directory's group may write to it, so may it to them.
 ///
-/// What writes is refused, with [`Moved`](crate::Moved), in a process that was forked from the one that
+/// What writes is refused, with [`GroundMoved`](crate::GroundMoved), in a process that was forked from the one that
 /// opened the tree, and once the directory's path leads nowhere or to another directory.
 #[derive(Debug)]
 pub struct OsVfs {

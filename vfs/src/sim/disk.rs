@@ -11,8 +11,8 @@ use super::{
     fault::errno,
     image::{Image, bytes_of},
     medium::Medium,
-    names::{Entry, FileId, NameChange, Names, Place},
-    trace::Control,
+    names::{DirEntry, EntryPath, FileId, NameChange, Names},
+    operations::Operations,
 };
 use crate::name::{self, Name};
 
@@ -79,7 +79,7 @@ pub(super) struct Inode {
 
 /// A simulated disk.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct DiskState {
     /// The files by number.
     pub(super) files: BTreeMap<FileId, Inode>,
     /// The names.
@@ -97,10 +97,10 @@ pub(super) struct Disk {
     /// What sort of disk it is.
     pub(super) medium: Medium,
     /// Counts, faults and the trace.
-    pub(super) control: Control,
+    pub(super) operations: Operations,
 }
 
-impl Disk {
+impl DiskState {
     /// An empty disk.
     pub(super) fn new() -> Self {
         Self::with(BTreeMap::new(), Names::new(), None)
@@ -126,7 +126,7 @@ impl Disk {
             file_bytes_max: FILE_BYTES_MAX,
             locks: BTreeSet::new(),
             medium: Medium::default(),
-            control: Control::default(),
+            operations: Operations::default(),
         }
     }
 
@@ -149,8 +149,8 @@ impl Disk {
         }
         let mut at = String::new();
         for part in name::parts(dir) {
-            let place = Place { dir: at.clone(), entry: part.to_owned() };
-            if let Some(Entry::File(_)) = self.names.live.find(&place) {
+            let place = EntryPath { dir: at.clone(), entry: part.to_owned() };
+            if let Some(DirEntry::File(_)) = self.names.live.find(&place) {
                 return Err(raw(errno::NOT_A_DIRECTORY));
             }
             at = name::join(&at, part);
@@ -159,19 +159,19 @@ impl Disk {
     }
 
     /// Checks `name` and its directory; returns the place and what is there.
-    pub(super) fn find(&self, name: &str) -> io::Result<(Place, Option<Entry>)> {
+    pub(super) fn find(&self, name: &str) -> io::Result<(EntryPath, Option<DirEntry>)> {
         let Name { dir, entry } = Name::parse(name)?;
         self.check_dir(dir)?;
-        let place = Place { dir: dir.to_owned(), entry: entry.to_owned() };
+        let place = EntryPath { dir: dir.to_owned(), entry: entry.to_owned() };
         let found = self.names.live.find(&place);
         Ok((place, found))
     }
 
     /// The file `name`.
-    pub(super) fn find_file(&self, name: &str) -> io::Result<(Place, FileId)> {
+    pub(super) fn find_file(&self, name: &str) -> io::Result<(EntryPath, FileId)> {
         match self.find(name)? {
-            (place, Some(Entry::File(file))) => Ok((place, file)),
-            (_, Some(Entry::Dir)) => Err(raw(errno::IS_A_DIRECTORY)),
+            (place, Some(DirEntry::File(file))) => Ok((place, file)),
+            (_, Some(DirEntry::Dir)) => Err(raw(errno::IS_A_DIRECTORY)),
             (_, None) => Err(raw(errno::NOT_FOUND)),
         }
     }
@@ -183,12 +183,12 @@ impl Disk {
     }
 
     /// Creates an empty file. A full disk takes no new names.
-    pub(super) fn create(&mut self, at: Place) -> io::Result<FileId> {
+    pub(super) fn create(&mut self, at: EntryPath) -> io::Result<FileId> {
         self.refuse_if_full()?;
         let file = self.next_file;
         self.next_file += 1;
         self.files.insert(file, Inode::default());
-        self.change_names(NameChange::Add { at, what: Entry::File(file) });
+        self.change_names(NameChange::Add { at, what: DirEntry::File(file) });
         Ok(file)
     }
 
@@ -267,7 +267,7 @@ impl Disk {
         for (tree, live) in [(&self.names.live, true), (&self.names.durable, false)] {
             for (dir, entry, what) in tree.entries() {
                 (dir, entry).hash(&mut hasher);
-                let Entry::File(file) = what else { continue };
+                let DirEntry::File(file) = what else { continue };
                 let Some(inode) = self.files.get(&file) else { continue };
                 if live { &inode.live } else { &inode.durable }.hash_into(&mut hasher);
             }

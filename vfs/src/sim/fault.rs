@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::Moved;
+use crate::GroundMoved;
 
 /// Error numbers of Linux; what real disks say must be said here too.
 pub(super) mod errno {
@@ -62,7 +62,7 @@ pub enum FaultKind {
     /// operation: a power cut, or another fault, may come in between. A sync fails with EINTR, as
     /// with any other error. On anything else it has no effect.
     Interrupted(u64),
-    /// The tree's directory is not where it was opened ([`Moved`]). A sync was done all the same, of
+    /// The tree's directory is not where it was opened ([`GroundMoved`]). A sync was done all the same, of
     /// anything else nothing.
     Moved,
 }
@@ -71,7 +71,7 @@ impl FaultKind {
     /// What the caller sees.
     pub(super) fn error(self) -> io::Error {
         io::Error::from_raw_os_error(match self {
-            Self::Moved => return Moved::Directory(PathBuf::from("simulated")).into(),
+            Self::Moved => return GroundMoved::Directory(PathBuf::from("simulated")).into(),
             Self::Eio | Self::ShortWrite(_) | Self::ShortRead(_) => errno::IO,
             Self::Interrupted(_) => errno::INTERRUPTED,
             Self::Enospc => errno::NO_SPACE,
@@ -128,12 +128,12 @@ pub struct Fault {
 
 /// The planned faults of a disk.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct FaultPlan {
     /// Each with the number of matching operations that are still to pass.
     faults: Vec<Fault>,
 }
 
-impl Plan {
+impl FaultPlan {
     /// Adds a fault.
     pub(super) fn add(&mut self, fault: Fault) {
         self.faults.push(fault);

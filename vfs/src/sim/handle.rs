@@ -5,13 +5,13 @@ use std::{fmt, io, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{
-    disk::{Disk, raw},
+    disk::{DiskState, raw},
     fault::{FaultKind, FaultOp, errno},
     image::bytes_of,
     names::FileId,
-    trace::Detail,
+    operations::Detail,
 };
-use crate::{File, Mode, Moved, Pace, file::write_zeros};
+use crate::{File, GroundMoved, Mode, Pace, file::write_zeros};
 
 /// What every interruption but the first of a call lets pass: a signal for ever must not keep it for
 /// ever.
@@ -20,7 +20,7 @@ const MOVED_MIN: u64 = 1;
 /// An open file.
 pub(super) struct SimFile {
     /// The disk it is on.
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<Mutex<DiskState>>,
     /// Which file.
     file: FileId,
     /// The name by which it was opened; for the trace and for faults.
@@ -31,7 +31,7 @@ pub(super) struct SimFile {
 
 impl SimFile {
     /// A handle, counted already.
-    pub(super) fn new(disk: Arc<Mutex<Disk>>, file: FileId, name: String, mode: Mode) -> Self {
+    pub(super) fn new(disk: Arc<Mutex<DiskState>>, file: FileId, name: String, mode: Mode) -> Self {
         Self { disk, file, name, mode }
     }
 
@@ -45,7 +45,7 @@ impl SimFile {
 
     /// Refuses on a handle that only reads, and panics if the file is mapped: on a real disk the
     /// bytes would change behind a reference.
-    fn changing(&self, disk: &mut Disk) -> io::Result<()> {
+    fn changing(&self, disk: &mut DiskState) -> io::Result<()> {
         self.writable()?;
         let maps = disk.inode(self.file)?.maps;
         assert!(maps == 0, "{} is changed while it is mapped ({maps} maps)", self.name);
@@ -53,17 +53,17 @@ impl SimFile {
     }
 
     /// Refuses once the name is not this file's any more.
-    fn named(&self, disk: &Disk) -> io::Result<()> {
+    fn named(&self, disk: &DiskState) -> io::Result<()> {
         match disk.find_file(&self.name) {
             Ok((_, file)) if file == self.file => Ok(()),
-            Ok(_) | Err(_) => Err(Moved::File(self.name.clone()).into()),
+            Ok(_) | Err(_) => Err(GroundMoved::File(self.name.clone()).into()),
         }
     }
 
     /// Sets the length, traced under `label`.
     fn set_len_as(&self, label: &'static str, len: u64) -> io::Result<()> {
         let mut disk = self.disk.lock();
-        disk.control.pass((label, FaultOp::Write), &self.name, Detail::Len(len))?;
+        disk.operations.pass((label, FaultOp::Write), &self.name, Detail::Len(len))?;
         self.changing(&mut disk)?;
         disk.set_len(self.file, len)
     }
@@ -76,7 +76,7 @@ impl File for SimFile {
         loop {
             let mut disk = self.disk.lock();
             let detail = Detail::Range { offset: at, count: bytes_of(rest) };
-            let fault = disk.control.start(("read", FaultOp::Read), &self.name, detail)?;
+            let fault = disk.operations.start(("read", FaultOp::Read), &self.name, detail)?;
             let count = fault.map_or(u64::MAX, |kind| kind.moved(FaultOp::Read, count_min));
             let (piece, after) = rest.split_at_mut(first(rest, count));
             let inode = disk.inode(self.file)?;
@@ -100,7 +100,7 @@ impl File for SimFile {
         loop {
             let mut disk = self.disk.lock();
             let detail = Detail::Range { offset: at, count: bytes_of(rest) };
-            let fault = disk.control.start(("write", FaultOp::Write), &self.name, detail)?;
+            let fault = disk.operations.start(("write", FaultOp::Write), &self.name, detail)?;
             self.changing(&mut disk)?;
             disk.inode(self.file)?.mend(at, bytes_of(rest))?;
             let Some(kind) = fault else { return disk.write(self.file, at, rest) };
@@ -122,7 +122,7 @@ impl File for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         let fault =
-            disk.control.start(("sync_data", FaultOp::SyncData), &self.name, Detail::None)?;
+            disk.operations.start(("sync_data", FaultOp::SyncData), &self.name, Detail::None)?;
         let lies = disk.medium.lying_syncs;
         let inode = disk.inode(self.file)?;
         match fault {
@@ -139,7 +139,7 @@ impl File for SimFile {
 
     fn len(&self) -> io::Result<u64> {
         let mut disk = self.disk.lock();
-        disk.control.pass(("len", FaultOp::Look), &self.name, Detail::None)?;
+        disk.operations.pass(("len", FaultOp::Look), &self.name, Detail::None)?;
         Ok(disk.inode(self.file)?.live.len())
     }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{disk::Disk, names::FileId};
+use super::{disk::DiskState, names::FileId};
 
 /// The bytes of a file as they were, and its place in the count of maps.
 pub(super) struct SimMap {
     /// The disk it is on.
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<Mutex<DiskState>>,
     /// Which file.
     file: FileId,
     /// The content. A copy: the file's pages do not lie one after the other in memory.
@@ -18,7 +18,7 @@ pub(super) struct SimMap {
 
 impl SimMap {
     /// A map, counted already.
-    pub(super) fn new(disk: Arc<Mutex<Disk>>, file: FileId, bytes: Vec<u8>) -> Self {
+    pub(super) fn new(disk: Arc<Mutex<DiskState>>, file: FileId, bytes: Vec<u8>) -> Self {
         Self { disk, file, bytes }
     }
 }

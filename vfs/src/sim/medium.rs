@@ -22,7 +22,7 @@ const BLOCK_STEP: u64 = BLOCK_BYTES as u64;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Medium {
     /// What stands where an unsynced write did not land.
-    pub lost: Lost,
+    pub lost: LostWrite,
     /// What a cut does to the surroundings of an unsynced write.
     pub overwrite: Overwrite,
     /// Syncs of files and directories say `Ok`, and nothing becomes durable: whoever promises
@@ -37,7 +37,7 @@ pub struct Medium {
 /// With anything but the old bytes, a file that was growing keeps its new length, and no sector is
 /// atomic. Bytes that the unsynced writes would not have changed stay in any case.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Lost {
+pub enum LostWrite {
     /// What was durable there, as far as the file had such a byte.
     #[default]
     OldBytes,
@@ -66,7 +66,7 @@ pub enum Overwrite {
 impl Medium {
     /// Whether a cut leaves just what the survival says.
     pub(super) fn is_faithful(&self) -> bool {
-        self.lost == Lost::OldBytes && self.overwrite == Overwrite::Safe
+        self.lost == LostWrite::OldBytes && self.overwrite == Overwrite::Safe
     }
 
     /// Does to `image`, in which some of the unsynced changes of `inode` have landed, what this sort
@@ -79,10 +79,10 @@ impl Medium {
         image: &mut Image,
     ) {
         match self.lost {
-            Lost::OldBytes => {}
-            Lost::Zeros => fill_lost(inode, image, |_, _| {}),
-            Lost::Garbage => fill_lost(inode, image, |_, filler| random.fill(filler)),
-            Lost::Stale => fill_lost(inode, image, |offset, filler| {
+            LostWrite::OldBytes => {}
+            LostWrite::Zeros => fill_lost(inode, image, |_, _| {}),
+            LostWrite::Garbage => fill_lost(inode, image, |_, filler| random.fill(filler)),
+            LostWrite::Stale => fill_lost(inode, image, |offset, filler| {
                 if let Some(other) = stale {
                     other.read(offset, filler);
                 }

@@ -13,9 +13,9 @@ use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-use disk::{Disk, Inode};
+use disk::{DiskState, Inode};
 pub use fault::{Fault, FaultKind, FaultOp};
-pub use medium::{Lost, Medium, Overwrite};
+pub use medium::{LostWrite, Medium, Overwrite};
 pub use survival::Survival;
 
 mod disk;
@@ -25,9 +25,9 @@ mod image;
 mod map;
 mod medium;
 mod names;
+mod operations;
 mod random;
 mod survival;
-mod trace;
 mod tree;
 
 /// A deterministic simulated disk. Clones are the same disk.
@@ -38,33 +38,33 @@ mod tree;
 #[derive(Clone)]
 pub struct SimVfs {
     /// The state, shared with clones and handles.
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<Mutex<DiskState>>,
 }
 
 impl SimVfs {
     /// An empty disk without limits.
     #[must_use]
     pub fn new() -> Self {
-        Self::of(Disk::new())
+        Self::of(DiskState::new())
     }
 
     /// Number of operations so far, which is the number of the next one.
     #[must_use]
     pub fn op_count(&self) -> u64 {
-        self.disk.lock().control.op_count()
+        self.disk.lock().operations.op_count()
     }
 
     /// Cuts the power at operation number `op`: it and everything after it fails without effect.
     ///
     /// Such operations are not counted. Only the disk of [`SimVfs::after_power_cut`] works again.
     pub fn cut_power_at(&self, op: u64) {
-        self.disk.lock().control.cut_at(op);
+        self.disk.lock().operations.cut_at(op);
     }
 
     /// Whether the next operation finds no power.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.disk.lock().control.is_cut()
+        self.disk.lock().operations.is_cut()
     }
 
     /// The disk as found after power loss now, with unsynced changes as `survival` says.
@@ -87,12 +87,12 @@ impl SimVfs {
 
     /// Plans a fault.
     pub fn plan(&self, fault: Fault) {
-        self.disk.lock().control.plan(fault);
+        self.disk.lock().operations.plan(fault);
     }
 
     /// Takes back the faults that are planned and did not happen.
     pub fn forget_faults(&self) {
-        self.disk.lock().control.forget();
+        self.disk.lock().operations.forget();
     }
 
     /// Says what sort of disk it is, from now on. What is found after a crash is of the same sort.
@@ -171,14 +171,14 @@ impl SimVfs {
     /// The root directory is `.`; bytes are `offset+count`; a planned fault stands in parentheses.
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
-        self.disk.lock().control.lines()
+        self.disk.lock().operations.lines()
     }
 
     /// The numbers of the operations so far that can change what a crash leaves: the places where a
     /// power cut is worth trying. Reads and openings are not among them.
     #[must_use]
     pub fn changing_ops(&self) -> Vec<u64> {
-        self.disk.lock().control.changing()
+        self.disk.lock().operations.changing()
     }
 
     /// Number of unsynced changes, of bytes and of names: the range of [`Survival::Prefix`].
@@ -208,7 +208,7 @@ impl SimVfs {
     }
 
     /// A handle on `disk`.
-    fn of(disk: Disk) -> Self {
+    fn of(disk: DiskState) -> Self {
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
@@ -237,7 +237,7 @@ impl fmt::Debug for SimVfs {
         let disk = self.disk.lock();
         f.debug_struct("SimVfs")
             .field("file_count", &disk.files.len())
-            .field("op_count", &disk.control.op_count())
+            .field("op_count", &disk.operations.op_count())
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ pub(super) type FileId = u64;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Entry {
+pub(super) enum DirEntry {
     /// A file.
     File(FileId),
     /// A directory; its entries are in the tree under its path.
@@ -18,11 +18,11 @@ pub(super) enum Entry {
 
 /// Entries by directory path; the root is `""`.
 #[derive(Clone, Debug)]
-pub(super) struct Tree(BTreeMap<String, BTreeMap<String, Entry>>);
+pub(super) struct Tree(BTreeMap<String, BTreeMap<String, DirEntry>>);
 
 /// A directory and a name in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Place {
+pub(super) struct EntryPath {
     /// The directory.
     pub(super) dir: String,
     /// The entry's name.
@@ -35,23 +35,23 @@ pub(super) enum NameChange {
     /// A new entry.
     Add {
         /// Where.
-        at: Place,
+        at: EntryPath,
         /// What.
-        what: Entry,
+        what: DirEntry,
     },
     /// A file's name goes away.
     Remove {
         /// Where.
-        at: Place,
+        at: EntryPath,
         /// Which file it was.
         file: FileId,
     },
     /// A file's name changes.
     Move {
         /// The old place.
-        from: Place,
+        from: EntryPath,
         /// The new place.
-        to: Place,
+        to: EntryPath,
         /// Which file.
         file: FileId,
     },
@@ -113,7 +113,7 @@ impl Names {
             NameChange::Move { from, to, file } => {
                 pending.unlink_asked |= from.dir == dir;
                 if to.dir == dir && !pending.linked {
-                    durable.insert(to, Entry::File(*file));
+                    durable.insert(to, DirEntry::File(*file));
                     pending.linked = true;
                 }
                 let done = pending.linked && pending.unlink_asked;
@@ -128,8 +128,8 @@ impl Names {
     /// The files that are seen, or that a power cut may still bring back.
     pub(super) fn files(&self) -> BTreeSet<FileId> {
         let pending = self.pending.iter().filter_map(|pending| match pending.change {
-            NameChange::Add { what: Entry::Dir, .. } => None,
-            NameChange::Add { what: Entry::File(file), .. }
+            NameChange::Add { what: DirEntry::Dir, .. } => None,
+            NameChange::Add { what: DirEntry::File(file), .. }
             | NameChange::Remove { file, .. }
             | NameChange::Move { file, .. } => Some(file),
         });
@@ -151,7 +151,7 @@ impl PendingName {
     pub(super) fn survive_by_half_in(&self, tree: &mut Tree) {
         match &self.change {
             NameChange::Move { from, to, file } if from.dir != to.dir && !self.linked => {
-                tree.insert(to, Entry::File(*file));
+                tree.insert(to, DirEntry::File(*file));
             }
             NameChange::Move { .. } | NameChange::Add { .. } | NameChange::Remove { .. } => {}
         }
@@ -160,12 +160,12 @@ impl PendingName {
 
 impl Tree {
     /// The entries of `dir`.
-    pub(super) fn dir(&self, dir: &str) -> Option<&BTreeMap<String, Entry>> {
+    pub(super) fn dir(&self, dir: &str) -> Option<&BTreeMap<String, DirEntry>> {
         self.0.get(dir)
     }
 
     /// What is at `place`.
-    pub(super) fn find(&self, place: &Place) -> Option<Entry> {
+    pub(super) fn find(&self, place: &EntryPath) -> Option<DirEntry> {
         self.0.get(&place.dir)?.get(&place.entry).copied()
     }
 
@@ -178,8 +178,8 @@ impl Tree {
             let entries = self.0.remove(&dir).unwrap_or_default();
             for (entry, what) in &entries {
                 match what {
-                    Entry::File(file) => files.push(*file),
-                    Entry::Dir => open.push(name::join(&dir, entry)),
+                    DirEntry::File(file) => files.push(*file),
+                    DirEntry::Dir => open.push(name::join(&dir, entry)),
                 }
             }
             kept.insert(dir, entries);
@@ -194,31 +194,31 @@ impl Tree {
             NameChange::Add { at, what } => self.insert(at, *what),
             NameChange::Remove { at, file } => self.remove(at, *file),
             NameChange::Move { from, to, file } => {
-                self.insert(to, Entry::File(*file));
+                self.insert(to, DirEntry::File(*file));
                 self.remove(from, *file);
             }
         }
     }
 
     /// Gives `what` a name; a directory is empty unless it has entries already.
-    fn insert(&mut self, at: &Place, what: Entry) {
+    fn insert(&mut self, at: &EntryPath, what: DirEntry) {
         self.0.entry(at.dir.clone()).or_default().insert(at.entry.clone(), what);
-        if what == Entry::Dir {
+        if what == DirEntry::Dir {
             self.0.entry(name::join(&at.dir, &at.entry)).or_default();
         }
     }
 
     /// Takes a name from `file`, if it still stands for that file.
-    fn remove(&mut self, at: &Place, file: FileId) {
+    fn remove(&mut self, at: &EntryPath, file: FileId) {
         if let Some(entries) = self.0.get_mut(&at.dir)
-            && entries.get(&at.entry) == Some(&Entry::File(file))
+            && entries.get(&at.entry) == Some(&DirEntry::File(file))
         {
             entries.remove(&at.entry);
         }
     }
 
     /// Every entry, with its directory and name.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &str, Entry)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &str, DirEntry)> {
         self.0.iter().flat_map(|(dir, entries)| {
             entries.iter().map(|(entry, what)| (dir.as_str(), entry.as_str(), *what))
         })
@@ -227,8 +227,8 @@ impl Tree {
     /// Every file that has a name.
     pub(super) fn files(&self) -> impl Iterator<Item = FileId> {
         self.0.values().flat_map(BTreeMap::values).filter_map(|what| match what {
-            Entry::File(file) => Some(*file),
-            Entry::Dir => None,
+            DirEntry::File(file) => Some(*file),
+            DirEntry::Dir => None,
         })
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    disk::{DataChange, Disk, Inode},
+    disk::{DataChange, DiskState, Inode},
     image::{Image, bytes_of},
     names::{FileId, Names, PendingName, Tree},
     random::Random,
@@ -51,7 +51,7 @@ pub enum Survival {
 }
 
 /// An unsynced change.
-enum Change<'a> {
+enum UnsyncedChange<'a> {
     /// Of a file's bytes.
     Data(FileId, &'a DataChange),
     /// Of names.
@@ -67,7 +67,7 @@ enum Fate {
 }
 
 /// The disk under construction.
-struct Found {
+struct DiskAfterCut {
     /// The images of the files.
     files: BTreeMap<FileId, Image>,
     /// The names.
@@ -75,14 +75,14 @@ struct Found {
 }
 
 /// Number of unsynced changes of a disk.
-pub(super) fn unsynced_count(disk: &Disk) -> u64 {
+pub(super) fn unsynced_count(disk: &DiskState) -> u64 {
     u64::try_from(changes(disk).len()).unwrap_or(u64::MAX)
 }
 
 /// The disk as found after a power cut.
-pub(super) fn survive(disk: &Disk, survival: &Survival) -> Disk {
+pub(super) fn survive(disk: &DiskState, survival: &Survival) -> DiskState {
     let files = disk.files.iter().map(|(file, inode)| (*file, inode.durable.clone())).collect();
-    let mut found = Found { files, tree: disk.names.durable.clone() };
+    let mut found = DiskAfterCut { files, tree: disk.names.durable.clone() };
     let mut oldest_first = changes(disk).into_values();
     match survival {
         Survival::Nothing => {}
@@ -94,7 +94,7 @@ pub(super) fn survive(disk: &Disk, survival: &Survival) -> Disk {
         Survival::Torn { whole, bytes } => {
             let count = usize::try_from(*whole).unwrap_or(usize::MAX);
             oldest_first.by_ref().take(count).for_each(|change| found.keep(&change));
-            if let Some(Change::Data(file, DataChange::Write { offset, bytes: all })) =
+            if let Some(UnsyncedChange::Data(file, DataChange::Write { offset, bytes: all })) =
                 oldest_first.next()
             {
                 let count = usize::try_from(*bytes).unwrap_or(usize::MAX);
@@ -128,29 +128,35 @@ pub(super) fn sectors(inode: &Inode, sector_bytes: u64) -> BTreeSet<u64> {
 }
 
 /// See [`SimVfs::piece_count`](super::SimVfs::piece_count).
-pub(super) fn piece_count(disk: &Disk, sector_bytes: u32) -> usize {
+pub(super) fn piece_count(disk: &DiskState, sector_bytes: u32) -> usize {
     let sector_bytes = u64::from(sector_bytes).max(1);
     let sectors = disk.files.values().map(|inode| sectors(inode, sector_bytes).len());
     disk.names.pending.len() + sectors.sum::<usize>()
 }
 
 /// See [`SimVfs::unsynced_writes`](super::SimVfs::unsynced_writes).
-pub(super) fn unsynced_writes(disk: &Disk) -> Vec<(u64, u64)> {
+pub(super) fn unsynced_writes(disk: &DiskState) -> Vec<(u64, u64)> {
     (0..)
         .zip(changes(disk).into_values())
         .filter_map(|(before, change)| match change {
-            Change::Data(_, DataChange::Write { bytes, .. }) => Some((before, bytes_of(bytes))),
-            Change::Data(_, DataChange::SetLen(_)) | Change::Name(_) => None,
+            UnsyncedChange::Data(_, DataChange::Write { bytes, .. }) => {
+                Some((before, bytes_of(bytes)))
+            }
+            UnsyncedChange::Data(_, DataChange::SetLen(_)) | UnsyncedChange::Name(_) => None,
         })
         .collect()
 }
 
 /// All unsynced changes, oldest first.
-fn changes(disk: &Disk) -> BTreeMap<u64, Change<'_>> {
+fn changes(disk: &DiskState) -> BTreeMap<u64, UnsyncedChange<'_>> {
     let data = disk.files.iter().flat_map(|(file, inode)| {
-        inode.pending.iter().map(|pending| (pending.seq, Change::Data(*file, &pending.change)))
+        inode
+            .pending
+            .iter()
+            .map(|pending| (pending.seq, UnsyncedChange::Data(*file, &pending.change)))
     });
-    let names = disk.names.pending.iter().map(|pending| (pending.seq, Change::Name(pending)));
+    let names =
+        disk.names.pending.iter().map(|pending| (pending.seq, UnsyncedChange::Name(pending)));
     data.chain(names).collect()
 }
 
@@ -176,22 +182,22 @@ impl Fate {
     }
 }
 
-impl Found {
+impl DiskAfterCut {
     /// The image of `file`.
     fn image(&mut self, file: FileId) -> &mut Image {
         self.files.entry(file).or_default()
     }
 
     /// Lets a change survive whole.
-    fn keep(&mut self, change: &Change<'_>) {
+    fn keep(&mut self, change: &UnsyncedChange<'_>) {
         match change {
-            Change::Data(file, change) => change.apply(self.image(*file)),
-            Change::Name(pending) => pending.survive_in(&mut self.tree),
+            UnsyncedChange::Data(file, change) => change.apply(self.image(*file)),
+            UnsyncedChange::Name(pending) => pending.survive_in(&mut self.tree),
         }
     }
 
     /// Lets the pieces survive whose bit is set.
-    fn pick(&mut self, disk: &Disk, kept: u64, sector_bytes: u64) {
+    fn pick(&mut self, disk: &DiskState, kept: u64, sector_bytes: u64) {
         let mut bits = (0..u64::BITS).map(|bit| kept >> bit & 1 == 1);
         for pending in &disk.names.pending {
             if bits.next() == Some(true) {
@@ -215,13 +221,13 @@ impl Found {
     }
 
     /// Lets a random subset survive.
-    fn draw(&mut self, disk: &Disk, random: &mut Random, sector_bytes: u64) {
+    fn draw(&mut self, disk: &DiskState, random: &mut Random, sector_bytes: u64) {
         let changes = changes(disk);
         let Some(first_seq) = changes.keys().next().copied() else { return };
         let data_fate = Fate::draw(random, first_seq, disk.next_seq);
         let name_fate = Fate::draw(random, first_seq, disk.next_seq);
         for (seq, change) in &changes {
-            if let Change::Name(pending) = change {
+            if let UnsyncedChange::Name(pending) = change {
                 if name_fate.keeps(random, *seq) {
                     self.keep(change);
                 } else if random.chance(2) {
@@ -244,7 +250,7 @@ impl Found {
     }
 
     /// Does to every file what this sort of disk does to it.
-    fn spoil(&mut self, disk: &Disk, random: &mut Random) {
+    fn spoil(&mut self, disk: &DiskState, random: &mut Random) {
         for (file, inode) in disk.files.iter().filter(|(_, inode)| !inode.pending.is_empty()) {
             let others =
                 || disk.files.iter().filter(|(other, it)| *other != file && it.durable.len() > 0);
@@ -256,7 +262,7 @@ impl Found {
     }
 
     /// The finished disk, everything on it durable.
-    fn into_disk(mut self, before: &Disk) -> Disk {
+    fn into_disk(mut self, before: &DiskState) -> DiskState {
         // A move that was cut may leave a file with both its names.
         let reachable: BTreeSet<FileId> = self.tree.prune().into_iter().collect();
         let mut files = BTreeMap::new();
@@ -267,7 +273,7 @@ impl Found {
             files.insert(file, inode);
         }
         let used_before: u64 = live_bytes(before);
-        let mut disk = Disk::with(files, Names::settled(self.tree), None);
+        let mut disk = DiskState::with(files, Names::settled(self.tree), None);
         let used = live_bytes(&disk);
         disk.medium = before.medium;
         disk.free_bytes = before.free_bytes.map(|free| (free + used_before).saturating_sub(used));
@@ -276,7 +282,7 @@ impl Found {
 }
 
 /// Bytes of all files that have a name.
-fn live_bytes(disk: &Disk) -> u64 {
+fn live_bytes(disk: &DiskState) -> u64 {
     disk.names.live.files().filter_map(|file| disk.files.get(&file)).map(|it| it.live.len()).sum()
 }
 

@@ -6,12 +6,12 @@ use parking_lot::Mutex;
 
 use super::{
     SimVfs,
-    disk::{Disk, raw},
+    disk::{DiskState, raw},
     fault::{FaultOp, errno},
     handle::SimFile,
     map::SimMap,
-    names::{Entry, NameChange},
-    trace::Detail,
+    names::{DirEntry, NameChange},
+    operations::Detail,
 };
 use crate::{
     File, LockError, LockGuard, Map, Mode, Vfs,
@@ -23,7 +23,7 @@ impl Vfs for SimVfs {
         Name::parse(name)?;
         let mut disk = self.disk.lock();
         let label = if mode == Mode::CreateNew { "create" } else { "open" };
-        disk.control.pass((label, FaultOp::Open), name, Detail::None)?;
+        disk.operations.pass((label, FaultOp::Open), name, Detail::None)?;
         let file = match mode {
             Mode::Read | Mode::Write => disk.find_file(name)?.1,
             Mode::CreateNew => match disk.find(name)? {
@@ -44,9 +44,9 @@ impl Vfs for SimVfs {
     fn map(&self, name: &str) -> io::Result<Map> {
         Name::parse(name)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("open", FaultOp::Open), name, Detail::None)?;
+        disk.operations.pass(("open", FaultOp::Open), name, Detail::None)?;
         let (_, file) = disk.find_file(name)?;
-        disk.control.pass(("map", FaultOp::Read), name, Detail::None)?;
+        disk.operations.pass(("map", FaultOp::Read), name, Detail::None)?;
         let lies = disk.medium.lying_syncs;
         let inode = disk.inode(file)?;
         let synced = inode.pending.is_empty() || lies;
@@ -61,7 +61,7 @@ impl Vfs for SimVfs {
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         name::check_dir(dir)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("list", FaultOp::Look), dir, Detail::None)?;
+        disk.operations.pass(("list", FaultOp::Look), dir, Detail::None)?;
         disk.check_dir(dir)?;
         Ok(disk.names.live.dir(dir).into_iter().flat_map(|it| it.keys().cloned()).collect())
     }
@@ -69,7 +69,7 @@ impl Vfs for SimVfs {
     fn exists(&self, name: &str) -> io::Result<bool> {
         Name::parse(name)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("exists", FaultOp::Look), name, Detail::None)?;
+        disk.operations.pass(("exists", FaultOp::Look), name, Detail::None)?;
         match disk.find(name) {
             Ok((_, found)) => Ok(found.is_some()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -84,13 +84,13 @@ impl Vfs for SimVfs {
             let path = name::join(&parent, part);
             {
                 let mut disk = self.disk.lock();
-                disk.control.pass(("create_dir", FaultOp::Open), &path, Detail::None)?;
+                disk.operations.pass(("create_dir", FaultOp::Open), &path, Detail::None)?;
                 match disk.find(&path)? {
-                    (_, Some(Entry::Dir)) => {}
-                    (_, Some(Entry::File(_))) => return Err(raw(errno::NOT_A_DIRECTORY)),
+                    (_, Some(DirEntry::Dir)) => {}
+                    (_, Some(DirEntry::File(_))) => return Err(raw(errno::NOT_A_DIRECTORY)),
                     (at, None) => {
                         disk.refuse_if_full()?;
-                        disk.change_names(NameChange::Add { at, what: Entry::Dir });
+                        disk.change_names(NameChange::Add { at, what: DirEntry::Dir });
                     }
                 }
             }
@@ -104,13 +104,13 @@ impl Vfs for SimVfs {
         Name::parse(from)?;
         Name::parse(to)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("rename", FaultOp::Rename), from, Detail::To(to.to_owned()))?;
+        disk.operations.pass(("rename", FaultOp::Rename), from, Detail::To(to.to_owned()))?;
         let (from, file) = disk.find_file(from)?;
         let (to, replaced) = disk.find(to)?;
         match replaced {
-            Some(Entry::Dir) => return Err(raw(errno::IS_A_DIRECTORY)),
-            Some(Entry::File(same)) if same == file => return Ok(()),
-            Some(Entry::File(other)) => disk.credit(other),
+            Some(DirEntry::Dir) => return Err(raw(errno::IS_A_DIRECTORY)),
+            Some(DirEntry::File(same)) if same == file => return Ok(()),
+            Some(DirEntry::File(other)) => disk.credit(other),
             None => {}
         }
         disk.change_names(NameChange::Move { from, to, file });
@@ -120,7 +120,7 @@ impl Vfs for SimVfs {
     fn remove(&self, name: &str) -> io::Result<()> {
         Name::parse(name)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("remove", FaultOp::Remove), name, Detail::None)?;
+        disk.operations.pass(("remove", FaultOp::Remove), name, Detail::None)?;
         let (at, file) = disk.find_file(name)?;
         disk.credit(file);
         disk.change_names(NameChange::Remove { at, file });
@@ -130,7 +130,7 @@ impl Vfs for SimVfs {
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         name::check_dir(dir)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("sync_dir", FaultOp::SyncDir), dir, Detail::None)?;
+        disk.operations.pass(("sync_dir", FaultOp::SyncDir), dir, Detail::None)?;
         disk.check_dir(dir)?;
         if !disk.medium.lying_syncs {
             disk.names.sync(dir);
@@ -142,15 +142,15 @@ impl Vfs for SimVfs {
     fn lock(&self, name: &str) -> Result<Box<dyn LockGuard>, LockError> {
         Name::parse(name)?;
         let mut disk = self.disk.lock();
-        disk.control.pass(("lock", FaultOp::Open), name, Detail::None)?;
+        disk.operations.pass(("lock", FaultOp::Open), name, Detail::None)?;
         let (at, found) = disk.find(name)?;
         let dir = at.dir.clone();
         if disk.locks.contains(&dir) {
             return Err(LockError::Held { pid: Some(process::id()) });
         }
         match found {
-            Some(Entry::Dir) => return Err(raw(errno::IS_A_DIRECTORY).into()),
-            Some(Entry::File(_)) => {}
+            Some(DirEntry::Dir) => return Err(raw(errno::IS_A_DIRECTORY).into()),
+            Some(DirEntry::File(_)) => {}
             None => {
                 disk.create(at)?;
             }
@@ -161,7 +161,7 @@ impl Vfs for SimVfs {
 
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         let mut disk = self.disk.lock();
-        disk.control.pass(("free_bytes", FaultOp::Look), "", Detail::None)?;
+        disk.operations.pass(("free_bytes", FaultOp::Look), "", Detail::None)?;
         Ok(disk.free_bytes)
     }
 }
@@ -170,7 +170,7 @@ impl Vfs for SimVfs {
 #[derive(Debug)]
 struct SimLock {
     /// The disk.
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<Mutex<DiskState>>,
     /// The directory that it locks.
     dir: String,
 }

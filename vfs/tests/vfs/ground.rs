@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use onceward_vfs::{Fault, FaultKind, FaultOp, File, Mode, Moved, OsVfs, SimVfs, Survival, Vfs};
+use onceward_vfs::{
+    Fault, FaultKind, FaultOp, File, GroundMoved, Mode, OsVfs, SimVfs, Survival, Vfs,
+};
 use tempfile::TempDir;
 
 /// A tree with an open file, and what is to happen to it.
@@ -79,8 +81,8 @@ fn nothing_is_written_once_the_directory_is_not_where_it_was_opened() {
         change(&scene);
         for (number, answer) in scene.writing().into_iter().enumerate() {
             let error = answer.unwrap_err();
-            let moved = Moved::of(&error);
-            assert!(matches!(moved, Some(Moved::Directory(_))), "{what}, {number}: {error}");
+            let moved = GroundMoved::of(&error);
+            assert!(matches!(moved, Some(GroundMoved::Directory(_))), "{what}, {number}: {error}");
         }
         let mut seen = [0; 6];
         assert_eq!(scene.file.read_at(0, &mut seen).unwrap(), 6);
@@ -96,8 +98,8 @@ fn nothing_is_written_by_way_of_a_link_in_a_directorys_place() -> io::Result<()>
     let (log, elsewhere) = (scene.path.join("log"), scene.beside("log"));
     fs::rename(&log, &elsewhere)?;
     std::os::unix::fs::symlink(&elsewhere, &log)?;
-    assert!(Moved::of(&scene.file.write_all_at(0, b"after!").unwrap_err()).is_some());
-    assert!(Moved::of(&scene.file.sync_data().unwrap_err()).is_some());
+    assert!(GroundMoved::of(&scene.file.write_all_at(0, b"after!").unwrap_err()).is_some());
+    assert!(GroundMoved::of(&scene.file.sync_data().unwrap_err()).is_some());
     fs::remove_file(&log)?;
     fs::rename(&elsewhere, &log)?;
     scene.file.write_all_at(0, b"again!")
@@ -127,7 +129,10 @@ fn nothing_is_written_to_a_file_that_is_not_where_it_was_opened() {
             [scene.file.write_all_at(0, b"after!"), scene.file.set_len(1), scene.file.sync_data()];
         for answer in told {
             let error = answer.unwrap_err();
-            assert!(matches!(Moved::of(&error), Some(Moved::File(_))), "{what}: {error}");
+            assert!(
+                matches!(GroundMoved::of(&error), Some(GroundMoved::File(_))),
+                "{what}: {error}"
+            );
         }
         let mut seen = [0; 6];
         assert_eq!(scene.file.read_at(0, &mut seen).unwrap(), 6);
@@ -158,7 +163,7 @@ fn a_link_that_leads_elsewhere_is_another_directory() {
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&other, &link).unwrap();
     let error = vfs.open("new", Mode::CreateNew).unwrap_err();
-    assert_eq!(Moved::of(&error), Some(&Moved::Directory(link)));
+    assert_eq!(GroundMoved::of(&error), Some(&GroundMoved::Directory(link)));
     assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
 }
 
@@ -176,12 +181,12 @@ fn a_simulated_disk_moves_away_before_a_write_or_after_a_sync() {
     };
     disk.plan(moved(FaultOp::Write));
     let refused = file.write_all_at(0, b"lost").unwrap_err();
-    assert!(Moved::of(&refused).is_some(), "{refused}");
+    assert!(GroundMoved::of(&refused).is_some(), "{refused}");
     assert_eq!(disk.bytes("file").unwrap(), b"");
     file.write_all_at(0, b"kept").unwrap();
     disk.plan(moved(FaultOp::SyncData));
     let refused = file.sync_data().unwrap_err();
-    assert!(Moved::of(&refused).is_some(), "{refused}");
+    assert!(GroundMoved::of(&refused).is_some(), "{refused}");
     let found = disk.after_power_cut(&Survival::Nothing);
     assert_eq!(found.bytes("file").unwrap(), b"kept", "somewhere else, and durable");
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, io};
 
 use onceward_vfs::{
-    Fault, FaultKind, FaultOp, Lost, Medium, Mode, Overwrite, SimVfs, Survival, Vfs, replace,
+    Fault, FaultKind, FaultOp, LostWrite, Medium, Mode, Overwrite, SimVfs, Survival, Vfs, replace,
 };
 
 /// Seeds that every random check tries.
@@ -41,7 +41,7 @@ fn log_after(disk: &SimVfs, medium: Medium, survival: &Survival) -> Vec<u8> {
 }
 
 /// A medium that loses bytes so.
-fn losing(lost: Lost, seed: u64) -> Medium {
+fn losing(lost: LostWrite, seed: u64) -> Medium {
     Medium { lost, seed, ..Medium::default() }
 }
 
@@ -121,7 +121,10 @@ fn other_files_are_not_damaged() {
     let disk = disk_with_log(BLOCK).unwrap();
     replace(&disk, "other", &[OLD; BLOCK]).unwrap();
     write(&disk, 0, BLOCK).unwrap();
-    disk.set_medium(Medium { lost: Lost::Garbage, ..damaging(Overwrite::DamagesEveryBlock, 0) });
+    disk.set_medium(Medium {
+        lost: LostWrite::Garbage,
+        ..damaging(Overwrite::DamagesEveryBlock, 0)
+    });
     for survival in survivals() {
         let found = disk.after_power_cut(&survival);
         assert!(looks_random(&found.bytes("log").unwrap()), "control: {survival:?}");
@@ -134,7 +137,7 @@ fn what_looks_random_follows_from_both_seeds() {
     let disk = disk_with_log(BLOCK).unwrap();
     write(&disk, 0, 1000).unwrap();
     let seeded = |seed| Survival::Seeded { seed, sector_bytes: 512 };
-    for medium in [losing(Lost::Garbage, 1), damaging(Overwrite::DamagesEveryBlock, 1)] {
+    for medium in [losing(LostWrite::Garbage, 1), damaging(Overwrite::DamagesEveryBlock, 1)] {
         let found =
             |seed, survival: &Survival| log_after(&disk, Medium { seed, ..medium }, survival);
         assert_eq!(found(1, &Survival::Nothing), found(1, &Survival::Nothing));
@@ -152,7 +155,7 @@ fn every_subset_of_sectors_lands_with_old_bytes_zeros_or_garbage_in_place_of_the
         write(&disk, sector_bytes as u64, 2 * sector_bytes).unwrap();
         let sector_size = u32::try_from(sector_bytes).unwrap();
         assert_eq!(disk.piece_count(sector_size), 2);
-        for (lost, kept) in [Lost::OldBytes, Lost::Zeros, Lost::Garbage]
+        for (lost, kept) in [LostWrite::OldBytes, LostWrite::Zeros, LostWrite::Garbage]
             .into_iter()
             .flat_map(|lost| (0..4_u64).map(move |kept| (lost, kept)))
         {
@@ -164,8 +167,8 @@ fn every_subset_of_sectors_lands_with_old_bytes_zeros_or_garbage_in_place_of_the
             for (bit, sector) in sectors[1..3].iter().enumerate() {
                 let as_it_should = match (kept >> bit & 1, lost) {
                     (1, _) => all(sector, NEW),
-                    (_, Lost::OldBytes) => all(sector, OLD),
-                    (_, Lost::Zeros) => all(sector, 0),
+                    (_, LostWrite::OldBytes) => all(sector, OLD),
+                    (_, LostWrite::Zeros) => all(sector, 0),
                     (_, _) => looks_random(sector),
                 };
                 assert!(as_it_should, "{sector_bytes} {lost:?} {kept:b}: sector {bit}");
@@ -182,7 +185,7 @@ fn random_subsets_land_in_whole_sectors_of_either_size() {
         let mut mixed = 0;
         for seed in 0..SEEDS {
             let survival = Survival::Seeded { seed, sector_bytes };
-            let bytes = log_after(&disk, losing(Lost::Zeros, 0), &survival);
+            let bytes = log_after(&disk, losing(LostWrite::Zeros, 0), &survival);
             assert!(bytes.iter().all(|byte| [0, NEW].contains(byte)), "seed {seed}");
             let sectors = bytes.chunks(usize::try_from(sector_bytes).unwrap());
             assert!(sectors.clone().all(|it| it.iter().all(|byte| *byte == it[0])), "seed {seed}");
@@ -199,12 +202,14 @@ fn a_torn_write_ends_in_zeros_or_garbage_at_any_byte() {
     for bytes in [0, 1, 29, 399, 400] {
         let survival = Survival::Torn { whole: 0, bytes };
         let end = 100 + usize::try_from(bytes).unwrap();
-        for lost in [Lost::Zeros, Lost::Garbage] {
+        for lost in [LostWrite::Zeros, LostWrite::Garbage] {
             let found = log_after(&disk, losing(lost, 9), &survival);
             assert!(found[..100].iter().chain(&found[500..]).all(|byte| *byte == OLD), "{bytes}");
             assert!(found[100..end].iter().all(|byte| *byte == NEW), "{bytes}");
             match lost {
-                Lost::Zeros => assert!(found[end..500].iter().all(|byte| *byte == 0), "{bytes}"),
+                LostWrite::Zeros => {
+                    assert!(found[end..500].iter().all(|byte| *byte == 0), "{bytes}");
+                }
                 _ => assert!(looks_random(&found[end..500]), "{bytes}"),
             }
         }
@@ -216,8 +221,8 @@ fn a_growing_file_keeps_its_length_with_zeros_or_garbage_for_its_bytes() {
     let disk = disk_with_log(100).unwrap();
     write(&disk, 300, 2000).unwrap();
     let found = |lost| log_after(&disk, losing(lost, 9), &Survival::Nothing);
-    assert_eq!(found(Lost::OldBytes), [OLD; 100], "control");
-    for (lost, is_random) in [(Lost::Zeros, false), (Lost::Garbage, true)] {
+    assert_eq!(found(LostWrite::OldBytes), [OLD; 100], "control");
+    for (lost, is_random) in [(LostWrite::Zeros, false), (LostWrite::Garbage, true)] {
         let bytes = found(lost);
         assert_eq!((bytes.len(), &bytes[..100]), (2300, [OLD; 100].as_slice()), "{lost:?}");
         assert!(bytes[100..300].iter().all(|byte| *byte == 0), "{lost:?}: a gap is zeros");
@@ -231,8 +236,8 @@ fn lost_zeros_at_the_end_of_a_growing_file_are_garbage_too() {
     let disk = disk_with_log(0).unwrap();
     disk.open("log", Mode::Write).unwrap().write_all_at(0, &[0; 2000]).unwrap();
     let found = |lost| log_after(&disk, losing(lost, 9), &Survival::Nothing);
-    assert!(found(Lost::Garbage).len() == 2000 && looks_random(&found(Lost::Garbage)));
-    assert!(found(Lost::Zeros) == [0; 2000], "control");
+    assert!(found(LostWrite::Garbage).len() == 2000 && looks_random(&found(LostWrite::Garbage)));
+    assert!(found(LostWrite::Zeros) == [0; 2000], "control");
 }
 
 #[test]
@@ -240,7 +245,7 @@ fn nothing_is_put_where_a_later_cut_of_the_file_took_the_bytes_away() {
     let disk = disk_with_log(10).unwrap();
     write(&disk, 0, 1000).unwrap();
     disk.open("log", Mode::Write).unwrap().set_len(4).unwrap();
-    let found = |survival| log_after(&disk, losing(Lost::Zeros, 0), &survival);
+    let found = |survival| log_after(&disk, losing(LostWrite::Zeros, 0), &survival);
     assert_eq!(found(Survival::Nothing), [0, 0, 0, 0, OLD, OLD, OLD, OLD, OLD, OLD]);
     assert_eq!(found(Survival::Everything), [NEW; 4]);
 }
@@ -250,7 +255,7 @@ fn writing_the_same_bytes_again_loses_nothing() {
     let disk = disk_with_log(3000).unwrap();
     let file = disk.open("log", Mode::Write).unwrap();
     file.write_all_at(0, &[OLD; 2000]).unwrap();
-    for lost in [Lost::Zeros, Lost::Garbage] {
+    for lost in [LostWrite::Zeros, LostWrite::Garbage] {
         for survival in survivals() {
             let bytes = log_after(&disk, losing(lost, 9), &survival);
             assert!(bytes == [OLD; 3000], "{lost:?} {survival:?}");
@@ -263,12 +268,12 @@ fn a_lost_write_may_show_what_another_file_has_there() {
     let disk = disk_with_log(1000).unwrap();
     replace(&disk, "recycled", &[&[8; 600][..], &[9; 300]].concat()).unwrap();
     write(&disk, 500, 1000).unwrap();
-    let bytes = log_after(&disk, losing(Lost::Stale, 0), &Survival::Nothing);
+    let bytes = log_after(&disk, losing(LostWrite::Stale, 0), &Survival::Nothing);
     let expected = [&[OLD; 500][..], &[8; 100], &[9; 300], &[0; 600]].concat();
     assert_eq!(bytes, expected);
     disk.remove("recycled").unwrap();
     disk.sync_dir("").unwrap();
-    let bytes = log_after(&disk, losing(Lost::Stale, 0), &Survival::Nothing);
+    let bytes = log_after(&disk, losing(LostWrite::Stale, 0), &Survival::Nothing);
     assert_eq!(bytes, [&[OLD; 500][..], &[0; 1000]].concat(), "no other file is left");
 }
 

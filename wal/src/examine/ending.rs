@@ -6,7 +6,7 @@ use crate::checksum::Digest;
 use crate::meta::CleanEnd;
 use crate::name;
 use crate::report::LostLsns;
-use crate::walk::End;
+use crate::walk::SegmentEnd;
 
 impl Examination<'_> {
     /// Row `clean-short`.
@@ -54,13 +54,13 @@ impl Examination<'_> {
             digest = walked.digest;
             let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);
             end = CleanEnd { number, offset, digest };
-            if walked.end != End::Lost {
+            if walked.end != SegmentEnd::Lost {
                 tail = Some(FoundTail {
                     number,
                     offset: walked.offset,
                     count: walked.count,
                     proven: walked.proven,
-                    sealed: walked.end == End::Sealed,
+                    sealed: walked.end == SegmentEnd::Sealed,
                     unread: self.segments.get(number).is_some_and(|segment| segment.unread),
                     torn_bytes: walked.torn_bytes,
                     torn_header: self.torn_header,
@@ -86,7 +86,7 @@ impl Examination<'_> {
             missing: self.missing,
             prepared: self.prepared,
             spoiled: self.spoiled,
-            returned: self.returned,
+            resurrected: self.resurrected,
             segments: self.segments,
             last_lsn,
             last_frame: self.last_frame,

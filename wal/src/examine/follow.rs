@@ -7,7 +7,7 @@ use onceward_vfs::Vfs;
 use super::anchor::Anchor;
 use super::found_meta;
 use super::judge::Examination;
-use super::look::Shows;
+use super::scan_segment::Shows;
 use super::unlock;
 use crate::error::Error;
 use crate::frame::Frame;

@@ -12,7 +12,7 @@ use crate::header::{HeaderError, SegmentHeader};
 use crate::limits::{ENVELOPE_BYTES, HEADER_BLOCK_BYTES, RUN_BODY_BYTES, frame_bytes};
 use crate::name;
 use crate::run::{self, RunBody};
-use crate::sealing::Envelope;
+use crate::sealing::KeyEnvelope;
 use crate::walk::Piece;
 
 use super::pieces::Unreadable;
@@ -22,13 +22,13 @@ pub(super) type Files = BTreeSet<(u64, [u8; 16])>;
 
 /// Header and first frame of a segment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
+pub(super) struct SegmentHead {
     /// The header, if it is valid and of this file.
     pub(super) header: Option<SegmentHeader>,
     /// Run and body of the first frame, if it is whole.
     pub(super) first: Option<(u32, RunBody)>,
     /// What that frame says of the segment's key.
-    repeated: Option<Envelope>,
+    repeated: Option<KeyEnvelope>,
     /// The LSN of the first frame, where neither of these tells it and frames further on do.
     pub(super) told: Option<u64>,
 }
@@ -44,7 +44,7 @@ pub(super) struct SegmentFile {
     pub(super) file: Arc<dyn File>,
 }
 
-impl Head {
+impl SegmentHead {
     /// Judges the first bytes of a segment's file.
     pub(super) fn of(bytes: &[u8], number: u64, store: &[u8; 16]) -> Result<Self, Error> {
         let header = match SegmentHeader::decode(bytes) {
@@ -72,9 +72,9 @@ impl Head {
     }
 
     /// What they say of the segment's key; `None`: that there is none.
-    pub(super) fn envelope(&self) -> Option<Envelope> {
+    pub(super) fn envelope(&self) -> Option<KeyEnvelope> {
         let told = self.header.and_then(|header| header.envelope);
-        told.filter(Envelope::is_known).or(self.repeated).or(told)
+        told.filter(KeyEnvelope::is_known).or(self.repeated).or(told)
     }
 
     /// Whether anything was written to the segment, as far as can be told.
@@ -102,12 +102,12 @@ impl SegmentFile {
     }
 
     /// Reads header block and first frame.
-    pub(super) fn head(&self) -> Result<Head, Error> {
+    pub(super) fn head(&self) -> Result<SegmentHead, Error> {
         let bytes = HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES);
         // What cannot be read of it is told by whoever looks at the whole segment.
         let mut buffer = Vec::new();
         let piece = self.piece(&mut buffer, 0, bytes, &mut Vec::new())?;
-        Head::of(piece.bytes, self.number, &self.store)
+        SegmentHead::of(piece.bytes, self.number, &self.store)
     }
 
     /// Reads the whole file into `buffer`.

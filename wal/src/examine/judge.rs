@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
-use super::head::{Files, Head, SegmentFile};
-use super::look::{Found, Shows};
-use super::repairs::{Fix, Repair};
-use super::returned::{Returned, is_damaged};
-use super::waiting::Waiting;
+use super::head::{Files, SegmentFile, SegmentHead};
+use super::pending_files::PendingFiles;
+use super::repairs::{Fix, PlannedRepair};
+use super::resurrected::{Resurrected, is_damaged};
+use super::scan_segment::{ScannedSegment, Shows};
 use crate::checksum::{Digest, salt};
 use crate::error::{Error, Position};
 use crate::frame::Frame;
 use crate::header::{Identity, READ_COMPAT_KNOWN, SegmentHeader};
-use crate::later;
 use crate::meta::{self, Meta};
 use crate::name;
-use crate::report::{Damage, LostLsns, Report};
-use crate::sealing::{Bodies, Envelope, Forged, Sealing, forged};
+use crate::report::{Damage, ExaminationReport, LostLsns};
+use crate::resync;
+use crate::sealing::{ForgedFrame, KeyEnvelope, Sealing, SegmentBodies, forged};
 use crate::segment::{Segment, Segments};
-use crate::walk::{Context, End, Walked};
+use crate::walk::{Context, SegmentEnd, Walked};
 
 /// The work in progress.
 pub(super) struct Examination<'a> {
@@ -32,8 +32,8 @@ pub(super) struct Examination<'a> {
     /// What opens the bodies of a sealed log.
     pub(super) sealing: Option<Arc<dyn Sealing>>,
     /// Keys of segments that were opened, with what the files said of them.
-    pub(super) keys: RefCell<BTreeMap<u64, (Envelope, Bodies)>>,
-    files: Waiting,
+    pub(super) keys: RefCell<BTreeMap<u64, (KeyEnvelope, SegmentBodies)>>,
+    files: PendingFiles,
     /// Memory that segments are read into.
     buffer: Vec<u8>,
     /// Numbers of the segments whose head says where they begin.
@@ -42,7 +42,7 @@ pub(super) struct Examination<'a> {
     /// Frames that were not shown because nothing proves them, marks apart.
     pub(super) hidden: u64,
     pub(super) last_in_use: u64,
-    pub(super) returned: Vec<Returned>,
+    pub(super) resurrected: Vec<Resurrected>,
     pub(super) prepared: Vec<u64>,
     /// Those of them in which the disk cannot read something.
     pub(super) spoiled: Vec<u64>,
@@ -64,8 +64,8 @@ pub(super) struct Examination<'a> {
     /// The first place that the disk could not read and where the log may end.
     pub(super) unreadable: Option<Position>,
     /// What would mend the damage.
-    pub(super) repairs: Vec<Repair>,
-    pub(super) report: Report,
+    pub(super) repairs: Vec<PlannedRepair>,
+    pub(super) report: ExaminationReport,
 }
 
 impl<'a> Examination<'a> {
@@ -76,13 +76,13 @@ impl<'a> Examination<'a> {
             identity: meta.identity,
             sealing: None,
             keys: RefCell::default(),
-            files: Waiting::default(),
+            files: PendingFiles::default(),
             buffer: Vec::new(),
             first_lsns: Vec::new(),
             shows: Shows::All,
             hidden: 0,
             last_in_use: 0,
-            returned: Vec::new(),
+            resurrected: Vec::new(),
             prepared: Vec::new(),
             spoiled: Vec::new(),
             absent: Vec::new(),
@@ -97,7 +97,7 @@ impl<'a> Examination<'a> {
             read_only_for: meta.read_compat & !READ_COMPAT_KNOWN,
             unreadable: None,
             repairs: Vec::new(),
-            report: Report::default(),
+            report: ExaminationReport::default(),
             meta,
         };
         let store = it.meta.identity.store;
@@ -115,7 +115,7 @@ impl<'a> Examination<'a> {
         let listed = self.meta.segments.contains(number);
         if !listed && number < self.meta.next_number {
             let damaged = is_damaged(&file)?;
-            self.returned.push(Returned { number, damaged });
+            self.resurrected.push(Resurrected { number, damaged });
             return Ok(());
         }
         let head = file.head()?;
@@ -159,7 +159,8 @@ impl<'a> Examination<'a> {
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<(), Error> {
         let last_lsn = self.previous.as_ref().map_or(0, |(_, walked)| walked.last_lsn);
-        let ended = self.previous.as_ref().is_some_and(|(_, walked)| walked.end == End::Lost);
+        let ended =
+            self.previous.as_ref().is_some_and(|(_, walked)| walked.end == SegmentEnd::Lost);
         let begun = number <= self.last_in_use || (self.meta.synced > last_lsn && !ended);
         let Some(file) = self.files.take(self.vfs, number, self.meta.identity.store)? else {
             return self.without_file(number, begun);
@@ -175,10 +176,10 @@ impl<'a> Examination<'a> {
             let image = file.image(&mut buffer, &mut unreadable)?.bytes;
             let salt = salt(&file.store, number);
             // A writer at work begins it just now: what was read of the log ends before it.
-            let just_begun = Head::of(image, number, &file.store)?.in_use();
+            let just_begun = SegmentHead::of(image, number, &file.store)?.in_use();
             let begun = match unreadable.first() {
-                None => !just_begun && later::proves_itself(image, salt),
-                Some(_) => just_begun || later::has_frames(image, salt),
+                None => !just_begun && resync::proves_itself(image, salt),
+                Some(_) => just_begun || resync::has_frames(image, salt),
             };
             if !begun {
                 self.take_spare(number, &unreadable);
@@ -186,7 +187,7 @@ impl<'a> Examination<'a> {
                 return Ok(());
             }
         }
-        if let Some(found) = self.look(&file, &mut buffer, last_lsn, visit)? {
+        if let Some(found) = self.scan_segment(&file, &mut buffer, last_lsn, visit)? {
             self.take(found);
         }
         self.buffer = buffer;
@@ -224,9 +225,9 @@ impl<'a> Examination<'a> {
     }
 
     /// Takes up what was found in a segment.
-    fn take(&mut self, found: Found) {
+    fn take(&mut self, found: ScannedSegment) {
         self.judge_head(&found);
-        let Found { file, bytes, context, mut walked, unreadable, hidden, .. } = found;
+        let ScannedSegment { file, bytes, context, mut walked, unreadable, hidden, .. } = found;
         let (head, bodies) = (found.head, found.bodies);
         let number = file.number;
         self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -240,11 +241,12 @@ impl<'a> Examination<'a> {
                 bytes: u64::try_from(lost.bytes).unwrap_or(u64::MAX),
                 what: lost.what.clone(),
             });
-            self.repairs.extend(Repair::of(number, context.first_lsn, lost));
+            self.repairs.extend(PlannedRepair::of(number, context.first_lsn, lost));
         }
         let first_lsn = context.first_lsn;
         self.take_forged((number, first_lsn), &found.forged);
-        if let (Some((first, last)), Bodies::Unreadable(why)) = (found.without_key, &bodies) {
+        if let (Some((first, last)), SegmentBodies::Unreadable(why)) = (found.without_key, &bodies)
+        {
             self.take_without_key(number, first, last, why);
         }
         self.take_unreadable((number, first_lsn), &unreadable, (&mut walked, bytes));
@@ -272,7 +274,7 @@ impl<'a> Examination<'a> {
     }
 
     /// Row `forged`.
-    fn take_forged(&mut self, (number, first_lsn): (u64, u64), found: &[Forged]) {
+    fn take_forged(&mut self, (number, first_lsn): (u64, u64), found: &[ForgedFrame]) {
         for it in found {
             let offset = u64::try_from(it.offset).unwrap_or(u64::MAX);
             let bytes = u64::try_from(it.bytes).unwrap_or(u64::MAX);
@@ -282,12 +284,12 @@ impl<'a> Examination<'a> {
             }
             let fix = Fix::StandIn { run: it.run, lsn: it.lsn, numbers: 1 };
             let (offset, bytes) = (it.offset, it.bytes);
-            self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
+            self.repairs.push(PlannedRepair { number, first_lsn, offset, bytes, fix });
         }
     }
 
     /// Row `key-lost`.
-    fn take_without_key(&mut self, number: u64, first: Forged, last: Forged, why: &str) {
+    fn take_without_key(&mut self, number: u64, first: ForgedFrame, last: ForgedFrame, why: &str) {
         let offset = u64::try_from(first.offset).unwrap_or(u64::MAX);
         let end = last.offset.saturating_add(last.bytes);
         let bytes = u64::try_from(end.saturating_sub(first.offset)).unwrap_or(u64::MAX);
@@ -299,7 +301,7 @@ impl<'a> Examination<'a> {
     }
 
     /// What is known of a segment before its frames are read.
-    pub(super) fn context(&self, number: u64, head: &Head, last_lsn: u64) -> Context {
+    pub(super) fn context(&self, number: u64, head: &SegmentHead, last_lsn: u64) -> Context {
         let previous = self.previous.as_ref().map(|(_, walked)| walked);
         let first_lsn = head.first_lsn().unwrap_or(last_lsn + 1);
         let before = self.one_before(number).filter(|walked| !walked.repaired);
@@ -329,7 +331,7 @@ impl<'a> Examination<'a> {
     /// some may have been trimmed.
     fn one_before(&self, number: u64) -> Option<&Walked> {
         let (before, walked) = self.previous.as_ref()?;
-        let whole = walked.lost.is_empty() && walked.end == End::Sealed;
+        let whole = walked.lost.is_empty() && walked.end == SegmentEnd::Sealed;
         (before + 1 == number && whole).then_some(walked)
     }
 

@@ -5,18 +5,18 @@
 //! what was found is [`Log::start`](crate::Log::start)'s work.
 
 mod anchor;
-mod between;
 mod ending;
 mod follow;
 mod head;
+mod header_chain;
 mod judge;
-mod look;
+mod pending_files;
 mod pieces;
 mod repairs;
-mod returned;
+mod resurrected;
+mod scan_segment;
 mod unlock;
 mod unread;
-mod waiting;
 
 use std::sync::Arc;
 
@@ -29,15 +29,15 @@ use crate::header::{Identity, SegmentHeader};
 use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SLOT_BYTES};
 use crate::meta::{self, Meta};
 use crate::name;
-use crate::report::{Damage, Report};
-use crate::sealing::{Envelope, Sealing};
+use crate::report::{Damage, ExaminationReport};
+use crate::sealing::{KeyEnvelope, Sealing};
 use crate::segment::Segments;
 pub use anchor::Anchor;
 pub use follow::{Followed, Follower};
 use head::{Files, SegmentFile};
 use judge::Examination;
-pub(crate) use repairs::{Fix, Repair};
-pub(crate) use returned::Returned;
+pub(crate) use repairs::{Fix, PlannedRepair};
+pub(crate) use resurrected::Resurrected;
 pub use unlock::check_keys;
 
 /// A log as it was found.
@@ -55,7 +55,7 @@ pub struct Examined {
     /// Those of them in which the disk cannot read something.
     pub(crate) spoiled: Vec<u64>,
     /// Files of segments that were trimmed before.
-    pub(crate) returned: Vec<Returned>,
+    pub(crate) resurrected: Vec<Resurrected>,
     pub(crate) segments: Segments,
     pub(crate) last_lsn: u64,
     /// LSN of the last frame; below `last_lsn` if the last segment begins behind numbers that were cut.
@@ -70,10 +70,10 @@ pub struct Examined {
     /// Listed segments without a file whose frames are lost.
     pub(crate) missing: Vec<u64>,
     /// What would mend the damage.
-    pub(crate) repairs: Vec<Repair>,
+    pub(crate) repairs: Vec<PlannedRepair>,
     /// The first place that the disk could not read and where the log may end.
     pub(crate) unreadable: Option<Position>,
-    pub(crate) report: Report,
+    pub(crate) report: ExaminationReport,
 }
 
 /// The segment in which the log ends.
@@ -228,7 +228,7 @@ fn rebuild_meta(vfs: &dyn Vfs, files: &Files) -> Result<Meta, Error> {
         }
         if header.envelope.is_some() {
             // Which keys there are, the segments tell.
-            meta.envelope = Some(Envelope::LOST);
+            meta.envelope = Some(KeyEnvelope::LOST);
         }
     }
     let Some(mut meta) = rebuilt else {
@@ -270,7 +270,7 @@ impl Examined {
 
     /// What was found.
     #[must_use]
-    pub fn report(&self) -> &Report {
+    pub fn report(&self) -> &ExaminationReport {
         &self.report
     }
 

@@ -2,11 +2,11 @@
 
 use crate::header::SegmentHeader;
 use crate::limits::{HEADER_BLOCK_BYTES, frame_bytes};
-use crate::walk::{Kept, Lost};
+use crate::walk::{KeptPrefix, UnusableRange};
 
 /// One place that a repair writes.
 #[derive(Clone, Debug)]
-pub(crate) struct Repair {
+pub(crate) struct PlannedRepair {
     pub(crate) number: u64,
     pub(crate) first_lsn: u64,
     /// The bytes that are kept in quarantine before they are written over.
@@ -21,19 +21,19 @@ pub(crate) enum Fix {
     /// Row `lost`: a frame that stands in for the `numbers` that were there, the last of which was `lsn`.
     StandIn { run: u32, lsn: u64, numbers: u32 },
     /// The segment ends here: a seal behind what is kept.
-    Seal(Kept),
+    Seal(KeptPrefix),
     /// The same, because what stands behind it cannot be read.
-    SealUnread(Kept),
+    SealUnread(KeptPrefix),
     /// Row `header-damaged`.
     Header(Box<SegmentHeader>),
     /// Row `file-short`, and what cannot be read: zeros.
     Zeros,
 }
 
-impl Repair {
+impl PlannedRepair {
     /// What mends a range that a walk found lost; `None` if no frame fits between those that are kept,
     /// which only happens where bytes were put between frames.
-    pub(super) fn of(number: u64, first_lsn: u64, lost: &Lost) -> Option<Self> {
+    pub(super) fn of(number: u64, first_lsn: u64, lost: &UnusableRange) -> Option<Self> {
         let fix = match lost.last_lsn {
             Some(_) if lost.bytes < frame_bytes(1) => return None,
             Some(last) => {

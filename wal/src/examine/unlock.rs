@@ -5,13 +5,13 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::found_meta;
-use super::head::{Files, Head, SegmentFile};
+use super::head::{Files, SegmentFile, SegmentHead};
 use super::judge::Examination;
 use crate::error::{Error, ErrorKind};
 use crate::header::Identity;
 use crate::meta::Meta;
 use crate::name;
-use crate::sealing::{Bodies, Envelope, META_NUMBER, Sealing, SegmentKey, key_needed};
+use crate::sealing::{KeyEnvelope, META_NUMBER, Sealing, SegmentBodies, SegmentKey, key_needed};
 
 /// Who the store is, with its secret.
 pub(super) fn identity(
@@ -50,7 +50,9 @@ fn secret_in_segments(
 ) -> Result<Option<[u8; 64]>, Error> {
     for (number, _) in files.iter().filter(|(_, of)| of == store) {
         let Some(file) = SegmentFile::open(vfs, *number, *store)? else { continue };
-        let Some(envelope) = file.head()?.envelope().filter(Envelope::is_known) else { continue };
+        let Some(envelope) = file.head()?.envelope().filter(KeyEnvelope::is_known) else {
+            continue;
+        };
         match SegmentKey::open(sealing, store, *number, envelope) {
             Ok(key) => {
                 if let Some(secret) = key.secret() {
@@ -78,7 +80,9 @@ pub fn check_keys(vfs: &dyn Vfs, sealing: Option<&Arc<dyn Sealing>>) -> Result<(
     let ours = files.iter().filter(|(number, of)| *of == store && !meta.has_trimmed(*number));
     for (number, _) in ours {
         let Some(file) = SegmentFile::open(vfs, *number, store)? else { continue };
-        let Some(envelope) = file.head()?.envelope().filter(Envelope::is_known) else { continue };
+        let Some(envelope) = file.head()?.envelope().filter(KeyEnvelope::is_known) else {
+            continue;
+        };
         if let Err(refusal) = sealing.open_key(&store, *number, &envelope.key)
             && !refusal.is_foreign
         {
@@ -90,15 +94,19 @@ pub fn check_keys(vfs: &dyn Vfs, sealing: Option<&Arc<dyn Sealing>>) -> Result<(
 
 impl Examination<'_> {
     /// How the bodies of a segment stand in it. Its key is opened once.
-    pub(super) fn bodies(&self, number: u64, head: &Head) -> Result<Bodies, Error> {
+    pub(super) fn bodies(&self, number: u64, head: &SegmentHead) -> Result<SegmentBodies, Error> {
         let told = head.envelope();
         let Some(_) = self.meta.envelope else {
             let why = "it is sealed, and the store is not";
-            return Ok(if told.is_none() { Bodies::Clear } else { Bodies::Unreadable(why.into()) });
+            return Ok(if told.is_none() {
+                SegmentBodies::Clear
+            } else {
+                SegmentBodies::Unreadable(why.into())
+            });
         };
-        let Some(sealing) = &self.sealing else { return Ok(Bodies::Hidden) };
-        let Some(envelope) = told.filter(Envelope::is_known) else {
-            return Ok(Bodies::Unreadable("the segment's key is lost".into()));
+        let Some(sealing) = &self.sealing else { return Ok(SegmentBodies::Hidden) };
+        let Some(envelope) = told.filter(KeyEnvelope::is_known) else {
+            return Ok(SegmentBodies::Unreadable("the segment's key is lost".into()));
         };
         let mut keys = self.keys.borrow_mut();
         if let Some((known, bodies)) = keys.get(&number)
@@ -108,8 +116,8 @@ impl Examination<'_> {
         }
         let store = &self.meta.identity.store;
         let bodies = match SegmentKey::open(&**sealing, store, number, envelope) {
-            Ok(key) => Bodies::Sealed(Arc::new(key)),
-            Err(refusal) if refusal.is_foreign => Bodies::Unreadable(refusal.message.into()),
+            Ok(key) => SegmentBodies::Sealed(Arc::new(key)),
+            Err(refusal) if refusal.is_foreign => SegmentBodies::Unreadable(refusal.message.into()),
             Err(refusal) => return Err(refusal.of(&name::segment(store, number))),
         };
         keys.insert(number, (envelope, bodies.clone()));

@@ -13,11 +13,11 @@
 
 use super::judge::Examination;
 use super::pieces::Unreadable;
-use super::repairs::{Fix, Repair};
+use super::repairs::{Fix, PlannedRepair};
 use crate::error::Position;
 use crate::limits::{HEADER_BLOCK_BYTES, SEAL_BODY_BYTES, frame_bytes};
 use crate::name;
-use crate::walk::{End, Walked};
+use crate::walk::{SegmentEnd, Walked};
 
 /// What a seal takes.
 const SEAL_FRAME_BYTES: usize = frame_bytes(SEAL_BODY_BYTES);
@@ -36,12 +36,12 @@ impl Examination<'_> {
                 continue;
             }
             self.refuse_at(number, it.offset);
-            if walked.end == End::Open && it.end() > walked.offset {
+            if walked.end == SegmentEnd::Open && it.end() > walked.offset {
                 // The log may go on in there.
-                walked.end = End::Lost;
+                walked.end = SegmentEnd::Lost;
                 let (offset, bytes) = (walked.offset, bytes_of_file - walked.offset);
                 let fix = Fix::SealUnread(walked.before_end);
-                self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
+                self.repairs.push(PlannedRepair { number, first_lsn, offset, bytes, fix });
             }
         }
     }
@@ -66,7 +66,7 @@ impl Examination<'_> {
         let count = u64::try_from(it.bytes).unwrap_or(u64::MAX);
         self.damage(number, at, count, &format!("cannot be read: {}", it.what));
         let (offset, bytes) = (it.offset, it.bytes);
-        self.repairs.push(Repair { number, first_lsn, offset, bytes, fix: Fix::Zeros });
+        self.repairs.push(PlannedRepair { number, first_lsn, offset, bytes, fix: Fix::Zeros });
     }
 
     /// The log is not to be opened, because of this place.
@@ -85,7 +85,7 @@ fn is_beside_the_end(it: &Unreadable, walked: &Walked) -> bool {
         return true;
     }
     // A commit begins where the one before ends: with no header of a frame there, none was confirmed behind.
-    let ends_surely = walked.end == End::Open && walked.behind.is_some();
+    let ends_surely = walked.end == SegmentEnd::Open && walked.behind.is_some();
     ends_surely && walked.offset + walked.torn_bytes.max(SEAL_FRAME_BYTES) <= it.offset
 }
 
@@ -114,7 +114,7 @@ mod tests {
             recycled: false,
         };
         let walked = walk(&[0; 5 * 4096], &context, &mut |_| {});
-        assert_eq!((walked.end, walked.offset), (End::Open, 4096), "control");
+        assert_eq!((walked.end, walked.offset), (SegmentEnd::Open, 4096), "control");
         let beside: Vec<bool> =
             (0..5).map(|block| is_beside_the_end(&at(block * 4096), &walked)).collect();
         assert_eq!(beside, [false, false, true, true, true]);

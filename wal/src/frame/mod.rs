@@ -1,7 +1,7 @@
 //! One frame: header and body, checksummed apart. No I/O and no policy here.
 
 use crate::checksum::{Digest, crc_from};
-use crate::fields::Fields;
+use crate::fields::FieldDecoder;
 use crate::limits::{FRAME_HEADER_BYTES, TAG_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 use crate::sealing::SegmentKey;
@@ -27,9 +27,9 @@ pub(crate) const KIND_LOST: u8 = 4;
 /// Lowest kind that belongs to the host; those below belong to the log.
 pub const KIND_HOST_MIN: u8 = 16;
 
-/// The fields of a frame's header, as they stand in the bytes.
+/// The header of a frame, as it is in the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Header {
+pub(crate) struct FrameHeader {
     pub(crate) header_crc: u32,
     pub(crate) body_crc: u32,
     pub(crate) len: u32,
@@ -41,15 +41,21 @@ pub(crate) struct Header {
     pub(crate) flags: u8,
 }
 
-/// What an encoder is told of a frame besides its body.
+/// The fields of a frame's header that an encoder is given; the others follow from the body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) lsn_delta: u32,
-    pub(crate) run: u32,
-    pub(crate) synced_lag: u32,
-    pub(crate) time: u32,
-    pub(crate) kind: u8,
-    pub(crate) flags: u8,
+pub struct FrameFields {
+    /// LSN less the segment's first one.
+    pub lsn_delta: u32,
+    /// The run in which it was written.
+    pub run: u32,
+    /// LSN less the highest synced one.
+    pub synced_lag: u32,
+    /// Milliseconds; of a lost frame how many numbers it stands for.
+    pub time: u32,
+    /// What it is; below [`KIND_HOST_MIN`] it belongs to the log.
+    pub kind: u8,
+    /// The kind's own bits, and bit 7: more of the batch follows.
+    pub flags: u8,
 }
 
 /// Why bytes are not a frame.
@@ -92,7 +98,7 @@ pub struct Frame<'a> {
     /// Where it stands.
     pub place: Place,
     /// Its header as it stands there.
-    pub(crate) stored: Header,
+    pub(crate) stored: FrameHeader,
 }
 
 impl Frame<'_> {
@@ -116,7 +122,7 @@ impl Frame<'_> {
     }
 }
 
-impl Header {
+impl FrameHeader {
     /// The bytes of the whole frame in its segment.
     pub(crate) fn frame_bytes(&self) -> usize {
         frame_bytes(usize::try_from(self.len).unwrap_or(usize::MAX - FRAME_HEADER_BYTES - 8))
@@ -146,18 +152,23 @@ impl Header {
 }
 
 /// Appends a frame to `out` and returns its header. The body is the concatenation of `parts`, not empty.
-pub(crate) fn encode(out: &mut Vec<u8>, salt: u32, head: Head, parts: &[&[u8]]) -> Header {
-    encode_with(out, salt, head, parts, None)
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    salt: u32,
+    fields: FrameFields,
+    parts: &[&[u8]],
+) -> FrameHeader {
+    encode_with(out, salt, fields, parts, None)
 }
 
 /// As [`encode`], with the body sealed if a key and the frame's LSN are given.
 pub(crate) fn encode_with(
     out: &mut Vec<u8>,
     salt: u32,
-    head: Head,
+    fields: FrameFields,
     parts: &[&[u8]],
     sealed: Option<(&SegmentKey, u64)>,
-) -> Header {
+) -> FrameHeader {
     let start = out.len();
     let body_start = start + FRAME_HEADER_BYTES;
     out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
@@ -168,9 +179,18 @@ pub(crate) fn encode_with(
     let tag_bytes = if sealed.is_some() { TAG_BYTES } else { 0 };
     let body_bytes = out.len() - body_start + tag_bytes;
     let len = u32::try_from(body_bytes).unwrap_or(u32::MAX);
-    let Head { lsn_delta, run, synced_lag, time, kind, flags } = head;
-    let mut header =
-        Header { header_crc: 0, body_crc: 0, len, lsn_delta, run, synced_lag, time, kind, flags };
+    let FrameFields { lsn_delta, run, synced_lag, time, kind, flags } = fields;
+    let mut header = FrameHeader {
+        header_crc: 0,
+        body_crc: 0,
+        len,
+        lsn_delta,
+        run,
+        synced_lag,
+        time,
+        kind,
+        flags,
+    };
     if let Some((key, lsn)) = sealed {
         let tag = key.seal(&header, lsn, out.get_mut(body_start..).unwrap_or_default());
         out.extend_from_slice(&tag);
@@ -183,7 +203,7 @@ pub(crate) fn encode_with(
     header
 }
 
-impl Header {
+impl FrameHeader {
     /// The bytes of its fields behind the checksums.
     pub(crate) fn fields(&self) -> [u8; FRAME_HEADER_BYTES - LEN_OFFSET] {
         let mut out = [0; FRAME_HEADER_BYTES - LEN_OFFSET];
@@ -244,10 +264,11 @@ pub(crate) fn has_header(bytes: &[u8], salt: u32) -> bool {
 /// Decodes the header at the start of `bytes`, where a frame that fits into `bytes` should be.
 ///
 /// Never panics and never allocates, whatever `bytes` holds.
-pub(crate) fn decode_header(bytes: &[u8], salt: u32) -> Result<Header, FrameError> {
+pub(crate) fn decode_header(bytes: &[u8], salt: u32) -> Result<FrameHeader, FrameError> {
     let raw = bytes.first_chunk::<FRAME_HEADER_BYTES>().ok_or(FrameError::Short)?;
     // Before anything else: it is cheap, and most bytes that are no frame fail here.
-    let len = raw.get(LEN_OFFSET..).and_then(|rest| Fields(rest).u32()).ok_or(FrameError::Short)?;
+    let len =
+        raw.get(LEN_OFFSET..).and_then(|rest| FieldDecoder(rest).u32()).ok_or(FrameError::Short)?;
     if len == 0 {
         return Err(FrameError::Empty);
     }
@@ -266,7 +287,7 @@ pub(crate) fn decode_header(bytes: &[u8], salt: u32) -> Result<Header, FrameErro
 }
 
 /// Decodes the frame at the start of `bytes`: header and body.
-pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<(Header, &[u8]), FrameError> {
+pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<(FrameHeader, &[u8]), FrameError> {
     let header = decode_header(bytes, salt)?;
     let padded = bytes.get(FRAME_HEADER_BYTES..header.frame_bytes()).ok_or(FrameError::Short)?;
     if crc_from(salt, padded) != header.body_crc {
@@ -278,7 +299,7 @@ pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<(Header, &[u8]), FrameEr
 }
 
 /// The frame at the start of `bytes` that [`decode`] took before: nothing is checked again.
-pub(crate) fn known(bytes: &[u8]) -> Option<(Header, &[u8])> {
+pub(crate) fn known(bytes: &[u8]) -> Option<(FrameHeader, &[u8])> {
     let header = fields(bytes.first_chunk()?)?;
     let len = usize::try_from(header.len).ok()?;
     let body = bytes.get(FRAME_HEADER_BYTES..)?.get(..len)?;
@@ -286,9 +307,9 @@ pub(crate) fn known(bytes: &[u8]) -> Option<(Header, &[u8])> {
 }
 
 /// The header's fields, unchecked.
-fn fields(raw: &[u8; FRAME_HEADER_BYTES]) -> Option<Header> {
-    let mut fields = Fields(raw);
-    Some(Header {
+fn fields(raw: &[u8; FRAME_HEADER_BYTES]) -> Option<FrameHeader> {
+    let mut fields = FieldDecoder(raw);
+    Some(FrameHeader {
         header_crc: fields.u32()?,
         body_crc: fields.u32()?,
         len: fields.u32()?,

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 const SALT: u32 = 0x0102_0304;
-const HEAD: Head = Head { lsn_delta: 2, run: 2, synced_lag: 1, time: 1000, kind: 16, flags: 0 };
+const HEAD: FrameFields =
+    FrameFields { lsn_delta: 2, run: 2, synced_lag: 1, time: 1000, kind: 16, flags: 0 };
 
-fn encoded(head: Head, parts: &[&[u8]]) -> Vec<u8> {
+fn encoded(head: FrameFields, parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     encode(&mut out, SALT, head, parts);
     out
@@ -33,13 +34,13 @@ fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
 
 #[test]
 fn every_field_has_its_own_place() {
-    let changes: [(&str, Head, std::ops::Range<usize>); 6] = [
-        ("lsn_delta", Head { lsn_delta: u32::MAX, ..HEAD }, 12..16),
-        ("run", Head { run: u32::MAX, ..HEAD }, 16..20),
-        ("synced_lag", Head { synced_lag: u32::MAX, ..HEAD }, 20..24),
-        ("time", Head { time: u32::MAX, ..HEAD }, 24..28),
-        ("kind", Head { kind: u8::MAX, ..HEAD }, 28..29),
-        ("flags", Head { flags: u8::MAX, ..HEAD }, 29..30),
+    let changes: [(&str, FrameFields, std::ops::Range<usize>); 6] = [
+        ("lsn_delta", FrameFields { lsn_delta: u32::MAX, ..HEAD }, 12..16),
+        ("run", FrameFields { run: u32::MAX, ..HEAD }, 16..20),
+        ("synced_lag", FrameFields { synced_lag: u32::MAX, ..HEAD }, 20..24),
+        ("time", FrameFields { time: u32::MAX, ..HEAD }, 24..28),
+        ("kind", FrameFields { kind: u8::MAX, ..HEAD }, 28..29),
+        ("flags", FrameFields { flags: u8::MAX, ..HEAD }, 29..30),
     ];
     let before = encoded(HEAD, &[b"hi"]);
     for (field, head, place) in changes {
@@ -121,7 +122,7 @@ proptest! {
         after in proptest::collection::vec(any::<u8>(), 0..20),
     ) {
         let (lsn_delta, run, synced_lag, time, kind, flags) = fields;
-        let head = Head { lsn_delta, run, synced_lag, time, kind, flags };
+        let head = FrameFields { lsn_delta, run, synced_lag, time, kind, flags };
         let (one, two) = body.split_at(cut.min(body.len()));
         let mut bytes = Vec::new();
         let written = encode(&mut bytes, salt, head, &[one, two]);

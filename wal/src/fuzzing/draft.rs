@@ -1,8 +1,8 @@
 //! Writes a segment frame by frame, as the log and a repair of it would. No I/O here.
 
-use super::Known;
+use super::SegmentContext;
 use crate::checksum::Digest;
-use crate::frame::{self, Head};
+use crate::frame::{self, FrameFields};
 use crate::limits::{self, frame_bytes};
 use crate::run::{REPAIRED, RunBody, SealBody, Stamp};
 
@@ -32,7 +32,7 @@ pub struct Draft {
     pub image: Vec<u8>,
     /// The frames that belong to the log, in order.
     pub frames: Vec<Drafted>,
-    known: Known,
+    known: SegmentContext,
     offset: usize,
     run: u32,
     next_lsn: u64,
@@ -44,7 +44,7 @@ pub struct Draft {
 impl Draft {
     /// Begins a segment over `image`: zeros, or what an earlier use left.
     #[must_use]
-    pub fn new(image: Vec<u8>, known: Known) -> Self {
+    pub fn new(image: Vec<u8>, known: SegmentContext) -> Self {
         Self {
             image,
             frames: Vec::new(),
@@ -127,7 +127,7 @@ impl Draft {
         let lsn = self.next_lsn;
         let narrow = |number: u64| u32::try_from(number).unwrap_or(0);
         let by_repair = kind == frame::KIND_LOST || (kind, flags) == (frame::KIND_SEAL, REPAIRED);
-        let head = Head {
+        let fields = FrameFields {
             lsn_delta: narrow(lsn - self.known.first_lsn),
             run: self.run,
             synced_lag: if self.synced == 0 || by_repair { 0 } else { narrow(lsn - self.synced) },
@@ -136,7 +136,7 @@ impl Draft {
             flags,
         };
         let mut out = Vec::new();
-        let header = frame::encode(&mut out, self.known.salt(), head, &[body]);
+        let header = frame::encode(&mut out, self.known.salt(), fields, &[body]);
         let Some(to) = self.image.get_mut(self.offset..self.offset + out.len()) else { return };
         to.copy_from_slice(&out);
         self.frames.push(Drafted {

@@ -4,9 +4,11 @@ mod draft;
 
 use crate::checksum::{Digest, crc_from, salt};
 use crate::fields;
-use crate::frame::{self, Frame, Head};
+pub use crate::frame::FrameFields;
+use crate::frame::{self, Frame};
 use crate::limits;
-use crate::walk::{self, Context, Piece, Walk, Walked};
+pub use crate::walk::SegmentEnd;
+use crate::walk::{self, Context, Piece, SegmentWalk, Walked};
 use crate::waypoints::Waypoints;
 pub use draft::{Draft, Drafted};
 
@@ -23,7 +25,7 @@ pub fn decode_frame(bytes: &[u8], salt: u32) -> Option<usize> {
     let (header, body) = frame::decode(bytes, salt).ok()?;
     let frame = bytes.get(..header.frame_bytes())?;
     assert!(!body.is_empty(), "an empty body passed");
-    let head = Head {
+    let fields = FrameFields {
         lsn_delta: header.lsn_delta,
         run: header.run,
         synced_lag: header.synced_lag,
@@ -32,7 +34,7 @@ pub fn decode_frame(bytes: &[u8], salt: u32) -> Option<usize> {
         flags: header.flags,
     };
     let mut again = Vec::new();
-    let written = frame::encode(&mut again, salt, head, &[body]);
+    let written = frame::encode(&mut again, salt, fields, &[body]);
     assert_eq!((written, again.len()), (header, frame.len()), "encoding again differs");
     Some(frame.len())
 }
@@ -40,9 +42,9 @@ pub fn decode_frame(bytes: &[u8], salt: u32) -> Option<usize> {
 /// A frame whose body is `body`, to start from.
 #[must_use]
 pub fn encode_frame(salt: u32, body: &[u8]) -> Vec<u8> {
-    let head = Head { lsn_delta: 1, run: 1, synced_lag: 1, time: 0, kind: 16, flags: 0 };
+    let fields = FrameFields { lsn_delta: 1, run: 1, synced_lag: 1, time: 0, kind: 16, flags: 0 };
     let mut out = Vec::new();
-    frame::encode(&mut out, salt, head, &[body]);
+    frame::encode(&mut out, salt, fields, &[body]);
     out
 }
 
@@ -54,7 +56,7 @@ pub const HEADER_BLOCK_BYTES: usize = limits::HEADER_BLOCK_BYTES;
 
 /// Which segment it is, and what is known of the log around it.
 #[derive(Clone, Copy, Debug)]
-pub struct Known {
+pub struct SegmentContext {
     /// The store's number.
     pub store: [u8; 16],
     /// The segment's number.
@@ -73,7 +75,7 @@ pub struct Known {
     pub recycled: bool,
 }
 
-impl Known {
+impl SegmentContext {
     /// What starts the checksums of its frames.
     #[must_use]
     pub fn salt(&self) -> u32 {
@@ -81,22 +83,11 @@ impl Known {
     }
 }
 
-/// How a segment ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum End {
-    /// At a seal frame.
-    Sealed,
-    /// At a place where the log goes on.
-    Open,
-    /// In damage whose end cannot be told.
-    Lost,
-}
-
 /// What the judge says of a segment.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Verdict {
+pub struct WalkVerdict {
     /// How it ends.
-    pub end: End,
+    pub end: SegmentEnd,
     /// Offset after the last frame that was kept.
     pub offset: usize,
     /// Frames that were kept.
@@ -108,7 +99,7 @@ pub struct Verdict {
     /// Offset after the last frame that is proven synced.
     pub proven: usize,
     /// Bytes that cannot be used.
-    pub lost: Vec<Lost>,
+    pub lost: Vec<LostBytes>,
     /// Size of the torn tail.
     pub torn_bytes: usize,
     /// Whole frames in it: offset and size.
@@ -120,7 +111,7 @@ pub struct Verdict {
 
 /// Bytes that cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Lost {
+pub struct LostBytes {
     /// Where they begin.
     pub offset: usize,
     /// How many.
@@ -132,19 +123,23 @@ pub struct Lost {
 }
 
 /// Walks a segment's bytes as opening a log does.
-pub fn walk(image: &[u8], known: &Known, visit: &mut dyn FnMut(&Frame<'_>)) -> Verdict {
+pub fn walk(
+    image: &[u8],
+    known: &SegmentContext,
+    visit: &mut dyn FnMut(&Frame<'_>),
+) -> WalkVerdict {
     verdict(walk::walk(image, &context(known), visit))
 }
 
 /// As `walk`, reading pieces of the sizes that `next_size` gives.
 pub fn walk_in_pieces(
     image: &[u8],
-    known: &Known,
+    known: &SegmentContext,
     next_size: &mut dyn FnMut() -> usize,
     visit: &mut dyn FnMut(&Frame<'_>),
-) -> Verdict {
+) -> WalkVerdict {
     let context = context(known);
-    let mut walk = Walk::new(&context);
+    let mut walk = SegmentWalk::new(&context);
     let mut at = 0;
     let mut next = Some(0);
     while let Some(from) = next {
@@ -160,7 +155,7 @@ pub fn walk_in_pieces(
 }
 
 /// What is known before the frames are read.
-fn context(known: &Known) -> Context {
+fn context(known: &SegmentContext) -> Context {
     Context {
         number: known.number,
         store: known.store,
@@ -176,19 +171,15 @@ fn context(known: &Known) -> Context {
 }
 
 /// What a walk found.
-fn verdict(walked: Walked) -> Verdict {
-    let lost = |lost: &walk::Lost| Lost {
+fn verdict(walked: Walked) -> WalkVerdict {
+    let lost = |lost: &walk::UnusableRange| LostBytes {
         offset: lost.offset,
         bytes: lost.bytes,
         first_lsn: lost.before.last_lsn + 1,
         last_lsn: lost.last_lsn.unwrap_or(u64::MAX),
     };
-    Verdict {
-        end: match walked.end {
-            walk::End::Sealed => End::Sealed,
-            walk::End::Open => End::Open,
-            walk::End::Lost => End::Lost,
-        },
+    WalkVerdict {
+        end: walked.end,
         offset: walked.offset,
         frames: walked.frames,
         last_lsn: walked.last_lsn,
@@ -202,35 +193,17 @@ fn verdict(walked: Walked) -> Verdict {
     }
 }
 
-/// The fields of a frame that a fuzz target chooses freely.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields {
-    /// LSN less the segment's first one.
-    pub lsn_delta: u32,
-    /// The run.
-    pub run: u32,
-    /// LSN less the highest synced one.
-    pub synced_lag: u32,
-    /// Milliseconds; of a lost frame how many numbers it stands for.
-    pub time: u32,
-    /// What it is; below [`crate::KIND_HOST_MIN`] it belongs to the log.
-    pub kind: u8,
-    /// The kind's own bits, and bit 7: more of the batch follows.
-    pub flags: u8,
-}
-
 /// A frame with right checksums and any fields, sensible or not.
 #[must_use]
-pub fn forge_frame(salt: u32, fields: Fields, body: &[u8]) -> Vec<u8> {
-    let Fields { lsn_delta, run, synced_lag, time, kind, flags } = fields;
+pub fn forge_frame(salt: u32, fields: FrameFields, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    frame::encode(&mut out, salt, Head { lsn_delta, run, synced_lag, time, kind, flags }, &[body]);
+    frame::encode(&mut out, salt, fields, &[body]);
     out
 }
 
 /// Makes the checksum of a slot of `meta` right again after its fields were changed.
 pub fn reseal_slot(slot: &mut [u8]) {
-    let count = slot.get(168..172).and_then(|bytes| fields::Fields(bytes).u32()).unwrap_or(0);
+    let count = slot.get(168..172).and_then(|bytes| fields::FieldDecoder(bytes).u32()).unwrap_or(0);
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(limits::RANGES_MAX);
     let is_sealed = slot.get(20).is_some_and(|bits| bits & 1 != 0);
     let key = if is_sealed { limits::DATA_KEY_BYTES } else { 0 };

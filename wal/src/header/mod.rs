@@ -2,11 +2,11 @@
 
 use crate::checksum::{Digest, crc_from, salt};
 use crate::error::{Error, ErrorKind};
-use crate::fields::Fields;
+use crate::fields::FieldDecoder;
 use crate::limits::{
     DATA_KEY_BYTES, HEADER_BLOCK_BYTES, HEADER_BYTES, LSN_MAX, SEALED_SECRET_BYTES, SECRET_BYTES,
 };
-use crate::sealing::Envelope;
+use crate::sealing::KeyEnvelope;
 
 /// First bytes of every segment in use.
 pub(crate) const MAGIC: [u8; 8] = [0x89, b'O', b'W', b'L', 0x0d, 0x0a, 0x1a, 0x0a];
@@ -46,7 +46,7 @@ pub(crate) struct SegmentHeader {
     /// Without the secret where that is sealed.
     pub(crate) identity: Identity,
     /// The segment's key and the secret, where bodies are sealed.
-    pub(crate) envelope: Option<Envelope>,
+    pub(crate) envelope: Option<KeyEnvelope>,
     pub(crate) number: u64,
     pub(crate) first_lsn: u64,
     pub(crate) run: u32,
@@ -122,7 +122,7 @@ impl SegmentHeader {
     pub(crate) fn decode(block: &[u8]) -> Result<Self, HeaderError> {
         let header = block.get(..HEADER_BYTES).ok_or(HeaderError::NotAHeader)?;
         let (covered, stored) = header.split_at(HEADER_BYTES - 4);
-        let stored = Fields(stored).u32().ok_or(HeaderError::NotAHeader)?;
+        let stored = FieldDecoder(stored).u32().ok_or(HeaderError::NotAHeader)?;
         if !header.starts_with(&MAGIC) || crc_from(0, covered) != stored {
             return Err(HeaderError::NotAHeader);
         }
@@ -142,7 +142,7 @@ impl SegmentHeader {
 
     /// Version and required features.
     fn features(covered: &[u8]) -> Option<(u16, u32)> {
-        let mut fields = Fields(covered.get(MAGIC.len()..)?);
+        let mut fields = FieldDecoder(covered.get(MAGIC.len()..)?);
         let version = fields.u16()?;
         fields.bytes::<10>()?;
         Some((version, fields.u32()?))
@@ -150,7 +150,7 @@ impl SegmentHeader {
 
     /// All fields of version 1.
     fn fields(covered: &[u8]) -> Option<Self> {
-        let mut fields = Fields(covered.get(MAGIC.len() + 2..)?);
+        let mut fields = FieldDecoder(covered.get(MAGIC.len() + 2..)?);
         (usize::from(fields.u16()?) == HEADER_BYTES).then_some(())?;
         let recycled = fields.u32()? & RECYCLED != 0;
         let read_compat = fields.u32()?;
@@ -171,7 +171,7 @@ impl SegmentHeader {
         } else {
             let secret = fields.bytes()?;
             fields.reserved::<{ SECRET_BYTES - SEALED_SECRET_BYTES }>()?;
-            ([0; SECRET_BYTES], Some(Envelope { key: fields.bytes()?, secret }))
+            ([0; SECRET_BYTES], Some(KeyEnvelope { key: fields.bytes()?, secret }))
         };
         fields.reserved::<4>()?;
         let identity = Identity { store, secret };

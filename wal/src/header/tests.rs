@@ -46,7 +46,7 @@ fn decoding_the_bytes_of_the_format_document_gives_its_fields() {
 #[test]
 fn a_sealed_header_has_key_and_secret_where_the_others_are_zero() {
     let identity = Identity { secret: [0; SECRET_BYTES], ..example().identity };
-    let envelope = Some(Envelope { key: [0xc1; 88], secret: [0xc2; 32] });
+    let envelope = Some(KeyEnvelope { key: [0xc1; 88], secret: [0xc2; 32] });
     let header = SegmentHeader { identity, envelope, ..example() };
     let (block, plain) = (header.encode(), example().encode());
     assert_eq!(SegmentHeader::decode(&block), Ok(header));

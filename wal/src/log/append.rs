@@ -1,7 +1,7 @@
 //! Gives LSNs and queues the bytes of frames. Touches the disk only when a segment is full.
 
 use super::frames::{MARK_FRAME_BYTES, SEAL_FRAME_BYTES};
-use super::{Alignment, Commit, Core, Log, Tail};
+use super::{ActiveSegment, Alignment, Commit, Core, Log};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{KIND_HOST_MIN, MORE, Place};
 use crate::limits::{
@@ -82,12 +82,12 @@ impl Appended {
 /// one, syncs them a fifth of a second later, or as soon as it has made a segment that is needed.
 #[derive(Debug)]
 #[must_use = "not durable until it is waited for, or polled as such"]
-pub struct Ticket<'l> {
+pub struct AppendTicket<'l> {
     log: &'l Log,
     appended: Appended,
 }
 
-impl Ticket<'_> {
+impl AppendTicket<'_> {
     /// LSNs and place.
     #[must_use]
     pub fn appended(&self) -> Appended {
@@ -178,13 +178,13 @@ impl Log {
         frames: &[NewFrame<'_>],
         now_ms: u64,
         purpose: Purpose,
-    ) -> Result<Ticket<'_>, Error> {
+    ) -> Result<AppendTicket<'_>, Error> {
         let (appended, queued_bytes) = self.core.append(frames, now_ms, purpose)?;
         if queued_bytes > QUEUED_BYTES_MAX {
             // So that memory is bounded. How that ends is told by the ticket.
             drop(self.core.wait(appended.last));
         }
-        Ok(Ticket { log: self, appended })
+        Ok(AppendTicket { log: self, appended })
     }
 }
 
@@ -316,7 +316,7 @@ impl Core {
         };
         let need = u64::try_from(total + run_bytes).unwrap_or(u64::MAX);
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
-        let fits = |tail: &Tail| {
+        let fits = |tail: &ActiveSegment| {
             let end = self.options.alignment.end(tail.offset + need);
             !tail.sealed && !tail.closed && end + seal <= tail.segment_bytes
         };

@@ -1,12 +1,12 @@
 //! Queues frames behind the tail, in memory. There must be room.
 
-use super::{Chunk, Commit};
+use super::{Commit, QueuedChunk};
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, Head, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
+use crate::frame::{self, FrameFields, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
 use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SEAL_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 use crate::run::{REPAIRED, RunBody, SealBody};
-use crate::sealing::Envelope;
+use crate::sealing::KeyEnvelope;
 use crate::waypoints::Waypoints;
 
 /// Room that must stay for the seal of a segment.
@@ -25,7 +25,7 @@ impl Commit {
         let key = key.filter(|_| !cfg!(bug = "key-in-the-header-alone"));
         let pushed = match key.map(|key| key.envelope()) {
             None => self.push(KIND_RUN, flags, 0, &[&body]),
-            Some(Envelope { key, secret }) => {
+            Some(KeyEnvelope { key, secret }) => {
                 self.push(KIND_RUN, flags, 0, &[&body, &key, &secret])
             }
         };
@@ -108,11 +108,12 @@ impl Commit {
             0 => 0,
             synced => u32::try_from(number - synced).unwrap_or(0),
         };
-        let head = Head { lsn_delta: delta, run: self.run, synced_lag: lag, time, kind, flags };
+        let fields =
+            FrameFields { lsn_delta: delta, run: self.run, synced_lag: lag, time, kind, flags };
         let begins_chunk =
             self.queue.last().is_none_or(|c| c.number != tail.number || c.end.is_some());
         if begins_chunk {
-            self.queue.push(Chunk {
+            self.queue.push(QueuedChunk {
                 file: tail.file.clone(),
                 number: tail.number,
                 offset: tail.offset,
@@ -123,7 +124,7 @@ impl Commit {
         let Some(chunk) = self.queue.last_mut() else { return Err(exhausted()) };
         let key = tail.key.as_deref().filter(|_| kind >= KIND_HOST_MIN);
         let sealed = key.map(|key| (key, number));
-        let header = frame::encode_with(&mut chunk.bytes, tail.salt, head, parts, sealed);
+        let header = frame::encode_with(&mut chunk.bytes, tail.salt, fields, parts, sealed);
         self.queued_bytes += header.frame_bytes();
         let offset = u32::try_from(tail.offset).map_err(|_beyond| exhausted())?;
         let place = Place { segment: tail.number, offset };

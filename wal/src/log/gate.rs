@@ -12,12 +12,12 @@ use crate::sync::waiting::{Condvar, Mutex, MutexGuard};
 /// Where the groups of one parity wait.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GateState {
     /// Groups up to here are finished.
     finished: u64,
     /// One who waits is to come and lead.
@@ -74,7 +74,7 @@ impl Gate {
     }
 
     /// A panic between lock and unlock is not possible; were it, the two fields would still be right.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -54,18 +54,18 @@ use crate::meta::{CleanEnd, MetaFile};
 use crate::name;
 use crate::run::Stamp;
 use crate::sealing::{Sealing, SegmentKey, WrappedKey};
-use crate::segment::span::{self, Span};
+use crate::segment::span::{self, FrameSpan};
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments, Source};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
-pub use append::{Appended, NewFrame, Purpose, Ticket};
+pub use append::{AppendTicket, Appended, NewFrame, Purpose};
 pub use create::{Lock, create, create_sealed, lock};
 use gate::Gate;
 pub use pad::Alignment;
 use poison::Poison;
 use reader::Tailing;
-pub use reader::{Reader, Slice};
+pub use reader::{FrameSlice, Reader};
 use space::Spares;
 use worker::Worker;
 
@@ -132,9 +132,9 @@ struct Core {
 #[derive(Debug)]
 struct Commit {
     /// Where the next frame goes; `None`: into a new segment.
-    tail: Option<Tail>,
+    tail: Option<ActiveSegment>,
     /// The tail as of the last sync.
-    synced_tail: Option<Tail>,
+    synced_tail: Option<ActiveSegment>,
     /// Running digest and last LSN where there is no tail.
     digest: Digest,
     last_lsn: u64,
@@ -151,13 +151,13 @@ struct Commit {
     begun: Vec<(u32, Stamp)>,
     /// An append failed: the next one begins a run.
     run_spent: bool,
-    queue: Vec<Chunk>,
+    queue: Vec<QueuedChunk>,
     queued_bytes: usize,
     /// Some of the frames that are not synced, to be found by their LSN: count before it in its
     /// segment, LSN and place.
     passed: Vec<(u32, u64, Place)>,
     /// Memory to use again.
-    spare_queue: Vec<Chunk>,
+    spare_queue: Vec<QueuedChunk>,
     spare_bytes: Vec<Vec<u8>>,
     /// Somebody gathers, writes or syncs.
     writing: bool,
@@ -176,7 +176,7 @@ struct Commit {
 
 /// The segment that is written, up to its last queued frame.
 #[derive(Clone, Debug)]
-struct Tail {
+struct ActiveSegment {
     number: u64,
     file: Arc<dyn File>,
     first_lsn: u64,
@@ -196,13 +196,13 @@ struct Tail {
 
 /// Consecutive bytes for one segment.
 #[derive(Debug)]
-struct Chunk {
+struct QueuedChunk {
     file: Arc<dyn File>,
     number: u64,
     offset: u64,
     bytes: Vec<u8>,
     /// The tail after these bytes; set when the chunk is complete.
-    end: Option<Tail>,
+    end: Option<ActiveSegment>,
 }
 
 impl Core {
@@ -295,7 +295,7 @@ impl Log {
     /// # Errors
     ///
     /// `Corrupt`: the segment was trimmed. `Io`.
-    pub fn read_span(&self, segment: u64, offsets: Range<u32>) -> Result<Span, Error> {
+    pub fn read_span(&self, segment: u64, offsets: Range<u32>) -> Result<FrameSpan, Error> {
         let source = self.core.source(segment)?;
         span::read(&self.core.identity, source, segment, offsets)
     }

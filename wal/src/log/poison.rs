@@ -2,7 +2,7 @@
 
 use std::process;
 
-use onceward_vfs::Moved;
+use onceward_vfs::GroundMoved;
 
 use super::{Commit, Core};
 use crate::error::{Error, ErrorKind};
@@ -68,7 +68,7 @@ impl Core {
         if self.opener == process::id() {
             return Ok(());
         }
-        let moved = Moved::Process { opener: self.opener };
+        let moved = GroundMoved::Process { opener: self.opener };
         Err(Error::failed(moved.into(), "the log is not this process's"))
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::{Core, Log};
 use crate::error::Error;
 use crate::frame::{self, Frame, KIND_HOST_MIN, Place};
-use crate::later::Later;
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES, TAG_BYTES};
 use crate::lsn::Lsn;
 use crate::name;
-use crate::sealing::Bodies;
+use crate::resync::Resync;
+use crate::sealing::SegmentBodies;
 use crate::segment::{Segment, Source};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Stopwatch};
@@ -38,7 +38,7 @@ pub struct Reader<'l> {
 /// Consecutive frames of one segment, as they stand in its file; their checksums were right.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Slice<'r> {
+pub struct FrameSlice<'r> {
     /// The segment's number.
     pub segment: u64,
     /// Starts every checksum of the segment's frames.
@@ -149,7 +149,7 @@ impl Reader<'_> {
     /// # Errors
     ///
     /// `Io`: the segment cannot be read; calling again tries again.
-    pub fn next_slice(&mut self) -> Result<Option<Slice<'_>>, Error> {
+    pub fn next_slice(&mut self) -> Result<Option<FrameSlice<'_>>, Error> {
         while let Some((source, offset, limit)) = self.place()? {
             let Some(found) = self.read(&source, offset, limit)? else {
                 // Nothing that belongs to the log stands in the rest of this segment.
@@ -163,7 +163,7 @@ impl Reader<'_> {
                 self.at = Some((source, offset + u64::try_from(cut).unwrap_or(u64::MAX)));
                 continue;
             };
-            let Run { from, to, first, last } = found;
+            let FrameRange { from, to, first, last } = found;
             let skipped = first - self.next;
             self.next = last + 1;
             self.at = Some((source.clone(), offset + u64::try_from(to).unwrap_or(u64::MAX)));
@@ -171,7 +171,7 @@ impl Reader<'_> {
                 return Ok(None);
             };
             let offset = offset + u64::try_from(from).unwrap_or(u64::MAX);
-            return Ok(Some(Slice {
+            return Ok(Some(FrameSlice {
                 segment: source.number,
                 salt: source.salt,
                 segment_first_lsn: source.first_lsn,
@@ -212,7 +212,12 @@ impl Reader<'_> {
     }
 
     /// Reads frames at `offset` of a segment whose durable frames end at `limit`.
-    fn read(&mut self, source: &Source, offset: u64, limit: u64) -> Result<Option<Run>, Error> {
+    fn read(
+        &mut self,
+        source: &Source,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Option<FrameRange>, Error> {
         let all = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut bytes = all.min(PIECE_BYTES);
         loop {
@@ -224,8 +229,8 @@ impl Reader<'_> {
             }
             if is_all {
                 // Damage: what is behind it goes on.
-                let mut later = Later::new(0, piece, source.salt, source.first_lsn);
-                let next = later.after(0, 0, self.next).next;
+                let mut resync = Resync::new(0, piece, source.salt, source.first_lsn);
+                let next = resync.after(0, 0, self.next).next;
                 return Ok(next.and_then(|next| run_of(piece, source, next.offset, self.next)));
             }
             // A frame larger than the piece, or damage: the rest decides.
@@ -249,7 +254,7 @@ impl Reader<'_> {
 
 /// Whole frames within bytes that were read.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct FrameRange {
     from: usize,
     to: usize,
     first: u64,
@@ -257,8 +262,8 @@ struct Run {
 }
 
 /// The frames from `next` on that stand one behind the other in `piece` from `at` on.
-fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<Run> {
-    let mut run: Option<Run> = None;
+fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<FrameRange> {
+    let mut run: Option<FrameRange> = None;
     let mut before = 0;
     while let Ok((header, _body)) = frame::decode(piece.get(at..).unwrap_or_default(), source.salt)
     {
@@ -270,7 +275,7 @@ fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<Run
         let to = at + header.frame_bytes();
         if lsn >= next {
             let first = run.map_or((at, lsn), |run| (run.from, run.first));
-            run = Some(Run { from: first.0, to, first: first.1, last: lsn });
+            run = Some(FrameRange { from: first.0, to, first: first.1, last: lsn });
         }
         at = to;
     }
@@ -279,11 +284,11 @@ fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<Run
 
 /// Opens the bodies of a run in place, passing over those at its beginning that cannot be, up to the next one
 /// that cannot be. Returns what of it is left, `None` if nothing is, and where to read on then.
-fn open_run(buffer: &mut [u8], source: &Source, run: Run) -> (Option<Run>, usize) {
-    if matches!(source.bodies, Bodies::Clear) {
+fn open_run(buffer: &mut [u8], source: &Source, run: FrameRange) -> (Option<FrameRange>, usize) {
+    if matches!(source.bodies, SegmentBodies::Clear) {
         return (Some(run), run.to);
     }
-    let mut opened: Option<Run> = None;
+    let mut opened: Option<FrameRange> = None;
     let mut at = run.from;
     while let Some(rest) = buffer.get_mut(at..run.to)
         && let Some((header, body)) = frame::known(rest)
@@ -296,7 +301,7 @@ fn open_run(buffer: &mut [u8], source: &Source, run: Run) -> (Option<Run>, usize
         match &mut opened {
             Some(opened) if is_open => (opened.to, opened.last) = (to, lsn),
             Some(_) => break,
-            None if is_open => opened = Some(Run { from: at, to, first: lsn, last: lsn }),
+            None if is_open => opened = Some(FrameRange { from: at, to, first: lsn, last: lsn }),
             None => {}
         }
         at = to;
@@ -304,7 +309,7 @@ fn open_run(buffer: &mut [u8], source: &Source, run: Run) -> (Option<Run>, usize
     (opened, at)
 }
 
-impl Slice<'_> {
+impl FrameSlice<'_> {
     /// The frames.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         let mut at = 0;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::space::Prepared;
-use super::{Chunk, Commit, Core, Purpose, Tail};
+use super::space::PreparedSegment;
+use super::{ActiveSegment, Commit, Core, Purpose, QueuedChunk};
 use crate::checksum::salt;
 use crate::error::{Error, ErrorKind};
 use crate::header::SegmentHeader;
 use crate::limits::HEADER_BLOCK_BYTES;
 use crate::name;
 use crate::run::REPEAT;
-use crate::sealing::{Bodies, META_NUMBER, SegmentKey};
+use crate::sealing::{META_NUMBER, SegmentBodies, SegmentKey};
 use crate::segment::Segment;
 use crate::waypoints::Waypoints;
 
@@ -55,7 +55,7 @@ impl Core {
         };
         let salt = salt(&self.identity.store, prepared.number);
         let file = prepared.file;
-        commit.queue.push(Chunk {
+        commit.queue.push(QueuedChunk {
             file: file.clone(),
             number: prepared.number,
             offset: 0,
@@ -74,11 +74,11 @@ impl Core {
             damaged: false,
             unread: false,
             waypoints: Waypoints::for_segment(prepared.segment_bytes),
-            bodies: key.clone().map_or(Bodies::Clear, Bodies::Sealed),
+            bodies: key.clone().map_or(SegmentBodies::Clear, SegmentBodies::Sealed),
             envelope,
         });
         drop(segments);
-        commit.tail = Some(Tail {
+        commit.tail = Some(ActiveSegment {
             number: prepared.number,
             file,
             first_lsn: commit.next_lsn,
@@ -113,7 +113,7 @@ impl Core {
         &self,
         commit: &mut Commit,
         purpose: Purpose,
-    ) -> Result<(Prepared, Option<Arc<SegmentKey>>), Error> {
+    ) -> Result<(PreparedSegment, Option<Arc<SegmentKey>>), Error> {
         let prepared = self.take_prepared(commit, purpose)?;
         let Some(sealing) = &self.sealing else { return Ok((prepared, None)) };
         match SegmentKey::new(&**sealing, &self.identity, prepared.number) {

@@ -18,7 +18,7 @@ const AHEAD: usize = 1;
 
 /// A segment that is listed in `meta` and not begun.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedSegment {
     pub(super) number: u64,
     pub(super) file: Arc<dyn File>,
     pub(super) segment_bytes: u64,
@@ -30,7 +30,7 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 pub(super) struct Spares {
     /// Ascending by number.
-    list: Mutex<VecDeque<Prepared>>,
+    list: Mutex<VecDeque<PreparedSegment>>,
     /// Held by whoever makes one: only they give out numbers.
     making: Mutex<()>,
     /// How many wait for one to be made.
@@ -52,7 +52,7 @@ pub(super) struct Spares {
 
 impl Spares {
     /// Begins with the segments that an earlier opening left.
-    pub(super) fn new(found: VecDeque<Prepared>, synced: u64, next_lsn: u64) -> Self {
+    pub(super) fn new(found: VecDeque<PreparedSegment>, synced: u64, next_lsn: u64) -> Self {
         Self {
             list: Mutex::new(found),
             making: Mutex::new(()),
@@ -105,12 +105,12 @@ impl Spares {
     }
 
     /// Takes back one that was not begun after all; it has the lowest number.
-    pub(super) fn put_back(&self, spare: Prepared) {
+    pub(super) fn put_back(&self, spare: PreparedSegment) {
         self.list.lock().push_front(spare);
     }
 
     /// Takes the next one, if there are more than `kept`.
-    fn take_beyond(&self, kept: usize) -> Option<Prepared> {
+    fn take_beyond(&self, kept: usize) -> Option<PreparedSegment> {
         let mut list = self.list.lock();
         let taken = if list.len() > kept { list.pop_front() } else { None };
         if taken.is_some() {
@@ -181,7 +181,7 @@ impl Core {
         &self,
         commit: &mut Commit,
         purpose: Purpose,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<PreparedSegment, Error> {
         let reserve = self.options.reserve;
         loop {
             if let Some(spare) = self.spares.take_beyond(reserve) {
@@ -249,11 +249,11 @@ impl Core {
             // opening removes it, because its number is not listed.
             self.vfs.remove(&path).unwrap_or_default();
         })?;
-        self.list(Prepared { number, file, segment_bytes, recycled: false })
+        self.list(PreparedSegment { number, file, segment_bytes, recycled: false })
     }
 
     /// Lists a segment in `meta` and makes it ready. The caller holds `making`.
-    fn list(&self, spare: Prepared) -> Result<(), Error> {
+    fn list(&self, spare: PreparedSegment) -> Result<(), Error> {
         let mut meta = self.meta.lock();
         let mut next = meta.current.clone();
         next.segments.add(spare.number);
@@ -305,7 +305,7 @@ impl Core {
         self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
         let file = self.vfs.open(&to, Mode::Write).map_err(io)?;
         let segment_bytes = file.len().map_err(io)?;
-        self.list(Prepared { number, file, segment_bytes, recycled: true })?;
+        self.list(PreparedSegment { number, file, segment_bytes, recycled: true })?;
         Ok(true)
     }
 

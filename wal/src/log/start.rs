@@ -9,17 +9,17 @@ use onceward_vfs::{File, Mode, Pace, Vfs, is_full};
 use super::doubtful;
 use super::gate::Gate;
 use super::reader::Tailing;
-use super::space::{Prepared, Spares, discard};
+use super::space::{PreparedSegment, Spares, discard};
 use super::worker::Worker;
-use super::{Alignment, Commit, Core, Lock, Log, Options, Preparation, Tail};
+use super::{ActiveSegment, Alignment, Commit, Core, Lock, Log, Options, Preparation};
 use crate::checksum::salt;
 use crate::error::{Error, ErrorKind, Position};
-use crate::examine::{Examined, FoundTail, Returned};
+use crate::examine::{Examined, FoundTail, Resurrected};
 use crate::limits::{BLOCK_BYTES, HEADER_BLOCK_BYTES, check_segment_bytes};
 use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
-use crate::sealing::{Envelope, META_NUMBER, SegmentKey, key_needed};
+use crate::sealing::{KeyEnvelope, META_NUMBER, SegmentKey, key_needed};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
@@ -68,7 +68,7 @@ impl Log {
                 rewrite(tail, found, spare_blocks)?;
             }
         }
-        for Returned { number, damaged } in &examined.returned {
+        for Resurrected { number, damaged } in &examined.resurrected {
             discard(&*vfs, &identity.store, *number, *damaged)?;
         }
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
@@ -113,7 +113,7 @@ impl Log {
     /// With blocks of their own for commits: a tail that a crash left within a block was written again
     /// just now, and is not vouched for yet. From here on that block is not touched any more.
     fn leave_shared_block(&self) -> Result<(), Error> {
-        let shares = |tail: &Tail| {
+        let shares = |tail: &ActiveSegment| {
             !tail.sealed && self.core.options.alignment.end(tail.offset) != tail.offset
         };
         if !self.core.commit.lock().tail.as_ref().is_some_and(shares) {
@@ -131,7 +131,7 @@ impl Commit {
     /// The state in which a run begins.
     fn begin(
         examined: &Examined,
-        tail: Option<Tail>,
+        tail: Option<ActiveSegment>,
         (run, stamp): (u32, Stamp),
         alignment: Alignment,
     ) -> Self {
@@ -194,7 +194,7 @@ fn refuse_to_write(examined: &Examined) -> Result<(), Error> {
 
 /// What `meta` is to say of its key: what it says, unless that is lost or the host wraps new keys otherwise
 /// by now.
-fn envelope_of(examined: &Examined) -> Result<Option<Envelope>, Error> {
+fn envelope_of(examined: &Examined) -> Result<Option<KeyEnvelope>, Error> {
     let Some(told) = examined.meta.envelope else { return Ok(None) };
     let sealing = examined.sealing.as_deref().ok_or_else(key_needed)?;
     // What cannot be told now is when a segment is begun.
@@ -217,7 +217,7 @@ fn make_dir(vfs: &dyn Vfs, dir: &str) -> Result<(), Error> {
 fn begin_run(
     vfs: &dyn Vfs,
     examined: &Examined,
-    envelope: Option<Envelope>,
+    envelope: Option<KeyEnvelope>,
 ) -> Result<MetaFile, Error> {
     let mut meta = MetaFile::open(vfs, examined.meta.clone())?;
     let mut next = examined.meta.clone();
@@ -237,7 +237,11 @@ fn begin_run(
 }
 
 /// Opens the segment in which the log goes on.
-fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Tail, Error> {
+fn open_tail(
+    vfs: &dyn Vfs,
+    examined: &Examined,
+    found: &FoundTail,
+) -> Result<ActiveSegment, Error> {
     let store = &examined.meta.identity.store;
     let path = name::segment(store, found.number);
     let io = |source| Error::io(source, "open", &path);
@@ -245,7 +249,7 @@ fn open_tail(vfs: &dyn Vfs, examined: &Examined, found: &FoundTail) -> Result<Ta
     let segment_bytes = file.len().map_err(io)?;
     let first_lsn =
         examined.segments.get(found.number).map_or(examined.last_lsn, |segment| segment.first_lsn);
-    Ok(Tail {
+    Ok(ActiveSegment {
         number: found.number,
         file,
         first_lsn,
@@ -274,7 +278,7 @@ fn is_other_boot(now: [u8; 16], then: [u8; 16]) -> bool {
 /// the next power cut.
 ///
 /// With `spare_blocks` only the block in which the log ends: confirmed frames end with theirs.
-fn rewrite(tail: &Tail, found: &FoundTail, spare_blocks: bool) -> Result<(), Error> {
+fn rewrite(tail: &ActiveSegment, found: &FoundTail, spare_blocks: bool) -> Result<(), Error> {
     let io = |source| Error::io(source, "rewrite the end of", "the log");
     let from = if spare_blocks && found.torn_header.is_none() {
         tail.end() - tail.end() % BLOCK_BYTES
@@ -321,7 +325,7 @@ fn open_prepared(
     vfs: &dyn Vfs,
     examined: &Examined,
     segment_bytes: u64,
-) -> Result<VecDeque<Prepared>, Error> {
+) -> Result<VecDeque<PreparedSegment>, Error> {
     let mut prepared = VecDeque::new();
     for number in &examined.prepared {
         let path = name::segment(&examined.meta.identity.store, *number);
@@ -347,7 +351,7 @@ fn open_prepared(
             // Nothing is in it: a bad block is written anew.
             None => file.fill_zeros(len, &|| Pace::Fast).map(|()| false).map_err(io)?,
         };
-        prepared.push_back(Prepared { number: *number, file, segment_bytes: len, recycled });
+        prepared.push_back(PreparedSegment { number: *number, file, segment_bytes: len, recycled });
     }
     Ok(prepared)
 }

@@ -2,20 +2,20 @@
 
 use std::io;
 
-use onceward_vfs::{Moved, is_full};
+use onceward_vfs::{GroundMoved, is_full};
 
-use super::Chunk;
+use super::QueuedChunk;
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 
 /// How writing a queue ended.
-pub(super) struct Written {
+pub(super) struct WriteOutcome {
     /// Chunks of the front that are synced.
     pub(super) synced: usize,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<WriteFailure>,
 }
 
 /// Why the chunk after the synced ones is not durable.
-pub(super) enum Failure {
+pub(super) enum WriteFailure {
     /// The disk had no room, and the commit was erased: surely absent.
     Absent,
     /// The log is not where it was opened: nothing of the chunk was written.
@@ -25,39 +25,39 @@ pub(super) enum Failure {
 }
 
 /// Writes and syncs the chunks in order. A segment is synced before the next one is touched.
-pub(super) fn write_out(queue: &[Chunk]) -> Written {
+pub(super) fn write_out(queue: &[QueuedChunk]) -> WriteOutcome {
     for (synced, chunk) in queue.iter().enumerate() {
         let failure = match write(chunk) {
             Ok(()) if cfg!(bug = "no-sync") => continue,
             Ok(()) => match sync(chunk) {
                 Ok(()) => continue,
-                Err(source) => Failure::Unknown(source, "a sync failed"),
+                Err(source) => WriteFailure::Unknown(source, "a sync failed"),
             },
             Err(failure) => failure,
         };
-        return Written { synced, failure: Some(failure) };
+        return WriteOutcome { synced, failure: Some(failure) };
     }
-    Written { synced: queue.len(), failure: None }
+    WriteOutcome { synced: queue.len(), failure: None }
 }
 
 /// Syncs one chunk.
-fn sync(chunk: &Chunk) -> io::Result<()> {
+fn sync(chunk: &QueuedChunk) -> io::Result<()> {
     let synced = chunk.file.sync_data();
     if cfg!(bug = "sync-retried") { synced.or_else(|_| chunk.file.sync_data()) } else { synced }
 }
 
 /// Writes one chunk.
-pub(super) fn write(chunk: &Chunk) -> Result<(), Failure> {
+pub(super) fn write(chunk: &QueuedChunk) -> Result<(), WriteFailure> {
     if chunk.bytes.is_empty() {
         return Ok(());
     }
     chunk.file.write_all_at(chunk.offset, &chunk.bytes).map_err(|source| {
         if is_full(&source) {
             erase(chunk, source)
-        } else if Moved::of(&source).is_some() {
-            Failure::Refused(source)
+        } else if GroundMoved::of(&source).is_some() {
+            WriteFailure::Refused(source)
         } else {
-            Failure::Unknown(source, "a write failed")
+            WriteFailure::Unknown(source, "a write failed")
         }
     })
 }
@@ -66,7 +66,7 @@ pub(super) fn write(chunk: &Chunk) -> Result<(), Failure> {
 ///
 /// And over the rest, as far as the disk takes them: should damage ever take what will be written over
 /// it, nothing of it is found there.
-fn erase(chunk: &Chunk, source: io::Error) -> Failure {
+fn erase(chunk: &QueuedChunk, source: io::Error) -> WriteFailure {
     let zeros = [0; HEADER_BLOCK_BYTES + FRAME_HEADER_BYTES];
     // The first commit of a segment begins with the header block.
     let bytes = if chunk.offset == 0 { &zeros[..] } else { &zeros[..FRAME_HEADER_BYTES] };
@@ -82,13 +82,13 @@ fn erase(chunk: &Chunk, source: io::Error) -> Failure {
         chunk.file.sync_data()
     });
     match erased {
-        Ok(()) => Failure::Absent,
-        Err(_worse) => Failure::Unknown(source, "a write failed for want of space"),
+        Ok(()) => WriteFailure::Absent,
+        Err(_worse) => WriteFailure::Unknown(source, "a write failed for want of space"),
     }
 }
 
 /// Sees to it that the header of a commit, which could not be erased as a whole, is not there as a whole.
-fn is_gone(chunk: &Chunk) -> io::Result<()> {
+fn is_gone(chunk: &QueuedChunk) -> io::Result<()> {
     let first = if chunk.offset == 0 { HEADER_BLOCK_BYTES } else { FRAME_HEADER_BYTES };
     let wanted = chunk.bytes.get(..first).unwrap_or(&chunk.bytes);
     let mut found = vec![0; wanted.len()];

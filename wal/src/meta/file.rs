@@ -8,7 +8,7 @@ use super::{Meta, slot_offset};
 use crate::error::{Error, ErrorKind};
 use crate::limits::SLOT_BYTES;
 use crate::name;
-use crate::sealing::{Envelope, WrappedKey};
+use crate::sealing::{KeyEnvelope, WrappedKey};
 
 /// Writes `meta`, slot after slot.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct MetaFile {
     file: Arc<dyn File>,
     pub(crate) current: Meta,
     /// What each slot says of its key.
-    slots: [Option<Envelope>; 2],
+    slots: [Option<KeyEnvelope>; 2],
     /// A write or sync failed: what is on disk is not known.
     failed: bool,
 }

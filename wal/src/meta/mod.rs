@@ -6,7 +6,7 @@ use onceward_vfs::{File, Mode, Vfs};
 
 use crate::checksum::{Digest, crc_from};
 use crate::error::{Error, ErrorKind};
-use crate::fields::Fields;
+use crate::fields::FieldDecoder;
 use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, SEALED, VERSION};
 use crate::limits::{
     DATA_KEY_BYTES, LSN_MAX, RANGES_MAX, RANGES_MAX_SEALED, SEALED_SECRET_BYTES, SECRET_BYTES,
@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use crate::name;
 use crate::ranges::Ranges;
-use crate::sealing::Envelope;
+use crate::sealing::KeyEnvelope;
 
 pub(crate) use file::MetaFile;
 
@@ -37,7 +37,7 @@ pub(crate) struct Meta {
     /// Without the secret where that is sealed.
     pub(crate) identity: Identity,
     /// The secret and what it is sealed with, where bodies are sealed.
-    pub(crate) envelope: Option<Envelope>,
+    pub(crate) envelope: Option<KeyEnvelope>,
     pub(crate) generation: u64,
     pub(crate) run: u32,
     pub(crate) next_number: u64,
@@ -148,17 +148,17 @@ impl Meta {
     /// The bytes that the checksum covers, if it is right.
     fn checked(slot: &[u8]) -> Option<&[u8]> {
         slot.starts_with(&MAGIC).then_some(())?;
-        let count = Fields(slot.get(168..172)?).u32()?;
+        let count = FieldDecoder(slot.get(168..172)?).u32()?;
         let count = usize::try_from(count).ok().filter(|count| *count <= RANGES_MAX)?;
-        let is_sealed = Fields(slot.get(20..24)?).u32()? & SEALED != 0;
+        let is_sealed = FieldDecoder(slot.get(20..24)?).u32()? & SEALED != 0;
         let fixed = SLOT_FIXED_BYTES + if is_sealed { DATA_KEY_BYTES } else { 0 };
         let (covered, after) = slot.split_at_checked(fixed + 16 * count)?;
-        (Fields(after).u32()? == crc_from(0, covered)).then_some(covered)
+        (FieldDecoder(after).u32()? == crc_from(0, covered)).then_some(covered)
     }
 
     /// Version and required features.
     fn features(covered: &[u8]) -> Option<(u16, u32)> {
-        let mut fields = Fields(covered.get(MAGIC.len()..)?);
+        let mut fields = FieldDecoder(covered.get(MAGIC.len()..)?);
         let version = fields.u16()?;
         fields.bytes::<10>()?;
         Some((version, fields.u32()?))
@@ -166,7 +166,7 @@ impl Meta {
 
     /// All fields of version 1.
     fn fields(covered: &[u8]) -> Option<Self> {
-        let mut fields = Fields(covered.get(MAGIC.len() + 2..)?);
+        let mut fields = FieldDecoder(covered.get(MAGIC.len() + 2..)?);
         fields.reserved::<2>()?;
         fields.u32()?;
         let read_compat = fields.u32()?;
@@ -194,7 +194,7 @@ impl Meta {
         let count = fields.u32()?;
         fields.reserved::<4>()?;
         let envelope = match sealed {
-            Some(secret) => Some(Envelope { key: fields.bytes()?, secret }),
+            Some(secret) => Some(KeyEnvelope { key: fields.bytes()?, secret }),
             None => None,
         };
         let mut segments = Ranges::default();

@@ -20,7 +20,7 @@ fn example() -> Meta {
 
 /// The same where bodies are sealed: the secret is within.
 fn sealed() -> Meta {
-    let envelope = Envelope { key: [0xc1; 88], secret: [0xc2; 32] };
+    let envelope = KeyEnvelope { key: [0xc1; 88], secret: [0xc2; 32] };
     let identity = Identity { secret: [0; SECRET_BYTES], ..example().identity };
     Meta { identity, envelope: Some(envelope), ..example() }
 }
@@ -90,7 +90,7 @@ fn both_slots_tell_their_key_until_each_is_written_anew() {
     MetaFile::create(&disk, &sealed()).unwrap();
     let mut file = MetaFile::open(&disk, sealed()).unwrap();
     assert_eq!(file.wrapped_keys().collect::<Vec<_>>(), [[0xc1; 88]]);
-    let envelope = Some(Envelope { key: [0xd1; 88], secret: [0xd2; 32] });
+    let envelope = Some(KeyEnvelope { key: [0xd1; 88], secret: [0xd2; 32] });
     file.write(Meta { envelope, ..sealed() }).unwrap();
     assert!(!file.is_rotated() && file.wrapped_keys().count() == 2);
     file.write(Meta { envelope, ..sealed() }).unwrap();

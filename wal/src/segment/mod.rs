@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use onceward_vfs::{File, Mode, Vfs};
 
-use self::span::Span;
+use self::span::FrameSpan;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Frame, Place};
 use crate::header::{Identity, SegmentHeader};
@@ -16,7 +16,7 @@ use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
 use crate::open_files::OpenFiles;
-use crate::sealing::{Bodies, Envelope, Opener};
+use crate::sealing::{BodyOpener, KeyEnvelope, SegmentBodies};
 use crate::sync::Mutex;
 use crate::walk::{self, Context};
 use crate::waypoints::Waypoints;
@@ -35,9 +35,9 @@ pub(crate) struct Segment {
     pub(crate) unread: bool,
     pub(crate) waypoints: Waypoints,
     /// How the host's bodies stand in it.
-    pub(crate) bodies: Bodies,
+    pub(crate) bodies: SegmentBodies,
     /// What it says of its key.
-    pub(crate) envelope: Option<Envelope>,
+    pub(crate) envelope: Option<KeyEnvelope>,
 }
 
 /// Where a segment's frames are read. As long as somebody holds one, its file is not used again.
@@ -47,7 +47,7 @@ pub(crate) struct Source {
     pub(crate) file: Arc<dyn File>,
     pub(crate) salt: u32,
     pub(crate) first_lsn: u64,
-    pub(crate) bodies: Bodies,
+    pub(crate) bodies: SegmentBodies,
 }
 
 /// What a host may know of a segment.
@@ -91,7 +91,7 @@ pub struct Segments {
 /// A frame that was read by itself.
 #[derive(Debug)]
 pub struct FrameBuf {
-    span: Span,
+    span: FrameSpan,
     place: Place,
     bytes: u32,
     lsn: Lsn,
@@ -169,8 +169,8 @@ impl Segments {
     }
 
     /// What they say of their keys.
-    pub(crate) fn envelopes(&self) -> impl Iterator<Item = Envelope> + '_ {
-        self.by_number.values().filter_map(|segment| segment.envelope).filter(Envelope::is_known)
+    pub(crate) fn envelopes(&self) -> impl Iterator<Item = KeyEnvelope> + '_ {
+        self.by_number.values().filter_map(|segment| segment.envelope).filter(KeyEnvelope::is_known)
     }
 
     /// All of them, in the order of their numbers.
@@ -260,7 +260,7 @@ pub(crate) fn read_whole(
         return Err(Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, 0));
     }
     let context = standalone(&identity.store, source.number, source.salt, source.first_lsn);
-    let mut opener = Opener::new(&source.bodies);
+    let mut opener = BodyOpener::new(&source.bodies);
     walk::walk(&image, &context, &mut |frame| opener.show(frame, visit));
     Ok(())
 }

@@ -4,20 +4,20 @@ use std::ops::Range;
 
 use super::Source;
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, Frame, FrameError, Header, Place};
+use crate::frame::{self, Frame, FrameError, FrameHeader, Place};
 use crate::header::Identity;
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
 use crate::lsn::Lsn;
 use crate::name;
-use crate::sealing::{Bodies, Refusal};
+use crate::sealing::{BodyRefusal, SegmentBodies};
 
 /// Bytes of a segment, in which whoever knows where frames stand finds them.
 #[derive(Debug)]
-pub struct Span {
+pub struct FrameSpan {
     bytes: Vec<u8>,
     /// Of a sealed segment: where whole frames begin in `bytes`, and how much of each body, which is opened
     /// in place, is the host's.
-    opened: Option<Vec<(usize, Result<usize, Refusal>)>>,
+    opened: Option<Vec<(usize, Result<usize, BodyRefusal>)>>,
     /// Offset of the first byte.
     offset: u32,
     source: Source,
@@ -25,7 +25,7 @@ pub struct Span {
 }
 
 /// Header and body of a frame, or why the body cannot be shown.
-type Decoded<'s> = (Header, Result<&'s [u8], Refusal>);
+type Decoded<'s> = (FrameHeader, Result<&'s [u8], BodyRefusal>);
 
 /// Reads the bytes at these offsets.
 pub(crate) fn read(
@@ -33,7 +33,7 @@ pub(crate) fn read(
     source: Option<Source>,
     segment: u64,
     offsets: Range<u32>,
-) -> Result<Span, Error> {
+) -> Result<FrameSpan, Error> {
     let path = name::segment(&identity.store, segment);
     let at = u64::from(offsets.start);
     let source =
@@ -45,13 +45,13 @@ pub(crate) fn read(
         .read_at(at, &mut bytes)
         .map_err(|source| Error::io(source, "read", &path).at(&path, at))?;
     bytes.truncate(count);
-    let sealed = !matches!(source.bodies, Bodies::Clear);
+    let sealed = !matches!(source.bodies, SegmentBodies::Clear);
     let opened = sealed.then(|| open_all(&mut bytes, &source));
-    Ok(Span { bytes, opened, offset: offsets.start, source, identity: *identity })
+    Ok(FrameSpan { bytes, opened, offset: offsets.start, source, identity: *identity })
 }
 
 /// Opens every whole frame in place.
-fn open_all(bytes: &mut [u8], source: &Source) -> Vec<(usize, Result<usize, Refusal>)> {
+fn open_all(bytes: &mut [u8], source: &Source) -> Vec<(usize, Result<usize, BodyRefusal>)> {
     let mut opened = Vec::new();
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| rest.len() >= FRAME_HEADER_BYTES) {
@@ -69,7 +69,7 @@ fn open_all(bytes: &mut [u8], source: &Source) -> Vec<(usize, Result<usize, Refu
     opened
 }
 
-impl Span {
+impl FrameSpan {
     /// The frame `lsn` of `bytes` bytes at `place`, checked.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! lost comes back as a range. The labels (`torn`, `lost`, ...) are the rows of the table in
 //! `FORMAT.md`, section Recovery.
 //!
-//! Bytes come in pieces, so that a whole segment need not be in memory: [`Walk::go_on`] takes the frames
+//! Bytes come in pieces, so that a whole segment need not be in memory: [`SegmentWalk::go_on`] takes the frames
 //! of a piece as long as they are those that belong, and asks for another piece where they are not.
 //! Only a piece that reaches the end of the file is judged (`verdict`), because what stands behind a
 //! bad frame decides what it is.
@@ -14,11 +14,11 @@ mod verdict;
 use std::collections::VecDeque;
 
 use crate::checksum::Digest;
-use crate::frame::{self, Frame, Header, KIND_LOST, KIND_RUN, KIND_SEAL, Place};
-use crate::later::Later;
+use crate::frame::{self, Frame, FrameHeader, KIND_LOST, KIND_RUN, KIND_SEAL, Place};
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::lsn::Lsn;
 use crate::report::LostLsns;
+use crate::resync::Resync;
 use crate::run::{RunBody, SealBody};
 use crate::waypoints::Waypoints;
 
@@ -45,7 +45,7 @@ pub(crate) struct Context {
 
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum End {
+pub enum SegmentEnd {
     /// At a seal frame.
     Sealed,
     /// At a place where the log goes on.
@@ -56,7 +56,7 @@ pub(crate) enum End {
 
 /// Bytes that cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Lost {
+pub(crate) struct UnusableRange {
     pub(crate) offset: usize,
     pub(crate) bytes: usize,
     /// Where frames go on: the last LSN that is lost. `None`: they do not, in this segment.
@@ -64,7 +64,7 @@ pub(crate) struct Lost {
     /// The frames that stood there.
     pub(crate) lsns: Option<LostLsns>,
     /// What stands before them.
-    pub(crate) before: Kept,
+    pub(crate) before: KeptPrefix,
     pub(crate) what: String,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Lost {
 #[derive(Debug)]
 pub(crate) struct Walked {
     pub(crate) first_lsn: u64,
-    pub(crate) end: End,
+    pub(crate) end: SegmentEnd,
     /// Offset after the last frame that was kept.
     pub(crate) offset: usize,
     pub(crate) frames: u64,
@@ -87,10 +87,10 @@ pub(crate) struct Walked {
     pub(crate) highest_lsn: u64,
     pub(crate) highest_run: u32,
     /// What stands before the seal, or before the end if there is none.
-    pub(crate) before_end: Kept,
+    pub(crate) before_end: KeptPrefix,
     /// Offset after the last frame that is proven synced.
     pub(crate) proven: usize,
-    pub(crate) lost: Vec<Lost>,
+    pub(crate) lost: Vec<UnusableRange>,
     /// An earlier repair left frames in place of what was lost: count and digest are not those that were
     /// first written.
     pub(crate) repaired: bool,
@@ -136,7 +136,7 @@ impl<'a> Piece<'a> {
 
 /// What was kept so far; the part that an unfinished batch takes back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct KeptPrefix {
     pub(crate) offset: usize,
     pub(crate) frames: u64,
     pub(crate) count: u32,
@@ -148,17 +148,17 @@ pub(crate) struct Kept {
 /// Walks `image`, the whole bytes of a segment, and shows every frame that belongs to the log to
 /// `visit`, in order; frames of a batch only once its last one was found.
 pub(crate) fn walk(image: &[u8], context: &Context, visit: &mut dyn FnMut(&Frame<'_>)) -> Walked {
-    let mut walk = Walk::new(context);
+    let mut walk = SegmentWalk::new(context);
     walk.go_on(Piece { offset: 0, bytes: image, is_last: true }, visit);
     walk.finish()
 }
 
 /// A walk under way.
 #[derive(Debug)]
-pub(crate) struct Walk<'c> {
+pub(crate) struct SegmentWalk<'c> {
     context: &'c Context,
-    kept: Kept,
-    before_batch: Option<Kept>,
+    kept: KeptPrefix,
+    before_batch: Option<KeptPrefix>,
     /// LSN and end of the frames kept that are not proven yet.
     unproven: VecDeque<(u64, usize)>,
     /// Highest LSN that is proven synced.
@@ -166,10 +166,10 @@ pub(crate) struct Walk<'c> {
     out: Walked,
 }
 
-impl<'c> Walk<'c> {
+impl<'c> SegmentWalk<'c> {
     /// Stands before the first frame.
     pub(crate) fn new(context: &'c Context) -> Self {
-        let kept = Kept {
+        let kept = KeptPrefix {
             offset: HEADER_BLOCK_BYTES,
             frames: 0,
             count: 0,
@@ -185,7 +185,7 @@ impl<'c> Walk<'c> {
             synced: context.synced,
             out: Walked {
                 first_lsn: context.first_lsn,
-                end: End::Open,
+                end: SegmentEnd::Open,
                 offset: kept.offset,
                 frames: 0,
                 count: 0,
@@ -218,15 +218,15 @@ impl<'c> Walk<'c> {
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Option<usize> {
         let mut shown = Shown { visit, batch: Vec::new() };
-        let mut later =
-            Later::new(piece.offset, piece.bytes, self.context.salt, self.context.first_lsn);
+        let mut resync =
+            Resync::new(piece.offset, piece.bytes, self.context.salt, self.context.first_lsn);
         loop {
             let before = self.kept;
             match frame::decode(piece.from(before.offset), self.context.salt) {
                 Ok((header, body)) if self.belongs(&header, body) => {
                     self.keep(header, body, &mut shown);
                     if header.kind == KIND_SEAL {
-                        self.out.end = End::Sealed;
+                        self.out.end = SegmentEnd::Sealed;
                         self.out.before_end = before;
                         self.judge_seal(before, &header, body);
                         break;
@@ -237,13 +237,13 @@ impl<'c> Walk<'c> {
                     return Some(self.kept.offset);
                 }
                 Ok(_) | Err(_) => {
-                    if !self.judge(piece, &mut later, &mut shown) {
+                    if !self.judge(piece, &mut resync, &mut shown) {
                         break;
                     }
                 }
             }
         }
-        if self.out.end != End::Open {
+        if self.out.end != SegmentEnd::Open {
             self.release_batch(&mut shown);
         }
         None
@@ -251,13 +251,14 @@ impl<'c> Walk<'c> {
 
     /// Sums up.
     pub(crate) fn finish(self) -> Walked {
-        let Kept { offset, frames, count, digest, last_lsn, run } = self.kept;
-        let before_end = if self.out.end == End::Sealed { self.out.before_end } else { self.kept };
+        let KeptPrefix { offset, frames, count, digest, last_lsn, run } = self.kept;
+        let before_end =
+            if self.out.end == SegmentEnd::Sealed { self.out.before_end } else { self.kept };
         Walked { offset, frames, count, digest, last_lsn, run, before_end, ..self.out }
     }
 
     /// Whether a valid frame is the one that should be here.
-    fn belongs(&self, header: &Header, body: &[u8]) -> bool {
+    fn belongs(&self, header: &FrameHeader, body: &[u8]) -> bool {
         let Some(lsn) = self.lsn(header) else { return false };
         if header.run < self.kept.run && !cfg!(bug = "stale-frame-of-the-same-segment") {
             return false;
@@ -277,12 +278,12 @@ impl<'c> Walk<'c> {
         after.is_some_and(|after| lsn > self.kept.last_lsn && after == self.kept.last_lsn)
     }
 
-    fn lsn(&self, header: &Header) -> Option<u64> {
+    fn lsn(&self, header: &FrameHeader) -> Option<u64> {
         self.context.first_lsn.checked_add(u64::from(header.lsn_delta))
     }
 
     /// Takes a frame that belongs here.
-    fn keep<'a>(&mut self, header: Header, body: &'a [u8], shown: &mut Shown<'a, '_>) {
+    fn keep<'a>(&mut self, header: FrameHeader, body: &'a [u8], shown: &mut Shown<'a, '_>) {
         let Some(number) = self.lsn(&header) else { return };
         let Some(lsn) = Lsn::from_u64(number) else { return };
         if header.has_more() && self.before_batch.is_none() {
@@ -304,7 +305,7 @@ impl<'c> Walk<'c> {
             self.out.boot = [0; 16];
         }
         self.out.waypoints.pass(self.kept.count, number, offset);
-        self.kept = Kept {
+        self.kept = KeptPrefix {
             offset: self.kept.offset + header.frame_bytes(),
             frames: self.kept.frames + 1,
             count: self.kept.count.saturating_add(1),

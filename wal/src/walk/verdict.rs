@@ -1,22 +1,22 @@
 //! What bytes are that are not the frame that should be there: the table in `FORMAT.md`.
 
-use super::{Context, End, Kept, Lost, Piece, Shown, Walk};
-use crate::frame::{self, Header};
-use crate::later::{self, Later};
+use super::{Context, KeptPrefix, Piece, SegmentEnd, SegmentWalk, Shown, UnusableRange};
+use crate::frame::{self, FrameHeader};
 use crate::report::LostLsns;
+use crate::resync::{self, Resync};
 use crate::run::{REPAIRED, SealBody};
 
-impl Walk<'_> {
+impl SegmentWalk<'_> {
     /// Judges the bytes that stand where the next frame should be. Returns whether to go on.
     pub(super) fn judge<'a>(
         &mut self,
         piece: Piece<'a>,
-        later: &mut Later<'a>,
+        resync: &mut Resync<'a>,
         shown: &mut Shown<'a, '_>,
     ) -> bool {
         let at = self.kept.offset;
         let missing = self.kept.last_lsn + 1;
-        let found = later.after(at, self.kept.run, missing);
+        let found = resync.after(at, self.kept.run, missing);
         let synced = self.synced.max(found.synced);
         let proven = if cfg!(bug = "cut-at-any-bad-frame") {
             false
@@ -42,11 +42,11 @@ impl Walk<'_> {
             }
             (true, None) => {
                 self.lose(at, piece.end(), missing, None);
-                self.out.end = End::Lost;
+                self.out.end = SegmentEnd::Lost;
                 false
             }
             (false, _) => {
-                self.tear(piece, later.whole(at, self.kept.run, missing), shown);
+                self.tear(piece, resync.whole(at, self.kept.run, missing), shown);
                 false
             }
         }
@@ -62,7 +62,14 @@ impl Walk<'_> {
         let bytes = to.saturating_sub(from);
         let lsns = last.is_none_or(|last| last >= first).then_some(LostLsns { first, last });
         let before = self.kept;
-        self.out.lost.push(Lost { offset: from, bytes, last_lsn: last, lsns, before, what });
+        self.out.lost.push(UnusableRange {
+            offset: from,
+            bytes,
+            last_lsn: last,
+            lsns,
+            before,
+            what,
+        });
     }
 
     /// Rows `unwritten`, `torn`, `torn-frames` and `batch-cut`: the log ends here, or where an
@@ -90,7 +97,7 @@ impl Walk<'_> {
     fn torn_bytes(&self, end: usize, tail: &[u8]) -> usize {
         if !self.context.recycled {
             // Up to the last byte that is not zero: also what earlier crashes left behind it.
-            return later::without_zeros(tail);
+            return resync::without_zeros(tail);
         }
         // What stands there may be an earlier segment's: only what proves to be this one's counts.
         let whole = self.out.in_doubt.iter().map(|(offset, bytes)| offset + bytes).max();
@@ -99,7 +106,7 @@ impl Walk<'_> {
     }
 
     /// Rows of the seal: count and digest must be those of the frames before it.
-    pub(super) fn judge_seal(&mut self, before: Kept, header: &Header, body: &[u8]) {
+    pub(super) fn judge_seal(&mut self, before: KeptPrefix, header: &FrameHeader, body: &[u8]) {
         self.out.repaired |= header.flags & REPAIRED != 0;
         let Context { store, number, first_lsn, digest, .. } = *self.context;
         let what = match SealBody::decode(body) {
@@ -123,6 +130,13 @@ impl Walk<'_> {
             }
         };
         let (offset, bytes) = (before.offset, self.kept.offset - before.offset);
-        self.out.lost.push(Lost { offset, bytes, last_lsn: None, lsns: None, before, what });
+        self.out.lost.push(UnusableRange {
+            offset,
+            bytes,
+            last_lsn: None,
+            lsns: None,
+            before,
+            what,
+        });
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use onceward_vfs::{Lost, Medium, Overwrite, SimVfs, Survival};
+use onceward_vfs::{LostWrite, Medium, Overwrite, SimVfs, Survival};
 use onceward_wal::Alignment;
 
 use super::stops::{Stop, Stops};
@@ -164,7 +164,7 @@ impl Search {
         // What is not there takes long to make where much is lost.
         let unsynced: u64 = stop.disk.unsynced_writes().iter().map(|(_, bytes)| bytes).sum();
         let rare = unsynced > 16 * 1024 && random.below(8) > 0;
-        let lost = if rare { Lost::OldBytes } else { medium.lost };
+        let lost = if rare { LostWrite::OldBytes } else { medium.lost };
         stop.disk.set_medium(Medium { lost, overwrite, ..medium });
         self.stops.fetch_add(1, Ordering::Relaxed);
         let survivals = survivals(&stop.disk, random);
@@ -243,7 +243,7 @@ impl Search {
 /// a write, commits must have blocks of their own: otherwise nothing is promised (D7).
 fn disk_of(seed: u64) -> (Alignment, Medium) {
     let own = seed.is_multiple_of(4);
-    let lost = [Lost::OldBytes, Lost::Zeros, Lost::Garbage, Lost::Stale];
+    let lost = [LostWrite::OldBytes, LostWrite::Zeros, LostWrite::Garbage, LostWrite::Stale];
     let overwrite = [Overwrite::Safe, Overwrite::DamagesEveryBlock, Overwrite::DamagesSomeBlocks];
     let of = |count: usize, by: u64| usize::try_from(seed / 4 / by).unwrap() % count;
     let alignment = if own { Alignment::Block } else { Alignment::Frame };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, SimVfs, Vfs};
 use onceward_wal::{
-    Alignment, Appended, Error, Examined, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame, Options,
-    Place, Preparation, Purpose, Report, SEGMENT_BYTES_MIN, Stamp,
+    Alignment, Appended, Error, ExaminationReport, Examined, Identity, KIND_HOST_MIN, Log, Lsn,
+    NewFrame, Options, Place, Preparation, Purpose, SEGMENT_BYTES_MIN, Stamp,
 };
 
 /// The store of all tests.
@@ -65,7 +65,7 @@ pub(crate) fn look(vfs: &dyn Vfs) -> Result<Option<(Examined, Vec<Seen>)>, Error
 }
 
 /// What is found, without opening for writing.
-pub(crate) fn found(vfs: &dyn Vfs) -> (Report, Vec<Seen>) {
+pub(crate) fn found(vfs: &dyn Vfs) -> (ExaminationReport, Vec<Seen>) {
     let (examined, seen) = look(vfs).unwrap().unwrap();
     (examined.report().clone(), seen)
 }
@@ -81,7 +81,7 @@ pub(crate) fn bodies(vfs: &dyn Vfs) -> Vec<Vec<u8>> {
 }
 
 /// Opens the log, creating it when it is missing.
-pub(crate) fn open(vfs: &Arc<dyn Vfs>) -> Result<(Log, Report, Vec<Seen>), Error> {
+pub(crate) fn open(vfs: &Arc<dyn Vfs>) -> Result<(Log, ExaminationReport, Vec<Seen>), Error> {
     open_with(vfs, OPTIONS)
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn open(vfs: &Arc<dyn Vfs>) -> Result<(Log, Report, Vec<Seen>), Error
 pub(crate) fn open_with(
     vfs: &Arc<dyn Vfs>,
     options: Options,
-) -> Result<(Log, Report, Vec<Seen>), Error> {
+) -> Result<(Log, ExaminationReport, Vec<Seen>), Error> {
     open_in_boot(vfs, options, 0)
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn open_in_boot(
     vfs: &Arc<dyn Vfs>,
     options: Options,
     boot: u8,
-) -> Result<(Log, Report, Vec<Seen>), Error> {
+) -> Result<(Log, ExaminationReport, Vec<Seen>), Error> {
     let lock = onceward_wal::lock(&**vfs)?;
     let (examined, seen) = match look(&**vfs)? {
         Some(found) => found,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use onceward_vfs::{SimVfs, Survival, Vfs};
-use onceward_wal::fuzzing::{Fields, forge_frame};
+use onceward_wal::fuzzing::{FrameFields, forge_frame};
 use onceward_wal::testing::ToySealing;
 use onceward_wal::{
     Alignment, Error, ErrorKind, Follower, Identity, KIND_HOST_MIN, Log, Lsn, NewFrame, Options,
@@ -230,7 +230,7 @@ fn forged_is_a_frame_whose_header_was_changed_and_costs_no_other() {
     let bytes = disk.bytes(&name).unwrap();
     let at = usize::try_from(first.place.offset).unwrap();
     let u32_at = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().unwrap());
-    let whole = Fields {
+    let whole = FrameFields {
         lsn_delta: u32_at(at + 12),
         run: u32_at(at + 16),
         synced_lag: u32_at(at + 20),
@@ -246,10 +246,10 @@ fn forged_is_a_frame_whose_header_was_changed_and_costs_no_other() {
     };
     assert_eq!(put_back(whole).len(), 4, "control");
     let changes = [
-        Fields { time: whole.time + 1, ..whole },
-        Fields { kind: whole.kind + 1, ..whole },
-        Fields { flags: whole.flags ^ 1, ..whole },
-        Fields { synced_lag: whole.synced_lag + 1, ..whole },
+        FrameFields { time: whole.time + 1, ..whole },
+        FrameFields { kind: whole.kind + 1, ..whole },
+        FrameFields { flags: whole.flags ^ 1, ..whole },
+        FrameFields { synced_lag: whole.synced_lag + 1, ..whole },
     ];
     for changed in changes {
         assert_eq!(put_back(changed), written, "{changed:?}");

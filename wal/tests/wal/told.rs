@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use onceward_vfs::{SimVfs, Survival, Vfs};
-use onceward_wal::{Alignment, Appended, Error, ErrorKind, Log, Options, Report};
+use onceward_wal::{Alignment, Appended, Error, ErrorKind, ExaminationReport, Log, Options};
 
 use super::scenario::{OPTIONS, Seen, body, found, host, look, open_in_boot, put, queue, shared};
 
@@ -185,7 +185,7 @@ impl Script {
 
 impl Told {
     /// Opens the log as this host does.
-    fn open(&self, vfs: &Arc<dyn Vfs>) -> Result<(Log, Report, Vec<Seen>), Error> {
+    fn open(&self, vfs: &Arc<dyn Vfs>) -> Result<(Log, ExaminationReport, Vec<Seen>), Error> {
         let options = Options { alignment: self.alignment, ..OPTIONS };
         open_in_boot(vfs, options, self.boot.checked_add(1).unwrap())
     }

@@ -15,9 +15,9 @@
 use std::time::Duration;
 
 use super::gate::Gate;
-use super::space::Prepared;
-use super::write_out::{Failure, Written, write, write_out};
-use super::{Chunk, Commit, Core, Log, Preparation, Tail};
+use super::space::PreparedSegment;
+use super::write_out::{WriteFailure, WriteOutcome, write, write_out};
+use super::{ActiveSegment, Commit, Core, Log, Preparation, QueuedChunk};
 use crate::error::{Error, ErrorKind};
 use crate::lsn::Lsn;
 use crate::segment::Segments;
@@ -229,7 +229,7 @@ impl Core {
         let mut commit = self.commit.lock();
         commit.writing = false;
         // Written, and not synced: nothing to take up but a failure.
-        commit.accept(&mut queue, Written { synced: 0, failure }, self);
+        commit.accept(&mut queue, WriteOutcome { synced: 0, failure }, self);
         commit.spare_queue = queue;
         leading.finished = true;
         let finished = commit.forming - 1;
@@ -292,12 +292,12 @@ impl Commit {
         let unsynced = self.tail.as_ref().filter(|tail| tail.last_lsn > self.synced);
         if let (Some(tail), true) = (unsynced, self.queue.is_empty()) {
             let (file, number, offset) = (tail.file.clone(), tail.number, tail.offset);
-            self.queue.push(Chunk { file, number, offset, bytes: Vec::new(), end: None });
+            self.queue.push(QueuedChunk { file, number, offset, bytes: Vec::new(), end: None });
         }
     }
 
     /// Takes the group that formed; another one forms from here on.
-    fn take_group(&mut self) -> Vec<Chunk> {
+    fn take_group(&mut self) -> Vec<QueuedChunk> {
         if let Some(last) = self.queue.last_mut() {
             last.end.clone_from(&self.tail);
         }
@@ -309,7 +309,7 @@ impl Commit {
     }
 
     /// Takes up what a writer did.
-    fn accept(&mut self, queue: &mut Vec<Chunk>, written: Written, core: &Core) {
+    fn accept(&mut self, queue: &mut Vec<QueuedChunk>, written: WriteOutcome, core: &Core) {
         let mut segments = core.segments.write();
         for chunk in queue.iter_mut().take(written.synced) {
             let Some(end) = chunk.end.take() else { continue };
@@ -328,11 +328,11 @@ impl Commit {
         }
         match written.failure {
             None => {}
-            Some(Failure::Refused(source)) => {
+            Some(WriteFailure::Refused(source)) => {
                 self.poison_from(self.synced + 1, &Error::failed(source, "a write was refused"));
             }
-            Some(Failure::Unknown(source, what)) => self.poison(&Error::failed(source, what)),
-            Some(Failure::Absent) => self.take_back(queue, core, &mut segments),
+            Some(WriteFailure::Unknown(source, what)) => self.poison(&Error::failed(source, what)),
+            Some(WriteFailure::Absent) => self.take_back(queue, core, &mut segments),
         }
         core.durable.store(self.synced, Ordering::SeqCst);
         core.spares.note(self.synced, self.next_lsn);
@@ -342,7 +342,7 @@ impl Commit {
     }
 
     /// Takes back everything that is queued or was being written: none of it is stored.
-    fn take_back(&mut self, queue: &[Chunk], core: &Core, segments: &mut Segments) {
+    fn take_back(&mut self, queue: &[QueuedChunk], core: &Core, segments: &mut Segments) {
         let first = self.synced + 1;
         let last = self.next_lsn - 1;
         match self.failed.last_mut() {
@@ -354,7 +354,7 @@ impl Commit {
         let begun = queue.iter().chain(&self.queue).filter(|c| c.offset == 0 && c.number > kept);
         for chunk in begun.collect::<Vec<_>>().into_iter().rev() {
             segments.remove(chunk.number);
-            core.spares.put_back(Prepared {
+            core.spares.put_back(PreparedSegment {
                 number: chunk.number,
                 file: chunk.file.clone(),
                 segment_bytes: chunk.file.len().unwrap_or(0),
@@ -382,7 +382,7 @@ impl Commit {
     }
 }
 
-impl Tail {
+impl ActiveSegment {
     /// Offset after its last frame, as a size in memory.
     pub(super) fn end(&self) -> usize {
         usize::try_from(self.offset).unwrap_or(usize::MAX)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use onceward_vfs::{SimVfs, Vfs};
 
-use super::super::{Alignment, Chunk, Log, NewFrame, Options, Preparation, Purpose};
+use super::super::{Alignment, Log, NewFrame, Options, Preparation, Purpose, QueuedChunk};
 use super::write_out;
 use crate::header::Identity;
 use crate::limits::SEGMENT_BYTES_MIN;
@@ -32,7 +32,7 @@ fn append(log: &Log) -> Lsn {
 }
 
 /// Does the first half of what a leader does: it takes the group that formed.
-fn take_group(log: &Log) -> (Vec<Chunk>, u64) {
+fn take_group(log: &Log) -> (Vec<QueuedChunk>, u64) {
     let mut commit = log.core.commit.lock();
     assert!(!commit.writing, "one at a time");
     commit.writing = true;
@@ -41,7 +41,7 @@ fn take_group(log: &Log) -> (Vec<Chunk>, u64) {
 }
 
 /// Does the second half: writes, syncs, and lets others lead. Nobody is woken yet.
-fn write_group(log: &Log, mut queue: Vec<Chunk>) {
+fn write_group(log: &Log, mut queue: Vec<QueuedChunk>) {
     let written = write_out(&queue);
     let mut commit = log.core.commit.lock();
     commit.accept(&mut queue, written, &log.core);

@@ -15,7 +15,7 @@ use crate::header::Identity;
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::log::{Alignment, Log, NewFrame, Options, Preparation, Purpose, create, lock};
 use crate::lsn::Lsn;
-use crate::report::Report;
+use crate::report::ExaminationReport;
 use crate::run::Stamp;
 
 /// Small segments, so that models roll.
@@ -240,7 +240,7 @@ fn answer(told: &Result<(), Error>) -> Answer {
 }
 
 /// What is on a disk: each of the host's frames with its tag, by LSN.
-pub(super) fn found(disk: &SimVfs) -> (Report, BTreeMap<u64, u64>) {
+pub(super) fn found(disk: &SimVfs) -> (ExaminationReport, BTreeMap<u64, u64>) {
     let mut frames = BTreeMap::new();
     let mut highest = 0;
     let examined = crate::examine(disk, &mut |frame| {

@@ -9,7 +9,7 @@ use onceward_benches::raw::RawFile;
 use onceward_benches::threads::in_threads;
 use onceward_benches::wal::commits;
 use onceward_benches::wal::stock::Stock;
-use onceward_wal::Ticket;
+use onceward_wal::AppendTicket;
 
 use super::{Setting, sides};
 use crate::figure::{Asked, Must, Sheet};
@@ -53,7 +53,7 @@ pub(super) fn measure(
 ///
 /// It waits for the oldest event and takes every other one that is durable then.
 fn keep_in_flight(stock: &Stock<'_>, thread: usize, slice: Duration) -> usize {
-    let mut tickets: VecDeque<Ticket<'_>> = VecDeque::with_capacity(IN_FLIGHT);
+    let mut tickets: VecDeque<AppendTicket<'_>> = VecDeque::with_capacity(IN_FLIGHT);
     let began = Instant::now();
     let mut queued = thread;
     let mut durable = 0;
@@ -75,7 +75,7 @@ fn keep_in_flight(stock: &Stock<'_>, thread: usize, slice: Duration) -> usize {
 }
 
 /// Whether a ticket's event is durable by now.
-fn is_durable(ticket: &Ticket<'_>) -> bool {
+fn is_durable(ticket: &AppendTicket<'_>) -> bool {
     ticket.poll().is_some_and(|answer| {
         answer.unwrap();
         true

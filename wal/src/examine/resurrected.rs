@@ -1,14 +1,14 @@
 //! Files that come back after their segment was trimmed: removed if whole, kept if damaged.
 
-use super::head::{Head, SegmentFile};
+use super::head::{SegmentFile, SegmentHead};
 use crate::checksum::salt;
 use crate::error::Error;
 use crate::segment::standalone;
-use crate::walk::{self, End};
+use crate::walk::{self, SegmentEnd};
 
 /// A file that came back after its segment was trimmed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Returned {
+pub(crate) struct Resurrected {
     pub(crate) number: u64,
     /// Its bytes are not what was written: they are kept.
     pub(crate) damaged: bool,
@@ -19,11 +19,11 @@ pub(crate) struct Returned {
 pub(super) fn is_damaged(file: &SegmentFile) -> Result<bool, Error> {
     let mut buffer = Vec::new();
     let image = file.image(&mut buffer, &mut Vec::new())?.bytes;
-    let Some(header) = Head::of(image, file.number, &file.store)?.header else {
+    let Some(header) = SegmentHead::of(image, file.number, &file.store)?.header else {
         return Ok(image.iter().any(|byte| *byte != 0));
     };
     let salt = salt(&file.store, file.number);
     let context = standalone(&file.store, file.number, salt, header.first_lsn);
     let walked = walk::walk(image, &context, &mut |_| {});
-    Ok(!walked.lost.is_empty() || walked.end != End::Sealed)
+    Ok(!walked.lost.is_empty() || walked.end != SegmentEnd::Sealed)
 }

@@ -3,14 +3,14 @@
 use onceward_vfs::Vfs;
 
 use crate::blocks::read_around;
-use crate::frame::{self, Header, MORE};
+use crate::frame::{self, FrameHeader, MORE};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, frame_bytes};
 use crate::report::{Damage, LostLsns};
 use crate::segment::Segments;
 
 /// A frame of which a checksum is wrong.
 #[derive(Clone, Copy, Debug)]
-pub struct Remains<'a> {
+pub struct SalvagedFrame<'a> {
     /// Its number, one of those that are lost there.
     pub lsn: u64,
     /// What it was.
@@ -27,11 +27,11 @@ impl Segments {
     ///
     /// Any part of it may itself be damaged, and frames may be missing: of a sealed log all whose body is. What the
     /// disk cannot read is passed over. `vfs`: where the log was examined.
-    pub fn remains(
+    pub fn salvage(
         &self,
         vfs: &dyn Vfs,
         damage: &Damage,
-        visit: &mut dyn FnMut(&Remains<'_>) -> bool,
+        visit: &mut dyn FnMut(&SalvagedFrame<'_>) -> bool,
     ) {
         let Some(lost) = damage.lost else { return };
         let Some(number) = damage.segment else { return };
@@ -45,12 +45,12 @@ impl Segments {
         );
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > FRAME_HEADER_BYTES) {
-            let taken = seeming(rest, source.first_lsn, lost).and_then(|(header, mut remains)| {
-                let stored = frame_bytes(remains.body.len());
-                let mut body = remains.body.to_vec();
-                let host = source.bodies.open_in_place(&header, remains.lsn, &mut body).ok()?;
-                remains.body = body.get(..host)?;
-                visit(&remains).then_some(stored)
+            let taken = seeming(rest, source.first_lsn, lost).and_then(|(header, mut salvaged)| {
+                let stored = frame_bytes(salvaged.body.len());
+                let mut body = salvaged.body.to_vec();
+                let host = source.bodies.open_in_place(&header, salvaged.lsn, &mut body).ok()?;
+                salvaged.body = body.get(..host)?;
+                visit(&salvaged).then_some(stored)
             });
             at += taken.unwrap_or(FRAME_ALIGN_BYTES);
         }
@@ -58,10 +58,14 @@ impl Segments {
 }
 
 /// What seems to be a frame that is missing here.
-fn seeming(bytes: &[u8], first_lsn: u64, lost: LostLsns) -> Option<(Header, Remains<'_>)> {
+fn seeming(
+    bytes: &[u8],
+    first_lsn: u64,
+    lost: LostLsns,
+) -> Option<(FrameHeader, SalvagedFrame<'_>)> {
     let (header, body) = frame::known(bytes)?;
     let lsn = first_lsn.checked_add(u64::from(header.lsn_delta))?;
     let is_missing = lsn >= lost.first && lost.last.is_none_or(|last| lsn <= last);
     let (kind, flags) = (header.kind, header.flags & !MORE);
-    (is_missing && !body.is_empty()).then_some((header, Remains { lsn, kind, flags, body }))
+    (is_missing && !body.is_empty()).then_some((header, SalvagedFrame { lsn, kind, flags, body }))
 }

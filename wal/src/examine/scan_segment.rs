@@ -1,32 +1,32 @@
 //! Looks at one segment, twice where something seems damaged: a writer may be at work.
 
-use super::head::{Head, SegmentFile};
+use super::head::{SegmentFile, SegmentHead};
 use super::judge::Examination;
 use super::pieces::{PIECE_BYTES, Unreadable};
 use crate::checksum::salt;
 use crate::error::Error;
 use crate::frame::{Frame, KIND_MARK};
-use crate::later;
 use crate::meta;
-use crate::sealing::{Bodies, Forged, Opener};
-use crate::walk::{Context, Piece, Walk, Walked};
+use crate::resync;
+use crate::sealing::{BodyOpener, ForgedFrame, SegmentBodies};
+use crate::walk::{Context, Piece, SegmentWalk, Walked};
 
 /// One segment in use.
-pub(super) struct Found {
+pub(super) struct ScannedSegment {
     pub(super) file: SegmentFile,
     pub(super) bytes: usize,
-    pub(super) head: Head,
+    pub(super) head: SegmentHead,
     pub(super) context: Context,
     pub(super) walked: Walked,
     pub(super) unreadable: Vec<Unreadable>,
     /// Frames that were not shown, marks apart.
     pub(super) hidden: u64,
     /// How the host's bodies stand in it.
-    pub(super) bodies: Bodies,
+    pub(super) bodies: SegmentBodies,
     /// Whole frames that were not sealed with the segment's key.
-    pub(super) forged: Vec<Forged>,
+    pub(super) forged: Vec<ForgedFrame>,
     /// First and last frame that cannot be shown because the segment's key is of no use.
-    pub(super) without_key: Option<(Forged, Forged)>,
+    pub(super) without_key: Option<(ForgedFrame, ForgedFrame)>,
 }
 
 /// Which frames are shown.
@@ -38,7 +38,7 @@ pub(super) enum Shows {
     Proven,
 }
 
-impl Found {
+impl ScannedSegment {
     /// Whether everything is as it was written.
     fn is_whole(&self) -> bool {
         self.walked.lost.is_empty()
@@ -51,13 +51,13 @@ impl Found {
 
 impl Examination<'_> {
     /// Reads the frames of a segment into `buffer`; `None` if a writer at work trimmed it.
-    pub(super) fn look(
+    pub(super) fn scan_segment(
         &self,
         file: &SegmentFile,
         buffer: &mut Vec<u8>,
         last_lsn: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<ScannedSegment>, Error> {
         let mut shown = 0;
         let mut each_once = |frame: &Frame<'_>| {
             if frame.lsn.get() > shown {
@@ -70,10 +70,10 @@ impl Examination<'_> {
                 each_once(frame);
             }
         };
-        let mut found = self.look_once(file, buffer, last_lsn, &mut at_once)?;
+        let mut found = self.scan_once(file, buffer, last_lsn, &mut at_once)?;
         if found.as_ref().is_some_and(|found| !found.is_whole()) {
             // A writer at work may have changed the bytes while they were read.
-            found = self.look_once(file, buffer, last_lsn, &mut at_once)?;
+            found = self.scan_once(file, buffer, last_lsn, &mut at_once)?;
         }
         let Some(mut found) = found else { return Ok(None) };
         if !found.is_whole() && self.was_trimmed(file.number)? {
@@ -86,7 +86,7 @@ impl Examination<'_> {
         if self.shows == Shows::Proven {
             let proven = found.walked.proven;
             let mut hidden = 0;
-            self.look_once(file, buffer, last_lsn, &mut |frame| {
+            self.scan_once(file, buffer, last_lsn, &mut |frame| {
                 if usize::try_from(frame.place.offset).is_ok_and(|offset| offset < proven) {
                     each_once(frame);
                 } else if frame.kind != KIND_MARK {
@@ -99,16 +99,16 @@ impl Examination<'_> {
     }
 
     /// Reads a segment from its head to its end, or to its seal.
-    fn look_once(
+    fn scan_once(
         &self,
         file: &SegmentFile,
         buffer: &mut Vec<u8>,
         last_lsn: u64,
         visit: &mut dyn FnMut(&Frame<'_>),
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<ScannedSegment>, Error> {
         let mut unreadable = Vec::new();
         let piece = file.piece(buffer, 0, PIECE_BYTES, &mut unreadable)?;
-        let mut head = Head::of(piece.bytes, file.number, &file.store)?;
+        let mut head = SegmentHead::of(piece.bytes, file.number, &file.store)?;
         // Another segment's header: the file is used again, and must not be read as this one.
         if head.header.is_none() && self.was_trimmed(file.number)? {
             return Ok(None);
@@ -118,11 +118,11 @@ impl Examination<'_> {
         if head.first_lsn().is_none() {
             unreadable.clear();
             let image = file.piece(buffer, 0, usize::MAX, &mut unreadable)?;
-            head.told = later::first_lsn_by_frames(image.bytes, salt(&file.store, file.number));
+            head.told = resync::first_lsn_by_frames(image.bytes, salt(&file.store, file.number));
             head.forget_below(last_lsn);
         }
         let bodies = self.bodies(file.number, &head)?;
-        let mut opener = Opener::new(&bodies);
+        let mut opener = BodyOpener::new(&bodies);
         let visit: &mut dyn FnMut(&Frame<'_>) = &mut |frame| opener.show(frame, visit);
         let mut context = self.context(file.number, &head, last_lsn);
         let mut next = Some(0);
@@ -132,7 +132,7 @@ impl Examination<'_> {
             context.later_in_use = true;
             next = None;
         }
-        let mut walk = Walk::new(&context);
+        let mut walk = SegmentWalk::new(&context);
         if next.is_none() {
             walk.go_on(Piece::missing(file.len()?), visit);
         }
@@ -144,9 +144,9 @@ impl Examination<'_> {
             next = walk.go_on(file.piece(buffer, from, bytes, &mut unreadable)?, visit);
         }
         let walked = walk.finish();
-        let Opener { forged, without_key, .. } = opener;
+        let BodyOpener { forged, without_key, .. } = opener;
         let (file, bytes) = (file.clone(), file.len()?);
-        Ok(Some(Found {
+        Ok(Some(ScannedSegment {
             file,
             bytes,
             head,

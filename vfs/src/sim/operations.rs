@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use super::fault::{Fault, FaultKind, FaultOp, Plan};
+use super::fault::{Fault, FaultKind, FaultOp, FaultPlan};
 
 /// What an operation says about itself in the trace, after its name.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Detail {
 
 /// One operation.
 #[derive(Clone, Debug)]
-struct Step {
+struct TracedOperation {
     /// What was called.
     label: &'static str,
     /// On which name.
@@ -39,16 +39,16 @@ struct Step {
 
 /// Counts operations and decides which fail.
 #[derive(Debug, Default)]
-pub(super) struct Control {
+pub(super) struct Operations {
     /// What happened so far. The position is the operation's number.
-    steps: Vec<Step>,
+    steps: Vec<TracedOperation>,
     /// From this number on there is no power.
     cut_at: Option<u64>,
     /// The planned faults.
-    plan: Plan,
+    plan: FaultPlan,
 }
 
-impl Control {
+impl Operations {
     /// Number of operations so far.
     pub(super) fn op_count(&self) -> u64 {
         u64::try_from(self.steps.len()).unwrap_or(u64::MAX)
@@ -71,7 +71,7 @@ impl Control {
 
     /// Takes back what is planned.
     pub(super) fn forget(&mut self) {
-        self.plan = Plan::default();
+        self.plan = FaultPlan::default();
     }
 
     /// Starts an operation: an error without power, otherwise the fault that hits it.
@@ -86,11 +86,11 @@ impl Control {
         }
         let fault = self.plan.strike(op, name);
         let changes = !matches!(op, FaultOp::Read | FaultOp::Look) && label != "open";
-        self.steps.push(Step { label, name: name.to_owned(), detail, fault, changes });
+        self.steps.push(TracedOperation { label, name: name.to_owned(), detail, fault, changes });
         Ok(fault)
     }
 
-    /// As [`Control::start`], for operations that a fault leaves without effect.
+    /// As [`Operations::start`], for operations that a fault leaves without effect.
     pub(super) fn pass(
         &mut self,
         call: (&'static str, FaultOp),
@@ -115,7 +115,7 @@ impl Control {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for TracedOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = if self.name.is_empty() { "." } else { &self.name };
         write!(f, "{} {name}", self.label)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::frame::{self, Header, KIND_LOST, KIND_RUN, KIND_SEAL};
+use crate::frame::{self, FrameHeader, KIND_LOST, KIND_RUN, KIND_SEAL};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::run::{RunBody, SealBody};
 
@@ -17,7 +17,7 @@ pub(crate) struct NextFrame {
 
 /// What stands behind a place.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct Resynced {
     /// The whole frame where reading goes on: the first of the longest chain of those that stand in the order
     /// of their LSNs. So one that was written to a wrong place, before its own or behind it, does not take
     /// along those between.
@@ -32,20 +32,20 @@ pub(crate) struct Found {
 /// damaged frames cost no more than one.
 ///
 /// What is asked for only ever rises: place, run and LSN. So what does not count once never does again.
-pub(crate) struct Later<'a> {
+pub(crate) struct Resync<'a> {
     /// Where in the segment `bytes` begin.
     base: usize,
     bytes: &'a [u8],
     salt: u32,
     first_lsn: u64,
     /// `None`: nobody asked yet.
-    noted: Option<Noted>,
+    noted: Option<NotedFrames>,
 }
 
 /// What a search noted.
-struct Noted {
+struct NotedFrames {
     /// Every whole frame, ascending by offset. What stands inside the body of one is a part of that body.
-    frames: Vec<Whole>,
+    frames: Vec<WholeFrame>,
     /// Those of the longest chain, the first on top.
     chain: Vec<usize>,
     /// None before this one counts any more.
@@ -57,7 +57,7 @@ struct Noted {
 }
 
 /// A whole frame that was noted.
-struct Whole {
+struct WholeFrame {
     offset: usize,
     bytes: usize,
     lsn: u64,
@@ -66,7 +66,7 @@ struct Whole {
     stands_in: Option<u32>,
 }
 
-impl Whole {
+impl WholeFrame {
     /// Whether it counts for who asks at `at` for a run of at least `run` and an LSN of at least `lsn`.
     fn counts(&self, at: usize, run: u32, lsn: u64) -> bool {
         self.offset >= at && self.run >= run && self.lsn >= lsn
@@ -75,7 +75,7 @@ impl Whole {
 
 /// The longest chain of frames whose LSNs ascend with their offsets; the last one first. Of equally long ones
 /// that with the lowest LSNs: less is then behind what could be the end of the log.
-fn longest_chain(frames: &[Whole]) -> Vec<usize> {
+fn longest_chain(frames: &[WholeFrame]) -> Vec<usize> {
     let order =
         |index: usize| frames.get(index).map(|frame| (frame.lsn, frame.stands_in.is_some()));
     // For each length that a chain has so far: the frame with the lowest LSN that ends one.
@@ -94,7 +94,7 @@ fn longest_chain(frames: &[Whole]) -> Vec<usize> {
     std::iter::successors(last, |index| before.get(*index).copied().flatten()).collect()
 }
 
-impl<'a> Later<'a> {
+impl<'a> Resync<'a> {
     /// Searches `bytes`, which stand at `base` in their segment and reach its end.
     pub(crate) fn new(base: usize, bytes: &'a [u8], salt: u32, first_lsn: u64) -> Self {
         Self { base, bytes, salt, first_lsn, noted: None }
@@ -104,7 +104,7 @@ impl<'a> Later<'a> {
     ///
     /// Copies of this log's frames inside bodies do not count: they are older than what is missing,
     /// so their LSN is lower.
-    pub(crate) fn after(&mut self, at: usize, run: u32, lsn: u64) -> Found {
+    pub(crate) fn after(&mut self, at: usize, run: u32, lsn: u64) -> Resynced {
         let mut noted = self.noted.take().unwrap_or_else(|| self.search(at, run, lsn));
         let counts = |index: usize| noted.frames.get(index).is_some_and(|f| f.counts(at, run, lsn));
         while let Some(index) = noted.chain.last()
@@ -122,7 +122,7 @@ impl<'a> Later<'a> {
         }
         // Where numbers were left out since, the chain may be over and others not.
         let next = noted.frames.get(noted.chain.last().copied().unwrap_or(noted.first));
-        let found = Found {
+        let found = Resynced {
             next: next.map(|f| NextFrame { offset: f.offset, lsn: f.lsn, stands_in: f.stands_in }),
             synced: noted.by_synced.peek().map_or(0, |(synced, _)| *synced),
             highest_lsn: noted.highest_lsn,
@@ -132,7 +132,7 @@ impl<'a> Later<'a> {
         found
     }
 
-    /// Offset and size of the frames that [`Later::after`] was asked for, one behind the other.
+    /// Offset and size of the frames that [`Resync::after`] was asked for, one behind the other.
     pub(crate) fn whole(&self, at: usize, run: u32, lsn: u64) -> Vec<(usize, usize)> {
         let mut from = at;
         let mut whole = Vec::new();
@@ -146,8 +146,8 @@ impl<'a> Later<'a> {
     }
 
     /// Notes every whole frame from `at` on, `at` included: what stands there may belong further on.
-    fn search(&self, at: usize, run: u32, lsn: u64) -> Noted {
-        let mut noted = Noted {
+    fn search(&self, at: usize, run: u32, lsn: u64) -> NotedFrames {
+        let mut noted = NotedFrames {
             frames: Vec::new(),
             chain: Vec::new(),
             first: 0,
@@ -163,7 +163,7 @@ impl<'a> Later<'a> {
             noted.highest_run = noted.highest_run.max(header.run);
             noted.by_synced.push((header.synced(lsn), noted.frames.len()));
             let bytes = header.frame_bytes();
-            noted.frames.push(Whole { offset, bytes, lsn, run: header.run, stands_in });
+            noted.frames.push(WholeFrame { offset, bytes, lsn, run: header.run, stands_in });
             from = offset + bytes;
         }
         noted.chain = longest_chain(&noted.frames);
@@ -171,7 +171,7 @@ impl<'a> Later<'a> {
     }
 
     /// The first such frame at `from` or behind it.
-    fn next_frame(&self, from: usize, run: u32, lsn: u64) -> Option<(NextFrame, Header)> {
+    fn next_frame(&self, from: usize, run: u32, lsn: u64) -> Option<(NextFrame, FrameHeader)> {
         let mut at = from.checked_sub(self.base)?;
         while let Some(bytes) = self.bytes.get(at..) {
             if frame::may_begin(bytes) {
@@ -217,9 +217,9 @@ pub(crate) fn without_zeros(bytes: &[u8]) -> usize {
 
 /// The LSN of a segment's first frame as its run and seal frames tell it, which have LSNs in their bodies.
 pub(crate) fn first_lsn_by_frames(bytes: &[u8], salt: u32) -> Option<u64> {
-    let later = Later::new(0, bytes, salt, 0);
+    let resync = Resync::new(0, bytes, salt, 0);
     let mut from = HEADER_BLOCK_BYTES;
-    while let Some((next, header)) = later.next_frame(from, 0, 0) {
+    while let Some((next, header)) = resync.next_frame(from, 0, 0) {
         let body = bytes.get(next.offset..).and_then(|bytes| frame::decode(bytes, salt).ok());
         let told = body.and_then(|(_, body)| match header.kind {
             KIND_RUN => RunBody::decode(body)?.lsn.checked_sub(u64::from(header.lsn_delta)),
@@ -236,13 +236,13 @@ pub(crate) fn first_lsn_by_frames(bytes: &[u8], salt: u32) -> Option<u64> {
 
 /// Whether any frame of a segment stands in its bytes.
 pub(crate) fn has_frames(bytes: &[u8], salt: u32) -> bool {
-    Later::new(0, bytes, salt, 0).next_frame(HEADER_BLOCK_BYTES, 0, 0).is_some()
+    Resync::new(0, bytes, salt, 0).next_frame(HEADER_BLOCK_BYTES, 0, 0).is_some()
 }
 
 /// Whether frames of a segment, whose first LSN is not known, prove that its first commit was synced.
 pub(crate) fn proves_itself(image: &[u8], salt: u32) -> bool {
     // As if the segment began here, so that what was synced before it stays below.
     const FIRST: u64 = 1 << 40;
-    let found = Later::new(0, image, salt, FIRST).after(HEADER_BLOCK_BYTES, 0, 0);
+    let found = Resync::new(0, image, salt, FIRST).after(HEADER_BLOCK_BYTES, 0, 0);
     found.synced >= FIRST
 }

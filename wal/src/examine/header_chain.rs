@@ -1,17 +1,17 @@
 //! Judges what a segment's header says of itself and of the segment before it.
 
 use super::judge::Examination;
-use super::look::Found;
-use super::repairs::{Fix, Repair};
+use super::repairs::{Fix, PlannedRepair};
+use super::scan_segment::ScannedSegment;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
-use crate::sealing::Envelope;
-use crate::walk::{End, Walked};
+use crate::sealing::KeyEnvelope;
+use crate::walk::{SegmentEnd, Walked};
 
 impl Examination<'_> {
     /// Rows `header-damaged`, `header-torn` and `file-short`, and what the header says of the segment
     /// before.
-    pub(super) fn judge_head(&mut self, found: &Found) {
+    pub(super) fn judge_head(&mut self, found: &ScannedSegment) {
         let number = found.file.number;
         match found.head.header {
             Some(header) => {
@@ -21,7 +21,7 @@ impl Examination<'_> {
             }
             None => {
                 let first = found.head.first.filter(|_| found.walked.proven <= HEADER_BLOCK_BYTES);
-                if let (Some((run, _)), true) = (first, found.walked.end != End::Lost) {
+                if let (Some((run, _)), true) = (first, found.walked.end != SegmentEnd::Lost) {
                     self.torn_header = Some(self.header(run, found));
                     return;
                 }
@@ -33,10 +33,10 @@ impl Examination<'_> {
     }
 
     /// Notes how a damaged header is mended.
-    fn mend_header(&mut self, found: &Found) {
+    fn mend_header(&mut self, found: &ScannedSegment) {
         let run = found.head.first.map_or(found.context.run, |(run, _)| run).max(1);
-        self.repairs.push(Repair::of_header(self.header(run, found)));
-        if found.context.digest.is_none() && found.walked.end == End::Sealed {
+        self.repairs.push(PlannedRepair::of_header(self.header(run, found)));
+        if found.context.digest.is_none() && found.walked.end == SegmentEnd::Sealed {
             // The new header cannot say what its seal was computed from.
             self.mend_seal(found.file.number, found.context.first_lsn, &found.walked);
         }
@@ -47,11 +47,11 @@ impl Examination<'_> {
         let offset = walked.before_end.offset;
         let bytes = walked.offset - offset;
         let fix = Fix::Seal(walked.before_end);
-        self.repairs.push(Repair { number, first_lsn, offset, bytes, fix });
+        self.repairs.push(PlannedRepair { number, first_lsn, offset, bytes, fix });
     }
 
     /// Row `file-short`.
-    fn judge_size(&mut self, header: &SegmentHeader, found: &Found) {
+    fn judge_size(&mut self, header: &SegmentHeader, found: &ScannedSegment) {
         let bytes = u64::try_from(found.bytes).unwrap_or(u64::MAX);
         let Some(missing) = header.segment_bytes.checked_sub(bytes).filter(|bytes| *bytes > 0)
         else {
@@ -60,7 +60,7 @@ impl Examination<'_> {
         let number = header.number;
         let what = format!("the file ends here, it had {} bytes", header.segment_bytes);
         self.damage(number, bytes, missing, &what);
-        self.repairs.push(Repair {
+        self.repairs.push(PlannedRepair {
             number,
             first_lsn: header.first_lsn,
             offset: found.bytes,
@@ -72,7 +72,7 @@ impl Examination<'_> {
     /// The segment before must end as this one's header says.
     fn judge_before(&mut self, header: &SegmentHeader) {
         let Some((before, walked)) = self.previous.take() else { return };
-        let whole = walked.lost.is_empty() && walked.end == End::Sealed && !walked.repaired;
+        let whole = walked.lost.is_empty() && walked.end == SegmentEnd::Sealed && !walked.repaired;
         let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);
         let wrong = if header.before != before || !whole {
             None
@@ -91,14 +91,17 @@ impl Examination<'_> {
     }
 
     /// The header that a torn first commit should have left.
-    fn header(&self, run: u32, found: &Found) -> SegmentHeader {
+    fn header(&self, run: u32, found: &ScannedSegment) -> SegmentHeader {
         // Where it is not known what came before, nothing is said of it.
         let previous = self.previous.as_ref().filter(|_| found.context.digest.is_some());
         let (before, before_end) =
             previous.map_or((0, 0), |(before, walked)| (*before, walked.offset));
         SegmentHeader {
             identity: self.identity,
-            envelope: self.meta.envelope.map(|_| found.head.envelope().unwrap_or(Envelope::LOST)),
+            envelope: self
+                .meta
+                .envelope
+                .map(|_| found.head.envelope().unwrap_or(KeyEnvelope::LOST)),
             number: found.file.number,
             first_lsn: found.context.first_lsn,
             run,

@@ -13,9 +13,9 @@ const OPEN_MAX: usize = 16;
 
 /// Files by number of the segment; `None` for one that is not open.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(BTreeMap<u64, Option<SegmentFile>>);
+pub(super) struct PendingFiles(BTreeMap<u64, Option<SegmentFile>>);
 
-impl Waiting {
+impl PendingFiles {
     /// Adds a file whose head was read.
     pub(super) fn add(&mut self, file: SegmentFile) {
         let stays_open = self.0.len() < OPEN_MAX;
