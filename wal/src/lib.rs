@@ -25,6 +25,7 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 mod header;
+mod identity;
 mod limits;
 mod log;
 mod lsn;
@@ -53,7 +54,7 @@ pub use examine::{
     identity_with, is_sealed,
 };
 pub use frame::{Frame, KIND_HOST_MIN, Place};
-pub use header::Identity;
+pub use identity::Identity;
 pub use limits::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
 };

@@ -21,7 +21,7 @@ use crate::checksum::salt;
 use crate::error::Error;
 use crate::examine::{Examined, Fix, PlannedRepair, examine, examine_with};
 use crate::frame::{self, FrameFields, KIND_LOST, KIND_SEAL};
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::{FRAME_HEADER_BYTES, SEAL_BODY_BYTES, frame_bytes};
 use crate::log::Lock;
 use crate::meta::MetaFile;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Frame, FrameHeader, KIND_HOST_MIN};
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::{DATA_KEY_BYTES, SEALED_SECRET_BYTES, SECRET_BYTES, TAG_BYTES};
 
 /// A data key as it stands in a file: whatever the host made of it. Never all zeros.

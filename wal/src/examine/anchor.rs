@@ -3,7 +3,7 @@
 use onceward_vfs::{Mode, Vfs};
 
 use crate::frame::Place;
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::FRAME_HEADER_BYTES;
 use crate::name;
 

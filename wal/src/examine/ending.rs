@@ -1,7 +1,7 @@
 //! How the log ends, and what was found in all.
 
+use super::examined::{Examined, FoundTail};
 use super::judge::Examination;
-use super::{Examined, FoundTail};
 use crate::checksum::Digest;
 use crate::meta::CleanEnd;
 use crate::name;

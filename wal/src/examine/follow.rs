@@ -5,9 +5,9 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::anchor::Anchor;
-use super::found_meta;
+use super::found_meta::found_meta;
 use super::judge::Examination;
-use super::scan_segment::Shows;
+use super::scanned_segment::Shows;
 use super::unlock;
 use crate::error::Error;
 use crate::frame::Frame;

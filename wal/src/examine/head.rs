@@ -1,9 +1,8 @@
 //! What the head of a segment's file says: header block and first frame.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use onceward_vfs::{File, Mode, Vfs};
+use onceward_vfs::Vfs;
 
 use crate::checksum::salt;
 use crate::error::Error;
@@ -13,9 +12,8 @@ use crate::limits::{ENVELOPE_BYTES, HEADER_BLOCK_BYTES, RUN_BODY_BYTES, frame_by
 use crate::name;
 use crate::run::{self, RunBody};
 use crate::sealing::KeyEnvelope;
-use crate::walk::Piece;
 
-use super::pieces::Unreadable;
+use super::segment_file::SegmentFile;
 
 /// The segment files: number and store.
 pub(super) type Files = BTreeSet<(u64, [u8; 16])>;
@@ -31,17 +29,6 @@ pub(super) struct SegmentHead {
     repeated: Option<KeyEnvelope>,
     /// The LSN of the first frame, where neither of these tells it and frames further on do.
     pub(super) told: Option<u64>,
-}
-
-/// A segment's file, opened to be read.
-#[derive(Clone, Debug)]
-pub(super) struct SegmentFile {
-    /// The segment's number.
-    pub(super) number: u64,
-    /// The store that it belongs to.
-    pub(super) store: [u8; 16],
-    /// The open file.
-    pub(super) file: Arc<dyn File>,
 }
 
 impl SegmentHead {
@@ -90,17 +77,6 @@ impl SegmentHead {
 }
 
 impl SegmentFile {
-    /// Opens a segment; `None` if its file is not there any more.
-    pub(super) fn open(vfs: &dyn Vfs, number: u64, store: [u8; 16]) -> Result<Option<Self>, Error> {
-        let path = name::segment(&store, number);
-        match vfs.open(&path, Mode::Read) {
-            Ok(file) => Ok(Some(Self { number, store, file })),
-            // A writer trimmed it since it was listed.
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::io(source, "open", &path)),
-        }
-    }
-
     /// Reads header block and first frame.
     pub(super) fn head(&self) -> Result<SegmentHead, Error> {
         let bytes = HEADER_BLOCK_BYTES + frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES);
@@ -108,15 +84,6 @@ impl SegmentFile {
         let mut buffer = Vec::new();
         let piece = self.piece(&mut buffer, 0, bytes, &mut Vec::new())?;
         SegmentHead::of(piece.bytes, self.number, &self.store)
-    }
-
-    /// Reads the whole file into `buffer`.
-    pub(super) fn image<'b>(
-        &self,
-        buffer: &'b mut Vec<u8>,
-        unreadable: &mut Vec<Unreadable>,
-    ) -> Result<Piece<'b>, Error> {
-        self.piece(buffer, 0, usize::MAX, unreadable)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::judge::Examination;
 use super::repairs::{Fix, PlannedRepair};
-use super::scan_segment::ScannedSegment;
+use super::scanned_segment::ScannedSegment;
 use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
 use crate::limits::{HEADER_BLOCK_BYTES, HEADER_BYTES};
 use crate::sealing::KeyEnvelope;

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
-use super::head::{Files, SegmentFile, SegmentHead};
+use super::head::{Files, SegmentHead};
 use super::pending_files::PendingFiles;
 use super::repairs::{Fix, PlannedRepair};
 use super::resurrected::{Resurrected, is_damaged};
-use super::scan_segment::{ScannedSegment, Shows};
+use super::scanned_segment::{ScannedSegment, Shows};
+use super::segment_file::SegmentFile;
 use crate::checksum::{Digest, salt};
 use crate::error::{Error, Position};
 use crate::frame::Frame;
-use crate::header::{Identity, READ_COMPAT_KNOWN, SegmentHeader};
+use crate::header::{READ_COMPAT_KNOWN, SegmentHeader};
+use crate::identity::Identity;
 use crate::meta::{self, Meta};
 use crate::name;
 use crate::report::{Damage, ExaminationReport, LostLsns};

@@ -3,18 +3,36 @@
 //! The decisions are in [`walk`](crate::walk) for the bytes of one segment and in `judge` for the
 //! set of files; the labels are the rows of the tables in `FORMAT.md`, section Recovery. Repairing
 //! what was found is [`Log::start`](crate::Log::start)'s work.
+//!
+//! | file | what |
+//! |---|---|
+//! | `found_meta` | reads `meta`, or makes it from the segments where it is lost |
+//! | `judge` | the set of files: in use, damaged, missing, prepared or trimmed |
+//! | `pending_files` | those that are not judged yet |
+//! | `segment_file`, `head` | reads one file in pieces; what its first blocks say |
+//! | `scan_segment`, `scanned_segment` | reads one segment, twice where something seems damaged; what that found |
+//! | `header_chain` | what each header says of itself and of the segment before |
+//! | `resurrected` | files that are there again after their segment was trimmed |
+//! | `unread` | what the disk could not read |
+//! | `unlock` | the keys of a sealed log |
+//! | `repairs` | what a repair has to write |
+//! | `ending`, `examined` | how the log ends, and all that was found |
+//! | `follow`, `anchor` | follows a log that another process writes |
 
 mod anchor;
 mod ending;
+mod examined;
 mod follow;
+mod found_meta;
 mod head;
 mod header_chain;
 mod judge;
 mod pending_files;
-mod pieces;
 mod repairs;
 mod resurrected;
 mod scan_segment;
+mod scanned_segment;
+mod segment_file;
 mod unlock;
 mod unread;
 
@@ -22,80 +40,24 @@ use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
-use crate::checksum::Digest;
-use crate::error::{Error, Position};
+use crate::error::Error;
 use crate::frame::Frame;
-use crate::header::{Identity, SegmentHeader};
-use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SLOT_BYTES};
-use crate::meta::{self, Meta};
+use crate::identity::Identity;
+use crate::limits::SLOT_BYTES;
+use crate::meta::Meta;
 use crate::name;
-use crate::report::{Damage, ExaminationReport};
-use crate::sealing::{KeyEnvelope, Sealing};
-use crate::segment::Segments;
+use crate::report::Damage;
+use crate::sealing::Sealing;
 pub use anchor::Anchor;
+pub use examined::Examined;
+pub(crate) use examined::FoundTail;
 pub use follow::{Followed, Follower};
-use head::{Files, SegmentFile};
+use found_meta::found_meta;
+use head::Files;
 use judge::Examination;
 pub(crate) use repairs::{Fix, PlannedRepair};
 pub(crate) use resurrected::Resurrected;
 pub use unlock::check_keys;
-
-/// A log as it was found.
-#[derive(Debug)]
-pub struct Examined {
-    /// With the secret, unless that is sealed and no key was given.
-    pub(crate) identity: Identity,
-    /// What opens the bodies; `None`: they are clear, or no key was given.
-    pub(crate) sealing: Option<Arc<dyn Sealing>>,
-    pub(crate) meta: Meta,
-    /// Where the log goes on; `None`: in a new segment.
-    pub(crate) tail: Option<FoundTail>,
-    /// Segments that are listed and not begun.
-    pub(crate) prepared: Vec<u64>,
-    /// Those of them in which the disk cannot read something.
-    pub(crate) spoiled: Vec<u64>,
-    /// Files of segments that were trimmed before.
-    pub(crate) resurrected: Vec<Resurrected>,
-    pub(crate) segments: Segments,
-    pub(crate) last_lsn: u64,
-    /// LSN of the last frame; below `last_lsn` if the last segment begins behind numbers that were cut.
-    pub(crate) last_frame: u64,
-    pub(crate) highest_lsn: u64,
-    pub(crate) highest_run: u32,
-    pub(crate) digest: Digest,
-    /// Whole frames of the torn tail: offset and size in the tail's segment.
-    pub(crate) in_doubt: Vec<(usize, usize)>,
-    /// Features that forbid this program to write; 0 for none.
-    pub(crate) read_only_for: u32,
-    /// Listed segments without a file whose frames are lost.
-    pub(crate) missing: Vec<u64>,
-    /// What would mend the damage.
-    pub(crate) repairs: Vec<PlannedRepair>,
-    /// The first place that the disk could not read and where the log may end.
-    pub(crate) unreadable: Option<Position>,
-    pub(crate) report: ExaminationReport,
-}
-
-/// The segment in which the log ends.
-#[derive(Clone, Debug)]
-pub(crate) struct FoundTail {
-    pub(crate) number: u64,
-    pub(crate) offset: usize,
-    pub(crate) count: u32,
-    /// Offset after the last frame that is proven synced.
-    pub(crate) proven: usize,
-    /// It ends with a seal: the log goes on in the next one.
-    pub(crate) sealed: bool,
-    /// The disk could not read all of it.
-    pub(crate) unread: bool,
-    pub(crate) torn_bytes: usize,
-    /// The header, if a crash left the first commit without it.
-    pub(crate) torn_header: Option<SegmentHeader>,
-    /// The boot of the machine in which the last frame was written; zeros: not known.
-    pub(crate) boot: [u8; 16],
-    /// What stood there when it was judged.
-    pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
-}
 
 /// Reads the log in `vfs` and shows every frame that belongs to it, in order, to `visit`.
 ///
@@ -199,84 +161,4 @@ pub fn identity_with(
 /// As [`examine`].
 pub fn is_sealed(vfs: &dyn Vfs) -> Result<bool, Error> {
     Ok(found_meta(vfs)?.is_some_and(|(meta, ..)| meta.envelope.is_some()))
-}
-
-/// What `meta` says, whether it had to be made from the segments, and the files; `None` if there is no
-/// log.
-fn found_meta(vfs: &dyn Vfs) -> Result<Option<(Meta, bool, Files)>, Error> {
-    // The files after `meta`: whatever a writer at work lists has its file by then.
-    let first = meta::read(vfs)?;
-    let files = head::list(vfs)?;
-    // A log that is being created has its files after its `meta`.
-    let found = if first.is_none() && !files.is_empty() { meta::read(vfs)? } else { first };
-    match found {
-        None if files.is_empty() => Ok(None),
-        Some(Some(meta)) => Ok(Some((meta, false, files))),
-        Some(None) | None => Ok(Some((rebuild_meta(vfs, &files)?, true, files))),
-    }
-}
-
-/// Row `meta-lost`.
-fn rebuild_meta(vfs: &dyn Vfs, files: &Files) -> Result<Meta, Error> {
-    let mut rebuilt: Option<Meta> = None;
-    for (number, store) in files {
-        let Some(file) = SegmentFile::open(vfs, *number, *store)? else { continue };
-        let Some(header) = file.head()?.header else { continue };
-        let meta = rebuilt.get_or_insert_with(|| Meta::new(header.identity));
-        if meta.identity == header.identity {
-            meta.run = meta.run.max(header.run);
-        }
-        if header.envelope.is_some() {
-            // Which keys there are, the segments tell.
-            meta.envelope = Some(KeyEnvelope::LOST);
-        }
-    }
-    let Some(mut meta) = rebuilt else {
-        return Err(
-            Error::corrupt("no valid slot, and no segment with a valid header").at(name::META, 0)
-        );
-    };
-    for (number, _) in files.iter().filter(|(_, store)| *store == meta.identity.store) {
-        meta.segments.add(*number);
-        meta.next_number = number + 1;
-    }
-    Ok(meta)
-}
-
-impl Examined {
-    /// Who the store is.
-    #[must_use]
-    pub fn identity(&self) -> Identity {
-        self.identity
-    }
-
-    /// Whether the bodies of the host's frames are sealed.
-    #[must_use]
-    pub fn is_sealed(&self) -> bool {
-        self.meta.envelope.is_some()
-    }
-
-    /// The highest number that was given out, as far as the log tells.
-    #[must_use]
-    pub fn highest_lsn(&self) -> u64 {
-        self.highest_lsn
-    }
-
-    /// Numbers up to this one were given out, as something tells that outlived their frames: the log goes on
-    /// behind it.
-    pub fn raise(&mut self, lsn: u64) {
-        self.highest_lsn = self.highest_lsn.max(lsn.min(LSN_MAX));
-    }
-
-    /// What was found.
-    #[must_use]
-    pub fn report(&self) -> &ExaminationReport {
-        &self.report
-    }
-
-    /// Reads single frames of the log as it was found.
-    #[must_use]
-    pub fn into_segments(self) -> Segments {
-        self.segments
-    }
 }

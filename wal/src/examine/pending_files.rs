@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use onceward_vfs::Vfs;
 
-use super::head::SegmentFile;
+use super::segment_file::SegmentFile;
 use crate::error::Error;
 
 /// Files that stay open until they are judged. A log of no more segments is read as it was when they were

@@ -1,6 +1,7 @@
 //! Files that come back after their segment was trimmed: removed if whole, kept if damaged.
 
-use super::head::{SegmentFile, SegmentHead};
+use super::head::SegmentHead;
+use super::segment_file::SegmentFile;
 use crate::checksum::salt;
 use crate::error::Error;
 use crate::segment::standalone;

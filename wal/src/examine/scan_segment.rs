@@ -1,53 +1,17 @@
 //! Looks at one segment, twice where something seems damaged: a writer may be at work.
 
-use super::head::{SegmentFile, SegmentHead};
+use super::head::SegmentHead;
 use super::judge::Examination;
-use super::pieces::{PIECE_BYTES, Unreadable};
+use super::scanned_segment::{ScannedSegment, Shows};
+use super::segment_file::PIECE_BYTES;
+use super::segment_file::SegmentFile;
 use crate::checksum::salt;
 use crate::error::Error;
 use crate::frame::{Frame, KIND_MARK};
 use crate::meta;
 use crate::resync;
-use crate::sealing::{BodyOpener, ForgedFrame, SegmentBodies};
-use crate::walk::{Context, Piece, SegmentWalk, Walked};
-
-/// One segment in use.
-pub(super) struct ScannedSegment {
-    pub(super) file: SegmentFile,
-    pub(super) bytes: usize,
-    pub(super) head: SegmentHead,
-    pub(super) context: Context,
-    pub(super) walked: Walked,
-    pub(super) unreadable: Vec<Unreadable>,
-    /// Frames that were not shown, marks apart.
-    pub(super) hidden: u64,
-    /// How the host's bodies stand in it.
-    pub(super) bodies: SegmentBodies,
-    /// Whole frames that were not sealed with the segment's key.
-    pub(super) forged: Vec<ForgedFrame>,
-    /// First and last frame that cannot be shown because the segment's key is of no use.
-    pub(super) without_key: Option<(ForgedFrame, ForgedFrame)>,
-}
-
-/// Which frames are shown.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Shows {
-    /// All that belong to the log.
-    All,
-    /// Those that are proven to have been synced.
-    Proven,
-}
-
-impl ScannedSegment {
-    /// Whether everything is as it was written.
-    fn is_whole(&self) -> bool {
-        self.walked.lost.is_empty()
-            && self.head.header.is_some()
-            && self.unreadable.is_empty()
-            && self.forged.is_empty()
-            && self.without_key.is_none()
-    }
-}
+use crate::sealing::BodyOpener;
+use crate::walk::{Piece, SegmentWalk};
 
 impl Examination<'_> {
     /// Reads the frames of a segment into `buffer`; `None` if a writer at work trimmed it.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
-use super::found_meta;
-use super::head::{Files, SegmentFile, SegmentHead};
+use super::found_meta::found_meta;
+use super::head::{Files, SegmentHead};
 use super::judge::Examination;
+use super::segment_file::SegmentFile;
 use crate::error::{Error, ErrorKind};
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::meta::Meta;
 use crate::name;
 use crate::sealing::{KeyEnvelope, META_NUMBER, Sealing, SegmentBodies, SegmentKey, key_needed};

@@ -12,8 +12,8 @@
 //! that, when a person wants it.
 
 use super::judge::Examination;
-use super::pieces::Unreadable;
 use super::repairs::{Fix, PlannedRepair};
+use super::segment_file::Unreadable;
 use crate::error::Position;
 use crate::limits::{HEADER_BLOCK_BYTES, SEAL_BODY_BYTES, frame_bytes};
 use crate::name;

@@ -4,7 +4,6 @@ use crate::checksum::{Digest, crc_from};
 use crate::fields::FieldDecoder;
 use crate::limits::{FRAME_HEADER_BYTES, TAG_BYTES, frame_bytes};
 use crate::lsn::Lsn;
-use crate::sealing::SegmentKey;
 
 const CRC_BYTES: usize = 4;
 /// Where a header has the size of the body.
@@ -151,6 +150,9 @@ impl FrameHeader {
     }
 }
 
+/// Seals the body of the frame with this header in place, and returns the tag that goes behind it.
+pub(crate) type BodySeal<'s> = &'s dyn Fn(&FrameHeader, &mut [u8]) -> [u8; TAG_BYTES];
+
 /// Appends a frame to `out` and returns its header. The body is the concatenation of `parts`, not empty.
 pub(crate) fn encode(
     out: &mut Vec<u8>,
@@ -161,13 +163,13 @@ pub(crate) fn encode(
     encode_with(out, salt, fields, parts, None)
 }
 
-/// As [`encode`], with the body sealed if a key and the frame's LSN are given.
+/// As [`encode`], with the body sealed if a seal is given.
 pub(crate) fn encode_with(
     out: &mut Vec<u8>,
     salt: u32,
     fields: FrameFields,
     parts: &[&[u8]],
-    sealed: Option<(&SegmentKey, u64)>,
+    seal: Option<BodySeal<'_>>,
 ) -> FrameHeader {
     let start = out.len();
     let body_start = start + FRAME_HEADER_BYTES;
@@ -176,7 +178,7 @@ pub(crate) fn encode_with(
         out.extend_from_slice(part);
     }
     debug_assert!(out.len() > body_start, "a frame never has an empty body");
-    let tag_bytes = if sealed.is_some() { TAG_BYTES } else { 0 };
+    let tag_bytes = if seal.is_some() { TAG_BYTES } else { 0 };
     let body_bytes = out.len() - body_start + tag_bytes;
     let len = u32::try_from(body_bytes).unwrap_or(u32::MAX);
     let FrameFields { lsn_delta, run, synced_lag, time, kind, flags } = fields;
@@ -191,8 +193,8 @@ pub(crate) fn encode_with(
         kind,
         flags,
     };
-    if let Some((key, lsn)) = sealed {
-        let tag = key.seal(&header, lsn, out.get_mut(body_start..).unwrap_or_default());
+    if let Some(seal) = seal {
+        let tag = seal(&header, out.get_mut(body_start..).unwrap_or_default());
         out.extend_from_slice(&tag);
     }
     out.resize(start + frame_bytes(body_bytes), 0);

@@ -3,6 +3,7 @@
 use crate::checksum::{Digest, crc_from, salt};
 use crate::error::{Error, ErrorKind};
 use crate::fields::FieldDecoder;
+use crate::identity::Identity;
 use crate::limits::{
     DATA_KEY_BYTES, HEADER_BLOCK_BYTES, HEADER_BYTES, LSN_MAX, SEALED_SECRET_BYTES, SECRET_BYTES,
 };
@@ -23,22 +24,6 @@ const RECYCLED: u32 = 1;
 
 /// What stands behind the fields of a header.
 const ZERO_REST: [u8; HEADER_BLOCK_BYTES - HEADER_BYTES] = [0; HEADER_BLOCK_BYTES - HEADER_BYTES];
-
-/// Who a store is: made once, at random, and in every segment.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Identity {
-    /// The store's number.
-    pub store: [u8; 16],
-    /// Key of the store's fingerprints, 16 bytes and zeros.
-    pub secret: [u8; SECRET_BYTES],
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The secret stays out of logs.
-        write!(f, "Identity {{ store: {:032x} }}", u128::from_be_bytes(self.store))
-    }
-}
 
 /// A segment's header whose checksum was right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

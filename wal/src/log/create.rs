@@ -3,7 +3,7 @@
 use onceward_vfs::{LockError, LockGuard, Vfs};
 
 use crate::error::{Error, ErrorKind};
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::{SEALED_SECRET_BYTES, SECRET_BYTES, TAG_BYTES};
 use crate::meta::{Meta, MetaFile};
 use crate::name;

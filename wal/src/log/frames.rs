@@ -2,7 +2,9 @@
 
 use super::{Commit, QueuedChunk};
 use crate::error::{Error, ErrorKind};
-use crate::frame::{self, FrameFields, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, Place};
+use crate::frame::{
+    self, BodySeal, FrameFields, FrameHeader, KIND_HOST_MIN, KIND_MARK, KIND_RUN, KIND_SEAL, Place,
+};
 use crate::limits::{FRAME_HEADER_BYTES, LSN_MAX, SEAL_BODY_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 use crate::run::{REPAIRED, RunBody, SealBody};
@@ -123,8 +125,10 @@ impl Commit {
         }
         let Some(chunk) = self.queue.last_mut() else { return Err(exhausted()) };
         let key = tail.key.as_deref().filter(|_| kind >= KIND_HOST_MIN);
-        let sealed = key.map(|key| (key, number));
-        let header = frame::encode_with(&mut chunk.bytes, tail.salt, fields, parts, sealed);
+        let seal = key
+            .map(|key| move |header: &FrameHeader, body: &mut [u8]| key.seal(header, number, body));
+        let seal = seal.as_ref().map(|seal| seal as BodySeal<'_>);
+        let header = frame::encode_with(&mut chunk.bytes, tail.salt, fields, parts, seal);
         self.queued_bytes += header.frame_bytes();
         let offset = u32::try_from(tail.offset).map_err(|_beyond| exhausted())?;
         let place = Place { segment: tail.number, offset };

@@ -48,7 +48,7 @@ use onceward_vfs::{File, Vfs};
 use crate::checksum::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Frame, Place};
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::lsn::Lsn;
 use crate::meta::{CleanEnd, MetaFile};
 use crate::name;

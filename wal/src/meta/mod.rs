@@ -7,7 +7,8 @@ use onceward_vfs::{File, Mode, Vfs};
 use crate::checksum::{Digest, crc_from};
 use crate::error::{Error, ErrorKind};
 use crate::fields::FieldDecoder;
-use crate::header::{HeaderError, INCOMPAT_KNOWN, Identity, SEALED, VERSION};
+use crate::header::{HeaderError, INCOMPAT_KNOWN, SEALED, VERSION};
+use crate::identity::Identity;
 use crate::limits::{
     DATA_KEY_BYTES, LSN_MAX, RANGES_MAX, RANGES_MAX_SEALED, SEALED_SECRET_BYTES, SECRET_BYTES,
     SEGMENTS_MAX, SLOT_BYTES, SLOT_FIXED_BYTES,

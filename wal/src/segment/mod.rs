@@ -1,5 +1,6 @@
 //! The segments that hold frames, and reading single frames of them by place.
 
+mod source;
 pub(crate) mod span;
 
 use std::collections::BTreeMap;
@@ -8,10 +9,11 @@ use std::sync::Arc;
 
 use onceward_vfs::{File, Mode, Vfs};
 
+pub(crate) use self::source::Source;
 use self::span::FrameSpan;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Frame, Place};
-use crate::header::{Identity, SegmentHeader};
+use crate::identity::Identity;
 use crate::limits::{HEADER_BLOCK_BYTES, SEGMENT_BYTES_MAX};
 use crate::lsn::Lsn;
 use crate::name;
@@ -40,16 +42,6 @@ pub(crate) struct Segment {
     pub(crate) envelope: Option<KeyEnvelope>,
 }
 
-/// Where a segment's frames are read. As long as somebody holds one, its file is not used again.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) number: u64,
-    pub(crate) file: Arc<dyn File>,
-    pub(crate) salt: u32,
-    pub(crate) first_lsn: u64,
-    pub(crate) bodies: SegmentBodies,
-}
-
 /// What a host may know of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SegmentInfo {
@@ -67,16 +59,6 @@ pub struct SegmentInfo {
     pub damaged: bool,
     /// Whether the disk could not read all of it: it may be able to another time.
     pub unread: bool,
-}
-
-impl Source {
-    /// Whether the file holds another segment by now.
-    fn is_used_again(&self) -> bool {
-        let mut block = vec![0; HEADER_BLOCK_BYTES];
-        let read = self.file.read_at(0, &mut block);
-        let header = read.ok().and_then(|_| SegmentHeader::decode(&block).ok());
-        header.is_some_and(|header| header.number != self.number)
-    }
 }
 
 /// The segments of a log, by number.

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::Source;
+use super::source::Source;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, Frame, FrameError, FrameHeader, Place};
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
 use crate::lsn::Lsn;
 use crate::name;

@@ -7,7 +7,7 @@ use onceward_vfs::{SimVfs, Vfs};
 
 use super::super::{Alignment, Log, NewFrame, Options, Preparation, Purpose, QueuedChunk};
 use super::write_out;
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::lsn::Lsn;
 use crate::run::Stamp;

@@ -11,7 +11,7 @@ use shuttle::rand::{Rng, thread_rng};
 use super::disk::{SlowDisk, is_due};
 use crate::error::{Error, ErrorKind};
 use crate::frame::KIND_HOST_MIN;
-use crate::header::Identity;
+use crate::identity::Identity;
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::log::{Alignment, Log, NewFrame, Options, Preparation, Purpose, create, lock};
 use crate::lsn::Lsn;

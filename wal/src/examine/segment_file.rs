@@ -1,4 +1,8 @@
-//! Reads a segment's file in pieces, around what the disk cannot read.
+//! A segment's file, read in pieces, around what the disk cannot read.
+
+use std::sync::Arc;
+
+use onceward_vfs::{File, Mode, Vfs};
 
 use crate::blocks::blocks;
 use crate::error::Error;
@@ -6,13 +10,22 @@ use crate::limits::SEGMENT_BYTES_MAX;
 use crate::name;
 use crate::walk::Piece;
 
-use super::head::SegmentFile;
-
 /// Bytes that are read at once where nothing is wrong: they stay in the processor's cache until they are
 /// checked. Measured with segments of 64 MiB: twice as fast as reading a segment whole.
 pub(super) const PIECE_BYTES: usize = 256 * 1024;
 /// Blocks that are tried after the first one that failed; each may take the disk seconds.
 const FAILURES_MAX: usize = 64;
+
+/// A segment's file, opened to be read.
+#[derive(Clone, Debug)]
+pub(super) struct SegmentFile {
+    /// The segment's number.
+    pub(super) number: u64,
+    /// The store that it belongs to.
+    pub(super) store: [u8; 16],
+    /// The open file.
+    pub(super) file: Arc<dyn File>,
+}
 
 /// Bytes that the disk could not read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +46,26 @@ impl Unreadable {
 }
 
 impl SegmentFile {
+    /// Opens a segment; `None` if its file is not there any more.
+    pub(super) fn open(vfs: &dyn Vfs, number: u64, store: [u8; 16]) -> Result<Option<Self>, Error> {
+        let path = name::segment(&store, number);
+        match vfs.open(&path, Mode::Read) {
+            Ok(file) => Ok(Some(Self { number, store, file })),
+            // A writer trimmed it since it was listed.
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::io(source, "open", &path)),
+        }
+    }
+
+    /// Reads the whole file into `buffer`.
+    pub(super) fn image<'b>(
+        &self,
+        buffer: &'b mut Vec<u8>,
+        unreadable: &mut Vec<Unreadable>,
+    ) -> Result<Piece<'b>, Error> {
+        self.piece(buffer, 0, usize::MAX, unreadable)
+    }
+
     /// Size of the file, as far as a segment can reach.
     pub(super) fn len(&self) -> Result<usize, Error> {
         let path = name::segment(&self.store, self.number);
