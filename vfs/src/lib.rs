@@ -6,6 +6,10 @@
 //!
 //! Errors do not name the file: the caller knows it, and knows what it means.
 //!
+//! Serves Linux and Android, of 32 and 64 bits, and compiles on nothing else. What a file is, and whether a tree is
+//! still where it was opened, is asked with calls that other systems have in another form or not at all, and whether
+//! their syncs reach the disk was not shown.
+//!
 //! ```
 //! use onceward_vfs::{Mode, SimVfs, Survival, Vfs, replace};
 //!
@@ -21,11 +25,15 @@
 // Not `forbid`: the maps of real files need it, in one function of `os/map.rs`.
 #![deny(unsafe_code)]
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!("onceward-vfs serves Linux and Android only: see its documentation for why");
+
 pub mod conformance;
 mod file;
 mod map;
 mod moved;
 mod name;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod os;
 mod outside;
 mod replace;
@@ -38,6 +46,7 @@ mod vfs;
 pub use file::{File, Mode, Pace, ZERO_STEP_BYTES, is_full};
 pub use map::Map;
 pub use moved::GroundMoved;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use os::{OsVfs, remark_on};
 pub use outside::{Outside, read_at_most};
 pub use replace::{read_all, replace};

@@ -167,18 +167,10 @@ impl File for OsFile {
     }
 }
 
-// Not std's `sync_data`, which retries when it is interrupted.
-#[cfg(not(target_vendor = "apple"))]
 /// Makes what was written survive a crash.
 fn sync(file: &fs::File) -> io::Result<()> {
+    // Not std's `sync_data`, which retries when it is interrupted.
     Ok(rustix::fs::fdatasync(file)?)
-}
-
-// There, a plain sync leaves the bytes in the drive's cache; std knows the call that does not.
-#[cfg(target_vendor = "apple")]
-/// Makes what was written survive a crash.
-fn sync(file: &fs::File) -> io::Result<()> {
-    file.sync_data()
 }
 
 /// Asks for contiguous space for the first `len` bytes, where the file system offers that.
