@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io, path::PathBuf};
 
-/// What is not any more as it was when the tree was opened.
+/// The change since a tree was opened because of which nothing is written any more.
 ///
 /// It comes as the inner error of an [`io::Error`] of whatever writes: of a write before anything of
 /// it was done, of a sync after what was written survives a crash, wherever that is now.

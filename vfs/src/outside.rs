@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-/// Such a file, open to read. What it is, is asked of what was opened: whatever takes its name's place
+/// A file outside the tree, open to read. What it is, is asked of what was opened: whatever takes its name's place
 /// meanwhile, nobody waits for that.
 ///
 /// Symbolic links are followed. Reading a pipe does not wait either, but fails with `WouldBlock` while its
@@ -61,7 +61,7 @@ impl Outside {
         self.is_pipe
     }
 
-    /// What the system says of what was opened.
+    /// The system's metadata of the open file.
     ///
     /// # Errors
     ///

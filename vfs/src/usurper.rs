@@ -1,8 +1,8 @@
-//! What stands where a file or a directory should.
+//! Things that have the place of a file or of a directory.
 
 use std::{error, fmt, io};
 
-/// What should stand somewhere.
+/// The file or directory that is expected in a place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expected {
     /// A file.
@@ -17,19 +17,19 @@ pub enum Expected {
 /// file and `NotADirectory` in that of a directory: it was not followed, and nothing waited for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Usurper {
-    /// What stands there.
+    /// The thing that is there, with its article.
     what: &'static str,
-    /// What should.
+    /// The thing that is expected there.
     expected: Expected,
 }
 
 impl Usurper {
-    /// `what`, with its article, stands in that place.
+    /// `what`, with its article, is in that place.
     pub(crate) const fn new(what: &'static str, expected: Expected) -> Self {
         Self { what, expected }
     }
 
-    /// What it is, if it is why `error` came.
+    /// The usurper because of which `error` came, if one is.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()

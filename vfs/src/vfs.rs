@@ -32,7 +32,7 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     ///
     /// A read error shows when a byte is touched, and then there is nobody to return it to: on real
     /// files the system sends a signal (SIGBUS), which kills the process unless the host handles it.
-    /// Who cannot have that reads with [`File::read_at`] instead. So does who is told `Unsupported`:
+    /// Who cannot have that reads with [`File::read_at`] instead. So does who gets `Unsupported`:
     /// maps make reads faster, and nothing possible that was not.
     ///
     /// # Durability
@@ -155,7 +155,7 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// What stands under `name` in the place of what is expected; `None`: that, or nothing.
+    /// Returns what is under `name` in the place of what is expected; `None`: that, or nothing.
     ///
     /// # Durability
     ///
@@ -169,7 +169,7 @@ pub trait Vfs: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// Gives what stands under `from`, a directory with all that is in it also, the name `to`, under which
+    /// Gives what is under `from`, a directory with all that is in it also, the name `to`, under which
     /// there must be nothing. A link is not followed.
     ///
     /// # Durability

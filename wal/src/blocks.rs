@@ -15,7 +15,7 @@ pub(crate) fn blocks(offset: usize, bytes: usize) -> impl Iterator<Item = (u64, 
     })
 }
 
-/// What can be read of a range, up to the end of the file; zeros for what cannot.
+/// The bytes of a range, up to the end of the file; zeros for those that cannot be read.
 pub(crate) fn read_around(file: &dyn File, offset: usize, bytes: usize) -> Vec<u8> {
     let mut read = Vec::new();
     for (offset, bytes) in blocks(offset, bytes) {

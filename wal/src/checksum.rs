@@ -12,7 +12,7 @@ pub(crate) fn salt(store: &[u8; 16], number: u64) -> u32 {
     crc_from(crc_from(0, store), &number.to_le_bytes())
 }
 
-/// The running digest of the log: tells apart two logs that differ in any frame.
+/// The running digest of the log: two logs that differ in any frame have different ones.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Digest(u64);
 

@@ -1,4 +1,4 @@
-//! What can go wrong, told by what the caller has to do about it.
+//! What can go wrong, by what the caller has to do about it.
 
 use std::{error, fmt, io};
 
@@ -30,7 +30,7 @@ pub struct Position {
     pub offset: u64,
 }
 
-/// What the caller has to do. One kind for each different reaction, not for each cause.
+/// The reaction that an error asks of the caller: one kind for each different reaction, not for each cause.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
     /// The request breaks a documented limit. Fix the caller; a retry fails the same way.
@@ -40,14 +40,14 @@ pub enum ErrorKind {
     /// Stored bytes are not what was written.
     Corrupt,
     /// A writer in another process trimmed the segment since the log was read: its file is gone, or used again.
-    /// Read the log again: what lived there stands elsewhere now.
+    /// Read the log again: what lived there is elsewhere now.
     Trimmed,
     /// An earlier write or sync failed, so unsynced frames may be lost, or the log is not where it was opened
     /// ([`GROUND_MOVED`]). Close and reopen the log.
     Poisoned,
     /// Another process, or another handle of this one, writes this log.
     Locked,
-    /// A key is missing, wrong, or not to be had now; [`Error::code`] tells which. Nothing was written.
+    /// A key is missing, wrong, or not to be had now; [`Error::code`] says which. Nothing was written.
     Key,
     /// The files are of a newer version.
     Unsupported,
@@ -56,7 +56,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// What the caller has to do.
+    /// The kind: the reaction that is asked of the caller.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -68,7 +68,7 @@ impl Error {
         self.code
     }
 
-    /// Where it was found.
+    /// The place in a file where it was found.
     #[must_use]
     pub fn position(&self) -> Option<&Position> {
         self.at.as_ref()
@@ -112,12 +112,12 @@ impl Error {
         Self { kind: ErrorKind::Poisoned, ..Self::io(source, doing, file) }
     }
 
-    /// What the operating system said while `doing` something to `file`.
+    /// The error of a call that the operating system refused while `doing` something to `file`.
     pub(crate) fn io(source: io::Error, doing: &str, file: &str) -> Self {
         Self::failed(source, &format!("cannot {doing} {file}"))
     }
 
-    /// What the operating system said to `what`.
+    /// The error of a call that the operating system refused; `what` says which.
     pub(crate) fn failed(source: io::Error, what: &str) -> Self {
         let (kind, code) = match GroundMoved::of(&source) {
             Some(_) => (ErrorKind::Poisoned, Some(GROUND_MOVED)),

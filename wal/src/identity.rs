@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::limits::SECRET_BYTES;
 
-/// Who a store is: made once, at random, and in every segment.
+/// The identity of a store: made once, at random, and in every segment.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Identity {
     /// The store's number.

@@ -8,7 +8,7 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 30;
 pub(crate) const FRAME_ALIGN_BYTES: usize = 8;
 /// Size of the part of a segment's header that has fields.
 pub(crate) const HEADER_BYTES: usize = 256;
-/// What the disk reads and writes at once.
+/// Size of the block that the disk reads and writes at once.
 pub(crate) const BLOCK_BYTES: usize = 4096;
 /// Room that the header takes: frames begin behind it.
 pub(crate) const HEADER_BLOCK_BYTES: usize = BLOCK_BYTES;
@@ -26,13 +26,13 @@ pub(crate) const RUN_BODY_BYTES: usize = 64;
 pub(crate) const SEAL_BODY_BYTES: usize = 56;
 /// Size of the area for the store's secret.
 pub(crate) const SECRET_BYTES: usize = 64;
-/// Size of what vouches for a sealed body, which stands behind it.
+/// Size of the tag that vouches for a sealed body, behind it.
 pub(crate) const TAG_BYTES: usize = 16;
 /// Size of the secret where it is sealed.
 pub(crate) const SEALED_SECRET_BYTES: usize = 16 + TAG_BYTES;
 /// Size of a wrapped data key.
 pub(crate) const DATA_KEY_BYTES: usize = 88;
-/// What a run frame of a sealed segment has behind its fields: wrapped key and sealed secret.
+/// Size of what a run frame of a sealed segment has behind its fields: wrapped key and sealed secret.
 pub(crate) const ENVELOPE_BYTES: usize = DATA_KEY_BYTES + SEALED_SECRET_BYTES;
 /// Most ranges in a slot that has a wrapped key.
 pub(crate) const RANGES_MAX_SEALED: usize =
@@ -43,9 +43,9 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 1024 * 1024;
 pub const SEGMENT_BYTES_MIN: u64 = 256 * 1024;
 /// Largest segment.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// What a segment cannot give to a commit: header block, run frame, seal frame.
+/// Bytes of a segment that a commit cannot have: header block, run frame, seal frame.
 pub(crate) const COMMIT_OVERHEAD_BYTES: usize = 8 * 1024;
-/// The same where commits have blocks of their own: the frame that fills the last one besides.
+/// [`COMMIT_OVERHEAD_BYTES`] where commits have blocks of their own: the frame that fills the last one besides.
 pub(crate) const BLOCK_OVERHEAD_BYTES: usize = 12 * 1024;
 /// Bytes that may be queued without being synced; who queues more waits for them.
 pub(crate) const QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -10,12 +10,12 @@ const KEPT_MAX: usize = 16;
 
 /// Open files, by the number of the segment.
 ///
-/// All who read a segment share one handle, so that it can be told whether anybody still does.
+/// All who read a segment share one handle, so that it is known whether anybody still does.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFiles {
-    /// Those that were open when one was last added.
+    /// Files that were open when one was last added.
     shared: BTreeMap<u64, Weak<dyn File>>,
-    /// Those that stay open; the one that was used last comes first.
+    /// Files that stay open; the one that was used last comes first.
     kept: VecDeque<(u64, Arc<dyn File>)>,
 }
 

@@ -12,7 +12,7 @@ pub const ASIDE: &str = ".aside";
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// What is wrong in `quarantine/`: files that cannot be read, and copies that are not what was kept.
+/// The damage in `quarantine/`: files that cannot be read, and copies that are not what was kept.
 #[must_use]
 pub fn verify_quarantine(vfs: &dyn Vfs) -> Vec<Damage> {
     // Where there is none, nothing is in it.

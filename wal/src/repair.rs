@@ -31,14 +31,14 @@ use crate::run::{REPAIRED, SealBody};
 use crate::sealing::Sealing;
 use crate::walk::KeptPrefix;
 
-/// What a repair did.
+/// The outcome of a repair.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Repaired {
-    /// What was found.
+    /// The damage that was found.
     pub damage: Vec<Damage>,
     /// Files in `quarantine/` that hold the damaged bytes.
     pub kept: Vec<String>,
-    /// What is still found.
+    /// The damage that is still found.
     pub left: Vec<Damage>,
 }
 
@@ -149,7 +149,7 @@ fn mend_unreadable(vfs: &dyn Vfs, examined: &Examined) -> Result<Vec<String>, Er
     Ok(kept)
 }
 
-/// Copies what stands where a repair will write; `None` if nothing does.
+/// Copies what is where a repair will write; `None` if nothing does.
 fn keep(
     vfs: &dyn Vfs,
     identity: &Identity,

@@ -1,6 +1,6 @@
 //! What reading a log found. Plain structs.
 
-/// What was found.
+/// The outcome of an examination of a log.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ExaminationReport {
     /// The log had been closed in order.
@@ -11,11 +11,11 @@ pub struct ExaminationReport {
     pub bytes: u64,
     /// Bytes that the last append left torn.
     pub torn_bytes: u64,
-    /// Where they begin.
+    /// Offset of the first torn byte.
     pub torn_offset: u64,
-    /// In which file.
+    /// File with the torn bytes.
     pub torn_file: Option<String>,
-    /// Whole frames among them.
+    /// Whole frames among the torn bytes.
     pub in_doubt: usize,
     /// Bytes that cannot be used.
     pub damage: Vec<Damage>,
@@ -24,7 +24,7 @@ pub struct ExaminationReport {
 /// Bytes that came back different from what was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Damage {
-    /// The segment in which they stand; `None`: in `meta`.
+    /// The segment in which they are; `None`: in `meta`.
     pub segment: Option<u64>,
     /// Name within the store's directory.
     pub file: String,
@@ -32,9 +32,9 @@ pub struct Damage {
     pub offset: u64,
     /// Count of them; 0 where something is missing.
     pub bytes: u64,
-    /// What is wrong and what is lost.
+    /// The reason in words: what is wrong and what is lost.
     pub what: String,
-    /// Numbers of the frames that are lost, as far as that can be told.
+    /// Numbers of the frames that are lost, as far as that can be known.
     pub lost: Option<LostLsns>,
 }
 
@@ -43,6 +43,6 @@ pub struct Damage {
 pub struct LostLsns {
     /// The first one.
     pub first: u64,
-    /// The last one; `None`: nothing tells how many followed.
+    /// The last one; `None`: nothing says how many followed.
     pub last: Option<u64>,
 }

@@ -11,14 +11,14 @@ use crate::run::{RunBody, SealBody};
 pub(crate) struct NextFrame {
     pub(crate) offset: usize,
     pub(crate) lsn: u64,
-    /// Of one that stands in for lost frames: how many.
+    /// How many lost frames it stands in for, if it does.
     pub(crate) stands_in: Option<u32>,
 }
 
-/// What stands behind a place.
+/// The frames behind a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Resynced {
-    /// The whole frame where reading goes on: the first of the longest chain of those that stand in the order
+    /// The whole frame where reading goes on: the first of the longest chain of those that are in the order
     /// of their LSNs. So one that was written to a wrong place, before its own or behind it, does not take
     /// along those between.
     pub(crate) next: Option<NextFrame>,
@@ -42,15 +42,15 @@ pub(crate) struct Resync<'a> {
     noted: Option<NotedFrames>,
 }
 
-/// What a search noted.
+/// All whole frames that a search found.
 struct NotedFrames {
-    /// Every whole frame, ascending by offset. What stands inside the body of one is a part of that body.
+    /// Every whole frame, ascending by offset. What is inside the body of one is a part of that body.
     frames: Vec<WholeFrame>,
-    /// Those of the longest chain, the first on top.
+    /// Frames of the longest chain, the first on top.
     chain: Vec<usize>,
     /// None before this one counts any more.
     first: usize,
-    /// What they say was synced, the highest on top, with the one that says so.
+    /// LSNs that the frames say were synced, the highest on top, with the frame that says so.
     by_synced: BinaryHeap<(u64, usize)>,
     highest_lsn: u64,
     highest_run: u32,
@@ -95,7 +95,7 @@ fn longest_chain(frames: &[WholeFrame]) -> Vec<usize> {
 }
 
 impl<'a> Resync<'a> {
-    /// Searches `bytes`, which stand at `base` in their segment and reach its end.
+    /// Searches `bytes`, which are at `base` in their segment and reach its end.
     pub(crate) fn new(base: usize, bytes: &'a [u8], salt: u32, first_lsn: u64) -> Self {
         Self { base, bytes, salt, first_lsn, noted: None }
     }
@@ -145,7 +145,7 @@ impl<'a> Resync<'a> {
         whole
     }
 
-    /// Notes every whole frame from `at` on, `at` included: what stands there may belong further on.
+    /// Notes every whole frame from `at` on, `at` included: what is there may belong further on.
     fn search(&self, at: usize, run: u32, lsn: u64) -> NotedFrames {
         let mut noted = NotedFrames {
             frames: Vec::new(),
@@ -202,7 +202,7 @@ impl<'a> Resync<'a> {
     }
 }
 
-/// What most of a segment's rest is: skipped in large steps.
+/// The zeros that most of a segment's rest is: skipped in large steps.
 const ZEROS: &[u8] = &[0; 1024];
 
 /// Size of `bytes` without the zeros at its end.
@@ -215,7 +215,7 @@ pub(crate) fn without_zeros(bytes: &[u8]) -> usize {
     rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
-/// The LSN of a segment's first frame as its run and seal frames tell it, which have LSNs in their bodies.
+/// The LSN of a segment's first frame by its run and seal frames, which have LSNs in their bodies.
 pub(crate) fn first_lsn_by_frames(bytes: &[u8], salt: u32) -> Option<u64> {
     let resync = Resync::new(0, bytes, salt, 0);
     let mut from = HEADER_BLOCK_BYTES;
@@ -234,7 +234,7 @@ pub(crate) fn first_lsn_by_frames(bytes: &[u8], salt: u32) -> Option<u64> {
     None
 }
 
-/// Whether any frame of a segment stands in its bytes.
+/// Whether any frame of a segment is in its bytes.
 pub(crate) fn has_frames(bytes: &[u8], salt: u32) -> bool {
     Resync::new(0, bytes, salt, 0).next_frame(HEADER_BLOCK_BYTES, 0, 0).is_some()
 }

@@ -7,11 +7,11 @@ use crate::sealing::KeyEnvelope;
 
 /// Set in a run frame that repeats, at the head of a segment, what the run's first frame said.
 pub(crate) const REPEAT: u8 = 1;
-/// Set in a seal frame that a repair wrote, or that stands behind what the disk could not read: what it and the
+/// Set in a seal frame that a repair wrote, or that is behind what the disk could not read: what it and the
 /// next segment say of this one need not hold.
 pub(crate) const REPAIRED: u8 = 1;
 
-/// Who writes, and at what time, when a run begins.
+/// The writer and the time when a run begins.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Stamp {
     /// The machine's boot id, zero if unknown.
@@ -41,7 +41,7 @@ impl Stamp {
 /// The body of a run frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RunBody {
-    /// Who writes.
+    /// The stamp of the run.
     pub stamp: Stamp,
     /// The frame's own LSN.
     pub lsn: u64,
@@ -87,7 +87,7 @@ impl RunBody {
     }
 }
 
-/// What the run frame at the head of a sealed segment says of the segment's key.
+/// The envelope of the segment's key in the run frame at the head of a sealed segment.
 pub(crate) fn envelope_of(body: &[u8]) -> Option<KeyEnvelope> {
     RunBody::decode(body)?;
     KeyEnvelope::decode(body.get(RUN_BODY_BYTES..)?)

@@ -11,13 +11,13 @@ use crate::segment::Segments;
 /// A frame of which a checksum is wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct SalvagedFrame<'a> {
-    /// Its number, one of those that are lost there.
+    /// The frame's number, one of those that are lost there.
     pub lsn: u64,
-    /// What it was.
+    /// The frame's kind.
     pub kind: u8,
     /// The kind's own bits.
     pub flags: u8,
-    /// Its content.
+    /// The frame's content.
     pub body: &'a [u8],
 }
 
@@ -57,7 +57,7 @@ impl Segments {
     }
 }
 
-/// What seems to be a frame that is missing here.
+/// The frame at the start of `bytes`, if they seem to be one that is missing here.
 fn seeming(
     bytes: &[u8],
     first_lsn: u64,

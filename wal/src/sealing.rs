@@ -1,7 +1,7 @@
 //! The seam at which a host seals the bodies of its frames. No cipher here and no I/O.
 //!
 //! Each segment has a data key of its own, made when the segment is begun; the host wraps it, and the wrapped
-//! key stands in the segment's header and again in the run frame behind it, so that one bad block does
+//! key is in the segment's header and again in the run frame behind it, so that one bad block does
 //! not cost the segment. `meta` has one too, for the store's secret.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::frame::{Frame, FrameHeader, KIND_HOST_MIN};
 use crate::identity::Identity;
 use crate::limits::{DATA_KEY_BYTES, SEALED_SECRET_BYTES, SECRET_BYTES, TAG_BYTES};
 
-/// A data key as it stands in a file: whatever the host made of it. Never all zeros.
+/// A data key as it is in a file: whatever the host made of it. Never all zeros.
 pub type WrappedKey = [u8; DATA_KEY_BYTES];
 
 /// The number under which the key of `meta` is wrapped; segments count from 1.
@@ -51,7 +51,7 @@ pub trait Sealing: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// It cannot be told now.
+    /// It cannot be known now.
     fn is_current(&self, wrapped: &WrappedKey) -> Result<bool, KeyRefusal>;
 }
 
@@ -78,7 +78,7 @@ pub struct KeyRefusal {
     pub code: &'static str,
     /// The reason in words.
     pub message: String,
-    /// What it should be wrapped with is known to be right: the wrapped key is of another segment or store,
+    /// The key that wraps it is known to be right: the wrapped key is of another segment or store,
     /// or forged. Then it counts as damage of that one segment.
     pub is_foreign: bool,
 }
@@ -97,7 +97,7 @@ pub(crate) fn key_needed() -> Error {
     Error::new(ErrorKind::Key, message).with_code("KEY_NEEDED")
 }
 
-/// What a segment's files say of its key.
+/// The wrapped key and the sealed secret, as they are in a segment's file or in `meta`.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct KeyEnvelope {
     pub(crate) key: WrappedKey,
@@ -112,7 +112,7 @@ impl fmt::Debug for KeyEnvelope {
 }
 
 impl KeyEnvelope {
-    /// There should be a key, and nothing tells it.
+    /// There should be a key, and nothing says it.
     pub(crate) const LOST: Self =
         Self { key: [0; DATA_KEY_BYTES], secret: [0; SEALED_SECRET_BYTES] };
 
@@ -140,7 +140,7 @@ pub(crate) struct SegmentKey {
 }
 
 impl SegmentKey {
-    /// A fresh one.
+    /// Makes a fresh key.
     pub(crate) fn new(
         sealing: &dyn Sealing,
         identity: &Identity,
@@ -156,7 +156,7 @@ impl SegmentKey {
         Ok(it)
     }
 
-    /// The one that was wrapped.
+    /// Opens the key that was wrapped.
     pub(crate) fn open(
         sealing: &dyn Sealing,
         store: &[u8; 16],
@@ -167,12 +167,12 @@ impl SegmentKey {
         Ok(Self { key, store: *store, number, envelope })
     }
 
-    /// What its files say of it.
+    /// The key's envelope, as its file has it.
     pub(crate) fn envelope(&self) -> KeyEnvelope {
         self.envelope
     }
 
-    /// The store's secret; `None`: what stands there was not sealed with this key.
+    /// The store's secret; `None`: what is there was not sealed with this key.
     pub(crate) fn secret(&self) -> Option<[u8; SECRET_BYTES]> {
         let mut sealed = self.envelope.secret;
         let (body, tag) = sealed.split_last_chunk_mut::<TAG_BYTES>()?;
@@ -228,7 +228,7 @@ fn nonce(run: u32, lsn: u64) -> [u8; 12] {
     out
 }
 
-/// How the bodies of a segment's host frames stand in it.
+/// How the bodies of a segment's host frames are stored.
 #[derive(Clone, Debug)]
 pub(crate) enum SegmentBodies {
     /// As the host gave them.
@@ -242,7 +242,7 @@ pub(crate) enum SegmentBodies {
 }
 
 impl SegmentBodies {
-    /// What its files say of the key.
+    /// The segment's key, where the bodies are sealed and it was opened.
     pub(crate) fn key(&self) -> Option<&Arc<SegmentKey>> {
         match self {
             Self::Sealed(key) => Some(key),
@@ -270,7 +270,7 @@ impl SegmentBodies {
 /// Why a whole frame is not shown.
 #[derive(Clone, Debug)]
 pub(crate) enum BodyRefusal {
-    /// It was not sealed with the segment's key.
+    /// The body was not sealed with the segment's key.
     Forged,
     /// No key was given.
     Hidden,
@@ -292,7 +292,7 @@ impl BodyRefusal {
     }
 }
 
-/// What is said of a frame that was not sealed with its segment's key.
+/// The message for a frame that was not sealed with its segment's key.
 pub(crate) fn forged(lsn: u64) -> String {
     format!("LSN {lsn} is forged: it was not sealed with its segment's key")
 }

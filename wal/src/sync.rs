@@ -9,7 +9,7 @@ pub(crate) use real::*;
 #[cfg(all(test, shuttle))]
 pub(crate) use scheduled::*;
 
-/// What a program runs with.
+/// The real locks, atomics and threads, which a program runs with.
 #[cfg(not(all(test, shuttle)))]
 mod real {
     use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ mod real {
     }
 }
 
-/// What a model runs with. Time has no place in a schedule.
+/// The scheduled ones, which a model runs with. Time has no place in a schedule.
 #[cfg(all(test, shuttle))]
 mod scheduled {
     use std::cell::Cell;
@@ -62,7 +62,7 @@ mod scheduled {
         pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
     }
 
-    /// One whose timed waits may end at any time, woken or not; the others end when somebody wakes.
+    /// A condition variable whose timed waits may end at any time, woken or not; the others end when somebody wakes.
     #[derive(Debug)]
     pub(crate) struct Condvar {
         wakes: waiting::Mutex<u64>,
@@ -70,7 +70,7 @@ mod scheduled {
     }
 
     impl Condvar {
-        /// One that nobody waits for.
+        /// A condition variable that nobody waits for.
         pub(crate) fn new() -> Self {
             Self { wakes: waiting::Mutex::new(0), changed: waiting::Condvar::new() }
         }

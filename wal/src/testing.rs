@@ -30,7 +30,7 @@ pub struct ToySealing {
     uses: Arc<Mutex<Uses>>,
 }
 
-/// What was sealed.
+/// The keys and nonces that sealed a body.
 #[derive(Debug, Default)]
 struct Uses {
     once: BTreeSet<KeyAndNonce>,

@@ -95,7 +95,7 @@ pub(super) fn open_flags(dir: &OwnedFd, entry: &str, flags: OFlags) -> io::Resul
     if file.metadata()?.is_file() { Ok(file) } else { Err(swapped("something else").into()) }
 }
 
-/// What stands under `entry` in such a place; `None`: what should.
+/// Returns what is under `entry` in the place of what is expected; `None` if that is there.
 pub(super) fn usurper(
     dir: impl AsFd,
     entry: &str,

@@ -28,7 +28,7 @@ pub(super) fn identity_of(file: impl AsFd) -> io::Result<FileIdentity> {
     Ok(look(file, "", AtFlags::EMPTY_PATH)?.0)
 }
 
-/// The identity of what stands at `path`, from `dir`, and what it is.
+/// The identity of what is at `path`, from `dir`, and what it is.
 ///
 /// Asks for nothing else. Linux gives a file whose times were asked for an exact time at its next write, so
 /// each write would change the file's inode, and each sync would wait for the file system's journal: half as
@@ -68,9 +68,9 @@ pub(super) struct Ground {
     pub(super) root: OwnedFd,
     /// Which one it is.
     identity: FileIdentity,
-    /// Its path, which does not change its meaning with the working directory.
+    /// The directory's path, which does not change its meaning with the working directory.
     path: PathBuf,
-    /// Who opened it.
+    /// The process that opened the tree.
     opener: u32,
 }
 
@@ -101,7 +101,7 @@ impl Ground {
     /// As [`Ground::check`], and refuses once `name` is not the name of this file.
     pub(super) fn check_file(&self, name: &str, file: FileIdentity) -> io::Result<()> {
         self.check()?;
-        // Nothing is opened by way of a link that stands in a directory's place: nothing is written there.
+        // Nothing is opened by way of a link that is in a directory's place: nothing is written there.
         for (at, _) in name.match_indices('/') {
             let dir = name.get(..at).unwrap_or(name);
             self.check_entry(dir, |_, kind| kind == FileType::Directory)?;
@@ -109,7 +109,7 @@ impl Ground {
         self.check_entry(name, |found, _| found == file)
     }
 
-    /// Refuses once what stands under `name` is not what it should be.
+    /// Refuses once what is under `name` is not what it should be.
     fn check_entry(
         &self,
         name: &str,

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{LockError, LockGuard, Mode};
 
-/// What this process has locked, and its number, which is not that of a forked child.
+/// The files and directories that this process has locked, and its number, which is not that of a forked child.
 static HELD_HERE: Mutex<BTreeMap<FileIdentity, u32>> = Mutex::new(BTreeMap::new());
 
 /// Longest text of a process id that is believed.
@@ -39,10 +39,10 @@ const PID_BYTES_MAX: usize = 10;
 /// A held lock.
 #[derive(Debug)]
 pub(super) struct OsLock {
-    /// What is locked, each with its entry in the table: the directory, where it can be, and the file. The
+    /// The locked handles, each with its entry in the table: the directory, where it can be, and the file. The
     /// system lets go when the last process that has them closes them.
     locked: Vec<(fs::File, FileIdentity)>,
-    /// Who took it.
+    /// The process that took the lock.
     pid: u32,
 }
 

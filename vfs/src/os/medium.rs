@@ -11,7 +11,7 @@ pub fn remark_on(dir: &Path) -> Option<&'static str> {
     remark(i128::from(stat.f_type) & 0xffff_ffff)
 }
 
-/// What is to be said of a file system with this magic number, as `statfs(2)` lists them.
+/// The remark on a file system with this magic number, as `statfs(2)` lists them.
 fn remark(magic: i128) -> Option<&'static str> {
     const MEMORY: &str = "it lives in memory (tmpfs or ramfs): a power cut takes all of it";
     const NETWORK: &str =

@@ -56,7 +56,7 @@ enum Access {
 pub struct OsVfs {
     /// The directory, and where it is.
     ground: Arc<Ground>,
-    /// Its path as it was given; for messages only.
+    /// The directory's path as it was given; for messages only.
     path: PathBuf,
     /// To whom what is made in it belongs.
     owner: Owner,
@@ -286,7 +286,7 @@ impl Vfs for OsVfs {
     }
 }
 
-/// Whether there is no directory in which a name could stand.
+/// Whether there is no directory in which a name could be.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -26,7 +26,7 @@ const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 
 impl Owner {
-    /// The owner of the directory of which this was told.
+    /// The owner of the directory that `stat` is of.
     pub(super) fn of(stat: &Stat) -> Self {
         Self { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 }
     }

@@ -54,7 +54,7 @@ impl DataChange {
 /// A change that no sync has covered.
 #[derive(Clone, Debug)]
 pub(super) struct PendingData {
-    /// Its place in the order of all unsynced changes of the disk.
+    /// The change's place in the order of all unsynced changes of the disk.
     pub(super) seq: u64,
     /// The change.
     pub(super) change: DataChange,
@@ -63,9 +63,9 @@ pub(super) struct PendingData {
 /// One file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
-    /// What reads see.
+    /// The bytes that reads see.
     pub(super) live: Image,
-    /// What a power cut leaves for sure.
+    /// The bytes that a power cut leaves for sure.
     pub(super) durable: Image,
     /// Unsynced changes, oldest first. After a failed sync, `live` has more than these.
     pub(super) pending: Vec<PendingData>,
@@ -94,7 +94,7 @@ pub(super) struct DiskState {
     pub(super) file_bytes_max: u64,
     /// Directories whose locks are held.
     pub(super) locks: BTreeSet<String>,
-    /// What sort of disk it is.
+    /// The sort of disk.
     pub(super) medium: Medium,
     /// Counts, faults and the trace.
     pub(super) operations: Operations,

@@ -68,7 +68,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// What the caller sees.
+    /// The error that the caller sees.
     pub(super) fn error(self) -> io::Error {
         io::Error::from_raw_os_error(match self {
             Self::Moved => return GroundMoved::Directory(PathBuf::from("simulated")).into(),
@@ -98,7 +98,7 @@ impl FaultKind {
         matches!(self, Self::Interrupted(_))
     }
 
-    /// Its name in a trace.
+    /// The fault's name in a trace.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Eio => "EIO",

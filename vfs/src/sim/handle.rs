@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{File, GroundMoved, Mode, Pace, file::write_zeros};
 
-/// What every interruption but the first of a call lets pass: a signal for ever must not keep it for
+/// Bytes that every interruption but the first of a call lets pass: a signal for ever must not keep it for
 /// ever.
 const MOVED_MIN: u64 = 1;
 

@@ -9,7 +9,7 @@ use std::{
 /// Bytes that are shared, and copied, as one.
 const PAGE_BYTES: usize = 4096;
 
-/// The same, as an offset.
+/// [`PAGE_BYTES`], as an offset.
 const PAGE_STEP: u64 = PAGE_BYTES as u64;
 
 /// Nothing but zeros.
@@ -18,7 +18,7 @@ const ZERO_PAGE: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 /// One shared piece of a file.
 #[derive(Clone, Debug)]
 struct Page {
-    /// Its content.
+    /// The page's content.
     bytes: [u8; PAGE_BYTES],
     /// Hash of the content, once somebody asked for it: most pages of two crash states are shared.
     hash: OnceLock<u64>,

@@ -8,22 +8,22 @@ use super::{
     survival::sectors,
 };
 
-/// What cheap flash writes and damages as one.
+/// The block that cheap flash writes and damages as one.
 const BLOCK_BYTES: usize = 4096;
 
-/// The same, as an offset.
+/// [`BLOCK_BYTES`], as an offset.
 const BLOCK_STEP: u64 = BLOCK_BYTES as u64;
 
-/// What sort of disk it is. The default is a sound one, on which every promise of
+/// The sort of disk that is simulated. The default is a sound one, on which every promise of
 /// [`File`](crate::File) and [`Vfs`](crate::Vfs) holds, and which damages nothing outside the
 /// unsynced writes.
 ///
 /// It acts on top of every [`Survival`](crate::Survival), which says what has landed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Medium {
-    /// What stands where an unsynced write did not land.
+    /// The bytes where an unsynced write did not land.
     pub lost: LostWrite,
-    /// What a cut does to the surroundings of an unsynced write.
+    /// The damage that a cut does around an unsynced write.
     pub overwrite: Overwrite,
     /// Syncs of files and directories say `Ok`, and nothing becomes durable: whoever promises
     /// durability on such a disk breaks the promise, and a check must notice.
@@ -32,25 +32,25 @@ pub struct Medium {
     pub seed: u64,
 }
 
-/// What stands in a byte that an unsynced write would have changed, and did not, after a power cut.
+/// The bytes that an unsynced write would have changed, and did not, after a power cut.
 ///
 /// With anything but the old bytes, a file that was growing keeps its new length, and no sector is
 /// atomic. Bytes that the unsynced writes would not have changed stay in any case.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LostWrite {
-    /// What was durable there, as far as the file had such a byte.
+    /// The bytes that were durable there, as far as the file had them.
     #[default]
     OldBytes,
     /// Zeros: the space was allocated, and its content came too late.
     Zeros,
     /// Bytes that look random.
     Garbage,
-    /// What another file of the disk durably has at the same offset, as in a block that was that
+    /// The bytes that another file of the disk durably has at the same offset, as in a block that was that
     /// file's before; zeros where there is none. So bytes come that another file would accept.
     Stale,
 }
 
-/// What a power cut does to the synced bytes around unsynced writes.
+/// The damage that a power cut does to the synced bytes around unsynced writes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Overwrite {
     /// Nothing ("powersafe overwrite").

@@ -168,7 +168,7 @@ impl SimVfs {
 
     /// The operations so far as lines `number operation name detail`, to assert their order.
     ///
-    /// The root directory is `.`; bytes are `offset+count`; a planned fault stands in parentheses.
+    /// The root directory is `.`; bytes are `offset+count`; a planned fault is in parentheses.
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
         self.disk.lock().operations.lines()

@@ -7,7 +7,7 @@ use crate::name;
 /// Number of a file, whatever its name; never used again.
 pub(super) type FileId = u64;
 
-/// What a name stands for.
+/// The file or directory that a name stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum DirEntry {
     /// A file.
@@ -34,14 +34,14 @@ pub(super) struct EntryPath {
 pub(super) enum NameChange {
     /// A new entry.
     Add {
-        /// Where.
+        /// The entry's path.
         at: EntryPath,
-        /// What.
+        /// The file or directory.
         what: DirEntry,
     },
     /// A file's name goes away.
     Remove {
-        /// Where.
+        /// The entry's path.
         at: EntryPath,
         /// Which file it was.
         file: FileId,
@@ -60,7 +60,7 @@ pub(super) enum NameChange {
 /// A change that is not durable, or only half.
 #[derive(Clone, Debug)]
 pub(super) struct PendingName {
-    /// Its place in the order of all unsynced changes of the disk.
+    /// The change's place in the order of all unsynced changes of the disk.
     pub(super) seq: u64,
     /// The change.
     pub(super) change: NameChange,
@@ -73,9 +73,9 @@ pub(super) struct PendingName {
 /// All names of a disk.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    /// What is seen.
+    /// The names that are seen.
     pub(super) live: Tree,
-    /// What a power cut leaves for sure.
+    /// The names that a power cut leaves for sure.
     pub(super) durable: Tree,
     /// The changes between the two, oldest first.
     pub(super) pending: Vec<PendingName>,
@@ -164,7 +164,7 @@ impl Tree {
         self.0.get(dir)
     }
 
-    /// What is at `place`.
+    /// The entry at `place`.
     pub(super) fn find(&self, place: &EntryPath) -> Option<DirEntry> {
         self.0.get(&place.dir)?.get(&place.entry).copied()
     }

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use super::fault::{Fault, FaultKind, FaultOp, FaultPlan};
 
-/// What an operation says about itself in the trace, after its name.
+/// The part of an operation's line in the trace that follows its name.
 #[derive(Clone, Debug)]
 pub(super) enum Detail {
     /// Nothing more.
@@ -25,11 +25,11 @@ pub(super) enum Detail {
 /// One operation.
 #[derive(Clone, Debug)]
 struct TracedOperation {
-    /// What was called.
+    /// The call.
     label: &'static str,
-    /// On which name.
+    /// The name that it was called on.
     name: String,
-    /// With what.
+    /// The call's argument.
     detail: Detail,
     /// The planned fault that hit it.
     fault: Option<FaultKind>,
@@ -40,7 +40,7 @@ struct TracedOperation {
 /// Counts operations and decides which fail.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
-    /// What happened so far. The position is the operation's number.
+    /// The operations so far. The position is the operation's number.
     steps: Vec<TracedOperation>,
     /// From this number on there is no power.
     cut_at: Option<u64>,

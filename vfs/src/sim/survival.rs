@@ -36,7 +36,7 @@ pub enum Survival {
         /// sectors that were written, file by file in ascending order; a sector survives with its
         /// newest bytes or keeps the old ones. Pieces from 64 on, and new lengths, are lost.
         kept: u64,
-        /// What the disk writes atomically: 512 or 4096.
+        /// Size of a sector, which the disk writes atomically: 512 or 4096.
         sector_bytes: u32,
     },
     /// A random subset: of writes sector by sector (a lost one keeps its old bytes, or zeros where
@@ -45,7 +45,7 @@ pub enum Survival {
     Seeded {
         /// Everything follows from it.
         seed: u64,
-        /// What the disk writes atomically: 512 or 4096.
+        /// Size of a sector, which the disk writes atomically: 512 or 4096.
         sector_bytes: u32,
     },
 }

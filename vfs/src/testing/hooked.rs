@@ -4,7 +4,7 @@ use std::{fmt::Debug, io, sync::Arc};
 
 use crate::{Expected, File, LockError, LockGuard, Map, Mode, Pace, Usurper, Vfs};
 
-/// What a disk, or an open file of it, is asked to do: the method of [`Vfs`] or [`File`] of that name.
+/// An operation of a disk or of an open file: the method of [`Vfs`] or [`File`] of that name.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation<'a> {
     /// Opening or creating a file.
@@ -50,17 +50,17 @@ pub enum Operation<'a> {
 /// One call of a disk or of an open file.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskCall<'a> {
-    /// What it is to do.
+    /// The operation.
     pub operation: Operation<'a>,
-    /// Of the file or directory; the old one of a renaming.
+    /// Name of the file or directory; the old one of a renaming.
     pub name: &'a str,
     /// First byte that is read or written; 0 for anything else.
     pub offset: u64,
-    /// The file behind it, where one is open.
+    /// The open file, of its operations.
     pub file: Option<&'a dyn File>,
 }
 
-/// What a test does at each call.
+/// The part of a test that acts at each call of a disk.
 pub trait Hook: Debug + Send + Sync + 'static {
     /// Runs before a call, and may take as long as it likes.
     ///
@@ -81,7 +81,7 @@ pub trait Hook: Debug + Send + Sync + 'static {
 struct Hooked<T: ?Sized, H: ?Sized> {
     inner: Arc<T>,
     hook: Arc<H>,
-    /// Of the open file.
+    /// Name of the open file.
     name: String,
 }
 

@@ -26,13 +26,13 @@ pub(super) struct StallingScheduler {
 }
 
 impl StallingScheduler {
-    /// One that makes `count` schedules.
+    /// A scheduler that makes `count` schedules.
     pub(super) fn new_from_seed(seed: u64, count: usize) -> Self {
         let inner = RandomScheduler::new_from_seed(seed, count);
         Self { inner, state: seed, stalled: None, left: 0, staying: 0 }
     }
 
-    /// Some number below `count`. (SplitMix64.)
+    /// A random number below `count`. (SplitMix64.)
     fn any(&mut self, count: u64) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -41,7 +41,7 @@ impl StallingScheduler {
         (mixed ^ (mixed >> 31)) % count
     }
 
-    /// One of these.
+    /// A random one of the tasks; `None` if there is none.
     fn one_of(&mut self, tasks: &[TaskId]) -> Option<TaskId> {
         let count = u64::try_from(tasks.len()).unwrap();
         (count > 0).then(|| tasks[usize::try_from(self.any(count)).unwrap()])

@@ -7,8 +7,8 @@ use crate::identity::Identity;
 use crate::limits::FRAME_HEADER_BYTES;
 use crate::name;
 
-/// The header of a frame, which has its checksums, and where it stands: in a log that was restored from a
-/// backup other bytes stand there, or none.
+/// The header of a frame, which has its checksums, and where it is: in a log that was restored from a
+/// backup other bytes are there, or none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Anchor {
     file: String,
@@ -24,18 +24,18 @@ impl Anchor {
         Self::read(vfs, file, u64::from(place.offset))
     }
 
-    /// Whether the same bytes stand there. If not, the segment was trimmed, or the log is another.
+    /// Whether the same bytes are there. If not, the segment was trimmed, or the log is another.
     #[must_use]
     pub fn holds(&self, vfs: &dyn Vfs) -> bool {
         Self::read(vfs, self.file.clone(), self.offset).as_ref() == Some(self)
     }
 
-    /// The bytes that stood at `offset` of `file`.
+    /// The bytes that were at `offset` of `file`.
     pub(super) fn of(file: String, offset: u64, header: [u8; FRAME_HEADER_BYTES]) -> Self {
         Self { file, offset, header }
     }
 
-    /// What stands at `offset` of `file`; `None` if that cannot be told.
+    /// Reads the header at `offset` of `file`; `None` if that cannot be read.
     fn read(vfs: &dyn Vfs, file: String, offset: u64) -> Option<Self> {
         let mut header = [0; FRAME_HEADER_BYTES];
         let count = vfs.open(&file, Mode::Read).ok()?.read_at(offset, &mut header).ok()?;

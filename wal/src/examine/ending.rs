@@ -23,7 +23,7 @@ impl Examination<'_> {
             self.report.torn_bytes = 0;
             self.report.torn_file = None;
         } else if (!same_place || whole) && !self.has_moved_on() {
-            // With other damage about, the digest differs for a reason that was already told.
+            // With other damage about, the digest differs for a reason that was already reported.
             let what = format!(
                 "the log was closed in order and ended in segment {} at {}",
                 clean.number, clean.offset
@@ -32,7 +32,7 @@ impl Examination<'_> {
         }
     }
 
-    /// What is lost to the end of a segment ends where the next one begins.
+    /// Ends what is lost to the end of a segment where the next segment begins.
     fn bound_lost(&mut self) {
         for damage in &mut self.report.damage {
             let number = damage.segment.unwrap_or(0);

@@ -19,14 +19,14 @@ use crate::segment::Segments;
 pub struct Examined {
     /// With the secret, unless that is sealed and no key was given.
     pub(crate) identity: Identity,
-    /// What opens the bodies; `None`: they are clear, or no key was given.
+    /// The sealing that opens the bodies; `None`: they are clear, or no key was given.
     pub(crate) sealing: Option<Arc<dyn Sealing>>,
     pub(crate) meta: Meta,
     /// Where the log goes on; `None`: in a new segment.
     pub(crate) tail: Option<FoundTail>,
     /// Segments that are listed and not begun.
     pub(crate) prepared: Vec<u64>,
-    /// Those of them in which the disk cannot read something.
+    /// Prepared segments in which the disk cannot read something.
     pub(crate) spoiled: Vec<u64>,
     /// Files of segments that were trimmed before.
     pub(crate) resurrected: Vec<Resurrected>,
@@ -43,7 +43,7 @@ pub struct Examined {
     pub(crate) read_only_for: u32,
     /// Listed segments without a file whose frames are lost.
     pub(crate) missing: Vec<u64>,
-    /// What would mend the damage.
+    /// The repairs that would mend the damage.
     pub(crate) repairs: Vec<PlannedRepair>,
     /// The first place that the disk could not read and where the log may end.
     pub(crate) unreadable: Option<Position>,
@@ -58,7 +58,7 @@ pub(crate) struct FoundTail {
     pub(crate) count: u32,
     /// Offset after the last frame that is proven synced.
     pub(crate) proven: usize,
-    /// It ends with a seal: the log goes on in the next one.
+    /// The segment ends with a seal: the log goes on in the next one.
     pub(crate) sealed: bool,
     /// The disk could not read all of it.
     pub(crate) unread: bool,
@@ -67,12 +67,12 @@ pub(crate) struct FoundTail {
     pub(crate) torn_header: Option<SegmentHeader>,
     /// The boot of the machine in which the last frame was written; zeros: not known.
     pub(crate) boot: [u8; 16],
-    /// What stood there when it was judged.
+    /// The bytes behind the last frame when it was judged.
     pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
 }
 
 impl Examined {
-    /// Who the store is.
+    /// The identity of the store.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
@@ -84,19 +84,19 @@ impl Examined {
         self.meta.envelope.is_some()
     }
 
-    /// The highest number that was given out, as far as the log tells.
+    /// The highest number that was given out, as far as the log shows.
     #[must_use]
     pub fn highest_lsn(&self) -> u64 {
         self.highest_lsn
     }
 
-    /// Numbers up to this one were given out, as something tells that outlived their frames: the log goes on
+    /// Numbers up to this one were given out, as something shows that outlived their frames: the log goes on
     /// behind it.
     pub fn raise(&mut self, lsn: u64) {
         self.highest_lsn = self.highest_lsn.max(lsn.min(LSN_MAX));
     }
 
-    /// What was found.
+    /// The report of what was found.
     #[must_use]
     pub fn report(&self) -> &ExaminationReport {
         &self.report

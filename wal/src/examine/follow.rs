@@ -23,13 +23,13 @@ use crate::sealing::Sealing;
 pub struct Follower {
     /// LSN of the last frame that was shown.
     shown: u64,
-    /// Where the log ended, and what stood there. Every append, mark and seal begins there.
+    /// Where the log ended, and what was there. Every append, mark and seal begins there.
     end: Option<Anchor>,
-    /// What opens the bodies of a sealed log.
+    /// The sealing that opens the bodies of a sealed log.
     sealing: Option<Arc<dyn Sealing>>,
 }
 
-/// What a look found.
+/// The result of [`Follower::look`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Followed {
     /// Frames that were shown.
@@ -116,7 +116,7 @@ impl Follower {
         let ends = examined.tail.filter(|tail| !tail.sealed && hidden == 0);
         self.end = ends.and_then(|tail| {
             let offset = u64::try_from(tail.offset).unwrap_or(u64::MAX);
-            // Not what stands there by now: that may be a frame that was not shown.
+            // Not what is there by now: that may be a frame that was not shown.
             tail.behind.map(|bytes| Anchor::of(name::segment(&store, tail.number), offset, bytes))
         });
         followed.damage = examined.report.damage;

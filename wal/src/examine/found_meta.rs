@@ -9,7 +9,7 @@ use crate::meta::{self, Meta};
 use crate::name;
 use crate::sealing::KeyEnvelope;
 
-/// What `meta` says, whether it had to be made from the segments, and the files; `None` if there is no
+/// Returns the state in `meta`, whether it had to be made from the segments, and the files; `None` if there is no
 /// log.
 pub(super) fn found_meta(vfs: &dyn Vfs) -> Result<Option<(Meta, bool, Files)>, Error> {
     // The files after `meta`: whatever a writer at work lists has its file by then.
@@ -35,7 +35,7 @@ fn rebuild_meta(vfs: &dyn Vfs, files: &Files) -> Result<Meta, Error> {
             meta.run = meta.run.max(header.run);
         }
         if header.envelope.is_some() {
-            // Which keys there are, the segments tell.
+            // Which keys there are, the segments say.
             meta.envelope = Some(KeyEnvelope::LOST);
         }
     }

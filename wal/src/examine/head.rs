@@ -25,7 +25,7 @@ pub(super) struct SegmentHead {
     pub(super) header: Option<SegmentHeader>,
     /// Run and body of the first frame, if it is whole.
     pub(super) first: Option<(u32, RunBody)>,
-    /// What that frame says of the segment's key.
+    /// The envelope of the segment's key in that frame.
     repeated: Option<KeyEnvelope>,
     /// The LSN of the first frame, where neither of these tells it and frames further on do.
     pub(super) told: Option<u64>,
@@ -58,13 +58,13 @@ impl SegmentHead {
         self.told = self.told.filter(|lsn| *lsn > last_lsn);
     }
 
-    /// What they say of the segment's key; `None`: that there is none.
+    /// The envelope of the segment's key, from header or first frame; `None`: there is none.
     pub(super) fn envelope(&self) -> Option<KeyEnvelope> {
         let told = self.header.and_then(|header| header.envelope);
         told.filter(KeyEnvelope::is_known).or(self.repeated).or(told)
     }
 
-    /// Whether anything was written to the segment, as far as can be told.
+    /// Whether anything was written to the segment, as far as can be known.
     pub(super) fn in_use(&self) -> bool {
         self.header.is_some() || self.first.is_some()
     }

@@ -110,7 +110,7 @@ impl Examination<'_> {
             before_end: u64::try_from(before_end).unwrap_or(u64::MAX),
             digest: found.context.digest.unwrap_or_default(),
             read_compat: 0,
-            // Not known: then what stands behind its frames counts as torn, and is overwritten.
+            // Not known: then what is behind its frames counts as torn, and is overwritten.
             recycled: false,
         }
     }

@@ -31,7 +31,7 @@ pub(super) struct Examination<'a> {
     pub(super) meta: Meta,
     /// With the secret, where that is known.
     pub(super) identity: Identity,
-    /// What opens the bodies of a sealed log.
+    /// The sealing that opens the bodies of a sealed log.
     pub(super) sealing: Option<Arc<dyn Sealing>>,
     /// Keys of segments that were opened, with what the files said of them.
     pub(super) keys: RefCell<BTreeMap<u64, (KeyEnvelope, SegmentBodies)>>,
@@ -46,11 +46,11 @@ pub(super) struct Examination<'a> {
     pub(super) last_in_use: u64,
     pub(super) resurrected: Vec<Resurrected>,
     pub(super) prepared: Vec<u64>,
-    /// Those of them in which the disk cannot read something.
+    /// Prepared segments in which the disk cannot read something.
     pub(super) spoiled: Vec<u64>,
     /// Listed, not begun, and without a file.
     pub(super) absent: Vec<u64>,
-    /// What `meta` said once the files were listed, if that was asked.
+    /// The state of `meta` once the files were listed, if it was read again.
     meta_then: Option<Option<Meta>>,
     /// Listed, begun, and without a file.
     pub(super) missing: Vec<u64>,
@@ -65,7 +65,7 @@ pub(super) struct Examination<'a> {
     pub(super) read_only_for: u32,
     /// The first place that the disk could not read and where the log may end.
     pub(super) unreadable: Option<Position>,
-    /// What would mend the damage.
+    /// The repairs that would mend the damage.
     pub(super) repairs: Vec<PlannedRepair>,
     pub(super) report: ExaminationReport,
 }
@@ -143,7 +143,7 @@ impl<'a> Examination<'a> {
         self.meta.segments.iter().collect()
     }
 
-    /// The segment in which `lsn` must stand, if it is there: all before it have lower ones.
+    /// The segment in which `lsn` must be, if it is there: all before it have lower ones.
     pub(super) fn number_holding(&self, lsn: u64) -> u64 {
         let not_behind = self.first_lsns.iter().filter(|(_, first_lsn)| *first_lsn <= lsn);
         not_behind.map(|(number, _)| *number).max().unwrap_or(0)
@@ -226,7 +226,7 @@ impl<'a> Examination<'a> {
         Ok(())
     }
 
-    /// Takes up what was found in a segment.
+    /// Adds what was found in a segment to the report, the repairs and the state.
     fn take(&mut self, found: ScannedSegment) {
         self.judge_head(&found);
         let ScannedSegment { file, bytes, context, mut walked, unreadable, hidden, .. } = found;
@@ -302,7 +302,7 @@ impl<'a> Examination<'a> {
         }
     }
 
-    /// What is known of a segment before its frames are read.
+    /// The context of a segment, which is known before its frames are read.
     pub(super) fn context(&self, number: u64, head: &SegmentHead, last_lsn: u64) -> Context {
         let previous = self.previous.as_ref().map(|(_, walked)| walked);
         let first_lsn = head.first_lsn().unwrap_or(last_lsn + 1);

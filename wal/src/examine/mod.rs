@@ -131,8 +131,8 @@ fn examine_found(
     Ok(examination.finish())
 }
 
-/// Who the log in `vfs` belongs to; `None` if there is no log. Reads `meta` only, if it can. Of a sealed log
-/// it does not tell the secret.
+/// The identity of the store whose log is in `vfs`; `None` if there is no log. Reads `meta` only, if it can. Of a
+/// sealed log it does not return the secret.
 ///
 /// # Errors
 ///

@@ -15,14 +15,14 @@ pub(crate) struct PlannedRepair {
     pub(crate) fix: Fix,
 }
 
-/// What is written there.
+/// The bytes that a repair writes.
 #[derive(Clone, Debug)]
 pub(crate) enum Fix {
     /// Row `lost`: a frame that stands in for the `numbers` that were there, the last of which was `lsn`.
     StandIn { run: u32, lsn: u64, numbers: u32 },
     /// The segment ends here: a seal behind what is kept.
     Seal(KeptPrefix),
-    /// The same, because what stands behind it cannot be read.
+    /// As `Seal`, because what is behind it cannot be read.
     SealUnread(KeptPrefix),
     /// Row `header-damaged`.
     Header(Box<SegmentHeader>),
@@ -31,7 +31,7 @@ pub(crate) enum Fix {
 }
 
 impl PlannedRepair {
-    /// What mends a range that a walk found lost; `None` if no frame fits between those that are kept,
+    /// The repair of a range that a walk found lost; `None` if no frame fits between those that are kept,
     /// which only happens where bytes were put between frames.
     pub(super) fn of(number: u64, first_lsn: u64, lost: &UnusableRange) -> Option<Self> {
         let fix = match lost.last_lsn {
@@ -46,7 +46,7 @@ impl PlannedRepair {
         Some(Self { number, first_lsn, offset: lost.offset, bytes: lost.bytes, fix })
     }
 
-    /// What mends a header.
+    /// The repair of a header.
     pub(super) fn of_header(header: SegmentHeader) -> Self {
         Self {
             number: header.number,

@@ -11,7 +11,7 @@ use crate::walk::{self, SegmentEnd};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resurrected {
     pub(crate) number: u64,
-    /// Its bytes are not what was written: they are kept.
+    /// The file's bytes are not what was written: they are kept.
     pub(crate) damaged: bool,
 }
 

@@ -92,7 +92,7 @@ impl Examination<'_> {
         let mut next = Some(0);
         let may_follow = !says_something && self.follows_the_one_before(file.number);
         if head.first_lsn().is_none() && !may_follow {
-            // Nothing tells the numbers of its frames: they are not shown under others.
+            // Nothing says the numbers of its frames: they are not shown under others.
             context.later_in_use = true;
             next = None;
         }
@@ -102,7 +102,7 @@ impl Examination<'_> {
         }
         let mut at = 0;
         while let Some(from) = next {
-            // No way on in a piece: what stands there can only be told with all that is behind it.
+            // No way on in a piece: what is there can only be told with all that is behind it.
             let bytes = if from == at && from > 0 { usize::MAX } else { PIECE_BYTES };
             at = from;
             next = walk.go_on(file.piece(buffer, from, bytes, &mut unreadable)?, visit);

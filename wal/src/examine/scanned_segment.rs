@@ -15,7 +15,7 @@ pub(super) struct ScannedSegment {
     pub(super) unreadable: Vec<Unreadable>,
     /// Frames that were not shown, marks apart.
     pub(super) hidden: u64,
-    /// How the host's bodies stand in it.
+    /// How the host's bodies are stored in it.
     pub(super) bodies: SegmentBodies,
     /// Whole frames that were not sealed with the segment's key.
     pub(super) forged: Vec<ForgedFrame>,
@@ -28,7 +28,7 @@ pub(super) struct ScannedSegment {
 pub(super) enum Shows {
     /// All that belong to the log.
     All,
-    /// Those that are proven to have been synced.
+    /// Frames that are proven to have been synced.
     Proven,
 }
 

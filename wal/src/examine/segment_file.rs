@@ -30,11 +30,11 @@ pub(super) struct SegmentFile {
 /// Bytes that the disk could not read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Unreadable {
-    /// Where in the file.
+    /// Offset in the file.
     pub(crate) offset: usize,
-    /// How many.
+    /// Count of the bytes.
     pub(crate) bytes: usize,
-    /// What the disk said.
+    /// The disk's error.
     pub(crate) what: String,
 }
 

@@ -14,7 +14,7 @@ use crate::meta::Meta;
 use crate::name;
 use crate::sealing::{KeyEnvelope, META_NUMBER, Sealing, SegmentBodies, SegmentKey, key_needed};
 
-/// Who the store is, with its secret.
+/// The identity of the store, with its secret.
 pub(super) fn identity(
     vfs: &dyn Vfs,
     meta: &Meta,
@@ -42,7 +42,7 @@ pub(super) fn identity(
     Ok(Identity { store, secret: secret.ok_or_else(lost)? })
 }
 
-/// The secret as a segment's header tells it.
+/// The secret as a segment's header has it.
 fn secret_in_segments(
     vfs: &dyn Vfs,
     store: &[u8; 16],
@@ -94,7 +94,7 @@ pub fn check_keys(vfs: &dyn Vfs, sealing: Option<&Arc<dyn Sealing>>) -> Result<(
 }
 
 impl Examination<'_> {
-    /// How the bodies of a segment stand in it. Its key is opened once.
+    /// How the bodies of a segment are stored. Its key is opened once.
     pub(super) fn bodies(&self, number: u64, head: &SegmentHead) -> Result<SegmentBodies, Error> {
         let told = head.envelope();
         let Some(_) = self.meta.envelope else {

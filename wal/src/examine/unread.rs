@@ -19,7 +19,7 @@ use crate::limits::{HEADER_BLOCK_BYTES, SEAL_BODY_BYTES, frame_bytes};
 use crate::name;
 use crate::walk::{SegmentEnd, Walked};
 
-/// What a seal takes.
+/// Size of a seal frame.
 const SEAL_FRAME_BYTES: usize = frame_bytes(SEAL_BODY_BYTES);
 
 impl Examination<'_> {
@@ -46,7 +46,7 @@ impl Examination<'_> {
         }
     }
 
-    /// The same, of a segment in which nothing says that it was begun. Its first commit would have a header in
+    /// Row `unreadable`, of a segment in which nothing says that it was begun. Its first commit would have a header in
     /// one block and a frame in the next.
     pub(super) fn take_spare(&mut self, number: u64, unreadable: &[Unreadable]) {
         unreadable.iter().for_each(|it| self.tell_unreadable((number, 1), it));

@@ -51,7 +51,7 @@ pub struct FrameFields {
     pub synced_lag: u32,
     /// Milliseconds; of a lost frame how many numbers it stands for.
     pub time: u32,
-    /// What it is; below [`KIND_HOST_MIN`] it belongs to the log.
+    /// The kind; below [`KIND_HOST_MIN`] the frame belongs to the log.
     pub kind: u8,
     /// The kind's own bits, and bit 7: more of the batch follows.
     pub flags: u8,
@@ -70,7 +70,7 @@ pub(crate) enum FrameError {
     BodyChecksum,
 }
 
-/// Where a frame stands.
+/// The place of a frame in the log.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Place {
     /// The segment's number.
@@ -82,21 +82,21 @@ pub struct Place {
 /// A frame of the log, borrowed from its segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// Its number.
+    /// The frame's number.
     pub lsn: Lsn,
     /// The run in which it was written.
     pub run: u32,
     /// Milliseconds since the run's first frame was made.
     pub time_ms: u32,
-    /// What it is; below [`KIND_HOST_MIN`] it belongs to the log.
+    /// The kind; below [`KIND_HOST_MIN`] the frame belongs to the log.
     pub kind: u8,
     /// The kind's own bits, without the batch bit.
     pub flags: u8,
-    /// Its content.
+    /// The frame's content.
     pub body: &'a [u8],
-    /// Where it stands.
+    /// The frame's place.
     pub place: Place,
-    /// Its header as it stands there.
+    /// The frame's header as it is there.
     pub(crate) stored: FrameHeader,
 }
 
@@ -107,13 +107,13 @@ impl Frame<'_> {
         self.stored.frame_bytes()
     }
 
-    /// The same frame without its body, to be kept longer than the segment's bytes.
+    /// This frame without its body, to be kept longer than the segment's bytes.
     #[must_use]
     pub fn without_body(&self) -> Frame<'static> {
         self.with_body(&[])
     }
 
-    /// The same frame with this body, which must be its own.
+    /// This frame with another copy of its body.
     #[must_use]
     pub fn with_body<'b>(&self, body: &'b [u8]) -> Frame<'b> {
         let Self { lsn, run, time_ms, kind, flags, body: _, place, stored } = *self;
@@ -127,7 +127,7 @@ impl FrameHeader {
         frame_bytes(usize::try_from(self.len).unwrap_or(usize::MAX - FRAME_HEADER_BYTES - 8))
     }
 
-    /// The frame of this header, with what the header alone does not tell.
+    /// The frame of this header, with what the header alone does not have.
     pub(crate) fn frame<'a>(&self, lsn: Lsn, body: &'a [u8], place: Place) -> Frame<'a> {
         let Self { run, time, kind, flags, .. } = *self;
         let flags = flags & !MORE;
@@ -247,7 +247,7 @@ fn header_crc(salt: u32, covered: &[u8]) -> u32 {
     crc_from(salt, covered)
 }
 
-/// Whether a frame could begin here, as far as its length tells: most bytes that are no frame fail.
+/// Whether a frame could begin here, as far as its length shows: most bytes that are no frame fail.
 #[inline]
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     let len = bytes.get(LEN_OFFSET..).and_then(<[u8]>::first_chunk).copied();

@@ -9,19 +9,19 @@ use crate::run::{REPAIRED, RunBody, SealBody, Stamp};
 /// A frame of a [`Draft`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Drafted {
-    /// Its number.
+    /// The frame's number.
     pub lsn: u64,
-    /// Its run.
+    /// The frame's run.
     pub run: u32,
-    /// What it says was synced; 0: nothing.
+    /// The LSN that it says was synced; 0: none.
     pub synced: u64,
-    /// What it is.
+    /// The frame's kind.
     pub kind: u8,
     /// The next frame belongs to the same batch.
     pub has_more: bool,
-    /// Where it begins.
+    /// Offset of the frame.
     pub offset: usize,
-    /// Its size.
+    /// The frame's size.
     pub bytes: usize,
 }
 

@@ -67,26 +67,26 @@ pub struct SegmentContext {
     pub run: u32,
     /// Running digest before it.
     pub digest: Digest,
-    /// What `meta` says was synced.
+    /// The LSN that `meta` says was synced.
     pub synced: u64,
     /// A later segment was begun.
     pub later_in_use: bool,
-    /// Behind its frames stand bytes of an earlier segment.
+    /// Behind its frames are bytes of an earlier segment.
     pub recycled: bool,
 }
 
 impl SegmentContext {
-    /// What starts the checksums of its frames.
+    /// The salt, which starts the checksums of the segment's frames.
     #[must_use]
     pub fn salt(&self) -> u32 {
         salt(&self.store, self.number)
     }
 }
 
-/// What the judge says of a segment.
+/// The outcome of a walk through a segment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WalkVerdict {
-    /// How it ends.
+    /// The segment's end.
     pub end: SegmentEnd,
     /// Offset after the last frame that was kept.
     pub offset: usize,
@@ -104,7 +104,7 @@ pub struct WalkVerdict {
     pub torn_bytes: usize,
     /// Whole frames in it: offset and size.
     pub in_doubt: Vec<(usize, usize)>,
-    /// What the log goes on with: count, digest and run.
+    /// The state with which the log goes on: count, digest and run.
     pub state: (u32, Digest, u32),
     waypoints: Waypoints,
 }
@@ -112,13 +112,13 @@ pub struct WalkVerdict {
 /// Bytes that cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LostBytes {
-    /// Where they begin.
+    /// Offset of the first of the bytes.
     pub offset: usize,
-    /// How many.
+    /// Count of the bytes.
     pub bytes: usize,
     /// The first LSN that is missing with them; none is if it is higher than `last_lsn`.
     pub first_lsn: u64,
-    /// The last one; the highest there can be where that cannot be told.
+    /// The last one; the highest there can be where that cannot be known.
     pub last_lsn: u64,
 }
 
@@ -154,7 +154,7 @@ pub fn walk_in_pieces(
     verdict(walk.finish())
 }
 
-/// What is known before the frames are read.
+/// The walk's context, which is known before the frames are read.
 fn context(known: &SegmentContext) -> Context {
     Context {
         number: known.number,
@@ -170,7 +170,7 @@ fn context(known: &SegmentContext) -> Context {
     }
 }
 
-/// What a walk found.
+/// The verdict of a walk that is over.
 fn verdict(walked: Walked) -> WalkVerdict {
     let lost = |lost: &walk::UnusableRange| LostBytes {
         offset: lost.offset,

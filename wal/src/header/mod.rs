@@ -19,10 +19,10 @@ pub(crate) const SEALED: u32 = 1;
 pub(crate) const INCOMPAT_KNOWN: u32 = SEALED;
 /// Feature bits with which an old program may read but not write; this program knows none.
 pub(crate) const READ_COMPAT_KNOWN: u32 = 0;
-/// Bit of `compat`: behind the frames stand bytes of an earlier segment, not zeros.
+/// Bit of `compat`: behind the frames are bytes of an earlier segment, not zeros.
 const RECYCLED: u32 = 1;
 
-/// What stands behind the fields of a header.
+/// The bytes behind the fields of a header.
 const ZERO_REST: [u8; HEADER_BLOCK_BYTES - HEADER_BYTES] = [0; HEADER_BLOCK_BYTES - HEADER_BYTES];
 
 /// A segment's header whose checksum was right.
@@ -40,7 +40,7 @@ pub(crate) struct SegmentHeader {
     pub(crate) before_end: u64,
     pub(crate) digest: Digest,
     pub(crate) read_compat: u32,
-    /// Behind its frames stand bytes of an earlier segment.
+    /// Behind its frames are bytes of an earlier segment.
     pub(crate) recycled: bool,
 }
 

@@ -15,38 +15,38 @@ use crate::sync::atomic::Ordering;
 /// A frame to be appended.
 #[derive(Clone, Copy, Debug)]
 pub struct NewFrame<'a> {
-    /// What it is, at least [`KIND_HOST_MIN`].
+    /// The kind, at least [`KIND_HOST_MIN`].
     pub kind: u8,
     /// The kind's own bits, `0..=127`.
     pub flags: u8,
-    /// Its body in pieces, not empty in all.
+    /// The body in pieces, not empty in all.
     pub parts: &'a [&'a [u8]],
 }
 
 impl NewFrame<'_> {
-    /// The bytes that it takes in a segment whose bodies are clear; [`Log::bytes_of`] tells it of any.
+    /// The bytes that it takes in a segment whose bodies are clear; [`Log::bytes_of`] returns it for any.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes_with(0)
     }
 
-    /// The same with so many bytes behind its body.
+    /// The bytes that it takes with so many bytes behind its body.
     fn bytes_with(&self, tag_bytes: usize) -> usize {
         frame_bytes(self.parts.iter().map(|part| part.len()).sum::<usize>() + tag_bytes)
     }
 }
 
-/// What the space of a frame is for.
+/// The purpose of a frame, which decides what space it may use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
     /// New events: refused before the reserve is touched.
     Capture,
-    /// The same as long as so many bytes are left besides the reserve, or the disk has plenty: what is stored
+    /// As `Capture`, as long as so many bytes are left besides the reserve, or the disk has plenty: what is stored
     /// will need them when it is finished.
     CaptureLeaving(u64),
-    /// What gives space back may use the reserve.
+    /// Frames that give space back: they may use the reserve.
     Settle,
-    /// The same as long as something is left then, for what needs it more.
+    /// As `Settle`, as long as something is left then, for what needs it more.
     SettleLeaving {
         /// So many bytes of the reserve.
         reserved: u64,
@@ -55,7 +55,7 @@ pub enum Purpose {
     },
 }
 
-/// Where frames were queued. They stand one behind the other, and their LSNs follow each other.
+/// Where frames were queued. They are one behind the other, and their LSNs follow each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Appended {
     /// LSN of the first.
@@ -112,7 +112,7 @@ impl AppendTicket<'_> {
 
 /// Room of a run frame.
 const RUN_FRAME_BYTES: usize = frame_bytes(RUN_BODY_BYTES);
-/// The same in a sealed segment.
+/// Size of a run frame in a sealed segment.
 const RUN_FRAME_BYTES_SEALED: usize = frame_bytes(RUN_BODY_BYTES + ENVELOPE_BYTES);
 
 impl Log {
@@ -181,7 +181,7 @@ impl Log {
     ) -> Result<AppendTicket<'_>, Error> {
         let (appended, queued_bytes) = self.core.append(frames, now_ms, purpose)?;
         if queued_bytes > QUEUED_BYTES_MAX {
-            // So that memory is bounded. How that ends is told by the ticket.
+            // So that memory is bounded. How that ends the ticket reports.
             drop(self.core.wait(appended.last));
         }
         Ok(AppendTicket { log: self, appended })
@@ -189,7 +189,7 @@ impl Log {
 }
 
 impl Core {
-    /// See [`Log::append_deferred`]. Also tells how many bytes are queued then.
+    /// See [`Log::append_deferred`]. Also returns how many bytes are queued then.
     fn append(
         &self,
         frames: &[NewFrame<'_>],

@@ -15,7 +15,7 @@ use crate::waypoints::Waypoints;
 pub(super) const SEAL_FRAME_BYTES: usize = frame_bytes(SEAL_BODY_BYTES);
 /// Size of the smallest mark.
 pub(super) const MARK_FRAME_BYTES: usize = frame_bytes(8);
-/// What of it is padding.
+/// Bytes of a mark frame that are padding.
 const MARK_PADDING_BYTES: usize = MARK_FRAME_BYTES - FRAME_HEADER_BYTES - 8;
 
 impl Commit {

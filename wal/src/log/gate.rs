@@ -20,7 +20,7 @@ pub(super) struct Gate {
 struct GateState {
     /// Groups up to here are finished.
     finished: u64,
-    /// One who waits is to come and lead.
+    /// A thread that waits is to come and lead.
     wants_leader: bool,
     /// How many wait: where nobody does, nobody is woken, which would be a system call.
     waiting: u32,

@@ -77,18 +77,18 @@ pub struct Options {
     /// Prepared segments that only [`Purpose::Settle`] may use, so that settling and cleaning work
     /// on a full disk.
     pub reserve: usize,
-    /// Who prepares segments.
+    /// The thread that prepares segments.
     pub preparation: Preparation,
     /// Where commits end.
     pub alignment: Alignment,
 }
 
-/// Who prepares segments.
+/// The thread that prepares segments.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Preparation {
     /// A thread of the log, ahead of need; it also marks the log when it is idle.
     InBackground,
-    /// Whoever needs one: no thread, the same operations in the same order for the same calls.
+    /// The caller who needs one: no thread, the same operations in the same order for the same calls.
     OnDemand,
 }
 
@@ -102,12 +102,12 @@ pub struct Log {
     _lock: Lock,
 }
 
-/// What the handle and its thread share.
+/// The state that the handle and its thread share.
 #[derive(Debug)]
 struct Core {
     vfs: Arc<dyn Vfs>,
     identity: Identity,
-    /// What seals the bodies of the host's frames.
+    /// The sealing, or its key, for the bodies of the host's frames.
     sealing: Option<Arc<dyn Sealing>>,
     options: Options,
     commit: Mutex<Commit>,
@@ -119,7 +119,7 @@ struct Core {
     durable: AtomicU64,
     /// Readers at the end of the log.
     tailing: Tailing,
-    /// Some LSN was surely not stored: only `commit` tells which.
+    /// Some LSN was surely not stored: only `commit` knows which.
     has_failures: AtomicBool,
     meta: Mutex<MetaFile>,
     segments: RwLock<Segments>,
@@ -128,7 +128,7 @@ struct Core {
     opener: u32,
 }
 
-/// What appending and committing share.
+/// The state that appending and committing share.
 #[derive(Debug)]
 struct Commit {
     /// Where the next frame goes; `None`: into a new segment.
@@ -153,7 +153,7 @@ struct Commit {
     run_spent: bool,
     queue: Vec<QueuedChunk>,
     queued_bytes: usize,
-    /// Some of the frames that are not synced, to be found by their LSN: count before it in its
+    /// Frames that are not synced, to be found by their LSN; not all: count before it in its
     /// segment, LSN and place.
     passed: Vec<(u32, u64, Place)>,
     /// Memory to use again.
@@ -190,7 +190,7 @@ struct ActiveSegment {
     /// Only its seal may follow: its key is an earlier opening's, or it is also `unread`, not wholly read.
     closed: bool,
     unread: bool,
-    /// What seals the bodies of the host's frames.
+    /// The sealing, or its key, for the bodies of the host's frames.
     key: Option<Arc<SegmentKey>>,
 }
 
@@ -255,7 +255,7 @@ impl Log {
         self.core.opener != process::id()
     }
 
-    /// Who the store is.
+    /// The identity of the store.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.core.identity
@@ -289,7 +289,7 @@ impl Log {
         segment::read_frame(&self.core.identity, source, place, bytes, lsn)
     }
 
-    /// Reads a stretch of a segment: for frames that stand next to each other, with one call for all.
+    /// Reads a stretch of a segment: for frames that are next to each other, with one call for all.
     /// They must have been synced.
     ///
     /// # Errors
@@ -330,7 +330,7 @@ impl Log {
         commit.run_spent |= commit.run_begun;
     }
 
-    /// The wrapped keys that stand in the segments in use and in `meta`, each once.
+    /// The wrapped keys that are in the segments in use and in `meta`, each once.
     #[must_use]
     pub fn wrapped_keys(&self) -> Vec<WrappedKey> {
         let mut keys: Vec<WrappedKey> = self.core.meta.lock().wrapped_keys().collect();

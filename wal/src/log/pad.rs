@@ -20,7 +20,7 @@ pub enum Alignment {
     Block,
 }
 
-/// What the disk writes at once, as a place in a file.
+/// [`limits::BLOCK_BYTES`], as a place in a file.
 const BLOCK_BYTES: u64 = limits::BLOCK_BYTES as u64;
 /// Commits of this size fill their last block in any case.
 const LARGE_BYTES: usize = 64 * 1024;

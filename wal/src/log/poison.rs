@@ -25,7 +25,7 @@ impl Commit {
         self.poison.get_or_insert(Poison { cause, code, absent_from });
     }
 
-    /// The same where what is being written may reach the disk.
+    /// Poisons the log where what is being written may reach the disk.
     pub(super) fn poison(&mut self, cause: &Error) {
         self.poison_from(self.taken + 1, cause);
     }
@@ -46,14 +46,14 @@ impl Commit {
         }
     }
 
-    /// The same for a frame that is not synced, which may be found after reopening or surely will not.
+    /// Refuses a frame that is not synced, which may be found after reopening or surely will not.
     pub(super) fn refuse_frame_if_poisoned(&self, lsn: u64) -> Result<(), Error> {
         let is_absent = self.poison.as_ref().is_some_and(|poison| lsn >= poison.absent_from);
         self.refuse_if_poisoned()
             .map_err(|error| if is_absent { error } else { error.mark_in_doubt() })
     }
 
-    /// Takes up that a failure elsewhere leaves nothing to write.
+    /// Applies that a failure elsewhere leaves nothing to write.
     pub(super) fn note(&mut self, error: &Error) {
         if error.kind() == ErrorKind::Poisoned {
             self.poison(error);

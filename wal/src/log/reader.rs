@@ -35,7 +35,7 @@ pub struct Reader<'l> {
     buffer: Vec<u8>,
 }
 
-/// Consecutive frames of one segment, as they stand in its file; their checksums were right.
+/// Consecutive frames of one segment, as they are in its file; their checksums were right.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FrameSlice<'r> {
@@ -55,13 +55,13 @@ pub struct FrameSlice<'r> {
     /// LSN of the last.
     pub last: Lsn,
     /// LSNs before the first that this reader did not show: they were never used, were trimmed before
-    /// they were read, or are lost to damage, which [`Log::segments`] tells.
+    /// they were read, or are lost to damage, which [`Log::segments`] shows.
     pub skipped: u64,
     /// The host's bodies have a tag behind them.
     sealed: bool,
 }
 
-/// Those who wait for more to become durable.
+/// The readers that wait for more to become durable.
 #[derive(Debug)]
 pub(super) struct Tailing {
     waiting: AtomicUsize,
@@ -152,14 +152,14 @@ impl Reader<'_> {
     pub fn next_slice(&mut self) -> Result<Option<FrameSlice<'_>>, Error> {
         while let Some((source, offset, limit)) = self.place()? {
             let Some(found) = self.read(&source, offset, limit)? else {
-                // Nothing that belongs to the log stands in the rest of this segment.
+                // Nothing that belongs to the log is in the rest of this segment.
                 self.at = None;
                 self.done = source.number;
                 continue;
             };
             let (found, cut) = open_run(&mut self.buffer, &source, found);
             let Some(found) = found else {
-                // Forged: as if it were not there, and `skipped` tells.
+                // Forged: as if it were not there, and `skipped` counts it.
                 self.at = Some((source, offset + u64::try_from(cut).unwrap_or(u64::MAX)));
                 continue;
             };
@@ -261,7 +261,7 @@ struct FrameRange {
     last: u64,
 }
 
-/// The frames from `next` on that stand one behind the other in `piece` from `at` on.
+/// The frames from `next` on that are one behind the other in `piece` from `at` on.
 fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<FrameRange> {
     let mut run: Option<FrameRange> = None;
     let mut before = 0;

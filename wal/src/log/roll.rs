@@ -131,7 +131,7 @@ impl Core {
         let Some(sealing) = &self.sealing else { return };
         let mut meta = self.meta.lock();
         let Some(envelope) = meta.current.envelope else { return };
-        // What cannot be told or made now is at the next segment.
+        // What cannot be known or made now is tried again at the next segment.
         if let Ok(false) = sealing.is_current(&envelope.key)
             && let Ok(key) = SegmentKey::new(&**sealing, &self.identity, META_NUMBER)
         {

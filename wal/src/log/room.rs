@@ -8,7 +8,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A disk has plenty for what is promised where one part of so many of what is free would do.
 const PLENTY: u64 = 4;
-/// What a segment takes before it takes anything else.
+/// Bytes that a segment takes before it takes anything else.
 const BEGIN_BYTES: u64 = COMMIT_OVERHEAD_BYTES as u64;
 
 /// For how much the disk was seen to have plenty, so that it is asked a few times for each segment only.

@@ -22,7 +22,7 @@ pub(super) struct PreparedSegment {
     pub(super) number: u64,
     pub(super) file: Arc<dyn File>,
     pub(super) segment_bytes: u64,
-    /// Its bytes are those of an earlier segment, not zeros.
+    /// The file's bytes are those of an earlier segment, not zeros.
     pub(super) recycled: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Spares {
     making: Mutex<()>,
     /// How many wait for one to be made.
     waiting: AtomicUsize,
-    /// One of those that are reserved was begun, and nothing took its place yet.
+    /// A reserved segment was begun, and nothing took its place yet.
     in_use: AtomicBool,
     /// For how much the disk was seen to have plenty.
     pub(super) plenty: Plenty,

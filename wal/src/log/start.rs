@@ -63,7 +63,7 @@ impl Log {
         if let (Some(tail), Some(found), false) = (&tail, &examined.tail, proven) {
             let other_boot = is_other_boot(stamp.boot, found.boot);
             let spare_blocks = other_boot && options.alignment == Alignment::Block;
-            // Nothing will be written behind a seal: what stands in its block stays as it is.
+            // Nothing will be written behind a seal: what is in its block stays as it is.
             if !(spare_blocks && found.sealed) {
                 rewrite(tail, found, spare_blocks)?;
             }
@@ -192,12 +192,12 @@ fn refuse_to_write(examined: &Examined) -> Result<(), Error> {
     Ok(())
 }
 
-/// What `meta` is to say of its key: what it says, unless that is lost or the host wraps new keys otherwise
+/// The envelope that `meta` is to have: its own, unless that is lost or the host wraps new keys otherwise
 /// by now.
 fn envelope_of(examined: &Examined) -> Result<Option<KeyEnvelope>, Error> {
     let Some(told) = examined.meta.envelope else { return Ok(None) };
     let sealing = examined.sealing.as_deref().ok_or_else(key_needed)?;
-    // What cannot be told now is when a segment is begun.
+    // What cannot be known now is asked again when a segment is begun.
     if told.is_known() && sealing.is_current(&told.key).unwrap_or(true) {
         return Ok(Some(told));
     }
@@ -306,7 +306,7 @@ fn write_all(file: &dyn File, offset: u64, bytes: &[u8]) -> std::io::Result<()> 
     if bytes.is_empty() { Ok(()) } else { file.write_all_at(offset, bytes) }
 }
 
-/// Whether a prepared segment's file is not all zeros, as far as samples tell: of a file that was used
+/// Whether a prepared segment's file is not all zeros, as far as samples show: of a file that was used
 /// before, most of it is not.
 fn has_stale_bytes(file: &dyn File, len: u64) -> std::io::Result<bool> {
     const SAMPLES: u64 = 32;

@@ -58,7 +58,7 @@ fn work(core: &Core, stop: &AtomicBool) {
         if core.spares.take_sync_wanted()
             && let Some(last) = Lsn::from_u64(core.look().next_lsn.saturating_sub(1))
         {
-            // How that ends is told to whoever waits for it.
+            // How that ends is reported to whoever waits for it.
             drop(core.wait(last));
         }
         if missing && let Err(error) = core.prepare_ahead(stop) {
@@ -66,7 +66,7 @@ fn work(core: &Core, stop: &AtomicBool) {
                 // Given up for that: it says nothing of the disk.
                 return;
             }
-            // Poisoned: everybody is told. Full: tried again when there is other work, and by whoever
+            // Poisoned: everybody gets that error. Full: tried again when there is other work, and by whoever
             // needs one.
             core.commit.lock().note(&error);
             core.tailing.announce();
@@ -84,11 +84,11 @@ fn work(core: &Core, stop: &AtomicBool) {
                 }
             }
             Left::Sync(lsn) if before.left.is_sync() && look.synced == before.synced => {
-                // Nobody waits for it. A failure poisons the log, or is told to whoever asks.
+                // Nobody waits for it. A failure poisons the log, or is reported to whoever asks.
                 drop(core.wait(lsn));
             }
             Left::Mark if quiet => {
-                // Poisoned: everybody is told.
+                // Poisoned: everybody gets that error.
                 if core.mark().is_err() {
                     return;
                 }
@@ -108,12 +108,12 @@ struct Look {
     left: Left,
 }
 
-/// What a log still needs if nobody else does something.
+/// The work that a log still needs if nobody else does something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Left {
-    /// What was appended and nobody waits for is to be synced.
+    /// A sync of what was appended and nobody waits for.
     Sync(Lsn),
-    /// What is synced is to be marked as such.
+    /// A mark behind what is synced.
     Mark,
     /// Somebody writes: what is left is seen later.
     Busy,

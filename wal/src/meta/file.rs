@@ -15,7 +15,7 @@ use crate::sealing::{KeyEnvelope, WrappedKey};
 pub(crate) struct MetaFile {
     file: Arc<dyn File>,
     pub(crate) current: Meta,
-    /// What each slot says of its key.
+    /// The envelope of the key in each slot.
     slots: [Option<KeyEnvelope>; 2],
     /// A write or sync failed: what is on disk is not known.
     failed: bool,
@@ -91,7 +91,7 @@ impl MetaFile {
         Ok(())
     }
 
-    /// The wrapped keys that stand in it.
+    /// The wrapped keys that are in it.
     pub(crate) fn wrapped_keys(&self) -> impl Iterator<Item = WrappedKey> + '_ {
         let told = self.slots.iter().flatten().filter(|envelope| envelope.is_known());
         told.map(|envelope| envelope.key)

@@ -32,7 +32,7 @@ pub(crate) struct CleanEnd {
     pub(crate) digest: Digest,
 }
 
-/// What a slot says.
+/// The content of a slot.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Meta {
     /// Without the secret where that is sealed.
@@ -47,7 +47,7 @@ pub(crate) struct Meta {
     pub(crate) read_compat: u32,
     pub(crate) clean: Option<CleanEnd>,
     pub(crate) segments: Ranges,
-    /// It was read, and surely is the last state that was written: both slots are whole.
+    /// The state was read, and surely is the last one that was written: both slots are whole.
     pub(crate) is_latest: bool,
     /// Offset of the slot that the disk could not read, if there is one.
     pub(crate) unread: Option<u64>,

@@ -18,7 +18,7 @@ fn example() -> Meta {
     meta
 }
 
-/// The same where bodies are sealed: the secret is within.
+/// The example where bodies are sealed: the secret is within.
 fn sealed() -> Meta {
     let envelope = KeyEnvelope { key: [0xc1; 88], secret: [0xc2; 32] };
     let identity = Identity { secret: [0; SECRET_BYTES], ..example().identity };

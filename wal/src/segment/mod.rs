@@ -36,16 +36,16 @@ pub(crate) struct Segment {
     /// The disk could not read all of it.
     pub(crate) unread: bool,
     pub(crate) waypoints: Waypoints,
-    /// How the host's bodies stand in it.
+    /// How the host's bodies are stored in it.
     pub(crate) bodies: SegmentBodies,
-    /// What it says of its key.
+    /// The envelope of its key.
     pub(crate) envelope: Option<KeyEnvelope>,
 }
 
-/// What a host may know of a segment.
+/// The number, the LSNs and the sizes of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SegmentInfo {
-    /// Its number.
+    /// The segment's number.
     pub number: u64,
     /// LSN of its first frame.
     pub first_lsn: u64,
@@ -109,13 +109,13 @@ impl Segments {
         self.open.lock().get(number).map(|file| segment.source(file))
     }
 
-    /// The same, with a file that was opened for it. `None`: the segment was removed meanwhile.
+    /// As [`Segments::source`], with a file that was opened for it. `None`: the segment was removed meanwhile.
     pub(crate) fn source_in(&self, number: u64, file: Arc<dyn File>) -> Option<Source> {
         let segment = self.get(number)?;
         Some(segment.source(self.open.lock().share(number, file)))
     }
 
-    /// The same, opened where it is not. `None`: there is no such segment.
+    /// As [`Segments::source`], with the file opened where it is not. `None`: there is no such segment.
     pub(crate) fn source_on(&self, vfs: &dyn Vfs, number: u64) -> Result<Option<Source>, Error> {
         let open = self.source(number);
         if open.is_some() || self.get(number).is_none() {
@@ -150,12 +150,12 @@ impl Segments {
         later.any(|(_, later)| later.used_bytes > frames_from)
     }
 
-    /// What they say of their keys.
+    /// The envelopes of the segments' keys.
     pub(crate) fn envelopes(&self) -> impl Iterator<Item = KeyEnvelope> + '_ {
         self.by_number.values().filter_map(|segment| segment.envelope).filter(KeyEnvelope::is_known)
     }
 
-    /// All of them, in the order of their numbers.
+    /// The segments, in the order of their numbers.
     pub fn infos(&self) -> impl Iterator<Item = SegmentInfo> + '_ {
         self.by_number.values().map(|segment| SegmentInfo {
             number: segment.number,
@@ -247,7 +247,7 @@ pub(crate) fn read_whole(
     Ok(())
 }
 
-/// What is known of a finished segment without those around it.
+/// The context of a finished segment, without the segments around it.
 pub(crate) fn standalone(store: &[u8; 16], number: u64, salt: u32, first_lsn: u64) -> Context {
     Context {
         number,

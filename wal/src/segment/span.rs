@@ -1,4 +1,4 @@
-//! Frames that stand in one stretch of a segment, read with one call.
+//! Frames that are in one stretch of a segment, read with one call.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::lsn::Lsn;
 use crate::name;
 use crate::sealing::{BodyRefusal, SegmentBodies};
 
-/// Bytes of a segment, in which whoever knows where frames stand finds them.
+/// Bytes of a segment, in which whoever knows where frames are finds them.
 #[derive(Debug)]
 pub struct FrameSpan {
     bytes: Vec<u8>,

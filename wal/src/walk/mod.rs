@@ -6,7 +6,7 @@
 //!
 //! Bytes come in pieces, so that a whole segment need not be in memory: [`SegmentWalk::go_on`] takes the frames
 //! of a piece as long as they are those that belong, and asks for another piece where they are not.
-//! Only a piece that reaches the end of the file is judged (`verdict`), because what stands behind a
+//! Only a piece that reaches the end of the file is judged (`verdict`), because what is behind a
 //! bad frame decides what it is.
 
 mod verdict;
@@ -22,7 +22,7 @@ use crate::resync::Resync;
 use crate::run::{RunBody, SealBody};
 use crate::waypoints::Waypoints;
 
-/// What is known of a segment before its frames are read.
+/// The context of a segment, which is known before its frames are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
     pub(crate) number: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Context {
     pub(crate) synced: u64,
     /// A later segment was begun, so this one was synced to its end.
     pub(crate) later_in_use: bool,
-    /// Behind its frames stand bytes of an earlier segment.
+    /// Behind its frames are bytes of an earlier segment.
     pub(crate) recycled: bool,
 }
 
@@ -50,7 +50,7 @@ pub enum SegmentEnd {
     Sealed,
     /// At a place where the log goes on.
     Open,
-    /// In damage whose end cannot be told: nothing may be written behind it.
+    /// In damage whose end cannot be known: nothing may be written behind it.
     Lost,
 }
 
@@ -61,14 +61,14 @@ pub(crate) struct UnusableRange {
     pub(crate) bytes: usize,
     /// Where frames go on: the last LSN that is lost. `None`: they do not, in this segment.
     pub(crate) last_lsn: Option<u64>,
-    /// The frames that stood there.
+    /// The frames that were there.
     pub(crate) lsns: Option<LostLsns>,
-    /// What stands before them.
+    /// The prefix before the lost bytes.
     pub(crate) before: KeptPrefix,
     pub(crate) what: String,
 }
 
-/// What a segment holds.
+/// The outcome of a walk: what a segment holds.
 #[derive(Debug)]
 pub(crate) struct Walked {
     pub(crate) first_lsn: u64,
@@ -86,7 +86,7 @@ pub(crate) struct Walked {
     /// Highest LSN and run of anything that looked like a frame, kept or not.
     pub(crate) highest_lsn: u64,
     pub(crate) highest_run: u32,
-    /// What stands before the seal, or before the end if there is none.
+    /// The prefix before the seal, or before the end if there is none.
     pub(crate) before_end: KeptPrefix,
     /// Offset after the last frame that is proven synced.
     pub(crate) proven: usize,
@@ -101,17 +101,17 @@ pub(crate) struct Walked {
     pub(crate) waypoints: Waypoints,
     /// The boot of the machine in which the last frame was written; zeros: not known.
     pub(crate) boot: [u8; 16],
-    /// What stood where the log ends when that was judged.
+    /// The bytes where the log ends, when that was judged.
     pub(crate) behind: Option<[u8; FRAME_HEADER_BYTES]>,
 }
 
 /// Consecutive bytes of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece<'a> {
-    /// Where in the file they stand.
+    /// Offset of the bytes in the file.
     pub(crate) offset: usize,
     pub(crate) bytes: &'a [u8],
-    /// They reach the end of the file.
+    /// The bytes reach the end of the file.
     pub(crate) is_last: bool,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// What was kept so far; the part that an unfinished batch takes back.
+/// The frames of a segment that are kept so far; an unfinished batch goes back to an earlier prefix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct KeptPrefix {
     pub(crate) offset: usize,
@@ -167,7 +167,7 @@ pub(crate) struct SegmentWalk<'c> {
 }
 
 impl<'c> SegmentWalk<'c> {
-    /// Stands before the first frame.
+    /// A walk before the first frame.
     pub(crate) fn new(context: &'c Context) -> Self {
         let kept = KeptPrefix {
             offset: HEADER_BLOCK_BYTES,
@@ -208,7 +208,7 @@ impl<'c> SegmentWalk<'c> {
         }
     }
 
-    /// Walks the frames of `piece`, which begins where this walk stands or before.
+    /// Walks the frames of `piece`, which begins where this walk is or before.
     ///
     /// Returns from where on another piece is needed, or `None` when the walk is over. The same offset
     /// as that of the piece: the next one has to be longer.
@@ -249,7 +249,7 @@ impl<'c> SegmentWalk<'c> {
         None
     }
 
-    /// Sums up.
+    /// Returns the outcome.
     pub(crate) fn finish(self) -> Walked {
         let KeptPrefix { offset, frames, count, digest, last_lsn, run } = self.kept;
         let before_end =
@@ -344,7 +344,7 @@ impl<'c> SegmentWalk<'c> {
         self.out.highest_run = self.out.highest_run.max(run);
     }
 
-    /// Takes up that everything up to `synced` was synced, and moves the end of what is proven.
+    /// Notes that everything up to `synced` was synced, and moves the end of what is proven.
     fn prove(&mut self, lsn: u64, synced: u64) {
         self.synced = self.synced.max(synced);
         if self.context.later_in_use {

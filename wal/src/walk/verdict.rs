@@ -7,7 +7,7 @@ use crate::resync::{self, Resync};
 use crate::run::{REPAIRED, SealBody};
 
 impl SegmentWalk<'_> {
-    /// Judges the bytes that stand where the next frame should be. Returns whether to go on.
+    /// Judges the bytes that are where the next frame should be. Returns whether to go on.
     pub(super) fn judge<'a>(
         &mut self,
         piece: Piece<'a>,
@@ -36,7 +36,7 @@ impl SegmentWalk<'_> {
                 self.release_batch(shown);
                 self.kept.offset = next.offset;
                 self.kept.last_lsn = last;
-                // What stood there was synced, and cannot be written again.
+                // What was there was synced, and cannot be written again.
                 self.out.proven = self.out.proven.max(next.offset);
                 true
             }
@@ -99,7 +99,7 @@ impl SegmentWalk<'_> {
             // Up to the last byte that is not zero: also what earlier crashes left behind it.
             return resync::without_zeros(tail);
         }
-        // What stands there may be an earlier segment's: only what proves to be this one's counts.
+        // What is there may be an earlier segment's: only what proves to be this one's counts.
         let whole = self.out.in_doubt.iter().map(|(offset, bytes)| offset + bytes).max();
         let begun = frame::decode_header(tail, self.context.salt).map_or(0, |h| h.frame_bytes());
         whole.map_or(0, |last| last.saturating_sub(end)).max(begun)

@@ -73,7 +73,7 @@ impl Log {
         }
     }
 
-    /// What is known of a frame without waiting: `Some(Ok)` once it survives a crash, `Some(Err)` as
+    /// The answer for a frame without waiting: `Some(Ok)` once it survives a crash, `Some(Err)` as
     /// [`Log::wait`] would fail, `None` as long as nobody synced it.
     ///
     /// Frames that nobody waits for are synced with those of others, or by [`Log::wait`].
@@ -90,7 +90,7 @@ impl Log {
 
     /// Writes a mark behind the last synced frame, without a sync of its own, if there is none yet.
     ///
-    /// A mark tells that what stands before it was synced: should those bytes rot, they are known to
+    /// A mark says that what is before it was synced: should those bytes rot, they are known to
     /// be damaged instead of torn. The log's own thread does this when the log is idle.
     ///
     /// # Errors
@@ -228,7 +228,7 @@ impl Core {
         let failure = queue.iter().find_map(|chunk| write(chunk).err());
         let mut commit = self.commit.lock();
         commit.writing = false;
-        // Written, and not synced: nothing to take up but a failure.
+        // Written, and not synced: nothing to apply but a failure.
         commit.accept(&mut queue, WriteOutcome { synced: 0, failure }, self);
         commit.spare_queue = queue;
         leading.finished = true;
@@ -252,7 +252,7 @@ impl Commit {
         Err(Error::invalid(format!("LSN {lsn} was not given out")))
     }
 
-    /// What is known of a frame; `None`: nothing yet.
+    /// The answer for a frame; `None`: there is none yet.
     fn answer(&self, lsn: u64) -> Option<Result<(), Error>> {
         let (kept, first) = self.opened_between;
         if kept < lsn && lsn < first {
@@ -308,7 +308,7 @@ impl Commit {
         std::mem::replace(&mut self.queue, emptied)
     }
 
-    /// Takes up what a writer did.
+    /// Applies what a writer did.
     fn accept(&mut self, queue: &mut Vec<QueuedChunk>, written: WriteOutcome, core: &Core) {
         let mut segments = core.segments.write();
         for chunk in queue.iter_mut().take(written.synced) {

@@ -32,7 +32,7 @@ pub(super) fn is_due(left: &AtomicU64) -> bool {
 }
 
 impl SlowDisk {
-    /// Stands before `inner`.
+    /// A slow disk over `inner`, and the handle that controls it.
     pub(super) fn over(inner: SimVfs) -> (Arc<dyn Vfs>, Arc<Self>) {
         let slow = Arc::default();
         (hooked(Arc::new(inner), &slow), slow)

@@ -40,14 +40,14 @@ pub(super) struct Host {
     look_at: Arc<AtomicU64>,
 }
 
-/// What is known of a batch.
+/// The answer for a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
-    /// It survives a crash.
+    /// The batch survives a crash.
     Stored,
-    /// It is surely absent.
+    /// The batch is surely absent.
     Absent,
-    /// Only reopening tells.
+    /// Only reopening shows.
     InDoubt,
 }
 
@@ -167,7 +167,7 @@ impl Host {
     }
 
     /// Ends without closing, and cuts the power: what was told must hold, but for
-    /// what stood in segments that were trimmed, and the log must go on.
+    /// what was in segments that were trimmed, and the log must go on.
     pub(super) fn must_have_kept(self, all: &[Told], trimmed: &[u64]) {
         let Self { log, disk, .. } = self;
         Arc::into_inner(log).unwrap();
@@ -203,7 +203,7 @@ impl Host {
 }
 
 impl Told {
-    /// Its last LSN.
+    /// The LSN of the last frame.
     pub(super) fn last(&self) -> Lsn {
         Lsn::from_u64(self.numbered().last().unwrap().0).unwrap()
     }
@@ -228,7 +228,7 @@ impl Told {
     }
 }
 
-/// What an answer says. Errors of other kinds are nobody's answer.
+/// The answer in a result. Errors of other kinds are nobody's answer.
 fn answer(told: &Result<(), Error>) -> Answer {
     match told {
         Ok(()) => Answer::Stored,
@@ -239,7 +239,7 @@ fn answer(told: &Result<(), Error>) -> Answer {
     }
 }
 
-/// What is on a disk: each of the host's frames with its tag, by LSN.
+/// The report and the frames of a disk: each of the host's frames with its tag, by LSN.
 pub(super) fn found(disk: &SimVfs) -> (ExaminationReport, BTreeMap<u64, u64>) {
     let mut frames = BTreeMap::new();
     let mut highest = 0;

@@ -44,12 +44,12 @@ fn writers(host: &Host, count: u64, batches: RangeInclusive<u64>) -> Vec<JoinHan
         .collect()
 }
 
-/// What all of them were told.
+/// The batches of all writers, with their answers.
 fn told(writers: Vec<JoinHandle<Vec<Told>>>) -> Vec<Told> {
     writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
 }
 
-/// Some number below `count`, another one in each schedule.
+/// A random number below `count`, another one in each schedule.
 fn any(count: u64) -> u64 {
     thread_rng().gen_range(0..count)
 }
