@@ -2,49 +2,68 @@
 
 use std::fmt::Debug;
 
-use crate::catalog::{Applied, ReviewRow};
+use crate::base::FrameKind;
+use crate::base::codec::{self, Control};
 use crate::event::Event;
-use crate::frames::clock::Clock;
-use crate::frames::codec::{self, Control};
-use crate::frames::control::{Batch, Decision, Keys, Settle};
-use crate::frames::event::{Carried, Encoded, View, split_effect};
-use crate::frames::inbox::{DeliveryFrame, ProgressFrame, WindowFrame};
-use crate::frames::leaving::{Fence, Import};
-use crate::frames::limits::{Cancel, Evict};
-use crate::frames::records::{Lease, LeaseEnd, RecordHead};
+use crate::event::layout::{Carried, Encoded, View, split_effect};
+use crate::inbox::frames::{DeliveryFrame, ProgressFrame, WindowFrame};
+use crate::kernel::KeysFrame;
+use crate::limits::frames::{CancelFrame, EvictFrame};
+use crate::outbox::frames::{BatchFrame, SettleFrame};
+use crate::records::frames::{LeaseEndFrame, LeaseFrame, RecordHead};
+use crate::rescue::frames::{FenceFrame, ImportFrame};
 #[cfg(feature = "rescue")]
-use crate::leaving::items;
+use crate::rescue::items;
+use crate::review::catalog::{AppliedUpTo, ReviewRow};
+use crate::review::frames::DecisionFrame;
+use crate::timekeeping::frames::ClockFrame;
+use crate::upstreams::frames::{Hold, Rule};
 
 /// Reads a body behind the right version, and tells whether it was one.
 type Reading = fn(&[u8]) -> bool;
 
-/// Every control body that a store reads: its name and how it is read.
-const BODIES: &[(&str, Reading)] = &[
-    ("batch", read::<Batch>),
-    ("settle", read::<Settle>),
-    ("decision", read::<Decision>),
-    ("keys", read::<Keys>),
-    ("lease", read::<Lease>),
-    ("record", read::<RecordHead>),
-    ("lease_end", read::<LeaseEnd>),
-    ("window", read::<WindowFrame>),
-    ("delivery", read::<DeliveryFrame>),
-    ("progress", read::<ProgressFrame>),
-    ("clock", read::<Clock>),
-    ("evict", read::<Evict>),
-    ("cancel", read::<Cancel>),
-    ("fence", read::<Fence>),
-    ("import", read::<Import>),
-    ("catalog: applied", read::<Applied>),
+/// Bodies that are in no frame of the log: their names and how they are read.
+const OTHER_BODIES: &[(&str, Reading)] = &[
+    ("catalog: applied", read::<AppliedUpTo>),
     ("catalog: review", read::<ReviewRow>),
     #[cfg(feature = "rescue")]
     ("bundle: head", read::<items::Head>),
 ];
 
+/// The name and the reader of the control body of frames of a kind; `None`: their bodies are laid out by hand.
+fn control_body_of(kind: FrameKind) -> Option<(&'static str, Reading)> {
+    Some(match kind {
+        FrameKind::Event | FrameKind::Carried | FrameKind::Effect => return None,
+        FrameKind::Batch => ("batch", read::<BatchFrame>),
+        FrameKind::Settle => ("settle", read::<SettleFrame>),
+        FrameKind::Decision => ("decision", read::<DecisionFrame>),
+        FrameKind::Keys => ("keys", read::<KeysFrame>),
+        FrameKind::Lease => ("lease", read::<LeaseFrame>),
+        FrameKind::Record => ("record", read::<RecordHead>),
+        FrameKind::LeaseEnd => ("lease_end", read::<LeaseEndFrame>),
+        FrameKind::Window => ("window", read::<WindowFrame>),
+        FrameKind::Delivery => ("delivery", read::<DeliveryFrame>),
+        FrameKind::Progress => ("progress", read::<ProgressFrame>),
+        FrameKind::Clock => ("clock", read::<ClockFrame>),
+        FrameKind::Evict => ("evict", read::<EvictFrame>),
+        FrameKind::Cancel => ("cancel", read::<CancelFrame>),
+        FrameKind::Fence => ("fence", read::<FenceFrame>),
+        FrameKind::Import => ("import", read::<ImportFrame>),
+        FrameKind::Upstream => ("upstream", read::<Rule>),
+        FrameKind::Hold => ("hold", read::<Hold>),
+    })
+}
+
+/// Every control body that a store reads: its name and how it is read.
+fn bodies() -> impl Iterator<Item = (&'static str, Reading)> {
+    let of_frames = FrameKind::ALL.into_iter().filter_map(control_body_of);
+    of_frames.chain(OTHER_BODIES.iter().copied())
+}
+
 /// How many control bodies there are.
 #[must_use]
 pub fn control_bodies() -> usize {
-    BODIES.len()
+    bodies().count()
 }
 
 /// Reads `rest` as the control body with this number, behind its version, and as it is; checks that what
@@ -57,7 +76,7 @@ pub fn control_bodies() -> usize {
 /// If it is written otherwise.
 #[must_use]
 pub fn control_body(number: usize, rest: &[u8]) -> Option<(&'static str, bool)> {
-    let (name, reading) = BODIES.get(number)?;
+    let (name, reading) = bodies().nth(number)?;
     Some((name, reading(rest)))
 }
 

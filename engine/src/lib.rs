@@ -62,80 +62,73 @@
 //! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
 #![forbid(unsafe_code)]
 
-mod admission;
-mod catalog;
-mod clock;
+mod base;
+mod capture;
 mod config;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(feature = "encryption")]
 mod encryption;
-mod error;
 mod event;
-mod frames;
 #[cfg(test)]
 mod full_model;
 #[doc(hidden)]
 pub mod fuzzing;
 mod inbox;
 mod inspect;
-mod leaving;
+mod kernel;
 mod limits;
-mod panics;
-mod record;
-mod repair;
+mod outbox;
+mod records;
 #[cfg(test)]
 mod replayed_tests;
-mod report;
+mod rescue;
 mod review;
+mod state;
 mod store;
 pub mod sync;
-mod tail;
+mod timekeeping;
 #[cfg(test)]
 mod trial;
-mod usurpers;
-mod verdict;
-mod verify;
-mod view;
+mod upstreams;
 #[cfg(test)]
 mod whole_model;
 pub mod wire;
 
-pub use admission::{Limit, Limits, WhenFull};
+pub use base::panics::tells_of_panic;
+pub use base::{
+    BootId, Damage, Error, ErrorKind, RecoveryReport, Result, State, StoreId, Unmeasured,
+};
+pub use capture::{Applied, BatchTicket, Effect, Ticket, Verdict, WouldAccept};
 pub use config::{Config, Create, IndexReading, Retain, WindowStart};
 #[cfg(feature = "encryption")]
 pub use encryption::{EncryptionKey, FixedKey, KeyId, KeyProvider};
-pub use error::{Error, ErrorKind, Result};
 pub use event::{
-    Amount, BootId, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent,
+    Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent,
 };
 pub use inbox::{
     Delivery, DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received,
     StoredDelivery, WindowId, Within,
 };
-pub use inspect::Inspection;
-pub use leaving::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
-#[cfg(feature = "rescue")]
-pub use leaving::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
+pub use inspect::{
+    Inspection, Looked, Lost, LostKey, LostRange, Repair, Since, Tail, plan_repair,
+    plan_repair_with, repair, repair_with, verify,
+};
+pub use limits::{Cancellation, KeyPrint, Limit, Limits, Loss, WhenFull};
 pub use onceward_vfs::{Outside, read_at_most, remark_on};
 pub use onceward_wal::Lsn;
-pub use panics::tells_of_panic;
-pub use record::{Begin, Begun, Lease, OpenLease, Record, RecordState};
-pub use repair::{
-    Lost, LostKey, LostRange, Repair, plan_repair, plan_repair_with, repair, repair_with,
+pub use outbox::{Answer, Outcome, Settlement};
+pub use records::{Begin, Begun, Lease, OpenLease, Record, RecordState};
+pub use rescue::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
+#[cfg(feature = "rescue")]
+pub use rescue::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
+pub use review::{
+    Decision, DecisionAction, DecisionMade, DecisionTrouble, ReviewCallback, ReviewFilter,
+    ReviewItem, ReviewNotice, ReviewWatch, write_decision,
 };
-pub use report::{
-    Damage, DecisionTrouble, KeyPrint, Loss, RecoveryReport, ReviewItem, Status, StoreId,
-    Unmeasured,
-};
-pub use review::{Decision, DecisionAction, DecisionMade, ReviewFilter, ReviewNotice};
-pub use store::{
-    Answer, BatchTicket, Effect, ReviewCallback, ReviewWatch, ServerOffset, Settlement, Store,
-    Ticket, write_decision,
-};
-pub use tail::{Looked, Since, Tail};
-pub use verdict::{Applied, Cancellation, Outcome, State, Verdict, WouldAccept};
-pub use verify::verify;
+pub use state::Status;
+pub use store::Store;
+pub use timekeeping::ServerOffset;
 
 /// The example in the README, compiled and run.
 #[cfg(doctest)]

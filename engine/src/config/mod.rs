@@ -8,11 +8,17 @@ use std::sync::Arc;
 
 use onceward_wal::Sealing;
 
-use crate::admission::Limits;
-use crate::error::{Error, Result};
+use onceward_index::Window;
+
+use crate::base::bounds::{
+    LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT,
+};
+use crate::base::{Error, Result};
 use crate::event::Scope;
-use crate::limits::{LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT};
-pub(crate) use inbox::InboxBounds;
+use crate::inbox::{INBOX, InboxBounds, SUBJECTS};
+use crate::kernel::{KeySettings, Settings, Windows};
+use crate::limits::Limits;
+use crate::records::RECORD_PREFIX;
 
 /// Whether opening makes a store where there is none.
 ///
@@ -276,6 +282,53 @@ impl Config {
         None
     }
 
+    /// What of it concerns every area.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: a window is outside its range.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        Ok(Settings {
+            segment_bytes: self.segment_bytes,
+            may_create: self.create == Create::IfMissing,
+            may_trim: self.retain == Retain::Needed,
+            slack_segments: self.cleaning_slack_segments,
+            index_log_bytes_max: self.index_log_bytes_max,
+            keys: self.key_settings()?,
+            sealing: self.sealing(),
+        })
+    }
+
+    /// What of it concerns the keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::settings`].
+    pub(crate) fn key_settings(&self) -> Result<KeySettings> {
+        let windows = self.windows()?;
+        let (memory_bytes_max, reading) = (self.index_memory_bytes_max, self.index_reading.into());
+        Ok(KeySettings { windows, memory_bytes_max, reading })
+    }
+
+    fn windows(&self) -> Result<Windows> {
+        let from_settle = |ms| window(ms, WindowStart::FromSettle);
+        let mut scopes = BTreeMap::new();
+        for (scope, (ms, start)) in &self.windows {
+            scopes.insert(scope.as_str().to_owned(), window(*ms, *start)?);
+        }
+        let inbox_ms = self.inbox.window_ms;
+        // A length of its own, and so slices of its own: these keys are remembered until a window of
+        // the upstream is over, however long that is, and others that came at the same time are not.
+        let is_least = inbox_ms <= *WINDOW_MS.start();
+        let subjects_ms = if is_least { inbox_ms + 1 } else { inbox_ms - 1 };
+        let areas = BTreeMap::from([
+            (RECORD_PREFIX, from_settle(self.record_life_ms)?),
+            (INBOX, from_settle(inbox_ms)?),
+            (SUBJECTS, from_settle(subjects_ms)?),
+        ]);
+        Ok(Windows::new(from_settle(self.window_ms)?, scopes, areas))
+    }
+
     /// Refuses values outside the documented ranges.
     pub(crate) fn check(&self) -> Result<()> {
         onceward_wal::check_segment_bytes(self.segment_bytes)
@@ -327,4 +380,13 @@ impl Default for Config {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn window(ms: u64, start: WindowStart) -> Result<Window> {
+    let start = match start {
+        WindowStart::FromSettle => onceward_index::WindowStart::FromSettle,
+        WindowStart::FromCapture => onceward_index::WindowStart::FromCapture,
+    };
+    Window::new(ms, start)
+        .map_err(|refused| Error::invalid("CONFIG_INVALID", format!("window: {refused}")))
 }

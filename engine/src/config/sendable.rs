@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::event::Event;
-use crate::sync::Misfit;
+use crate::upstreams::Misfit;
 
 /// Tells why an upstream can never take an event that was captured at a moment, Unix milliseconds.
 type Check = dyn Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync;

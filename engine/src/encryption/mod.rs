@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::clock;
+use crate::base::bounds::KEY_ID_BYTES_MAX;
+use crate::base::clock;
+use crate::base::{Error, Result};
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::limits::KEY_ID_BYTES_MAX;
 use crate::store::Store;
 pub(crate) use wrap::{Keyring, key_id_of};
 

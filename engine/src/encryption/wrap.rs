@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 
 use super::cipher::Cipher;
 use super::{EncryptionKey, KeyId, KeyProvider};
-use crate::clock;
-use crate::error::Error;
-use crate::limits::KEY_ID_BYTES_MAX;
+use crate::base::Error;
+use crate::base::bounds::KEY_ID_BYTES_MAX;
+use crate::base::clock;
 
 /// What says that a data key is wrapped with AES-256-GCM, for bodies under AES-256-GCM.
 const AES_256_GCM: u8 = 1;
@@ -89,11 +89,11 @@ pub(super) fn wrap(
 /// The host's keys as far as they were needed, from one opening to its end.
 pub(crate) struct Keyring {
     provider: Arc<dyn KeyProvider>,
-    known: Mutex<BTreeMap<KeyId, Known>>,
+    known: Mutex<BTreeMap<KeyId, KnownGood>>,
 }
 
 /// A key of the host that unwrapped or wrapped something: it is the right one.
-struct Known {
+struct KnownGood {
     key: EncryptionKey,
     cipher: Arc<Cipher>,
 }
@@ -125,7 +125,7 @@ impl Keyring {
             return Err(refusal("WRONG_KEY", message));
         }
         let cipher = Arc::new(Cipher::new(&key));
-        known.insert(id.clone(), Known { key, cipher: Arc::clone(&cipher) });
+        known.insert(id.clone(), KnownGood { key, cipher: Arc::clone(&cipher) });
         Ok((id, cipher))
     }
 }
@@ -180,7 +180,7 @@ impl Sealing for Keyring {
             return Err(KeyRefusal { is_foreign: is_known, ..refusal("WRONG_KEY", message) });
         }
         if let Some(key) = given {
-            self.known.lock().insert(id, Known { key, cipher });
+            self.known.lock().insert(id, KnownGood { key, cipher });
         }
         Ok(Arc::new(Cipher::new(&data)))
     }

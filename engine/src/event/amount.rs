@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::error::{Error, Result};
+use crate::base::{Error, Result};
 
 /// Ten-thousandths in one unit: an amount has at most four decimals.
 const SCALE: u64 = 10_000;

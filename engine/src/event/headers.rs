@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::error::{Error, Result};
-use crate::limits::{
+use crate::base::bounds::{
     HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, HEADERS_BYTES_MAX, HEADERS_MAX,
 };
+use crate::base::{Error, Result};
 
 /// Names and values that travel with an event, in the order in which they were given.
 ///

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::error::{Error, Result};
-use crate::limits::{KEY_BYTES_MAX, KIND_BYTES_MAX, LANE_BYTES_MAX, SCOPE_BYTES_MAX};
+use crate::base::bounds::{KEY_BYTES_MAX, KIND_BYTES_MAX, LANE_BYTES_MAX, SCOPE_BYTES_MAX};
+use crate::base::{Error, Result};
 
 /// Logical grouping of keys: `^[a-z0-9][a-z0-9_-]{0,62}$`.
 ///
@@ -121,7 +121,7 @@ impl Key {
     /// ```
     #[must_use]
     pub fn generate() -> Self {
-        Self(crate::clock::uuid_v7().into())
+        Self(crate::base::clock::uuid_v7().into())
     }
 }
 

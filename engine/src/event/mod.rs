@@ -1,21 +1,20 @@
 //! What a terminal captures: an event and the checked values that it is made of. No I/O here.
 
 mod amount;
-mod boot;
 mod headers;
 mod label;
+pub(crate) mod layout;
 mod payload;
 mod receipt;
 
 pub use amount::Amount;
-pub use boot::BootId;
 pub use headers::Headers;
 pub use label::{Key, Kind, Lane, Scope};
 pub use payload::Payload;
 pub use receipt::Receipt;
 
 use crate::Lsn;
-use crate::verdict::State;
+use crate::base::{BootId, State};
 
 /// Whether an event may be dropped when the store is full.
 ///

@@ -1,6 +1,6 @@
 //! The content of an event: JSON text or bytes.
 
-use crate::error::{Error, Result};
+use crate::base::{Error, Result};
 
 /// The content of an event, kept as it was given.
 ///

@@ -1,7 +1,7 @@
 //! What the upstream gave as proof of its answer.
 
-use crate::error::{Error, Result};
-use crate::limits::RECEIPT_BYTES_MAX;
+use crate::base::bounds::RECEIPT_BYTES_MAX;
+use crate::base::{Error, Result};
 
 /// The upstream's receipt for an event, such as a transaction's number: at most 64 bytes.
 ///

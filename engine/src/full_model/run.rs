@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use onceward_vfs::Survival;
 
 use super::upstream::{MOODS, Mood, Upstream};
-use crate::error::{Error, ErrorKind};
+use crate::base::{Error, ErrorKind};
 use crate::sync::{Effort, Session, Step};
 use crate::trial::draw::Draw;
 use crate::trial::upstream::fits;

@@ -6,17 +6,30 @@
 //! [`Store::fail`](crate::Store::fail).
 
 mod answer;
+mod bounds;
+mod calls;
+pub(crate) mod frames;
+mod table;
 
 use std::fmt;
+
+pub(crate) use bounds::InboxBounds;
+pub(crate) use calls::Inbox;
+pub(crate) use table::{DeliveryTable, FinishedHere};
 
 pub use answer::{
     DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received, StoredDelivery,
 };
 
-use crate::error::{Error, Result};
+use crate::base::bounds::{DELIVERY_ID_BYTES_MAX, WINDOW_ID_BYTES_MAX};
+use crate::base::{Error, Result};
 use crate::event::Payload;
-use crate::frames::inbox::{Body, WithinBody};
-use crate::limits::{DELIVERY_ID_BYTES_MAX, WINDOW_ID_BYTES_MAX};
+use frames::{DeliveryBody, WithinBody};
+
+/// The windows of deliveries' keys, where a frame names windows by scope: by event and by external number, and by
+/// subject in a server window.
+pub(crate) const INBOX: &str = "inbox:";
+pub(crate) const SUBJECTS: &str = "subjects:";
 
 /// The name of a window that the upstream issued, such as a session: text of 1 to 63 bytes.
 ///
@@ -211,9 +224,9 @@ impl Delivery {
     }
 
     /// As the log holds it.
-    pub(crate) fn to_body(&self) -> Body {
+    pub(crate) fn to_body(&self) -> DeliveryBody {
         let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        Body {
+        DeliveryBody {
             event_id: owned(&self.event_id),
             external_id: owned(&self.external_id),
             within: self.within.as_ref().map(|within| WithinBody {
@@ -228,7 +241,7 @@ impl Delivery {
     }
 
     /// What the log holds; `None` if a part breaks its rule.
-    pub(crate) fn of_body(body: Body) -> Option<Self> {
+    pub(crate) fn of_body(body: DeliveryBody) -> Option<Self> {
         let text = |text: Option<String>| text.map(String::into_boxed_str);
         let within = body
             .within
@@ -263,4 +276,4 @@ fn sized<'a>(field: &str, code: &'static str, text: &'a str, bytes_max: usize) -
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

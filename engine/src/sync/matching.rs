@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{ItemOutcome, Reply};
-use crate::store::Answer;
+use crate::outbox::Answer;
 
 /// What a reply says of a batch's events.
 pub(super) struct Said<'a> {

@@ -6,12 +6,9 @@ mod matching;
 mod options;
 mod protocol;
 mod session;
-mod upstream;
-mod wire;
 
+pub use crate::upstreams::{KeyRule, Misfit, Upstream};
 pub use answered::Answered;
 pub use options::{Effort, Options};
-pub use protocol::{Batch, BatchId, Failure, Fit, ItemOutcome, Misfit, Reply, Report, Step};
+pub use protocol::{Batch, BatchId, Failure, Fit, ItemOutcome, Reply, Report, Step};
 pub use session::Session;
-pub use upstream::Upstream;
-pub use wire::KeyRule;

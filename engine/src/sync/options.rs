@@ -2,6 +2,7 @@
 
 use super::{KeyRule, Upstream};
 use crate::event::Scope;
+use crate::upstreams::Route;
 
 /// How long a session goes on.
 ///
@@ -63,6 +64,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// What is sent to whom, and under which keys.
+    pub(crate) fn route(&self) -> Route<'_> {
+        let (scope, upstream) = (&self.scope, &self.upstream);
+        Route { scope, upstream, settings: &self.settings, keys: self.keys }
+    }
+
     /// The defaults, for the events of one scope.
     pub fn new(scope: Scope) -> Self {
         Self {

@@ -13,8 +13,8 @@ use onceward_vfs::{SimVfs, Survival};
 use onceward_wal::Sealing;
 use onceward_wal::testing::ToySealing;
 
-use crate::clock::Clock;
-use crate::error::Result;
+use crate::base::Result;
+use crate::base::clock::Clock;
 use crate::sync::{KeyRule, Options};
 use crate::{Amount, Config, Event, Inspection, Key, Payload, Receipt, Scope, Store, StoredEvent};
 
@@ -117,9 +117,12 @@ impl Rig {
         self
     }
 
-    /// Opens the store.
+    /// Opens the store; what it counts is then what a count of everything gives.
     pub(crate) fn try_open(&self) -> Result<Store> {
-        Store::open_on(Arc::new(self.disk.clone()), self.clock.clone(), self.config.clone())
+        let disk = Arc::new(self.disk.clone());
+        let store = Store::open_on(disk, self.clock.clone(), self.config.clone())?;
+        assert!(store.inner.state.lock().has_right_counts(), "what is counted is wrong");
+        Ok(store)
     }
 
     /// Opens the store, which must work.

@@ -6,10 +6,10 @@ use super::upstream::{Mood, Upstream, fits};
 use onceward_vfs::Survival;
 
 use super::{Rig, WINDOW_MS, key, other_event, receipt, sales, sized_event};
-use crate::clock::Clock;
-use crate::error::{Error, ErrorKind};
-use crate::store::{Answer, Settlement};
+use crate::base::clock::Clock;
+use crate::base::{Error, ErrorKind};
 use crate::sync::{ItemOutcome, Session, Step as Next};
+use crate::{Answer, Settlement};
 use crate::{Effect, Event, Receipt, State, Store, Verdict};
 
 /// One thing that a host does.

@@ -53,7 +53,7 @@ impl Reference {
 
     /// Compares everything; `gone` is what the store forgot.
     pub(super) fn fits(&mut self, store: &Store, gone: &Gone) -> Fit {
-        hold!(store.inner.view.lock().has_right_lanes(), "what is counted of lanes is wrong");
+        hold!(store.inner.state.lock().has_right_counts(), "what is counted is wrong");
         self.bring_back(store, gone)?;
         for (name, id) in self.names.clone() {
             self.fits_event(store, &name, id)?;

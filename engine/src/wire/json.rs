@@ -91,7 +91,7 @@ pub fn member_path(parent: &str, name: &str) -> String {
 }
 
 /// One step from a value to a value inside it.
-enum Step {
+enum PathStep {
     /// The member of this name.
     Member(String),
     /// The item of this index.
@@ -105,7 +105,7 @@ struct Walk {
     /// How deep values may lie.
     levels_max: usize,
     /// From the outermost value to the present one.
-    path: Vec<Step>,
+    path: Vec<PathStep>,
     /// Our own complaint; without it the parser's is used.
     fault: Option<String>,
 }
@@ -116,8 +116,8 @@ impl Walk {
         let mut text = String::new();
         for step in &self.path {
             match step {
-                Step::Member(name) => text = member_path(&text, name),
-                Step::Item(index) => text = format!("{text}[{index}]"),
+                PathStep::Member(name) => text = member_path(&text, name),
+                PathStep::Item(index) => text = format!("{text}[{index}]"),
             }
         }
         text
@@ -184,7 +184,7 @@ impl<'de> Visitor<'de> for Level<'_> {
         let walk = self.walk;
         let mut index: usize = 0;
         loop {
-            walk.path.push(Step::Item(index));
+            walk.path.push(PathStep::Item(index));
             let found = items.next_element_seed(Level { walk })?;
             walk.path.pop();
             if found.is_none() {
@@ -198,7 +198,7 @@ impl<'de> Visitor<'de> for Level<'_> {
         let walk = self.walk;
         let mut seen = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
-            walk.path.push(Step::Member(name.clone()));
+            walk.path.push(PathStep::Member(name.clone()));
             if seen.len() >= JSON_MEMBERS_MAX {
                 return Err(walk.stop(format!("is one of more than {JSON_MEMBERS_MAX} members")));
             }

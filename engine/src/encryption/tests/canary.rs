@@ -14,11 +14,11 @@ use std::sync::Arc;
 use onceward_vfs::Survival;
 
 use super::{Keys, files, rig_with, segments, stands_in, without_keys};
-use crate::repair::repair_on;
-use crate::store::{Answer, Settlement};
+use crate::inspect::repair::repair_on;
 use crate::sync::{Options, Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, SEGMENT_BYTES};
+use crate::{Answer, Settlement};
 use crate::{
     Begin, Begun, Class, Config, Decision, Delivery, Effect, Event, Headers, Key, Kind, Lane,
     Limits, Lsn, Payload, Receipt, Received, Scope, Store, WhenFull, WindowId, Within,

@@ -3,7 +3,7 @@
 use crc32fast::Hasher;
 
 use super::{Keys, rig, rig_with, segments};
-use crate::repair::{plan_on, repair_on};
+use crate::inspect::repair::{plan_on, repair_on};
 use crate::trial::{Rig, event, key, sales};
 use crate::{Inspection, Result, State, Store};
 

@@ -14,7 +14,7 @@ use onceward_vfs::{SimVfs, Vfs};
 use parking_lot::Mutex;
 
 use super::{EncryptionKey, KeyId, KeyProvider};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result};
 use crate::trial::Rig;
 
 /// Keys that a test may change.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::{Keys, files, id, rig, rig_with, with_keys, without_keys};
-use crate::repair::plan_on;
-use crate::store::{Answer, Settlement};
+use crate::inspect::repair::plan_on;
+use crate::inspect::verify::verify_on;
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
-use crate::verify::verify_on;
+use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, Inspection, KeyId, Since, State, Store, Tail, Verdict};
 
 /// Captures events that take a few segments, and settles every other one.
@@ -111,7 +111,7 @@ fn assert_refused(rig: &Rig, code: &str) {
     ];
     if sealing.is_some() {
         told.push(plan_on(&*disk, &sealing).unwrap_err());
-        told.push(crate::repair::repair_on(&*disk, &sealing).unwrap_err());
+        told.push(crate::inspect::repair::repair_on(&*disk, &sealing).unwrap_err());
     }
     for error in told {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Key, code), "{error}");
@@ -178,7 +178,7 @@ fn every_byte_is_judged_without_a_key() {
     let name = super::segments(&rig.disk)[1].clone();
     rig.disk.flip_bit(&name, 100_000, 3);
     assert_eq!(verify_on(&disk(&rig)).unwrap().damage.len(), 1);
-    let done = crate::repair::repair_on(&rig.disk, &None).unwrap();
+    let done = crate::inspect::repair::repair_on(&rig.disk, &None).unwrap();
     assert_eq!((done.damage.len(), done.left.len(), done.kept.len()), (1, 0, 2));
     assert_eq!(verify_on(&disk(&rig)).unwrap().damage, []);
     // And goes on with its key.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
-use crate::repair::{plan_on, repair_on};
-use crate::report::Damage;
-use crate::store::{Answer, Settlement};
+use crate::base::Damage;
+use crate::inspect::repair::{plan_on, repair_on};
+use crate::inspect::verify::verify_on;
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
-use crate::verify::verify_on;
+use crate::{Answer, Settlement};
 use crate::{State, Store, StoredEvent, Verdict};
 
 /// Bytes of a block.

@@ -3,15 +3,15 @@
 use onceward_vfs::Vfs;
 
 use crate::ReviewFilter;
-use crate::frames::control::{KeyEntry, Keys};
-use crate::frames::{KIND_KEYS, codec};
-use crate::store::{Answer, Settlement};
+use crate::base::Located;
+use crate::base::{FrameKind, codec};
+use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
 use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{
     Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
 };
-use crate::view::Located;
+use crate::{Answer, Settlement};
 use crate::{Applied, Effect, Event, State, Store, Verdict};
 
 fn accepted(n: u64) -> Settlement {
@@ -231,9 +231,9 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     let first = store.outcome(&sales(), &key(1)).unwrap().lsn.unwrap();
     let inner = &store.inner;
     let late = {
-        let view = inner.view.lock();
-        let print = view.secret.fingerprint("sales", b"k1");
-        let entry = view.ask().find(print).unwrap().unwrap();
+        let state = inner.state.lock();
+        let print = state.kernel.secret.fingerprint("sales", b"k1");
+        let entry = state.kernel.keys.find(print).unwrap().unwrap();
         KeyEntry {
             print: print.as_u128(),
             event: first.get(),
@@ -247,14 +247,18 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     store.tick().unwrap();
     let second = store.capture(&sized_event(1, 20)).unwrap();
     assert!(matches!(second, Verdict::Fresh { .. }), "control: {second:?}");
-    let keys =
-        Keys { scope: "sales".to_owned(), entries: vec![late], settled_ms: 0, has_moved: false };
+    let keys = KeysFrame {
+        scope: "sales".to_owned(),
+        entries: vec![late],
+        settled_ms: 0,
+        has_moved: false,
+    };
     {
         let _one_at_a_time = inner.control.lock();
-        let (placed, _) = inner
-            .append_control(&[(KIND_KEYS, codec::encode(&keys))], crate::store::Share::Decisions)
-            .unwrap();
-        inner.view.lock().apply_keys(&keys, placed[0]);
+        let frame = FrameBody::new(FrameKind::Keys, codec::encode(&keys));
+        let written = inner.write(&[frame], Share::Decisions).unwrap();
+        let state = &mut *inner.state.lock();
+        state.outbox.apply_keys(&mut state.kernel, &keys, written.placed[0]);
     }
     let expected = Verdict::Duplicate { lsn: second.lsn(), state: State::Pending };
     for store in [&store, &rig.after_kill().open()] {
@@ -276,7 +280,9 @@ fn damage(rig: &Rig, store: &Store, at: Located) {
 /// P2, P4: a segment in which something cannot be found stays until an opening tells of it.
 #[test]
 fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_nothing() {
-    let settled = |store: &Store| store.inner.view.lock().settled.values().next().unwrap().at;
+    let settled = |store: &Store| {
+        store.inner.state.lock().outbox.events().settled().values().next().unwrap().at
+    };
     let a_settled_event = |store: &Store| {
         round(store, 1, 3, 100);
         settled(store)
@@ -287,15 +293,20 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
     };
     let an_open_batch = |store: &Store| {
         let lsn = store.capture(&event(1)).unwrap().lsn().get();
-        store.inner.form_batches(&crate::trial::options(), 0, &[vec![lsn]]).unwrap();
-        store.inner.view.lock().batches.values().next().unwrap().at
+        store
+            .inner
+            .events()
+            .form_batches(crate::trial::options().route(), 0, &[vec![lsn]])
+            .unwrap();
+        store.inner.state.lock().outbox.batches().values().next().unwrap().at
     };
     let carried_keys = |store: &Store| {
         round(store, 1, 3, 100);
         let lsn = store.outcome(&sales(), &key(1)).unwrap().lsn.unwrap().get();
-        let is_carried = || store.inner.view.lock().outcomes.get(lsn).is_some();
+        let is_carried = || store.inner.state.lock().outbox.events().outcomes().get(lsn).is_some();
         (1..100).take_while(|_| !is_carried()).for_each(|n| round(store, n * 100, 50, 2_000));
-        store.inner.view.lock().outcome_at(lsn).unwrap()
+        let state = store.inner.state.lock();
+        state.outbox.events().outcome_at(&state.kernel, lsn).unwrap()
     };
     type Make<'a> = &'a dyn Fn(&Store) -> Located;
     let kinds: [(&str, Make<'_>); 4] = [
@@ -308,7 +319,7 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
         let rig = Rig::new();
         let store = rig.open();
         let at = make(&store);
-        let state = || store.inner.view.lock().state_of(2);
+        let state = || store.inner.state.lock().outbox.events().state_of(2);
         let before = state();
         damage(&rig, &store, at);
         (1_000..1_030).for_each(|n| round(&store, n * 100, 50, 2_000));

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use onceward_vfs::Vfs;
 use onceward_wal::KIND_HOST_MIN;
 
-use crate::store::tests::inbox::delivery;
-use crate::store::tests::records::{acquired, asks, body};
-use crate::store::{Answer, Settlement};
+use crate::inbox::tests::calls::delivery;
+use crate::records::tests::calls::{acquired, asks, body};
 use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, receipt, sales};
+use crate::{Answer, Settlement};
 use crate::{Begun, Lsn, Received, Result, State, Store, Verdict};
 
 /// Sampled bytes of a file.

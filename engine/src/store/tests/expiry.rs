@@ -1,8 +1,9 @@
 //! How long keys are remembered: by trusted time, never shorter than the window.
 
+use super::lost_keys::{assert_lost, capture, closed, damage};
 use crate::config::WindowStart;
-use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
+use crate::{Answer, Settlement};
 use crate::{Event, Scope, Store, Verdict};
 
 /// Length of a slice: a key is gone at the latest so long after its window.
@@ -191,4 +192,16 @@ fn a_window_from_the_capture_does_not_wait_for_the_settlement_but_for_an_unsettl
     rig.clock.advance(10 * 120_000);
     store.tick().unwrap();
     assert!(!is_fresh(&store, &ticket(2)));
+}
+
+/// Also a key that only the index knows.
+#[test]
+fn lost_keys_are_remembered_for_a_window_and_no_longer() {
+    let (rig, lsns) = closed();
+    damage(&rig, lsns[2]);
+    let store = rig.open();
+    rig.clock.advance(WINDOW_MS - 1);
+    assert_lost(&store, 2, lsns[2]);
+    rig.clock.advance(WINDOW_MS / 2);
+    capture(&store, 2);
 }

@@ -2,12 +2,11 @@
 
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
-use crate::frames::KIND_EVENT;
-use crate::store::clean::Order;
+use crate::base::FrameKind;
+use crate::records::tests::calls::{acquired, asks, body};
 use crate::store::tests::lost_keys::frames;
-use crate::store::tests::records::{acquired, asks, body};
-use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, SEGMENT_BYTES, event, key, keys, receipt, sales, sized_event};
+use crate::{Answer, Settlement};
 use crate::{Begun, ErrorKind, Event, RecordState, State, Store, Verdict};
 
 /// Captures until the disk is full; returns how many were stored.
@@ -132,12 +131,12 @@ fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
     store.close().unwrap();
     let mut lost = frames(&rig);
     assert_eq!(
-        lost.pop_if(|last| last.kind != KIND_EVENT).map(|_| ()),
+        lost.pop_if(|last| last.kind != FrameKind::Event.code()).map(|_| ()),
         Some(()),
         "control: an end"
     );
     let last = lost.pop().unwrap();
-    assert_eq!(last.kind, KIND_EVENT, "control: stays");
+    assert_eq!(last.kind, FrameKind::Event.code(), "control: stays");
     for frame in lost.iter().filter(|frame| frame.kind >= 16) {
         rig.disk.flip_bit(&frame.file, frame.offset + frame.bytes / 2, 3);
     }
@@ -151,9 +150,9 @@ fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
     assert_eq!(store.outcome(&sales(), &key(7_999)).unwrap().state, State::OutcomeUnknown);
     rig.disk.set_free_bytes(None);
     let keys = |store: &Store| {
-        let view = store.inner.view.lock();
+        let state = store.inner.state.lock();
         let segments = store.inner.log.segments();
-        let has_keys = |number: u64| view.lives.get(number).is_some_and(|part| part.key_frames > 0);
+        let has_keys = |number: u64| state.outbox.events().known_in(number).1 > 0;
         segments.iter().map(|it| it.number).find(|number| has_keys(*number))
     };
     let holder = keys(&store).unwrap();
@@ -161,7 +160,7 @@ fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
         let many: Vec<Event> = (first..first + 50).map(|n| sized_event(n, 2_000)).collect();
         store.capture_batch(&many).unwrap();
     }
-    assert!(store.inner.clean_one(Order::This(holder)).unwrap(), "control: it went");
+    assert!(store.inner.cleaner().clean_one(holder).unwrap(), "control: it went");
     let record = store.record(&sales(), &key(1)).unwrap();
     assert!(matches!(record, RecordState::OutcomeUnknown { .. }), "{record:?}");
     assert!(matches!(store.begin(&asks(1)).unwrap(), Begun::OutcomeUnknown(_)));

@@ -4,9 +4,10 @@
 use onceward_vfs::Vfs;
 
 use super::lost_keys::{assert_lost, capture, damage, frames, settle};
-use crate::frames::KIND_EVENT;
-use crate::store::tests::inbox::{delivery, fresh};
-use crate::store::tests::records::{acquired, begin, body};
+use crate::base::FrameKind;
+use crate::inbox::tests::calls::{delivery, fresh};
+use crate::records::fingerprint;
+use crate::records::tests::calls::{acquired, begin, body};
 use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
 use crate::{
     Begun, Cancellation, DeliveryState, Event, Lease, Received, RecordState, State, Store, Verdict,
@@ -30,8 +31,7 @@ fn damage_keys(rig: &Rig) {
 
 /// Has the index written, while the store is open.
 fn write_index(store: &Store) {
-    store.inner.keeper.ask();
-    store.inner.keeper.tick();
+    store.inner.write_index();
 }
 
 fn state_of(store: &Store, n: u64) -> State {
@@ -87,7 +87,11 @@ fn one_damaged_block_costs_no_key_of_the_blocks_beside_it() {
         let all: Vec<Event> = (0..300).map(event).collect();
         store.capture_batch(&all).unwrap();
         store.close().unwrap();
-        let lsn = frames(&rig).into_iter().rfind(|frame| frame.kind == KIND_EVENT).unwrap().lsn;
+        let lsn = frames(&rig)
+            .into_iter()
+            .rfind(|frame| frame.kind == FrameKind::Event.code())
+            .unwrap()
+            .lsn;
         damage_keys(&rig);
         let store = if is_open {
             let store = rig.open();
@@ -141,14 +145,14 @@ fn keys_given_back_and_taken_back_over_a_damaged_index_are_free_once_it_is_mende
     write_index(&store);
     damage_keys(&rig);
     {
-        let mut view = store.inner.view.lock();
-        let print = view.record_print("sales", "k1");
-        view.keys.release(print, lease.fence().get() + 1, None);
+        let mut state = store.inner.state.lock();
+        let print = fingerprint(&state.kernel.secret, "sales", "k1");
+        state.kernel.keys.release(print, lease.fence().get() + 1, None);
     }
     assert_eq!(state_of(&store, 2), State::Pending);
-    let view = store.inner.view.lock();
-    let print = view.record_print("sales", "k1");
-    assert!(view.ask().find(print).unwrap().is_none(), "it was given back");
+    let state = store.inner.state.lock();
+    let print = fingerprint(&state.kernel.secret, "sales", "k1");
+    assert!(state.kernel.keys.find(print).unwrap().is_none(), "it was given back");
 }
 
 /// Every call that asks for a key, over an index of which one block of each file is damaged.
@@ -213,9 +217,9 @@ fn settling_and_cleaning_go_on_over_a_damaged_index() {
         let many: Vec<Event> = (first..first + 50).map(|n| sized_event(n, 2_000)).collect();
         let cleared: Vec<_> = many.iter().map(|event| event.key.clone()).collect();
         store.capture_batch(&many).unwrap();
-        let answer = || crate::store::Answer::Accepted { receipt: None };
+        let answer = || crate::Answer::Accepted { receipt: None };
         let all = cleared.into_iter();
-        let all = all.map(|key| crate::store::Settlement { scope: sales(), key, answer: answer() });
+        let all = all.map(|key| crate::Settlement { scope: sales(), key, answer: answer() });
         store.settle(&all.collect::<Vec<_>>()).unwrap();
     }
     store.tick().unwrap();

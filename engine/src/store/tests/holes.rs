@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use onceward_vfs::Survival;
 
-use crate::store::clean::Order;
-use crate::store::{Answer, Settlement};
 use crate::sync::{Session, Step};
 use crate::trial::draw::Draw;
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
+use crate::{Answer, Settlement};
 use crate::{Effect, Lane, ReviewFilter, State, Store};
 
 fn answer(store: &Store, n: u64, answer: Answer) {
@@ -48,7 +47,7 @@ fn told(store: &Store, end: u64) -> BTreeMap<u64, (State, Option<u64>, Option<St
 
 /// Cleans segment `number`, whatever lives in it.
 fn clean(store: &Store, number: u64) -> bool {
-    store.inner.clean_one(Order::This(number)).unwrap()
+    store.inner.cleaner().clean_one(number).unwrap()
 }
 
 fn has(store: &Store, number: u64) -> bool {
@@ -107,12 +106,12 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     (1..4).for_each(|n| reject(&store, n));
     store.resolve(&sales(), &key(1), "note").unwrap();
     store.retry(&sales(), &key(2)).unwrap();
-    let waiting = store.inner.waiting(&sales(), 0, 9);
-    store.inner.form_batches(&crate::trial::options(), 0, &[waiting]).unwrap();
+    let waiting = store.inner.events().waiting(&sales(), 0, 9);
+    store.inner.events().form_batches(crate::trial::options().route(), 0, &[waiting]).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     let look = |store: &Store| {
-        let open = store.inner.open_batches(&sales());
+        let open = store.inner.events().open_batches(&sales());
         let open: Vec<_> = open.into_iter().map(|it| (it.number, it.events)).collect();
         (told(store, next), store.reviews(&ReviewFilter::new()).unwrap(), open)
     };
@@ -121,7 +120,7 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     let clean_all = |store: &Store| {
         [second, first]
             .into_iter()
-            .try_for_each(|number| store.inner.clean_one(Order::This(number)).map(|_went| ()))
+            .try_for_each(|number| store.inner.cleaner().clean_one(number).map(|_went| ()))
     };
     let control = rig.after_kill();
     let store = control.open();
@@ -169,27 +168,33 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
     store.capture_batch(&(0..4).map(event).collect::<Vec<_>>()).unwrap();
     let lsns: Vec<u64> =
         store.pending(&sales(), None, 9).unwrap().iter().map(|event| event.lsn.get()).collect();
-    let formed =
-        store.inner.form_batches(&crate::trial::options(), 0, std::slice::from_ref(&lsns)).unwrap();
+    let formed = store
+        .inner
+        .events()
+        .form_batches(crate::trial::options().route(), 0, std::slice::from_ref(&lsns))
+        .unwrap();
     let first = store.inner.log.segments()[0].number;
     fill(&store, &mut next);
     // Split in two, of which the first is answered for one event.
     let parts = [lsns[..2].to_vec(), lsns[2..].to_vec()];
-    let parts =
-        store.inner.form_batches(&crate::trial::options(), formed[0].number, &parts).unwrap();
+    let parts = store
+        .inner
+        .events()
+        .form_batches(crate::trial::options().route(), formed[0].number, &parts)
+        .unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     {
         let _one_at_a_time = store.inner.control.lock();
         let accepted = Answer::Accepted { receipt: None };
-        store.inner.settle_events(parts[0].number, &[(lsns[0], &accepted)]).unwrap();
+        store.inner.events().settle_events(parts[0].number, &[(lsns[0], &accepted)]).unwrap();
     }
     let third = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     let look = |store: &Store| {
-        let open = store.inner.open_batches(&sales());
+        let open = store.inner.events().open_batches(&sales());
         let open: Vec<_> = open.into_iter().map(|it| (it.number, it.events)).collect();
-        (open, store.inner.waiting(&sales(), 0, 99), told(store, 4))
+        (open, store.inner.events().waiting(&sales(), 0, 99), told(store, 4))
     };
     let before = look(&store);
     assert_eq!(before.0, [(parts[1].number, lsns[2..].to_vec())], "control");
@@ -274,17 +279,21 @@ impl World {
 
     /// Forms a batch, and closes the oldest, of which half is accepted.
     fn send(&mut self, store: &Store) {
-        let waiting = store.inner.waiting(&sales(), 0, 3);
+        let waiting = store.inner.events().waiting(&sales(), 0, 3);
         if !waiting.is_empty() {
-            store.inner.form_batches(&crate::trial::options(), 0, &[waiting]).unwrap();
+            store
+                .inner
+                .events()
+                .form_batches(crate::trial::options().route(), 0, &[waiting])
+                .unwrap();
         }
-        let open = store.inner.open_batches(&sales());
+        let open = store.inner.events().open_batches(&sales());
         let Some(batch) = open.first().filter(|_| self.draw.below(2) == 0) else { return };
         let _one_at_a_time = store.inner.control.lock();
         let accepted = Answer::Accepted { receipt: None };
         let half = &batch.events[..batch.events.len() / 2];
         let some: Vec<_> = half.iter().map(|lsn| (*lsn, &accepted)).collect();
-        store.inner.settle_events(batch.number, &some).unwrap();
+        store.inner.events().settle_events(batch.number, &some).unwrap();
     }
 
     /// Cleans any segment, whatever lives in it; sometimes the power goes.
@@ -305,7 +314,7 @@ impl World {
             return;
         }
         self.rig.disk.cut_power_at(self.rig.disk.op_count() + self.draw.below(14));
-        store.inner.clean_one(Order::This(number)).ok();
+        store.inner.cleaner().clean_one(number).ok();
         drop(store);
         self.store = None;
         let survival = Survival::Seeded { seed: self.draw.0, sector_bytes: 512 };
@@ -320,7 +329,7 @@ fn at_random(seed: u64) {
     let mut world = World::new(seed);
     let look = |world: &World| {
         let store = world.store();
-        let open = store.inner.open_batches(&sales());
+        let open = store.inner.events().open_batches(&sales());
         let open: Vec<_> = open.into_iter().map(|it| (it.number, it.events)).collect();
         let pending = keys(&store.pending(&sales(), None, 999).unwrap());
         (told(&store, world.events), store.reviews(&ReviewFilter::new()).unwrap(), open, pending)
@@ -359,9 +368,9 @@ fn the_order_of_a_lane_outlives_the_segment_of_its_first_event() {
     let (one, two) = (lsn_of(&store, 1), lsn_of(&store, 2));
     drop(store);
     let store = rig.open();
-    assert_eq!(store.inner.waiting(&sales(), 0, 9), [one]);
+    assert_eq!(store.inner.events().waiting(&sales(), 0, 9), [one]);
     accept(&store, 1);
-    assert_eq!(store.inner.waiting(&sales(), 0, 9), [two]);
+    assert_eq!(store.inner.events().waiting(&sales(), 0, 9), [two]);
 }
 
 fn lsn_of(store: &Store, n: u64) -> u64 {

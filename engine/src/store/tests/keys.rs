@@ -2,8 +2,8 @@
 
 use onceward_vfs::{Mode, Vfs};
 
-use crate::store::{Answer, Settlement};
 use crate::trial::{Rig, WINDOW_MS, event, key, other_event, receipt, sales};
+use crate::{Answer, Settlement};
 use crate::{Error, ErrorKind, Event, State, Store, Verdict};
 
 fn capture(store: &Store, numbers: std::ops::Range<u64>) {

@@ -4,10 +4,10 @@
 
 use onceward_vfs::{SimVfs, Survival};
 
-use crate::frames::KIND_CARRIED;
-use crate::frames::event::Carried;
-use crate::store::{Answer, Settlement};
+use crate::base::FrameKind;
+use crate::event::layout::Carried;
 use crate::trial::{Rig, SEGMENT_BYTES, key, receipt, sales, sized_event};
+use crate::{Answer, Settlement};
 use crate::{Event, Store};
 
 const DAY_MS: u64 = 86_400_000;
@@ -35,7 +35,7 @@ fn ordinary(window_days: u64) -> Rig {
 fn carried(disk: &SimVfs, lsn: u64) -> Vec<u64> {
     let mut found = Vec::new();
     onceward_wal::examine(disk, &mut |frame| {
-        if frame.kind == KIND_CARRIED
+        if frame.kind == FrameKind::Carried.code()
             && Carried::decode(frame.lsn.get(), frame.body).unwrap().0.event_lsn == lsn
         {
             found.push(frame.lsn.get());
@@ -55,7 +55,7 @@ fn an_event_that_waits_for_a_month_is_carried_a_few_times_and_pins_nothing() {
     for hour in 0..30 * 24 {
         round(&store, 1_000 + hour * 100, 40, 2_000);
         rig.clock.advance(3_600_000);
-        let now = store.inner.view.lock().events.get(&lsn.get()).unwrap().at.lsn;
+        let now = store.inner.state.lock().outbox.events().live(lsn.get()).unwrap().at.lsn;
         moves += u64::from(at.is_some_and(|at| at != now));
         at = Some(now);
         most = most.max(store.status().bytes);
@@ -80,7 +80,7 @@ fn cleaning_writes_at_most_a_third_more_whatever_the_window() {
             let store = rig.open();
             let (mut written, mut carried, mut most) = (0, 0, 0);
             for half_day in 0..days * 2 {
-                let before = store.inner.cleaning.carried();
+                let before = store.inner.cleaner().carried_bytes();
                 for part in 0..4 {
                     round(&store, half_day * 10_000 + part * 100, 50, bytes);
                 }
@@ -88,7 +88,7 @@ fn cleaning_writes_at_most_a_third_more_whatever_the_window() {
                 most = most.max(store.status().bytes);
                 // The first window fills the store, what follows goes on for ever.
                 if half_day >= window_days * 2 {
-                    carried += store.inner.cleaning.carried() - before;
+                    carried += store.inner.cleaner().carried_bytes() - before;
                     // The event's frame and its part of the settle frame.
                     written += 200 * (u64::try_from(bytes).unwrap() + 50 + 31 + 53);
                 }

@@ -3,17 +3,18 @@
 use onceward_vfs::{Survival, Vfs};
 use onceward_wal::KIND_RUN;
 
-use crate::frames::{KIND_EVENT, KIND_KEYS, codec, control};
-use crate::repair::{plan_on, repair_on};
-use crate::store::tests::inbox::delivery;
-use crate::store::tests::records::{acquired, body, orphaned};
-use crate::store::{Answer, Settlement};
+use crate::base::{FrameKind, codec};
+use crate::inbox::tests::calls::delivery;
+use crate::inspect::repair::{plan_on, repair_on};
+use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
+use crate::records::tests::calls::{acquired, body, orphaned};
 use crate::trial::{Rig, WINDOW_MS, event, key, other_event, receipt, sales, sized_event};
+use crate::{Answer, Settlement};
 use crate::{Applied, DeliveryState, Effect, Event, Received, RecordState, State, Store, Verdict};
 
 /// A frame of the log: number, kind, file, offset and bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) lsn: u64,
     pub(super) kind: u8,
     pub(super) file: String,
@@ -22,7 +23,7 @@ pub(super) struct Seen {
 }
 
 /// Every frame that can be read.
-pub(super) fn frames(rig: &Rig) -> Vec<Seen> {
+pub(crate) fn frames(rig: &Rig) -> Vec<Seen> {
     let names = rig.disk.list("log").unwrap();
     let mut seen = Vec::new();
     onceward_wal::examine(&rig.disk, &mut |frame| {
@@ -41,19 +42,19 @@ pub(super) fn frames(rig: &Rig) -> Vec<Seen> {
 }
 
 /// Flips a bit of the frame with this number.
-pub(super) fn damage(rig: &Rig, lsn: u64) {
+pub(crate) fn damage(rig: &Rig, lsn: u64) {
     let seen = frames(rig).into_iter().find(|frame| frame.lsn == lsn).unwrap();
     rig.disk.flip_bit(&seen.file, seen.offset + seen.bytes / 2, 3);
 }
 
-pub(super) fn capture(store: &Store, n: u64) -> u64 {
+pub(crate) fn capture(store: &Store, n: u64) -> u64 {
     let Verdict::Fresh { lsn } = store.capture(&event(n)).unwrap() else {
         panic!("{n}: not fresh")
     };
     lsn.get()
 }
 
-pub(super) fn settle(store: &Store, n: u64) {
+pub(crate) fn settle(store: &Store, n: u64) {
     let answer = Answer::Accepted { receipt: Some(receipt(n)) };
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
 }
@@ -63,7 +64,7 @@ fn effect(n: u64) -> Effect {
 }
 
 /// The key stays taken, with its content, and nobody can tell what became of it.
-pub(super) fn assert_lost(store: &Store, n: u64, lsn: u64) {
+pub(crate) fn assert_lost(store: &Store, n: u64, lsn: u64) {
     let known = store.capture(&event(n)).unwrap();
     let Verdict::Duplicate { lsn: of, state } = known else { panic!("{n}: {known:?}") };
     assert_eq!((of.get(), state), (lsn, State::OutcomeUnknown), "{n}");
@@ -74,14 +75,14 @@ pub(super) fn assert_lost(store: &Store, n: u64, lsn: u64) {
 }
 
 /// Without the index: what is known is what the log says.
-pub(super) fn without_index(rig: &Rig) -> Rig {
+pub(crate) fn without_index(rig: &Rig) -> Rig {
     let rig = rig.after_kill();
     onceward_index::Index::discard(&rig.disk, "index").unwrap();
     rig
 }
 
 /// Three events, of which the second is settled, and the LSN of each; closed.
-pub(super) fn closed() -> (Rig, Vec<u64>) {
+pub(crate) fn closed() -> (Rig, Vec<u64>) {
     let rig = Rig::new();
     let store = rig.open();
     let lsns = (0..3).map(|n| capture(&store, n)).collect();
@@ -112,7 +113,10 @@ fn a_key_whose_frame_is_damaged_stays_taken_and_its_outcome_is_unknown() {
             let store = rig.open();
             assert_eq!(store.recovery().keys_of_lost_frames, 0);
             assert_lost(&store, n, lsn);
-            assert_eq!(frames(&rig).iter().filter(|it| it.kind == KIND_KEYS).count(), 1);
+            assert_eq!(
+                frames(&rig).iter().filter(|it| it.kind == FrameKind::Keys.code()).count(),
+                1
+            );
         }
         assert_eq!(frames(&rig).len(), before);
     }
@@ -220,7 +224,8 @@ fn keys_behind_a_log_that_lost_its_end_stay_taken_and_their_numbers_are_not_give
     assert!(rig.disk.exists("index/manifest").unwrap(), "control: a checkpoint");
     // Killed: nothing in the log vouches for its last frame.
     let rig = rig.after_kill();
-    let last = frames(&rig).into_iter().rfind(|frame| frame.kind == KIND_EVENT).unwrap();
+    let last =
+        frames(&rig).into_iter().rfind(|frame| frame.kind == FrameKind::Event.code()).unwrap();
     assert_eq!(last.lsn, lsns[2]);
     damage(&rig, last.lsn);
     let store = rig.open();
@@ -256,8 +261,11 @@ fn a_damaged_frame_of_carried_keys_frees_none_of_them() {
     store.tick().unwrap();
     assert_eq!(store.find(&sales(), &key(3)).unwrap(), None, "control: carried");
     store.close().unwrap();
-    let keys: Vec<u64> =
-        frames(&rig).into_iter().filter(|it| it.kind == KIND_KEYS).map(|it| it.lsn).collect();
+    let keys: Vec<u64> = frames(&rig)
+        .into_iter()
+        .filter(|it| it.kind == FrameKind::Keys.code())
+        .map(|it| it.lsn)
+        .collect();
     assert!(!keys.is_empty(), "control");
     keys.iter().for_each(|lsn| damage(&rig, *lsn));
     let store = rig.open();
@@ -277,7 +285,7 @@ fn a_lost_record_is_told_as_unknown_and_a_lost_delivery_is_not_handed_over_again
     let Received::Fresh { lsn } = store.receive(&delivery(5)).unwrap() else { panic!("control") };
     store.close().unwrap();
     let all = frames(&rig);
-    let host = all.iter().filter(|frame| frame.kind >= 16 && frame.kind != KIND_KEYS);
+    let host = all.iter().filter(|frame| frame.kind >= 16 && frame.kind != FrameKind::Keys.code());
     host.for_each(|frame| damage(&rig, frame.lsn));
     let lost = rig.after_kill();
     drop(lost.open());
@@ -355,11 +363,12 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
     let lsns = [capture(&store, 1), capture(&store, 2)];
     settle(&store, 1);
     let keys = {
-        let view = store.inner.view.lock();
-        let print = view.secret.fingerprint("sales", b"k1");
-        let found = view.ask().find(print).unwrap().unwrap();
-        let (slice_begin, settled_ms) = view.keys.slice_times(found.slice).unwrap();
-        let entry = control::KeyEntry {
+        let state = store.inner.state.lock();
+        let keys = &state.kernel.keys;
+        let print = state.kernel.secret.fingerprint("sales", b"k1");
+        let found = keys.find(print).unwrap().unwrap();
+        let (slice_begin, settled_ms) = keys.slice_times(found.slice).unwrap();
+        let entry = KeyEntry {
             print: print.as_u128(),
             event: lsns[0],
             content: found.content.as_u64(),
@@ -368,12 +377,10 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
             receipt: Vec::new(),
         };
         let (scope, entries) = ("sales".to_owned(), vec![entry]);
-        control::Keys { scope, entries, settled_ms, has_moved: false }
+        KeysFrame { scope, entries, settled_ms, has_moved: false }
     };
-    store
-        .inner
-        .append_control(&[(KIND_KEYS, codec::encode(&keys))], crate::store::Share::Decisions)
-        .unwrap();
+    let frame = FrameBody::new(FrameKind::Keys, codec::encode(&keys));
+    store.inner.write(&[frame], Share::Decisions).unwrap();
     drop(store);
     for (n, lsn) in [1, 2].into_iter().zip(lsns) {
         let seen = frames(&rig).into_iter().find(|frame| frame.lsn == lsn).unwrap();
@@ -385,15 +392,4 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
     }
     let lost = plan_on(&rig.disk, &None).unwrap().lost.keys;
     assert_eq!(lost.iter().map(|lost| lost.key.as_str()).collect::<Vec<_>>(), ["k2"]);
-}
-
-#[test]
-fn lost_keys_are_remembered_for_a_window_and_no_longer() {
-    let (rig, lsns) = closed();
-    damage(&rig, lsns[2]);
-    let store = rig.open();
-    rig.clock.advance(WINDOW_MS - 1);
-    assert_lost(&store, 2, lsns[2]);
-    rig.clock.advance(WINDOW_MS / 2);
-    capture(&store, 2);
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use onceward_wal::{KIND_HOST_MIN, KIND_RUN};
 
-use crate::repair::repair_on;
-use crate::store::{Answer, Settlement};
+use crate::inspect::repair::repair_on;
 use crate::trial::{Rig, SEGMENT_BYTES, WALL_MS, WINDOW_MS, event, key, sales, sized_event};
+use crate::{Answer, Settlement};
 use crate::{Store, StoredEvent, Verdict};
 
 /// Events of a run.
@@ -73,7 +73,7 @@ fn events(rig: &Rig) -> Vec<StoredEvent> {
 }
 
 fn trusted_ms(store: &Store) -> u64 {
-    store.inner.moment(store.inner.mono_ms()).trusted_ms
+    store.inner.time.moment(store.inner.time.mono_ms()).trusted_ms
 }
 
 /// Opens what is left and holds it against what was there: times are true or unknown, trusted time is not
@@ -88,7 +88,7 @@ fn check(rig: &Rig, whole: &[StoredEvent], what: &str) {
         assert_eq!(is_unknown, seen.boot.to_string() == "0".repeat(32), "{what}: {seen:?}");
     }
     let store = rig.open();
-    let passed_ms = crate::clock::Clock::mono_ms(&*rig.clock) - 77;
+    let passed_ms = crate::base::clock::Clock::mono_ms(&*rig.clock) - 77;
     assert!(trusted_ms(&store) <= passed_ms, "{what}: {} > {passed_ms}", trusted_ms(&store));
     store.tick().unwrap();
     // Settled within the window: the last run's, and those that were settled as the one before ended.

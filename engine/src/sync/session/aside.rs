@@ -16,7 +16,7 @@
 
 use super::horizon::First;
 use super::{Open, Session};
-use crate::error::{ErrorKind, Result};
+use crate::base::{ErrorKind, Result};
 use crate::sync::backoff::doubled_ms;
 
 /// Attempts of a batch before others go first.
@@ -83,7 +83,8 @@ impl Session {
             return Ok(false);
         }
         let parts = [first.to_vec(), second.to_vec()];
-        let halves = self.inner().form_batches(&self.options, open.formed.number, &parts)?;
+        let halves =
+            self.inner().events().form_batches(self.options.route(), open.formed.number, &parts)?;
         for formed in halves.into_iter().rev() {
             let fresh = Open { formed, attempts: 0, failed_at: None, met_stranger: false, ..*open };
             self.queue.push_front(fresh);

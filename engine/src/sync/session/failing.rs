@@ -3,7 +3,7 @@
 
 use super::suspects::Suspicion;
 use super::{Open, Session};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result};
 use crate::sync::{Answered, BatchId, Failure};
 
 impl Session {

@@ -4,11 +4,11 @@ use super::horizon::First;
 use super::suspects::Suspicion;
 use super::unmeasured::Again;
 use super::{Open, Session};
-use crate::error::{ErrorKind, Result};
+use crate::base::{ErrorKind, Result};
 use crate::event::StoredEvent;
-use crate::store::Answer;
+use crate::outbox::Answer;
+use crate::outbox::Live;
 use crate::sync::{KeyRule, Misfit, Step};
-use crate::view::Live;
 
 /// Events that are looked at for one batch at most.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -69,7 +69,7 @@ impl Session {
         let looked_at = items_max.saturating_add(self.retries.len()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
         while due.len() < items_max {
-            let waiting = self.inner().waiting(&self.options.scope, after, looked_at);
+            let waiting = self.inner().events().waiting(&self.options.scope, after, looked_at);
             let Some(last) = waiting.last() else { break };
             after = *last;
             due.extend(waiting.into_iter().filter(is_due));
@@ -164,7 +164,11 @@ impl Session {
 
     /// A batch of some of a batch's events, or all of them under another number, durably in its place.
     pub(super) fn reform(&self, open: &Open, events: Vec<u64>) -> Result<Open> {
-        let formed = self.inner().form_batches(&self.options, open.formed.number, &[events])?;
+        let formed = self.inner().events().form_batches(
+            self.options.route(),
+            open.formed.number,
+            &[events],
+        )?;
         let formed = formed.into_iter().next().unwrap_or_else(|| open.formed.clone());
         Ok(Open { formed, attempts: 0, failed_at: None, met_stranger: false, ..*open })
     }
@@ -172,7 +176,8 @@ impl Session {
     /// Reads events that wait for the upstream; what is damaged is told in the report.
     pub(super) fn read(&mut self, events: &[u64]) -> Result<Vec<StoredEvent>> {
         let mut damaged = None;
-        let read = self.inner().read_live(events, &mut |error| damaged = Some(error.to_string()));
+        let read =
+            self.inner().events().read_live(events, &mut |error| damaged = Some(error.to_string()));
         if damaged.is_some() {
             self.report.last_failure = damaged;
         }
@@ -198,7 +203,7 @@ impl Session {
 
     /// Tells how many events wait for no answer of the upstream, but of a person.
     fn tell_of_lanes(&mut self) {
-        let behind = self.inner().behind_parked(&self.options.scope);
+        let behind = self.inner().events().behind_parked(&self.options.scope);
         self.report.behind = behind;
         if behind > 0 {
             let why = || format!("{behind} wait in their lane behind one that waits for a person");
@@ -209,8 +214,9 @@ impl Session {
     /// Retries of events that are settled by now would be waited for without end.
     fn forget_settled(&mut self) {
         let Self { store, retries, attempted_before, .. } = self;
-        let view = store.inner.view.lock();
-        let waits = |lsn: &u64| view.events.get(lsn).is_some_and(Live::is_to_deliver);
+        let state = store.inner.state.lock();
+        let events = state.outbox.events().unsettled();
+        let waits = |lsn: &u64| events.get(lsn).is_some_and(Live::is_to_deliver);
         retries.retain(|lsn, _| waits(lsn));
         attempted_before.retain(waits);
     }

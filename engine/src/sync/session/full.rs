@@ -1,9 +1,10 @@
 //! What a session does when the disk is full: nothing is written that is not needed to get room back.
 
 use super::{Open, Session};
-use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
-use crate::store::{Answer, Formed, Share};
+use crate::base::bounds::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
+use crate::base::{Error, ErrorKind, Result};
+use crate::kernel::Share;
+use crate::outbox::{Answer, Formed};
 use crate::sync::Effort;
 
 /// What a refusal takes besides its texts.
@@ -35,7 +36,8 @@ impl Session {
         }
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
         // Of a poisoned log the answers themselves tell.
-        let mut room = self.inner().room_for_share(Share::Reasons, wanted).unwrap_or(wanted);
+        let mut room =
+            self.inner().reserve().room_for_share(Share::Reasons, wanted).unwrap_or(wanted);
         let mut left_out = Vec::new();
         answers.retain(|(lsn, answer)| {
             let bytes = u64::try_from(reason_bytes(answer)).unwrap_or(u64::MAX);
@@ -66,19 +68,19 @@ impl Session {
     /// Whether that is so, and there is still none. Reasons are refused room first.
     pub(super) fn is_full(&self) -> bool {
         let short_of = self.short_of_bytes;
-        let room = || self.inner().room_for_share(Share::Reasons, short_of);
+        let room = || self.inner().reserve().room_for_share(Share::Reasons, short_of);
         short_of > 0 && room().is_ok_and(|room| room < short_of)
     }
 
     /// Writes answers down and closes a batch (0 for none), with room that is made if there is none.
     pub(super) fn settle(&self, batch: u64, answers: &[(u64, Answer)]) -> Result<()> {
         let answers: Vec<(u64, &Answer)> = answers.iter().map(|(lsn, a)| (*lsn, a)).collect();
-        let settled = self.inner().with_room(|| {
+        let settled = self.inner().reserve().with_room(|| {
             let _one_at_a_time = self.inner().control.lock();
-            self.inner().settle_events(batch, &answers)
+            self.inner().events().settle_events(batch, &answers)
         });
         // Also of what came before something failed.
-        self.inner().tell_of_reviews();
+        self.inner().reviews().call_watchers();
         settled
     }
 
@@ -112,7 +114,7 @@ impl Session {
     pub(super) fn form_some(&mut self, mut events: Vec<u64>) -> Result<Formed> {
         loop {
             let parts = [events];
-            let formed = self.inner().form_batches(&self.options, 0, &parts);
+            let formed = self.inner().events().form_batches(self.options.route(), 0, &parts);
             let [mut part] = parts;
             match formed {
                 Ok(formed) => return formed.into_iter().next().ok_or_else(no_batch),

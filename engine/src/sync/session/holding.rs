@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::pacing::ONCE_WAIT_MS_MAX;
-use crate::error::Result;
+use crate::base::Result;
 use crate::sync::backoff::RETRY_AFTER_MS_MAX;
 use crate::sync::{Answered, Effort, Step};
 use crate::wire::rfc3339;
@@ -19,7 +19,7 @@ impl Session {
         if wish_ms == 0 || answered != Answered::Upstream {
             return Ok(());
         }
-        self.inner().hold_upstream(&self.options.upstream, wish_ms)
+        self.inner().upstreams().hold_upstream(&self.options.upstream, wish_ms)
     }
 
     /// The same of one that works on a batch, or fails every item of it: it is said often, and the wait within this
@@ -31,18 +31,18 @@ impl Session {
 
     /// The upstream may be asked: the host says so, or it answered.
     pub(super) fn end_hold(&self) -> Result<()> {
-        self.inner().hold_upstream(&self.options.upstream, 0)
+        self.inner().upstreams().hold_upstream(&self.options.upstream, 0)
     }
 
     /// What to do while the upstream is not to be asked; `None`: it may be.
     pub(super) fn held_line(&mut self, now_ms: u64) -> Option<Step> {
-        let left_ms = self.inner().held_for_ms(&self.options.upstream);
+        let left_ms = self.inner().upstreams().held_for_ms(&self.options.upstream);
         // With nothing to ask for, nobody is kept waiting.
         if left_ms == 0 || !(self.has_more(now_ms) || self.waits_for_time()) {
             self.report.held_until_ms = None;
             return None;
         }
-        let until_wall_ms = self.inner().wall_ms().saturating_add_unsigned(left_ms);
+        let until_wall_ms = self.inner().time.wall_ms().saturating_add_unsigned(left_ms);
         let is_news = self.report.held_until_ms.replace(until_wall_ms).is_none();
         if is_news {
             self.report.last_failure = Some(held_words(until_wall_ms, left_ms));

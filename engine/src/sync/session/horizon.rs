@@ -11,9 +11,9 @@
 use super::suspects::Suspicion;
 use super::unmeasured::Again;
 use super::{Open, Session};
-use crate::error::{ErrorKind, Result};
+use crate::base::{ErrorKind, Result};
 use crate::event::StoredEvent;
-use crate::store::Answer;
+use crate::outbox::Answer;
 
 /// When an event was attempted first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,15 +66,16 @@ impl Session {
 
     /// Which of these events were attempted, ascending as they are.
     pub(super) fn attempted(&self, events: &[u64]) -> Vec<u64> {
-        let view = self.inner().view.lock();
-        let is_attempted = |lsn: &u64| view.events.get(lsn).is_some_and(|live| live.is_attempted);
+        let state = self.inner().state.lock();
+        let is_attempted =
+            |lsn: &u64| state.outbox.events().live(*lsn).is_some_and(|live| live.is_attempted);
         events.iter().copied().filter(|lsn| is_attempted(lsn)).collect()
     }
 
     /// Now, in trusted time.
     pub(super) fn trusted_ms(&self) -> u64 {
         let inner = self.inner();
-        inner.moment(inner.mono_ms()).trusted_ms
+        inner.time.trusted_ms()
     }
 
     /// When an event was attempted first that was attempted, and is in no batch or in one whose other

@@ -7,7 +7,7 @@ use super::horizon::First;
 use super::pacing::Retry;
 use super::suspects::Suspicion;
 use crate::event::StoredEvent;
-use crate::store::Answer;
+use crate::outbox::Answer;
 
 /// So many of them, and nothing that can be sent, are the configuration's fault.
 const MISFITS_MAX: u64 = 8;

@@ -37,10 +37,11 @@ use onceward_wal::Lsn;
 
 use super::backoff::Backoff;
 use super::{Batch, BatchId, Fit, Options, Report, Step};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::bounds::SETTINGS_BYTES_MAX;
+use crate::base::{Error, ErrorKind, Result};
 use crate::event::StoredEvent;
-use crate::limits::SETTINGS_BYTES_MAX;
-use crate::store::{Answer, Inner, Store};
+use crate::outbox::Answer;
+use crate::store::{Shared, Store};
 use aside::Aside;
 use full::Held;
 use horizon::First;
@@ -141,7 +142,7 @@ impl Session {
     /// for [keys](Options::keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
     /// another one than before (`WIRE_KEYS_CHANGED`).
     pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
-        store.inner.refuse_if_fenced()?;
+        store.inner.state.lock().rescue.refuse_if_fenced()?;
         if options.settings.len() > SETTINGS_BYTES_MAX {
             let message = format!("settings have more than {SETTINGS_BYTES_MAX} bytes");
             return Err(Error::invalid("SETTINGS_TOO_LONG", message));
@@ -151,11 +152,11 @@ impl Session {
             return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
         }
         // Only now: until here another session could write one.
-        let keys = store.inner.rule_for(&options).inspect_err(|_| {
+        let keys = store.inner.upstreams().rule_for(options.route()).inspect_err(|_| {
             store.inner.draining.store(false, Ordering::Release);
         })?;
         let options = Options { keys: Some(keys), ..options };
-        let queue = store.inner.open_batches(&options.scope);
+        let queue = store.inner.events().open_batches(&options.scope);
         let is_now = options.is_now;
         let session = Self {
             queue: queue.into_iter().map(Open::left).collect(),
@@ -204,7 +205,7 @@ impl Session {
     /// `WIRE_KEYS_CHANGED`: a bundle that was imported meanwhile brought another rule for keys, by which a new
     /// session sends.
     pub fn next(&mut self, now_ms: u64) -> Result<Step> {
-        self.inner().refuse_if_fenced()?;
+        self.inner().state.lock().rescue.refuse_if_fenced()?;
         if let Some(unreported) = self.sent.take() {
             self.queue.push_front(unreported);
         }
@@ -314,7 +315,7 @@ impl Session {
         }
     }
 
-    fn inner(&self) -> &Arc<Inner> {
+    fn inner(&self) -> &Arc<Shared> {
         &self.store.inner
     }
 

@@ -1,7 +1,7 @@
 //! A batch that is on its way.
 
 use super::horizon::First;
-use crate::store::Formed;
+use crate::outbox::Formed;
 
 /// A batch that is not answered.
 #[derive(Clone, Debug)]

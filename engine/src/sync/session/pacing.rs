@@ -4,8 +4,8 @@
 use super::horizon::First;
 use super::suspects::Suspicion;
 use super::{Open, Session};
-use crate::error::Result;
-use crate::store::Answer;
+use crate::base::Result;
+use crate::outbox::Answer;
 use crate::sync::Effort;
 use crate::sync::backoff::{RETRY_AFTER_MS_MAX, doubled_ms};
 

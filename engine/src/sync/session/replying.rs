@@ -1,9 +1,9 @@
 //! What a reply means for the events of its batch.
 
 use super::Session;
-use crate::error::{ErrorKind, Result};
+use crate::base::{ErrorKind, Result};
 use crate::event::StoredEvent;
-use crate::store::Answer;
+use crate::outbox::Answer;
 use crate::sync::matching::{Said, answer, match_by_key};
 use crate::sync::{BatchId, Reply};
 
@@ -40,7 +40,7 @@ impl Session {
         let (mut answers, mut later) = self.sort_out(&events, &keys, &said);
         let refused = self.leave_out_reasons(&mut answers);
         later.extend(refused.into_iter().map(|lsn| (lsn, None)));
-        if answers.is_empty() && !later.is_empty() && self.inner().is_low() {
+        if answers.is_empty() && !later.is_empty() && self.inner().reserve().is_low() {
             self.take_up_pace(&open, &answers, &later, now_ms)?;
             self.hold(open);
             return Ok(());
@@ -52,7 +52,7 @@ impl Session {
         self.take_up_pace(&open, &answers, &later, now_ms)?;
         self.take_up_acceptances(&open, &answers)?;
         // What other processes decided; what the disk refuses now is tried again.
-        drop(self.inner().take_up_decisions());
+        drop(self.inner().dropped().carry_out());
         match self.store.clean_up() {
             // What could not be cleaned now is cleaned later; the answers are kept.
             Err(error) if error.kind() == ErrorKind::Full => Ok(()),

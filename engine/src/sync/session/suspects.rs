@@ -16,8 +16,8 @@ use std::fmt;
 use super::horizon::First;
 use super::pacing::Retry;
 use super::{Open, Session};
-use crate::error::{ErrorKind, Result};
-use crate::store::Answer;
+use crate::base::{ErrorKind, Result};
+use crate::outbox::Answer;
 use crate::sync::Misfit;
 
 /// Events refused alone in a row after which the fault is not taken for theirs.
@@ -166,8 +166,10 @@ impl Session {
         self.in_a_row = 0;
         self.report.misconfigured = None;
         let suspects: Vec<(u64, Answer)> = {
-            let view = self.inner().view.lock();
-            let waits = |lsn: &u64| view.events.get(lsn).is_some_and(|live| live.is_to_deliver());
+            let state = self.inner().state.lock();
+            let waits = |lsn: &u64| {
+                state.outbox.events().live(*lsn).is_some_and(|live| live.is_to_deliver())
+            };
             let suspects = self.retries.iter().filter(|(lsn, _)| waits(lsn));
             let why = |retry: &Retry| retry.suspicion.clone().map(Suspicion::into_answer);
             suspects.filter_map(|(lsn, retry)| Some((*lsn, why(retry)?))).collect()

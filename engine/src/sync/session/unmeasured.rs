@@ -6,10 +6,11 @@
 //! driver asks for it: [`Session::asks_time`].
 
 use super::{First, Open, Session};
-use crate::error::Result;
+use crate::base::Result;
 use crate::event::StoredEvent;
-use crate::store::{Age, Answer};
+use crate::outbox::Answer;
 use crate::sync::Failure;
+use crate::timekeeping::Age;
 
 /// What is taken off a horizon, at most: requests are on their way for some time, and two clocks do not
 /// run alike.
@@ -191,9 +192,9 @@ impl Session {
         let inner = self.inner();
         match first {
             First::Here { trusted_ms } => Age::Known(self.trusted_ms().saturating_sub(trusted_ms)),
-            First::Before => match inner.attempt_age(event) {
+            First::Before => match inner.timekeeping().attempt_age(event) {
                 Age::Known(ms) if ms < most_ms => Age::Known(ms),
-                age => inner.decided_age(event).unwrap_or(age),
+                age => inner.timekeeping().decided_age(event).unwrap_or(age),
             },
         }
     }

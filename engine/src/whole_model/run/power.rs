@@ -3,7 +3,7 @@
 use onceward_vfs::Survival;
 
 use super::{Done, Draw, Machine, Op, Rig, Stop, server_ms};
-use crate::error::ErrorKind;
+use crate::base::ErrorKind;
 use crate::whole_model::hold;
 use crate::whole_model::reference::Reference;
 
@@ -214,7 +214,7 @@ impl Machine {
         {
             let passed = server - before;
             // By a wall clock that shows a time before this program was made, nothing passed.
-            if crate::clock::Clock::wall_ms(&*self.rig.clock) - passed >= EARLIEST_MS {
+            if crate::base::clock::Clock::wall_ms(&*self.rig.clock) - passed >= EARLIEST_MS {
                 let passed = u64::try_from(passed).unwrap();
                 floor = floor.max((trusted + passed).saturating_sub(2 * UNCERTAINTY_MS));
             }

@@ -1,7 +1,7 @@
 //! What persons decide.
 
 use super::{Done, Machine, Stop};
-use crate::store::write_decision_on;
+use crate::review::write_decision_on;
 use crate::whole_model::compare::{key, scope};
 use crate::whole_model::operations::Seen;
 use crate::whole_model::reference::Event;

@@ -14,10 +14,7 @@ fn names() -> Vec<(&'static str, usize)> {
 
 /// The file of the module `name` of the engine.
 fn file_of(name: &str) -> String {
-    match name == FILE_OF_A_TIER {
-        true => format!("engine/src/{name}.rs"),
-        false => format!("engine/src/{name}/mod.rs"),
-    }
+    format!("engine/src/{name}/mod.rs")
 }
 
 /// The lines of the findings in an engine whose module `from` has the text `text`.
@@ -106,10 +103,29 @@ fn the_tables_name_each_module_once_and_areas_that_exist() {
     for name in &names {
         assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name}");
     }
-    for area in AREAS {
+    for (at, area) in AREAS.iter().enumerate() {
         for other in area.may_import {
-            assert!(Area::of(other).is_some(), "{}: {other}", area.name);
+            let stands = AREAS.iter().position(|it| it.name == *other);
+            assert!(stands.is_some_and(|stands| stands > at), "{}: {other}", area.name);
         }
     }
-    assert!(ALL.iter().all(|name| Area::of(name).is_some()) && ALL.len() == AREAS.len());
+}
+
+#[test]
+fn only_the_calls_of_an_area_import_the_store() {
+    let calls = "use crate::store::Part;\nuse crate::state::Part;";
+    for (module, expected) in [("calls", &[2][..]), ("table", &[1, 2])] {
+        let root = "mod records; mod store; mod state;";
+        let files = [
+            (ROOT, root),
+            ("engine/src/store/mod.rs", "pub struct Part;"),
+            ("engine/src/state/mod.rs", "pub struct Part;"),
+            ("engine/src/records/mod.rs", &format!("mod {module};")),
+            (&format!("engine/src/records/{module}.rs"), calls),
+        ]
+        .map(|(path, text)| SourceFile::new(path, text));
+        let tree = ModuleTree::read(&files, ROOT).unwrap_or_else(|error| panic!("{error}"));
+        let found: Vec<_> = import_of_a_higher_tier(&tree).iter().map(|it| it.line).collect();
+        assert_eq!(found, expected, "{module}");
+    }
 }

@@ -105,7 +105,7 @@ fn a_batch_on_which_the_upstream_works_for_ever_holds_up_nobody_and_stays_whole(
     }
     assert_eq!(&pending(&store)[..4], ["k1", "k2", "k3", "k4"]);
     assert!(store.status().settled > 40, "{:?}", store.status());
-    assert_eq!(store.inner.open_batches(&sales()).len(), 1, "as it was");
+    assert_eq!(store.inner.events().open_batches(&sales()).len(), 1, "as it was");
 }
 
 #[test]

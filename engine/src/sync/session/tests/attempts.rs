@@ -7,9 +7,9 @@ use super::*;
 fn trim(store: &Store, segment: u64) {
     for n in 10..40 {
         store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
-        let answer = crate::store::Answer::Accepted { receipt: None };
+        let answer = crate::Answer::Accepted { receipt: None };
         let (scope, key) = (sales(), key(n));
-        store.settle(&[crate::store::Settlement { scope, key, answer }]).unwrap();
+        store.settle(&[crate::Settlement { scope, key, answer }]).unwrap();
     }
     assert!(store.inner.log.segments().iter().all(|it| it.number != segment), "control");
 }

@@ -4,6 +4,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
 use super::*;
 use crate::ErrorKind;
+use crate::base::FrameKind;
 use crate::sync::{Failure, Fit, Misfit};
 use crate::trial::Rig;
 
@@ -195,7 +196,7 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     let rig = rig.after_kill();
     let mut notes = Vec::new();
     onceward_wal::examine(&rig.disk, &mut |frame| {
-        if frame.kind == crate::frames::KIND_CLOCK {
+        if frame.kind == FrameKind::Clock.code() {
             notes.push(frame.place);
         }
     })

@@ -2,15 +2,16 @@
 
 use onceward_vfs::Survival;
 
-use crate::frames::codec;
-use crate::frames::upstreams::Hold;
-use crate::store::{Answer, Share};
+use crate::Answer;
+use crate::base::{FrameKind, codec};
+use crate::kernel::{FrameBody, Share};
 use crate::sync::{
     Answered, Effort, Failure, Fit, ItemOutcome, KeyRule, Misfit, Options, Reply, Session, Step,
     Upstream,
 };
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, SEGMENT_BYTES, key, sales, sized_event};
+use crate::upstreams::frames::Hold;
 use crate::{ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store};
 
 fn hub() -> Upstream {
@@ -256,7 +257,7 @@ fn an_upstream_that_is_left_alone_keeps_nobody_who_has_nothing_for_it() {
 fn is_left_alone(rig: &Rig) -> bool {
     let rig = rig.after_kill();
     rig.disk.set_free_bytes(None);
-    rig.open().inner.held_for_ms(&hub()) > 0
+    rig.open().inner.upstreams().held_for_ms(&hub()) > 0
 }
 
 /// The frame that ends a wait stands in a segment that goes before that of the wait.
@@ -275,10 +276,10 @@ fn the_end_of_a_wait_outlives_its_segment() {
         }
     };
     let segments = || store.inner.log.segments().iter().map(|it| it.number).collect::<Vec<_>>();
-    store.inner.hold_upstream(&hub(), 600_000).unwrap();
+    store.inner.upstreams().hold_upstream(&hub(), 600_000).unwrap();
     (0..5).for_each(|n| _ = store.capture(&sized_event(n, 55_000)).unwrap());
     let [first, second] = segments()[..] else { panic!("control: {:?}", segments()) };
-    store.inner.hold_upstream(&hub(), 0).unwrap();
+    store.inner.upstreams().hold_upstream(&hub(), 0).unwrap();
     settle(4);
     pass(10..50);
     assert!(segments().contains(&first) && !segments().contains(&second), "{:?}", segments());
@@ -289,7 +290,7 @@ fn the_end_of_a_wait_outlives_its_segment() {
     assert!(!segments().contains(&first), "control: {:?}", segments());
     let mut frames = 0;
     onceward_wal::examine(&rig.disk, &mut |frame| {
-        frames += usize::from(frame.kind == crate::frames::KIND_HOLD);
+        frames += usize::from(frame.kind == FrameKind::Hold.code());
     })
     .unwrap();
     assert_eq!(frames, 0);
@@ -300,7 +301,7 @@ fn the_end_of_a_wait_that_found_no_room_is_written_with_a_later_answer() {
     let rig = Rig::new();
     let store = rig.open();
     rig.disk.set_free_bytes(Some(3 * SEGMENT_BYTES));
-    store.inner.hold_upstream(&hub(), 600_000).unwrap();
+    store.inner.upstreams().hold_upstream(&hub(), 600_000).unwrap();
     for bytes in [10_000, 1] {
         let mut refused =
             (0..).map(|n| store.capture(&sized_event(10_000 * n + bytes as u64, bytes)));
@@ -309,13 +310,13 @@ fn the_end_of_a_wait_that_found_no_room_is_written_with_a_later_answer() {
     rig.disk.set_free_bytes(Some(0));
     // To the last byte that is for what can as well be in memory.
     let of_another = Hold { upstream: "wede http://another".to_owned(), until_ms: 0 };
-    let frame = [(crate::frames::KIND_HOLD, codec::encode(&of_another))];
-    while store.inner.append_control(&frame, Share::Nothing).is_ok() {}
-    store.inner.hold_upstream(&hub(), 0).unwrap();
-    assert_eq!(store.inner.held_for_ms(&hub()), 0);
+    let frame = || [FrameBody::new(FrameKind::Hold, codec::encode(&of_another))];
+    while store.inner.write(&frame(), Share::Nothing).is_ok() {}
+    store.inner.upstreams().hold_upstream(&hub(), 0).unwrap();
+    assert_eq!(store.inner.upstreams().held_for_ms(&hub()), 0);
     assert!(is_left_alone(&rig), "control: it is in memory only");
     rig.disk.set_free_bytes(None);
-    store.inner.hold_upstream(&hub(), 0).unwrap();
+    store.inner.upstreams().hold_upstream(&hub(), 0).unwrap();
     assert!(!is_left_alone(&rig));
 }
 

@@ -60,7 +60,7 @@ fn a_batch_for_another_upstream_is_not_sent_to_this_one_and_its_events_are() {
     drop((session, store));
     // It is retired for good.
     let store = rig.open();
-    let open = store.inner.open_batches(&crate::trial::sales());
+    let open = store.inner.events().open_batches(&crate::trial::sales());
     assert_eq!(open.iter().map(|open| open.number).collect::<Vec<_>>(), [moved.id.get()]);
 }
 

@@ -145,12 +145,12 @@ fn looks_to_drain(count: u64) -> u64 {
         store.capture_batch(&events).unwrap();
     }
     let mut session = start(&store);
-    let before = crate::view::looked::looked_at();
+    let before = crate::base::looked::looked_at();
     for n in 1..=count {
         answer(&mut session, &[(n, accepted())], LATER_MS);
     }
     assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)));
-    crate::view::looked::looked_at() - before
+    crate::base::looked::looked_at() - before
 }
 
 #[test]
@@ -166,11 +166,11 @@ fn an_answer_that_nothing_waits_for_looks_at_no_lane() {
     store.capture_batch(&events).unwrap();
     let mut session = start(&store);
     answer(&mut session, &[(1, rejected("NO"))], LATER_MS);
-    let before = crate::view::looked::looked_at();
+    let before = crate::base::looked::looked_at();
     for _ in 0..10 {
         assert!(matches!(session.next(LATER_MS), Ok(Step::Idle)));
     }
-    let looks = crate::view::looked::looked_at() - before;
+    let looks = crate::base::looked::looked_at() - before;
     assert!(looks < 1_000, "{looks}");
     assert_eq!(session.report().behind, 999);
 }
@@ -231,7 +231,7 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                 now_ms += LATER_MS;
                 let Step::Send(batch) = session.next(now_ms).unwrap() else { break };
                 is_in_order(&store, &batch);
-                assert!(store.inner.view.lock().has_right_lanes(), "seed {seed}");
+                assert!(store.inner.state.lock().has_right_counts(), "seed {seed}");
                 if draw.below(3) == 0 {
                     session.on_failure(batch.id, &failure(&mut draw), now_ms).unwrap();
                     continue;
@@ -252,11 +252,11 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                     _ => {}
                 }
             }
-            assert!(store.inner.view.lock().has_right_lanes(), "seed {seed}");
+            assert!(store.inner.state.lock().has_right_counts(), "seed {seed}");
             if draw.below(3) == 0 {
                 drop(store);
                 store = rig.open();
-                assert!(store.inner.view.lock().has_right_lanes(), "seed {seed}, opened");
+                assert!(store.inner.state.lock().has_right_counts(), "seed {seed}, opened");
             }
         }
         // A well upstream and a person who decides let everything through, in order.

@@ -1,15 +1,16 @@
 //! What goes into a batch: durable events of its scope that fit.
 
-use onceward_wal::{NewFrame, Purpose};
+use onceward_wal::{Lsn, NewFrame, Purpose};
 
 use super::*;
 use crate::ReviewFilter;
-use crate::frames::KIND_EVENT;
-use crate::frames::event::{self as layout, Encoded};
-use crate::store::{Answer, Settlement, located};
+use crate::base::FrameKind;
+use crate::event::layout::{self as layout, Encoded};
+use crate::kernel::{Queueing, Waiter};
+use crate::outbox::{Arrived, Facts};
 use crate::trial::upstream::{fits_but, rejected};
 use crate::trial::{Rig, sized_event};
-use crate::view::Added;
+use crate::{Answer, Settlement};
 
 #[test]
 fn batches_keep_to_the_counts_and_bytes_and_a_larger_single_goes_alone() {
@@ -74,18 +75,20 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
     let inner = &store.inner;
     let queued = event(2);
     let lsn = {
-        let mut view = inner.view.lock();
+        let state = &mut *inner.state.lock();
         let encoded = Encoded::new(&queued);
         let parts = encoded.parts();
-        let new = [NewFrame { kind: KIND_EVENT, flags: encoded.flags, parts: &parts }];
-        let appended =
-            inner.log.append_deferred(&new, inner.mono_ms(), Purpose::Capture).unwrap().appended();
-        let at = located(&appended, &new)[0];
-        let facts = view.facts(&layout::View::of(&queued));
-        let moment = inner.moment(inner.mono_ms());
-        let held = view.keys.take(&[facts.taking(at.lsn)], moment.trusted_ms)[0];
-        view.add_event(at.lsn, &facts, at, Added { moment, at_once: false, held });
-        appended.last
+        let new = [NewFrame { kind: FrameKind::Event.code(), flags: encoded.flags, parts: &parts }];
+        let (kind, mono_ms, purpose) = (FrameKind::Event, inner.time.mono_ms(), Purpose::Capture);
+        let how = Queueing { kind, keys: 1, mono_ms, purpose, waiter: Waiter::Ticket };
+        let at = inner.queue(state, &new, how).unwrap()[0];
+        let kernel = &mut state.kernel;
+        let facts = Facts::of(&kernel.secret, kernel.keys.windows(), &layout::View::of(&queued));
+        let moment = inner.time.moment(mono_ms);
+        let held = kernel.keys.take(&[facts.reservation(at.lsn)], moment.trusted_ms)[0];
+        let arrived = Arrived { moment, is_effect: false, held };
+        state.outbox.add(kernel, at.lsn, &facts, (at, arrived));
+        Lsn::from_u64(at.lsn).unwrap()
     };
     let mut session = start(&store);
     // Forming the batch syncs what was queued before it, but it is formed of what was durable then.

@@ -163,7 +163,7 @@ fn a_line_that_is_down_halves_nothing_however_often_it_is_tried() {
         }
         // What a page on the way answers may be a filter's answer, once.
         let most = if answered == Answered::Stranger { 2 } else { 1 };
-        assert_eq!(store.inner.open_batches(&sales()).len(), most);
+        assert_eq!(store.inner.events().open_batches(&sales()).len(), most);
     }
 }
 

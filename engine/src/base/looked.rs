@@ -1,0 +1,19 @@
+//! How often an item of the view was looked at: so tests hold what a call costs, and need no clock.
+
+/// An item is looked at.
+#[inline]
+pub(crate) fn look() {
+    #[cfg(test)]
+    COUNT.set(COUNT.get().saturating_add(1));
+}
+
+#[cfg(test)]
+thread_local! {
+    static COUNT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread looked at one.
+#[cfg(test)]
+pub(crate) fn looked_at() -> u64 {
+    COUNT.get()
+}

@@ -1,0 +1,29 @@
+//! What everything else stands on: errors, clocks, moments, kinds of frames and where frames are. Knows no
+//! area and no kernel.
+
+mod boot;
+pub(crate) mod bounds;
+pub(crate) mod by_lsn;
+pub(crate) mod clock;
+pub(crate) mod codec;
+mod error;
+#[cfg(test)]
+pub(crate) mod golden;
+mod kind;
+mod located;
+pub(crate) mod looked;
+mod moment;
+pub(crate) mod panics;
+pub(crate) mod places;
+mod report;
+mod state;
+
+pub use boot::BootId;
+pub(crate) use by_lsn::ByLsn;
+pub(crate) use error::GROUND_MOVED;
+pub use error::{Error, ErrorKind, Result};
+pub(crate) use kind::FrameKind;
+pub(crate) use located::Located;
+pub(crate) use moment::{Moment, Origin, Wall, WrittenAt};
+pub use report::{Damage, RecoveryReport, StoreId, Unmeasured};
+pub use state::State;

@@ -1,0 +1,65 @@
+//! Moments: trusted time, wall clock, and by which clock something was captured. No clock here.
+
+use super::BootId;
+
+/// When something was captured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Moment {
+    /// Trusted time, milliseconds: decides expiry.
+    pub(crate) trusted_ms: u64,
+    /// Wall clock: data for people.
+    pub(crate) wall: Wall,
+}
+
+/// Since when something is so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct WrittenAt {
+    /// The frame that says so.
+    pub(crate) lsn: u64,
+    /// Its trusted time, milliseconds.
+    pub(crate) trusted_ms: u64,
+}
+
+/// What a wall clock showed, if that is known.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Wall(i64);
+
+impl Wall {
+    /// Nobody knows.
+    pub(crate) const UNKNOWN: Self = Self(i64::MIN);
+
+    /// What it showed, Unix milliseconds.
+    pub(crate) fn at(unix_ms: i64) -> Self {
+        Self(unix_ms)
+    }
+
+    /// Unix milliseconds; `None`: nobody knows.
+    pub(crate) fn get(self) -> Option<i64> {
+        (self != Self::UNKNOWN).then_some(self.0)
+    }
+
+    /// As it stands in frames: Unix milliseconds, or the lowest number if nobody knows.
+    pub(crate) fn code(self) -> i64 {
+        self.0
+    }
+
+    /// So long after, or before.
+    pub(crate) fn moved(self, ms: i64) -> Self {
+        self.get().map_or(self, |unix_ms| Self(unix_ms.saturating_add(ms)))
+    }
+}
+
+impl Default for Wall {
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
+}
+
+/// By which clock something was captured, and what that said.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Origin {
+    /// The machine's boot; zeros if it is not known.
+    pub(crate) boot: BootId,
+    /// Its monotonic clock, milliseconds.
+    pub(crate) mono_ms: u64,
+}

@@ -1,0 +1,253 @@
+//! Captures that are waited for later, or by nobody.
+//!
+//! They are queued like any other. Whoever comes next, or ticks, takes up what became of those whose
+//! ticket was dropped, so that their keys do not stay in doubt.
+
+use onceward_wal::{ErrorKind as Log, Lsn};
+
+use super::Verdict;
+use super::calls::{Call, Evicting, Originals, Stored};
+use super::judging::{Judged, lost_verdict};
+use crate::base::{FrameKind, Result};
+use crate::event::Event;
+use crate::kernel::from_log;
+use crate::store::{Shared, Store};
+
+/// What becomes of a frame, if that is known.
+type Told = Option<std::result::Result<(), onceward_wal::Error>>;
+
+/// A capture that is queued; its verdict comes with durability.
+///
+/// Dropping it takes nothing back: the event becomes durable with the next capture that somebody waits
+/// for, or when the store is closed; without either, about a fifth of a second later, by the store's own
+/// thread or at a [`Store::tick`]. A ticket is a handle of the store.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// let store = Store::open(&dir, Config::new())?;
+/// let reading = |n: u32| -> Result<Event, onceward::Error> {
+///     let key = Key::new(&format!("meter-3-{n}"))?;
+///     Ok(Event::new(Scope::default(), key, Payload::json("{}")?))
+/// };
+/// let first = store.capture_deferred(&reading(1)?)?;
+/// let second = store.capture_deferred(&reading(2)?)?;
+/// // One sync for both.
+/// assert!(matches!(second.wait()?, Verdict::Fresh { .. }));
+/// assert!(matches!(first.wait()?, Verdict::Fresh { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is durable before the ticket says so; drop it if nobody needs to know"]
+pub struct Ticket {
+    batch: BatchTicket,
+}
+
+/// As [`Ticket`], of a batch: see [`Store::capture_batch_deferred`].
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// let store = Store::open(&dir, Config::new())?;
+/// let event = Event::new(Scope::default(), Key::new("k1")?, Payload::json("{}")?);
+/// let verdicts = store.capture_batch_deferred(&[event.clone(), event])?.wait()?;
+/// assert!(matches!(verdicts[..], [Verdict::Fresh { .. }, Verdict::Duplicate { .. }]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is durable before the ticket says so; drop it if nobody needs to know"]
+pub struct BatchTicket {
+    store: Store,
+    judged: Vec<Judged>,
+    /// The events, if a key among them was taken by one that was not durable yet.
+    events: Vec<Event>,
+}
+
+impl Store {
+    /// As [`Store::capture`], but returns as soon as the event is queued.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// let ticket = store.capture_deferred(&sale)?;
+    /// // Whatever else is to be done while the disk writes.
+    /// assert!(matches!(ticket.wait()?, Verdict::Fresh { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// None until the [`Ticket`] says so: a crash before that may lose the event.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::capture`]; an error of the disk is mostly told by the ticket.
+    ///
+    /// # Cost
+    ///
+    /// No wait for the disk, unless 6 MiB are queued, or other events must be dropped to make room.
+    pub fn capture_deferred(&self, event: &Event) -> Result<Ticket> {
+        let batch = self.capture_batch_deferred(std::slice::from_ref(event))?;
+        Ok(Ticket { batch })
+    }
+
+    /// As [`Store::capture_batch`], but returns as soon as the events are queued.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let line = |number: u32| -> onceward::Result<Event> {
+    ///     let key = Key::new(&format!("receipt-1-line-{number}"))?;
+    ///     Ok(Event::new(Scope::default(), key, Payload::json("{}")?))
+    /// };
+    /// let ticket = store.capture_batch_deferred(&[line(1)?, line(2)?])?;
+    /// assert_eq!(ticket.wait()?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// None until the [`BatchTicket`] says so. After a crash before that, all events of the batch that
+    /// were fresh are there or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::capture_batch`]; an error of the disk is mostly told by the ticket.
+    pub fn capture_batch_deferred(&self, events: &[Event]) -> Result<BatchTicket> {
+        let captures = self.inner.captures();
+        let prepared = captures.prepare(events.iter().map(|event| (event, None)), events.len())?;
+        let call = Call { prepared: &prepared, kind: FrameKind::Event };
+        let mut has_open = false;
+        let judged = match captures.queue(&call, Originals::Later(&mut has_open), Evicting::No)? {
+            Some(Stored { judged, .. }) => judged,
+            None => {
+                has_open = false;
+                captures.store_evicting(&call)?
+            }
+        };
+        let events = if has_open { events.to_vec() } else { Vec::new() };
+        Ok(BatchTicket { store: self.clone(), judged, events })
+    }
+}
+
+impl Ticket {
+    /// Waits until the event, or the one that holds its key, is durable, and tells the verdict.
+    ///
+    /// If the one that holds its key turns out to be absent, the event is judged and captured again.
+    ///
+    /// # Errors
+    ///
+    /// `Full`: the disk had no room; the event is surely absent, and its key is free. `Io`, `Poisoned`:
+    /// the disk failed; the error is [`in_doubt`](crate::Error::in_doubt): ask again by key after
+    /// reopening. As [`Store::capture_deferred`] where the event is captured again.
+    pub fn wait(self) -> Result<Verdict> {
+        one(self.batch.wait()?)
+    }
+
+    /// The verdict, if it is known; does not wait for the disk.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// let mut ticket = store.capture_deferred(&sale)?;
+    /// match ticket.try_get()? {
+    ///     Some(verdict) => println!("{verdict:?}"),
+    ///     None => println!("not yet"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Ticket::wait`].
+    pub fn try_get(&mut self) -> Result<Option<Verdict>> {
+        self.batch.try_get()?.map(one).transpose()
+    }
+}
+
+/// The verdict of a batch of one.
+fn one(verdicts: Vec<Verdict>) -> Result<Verdict> {
+    verdicts.into_iter().next().ok_or_else(lost_verdict)
+}
+
+impl BatchTicket {
+    /// Waits until all events, or those that hold their keys, are durable, and tells the verdicts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ticket::wait`], for all events of the batch.
+    pub fn wait(mut self) -> Result<Vec<Verdict>> {
+        loop {
+            let told = self.resolve(|inner, lsn| Some(inner.log.wait(lsn)))?;
+            if let Some(verdicts) = told {
+                return Ok(verdicts);
+            }
+        }
+    }
+
+    /// The verdicts, if they are known; does not wait for the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`BatchTicket::wait`].
+    pub fn try_get(&mut self) -> Result<Option<Vec<Verdict>>> {
+        self.resolve(|inner, lsn| inner.log.poll(lsn))
+    }
+
+    /// `None`: not known yet, or some are captured again because the event that held their key is absent.
+    fn resolve(&mut self, ask: impl Fn(&Shared, Lsn) -> Told) -> Result<Option<Vec<Verdict>>> {
+        let inner = &self.store.inner;
+        let last = self.judged.iter().rev().find_map(|judged| judged.fresh());
+        let told = last.map_or(Some(Ok(())), |(last, _)| ask(inner, last));
+        if told.is_some() {
+            inner.resolve(&mut inner.state.lock());
+        }
+        match told {
+            None => return Ok(None),
+            Some(told) => told.map_err(from_log)?,
+        }
+        let first = self.judged.iter().find_map(|judged| judged.fresh()).map(|(first, _)| first);
+        let mut is_absent = false;
+        for judged in &self.judged {
+            let original = judged.lsn();
+            if first.is_some_and(|first| first <= original) {
+                // Within the batch, which is durable.
+                continue;
+            }
+            if inner.state.lock().outbox.events().outcomes().is_lost(original.get()) {
+                // Of what damage took nobody hears any more.
+                continue;
+            }
+            match ask(inner, original) {
+                None => return Ok(None),
+                Some(Ok(())) => {}
+                Some(Err(error)) if error.kind() == Log::Full => is_absent = true,
+                Some(Err(error)) => return Err(from_log(error)),
+            }
+        }
+        inner.resolve(&mut inner.state.lock());
+        if !is_absent {
+            return Ok(Some(inner.captures().verdicts(self.judged.clone())));
+        }
+        let again = self.store.capture_batch_deferred(&self.events)?;
+        for (judged, again) in self.judged.iter_mut().zip(again.judged) {
+            // Those of this batch that are durable stay what they were.
+            if judged.fresh().is_none() {
+                *judged = again;
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,332 @@
+//! Event, carried and effect frames: laid out by hand, because every capture writes one.
+//!
+//! The layout is in `FORMAT.md`. Decoding never panics and never allocates more than the frame holds.
+
+mod carried;
+mod head;
+
+pub(crate) use carried::{CARRIED_BYTES, Carried};
+use head::EventHead;
+
+use crate::base::bounds::RECEIPT_BYTES_MAX;
+use crate::base::{FrameKind, Moment, Origin};
+use crate::event::{Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope};
+
+/// The payload is JSON.
+const JSON: u8 = 1;
+/// A scope other than `default` is given.
+const SCOPE: u8 = 1 << 1;
+/// A kind other than `event` is given.
+const KIND: u8 = 1 << 2;
+/// The caller told when it happened.
+const CAPTURED_AT: u8 = 1 << 3;
+/// An amount is given.
+const AMOUNT: u8 = 1 << 4;
+/// A lane is given.
+const LANE: u8 = 1 << 5;
+/// The event may be dropped when the store is full.
+const EVICTABLE: u8 = 1 << 6;
+
+/// Stands where the length of the key does, which is never 0: a byte of further flags follows, and then
+/// the length.
+const EXTENDED: u8 = 0;
+/// Further flags: headers are given.
+const HEADERS: u8 = 1;
+/// Further flags: the wall clock was set since the run began.
+const WALL: u8 = 1 << 1;
+
+/// The variable parts of an event's body, ready to be written without copying key and payload.
+#[derive(Debug)]
+pub(crate) struct Encoded<'a> {
+    pub(crate) flags: u8,
+    /// Key length and attributes.
+    head: EventHead,
+    key: &'a [u8],
+    payload: &'a [u8],
+    /// How far the wall clock is from what the run's beginning says; 0 if it says it.
+    wall_offset_ms: i64,
+}
+
+impl<'a> Encoded<'a> {
+    /// Prepares the body of an event whose wall clock is told elsewhere.
+    pub(crate) fn new(event: &'a Event) -> Self {
+        Self::dated(event, 0)
+    }
+
+    /// Prepares the body of an event frame. `wall_offset_ms`: how far the wall clock is from what it would
+    /// show had nobody set it since the run began.
+    pub(crate) fn dated(event: &'a Event, wall_offset_ms: i64) -> Self {
+        let mut flags = 0;
+        let mut head = EventHead::new();
+        let further = |is_given: bool, flag: u8| if is_given { flag } else { 0 };
+        match further(!event.headers.is_empty(), HEADERS) | further(wall_offset_ms != 0, WALL) {
+            0 => {}
+            further => head.extend(&[EXTENDED, further]),
+        }
+        if wall_offset_ms != 0 {
+            head.extend(&wall_offset_ms.to_le_bytes());
+        }
+        head.push(length(event.key.as_str()));
+        if event.payload.is_json() {
+            flags |= JSON;
+        }
+        if event.scope.as_str() != Scope::DEFAULT {
+            flags |= SCOPE;
+            put_text(&mut head, event.scope.as_str());
+        }
+        if event.kind.as_str() != Kind::DEFAULT {
+            flags |= KIND;
+            put_text(&mut head, event.kind.as_str());
+        }
+        if let Some(ms) = event.captured_at_ms {
+            flags |= CAPTURED_AT;
+            head.extend(&ms.to_le_bytes());
+        }
+        if let Some(amount) = event.amount {
+            flags |= AMOUNT;
+            head.extend(&amount.ten_thousandths().to_le_bytes());
+        }
+        if let Some(lane) = &event.lane {
+            flags |= LANE;
+            put_text(&mut head, lane.as_str());
+        }
+        if !event.headers.is_empty() {
+            put_headers(&mut head, &event.headers);
+        }
+        if event.class == Class::Evictable {
+            flags |= EVICTABLE;
+        }
+        let (key, payload) = (event.key.as_str().as_bytes(), event.payload.as_bytes());
+        Self { flags, head, key, payload, wall_offset_ms }
+    }
+
+    /// The moment of its capture, by that of its frame.
+    pub(crate) fn captured(&self, moment: Moment) -> Moment {
+        Moment { wall: moment.wall.moved(self.wall_offset_ms), ..moment }
+    }
+
+    /// The pieces of the body, in order.
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        [self.head.as_slice(), self.key, self.payload]
+    }
+}
+
+/// A text's length, which its type holds to one byte.
+fn length(text: &str) -> u8 {
+    u8::try_from(text.len()).unwrap_or(u8::MAX)
+}
+
+/// Writes a text with its length before it.
+fn put_text(out: &mut EventHead, text: &str) {
+    out.push(length(text));
+    out.extend(text.as_bytes());
+}
+
+/// Writes headers with their count before them.
+fn put_headers(out: &mut EventHead, headers: &Headers) {
+    out.push(u8::try_from(headers.len()).unwrap_or(u8::MAX));
+    for (name, value) in headers.iter() {
+        put_text(out, name);
+        out.extend(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend(value.as_bytes());
+    }
+}
+
+/// Takes headers with their count before them, as bytes: [`headers`] reads them.
+fn skip_headers<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let begin = *rest;
+    for _ in 0..take::<1>(rest)?[0] {
+        text(rest)?;
+        value(rest)?;
+    }
+    begin.get(..begin.len() - rest.len())
+}
+
+/// The headers in bytes that [`skip_headers`] took; `None` if one breaks its rule.
+fn headers(mut rest: &[u8]) -> Option<Headers> {
+    let mut all = Headers::new();
+    if rest.is_empty() {
+        return Some(all);
+    }
+    for _ in 0..take::<1>(&mut rest)?[0] {
+        let name = text(&mut rest)?;
+        all = all.with(name, value(&mut rest)?).ok()?;
+    }
+    Some(all)
+}
+
+/// The fields of an event that its body refers to, without copies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) scope: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) captured_at_ms: Option<i64>,
+    pub(crate) amount: Option<i64>,
+    pub(crate) lane: Option<&'a str>,
+    pub(crate) evictable: bool,
+    pub(crate) json: bool,
+    /// As they stand in the body; empty for an event in memory, of which nobody asks for them.
+    pub(crate) headers: &'a [u8],
+    pub(crate) payload: &'a [u8],
+    /// How far the wall clock was from what the run's beginning says.
+    wall_offset_ms: i64,
+}
+
+impl<'a> View<'a> {
+    /// The fields of an event in memory.
+    pub(crate) fn of(event: &'a Event) -> Self {
+        Self {
+            scope: event.scope.as_str(),
+            key: event.key.as_str(),
+            kind: event.kind.as_str(),
+            captured_at_ms: event.captured_at_ms,
+            amount: event.amount.map(Amount::ten_thousandths),
+            lane: event.lane.as_ref().map(Lane::as_str),
+            evictable: event.class == Class::Evictable,
+            json: event.payload.is_json(),
+            headers: &[],
+            payload: event.payload.as_bytes(),
+            wall_offset_ms: 0,
+        }
+    }
+
+    /// Reads the body of an event frame; `None` if it is not one.
+    pub(crate) fn decode(flags: u8, body: &'a [u8]) -> Option<Self> {
+        let mut rest = body;
+        let mut key_bytes = take::<1>(&mut rest)?[0];
+        let (mut further, mut wall_offset_ms) = (0, 0);
+        if key_bytes == EXTENDED {
+            further = take::<1>(&mut rest)?[0];
+            // Whatever else a newer program says there, this one cannot read.
+            (further != 0 && further & !(HEADERS | WALL) == 0).then_some(())?;
+            if further & WALL != 0 {
+                wall_offset_ms = i64::from_le_bytes(take(&mut rest)?);
+            }
+            key_bytes = take::<1>(&mut rest)?[0];
+        }
+        let has = |bit: u8| flags & bit != 0;
+        let scope = if has(SCOPE) { text(&mut rest)? } else { Scope::DEFAULT };
+        let kind = if has(KIND) { text(&mut rest)? } else { Kind::DEFAULT };
+        let captured_at_ms =
+            if has(CAPTURED_AT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
+        let amount = if has(AMOUNT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
+        let lane = if has(LANE) { Some(text(&mut rest)?) } else { None };
+        let headers = if further & HEADERS != 0 { skip_headers(&mut rest)? } else { &[] };
+        let (key, payload) = rest.split_at_checked(usize::from(key_bytes))?;
+        let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
+        Some(Self {
+            scope,
+            key,
+            kind,
+            captured_at_ms,
+            amount,
+            lane,
+            evictable: has(EVICTABLE),
+            json: has(JSON),
+            headers,
+            payload,
+            wall_offset_ms,
+        })
+    }
+
+    /// The moment of its capture, by that of its frame.
+    pub(crate) fn captured(&self, moment: Moment) -> Moment {
+        Moment { wall: moment.wall.moved(self.wall_offset_ms), ..moment }
+    }
+
+    /// The event, with copies of its parts; `None` if a part breaks its rule.
+    pub(crate) fn to_event(self) -> Option<Event> {
+        let payload = self.payload.to_vec();
+        Some(Event {
+            scope: Scope::new(self.scope).ok()?,
+            key: Key::new(self.key).ok()?,
+            kind: Kind::new(self.kind).ok()?,
+            payload: if self.json {
+                Payload::from_stored_json(payload)
+            } else {
+                Payload::bytes(payload)
+            },
+            captured_at_ms: self.captured_at_ms,
+            amount: self.amount.map(Amount::from_ten_thousandths),
+            lane: self.lane.map(Lane::new).transpose().ok()?,
+            class: if self.evictable { Class::Evictable } else { Class::Keep },
+            headers: headers(self.headers)?,
+        })
+    }
+}
+
+/// The receipt before an effect's event: its length and its bytes.
+pub(crate) fn effect_head(receipt: &Receipt) -> Vec<u8> {
+    let bytes = receipt.as_bytes();
+    let mut head = Vec::with_capacity(1 + bytes.len());
+    head.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+    head.extend_from_slice(bytes);
+    head
+}
+
+/// Reads the receipt before an effect's event; returns the event's body too.
+pub(crate) fn split_effect(mut body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let count = usize::from(take::<1>(&mut body)?[0]);
+    (count <= RECEIPT_BYTES_MAX).then(|| body.split_at_checked(count))?
+}
+
+/// The event in the body of the frame `lsn`, if a frame of this kind holds one: its number, by which clock it was
+/// captured, if the frame says so, and its bytes.
+pub(crate) fn event_in(
+    kind: FrameKind,
+    lsn: u64,
+    body: &[u8],
+) -> Option<(u64, Option<Origin>, &[u8])> {
+    match kind {
+        FrameKind::Event => Some((lsn, None, body)),
+        FrameKind::Effect => Some((lsn, None, split_effect(body)?.1)),
+        FrameKind::Carried => {
+            let (carried, body) = Carried::decode(lsn, body)?;
+            Some((carried.event_lsn, Some(carried.origin), body))
+        }
+        FrameKind::Batch
+        | FrameKind::Settle
+        | FrameKind::Decision
+        | FrameKind::Keys
+        | FrameKind::Lease
+        | FrameKind::Record
+        | FrameKind::LeaseEnd
+        | FrameKind::Window
+        | FrameKind::Delivery
+        | FrameKind::Progress
+        | FrameKind::Clock
+        | FrameKind::Evict
+        | FrameKind::Cancel
+        | FrameKind::Fence
+        | FrameKind::Import
+        | FrameKind::Upstream
+        | FrameKind::Hold => None,
+    }
+}
+
+/// Takes a fixed number of bytes.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*taken)
+}
+
+/// Takes a text with its length before it.
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let count = usize::from(take::<1>(rest)?[0]);
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    std::str::from_utf8(taken).ok()
+}
+
+/// Takes a header's value with its length before it.
+fn value<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let count = usize::from(u16::from_le_bytes(take(rest)?));
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    std::str::from_utf8(taken).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! The bodies of the inbox's frames. Field order and variant order are the format: never reorder.
+//!
+//! A number of 0 stands for the frame's own LSN, a time of 0 for the frame's own moment: what is
+//! written first says little, what cleaning carries says everything.
+
+use bincode::{Decode, Encode};
+
+use crate::base::codec::Control;
+
+/// A window that the upstream issued.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) enum WindowFrame {
+    /// It was told, or told again.
+    Opened(WindowOpened),
+    /// It is over.
+    Closed(WindowClosed),
+    /// How many deliveries were dropped so far, when nothing else tells it.
+    Counted {
+        /// Deliveries that were stored and dropped, since the store was made.
+        dropped_total: u64,
+    },
+}
+
+/// A window is open.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct WindowOpened {
+    /// LSN of the frame that told it first; 0: this one.
+    pub(crate) number: u64,
+    /// What the upstream calls it.
+    pub(crate) id: String,
+    /// Trusted time at which it was told first; without a number, that of this frame.
+    pub(crate) opened_ms: u64,
+    /// Trusted time at which it is over.
+    pub(crate) ends_ms: u64,
+}
+
+/// A window is over.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct WindowClosed {
+    /// The window's number; 0: it was not open.
+    pub(crate) number: u64,
+    /// What the upstream calls it.
+    pub(crate) id: String,
+    /// Its unfinished deliveries: dropped with this frame.
+    pub(crate) dropped: Vec<u64>,
+    /// Deliveries that were stored and dropped since the store was made, with these.
+    pub(crate) dropped_total: u64,
+}
+
+/// What the upstream delivers.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) enum DeliveryFrame {
+    /// It came.
+    Received {
+        /// How far the wall clock was then from what the run's beginning says.
+        wall_offset_ms: i64,
+        /// The delivery.
+        body: DeliveryBody,
+    },
+    /// It moved, unfinished.
+    Moved(DeliveryMoved),
+    /// Finished ones moved: of each only its keys and how it ended.
+    Finished(Vec<FinishedEntry>),
+}
+
+/// A delivery as it came.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct DeliveryBody {
+    /// The upstream's number of the event.
+    pub(crate) event_id: Option<String>,
+    /// The number that the event's origin gave it.
+    pub(crate) external_id: Option<String>,
+    /// For whom it is, in which window.
+    pub(crate) within: Option<WithinBody>,
+    /// Steps that it has; 0: not told.
+    pub(crate) steps: u32,
+    /// The payload is JSON.
+    pub(crate) is_json: bool,
+    /// The payload.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// For whom a delivery is, in which window.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct WithinBody {
+    /// The user or the device.
+    pub(crate) subject: String,
+    /// What is delivered to it once a window.
+    pub(crate) delivery_id: String,
+    /// The window.
+    pub(crate) window: String,
+}
+
+/// An unfinished delivery whose first frame is gone.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct DeliveryMoved {
+    /// LSN of its first frame.
+    pub(crate) number: u64,
+    /// Trusted time at which it came.
+    pub(crate) trusted_ms: u64,
+    /// Wall clock when it came, Unix milliseconds; the lowest number: nobody knows.
+    pub(crate) wall_ms: i64,
+    /// The last step that is done; 0 for none.
+    pub(crate) done: u32,
+    /// Trusted time at which the slice of each of its keys began, in the keys' order.
+    pub(crate) slice_begins: Vec<u64>,
+    /// The delivery.
+    pub(crate) body: DeliveryBody,
+}
+
+/// A finished delivery whose first frame is gone.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct FinishedEntry {
+    /// LSN of its first frame.
+    pub(crate) number: u64,
+    /// Code of a [`DeliveryState`](crate::DeliveryState).
+    pub(crate) state: u8,
+    /// The event that tells the upstream; 0 for none.
+    pub(crate) event: u64,
+    /// Its keys that are still remembered.
+    pub(crate) keys: Vec<FinishedKey>,
+}
+
+/// A key of a finished delivery.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct FinishedKey {
+    /// The key's fingerprint.
+    pub(crate) print: u128,
+    /// It is the key of a server window.
+    pub(crate) is_of_window: bool,
+    /// Trusted time at which its slice began.
+    pub(crate) slice_begin: u64,
+    /// Trusted time of the last settlement in its slice.
+    pub(crate) settled_ms: u64,
+}
+
+/// How far a delivery is.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) enum ProgressFrame {
+    /// A step is done, and those before it.
+    Step {
+        /// The delivery.
+        delivery: u64,
+        /// The step, counted from 1.
+        step: u32,
+    },
+    /// It is finished.
+    Final(DeliveryEnd),
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct DeliveryEnd {
+    /// The delivery.
+    pub(crate) delivery: u64,
+    /// Code of a [`DeliveryState`](crate::DeliveryState).
+    pub(crate) state: u8,
+    /// Trusted time at which it was finished; 0: that of this frame.
+    pub(crate) settled_ms: u64,
+    /// The event that tells the upstream; 0: the frame behind this one.
+    pub(crate) event: u64,
+}
+
+impl Control for WindowFrame {
+    const VERSION: u16 = 1;
+}
+impl Control for DeliveryFrame {
+    const VERSION: u16 = 1;
+}
+impl Control for ProgressFrame {
+    const VERSION: u16 = 1;
+}
+
+#[cfg(test)]
+mod tests;

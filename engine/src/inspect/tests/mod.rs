@@ -1,0 +1,3 @@
+//! Looking at a store that another process writes.
+
+pub(crate) mod calls;

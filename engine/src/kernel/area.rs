@@ -1,0 +1,183 @@
+//! What the kernel asks of the areas, without a name of any of them.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use onceward_index::{Fingerprint, SliceId};
+use onceward_wal::Frame;
+
+use super::{Asking, Engine, FrameBody, Kernel, LiveFrames, QueuedCommit};
+use crate::base::{FrameKind, Located, Moment, Result};
+
+/// A part of the state with frames of its own.
+///
+/// What it does with each of its frames (replay, carrying, noting where it was carried to) it is asked by their kind:
+/// the one place that leads from a kind to its area is `state.rs`. Here is what all are asked alike, with answers
+/// for those that have nothing to say.
+pub(crate) trait Area {
+    /// The log was read: keys that were carried are held in the slices that have them now.
+    fn end_replay(&mut self, _kernel: &mut Kernel) {}
+
+    /// Keys of what is not finished move on from these slices, which end.
+    fn carry_keys(&mut self, _kernel: &mut Kernel, _slices: &[SliceId], _trusted_ms: u64) {}
+
+    /// Slices of keys were forgotten.
+    fn slices_ended(&mut self, _kernel: &Kernel) {}
+
+    /// Forgets a segment that goes; the kernel forgot it before.
+    fn forget_segment(&mut self, kernel: &mut Kernel, segment: u64);
+
+    /// How many frames of a segment that go in order the area counts on, so that cleaning notices if it does not
+    /// find one.
+    fn known_frames(&self, _segment: u64) -> usize {
+        0
+    }
+
+    /// Whether something is left in a segment without which it may not go, after all was carried.
+    fn is_left_in(&self, _segment: u64) -> bool {
+        false
+    }
+
+    /// Bytes of frames that cleaning carries whole while they live, besides keys.
+    fn live_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Keys that the area has in the index.
+    fn key_count(&self) -> u64 {
+        0
+    }
+
+    /// Whether the log has anything of an item, whose number is the LSN of its first frame.
+    fn knows(&self, _item: u64) -> bool {
+        false
+    }
+
+    /// The slices that are held for the keys of what is not finished.
+    fn held_slices(&self, _held: &mut BTreeMap<Fingerprint, SliceId>) {}
+}
+
+/// What scanning a segment finds of a frame.
+pub(crate) enum Scanned<S> {
+    /// It is kept whole, to be judged later.
+    Whole,
+    /// It is one of those that the area counts in a segment, and kept whole.
+    Counted,
+    /// It is one of those, and so much is enough of it; `None`: nothing.
+    Short(Option<S>),
+    /// Nothing of it is needed.
+    Nothing,
+}
+
+/// All areas: what they are asked together, and each by the kind of a frame.
+pub(crate) trait Areas: Debug + Sized + Send + 'static {
+    /// What is gathered of several frames before it is carried together.
+    type Gathered: Default;
+    /// What is enough of some frames while a segment is cleaned.
+    type Short;
+
+    /// What an empty log says.
+    fn new(kernel: Kernel) -> Self;
+
+    /// What concerns every area.
+    fn kernel(&self) -> &Kernel;
+
+    /// The same, to change it.
+    fn kernel_mut(&mut self) -> &mut Kernel;
+
+    /// Applies one frame of the log.
+    fn replay(&mut self, frame: &Frame<'_>);
+
+    /// The log was read.
+    fn end_replay(&mut self);
+
+    /// Tells who needs it where in the log it is not known how much time passed.
+    fn note_marks(&mut self);
+
+    /// The frames of a commit are durable: what they change takes place, but for their keys, which the kernel
+    /// confirms.
+    fn confirmed(&mut self, commit: &QueuedCommit);
+
+    /// The frames of a commit are surely absent: their keys are free again.
+    fn withdrawn(&mut self, commit: &QueuedCommit);
+
+    /// As [`Area::carry_keys`], of all.
+    fn carry_keys(&mut self, slices: &[SliceId], trusted_ms: u64);
+
+    /// As [`Area::slices_ended`], of all.
+    fn slices_ended(&mut self);
+
+    /// Forgets a segment that goes.
+    fn forget_segment(&mut self, segment: u64);
+
+    /// As [`Area::known_frames`], of all.
+    fn known_frames(&self, segment: u64) -> usize;
+
+    /// As [`Area::is_left_in`], of any.
+    fn is_left_in(&self, segment: u64) -> bool;
+
+    /// As [`Area::live_bytes`], of all.
+    fn live_bytes(&self) -> u64;
+
+    /// As [`Area::knows`], of any.
+    fn knows(&self, item: u64) -> bool;
+
+    /// As [`Area::held_slices`], of all.
+    fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId>;
+
+    /// Items that will need an answer in the log, for each of which room is promised.
+    fn unanswered(&self) -> usize;
+
+    /// Bytes that the answers to all that was sent take at most, without those to this batch.
+    fn owed_bytes(&self, retired: u64) -> u64;
+
+    /// Applies keys that the index knows and the log lost, from a frame that was written for them; of `None` they are
+    /// only noted.
+    fn apply_lost_keys(&mut self, keys: &super::KeysFrame, at: Option<Located>);
+
+    /// Looks at a frame of a segment that is scanned.
+    fn scan(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<Self::Short>;
+
+    /// How many frames of a segment [`Areas::scan`] must have counted: events, and frames with keys.
+    fn counted_in(&self, segment: u64) -> (usize, usize);
+
+    /// Whether a frame is one with keys, as [`Areas::counted_in`] counts them.
+    fn has_keys(kind: FrameKind) -> bool;
+
+    /// Finds what of a frame must be carried.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    fn relocate(
+        &self,
+        asking: Asking<'_>,
+        frame: &Frame<'_>,
+        found: (&mut LiveFrames, &mut Self::Gathered),
+    ) -> Result<()>;
+
+    /// The same, of a frame of which only so much was kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Areas::relocate`].
+    fn relocate_short(
+        &self,
+        asking: Asking<'_>,
+        short: &Self::Short,
+        found: (&mut LiveFrames, &mut Self::Gathered),
+    ) -> Result<()>;
+
+    /// Reads what is carried with that and is in other frames. No lock is held.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the log cannot be read.
+    fn complete(engine: &Engine<Self>, gathered: &mut Self::Gathered) -> Result<()>;
+
+    /// Puts what was gathered into frames.
+    fn gathered(gathered: Self::Gathered, live: &mut LiveFrames);
+
+    /// A frame was carried to here, durably.
+    fn relocated(&mut self, relocation: &FrameBody, at: Located, moment: Moment);
+}

@@ -1,0 +1,193 @@
+//! Keeps the index's files: writes new keys to them now and then, and forgets those of slices that
+//! are over. Beside captures, which never wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+
+use onceward_index::{Index, Until};
+use onceward_wal::Preparation;
+use parking_lot::{Condvar, Mutex};
+
+/// Keys that opening may have to tell it; also a bound on what they take in memory.
+const KEYS_MAX: u64 = 32 * 1024;
+/// Shards that are purged under one lock, of what slices left behind that are over.
+const SHARDS_PURGED: usize = 4;
+/// Shards that are loaded before the thread looks whether it is wanted.
+const SHARDS_TOGETHER: usize = 16;
+
+/// Writes the index's files.
+#[derive(Debug)]
+pub(crate) struct Checkpointer {
+    shared: Arc<CheckpointerShared>,
+    /// `None`: whoever calls [`Checkpointer::tick`] does the work.
+    thread: Option<JoinHandle<()>>,
+    /// Bytes of the log between two checkpoints.
+    log_bytes_max: u64,
+    /// This opening, known to the log once a frame of it is durable.
+    opening: u64,
+    /// The process that has the thread.
+    process: u32,
+    /// Bytes of the log, and keys, since a checkpoint was asked for.
+    bytes: AtomicU64,
+    keys: AtomicU64,
+}
+
+/// What the thread and the others share.
+#[derive(Debug)]
+struct CheckpointerShared {
+    index: Arc<Index>,
+    /// The opening by which the index knows its log: one of which the log has a frame.
+    mark: AtomicU64,
+    wish: Mutex<Wish>,
+    changed: Condvar,
+    /// Why the last checkpoint failed.
+    trouble: Mutex<Option<String>>,
+    /// Why the index was made anew since the store was opened, if it was.
+    rebuilt: Mutex<Option<String>>,
+}
+
+/// What the thread is to do.
+#[derive(Debug, Default)]
+struct Wish {
+    checkpoint: bool,
+    stop: bool,
+}
+
+impl Checkpointer {
+    /// Begins to keep the files of an index, with a thread or without.
+    ///
+    /// `mark` is the last opening of which the log has a frame, `opening` this one.
+    pub(crate) fn start(
+        index: Arc<Index>,
+        (mark, opening): (u64, u64),
+        log_bytes_max: u64,
+        preparation: Preparation,
+    ) -> Self {
+        let (wish, changed) = (Mutex::new(Wish::default()), Condvar::new());
+        let mark = AtomicU64::new(mark);
+        let shared = Arc::new(CheckpointerShared {
+            index,
+            mark,
+            wish,
+            changed,
+            trouble: Mutex::new(None),
+            rebuilt: Mutex::new(None),
+        });
+        let thread = match preparation {
+            Preparation::OnDemand => None,
+            Preparation::InBackground => {
+                let shared = Arc::clone(&shared);
+                let named = std::thread::Builder::new().name("onceward-index".to_owned());
+                // Without a thread, as on a machine that has none left, ticks do the work.
+                named.spawn(move || shared.run()).ok()
+            }
+        };
+        let (bytes, keys) = (AtomicU64::new(0), AtomicU64::new(0));
+        let process = std::process::id();
+        Self { shared, thread, log_bytes_max, opening, process, bytes, keys }
+    }
+
+    /// A frame of this opening is durable.
+    pub(crate) fn is_durable(&self) {
+        self.shared.mark.store(self.opening, Relaxed);
+    }
+
+    /// So many bytes and keys came; a checkpoint is asked for when there are enough.
+    pub(crate) fn count(&self, bytes: u64, keys: u64) {
+        let bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
+        let keys = self.keys.fetch_add(keys, Relaxed) + keys;
+        if bytes >= self.log_bytes_max || keys >= KEYS_MAX {
+            self.ask();
+        }
+    }
+
+    /// Asks for a checkpoint.
+    pub(crate) fn ask(&self) {
+        self.bytes.store(0, Relaxed);
+        self.keys.store(0, Relaxed);
+        self.shared.wish.lock().checkpoint = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// Does what was asked for, if there is no thread to do it.
+    pub(crate) fn tick(&self) {
+        if self.thread.is_none() && std::mem::take(&mut self.shared.wish.lock().checkpoint) {
+            self.shared.checkpoint(Until::Later);
+            while self.shared.index.purge(SHARDS_PURGED) {}
+        }
+    }
+
+    /// Why the last checkpoint failed, if it did; else why the index was made anew while the store is open, if
+    /// it was. Nothing is lost then: the log has it all.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.shared.trouble.lock().clone();
+        trouble.or_else(|| self.shared.rebuilt.lock().clone())
+    }
+
+    /// The index's files were damaged, and it was made anew.
+    pub(crate) fn report_rebuilt(&self, why: String) {
+        *self.shared.rebuilt.lock() = Some(why);
+    }
+
+    /// Writes all that is not written: the store is closed.
+    pub(crate) fn close(mut self) {
+        self.stop();
+        self.shared.checkpoint(Until::Close);
+    }
+
+    /// Ends the thread. A checkpoint that is under way is finished.
+    fn stop(&mut self) {
+        if self.process != std::process::id() {
+            // A fork: the thread is the parent's, and may hold the lock.
+            std::mem::forget(self.thread.take());
+            return;
+        }
+        self.shared.wish.lock().stop = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It ends in no other way than by returning; a panic in it was told when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl CheckpointerShared {
+    /// The thread: first it loads what opening left on the disk, so that nobody waits for it later.
+    fn run(&self) {
+        let mut cold = usize::MAX;
+        loop {
+            {
+                let mut wish = self.wish.lock();
+                while cold == 0 && !wish.checkpoint && !wish.stop {
+                    self.changed.wait(&mut wish);
+                }
+                if wish.stop {
+                    return;
+                }
+                if !std::mem::take(&mut wish.checkpoint) {
+                    drop(wish);
+                    // What cannot be read is told to whoever asks for a key there.
+                    cold = self.index.warm(SHARDS_TOGETHER).unwrap_or(0);
+                    continue;
+                }
+            }
+            self.checkpoint(Until::Later);
+            while self.index.purge(SHARDS_PURGED) && !self.wish.lock().stop {
+                // Captures come first.
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn checkpoint(&self, until: Until) {
+        let done = self.index.checkpoint(self.mark.load(Relaxed), until);
+        *self.trouble.lock() = done.err().map(|error| error.to_string());
+    }
+}

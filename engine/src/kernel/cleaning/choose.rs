@@ -1,0 +1,148 @@
+//! Which segment is cleaned next, or whether none need be. No I/O here, and no keys are asked.
+//!
+//! A segment in which nothing lives goes at once. One in which less than a quarter lives is worth
+//! cleaning: what is written then is at most a third of what comes back. It waits, though, until such
+//! segments waste some room together: what is still unsettled or remembered by then is less, and what
+//! has to be moved is moved together, so that it need not be moved again soon.
+//!
+//! Segments with frames that go in order (see [`FrameKind::goes_in_order`](crate::base::FrameKind::goes_in_order)) are
+//! another matter: they may go only as the oldest. So that they do not wait for ever, the oldest segment
+//! goes, whatever lives in it, once at most half of the finished ones lives. Then a turn through all segments frees at
+//! least what it carries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onceward_wal::SegmentInfo;
+
+use crate::kernel::Areas;
+use crate::kernel::usage::{Resting, Usage};
+
+/// Most unused bytes that may stand before cleaning begins, unless one segment is more.
+const SLACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// A segment is worth cleaning if less than one part of so many lives.
+const WORTH: u64 = 4;
+/// The same where captures are refused because the disk is full.
+const WORTH_WHEN_SHORT: u64 = 2;
+/// The same where the reserve is in use: so many eighths.
+const WORTH_WHEN_LOW: u64 = 7;
+/// What of a segment its header takes.
+const HEADER_BYTES: u64 = 4_096;
+
+/// What a key entry takes at most: its fields and the longest receipt.
+const KEY_BYTES_MAX: u64 = 128;
+
+/// Why a segment is to go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CleaningReason {
+    /// Little lives in it.
+    IsWorth(Need),
+    /// It is the oldest, and a younger one waits for that, or itself has frames that go in order.
+    IsTurn,
+}
+
+/// How badly room is needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// There is enough.
+    Usual,
+    /// Captures are refused.
+    Short,
+    /// The reserve is in use.
+    Low,
+    /// A test wants it.
+    #[cfg(test)]
+    Forced,
+}
+
+/// What is known besides the view.
+#[derive(Debug, Default)]
+pub(super) struct KnownSegments {
+    /// Segments that cannot go while the store is open: something in them was not found.
+    pub(super) stuck: BTreeSet<u64>,
+    /// Segments that are not looked at again in this round.
+    pub(super) not_now: BTreeSet<u64>,
+    /// Segments that are not looked at before this moment.
+    pub(super) later: BTreeMap<u64, u64>,
+    /// Cleaning is under way, until half of the slack is free.
+    pub(super) is_busy: bool,
+}
+
+/// What the choice is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    /// Size of a new segment.
+    pub(super) segment_bytes: u64,
+    /// So many segments may stand with nothing of use in them.
+    pub(super) slack_segments: u64,
+    /// Now.
+    pub(super) trusted_ms: u64,
+    /// It is the oldest segment's turn, if any of the finished ones goes in order.
+    pub(super) is_turn: bool,
+}
+
+/// Whether at most half of what the log holds still lives, the last segment left out.
+pub(super) fn is_turn<S: Areas>(segments: &[SegmentInfo], state: &S) -> bool {
+    let Some((_last, finished)) = segments.split_last() else { return false };
+    let used: u64 = finished.iter().map(|segment| segment.used_bytes).sum();
+    let live = state.live_bytes() + state.kernel().keys.len() * KEY_BYTES_MAX;
+    used > 2 * live
+}
+
+/// Whether so little lives that cleaning is worth it.
+pub(super) fn is_worth(used_bytes: u64, live_bytes: u64, need: Need) -> bool {
+    let used_bytes = used_bytes.saturating_sub(HEADER_BYTES);
+    match need {
+        Need::Usual => live_bytes.saturating_mul(WORTH) < used_bytes,
+        Need::Short => live_bytes.saturating_mul(WORTH_WHEN_SHORT) < used_bytes,
+        Need::Low => live_bytes < used_bytes / 8 * WORTH_WHEN_LOW,
+        #[cfg(test)]
+        Need::Forced => true,
+    }
+}
+
+/// The segment to clean next; `finished` are all but the last one.
+pub(super) fn choose(
+    finished: &[SegmentInfo],
+    usage: &Usage,
+    known: &mut KnownSegments,
+    need: Need,
+    About { segment_bytes, slack_segments, trusted_ms, is_turn }: About,
+) -> Option<(SegmentInfo, CleaningReason)> {
+    let slack_most = SLACK_BYTES_MAX.max(segment_bytes);
+    let slack = segment_bytes.saturating_mul(slack_segments).min(slack_most);
+    let mut wasted: u64 = 0;
+    let mut best: Option<(Resting, u64, SegmentInfo)> = None;
+    known.later.retain(|_, until_ms| *until_ms > trusted_ms);
+    if finished.iter().any(|info| info.unread) {
+        // It may be read another time, and then what any other segment says of it counts: an event in it without
+        // its answer would be sent again. So all stay until then, or until a repair gives it up.
+        return None;
+    }
+    let may_turn = |number| !known.stuck.contains(number) && !known.not_now.contains(number);
+    let may_go = |number| may_turn(number) && !known.later.contains_key(number);
+    let in_order = |info: &SegmentInfo| usage.get(info.number).is_some_and(|it| it.goes_in_order());
+    let oldest = finished.first();
+    let is_next = |info: &SegmentInfo| !in_order(info) || oldest == Some(info);
+    for info in finished.iter().filter(|info| may_go(&info.number) && is_next(info)) {
+        let part = usage.get(info.number);
+        let live_bytes = part.map_or(0, |part| part.live_bytes());
+        if live_bytes == 0 {
+            return Some((*info, CleaningReason::IsWorth(need)));
+        }
+        if !is_worth(info.used_bytes, live_bytes, need) {
+            continue;
+        }
+        wasted += info.used_bytes.saturating_sub(live_bytes);
+        let rest = part.map_or(Resting::Over, |part| part.rest(trusted_ms));
+        let share = live_bytes.saturating_mul(1 << 16) / info.used_bytes.max(1);
+        if best.is_none_or(|(least, least_share, _)| (rest, share) < (least, least_share)) {
+            best = Some((rest, share, *info));
+        }
+    }
+    known.is_busy = wasted > if known.is_busy { slack / 2 } else { slack };
+    let is_time = known.is_busy || matches!(need, Need::Short | Need::Low);
+    let best = best.filter(|_| is_time).map(|(_, _, info)| (info, CleaningReason::IsWorth(need)));
+    let turn = oldest.filter(|info| is_turn && may_turn(&info.number));
+    let turn = turn.filter(|_| finished.iter().any(in_order));
+    best.or_else(|| turn.map(|info| (*info, CleaningReason::IsTurn)))
+}

@@ -1,0 +1,98 @@
+//! Makes the index anew while the store is open: whoever meets damage in its files reads the log, and is answered
+//! then.
+//!
+//! Nothing that can still be read is given up for that: what the index knows and the log has lost since the store was
+//! opened goes into the new one, and the damaged files stay until that is written.
+
+use super::Engine;
+use crate::base::{Damage, Error, ErrorKind, Result};
+use crate::kernel::keys::Strays;
+use crate::kernel::opening::{READINGS_MAX, damage_of, read_log, told_of};
+use crate::kernel::{Areas, Asking};
+
+/// The code of an index whose files are damaged.
+const DAMAGED: &str = "INDEX_DAMAGED";
+
+impl<S: Areas> Engine<S> {
+    /// Asks the view what needs the index; where its files are damaged, makes it anew and asks again.
+    ///
+    /// # Errors
+    ///
+    /// As asking, and what reading the log says.
+    ///
+    /// # Cost
+    ///
+    /// Where the index is damaged, a reading of the whole log, while nobody else gets the view.
+    pub(crate) fn asking<T>(
+        &self,
+        state: &mut S,
+        ask: impl Fn(&S, Asking<'_>) -> Result<T>,
+    ) -> Result<T> {
+        match ask(state, state.kernel().keys.ask()) {
+            Err(error) if error.code() == DAMAGED => {
+                self.tell_index_anew(state, &error)?;
+                ask(state, state.kernel().keys.ask())
+            }
+            done => done,
+        }
+    }
+
+    /// The same for work that asks on its way and may be done once more. The caller does not hold the view.
+    pub(crate) fn asking_on_the_way<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(error) if error.code() == DAMAGED => {
+                self.tell_index_anew(&mut self.state.lock(), &error)?;
+                work()
+            }
+            done => done,
+        }
+    }
+
+    /// How many ranges are damaged, as far as anybody found out.
+    pub(crate) fn damaged_ranges(&self) -> u64 {
+        let since = self.damage_since.lock().len();
+        self.recovery.damaged_ranges().saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    /// Reads the log, as opening does, and tells it to the index.
+    fn tell_index_anew(&self, state: &mut S, why: &Error) -> Result<()> {
+        let (damage, told) = self.read_log_anew()?;
+        let trusted_ms = self.time.trusted_ms();
+        let lost = Strays::of_all(&state.kernel().keys, |item| told.knows(item)).keys;
+        let held = state.held_slices();
+        state.kernel_mut().keys.tell_anew(&told.kernel().keys, &lost, &held, trusted_ms)?;
+        let mut why = why.to_string();
+        if let Some(Damage { file, offset, what, .. }) = damage.first() {
+            why = format!("{why}; the log is damaged too: {file} at {offset}: {what}");
+        }
+        *self.damage_since.lock() = damage;
+        self.checkpointer.report_rebuilt(why);
+        self.checkpointer.ask();
+        Ok(())
+    }
+
+    /// What the log says, and what of it was damaged since the store was opened. Others write meanwhile: segments
+    /// go, and only what a second reading finds too is damage.
+    fn read_log_anew(&self) -> Result<(Vec<Damage>, S)> {
+        let (mut damage, mut told) = self.read_log_once()?;
+        if !damage.is_empty() {
+            let (again, view) = self.read_log_once()?;
+            damage.retain(|damage| again.contains(damage));
+            told = view;
+        }
+        Ok((damage, told))
+    }
+
+    fn read_log_once(&self) -> Result<(Vec<Damage>, S)> {
+        let mut tries = 1;
+        let (examined, told) = loop {
+            match read_log::<S>(&*self.vfs, self.settings.sealing.as_ref(), &self.settings.keys) {
+                Err(error) if error.kind() == ErrorKind::Io && tries < READINGS_MAX => tries += 1,
+                read => break read?,
+            }
+        };
+        let found = examined.report().damage.iter().map(told_of).chain(damage_of(told.kernel()));
+        let damage = found.filter(|found| !self.recovery.damage.contains(found)).collect();
+        Ok((damage, told))
+    }
+}

@@ -1,0 +1,41 @@
+//! What calls are refused with before they do anything, and what the log refuses.
+
+use super::Engine;
+use crate::base::{Error, ErrorKind, GROUND_MOVED, Result};
+use crate::kernel::Areas;
+
+impl<S: Areas> Engine<S> {
+    /// Refuses work on a store that was closed through another handle, and in a process that was forked
+    /// from the one that opened it, before a lock is waited for that a thread of the parent may hold.
+    pub(crate) fn refuse_if_closed(&self) -> Result<()> {
+        if self.log.is_forked() {
+            let message = "the store was opened by the process from which this one was forked: open it \
+                           after forking, or in one process only";
+            return Err(Error::new(ErrorKind::Poisoned, GROUND_MOVED, message));
+        }
+        if self.is_closed() {
+            return Err(Error::invalid("CLOSED", "the store was closed"));
+        }
+        Ok(())
+    }
+}
+
+/// An error of the log, told as one of the store.
+pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
+    use onceward_wal::ErrorKind as Log;
+    let (kind, code) = match error.kind() {
+        Log::Invalid => (ErrorKind::Invalid, "INVALID"),
+        Log::Full => (ErrorKind::Full, "FULL"),
+        Log::Corrupt => (ErrorKind::Corrupt, error.code().unwrap_or("CORRUPT")),
+        Log::Key => (ErrorKind::Key, error.code().unwrap_or("KEY")),
+        Log::Poisoned => (ErrorKind::Poisoned, error.code().unwrap_or("POISONED")),
+        Log::Locked => (ErrorKind::Locked, "LOCKED"),
+        Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),
+        Log::Io => (ErrorKind::Io, "IO"),
+        // Only somebody without the lock meets it: the next reading is of another moment.
+        Log::Trimmed => (ErrorKind::Io, "TRIMMED"),
+    };
+    let told = Error::new(kind, code, error.to_string());
+    let told = if error.in_doubt() { told.mark_in_doubt() } else { told };
+    told.with_source(error)
+}

@@ -1,0 +1,64 @@
+//! Body of the frame of keys whose own frames are gone. Field order is the format: never reorder, never reuse.
+
+use bincode::{Decode, Encode};
+
+use crate::base::codec::Control;
+
+/// The key of a settled event whose frame is gone.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct KeyEntry {
+    /// The key's fingerprint.
+    pub(crate) print: u128,
+    /// LSN of the event's first frame.
+    pub(crate) event: u64,
+    /// Fingerprint of its content.
+    pub(crate) content: u64,
+    /// Trusted time at which its slice began.
+    pub(crate) slice_begin: u64,
+    /// Code of the final [`State`](crate::State).
+    pub(crate) state: u8,
+    /// The upstream's receipt, empty for none.
+    pub(crate) receipt: Vec<u8>,
+}
+
+/// KeysFrame of one scope and one slice that move together, and when the slice was last settled.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct KeysFrame {
+    /// The scope: the configuration says its window.
+    pub(crate) scope: String,
+    /// The keys.
+    pub(crate) entries: Vec<KeyEntry>,
+    /// Trusted time of the last settlement in their slices.
+    pub(crate) settled_ms: u64,
+    /// The keys moved to these slices before they were settled: the index's files may have them in
+    /// earlier ones.
+    pub(crate) has_moved: bool,
+}
+
+impl Control for KeysFrame {
+    const VERSION: u16 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::golden::assert_bytes;
+
+    #[test]
+    fn keys_have_these_bytes() {
+        let entry =
+            KeyEntry { print: 1, event: 2, content: 3, slice_begin: 4, state: 5, receipt: vec![6] };
+        let keys = KeysFrame {
+            scope: "s".to_owned(),
+            entries: vec![entry],
+            settled_ms: 7,
+            has_moved: true,
+        };
+        assert_bytes(
+            &keys,
+            "0100 0100000000000000 73 0100000000000000 \
+             01000000000000000000000000000000 0200000000000000 \
+             0300000000000000 0400000000000000 05 0100000000000000 06 0700000000000000 01",
+        );
+    }
+}

@@ -1,0 +1,370 @@
+//! The keys that are remembered: the index, and how the log is told to it.
+//!
+//! The index has files of its own, so opening tells it only what they do not cover. They are a view
+//! like any other: when they do not fit the log they are given up and the whole log is told again.
+
+mod anew;
+mod asking;
+mod coverage;
+mod frames;
+mod lost;
+mod more;
+mod moved;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use onceward_index::{
+    ContentHash, Discarded, Entry, Expired, Fingerprint, Index, KnownKey, Lookup, OpenedIndex,
+    Options, Reserved, SliceId, Window,
+};
+
+pub(crate) use asking::Asking;
+use coverage::Coverage;
+pub(crate) use frames::{KeyEntry, KeysFrame};
+pub(crate) use lost::{LostKeys, Strays, frames_of_lost};
+use replay::KeyReplay;
+pub(crate) use windows::Windows;
+
+use crate::base::{Error, ErrorKind, Result};
+
+mod release;
+mod replay;
+mod settle;
+mod windows;
+
+/// What a host chooses of the keys.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySettings {
+    /// How long the keys of each scope are remembered.
+    pub(crate) windows: Windows,
+    /// Memory that the index may take, bytes.
+    pub(crate) memory_bytes_max: u64,
+    /// How the index reads its files.
+    pub(crate) reading: onceward_index::ReadMode,
+}
+
+impl KeySettings {
+    /// What the index is opened with.
+    pub(crate) fn options(&self) -> Options {
+        let (memory_bytes_max, reading) = (self.memory_bytes_max, self.reading);
+        Options { memory_bytes_max, reading, ..Options::default() }
+    }
+}
+
+/// The index, and what of the log it knows.
+#[derive(Debug)]
+pub(crate) struct KeyIndex {
+    index: Arc<Index>,
+    windows: Windows,
+    coverage: Coverage,
+    /// The log is being read.
+    is_replaying: bool,
+    /// Why no answer can be trusted any more.
+    broken: Option<String>,
+    /// Why it must be made anew before it answers.
+    damaged: Option<String>,
+    /// Keys that were given back meanwhile, each with the frame that says so.
+    unreleased: Vec<(Fingerprint, u64)>,
+}
+
+/// A slice of keys that an unsettled event holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SliceHold {
+    /// `None` while the log is read: its keys were carried elsewhere.
+    pub(crate) slice: Option<SliceId>,
+    /// Its window, and when the slice began in which the log has the event.
+    pub(crate) window: Window,
+    pub(crate) begin: u64,
+}
+
+/// A key that a frame takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reservation {
+    pub(crate) entry: Entry,
+    pub(crate) window: Window,
+}
+
+impl KeyIndex {
+    /// Without keys, in memory only.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the window or the memory is outside its range.
+    pub(crate) fn in_memory(settings: &KeySettings) -> Result<Self> {
+        let invalid =
+            |refused: &dyn ToString| Error::invalid("CONFIG_INVALID", refused.to_string());
+        let index = Index::new(settings.options()).map_err(|refused| invalid(&refused))?;
+        Ok(Self {
+            index: Arc::new(index),
+            windows: settings.windows.clone(),
+            coverage: Coverage::new(0, 0),
+            is_replaying: true,
+            broken: None,
+            damaged: None,
+            unreleased: Vec::new(),
+        })
+    }
+
+    /// With what the files of an index hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyIndex::in_memory`].
+    pub(crate) fn opened(opened: OpenedIndex, settings: &KeySettings) -> Result<Self> {
+        let OpenedIndex { index, covered, mark } = opened;
+        let (index, coverage) = (Arc::new(index), Coverage::new(covered, mark));
+        Ok(Self { index, coverage, ..Self::in_memory(settings)? })
+    }
+
+    /// How long the keys of each scope are remembered.
+    pub(crate) fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
+    /// The index itself, for checkpoints.
+    pub(crate) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Why the index began empty although it had files.
+    pub(crate) fn discarded(&self) -> Option<&Discarded> {
+        self.index.discarded()
+    }
+
+    /// What of the log the index's files know.
+    pub(crate) fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The same, while the log is read.
+    pub(crate) fn coverage_mut(&mut self) -> &mut Coverage {
+        &mut self.coverage
+    }
+
+    /// For what frames say of keys while the log is read.
+    pub(crate) fn replay(&mut self) -> KeyReplay<'_> {
+        KeyReplay { keys: self }
+    }
+
+    /// The log was read: why the index's files do not fit it, if they do not.
+    pub(crate) fn misfit(&self) -> Option<String> {
+        let other = |info: &onceward_index::SliceInfo| {
+            !self.windows.all().any(|window| window == info.window)
+        };
+        if let Some(why) = &self.broken {
+            Some(why.clone())
+        } else if !self.coverage.fits() {
+            Some("it was written beside another log".to_owned())
+        } else if self.coverage.upto() > 0 && self.index.slices().iter().any(other) {
+            Some("its keys have another window".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// The log was read.
+    pub(crate) fn end_replay(&mut self) {
+        self.is_replaying = false;
+    }
+
+    /// Judges the keys of a call.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    fn lookup(&self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Lookup>> {
+        self.refuse_if_unusable()?;
+        let mut verdicts = Vec::with_capacity(keys.len());
+        self.index.lookup_batch(keys, &mut verdicts).map_err(|error| failed(&error))?;
+        Ok(verdicts)
+    }
+
+    /// What is remembered of a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyIndex::lookup`].
+    pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<KnownKey>> {
+        self.refuse_if_unusable()?;
+        self.index.find(key).map_err(|error| failed(&error))
+    }
+
+    /// Refuses if so many more keys may not find room.
+    ///
+    /// # Errors
+    ///
+    /// `Full`.
+    pub(crate) fn check_room(&self, count: usize) -> Result<()> {
+        self.index
+            .check_room(count)
+            .map_err(|error| Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string()))
+    }
+
+    /// Takes keys for frames that are queued. The caller judged them in the same critical section.
+    pub(crate) fn take(&mut self, reservations: &[Reservation], trusted_ms: u64) -> Vec<SliceHold> {
+        let mut all = Vec::with_capacity(reservations.len());
+        let mut reserved = Vec::with_capacity(reservations.len());
+        for same in reservations.chunk_by(|one, two| one.window == two.window) {
+            let Some(Reservation { window, .. }) = same.first().copied() else { continue };
+            let entries: Vec<Entry> = same.iter().map(|reservation| reservation.entry).collect();
+            reserved.clear();
+            let done = self.index.insert_batch(&entries, window, trusted_ms, &mut reserved);
+            if let Err(error) = done {
+                self.give_up(&error.to_string());
+            }
+            let held = |at: usize| match reserved.get(at) {
+                Some(Reserved::Taken(slice)) => Some(*slice),
+                Some(Reserved::Known(_)) | None => None,
+            };
+            let begin = self.index.slice_begin(window, trusted_ms);
+            all.extend((0..same.len()).map(|at| SliceHold { slice: held(at), window, begin }));
+        }
+        if all.iter().any(|held| held.slice.is_none()) {
+            self.give_up("a key that was judged new was not taken");
+        }
+        all
+    }
+
+    /// The frames are durable.
+    pub(crate) fn confirm(&self, lsns: impl IntoIterator<Item = u64>) {
+        self.index.confirm_batch(lsns);
+    }
+
+    /// The frame was not stored: its key is free again, if it still is that frame's.
+    pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> bool {
+        match self.index.withdraw(key, lsn) {
+            Ok(is_withdrawn) => is_withdrawn,
+            Err(error) => {
+                self.give_up(&error.to_string());
+                false
+            }
+        }
+    }
+
+    /// When the slice of this window began that a key of this moment is in.
+    pub(crate) fn slice_begin(&self, window: Window, trusted_ms: u64) -> u64 {
+        self.index.slice_begin(window, trusted_ms)
+    }
+
+    /// Whether the log is being read, so that the index is told what is in it.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.is_replaying
+    }
+
+    /// The LSN of the unsettled event that has a key already, where that can be said at no cost: while
+    /// the whole log is told to an empty index.
+    pub(crate) fn taken_by(&self, key: Fingerprint) -> Option<u64> {
+        if self.coverage.upto() > 0 {
+            return None;
+        }
+        self.index.find(key).ok().flatten().map(|found| found.lsn)
+    }
+
+    /// A frame that takes no key was applied.
+    pub(crate) fn tell(&self, frame: u64) {
+        self.index.tell(frame);
+    }
+
+    /// Holds the slice of a key that was carried, of an event that is still unsettled.
+    pub(crate) fn hold_carried(&mut self, key: Fingerprint, held: &mut SliceHold) {
+        self.hold_if_known(key, held);
+        if held.slice.is_none() {
+            self.give_up("it does not know the key of an unsettled event");
+        }
+    }
+
+    /// Forgets the slices that are over; returns those of which unsettled events must be carried.
+    pub(crate) fn expire(&self, trusted_ms: u64) -> Expired {
+        self.index.expire(trusted_ms)
+    }
+
+    /// Moves the key of an unsettled event into the current slice.
+    pub(crate) fn carry(&mut self, key: Fingerprint, held: &mut SliceHold, trusted_ms: u64) {
+        let Some(from) = held.slice else { return };
+        match self.index.carry(key, from, trusted_ms) {
+            Ok(Some(slice)) => {
+                held.slice = Some(slice);
+                held.begin = self.index.slice_info(slice).map_or(held.begin, |info| info.begin);
+            }
+            Ok(None) => self.give_up("it does not know the key of an unsettled event"),
+            // The disk does not answer now: the slice waits until it does.
+            Err(error) if error.kind() == onceward_index::ErrorKind::Io => {}
+            // Or until it was made anew.
+            Err(error) => self.missed(&error),
+        }
+    }
+
+    /// When the slice of a key began, and when it was last settled.
+    pub(crate) fn slice_times(&self, slice: SliceId) -> Option<(u64, u64)> {
+        let info = self.index.slice_info(slice)?;
+        Some((info.begin, info.last_settled.unwrap_or(info.begin)))
+    }
+
+    /// The slices that are not forgotten: their windows, and when they began.
+    pub(crate) fn live_slices(&self) -> BTreeSet<(Window, u64)> {
+        self.index.slices().iter().map(|slice| (slice.window, slice.begin)).collect()
+    }
+
+    /// Keys that are remembered.
+    pub(crate) fn len(&self) -> u64 {
+        self.index.len()
+    }
+
+    fn restore(&mut self, reservation: Reservation, frame: u64, begin: u64) -> SliceId {
+        let slice = self.index.slice(reservation.window, begin);
+        if let Err(error) = self.index.restore(slice, reservation.entry, frame) {
+            self.missed(&error);
+        }
+        slice
+    }
+
+    /// It could not be told of a frame. In an open store it is made anew before the next answer, from the log, which
+    /// has that frame; while the log is read it does not fit.
+    fn missed(&mut self, error: &onceward_index::Error) {
+        let is_unreadable = match error.kind() {
+            onceward_index::ErrorKind::Corrupt | onceward_index::ErrorKind::Io => true,
+            onceward_index::ErrorKind::Full | onceward_index::ErrorKind::Invalid => false,
+        };
+        if is_unreadable && !self.is_replaying {
+            self.index.stop_writing();
+            self.damaged.get_or_insert_with(|| error.to_string());
+        } else {
+            self.give_up(&error.to_string());
+        }
+    }
+
+    /// From now on no key is judged: the store must be opened again, and the log is told anew.
+    fn give_up(&mut self, why: &str) {
+        let discarded = if self.is_replaying { Ok(()) } else { self.index.give_up_files() };
+        let and = discarded.map_or_else(|error| format!("; {error}"), |()| String::new());
+        self.broken.get_or_insert_with(|| format!("{why}{and}"));
+    }
+
+    fn refuse_if_unusable(&self) -> Result<()> {
+        if let Some(why) = &self.broken {
+            let message = format!("the index cannot be used: {why}; open the store again");
+            return Err(Error::new(ErrorKind::Poisoned, "INDEX_UNUSABLE", message));
+        }
+        self.damaged.as_ref().map_or(Ok(()), |why| Err(damaged(why)))
+    }
+}
+
+/// The index could not answer. Damaged files stay until others took their place: nothing else may know the keys in
+/// them that can still be read.
+fn failed(error: &onceward_index::Error) -> Error {
+    match error.kind() {
+        onceward_index::ErrorKind::Corrupt => damaged(&error.to_string()),
+        onceward_index::ErrorKind::Full => {
+            Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string())
+        }
+        onceward_index::ErrorKind::Invalid | onceward_index::ErrorKind::Io => {
+            Error::new(ErrorKind::Io, "INDEX_IO", error.to_string())
+        }
+    }
+}
+
+fn damaged(why: &str) -> Error {
+    let message = format!("the index is damaged, and is made anew from the log: {why}");
+    Error::new(ErrorKind::Corrupt, "INDEX_DAMAGED", message)
+}

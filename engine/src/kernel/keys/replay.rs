@@ -1,0 +1,69 @@
+//! What frames say of keys, while the log is read.
+
+use super::{KeyIndex, Reservation, SliceHold};
+
+/// Keys, for one who reads the log.
+#[derive(Debug)]
+pub(crate) struct KeyReplay<'k> {
+    pub(super) keys: &'k mut KeyIndex,
+}
+
+impl KeyReplay<'_> {
+    /// The frame `frame` has an event whose slice began at `begin`.
+    pub(crate) fn event(self, reservation: Reservation, frame: u64, begin: u64) -> SliceHold {
+        let Reservation { entry, window } = reservation;
+        // Not the frame: one that cleaning carried tells of an event that came before.
+        if entry.lsn <= self.keys.coverage.upto() {
+            return SliceHold { slice: self.keys.index.hold_covered(window, begin), window, begin };
+        }
+        let slice = self.keys.restore(reservation, frame, begin);
+        self.keys.index.hold_slice(slice);
+        SliceHold { slice: Some(slice), window, begin }
+    }
+
+    /// The frame `frame` has the key of a settled event whose own frame is gone.
+    pub(crate) fn key(self, reservation: Reservation, frame: u64, begin: u64, settled_ms: u64) {
+        // A key that came before is in the index's files, or was forgotten since.
+        if reservation.entry.lsn > self.keys.coverage.upto() {
+            self.keys.restore(reservation, frame, begin);
+        }
+        self.keys.index.raise_settled(reservation.window, begin, settled_ms);
+    }
+
+    /// As [`KeyReplay::event`], of an item whose key moved, or may have.
+    pub(crate) fn moved(self, reservation: Reservation, frame: u64, begin: u64) -> SliceHold {
+        if reservation.entry.lsn <= self.keys.coverage.upto() {
+            // Held by its key when it is settled, or when the log was read.
+            return SliceHold { slice: None, window: reservation.window, begin };
+        }
+        self.event(reservation, frame, begin)
+    }
+
+    /// As [`KeyReplay::key`], of a key that moved, or may have, before it was settled.
+    pub(crate) fn moved_key(
+        self,
+        reservation: Reservation,
+        frame: u64,
+        begin: u64,
+        settled_ms: u64,
+    ) {
+        let Reservation { entry, window } = reservation;
+        if entry.lsn > self.keys.coverage.upto() {
+            self.key(reservation, frame, begin, settled_ms);
+            return;
+        }
+        match self.keys.index.find(entry.key) {
+            Ok(Some(found)) if found.lsn == entry.lsn => {
+                let mut held = SliceHold { slice: None, window, begin };
+                self.keys.hold_if_known(entry.key, &mut held);
+                if let Some(slice) = held.slice {
+                    self.keys.index.settle(slice, settled_ms);
+                }
+                self.keys.index.raise_settled(window, held.begin, settled_ms);
+            }
+            // Forgotten, or another's by now.
+            Ok(_) => self.keys.index.raise_settled(window, begin, settled_ms),
+            Err(error) => self.keys.give_up(&error.to_string()),
+        }
+    }
+}

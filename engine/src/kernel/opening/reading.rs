@@ -1,0 +1,142 @@
+//! Reads the log, and the index beside it, until they fit each other.
+
+use std::sync::Arc;
+
+use onceward_index::{Index, Location};
+use onceward_vfs::Vfs;
+use onceward_wal::{Error as LogError, Examined, Frame, Identity, Sealing};
+
+use super::lost::LostToDamage;
+use super::{from_index, no_store, secret_of};
+use crate::base::places::{INDEX_DIR, UNCHECKED};
+use crate::base::{Error, ErrorKind, Result};
+use crate::kernel::{Areas, Kernel, KeyIndex, KeySettings, Times, from_log};
+
+/// How often the log is read: as it is, with the times of all its runs, and for an index that is made anew.
+const OPENINGS_MAX: usize = 3;
+/// How often somebody without the lock reads what changes meanwhile.
+pub(crate) const READINGS_MAX: usize = 4;
+
+/// What reading came to.
+pub(super) struct Read<S> {
+    pub(super) examined: Examined,
+    pub(super) state: S,
+    /// Why the index was made anew, if it was.
+    pub(super) rebuilt: Option<String>,
+    /// Keys that the index knows and the log has lost.
+    pub(super) lost: LostToDamage,
+}
+
+/// Reads the log and the index. Files of the index that do not fit the log, or are damaged, are given up,
+/// and the log is told anew; unless they alone know keys: that is for the caller to write down first.
+pub(super) fn read<S: Areas>(
+    vfs: &Arc<dyn Vfs>,
+    sealing: Option<&Arc<dyn Sealing>>,
+    settings: &KeySettings,
+) -> Result<Read<S>> {
+    let identity =
+        onceward_wal::identity_with(&**vfs, sealing).map_err(from_log)?.ok_or_else(no_store)?;
+    let secret = secret_of(&identity);
+    let location = Location { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
+    let mut rebuilt = None;
+    let mut times = Times::default();
+    for _ in 0..OPENINGS_MAX {
+        let (keys, trouble) = open_keys(&location, &identity, settings)?;
+        rebuilt = rebuilt.or(trouble);
+        let mut state = S::new(Kernel::new(secret.clone(), keys, times.clone()));
+        let mut examined =
+            onceward_wal::examine_with(&**vfs, sealing, &mut |frame| state.replay(frame))
+                .map_err(from_log)?
+                .ok_or_else(no_store)?;
+        if let Some(runs) = state.kernel().times.worth_another_reading() {
+            times = Times::told(runs);
+            continue;
+        }
+        state.end_replay();
+        let mut lost = LostToDamage::find(&**vfs, &mut examined, &state)?;
+        match state.kernel().keys.misfit().or_else(|| lost.misfit.take()) {
+            None => return Ok(Read { examined, state, rebuilt, lost }),
+            Some(why) if !lost.is_empty() => {
+                lost.misfit = Some(why);
+                return Ok(Read { examined, state, rebuilt, lost });
+            }
+            Some(why) => rebuilt = Some(why),
+        }
+        drop(state);
+        Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+        // It was looked at. One that stays only makes a later opening look again.
+        drop(vfs.remove(UNCHECKED));
+    }
+    let why = rebuilt.unwrap_or_default();
+    Err(Error::new(ErrorKind::Io, "INDEX_IO", format!("the index cannot be rebuilt: {why}")))
+}
+
+/// The index beside the log, and why it is empty, if its files cannot be used.
+fn open_keys(
+    location: &Location,
+    identity: &Identity,
+    settings: &KeySettings,
+) -> Result<(KeyIndex, Option<String>)> {
+    match Index::open(location.clone(), &secret_of(identity), settings.options()) {
+        Ok(opened) => {
+            let keys = KeyIndex::opened(opened, settings)?;
+            let why = keys.discarded().map(|discarded| discarded.why.clone());
+            Ok((keys, why))
+        }
+        Err(error) if error.kind() == onceward_index::ErrorKind::Invalid => Err(from_index(&error)),
+        Err(error) => Ok((KeyIndex::in_memory(settings)?, Some(error.to_string()))),
+    }
+}
+
+/// Reads the log without a lock, and without the index's files.
+///
+/// # Errors
+///
+/// `NotFound`, `Key`, `Corrupt`, `Io`.
+pub(crate) fn read_log<S: Areas>(
+    vfs: &dyn Vfs,
+    sealing: Option<&Arc<dyn Sealing>>,
+    settings: &KeySettings,
+) -> Result<(Examined, S)> {
+    let identity =
+        onceward_wal::identity_with(vfs, sealing).map_err(from_log)?.ok_or_else(no_store)?;
+    read_as(&identity, settings, &|visit| onceward_wal::examine_with(vfs, sealing, visit))
+}
+
+/// The same, of a log that is sealed as well, without its keys: then what its frames say is not read.
+///
+/// # Errors
+///
+/// As [`read_log`].
+pub(crate) fn read_log_without_keys<S: Areas>(
+    vfs: &dyn Vfs,
+    settings: &KeySettings,
+) -> Result<(Examined, S)> {
+    let identity = onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
+    read_as(&identity, settings, &|visit| onceward_wal::examine(vfs, visit))
+}
+
+/// Examines a log and hands its frames to what it is given.
+type Examine<'a> =
+    dyn Fn(&mut dyn FnMut(&Frame<'_>)) -> std::result::Result<Option<Examined>, LogError> + 'a;
+
+fn read_as<S: Areas>(
+    identity: &Identity,
+    settings: &KeySettings,
+    examine: &Examine<'_>,
+) -> Result<(Examined, S)> {
+    let mut times = Times::default();
+    loop {
+        let keys = KeyIndex::in_memory(settings)?;
+        let mut state = S::new(Kernel::new(secret_of(identity), keys, times));
+        let examined =
+            examine(&mut |frame| state.replay(frame)).map_err(from_log)?.ok_or_else(no_store)?;
+        match state.kernel().times.worth_another_reading() {
+            Some(runs) => times = Times::told(runs),
+            None => {
+                state.end_replay();
+                return Ok((examined, state));
+            }
+        }
+    }
+}

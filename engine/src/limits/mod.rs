@@ -1,0 +1,212 @@
+//! Bounds on what an open store holds: whether new events are taken, what is dropped for them, and taking events back.
+//!
+//! | file | what |
+//! |---|---|
+//! | `calls` | whether there is room for new events, and what is dropped |
+//! | `cancel` | takes an event back before its first attempt |
+//! | `table` | what was dropped and cancelled |
+//! | `frames` | bodies of evict and cancel frames |
+
+mod calls;
+mod cancel;
+pub(crate) mod frames;
+mod loss;
+mod table;
+
+use std::fmt;
+
+pub(crate) use calls::{Admission, Demand, Room};
+pub use cancel::Cancellation;
+pub use loss::{KeyPrint, Loss};
+pub(crate) use table::LossTable;
+
+use crate::base::{Error, Result};
+use crate::event::Amount;
+
+/// What a store does with a new event for which a limit leaves no room.
+///
+/// ```
+/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+///
+/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// # let dir = tempfile::tempdir()?;
+/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// for key in ["reading-1", "reading-2"] {
+///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
+///     store.capture(&event.with_class(Class::Evictable))?;
+/// }
+/// assert_eq!((store.status().pending, store.status().evicted), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It refuses it; nothing that is stored is dropped.
+    #[default]
+    Refuse,
+    /// It drops the oldest events that are [`Evictable`](crate::Class::Evictable) and wait to be sent,
+    /// as many as the new one needs, in the commit that stores the new one; each is counted and listed,
+    /// see [`Store::losses`](crate::Store::losses). Where these do not suffice it refuses. Events that
+    /// are in flight or in review, and those to [`Keep`](crate::Class::Keep), are never dropped.
+    ///
+    /// A capture that drops events waits until that is durable, also a deferred one, and those that do
+    /// take turns.
+    EvictOldest,
+}
+
+/// Which limit it is.
+///
+/// ```
+/// use onceward::Limit;
+///
+/// assert_eq!((Limit::Sum.code(), Limit::Sum.to_string().as_str()), ("LIMIT_SUM", "sum"));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::bytes`]
+    Bytes,
+    /// [`Limits::count`]
+    Count,
+    /// [`Limits::age_ms`]
+    Age,
+    /// [`Limits::amount`]
+    Amount,
+    /// [`Limits::sum`]
+    Sum,
+}
+
+impl Limit {
+    /// The code of the error with which a capture is refused, such as `LIMIT_BYTES`.
+    ///
+    /// ```
+    /// assert_eq!(onceward::Limit::Sum.code(), "LIMIT_SUM");
+    /// ```
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Bytes => "LIMIT_BYTES",
+            Self::Count => "LIMIT_COUNT",
+            Self::Age => "LIMIT_AGE",
+            Self::Amount => "LIMIT_AMOUNT",
+            Self::Sum => "LIMIT_SUM",
+        }
+    }
+
+    /// The limit's name in snake case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Count => "count",
+            Self::Age => "age",
+            Self::Amount => "amount",
+            Self::Sum => "sum",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How much a store takes before it refuses new events. No limit is set by default: the disk is the
+/// bound then.
+///
+/// Events count until they are settled, those in review too. Limits concern captures only: repetitions
+/// are answered, and settling, deciding, cancelling and cleaning go on, whatever is reached. A batch is
+/// judged as a whole. Limits are not stored: set them at every opening. What is stored already and over
+/// a new limit stays.
+///
+/// ```
+/// use onceward::{Config, ErrorKind, Event, Key, Limits, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("store");
+/// let limits = Limits::new().count(10_000).amount("250".parse()?).sum("5000".parse()?);
+/// let store = Store::open(&dir, Config::new().limits(limits))?;
+/// let sale = Event::new(Scope::default(), Key::generate(), Payload::json("{}")?);
+/// let error = store.capture(&sale.with_amount("250.01".parse()?)).unwrap_err();
+/// assert_eq!((error.kind(), error.code()), (ErrorKind::Full, "LIMIT_AMOUNT"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[must_use]
+pub struct Limits {
+    pub(crate) bytes: Option<u64>,
+    pub(crate) count: Option<u64>,
+    pub(crate) age_ms: Option<u64>,
+    pub(crate) amount: Option<Amount>,
+    pub(crate) sum: Option<Amount>,
+    pub(crate) when_full: WhenFull,
+}
+
+impl Limits {
+    /// No limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Most bytes that unsettled events take in the log, their frames included: see
+    /// [`Status::unsettled_bytes`](crate::Status::unsettled_bytes).
+    pub fn bytes(mut self, bytes: u64) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    /// Most unsettled events.
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// Longest time, in milliseconds of trusted time, that an event may wait: while the oldest one
+    /// waits longer, nothing new is taken.
+    pub fn age_ms(mut self, ms: u64) -> Self {
+        self.age_ms = Some(ms);
+        self
+    }
+
+    /// Largest amount of one event, in either direction. Waiting does not help an event over it.
+    pub fn amount(mut self, amount: Amount) -> Self {
+        self.amount = Some(amount);
+        self
+    }
+
+    /// Largest sum of the amounts of all unsettled events. An event that does not add to the sum is
+    /// taken also where it is reached.
+    pub fn sum(mut self, sum: Amount) -> Self {
+        self.sum = Some(sum);
+        self
+    }
+
+    /// What happens with an event for which there is no room: it is refused, by default.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// Whether any limit is set.
+    pub(crate) fn is_any(&self) -> bool {
+        let Self { bytes, count, age_ms, amount, sum, when_full: _ } = self;
+        bytes.is_some() || count.is_some() || age_ms.is_some() || amount.is_some() || sum.is_some()
+    }
+
+    /// Refuses values that make no sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (name, amount) in [("amount", self.amount), ("sum", self.sum)] {
+            if let Some(amount) = amount.filter(|amount| *amount < Amount::ZERO) {
+                return Err(Error::invalid(
+                    "CONFIG_INVALID",
+                    format!("limits: {name}: {amount} must be at least 0"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

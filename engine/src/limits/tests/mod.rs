@@ -1,0 +1,5 @@
+//! Limits, and what is done about them.
+
+pub(crate) mod calls;
+mod cancel;
+mod crashes;

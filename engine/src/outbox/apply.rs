@@ -1,0 +1,295 @@
+//! Changes of the outbox, one function for each kind of frame. Replay and live calls both end here.
+
+use onceward_index::{ContentHash, Entry, Fingerprint};
+
+use super::frames::{BatchFrame, SettleFrame};
+use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage};
+use crate::base::{Located, Moment, State, WrittenAt};
+use crate::event::{Scope, layout};
+use crate::kernel::{KEY_ENTRY_BYTES, Kernel, KeysFrame, Reservation};
+
+/// What the receipt of an effect takes, as an estimate.
+const RECEIPT_BYTES_LIKELY: usize = 36;
+
+impl Outbox {
+    /// Adds an event whose key is taken, under the LSN of its frame.
+    pub(crate) fn add(
+        &mut self,
+        kernel: &mut Kernel,
+        lsn: u64,
+        facts: &Facts<'_>,
+        arrived: (Located, Arrived),
+    ) {
+        let scope = self.scopes.intern(facts.scope);
+        self.events.add(kernel, lsn, (facts, scope), arrived);
+    }
+
+    /// Applies an event of the log; one whose key an unsettled event has should never have been written.
+    pub(crate) fn replay_event(
+        &mut self,
+        kernel: &mut Kernel,
+        event: &layout::View<'_>,
+        (at, moment): (Located, Moment),
+        is_effect: bool,
+    ) {
+        let facts = Facts::of(&kernel.secret, kernel.keys.windows(), event);
+        let moment = event.captured(moment);
+        let is_open = |lsn: &u64| *lsn != at.lsn && self.events.live(*lsn).is_some();
+        if let Some(first) = kernel.keys.taken_by(facts.fingerprint).filter(is_open) {
+            let why = format!("key {:?} of scope {} again", event.key, event.scope);
+            self.contested.push((first, at.lsn, why));
+        }
+        let held = kernel.replay_key(facts.reservation(at.lsn), at.lsn, moment);
+        self.add(kernel, at.lsn, &facts, (at, Arrived { moment, is_effect, held }));
+        self.settle_effect(kernel, at.lsn);
+    }
+
+    /// Applies an event that was carried. A copy that a crash left between carrying and trimming is not taken for
+    /// another event.
+    pub(crate) fn replay_carried(
+        &mut self,
+        kernel: &mut Kernel,
+        (carried, event): (layout::Carried, &layout::View<'_>),
+        (at, now): (Located, Moment),
+    ) {
+        let lsn = carried.event_lsn;
+        if let Some(live) = self.events.live_mut(lsn) {
+            // The frame that told of the attempt may be gone before the older copy.
+            live.is_attempted |= carried.is_attempted;
+            self.events.move_event(kernel, lsn, at, now);
+            return;
+        }
+        let facts = Facts::of(&kernel.secret, kernel.keys.windows(), event);
+        let reservation = facts.reservation(lsn);
+        let (begin, moment) = (carried.slice_begin, carried.moment());
+        let held = if begin == kernel.keys.slice_begin(facts.window, moment.trusted_ms) {
+            kernel.keys.replay().event(reservation, at.lsn, begin)
+        } else {
+            kernel.keys.replay().moved(reservation, at.lsn, begin)
+        };
+        let live = Live {
+            fingerprint: facts.fingerprint,
+            held,
+            scope: 0,
+            at,
+            moment,
+            amount: event.amount.unwrap_or(0),
+            is_effect: false,
+            is_evictable: facts.is_evictable,
+            is_attempted: carried.is_attempted,
+            attempted: None,
+            is_imported: carried.is_imported,
+            stage: Stage::Pending,
+        };
+        self.add_carried(kernel, lsn, &facts, (live, now));
+    }
+
+    /// Adds an event that moved, of which nothing else is left in the log.
+    pub(crate) fn add_carried(
+        &mut self,
+        kernel: &mut Kernel,
+        lsn: u64,
+        facts: &Facts<'_>,
+        (live, now): (Live, Moment),
+    ) {
+        let stage = self.stage_of(lsn);
+        let is_attempted = live.is_attempted || matches!(stage, Stage::InFlight(_));
+        let scope = self.scopes.intern(facts.scope);
+        let live = Live { scope, stage, is_attempted, ..live };
+        self.events.add_carried(kernel, (lsn, facts.lane), (live, now));
+    }
+
+    /// Cleaning carried an event to here.
+    pub(crate) fn move_event(&mut self, kernel: &mut Kernel, lsn: u64, at: Located, now: Moment) {
+        self.events.move_event(kernel, lsn, at, now);
+    }
+
+    /// Settles an event that took effect with its own frame, which is durable.
+    pub(super) fn settle_effect(&mut self, kernel: &mut Kernel, lsn: u64) {
+        if let Some(live) = self.events.live(lsn).filter(|live| live.is_effect) {
+            let trusted_ms = live.moment.trusted_ms;
+            let receipt_bytes = RECEIPT_BYTES_LIKELY;
+            let state = State::Accepted;
+            self.settle(
+                kernel,
+                &[lsn],
+                FinalAnswer { state, holder: lsn, trusted_ms, receipt_bytes },
+            );
+        }
+    }
+
+    /// Applies answers of the upstream. Of events that are settled already: the frame that holds the answer
+    /// was carried to here.
+    pub(crate) fn apply_settle(
+        &mut self,
+        kernel: &mut Kernel,
+        settle: &SettleFrame,
+        (at, moment): (Located, Moment),
+    ) {
+        kernel.add_holder(at);
+        let is_carried = settle.settled_ms != 0;
+        let trusted_ms = if is_carried { settle.settled_ms } else { moment.trusted_ms };
+        let receipts = settle.receipts.iter().map(|receipt| receipt.bytes.len()).sum::<usize>();
+        let receipt_bytes = receipts.checked_div(settle.receipts.len()).unwrap_or(0);
+        for span in &settle.spans {
+            let Some(state) = State::from_code(span.state) else { continue };
+            let range = span.first..=span.last;
+            if span.first > span.last {
+                continue;
+            }
+            let settled = self.events.settled().range(range.clone());
+            let known = settled.filter(|(_, it)| it.state == state).map(|(lsn, _)| *lsn);
+            for lsn in known.collect::<Vec<u64>>() {
+                self.events.answer_moves(kernel, lsn, at.lsn);
+            }
+            let events: Vec<u64> =
+                self.events.unsettled().range(range).map(|(lsn, _)| *lsn).collect();
+            let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };
+            self.settle(kernel, &events, answer);
+        }
+        for rejection in &settle.rejections {
+            if let Some(stage) = self.waiting.begin(kernel, rejection, at) {
+                self.events.set_stage(rejection.event, stage);
+            }
+        }
+        if settle.batch != 0 {
+            self.close_batch(kernel, settle.batch, at.lsn);
+        }
+    }
+
+    /// Fixes a batch, and retires the one that it is a part of.
+    pub(crate) fn apply_batch(
+        &mut self,
+        kernel: &mut Kernel,
+        batch: &BatchFrame,
+        (scope, at, moment): (Scope, Located, Moment),
+    ) {
+        let Moment { trusted_ms, wall } = moment;
+        // Damage may have taken when the frame's run began.
+        let since = wall.get().map(|_| WrittenAt { lsn: at.lsn, trusted_ms });
+        for lsn in &batch.events {
+            let Some(live) = self.events.live_mut(*lsn) else { continue };
+            let is_first = !std::mem::replace(&mut live.is_attempted, true);
+            if batch.number == 0 {
+                live.attempted = if is_first { since } else { live.attempted };
+            } else if live.attempted.is_some_and(|first| batch.number < first.lsn) {
+                // An older one, of whose time cleaning carried nothing.
+                live.attempted = None;
+            }
+        }
+        if batch.is_of_attempts() {
+            return;
+        }
+        let number = batch.number_at(at.lsn);
+        if batch.parent != 0 {
+            kernel.add_holder(at);
+            self.close_batch(kernel, batch.parent, at.lsn);
+        }
+        for lsn in &batch.events {
+            if self.events.live(*lsn).is_some_and(|live| live.stage == Stage::Pending) {
+                self.events.set_stage(*lsn, Stage::InFlight(number));
+            }
+        }
+        self.batches.fix(kernel, batch, (scope, at));
+    }
+
+    /// Applies keys of settled events, with their answers: mostly their frames are gone.
+    pub(crate) fn apply_keys(&mut self, kernel: &mut Kernel, keys: &KeysFrame, at: Located) {
+        let window = kernel.keys.windows().of(&keys.scope);
+        kernel.add_holder(at);
+        let segment = at.place.segment;
+        self.events.add_key_frame(segment);
+        for key in &keys.entries {
+            let state = State::from_code(key.state);
+            // What damage seemed to have taken can be read again, and tells more.
+            if state == Some(State::OutcomeUnknown) && self.has(key.event) {
+                continue;
+            }
+            if kernel.keys.is_replaying() {
+                let content = ContentHash::from_u64(key.content);
+                let fingerprint = Fingerprint::from_u128(key.print);
+                let entry = Entry { key: fingerprint, content, lsn: key.event };
+                let reservation = Reservation { entry, window };
+                let (begin, settled_ms) = (key.slice_begin, keys.settled_ms);
+                if keys.has_moved {
+                    kernel.keys.replay().moved_key(reservation, at.lsn, begin, settled_ms);
+                } else {
+                    kernel.keys.replay().key(reservation, at.lsn, begin, settled_ms);
+                }
+            }
+            // A state that only a newer program knows is known to it when it comes back: the frame
+            // is carried as it is.
+            let state = state.unwrap_or(State::OutcomeUnknown);
+            let slice = (window, key.slice_begin);
+            let bytes = KEY_ENTRY_BYTES + u64::try_from(key.receipt.len()).unwrap_or(0);
+            let (trusted_ms, receipt_bytes) = (keys.settled_ms, key.receipt.len());
+            let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };
+            self.settle(kernel, &[key.event], answer);
+            self.events.answer_moves(kernel, key.event, at.lsn);
+            if let Some(before) = self.events.key_at(kernel, key.event) {
+                kernel.usage.end_key(before.place.segment, slice, bytes);
+            }
+            kernel.usage.add_key(segment, slice, bytes);
+            self.events.outcomes_mut().set(key.event, state, at.lsn);
+            let over_ms = key.slice_begin.saturating_add(window.length_ms());
+            kernel.usage.rest_keys(segment, over_ms);
+        }
+        kernel.keys.tell(at.lsn);
+    }
+
+    /// Notes keys that the log lost and could not be told of.
+    pub(crate) fn note_lost(&mut self, keys: &KeysFrame) {
+        keys.entries.iter().for_each(|key| self.events.outcomes_mut().note_lost(key.event));
+    }
+
+    /// Gives events the same final answer.
+    pub(crate) fn settle(&mut self, kernel: &mut Kernel, lsns: &[u64], answer: FinalAnswer) {
+        for lsn in self.events.settle(kernel, lsns, answer) {
+            self.waiting.end(kernel, lsn);
+            self.waiting.end_reviewed(kernel, lsn);
+        }
+    }
+
+    /// Whether a decision on this version of a review changes anything.
+    pub(crate) fn may_decide(&self, event: u64, version: u64) -> bool {
+        self.waiting.may_decide(event, version)
+    }
+
+    /// An event waits for no person any more.
+    pub(crate) fn end_review(&mut self, kernel: &mut Kernel, event: u64) {
+        self.waiting.end(kernel, event);
+    }
+
+    /// A person decided, with the frame `decision`, to send an event again; `since`: when, if it was now.
+    pub(crate) fn send_again(
+        &mut self,
+        kernel: &mut Kernel,
+        review: (u64, u64),
+        decision: u64,
+        since: Option<WrittenAt>,
+    ) {
+        let (event, _version) = review;
+        self.waiting.end(kernel, event);
+        self.waiting.send_again(kernel, review, decision, since);
+        if self.events.live(event).is_some_and(|live| live.stage.waits_for_a_person()) {
+            self.events.set_stage(event, self.stage_of(event));
+        }
+    }
+
+    /// How far an event without a final answer is, as reviews and batches tell.
+    fn stage_of(&self, lsn: u64) -> Stage {
+        match self.waiting.get(lsn) {
+            Some(review) => review.stage,
+            None => self.batches.of(lsn).map_or(Stage::Pending, Stage::InFlight),
+        }
+    }
+
+    /// A batch is answered, or parts take its place: what it did not settle waits again.
+    fn close_batch(&mut self, kernel: &mut Kernel, number: u64, closer: u64) {
+        for lsn in self.batches.close(kernel, number, closer) {
+            if self.events.live(lsn).is_some_and(|live| live.stage == Stage::InFlight(number)) {
+                self.events.set_stage(lsn, self.stage_of(lsn));
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Events as the outbox knows them: what they are, how far they are, and where reading finds them.
+
+use onceward_index::{ContentHash, Entry, Fingerprint, Secret, Window};
+
+use crate::base::{Located, Moment, State, Wall, WrittenAt};
+use crate::event::layout;
+use crate::kernel::{Reservation, SliceHold, Windows};
+
+/// How far an event without a final answer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// Waits to be sent.
+    Pending,
+    /// In this batch.
+    InFlight(u64),
+    /// Refused for good: waits for a person.
+    InReview,
+    /// Nobody knows whether it took effect: waits for a person.
+    Uncertain,
+}
+
+impl Stage {
+    /// The stage's name outside.
+    pub(crate) fn state(self) -> State {
+        match self {
+            Self::Pending => State::Pending,
+            Self::InFlight(_) => State::InFlight,
+            Self::InReview => State::InReview,
+            Self::Uncertain => State::Uncertain,
+        }
+    }
+
+    /// Whether a person has to decide.
+    pub(crate) fn waits_for_a_person(self) -> bool {
+        matches!(self, Self::InReview | Self::Uncertain)
+    }
+}
+
+/// An event without a final answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) held: SliceHold,
+    /// Number of its scope, see `EventTable::scope`.
+    pub(crate) scope: usize,
+    pub(crate) at: Located,
+    /// When it was captured.
+    pub(crate) moment: Moment,
+    /// In ten-thousandths.
+    pub(crate) amount: i64,
+    /// Its frame is an effect: once that is durable it is settled.
+    pub(crate) is_effect: bool,
+    /// It may be dropped to make room.
+    pub(crate) is_evictable: bool,
+    /// It was in a batch once, so the upstream may have it.
+    pub(crate) is_attempted: bool,
+    /// When the batch was formed with which it was attempted first, if that is known.
+    pub(crate) attempted: Option<WrittenAt>,
+    /// It was captured in another store.
+    pub(crate) is_imported: bool,
+    pub(crate) stage: Stage,
+}
+
+impl Live {
+    /// Whether the upstream is to have it: it is no effect, and waits for no person.
+    pub(crate) fn is_to_deliver(&self) -> bool {
+        !self.is_effect && !self.stage.waits_for_a_person()
+    }
+}
+
+/// An event with a final answer whose frame is still in the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) at: Located,
+    pub(crate) state: State,
+    /// Its key moved to a later slice before it was settled.
+    pub(crate) has_moved: bool,
+    /// Wall clock at the capture.
+    pub(crate) wall: Wall,
+    /// The frame that holds the answer.
+    pub(crate) outcome_lsn: u64,
+}
+
+/// Where an event is and how far it is: what reading it needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) lsn: u64,
+    pub(crate) at: Located,
+    pub(crate) wall: Wall,
+    pub(crate) state: State,
+    /// Where the frame is that holds the final answer, if there is one.
+    pub(crate) outcome: Option<Located>,
+}
+
+/// A final answer, as it is noted for one event or many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FinalAnswer {
+    pub(crate) state: State,
+    /// LSN of the frame that holds it.
+    pub(crate) holder: u64,
+    /// When it was given: from then on the key is remembered for its window.
+    pub(crate) trusted_ms: u64,
+    /// What a receipt takes, about.
+    pub(crate) receipt_bytes: usize,
+}
+
+/// What comes with an event's first frame besides the event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    /// When it was captured.
+    pub(crate) moment: Moment,
+    /// Its frame is an effect.
+    pub(crate) is_effect: bool,
+    /// The slice that holds its key.
+    pub(crate) held: SliceHold,
+}
+
+/// What keys, limits and lanes need to know of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) content: ContentHash,
+    pub(crate) scope: &'a str,
+    pub(crate) amount: Option<i64>,
+    /// Its lane, told apart from those of other scopes.
+    pub(crate) lane: Option<Fingerprint>,
+    /// It may be dropped to make room.
+    pub(crate) is_evictable: bool,
+    /// How long its key is remembered.
+    pub(crate) window: Window,
+}
+
+impl<'a> Facts<'a> {
+    /// What the index is asked to reserve for the event `lsn`.
+    pub(crate) fn reservation(&self, lsn: u64) -> Reservation {
+        let entry = Entry { key: self.fingerprint, content: self.content, lsn };
+        Reservation { entry, window: self.window }
+    }
+
+    /// The facts of an event, its fingerprints keyed with the store's secret.
+    ///
+    /// What makes two events with the same key the same: kind, amount and payload, nothing else.
+    pub(crate) fn of(secret: &Secret, windows: &Windows, event: &layout::View<'a>) -> Self {
+        let amount = event.amount.map(i64::to_le_bytes);
+        let amount = amount.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+        Self {
+            fingerprint: secret.fingerprint(event.scope, event.key.as_bytes()),
+            lane: event.lane.map(|lane| secret.fingerprint(event.scope, lane.as_bytes())),
+            content: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
+            scope: event.scope,
+            amount: event.amount,
+            is_evictable: event.evictable,
+            window: windows.of(event.scope),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which events are to be sent next: they wait for the upstream, and no earlier one of their lane has no
+//! final answer. Asked for each request, so it is counted and never looked for. No I/O, no clock, no lock
+//! here.
+
+use std::collections::BTreeMap;
+
+use crate::base::looked::look;
+
+/// Numbers that share an entry.
+const TOGETHER: u64 = 64;
+
+/// The numbers of those events, by scope.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(crate) struct Front {
+    /// By scope and number without its lowest bits; a bit for each number. None is 0.
+    bits: BTreeMap<(usize, u64), u64>,
+}
+
+/// The entry of a number, and its bit there.
+fn place(scope: usize, lsn: u64) -> ((usize, u64), u64) {
+    ((scope, lsn / TOGETHER), 1 << (lsn % TOGETHER))
+}
+
+impl Front {
+    pub(super) fn add(&mut self, scope: usize, lsn: u64) {
+        let (at, bit) = place(scope, lsn);
+        *self.bits.entry(at).or_default() |= bit;
+    }
+
+    pub(super) fn remove(&mut self, scope: usize, lsn: u64) {
+        let (at, bit) = place(scope, lsn);
+        let Some(bits) = self.bits.get_mut(&at) else { return };
+        *bits &= !bit;
+        if *bits == 0 {
+            self.bits.remove(&at);
+        }
+    }
+
+    /// Those of a scope from behind `after` on up to and including `last`, ascending.
+    pub(super) fn between(&self, scope: usize, after: u64, last: u64) -> impl Iterator<Item = u64> {
+        let entries = (scope, after / TOGETHER)..=(scope, last.max(after) / TOGETHER);
+        let numbers = self.bits.range(entries).flat_map(|((_, entry), bits)| {
+            let first = entry * TOGETHER;
+            let is_in = move |lsn: &u64| bits & place(0, *lsn).1 != 0;
+            (first..=first.saturating_add(TOGETHER - 1)).filter(is_in)
+        });
+        numbers.filter(move |lsn| *lsn > after && *lsn <= last).inspect(|_| look())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_the_set_that_a_tree_of_numbers_would_be(
+            steps in prop::collection::vec((0..3_u8, 0..2_usize, 0..300_u64, 0..300_u64), 0..200),
+        ) {
+            let (mut front, mut tree) = (Front::default(), BTreeSet::new());
+            for (what, scope, lsn, other) in steps {
+                if what == 0 {
+                    front.remove(scope, lsn);
+                    tree.remove(&(scope, lsn));
+                } else {
+                    front.add(scope, lsn);
+                    tree.insert((scope, lsn));
+                }
+                prop_assert!(front.bits.values().all(|bits| *bits != 0), "an empty entry stays");
+                let found: Vec<u64> = front.between(scope, lsn, other).collect();
+                let expected = tree.iter().filter(|(of, it)| *of == scope && *it > lsn && *it <= other);
+                prop_assert_eq!(found, expected.map(|(_, lsn)| *lsn).collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn the_last_number_of_all_has_a_place(after in (u64::MAX - 200)..u64::MAX) {
+            let mut front = Front::default();
+            front.add(0, u64::MAX);
+            prop_assert_eq!(front.between(0, after, u64::MAX).collect::<Vec<_>>(), [u64::MAX]);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Events and outcomes by key.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use onceward_wal::{Frame, FrameSpan, Lsn};
+
+use super::frames::SettleFrame;
+use super::outcome::Outcome;
+use super::{Events, Standing};
+use crate::base::{Error, FrameKind, Located, Origin, Result, State, codec};
+use crate::event::layout;
+use crate::event::{Key, Receipt, Scope, StoredEvent};
+use crate::kernel::{Kernel, KeysFrame, frame_lsn};
+use crate::store::Store;
+
+/// Bytes between two events up to which both are read with one call.
+const GAP_BYTES_MAX: u32 = 4_096;
+/// Bytes that are read with one call.
+const SPAN_BYTES_MAX: u32 = 256 * 1024;
+
+impl Store {
+    /// What is known of a key, also after its payload is gone.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, State, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Unknown);
+    /// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Pending);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the frame that holds the receipt cannot be read.
+    pub fn outcome(&self, scope: &Scope, key: &Key) -> Result<Outcome> {
+        let print = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
+        let found = {
+            let synced = self.inner.log.synced();
+            let mut state = self.inner.state.lock();
+            let found = self.inner.asking(&mut state, |_, keys| keys.find(print))?;
+            // One that is queued by another thread and not durable yet is not there.
+            let found = found.filter(|found| found.lsn <= synced);
+            found.map(|found| (found.lsn, state.outbox.events().state_of(found.lsn)))
+        };
+        let Some((lsn, state)) = found else {
+            return Ok(Outcome { state: State::Unknown, lsn: None, receipt: None });
+        };
+        let receipt = if state.is_final() { self.inner.events().receipt_of(lsn)? } else { None };
+        Ok(Outcome { state, lsn: Lsn::from_u64(lsn), receipt })
+    }
+
+    /// The event of a key, while the log still holds it.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+    /// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("24.50")?))?;
+    /// let found = store.find(&scope, &key)?.ok_or("it was captured")?;
+    /// assert_eq!(found.event.payload.as_json(), Some("24.50"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: it cannot be read.
+    pub fn find(&self, scope: &Scope, key: &Key) -> Result<Option<StoredEvent>> {
+        let print = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
+        let found = {
+            let mut state = self.inner.state.lock();
+            let found = self.inner.asking(&mut state, |_, keys| keys.find(print))?;
+            found.and_then(|found| state.outbox.events().standing(&state.kernel, found.lsn))
+        };
+        match found {
+            // Queued by another thread and not durable yet: not there.
+            Some(standing) if standing.at.lsn > self.inner.log.synced() => Ok(None),
+            Some(standing) => self.inner.events().read_event(standing),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Events<'_> {
+    /// Reads an event; `None` if it was settled and its segment trimmed in the meantime.
+    pub(crate) fn read_event(&self, standing: Standing) -> Result<Option<StoredEvent>> {
+        let lsn = standing.lsn;
+        let mut first = Some(standing);
+        let look = || {
+            first.take().or_else(|| {
+                let state = self.inner.state.lock();
+                state.outbox.events().standing(&state.kernel, lsn)
+            })
+        };
+        self.inner.read_where_it_is(look, |standing| self.read_at(standing))
+    }
+
+    fn read_at(&self, standing: &Standing) -> Result<StoredEvent> {
+        self.inner.read(standing.at, |frame| {
+            let receipt = match standing.outcome {
+                Some(outcome) => self.receipts_in(outcome, standing.lsn)?.remove(&standing.lsn),
+                None => None,
+            };
+            let origin = self.origin_of(&mut self.inner.state.lock().kernel, frame);
+            stored_event(frame, standing, origin, receipt)
+        })
+    }
+
+    /// By which clock a frame was written.
+    fn origin_of(&self, kernel: &mut Kernel, frame: &Frame<'_>) -> Origin {
+        if !kernel.times.knows(frame.run) {
+            // A run that this opening began behind its first one.
+            kernel.times.learn(self.inner.log.runs_begun());
+        }
+        kernel.times.origin(frame.run, frame.time_ms)
+    }
+
+    /// Reads events, in the order of their numbers; those that are gone in the meantime are left out.
+    pub(crate) fn read_events(&self, standings: &[Standing]) -> Result<Vec<StoredEvent>> {
+        let mut events = Vec::with_capacity(standings.len());
+        self.read_each(standings, |read| {
+            events.extend(read?);
+            Ok(())
+        })?;
+        Ok(events)
+    }
+
+    /// Reads events and gives each to `take`, in their order; `None` for one that is gone in the
+    /// meantime. Those that stand next to each other are read together.
+    pub(crate) fn read_each(
+        &self,
+        standings: &[Standing],
+        mut take: impl FnMut(Result<Option<StoredEvent>>) -> Result<()>,
+    ) -> Result<()> {
+        let mut rest = standings;
+        while let Some((first, _)) = rest.split_first() {
+            let (together, behind) = rest.split_at(neighbours(rest));
+            rest = behind;
+            // What cannot be read this way is read by itself: then it is known what is wrong.
+            let span = self.inner.log.read_span(first.at.place.segment, stretch(together)).ok();
+            let frames = together.iter().map(|standing| frame_in(span.as_ref()?, standing));
+            let frames: Vec<Option<Frame<'_>>> = frames.collect();
+            let origins: Vec<Option<Origin>> = {
+                let mut state = self.inner.state.lock();
+                let origin = |frame: &Option<Frame<'_>>| {
+                    frame.as_ref().map(|frame| self.origin_of(&mut state.kernel, frame))
+                };
+                frames.iter().map(origin).collect()
+            };
+            for ((standing, frame), origin) in together.iter().zip(&frames).zip(origins) {
+                let event = frame
+                    .as_ref()
+                    .zip(origin)
+                    .and_then(|(frame, origin)| stored_event(frame, standing, origin, None).ok());
+                match event {
+                    Some(event) => take(Ok(Some(event)))?,
+                    None => take(self.read_event(*standing))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The receipt that came with an event's final answer.
+    pub(crate) fn receipt_of(&self, lsn: u64) -> Result<Option<Receipt>> {
+        let look = || {
+            let state = self.inner.state.lock();
+            state.outbox.events().outcome_at(&state.kernel, lsn)
+        };
+        let read = |outcome: &Located| {
+            let receipt = self.receipts_in(*outcome, lsn)?.remove(&lsn);
+            receipt.map(|bytes| Receipt::new(&bytes)).transpose()
+        };
+        Ok(self.inner.read_where_it_is(look, read)?.flatten())
+    }
+
+    /// All receipts in a frame that holds the answer for `event`, by event.
+    pub(crate) fn receipts_in(&self, at: Located, event: u64) -> Result<BTreeMap<u64, Vec<u8>>> {
+        self.inner.read(at, |frame| Ok(receipts(frame, event)))
+    }
+}
+
+/// How many of the first events stand so close to each other that they are read together.
+fn neighbours(standings: &[Standing]) -> usize {
+    let Some(first) = standings.first().map(|first| first.at.place) else { return 0 };
+    let mut end = first.offset;
+    let count = standings.iter().take_while(|standing| {
+        let at = standing.at;
+        let after = at.place.offset.saturating_add(at.bytes);
+        let is_near = at.place.segment == first.segment
+            && at.place.offset >= end
+            && at.place.offset - end <= GAP_BYTES_MAX
+            && after - first.offset <= SPAN_BYTES_MAX;
+        end = after;
+        is_near
+    });
+    // The first one is read however long it is.
+    count.count().max(1)
+}
+
+/// Where these events stand, from the first to the last.
+fn stretch(standings: &[Standing]) -> Range<u32> {
+    let start = standings.first().map_or(0, |first| first.at.place.offset);
+    let end = standings.last().map(|last| last.at.place.offset.saturating_add(last.at.bytes));
+    start..end.unwrap_or(start)
+}
+
+/// The frame of an event in what was read; `None` if it is not there or its answer stands elsewhere.
+fn frame_in<'a>(span: &'a FrameSpan, standing: &Standing) -> Option<Frame<'a>> {
+    let at = standing.at;
+    let is_alone = standing.outcome.is_none();
+    is_alone.then(|| span.frame(at.place, at.bytes, frame_lsn(at).ok()?).ok()).flatten()
+}
+
+/// The receipts in a frame that holds outcomes, by event. An effect's own is that of `event`.
+pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> {
+    let Some(kind) = FrameKind::of(frame) else { return BTreeMap::new() };
+    let found: Vec<(u64, Vec<u8>)> = match kind {
+        FrameKind::Effect => layout::split_effect(frame.body)
+            .map(|(receipt, _)| (event, receipt.to_vec()))
+            .into_iter()
+            .collect(),
+        FrameKind::Settle => SettleFrame::decode(frame.lsn.get(), frame.body)
+            .map(|settle| settle.receipts.into_iter().map(|r| (r.event, r.bytes)).collect())
+            .unwrap_or_default(),
+        FrameKind::Keys => codec::decode::<KeysFrame>(frame.body)
+            .map(|keys| keys.entries.into_iter().map(|key| (key.event, key.receipt)).collect())
+            .unwrap_or_default(),
+        FrameKind::Event
+        | FrameKind::Carried
+        | FrameKind::Batch
+        | FrameKind::Decision
+        | FrameKind::Lease
+        | FrameKind::Record
+        | FrameKind::LeaseEnd
+        | FrameKind::Window
+        | FrameKind::Delivery
+        | FrameKind::Progress
+        | FrameKind::Clock
+        | FrameKind::Evict
+        | FrameKind::Cancel
+        | FrameKind::Fence
+        | FrameKind::Import
+        | FrameKind::Upstream
+        | FrameKind::Hold => Vec::new(),
+    };
+    found.into_iter().filter(|(_, receipt)| !receipt.is_empty()).collect()
+}
+
+/// The event in a frame. `origin` is that of the frame's run.
+pub(crate) fn stored_event(
+    frame: &Frame<'_>,
+    standing: &Standing,
+    mut origin: Origin,
+    receipt: Option<Vec<u8>>,
+) -> Result<StoredEvent> {
+    let found =
+        FrameKind::of(frame).and_then(|kind| layout::event_in(kind, frame.lsn.get(), frame.body));
+    let event = found.and_then(|(_, carried_origin, body)| {
+        origin = carried_origin.unwrap_or(origin);
+        layout::View::decode(frame.flags, body)?.to_event()
+    });
+    let (Some(event), Some(lsn)) = (event, Lsn::from_u64(standing.lsn)) else {
+        return Err(Error::corrupt(format!("LSN {}: the frame holds no event", frame.lsn)));
+    };
+    Ok(StoredEvent {
+        lsn,
+        captured_at_ms: event.captured_at_ms.or_else(|| standing.wall.get()),
+        boot: origin.boot,
+        mono_ms: origin.mono_ms,
+        wall_ms: standing.wall.get(),
+        state: standing.state,
+        receipt: receipt.map(|bytes| Receipt::new(&bytes)).transpose()?,
+        event,
+    })
+}

@@ -1,0 +1,95 @@
+//! Which events of a scope are sent next, and what waits in a lane behind one that waits for a person.
+
+#[cfg(test)]
+use std::collections::BTreeMap;
+
+use onceward_index::Fingerprint;
+
+use super::EventTable;
+#[cfg(test)]
+use crate::outbox::lanes::Lanes;
+use crate::outbox::{Live, Stage};
+
+impl EventTable {
+    /// An event that is in the table has a lane.
+    pub(super) fn join_lane(&mut self, lsn: u64, lane: Option<Fingerprint>) {
+        let live = self.unsettled.get(&lsn).filter(|live| !live.is_effect);
+        let Some((lane, live)) = lane.zip(live) else { return };
+        let (scope, stage) = (live.scope, live.stage);
+        let next = self.lanes.join(lsn, lane, scope);
+        self.lanes.set_stage(lsn, stage);
+        self.note_front(lsn);
+        // Replay meets events that were carried behind later ones of their lane.
+        next.into_iter().for_each(|next| self.note_front(next));
+    }
+
+    /// An event is no longer among the table, for good.
+    pub(super) fn leave_lane(&mut self, lsn: u64) {
+        let first = self.lanes.leave(lsn);
+        first.into_iter().for_each(|first| self.note_front(first));
+    }
+
+    /// How many events, of a scope or of all, wait behind one of their lane that waits for a person.
+    pub(crate) fn behind_parked(&self, scope: Option<usize>) -> u64 {
+        match scope {
+            Some(scope) => self.lanes.behind_parked.get(&scope).copied().unwrap_or(0),
+            None => self.lanes.behind_parked.values().sum(),
+        }
+    }
+
+    /// The events of a scope that are to be sent next, from behind `after` on up to and including `last`.
+    pub(crate) fn front(&self, scope: usize, after: u64, last: u64) -> impl Iterator<Item = u64> {
+        self.front.between(scope, after, last)
+    }
+
+    /// An event came to another stage.
+    pub(super) fn lane_stage(&mut self, lsn: u64, stage: Stage) {
+        self.lanes.set_stage(lsn, stage);
+        self.note_front(lsn);
+    }
+
+    /// Notes whether an event is to be sent next, which may have changed.
+    fn note_front(&mut self, lsn: u64) {
+        let Some(live) = self.unsettled.get(&lsn) else { return };
+        let scope = live.scope;
+        if self.is_in_front(lsn, live) {
+            self.front.add(scope, lsn);
+        } else {
+            self.front.remove(scope, lsn);
+        }
+    }
+
+    /// Whether an event is to be sent next.
+    pub(super) fn is_in_front(&self, lsn: u64, live: &Live) -> bool {
+        live.stage == Stage::Pending && !live.is_effect && !self.lanes.is_behind(lsn)
+    }
+}
+
+/// Whether what is counted of lanes is what a count of all events gives.
+#[cfg(test)]
+pub(super) fn are_right(table: &EventTable) -> bool {
+    let (mut lanes, mut front) = (Lanes::default(), crate::outbox::front::Front::default());
+    let mut firsts = BTreeMap::new();
+    for (lsn, live) in table.unsettled.iter() {
+        let name = table.lanes.of.get(lsn);
+        let (first, is_parked) = match name {
+            Some(name) => {
+                let parked = live.stage.waits_for_a_person();
+                *firsts.entry(*name).or_insert((*lsn, parked))
+            }
+            None => (*lsn, false),
+        };
+        if live.stage == Stage::Pending && !live.is_effect && first == *lsn {
+            front.add(live.scope, *lsn);
+        }
+        if is_parked && live.is_to_deliver() {
+            *lanes.behind_parked.entry(live.scope).or_default() += 1;
+        }
+    }
+    let is_there = |lsn: &u64| table.unsettled.contains_key(lsn);
+    let counts = table.lanes.count();
+    front == table.front
+        && lanes.behind_parked == table.lanes.behind_parked
+        && table.lanes.of.keys().all(is_there)
+        && counts == table.lanes.of.len()
+}

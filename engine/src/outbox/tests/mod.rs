@@ -1,0 +1,5 @@
+//! Events on their way.
+
+mod outcomes;
+mod replay;
+mod settling;

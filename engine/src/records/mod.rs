@@ -1,0 +1,232 @@
+//! Records of idempotent calls: a key is leased, the work is done once, and what came of it is kept.
+//! No I/O here.
+//!
+//! ```text
+//!              begin: Acquired                     complete
+//!   unknown ------------------> leased --------------------------> completed: begin says Cached
+//!      ^                        |    ^                                 |
+//!      |        release         |    | begin: OutcomeUnknown           | the record's life is over
+//!      +------------------------+    | (a new lease, the old one       v
+//!                               |    |  can do nothing any more)    unknown
+//!                               v    |
+//!              the lease expired, or its store was opened again
+//! ```
+
+mod bodies;
+mod calls;
+pub(crate) mod frames;
+mod lease;
+pub(crate) mod table;
+
+use crate::Lsn;
+use crate::base::bounds::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
+use crate::base::{Error, Result};
+use crate::event::{Key, Payload, Scope};
+
+pub(crate) use bodies::Bodies;
+pub(crate) use calls::Records;
+pub use lease::Lease;
+pub(crate) use table::RecordTable;
+
+use onceward_index::{Fingerprint, Secret};
+
+/// What is in front of the scope of a record: no event's scope has a colon.
+pub(crate) const RECORD_PREFIX: &str = "record:";
+
+/// The fingerprint of a record's key: that of an event with the same scope and key is another.
+pub(crate) fn fingerprint(secret: &Secret, scope: &str, key: &str) -> Fingerprint {
+    secret.fingerprint(&format!("{RECORD_PREFIX}{scope}"), key.as_bytes())
+}
+
+/// What a caller says before it does work that must be done once; see
+/// [`Store::begin`](crate::Store::begin).
+///
+/// ```
+/// use onceward::{Begin, Key, Scope};
+///
+/// let begin = Begin::new(Scope::new("orders")?, Key::new("order-2001")?)
+///     .with_request(br#"{"amount":"12.00"}"#.to_vec())
+///     .with_lease_ms(60_000);
+/// assert_eq!(begin.lease_ms, 60_000);
+/// # Ok::<(), onceward::Error>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Begin {
+    /// Logical grouping of keys. A record and an event may share scope and key.
+    pub scope: Scope,
+    /// The key: made before the work begins, and the same in every attempt.
+    pub key: Key,
+    /// What the work is asked to do, if two calls with one key and different requests are to be told
+    /// apart. Only a print of 48 bits is kept.
+    pub request: Option<Vec<u8>>,
+    /// How long the lease lasts unless it is renewed, milliseconds: 1,000 to 86,400,000.
+    pub lease_ms: u64,
+}
+
+impl Begin {
+    /// Asks for a key with a lease of 30 seconds, whatever the request is.
+    #[must_use]
+    pub fn new(scope: Scope, key: Key) -> Self {
+        Self { scope, key, request: None, lease_ms: LEASE_MS_DEFAULT }
+    }
+
+    /// Sets the bytes by which a request is told from others under the same key.
+    #[must_use]
+    pub fn with_request(mut self, request: Vec<u8>) -> Self {
+        self.request = Some(request);
+        self
+    }
+
+    /// Sets how long the lease lasts, milliseconds.
+    #[must_use]
+    pub fn with_lease_ms(mut self, lease_ms: u64) -> Self {
+        self.lease_ms = lease_ms;
+        self
+    }
+}
+
+/// What became of a [`Begin`].
+///
+/// ```
+/// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let begin = Begin::new(Scope::new("orders")?, Key::new("order-2001")?);
+/// match store.begin(&begin)? {
+///     Begun::Acquired(lease) => {
+///         // Do the work, then:
+///         store.complete(&lease, &Payload::json(r#"{"status":"paid"}"#)?)?;
+///     }
+///     Begun::Cached(record) => println!("done before: {:?}", record.body),
+///     Begun::InProgress { retry_after_ms } => println!("again in {retry_after_ms} ms"),
+///     Begun::OutcomeUnknown(_lease) => println!("look whether it happened, then complete or release"),
+///     other => println!("refused: {other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Begun {
+    /// Nobody did this, nor is doing it: the caller does the work and completes the lease.
+    Acquired(Lease),
+    /// Somebody is doing it.
+    InProgress {
+        /// After how long to ask again, milliseconds: at least 1, at most what is left of the lease.
+        retry_after_ms: u64,
+    },
+    /// It was done: this is what came of it.
+    Cached(Record),
+    /// The key belongs to another request. Told only where both sides gave one.
+    Conflict {
+        /// The fencing number of the other one's lease.
+        fence: Lsn,
+    },
+    /// Somebody began and never said how it ended: the lease expired, or the store was opened again
+    /// since. The work may have taken effect, wholly or in part. The caller has the lease now: it looks,
+    /// and completes with what it found, or does the work, or releases.
+    OutcomeUnknown(Lease),
+}
+
+/// What came of a completed call.
+///
+/// ```
+/// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
+/// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
+/// let record = store.complete(&lease, &Payload::bytes(b"paid".to_vec()))?;
+/// assert_eq!(record.body.as_bytes(), b"paid");
+/// assert_eq!(record.fence, lease.fence());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The body that the lease was completed with.
+    pub body: Payload,
+    /// When, Unix milliseconds by the wall clock.
+    pub completed_at_ms: i64,
+    /// Fencing number of the lease that completed it.
+    pub fence: Lsn,
+}
+
+/// How far a record is, for one who only looks: [`Store::record`](crate::Store::record).
+///
+/// ```
+/// use onceward::{Begin, Config, Key, RecordState, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// let (scope, key) = (Scope::default(), Key::new("order-2001")?);
+/// assert_eq!(store.record(&scope, &key)?, RecordState::Unknown);
+/// store.begin(&Begin::new(scope.clone(), key.clone()))?;
+/// assert!(matches!(store.record(&scope, &key)?, RecordState::InProgress { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RecordState {
+    /// Nobody began, or a lease was released, or the record's life is over.
+    Unknown,
+    /// Somebody has a lease.
+    InProgress {
+        /// Its fencing number.
+        fence: Lsn,
+        /// After how long to ask again, milliseconds.
+        retry_after_ms: u64,
+    },
+    /// Somebody began and never said how it ended.
+    OutcomeUnknown {
+        /// The fencing number of the lost lease.
+        fence: Lsn,
+    },
+    /// It was done.
+    Completed(Record),
+}
+
+/// A lease that is neither completed nor released, as [`Store::leases`](crate::Store::leases) shows
+/// it: without its token, so that it is no right to anything.
+///
+/// ```
+/// use onceward::{Begin, Config, Key, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.begin(&Begin::new(Scope::default(), Key::new("order-2001")?))?;
+/// let open = &store.leases(None, 10)?[0];
+/// assert_eq!((open.key.as_str(), open.is_held), ("order-2001", true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct OpenLease {
+    /// The number of the frame that took the key: the record's name until it is forgotten.
+    pub item: Lsn,
+    /// The scope of the key.
+    pub scope: Scope,
+    /// The key.
+    pub key: Key,
+    /// The fencing number.
+    pub fence: Lsn,
+    /// When this lease was given, Unix milliseconds by the wall clock.
+    pub since_ms: i64,
+    /// Whether it has a holder: it did not expire, and was given or renewed since the store was opened.
+    pub is_held: bool,
+}
+
+/// Refuses a length of a lease that nobody can mean.
+pub(crate) fn check_lease_ms(lease_ms: u64) -> Result<()> {
+    if (LEASE_MS_MIN..=LEASE_MS_MAX).contains(&lease_ms) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "LEASE_LENGTH",
+        format!("lease_ms: {lease_ms} must be {LEASE_MS_MIN} to {LEASE_MS_MAX} milliseconds"),
+    ))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,167 @@
+//! What stands in a bundle's chunks. Field order is the format: never reorder, never reuse.
+//!
+//! A record is its length, the length of its head, the head (a control body), and for an event the
+//! event's bytes as in an event frame.
+
+use bincode::{Decode, Encode};
+
+use crate::base::BootId;
+use crate::base::Wall;
+use crate::base::codec::{self, Control};
+use crate::event::StoredEvent;
+use crate::event::layout::{Encoded, View};
+use crate::upstreams::frames::Rule;
+
+/// What a record says.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) enum Head {
+    /// The first record.
+    Begin(Begin),
+    /// An event.
+    Item(Item),
+    /// The last record, alone in the last chunk.
+    End(End),
+    /// Under which keys an upstream got the events of a scope; before all events.
+    Rule(Rule),
+}
+
+/// Where a bundle is from.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Begin {
+    /// The bundle.
+    pub(crate) bundle: [u8; 16],
+    /// The source.
+    pub(crate) store: [u8; 16],
+    /// The random number of its opening.
+    pub(crate) epoch: u64,
+    /// Wall clock there when the export began, Unix milliseconds.
+    pub(crate) made_ms: i64,
+    /// Whether the source is fenced for this bundle.
+    pub(crate) is_fenced: bool,
+}
+
+/// What is known of an event beside its bytes.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Item {
+    /// Its number in the source.
+    pub(crate) lsn: u64,
+    /// Code of its [`State`](crate::State) there.
+    pub(crate) state: u8,
+    /// It was in a batch once, so the upstream may have it.
+    pub(crate) is_attempted: bool,
+    /// The unanswered batch that it is in; 0 for none.
+    pub(crate) batch: u64,
+    /// Wall clock at the capture, Unix milliseconds; the lowest number: nobody knows.
+    pub(crate) wall_ms: i64,
+    /// Monotonic clock at the capture.
+    pub(crate) mono_ms: u64,
+    /// The machine's boot at the capture.
+    pub(crate) boot: [u8; 16],
+    /// Why it waits for a person, if it does.
+    pub(crate) reason: Option<Reason>,
+    /// Its receipt, empty for none.
+    pub(crate) receipt: Vec<u8>,
+    /// Flags of its bytes.
+    pub(crate) flags: u8,
+}
+
+/// Why an event waits for a person.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Reason {
+    /// The upstream's code.
+    pub(crate) code: String,
+    /// Its words.
+    pub(crate) message: String,
+    /// The beginning of its reply.
+    pub(crate) reply: Vec<u8>,
+    /// Wall clock when it came, Unix milliseconds.
+    pub(crate) since_ms: i64,
+}
+
+/// What was written before the end.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct End {
+    /// Events without a final answer.
+    pub(crate) unsettled: u64,
+    /// Events with one.
+    pub(crate) settled: u64,
+    /// Events that could not be read.
+    pub(crate) unreadable: u64,
+    /// SHA-256 over the open bytes of all chunks before this one.
+    pub(crate) digest: [u8; 32],
+}
+
+impl Control for Head {
+    const VERSION: u16 = 1;
+}
+
+/// Size of each length before a record.
+const LENGTH_BYTES: usize = 4;
+
+/// The bytes of a record; `event` are the flags-less bytes of its event.
+pub(crate) fn encode(head: &Head, event: &[&[u8]]) -> Vec<u8> {
+    let head = codec::encode(head);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
+    let event_bytes: usize = event.iter().map(|part| part.len()).sum();
+    let mut out = Vec::with_capacity(2 * LENGTH_BYTES + head.len() + event_bytes);
+    out.extend(number(LENGTH_BYTES + head.len() + event_bytes));
+    out.extend(number(head.len()));
+    out.extend(head);
+    event.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}
+
+/// The record of an event. `item` says all but the flags.
+pub(crate) fn encode_event(item: Item, event: &StoredEvent) -> Vec<u8> {
+    let encoded = Encoded::new(&event.event);
+    let head = Head::Item(Item { flags: encoded.flags, ..item });
+    encode(&head, &encoded.parts())
+}
+
+/// Takes the next record of a chunk; `None`: these are no records.
+pub(crate) fn take<'a>(rest: &mut &'a [u8]) -> Option<(Head, &'a [u8])> {
+    let length = number(rest)?;
+    let (mut record, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    let length = number(&mut record)?;
+    let (head, event) = record.split_at_checked(length)?;
+    let head: Head = codec::decode(head)?;
+    let is_whole = match &head {
+        Head::Item(item) => View::decode(item.flags, event).is_some(),
+        Head::Begin(_) | Head::End(_) | Head::Rule(_) => event.is_empty(),
+    };
+    is_whole.then_some((head, event))
+}
+
+fn number(rest: &mut &[u8]) -> Option<usize> {
+    let (number, after) = rest.split_first_chunk::<LENGTH_BYTES>()?;
+    *rest = after;
+    usize::try_from(u32::from_le_bytes(*number)).ok()
+}
+
+impl Item {
+    /// What is known of an event, but for why it waits.
+    pub(crate) fn of(event: &StoredEvent, is_attempted: bool, batch: u64) -> Self {
+        let receipt = event.receipt.as_ref().map(|receipt| receipt.as_bytes().to_vec());
+        Self {
+            lsn: event.lsn.get(),
+            state: event.state.code(),
+            is_attempted,
+            batch,
+            wall_ms: event.wall_ms.map_or(Wall::UNKNOWN, Wall::at).code(),
+            mono_ms: event.mono_ms,
+            boot: event.boot.0,
+            reason: None,
+            receipt: receipt.unwrap_or_default(),
+            flags: 0,
+        }
+    }
+
+    /// The machine's boot at the capture.
+    pub(crate) fn boot(&self) -> BootId {
+        BootId(self.boot)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! What waits for a person, as the store reports it.
+
+use crate::Lsn;
+use crate::event::{Key, Scope, StoredEvent};
+use crate::outbox::frames::Rejection;
+
+/// An event that waits for a person: the upstream refused it for good, or nobody knows whether it
+/// took effect, as `event.state` says.
+///
+/// ```
+/// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// # let (scope, key) = (Scope::default(), Key::new("sale-1")?);
+/// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+/// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
+/// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
+/// let item = store.review(&scope, &key)?;
+/// assert_eq!((item.code.as_str(), item.event.event.payload.as_json()), ("NO_CARD", Some("{}")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReviewItem {
+    /// The event's number.
+    pub lsn: Lsn,
+    /// The event's scope.
+    pub scope: Scope,
+    /// The event's key.
+    pub key: Key,
+    /// The upstream's code for the reason, such as `CARD_NOT_FOUND`; `UNREADABLE` if the disk lost
+    /// the reason after the store was opened.
+    pub code: String,
+    /// The upstream's words.
+    pub message: String,
+    /// The beginning of the upstream's reply for this event, at most 1 KiB.
+    pub reply: Vec<u8>,
+    /// When it came into review, Unix milliseconds by the wall clock.
+    pub since_ms: i64,
+    /// The number of the frame that put it here: it differs each time the event comes into review,
+    /// and a decision that names it is carried out only if nobody decided first.
+    pub version: u64,
+    /// The event itself.
+    pub event: StoredEvent,
+}
+
+impl ReviewItem {
+    /// The item of an event and the reason why it waits.
+    pub(crate) fn of(event: StoredEvent, review: Rejection) -> Self {
+        Self {
+            lsn: event.lsn,
+            scope: event.event.scope.clone(),
+            key: event.event.key.clone(),
+            code: review.code,
+            message: review.message,
+            reply: review.reply,
+            since_ms: review.since_ms,
+            version: review.version,
+            event,
+        }
+    }
+}
+
+/// A file with a decision that was not carried out; see [`write_decision`](crate::write_decision).
+///
+/// ```
+/// use onceward::{Config, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.tick()?;
+/// for trouble in store.status().decision_troubles {
+///     println!("{}: {}", trouble.file, trouble.why);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DecisionTrouble {
+    /// The file's name within `decisions`.
+    pub file: String,
+    /// Why it was refused.
+    pub why: String,
+}

@@ -1,0 +1,5 @@
+//! What waits for a person.
+
+pub(crate) mod calls;
+mod catalog;
+mod decisions;

@@ -1,0 +1,132 @@
+//! How many events are where, and how much room they take.
+
+use super::StoreState;
+use crate::event::Amount;
+use crate::kernel::Area;
+use crate::rescue::Fence;
+use crate::review::DecisionTrouble;
+
+/// How many events are where, and how much room they take.
+///
+/// ```
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let store = Store::open(dir.path().join("store"), Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let status = store.status();
+/// assert_eq!((status.pending, status.in_flight, status.settled), (1, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Status {
+    /// Events that wait to be sent, in all scopes.
+    pub pending: u64,
+    /// Events in a batch that was formed and is not answered.
+    pub in_flight: u64,
+    /// Events with a final answer whose key is still remembered. Where there are finished deliveries
+    /// that expired and are not cleaned away yet, up to three fewer for each.
+    pub settled: u64,
+    /// Keys whose events or records are lost to damage and which stay taken: nobody knows what became of
+    /// them. What an upstream knows of them tells; a person has to ask.
+    pub lost: u64,
+    /// Events that the upstream refused for good and that wait for a person.
+    pub in_review: u64,
+    /// Events of which nobody knows whether they took effect, and that wait for a person.
+    pub uncertain: u64,
+    /// Those of the pending events that wait in their lane behind one that waits for a person: they are sent once
+    /// that is decided.
+    pub behind: u64,
+    /// Bytes of the log's segments on disk.
+    pub bytes: u64,
+    /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.
+    pub oldest_pending_ms: u64,
+    /// Sum of the amounts of all events that are not settled.
+    pub amount_pending: Amount,
+    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, which is told.
+    pub amount_is_at_limit: bool,
+    /// Bytes that events which are not settled take in the log.
+    pub unsettled_bytes: u64,
+    /// Events that were dropped to make room, since the store was made; see
+    /// [`Store::losses`](crate::Store::losses).
+    pub evicted: u64,
+    /// Events that were cancelled, since the store was made.
+    pub cancelled: u64,
+    /// Keys that are remembered, those of leases, records and deliveries included: one to three for each
+    /// delivery.
+    pub keys: u64,
+    /// Leases that are neither completed nor released, those included whose outcome is unknown.
+    pub leases: u64,
+    /// Completed records that are remembered.
+    pub records: u64,
+    /// Why the index's files could not be written lately, or were made anew since the store was opened, if so. Nothing
+    /// is lost then: the log has it all, and where it has not, this says so.
+    pub index_trouble: Option<String>,
+    /// How far the upstream's clock is ahead of this machine's wall clock, milliseconds, if it told its
+    /// time since the machine was started; see [`Store::server_offset`](crate::Store::server_offset).
+    pub server_offset_ms: Option<i64>,
+    /// Why the catalog's files could not be used lately, if so. Nothing is lost then: its answers
+    /// come from memory, and the next opening makes the files anew.
+    pub catalog_trouble: Option<String>,
+    /// Decisions that were dropped into the store's directory and refused, the last 16.
+    pub decision_troubles: Vec<DecisionTrouble>,
+    /// Damaged ranges that opening found, or a later reading of the log: what stood there may be lost.
+    /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::verify()) all; a
+    /// store of which this is not 0 should be shown to a person.
+    pub damaged_ranges: u64,
+    /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
+    /// takes nothing new.
+    pub fence: Option<Fence>,
+}
+
+impl StoreState {
+    /// Whether all that is counted, so that asking looks at no event, is what a count of everything gives.
+    #[cfg(test)]
+    pub(crate) fn has_right_counts(&self) -> bool {
+        let events = self.outbox.events();
+        events.has_right_counts()
+            && self.inbox.has_right_counts()
+            && self.outbox.reviews().has_right_counts()
+    }
+
+    /// Counts and sums; what is known outside of the state is for the caller to fill in.
+    pub(crate) fn status(&self, trusted_ms: u64) -> Status {
+        let (events, keys) = (self.outbox.events(), &self.kernel.keys);
+        let counts = events.tallies().all();
+        let (amount_pending, amount_is_at_limit) = Amount::nearest(events.tallies().sum());
+        let unsettled = u64::try_from(events.unsettled().len()).unwrap_or(u64::MAX);
+        let (leases, records) = (self.records.open_count(), self.records.done_count());
+        let lost = events.outcomes().lost();
+        let others = [leases, records, lost, self.inbox.key_count()];
+        let not_settled_events = others.iter().fold(unsettled, |sum, it| sum.saturating_add(*it));
+        let totals = self.losses.totals();
+        Status {
+            pending: counts.pending.count,
+            in_flight: counts.in_flight.count,
+            in_review: counts.in_review.count,
+            uncertain: counts.uncertain.count,
+            behind: events.behind_parked(None),
+            settled: keys.len().saturating_sub(not_settled_events),
+            lost,
+            leases,
+            records,
+            bytes: 0,
+            oldest_pending_ms: self
+                .outbox
+                .oldest_ms()
+                .map_or(0, |ms| trusted_ms.saturating_sub(ms)),
+            amount_pending,
+            amount_is_at_limit,
+            unsettled_bytes: events.tallies().bytes(),
+            evicted: totals.evicted,
+            cancelled: totals.cancelled,
+            keys: keys.len(),
+            index_trouble: None,
+            catalog_trouble: None,
+            decision_troubles: Vec::new(),
+            damaged_ranges: 0,
+            fence: self.rescue.fence().map(Fence::of),
+            server_offset_ms: None,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Opens a store, and closes it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use onceward_vfs::{OsVfs, Vfs};
+use onceward_wal::Preparation;
+use parking_lot::Mutex;
+
+use super::{Shared, Store};
+use crate::base::clock::{Clock, OsClock};
+use crate::base::{Error, ErrorKind, Result};
+use crate::config::{Config, Create};
+use crate::kernel::opening::{self, cannot_open};
+use crate::records::Bodies;
+use crate::review::{DecisionDropbox, KeptCatalog};
+use crate::timekeeping::Note;
+
+impl Store {
+    /// Opens the store in `dir`, and makes one if there is none and the configuration allows it.
+    ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("store");
+    /// let store = Store::open(&dir, Config::new())?;
+    /// // Every thread has a handle of its own.
+    /// let handle = store.clone();
+    /// # drop(handle);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// What was durable before is there. What a crash left torn was never confirmed to a caller and
+    /// is cut; [`Store::recovery`] tells of it, and of damage.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
+    /// and none is to be made. `Key`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere.
+    /// `Unsupported`: of a newer version.
+    /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
+    /// read the place where the log may end: it is as it was, opening may be tried again, and
+    /// [`repair`](crate::repair) gives up what cannot be read. Anywhere else that is damage.
+    ///
+    /// # Cost
+    ///
+    /// Reads the whole log.
+    pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self> {
+        let dir = dir.as_ref();
+        config.check()?;
+        let vfs = match config.create {
+            Create::IfMissing => OsVfs::create(dir),
+            Create::Never => OsVfs::open(dir),
+        };
+        let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
+        let clock = Arc::new(OsClock::new());
+        // Its files are not sealed, and belong to whoever makes them: where that does not do, what it holds
+        // is kept in memory.
+        let in_files = config.sealing().is_none() && vfs.is_only_ours();
+        let catalog = KeptCatalog::new(Some(dir).filter(|_| in_files));
+        Self::open_with(Arc::new(vfs), clock, config, (Preparation::InBackground, catalog))
+    }
+
+    /// Opens the store in `vfs` without a thread: the same operations for the same calls.
+    #[cfg(test)]
+    pub(crate) fn open_on(
+        vfs: Arc<dyn Vfs>,
+        clock: Arc<dyn Clock>,
+        config: Config,
+    ) -> Result<Self> {
+        let catalog = KeptCatalog::new(None);
+        Self::open_with(vfs, clock, config, (Preparation::OnDemand, catalog))
+    }
+
+    fn open_with(
+        vfs: Arc<dyn Vfs>,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        (preparation, kept_catalog): (Preparation, KeptCatalog),
+    ) -> Result<Self> {
+        config.check()?;
+        let engine = opening::open(vfs, clock, config.settings()?, preparation)?;
+        let mut shared = Shared {
+            engine,
+            kept_catalog,
+            watchers: Arc::default(),
+            dropbox: DecisionDropbox::default(),
+            bodies: Mutex::new(Bodies::new(config.record_cache_bytes_max)),
+            config,
+            reserve_used: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        };
+        let rebuilt = shared.catalog().open();
+        shared.engine.recovery_mut().catalog_rebuilt = rebuilt;
+        Ok(Self { inner: Arc::new(shared) })
+    }
+
+    /// Closes the store in order: what is missing at the next opening is then known to be damage.
+    ///
+    /// Deferred captures are made durable first. Other handles of this store refuse further work; a
+    /// [`Ticket`](crate::Ticket) is one, so wait for it, or drop it, before. Dropping all handles instead is to the
+    /// store as a crash is: nothing durable is lost.
+    ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// store.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: other handles are in use at this moment; they no longer work, and the store is as
+    /// after a crash. `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the
+    /// disk refused.
+    pub fn close(self) -> Result<()> {
+        if self.is_forked() {
+            return self.inner.refuse_if_closed();
+        }
+        // So that the time since the last frame is not lost. If it cannot be noted, it is.
+        let noted = self.inner.timekeeping().note_time(Note::Now);
+        self.inner.set_closed();
+        let synced = self.inner.sync_deferred();
+        let Ok(shared) = Arc::try_unwrap(self.inner) else {
+            return Err(Error::invalid(
+                "IN_USE",
+                "the store was closed while other handles exist: no clean end was written",
+            ));
+        };
+        match noted {
+            Err(error) if error.kind() != ErrorKind::Full => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
+        // The log's last frame is durable, so the index's files may speak of it.
+        let Shared { engine, kept_catalog, .. } = shared;
+        kept_catalog.close();
+        engine.close().and(synced)
+    }
+}

@@ -1,0 +1,57 @@
+//! What a host calls now and then: makes durable what nobody waits for, carries out what others left, gives space back.
+
+use super::Store;
+use crate::base::Result;
+use crate::base::bounds::LINGER_MS;
+use crate::timekeeping::Note;
+
+impl Store {
+    /// Makes deferred captures durable for which nobody waited for a fifth of a second, carries out
+    /// decisions that other processes dropped into the directory (see
+    /// [`write_decision`](crate::write_decision)), forgets keys whose window is over and trims
+    /// segments that are mostly settled.
+    ///
+    /// Settling does the last two by itself; a host calls this now and then.
+    ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// // From a timer of the host, every second or so.
+    /// store.tick()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
+    ///
+    /// # Cost
+    ///
+    /// Writes at most half of what was appended since the last call, or 512 KiB if that is more.
+    pub fn tick(&self) -> Result<()> {
+        self.inner.refuse_if_closed()?;
+        // On a full disk, cleaning may make room for what could not be decided.
+        let carried_out = self.inner.dropped().carry_out();
+        self.clean_up()?;
+        carried_out
+    }
+
+    /// The part of [`Store::tick`] that settling does.
+    pub(crate) fn clean_up(&self) -> Result<()> {
+        let inner = &self.inner;
+        inner.refuse_if_closed()?;
+        let since_ms = inner.deferred_since_ms();
+        if since_ms.is_some_and(|ms| inner.time.mono_ms().saturating_sub(ms) >= LINGER_MS) {
+            inner.sync_deferred()?;
+        }
+        inner.expire_now();
+        inner.tick_checkpointer();
+        let ended = inner.inbox().end_windows();
+        let ended = inner.timekeeping().note_time(Note::WhenLongAgo).and(ended);
+        inner.catalog().tidy();
+        inner.cleaner().clean_if_nobody_does()?;
+        ended
+    }
+}

@@ -1,0 +1,4 @@
+//! How time goes on.
+
+pub(crate) mod clock;
+mod witnesses;

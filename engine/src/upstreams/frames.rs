@@ -1,0 +1,50 @@
+//! The bodies of what is kept by upstream. Field order is the format: never reorder, never reuse.
+
+use bincode::{Decode, Encode};
+
+use crate::base::codec::Control;
+
+/// Under which keys an upstream gets the events of a scope. Written before the first attempt; never changes.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Rule {
+    /// Whose rule it is.
+    pub(crate) upstream: String,
+    /// Of which scope.
+    pub(crate) scope: String,
+    /// Number of the [`KeyRule`](crate::sync::KeyRule).
+    pub(crate) rule: u8,
+}
+
+/// An upstream asked not to be asked for a while. The newest of these frames of an upstream alone says it.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct Hold {
+    /// Who asked.
+    pub(crate) upstream: String,
+    /// Trusted time until which; 0: it is over.
+    pub(crate) until_ms: u64,
+}
+
+impl Control for Rule {
+    const VERSION: u16 = 1;
+}
+impl Control for Hold {
+    const VERSION: u16 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::golden::assert_bytes;
+
+    #[test]
+    fn a_rule_has_these_bytes() {
+        let rule = Rule { upstream: "u".to_owned(), scope: "s".to_owned(), rule: 2 };
+        assert_bytes(&rule, "0100 0100000000000000 75 0100000000000000 73 02");
+    }
+
+    #[test]
+    fn a_hold_has_these_bytes() {
+        let hold = Hold { upstream: "u".to_owned(), until_ms: 3 };
+        assert_bytes(&hold, "0100 0100000000000000 75 0300000000000000");
+    }
+}
