@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use onceward::{Amount, Class, Config, Create, Key, Kind, Lane, Payload, Scope};
+use onceward::config::Create;
+use onceward::{Amount, Class, Config, Key, Kind, Lane, Payload, Scope};
 
 use crate::abi::{Bytes, Event, OPEN_EXISTING, Options, Status};
 use crate::borrow::{aligned, bytes, text, utf8};

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use onceward::{Outside, read_at_most};
+use onceward::host::{Outside, read_at_most};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,

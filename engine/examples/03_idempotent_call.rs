@@ -5,7 +5,8 @@
 
 use std::error::Error;
 
-use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+use onceward::records::{LeaseReply, LeaseRequest};
+use onceward::{Config, Key, Payload, Scope, Store};
 
 /// Stands for the system that takes the money: it must be asked once for each order.
 #[derive(Default)]
@@ -26,24 +27,24 @@ impl Bank {
 
 /// What the service does for every request; the order's number is the key.
 fn pay(store: &Store, bank: &mut Bank, order: &str) -> Result<String, Box<dyn Error>> {
-    let begin = Begin::new(Scope::new("payouts")?, Key::new(order)?).with_lease_ms(10_000);
-    let body = match store.begin(&begin)? {
+    let begin = LeaseRequest::new(Scope::new("payouts")?, Key::new(order)?).with_lease_ms(10_000);
+    let body = match store.records().begin(&begin)? {
         // Nobody did it: do it, and keep what came of it.
-        Begun::Acquired(lease) => {
+        LeaseReply::Acquired(lease) => {
             let answer = Payload::json(&bank.pay(order))?;
-            store.complete(&lease, &answer)?.body
+            store.records().complete(&lease, &answer)?.body
         }
         // It was done: the same answer again.
-        Begun::Cached(record) => record.body,
+        LeaseReply::Cached(record) => record.body,
         // An earlier attempt ended without a word, in a crash perhaps. Look before doing it again.
-        Begun::OutcomeUnknown(lease) => {
+        LeaseReply::OutcomeUnknown(lease) => {
             let answer = match bank.has_paid(order) {
                 true => format!(r#"{{"status":"paid","order":"{order}"}}"#),
                 false => bank.pay(order),
             };
-            store.complete(&lease, &Payload::json(&answer)?)?.body
+            store.records().complete(&lease, &Payload::json(&answer)?)?.body
         }
-        Begun::InProgress { retry_after_ms } => {
+        LeaseReply::InProgress { retry_after_ms } => {
             return Ok(format!("ask again in {retry_after_ms} ms"));
         }
         other => return Err(format!("refused: {other:?}").into()),
@@ -62,8 +63,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(first, again);
 
     // The process ends in the middle of the next payment, after the bank took the money.
-    let begin = Begin::new(Scope::new("payouts")?, Key::new("order-2002")?);
-    assert!(matches!(store.begin(&begin)?, Begun::Acquired(_)));
+    let begin = LeaseRequest::new(Scope::new("payouts")?, Key::new("order-2002")?);
+    assert!(matches!(store.records().begin(&begin)?, LeaseReply::Acquired(_)));
     assert!(pay(&store, &mut bank, "order-2002")?.starts_with("ask again"));
     bank.pay("order-2002");
     drop(store);

@@ -2,9 +2,8 @@
 
 use std::error::Error;
 
-use onceward::{
-    Config, Delivery, DropReason, Payload, Received, Result, Scope, Store, WindowId, Within,
-};
+use onceward::inbox::{Delivery, DropReason, Received, WindowId, WindowKey};
+use onceward::{Config, Payload, Result, Scope, Store};
 
 /// Everything in one go.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
@@ -16,23 +15,23 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let price_list = Delivery::new("6f1c2c1e", Payload::json(r#"{"prices":[2.40,3.10]}"#)?)?
         .with_external_id("evt_1Nx")?
         .with_steps(3)?;
-    let Received::Fresh { lsn } = store.receive(&price_list)? else {
+    let Received::Fresh { lsn } = store.inbox().receive(&price_list)? else {
         return Err("a new store has seen nothing".into());
     };
     assert!(
-        matches!(store.receive(&price_list)?, Received::Duplicate { lsn: of, .. } if of == lsn)
+        matches!(store.inbox().receive(&price_list)?, Received::Duplicate { lsn: of, .. } if of == lsn)
     );
 
     // Two steps are done when the power goes. Opened again, the store says where to go on.
-    store.progress(lsn, 1)?;
-    store.progress(lsn, 2)?;
+    store.inbox().progress(lsn, 1)?;
+    store.inbox().progress(lsn, 2)?;
     drop(store);
     let store = Store::open(&dir, Config::new())?;
-    for delivery in store.deliveries(None, 100)? {
+    for delivery in store.inbox().list(None, 100)? {
         assert_eq!(delivery.next_step, Some(3));
-        store.progress(delivery.lsn, 3)?;
+        store.inbox().progress(delivery.lsn, 3)?;
         // The end is an event: it is sent with everything else, and survives as everything else.
-        store.ack(delivery.lsn)?;
+        store.inbox().ack(delivery.lsn)?;
     }
     let answers = store.pending(&Scope::new("inbox")?, None, 100)?;
     let keys: Vec<&str> = answers.iter().map(|answer| answer.event.key.as_str()).collect();
@@ -40,20 +39,20 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
 
     // Once in a window that the upstream issues, and once more in the next one.
     let tour = |window: &WindowId| -> Result<Delivery> {
-        let within = Within::new("user-17", "onboarding-tour", window.clone())?;
+        let within = WindowKey::new("user-17", "onboarding-tour", window.clone())?;
         Ok(Delivery::of_window(within, Payload::json("{}")?))
     };
     let (session, next) = (WindowId::new("session-1")?, WindowId::new("session-2")?);
-    store.open_window(&session, 30 * 60 * 1_000)?;
-    assert!(matches!(store.receive(&tour(&session)?)?, Received::Fresh { .. }));
-    assert!(matches!(store.receive(&tour(&session)?)?, Received::Duplicate { .. }));
+    store.inbox().open_window(&session, 30 * 60 * 1_000)?;
+    assert!(matches!(store.inbox().receive(&tour(&session)?)?, Received::Fresh { .. }));
+    assert!(matches!(store.inbox().receive(&tour(&session)?)?, Received::Duplicate { .. }));
     // What nobody finished in its window is dropped, and said so.
-    assert_eq!(store.close_window(&session)?.len(), 1);
-    assert!(store.dropped_deliveries().iter().any(|dropped| dropped.id == "onboarding-tour"));
-    let late = store.receive(&tour(&session)?)?;
+    assert_eq!(store.inbox().close_window(&session)?.len(), 1);
+    assert!(store.inbox().dropped().iter().any(|dropped| dropped.id == "onboarding-tour"));
+    let late = store.inbox().receive(&tour(&session)?)?;
     assert_eq!(late, Received::Dropped { why: DropReason::WindowNotOpen });
-    store.open_window(&next, 30 * 60 * 1_000)?;
-    assert!(matches!(store.receive(&tour(&next)?)?, Received::Fresh { .. }));
+    store.inbox().open_window(&next, 30 * 60 * 1_000)?;
+    assert!(matches!(store.inbox().receive(&tour(&next)?)?, Received::Fresh { .. }));
 
     store.close()?;
     Ok(())

@@ -7,10 +7,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use onceward::{
-    Answer, Config, Decision, ErrorKind, Event, Key, Payload, ReviewFilter, Scope, Settlement,
-    State, Store, write_decision,
-};
+use onceward::review::{Decision, ReviewFilter, write_decision};
+use onceward::{Answer, Config, ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store};
 
 /// Runs the example.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +20,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // Somebody wants to know when a decision is needed.
     let bell = Arc::new(AtomicU64::new(0));
     let rings = Arc::clone(&bell);
-    let _watch = store.on_review(Arc::new(move |_notice| {
+    let _watch = store.reviews().watch(Arc::new(move |_notice| {
         rings.fetch_add(1, Ordering::Relaxed);
     }));
 
@@ -40,25 +38,25 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
 
     // A page of them, and the next one.
     let filter = ReviewFilter::new().code("CARD_UNKNOWN").max(1);
-    let first = store.reviews(&filter)?;
+    let first = store.reviews().list(&filter)?;
     let last = first.last().ok_or("nothing waits")?;
-    let second = store.reviews(&filter.after(last.version, last.lsn))?;
+    let second = store.reviews().list(&filter.after(last.version, last.lsn))?;
     assert_eq!((first.len(), second.len()), (1, 1));
 
     // The card was added: the sale is sent again, under the same key.
-    let item = store.review(&scope, &Key::new("sale-1")?)?;
+    let item = store.reviews().get(&scope, &Key::new("sale-1")?)?;
     let retry = Decision::retry(scope.clone(), item.key.clone())
         .by("anna")
         .because("the card was added")
         .of_version(item.version);
-    store.decide(&retry)?;
+    store.reviews().decide(&retry)?;
     assert_eq!(store.outcome(&scope, &item.key)?.state, State::Pending);
 
     // A colleague who saw the same item comes second, and is told.
     let late = Decision::resolve(scope.clone(), item.key.clone(), "refunded")
         .by("ben")
         .of_version(item.version);
-    match store.decide(&late) {
+    match store.reviews().decide(&late) {
         Err(error) if error.kind() == ErrorKind::Fenced => {
             assert!(error.to_string().contains("anna decided first"));
         }
@@ -66,7 +64,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // A console in another process writes its decision beside the store; the next tick takes it up.
-    let item = store.review(&scope, &Key::new("sale-3")?)?;
+    let item = store.reviews().get(&scope, &Key::new("sale-3")?)?;
     let resolve = Decision::resolve(scope.clone(), item.key.clone(), "the shop is closed")
         .by("cleo")
         .of_version(item.version);
@@ -75,10 +73,10 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(store.outcome(&scope, &item.key)?.state, State::Rejected);
 
     // Who decided what, and why.
-    let made = store.decisions(None, 10)?;
+    let made = store.reviews().decisions(None, 10)?;
     let who: Vec<&str> = made.iter().map(|made| made.decision.who.as_str()).collect();
     assert_eq!(who, ["anna", "cleo"]);
-    assert_eq!(store.review_count(None), 1);
+    assert_eq!(store.reviews().count(None), 1);
     store.close()?;
     Ok(())
 }

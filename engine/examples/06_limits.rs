@@ -2,10 +2,9 @@
 //!
 //! `cargo run -p onceward --example 06_limits`
 
-use onceward::{
-    Class, Config, ErrorKind, Event, Key, Limit, Limits, Payload, Scope, State, Store, WhenFull,
-    WouldAccept,
-};
+use onceward::capture::WouldAccept;
+use onceward::limits::{Limit, Limits, WhenFull};
+use onceward::{Class, Config, ErrorKind, Event, Key, Payload, Scope, State, Store};
 
 /// A sale of this amount.
 fn sale(key: &str, amount: &str) -> Result<Event, onceward::Error> {

@@ -2,9 +2,8 @@
 //!
 //! `cargo run -p onceward --example 07_rescue`
 
-use onceward::{
-    BundleKey, Config, ErrorKind, Event, Key, Payload, Reason, SafeToWipe, Scope, Store,
-};
+use onceward::rescue::{BundleKey, Reason, SafeToWipe};
+use onceward::{Config, ErrorKind, Event, Key, Payload, Scope, Store};
 
 /// A sale of this amount.
 fn sale(key: &str, amount: &str) -> Result<Event, onceward::Error> {
@@ -20,28 +19,28 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     old.capture(&sale("till-7-000042", "3.80")?)?;
 
     // Somebody wants to reset the terminal: this is what would be lost.
-    assert_eq!(old.summary().pending.to_string(), "2 with an amount of 28.30");
-    let waiting = Reason::Pending(old.summary().pending);
-    assert_eq!(old.safe_to_wipe(), SafeToWipe::NotSafe { why: vec![waiting] });
+    assert_eq!(old.rescue().summary().pending.to_string(), "2 with an amount of 28.30");
+    let waiting = Reason::Pending(old.rescue().summary().pending);
+    assert_eq!(old.rescue().safe_to_wipe(), SafeToWipe::NotSafe { why: vec![waiting] });
 
     // All of it, sealed; the old terminal sends and takes nothing more. On a real stick: sync the file.
     let key = BundleKey::from_passphrase("nine sandwiches, no onions")?;
     let mut stick = Vec::new();
-    let exported = old.export_bundle(&mut stick, &key, true)?;
+    let exported = old.rescue().export(&mut stick, &key, true)?;
     let error = old.capture(&sale("till-7-000043", "1")?).expect_err("the store is left");
     assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "STORE_FENCED"));
 
     // Taken up elsewhere, under the same keys; the stick may come twice.
-    let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+    let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
     assert_eq!((imported.fresh, imported.conflicts, imported.refused), (2, 0, 0));
     assert_eq!(imported.digest, exported.digest);
-    let again = new.import_bundle(&mut stick.as_slice(), &key)?;
+    let again = new.rescue().import(&mut stick.as_slice(), &key)?;
     assert_eq!((again.fresh, again.duplicates), (0, 2));
-    assert_eq!(new.summary().pending, old.summary().pending);
-    assert!(new.summary().imports.iter().any(|import| import.source == old.id()));
+    assert_eq!(new.rescue().summary().pending, old.rescue().summary().pending);
+    assert!(new.rescue().summary().imports.iter().any(|import| import.source == old.id()));
 
     // Had the stick been lost instead, a person would open the old terminal again.
-    old.unfence(exported.bundle)?;
+    old.rescue().unfence(exported.bundle)?;
     old.capture(&sale("till-7-000043", "1")?)?;
     Ok(())
 }

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use onceward::review::{Decision, ReviewNotice};
 use onceward::sync::{
     Answered, Batch, Effort, Failure, ItemOutcome, Options, Reply, Session, Step,
 };
-use onceward::{Config, Decision, Event, Key, Payload, ReviewNotice, Scope, Store, Verdict};
+use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
 
 /// What threads of a till may fail with.
 type Anything = Box<dyn Error + Send + Sync>;
@@ -145,7 +146,7 @@ fn review(
             .by("anna")
             .because("the card was added")
             .of_version(notice.version);
-        store.decide(&retry)?;
+        store.reviews().decide(&retry)?;
         decided += 1;
         ring(bell);
     }
@@ -165,7 +166,7 @@ pub(crate) fn main() -> Result<(), Anything> {
     let closing = AtomicBool::new(false);
     let (notify, notices) = channel();
     // Called in the syncing thread, so it only passes on.
-    let watch = store.on_review(Arc::new(move |notice| drop(notify.send(notice.clone()))));
+    let watch = store.reviews().watch(Arc::new(move |notice| drop(notify.send(notice.clone()))));
 
     let refused = Mutex::new(["till-7-000007", "till-7-000042"].map(str::to_owned).into());
     let upstream = Upstream { effects: BTreeMap::new(), refused: &refused, requests: 0 };

@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onceward::{
-    Config, EncryptionKey, Event, Key, KeyId, KeyProvider, Payload, Result, Scope, Store, Verdict,
-};
+use onceward::encryption::{EncryptionKey, KeyId, KeyProvider};
+use onceward::{Config, Event, Key, Payload, Result, Scope, Store, Verdict};
 
 /// Keys by age, the last one current. A real host has them in a key store, never beside the data.
 struct Keys(Mutex<Vec<(KeyId, EncryptionKey)>>);
@@ -47,7 +46,7 @@ pub(crate) fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let refused = Store::open(&dir, Config::new()).expect_err("it is encrypted");
     assert_eq!(refused.code(), "KEY_NEEDED");
     // That every byte is what was written can be told without it.
-    assert_eq!(onceward::verify(&dir)?.damage, []);
+    assert_eq!(onceward::inspect::verify(&dir)?.damage, []);
 
     // A new key: from the next segment of the log on, which each opening begins.
     keys.add("2026-q4")?;

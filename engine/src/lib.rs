@@ -11,16 +11,16 @@
 //! | take one back that was never sent | [`Store::cancel`] |
 //! | send what waits | [`sync`] decides what to send and what a reply means; the crate `onceward-uplink` carries it |
 //! | send by other means | [`Store::pending`], [`Store::settle`], [`Store::settle_range`] |
-//! | do work once, whoever asks how often | [`Store::begin`], [`Store::complete`], [`Store::release`] |
-//! | take what the upstream delivers, once | [`Store::receive`], [`Store::progress`], [`Store::ack`], [`Store::fail`] |
-//! | let a person decide | [`Store::reviews`], [`Store::retry`], [`Store::resolve`], [`Store::decide`] |
+//! | do work once, whoever asks how often | [`Records::begin`](crate::records::Records::begin), [`Records::complete`](crate::records::Records::complete), [`Records::release`](crate::records::Records::release) |
+//! | take what the upstream delivers, once | [`Inbox::receive`](crate::inbox::Inbox::receive), [`Inbox::progress`](crate::inbox::Inbox::progress), [`Inbox::ack`](crate::inbox::Inbox::ack), [`Inbox::fail`](crate::inbox::Inbox::fail) |
+//! | let a person decide | [`Reviews::list`](crate::review::Reviews::list), [`Reviews::retry`](crate::review::Reviews::retry), [`Reviews::resolve`](crate::review::Reviews::resolve), [`Reviews::decide`](crate::review::Reviews::decide) |
 //! | bound what is held | [`Config::limits`] |
 //! | look at a store that another process writes | [`Inspection`], [`Tail`] |
 //! | judge every byte of a store, without its keys | [`verify`] |
 //! | mend one that is damaged | [`plan_repair`], [`repair`] |
-//! | see what is in it before a terminal is left or wiped | [`Store::summary`], [`Store::safe_to_wipe`] |
-//! | take along what was not delivered, and take it up elsewhere | `Store::export_bundle`, `Store::import_bundle` (feature `rescue`) |
-//! | open a store again that was left | [`Store::unfence`] |
+//! | see what is in it before a terminal is left or wiped | [`Rescue::summary`](crate::rescue::Rescue::summary), [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe) |
+//! | take along what was not delivered, and take it up elsewhere | `Rescue::export`, `Rescue::import` (feature `rescue`) |
+//! | open a store again that was left | [`Rescue::unfence`](crate::rescue::Rescue::unfence) |
 //!
 //! A host calls [`Store::tick`] now and then, from a timer: it forgets what is over, gives space back
 //! and makes durable what nobody waits for.
@@ -58,32 +58,32 @@
 //!
 //! | feature | by default | adds |
 //! |---|---|---|
-//! | `rescue` | yes | `Store::export_bundle` and `Store::import_bundle`: sealed files of what was not delivered |
+//! | `rescue` | yes | `Rescue::export` and `Rescue::import`: sealed files of what was not delivered |
 //! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
 #![forbid(unsafe_code)]
 
 mod base;
-mod capture;
-mod config;
+pub mod capture;
+pub mod config;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(feature = "encryption")]
-mod encryption;
+pub mod encryption;
 mod event;
 #[cfg(test)]
 mod full_model;
 #[doc(hidden)]
 pub mod fuzzing;
-mod inbox;
-mod inspect;
+pub mod inbox;
+pub mod inspect;
 mod kernel;
-mod limits;
+pub mod limits;
 mod outbox;
-mod records;
+pub mod records;
 #[cfg(test)]
 mod replayed_tests;
-mod rescue;
-mod review;
+pub mod rescue;
+pub mod review;
 mod state;
 mod store;
 pub mod sync;
@@ -95,40 +95,37 @@ mod upstreams;
 mod whole_model;
 pub mod wire;
 
-pub use base::panics::tells_of_panic;
-pub use base::{
-    BootId, Damage, Error, ErrorKind, RecoveryReport, Result, State, StoreId, Unmeasured,
-};
-pub use capture::{Applied, BatchTicket, Effect, Ticket, Verdict, WouldAccept};
-pub use config::{Config, Create, IndexReading, Retain, WindowStart};
-#[cfg(feature = "encryption")]
-pub use encryption::{EncryptionKey, FixedKey, KeyId, KeyProvider};
+pub use base::{Error, ErrorKind, Result, State, StoreId};
+pub use capture::{BatchTicket, Ticket, Verdict};
+pub use config::Config;
 pub use event::{
     Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent,
 };
-pub use inbox::{
-    Delivery, DeliveryState, DropReason, DroppedDelivery, InboxStatus, Progress, Received,
-    StoredDelivery, WindowId, Within,
-};
-pub use inspect::{
-    Inspection, Looked, Lost, LostKey, LostRange, Repair, Since, Tail, plan_repair,
-    plan_repair_with, repair, repair_with, verify,
-};
-pub use limits::{Cancellation, KeyPrint, Limit, Limits, Loss, WhenFull};
-pub use onceward_vfs::{Outside, read_at_most, remark_on};
 pub use onceward_wal::Lsn;
 pub use outbox::{Answer, Outcome, Settlement};
-pub use records::{Begin, Begun, Lease, OpenLease, Record, RecordState};
-pub use rescue::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
-#[cfg(feature = "rescue")]
-pub use rescue::{BundleKey, Exported, Imported, LeftOut, WhyLeftOut};
-pub use review::{
-    Decision, DecisionAction, DecisionMade, DecisionTrouble, ReviewCallback, ReviewFilter,
-    ReviewItem, ReviewNotice, ReviewWatch, write_decision,
-};
 pub use state::Status;
 pub use store::Store;
-pub use timekeeping::ServerOffset;
+
+/// Mending a damaged store, and what was lost with it.
+pub mod repair {
+    pub use crate::inspect::repair::{
+        Lost, LostKey, LostRange, Repair, plan_repair, plan_repair_with, repair, repair_with,
+    };
+}
+
+/// Clocks: how far the upstream's is from the machine's, and which start of the machine an event is of.
+pub mod time {
+    pub use crate::base::BootId;
+    pub use crate::timekeeping::ServerOffset;
+}
+
+/// What a program around a store needs besides: files that an operator names, remarks on the place of a store, and
+/// the panics of the catalog that a hook passes over.
+pub mod host {
+    pub use onceward_vfs::{Outside, read_at_most, remark_on};
+
+    pub use crate::base::panics::tells_of_panic;
+}
 
 /// The example in the README, compiled and run.
 #[cfg(doctest)]

@@ -8,7 +8,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use onceward::{Answer, Config, Event, Key, Payload, ReviewFilter, Scope, Settlement, Store};
+    use onceward::review::ReviewFilter;
+    use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
 
     /// Bytes of all files below a directory.
     fn bytes(dir: &Path) -> u64 {
@@ -35,7 +36,7 @@ mod tests {
             answer: Answer::Accepted { receipt: None },
         };
         store.settle(&(0..500).map(accepted).collect::<Vec<_>>()).unwrap();
-        assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), []);
+        assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), []);
         store.tick().unwrap();
         assert_eq!(store.status().pending, 500, "control");
         store.close().unwrap();

@@ -11,9 +11,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use onceward::config::Create;
+use onceward::inspect::verify;
 use onceward::{
-    Answer, Config, Create, Error, ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store,
-    Verdict, verify,
+    Answer, Config, Error, ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store, Verdict,
 };
 use tempfile::TempDir;
 
@@ -172,7 +173,7 @@ fn every_file_of_a_store_is_for_its_owner_only() {
 /// read would end the process.
 #[test]
 fn a_store_maps_none_of_its_files_unless_it_is_told_to() {
-    use onceward::IndexReading;
+    use onceward::config::IndexReading;
     let maps = |path: &Path| {
         let all = fs::read_to_string("/proc/self/maps").unwrap();
         all.lines().filter(|line| line.contains(path.to_str().unwrap())).count()

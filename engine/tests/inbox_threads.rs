@@ -6,9 +6,8 @@ mod tests {
     use std::sync::Mutex;
     use std::thread;
 
-    use onceward::{
-        Config, Delivery, DeliveryState, Event, Key, Lsn, Payload, Received, Scope, Store,
-    };
+    use onceward::inbox::{Delivery, DeliveryState, Received};
+    use onceward::{Config, Event, Key, Lsn, Payload, Scope, Store};
 
     const DELIVERIES: u64 = 40;
 
@@ -31,7 +30,7 @@ mod tests {
                     for n in 0..DELIVERIES {
                         // Odd threads go the other way.
                         let n = if thread % 2 == 0 { n } else { DELIVERIES - 1 - n };
-                        let lsn = match store.receive(&delivery(n)).unwrap() {
+                        let lsn = match store.inbox().receive(&delivery(n)).unwrap() {
                             Received::Fresh { lsn } => {
                                 fresh.lock().unwrap().push(lsn);
                                 lsn
@@ -40,9 +39,9 @@ mod tests {
                             other => panic!("{n}: {other:?}"),
                         };
                         // Somebody may have finished it already; nobody ends it in another way.
-                        store.progress(lsn, 2).ok();
-                        store.ack(lsn).unwrap();
-                        assert!(store.delivery(lsn).unwrap().is_some());
+                        store.inbox().progress(lsn, 2).ok();
+                        store.inbox().ack(lsn).unwrap();
+                        assert!(store.inbox().get(lsn).unwrap().is_some());
                         let key = Key::new(&format!("{thread}-{n}")).unwrap();
                         let own = Event::new(Scope::default(), key, Payload::bytes(vec![1]));
                         store.capture(&own).unwrap();
@@ -56,7 +55,7 @@ mod tests {
         let answers = store.pending(&Scope::new("inbox").unwrap(), None, 1_000).unwrap();
         assert_eq!(answers.len() as u64, DELIVERIES, "each end travels once");
         for n in 0..DELIVERIES {
-            let told = store.receive(&delivery(n)).unwrap();
+            let told = store.inbox().receive(&delivery(n)).unwrap();
             let is_acked = matches!(told, Received::Duplicate { state: DeliveryState::Acked, .. });
             assert!(is_acked, "{n}: {told:?}");
         }

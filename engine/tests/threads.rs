@@ -9,9 +9,10 @@ mod tests {
     use std::sync::{Barrier, Mutex};
     use std::thread;
 
+    use onceward::capture::{Applied, Effect};
+    use onceward::inspect::Inspection;
     use onceward::{
-        Answer, Applied, Config, Effect, Event, Inspection, Key, Payload, Receipt, Scope,
-        Settlement, State, Store, Verdict,
+        Answer, Config, Event, Key, Payload, Receipt, Scope, Settlement, State, Store, Verdict,
     };
 
     const THREADS: u64 = 8;

@@ -15,9 +15,10 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use onceward::{
-    Config, Create, Event, Key, Payload, Scope, Store, Verdict, plan_repair, repair, verify,
-};
+use onceward::config::Create;
+use onceward::inspect::verify;
+use onceward::repair::{plan_repair, repair};
+use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
 use tempfile::TempDir;
 
 /// What is put in the place of a file or a directory.
@@ -127,7 +128,7 @@ fn what_stands_in_a_files_place_is_told_by_name_and_set_aside_and_the_store_goes
             let case = format!("{kind:?} for {file}");
             let before = fs::read(&elsewhere).unwrap();
 
-            let told = |damage: &[onceward::Damage]| {
+            let told = |damage: &[onceward::inspect::Damage]| {
                 damage.iter().any(|it| it.file == file && it.what.contains(kind.words()))
             };
             let seen = verify(&path).unwrap().damage;
@@ -239,7 +240,7 @@ fn what_stands_in_a_directorys_place_is_told_by_name_and_set_aside_and_the_store
             let before = below(&elsewhere);
 
             let words = format!("{} of the directory", kind.words());
-            let told = |damage: &[onceward::Damage]| {
+            let told = |damage: &[onceward::inspect::Damage]| {
                 damage.iter().any(|it| it.file == name && it.what.contains(&words))
             };
             let seen = verify(&path).unwrap().damage;

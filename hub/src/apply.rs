@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use onceward::{Applied, Effect, Event, State, Store};
+use onceward::capture::{Applied, Effect};
+use onceward::{Event, State, Store};
 
 use crate::{receipt::TransactionReceipt, tenant::Tenant};
 

@@ -3,7 +3,8 @@
 //! An answer is kept before it is sent, so a client that lost it can ask for it by the batch's id, and
 //! the same request gets the same answer. It is forgotten like any other key, after the window.
 
-use onceward::{Effect, Event, Key, Payload, Receipt, Scope};
+use onceward::capture::Effect;
+use onceward::{Event, Key, Payload, Receipt, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};

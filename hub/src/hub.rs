@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use axum::Router;
-use onceward::Create;
+use onceward::config::Create;
 
 use crate::{
     auth::{self, Credentials, Gate},

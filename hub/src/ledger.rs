@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use onceward::{Amount, Inspection, Lsn};
+use onceward::inspect::Inspection;
+use onceward::{Amount, Lsn};
 
 use crate::{
     batches,

@@ -9,7 +9,9 @@ use std::{
     },
 };
 
-use onceward::{Config, Create, ErrorKind, RecoveryReport, Retain, Scope, Store};
+use onceward::config::{Create, Retain};
+use onceward::inspect::RecoveryReport;
+use onceward::{Config, ErrorKind, Scope, Store};
 
 use crate::{
     error::Error,
@@ -248,7 +250,7 @@ fn tell((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
     };
     let index = found.index_rebuilt.as_ref().map(|why| made_anew("index", why));
     let catalog = found.catalog_rebuilt.as_ref().map(|why| made_anew("catalog", why));
-    let file_system = onceward::remark_on(dir).map(ToOwned::to_owned);
+    let file_system = onceward::host::remark_on(dir).map(ToOwned::to_owned);
     let keys = (found.keys_of_lost_frames > 0).then(|| {
         format!(
             "keys whose items are lost to damage, and which stay taken, outcome unknown: {}",

@@ -45,7 +45,7 @@ pub struct UnfenceArgs {
     pub store: PathBuf,
     /// The bundle that it was left for, as `export` and `status` tell it: it was imported nowhere and never will be
     #[arg(long, value_name = "ID")]
-    pub bundle: onceward::BundleId,
+    pub bundle: onceward::rescue::BundleId,
 }
 
 /// What a bundle is sealed with. Never a value on the command line, where others could see it.

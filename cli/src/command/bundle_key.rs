@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use onceward::BundleKey;
+use onceward::rescue::BundleKey;
 use zeroize::Zeroizing;
 
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use onceward::{LostKey, LostRange, Repair};
+use onceward::repair::{LostKey, LostRange, Repair};
 use serde::Serialize;
 
 use crate::{
@@ -21,9 +21,10 @@ use crate::{
 /// stdout did.
 pub fn run(args: &RepairArgs, json: bool) -> Outcome {
     let done = if args.apply {
-        onceward::repair(&args.store).map_err(|error| unrepaired(&args.store, &error))?
+        onceward::repair::repair(&args.store).map_err(|error| unrepaired(&args.store, &error))?
     } else {
-        onceward::plan_repair(&args.store).map_err(|error| shape::refused(&args.store, &error))?
+        onceward::repair::plan_repair(&args.store)
+            .map_err(|error| shape::refused(&args.store, &error))?
     };
     // Told first: a reader of stdout that has had enough must not hide it.
     let exit = conclude(&done, args.apply);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use onceward::{Decision, Key, ReviewFilter, ReviewItem, Scope, Store};
+use onceward::review::{Decision, ReviewFilter, ReviewItem};
+use onceward::{Key, Scope, Store};
 use serde::Serialize;
 
 use crate::{
@@ -162,6 +163,7 @@ fn retry(args: &ReviewRetryArgs) -> Outcome {
             let what = format!("cannot retry {key} in scope {scope}");
             let decision = Decision::retry(scope.clone(), key.clone()).because(&args.note);
             store
+                .reviews()
                 .decide(&signed(decision, &args.by))
                 .map_err(|error| Failure::engine(&what, &error))?;
             out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "pending" })?;
@@ -181,7 +183,8 @@ fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(u64, Scope, Ke
     let mut all = Vec::new();
     loop {
         let page = store
-            .reviews(&filter)
+            .reviews()
+            .list(&filter)
             .map_err(|error| Failure::engine("cannot read the review items", &error))?;
         let Some(last) = page.last() else { return Ok(all) };
         filter = filter.after(last.version, last.lsn);
@@ -198,6 +201,7 @@ fn resolve(args: &ReviewResolveArgs) -> Outcome {
         let what = format!("cannot resolve {key} in scope {scope}");
         let decision = Decision::resolve(scope.clone(), key.clone(), &args.note);
         store
+            .reviews()
             .decide(&signed(decision, &args.by))
             .map_err(|error| Failure::engine(&what, &error))?;
         out.json(&Decided { scope: scope.as_str(), key: key.as_str(), state: "rejected" })

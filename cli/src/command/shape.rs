@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use onceward::{
-    Config, Create, Damage, Fence, Inspection, Payload, RecoveryReport, ReviewItem, Store,
-    StoredEvent,
-};
+use onceward::config::Create;
+use onceward::inspect::{Damage, Inspection, RecoveryReport};
+use onceward::rescue::Fence;
+use onceward::review::ReviewItem;
+use onceward::{Config, Payload, Store, StoredEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -21,7 +22,7 @@ use crate::output::chatter;
 pub(super) fn open(dir: &Path, config: Config) -> Result<Store, Failure> {
     let store = Store::open(dir, config).map_err(|error| refused(dir, &error))?;
     tell_recovery(store.recovery());
-    if let Some(remark) = onceward::remark_on(dir) {
+    if let Some(remark) = onceward::host::remark_on(dir) {
         chatter(&format!("the file system of {}: {remark}", dir.display()));
     }
     Ok(store)

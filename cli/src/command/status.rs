@@ -1,6 +1,7 @@
 //! `status`: what a store holds. Takes no lock.
 
-use onceward::{RecoveryReport, Status};
+use onceward::Status;
+use onceward::inspect::RecoveryReport;
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +20,7 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     let inspection = shape::inspect(&args.store)?;
     let (status, recovery) = (inspection.status(), inspection.recovery());
     let mut out = Output::stdout();
-    show(&mut out, &status, recovery, (onceward::remark_on(&args.store), style))?;
+    show(&mut out, &status, recovery, (onceward::host::remark_on(&args.store), style))?;
     out.flush()?;
     if recovery.damage.is_empty() {
         return Ok(Exit::Ok);

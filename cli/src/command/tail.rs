@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use onceward::{Looked, Since, Tail};
+use onceward::inspect::{Since, Tail, TailBatch};
 
 use crate::{
     args::TailArgs,
@@ -53,7 +53,7 @@ pub fn run(args: &TailArgs) -> Outcome {
 }
 
 /// Writes what is new, and says on stderr what cannot be shown.
-fn show(out: &mut Output, looked: &Looked) -> Result<(), Failure> {
+fn show(out: &mut Output, looked: &TailBatch) -> Result<(), Failure> {
     shape::tell_damage(&looked.damage);
     for error in &looked.unreadable {
         chatter(&format!("an event is lost: {error}"));

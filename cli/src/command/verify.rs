@@ -15,7 +15,8 @@ use crate::{
 pub fn run(args: &StoreArgs, json: bool) -> Outcome {
     let inspected = shape::inspect(&args.store);
     // The log as it is read by everybody, and then every other byte.
-    let all = onceward::verify(&args.store).map_err(|error| shape::refused(&args.store, &error))?;
+    let all = onceward::inspect::verify(&args.store)
+        .map_err(|error| shape::refused(&args.store, &error))?;
     let report = &match inspected {
         Ok(inspection) => {
             let mut report = inspection.recovery().clone();

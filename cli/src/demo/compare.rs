@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use onceward::{Amount, Config, Create, Key, Scope, State, Store};
+use onceward::config::Create;
+use onceward::{Amount, Config, Key, Scope, State, Store};
 use onceward_hub::LedgerEntry;
 
 use super::{

@@ -3,7 +3,9 @@
 
 use std::{fs, path::Path};
 
-use onceward::{Config, Create, Effect, Event, Key, Payload, Receipt, Scope, Store};
+use onceward::capture::Effect;
+use onceward::config::Create;
+use onceward::{Config, Event, Key, Payload, Receipt, Scope, Store};
 use serde_json::json;
 use tempfile::tempdir;
 

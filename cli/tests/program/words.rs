@@ -147,7 +147,7 @@ fn a_hub_that_starts_on_damage_says_so_on_stderr_in_its_readiness_and_in_a_metri
     assert!(Command::new("cp").arg("-r").args([&store, &copy]).status().unwrap().success());
     let embedded = onceward::Store::open(&copy, onceward::Config::new()).unwrap();
     assert_eq!(embedded.status().damaged_ranges, 1, "a host that looks at nothing else");
-    assert_eq!(onceward::Inspection::open(&copy).unwrap().status().damaged_ranges, 1);
+    assert_eq!(onceward::inspect::Inspection::open(&copy).unwrap().status().damaged_ranges, 1);
     let mut command = onceward();
     command.args(["serve", "--listen", "127.0.0.1:0", "--segment-bytes", "1048576", "--data"]);
     command.arg(&data).env("ONCEWARD_API_KEY", KEY).stdout(Stdio::piped()).stderr(Stdio::piped());

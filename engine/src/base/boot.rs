@@ -6,7 +6,7 @@ use std::fmt;
 /// zeros where the system has none.
 ///
 /// ```
-/// use onceward::BootId;
+/// use onceward::time::BootId;
 ///
 /// assert_eq!(BootId::default().to_string(), "0".repeat(32));
 /// ```

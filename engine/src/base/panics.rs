@@ -23,7 +23,7 @@ thread_local! {
 /// ```
 /// let before = std::panic::take_hook();
 /// std::panic::set_hook(Box::new(move |panic| {
-///     if !onceward::tells_of_panic(panic) {
+///     if !onceward::host::tells_of_panic(panic) {
 ///         before(panic);
 ///     }
 /// }));

@@ -23,7 +23,9 @@ impl Store {
     /// `INDEX_FULL`: no memory for a further key.
     ///
     /// ```
-    /// use onceward::{Config, Event, Key, Limit, Limits, Payload, Scope, Store, WouldAccept};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::capture::WouldAccept;
+    /// use onceward::limits::{Limit, Limits};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");

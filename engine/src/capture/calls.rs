@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     ///
     /// `Invalid`: a payload over the limit. `Full`: no room on the disk, or a code of
-    /// [`Limit`](crate::Limit): a limit that the host set is reached. Nothing was stored. `Io`,
+    /// [`Limit`](crate::limits::Limit): a limit that the host set is reached. Nothing was stored. `Io`,
     /// `Poisoned`: the disk failed; where the error is in doubt, ask again by key after reopening.
     ///
     /// # Cost

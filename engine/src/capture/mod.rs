@@ -25,7 +25,8 @@ use crate::event::{Event, Receipt};
 /// Something that takes effect here and now, with the receipt that every repetition of it gets.
 ///
 /// ```
-/// use onceward::{Applied, Config, Effect, Event, Key, Payload, Receipt, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Receipt, Scope, Store};
+/// use onceward::capture::{Applied, Effect};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;

@@ -53,7 +53,8 @@ impl Verdict {
 /// The answer to an effect that was offered with [`Store::apply_batch`](crate::Store::apply_batch).
 ///
 /// ```
-/// use onceward::{Applied, Config, Effect, Event, Key, Payload, Receipt, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Receipt, Scope, Store};
+/// use onceward::capture::{Applied, Effect};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
@@ -92,7 +93,8 @@ pub enum Applied {
 /// What a capture would answer now; see [`Store::would_accept`](crate::Store::would_accept).
 ///
 /// ```
-/// use onceward::{Config, Event, Key, Payload, Scope, Store, WouldAccept};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::capture::WouldAccept;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;

@@ -13,7 +13,7 @@ impl Config {
     }
 
     /// Most unfinished deliveries: 1 to 10,000; 1,000 by default. What comes when there are so many
-    /// is [`Dropped`](crate::Received::Dropped).
+    /// is [`Dropped`](crate::inbox::Received::Dropped).
     pub fn inbox_deliveries_max(mut self, count: usize) -> Self {
         self.inbox.deliveries_max = count;
         self

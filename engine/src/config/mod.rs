@@ -23,7 +23,8 @@ use crate::records::RECORD_PREFIX;
 /// Whether opening makes a store where there is none.
 ///
 /// ```
-/// use onceward::{Config, Create, ErrorKind, Store};
+/// use onceward::{Config, ErrorKind, Store};
+/// use onceward::config::Create;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// let config = Config::new().create(Create::Never);
@@ -44,7 +45,8 @@ pub enum Create {
 /// never forgotten.
 ///
 /// ```
-/// use onceward::{Config, Scope, WindowStart};
+/// use onceward::{Config, Scope};
+/// use onceward::config::WindowStart;
 ///
 /// // Door openings: a repetition comes within the hour or never.
 /// let hour_ms = 60 * 60 * 1_000;
@@ -64,7 +66,8 @@ pub enum WindowStart {
 /// What of settled events the log keeps.
 ///
 /// ```
-/// use onceward::{Config, Retain};
+/// use onceward::Config;
+/// use onceward::config::Retain;
 ///
 /// // A ledger that is read for years: nothing is cleaned away.
 /// let config = Config::new().retain(Retain::Everything);
@@ -82,7 +85,8 @@ pub enum Retain {
 /// How the index reads the files in which it keeps keys.
 ///
 /// ```
-/// use onceward::{Config, IndexReading};
+/// use onceward::Config;
+/// use onceward::config::IndexReading;
 ///
 /// // On a server that handles SIGBUS, or may die of a bad block, and is asked for known keys most.
 /// let config = Config::new().index_reading(IndexReading::Mapped);
@@ -110,7 +114,8 @@ impl From<IndexReading> for onceward_index::ReadMode {
 /// How a store behaves; see each setter for its default.
 ///
 /// ```
-/// use onceward::{Config, Limits, Store};
+/// use onceward::{Config, Store};
+/// use onceward::limits::Limits;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// let week_ms = 7 * 24 * 60 * 60 * 1_000;
@@ -127,19 +132,19 @@ impl From<IndexReading> for onceward_index::ReadMode {
 pub struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) payload_bytes_max: u32,
-    pub(crate) window_ms: u64,
-    pub(crate) windows: BTreeMap<Scope, (u64, WindowStart)>,
-    pub(crate) index_memory_bytes_max: u64,
-    pub(crate) index_reading: IndexReading,
+    pub(in crate::config) window_ms: u64,
+    pub(in crate::config) windows: BTreeMap<Scope, (u64, WindowStart)>,
+    pub(in crate::config) index_memory_bytes_max: u64,
+    pub(in crate::config) index_reading: IndexReading,
     /// Bytes of the log that opening may have to tell the index after a crash. Tests have less.
     pub(crate) index_log_bytes_max: u64,
     /// Segments whose unused bytes may stand before cleaning begins. Tests have none.
     pub(crate) cleaning_slack_segments: u64,
-    pub(crate) record_life_ms: u64,
+    pub(in crate::config) record_life_ms: u64,
     pub(crate) leases_max: u32,
     pub(crate) record_cache_bytes_max: u64,
     pub(crate) create: Create,
-    pub(crate) retain: Retain,
+    pub(in crate::config) retain: Retain,
     pub(crate) inbox: InboxBounds,
     pub(crate) limits: Limits,
     /// What is refused at capture because the upstream can never take it.

@@ -28,7 +28,7 @@ pub(crate) use wrap::{Keyring, key_id_of};
 /// The name of a key: 1 to 12 characters of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-`. It stands in the store's files.
 ///
 /// ```
-/// use onceward::KeyId;
+/// use onceward::encryption::KeyId;
 ///
 /// assert_eq!(KeyId::new("2026-q3")?.as_str(), "2026-q3");
 /// assert!(KeyId::new("a name that is too long").is_err());
@@ -70,7 +70,7 @@ impl fmt::Display for KeyId {
 /// A key of the host, 256 random bits. Never printed, and wiped from memory when it is dropped.
 ///
 /// ```
-/// use onceward::EncryptionKey;
+/// use onceward::encryption::EncryptionKey;
 ///
 /// let key = EncryptionKey::generate()?;
 /// assert_eq!(format!("{key:?}"), "EncryptionKey(..)");
@@ -114,7 +114,8 @@ impl fmt::Debug for EncryptionKey {
 /// once [`Store::keys_in_use`] names it no more.
 ///
 /// ```
-/// use onceward::{EncryptionKey, KeyId, KeyProvider, Result};
+/// use onceward::Result;
+/// use onceward::encryption::{EncryptionKey, KeyId, KeyProvider};
 ///
 /// /// Two keys: new data under the second, old data under either.
 /// struct Keys([(KeyId, EncryptionKey); 2]);
@@ -153,7 +154,8 @@ pub trait KeyProvider: Send + Sync {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use onceward::{Config, EncryptionKey, FixedKey, KeyId, Store};
+/// use onceward::{Config, Store};
+/// use onceward::encryption::{EncryptionKey, FixedKey, KeyId};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -210,8 +212,8 @@ impl Config {
     /// through buffers that are used again. Whoever may write the files can put an older state of the
     /// whole store back: that is not noticed here.
     ///
-    /// The catalog is kept in memory. [`write_decision`](crate::write_decision) is refused, since its files would not
-    /// be sealed.
+    /// The catalog is kept in memory. [`write_decision`](crate::review::write_decision) is refused, since its files
+    /// would not be sealed.
     ///
     /// # Cost
     ///

@@ -6,11 +6,12 @@ use onceward_vfs::Survival;
 
 use super::upstream::{MOODS, Mood, Upstream};
 use crate::base::{Error, ErrorKind};
+use crate::review::ReviewFilter;
 use crate::sync::{Effort, Session, Step};
 use crate::trial::draw::Draw;
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, SEGMENT_BYTES, key, sales};
-use crate::{Event, Payload, ReviewFilter, Store};
+use crate::{Event, Payload, Store};
 
 /// Exchanges of one session at most.
 const EXCHANGES_MAX: u64 = 24;
@@ -271,12 +272,12 @@ impl<'c> Run<'c> {
     /// Decides on what waits for a person: one in `of` is resolved (none for 0), the others are retried.
     fn decide(&mut self, store: &Store, of: u64) {
         let note = "n".repeat(usize::try_from(self.draw.below(1_024)).unwrap());
-        for item in store.reviews(&ReviewFilter::new()).unwrap_or_default() {
+        for item in store.reviews().list(&ReviewFilter::new()).unwrap_or_default() {
             let done = if of > 0 && self.draw.below(of) == 0 {
                 self.finished.insert(number(item.key.as_str()));
-                store.resolve(&item.scope, &item.key, &note)
+                store.reviews().resolve(&item.scope, &item.key, &note)
             } else {
-                store.retry(&item.scope, &item.key)
+                store.reviews().retry(&item.scope, &item.key)
             };
             if let Err(error) = done {
                 return self.told(Err(error));

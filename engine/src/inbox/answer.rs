@@ -8,13 +8,14 @@ use crate::Lsn;
 /// The answer to a delivery.
 ///
 /// ```
-/// use onceward::{Config, Delivery, Payload, Received, Store};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::{Delivery, Received};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-/// assert!(matches!(store.receive(&delivery)?, Received::Fresh { .. }));
-/// assert!(matches!(store.receive(&delivery)?, Received::Duplicate { .. }));
+/// assert!(matches!(store.inbox().receive(&delivery)?, Received::Fresh { .. }));
+/// assert!(matches!(store.inbox().receive(&delivery)?, Received::Duplicate { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,13 +44,14 @@ pub enum Received {
 /// Why a delivery is not taken.
 ///
 /// ```
-/// use onceward::{Config, Delivery, DropReason, Payload, Received, Store, WindowId, Within};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::{Delivery, DropReason, Received, WindowId, WindowKey};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let within = Within::new("user-17", "tour", WindowId::new("session-1")?)?;
+/// let within = WindowKey::new("user-17", "tour", WindowId::new("session-1")?)?;
 /// let early = Delivery::of_window(within, Payload::json("{}")?);
-/// assert_eq!(store.receive(&early)?, Received::Dropped { why: DropReason::WindowNotOpen });
+/// assert_eq!(store.inbox().receive(&early)?, Received::Dropped { why: DropReason::WindowNotOpen });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,14 +68,15 @@ pub enum DropReason {
 /// The numbers are on disk: never change or reuse one.
 ///
 /// ```
-/// use onceward::{Config, Delivery, DeliveryState, Payload, Received, Store};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::{Delivery, DeliveryState, Received};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-/// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
-/// store.fail(lsn, "no such article")?;
-/// let known = store.delivery(lsn)?.ok_or("it was received")?;
+/// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("a new store") };
+/// store.inbox().fail(lsn, "no such article")?;
+/// let known = store.inbox().get(lsn)?.ok_or("it was received")?;
 /// assert_eq!((known.state, known.state.as_str()), (DeliveryState::Failed, "failed"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -83,9 +86,9 @@ pub enum DropReason {
 pub enum DeliveryState {
     /// Received, and not finished.
     Open = 1,
-    /// Finished with [`Store::ack`](crate::Store::ack).
+    /// Finished with [`Inbox::ack`](crate::inbox::Inbox::ack).
     Acked = 2,
-    /// Finished with [`Store::fail`](crate::Store::fail).
+    /// Finished with [`Inbox::fail`](crate::inbox::Inbox::fail).
     Failed = 3,
     /// Its window was over before it was finished.
     Dropped = 4,
@@ -129,15 +132,16 @@ impl fmt::Display for DeliveryState {
 /// The answer to a step that is done.
 ///
 /// ```
-/// use onceward::{Config, Delivery, Payload, Progress, Received, Store};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::{Delivery, Progress, Received};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-/// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
-/// assert_eq!(store.progress(lsn, 1)?, Progress::Noted { next: Some(2) });
-/// assert_eq!(store.progress(lsn, 1)?, Progress::DoneBefore { next: Some(2) });
-/// assert_eq!(store.progress(lsn, 2)?.next(), None);
+/// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("a new store") };
+/// assert_eq!(store.inbox().progress(lsn, 1)?, Progress::Noted { next: Some(2) });
+/// assert_eq!(store.inbox().progress(lsn, 1)?, Progress::DoneBefore { next: Some(2) });
+/// assert_eq!(store.inbox().progress(lsn, 2)?.next(), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -168,13 +172,14 @@ impl Progress {
 /// A delivery as the log holds it.
 ///
 /// ```
-/// use onceward::{Config, Delivery, Payload, Store};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::Delivery;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-/// store.receive(&delivery)?;
-/// let open = &store.deliveries(None, 10)?[0];
+/// store.inbox().receive(&delivery)?;
+/// let open = &store.inbox().list(None, 10)?[0];
 /// assert_eq!((open.delivery.event_id(), open.next_step), (Some("6f1c2c1e"), Some(1)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -197,16 +202,17 @@ pub struct StoredDelivery {
 /// A delivery that was stored and dropped, because its window was over before it was finished.
 ///
 /// ```
-/// use onceward::{Config, Delivery, Payload, Store, WindowId, Within};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::{Delivery, WindowId, WindowKey};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let window = WindowId::new("session-1")?;
-/// store.open_window(&window, 60_000)?;
-/// let within = Within::new("user-17", "tour", window.clone())?;
-/// store.receive(&Delivery::of_window(within, Payload::json("{}")?))?;
-/// store.close_window(&window)?;
-/// let dropped = &store.dropped_deliveries()[0];
+/// store.inbox().open_window(&window, 60_000)?;
+/// let within = WindowKey::new("user-17", "tour", window.clone())?;
+/// store.inbox().receive(&Delivery::of_window(within, Payload::json("{}")?))?;
+/// store.inbox().close_window(&window)?;
+/// let dropped = &store.inbox().dropped()[0];
 /// assert_eq!((dropped.id.as_str(), dropped.window.as_str()), ("tour", "session-1"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -224,14 +230,15 @@ pub struct DroppedDelivery {
 /// How many deliveries are where.
 ///
 /// ```
-/// use onceward::{Config, Delivery, Payload, Store};
+/// use onceward::{Config, Payload, Store};
+/// use onceward::inbox::Delivery;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-/// store.receive(&delivery)?;
-/// store.receive(&delivery)?;
-/// let status = store.inbox_status();
+/// store.inbox().receive(&delivery)?;
+/// store.inbox().receive(&delivery)?;
+/// let status = store.inbox().status();
 /// assert_eq!((status.open, status.duplicates), (1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -1,9 +1,9 @@
 //! What the upstream delivers to a terminal, and what becomes of it. No I/O here.
 //!
-//! A delivery is stored once, whatever is repeated: [`Store::receive`](crate::Store::receive). Work on
-//! it goes step by step and resumes where it was: [`Store::progress`](crate::Store::progress). How it
-//! ended travels upstream as an event: [`Store::ack`](crate::Store::ack) and
-//! [`Store::fail`](crate::Store::fail).
+//! A delivery is stored once, whatever is repeated: [`Inbox::receive`](crate::inbox::Inbox::receive). Work on
+//! it goes step by step and resumes where it was: [`Inbox::progress`](crate::inbox::Inbox::progress). How it
+//! ended travels upstream as an event: [`Inbox::ack`](crate::inbox::Inbox::ack) and
+//! [`Inbox::fail`](crate::inbox::Inbox::fail).
 
 mod answer;
 mod bounds;
@@ -14,7 +14,7 @@ mod table;
 use std::fmt;
 
 pub(crate) use bounds::InboxBounds;
-pub(crate) use calls::Inbox;
+pub use calls::Inbox;
 pub(crate) use table::{DeliveryTable, FinishedHere};
 
 pub use answer::{
@@ -34,11 +34,11 @@ pub(crate) const SUBJECTS: &str = "subjects:";
 /// The name of a window that the upstream issued, such as a session: text of 1 to 63 bytes.
 ///
 /// How long it is open is told by the upstream, see
-/// [`Store::open_window`](crate::Store::open_window). Not to be confused with the window of a key,
+/// [`Inbox::open_window`](crate::inbox::Inbox::open_window). Not to be confused with the window of a key,
 /// which is chosen in [`Config`](crate::Config).
 ///
 /// ```
-/// use onceward::WindowId;
+/// use onceward::inbox::WindowId;
 ///
 /// assert_eq!(WindowId::new("session-8f2c")?.as_str(), "session-8f2c");
 /// assert!(WindowId::new("").is_err());
@@ -76,22 +76,22 @@ impl fmt::Display for WindowId {
 /// whichever device; a name with the device in it delivers once to each device.
 ///
 /// ```
-/// use onceward::{WindowId, Within};
+/// use onceward::inbox::{WindowId, WindowKey};
 ///
 /// let window = WindowId::new("session-8f2c")?;
-/// let to_the_user = Within::new("user-17", "survey-4", window.clone())?;
-/// let to_the_device = Within::new("user-17/phone", "survey-4", window)?;
+/// let to_the_user = WindowKey::new("user-17", "survey-4", window.clone())?;
+/// let to_the_device = WindowKey::new("user-17/phone", "survey-4", window)?;
 /// assert_ne!(to_the_user, to_the_device);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Within {
+pub struct WindowKey {
     subject: Box<str>,
     delivery_id: Box<str>,
     window: WindowId,
 }
 
-impl Within {
+impl WindowKey {
     /// Checks the texts: subject and delivery of 1 to 255 bytes each.
     ///
     /// # Errors
@@ -128,7 +128,8 @@ impl Within {
 /// origin gave it, and subject, delivery and window. If any of them was seen, it is a duplicate.
 ///
 /// ```
-/// use onceward::{Delivery, Payload};
+/// use onceward::Payload;
+/// use onceward::inbox::Delivery;
 ///
 /// let payload = Payload::json(r#"{"price":2.40}"#)?;
 /// let delivery = Delivery::new("6f1c2c1e", payload)?.with_external_id("evt_1Nx")?.with_steps(3)?;
@@ -139,7 +140,7 @@ impl Within {
 pub struct Delivery {
     event_id: Option<Box<str>>,
     external_id: Option<Box<str>>,
-    within: Option<Within>,
+    within: Option<WindowKey>,
     payload: Payload,
     steps: Option<u32>,
 }
@@ -158,7 +159,7 @@ impl Delivery {
     /// A delivery that is known by its subject and its window, and by no number of an event: in the
     /// next window, or to another subject, it is delivered once more.
     #[must_use]
-    pub fn of_window(within: Within, payload: Payload) -> Self {
+    pub fn of_window(within: WindowKey, payload: Payload) -> Self {
         Self { event_id: None, external_id: None, within: Some(within), payload, steps: None }
     }
 
@@ -175,7 +176,7 @@ impl Delivery {
     /// Adds subject and window. The number of the event still makes it a duplicate in the next
     /// window; where that is not meant, use [`Delivery::of_window`].
     #[must_use]
-    pub fn with_window(mut self, within: Within) -> Self {
+    pub fn with_window(mut self, within: WindowKey) -> Self {
         self.within = Some(within);
         self
     }
@@ -207,7 +208,7 @@ impl Delivery {
 
     /// For whom it is, in which window.
     #[must_use]
-    pub fn within(&self) -> Option<&Within> {
+    pub fn within(&self) -> Option<&WindowKey> {
         self.within.as_ref()
     }
 
@@ -245,7 +246,7 @@ impl Delivery {
         let text = |text: Option<String>| text.map(String::into_boxed_str);
         let within = body
             .within
-            .map(|it| Within::new(&it.subject, &it.delivery_id, WindowId::new(&it.window)?));
+            .map(|it| WindowKey::new(&it.subject, &it.delivery_id, WindowId::new(&it.window)?));
         Some(Self {
             event_id: text(body.event_id),
             external_id: text(body.external_id),

@@ -13,7 +13,8 @@ pub(crate) mod verify;
 
 use crate::base::clock::{Clock, OsClock};
 use crate::base::places::LOG_DIR;
-use crate::base::{Damage, ErrorKind, Located, RecoveryReport, Result};
+pub use crate::base::{Damage, RecoveryReport, Unmeasured};
+use crate::base::{ErrorKind, Located, Result};
 use crate::config::{Config, Create};
 use crate::event::StoredEvent;
 use crate::kernel::opening::{
@@ -24,10 +25,7 @@ use crate::outbox::frames::Rejection;
 use crate::outbox::{Standing, receipts, stored_event};
 use crate::review::{ReviewItem, rejection_in};
 use crate::state::{Status, StoreState};
-pub use repair::{
-    Lost, LostKey, LostRange, Repair, plan_repair, plan_repair_with, repair, repair_with,
-};
-pub use tail::{Looked, Since, Tail};
+pub use tail::{Since, Tail, TailBatch};
 pub use verify::verify;
 
 /// By what a store's files are sealed, if they are.
@@ -59,7 +57,8 @@ pub(crate) fn read_without_keys(vfs: &dyn Vfs) -> Result<(Examined, StoreState)>
 /// damaged that a second reading finds whole.
 ///
 /// ```
-/// use onceward::{Config, Event, Inspection, Key, Payload, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::inspect::Inspection;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");

@@ -32,7 +32,8 @@ const DEPTH_MAX: usize = 4;
 /// catalog only that it can be read: opening the store compares it with the log, and makes it anew.
 ///
 /// ```
-/// use onceward::{Config, Event, Payload, Key, Scope, Store, verify};
+/// use onceward::{Config, Event, Payload, Key, Scope, Store};
+/// use onceward::inspect::verify;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -46,7 +47,7 @@ const DEPTH_MAX: usize = 4;
 ///
 /// # Errors
 ///
-/// As [`Inspection::open`](crate::Inspection::open), but for `Key`. Where another process writes the store,
+/// As [`Inspection::open`](crate::inspect::Inspection::open), but for `Key`. Where another process writes the store,
 /// damage is what a second call finds too.
 pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
     let dir = dir.as_ref();

@@ -22,17 +22,17 @@ pub(crate) enum Waiter {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct QueuedCommit {
     /// LSN of the first frame.
-    pub(crate) first: u64,
+    pub(in crate::kernel) first: u64,
     /// LSN of the last frame.
     pub(crate) last: u64,
     /// What changes with the commit: the kind of the frames that took keys.
     pub(crate) kind: FrameKind,
     /// Bytes of the frames.
-    pub(crate) bytes: u64,
+    pub(in crate::kernel) bytes: u64,
     /// When it was queued, by the monotonic clock.
-    pub(crate) mono_ms: u64,
+    pub(in crate::kernel) mono_ms: u64,
     /// Who hears how it ends.
-    pub(crate) waiter: Waiter,
+    pub(in crate::kernel) waiter: Waiter,
 }
 
 impl QueuedCommit {

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use onceward_wal::Lsn;
 
-use super::{KeyPrint, Limit, Loss, WhenFull};
+use super::{KeyFingerprint, Limit, Loss, WhenFull};
 use crate::base::bounds::EVICTED_TOGETHER_MAX;
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::Amount;
@@ -109,7 +109,8 @@ impl Store {
     /// `Io`: the log cannot be read.
     ///
     /// ```
-    /// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+    /// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::limits::{Limits, WhenFull};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");
@@ -150,7 +151,7 @@ impl Store {
                 Some(Err(error)) => return Err(error),
             };
             let key = event.map(|event| event.event.key);
-            let print = KeyPrint(lost.fingerprint.as_u128());
+            let print = KeyFingerprint(lost.fingerprint.as_u128());
             losses.push(Loss { lsn, scope, key, print, dropped_ms: lost.wall_ms });
         }
         Ok(losses)

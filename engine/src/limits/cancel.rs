@@ -13,7 +13,8 @@ use crate::store::{Store, StoreState};
 /// The answer to [`Store::cancel`](crate::Store::cancel).
 ///
 /// ```
-/// use onceward::{Cancellation, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::limits::Cancellation;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
@@ -59,7 +60,8 @@ impl Store {
     /// refused; where the error is in doubt, ask again after reopening.
     ///
     /// ```
-    /// use onceward::{Cancellation, Config, Event, Key, Payload, Scope, State, Store};
+    /// use onceward::{Config, Event, Key, Payload, Scope, State, Store};
+    /// use onceward::limits::Cancellation;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");

@@ -21,40 +21,40 @@ pub(crate) struct Totals {
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct LostEvent {
     /// LSN of its first frame.
-    pub(crate) event: u64,
+    pub(in crate::limits) event: u64,
     /// Fingerprint of its key.
-    pub(crate) print: u128,
+    pub(in crate::limits) print: u128,
 }
 
 /// Events of one scope that were dropped together.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct DroppedEvents {
     /// Their scope.
-    pub(crate) scope: String,
+    pub(in crate::limits) scope: String,
     /// Wall clock then, Unix milliseconds.
-    pub(crate) wall_ms: i64,
+    pub(in crate::limits) wall_ms: i64,
     /// The events, ascending.
-    pub(crate) events: Vec<LostEvent>,
+    pub(in crate::limits) events: Vec<LostEvent>,
 }
 
 /// Events that are dropped to make room for those that stand behind this frame in the same commit.
 #[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct EvictFrame {
     /// Those that this frame drops.
-    pub(crate) now: Vec<DroppedEvents>,
+    pub(in crate::limits) now: Vec<DroppedEvents>,
     /// Those that frames dropped whose segments are trimmed.
-    pub(crate) earlier: Vec<DroppedEvents>,
+    pub(in crate::limits) earlier: Vec<DroppedEvents>,
     /// All that were, with these.
-    pub(crate) totals: Totals,
+    pub(in crate::limits) totals: Totals,
 }
 
 /// An event that is taken back before its first attempt.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct CancelFrame {
     /// The event.
-    pub(crate) event: u64,
+    pub(in crate::limits) event: u64,
     /// All that were, with this one.
-    pub(crate) totals: Totals,
+    pub(in crate::limits) totals: Totals,
 }
 
 impl Control for EvictFrame {

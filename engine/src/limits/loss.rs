@@ -9,7 +9,8 @@ use crate::event::{Key, Scope};
 /// digits.
 ///
 /// ```
-/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+/// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::limits::{Limits, WhenFull};
 ///
 /// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
 /// # let dir = tempfile::tempdir()?;
@@ -23,9 +24,9 @@ use crate::event::{Key, Scope};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct KeyPrint(pub(crate) u128);
+pub struct KeyFingerprint(pub(crate) u128);
 
-impl fmt::Display for KeyPrint {
+impl fmt::Display for KeyFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
@@ -34,7 +35,8 @@ impl fmt::Display for KeyPrint {
 /// An event that was dropped to make room; see [`Store::losses`](crate::Store::losses).
 ///
 /// ```
-/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+/// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::limits::{Limits, WhenFull};
 ///
 /// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
 /// # let dir = tempfile::tempdir()?;
@@ -57,7 +59,7 @@ pub struct Loss {
     /// The event's key, while the log still has it.
     pub key: Option<Key>,
     /// What the store knows the key by.
-    pub print: KeyPrint,
+    pub print: KeyFingerprint,
     /// When it was dropped, Unix milliseconds by the wall clock.
     pub dropped_ms: i64,
 }

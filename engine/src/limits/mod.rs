@@ -17,7 +17,7 @@ use std::fmt;
 
 pub(crate) use calls::{Admission, Demand, Room};
 pub use cancel::Cancellation;
-pub use loss::{KeyPrint, Loss};
+pub use loss::{KeyFingerprint, Loss};
 pub(crate) use table::LossTable;
 
 use crate::base::{Error, Result};
@@ -26,7 +26,8 @@ use crate::event::Amount;
 /// What a store does with a new event for which a limit leaves no room.
 ///
 /// ```
-/// use onceward::{Class, Config, Event, Key, Limits, Payload, Scope, Store, WhenFull};
+/// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::limits::{Limits, WhenFull};
 ///
 /// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
 /// # let dir = tempfile::tempdir()?;
@@ -57,7 +58,7 @@ pub enum WhenFull {
 /// Which limit it is.
 ///
 /// ```
-/// use onceward::Limit;
+/// use onceward::limits::Limit;
 ///
 /// assert_eq!((Limit::Sum.code(), Limit::Sum.to_string().as_str()), ("LIMIT_SUM", "sum"));
 /// ```
@@ -80,7 +81,7 @@ impl Limit {
     /// The code of the error with which a capture is refused, such as `LIMIT_BYTES`.
     ///
     /// ```
-    /// assert_eq!(onceward::Limit::Sum.code(), "LIMIT_SUM");
+    /// assert_eq!(onceward::limits::Limit::Sum.code(), "LIMIT_SUM");
     /// ```
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -121,7 +122,8 @@ impl fmt::Display for Limit {
 /// a new limit stays.
 ///
 /// ```
-/// use onceward::{Config, ErrorKind, Event, Key, Limits, Payload, Scope, Store};
+/// use onceward::{Config, ErrorKind, Event, Key, Payload, Scope, Store};
+/// use onceward::limits::Limits;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -140,7 +142,7 @@ pub struct Limits {
     pub(crate) age_ms: Option<u64>,
     pub(crate) amount: Option<Amount>,
     pub(crate) sum: Option<Amount>,
-    pub(crate) when_full: WhenFull,
+    pub(in crate::limits) when_full: WhenFull,
 }
 
 impl Limits {

@@ -15,10 +15,10 @@ use crate::outbox::{FinalAnswer, Outbox};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DroppedEvent {
     /// Number of its scope.
-    pub(crate) scope: usize,
-    pub(crate) fingerprint: Fingerprint,
+    pub(in crate::limits) scope: usize,
+    pub(in crate::limits) fingerprint: Fingerprint,
     /// Wall clock when it was dropped.
-    pub(crate) wall_ms: i64,
+    pub(in crate::limits) wall_ms: i64,
     /// LSN of the newest frame that reports it.
     reported_by: u64,
 }

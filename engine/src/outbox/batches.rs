@@ -11,9 +11,9 @@ use crate::kernel::Kernel;
 /// A batch that is not answered.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenBatch {
-    pub(crate) scope: Scope,
-    pub(crate) events: Vec<u64>,
-    pub(crate) envelope: Envelope,
+    pub(in crate::outbox) scope: Scope,
+    pub(in crate::outbox) events: Vec<u64>,
+    pub(in crate::outbox) envelope: Envelope,
     /// Where its newest frame is.
     pub(crate) at: Located,
     /// Segments in which its frames are.

@@ -72,13 +72,13 @@ impl Live {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
     pub(crate) at: Located,
-    pub(crate) state: State,
+    pub(in crate::outbox) state: State,
     /// Its key moved to a later slice before it was settled.
-    pub(crate) has_moved: bool,
+    pub(in crate::outbox) has_moved: bool,
     /// Wall clock at the capture.
-    pub(crate) wall: Wall,
+    pub(in crate::outbox) wall: Wall,
     /// The frame that holds the answer.
-    pub(crate) outcome_lsn: u64,
+    pub(in crate::outbox) outcome_lsn: u64,
 }
 
 /// Where an event is and how far it is: what reading it needs.
@@ -120,10 +120,10 @@ pub(crate) struct Arrived {
 pub(crate) struct Facts<'a> {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) content: ContentHash,
-    pub(crate) scope: &'a str,
+    pub(in crate::outbox) scope: &'a str,
     pub(crate) amount: Option<i64>,
     /// Its lane, told apart from those of other scopes.
-    pub(crate) lane: Option<Fingerprint>,
+    pub(in crate::outbox) lane: Option<Fingerprint>,
     /// It may be dropped to make room.
     pub(crate) is_evictable: bool,
     /// How long its key is remembered.

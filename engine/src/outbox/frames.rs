@@ -8,15 +8,15 @@ use crate::base::codec::{self, Control};
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct BatchFrame {
     /// LSN of the frame that formed it; 0: this one. Another when the frame was carried.
-    pub(crate) number: u64,
+    pub(in crate::outbox) number: u64,
     /// Scope of all its events.
     pub(crate) scope: String,
     /// The batch that this one is a part of and retires; 0 for none.
-    pub(crate) parent: u64,
+    pub(in crate::outbox) parent: u64,
     /// LSNs of its events, ascending.
-    pub(crate) events: Vec<u64>,
+    pub(in crate::outbox) events: Vec<u64>,
     /// What else makes its request and its key.
-    pub(crate) envelope: Envelope,
+    pub(in crate::outbox) envelope: Envelope,
 }
 
 /// What is fixed with a batch besides its events, so that a resend is the same request.

@@ -108,10 +108,10 @@ impl Gathered {
 /// The outbox, while it is asked what of a segment lives.
 pub(crate) struct Relocating<'a> {
     pub(crate) outbox: &'a Outbox,
-    pub(crate) kernel: &'a Kernel,
-    pub(crate) asking: Asking<'a>,
+    pub(in crate::outbox) kernel: &'a Kernel,
+    pub(in crate::outbox) asking: Asking<'a>,
     pub(crate) live: &'a mut LiveFrames,
-    pub(crate) gathered: &'a mut Gathered,
+    pub(in crate::outbox) gathered: &'a mut Gathered,
 }
 
 impl Relocating<'_> {

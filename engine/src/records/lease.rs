@@ -14,24 +14,25 @@ const VERSION: u8 = 1;
 /// It may be carried to another process of the host, which hands it back to the one that has the store.
 ///
 /// ```
-/// use onceward::{Begin, Begun, Config, Key, Lease, Payload, Scope, Store};
+/// use onceward::{Config, Key, Payload, Scope, Store};
+/// use onceward::records::{LeaseRequest, LeaseReply, Lease};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
-/// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
+/// let begin = LeaseRequest::new(Scope::default(), Key::new("order-2001")?);
+/// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
 /// let carried = Lease::from_bytes(&lease.to_bytes())?;
 /// assert_eq!(carried, lease);
-/// store.complete(&carried, &Payload::json("true")?)?;
+/// store.records().complete(&carried, &Payload::json("true")?)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Lease {
-    pub(crate) scope: Scope,
-    pub(crate) key: Key,
-    pub(crate) token: Token,
-    pub(crate) fence: Lsn,
-    pub(crate) expires_at_ms: i64,
+    pub(in crate::records) scope: Scope,
+    pub(in crate::records) key: Key,
+    pub(in crate::records) token: Token,
+    pub(in crate::records) fence: Lsn,
+    pub(in crate::records) expires_at_ms: i64,
 }
 
 impl Lease {

@@ -24,7 +24,7 @@ use crate::base::{Error, Result};
 use crate::event::{Key, Payload, Scope};
 
 pub(crate) use bodies::Bodies;
-pub(crate) use calls::Records;
+pub use calls::Records;
 pub use lease::Lease;
 pub(crate) use table::RecordTable;
 
@@ -39,19 +39,20 @@ pub(crate) fn fingerprint(secret: &Secret, scope: &str, key: &str) -> Fingerprin
 }
 
 /// What a caller says before it does work that must be done once; see
-/// [`Store::begin`](crate::Store::begin).
+/// [`Records::begin`](crate::records::Records::begin).
 ///
 /// ```
-/// use onceward::{Begin, Key, Scope};
+/// use onceward::{Key, Scope};
+/// use onceward::records::LeaseRequest;
 ///
-/// let begin = Begin::new(Scope::new("orders")?, Key::new("order-2001")?)
+/// let begin = LeaseRequest::new(Scope::new("orders")?, Key::new("order-2001")?)
 ///     .with_request(br#"{"amount":"12.00"}"#.to_vec())
 ///     .with_lease_ms(60_000);
 /// assert_eq!(begin.lease_ms, 60_000);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Begin {
+pub struct LeaseRequest {
     /// Logical grouping of keys. A record and an event may share scope and key.
     pub scope: Scope,
     /// The key: made before the work begins, and the same in every attempt.
@@ -63,7 +64,7 @@ pub struct Begin {
     pub lease_ms: u64,
 }
 
-impl Begin {
+impl LeaseRequest {
     /// Asks for a key with a lease of 30 seconds, whatever the request is.
     #[must_use]
     pub fn new(scope: Scope, key: Key) -> Self {
@@ -85,29 +86,30 @@ impl Begin {
     }
 }
 
-/// What became of a [`Begin`].
+/// What became of a [`LeaseRequest`].
 ///
 /// ```
-/// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+/// use onceward::{Config, Key, Payload, Scope, Store};
+/// use onceward::records::{LeaseRequest, LeaseReply};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let begin = Begin::new(Scope::new("orders")?, Key::new("order-2001")?);
-/// match store.begin(&begin)? {
-///     Begun::Acquired(lease) => {
+/// let begin = LeaseRequest::new(Scope::new("orders")?, Key::new("order-2001")?);
+/// match store.records().begin(&begin)? {
+///     LeaseReply::Acquired(lease) => {
 ///         // Do the work, then:
-///         store.complete(&lease, &Payload::json(r#"{"status":"paid"}"#)?)?;
+///         store.records().complete(&lease, &Payload::json(r#"{"status":"paid"}"#)?)?;
 ///     }
-///     Begun::Cached(record) => println!("done before: {:?}", record.body),
-///     Begun::InProgress { retry_after_ms } => println!("again in {retry_after_ms} ms"),
-///     Begun::OutcomeUnknown(_lease) => println!("look whether it happened, then complete or release"),
+///     LeaseReply::Cached(record) => println!("done before: {:?}", record.body),
+///     LeaseReply::InProgress { retry_after_ms } => println!("again in {retry_after_ms} ms"),
+///     LeaseReply::OutcomeUnknown(_lease) => println!("look whether it happened, then complete or release"),
 ///     other => println!("refused: {other:?}"),
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Begun {
+pub enum LeaseReply {
     /// Nobody did this, nor is doing it: the caller does the work and completes the lease.
     Acquired(Lease),
     /// Somebody is doing it.
@@ -131,13 +133,14 @@ pub enum Begun {
 /// What came of a completed call.
 ///
 /// ```
-/// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+/// use onceward::{Config, Key, Payload, Scope, Store};
+/// use onceward::records::{LeaseRequest, LeaseReply};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
-/// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
-/// let record = store.complete(&lease, &Payload::bytes(b"paid".to_vec()))?;
+/// let begin = LeaseRequest::new(Scope::default(), Key::new("order-2001")?);
+/// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
+/// let record = store.records().complete(&lease, &Payload::bytes(b"paid".to_vec()))?;
 /// assert_eq!(record.body.as_bytes(), b"paid");
 /// assert_eq!(record.fence, lease.fence());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -153,17 +156,18 @@ pub struct Record {
     pub fence: Lsn,
 }
 
-/// How far a record is, for one who only looks: [`Store::record`](crate::Store::record).
+/// How far a record is, for one who only looks: [`Records::get`](crate::records::Records::get).
 ///
 /// ```
-/// use onceward::{Begin, Config, Key, RecordState, Scope, Store};
+/// use onceward::{Config, Key, Scope, Store};
+/// use onceward::records::{LeaseRequest, RecordState};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let (scope, key) = (Scope::default(), Key::new("order-2001")?);
-/// assert_eq!(store.record(&scope, &key)?, RecordState::Unknown);
-/// store.begin(&Begin::new(scope.clone(), key.clone()))?;
-/// assert!(matches!(store.record(&scope, &key)?, RecordState::InProgress { .. }));
+/// assert_eq!(store.records().get(&scope, &key)?, RecordState::Unknown);
+/// store.records().begin(&LeaseRequest::new(scope.clone(), key.clone()))?;
+/// assert!(matches!(store.records().get(&scope, &key)?, RecordState::InProgress { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -187,16 +191,17 @@ pub enum RecordState {
     Completed(Record),
 }
 
-/// A lease that is neither completed nor released, as [`Store::leases`](crate::Store::leases) shows
+/// A lease that is neither completed nor released, as [`Records::leases`](crate::records::Records::leases) shows
 /// it: without its token, so that it is no right to anything.
 ///
 /// ```
-/// use onceward::{Begin, Config, Key, Scope, Store};
+/// use onceward::{Config, Key, Scope, Store};
+/// use onceward::records::LeaseRequest;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// store.begin(&Begin::new(Scope::default(), Key::new("order-2001")?))?;
-/// let open = &store.leases(None, 10)?[0];
+/// store.records().begin(&LeaseRequest::new(Scope::default(), Key::new("order-2001")?))?;
+/// let open = &store.records().leases(None, 10)?[0];
 /// assert_eq!((open.key.as_str(), open.is_held), ("order-2001", true));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -8,38 +8,38 @@ use crate::base::codec::Control;
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct FenceFrame {
     /// LSN of the frame that said it first; 0: this one. Another when the frame was carried.
-    pub(crate) number: u64,
+    pub(in crate::rescue) number: u64,
     /// It is: nothing new comes in and nothing is sent. `false`: it is not any more.
-    pub(crate) is_up: bool,
+    pub(in crate::rescue) is_up: bool,
     /// The bundle for which it is left.
-    pub(crate) bundle: [u8; 16],
+    pub(in crate::rescue) bundle: [u8; 16],
     /// Wall clock then, Unix milliseconds.
-    pub(crate) since_ms: i64,
+    pub(in crate::rescue) since_ms: i64,
 }
 
 /// A bundle was taken up to its end.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct ImportFrame {
     /// LSN of the frame that said it first; 0: this one. Another when the frame was carried.
-    pub(crate) number: u64,
+    pub(in crate::rescue) number: u64,
     /// The bundle.
-    pub(crate) bundle: [u8; 16],
+    pub(in crate::rescue) bundle: [u8; 16],
     /// The store that it is from.
-    pub(crate) store: [u8; 16],
+    pub(in crate::rescue) store: [u8; 16],
     /// The opening of that store in which it was made.
-    pub(crate) epoch: u64,
+    pub(in crate::rescue) epoch: u64,
     /// Wall clock of that store when it was made, Unix milliseconds.
-    pub(crate) made_ms: i64,
+    pub(in crate::rescue) made_ms: i64,
     /// Wall clock of this store when it was taken up, Unix milliseconds.
-    pub(crate) imported_ms: i64,
+    pub(in crate::rescue) imported_ms: i64,
     /// Events that were new here.
-    pub(crate) fresh: u64,
+    pub(in crate::rescue) fresh: u64,
     /// Events that were here.
-    pub(crate) duplicates: u64,
+    pub(in crate::rescue) duplicates: u64,
     /// Events that were left out, because their keys are here with other content.
-    pub(crate) conflicts: u64,
+    pub(in crate::rescue) conflicts: u64,
     /// Events that were left out for another reason.
-    pub(crate) refused: u64,
+    pub(in crate::rescue) refused: u64,
 }
 
 impl Control for FenceFrame {

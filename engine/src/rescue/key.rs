@@ -28,7 +28,7 @@ pub(crate) const KDF_ARGON2ID: u8 = 1;
 /// Wiped from memory when dropped; `Debug` shows nothing of it.
 ///
 /// ```
-/// use onceward::BundleKey;
+/// use onceward::rescue::BundleKey;
 ///
 /// let key = BundleKey::from_passphrase("correct horse battery staple")?;
 /// assert_eq!(format!("{key:?}"), "BundleKey(passphrase)");

@@ -26,11 +26,11 @@ mod table;
 use std::fmt;
 use std::str::FromStr;
 
-pub(crate) use calls::Rescue;
+pub use calls::Rescue;
 #[cfg(feature = "rescue")]
 pub use key::BundleKey;
 #[cfg(feature = "rescue")]
-pub use result::{Exported, Imported, LeftOut, WhyLeftOut};
+pub use result::{Exported, Imported, LeftOut, SkipReason};
 pub use summary::{Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 pub(crate) use table::RescueTable;
 
@@ -39,7 +39,7 @@ use crate::base::{Error, Result, StoreId};
 /// A bundle's number of 128 random bits. Prints as 32 hexadecimal digits, and is read from them.
 ///
 /// ```
-/// use onceward::BundleId;
+/// use onceward::rescue::BundleId;
 ///
 /// let id: BundleId = "000102030405060708090a0b0c0d0e0f".parse()?;
 /// assert_eq!(id.to_string(), "000102030405060708090a0b0c0d0e0f");
@@ -72,15 +72,16 @@ impl FromStr for BundleId {
 }
 
 /// A store is left: it sends nothing and takes nothing new, because what it did not deliver is in this
-/// bundle. [`Store::unfence`](crate::Store::unfence) ends it.
+/// bundle. [`Rescue::unfence`](crate::rescue::Rescue::unfence) ends it.
 ///
 /// ```
 /// # #[cfg(feature = "rescue")] {
-/// use onceward::{BundleKey, Config, Store};
+/// use onceward::{Config, Store};
+/// use onceward::rescue::BundleKey;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let exported = store.export_bundle(&mut Vec::new(), &BundleKey::from_bytes([7; 32]), true)?;
+/// let exported = store.rescue().export(&mut Vec::new(), &BundleKey::from_bytes([7; 32]), true)?;
 /// let fence = store.status().fence.ok_or("it is left")?;
 /// assert_eq!(fence.bundle, exported.bundle);
 /// # }
@@ -106,7 +107,8 @@ impl Fence {
 ///
 /// ```
 /// # #[cfg(feature = "rescue")] {
-/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::rescue::BundleKey;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
@@ -115,9 +117,9 @@ impl Fence {
 /// #     Ok(Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(text)?))
 /// # };
 /// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
-/// let exported = old.export_bundle(&mut stick, &key, true)?;
-/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
-/// let known = &new.summary().imports[0];
+/// let exported = old.rescue().export(&mut stick, &key, true)?;
+/// let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
+/// let known = &new.rescue().summary().imports[0];
 /// assert_eq!((known.bundle, known.source), (imported.bundle, old.id()));
 /// # let _ = exported;
 /// # }

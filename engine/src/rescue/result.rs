@@ -6,16 +6,17 @@ use crate::base::StoreId;
 use crate::base::bounds::LEFT_OUT_LISTED_MAX;
 use crate::event::{Key, Scope};
 
-/// What a bundle holds; see [`Store::export_bundle`](crate::Store::export_bundle).
+/// What a bundle holds; see [`Rescue::export`](crate::rescue::Rescue::export).
 ///
 /// ```
-/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::rescue::BundleKey;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
 /// let mut stick = Vec::new();
-/// let exported = store.export_bundle(&mut stick, &BundleKey::from_bytes([7; 32]), true)?;
+/// let exported = store.rescue().export(&mut stick, &BundleKey::from_bytes([7; 32]), true)?;
 /// assert_eq!((exported.unsettled, exported.unreadable_count), (1, 0));
 /// assert_eq!(usize::try_from(exported.bytes)?, stick.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,10 +40,11 @@ pub struct Exported {
     pub digest: [u8; 32],
 }
 
-/// What an import found; see [`Store::import_bundle`](crate::Store::import_bundle).
+/// What an import found; see [`Rescue::import`](crate::rescue::Rescue::import).
 ///
 /// ```
-/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::rescue::BundleKey;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
@@ -52,8 +54,8 @@ pub struct Exported {
 /// # };
 /// old.capture(&sale("1")?)?;
 /// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
-/// let exported = old.export_bundle(&mut stick, &key, true)?;
-/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// let exported = old.rescue().export(&mut stick, &key, true)?;
+/// let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
 /// assert_eq!((imported.fresh, imported.conflicts, imported.refused), (1, 0, 0));
 /// assert_eq!(imported.digest, exported.digest, "now the old one may be wiped");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -88,7 +90,8 @@ pub struct Imported {
 /// An event of a bundle that was not taken up. The bundle is its only copy beside the source.
 ///
 /// ```
-/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::rescue::BundleKey;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
@@ -99,8 +102,8 @@ pub struct Imported {
 /// old.capture(&sale("1")?)?;
 /// new.capture(&sale("2")?)?;
 /// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
-/// let exported = old.export_bundle(&mut stick, &key, true)?;
-/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// let exported = old.rescue().export(&mut stick, &key, true)?;
+/// let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
 /// assert_eq!(imported.left_out[0].key.as_str(), "sale-1");
 /// # let _ = exported;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -115,13 +118,14 @@ pub struct LeftOut {
     /// Its number in the source.
     pub source_lsn: u64,
     /// Why.
-    pub why: WhyLeftOut,
+    pub why: SkipReason,
 }
 
 /// Why an event of a bundle was not taken up.
 ///
 /// ```
-/// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store, WhyLeftOut};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::rescue::{BundleKey, SkipReason};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
@@ -132,11 +136,11 @@ pub struct LeftOut {
 /// old.capture(&sale("1")?)?;
 /// new.capture(&sale("2")?)?;
 /// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
-/// let exported = old.export_bundle(&mut stick, &key, true)?;
-/// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+/// let exported = old.rescue().export(&mut stick, &key, true)?;
+/// let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
 /// match &imported.left_out[0].why {
-///     WhyLeftOut::Conflict { lsn } => println!("look at event {lsn} here"),
-///     WhyLeftOut::Refused { why } => println!("{why}"),
+///     SkipReason::Conflict { lsn } => println!("look at event {lsn} here"),
+///     SkipReason::Refused { why } => println!("{why}"),
 ///     _ => {}
 /// }
 /// # let _ = exported;
@@ -144,7 +148,7 @@ pub struct LeftOut {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum WhyLeftOut {
+pub enum SkipReason {
     /// The key is here with another kind, amount or payload.
     Conflict {
         /// The number of the event that has it here.
@@ -161,8 +165,8 @@ impl Imported {
     /// Lists an event that is left out, and counts it.
     pub(crate) fn leave_out(&mut self, one: LeftOut) {
         match one.why {
-            WhyLeftOut::Conflict { .. } => self.conflicts += 1,
-            WhyLeftOut::Refused { .. } => self.refused += 1,
+            SkipReason::Conflict { .. } => self.conflicts += 1,
+            SkipReason::Refused { .. } => self.refused += 1,
         }
         if self.left_out.len() < LEFT_OUT_LISTED_MAX {
             self.left_out.push(one);

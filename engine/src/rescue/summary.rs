@@ -15,7 +15,7 @@ use crate::event::{Amount, Scope};
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
 /// store.capture(&sale.with_amount("24.50".parse()?))?;
-/// let tally = store.summary().pending;
+/// let tally = store.rescue().summary().pending;
 /// assert_eq!((tally.count, tally.amount.to_string().as_str()), (1, "24.50"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -73,7 +73,7 @@ impl fmt::Display for Tally {
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let summary = store.summary();
+/// let summary = store.rescue().summary();
 /// let scope = &summary.scopes[0];
 /// assert_eq!((scope.scope.as_str(), scope.unsettled()), ("default", 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -102,7 +102,7 @@ impl ScopeSummary {
     }
 }
 
-/// What is still in a store; see [`Store::summary`](crate::Store::summary).
+/// What is still in a store; see [`Rescue::summary`](crate::rescue::Rescue::summary).
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store};
@@ -110,7 +110,7 @@ impl ScopeSummary {
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let summary = store.summary();
+/// let summary = store.rescue().summary();
 /// assert_eq!((summary.pending.count, summary.leases, summary.deliveries), (1, 0, 0));
 /// assert!(summary.fence.is_none() && summary.oldest_ms.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -150,14 +150,15 @@ pub struct Summary {
 }
 
 /// Whether a store may be wiped without losing anything; see
-/// [`Store::safe_to_wipe`](crate::Store::safe_to_wipe).
+/// [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe).
 ///
 /// ```
-/// use onceward::{Config, SafeToWipe, Store};
+/// use onceward::{Config, Store};
+/// use onceward::rescue::SafeToWipe;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// match store.safe_to_wipe() {
+/// match store.rescue().safe_to_wipe() {
 ///     SafeToWipe::Safe => println!("nothing in it is needed any more"),
 ///     SafeToWipe::NotSafe { why } => why.iter().for_each(|reason| println!("{reason}")),
 /// }
@@ -186,12 +187,13 @@ impl SafeToWipe {
 /// What speaks against wiping a store. Prints as a sentence's part.
 ///
 /// ```
-/// use onceward::{Config, Event, Key, Payload, Reason, SafeToWipe, Scope, Store};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::rescue::{Reason, SafeToWipe};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("an event waits") };
+/// let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!("an event waits") };
 /// assert!(matches!(why[0], Reason::Pending(tally) if tally.count == 1));
 /// assert_eq!(why[0].to_string(), "events to send: 1 with an amount of 0.00");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

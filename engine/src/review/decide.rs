@@ -10,9 +10,9 @@ use crate::base::bounds::PAGE_MAX;
 use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
 use crate::event::{Key, Scope};
 use crate::kernel::{FrameBody, Share};
-use crate::store::{Store, StoreState};
+use crate::store::StoreState;
 
-impl Store {
+impl Reviews<'_> {
     /// Carries out what a person decided about an event that waits for one.
     ///
     /// Name the version that the person saw: of two who decide at once, the second is then told so,
@@ -20,7 +20,8 @@ impl Store {
     ///
     /// ```
     /// # use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
-    /// use onceward::{Decision, ErrorKind};
+    /// use onceward::ErrorKind;
+    /// use onceward::review::Decision;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");
@@ -29,12 +30,12 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "A".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// let seen = store.review(&scope, &key)?;
+    /// let seen = store.reviews().get(&scope, &key)?;
     /// let retry = Decision::retry(scope.clone(), key.clone()).by("anna").of_version(seen.version);
-    /// store.decide(&retry)?;
+    /// store.reviews().decide(&retry)?;
     ///
     /// let late = Decision::resolve(scope, key, "paid in cash").by("ben").of_version(seen.version);
-    /// let error = store.decide(&late).unwrap_err();
+    /// let error = store.reviews().decide(&late).unwrap_err();
     /// assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "ALREADY_DECIDED"));
     /// assert!(error.to_string().contains("anna"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,11 +52,11 @@ impl Store {
     /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Full`, `Io`,
     /// `Poisoned`; with [`Error::in_doubt`], ask again after reopening.
     pub fn decide(&self, decision: &Decision) -> Result<()> {
-        self.inner.reserve().with_room(|| self.inner.reviews().decide(decision))
+        self.inner.reserve().with_room(|| self.decide_now(decision))
     }
 
-    /// Sends an event from review again, under the same key: [`Store::decide`] without a name, a
-    /// note and a version.
+    /// Sends an event from review again, under the same key: [`Reviews::decide`](crate::review::Reviews::decide)
+    /// without a name, a note and a version.
     ///
     /// ```
     /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, State, Store};
@@ -66,7 +67,7 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// store.retry(&scope, &key)?;
+    /// store.reviews().retry(&scope, &key)?;
     /// assert_eq!(store.outcome(&scope, &key)?.state, State::Pending);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -84,7 +85,7 @@ impl Store {
     }
 
     /// Finishes an event in review: its state becomes `rejected`, with a note why.
-    /// [`Store::decide`] without a name and a version.
+    /// [`Reviews::decide`](crate::review::Reviews::decide) without a name and a version.
     ///
     /// ```
     /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, State, Store};
@@ -95,7 +96,7 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// store.resolve(&scope, &key, "paid in cash")?;
+    /// store.reviews().resolve(&scope, &key, "paid in cash")?;
     /// assert_eq!(store.outcome(&scope, &key)?.state, State::Rejected);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -124,9 +125,9 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// store.resolve(&scope, &key, "paid in cash")?;
-    /// let page = store.decisions(None, 100)?;
-    /// let next = store.decisions(page.last().map(|made| made.lsn), 100)?;
+    /// store.reviews().resolve(&scope, &key, "paid in cash")?;
+    /// let page = store.reviews().decisions(None, 100)?;
+    /// let next = store.reviews().decisions(page.last().map(|made| made.lsn), 100)?;
     /// assert_eq!((page.len(), next.len()), (1, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -156,8 +157,8 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// store.retry(&scope, &key)?;
-    /// assert_eq!(store.decisions_on(&scope, &key)?.len(), 1);
+    /// store.reviews().retry(&scope, &key)?;
+    /// assert_eq!(store.reviews().decisions_on(&scope, &key)?.len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -165,7 +166,7 @@ impl Store {
     ///
     /// `Corrupt`, `Io`: the index or a decision cannot be read.
     pub fn decisions_on(&self, scope: &Scope, key: &Key) -> Result<Vec<DecisionMade>> {
-        let Some(event) = self.inner.reviews().event_of(scope, key)? else { return Ok(Vec::new()) };
+        let Some(event) = self.event_of(scope, key)? else { return Ok(Vec::new()) };
         self.inner
             .catalog()
             .ask_if_any(|shelf| shelf.decisions_on(event))
@@ -176,8 +177,8 @@ impl Store {
 }
 
 impl Reviews<'_> {
-    /// As [`Store::decide`].
-    pub(crate) fn decide(&self, decision: &Decision) -> Result<()> {
+    /// As [`Reviews::decide`](crate::review::Reviews::decide).
+    pub(crate) fn decide_now(&self, decision: &Decision) -> Result<()> {
         decision.check()?;
         let Decision { scope, key, note, who, .. } = decision;
         self.inner.refuse_if_closed()?;

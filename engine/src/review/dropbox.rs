@@ -69,7 +69,8 @@ impl InFile {
 /// the item later, and at [`Status::decision_troubles`](crate::Status::decision_troubles).
 ///
 /// ```
-/// use onceward::{Config, Decision, Key, Scope, Store, write_decision};
+/// use onceward::{Config, Key, Scope, Store};
+/// use onceward::review::{Decision, write_decision};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");

@@ -17,23 +17,23 @@ pub(crate) enum Action {
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct DecisionFrame {
     /// The event.
-    pub(crate) event: u64,
+    pub(in crate::review) event: u64,
     /// The review that was decided on.
-    pub(crate) version: u64,
+    pub(in crate::review) version: u64,
     /// What was decided.
-    pub(crate) action: Action,
+    pub(in crate::review) action: Action,
     /// LSN of the frame that made it; 0: this one. Another when the frame was carried.
-    pub(crate) number: u64,
+    pub(in crate::review) number: u64,
     /// The event's scope.
-    pub(crate) scope: String,
+    pub(in crate::review) scope: String,
     /// The event's key: the history tells it when the event is gone.
-    pub(crate) key: String,
+    pub(in crate::review) key: String,
     /// Why.
-    pub(crate) note: String,
+    pub(in crate::review) note: String,
     /// Who decided.
-    pub(crate) who: String,
+    pub(in crate::review) who: String,
     /// Wall clock when it was made, Unix milliseconds.
-    pub(crate) made_ms: i64,
+    pub(in crate::review) made_ms: i64,
 }
 
 impl DecisionFrame {

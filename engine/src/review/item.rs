@@ -16,7 +16,7 @@ use crate::outbox::frames::Rejection;
 /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
 /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
 /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-/// let item = store.review(&scope, &key)?;
+/// let item = store.reviews().get(&scope, &key)?;
 /// assert_eq!((item.code.as_str(), item.event.event.payload.as_json()), ("NO_CARD", Some("{}")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -61,7 +61,7 @@ impl ReviewItem {
     }
 }
 
-/// A file with a decision that was not carried out; see [`write_decision`](crate::write_decision).
+/// A file with a decision that was not carried out; see [`write_decision`](crate::review::write_decision).
 ///
 /// ```
 /// use onceward::{Config, Store};

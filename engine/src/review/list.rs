@@ -5,15 +5,15 @@ use super::{ReviewFilter, ReviewItem};
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::{Key, Scope};
 use crate::outbox::Standing;
-use crate::store::{Shared, Store};
+use crate::store::Shared;
 
 /// Review of an open store: what waits for a person, and decisions.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reviews<'s> {
+pub struct Reviews<'s> {
     pub(super) inner: &'s Shared,
 }
 
-impl Store {
+impl Reviews<'_> {
     /// The events that wait for a person, in the order in which they came into review, a page of
     /// them.
     ///
@@ -21,7 +21,8 @@ impl Store {
     /// that is decided meanwhile is left out, one that comes is on the last page.
     ///
     /// ```
-    /// use onceward::{Answer, Config, Event, Key, Payload, ReviewFilter, Scope, Settlement, Store};
+    /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
+    /// use onceward::review::ReviewFilter;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");
@@ -31,7 +32,7 @@ impl Store {
     /// // The upstream refuses it for good.
     /// let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// store.settle(&[Settlement { scope, key, answer }])?;
-    /// let items = store.reviews(&ReviewFilter::new())?;
+    /// let items = store.reviews().list(&ReviewFilter::new())?;
     /// assert_eq!((items[0].key.as_str(), items[0].code.as_str()), ("sale-1", "NO_CARD"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -44,7 +45,7 @@ impl Store {
     ///
     /// Reads the items of the page from the catalog and their events from the log. The first use
     /// may open the catalog.
-    pub fn reviews(&self, filter: &ReviewFilter) -> Result<Vec<ReviewItem>> {
+    pub fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewItem>> {
         let (query, max) = filter.query();
         let mut query = query.clone();
         let mut items = Vec::new();
@@ -54,7 +55,7 @@ impl Store {
             let Some(last) = rows.last() else { break };
             query.after = Some(last.id());
             for row in rows {
-                items.extend(self.inner.reviews().review_item(row)?);
+                items.extend(self.review_item(row)?);
             }
         }
         Ok(items)
@@ -71,7 +72,7 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// assert_eq!(store.review(&scope, &key)?.code, "NO_CARD");
+    /// assert_eq!(store.reviews().get(&scope, &key)?.code, "NO_CARD");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -79,13 +80,13 @@ impl Store {
     ///
     /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Corrupt`, `Io`: it
     /// cannot be read.
-    pub fn review(&self, scope: &Scope, key: &Key) -> Result<ReviewItem> {
+    pub fn get(&self, scope: &Scope, key: &Key) -> Result<ReviewItem> {
         let none = || not_in_review(scope, key);
-        let found = self.inner.reviews().find_review(scope, key)?.ok_or_else(none)?;
+        let found = self.find_review(scope, key)?.ok_or_else(none)?;
         let row = self.inner.catalog().ask(|shelf| shelf.review(found.event));
         // Decided by another and gone, or come again, since it was found.
         let row = row.filter(|row| row.id() == found).ok_or_else(none)?;
-        self.inner.reviews().review_item(row)?.ok_or_else(none)
+        self.review_item(row)?.ok_or_else(none)
     }
 
     /// How many events wait for a person; of one scope or of all.
@@ -99,12 +100,12 @@ impl Store {
     /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
     /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-    /// assert_eq!((store.review_count(None), store.review_count(Some(&scope))), (1, 1));
+    /// assert_eq!((store.reviews().count(None), store.reviews().count(Some(&scope))), (1, 1));
     /// # let _ = key;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn review_count(&self, scope: Option<&Scope>) -> u64 {
+    pub fn count(&self, scope: Option<&Scope>) -> u64 {
         let state = self.inner.state.lock();
         let tallies = state.outbox.events().tallies();
         let counts = match scope {

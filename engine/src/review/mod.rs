@@ -29,7 +29,7 @@ pub(crate) use dropbox::write_decision_on;
 pub(crate) use dropbox::{DecisionDropbox, Dropped};
 pub use item::{DecisionTrouble, ReviewItem};
 pub(crate) use keeping::{Cataloguing, KeptCatalog, rejection_in};
-pub(crate) use list::Reviews;
+pub use list::Reviews;
 pub(crate) use notices::Watchers;
 pub use notices::{ReviewCallback, ReviewWatch};
 pub(crate) use table::DecisionTable;
@@ -44,7 +44,8 @@ use crate::event::{Key, Scope};
 /// Which review items are wanted, and from where on: a page of them.
 ///
 /// ```
-/// use onceward::{ReviewFilter, Scope};
+/// use onceward::Scope;
+/// use onceward::review::ReviewFilter;
 ///
 /// let filter = ReviewFilter::new().scope(Scope::new("sales")?).code("CARD_NOT_FOUND").max(20);
 /// # let _ = filter;
@@ -118,7 +119,8 @@ impl Default for ReviewFilter {
 /// What is to become of a review item.
 ///
 /// ```
-/// use onceward::{Decision, DecisionAction, Key, Scope};
+/// use onceward::{Key, Scope};
+/// use onceward::review::{Decision, DecisionAction};
 ///
 /// let decision = Decision::retry(Scope::default(), Key::new("sale-1")?);
 /// assert_eq!((decision.action, decision.action.as_str()), (DecisionAction::Retry, "retry"));
@@ -153,7 +155,8 @@ impl fmt::Display for DecisionAction {
 /// What a person decides about a review item.
 ///
 /// ```
-/// use onceward::{Decision, Key, Scope};
+/// use onceward::{Key, Scope};
+/// use onceward::review::Decision;
 ///
 /// let decision = Decision::resolve(Scope::default(), Key::new("sale-1")?, "refunded in cash")
 ///     .by("anna")
@@ -244,8 +247,8 @@ impl Decision {
 /// # store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
 /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
 /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
-/// store.resolve(&scope, &key, "paid in cash")?;
-/// let made = &store.decisions(None, 10)?[0];
+/// store.reviews().resolve(&scope, &key, "paid in cash")?;
+/// let made = &store.reviews().decisions(None, 10)?[0];
 /// assert_eq!((made.decision.key.as_str(), made.decision.note.as_str()), ("sale-1", "paid in cash"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -262,7 +265,7 @@ pub struct DecisionMade {
     pub made_at_ms: i64,
 }
 
-/// What a host is told when an event comes into review; see [`Store::on_review`](crate::Store::on_review).
+/// What a host is told when an event comes into review; see [`Reviews::watch`](crate::review::Reviews::watch).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -271,7 +274,7 @@ pub struct DecisionMade {
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let watch = store.on_review(Arc::new(|notice| {
+/// let watch = store.reviews().watch(Arc::new(|notice| {
 ///     println!("{} waits: {} {}", notice.key, notice.code, notice.message);
 /// }));
 /// # drop(watch);

@@ -13,14 +13,13 @@ use super::{ReviewNotice, Reviews};
 use crate::base::State;
 use crate::event::Scope;
 use crate::outbox::frames::Rejection;
-use crate::store::Store;
 
 /// What is called when an event comes into review.
 ///
 /// ```
 /// use std::sync::Arc;
 ///
-/// use onceward::ReviewCallback;
+/// use onceward::review::ReviewCallback;
 ///
 /// let ring: ReviewCallback = Arc::new(|notice| println!("look at {}", notice.key));
 /// # let _ = ring;
@@ -36,7 +35,7 @@ pub type ReviewCallback = Arc<dyn Fn(&ReviewNotice) + Send + Sync>;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// let watch = store.on_review(Arc::new(|notice| println!("look at {}", notice.key)));
+/// let watch = store.reviews().watch(Arc::new(|notice| println!("look at {}", notice.key)));
 /// // Until here it is called; no longer.
 /// drop(watch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -91,13 +90,13 @@ impl fmt::Debug for Watchers {
     }
 }
 
-impl Store {
+impl Reviews<'_> {
     /// Calls `callback` for every event that comes into review from now on, until the guard is
     /// dropped.
     ///
     /// It is called once the item is durable, in the thread that brought the upstream's answer, and
     /// outside of all locks: it may use the store. A panic in it ends only the call. What came before
-    /// is listed by [`Store::reviews`]; what comes while a process dies may not be told.
+    /// is listed by [`Reviews::list`](crate::review::Reviews::list); what comes while a process dies may not be told.
     ///
     /// A callback that owns a handle of the store keeps the store open while it is registered.
     ///
@@ -107,13 +106,13 @@ impl Store {
     /// # use onceward::{Config, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let watch = store.on_review(Arc::new(|notice| {
+    /// let watch = store.reviews().watch(Arc::new(|notice| {
     ///     eprintln!("{} needs a decision: {}", notice.key, notice.message);
     /// }));
     /// drop(watch);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_review(&self, callback: ReviewCallback) -> ReviewWatch {
+    pub fn watch(&self, callback: ReviewCallback) -> ReviewWatch {
         let watchers = Arc::clone(&self.inner.watchers);
         let number = {
             let mut known = watchers.known.lock();

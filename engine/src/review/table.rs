@@ -11,7 +11,7 @@ use crate::outbox::{FinalAnswer, Outbox, Relocating};
 /// A decision, and the frame that says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct KnownDecision {
-    pub(crate) at: Located,
+    pub(in crate::review) at: Located,
 }
 
 /// The newest decisions, by their number, which is the LSN of the frame that made them.

@@ -71,8 +71,8 @@ pub struct Status {
     /// Decisions that were dropped into the store's directory and refused, the last 16.
     pub decision_troubles: Vec<DecisionTrouble>,
     /// Damaged ranges that opening found, or a later reading of the log: what stood there may be lost.
-    /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::verify()) all; a
-    /// store of which this is not 0 should be shown to a person.
+    /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::inspect::verify())
+    /// all; a store of which this is not 0 should be shown to a person.
     pub damaged_ranges: u64,
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.

@@ -151,6 +151,30 @@ impl Shared {
 }
 
 impl Store {
+    /// Idempotent calls: work that is done once, whoever asks how often.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        self.inner.records()
+    }
+
+    /// What the upstream delivers.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox<'_> {
+        self.inner.inbox()
+    }
+
+    /// What waits for a person, and what persons decided.
+    #[must_use]
+    pub fn reviews(&self) -> Reviews<'_> {
+        self.inner.reviews()
+    }
+
+    /// Leaving the store, and taking up what another one left.
+    #[must_use]
+    pub fn rescue(&self) -> Rescue<'_> {
+        self.inner.rescue()
+    }
+
     /// How many events are where, and how much room they take.
     #[must_use]
     pub fn status(&self) -> Status {

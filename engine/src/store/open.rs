@@ -44,7 +44,7 @@ impl Store {
     /// `Unsupported`: of a newer version.
     /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
     /// read the place where the log may end: it is as it was, opening may be tried again, and
-    /// [`repair`](crate::repair) gives up what cannot be read. Anywhere else that is damage.
+    /// [`repair`](crate::repair::repair) gives up what cannot be read. Anywhere else that is damage.
     ///
     /// # Cost
     ///

@@ -8,7 +8,7 @@ use crate::timekeeping::Note;
 impl Store {
     /// Makes deferred captures durable for which nobody waited for a fifth of a second, carries out
     /// decisions that other processes dropped into the directory (see
-    /// [`write_decision`](crate::write_decision)), forgets keys whose window is over and trims
+    /// [`write_decision`](crate::review::write_decision)), forgets keys whose window is over and trims
     /// segments that are mostly settled.
     ///
     /// Settling does the last two by itself; a host calls this now and then.

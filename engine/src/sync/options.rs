@@ -49,18 +49,18 @@ pub enum Effort {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
-    pub(crate) scope: Scope,
-    pub(crate) upstream: Upstream,
-    pub(crate) settings: String,
-    pub(crate) keys: Option<KeyRule>,
-    pub(crate) is_now: bool,
-    pub(crate) items_max: usize,
-    pub(crate) bytes_max: usize,
-    pub(crate) backoff_base_ms: u64,
-    pub(crate) backoff_cap_ms: u64,
-    pub(crate) seed: u64,
-    pub(crate) effort: Effort,
-    pub(crate) horizon_ms: Option<u64>,
+    pub(in crate::sync) scope: Scope,
+    pub(in crate::sync) upstream: Upstream,
+    pub(in crate::sync) settings: String,
+    pub(in crate::sync) keys: Option<KeyRule>,
+    pub(in crate::sync) is_now: bool,
+    pub(in crate::sync) items_max: usize,
+    pub(in crate::sync) bytes_max: usize,
+    pub(in crate::sync) backoff_base_ms: u64,
+    pub(in crate::sync) backoff_cap_ms: u64,
+    pub(in crate::sync) seed: u64,
+    pub(in crate::sync) effort: Effort,
+    pub(in crate::sync) horizon_ms: Option<u64>,
 }
 
 impl Options {

@@ -8,35 +8,35 @@ use crate::base::codec::Control;
 #[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct ClockFrame {
     /// What the upstream said last.
-    pub(crate) server: Option<ServerNote>,
+    pub(in crate::timekeeping) server: Option<ServerNote>,
 }
 
 /// What the upstream's clock showed.
 #[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct ServerNote {
     /// The upstream's time, Unix milliseconds.
-    pub(crate) server_ms: i64,
+    pub(in crate::timekeeping) server_ms: i64,
     /// How far from that it may have been, milliseconds.
-    pub(crate) uncertainty_ms: u64,
+    pub(in crate::timekeeping) uncertainty_ms: u64,
     /// Trusted time at that moment.
-    pub(crate) trusted_ms: u64,
+    pub(in crate::timekeeping) trusted_ms: u64,
     /// Whether time has passed since that nobody measured.
-    pub(crate) has_gap: bool,
+    pub(in crate::timekeeping) has_gap: bool,
     /// The first LSN since which all time until then was measured, or proven.
-    pub(crate) known_since: u64,
+    pub(in crate::timekeeping) known_since: u64,
     /// This machine's wall clock at that moment, Unix milliseconds.
-    pub(crate) wall_ms: i64,
+    pub(in crate::timekeeping) wall_ms: i64,
     /// What the upstream alone said of the last time that nobody measured, and was not counted.
-    pub(crate) uncounted: Option<Uncounted>,
+    pub(in crate::timekeeping) uncounted: Option<Uncounted>,
 }
 
 /// Time that one clock told of, and no other.
 #[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct Uncounted {
     /// The first LSN behind it.
-    pub(crate) lsn: u64,
+    pub(in crate::timekeeping) lsn: u64,
     /// How much, milliseconds.
-    pub(crate) ms: u64,
+    pub(in crate::timekeeping) ms: u64,
 }
 
 impl Control for ClockFrame {

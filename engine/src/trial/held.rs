@@ -7,7 +7,7 @@ use onceward_vfs::Survival;
 use super::script::{End, Host, Note, is, number};
 use super::upstream::{Mood, fits};
 use super::{Rig, event, key, sales};
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
 use crate::sync::{Session, Step};
 use crate::{Outcome, State, Store, StoredEvent, Verdict};
 
@@ -85,7 +85,7 @@ fn check_body(store: &Store, n: u64, note: &Note, outcome: &Outcome, what: &str)
     if let Some(found) = found {
         assert!(found.event == note.event && Some(found.lsn) == outcome.lsn, "{what}");
     }
-    let review = store.review(&sales(), &key(n)).ok();
+    let review = store.reviews().get(&sales(), &key(n)).ok();
     assert_eq!(review.is_some(), outcome.state == State::InReview, "{what}");
     if let Some(review) = review {
         assert!(["NO", "CARD_NOT_FOUND"].contains(&review.code.as_str()), "{review:?}, {what}");
@@ -119,7 +119,11 @@ fn check_counters(rig: &Rig, store: &Store, context: &str) {
     let open = events.iter().filter(|event| !event.state.is_final());
     let amounts = open.filter_map(|event| event.event.amount.map(|a| a.ten_thousandths()));
     assert_eq!(told.amount_pending.ten_thousandths(), amounts.sum::<i64>(), "{context}");
-    assert_eq!(seen.reviews().unwrap(), store.reviews(&ReviewFilter::new()).unwrap(), "{context}");
+    assert_eq!(
+        seen.reviews().unwrap(),
+        store.reviews().list(&ReviewFilter::new()).unwrap(),
+        "{context}"
+    );
 }
 
 /// T39: what was out is sent again as it was.
@@ -146,8 +150,8 @@ fn check_batch(host: &Host, store: &Store, context: &str) {
 fn deliver(host: &Host, store: &Store, context: &str) {
     let mut upstream = host.upstream.clone();
     upstream.refused.clear();
-    for item in store.reviews(&ReviewFilter::new()).unwrap() {
-        store.retry(&item.scope, &item.key).unwrap();
+    for item in store.reviews().list(&ReviewFilter::new()).unwrap() {
+        store.reviews().retry(&item.scope, &item.key).unwrap();
     }
     let mut session = Session::start(store, crate::trial::options().items_max(6), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {

@@ -15,8 +15,9 @@ use onceward_wal::testing::ToySealing;
 
 use crate::base::Result;
 use crate::base::clock::Clock;
+use crate::inspect::Inspection;
 use crate::sync::{KeyRule, Options};
-use crate::{Amount, Config, Event, Inspection, Key, Payload, Receipt, Scope, Store, StoredEvent};
+use crate::{Amount, Config, Event, Key, Payload, Receipt, Scope, Store, StoredEvent};
 
 /// The moment at which every hand-set clock starts: some day in 2027, Unix milliseconds.
 pub(crate) const WALL_MS: i64 = 1_800_000_000_000;

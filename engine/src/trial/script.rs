@@ -8,9 +8,10 @@ use onceward_vfs::Survival;
 use super::{Rig, WINDOW_MS, key, other_event, receipt, sales, sized_event};
 use crate::base::clock::Clock;
 use crate::base::{Error, ErrorKind};
+use crate::capture::Effect;
 use crate::sync::{ItemOutcome, Session, Step as Next};
 use crate::{Answer, Settlement};
-use crate::{Effect, Event, Receipt, State, Store, Verdict};
+use crate::{Event, Receipt, State, Store, Verdict};
 
 /// One thing that a host does.
 #[derive(Clone, Debug)]
@@ -138,12 +139,12 @@ impl Host {
             }
             Step::Retry(n) => {
                 self.perhaps(&[*n], End::Review, |_| End::Open);
-                decided(store.retry(&sales(), &key(*n)))?;
+                decided(store.reviews().retry(&sales(), &key(*n)))?;
                 self.happened(&[*n]);
             }
             Step::Resolve(n) => {
                 self.perhaps(&[*n], End::Review, |_| End::Final(State::Rejected, None));
-                decided(store.resolve(&sales(), &key(*n), "note"))?;
+                decided(store.reviews().resolve(&sales(), &key(*n), "note"))?;
                 self.happened(&[*n]);
             }
             Step::Tick => store.tick()?,
@@ -242,7 +243,7 @@ impl Host {
         let now_ms = self.rig.clock.mono_ms();
         self.notes.insert(n, Note::new(event.clone(), end, self.call, Some(now_ms)));
         let applied = store.apply_batch(&[Effect { event, receipt: receipt(n) }])?;
-        let crate::Applied::Fresh { lsn } = applied[0] else { panic!("{n}: {applied:?}") };
+        let crate::capture::Applied::Fresh { lsn } = applied[0] else { panic!("{n}: {applied:?}") };
         self.notes.get_mut(&n).unwrap().lsn = Some(lsn.get());
         Ok(())
     }

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use super::hold;
 use super::reference::{Call, Reference};
 use super::words::{Name, SCOPES};
+use crate::inbox::DeliveryState;
+use crate::records::RecordState;
+use crate::review::ReviewFilter;
 use crate::trial::draw::Draw;
 use crate::trial::receipt;
-use crate::{
-    DeliveryState, Error, Key, Lsn, RecordState, ReviewFilter, Scope, State, Store, StoredEvent,
-};
+use crate::{Error, Key, Lsn, Scope, State, Store, StoredEvent};
 
 /// Why a store and a reference do not fit.
 pub(super) type Fit = Result<(), String>;
@@ -74,7 +75,7 @@ impl Reference {
             if !self.calls.contains_key(name)
                 && let Call::Done { fence, .. } = call
                 && let RecordState::Completed(record) =
-                    store.record(&orders(), &call_key(name)).map_err(told)?
+                    store.records().get(&orders(), &call_key(name)).map_err(told)?
                 && record.fence.get() == *fence
             {
                 self.calls.insert(name.clone(), call.clone());
@@ -135,7 +136,7 @@ impl Reference {
         let found: Vec<u64> = found.iter().map(|loss| loss.lsn.get()).collect();
         let expected = self.lsns(self.evicted.iter().copied());
         hold!(found == expected, "lost: {found:?}, not {expected:?}");
-        let made = store.decisions(None, 1_000).map_err(told)?;
+        let made = store.reviews().decisions(None, 1_000).map_err(told)?;
         let made: Vec<_> = made
             .into_iter()
             .map(|it| (it.event.get(), it.decision.action, it.decision.who))
@@ -167,7 +168,7 @@ impl Reference {
         }
         let mut found = Vec::new();
         loop {
-            let items = store.reviews(&filter).map_err(told)?;
+            let items = store.reviews().list(&filter).map_err(told)?;
             hold!(items.len() <= page, "a page of {page} has {}", items.len());
             let Some(last) = items.last() else { break };
             filter = filter.after(last.version, last.lsn);
@@ -192,7 +193,7 @@ impl Reference {
         let may_be_forgotten = |at: u64| now >= at + super::words::RECORD_MS;
         for number in 0..super::operations::CALLS {
             let name = format!("r{number}");
-            let found = store.record(&orders(), &call_key(&name)).map_err(told)?;
+            let found = store.records().get(&orders(), &call_key(&name)).map_err(told)?;
             let call = self.calls.get_mut(&name);
             let is_same = match (call, &found) {
                 (None, RecordState::Unknown) => true,
@@ -221,7 +222,7 @@ impl Reference {
             };
             hold!(is_same, "{name} is {found:?}, at {now}: {:?}", self.calls.get(&name));
         }
-        let listed = store.leases(None, 1_000).map_err(told)?;
+        let listed = store.records().leases(None, 1_000).map_err(told)?;
         let listed: BTreeSet<u64> = listed.iter().map(|lease| lease.fence.get()).collect();
         hold!(listed == open, "leases: {listed:?}, not {open:?}");
         Ok(())
@@ -235,7 +236,7 @@ impl Reference {
             it.state == DeliveryState::Open && it.of.window().is_none_or(is_wanted)
         });
         let open: Vec<usize> = open.collect();
-        let found = store.deliveries(None, 1_000).map_err(told)?;
+        let found = store.inbox().list(None, 1_000).map_err(told)?;
         hold!(found.len() == open.len(), "deliveries: {found:?}, not {open:?}");
         for (id, found) in open.into_iter().zip(found) {
             let next = self.next_step(id);
@@ -245,7 +246,7 @@ impl Reference {
             let is_same = found.delivery == it.of.delivery() && found.next_step == next;
             hold!(is_same, "{it:?}, next {next:?}: {found:?}");
         }
-        let status = store.inbox_status();
+        let status = store.inbox().status();
         let open = self.deliveries.iter().filter(|it| it.state == DeliveryState::Open).count();
         let windows = windows.values().filter(|(_, ends)| now < *ends).count();
         let since = [status.duplicates, status.refused_window_not_open, status.refused_full];
@@ -255,7 +256,7 @@ impl Reference {
         hold!(since == self.inbox_counts, "since opening {since:?}, not {:?}", self.inbox_counts);
         let lost: BTreeSet<u64> =
             self.lost_deliveries.iter().map(|id| self.deliveries[*id].lsn).collect();
-        let listed = store.dropped_deliveries();
+        let listed = store.inbox().dropped();
         hold!(listed.iter().all(|it| lost.contains(&it.lsn.get())), "{listed:?}, not {lost:?}");
         Ok(())
     }

@@ -2,8 +2,9 @@
 //! ones before it ended, so that a prefix of a history is a history.
 
 use super::words::{Bounds, CAPTURED, Delivered, INBOX, Item, Name, Rules, SALES, SHORT};
+use crate::limits::WhenFull;
+use crate::review::DecisionAction;
 use crate::trial::draw::Draw;
-use crate::{DecisionAction, WhenFull};
 
 /// How many calls are done once.
 pub(super) const CALLS: usize = 7;

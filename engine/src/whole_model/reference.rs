@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 pub(super) use super::state::{Batch, Call, Delivery, Event, Reference};
 use super::words::{Answered, Began, Delivered, Item, Name, Told};
-use crate::{DecisionAction, DeliveryState, DropReason, Limit, State, WhenFull};
+use crate::State;
+use crate::inbox::{DeliveryState, DropReason};
+use crate::limits::{Limit, WhenFull};
+use crate::review::DecisionAction;
 
 impl Reference {
     /// Events, or with receipts effects; who is dropped for them.

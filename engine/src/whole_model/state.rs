@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::words::{Delivered, Item, Name, Rules};
-use crate::{DecisionAction, DeliveryState, State};
+use crate::State;
+use crate::inbox::DeliveryState;
+use crate::review::DecisionAction;
 
 /// An event: all that were ever stored are kept here, in the order of their numbers.
 #[derive(Clone, Debug)]

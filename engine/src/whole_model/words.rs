@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use onceward_index::Secret;
 
+use crate::config::WindowStart;
+use crate::inbox::{Delivery, WindowId, WindowKey};
+use crate::limits::{Limits, WhenFull};
 use crate::trial::WINDOW_MS;
-use crate::{
-    Amount, Class, Config, Delivery, Event, Headers, Key, Kind, Lane, Limits, Payload, Scope,
-    WhenFull, WindowId, WindowStart, Within,
-};
+use crate::{Amount, Class, Config, Event, Headers, Key, Kind, Lane, Payload, Scope};
 
 /// Scope and key.
 pub(super) type Name = (&'static str, String);
@@ -183,7 +183,7 @@ impl Delivered {
         let payload = Payload::json(&payload).unwrap();
         let within = self.within.map(|(subject, delivery, window)| {
             let window = WindowId::new(window).unwrap();
-            Within::new(&format!("u{subject}"), &format!("d{delivery}"), window).unwrap()
+            WindowKey::new(&format!("u{subject}"), &format!("d{delivery}"), window).unwrap()
         });
         let mut delivery = match (self.event, within) {
             (Some(event), None) => Delivery::new(&format!("e{event}"), payload).unwrap(),
@@ -211,7 +211,7 @@ impl Delivered {
             all.extend_from_slice(&u32::try_from(part.len()).unwrap().to_le_bytes());
             all.extend_from_slice(part.as_bytes());
         }
-        // What `Store::ack` documents: digits that are the same in every store.
+        // What `Inbox::ack` documents: digits that are the same in every store.
         let digits = Secret::from_bytes([0; 16]).fingerprint("inbox", &all).as_u128();
         format!("{prefix}:{delivery}~{digits:032x}")
     }

@@ -11,7 +11,8 @@ use std::{
     thread,
 };
 
-use onceward::{ErrorKind, Inspection};
+use onceward::ErrorKind;
+use onceward::inspect::Inspection;
 use onceward_hub::{Hub, ledger};
 
 use crate::running::{

@@ -1,7 +1,8 @@
 //! What a dialect can never send, for a store that refuses it at capture.
 
 use onceward::sync::{KeyRule, Misfit};
-use onceward::{BootId, Event, Lsn, State, StoredEvent};
+use onceward::time::BootId;
+use onceward::{Event, Lsn, State, StoredEvent};
 
 use super::Dialect;
 

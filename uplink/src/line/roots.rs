@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use onceward::{Outside, read_at_most};
+use onceward::host::{Outside, read_at_most};
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::error::{Cause, Error};

@@ -15,7 +15,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use onceward::{Config, Create, Headers, Scope, Store, sync::KeyRule};
+use onceward::config::Create;
+use onceward::{Config, Headers, Scope, Store, sync::KeyRule};
 use onceward_uplink::{Forloy, Wede, sendable};
 
 use self::{

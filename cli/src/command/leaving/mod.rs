@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use onceward::{Exported, Imported};
+use onceward::rescue::{Exported, Imported};
 use serde::Serialize;
 
 use self::shapes::{ExportedShape, ImportedShape};
@@ -50,7 +50,8 @@ pub fn export(args: &ExportArgs, style: Style) -> Outcome {
     };
     let mut out = Stoppable { inner: file, stop: &stop };
     let written = store
-        .export_bundle(&mut out, &key, !args.stay)
+        .rescue()
+        .export(&mut out, &key, !args.stay)
         .map_err(|error| Failure::engine("cannot export", &error))
         .and_then(|exported| {
             let synced = out.inner.sync_all().and_then(|()| sync_folder(&args.file));
@@ -102,7 +103,7 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
     let store = shape::open_existing(&args.store)?;
     let mut input = Stoppable { inner: BufReader::new(file), stop: &stop };
     let before = store.status().keys;
-    let imported = store.import_bundle(&mut input, &key);
+    let imported = store.rescue().import(&mut input, &key);
     let taken = store.status().keys.saturating_sub(before);
     let closed = shape::close(store);
     let imported = match imported {
@@ -144,7 +145,8 @@ pub fn unfence(args: &UnfenceArgs) -> Outcome {
     }
     let store = shape::open_existing(&args.store)?;
     let what = format!("cannot open the store {} again", args.store.display());
-    let unfenced = store.unfence(args.bundle).map_err(|error| Failure::engine(&what, &error));
+    let unfenced =
+        store.rescue().unfence(args.bundle).map_err(|error| Failure::engine(&what, &error));
     shape::closing(store, unfenced)?;
     chatter(
         "it captures and sends again; destroy the file of this bundle, or events are sent twice",

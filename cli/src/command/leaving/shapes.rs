@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onceward::{Exported, Imported, LeftOut, WhyLeftOut};
+use onceward::rescue::{Exported, Imported, LeftOut, SkipReason};
 use serde::Serialize;
 
 use crate::{exit::Failure, output::Output};
@@ -111,10 +111,10 @@ struct LeftOutShape<'a> {
 impl<'a> From<&'a LeftOut> for LeftOutShape<'a> {
     fn from(left: &'a LeftOut) -> Self {
         let (conflicts_with, why) = match &left.why {
-            WhyLeftOut::Conflict { lsn } => {
+            SkipReason::Conflict { lsn } => {
                 (Some(lsn.get()), "the key is here with other content".to_owned())
             }
-            WhyLeftOut::Refused { why } => (None, why.clone()),
+            SkipReason::Refused { why } => (None, why.clone()),
             other => (None, format!("{other:?}")),
         };
         let (scope, key, source_lsn) = (left.scope.as_str(), left.key.as_str(), left.source_lsn);

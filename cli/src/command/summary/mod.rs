@@ -3,7 +3,7 @@
 
 mod shapes;
 
-use onceward::{Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
+use onceward::rescue::{Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 
 use self::shapes::SummaryShape;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 /// The store cannot be opened, or stdout refused.
 pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     let store = shape::open_existing(&args.store)?;
-    let (summary, safe) = (store.summary(), store.safe_to_wipe());
+    let (summary, safe) = (store.rescue().summary(), store.rescue().safe_to_wipe());
     let losses = store
         .losses(None, LOSSES_LISTED_MAX)
         .map_err(|error| Failure::engine("cannot list what was dropped", &error));

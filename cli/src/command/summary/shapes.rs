@@ -1,6 +1,7 @@
 //! What `summary` prints for programs.
 
-use onceward::{Import, Loss, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
+use onceward::limits::Loss;
+use onceward::rescue::{Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 use serde::Serialize;
 
 use crate::command::shape::{self, FenceShape};

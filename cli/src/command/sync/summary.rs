@@ -51,7 +51,7 @@ impl Summary {
             pending: here,
             behind: report.behind,
             pending_elsewhere: everywhere.saturating_sub(here),
-            in_review: store.review_count(Some(scope)),
+            in_review: store.reviews().count(Some(scope)),
             batches: report.batches,
             bytes: report.bytes,
         })

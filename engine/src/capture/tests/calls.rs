@@ -4,12 +4,11 @@ use std::slice::from_ref;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
+use crate::capture::{Applied, Effect};
 use crate::trial::{
     Rig, WALL_MS, cents, event, key, keys, other_event, receipt, sales, sized_event,
 };
-use crate::{
-    Applied, Class, Effect, ErrorKind, Event, Key, Kind, Lane, Payload, Scope, State, Verdict,
-};
+use crate::{Class, ErrorKind, Event, Key, Kind, Lane, Payload, Scope, State, Verdict};
 
 fn is_fresh(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Fresh { .. })

@@ -1,8 +1,9 @@
 //! Events that the upstream can never take.
 
+use crate::capture::Effect;
 use crate::sync::Misfit;
 use crate::trial::{Rig, event};
-use crate::{Effect, ErrorKind, Event, Payload, Receipt, Verdict};
+use crate::{ErrorKind, Event, Payload, Receipt, Verdict};
 
 /// Takes objects only, captured from 1970 on.
 fn objects_only(event: &Event, captured_at_ms: i64) -> Result<(), Misfit> {

@@ -3,10 +3,11 @@
 use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
 
 use crate::base::clock::Clock;
+use crate::limits::Cancellation;
 use crate::store::tests::lost_keys::{capture, damage};
 use crate::trial::{Rig, WALL_MS, event, key, keys, other_event, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Cancellation, ErrorKind, Event, Headers, State, Store, Verdict};
+use crate::{ErrorKind, Event, Headers, State, Store, Verdict};
 
 fn state(store: &Store, n: u64) -> State {
     store.outcome(&sales(), &key(n)).unwrap().state

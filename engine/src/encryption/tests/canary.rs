@@ -14,16 +14,17 @@ use std::sync::Arc;
 use onceward_vfs::Survival;
 
 use super::{Keys, files, rig_with, segments, stands_in, without_keys};
+use crate::capture::Effect;
+use crate::inbox::{Delivery, Received, WindowId, WindowKey};
 use crate::inspect::repair::repair_on;
+use crate::limits::{Limits, WhenFull};
+use crate::records::{LeaseReply, LeaseRequest};
+use crate::review::{Decision, write_decision};
 use crate::sync::{Options, Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, SEGMENT_BYTES};
 use crate::{Answer, Settlement};
-use crate::{
-    Begin, Begun, Class, Config, Decision, Delivery, Effect, Event, Headers, Key, Kind, Lane,
-    Limits, Lsn, Payload, Receipt, Received, Scope, Store, WhenFull, WindowId, Within,
-    write_decision,
-};
+use crate::{Class, Config, Event, Headers, Key, Kind, Lane, Lsn, Payload, Receipt, Scope, Store};
 
 /// What every text begins with.
 const CANARY: &str = "canary";
@@ -80,31 +81,37 @@ fn work(store: &Store) {
 }
 
 fn records(store: &Store) {
-    let asks = |name: &str| Begin::new(scope(), key(name)).with_request(b"canary-request".to_vec());
-    let Begun::Acquired(lease) = store.begin(&asks("record")).unwrap() else { panic!("taken") };
-    store.complete(&lease, &body()).unwrap();
-    let Begun::Acquired(lease) = store.begin(&asks("released")).unwrap() else { panic!("taken") };
-    store.release(&lease).unwrap();
-    assert!(matches!(store.begin(&asks("held")).unwrap(), Begun::Acquired(_)));
+    let asks =
+        |name: &str| LeaseRequest::new(scope(), key(name)).with_request(b"canary-request".to_vec());
+    let LeaseReply::Acquired(lease) = store.records().begin(&asks("record")).unwrap() else {
+        panic!("taken")
+    };
+    store.records().complete(&lease, &body()).unwrap();
+    let LeaseReply::Acquired(lease) = store.records().begin(&asks("released")).unwrap() else {
+        panic!("taken")
+    };
+    store.records().release(&lease).unwrap();
+    assert!(matches!(store.records().begin(&asks("held")).unwrap(), LeaseReply::Acquired(_)));
 }
 
 fn inbox(store: &Store) {
     let window = WindowId::new("canary-window").unwrap();
-    store.open_window(&window, 3_600_000).unwrap();
+    store.inbox().open_window(&window, 3_600_000).unwrap();
     let receive = |n: u32| -> Lsn {
         let delivery = Delivery::new(&format!("canary-delivery-{n}"), body()).unwrap();
-        let within = Within::new("canary-subject", &format!("canary-{n}"), window.clone()).unwrap();
+        let within =
+            WindowKey::new("canary-subject", &format!("canary-{n}"), window.clone()).unwrap();
         let delivery = delivery.with_steps(3).unwrap().with_window(within);
         let delivery = delivery.with_external_id(&format!("canary-external-{n}")).unwrap();
-        match store.receive(&delivery).unwrap() {
+        match store.inbox().receive(&delivery).unwrap() {
             Received::Fresh { lsn } => lsn,
             other => panic!("{other:?}"),
         }
     };
     let (open, acked, failed) = (receive(1), receive(2), receive(3));
-    store.progress(open, 1).unwrap();
-    store.ack(acked).unwrap();
-    store.fail(failed, "canary-error").unwrap();
+    store.inbox().progress(open, 1).unwrap();
+    store.inbox().ack(acked).unwrap();
+    store.inbox().fail(failed, "canary-error").unwrap();
 }
 
 fn reviews(store: &Store) {
@@ -117,9 +124,9 @@ fn reviews(store: &Store) {
         };
         store.settle(&[Settlement { scope: scope(), key: key(name), answer }]).unwrap();
     }
-    store.resolve(&scope(), &key("single-1"), "canary-note").unwrap();
+    store.reviews().resolve(&scope(), &key("single-1"), "canary-note").unwrap();
     let decision = Decision::retry(scope(), key("single-2")).because("canary-why");
-    store.decide(&decision.by("canary-who")).unwrap();
+    store.reviews().decide(&decision.by("canary-who")).unwrap();
     let answer = Answer::Accepted { receipt: Some(receipt()) };
     store.settle(&[Settlement { scope: scope(), key: key("single-5"), answer }]).unwrap();
 }
@@ -247,7 +254,7 @@ fn live_in(dir: &Path, config: Config) -> (Vec<BTreeMap<String, Vec<u8>>>, [u8; 
     let mut found = vec![real_files(dir)];
     store.close().unwrap();
     let store = Store::open(dir, config).unwrap();
-    assert!(store.reviews(&crate::ReviewFilter::new()).unwrap().len() >= 2);
+    assert!(store.reviews().list(&crate::review::ReviewFilter::new()).unwrap().len() >= 2);
     store.close().unwrap();
     found.push(real_files(dir));
     (found, secret)

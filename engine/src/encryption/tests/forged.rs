@@ -3,9 +3,10 @@
 use crc32fast::Hasher;
 
 use super::{Keys, rig, rig_with, segments};
+use crate::inspect::Inspection;
 use crate::inspect::repair::{plan_on, repair_on};
 use crate::trial::{Rig, event, key, sales};
-use crate::{Inspection, Result, State, Store};
+use crate::{Result, State, Store};
 
 /// Size of a frame's header.
 const HEADER_BYTES: usize = 30;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use super::{Keys, files, id, rig, rig_with, with_keys, without_keys};
+use crate::encryption::KeyId;
 use crate::inspect::repair::plan_on;
 use crate::inspect::verify::verify_on;
+use crate::inspect::{Inspection, Since, Tail};
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{ErrorKind, Event, Inspection, KeyId, Since, State, Store, Tail, Verdict};
+use crate::{ErrorKind, Event, State, Store, Verdict};
 
 /// Captures events that take a few segments, and settles every other one.
 fn fill(store: &Store) {

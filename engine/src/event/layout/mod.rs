@@ -161,13 +161,13 @@ pub(crate) struct View<'a> {
     pub(crate) scope: &'a str,
     pub(crate) key: &'a str,
     pub(crate) kind: &'a str,
-    pub(crate) captured_at_ms: Option<i64>,
+    pub(in crate::event) captured_at_ms: Option<i64>,
     pub(crate) amount: Option<i64>,
     pub(crate) lane: Option<&'a str>,
     pub(crate) evictable: bool,
-    pub(crate) json: bool,
+    pub(in crate::event) json: bool,
     /// As they stand in the body; empty for an event in memory, of which nobody asks for them.
-    pub(crate) headers: &'a [u8],
+    pub(in crate::event) headers: &'a [u8],
     pub(crate) payload: &'a [u8],
     /// How far the wall clock was from what the run's beginning says.
     wall_offset_ms: i64,

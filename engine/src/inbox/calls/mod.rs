@@ -15,11 +15,11 @@ use super::table::{DeliveryKey, DeliveryTable, HeldKey, NewDelivery, delivery_ke
 use super::{Delivery, DeliveryState, DroppedDelivery, InboxStatus, Received, StoredDelivery};
 use crate::base::{Error, ErrorKind, FrameKind, Located, Moment, Result, Wall, codec};
 use crate::kernel::{Queueing, Waiter, bytes_of, frame_lsn};
-use crate::store::{Shared, Store, StoreState};
+use crate::store::{Shared, StoreState};
 
 /// The inbox of an open store.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Inbox<'s> {
+pub struct Inbox<'s> {
     inner: &'s Shared,
 }
 
@@ -39,25 +39,26 @@ enum JudgedDelivery {
     Queued { at: Located },
 }
 
-impl Store {
+impl Inbox<'_> {
     /// Stores a delivery, unless it was seen by any of its names, or may not come in.
     ///
-    /// A delivery within a window is taken while that window is open: see [`Store::open_window`].
-    /// Finished deliveries are remembered for [`Config::inbox_window_ms`](crate::Config) at least, those
-    /// of a window until it is over, at least.
+    /// A delivery within a window is taken while that window is open: see
+    /// [`Inbox::open_window`](crate::inbox::Inbox::open_window). Finished deliveries are remembered for
+    /// [`Config::inbox_window_ms`](crate::Config) at least, those of a window until it is over, at least.
     ///
     /// ```
     /// # use onceward::{Config, Store};
-    /// use onceward::{Delivery, Payload, Received};
+    /// use onceward::Payload;
+    /// use onceward::inbox::{Delivery, Received};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json(r#"{"price":2.40}"#)?)?;
-    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("seen before") };
+    /// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("seen before") };
     /// // The answer was lost, so the upstream delivers again.
-    /// assert!(matches!(store.receive(&delivery)?, Received::Duplicate { lsn: l, .. } if l == lsn));
+    /// assert!(matches!(store.inbox().receive(&delivery)?, Received::Duplicate { lsn: l, .. } if l == lsn));
     /// // The work is done; that travels upstream as an event.
-    /// store.ack(lsn)?;
+    /// store.inbox().ack(lsn)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -80,21 +81,22 @@ impl Store {
         inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.state.lock().rescue.refuse_if_fenced()?;
-        inner.inbox().end_windows_held()?;
-        inner.inbox().receive(delivery.to_body())
+        self.end_windows_held()?;
+        self.receive_body(delivery.to_body())
     }
 
     /// Unfinished deliveries in the order in which they came, at most `max` of them from behind
     /// `after` on. Those whose window is over are not among them.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Store};
+    /// use onceward::{Config, Payload, Store};
+    /// use onceward::inbox::Delivery;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-    /// store.receive(&delivery)?;
-    /// for open in store.deliveries(None, 100)? {
+    /// store.inbox().receive(&delivery)?;
+    /// for open in store.inbox().list(None, 100)? {
     ///     println!("do step {:?} of {:?}", open.next_step, open.delivery.event_id());
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -103,7 +105,7 @@ impl Store {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: a delivery cannot be read.
-    pub fn deliveries(&self, after: Option<Lsn>, max: usize) -> Result<Vec<StoredDelivery>> {
+    pub fn list(&self, after: Option<Lsn>, max: usize) -> Result<Vec<StoredDelivery>> {
         let trusted_ms = self.inner.time.trusted_ms();
         let from = after.map_or(Bound::Unbounded, |lsn| Bound::Excluded(lsn.get()));
         let found: Vec<u64> = {
@@ -112,8 +114,7 @@ impl Store {
             let wanted = open.filter(|(_, open)| state.inbox.is_wanted(open, trusted_ms));
             wanted.map(|(lsn, _)| *lsn).take(max).collect()
         };
-        let read =
-            found.into_iter().filter_map(|lsn| self.inner.inbox().read_delivery(lsn).transpose());
+        let read = found.into_iter().filter_map(|lsn| self.read_delivery(lsn).transpose());
         // One that was finished in the meantime is none.
         let is_open = |it: &StoredDelivery| it.state == DeliveryState::Open;
         read.filter(|read| read.as_ref().map_or(true, is_open)).collect()
@@ -122,38 +123,40 @@ impl Store {
     /// One delivery, finished or not, while the log holds it; `None` if it does not (any more).
     ///
     /// ```
-    /// use onceward::{Config, Delivery, DeliveryState, Payload, Received, Store};
+    /// use onceward::{Config, Payload, Store};
+    /// use onceward::inbox::{Delivery, DeliveryState, Received};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
-    /// store.ack(lsn)?;
-    /// assert_eq!(store.delivery(lsn)?.map(|it| it.state), Some(DeliveryState::Acked));
+    /// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("a new store") };
+    /// store.inbox().ack(lsn)?;
+    /// assert_eq!(store.inbox().get(lsn)?.map(|it| it.state), Some(DeliveryState::Acked));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
     /// `Corrupt`, `Io`: it cannot be read.
-    pub fn delivery(&self, lsn: Lsn) -> Result<Option<StoredDelivery>> {
-        self.inner.inbox().read_delivery(lsn.get())
+    pub fn get(&self, lsn: Lsn) -> Result<Option<StoredDelivery>> {
+        self.read_delivery(lsn.get())
     }
 
     /// How many deliveries are where.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Store};
+    /// use onceward::{Config, Payload, Store};
+    /// use onceward::inbox::Delivery;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-    /// store.receive(&delivery)?;
-    /// assert_eq!(store.inbox_status().open, 1);
+    /// store.inbox().receive(&delivery)?;
+    /// assert_eq!(store.inbox().status().open, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn inbox_status(&self) -> InboxStatus {
+    pub fn status(&self) -> InboxStatus {
         let trusted_ms = self.inner.time.trusted_ms();
         self.inner.state.lock().inbox.status(trusted_ms)
     }
@@ -162,20 +165,21 @@ impl Store {
     /// those of which the log still tells. [`InboxStatus::dropped`] counts them all.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Store, WindowId, Within};
+    /// use onceward::{Config, Payload, Store};
+    /// use onceward::inbox::{Delivery, WindowId, WindowKey};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let window = WindowId::new("session-1")?;
-    /// store.open_window(&window, 60_000)?;
-    /// let within = Within::new("user-17", "tour", window.clone())?;
-    /// store.receive(&Delivery::of_window(within, Payload::json("{}")?))?;
-    /// store.close_window(&window)?;
-    /// assert_eq!(store.dropped_deliveries()[0].id, "tour");
+    /// store.inbox().open_window(&window, 60_000)?;
+    /// let within = WindowKey::new("user-17", "tour", window.clone())?;
+    /// store.inbox().receive(&Delivery::of_window(within, Payload::json("{}")?))?;
+    /// store.inbox().close_window(&window)?;
+    /// assert_eq!(store.inbox().dropped()[0].id, "tour");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn dropped_deliveries(&self) -> Vec<DroppedDelivery> {
+    pub fn dropped(&self) -> Vec<DroppedDelivery> {
         self.inner.state.lock().inbox.dropped().listed()
     }
 }
@@ -187,7 +191,7 @@ impl<'s> Inbox<'s> {
     }
 
     /// Judges a delivery, queues it, waits. The caller holds `control`.
-    fn receive(&self, body: DeliveryBody) -> Result<Received> {
+    fn receive_body(&self, body: DeliveryBody) -> Result<Received> {
         self.inner.refuse_if_closed()?;
         let keys = delivery_keys(self.inner.secret(), self.inner.windows(), &body);
         let wall_offset_ms = self.inner.timekeeping().wall_offset_ms();

@@ -11,9 +11,9 @@ use crate::inbox::WindowId;
 use crate::inbox::frames::{WindowClosed, WindowFrame, WindowOpened};
 use crate::inbox::table::WindowEnding;
 use crate::kernel::{FrameBody, Share};
-use crate::store::{Store, StoreState};
+use crate::store::StoreState;
 
-impl Store {
+impl Inbox<'_> {
     /// Takes up a window that the upstream issued, open for `remaining_ms` from now on.
     ///
     /// Telling an open window again, as after a reconnect, moves its end to what is told now and
@@ -22,21 +22,22 @@ impl Store {
     ///
     /// ```
     /// # use onceward::{Config, Store};
-    /// use onceward::{Delivery, Payload, Received, WindowId, Within};
+    /// use onceward::Payload;
+    /// use onceward::inbox::{Delivery, Received, WindowId, WindowKey};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let survey = |window: &WindowId| {
-    ///     let within = Within::new("user-17", "survey-4", window.clone())?;
+    ///     let within = WindowKey::new("user-17", "survey-4", window.clone())?;
     ///     Ok::<_, onceward::Error>(Delivery::of_window(within, Payload::json("{}")?))
     /// };
     /// let (morning, evening) = (WindowId::new("s-1")?, WindowId::new("s-2")?);
-    /// store.open_window(&morning, 30 * 60_000)?;
-    /// assert!(matches!(store.receive(&survey(&morning)?)?, Received::Fresh { .. }));
-    /// assert!(matches!(store.receive(&survey(&morning)?)?, Received::Duplicate { .. }));
-    /// assert!(matches!(store.receive(&survey(&evening)?)?, Received::Dropped { .. }));
-    /// store.open_window(&evening, 30 * 60_000)?;
-    /// assert!(matches!(store.receive(&survey(&evening)?)?, Received::Fresh { .. }));
+    /// store.inbox().open_window(&morning, 30 * 60_000)?;
+    /// assert!(matches!(store.inbox().receive(&survey(&morning)?)?, Received::Fresh { .. }));
+    /// assert!(matches!(store.inbox().receive(&survey(&morning)?)?, Received::Duplicate { .. }));
+    /// assert!(matches!(store.inbox().receive(&survey(&evening)?)?, Received::Dropped { .. }));
+    /// store.inbox().open_window(&evening, 30 * 60_000)?;
+    /// assert!(matches!(store.inbox().receive(&survey(&evening)?)?, Received::Fresh { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -89,20 +90,21 @@ impl Store {
     }
 
     /// Ends a window before its time, because the upstream says so. Returns its deliveries that were
-    /// not finished: they are dropped, and listed by [`Store::dropped_deliveries`]. One that is not
+    /// not finished: they are dropped, and listed by [`Inbox::dropped`](crate::inbox::Inbox::dropped). One that is not
     /// open is left as it is.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Store, WindowId, Within};
+    /// use onceward::{Config, Payload, Store};
+    /// use onceward::inbox::{Delivery, WindowId, WindowKey};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let window = WindowId::new("session-1")?;
-    /// store.open_window(&window, 60_000)?;
-    /// let within = Within::new("user-17", "tour", window.clone())?;
-    /// store.receive(&Delivery::of_window(within, Payload::json("{}")?))?;
-    /// assert_eq!(store.close_window(&window)?.len(), 1);
-    /// assert_eq!(store.close_window(&window)?, []);
+    /// store.inbox().open_window(&window, 60_000)?;
+    /// let within = WindowKey::new("user-17", "tour", window.clone())?;
+    /// store.inbox().receive(&Delivery::of_window(within, Payload::json("{}")?))?;
+    /// assert_eq!(store.inbox().close_window(&window)?.len(), 1);
+    /// assert_eq!(store.inbox().close_window(&window)?, []);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

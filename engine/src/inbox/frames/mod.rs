@@ -25,26 +25,26 @@ pub(crate) enum WindowFrame {
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct WindowOpened {
     /// LSN of the frame that told it first; 0: this one.
-    pub(crate) number: u64,
+    pub(in crate::inbox) number: u64,
     /// What the upstream calls it.
-    pub(crate) id: String,
+    pub(in crate::inbox) id: String,
     /// Trusted time at which it was told first; without a number, that of this frame.
-    pub(crate) opened_ms: u64,
+    pub(in crate::inbox) opened_ms: u64,
     /// Trusted time at which it is over.
-    pub(crate) ends_ms: u64,
+    pub(in crate::inbox) ends_ms: u64,
 }
 
 /// A window is over.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct WindowClosed {
     /// The window's number; 0: it was not open.
-    pub(crate) number: u64,
+    pub(in crate::inbox) number: u64,
     /// What the upstream calls it.
-    pub(crate) id: String,
+    pub(in crate::inbox) id: String,
     /// Its unfinished deliveries: dropped with this frame.
-    pub(crate) dropped: Vec<u64>,
+    pub(in crate::inbox) dropped: Vec<u64>,
     /// Deliveries that were stored and dropped since the store was made, with these.
-    pub(crate) dropped_total: u64,
+    pub(in crate::inbox) dropped_total: u64,
 }
 
 /// What the upstream delivers.
@@ -67,71 +67,71 @@ pub(crate) enum DeliveryFrame {
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct DeliveryBody {
     /// The upstream's number of the event.
-    pub(crate) event_id: Option<String>,
+    pub(in crate::inbox) event_id: Option<String>,
     /// The number that the event's origin gave it.
-    pub(crate) external_id: Option<String>,
+    pub(in crate::inbox) external_id: Option<String>,
     /// For whom it is, in which window.
-    pub(crate) within: Option<WithinBody>,
+    pub(in crate::inbox) within: Option<WithinBody>,
     /// Steps that it has; 0: not told.
-    pub(crate) steps: u32,
+    pub(in crate::inbox) steps: u32,
     /// The payload is JSON.
-    pub(crate) is_json: bool,
+    pub(in crate::inbox) is_json: bool,
     /// The payload.
-    pub(crate) payload: Vec<u8>,
+    pub(in crate::inbox) payload: Vec<u8>,
 }
 
 /// For whom a delivery is, in which window.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct WithinBody {
     /// The user or the device.
-    pub(crate) subject: String,
+    pub(in crate::inbox) subject: String,
     /// What is delivered to it once a window.
-    pub(crate) delivery_id: String,
+    pub(in crate::inbox) delivery_id: String,
     /// The window.
-    pub(crate) window: String,
+    pub(in crate::inbox) window: String,
 }
 
 /// An unfinished delivery whose first frame is gone.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct DeliveryMoved {
     /// LSN of its first frame.
-    pub(crate) number: u64,
+    pub(in crate::inbox) number: u64,
     /// Trusted time at which it came.
-    pub(crate) trusted_ms: u64,
+    pub(in crate::inbox) trusted_ms: u64,
     /// Wall clock when it came, Unix milliseconds; the lowest number: nobody knows.
-    pub(crate) wall_ms: i64,
+    pub(in crate::inbox) wall_ms: i64,
     /// The last step that is done; 0 for none.
-    pub(crate) done: u32,
+    pub(in crate::inbox) done: u32,
     /// Trusted time at which the slice of each of its keys began, in the keys' order.
-    pub(crate) slice_begins: Vec<u64>,
+    pub(in crate::inbox) slice_begins: Vec<u64>,
     /// The delivery.
-    pub(crate) body: DeliveryBody,
+    pub(in crate::inbox) body: DeliveryBody,
 }
 
 /// A finished delivery whose first frame is gone.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct FinishedEntry {
     /// LSN of its first frame.
-    pub(crate) number: u64,
-    /// Code of a [`DeliveryState`](crate::DeliveryState).
-    pub(crate) state: u8,
+    pub(in crate::inbox) number: u64,
+    /// Code of a [`DeliveryState`](crate::inbox::DeliveryState).
+    pub(in crate::inbox) state: u8,
     /// The event that tells the upstream; 0 for none.
-    pub(crate) event: u64,
+    pub(in crate::inbox) event: u64,
     /// Its keys that are still remembered.
-    pub(crate) keys: Vec<FinishedKey>,
+    pub(in crate::inbox) keys: Vec<FinishedKey>,
 }
 
 /// A key of a finished delivery.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct FinishedKey {
     /// The key's fingerprint.
-    pub(crate) print: u128,
+    pub(in crate::inbox) print: u128,
     /// It is the key of a server window.
-    pub(crate) is_of_window: bool,
+    pub(in crate::inbox) is_of_window: bool,
     /// Trusted time at which its slice began.
-    pub(crate) slice_begin: u64,
+    pub(in crate::inbox) slice_begin: u64,
     /// Trusted time of the last settlement in its slice.
-    pub(crate) settled_ms: u64,
+    pub(in crate::inbox) settled_ms: u64,
 }
 
 /// How far a delivery is.
@@ -152,13 +152,13 @@ pub(crate) enum ProgressFrame {
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct DeliveryEnd {
     /// The delivery.
-    pub(crate) delivery: u64,
-    /// Code of a [`DeliveryState`](crate::DeliveryState).
-    pub(crate) state: u8,
+    pub(in crate::inbox) delivery: u64,
+    /// Code of a [`DeliveryState`](crate::inbox::DeliveryState).
+    pub(in crate::inbox) state: u8,
     /// Trusted time at which it was finished; 0: that of this frame.
-    pub(crate) settled_ms: u64,
+    pub(in crate::inbox) settled_ms: u64,
     /// The event that tells the upstream; 0: the frame behind this one.
-    pub(crate) event: u64,
+    pub(in crate::inbox) event: u64,
 }
 
 impl Control for WindowFrame {

@@ -11,17 +11,17 @@ use crate::kernel::Kernel;
 #[derive(Debug)]
 pub(crate) struct NewDelivery {
     /// When it came.
-    pub(crate) moment: Moment,
+    pub(in crate::inbox) moment: Moment,
     /// What people call it.
-    pub(crate) name: Box<str>,
+    pub(in crate::inbox) name: Box<str>,
     /// The server window that it is for.
-    pub(crate) window: Option<Box<str>>,
+    pub(in crate::inbox) window: Option<Box<str>>,
     /// Steps that it has; 0: not told.
-    pub(crate) steps: u32,
+    pub(in crate::inbox) steps: u32,
     /// The last step that is done; 0 for none.
-    pub(crate) done: u32,
+    pub(in crate::inbox) done: u32,
     /// Its keys.
-    pub(crate) keys: Vec<HeldKey>,
+    pub(in crate::inbox) keys: Vec<HeldKey>,
 }
 
 impl NewDelivery {

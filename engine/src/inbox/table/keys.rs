@@ -10,11 +10,11 @@ use crate::kernel::{Reservation, Windows};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct DeliveryKey {
     /// The key's fingerprint.
-    pub(crate) fingerprint: Fingerprint,
+    pub(in crate::inbox) fingerprint: Fingerprint,
     /// How long it is remembered.
-    pub(crate) window: Window,
+    pub(in crate::inbox) window: Window,
     /// It is the key of a server window: remembered until that is over, at least.
-    pub(crate) is_of_window: bool,
+    pub(in crate::inbox) is_of_window: bool,
 }
 
 impl DeliveryKey {

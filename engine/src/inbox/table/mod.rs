@@ -32,28 +32,28 @@ pub(crate) use windows::{ServerWindow, WindowEnding};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldKey {
     /// The key.
-    pub(crate) key: DeliveryKey,
+    pub(in crate::inbox) key: DeliveryKey,
     /// Its slice.
-    pub(crate) held: SliceHold,
+    pub(in crate::inbox) held: SliceHold,
 }
 
 /// A delivery that is not finished.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenDelivery {
-    pub(crate) at: Located,
+    pub(in crate::inbox) at: Located,
     /// When it came.
-    pub(crate) moment: Moment,
+    pub(in crate::inbox) moment: Moment,
     /// What people call it.
-    pub(crate) name: Box<str>,
+    pub(in crate::inbox) name: Box<str>,
     /// The server window that it is for.
-    pub(crate) window: Option<Box<str>>,
+    pub(in crate::inbox) window: Option<Box<str>>,
     /// Steps that it has; 0: not told.
-    pub(crate) steps: u32,
+    pub(in crate::inbox) steps: u32,
     /// The last step that is done; 0 for none.
-    pub(crate) done: u32,
+    pub(in crate::inbox) done: u32,
     /// The frame that says so, if it is not the delivery's own.
     done_at: Option<Located>,
-    pub(crate) keys: Vec<HeldKey>,
+    pub(in crate::inbox) keys: Vec<HeldKey>,
 }
 
 impl OpenDelivery {
@@ -72,18 +72,18 @@ pub(crate) fn next_step(done: u32, steps: u32) -> Option<u32> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FinishedDelivery {
     /// The frame with its keys.
-    pub(crate) at: Located,
+    pub(in crate::inbox) at: Located,
     /// Wall clock when it came.
-    pub(crate) wall: Wall,
-    pub(crate) state: DeliveryState,
+    pub(in crate::inbox) wall: Wall,
+    pub(in crate::inbox) state: DeliveryState,
     /// The event that tells the upstream; 0 for none.
-    pub(crate) event: u64,
+    pub(in crate::inbox) event: u64,
     /// Trusted time at which it was finished.
-    pub(crate) settled_ms: u64,
+    pub(in crate::inbox) settled_ms: u64,
     /// The last step that was done.
-    pub(crate) done: u32,
+    pub(in crate::inbox) done: u32,
     /// The frame that says how it ended, if it is not the one with the keys.
-    pub(crate) outcome_at: Option<Located>,
+    pub(in crate::inbox) outcome_at: Option<Located>,
     /// How many keys it had.
     keys: u64,
 }

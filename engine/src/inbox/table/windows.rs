@@ -7,21 +7,21 @@ use crate::base::Located;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerWindow {
     /// LSN of the frame that told it first.
-    pub(crate) number: u64,
+    pub(in crate::inbox) number: u64,
     /// Trusted time at which it was told first.
-    pub(crate) opened_ms: u64,
+    pub(in crate::inbox) opened_ms: u64,
     /// Trusted time at which it is over.
-    pub(crate) ends_ms: u64,
-    pub(crate) at: Located,
+    pub(in crate::inbox) ends_ms: u64,
+    pub(in crate::inbox) at: Located,
 }
 
 /// A window that is over, and its unfinished deliveries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WindowEnding {
     /// 0: it was not open.
-    pub(crate) number: u64,
-    pub(crate) id: String,
-    pub(crate) dropped: Vec<u64>,
+    pub(in crate::inbox) number: u64,
+    pub(in crate::inbox) id: String,
+    pub(in crate::inbox) dropped: Vec<u64>,
 }
 
 impl DeliveryTable {

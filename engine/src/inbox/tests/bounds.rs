@@ -13,8 +13,8 @@ fn texts_that_are_empty_or_too_long_are_refused_by_name() {
         let error = Delivery::new("e", payload()).unwrap().with_external_id(bad).unwrap_err();
         assert!(error.to_string().contains("external_id"), "{error}");
         let window = || WindowId::new("w").unwrap();
-        assert_eq!(Within::new(bad, "d", window()).unwrap_err().code(), "SUBJECT_INVALID");
-        assert_eq!(Within::new("s", bad, window()).unwrap_err().code(), "ID_INVALID");
+        assert_eq!(WindowKey::new(bad, "d", window()).unwrap_err().code(), "SUBJECT_INVALID");
+        assert_eq!(WindowKey::new("s", bad, window()).unwrap_err().code(), "ID_INVALID");
     }
     for bad in ["", &long[..64]] {
         assert_eq!(WindowId::new(bad).unwrap_err().code(), "WINDOW_INVALID");
@@ -24,7 +24,7 @@ fn texts_that_are_empty_or_too_long_are_refused_by_name() {
 
 #[test]
 fn a_delivery_is_the_same_after_the_log_held_it() {
-    let within = Within::new("user", "survey", WindowId::new("w").unwrap()).unwrap();
+    let within = WindowKey::new("user", "survey", WindowId::new("w").unwrap()).unwrap();
     let json = Payload::json(r#"{"a":1.50}"#).unwrap();
     let full = Delivery::new("e", json).unwrap().with_external_id("x").unwrap();
     let full = full.with_window(within.clone()).with_steps(7).unwrap();

@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use onceward_vfs::Survival;
 
 use crate::base::{ErrorKind, Result};
+use crate::inbox::{Delivery, DeliveryState, DropReason, Received, WindowId, WindowKey};
 use crate::trial::{HandClock, Rig, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{
-    Delivery, DeliveryState, DropReason, Key, Lsn, Payload, Received, Scope, Store, WindowId,
-    Within,
-};
+use crate::{Key, Lsn, Payload, Scope, Store};
 
 /// One thing that a host does.
 #[derive(Clone, Debug)]
@@ -78,7 +76,9 @@ fn delivery(n: u64) -> Delivery {
         delivery.with_external_id(&format!("x{n}")).unwrap()
     };
     match window_of(n) {
-        Some(w) => delivery.with_window(Within::new("user", &format!("d{n}"), window(w)).unwrap()),
+        Some(w) => {
+            delivery.with_window(WindowKey::new("user", &format!("d{n}"), window(w)).unwrap())
+        }
         None => delivery,
     }
 }
@@ -97,7 +97,7 @@ impl Host {
         match step {
             Receive(n) => {
                 self.notes.entry(*n).or_default();
-                let told = store.receive(&delivery(*n))?;
+                let told = store.inbox().receive(&delivery(*n))?;
                 let note = self.notes.get_mut(n).unwrap();
                 match (told, note.lsn) {
                     (Received::Fresh { lsn }, None) => note.lsn = Some(lsn),
@@ -108,21 +108,21 @@ impl Host {
             Progress(n, step) => {
                 let note = self.notes.get_mut(n).unwrap();
                 note.perhaps_done = *step;
-                store.progress(note.lsn.unwrap(), *step)?;
+                store.inbox().progress(note.lsn.unwrap(), *step)?;
                 note.done = *step;
             }
-            Ack(n) => self.end(*n, DeliveryState::Acked, |lsn| store.ack(lsn))?,
-            Fail(n) => self.end(*n, DeliveryState::Failed, |lsn| store.fail(lsn, "no"))?,
+            Ack(n) => self.end(*n, DeliveryState::Acked, |lsn| store.inbox().ack(lsn))?,
+            Fail(n) => self.end(*n, DeliveryState::Failed, |lsn| store.inbox().fail(lsn, "no"))?,
             Open(w, ms) => {
                 if self.windows.get(w) != Some(&Some(true)) {
                     self.windows.insert(*w, None);
                 }
-                store.open_window(&window(*w), *ms)?;
+                store.inbox().open_window(&window(*w), *ms)?;
                 self.windows.insert(*w, Some(true));
             }
             Close(w) => {
                 self.may_end(*w);
-                store.close_window(&window(*w))?;
+                store.inbox().close_window(&window(*w))?;
                 self.has_ended(*w);
             }
             Churn(first) => {
@@ -210,7 +210,7 @@ fn check(host: &Host, rig: &Rig, context: &str) {
     let store = rig.try_open().unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(store.recovery().damage, [], "{context}");
     assert_eq!(rig.look().recovery().damage, [], "{context}");
-    let status = store.inbox_status();
+    let status = store.inbox().status();
     let mut found = Vec::new();
     for (n, note) in &host.notes {
         let what = format!("delivery {n}, {note:?}: {context}");
@@ -223,20 +223,20 @@ fn check(host: &Host, rig: &Rig, context: &str) {
     let finished = found.len() as u64 - open;
     assert_eq!((status.open, status.finished), (open, finished), "{context}");
     // What was shown is durable, and the store goes on.
-    let before = (store.inbox_status().open, store.inbox_status().finished);
+    let before = (store.inbox().status().open, store.inbox().status().finished);
     drop(store);
     let store = rig.after_power_cut(&Survival::Nothing).open();
-    assert_eq!(before, (store.inbox_status().open, store.inbox_status().finished), "{context}");
-    assert_eq!(store.inbox_status().dropped, status.dropped, "{context}");
+    assert_eq!(before, (store.inbox().status().open, store.inbox().status().finished), "{context}");
+    assert_eq!(store.inbox().status().dropped, status.dropped, "{context}");
     let new = Delivery::new("new", Payload::bytes(vec![1])).unwrap();
-    let Received::Fresh { lsn } = store.receive(&new).unwrap() else { panic!("{context}") };
-    store.ack(lsn).unwrap();
+    let Received::Fresh { lsn } = store.inbox().receive(&new).unwrap() else { panic!("{context}") };
+    store.inbox().ack(lsn).unwrap();
 }
 
 /// Delivers again; returns what is known, if it should be.
 fn look_up(host: &Host, store: &Store, n: u64, what: &str) -> Option<(Lsn, DeliveryState)> {
     let note = &host.notes[&n];
-    match store.receive(&delivery(n)).unwrap_or_else(|error| panic!("{error}: {what}")) {
+    match store.inbox().receive(&delivery(n)).unwrap_or_else(|error| panic!("{error}: {what}")) {
         Received::Duplicate { lsn, state } => {
             assert!(note.lsn.is_none_or(|known| known == lsn), "{what}");
             Some((lsn, state))
@@ -268,17 +268,17 @@ fn check_end(store: &Store, (n, note): (u64, &Note), found: (Lsn, DeliveryState)
     match state {
         DeliveryState::Open => {
             assert_eq!(note.end, None, "{what}");
-            let next = store.resume(lsn).unwrap();
+            let next = store.inbox().resume(lsn).unwrap();
             let fitting = [note.done, note.perhaps_done].map(|done| (done < 5).then_some(done + 1));
             assert!(fitting.contains(&next), "{next:?}, {what}");
-            let stored = store.delivery(lsn).unwrap().unwrap();
+            let stored = store.inbox().get(lsn).unwrap().unwrap();
             assert_eq!(stored.delivery, delivery(n), "{what}");
         }
         DeliveryState::OutcomeUnknown => panic!("nothing is damaged, {what}"),
         DeliveryState::Acked | DeliveryState::Failed | DeliveryState::Dropped => {
             assert!([note.end, note.perhaps].contains(&Some(state)), "{state}, {what}");
             let acks = state == DeliveryState::Acked;
-            let again = if acks { store.ack(lsn) } else { store.fail(lsn, "no") };
+            let again = if acks { store.inbox().ack(lsn) } else { store.inbox().fail(lsn, "no") };
             assert_eq!(again.ok(), acked.or(failed), "{what}");
         }
     }
@@ -324,7 +324,7 @@ fn the_script_reaches_what_it_is_for() {
     let (host, ..) = chapters.last().unwrap();
     let store = host.rig.after_kill().open();
     assert!(store.inner.log.segments()[0].number > 3, "segments were trimmed");
-    assert_eq!(store.inbox_status().dropped, 1);
+    assert_eq!(store.inbox().status().dropped, 1);
     let ends = |state| host.notes.values().filter(|note| note.end == Some(state)).count();
     assert_eq!((ends(DeliveryState::Acked), ends(DeliveryState::Failed)), (4, 1));
 }

@@ -33,7 +33,8 @@ use crate::state::StoreState;
 /// What a repair found and did, or would find.
 ///
 /// ```
-/// use onceward::{Config, Store, plan_repair};
+/// use onceward::{Config, Store};
+/// use onceward::repair::plan_repair;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -61,7 +62,8 @@ pub struct Repair {
 /// What damage took.
 ///
 /// ```
-/// use onceward::{Config, Store, plan_repair};
+/// use onceward::{Config, Store};
+/// use onceward::repair::plan_repair;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -88,7 +90,8 @@ pub struct Lost {
 /// Consecutive lost numbers.
 ///
 /// ```
-/// use onceward::{Config, Store, plan_repair};
+/// use onceward::{Config, Store};
+/// use onceward::repair::plan_repair;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -112,7 +115,8 @@ pub struct LostRange {
 /// An event that damage took.
 ///
 /// ```
-/// use onceward::{Config, Store, plan_repair};
+/// use onceward::{Config, Store};
+/// use onceward::repair::plan_repair;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -137,7 +141,8 @@ pub struct LostKey {
 /// While another process writes the store, what a second reading finds whole is not called damage.
 ///
 /// ```
-/// use onceward::{Config, Store, plan_repair};
+/// use onceward::{Config, Store};
+/// use onceward::repair::plan_repair;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -174,13 +179,14 @@ pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair
 /// Copies the damaged bytes of the store in `dir` to its directory `quarantine`, and mends the log around
 /// them, so that it is no longer damaged and goes on. A store without damage is left as it is. What was lost is
 /// written down there too, for a person: as long as that note is there, the store is not
-/// [safe to wipe](crate::Store::safe_to_wipe).
+/// [safe to wipe](crate::rescue::Rescue::safe_to_wipe).
 ///
 /// What is still damaged afterwards is in [`Repair::left`]: frames that are whole and do not fit, which
 /// no program should remove by itself, and what the disk refuses to take.
 ///
 /// ```
-/// use onceward::{Config, Store, repair};
+/// use onceward::{Config, Store};
+/// use onceward::repair::repair;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");

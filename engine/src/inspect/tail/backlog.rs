@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Looked, Since};
+use super::{Since, TailBatch};
 use crate::inspect::{Inspection, Rereading};
 
 /// What is left to be shown.
@@ -25,8 +25,8 @@ impl Backlog {
     }
 
     /// The next events, up to about `bytes_max` bytes.
-    pub(super) fn next(&mut self, bytes_max: usize) -> Looked {
-        let mut looked = Looked::default();
+    pub(super) fn next(&mut self, bytes_max: usize) -> TailBatch {
+        let mut looked = TailBatch::default();
         let mut bytes = 0_usize;
         while let Some(lsn) = self.left.front().copied().filter(|_| bytes <= bytes_max) {
             match self.inspection.find(lsn, &mut self.again) {

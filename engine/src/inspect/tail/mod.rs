@@ -37,7 +37,8 @@ const LOOK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// From where on a store is followed.
 ///
 /// ```
-/// use onceward::{Config, Since, Store, Tail};
+/// use onceward::{Config, Store};
+/// use onceward::inspect::{Since, Tail};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -59,7 +60,8 @@ pub enum Since {
 /// A store that is followed.
 ///
 /// ```
-/// use onceward::{Config, Event, Key, Payload, Scope, Since, Store, Tail};
+/// use onceward::{Config, Event, Key, Payload, Scope, Store};
+/// use onceward::inspect::{Since, Tail};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -96,7 +98,8 @@ type Disk = Box<dyn Fn() -> Result<Arc<dyn Vfs>> + Send>;
 /// What a look found.
 ///
 /// ```
-/// use onceward::{Config, Since, Store, Tail};
+/// use onceward::{Config, Store};
+/// use onceward::inspect::{Since, Tail};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
@@ -114,7 +117,7 @@ type Disk = Box<dyn Fn() -> Result<Arc<dyn Vfs>> + Send>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct Looked {
+pub struct TailBatch {
     /// Events that are new, in the order of their numbers, each as far as it is now.
     pub events: Vec<StoredEvent>,
     /// Why events that should be there cannot be read.
@@ -218,7 +221,7 @@ impl Tail {
     ///
     /// One small read if nothing was written; otherwise the segments that hold what is new are read,
     /// from their beginning. At most 8 MiB of events are held at a time.
-    pub fn look(&mut self) -> Result<Looked> {
+    pub fn look(&mut self) -> Result<TailBatch> {
         let mut looked = match &mut self.backlog {
             Some(backlog) => {
                 let looked = backlog.next(self.bytes_max);
@@ -226,7 +229,7 @@ impl Tail {
                     self.backlog = None;
                 }
                 // What came in the meantime is next.
-                Looked { is_behind: true, ..looked }
+                TailBatch { is_behind: true, ..looked }
             }
             None => again(|| self.look_once())?,
         };
@@ -235,7 +238,7 @@ impl Tail {
     }
 
     /// Looks at the frames that are new. If it fails, nothing happened.
-    fn look_once(&mut self) -> Result<Looked> {
+    fn look_once(&mut self) -> Result<TailBatch> {
         let vfs = (self.disk)()?;
         let shown = self.follower.shown();
         let mut start = match &self.anchor {
@@ -275,7 +278,7 @@ impl Tail {
         self.follower =
             cut.map_or(follower, |shown| Follower::after(shown).with_sealing(self.keys.clone()));
         self.told.extend(damage.iter().cloned());
-        Ok(Looked { events, damage, skipped, is_behind: cut.is_some(), ..Looked::default() })
+        Ok(TailBatch { events, damage, skipped, is_behind: cut.is_some(), ..TailBatch::default() })
     }
 }
 

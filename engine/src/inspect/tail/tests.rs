@@ -9,10 +9,11 @@ use onceward_vfs::{File, LockError, LockGuard, Mode, SimVfs, Vfs};
 use onceward_wal::{Follower, KIND_RUN};
 use parking_lot::Mutex;
 
-use super::{Looked, Since, Tail};
+use super::{Since, Tail, TailBatch};
+use crate::capture::Effect;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Effect, Event, State, Store, StoredEvent};
+use crate::{Event, State, Store, StoredEvent};
 
 /// Follows what stands in the place of a rig's disk.
 fn follow(rig: &Rig, since: Since) -> Tail {
@@ -182,15 +183,15 @@ fn damage_is_told_once_and_its_neighbours_are_shown() {
     store.capture_batch(&(1..=3).map(event).collect::<Vec<_>>()).unwrap();
     mark(&store);
     flip(&rig, r#"{"n":2,"#);
-    let Looked { events, damage, skipped, .. } = settled(&mut tail);
+    let TailBatch { events, damage, skipped, .. } = settled(&mut tail);
     assert_eq!(keys(&events), ["k1", "k3"]);
     assert_eq!((damage, skipped), (rig.look().recovery().damage.clone(), 1));
     store.capture(&event(4)).unwrap();
     mark(&store);
-    let Looked { events, damage, .. } = settled(&mut tail);
+    let TailBatch { events, damage, .. } = settled(&mut tail);
     assert_eq!((keys(&events), damage.len()), (vec!["k4".to_owned()], 0));
 
-    let Looked { events, damage, .. } = settled(&mut follow(&rig, Since::Last(2)));
+    let TailBatch { events, damage, .. } = settled(&mut follow(&rig, Since::Last(2)));
     assert_eq!(keys(&events), ["k3", "k4"]);
     assert_eq!(damage.len(), 1, "told at the beginning too");
 }
@@ -280,8 +281,8 @@ fn flip(rig: &Rig, text: &str) {
 }
 
 /// What all looks together find until nothing more is there.
-fn settled(tail: &mut Tail) -> Looked {
-    let mut all = Looked::default();
+fn settled(tail: &mut Tail) -> TailBatch {
+    let mut all = TailBatch::default();
     loop {
         let looked = tail.look().unwrap();
         all.events.extend(looked.events);

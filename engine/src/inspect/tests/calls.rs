@@ -1,6 +1,6 @@
 //! Looking without a lock: the same answers as the store's own.
 
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
 use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
@@ -19,7 +19,11 @@ fn assert_same(rig: &Rig, store: &Store, count: u64, what: &str) {
     let seen = rig.look();
     let events: Vec<StoredEvent> = seen.events().map(Result::unwrap).collect();
     assert_eq!(events, by_key(store, count), "{what}");
-    assert_eq!(seen.reviews().unwrap(), store.reviews(&ReviewFilter::new()).unwrap(), "{what}");
+    assert_eq!(
+        seen.reviews().unwrap(),
+        store.reviews().list(&ReviewFilter::new()).unwrap(),
+        "{what}"
+    );
     assert_eq!(seen.status(), store.status(), "{what}");
     assert_eq!(seen.recovery().damage, [], "{what}");
 }
@@ -43,8 +47,8 @@ fn a_look_at_a_store_that_is_open_tells_what_the_store_tells() {
         .collect();
     store.settle(&answers).unwrap();
     assert_same(&rig, &store, 20, "settled");
-    store.retry(&sales(), &key(3)).unwrap();
-    store.resolve(&sales(), &key(4), "gone").unwrap();
+    store.reviews().retry(&sales(), &key(3)).unwrap();
+    store.reviews().resolve(&sales(), &key(4), "gone").unwrap();
     assert_same(&rig, &store, 20, "decided");
     let options = crate::trial::options().items_max(4);
     let mut session = Session::start(&store, options, fits()).unwrap();

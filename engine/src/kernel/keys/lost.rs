@@ -23,9 +23,9 @@ pub(crate) struct LostKeys {
 #[derive(Debug, Default)]
 pub(crate) struct Strays {
     /// Keys of frames that the log does not have any more.
-    pub(crate) keys: Vec<LostKeys>,
+    pub(in crate::kernel) keys: Vec<LostKeys>,
     /// Parts of the index that cannot be read: what they know is lost if the log lost it too.
-    pub(crate) unreadable: Vec<String>,
+    pub(in crate::kernel) unreadable: Vec<String>,
 }
 
 impl Strays {

@@ -1,13 +1,12 @@
 //! T20 to T23: limits refuse or make room, and what is counted is what is there.
 
+use crate::capture::{Applied, Effect, WouldAccept};
+use crate::limits::{Limit, Limits, WhenFull};
 use crate::trial::{
     Rig, SEGMENT_BYTES, WALL_MS, cents, event, key, keys, other_event, receipt, sales, sized_event,
 };
 use crate::{Answer, Settlement};
-use crate::{
-    Applied, Class, Effect, ErrorKind, Event, Limit, Limits, State, Store, Verdict, WhenFull,
-    WouldAccept,
-};
+use crate::{Class, ErrorKind, Event, State, Store, Verdict};
 
 pub(crate) fn rig(limits: Limits) -> Rig {
     let mut rig = Rig::new();
@@ -146,7 +145,7 @@ fn repetitions_are_answered_and_everything_but_captures_goes_on_at_a_limit() {
     let answer = Answer::Rejected { code, message, reply: Vec::new() };
     store.settle(&[Settlement { scope: sales(), key: key(1), answer }]).unwrap();
     refused(&store, &event(3), Limit::Count);
-    store.resolve(&sales(), &key(1), "note").unwrap();
+    store.reviews().resolve(&sales(), &key(1), "note").unwrap();
     fresh(&store, &event(3));
     check_counters(&rig, &store, "");
 }
@@ -260,7 +259,7 @@ fn what_is_in_flight_or_in_review_is_never_dropped() {
     let answer = Answer::Rejected { code, message, reply: Vec::new() };
     store.settle(&[Settlement { scope: sales(), key: key(3), answer }]).unwrap();
     refused(&store, &event(4), Limit::Count);
-    store.retry(&sales(), &key(3)).unwrap();
+    store.reviews().retry(&sales(), &key(3)).unwrap();
     fresh(&store, &event(4));
     assert_eq!((state(&store, 3), store.status().in_flight), (State::Expired, 2));
     check_counters(&rig, &store, "");
@@ -375,8 +374,8 @@ fn on_a_full_disk_settling_deciding_and_cancelling_go_on() {
         let answer = answer.clone();
         store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
     }
-    store.retry(&sales(), &key(0)).unwrap();
-    store.resolve(&sales(), &key(1), "note").unwrap();
+    store.reviews().retry(&sales(), &key(0)).unwrap();
+    store.reviews().resolve(&sales(), &key(1), "note").unwrap();
     store.cancel(&sales(), &key(2)).unwrap();
     settle(&store, 3);
     assert_eq!(

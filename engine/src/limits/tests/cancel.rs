@@ -1,10 +1,11 @@
 //! T54: what was never sent can be taken back, and what was cannot.
 
+use crate::limits::Cancellation;
 use crate::sync::{ItemOutcome, Reply, Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Cancellation, ErrorKind, Event, State, Store, Verdict};
+use crate::{ErrorKind, Event, State, Store, Verdict};
 
 fn start(store: &Store) -> Session {
     Session::start(store, crate::trial::options().items_max(2), fits()).unwrap()
@@ -67,7 +68,7 @@ fn an_event_that_was_attempted_cannot_be_cancelled_and_the_answer_tells_its_stat
         let error = store.cancel(&sales(), &key(4)).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "NO_EVENT"));
     }
-    store.resolve(&sales(), &key(2), "note").unwrap();
+    store.reviews().resolve(&sales(), &key(2), "note").unwrap();
     settle(&store, 1..2);
     assert_eq!([1, 2].map(|n| too_late(&store, n)), [State::Accepted, State::Rejected]);
     assert!(matches!(store.cancel(&sales(), &key(3)), Ok(Cancellation::Cancelled { .. })));

@@ -15,9 +15,9 @@ pub(super) const NO_FRAME: u64 = 0;
 /// The final answer for an event whose frame is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct CarriedOutcome {
-    pub(crate) state: State,
+    pub(in crate::outbox) state: State,
     /// LSN of the frame that holds the event's key and receipt.
-    pub(crate) holder: u64,
+    pub(in crate::outbox) holder: u64,
 }
 
 /// Consecutive events with one outcome; the first one's LSN is the key in the map.

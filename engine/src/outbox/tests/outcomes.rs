@@ -7,11 +7,12 @@ use onceward_wal::Lsn;
 
 use crate::base::Located;
 use crate::base::{FrameKind, codec};
+use crate::capture::Effect;
 use crate::config::Retain;
 use crate::kernel::KeysFrame;
 use crate::trial::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Effect, Event, Outcome, Receipt, State, Store, Verdict};
+use crate::{Event, Outcome, Receipt, State, Store, Verdict};
 
 /// Events that are settled in five different ways.
 const EVENTS: u64 = 60;
@@ -71,7 +72,7 @@ fn settle_in_five_ways(store: &Store) -> Vec<Verdict> {
     });
     store.settle(&answers.collect::<Vec<_>>()).unwrap();
     let refused = (0..EVENTS).filter(|n| told(*n).0 == State::Rejected);
-    refused.for_each(|n| store.resolve(&sales(), &key(n), "done").unwrap());
+    refused.for_each(|n| store.reviews().resolve(&sales(), &key(n), "done").unwrap());
     verdicts
 }
 

@@ -10,7 +10,7 @@ use crate::base::{Error, ErrorKind, FrameKind, Moment, Result, codec};
 use crate::kernel::{Asking, Reservation};
 use crate::records::frames::{LeaseFrame, Token};
 use crate::records::table::{ChangeKind, KnownItem, LeaseChange, LeaseItem, RecordItem};
-use crate::records::{Begin, Begun, Lease, RECORD_PREFIX, fingerprint};
+use crate::records::{Lease, LeaseReply, LeaseRequest, RECORD_PREFIX, fingerprint};
 use crate::store::StoreState;
 
 /// The print of a call without a request.
@@ -19,7 +19,7 @@ const NO_REQUEST: ContentHash = ContentHash::from_u64(0);
 /// What a caller asks, and the token that it gets if it is given a lease.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
-    begin: &'a Begin,
+    begin: &'a LeaseRequest,
     fingerprint: Fingerprint,
     content: ContentHash,
     token: Token,
@@ -38,12 +38,12 @@ enum JudgedLease {
     /// A completed record.
     Done { item: u64, done: RecordItem },
     /// What can be answered at once.
-    Known(Begun),
+    Known(LeaseReply),
 }
 
 impl Records<'_> {
-    /// See [`Store::begin`](crate::Store::begin).
-    pub(super) fn begin_record(&self, begin: &Begin) -> Result<Begun> {
+    /// See [`Records::begin`](crate::records::Records::begin).
+    pub(super) fn begin_record(&self, begin: &LeaseRequest) -> Result<LeaseReply> {
         let asked = self.asked(begin)?;
         let mut control = None;
         loop {
@@ -65,7 +65,7 @@ impl Records<'_> {
                     drop(state);
                     drop(control.take());
                     if let Some(record) = self.read_record(item, done)? {
-                        return Ok(Begun::Cached(record));
+                        return Ok(LeaseReply::Cached(record));
                     }
                 }
                 JudgedLease::Free { released } => {
@@ -73,14 +73,18 @@ impl Records<'_> {
                     let fence = self.take_key(&mut state, &asked, released, mono_ms)?;
                     drop(state);
                     self.inner.wait(fence)?;
-                    return Ok(Begun::Acquired(lease(&asked, fence, self.inner.time.wall_ms())));
+                    return Ok(LeaseReply::Acquired(lease(
+                        &asked,
+                        fence,
+                        self.inner.time.wall_ms(),
+                    )));
                 }
                 JudgedLease::Lost { item } => {
                     drop(control.take());
                     let fence = self.take_key(&mut state, &asked, Some(item), mono_ms)?;
                     drop(state);
                     self.inner.wait(fence)?;
-                    return Ok(Begun::OutcomeUnknown(lease(
+                    return Ok(LeaseReply::OutcomeUnknown(lease(
                         &asked,
                         fence,
                         self.inner.time.wall_ms(),
@@ -97,7 +101,7 @@ impl Records<'_> {
                     drop(state);
                     drop(control);
                     self.inner.wait(fence)?;
-                    return Ok(Begun::OutcomeUnknown(lease(
+                    return Ok(LeaseReply::OutcomeUnknown(lease(
                         &asked,
                         fence,
                         self.inner.time.wall_ms(),
@@ -107,7 +111,7 @@ impl Records<'_> {
         }
     }
 
-    fn asked<'a>(&self, begin: &'a Begin) -> Result<Asked<'a>> {
+    fn asked<'a>(&self, begin: &'a LeaseRequest) -> Result<Asked<'a>> {
         let fingerprint =
             fingerprint(self.inner.secret(), begin.scope.as_str(), begin.key.as_str());
         let content = match &begin.request {
@@ -152,7 +156,7 @@ impl Records<'_> {
             fence: at.lsn,
             token: asked.token,
             expires_ms: Some(moment.trusted_ms.saturating_add(asked.begin.lease_ms)),
-            change: Some(LeaseChange { at, what: ChangeKind::Begun }),
+            change: Some(LeaseChange { at, what: ChangeKind::LeaseReply }),
         });
         Lsn::from_u64(at.lsn).ok_or_else(lost_key)
     }
@@ -201,12 +205,12 @@ fn judge(
     let both = asked.content != NO_REQUEST && item.content != NO_REQUEST;
     if both && asked.content != item.content {
         let fence = Lsn::from_u64(fence).ok_or_else(lost_key)?;
-        return Ok(JudgedLease::Known(Begun::Conflict { fence }));
+        return Ok(JudgedLease::Known(LeaseReply::Conflict { fence }));
     }
     let number = item.number;
     Ok(match item.known {
         KnownItem::Open(open) => match retry_after_ms(open, now) {
-            Some(retry_after_ms) => JudgedLease::Known(Begun::InProgress { retry_after_ms }),
+            Some(retry_after_ms) => JudgedLease::Known(LeaseReply::InProgress { retry_after_ms }),
             None => {
                 let slice_begin = open.held.begin;
                 JudgedLease::Orphan { item: number, slice_begin, content: item.content }

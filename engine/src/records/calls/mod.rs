@@ -12,15 +12,15 @@ mod read;
 
 use onceward_wal::Lsn;
 
-use super::{Begin, Begun, Lease, OpenLease, Record, RecordState, check_lease_ms};
+use super::{Lease, LeaseReply, LeaseRequest, OpenLease, Record, RecordState, check_lease_ms};
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::{Key, Payload, Scope};
-use crate::store::{Shared, Store};
+use crate::store::Shared;
 use change::{Ending, Holding};
 
 /// Idempotent calls of an open store.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Records<'s> {
+pub struct Records<'s> {
     inner: &'s Shared,
 }
 
@@ -31,7 +31,7 @@ impl<'s> Records<'s> {
     }
 }
 
-impl Store {
+impl Records<'_> {
     /// Asks for the right to do work that must be done once, or for what came of it.
     ///
     /// Of many who ask at once, one gets the lease. A lease that expired is taken over by the next who
@@ -57,21 +57,22 @@ impl Store {
     /// lately, else one read.
     ///
     /// ```
-    /// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+    /// use onceward::{Config, Key, Payload, Scope, Store};
+    /// use onceward::records::{LeaseRequest, LeaseReply};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let begin = Begin::new(Scope::new("orders")?, Key::new("order-2001")?);
-    /// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
-    /// assert!(matches!(store.begin(&begin)?, Begun::InProgress { retry_after_ms: 1..=1_500 }));
-    /// store.complete(&lease, &Payload::json(r#"{"status":"paid"}"#)?)?;
-    /// let Begun::Cached(record) = store.begin(&begin)? else { panic!("it was completed") };
+    /// let begin = LeaseRequest::new(Scope::new("orders")?, Key::new("order-2001")?);
+    /// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
+    /// assert!(matches!(store.records().begin(&begin)?, LeaseReply::InProgress { retry_after_ms: 1..=1_500 }));
+    /// store.records().complete(&lease, &Payload::json(r#"{"status":"paid"}"#)?)?;
+    /// let LeaseReply::Cached(record) = store.records().begin(&begin)? else { panic!("it was completed") };
     /// assert_eq!(record.body.as_json(), Some(r#"{"status":"paid"}"#));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn begin(&self, begin: &Begin) -> Result<Begun> {
+    pub fn begin(&self, begin: &LeaseRequest) -> Result<LeaseReply> {
         check_lease_ms(begin.lease_ms)?;
-        self.inner.records().begin_record(begin)
+        self.begin_record(begin)
     }
 
     /// Keeps what came of the work that a lease is for, for the
@@ -81,14 +82,15 @@ impl Store {
     /// known after all. Completing again with the same body gives the record again.
     ///
     /// ```
-    /// use onceward::{Begin, Begun, Config, Key, Payload, Scope, Store};
+    /// use onceward::{Config, Key, Payload, Scope, Store};
+    /// use onceward::records::{LeaseRequest, LeaseReply};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
-    /// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
-    /// let record = store.complete(&lease, &Payload::json(r#"{"paid":true}"#)?)?;
-    /// assert!(matches!(store.begin(&begin)?, Begun::Cached(again) if again == record));
+    /// let begin = LeaseRequest::new(Scope::default(), Key::new("order-2001")?);
+    /// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
+    /// let record = store.records().complete(&lease, &Payload::json(r#"{"paid":true}"#)?)?;
+    /// assert!(matches!(store.records().begin(&begin)?, LeaseReply::Cached(again) if again == record));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -101,7 +103,8 @@ impl Store {
     /// `Fenced`, code `LEASE_LOST`: the lease was taken over or released; nothing changed. `Invalid`,
     /// code `COMPLETED_OTHERWISE`: the lease was completed with another body, which stays;
     /// `PAYLOAD_TOO_LONG`. `Full`: no room; the lease is still the caller's. `Io`, `Poisoned`: where
-    /// the error is [`in_doubt`](Error::in_doubt), ask with [`Store::begin`] after reopening.
+    /// the error is [`in_doubt`](Error::in_doubt), ask with [`Records::begin`](crate::records::Records::begin) after
+    /// reopening.
     ///
     /// # Cost
     ///
@@ -109,10 +112,10 @@ impl Store {
     /// ends of leases share a quarter of a segment of what is reserved for finishing what was begun.
     pub fn complete(&self, lease: &Lease, body: &Payload) -> Result<Record> {
         self.inner.refuse_if_long("body", body)?;
-        match self.inner.records().end_lease(lease, Ending::Complete(body))? {
+        match self.end_lease(lease, Ending::Complete(body))? {
             Holding::Mine { record: Some(record), .. } => Ok(record),
             Holding::Done { item, done } => {
-                let found = self.inner.records().read_record(item, done)?;
+                let found = self.read_record(item, done)?;
                 let found = found.filter(|record| record.fence == lease.fence);
                 match found.ok_or_else(|| lost(lease))? {
                     record if record.body == *body => Ok(record),
@@ -138,18 +141,19 @@ impl Store {
     /// `Full`: no room; the lease is still the caller's. `Io`, `Poisoned`: the disk failed.
     ///
     /// ```
-    /// use onceward::{Begin, Begun, Config, Key, Scope, Store};
+    /// use onceward::{Config, Key, Scope, Store};
+    /// use onceward::records::{LeaseRequest, LeaseReply};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
-    /// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
-    /// store.release(&lease)?;
-    /// assert!(matches!(store.begin(&begin)?, Begun::Acquired(next) if next.fence() > lease.fence()));
+    /// let begin = LeaseRequest::new(Scope::default(), Key::new("order-2001")?);
+    /// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
+    /// store.records().release(&lease)?;
+    /// assert!(matches!(store.records().begin(&begin)?, LeaseReply::Acquired(next) if next.fence() > lease.fence()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn release(&self, lease: &Lease) -> Result<()> {
-        match self.inner.records().end_lease(lease, Ending::Release)? {
+        match self.end_lease(lease, Ending::Release)? {
             Holding::Mine { .. } => Ok(()),
             Holding::Done { .. } | Holding::Lost => Err(lost(lease)),
         }
@@ -162,15 +166,16 @@ impl Store {
     /// nobody took it over.
     ///
     /// ```
-    /// use onceward::{Begin, Begun, Config, Key, Scope, Store};
+    /// use onceward::{Config, Key, Scope, Store};
+    /// use onceward::records::{LeaseRequest, LeaseReply};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let begin = Begin::new(Scope::default(), Key::new("order-2001")?);
-    /// let Begun::Acquired(lease) = store.begin(&begin)? else { panic!("a new store") };
+    /// let begin = LeaseRequest::new(Scope::default(), Key::new("order-2001")?);
+    /// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
     /// let before_ms = lease.expires_at_ms();
     /// // The work takes longer than was thought.
-    /// let lease = store.renew(&lease, 60_000)?;
+    /// let lease = store.records().renew(&lease, 60_000)?;
     /// assert!(lease.expires_at_ms() >= before_ms);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -189,7 +194,7 @@ impl Store {
     /// Nothing is written.
     pub fn renew(&self, lease: &Lease, lease_ms: u64) -> Result<Lease> {
         check_lease_ms(lease_ms)?;
-        self.inner.records().renew_lease(lease, lease_ms)?.ok_or_else(|| lost(lease))
+        self.renew_lease(lease, lease_ms)?.ok_or_else(|| lost(lease))
     }
 
     /// How far a record is, without taking its key.
@@ -199,16 +204,17 @@ impl Store {
     /// `Corrupt`, `Io`: it cannot be read.
     ///
     /// ```
-    /// use onceward::{Config, Key, RecordState, Scope, Store};
+    /// use onceward::{Config, Key, Scope, Store};
+    /// use onceward::records::RecordState;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let state = store.record(&Scope::default(), &Key::new("order-2001")?)?;
+    /// let state = store.records().get(&Scope::default(), &Key::new("order-2001")?)?;
     /// assert_eq!(state, RecordState::Unknown);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn record(&self, scope: &Scope, key: &Key) -> Result<RecordState> {
-        self.inner.records().look_at_record(scope, key)
+    pub fn get(&self, scope: &Scope, key: &Key) -> Result<RecordState> {
+        self.look_at_record(scope, key)
     }
 
     /// The leases that are neither completed nor released, oldest first, at most `max` of them from
@@ -216,7 +222,7 @@ impl Store {
     ///
     /// For a person who looks for calls of which nobody said how they ended: they count against
     /// [`leases_max`](crate::Config::leases_max) until somebody begins them again and completes or
-    /// releases what [`Begun::OutcomeUnknown`] gives.
+    /// releases what [`LeaseReply::OutcomeUnknown`] gives.
     ///
     /// # Errors
     ///
@@ -227,17 +233,18 @@ impl Store {
     /// A read for each.
     ///
     /// ```
-    /// use onceward::{Begin, Config, Key, Scope, Store};
+    /// use onceward::{Config, Key, Scope, Store};
+    /// use onceward::records::LeaseRequest;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// store.begin(&Begin::new(Scope::default(), Key::new("order-2001")?))?;
-    /// let open = store.leases(None, 100)?;
+    /// store.records().begin(&LeaseRequest::new(Scope::default(), Key::new("order-2001")?))?;
+    /// let open = store.records().leases(None, 100)?;
     /// assert_eq!((open.len(), open[0].key.as_str(), open[0].is_held), (1, "order-2001", true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn leases(&self, after: Option<Lsn>, max: usize) -> Result<Vec<OpenLease>> {
-        self.inner.records().list_leases(after, max)
+        self.list_leases(after, max)
     }
 }
 

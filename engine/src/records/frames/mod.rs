@@ -22,55 +22,55 @@ pub(crate) struct Token([u8; 16]);
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct LeaseFrame {
     /// LSN of the frame that took the key; 0: this one.
-    pub(crate) item: u64,
+    pub(in crate::records) item: u64,
     /// The lease's fencing number; 0: the LSN of this frame. Another when the frame was carried.
-    pub(crate) fence: u64,
+    pub(in crate::records) fence: u64,
     /// The caller's scope.
-    pub(crate) scope: String,
+    pub(in crate::records) scope: String,
     /// The key.
-    pub(crate) key: String,
+    pub(in crate::records) key: String,
     /// Who holds it.
-    pub(crate) token: Token,
+    pub(in crate::records) token: Token,
     /// Print of the request that took the key; 0 for none.
-    pub(crate) content: u64,
+    pub(in crate::records) content: u64,
     /// Trusted time at which the key's slice began; 0 in the first frame, whose own time tells it.
-    pub(crate) slice_begin: u64,
+    pub(in crate::records) slice_begin: u64,
     /// Wall clock when the lease was given, Unix milliseconds.
-    pub(crate) since_ms: i64,
+    pub(in crate::records) since_ms: i64,
 }
 
 /// What a completed record's frame says before the body.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct RecordHead {
     /// LSN of the frame that took the key.
-    pub(crate) item: u64,
+    pub(in crate::records) item: u64,
     /// Fencing number of the lease that completed it.
-    pub(crate) fence: u64,
+    pub(in crate::records) fence: u64,
     /// The caller's scope.
-    pub(crate) scope: String,
+    pub(in crate::records) scope: String,
     /// The key.
-    pub(crate) key: String,
+    pub(in crate::records) key: String,
     /// Print of the request that took the key; 0 for none.
-    pub(crate) content: u64,
+    pub(in crate::records) content: u64,
     /// Trusted time at which the key's slice began.
-    pub(crate) slice_begin: u64,
+    pub(in crate::records) slice_begin: u64,
     /// Trusted time of the completion: the record's life counts from it.
-    pub(crate) settled_ms: u64,
+    pub(in crate::records) settled_ms: u64,
     /// Wall clock at the completion, Unix milliseconds.
-    pub(crate) completed_at_ms: i64,
+    pub(in crate::records) completed_at_ms: i64,
     /// 0: the body is any bytes; 1: it is JSON.
-    pub(crate) form: u8,
+    pub(in crate::records) form: u8,
 }
 
 /// A lease was given back: its key is free.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct LeaseEndFrame {
     /// LSN of the frame that took the key.
-    pub(crate) item: u64,
+    pub(in crate::records) item: u64,
     /// Fencing number of the lease.
-    pub(crate) fence: u64,
+    pub(in crate::records) fence: u64,
     /// The key's fingerprint.
-    pub(crate) print: u128,
+    pub(in crate::records) print: u128,
 }
 
 impl Control for LeaseFrame {

@@ -25,31 +25,31 @@ use groups::Groups;
 /// A lease that is not completed.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseItem {
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) held: SliceHold,
+    pub(in crate::records) fingerprint: Fingerprint,
+    pub(in crate::records) held: SliceHold,
     /// The frame that stands for it.
-    pub(crate) at: Located,
-    pub(crate) fence: u64,
-    pub(crate) token: Token,
+    pub(in crate::records) at: Located,
+    pub(in crate::records) fence: u64,
+    pub(in crate::records) token: Token,
     /// Trusted time from which on the lease is nobody's; `None`: its holder went with an earlier
     /// opening.
-    pub(crate) expires_ms: Option<u64>,
+    pub(in crate::records) expires_ms: Option<u64>,
     /// What a frame says that is queued and not known to be durable.
-    pub(crate) change: Option<LeaseChange>,
+    pub(in crate::records) change: Option<LeaseChange>,
 }
 
 /// What a queued frame does to a lease once it is durable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeaseChange {
-    pub(crate) at: Located,
-    pub(crate) what: ChangeKind,
+    pub(in crate::records) at: Located,
+    pub(in crate::records) what: ChangeKind,
 }
 
 /// The kinds of [`LeaseChange`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ChangeKind {
     /// The key is leased: before that nothing was there.
-    Begun,
+    LeaseReply,
     /// Somebody else has the lease.
     TakenOver { token: Token, expires_ms: u64 },
     /// The record is there, at this trusted time.
@@ -62,9 +62,9 @@ pub(crate) enum ChangeKind {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RecordItem {
     /// The frame that holds the body.
-    pub(crate) at: Located,
+    pub(in crate::records) at: Located,
     /// Of the lease that completed it.
-    pub(crate) fence: u64,
+    pub(in crate::records) fence: u64,
     /// Trusted time at which its key's slice began.
     begin: u64,
 }
@@ -83,10 +83,10 @@ pub(crate) enum KnownItem<'a> {
 /// A record's key that the index has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundItem<'a> {
-    pub(crate) number: u64,
+    pub(in crate::records) number: u64,
     /// Print of the request; 0 for none.
-    pub(crate) content: ContentHash,
-    pub(crate) known: KnownItem<'a>,
+    pub(in crate::records) content: ContentHash,
+    pub(in crate::records) known: KnownItem<'a>,
 }
 
 /// Leases and records.
@@ -103,7 +103,7 @@ pub(crate) struct RecordTable {
 impl LeaseItem {
     /// Whether its first frame is not known to be durable: then it is not there yet.
     pub(crate) fn is_new(&self) -> bool {
-        self.change.is_some_and(|change| matches!(change.what, ChangeKind::Begun))
+        self.change.is_some_and(|change| matches!(change.what, ChangeKind::LeaseReply))
     }
 }
 
@@ -175,7 +175,7 @@ impl RecordTable {
         let at = change.at;
         match change.what {
             // The kernel confirms the key.
-            ChangeKind::Begun => {}
+            ChangeKind::LeaseReply => {}
             ChangeKind::TakenOver { token, expires_ms } => {
                 self.take_over(item, at, token);
                 self.renew(item, expires_ms);
@@ -194,7 +194,7 @@ impl RecordTable {
     /// The frame of a commit was not stored, or nobody can say: its item is as it was.
     pub(crate) fn withdraw(&mut self, kernel: &mut Kernel, commit: &QueuedCommit) {
         let Some((item, change)) = self.take_change(commit.last) else { return };
-        if matches!(change.what, ChangeKind::Begun)
+        if matches!(change.what, ChangeKind::LeaseReply)
             && let Some(open) = self.open.remove(&item)
         {
             kernel.keys.withdraw(open.fingerprint, item);
@@ -300,7 +300,7 @@ impl Area for RecordTable {
         let open = self.open.values().map(|open| &open.at);
         let changes = self.open.values().filter_map(|open| open.change.as_ref());
         // The frame that begins a lease is counted with it.
-        let changes = changes.filter(|change| !matches!(change.what, ChangeKind::Begun));
+        let changes = changes.filter(|change| !matches!(change.what, ChangeKind::LeaseReply));
         let all = open.chain(changes.map(|change| &change.at));
         let done = self.done.values().map(|done| &done.at);
         all.chain(done).filter(|at| at.place.segment == segment).count()

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use onceward_vfs::Survival;
 
 use crate::records::tests::calls::{acquired, asks, body, is_lost};
+use crate::records::{Lease, LeaseReply, RecordState};
 use crate::trial::script::is_of_a_dead_disk;
 use crate::trial::{HandClock, Rig, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Begun, Error, Lease, Lsn, RecordState, Store};
+use crate::{Error, Lsn, Store};
 
 /// One thing that the host does.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +69,8 @@ impl Host {
         match step {
             Begin(n) => {
                 self.perhaps(n, Stand::Leased(None));
-                let (Begun::Acquired(lease) | Begun::OutcomeUnknown(lease)) =
-                    store.begin(&asks(n))?
+                let (LeaseReply::Acquired(lease) | LeaseReply::OutcomeUnknown(lease)) =
+                    store.records().begin(&asks(n))?
                 else {
                     panic!("key {n} is not to be had")
                 };
@@ -80,13 +81,13 @@ impl Host {
             Complete(n, bytes) => {
                 let lease = self.lease(n);
                 self.perhaps(n, Stand::Done(lease.fence(), bytes));
-                store.complete(&lease, &body(n, bytes))?;
+                store.records().complete(&lease, &body(n, bytes))?;
                 self.happened(n, Stand::Done(lease.fence(), bytes));
             }
             Release(n) => {
                 let lease = self.lease(n);
                 self.perhaps(n, Stand::Free);
-                store.release(&lease)?;
+                store.records().release(&lease)?;
                 self.happened(n, Stand::Free);
                 self.notes.get_mut(&n).unwrap().lost.push(lease);
             }
@@ -172,7 +173,7 @@ fn check(host: &Host, rig: &Rig, context: &str) {
     let store = rig.try_open().unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(store.recovery().damage, [], "{context}");
     let states = |store: &Store| -> BTreeMap<u64, RecordState> {
-        let state = |n: &u64| (*n, store.record(&sales(), &key(*n)).unwrap());
+        let state = |n: &u64| (*n, store.records().get(&sales(), &key(*n)).unwrap());
         host.notes.keys().map(state).collect()
     };
     let found = states(&store);
@@ -194,18 +195,20 @@ fn check(host: &Host, rig: &Rig, context: &str) {
     drop(again);
     for (n, note) in &host.notes {
         for late in &note.lost {
-            is_lost(store.complete(late, &body(*n, 1)));
+            is_lost(store.records().complete(late, &body(*n, 1)));
         }
-        let lease = match (store.begin(&asks(*n)).unwrap(), &found[n]) {
-            (Begun::Acquired(lease), RecordState::Unknown) => lease,
-            (Begun::OutcomeUnknown(lease), RecordState::OutcomeUnknown { fence }) => {
+        let lease = match (store.records().begin(&asks(*n)).unwrap(), &found[n]) {
+            (LeaseReply::Acquired(lease), RecordState::Unknown) => lease,
+            (LeaseReply::OutcomeUnknown(lease), RecordState::OutcomeUnknown { fence }) => {
                 assert!(lease.fence() > *fence, "key {n}: {context}");
                 lease
             }
-            (Begun::Cached(record), RecordState::Completed(told)) if record == *told => continue,
+            (LeaseReply::Cached(record), RecordState::Completed(told)) if record == *told => {
+                continue;
+            }
             (begun, state) => panic!("key {n}: {begun:?} of {state:?}: {context}"),
         };
-        store.complete(&lease, &body(*n, 7)).unwrap();
+        store.records().complete(&lease, &body(*n, 7)).unwrap();
     }
     acquired(&store, 99);
     store.capture(&event(99)).unwrap();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use onceward_vfs::Vfs;
 
 use crate::records::tests::calls::{acquired, asks, begin, body, cached, is_lost, orphaned};
+use crate::records::{LeaseReply, RecordState};
 use crate::trial::{Rig, SEGMENT_BYTES, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Begun, Event, RecordState, Store};
+use crate::{Event, Store};
 
 /// Captures and settles events of about a segment.
 fn round(store: &Store, n: u64) {
@@ -51,12 +52,15 @@ fn rig() -> Rig {
 fn leases_and_records_outlive_their_segments_and_restarts() {
     let rig = rig();
     let store = rig.open();
-    let records: Vec<_> =
-        (0..5).map(|n| store.complete(&acquired(&store, n), &body(n, 5_000)).unwrap()).collect();
+    let records: Vec<_> = (0..5)
+        .map(|n| store.records().complete(&acquired(&store, n), &body(n, 5_000)).unwrap())
+        .collect();
     let held = acquired(&store, 10);
     let request = asks(11).with_request(b"a".to_vec());
-    let Begun::Acquired(asked) = store.begin(&request).unwrap() else { panic!("taken") };
-    store.release(&acquired(&store, 12)).unwrap();
+    let LeaseReply::Acquired(asked) = store.records().begin(&request).unwrap() else {
+        panic!("taken")
+    };
+    store.records().release(&acquired(&store, 12)).unwrap();
     rig.clock.advance(30_000);
     acquired(&store, 13);
     rig.clock.advance(30_000);
@@ -66,7 +70,7 @@ fn leases_and_records_outlive_their_segments_and_restarts() {
         for (n, record) in (0..).zip(&records) {
             assert_eq!(cached(store, n), *record);
         }
-        let state = |n| store.record(&sales(), &key(n)).unwrap();
+        let state = |n| store.records().get(&sales(), &key(n)).unwrap();
         for (n, fence) in [(10, held.fence()), (11, asked.fence())] {
             assert_eq!(state(n), RecordState::OutcomeUnknown { fence });
         }
@@ -79,8 +83,8 @@ fn leases_and_records_outlive_their_segments_and_restarts() {
             other => panic!("{other:?}"),
         }
         let other = asks(11).with_request(b"b".to_vec());
-        let conflict = Begun::Conflict { fence: asked.fence() };
-        assert_eq!(store.begin(&other).unwrap(), conflict);
+        let conflict = LeaseReply::Conflict { fence: asked.fence() };
+        assert_eq!(store.records().begin(&other).unwrap(), conflict);
         assert_eq!((store.status().leases, store.status().records), (3, 5));
     };
     check(&store, false);
@@ -102,9 +106,9 @@ fn leases_and_records_outlive_their_segments_and_restarts() {
         assert_eq!(store.recovery().damage, []);
     }
     assert!(store.status().bytes < 20 * SEGMENT_BYTES, "{:?}", store.status());
-    store.complete(&held, &body(10, 0)).unwrap();
-    store.complete(&taken_over, &body(13, 0)).unwrap();
-    store.release(&asked).unwrap();
+    store.records().complete(&held, &body(10, 0)).unwrap();
+    store.records().complete(&taken_over, &body(13, 0)).unwrap();
+    store.records().release(&asked).unwrap();
     acquired(&store, 11);
 }
 
@@ -130,7 +134,7 @@ fn a_segment_with_a_lease_goes_only_as_the_oldest() {
         assert!(goes(oldest_segment(&store)), "control");
     }
     assert!(goes(second), "it is the oldest");
-    store.complete(&held, &body(1, 0)).unwrap();
+    store.records().complete(&held, &body(1, 0)).unwrap();
 }
 
 /// What makes the next opening build the index from the log.
@@ -155,15 +159,15 @@ fn a_key_with_a_long_history_is_what_its_last_lease_says() {
         let mut leases = Vec::new();
         for step in 0..14 {
             let lease = match begin(&store, 1) {
-                Begun::Acquired(lease) | Begun::OutcomeUnknown(lease) => lease,
+                LeaseReply::Acquired(lease) | LeaseReply::OutcomeUnknown(lease) => lease,
                 other => panic!("step {step}: {other:?}"),
             };
             for late in &leases {
-                is_lost(store.complete(late, &body(9, 0)));
+                is_lost(store.records().complete(late, &body(9, 0)));
             }
             leases.push(lease.clone());
             match step % 7 {
-                0 | 5 => store.release(&lease).unwrap(),
+                0 | 5 => store.records().release(&lease).unwrap(),
                 1 | 4 => rig.clock.advance(30_000),
                 2 => next = turn(&store, next, oldest_segment(&store)),
                 _ => {}
@@ -182,7 +186,7 @@ fn a_key_with_a_long_history_is_what_its_last_lease_says() {
             }
         }
         let last = orphaned(&store, 1);
-        let record = store.complete(&last, &body(1, 100)).unwrap();
+        let record = store.records().complete(&last, &body(1, 100)).unwrap();
         turn(&store, next, oldest_segment(&store) + 3);
         drop(store);
         let store = rig.open();
@@ -200,11 +204,11 @@ fn a_key_that_only_the_files_of_the_index_know_is_free() {
     let item = lease.fence().get();
     // As after a crash: the index has the key, and the log has nothing of it.
     store.inner.state.lock().records.forget_for_test(item);
-    assert_eq!(store.record(&sales(), &key(1)).unwrap(), RecordState::Unknown);
-    is_lost(store.complete(&lease, &body(1, 0)));
+    assert_eq!(store.records().get(&sales(), &key(1)).unwrap(), RecordState::Unknown);
+    is_lost(store.records().complete(&lease, &body(1, 0)));
     let next = acquired(&store, 1);
-    assert!(matches!(begin(&store, 1), Begun::InProgress { .. }));
-    store.complete(&next, &body(1, 0)).unwrap();
+    assert!(matches!(begin(&store, 1), LeaseReply::InProgress { .. }));
+    store.records().complete(&next, &body(1, 0)).unwrap();
     assert_eq!((cached(&store, 1).body, store.status().keys), (body(1, 0), 1));
 }
 
@@ -214,7 +218,7 @@ fn a_record_is_forgotten_after_its_life_and_its_bytes_are_given_back() {
     let rig = rig();
     let store = rig.open();
     for n in 0..100 {
-        store.complete(&acquired(&store, n), &body(n, 20_000)).unwrap();
+        store.records().complete(&acquired(&store, n), &body(n, 20_000)).unwrap();
     }
     // A lease that nobody ends holds up none of its neighbours.
     let held = acquired(&store, 1_000);
@@ -228,7 +232,7 @@ fn a_record_is_forgotten_after_its_life_and_its_bytes_are_given_back() {
     store.tick().unwrap();
     assert_eq!((store.status().records, store.status().keys), (0, 1));
     for n in 0..100 {
-        assert_eq!(store.record(&sales(), &key(n)).unwrap(), RecordState::Unknown);
+        assert_eq!(store.records().get(&sales(), &key(n)).unwrap(), RecordState::Unknown);
     }
     (0..20).for_each(|n| round(&store, n));
     assert!(store.status().bytes < full, "{:?} after {full}", store.status());
@@ -236,8 +240,8 @@ fn a_record_is_forgotten_after_its_life_and_its_bytes_are_given_back() {
     drop(store);
     let store = rig.open();
     assert_eq!((store.status().leases, store.status().records), (2, 0));
-    store.complete(&lease, &body(8, 10)).unwrap();
-    store.complete(&held, &body(9, 10)).unwrap();
+    store.records().complete(&lease, &body(8, 10)).unwrap();
+    store.records().complete(&held, &body(9, 10)).unwrap();
     assert_eq!(cached(&store, 7).body, body(8, 10));
 }
 
@@ -253,14 +257,14 @@ fn a_lease_that_outlives_its_slice_keeps_its_key() {
         store.capture(&event(hour)).unwrap();
         store.tick().unwrap();
         let fence = lease.fence();
-        let state = store.record(&sales(), &key(1)).unwrap();
+        let state = store.records().get(&sales(), &key(1)).unwrap();
         assert_eq!(state, RecordState::OutcomeUnknown { fence }, "hour {hour}");
         if hour == 2 {
             drop(store);
             store = rig.open();
         }
     }
-    store.complete(&lease, &body(1, 0)).unwrap();
+    store.records().complete(&lease, &body(1, 0)).unwrap();
     for store in [store, rig.after_kill().open()] {
         rig.clock.advance(59_999 / 2);
         store.tick().unwrap();
@@ -269,7 +273,7 @@ fn a_lease_that_outlives_its_slice_keeps_its_key() {
     let store = rig.after_kill().open();
     rig.clock.advance(65_000);
     store.tick().unwrap();
-    assert_eq!(store.record(&sales(), &key(1)).unwrap(), RecordState::Unknown);
+    assert_eq!(store.records().get(&sales(), &key(1)).unwrap(), RecordState::Unknown);
 }
 
 /// P5: a hub that gives many leases and keeps every record for its life only.
@@ -280,7 +284,7 @@ fn the_log_is_bounded_by_what_is_remembered() {
     let store = rig.open();
     let mut most = 0;
     for n in 0..600 {
-        store.complete(&acquired(&store, n), &body(n, 10_000)).unwrap();
+        store.records().complete(&acquired(&store, n), &body(n, 10_000)).unwrap();
         rig.clock.advance(1_000);
         store.tick().unwrap();
         most = most.max(store.status().bytes);
@@ -295,14 +299,14 @@ fn the_log_is_bounded_by_what_is_remembered() {
 fn a_life_that_changes_between_openings_loses_no_record() {
     let mut rig = rig();
     let store = rig.open();
-    store.complete(&acquired(&store, 1), &body(1, 0)).unwrap();
+    store.records().complete(&acquired(&store, 1), &body(1, 0)).unwrap();
     let held = acquired(&store, 2);
     store.close().unwrap();
     rig.config = rig.config.record_life_ms(60_000);
     let store = rig.open();
     assert_eq!((cached(&store, 1).body, store.status().leases), (body(1, 0), 1));
-    store.complete(&held, &body(2, 0)).unwrap();
+    store.records().complete(&held, &body(2, 0)).unwrap();
     rig.clock.advance(65_000);
     store.tick().unwrap();
-    assert_eq!(store.record(&sales(), &key(1)).unwrap(), RecordState::Unknown);
+    assert_eq!(store.records().get(&sales(), &key(1)).unwrap(), RecordState::Unknown);
 }

@@ -12,9 +12,10 @@ use crate::records::fingerprint;
 use crate::records::frames::{LeaseEndFrame, RecordHead};
 use crate::records::table::{ChangeKind, LeaseChange};
 use crate::records::tests::calls::{acquired, asks, begin, body, cached, orphaned};
+use crate::records::{Lease, LeaseReply, RecordState};
 use crate::trial::{Rig, SEGMENT_BYTES, key, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Begun, ErrorKind, Lease, Payload, RecordState, Store};
+use crate::{ErrorKind, Payload, Store};
 
 const THREADS: usize = 8;
 
@@ -26,7 +27,7 @@ fn of_many_who_ask_at_once_exactly_one_gets_the_lease() {
     for round in 0..3 {
         for n in 0..30 {
             let barrier = Barrier::new(THREADS);
-            let begun: Vec<Begun> = std::thread::scope(|scope| {
+            let begun: Vec<LeaseReply> = std::thread::scope(|scope| {
                 let ask = || {
                     barrier.wait();
                     begin(&store, n)
@@ -34,9 +35,9 @@ fn of_many_who_ask_at_once_exactly_one_gets_the_lease() {
                 let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask)).collect();
                 threads.into_iter().map(|thread| thread.join().unwrap()).collect()
             });
-            let is_one = |begun: &&Begun| match (begun, round) {
-                (Begun::InProgress { .. }, _) => false,
-                (Begun::Acquired(_), 0) | (Begun::OutcomeUnknown(_), 1 | 2) => true,
+            let is_one = |begun: &&LeaseReply| match (begun, round) {
+                (LeaseReply::InProgress { .. }, _) => false,
+                (LeaseReply::Acquired(_), 0) | (LeaseReply::OutcomeUnknown(_), 1 | 2) => true,
                 _ => panic!("round {round}, key {n}: {begun:?}"),
             };
             assert_eq!(begun.iter().filter(is_one).count(), 1, "round {round}, key {n}: {begun:?}");
@@ -58,9 +59,9 @@ fn a_lease_ends_once_however_many_try() {
         let end = |way: usize| {
             barrier.wait();
             match way {
-                0 => store.complete(&lease, &body(n, 100)).is_ok(),
-                1 => matches!(begin(&store, n), Begun::OutcomeUnknown(_)),
-                _ => store.release(&lease).is_ok(),
+                0 => store.records().complete(&lease, &body(n, 100)).is_ok(),
+                1 => matches!(begin(&store, n), LeaseReply::OutcomeUnknown(_)),
+                _ => store.records().release(&lease).is_ok(),
             }
         };
         let done: Vec<bool> = std::thread::scope(|scope| {
@@ -80,7 +81,7 @@ fn no_more_leases_are_open_than_the_configuration_allows() {
     let store = rig.open();
     let leases: Vec<_> = (0..3).map(|n| acquired(&store, n)).collect();
     let refused = || {
-        let error = store.begin(&asks(9)).unwrap_err();
+        let error = store.records().begin(&asks(9)).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Full, "LEASES_FULL"), "{error}");
     };
     refused();
@@ -88,28 +89,28 @@ fn no_more_leases_are_open_than_the_configuration_allows() {
     refused();
     let over = orphaned(&store, 0);
     refused();
-    store.release(&over).unwrap();
+    store.records().release(&over).unwrap();
     let next = acquired(&store, 9);
-    store.complete(&next, &body(9, 0)).unwrap();
-    store.complete(&leases[1], &body(1, 0)).unwrap();
+    store.records().complete(&next, &body(9, 0)).unwrap();
+    store.records().complete(&leases[1], &body(1, 0)).unwrap();
     acquired(&store, 10);
     drop(store);
     let store = rig.open();
     assert_eq!(store.status().leases, 2);
     acquired(&store, 11);
-    assert!(store.begin(&asks(12)).is_err());
+    assert!(store.records().begin(&asks(12)).is_err());
 }
 
 #[test]
 fn a_body_over_the_limit_is_refused_and_the_lease_stays() {
     let store = Rig::new().open();
     let lease = acquired(&store, 1);
-    let error = store.complete(&lease, &Payload::bytes(vec![0; 60_001])).unwrap_err();
+    let error = store.records().complete(&lease, &Payload::bytes(vec![0; 60_001])).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "PAYLOAD_TOO_LONG"), "{error}");
     let largest = Payload::bytes(vec![0; 60_000]);
-    assert_eq!(store.complete(&lease, &largest).unwrap().body, largest, "control");
+    assert_eq!(store.records().complete(&lease, &largest).unwrap().body, largest, "control");
     let empty = Payload::bytes(Vec::new());
-    store.complete(&acquired(&store, 2), &empty).unwrap();
+    store.records().complete(&acquired(&store, 2), &empty).unwrap();
     assert_eq!(cached(&store, 2).body, empty);
 }
 
@@ -128,15 +129,15 @@ fn a_full_disk_refuses_new_leases_and_lets_the_open_ones_end() {
         n += 1;
     }
     for _ in 0..3 {
-        let error = store.begin(&asks(9)).unwrap_err();
+        let error = store.records().begin(&asks(9)).unwrap_err();
         assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Full, false), "{error}");
     }
-    assert_eq!(store.record(&sales(), &key(9)).unwrap(), RecordState::Unknown);
-    store.complete(&leases[0], &body(0, 1_000)).unwrap();
-    store.release(&leases[1]).unwrap();
+    assert_eq!(store.records().get(&sales(), &key(9)).unwrap(), RecordState::Unknown);
+    store.records().complete(&leases[0], &body(0, 1_000)).unwrap();
+    store.records().release(&leases[1]).unwrap();
     rig.clock.advance(30_000);
     let over = orphaned(&store, 2);
-    store.complete(&over, &body(2, 1_000)).unwrap();
+    store.records().complete(&over, &body(2, 1_000)).unwrap();
     drop(store);
     let store = rig.open();
     assert_eq!(cached(&store, 0).body, body(0, 1_000));
@@ -159,7 +160,7 @@ fn records_on_a_full_disk_leave_the_reserve_to_settling() {
     let ended = leases
         .iter()
         .zip(0..)
-        .filter(|(lease, n)| store.complete(lease, &body(*n, 10_000)).is_ok());
+        .filter(|(lease, n)| store.records().complete(lease, &body(*n, 10_000)).is_ok());
     let ended = ended.count();
     assert!((1..30).contains(&ended), "{ended}");
     for n in 0..n {
@@ -169,7 +170,7 @@ fn records_on_a_full_disk_leave_the_reserve_to_settling() {
     assert_eq!(store.status().pending, 0);
     // With the room that came back the others end.
     let rest = leases.iter().zip(0..).skip(ended);
-    assert!(rest.take(10).all(|(lease, n)| store.complete(lease, &body(n, 100)).is_ok()));
+    assert!(rest.take(10).all(|(lease, n)| store.records().complete(lease, &body(n, 100)).is_ok()));
 }
 
 /// T26: the write itself finds no room.
@@ -185,19 +186,19 @@ fn what_was_not_stored_leaves_key_and_lease_as_they_were() {
         assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Full, false), "{error}");
     };
     no_room();
-    is_full(store.begin(&asks(1)).unwrap_err());
+    is_full(store.records().begin(&asks(1)).unwrap_err());
     assert_eq!((store.status().leases, store.status().keys), (0, 0));
     let lease = acquired(&store, 1);
     no_room();
-    is_full(store.complete(&lease, &body(1, 0)).unwrap_err());
-    assert!(matches!(begin(&store, 1), Begun::InProgress { .. }), "the lease is still held");
+    is_full(store.records().complete(&lease, &body(1, 0)).unwrap_err());
+    assert!(matches!(begin(&store, 1), LeaseReply::InProgress { .. }), "the lease is still held");
     no_room();
-    is_full(store.release(&lease).unwrap_err());
-    assert!(matches!(begin(&store, 1), Begun::InProgress { .. }));
+    is_full(store.records().release(&lease).unwrap_err());
+    assert!(matches!(begin(&store, 1), LeaseReply::InProgress { .. }));
     rig.clock.advance(30_000);
     no_room();
-    is_full(store.begin(&asks(1)).unwrap_err());
-    let record = store.complete(&lease, &body(1, 0)).unwrap();
+    is_full(store.records().begin(&asks(1)).unwrap_err());
+    let record = store.records().complete(&lease, &body(1, 0)).unwrap();
     assert_eq!(record.fence, lease.fence(), "nobody took it over");
     for store in [store, rig.after_kill().open()] {
         assert_eq!(cached(&store, 1), record);
@@ -243,7 +244,7 @@ fn who_finds_a_frame_under_way_waits_for_it_and_judges_then() {
         let store = rig.open();
         let lease = acquired(&store, 1);
         queue_an_end(&store, &lease, way);
-        let look = store.record(&sales(), &key(1)).unwrap();
+        let look = store.records().get(&sales(), &key(1)).unwrap();
         assert!(matches!(look, RecordState::InProgress { .. }), "not durable: {look:?}");
         if !is_stored {
             let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
@@ -251,15 +252,15 @@ fn who_finds_a_frame_under_way_waits_for_it_and_judges_then() {
         }
         let begun = begin(&store, 1);
         let is_right = match (way, is_stored) {
-            (_, false) => matches!(begun, Begun::InProgress { .. }),
-            (0, true) => matches!(begun, Begun::Cached(_)),
-            (_, true) => matches!(begun, Begun::Acquired(_)),
+            (_, false) => matches!(begun, LeaseReply::InProgress { .. }),
+            (0, true) => matches!(begun, LeaseReply::Cached(_)),
+            (_, true) => matches!(begun, LeaseReply::Acquired(_)),
         };
         assert!(is_right, "way {way}, stored {is_stored}: {begun:?}");
         let rig = rig.after_power_cut(&Survival::Nothing);
-        let found = rig.open().record(&sales(), &key(1)).unwrap();
+        let found = rig.open().records().get(&sales(), &key(1)).unwrap();
         let is_kept = match begun {
-            Begun::Cached(record) => found == RecordState::Completed(record),
+            LeaseReply::Cached(record) => found == RecordState::Completed(record),
             _ => matches!(found, RecordState::OutcomeUnknown { .. }),
         };
         assert!(is_kept, "way {way}, stored {is_stored}: {found:?}");
@@ -296,17 +297,17 @@ fn a_failed_sync_leaves_the_call_in_doubt_and_the_store_poisoned() {
         let (op, kind) = (FaultOp::SyncData, FaultKind::Eio);
         rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
         let error = match step {
-            0 => store.begin(&asks(2)).unwrap_err(),
-            1 => store.complete(&lease, &body(1, 0)).unwrap_err(),
-            _ => store.release(&lease).unwrap_err(),
+            0 => store.records().begin(&asks(2)).unwrap_err(),
+            1 => store.records().complete(&lease, &body(1, 0)).unwrap_err(),
+            _ => store.records().release(&lease).unwrap_err(),
         };
         assert!(error.in_doubt(), "step {step}: {error}");
-        let after = store.begin(&asks(3)).unwrap_err();
+        let after = store.records().begin(&asks(3)).unwrap_err();
         assert_eq!(after.kind(), ErrorKind::Poisoned, "step {step}: {after}");
-        assert!(store.complete(&lease, &body(1, 0)).is_err(), "step {step}");
+        assert!(store.records().complete(&lease, &body(1, 0)).is_err(), "step {step}");
         drop(store);
         let store = rig.after_kill().open();
-        let state = |n| store.record(&sales(), &key(n)).unwrap();
+        let state = |n| store.records().get(&sales(), &key(n)).unwrap();
         match step {
             0 => assert!(!matches!(state(2), RecordState::Completed(_))),
             1 => assert!(matches!(
@@ -325,10 +326,10 @@ fn a_closed_store_gives_no_lease() {
     let other = store.clone();
     assert!(store.close().is_err(), "another handle is there");
     let codes: BTreeSet<&str> = [
-        other.begin(&asks(2)).unwrap_err().code(),
-        other.complete(&lease, &body(1, 0)).unwrap_err().code(),
-        other.release(&lease).unwrap_err().code(),
-        other.renew(&lease, 60_000).unwrap_err().code(),
+        other.records().begin(&asks(2)).unwrap_err().code(),
+        other.records().complete(&lease, &body(1, 0)).unwrap_err().code(),
+        other.records().release(&lease).unwrap_err().code(),
+        other.records().renew(&lease, 60_000).unwrap_err().code(),
     ]
     .into();
     assert_eq!(codes, BTreeSet::from(["CLOSED"]));

@@ -12,7 +12,7 @@ use crate::event::layout::{self, Encoded};
 use crate::kernel::{FrameBody, Kernel, Queueing, Waiter};
 use crate::outbox::frames::{ReceiptFor, Rejection, SettleFrame, Span};
 use crate::outbox::{Facts, Live, Stage, cut};
-use crate::rescue::{Imported, WhyLeftOut};
+use crate::rescue::{Imported, SkipReason};
 use crate::store::{Shared, StoreState};
 
 /// Some events of a bundle on their way into the log.
@@ -234,7 +234,7 @@ impl QueuedImport<'_> {
             }
             Judged::Duplicate { .. } => imported.duplicates += 1,
             Judged::Conflict { lsn } => {
-                imported.leave_out(self.arrival.left_out(WhyLeftOut::Conflict { lsn }));
+                imported.leave_out(self.arrival.left_out(SkipReason::Conflict { lsn }));
             }
         }
     }

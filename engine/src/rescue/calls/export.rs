@@ -16,7 +16,6 @@ use crate::rescue::items::{self, Begin, End, Head, Item, Reason};
 use crate::rescue::sealed::{Header, Sealer};
 use crate::rescue::{BundleId, BundleKey, Exported, Fence};
 use crate::review::catalog::RowId;
-use crate::store::Store;
 use crate::upstreams::frames::Rule;
 
 /// Events whose places are looked up together.
@@ -41,12 +40,12 @@ struct Writing<'a> {
     unreadable: Vec<Lsn>,
 }
 
-impl Store {
+impl Rescue<'_> {
     /// Writes everything that was not delivered into a sealed bundle, for another store to
-    /// [import](Store::import_bundle): pending, in flight, in review and uncertain events with their
+    /// [import](Rescue::import): pending, in flight, in review and uncertain events with their
     /// keys, clocks and reasons. And the events with a final answer that the log still has, so that
     /// the importer remembers their keys, outcomes and receipts too. Leases, records and deliveries
-    /// stay: [`Store::safe_to_wipe`] tells of them.
+    /// stay: [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe) tells of them.
     ///
     /// With `fence` the store is left first: that is durable before the first byte of the bundle is
     /// written, so nothing can be captured or sent here that the bundle does not have. From then on
@@ -54,7 +53,7 @@ impl Store {
     /// `STORE_FENCED`, across restarts; a capture of a known key is still answered, and answers to
     /// what was sent before are taken up. If writing the bundle fails, or the machine does, the events
     /// are all still here: call it again, which writes a bundle of the same number. Who does not want
-    /// to leave any more calls [`Store::unfence`].
+    /// to leave any more calls [`Rescue::unfence`](crate::rescue::Rescue::unfence).
     ///
     /// Without `fence` the store goes on: where both stores send, the upstream's memory of keys makes it
     /// once.
@@ -62,7 +61,8 @@ impl Store {
     /// The bundle is whole when this returned `Ok` and `out` is synced, which is the caller's to do.
     ///
     /// ```
-    /// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::rescue::BundleKey;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
@@ -71,9 +71,9 @@ impl Store {
     /// old.capture(&sale)?;
     /// let key = BundleKey::from_bytes([7; 32]); // Random, in earnest.
     /// let mut stick = Vec::new();
-    /// let exported = old.export_bundle(&mut stick, &key, true)?;
+    /// let exported = old.rescue().export(&mut stick, &key, true)?;
     /// assert_eq!(exported.unsettled, 1);
-    /// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+    /// let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
     /// assert_eq!((imported.fresh, imported.digest), (1, exported.digest));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -87,12 +87,7 @@ impl Store {
     ///
     /// Reads every event in the log once; holds one chunk of about 64 KiB, or the largest event. A
     /// passphrase takes 64 MiB and some tenths of a second.
-    pub fn export_bundle(
-        &self,
-        out: &mut dyn Write,
-        key: &BundleKey,
-        fence: bool,
-    ) -> Result<Exported> {
+    pub fn export(&self, out: &mut dyn Write, key: &BundleKey, fence: bool) -> Result<Exported> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;
         let up = inner.state.lock().rescue.fence().map(Fence::of);

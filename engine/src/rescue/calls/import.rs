@@ -11,15 +11,15 @@ use crate::kernel::{FrameBody, Share};
 use crate::rescue::frames::ImportFrame;
 use crate::rescue::items::{self, Begin, End, Head, Item};
 use crate::rescue::sealed::{Opener, SealedChunk, damaged};
-use crate::rescue::{BundleId, BundleKey, Imported, LeftOut, WhyLeftOut};
-use crate::store::{Store, StoreState};
+use crate::rescue::{BundleId, BundleKey, Imported, LeftOut, SkipReason};
+use crate::store::StoreState;
 use crate::upstreams::frames::Rule;
 
 /// Events of a bundle that become durable together.
 const TOGETHER_MAX: usize = 256;
 
-impl Store {
-    /// Takes up a bundle that another store [exported](Store::export_bundle), event by event under their
+impl Rescue<'_> {
+    /// Takes up a bundle that another store [exported](Rescue::export), event by event under their
     /// own keys: times, amounts, lanes, classes and headers stay as they are, only the numbers are
     /// new.
     ///
@@ -33,7 +33,7 @@ impl Store {
     /// * An event whose key is here with **other** content is a conflict: it is listed in the result and
     ///   left out, so the bundle and its source remain its only copies. A person has to look at both
     ///   events. So it is with one that is over a limit of this store's configuration, such as the
-    ///   length of a payload. [`Limits`](crate::Limits) leave nothing out: what other terminals could
+    ///   length of a payload. [`Limits`](crate::limits::Limits) leave nothing out: what other terminals could
     ///   not deliver is not refused.
     ///
     /// It is idempotent: the same bundle again gives duplicates only, and after an error or a crash in
@@ -41,7 +41,8 @@ impl Store {
     /// window; age counts from now on too.
     ///
     /// ```
-    /// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::rescue::BundleKey;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let open = |name: &str| Store::open(dir.path().join(name), Config::new());
@@ -51,10 +52,10 @@ impl Store {
     /// # };
     /// old.capture(&sale("24.50")?)?;
     /// let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
-    /// let exported = old.export_bundle(&mut stick, &key, true)?;
-    /// let imported = new.import_bundle(&mut stick.as_slice(), &key)?;
+    /// let exported = old.rescue().export(&mut stick, &key, true)?;
+    /// let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
     /// assert_eq!((imported.fresh, imported.digest), (1, exported.digest));
-    /// let again = new.import_bundle(&mut stick.as_slice(), &key)?;
+    /// let again = new.rescue().import(&mut stick.as_slice(), &key)?;
     /// assert_eq!((again.fresh, again.duplicates), (0, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -67,19 +68,20 @@ impl Store {
     /// # Errors
     ///
     /// `Invalid`: `BUNDLE_KEY`, the key does not fit; `SAME_STORE`, the bundle is from this store:
-    /// [`Store::unfence`] opens it again; `WIRE_KEYS_CHANGED`, its store and this one send a scope to the same
-    /// upstream under different keys, and nothing was taken up. `Corrupt`: `BUNDLE_DAMAGED`, its bytes are not what was
-    /// written; `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`: `BUNDLE_VERSION`. `Fenced`, code
+    /// [`Rescue::unfence`](crate::rescue::Rescue::unfence) opens it again; `WIRE_KEYS_CHANGED`, its store and this
+    /// one send a scope to the same upstream under different keys, and nothing was taken up. `Corrupt`:
+    /// `BUNDLE_DAMAGED`, its bytes are not what was written; `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`:
+    /// `BUNDLE_VERSION`. `Fenced`, code
     /// `STORE_FENCED`: this store is left itself. `Full`, `Io`, `Poisoned`: this disk refused, or
     /// `input` did.
     ///
     /// # Cost
     ///
     /// Holds one chunk of about 64 KiB, or the largest event; one sync for up to 256 events.
-    pub fn import_bundle(&self, input: &mut dyn Read, key: &BundleKey) -> Result<Imported> {
+    pub fn import(&self, input: &mut dyn Read, key: &BundleKey) -> Result<Imported> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;
-        let imported = inner.rescue().import(Opener::begin(input, key)?);
+        let imported = self.import_all(Opener::begin(input, key)?);
         // Also of what came before something failed.
         inner.reviews().call_watchers();
         imported
@@ -87,7 +89,7 @@ impl Store {
 }
 
 impl Rescue<'_> {
-    fn import(&self, mut opener: Opener<'_>) -> Result<Imported> {
+    fn import_all(&self, mut opener: Opener<'_>) -> Result<Imported> {
         let header = opener.header();
         if header.store == self.inner.id().0 {
             return Err(Error::invalid(
@@ -187,7 +189,7 @@ impl Rescue<'_> {
                 match self.inner.refuse_if_long("payload", &arrival.event.payload) {
                     Ok(()) => fitting.push(arrival),
                     Err(error) => {
-                        let why = WhyLeftOut::Refused { why: error.to_string() };
+                        let why = SkipReason::Refused { why: error.to_string() };
                         imported.leave_out(arrival.left_out(why));
                     }
                 }
@@ -241,7 +243,7 @@ impl Arrival<'_> {
     }
 
     /// It is left out.
-    pub(super) fn left_out(&self, why: WhyLeftOut) -> LeftOut {
+    pub(super) fn left_out(&self, why: SkipReason) -> LeftOut {
         let (scope, key) = (self.event.scope.clone(), self.event.key.clone());
         LeftOut { scope, key, source_lsn: self.item.lsn, why }
     }

@@ -14,15 +14,15 @@ use crate::base::places::QUARANTINE_DIR;
 use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
 use crate::kernel::{FrameBody, Share};
 use crate::outbox::{Count, ScopeCounts};
-use crate::store::{Shared, Store};
+use crate::store::Shared;
 
 /// Leaving an open store, and taking up what another one left.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rescue<'s> {
+pub struct Rescue<'s> {
     inner: &'s Shared,
 }
 
-impl Store {
+impl Rescue<'_> {
     /// What is still in the store: counts and amounts by state and by scope, the oldest age, the fence
     /// and the bundles that were taken up. For a screen that a person sees before leaving a terminal.
     ///
@@ -36,7 +36,7 @@ impl Store {
     /// let store = Store::open(&dir, Config::new())?;
     /// let sale = Event::new(Scope::new("sales")?, Key::new("sale-1")?, Payload::json("{}")?);
     /// store.capture(&sale.with_amount("24.50".parse()?))?;
-    /// let summary = store.summary();
+    /// let summary = store.rescue().summary();
     /// assert_eq!(summary.pending.to_string(), "1 with an amount of 24.50");
     /// assert_eq!(summary.scopes[0].scope.as_str(), "sales");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -90,21 +90,22 @@ impl Store {
     /// with the same digest and nothing left out, knows better.
     ///
     /// ```
-    /// use onceward::{Config, Event, Key, Payload, Reason, SafeToWipe, Scope, Store};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::rescue::{Reason, SafeToWipe};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");
     /// let store = Store::open(&dir, Config::new())?;
-    /// assert_eq!(store.safe_to_wipe(), SafeToWipe::Safe);
+    /// assert_eq!(store.rescue().safe_to_wipe(), SafeToWipe::Safe);
     /// store.capture(&Event::new(Scope::default(), Key::new("k1")?, Payload::json("{}")?))?;
-    /// let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("an event waits") };
+    /// let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!("an event waits") };
     /// assert!(matches!(why[..], [Reason::Pending(tally)] if tally.count == 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Cost
     ///
-    /// As [`Store::summary`], and lists the directory of what is in quarantine.
+    /// As [`Rescue::summary`](crate::rescue::Rescue::summary), and lists the directory of what is in quarantine.
     pub fn safe_to_wipe(&self) -> SafeToWipe {
         let Summary { pending, in_flight, in_review, uncertain, leases, deliveries, .. } =
             self.summary();
@@ -127,7 +128,7 @@ impl Store {
         if count > 0 {
             why.push(Reason::Damage { count });
         }
-        why.extend(self.inner.rescue().quarantine());
+        why.extend(self.quarantine());
         if why.is_empty() { SafeToWipe::Safe } else { SafeToWipe::NotSafe { why } }
     }
 
@@ -139,15 +140,16 @@ impl Store {
     ///
     /// ```
     /// # #[cfg(feature = "rescue")] {
-    /// use onceward::{BundleKey, Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    /// use onceward::rescue::BundleKey;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let exported = store.export_bundle(&mut Vec::new(), &BundleKey::from_bytes([7; 32]), true)?;
+    /// let exported = store.rescue().export(&mut Vec::new(), &BundleKey::from_bytes([7; 32]), true)?;
     /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
     /// assert_eq!(store.capture(&sale).unwrap_err().code(), "STORE_FENCED");
     /// // The stick was lost before it was imported anywhere.
-    /// store.unfence(exported.bundle)?;
+    /// store.rescue().unfence(exported.bundle)?;
     /// store.capture(&sale)?;
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -29,66 +29,66 @@ pub(crate) enum Head {
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Begin {
     /// The bundle.
-    pub(crate) bundle: [u8; 16],
+    pub(in crate::rescue) bundle: [u8; 16],
     /// The source.
-    pub(crate) store: [u8; 16],
+    pub(in crate::rescue) store: [u8; 16],
     /// The random number of its opening.
-    pub(crate) epoch: u64,
+    pub(in crate::rescue) epoch: u64,
     /// Wall clock there when the export began, Unix milliseconds.
-    pub(crate) made_ms: i64,
+    pub(in crate::rescue) made_ms: i64,
     /// Whether the source is fenced for this bundle.
-    pub(crate) is_fenced: bool,
+    pub(in crate::rescue) is_fenced: bool,
 }
 
 /// What is known of an event beside its bytes.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Item {
     /// Its number in the source.
-    pub(crate) lsn: u64,
+    pub(in crate::rescue) lsn: u64,
     /// Code of its [`State`](crate::State) there.
-    pub(crate) state: u8,
+    pub(in crate::rescue) state: u8,
     /// It was in a batch once, so the upstream may have it.
-    pub(crate) is_attempted: bool,
+    pub(in crate::rescue) is_attempted: bool,
     /// The unanswered batch that it is in; 0 for none.
-    pub(crate) batch: u64,
+    pub(in crate::rescue) batch: u64,
     /// Wall clock at the capture, Unix milliseconds; the lowest number: nobody knows.
-    pub(crate) wall_ms: i64,
+    pub(in crate::rescue) wall_ms: i64,
     /// Monotonic clock at the capture.
-    pub(crate) mono_ms: u64,
+    pub(in crate::rescue) mono_ms: u64,
     /// The machine's boot at the capture.
-    pub(crate) boot: [u8; 16],
+    pub(in crate::rescue) boot: [u8; 16],
     /// Why it waits for a person, if it does.
-    pub(crate) reason: Option<Reason>,
+    pub(in crate::rescue) reason: Option<Reason>,
     /// Its receipt, empty for none.
-    pub(crate) receipt: Vec<u8>,
+    pub(in crate::rescue) receipt: Vec<u8>,
     /// Flags of its bytes.
-    pub(crate) flags: u8,
+    pub(in crate::rescue) flags: u8,
 }
 
 /// Why an event waits for a person.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Reason {
     /// The upstream's code.
-    pub(crate) code: String,
+    pub(in crate::rescue) code: String,
     /// Its words.
-    pub(crate) message: String,
+    pub(in crate::rescue) message: String,
     /// The beginning of its reply.
-    pub(crate) reply: Vec<u8>,
+    pub(in crate::rescue) reply: Vec<u8>,
     /// Wall clock when it came, Unix milliseconds.
-    pub(crate) since_ms: i64,
+    pub(in crate::rescue) since_ms: i64,
 }
 
 /// What was written before the end.
 #[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct End {
     /// Events without a final answer.
-    pub(crate) unsettled: u64,
+    pub(in crate::rescue) unsettled: u64,
     /// Events with one.
-    pub(crate) settled: u64,
+    pub(in crate::rescue) settled: u64,
     /// Events that could not be read.
-    pub(crate) unreadable: u64,
+    pub(in crate::rescue) unreadable: u64,
     /// SHA-256 over the open bytes of all chunks before this one.
-    pub(crate) digest: [u8; 32],
+    pub(in crate::rescue) digest: [u8; 32],
 }
 
 impl Control for Head {

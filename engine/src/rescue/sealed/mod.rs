@@ -43,11 +43,11 @@ const KIND_PROOF: u8 = 2;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Header {
     /// Random, for this bundle.
-    pub(crate) salt: [u8; 16],
+    pub(in crate::rescue) salt: [u8; 16],
     /// The store that it is from.
-    pub(crate) store: [u8; 16],
+    pub(in crate::rescue) store: [u8; 16],
     /// The bundle's number.
-    pub(crate) bundle: [u8; 16],
+    pub(in crate::rescue) bundle: [u8; 16],
 }
 
 impl Header {
@@ -207,11 +207,11 @@ impl<'a> Sealer<'a> {
 
 /// An opened chunk.
 pub(crate) struct SealedChunk {
-    pub(crate) bytes: Vec<u8>,
+    pub(in crate::rescue) bytes: Vec<u8>,
     /// Nothing follows it.
-    pub(crate) is_last: bool,
+    pub(in crate::rescue) is_last: bool,
     /// Over the open bytes of all before it.
-    pub(crate) digest: [u8; 32],
+    pub(in crate::rescue) digest: [u8; 32],
 }
 
 /// Reads a bundle.

@@ -1,14 +1,15 @@
 //! Leaving a store: what it tells, the bundle that takes along what it holds, the fence.
 
+use crate::inbox::Delivery;
+use crate::limits::{Cancellation, Limits};
+use crate::rescue::{BundleKey, Exported, Imported, SkipReason};
+use crate::rescue::{Reason, SafeToWipe};
+use crate::review::ReviewFilter;
 use crate::sync::{KeyRule, Options, Session, Step};
 use crate::trial::upstream::{Mood, Upstream, fits};
 use crate::trial::{Rig, event, key, keys, other_event, receipt, sales, sized_event};
-use crate::{
-    Amount, BundleKey, Cancellation, Class, Delivery, Event, Exported, Headers, Imported, Kind,
-    Lane, Limits, Payload, ReviewFilter, Scope, State, Store, Verdict, WhyLeftOut,
-};
+use crate::{Amount, Class, Event, Headers, Kind, Lane, Payload, Scope, State, Store, Verdict};
 use crate::{Answer, Settlement};
-use crate::{Reason, SafeToWipe};
 
 pub(crate) fn secret() -> BundleKey {
     BundleKey::from_bytes([9; 32])
@@ -33,13 +34,13 @@ pub(crate) fn uncertain() -> Answer {
 
 pub(crate) fn export(store: &Store, fence: bool) -> (Vec<u8>, Exported) {
     let mut out = Vec::new();
-    let exported = store.export_bundle(&mut out, &secret(), fence).unwrap();
+    let exported = store.rescue().export(&mut out, &secret(), fence).unwrap();
     assert_eq!(exported.bytes, out.len() as u64);
     (out, exported)
 }
 
 pub(crate) fn import(store: &Store, bundle: &[u8]) -> Imported {
-    store.import_bundle(&mut &*bundle, &secret()).unwrap()
+    store.rescue().import(&mut &*bundle, &secret()).unwrap()
 }
 
 pub(crate) fn state(store: &Store, n: u64) -> State {
@@ -89,8 +90,8 @@ fn a_summary_counts_and_sums_by_state_and_scope() {
     let other = Event::new(Scope::default(), key(1), Payload::json("{}").unwrap());
     store.capture(&other).unwrap();
     rig.clock.advance(500);
-    let summary = store.summary();
-    let tally = |tally: crate::Tally| (tally.count, tally.amount.to_string());
+    let summary = store.rescue().summary();
+    let tally = |tally: crate::rescue::Tally| (tally.count, tally.amount.to_string());
     assert_eq!(tally(summary.pending), (3, "0.08".to_owned()));
     assert_eq!(tally(summary.in_flight), (1, "0.02".to_owned()));
     assert_eq!(tally(summary.in_review), (1, "0.03".to_owned()));
@@ -105,7 +106,7 @@ fn a_summary_counts_and_sums_by_state_and_scope() {
         let scope = Scope::new(&format!("s{n}")).unwrap();
         store.capture(&Event::new(scope, key(n), Payload::json("{}").unwrap())).unwrap();
     }
-    let summary = store.summary();
+    let summary = store.rescue().summary();
     assert_eq!((summary.scopes.len(), summary.scopes_left_out), (64, 8));
 }
 
@@ -117,12 +118,12 @@ fn a_sum_that_does_not_fit_is_told_as_a_bound_and_is_exact_again_once_it_fits() 
         let less = Amount::from_ten_thousandths(-most.ten_thousandths().clamp(-7, 7));
         let one = |n: u64, amount| event(n).with_amount(amount);
         store.capture_batch(&[one(1, most), one(2, most), one(3, less)]).unwrap();
-        let (pending, status) = (store.summary().pending, store.status());
+        let (pending, status) = (store.rescue().summary().pending, store.status());
         assert_eq!((pending.amount, pending.is_at_limit), (most, true));
         assert_eq!((status.amount_pending, status.amount_is_at_limit), (most, true));
         assert!(pending.to_string().contains(words), "{pending}");
         settle(&store, 1, accepted(1));
-        let (pending, status) = (store.summary().pending, store.status());
+        let (pending, status) = (store.rescue().summary().pending, store.status());
         let exact = most.checked_add(less).unwrap();
         assert_eq!((pending.amount, pending.is_at_limit), (exact, false));
         assert_eq!((status.amount_pending, status.amount_is_at_limit), (exact, false));
@@ -133,7 +134,7 @@ fn a_sum_that_does_not_fit_is_told_as_a_bound_and_is_exact_again_once_it_fits() 
 fn a_store_is_safe_to_wipe_only_when_nothing_in_it_is_needed_or_unknown() {
     let rig = Rig::new();
     let store = full_house(&rig);
-    let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!() };
+    let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!() };
     let texts: Vec<String> = why.iter().map(ToString::to_string).collect();
     assert_eq!(
         texts,
@@ -145,17 +146,21 @@ fn a_store_is_safe_to_wipe_only_when_nothing_in_it_is_needed_or_unknown() {
         ]
     );
     [1, 2, 7].into_iter().for_each(|n| settle(&store, n, accepted(n)));
-    [3, 4].into_iter().for_each(|n| store.resolve(&sales(), &key(n), "").unwrap());
-    assert_eq!(store.safe_to_wipe(), SafeToWipe::Safe);
+    [3, 4].into_iter().for_each(|n| store.reviews().resolve(&sales(), &key(n), "").unwrap());
+    assert_eq!(store.rescue().safe_to_wipe(), SafeToWipe::Safe);
     let delivery = Delivery::new("d-1", Payload::json("{}").unwrap()).unwrap();
-    let crate::Received::Fresh { lsn } = store.receive(&delivery).unwrap() else { panic!() };
-    let begun = store.begin(&crate::Begin::new(sales(), key(1))).unwrap();
-    let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!() };
+    let crate::inbox::Received::Fresh { lsn } = store.inbox().receive(&delivery).unwrap() else {
+        panic!()
+    };
+    let begun = store.records().begin(&crate::records::LeaseRequest::new(sales(), key(1))).unwrap();
+    let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!() };
     assert_eq!(why, [Reason::Leases { count: 1 }, Reason::Deliveries { count: 1 }]);
-    let crate::Begun::Acquired(lease) = begun else { panic!() };
-    store.release(&lease).unwrap();
-    store.ack(lsn).unwrap();
-    let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("the ack is an event") };
+    let crate::records::LeaseReply::Acquired(lease) = begun else { panic!() };
+    store.records().release(&lease).unwrap();
+    store.inbox().ack(lsn).unwrap();
+    let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else {
+        panic!("the ack is an event")
+    };
     assert!(matches!(why[..], [Reason::Pending(_)]));
 }
 
@@ -172,7 +177,7 @@ fn a_damaged_store_is_not_safe_to_wipe_although_all_it_knows_is_settled() {
     [1, 2].into_iter().for_each(|n| settle(&store, n, accepted(n)));
     store.capture(&event(3)).unwrap();
     settle(&store, 3, accepted(3));
-    assert!(store.safe_to_wipe().is_safe(), "control");
+    assert!(store.rescue().safe_to_wipe().is_safe(), "control");
     store.close().unwrap();
     let name = onceward_vfs::Vfs::list(&rig.disk, "log")
         .unwrap()
@@ -181,7 +186,7 @@ fn a_damaged_store_is_not_safe_to_wipe_although_all_it_knows_is_settled() {
         .unwrap();
     rig.disk.flip_bit(&format!("log/{name}"), u64::from(standing.at.place.offset) + 40, 0);
     let store = rig.open();
-    let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!() };
+    let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!() };
     assert!(why.contains(&Reason::Damage { count: 1 }), "{why:?}");
 }
 
@@ -225,7 +230,7 @@ fn a_bundle_takes_everything_along_as_it_was() {
             "{what}"
         );
         assert_same_events(&target, &before, what);
-        let items = target.reviews(&ReviewFilter::new()).unwrap();
+        let items = target.reviews().list(&ReviewFilter::new()).unwrap();
         let told: Vec<_> =
             items.iter().map(|it| (it.key.as_str(), it.code.as_str(), it.since_ms)).collect();
         let since_ms = crate::trial::WALL_MS + 1_000;
@@ -244,7 +249,7 @@ fn a_bundle_takes_everything_along_as_it_was() {
             let cancelled = target.cancel(&sales(), &key(n)).unwrap();
             assert!(matches!(cancelled, Cancellation::TooLate { .. }), "{n}: {what}");
         }
-        let known = target.summary().imports;
+        let known = target.rescue().summary().imports;
         assert_eq!((known[0].bundle, known[0].fresh, known.len()), (exported.bundle, 7, 1));
         assert_eq!(known[0].source, source.id());
     }
@@ -260,7 +265,7 @@ fn what_went_along_is_sent_from_the_new_store_in_its_order_and_once() {
     let (source, target) = (full_house(&old), new.open());
     let (bundle, _) = export(&source, true);
     import(&target, &bundle);
-    target.retry(&sales(), &key(4)).unwrap();
+    target.reviews().retry(&sales(), &key(4)).unwrap();
     let mut upstream = Upstream::default();
     let mut session = Session::start(&target, crate::trial::options(), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
@@ -270,8 +275,8 @@ fn what_went_along_is_sent_from_the_new_store_in_its_order_and_once() {
     let effects: Vec<_> = upstream.effects.iter().map(|(key, n)| (key.as_str(), *n)).collect();
     assert_eq!(effects, [("k1", 1), ("k2", 1), ("k4", 1), ("k7", 1)]);
     drop(session);
-    target.resolve(&sales(), &key(3), "paid in cash").unwrap();
-    assert!(target.safe_to_wipe().is_safe());
+    target.reviews().resolve(&sales(), &key(3), "paid in cash").unwrap();
+    assert!(target.rescue().safe_to_wipe().is_safe());
 }
 
 #[test]
@@ -312,10 +317,10 @@ fn a_key_with_other_content_is_left_out_and_listed() {
     let left_out = &imported.left_out[0];
     assert_eq!(
         (&left_out.scope, &left_out.key, &left_out.why),
-        (&sales(), &key(2), &WhyLeftOut::Conflict { lsn })
+        (&sales(), &key(2), &SkipReason::Conflict { lsn })
     );
     assert_eq!(target.find(&sales(), &key(2)).unwrap().unwrap().event, other_event(2));
-    assert_eq!(target.summary().imports[0].conflicts, 1);
+    assert_eq!(target.rescue().summary().imports[0].conflicts, 1);
 }
 
 #[test]
@@ -327,7 +332,7 @@ fn what_the_importer_may_not_hold_is_left_out_and_its_limits_leave_nothing_out()
     let target = new.open();
     let imported = import(&target, &export(&source, false).0);
     assert_eq!((imported.fresh, imported.refused), (2, 1));
-    assert!(matches!(&imported.left_out[0].why, WhyLeftOut::Refused { why } if why.contains("2")));
+    assert!(matches!(&imported.left_out[0].why, SkipReason::Refused { why } if why.contains("2")));
     assert_eq!(target.capture(&event(9)).unwrap_err().code(), "LIMIT_COUNT", "control");
 }
 
@@ -379,6 +384,6 @@ fn a_bundle_takes_along_under_which_keys_an_upstream_got_a_scope() {
     let mut session = Session::start(&target, other, fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
-    let refused = target.import_bundle(&mut bundle.as_slice(), &secret()).unwrap_err();
+    let refused = target.rescue().import(&mut bundle.as_slice(), &secret()).unwrap_err();
     assert_eq!((refused.code(), target.status().keys), ("WIRE_KEYS_CHANGED", 1));
 }

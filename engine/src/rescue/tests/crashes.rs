@@ -7,9 +7,10 @@ use onceward_vfs::Survival;
 
 use crate::base::Result;
 use crate::rescue::tests::calls::{accepted, full_house, import, secret, settle, state};
+use crate::review::ReviewFilter;
 use crate::trial::script::is_of_a_dead_disk;
 use crate::trial::{Rig, event, key, receipt, sales, sized_event};
-use crate::{ErrorKind, ReviewFilter, State, Store};
+use crate::{ErrorKind, State, Store};
 
 /// What a power cut at an operation may leave.
 fn after(rig: &Rig, op: u64) -> [Rig; 3] {
@@ -32,7 +33,7 @@ fn states(store: &Store) -> Vec<State> {
 /// Leaves a store; a stick that does not depend on its disk.
 fn leave(rig: &Rig, stick: &mut Vec<u8>) -> Result<()> {
     let store = rig.try_open()?;
-    store.export_bundle(stick, &secret(), true).map(drop)
+    store.rescue().export(stick, &secret(), true).map(drop)
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn every_crash_of_leaving_a_store_leaves_all_events_and_at_most_a_fence() {
         }
         assert!(rig.disk.is_cut(), "op {op}");
         let target = Rig::new().open();
-        let is_whole = target.import_bundle(&mut stick.as_slice(), &secret()).is_ok();
+        let is_whole = target.rescue().import(&mut stick.as_slice(), &secret()).is_ok();
         for rig in after(&rig, op) {
             let store = rig.open();
             assert_eq!(store.recovery().damage, [], "op {op}");
@@ -69,10 +70,10 @@ fn every_crash_of_leaving_a_store_leaves_all_events_and_at_most_a_fence() {
             fenced += u32::from(fence.is_some());
             // Either way it can be left, and opened again.
             let mut again = Vec::new();
-            let exported = store.export_bundle(&mut again, &secret(), true).unwrap();
+            let exported = store.rescue().export(&mut again, &secret(), true).unwrap();
             assert!(fence.is_none_or(|fence| fence.bundle == exported.bundle), "op {op}");
             assert_eq!(import(&Rig::new().open(), &again).fresh, 8, "op {op}");
-            store.unfence(exported.bundle).unwrap();
+            store.rescue().unfence(exported.bundle).unwrap();
             store.capture(&event(100)).unwrap();
         }
     }
@@ -88,13 +89,13 @@ fn bundle() -> Vec<u8> {
     }
     (52..54).for_each(|n| settle(&store, n, accepted(n)));
     let mut stick = Vec::new();
-    store.export_bundle(&mut stick, &secret(), true).unwrap();
+    store.rescue().export(&mut stick, &secret(), true).unwrap();
     stick
 }
 
 fn take_up(rig: &Rig, bundle: &[u8]) -> Result<()> {
     let store = rig.try_open()?;
-    store.import_bundle(&mut &*bundle, &secret()).map(drop)
+    store.rescue().import(&mut &*bundle, &secret()).map(drop)
 }
 
 /// What an import must come to.
@@ -108,11 +109,11 @@ fn assert_taken_up(rig: &Rig, store: &Store, context: &str) {
         assert_eq!(state(store, n), expected, "{n}: {context}");
     }
     assert_eq!(store.outcome(&sales(), &key(53)).unwrap().receipt, Some(receipt(53)), "{context}");
-    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap().len(), 2, "{context}");
+    assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap().len(), 2, "{context}");
     assert_eq!(rig.look().reviews().unwrap().len(), 2, "{context}");
     let status = store.status();
     assert_eq!((status.pending, status.keys, status.settled), (9, 15, 4), "{context}");
-    assert_eq!(store.summary().imports.len(), 1, "{context}");
+    assert_eq!(store.rescue().summary().imports.len(), 1, "{context}");
 }
 
 #[test]
@@ -152,9 +153,9 @@ fn a_full_disk_stops_an_import_cleanly_and_it_goes_on_when_there_is_room() {
     let rig = Rig::new();
     let store = rig.open();
     rig.disk.set_free_bytes(Some(0));
-    let error = store.import_bundle(&mut bundle.as_slice(), &secret()).unwrap_err();
+    let error = store.rescue().import(&mut bundle.as_slice(), &secret()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
-    assert!(store.summary().imports.is_empty());
+    assert!(store.rescue().summary().imports.is_empty());
     rig.disk.set_free_bytes(None);
     import(&store, &bundle);
     assert_taken_up(&rig, &store, "live");

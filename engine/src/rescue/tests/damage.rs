@@ -1,12 +1,13 @@
 //! A bundle that is not what was written is noticed, whatever is wrong with it, and nobody reads it
 //! without its key.
 
+use crate::rescue::BundleKey;
 use crate::rescue::tests::calls::{accepted, export, full_house, import, secret, settle};
 use crate::trial::{Rig, event, sized_event};
-use crate::{BundleKey, ErrorKind, Store};
+use crate::{ErrorKind, Store};
 
 fn refused(store: &Store, bundle: &[u8]) -> crate::Error {
-    match store.import_bundle(&mut &*bundle, &secret()) {
+    match store.rescue().import(&mut &*bundle, &secret()) {
         Err(error) => error,
         Ok(imported) => panic!("taken up: {imported:?}"),
     }
@@ -50,7 +51,7 @@ fn a_bundle_that_is_cut_anywhere_is_noticed() {
     for end in 0..bundle.len() {
         assert_eq!(refused(&store, &bundle[..end]).code(), "BUNDLE_TRUNCATED", "at {end}");
     }
-    assert!(store.summary().imports.is_empty(), "no end, no import");
+    assert!(store.rescue().summary().imports.is_empty(), "no end, no import");
     let imported = import(&store, &bundle);
     assert_eq!(imported.fresh + imported.duplicates, 2);
 }
@@ -88,7 +89,7 @@ fn bytes_behind_the_end_and_chunks_out_of_place_are_noticed() {
     let (other, _) = export(&store, false);
     let mixed = [&bundle[..chunks[1].start], &other[chunks[1].start..]].concat();
     assert_eq!(refused(&target, &mixed).code(), "BUNDLE_DAMAGED");
-    assert!(target.summary().imports.is_empty());
+    assert!(target.rescue().summary().imports.is_empty());
     assert_eq!(import(&target, &bundle).conflicts, 0);
     assert_eq!(target.status().pending, 8);
 }
@@ -111,10 +112,10 @@ fn another_key_is_told_as_such() {
     let bundle = bundle();
     let store = Rig::new().open();
     let other = BundleKey::from_bytes([8; 32]);
-    let error = store.import_bundle(&mut bundle.as_slice(), &other).unwrap_err();
+    let error = store.rescue().import(&mut bundle.as_slice(), &other).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "BUNDLE_KEY"));
     let passphrase = BundleKey::from_passphrase("correct horse").unwrap();
-    let error = store.import_bundle(&mut bundle.as_slice(), &passphrase).unwrap_err();
+    let error = store.rescue().import(&mut bundle.as_slice(), &passphrase).unwrap_err();
     assert_eq!(error.code(), "BUNDLE_KEY");
     let mut newer = bundle;
     newer[8] = 2;
@@ -129,11 +130,14 @@ fn a_passphrase_seals_and_opens() {
     source.capture(&event(1)).unwrap();
     let key = |text: &str| BundleKey::from_passphrase(text).unwrap();
     let mut out = Vec::new();
-    source.export_bundle(&mut out, &key("correct horse"), false).unwrap();
+    source.rescue().export(&mut out, &key("correct horse"), false).unwrap();
     let target = Rig::new().open();
-    let wrong = target.import_bundle(&mut out.as_slice(), &key("correct horsf")).unwrap_err();
+    let wrong = target.rescue().import(&mut out.as_slice(), &key("correct horsf")).unwrap_err();
     assert_eq!(wrong.code(), "BUNDLE_KEY");
-    assert_eq!(target.import_bundle(&mut out.as_slice(), &key("correct horse")).unwrap().fresh, 1);
+    assert_eq!(
+        target.rescue().import(&mut out.as_slice(), &key("correct horse")).unwrap().fresh,
+        1
+    );
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
+use crate::capture::Effect;
+use crate::rescue::BundleId;
 use crate::rescue::tests::calls::{export, import, rejected, secret, settle};
+use crate::review::Decision;
 use crate::trial::{Rig, event, key, receipt, sales};
-use crate::{Answer, Effect, Settlement};
-use crate::{BundleId, Decision, ErrorKind, Result, Store};
+use crate::{Answer, Settlement};
+use crate::{ErrorKind, Result, Store};
 
 /// An operation that needs a frame, on a store in which 1 is in review and 2 is pending.
 type Operation = fn(&Store, &[u8]) -> Result<()>;
@@ -33,10 +36,10 @@ fn every_operation_says_that_it_is_in_doubt_after_a_failed_sync() {
     let control = Rig::new().open();
     control.capture_batch(&[event(1), event(2)]).unwrap();
     settle(&control, 1, rejected());
-    control.decide(&Decision::retry(sales(), key(1))).unwrap();
+    control.reviews().decide(&Decision::retry(sales(), key(1))).unwrap();
     let operations: [(&str, Operation); 8] = [
-        ("retry", |store, _| store.decide(&Decision::retry(sales(), key(1)))),
-        ("resolve", |store, _| store.resolve(&sales(), &key(1), "cash")),
+        ("retry", |store, _| store.reviews().decide(&Decision::retry(sales(), key(1)))),
+        ("resolve", |store, _| store.reviews().resolve(&sales(), &key(1), "cash")),
         ("capture", |store, _| store.capture(&event(3)).map(drop)),
         ("cancel", |store, _| store.cancel(&sales(), &key(2)).map(drop)),
         ("apply", |store, _| {
@@ -47,13 +50,13 @@ fn every_operation_says_that_it_is_in_doubt_after_a_failed_sync() {
             let answer = Answer::Accepted { receipt: None };
             store.settle(&[Settlement { scope: sales(), key: key(2), answer }]).map(drop)
         }),
-        ("import", |store, bundle| store.import_bundle(&mut &*bundle, &secret()).map(drop)),
-        ("export", |store, _| store.export_bundle(&mut Vec::new(), &secret(), true).map(drop)),
+        ("import", |store, bundle| store.rescue().import(&mut &*bundle, &secret()).map(drop)),
+        ("export", |store, _| store.rescue().export(&mut Vec::new(), &secret(), true).map(drop)),
     ];
     for (name, operation) in operations {
         fails_in_doubt(name, |_| (), operation);
     }
     let leave = |store: &Store| drop(export(store, true));
-    fails_in_doubt("unfence", leave, |store, _| store.unfence(bundle_of(store)));
+    fails_in_doubt("unfence", leave, |store, _| store.rescue().unfence(bundle_of(store)));
     import(&control, &export(&Rig::new().open(), false).0);
 }

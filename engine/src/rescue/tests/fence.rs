@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use crate::rescue::tests::calls::{accepted, export, full_house, import, secret, settle, state};
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
+use crate::capture::{Effect, WouldAccept};
+use crate::inbox::Delivery;
+use crate::rescue::BundleId;
+use crate::review::Decision;
 use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, other_event, receipt, sales, sized_event};
-use crate::{
-    BundleId, Decision, Delivery, Effect, ErrorKind, Payload, Result, State, Store, Verdict,
-    WouldAccept,
-};
+use crate::{ErrorKind, Payload, Result, State, Store, Verdict};
 
 fn assert_fenced<T: std::fmt::Debug>(answer: Result<T>) {
     let error = answer.unwrap_err();
@@ -27,9 +28,11 @@ fn assert_left(store: &Store) {
     let (event_100, receipt) = (event(100), receipt(100));
     assert_fenced(store.apply_batch(&[Effect { event: event_100, receipt }]));
     assert_fenced(store.cancel(&sales(), &key(7)));
-    assert_fenced(store.retry(&sales(), &key(3)));
-    assert_fenced(store.decide(&Decision::resolve(sales(), key(3), "")));
-    assert_fenced(store.receive(&Delivery::new("d-1", Payload::json("{}").unwrap()).unwrap()));
+    assert_fenced(store.reviews().retry(&sales(), &key(3)));
+    assert_fenced(store.reviews().decide(&Decision::resolve(sales(), key(3), "")));
+    assert_fenced(
+        store.inbox().receive(&Delivery::new("d-1", Payload::json("{}").unwrap()).unwrap()),
+    );
     assert_fenced(Session::start(store, crate::trial::options(), fits()).map(drop));
     // What is known is still told.
     assert!(matches!(store.capture(&event(7)).unwrap(), Verdict::Duplicate { .. }));
@@ -42,25 +45,27 @@ fn a_store_that_is_left_takes_and_sends_nothing_until_it_is_opened_again() {
     let rig = Rig::new();
     let store = full_house(&rig);
     let delivery = Delivery::new("d-0", Payload::json("{}").unwrap()).unwrap();
-    let crate::Received::Fresh { lsn } = store.receive(&delivery).unwrap() else { panic!() };
+    let crate::inbox::Received::Fresh { lsn } = store.inbox().receive(&delivery).unwrap() else {
+        panic!()
+    };
     let (_, exported) = export(&store, true);
     let after = rig.after_kill();
     for (store, rig) in [(store, &rig), (after.open(), &after)] {
         assert_left(&store);
-        assert_fenced(store.ack(lsn));
+        assert_fenced(store.inbox().ack(lsn));
         let fence = store.status().fence.unwrap();
-        assert_eq!((fence.bundle, store.summary().fence), (exported.bundle, Some(fence)));
+        assert_eq!((fence.bundle, store.rescue().summary().fence), (exported.bundle, Some(fence)));
         assert_eq!(rig.look().status().fence, Some(fence));
         store.tick().unwrap();
         // What came back for what was sent before is true.
         settle(&store, 2, accepted(2));
         assert_eq!(state(&store, 2), State::Accepted);
-        let other = store.unfence(BundleId([3; 16])).unwrap_err();
+        let other = store.rescue().unfence(BundleId([3; 16])).unwrap_err();
         assert_eq!((other.kind(), other.code()), (ErrorKind::Invalid, "OTHER_BUNDLE"));
-        store.unfence(exported.bundle).unwrap();
-        assert_eq!(store.unfence(exported.bundle).unwrap_err().code(), "NOT_FENCED");
+        store.rescue().unfence(exported.bundle).unwrap();
+        assert_eq!(store.rescue().unfence(exported.bundle).unwrap_err().code(), "NOT_FENCED");
         assert!(matches!(store.capture(&event(100)).unwrap(), Verdict::Fresh { .. }));
-        store.ack(lsn).unwrap();
+        store.inbox().ack(lsn).unwrap();
         let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
         assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
         drop(session);
@@ -80,7 +85,7 @@ fn a_session_that_runs_stops_before_its_next_batch() {
     let accepted = crate::sync::ItemOutcome::Accepted { receipt: None };
     session.on_reply(batch.id, &crate::sync::Reply { items: vec![(item, accepted)] }, 0).unwrap();
     assert_fenced(session.next(0));
-    store.unfence(exported.bundle).unwrap();
+    store.rescue().unfence(exported.bundle).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it goes on");
 }
 
@@ -94,8 +99,8 @@ fn a_fence_and_imports_outlive_their_segments() {
     fill(&target);
     clean_first(&target, |segments| segments[0].number > 3);
     for target in [target, new.after_kill().open()] {
-        assert_eq!(target.summary().imports[0].bundle, exported.bundle);
-        assert_eq!(target.summary().imports.len(), 1);
+        assert_eq!(target.rescue().summary().imports[0].bundle, exported.bundle);
+        assert_eq!(target.rescue().summary().imports.len(), 1);
         assert!(import(&target, &bundle).is_again);
         let states = [1, 2, 3, 4, 5, 6, 7].map(|n| state(&target, n));
         assert_eq!(
@@ -103,7 +108,7 @@ fn a_fence_and_imports_outlive_their_segments() {
             [State::InReview, State::Uncertain, State::Accepted, State::Cancelled]
         );
         assert_eq!(target.outcome(&sales(), &key(5)).unwrap().receipt, Some(receipt(5)));
-        assert_eq!(target.review(&sales(), &key(3)).unwrap().code, "NO_CARD");
+        assert_eq!(target.reviews().get(&sales(), &key(3)).unwrap().code, "NO_CARD");
     }
     // A fence stands in the first segments; answers to what is on its way make the others go.
     let rig = Rig::new();
@@ -114,7 +119,7 @@ fn a_fence_and_imports_outlive_their_segments() {
         store.capture_batch(&events).unwrap();
     });
     let (_, first) = export(&store, true);
-    store.unfence(first.bundle).unwrap();
+    store.rescue().unfence(first.bundle).unwrap();
     let (_, second) = export(&store, true);
     numbers.iter().for_each(|n| settle(&store, *n, accepted(*n)));
     clean_first(&store, |segments| segments.len() < 3);
@@ -151,15 +156,15 @@ fn a_store_does_not_take_up_its_own_bundle() {
     let store = full_house(&rig);
     let (bundle, exported) = export(&store, true);
     for _ in 0..2 {
-        let error = store.import_bundle(&mut bundle.as_slice(), &secret()).unwrap_err();
+        let error = store.rescue().import(&mut bundle.as_slice(), &secret()).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "SAME_STORE"));
         assert!(error.to_string().contains("unfence"), "{error}");
-        drop(store.unfence(exported.bundle));
+        drop(store.rescue().unfence(exported.bundle));
     }
     let other = Rig::new();
     let left = other.open();
     export(&left, true);
-    assert_fenced(left.import_bundle(&mut bundle.as_slice(), &secret()));
+    assert_fenced(left.rescue().import(&mut bundle.as_slice(), &secret()));
 }
 
 /// A stick that takes this many bytes.
@@ -181,10 +186,10 @@ impl Write for Stick {
 fn a_stick_that_is_full_loses_nothing() {
     let rig = Rig::new();
     let store = full_house(&rig);
-    let error = store.export_bundle(&mut Stick(3), &secret(), true).unwrap_err();
+    let error = store.rescue().export(&mut Stick(3), &secret(), true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     assert_eq!(store.status().fence, None, "not even the header: the store is as it was");
-    let error = store.export_bundle(&mut Stick(300), &secret(), true).unwrap_err();
+    let error = store.rescue().export(&mut Stick(300), &secret(), true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     let bundle = store.status().fence.unwrap().bundle;
     let (again, exported) = export(&store, true);
@@ -203,7 +208,7 @@ fn a_disk_that_refuses_the_fence_leaves_the_store_as_it_was() {
         kind: FaultKind::Enospc,
         forever: true,
     });
-    store.export_bundle(&mut Vec::new(), &secret(), true).unwrap_err();
+    store.rescue().export(&mut Vec::new(), &secret(), true).unwrap_err();
     rig.disk.forget_faults();
     let store = rig.after_kill().open();
     assert_eq!(store.status().fence, None);

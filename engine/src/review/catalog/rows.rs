@@ -31,16 +31,16 @@ pub(super) const DECISION: u8 = b'd';
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct AppliedUpTo {
     /// The store whose log it is.
-    pub(crate) store: [u8; 16],
+    pub(in crate::review) store: [u8; 16],
     /// LSN of the last frame that is in the catalog, as are all before it.
-    pub(crate) lsn: u64,
+    pub(in crate::review) lsn: u64,
 }
 
 /// An event that waits for a person.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct ReviewRow {
     /// The event's scope.
-    pub(crate) scope: String,
+    pub(in crate::review) scope: String,
     /// Why it waits; the version is that of the review.
     pub(crate) reason: Rejection,
 }

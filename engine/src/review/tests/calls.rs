@@ -3,17 +3,17 @@
 use std::slice::from_ref;
 use std::sync::Arc;
 
-use onceward_vfs::{Fault, FaultKind, FaultOp};
 use parking_lot::Mutex;
 
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
+use crate::review::{Decision, ReviewItem};
 use crate::sync::{Session, Step};
 use crate::trial::upstream::{Mood, Upstream, fits};
-use crate::trial::{Rig, SEGMENT_BYTES, WALL_MS, event, key, keys, receipt, sales, sized_event};
+use crate::trial::{Rig, WALL_MS, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Decision, ErrorKind, Event, ReviewItem, Scope, State, Store, Verdict};
+use crate::{ErrorKind, Event, Scope, State, Store, Verdict};
 
-fn reject(store: &Store, n: u64, code: &str) {
+pub(super) fn reject(store: &Store, n: u64, code: &str) {
     let (code, message) = (code.to_owned(), "no such card".to_owned());
     let answer = Answer::Rejected { code, message, reply: b"{\"e\":1}".to_vec() };
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
@@ -29,19 +29,19 @@ fn a_rejected_event_waits_with_its_reason_until_a_person_decides() {
     let rig = Rig::new();
     let store = rig.open();
     store.capture_batch(&[event(1), event(2)]).unwrap();
-    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), [], "control");
+    assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), [], "control");
     rig.clock.advance(500);
     reject(&store, 1, "CARD_NOT_FOUND");
     for store in [store, rig.after_kill().open()] {
-        let item = store.review(&sales(), &key(1)).unwrap();
+        let item = store.reviews().get(&sales(), &key(1)).unwrap();
         assert_eq!((item.code.as_str(), item.message.as_str()), ("CARD_NOT_FOUND", "no such card"));
         assert_eq!(item.reply, b"{\"e\":1}");
         assert_eq!((item.since_ms, item.event.event.clone()), (WALL_MS + 500, event(1)));
         assert_eq!((item.scope.clone(), item.key.clone()), (sales(), key(1)));
         assert_eq!(item.event.state, State::InReview);
-        assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), from_ref(&item));
-        assert_eq!(store.reviews(&ReviewFilter::new().scope(sales())).unwrap(), [item]);
-        assert_eq!(store.reviews(&ReviewFilter::new().scope(Scope::default())).unwrap(), []);
+        assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), from_ref(&item));
+        assert_eq!(store.reviews().list(&ReviewFilter::new().scope(sales())).unwrap(), [item]);
+        assert_eq!(store.reviews().list(&ReviewFilter::new().scope(Scope::default())).unwrap(), []);
         assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k2"]);
         let verdict = store.capture(&event(1)).unwrap();
         assert!(matches!(verdict, Verdict::Duplicate { state: State::InReview, .. }));
@@ -58,21 +58,21 @@ fn a_retried_event_is_pending_again_under_the_same_key_and_number() {
     let store = rig.open();
     let lsn = store.capture(&event(1)).unwrap().lsn();
     reject(&store, 1, "A");
-    let first = store.review(&sales(), &key(1)).unwrap().version;
-    store.retry(&sales(), &key(1)).unwrap();
+    let first = store.reviews().get(&sales(), &key(1)).unwrap().version;
+    store.reviews().retry(&sales(), &key(1)).unwrap();
     for store in [&store, &rig.after_kill().open()] {
         let pending = store.pending(&sales(), None, 9).unwrap();
         assert_eq!((pending[0].lsn, pending[0].event.clone()), (lsn, event(1)));
         assert_eq!((store.status().in_review, store.status().pending), (0, 1));
-        assert_eq!(store.review(&sales(), &key(1)).unwrap_err().kind(), ErrorKind::NotFound);
-        let late = store.retry(&sales(), &key(1)).unwrap_err();
+        assert_eq!(store.reviews().get(&sales(), &key(1)).unwrap_err().kind(), ErrorKind::NotFound);
+        let late = store.reviews().retry(&sales(), &key(1)).unwrap_err();
         assert_eq!(late.code(), "NOT_IN_REVIEW");
         assert!(late.to_string().contains("somebody decided: retry"), "{late}");
     }
     reject(&store, 1, "B");
-    let second = store.review(&sales(), &key(1)).unwrap();
+    let second = store.reviews().get(&sales(), &key(1)).unwrap();
     assert!(second.version > first && second.code == "B");
-    store.retry(&sales(), &key(1)).unwrap();
+    store.reviews().retry(&sales(), &key(1)).unwrap();
     accept(&store, 1);
     drop(store);
     let store = rig.open();
@@ -88,14 +88,20 @@ fn a_resolved_event_is_rejected_for_good_and_its_key_stays_taken() {
     store.capture(&event(1)).unwrap();
     reject(&store, 1, "A");
     let long = "n".repeat(1_025);
-    assert_eq!(store.resolve(&sales(), &key(1), &long).unwrap_err().code(), "NOTE_TOO_LONG");
+    assert_eq!(
+        store.reviews().resolve(&sales(), &key(1), &long).unwrap_err().code(),
+        "NOTE_TOO_LONG"
+    );
     assert_eq!(store.status().in_review, 1, "a refused decision changes nothing");
-    store.resolve(&sales(), &key(1), &long[..1_024]).unwrap();
+    store.reviews().resolve(&sales(), &key(1), &long[..1_024]).unwrap();
     accept(&store, 1);
     for store in [store, rig.after_kill().open()] {
         let outcome = store.outcome(&sales(), &key(1)).unwrap();
         assert_eq!((outcome.state, outcome.receipt), (State::Rejected, None));
-        assert_eq!(store.resolve(&sales(), &key(1), "").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            store.reviews().resolve(&sales(), &key(1), "").unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
         assert!(store.pending(&sales(), None, 9).unwrap().is_empty());
         let verdict = store.capture(&event(1)).unwrap();
         assert!(matches!(verdict, Verdict::Duplicate { state: State::Rejected, .. }));
@@ -109,9 +115,9 @@ fn only_what_is_in_review_can_be_decided() {
     store.capture(&event(1)).unwrap();
     store.capture(&Event { scope: Scope::default(), ..event(2) }).unwrap();
     reject(&store, 1, "A");
-    assert!(store.review(&sales(), &key(1)).is_ok(), "control");
+    assert!(store.reviews().get(&sales(), &key(1)).is_ok(), "control");
     for (scope, n) in [(sales(), 2), (Scope::default(), 1), (Scope::default(), 2), (sales(), 3)] {
-        let error = store.retry(&scope, &key(n)).unwrap_err();
+        let error = store.reviews().retry(&scope, &key(n)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{scope} {n}");
         assert!(error.to_string().contains(&format!("k{n}")), "{error}");
     }
@@ -137,7 +143,7 @@ fn items_are_listed_in_pages_by_scope_code_and_time() {
     });
     store.settle(&answers.collect::<Vec<_>>()).unwrap();
     let list = |store: &Store, filter: ReviewFilter| -> Vec<u64> {
-        let items = store.reviews(&filter).unwrap();
+        let items = store.reviews().list(&filter).unwrap();
         items.iter().map(|item| item.key.as_str()[1..].parse().unwrap()).collect()
     };
     let all: Vec<u64> = (0..30).rev().chain(30..40).collect();
@@ -151,11 +157,11 @@ fn items_are_listed_in_pages_by_scope_code_and_time() {
         assert_eq!(list(&store, filter().until_ms(noon)), all[..9]);
         assert_eq!(list(&store, filter().since_ms(noon).max(3)), all[9..12]);
         assert_eq!(list(&store, filter().since_ms(noon).until_ms(noon + 1)), [20]);
-        assert_eq!((store.review_count(None), store.review_count(Some(&sales()))), (40, 30));
+        assert_eq!((store.reviews().count(None), store.reviews().count(Some(&sales()))), (40, 30));
         // Page by page, also through items that one frame brought.
         let (mut seen, mut page) = (Vec::new(), filter().max(7));
         loop {
-            let items: Vec<ReviewItem> = store.reviews(&page).unwrap();
+            let items: Vec<ReviewItem> = store.reviews().list(&page).unwrap();
             let Some(last) = items.last() else { break };
             page = filter().max(7).after(last.version, last.lsn);
             seen.extend(items.iter().map(|item| item.key.as_str()[1..].parse::<u64>().unwrap()));
@@ -171,11 +177,11 @@ fn of_two_who_decide_on_the_same_version_the_second_is_told() {
     let store = rig.open();
     store.capture_batch(&[event(1), event(2)]).unwrap();
     reject(&store, 1, "A");
-    let seen = store.review(&sales(), &key(1)).unwrap().version;
+    let seen = store.reviews().get(&sales(), &key(1)).unwrap().version;
     let retry = |who: &str| Decision::retry(sales(), key(1)).by(who).of_version(seen);
-    store.decide(&retry("anna")).unwrap();
+    store.reviews().decide(&retry("anna")).unwrap();
     let refused = |store: &Store, decision: &Decision| {
-        let error = store.decide(decision).unwrap_err();
+        let error = store.reviews().decide(decision).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "ALREADY_DECIDED"), "{error}");
         error.to_string()
     };
@@ -183,18 +189,18 @@ fn of_two_who_decide_on_the_same_version_the_second_is_told() {
     assert!(refused(&store, &resolve).contains("anna decided first"));
     // It comes back for another reason: the old version is still the old one.
     reject(&store, 1, "B");
-    let now = store.review(&sales(), &key(1)).unwrap().version;
+    let now = store.reviews().get(&sales(), &key(1)).unwrap().version;
     for store in [store, rig.after_kill().open()] {
         let text = refused(&store, &resolve);
         assert!(text.contains("anna") && text.contains(&format!("version {now} waits")), "{text}");
         refused(&store, &resolve.clone().of_version(now + 1));
-        assert_eq!(store.review_count(None), 1, "nothing was changed");
-        store.decide(&resolve.clone().of_version(now)).unwrap();
+        assert_eq!(store.reviews().count(None), 1, "nothing was changed");
+        store.reviews().decide(&resolve.clone().of_version(now)).unwrap();
         let text = refused(&store, &retry("cid").of_version(now));
         assert!(text.contains("ben decided first"), "{text}");
         // What never was in review is no matter of who came first.
         let never = Decision::retry(sales(), key(9)).of_version(now);
-        assert_eq!(store.decide(&never).unwrap_err().code(), "NOT_IN_REVIEW");
+        assert_eq!(store.reviews().decide(&never).unwrap_err().code(), "NOT_IN_REVIEW");
     }
 }
 
@@ -205,15 +211,18 @@ fn decisions_are_remembered_with_who_what_why_and_when() {
     store.capture_batch(&[event(1), event(2)]).unwrap();
     reject(&store, 1, "A");
     rig.clock.advance(5_000);
-    store.decide(&Decision::retry(sales(), key(1)).by("anna").because("card added")).unwrap();
+    store
+        .reviews()
+        .decide(&Decision::retry(sales(), key(1)).by("anna").because("card added"))
+        .unwrap();
     reject(&store, 1, "A");
     reject(&store, 2, "A");
-    store.decide(&Decision::resolve(sales(), key(2), "lost").by("ben")).unwrap();
-    store.resolve(&sales(), &key(1), "enough").unwrap();
+    store.reviews().decide(&Decision::resolve(sales(), key(2), "lost").by("ben")).unwrap();
+    store.reviews().resolve(&sales(), &key(1), "enough").unwrap();
     let long = Decision::retry(sales(), key(1)).by(&"w".repeat(65));
-    assert_eq!(store.decide(&long).unwrap_err().code(), "WHO_TOO_LONG");
+    assert_eq!(store.reviews().decide(&long).unwrap_err().code(), "WHO_TOO_LONG");
     for store in [store, rig.after_kill().open()] {
-        let all = store.decisions(None, 99).unwrap();
+        let all = store.reviews().decisions(None, 99).unwrap();
         let told = all.iter().map(|made| {
             let Decision { key, action, note, who, .. } = &made.decision;
             format!("{key} {action} {who} {note}")
@@ -224,11 +233,11 @@ fn decisions_are_remembered_with_who_what_why_and_when() {
         );
         assert!(all.iter().all(|made| made.made_at_ms == WALL_MS + 5_000));
         assert!(all.is_sorted_by_key(|made| made.lsn));
-        assert_eq!(store.decisions(Some(all[0].lsn), 1).unwrap(), all[1..2]);
-        let on_one = store.decisions_on(&sales(), &key(1)).unwrap();
+        assert_eq!(store.reviews().decisions(Some(all[0].lsn), 1).unwrap(), all[1..2]);
+        let on_one = store.reviews().decisions_on(&sales(), &key(1)).unwrap();
         assert_eq!(on_one, [all[0].clone(), all[2].clone()]);
         assert!(on_one[0].decision.version < on_one[1].decision.version);
-        assert_eq!(store.decisions_on(&sales(), &key(7)).unwrap(), []);
+        assert_eq!(store.reviews().decisions_on(&sales(), &key(7)).unwrap(), []);
     }
 }
 
@@ -248,7 +257,7 @@ fn uncertain_events_wait_beside_refused_ones() {
         let status = store.status();
         assert_eq!((status.uncertain, status.in_review, status.pending), (2, 1, 0));
         assert_eq!(rig.look().status().uncertain, 2);
-        let items = store.reviews(&ReviewFilter::new()).unwrap();
+        let items = store.reviews().list(&ReviewFilter::new()).unwrap();
         let states: Vec<State> = items.iter().map(|item| item.event.state).collect();
         assert_eq!(states, [State::Uncertain, State::Uncertain, State::InReview]);
         assert_eq!((items[0].code.as_str(), &items[0].reply[..]), ("TOO_OLD", &[][..]));
@@ -257,12 +266,12 @@ fn uncertain_events_wait_beside_refused_ones() {
         assert_eq!(store.status().uncertain, 2, "a late answer leaves it to the person");
     }
     let store = rig.open();
-    store.retry(&sales(), &key(1)).unwrap();
-    store.resolve(&sales(), &key(2), "seen there").unwrap();
+    store.reviews().retry(&sales(), &key(1)).unwrap();
+    store.reviews().resolve(&sales(), &key(2), "seen there").unwrap();
     for store in [store, rig.after_kill().open()] {
         assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k1"]);
         assert_eq!(store.outcome(&sales(), &key(2)).unwrap().state, State::Rejected);
-        assert_eq!((store.status().uncertain, store.review_count(None)), (0, 1));
+        assert_eq!((store.status().uncertain, store.reviews().count(None)), (0, 1));
     }
 }
 
@@ -273,16 +282,16 @@ fn callbacks_are_told_of_what_comes_and_may_use_the_store() {
     store.capture_batch(&(1..6).map(event).collect::<Vec<_>>()).unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     reject(&store, 1, "BEFORE");
-    let panicking = store.on_review(Arc::new(|_| panic!("a host's own fault")));
+    let panicking = store.reviews().watch(Arc::new(|_| panic!("a host's own fault")));
     let (inner, list) = (Arc::downgrade(&store.inner), Arc::clone(&told));
-    let watch = store.on_review(Arc::new(move |notice| {
+    let watch = store.reviews().watch(Arc::new(move |notice| {
         let store = Store { inner: inner.upgrade().unwrap() };
         // Durable already, and no lock is held.
-        let item = store.review(&notice.scope, &notice.key).unwrap();
+        let item = store.reviews().get(&notice.scope, &notice.key).unwrap();
         assert_eq!((item.version, item.lsn), (notice.version, notice.lsn));
         list.lock().push(format!("{} {} {}", notice.key, notice.state, notice.code));
         if notice.code == "AGAIN" {
-            store.retry(&notice.scope, &notice.key).unwrap();
+            store.reviews().retry(&notice.scope, &notice.key).unwrap();
         }
     }));
     reject(&store, 2, "A");
@@ -305,7 +314,7 @@ fn a_session_tells_of_what_the_upstream_refused() {
     store.capture(&event(1)).unwrap();
     let told = Arc::new(Mutex::new(0));
     let count = Arc::clone(&told);
-    let _watch = store.on_review(Arc::new(move |_| *count.lock() += 1));
+    let _watch = store.reviews().watch(Arc::new(move |_| *count.lock() += 1));
     let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     let mut upstream = Upstream::default();
@@ -324,12 +333,12 @@ fn reasons_and_the_newest_decisions_outlive_their_segments() {
         reject(&store, n, "A");
     }
     for n in 0..6 {
-        store.decide(&Decision::resolve(sales(), key(n), "done").by("anna")).unwrap();
+        store.reviews().decide(&Decision::resolve(sales(), key(n), "done").by("anna")).unwrap();
     }
-    store.decide(&Decision::retry(sales(), key(6)).by("ben")).unwrap();
+    store.reviews().decide(&Decision::retry(sales(), key(6)).by("ben")).unwrap();
     reject(&store, 6, "B");
-    let reviews = store.reviews(&ReviewFilter::new()).unwrap();
-    let decisions = store.decisions(None, 99).unwrap();
+    let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
+    let decisions = store.reviews().decisions(None, 99).unwrap();
     assert_eq!((reviews.len(), decisions.len()), (6, 7), "control");
     let before = store.inner.log.segments()[0].number;
     for first in (100..6_000).step_by(50) {
@@ -347,8 +356,8 @@ fn reasons_and_the_newest_decisions_outlive_their_segments() {
     assert!(after > before + 8, "control: several turns, {before} to {after}");
     // By the log alone: the simulated disk has no catalog.
     for store in [store, rig.after_kill().open()] {
-        assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), reviews);
-        assert_eq!(store.decisions(None, 99).unwrap(), decisions);
+        assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), reviews);
+        assert_eq!(store.reviews().decisions(None, 99).unwrap(), decisions);
         let state = store.inner.state.lock();
         let oldest = store.inner.log.segments()[0].number;
         let places = state.outbox.reviews().items().map(|(_, review)| review.at.place.segment);
@@ -358,41 +367,4 @@ fn reasons_and_the_newest_decisions_outlive_their_segments() {
     let mut seen = rig.look().reviews().unwrap();
     seen.sort_by_key(|item| item.version);
     assert_eq!(seen, reviews);
-}
-
-/// T20: the reserve of a full disk is for this too, and what is settled for good gives its room back.
-#[test]
-fn reviews_go_on_when_the_disk_is_full_for_captures() {
-    let rig = Rig::new();
-    let store = rig.open();
-    store.capture(&event(1)).unwrap();
-    rig.disk.set_free_bytes(Some(6 * SEGMENT_BYTES));
-    let full = (100..1_000).find_map(|n| store.capture(&sized_event(n, 20_000)).err());
-    assert_eq!(full.unwrap().kind(), ErrorKind::Full, "control");
-    for turn in 0..40 {
-        reject(&store, 1, "A");
-        store.decide(&Decision::retry(sales(), key(1)).because(&"n".repeat(1_024))).unwrap();
-        assert_eq!(store.decisions(None, 99).unwrap().len(), turn + 1);
-    }
-    assert_eq!(rig.after_kill().open().decisions(None, 99).unwrap().len(), 40);
-}
-
-/// T20: the disk has no room at all, not even that of the reserve.
-#[test]
-fn a_decision_that_finds_no_room_changes_nothing() {
-    let rig = Rig::new();
-    let store = rig.open();
-    store.capture(&event(1)).unwrap();
-    reject(&store, 1, "A");
-    let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
-    rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
-    let error = store.retry(&sales(), &key(1)).unwrap_err();
-    assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Full, false), "{error}");
-    assert_eq!((store.review_count(None), store.decisions(None, 9).unwrap().len()), (1, 0));
-    rig.disk.forget_faults();
-    store.retry(&sales(), &key(1)).unwrap();
-    for store in [store, rig.after_kill().open()] {
-        assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k1"]);
-        assert_eq!(store.decisions(None, 9).unwrap().len(), 1);
-    }
 }

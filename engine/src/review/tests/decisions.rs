@@ -2,16 +2,17 @@
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, SimVfs, Survival, Vfs, replace};
 
+use crate::review::Decision;
 use crate::review::write_decision_on;
 use crate::trial::{HandClock, Rig, event, key, keys, sales};
 use crate::{Answer, Settlement};
-use crate::{Decision, ErrorKind, State, Store};
+use crate::{ErrorKind, State, Store};
 
 fn reject(store: &Store, n: u64) -> u64 {
     let (code, message) = ("A".to_owned(), "no such card".to_owned());
     let answer = Answer::Rejected { code, message, reply: vec![] };
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
-    store.review(&sales(), &key(n)).unwrap().version
+    store.reviews().get(&sales(), &key(n)).unwrap().version
 }
 
 /// A store in which events 1 to 4 wait for a person, and their versions.
@@ -42,13 +43,13 @@ fn a_dropped_decision_is_carried_out_by_the_next_tick_and_its_file_is_removed() 
     let text = r#"{"scope":"sales","key":"k2","action":"resolve","note":"cash","who":"ben","version":VERSION}"#;
     drop_file(&rig.disk, "2.json", &text.replace("VERSION", &versions[1].to_string()));
     drop_file(&rig.disk, "other.txt", "not ours");
-    assert_eq!(store.review_count(None), 4, "control: nothing happens by itself");
+    assert_eq!(store.reviews().count(None), 4, "control: nothing happens by itself");
     store.tick().unwrap();
     assert_eq!(files(&rig.disk), ["other.txt"]);
     for store in [store, rig.after_kill().open()] {
         assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k1"]);
         assert_eq!(store.outcome(&sales(), &key(2)).unwrap().state, State::Rejected);
-        let made = store.decisions(None, 9).unwrap();
+        let made = store.reviews().decisions(None, 9).unwrap();
         assert_eq!(made[0].decision, retry);
         let second = &made[1].decision;
         assert_eq!((second.who.as_str(), second.note.as_str()), ("ben", "cash"));
@@ -105,7 +106,7 @@ fn what_somebody_else_decided_first_is_told_and_done_twice_is_not() {
     let rig = Rig::new();
     let (store, versions) = waiting(&rig);
     let retry = Decision::retry(sales(), key(1)).by("anna").of_version(versions[0]);
-    store.decide(&retry).unwrap();
+    store.reviews().decide(&retry).unwrap();
     // The same again, as after a crash; and another's.
     write_decision_on(&rig.disk, "1", &retry).unwrap();
     store.tick().unwrap();
@@ -117,12 +118,12 @@ fn what_somebody_else_decided_first_is_told_and_done_twice_is_not() {
     let troubles = store.status().decision_troubles;
     assert_eq!((troubles.len(), troubles[0].file.as_str()), (1, "2.json"));
     assert!(troubles[0].why.contains("anna decided first"), "{troubles:?}");
-    assert_eq!(store.decisions(None, 9).unwrap().len(), 1);
+    assert_eq!(store.reviews().decisions(None, 9).unwrap().len(), 1);
     // It comes back: a decision about another time does not touch it.
     reject(&store, 1);
     write_decision_on(&rig.disk, "3", &retry).unwrap();
     store.tick().unwrap();
-    assert_eq!(store.review_count(None), 4);
+    assert_eq!(store.reviews().count(None), 4);
 }
 
 #[test]
@@ -137,10 +138,10 @@ fn at_most_a_hundred_are_taken_up_at_once_and_what_cannot_go_is_passed_over() {
     let good = Decision::retry(sales(), key(1)).of_version(versions[0]);
     write_decision_on(&rig.disk, "good", &good).unwrap();
     for left in [4, 4, 4] {
-        assert_eq!(store.review_count(None), left);
+        assert_eq!(store.reviews().count(None), left);
         store.tick().unwrap();
     }
-    assert_eq!(store.review_count(None), 3);
+    assert_eq!(store.reviews().count(None), 3);
 }
 
 #[test]
@@ -152,13 +153,13 @@ fn a_decision_stays_in_its_file_while_the_disk_refuses() {
     let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
     rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
     assert_eq!(store.tick().unwrap_err().kind(), ErrorKind::Full);
-    assert_eq!((files(&rig.disk).len(), store.review_count(None)), (1, 4));
+    assert_eq!((files(&rig.disk).len(), store.reviews().count(None)), (1, 4));
     let (op, kind) = (FaultOp::Read, FaultKind::Eio);
     rig.disk.plan(Fault { op, name_contains: "decisions".into(), nth: 0, kind, forever: false });
     assert_eq!(store.tick().unwrap_err().kind(), ErrorKind::Io);
-    assert_eq!((files(&rig.disk).len(), store.review_count(None)), (1, 4));
+    assert_eq!((files(&rig.disk).len(), store.reviews().count(None)), (1, 4));
     store.tick().unwrap();
-    assert_eq!((files(&rig.disk).len(), store.review_count(None)), (0, 3));
+    assert_eq!((files(&rig.disk).len(), store.reviews().count(None)), (0, 3));
     assert_eq!(store.status().decision_troubles, []);
 }
 
@@ -240,7 +241,7 @@ fn check(rig: &Rig, write: &dyn Fn(&SimVfs) -> crate::Result<()>, context: &str)
     store.tick().unwrap();
     let left = files(&rig.disk);
     assert!(left.iter().all(|name| !name.ends_with(".json")), "{left:?}: {context}");
-    let made = store.decisions(None, 99).unwrap();
+    let made = store.reviews().decisions(None, 99).unwrap();
     let who: Vec<&str> = made.iter().map(|made| made.decision.who.as_str()).collect();
     assert_eq!(who, ["anna", "ben"], "{context}");
     let state = |n: u64| store.outcome(&sales(), &key(n)).unwrap().state;

@@ -3,3 +3,4 @@
 pub(crate) mod calls;
 mod catalog;
 mod decisions;
+mod full;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
+use super::lost_keys::{assert_lost, capture, damage};
 use crate::base::Damage;
 use crate::inspect::repair::{plan_on, repair_on};
 use crate::inspect::verify::verify_on;
-use crate::trial::{Rig, event, key, receipt, sales, sized_event};
+use crate::trial::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{State, Store, StoredEvent, Verdict};
 
@@ -193,4 +194,25 @@ fn what_could_not_be_read_is_kept_and_is_there_again_once_it_can() {
     assert_eq!(again + 1, lost, "they wait to be sent, but for the one that was settled before");
     store.tick().unwrap();
     assert_eq!(store.pending(&sales(), None, 100).unwrap().len(), again);
+}
+
+/// Two slices of keys in two files, one of which is damaged too.
+#[test]
+fn a_damaged_part_of_the_index_frees_no_key_that_the_rest_of_it_knows() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let first = capture(&store, 0);
+    rig.clock.advance(WINDOW_MS / 2);
+    let second = capture(&store, 1);
+    store.close().unwrap();
+    let files = rig.disk.list("index").unwrap();
+    let keys: Vec<&String> = files.iter().filter(|name| name.starts_with("keys-")).collect();
+    assert_eq!(keys.len(), 2, "control: {files:?}");
+    rig.disk.flip_bit(&format!("index/{}", keys[0]), 80, 1);
+    damage(&rig, second);
+    let store = rig.open();
+    assert!(store.recovery().index_rebuilt.is_some(), "{:?}", store.recovery());
+    assert_lost(&store, 1, second);
+    let known = store.capture(&event(0)).unwrap();
+    assert_eq!((known.lsn().get(), store.recovery().keys_of_lost_frames), (first, 1), "{known:?}");
 }

@@ -2,17 +2,18 @@
 
 use onceward_vfs::Vfs;
 
-use crate::ReviewFilter;
 use crate::base::Located;
 use crate::base::{FrameKind, codec};
+use crate::capture::{Applied, Effect};
 use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
+use crate::review::ReviewFilter;
 use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{
     Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
 };
 use crate::{Answer, Settlement};
-use crate::{Applied, Effect, Event, State, Store, Verdict};
+use crate::{Event, State, Store, Verdict};
 
 fn accepted(n: u64) -> Settlement {
     let answer = Answer::Accepted { receipt: Some(receipt(n)) };
@@ -122,9 +123,9 @@ fn review_items_and_open_batches_outlive_their_segments() {
     };
     reject(1);
     reject(2);
-    store.retry(&sales(), &key(2)).unwrap();
+    store.reviews().retry(&sales(), &key(2)).unwrap();
     reject(2);
-    let reviews = store.reviews(&ReviewFilter::new()).unwrap();
+    let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     assert_eq!(reviews.len(), 2);
     let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
@@ -136,14 +137,14 @@ fn review_items_and_open_batches_outlive_their_segments() {
     }
     assert!(trimmed(&store) > before + 8, "control: several turns");
     for store in [store, rig.after_kill().open()] {
-        assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), reviews);
+        assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), reviews);
         assert_eq!((store.status().in_flight, store.status().pending), (2, 0));
         let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
         let Step::Send(again) = session.next(0).unwrap() else { panic!("nothing to send") };
         assert_eq!((&again.idempotency_key, &again.items), (&batch.idempotency_key, &batch.items));
         drop(session);
-        store.retry(&sales(), &key(2)).unwrap();
-        store.resolve(&sales(), &key(1), "done").unwrap();
+        store.reviews().retry(&sales(), &key(2)).unwrap();
+        store.reviews().resolve(&sales(), &key(1), "done").unwrap();
     }
     let store = rig.open();
     assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k2", "k3", "k4"]);

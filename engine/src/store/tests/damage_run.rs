@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use onceward_vfs::Vfs;
 use onceward_wal::KIND_HOST_MIN;
 
+use crate::inbox::Received;
 use crate::inbox::tests::calls::delivery;
+use crate::records::LeaseReply;
 use crate::records::tests::calls::{acquired, asks, body};
 use crate::sync::{Session, Step};
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, receipt, sales};
 use crate::{Answer, Settlement};
-use crate::{Begun, Lsn, Received, Result, State, Store, Verdict};
+use crate::{Lsn, Result, State, Store, Verdict};
 
 /// Sampled bytes of a file.
 const SAMPLES: usize = 1_000;
@@ -50,8 +52,8 @@ fn whole() -> Whole {
     }
     acquired(&store, 1);
     let lease = acquired(&store, 2);
-    store.complete(&lease, &body(2, 10)).unwrap();
-    let Received::Fresh { lsn: delivery } = store.receive(&delivery(5)).unwrap() else {
+    store.records().complete(&lease, &body(2, 10)).unwrap();
+    let Received::Fresh { lsn: delivery } = store.inbox().receive(&delivery(5)).unwrap() else {
         panic!("control")
     };
     let of = |n: u64| {
@@ -88,13 +90,13 @@ fn check(store: &Store, whole: &Whole, what: &str) -> Result<()> {
         }
     }
     for n in [1, 2] {
-        match store.begin(&asks(n))? {
-            Begun::Acquired(_) => panic!("{what}: record {n} is free again"),
-            Begun::Cached(record) => assert_eq!((n, record.body), (2, body(2, 10)), "{what}"),
+        match store.records().begin(&asks(n))? {
+            LeaseReply::Acquired(_) => panic!("{what}: record {n} is free again"),
+            LeaseReply::Cached(record) => assert_eq!((n, record.body), (2, body(2, 10)), "{what}"),
             _ => assert!(n == 1 || is_told, "{what}: record {n}"),
         }
     }
-    let again = store.receive(&delivery(5))?;
+    let again = store.inbox().receive(&delivery(5))?;
     assert!(
         matches!(again, Received::Duplicate { lsn, .. } if lsn == whole.delivery),
         "{what}: {again:?}"

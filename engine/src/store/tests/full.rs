@@ -4,10 +4,11 @@ use onceward_vfs::{Fault, FaultKind, FaultOp};
 
 use crate::base::FrameKind;
 use crate::records::tests::calls::{acquired, asks, body};
+use crate::records::{LeaseReply, RecordState};
 use crate::store::tests::lost_keys::frames;
 use crate::trial::{Rig, SEGMENT_BYTES, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Begun, ErrorKind, Event, RecordState, State, Store, Verdict};
+use crate::{ErrorKind, Event, State, Store, Verdict};
 
 /// Captures until the disk is full; returns how many were stored.
 fn fill(store: &Store, first: u64) -> u64 {
@@ -126,7 +127,7 @@ fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
     }
     // Of all keys the last one that is told, so that it finds no room.
     let lease = acquired(&store, 1);
-    store.complete(&lease, &body(1, 10)).unwrap();
+    store.records().complete(&lease, &body(1, 10)).unwrap();
     assert!(matches!(store.capture(&event(9_000)).unwrap(), Verdict::Fresh { .. }));
     store.close().unwrap();
     let mut lost = frames(&rig);
@@ -161,8 +162,8 @@ fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
         store.capture_batch(&many).unwrap();
     }
     assert!(store.inner.cleaner().clean_one(holder).unwrap(), "control: it went");
-    let record = store.record(&sales(), &key(1)).unwrap();
+    let record = store.records().get(&sales(), &key(1)).unwrap();
     assert!(matches!(record, RecordState::OutcomeUnknown { .. }), "{record:?}");
-    assert!(matches!(store.begin(&asks(1)).unwrap(), Begun::OutcomeUnknown(_)));
+    assert!(matches!(store.records().begin(&asks(1)).unwrap(), LeaseReply::OutcomeUnknown(_)));
     assert_eq!(store.outcome(&sales(), &key(7_999)).unwrap().state, State::OutcomeUnknown);
 }

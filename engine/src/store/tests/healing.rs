@@ -6,12 +6,13 @@ use onceward_vfs::Vfs;
 use super::lost_keys::{assert_lost, capture, damage, frames, settle};
 use crate::base::FrameKind;
 use crate::inbox::tests::calls::{delivery, fresh};
+use crate::inbox::{DeliveryState, Received};
+use crate::limits::Cancellation;
 use crate::records::fingerprint;
 use crate::records::tests::calls::{acquired, begin, body};
+use crate::records::{Lease, LeaseReply, RecordState};
 use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
-use crate::{
-    Begun, Cancellation, DeliveryState, Event, Lease, Received, RecordState, State, Store, Verdict,
-};
+use crate::{Event, State, Store, Verdict};
 
 /// A call, and what it is called.
 type Call = (&'static str, fn(&Store, &Lease));
@@ -125,7 +126,10 @@ fn damage_that_moving_keys_on_meets_is_mended_by_the_next_who_asks() {
         }
         assert_eq!(state_of(&store, 0), State::Pending, "{ticks}");
         let state = DeliveryState::Open;
-        assert_eq!(store.receive(&delivery(5)).unwrap(), Received::Duplicate { lsn, state });
+        assert_eq!(
+            store.inbox().receive(&delivery(5)).unwrap(),
+            Received::Duplicate { lsn, state }
+        );
         capture(&store, 1);
         store.tick().unwrap();
         assert!(store.status().index_trouble.is_some(), "it is told");
@@ -159,17 +163,17 @@ fn keys_given_back_and_taken_back_over_a_damaged_index_are_free_once_it_is_mende
 #[test]
 fn whoever_asks_over_a_damaged_index_is_answered() {
     let calls: [Call; 9] = [
-        ("complete", |store, lease| drop(store.complete(lease, &body(1, 10)).unwrap())),
-        ("release", |store, lease| store.release(lease).unwrap()),
-        ("renew", |store, lease| store.renew(lease, 60_000).map(drop).unwrap()),
+        ("complete", |store, lease| drop(store.records().complete(lease, &body(1, 10)).unwrap())),
+        ("release", |store, lease| store.records().release(lease).unwrap()),
+        ("renew", |store, lease| store.records().renew(lease, 60_000).map(drop).unwrap()),
         ("record", |store, _| {
-            let state = store.record(&sales(), &key(1)).unwrap();
+            let state = store.records().get(&sales(), &key(1)).unwrap();
             assert!(matches!(state, RecordState::InProgress { .. }), "{state:?}");
         }),
-        ("begin", |store, _| assert!(matches!(begin(store, 1), Begun::InProgress { .. }))),
+        ("begin", |store, _| assert!(matches!(begin(store, 1), LeaseReply::InProgress { .. }))),
         ("ack", |store, _| {
-            let lsn = store.deliveries(None, 9).unwrap()[0].lsn;
-            store.ack(lsn).map(drop).unwrap();
+            let lsn = store.inbox().list(None, 9).unwrap()[0].lsn;
+            store.inbox().ack(lsn).map(drop).unwrap();
         }),
         ("settle", |store, _| settle(store, 2)),
         ("outcome", |store, _| {
@@ -209,8 +213,8 @@ fn settling_and_cleaning_go_on_over_a_damaged_index() {
         })
         .collect();
     let lease = acquired(&store, 1);
-    store.complete(&lease, &body(1, 10)).unwrap();
-    store.ack(fresh(&store, &delivery(5))).unwrap();
+    store.records().complete(&lease, &body(1, 10)).unwrap();
+    store.inbox().ack(fresh(&store, &delivery(5))).unwrap();
     write_index(&store);
     damage_keys(&rig);
     for first in (100..1_000).step_by(50) {
@@ -230,6 +234,6 @@ fn settling_and_cleaning_go_on_over_a_damaged_index() {
             assert_eq!(outcome.lsn.map(crate::Lsn::get), Some(*lsn));
             assert_eq!(outcome.state, State::Accepted, "{n}");
         }
-        assert!(matches!(begin(&store, 1), Begun::Cached(_)));
+        assert!(matches!(begin(&store, 1), LeaseReply::Cached(_)));
     }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use onceward_vfs::Survival;
 
+use crate::capture::Effect;
+use crate::review::ReviewFilter;
 use crate::sync::{Session, Step};
 use crate::trial::draw::Draw;
 use crate::trial::upstream::fits;
 use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Effect, Lane, ReviewFilter, State, Store};
+use crate::{Lane, State, Store};
 
 fn answer(store: &Store, n: u64, answer: Answer) {
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
@@ -67,9 +69,9 @@ fn an_answer_may_not_go_before_the_event_that_it_settles() {
         fill(&store, &mut next);
         accept(&store, 0);
         reject(&store, 1);
-        store.resolve(&sales(), &key(1), "note").unwrap();
+        store.reviews().resolve(&sales(), &key(1), "note").unwrap();
         reject(&store, 2);
-        store.retry(&sales(), &key(2)).unwrap();
+        store.reviews().retry(&sales(), &key(2)).unwrap();
         let second = store.inner.log.segments().last().unwrap().number;
         fill(&store, &mut next);
         if expired {
@@ -104,8 +106,8 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     fill(&store, &mut next);
     accept(&store, 0);
     (1..4).for_each(|n| reject(&store, n));
-    store.resolve(&sales(), &key(1), "note").unwrap();
-    store.retry(&sales(), &key(2)).unwrap();
+    store.reviews().resolve(&sales(), &key(1), "note").unwrap();
+    store.reviews().retry(&sales(), &key(2)).unwrap();
     let waiting = store.inner.events().waiting(&sales(), 0, 9);
     store.inner.events().form_batches(crate::trial::options().route(), 0, &[waiting]).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
@@ -113,7 +115,7 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     let look = |store: &Store| {
         let open = store.inner.events().open_batches(&sales());
         let open: Vec<_> = open.into_iter().map(|it| (it.number, it.events)).collect();
-        (told(store, next), store.reviews(&ReviewFilter::new()).unwrap(), open)
+        (told(store, next), store.reviews().list(&ReviewFilter::new()).unwrap(), open)
     };
     let before = look(&store);
     drop(store);
@@ -268,12 +270,12 @@ impl World {
     }
 
     fn decide(&mut self, store: &Store) {
-        let reviews = store.reviews(&ReviewFilter::new()).unwrap();
+        let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
         let Some(item) = reviews.first() else { return };
         if self.draw.below(2) == 0 {
-            store.retry(&item.scope, &item.key).unwrap();
+            store.reviews().retry(&item.scope, &item.key).unwrap();
         } else {
-            store.resolve(&item.scope, &item.key, "note").unwrap();
+            store.reviews().resolve(&item.scope, &item.key, "note").unwrap();
         }
     }
 
@@ -332,7 +334,12 @@ fn at_random(seed: u64) {
         let open = store.inner.events().open_batches(&sales());
         let open: Vec<_> = open.into_iter().map(|it| (it.number, it.events)).collect();
         let pending = keys(&store.pending(&sales(), None, 999).unwrap());
-        (told(&store, world.events), store.reviews(&ReviewFilter::new()).unwrap(), open, pending)
+        (
+            told(&store, world.events),
+            store.reviews().list(&ReviewFilter::new()).unwrap(),
+            open,
+            pending,
+        )
     };
     for step in 0..60 {
         world.step();

@@ -4,13 +4,16 @@ use onceward_vfs::{Survival, Vfs};
 use onceward_wal::KIND_RUN;
 
 use crate::base::{FrameKind, codec};
+use crate::capture::{Applied, Effect};
 use crate::inbox::tests::calls::delivery;
+use crate::inbox::{DeliveryState, Received};
 use crate::inspect::repair::{plan_on, repair_on};
 use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
+use crate::records::RecordState;
 use crate::records::tests::calls::{acquired, body, orphaned};
 use crate::trial::{Rig, WINDOW_MS, event, key, other_event, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
-use crate::{Applied, DeliveryState, Effect, Event, Received, RecordState, State, Store, Verdict};
+use crate::{Event, State, Store, Verdict};
 
 /// A frame of the log: number, kind, file, offset and bytes.
 #[derive(Clone, Debug)]
@@ -237,7 +240,10 @@ fn keys_behind_a_log_that_lost_its_end_stay_taken_and_their_numbers_are_not_give
     drop(store);
     for rig in [rig.after_kill(), without_index(&rig)] {
         let store = rig.open();
-        assert!(!store.safe_to_wipe().is_safe() && store.status().lost == 1, "it stays told");
+        assert!(
+            !store.rescue().safe_to_wipe().is_safe() && store.status().lost == 1,
+            "it stays told"
+        );
         assert_lost(&store, 2, lsns[2]);
         assert!(matches!(store.capture(&event(7)).unwrap(), Verdict::Duplicate { .. }));
     }
@@ -281,8 +287,10 @@ fn a_lost_record_is_told_as_unknown_and_a_lost_delivery_is_not_handed_over_again
     let rig = Rig::new();
     let store = rig.open();
     let lease = acquired(&store, 1);
-    store.complete(&lease, &body(1, 10)).unwrap();
-    let Received::Fresh { lsn } = store.receive(&delivery(5)).unwrap() else { panic!("control") };
+    store.records().complete(&lease, &body(1, 10)).unwrap();
+    let Received::Fresh { lsn } = store.inbox().receive(&delivery(5)).unwrap() else {
+        panic!("control")
+    };
     store.close().unwrap();
     let all = frames(&rig);
     let host = all.iter().filter(|frame| frame.kind >= 16 && frame.kind != FrameKind::Keys.code());
@@ -292,16 +300,22 @@ fn a_lost_record_is_told_as_unknown_and_a_lost_delivery_is_not_handed_over_again
     for has_index in [true, false] {
         let rig = if has_index { rig.after_kill() } else { without_index(&lost) };
         let store = rig.open();
-        let state = store.record(&sales(), &key(1)).unwrap();
+        let state = store.records().get(&sales(), &key(1)).unwrap();
         assert!(matches!(state, RecordState::OutcomeUnknown { .. }), "{state:?}");
         let state = DeliveryState::OutcomeUnknown;
-        assert_eq!(store.receive(&delivery(5)).unwrap(), Received::Duplicate { lsn, state });
+        assert_eq!(
+            store.inbox().receive(&delivery(5)).unwrap(),
+            Received::Duplicate { lsn, state }
+        );
         // Whoever asks for it gets the lease and finds out.
         let lease = orphaned(&store, 1);
-        store.complete(&lease, &body(2, 10)).unwrap();
+        store.records().complete(&lease, &body(2, 10)).unwrap();
         drop(store);
         let store = rig.after_kill().open();
-        assert!(matches!(store.record(&sales(), &key(1)).unwrap(), RecordState::Completed(_)));
+        assert!(matches!(
+            store.records().get(&sales(), &key(1)).unwrap(),
+            RecordState::Completed(_)
+        ));
     }
 }
 
@@ -332,27 +346,6 @@ fn a_full_disk_does_not_keep_a_damaged_store_from_opening_and_frees_no_key() {
     rig.disk.set_free_bytes(None);
     drop(rig.open());
     assert_lost(&without_index(&rig).open(), 1, lsns[1]);
-}
-
-/// Two slices of keys in two files, one of which is damaged too.
-#[test]
-fn a_damaged_part_of_the_index_frees_no_key_that_the_rest_of_it_knows() {
-    let rig = Rig::new();
-    let store = rig.open();
-    let first = capture(&store, 0);
-    rig.clock.advance(WINDOW_MS / 2);
-    let second = capture(&store, 1);
-    store.close().unwrap();
-    let files = rig.disk.list("index").unwrap();
-    let keys: Vec<&String> = files.iter().filter(|name| name.starts_with("keys-")).collect();
-    assert_eq!(keys.len(), 2, "control: {files:?}");
-    rig.disk.flip_bit(&format!("index/{}", keys[0]), 80, 1);
-    damage(&rig, second);
-    let store = rig.open();
-    assert!(store.recovery().index_rebuilt.is_some(), "{:?}", store.recovery());
-    assert_lost(&store, 1, second);
-    let known = store.capture(&event(0)).unwrap();
-    assert_eq!((known.lsn().get(), store.recovery().keys_of_lost_frames), (first, 1), "{known:?}");
 }
 
 /// Its payload was delivered, and what is left of it is in another frame.

@@ -49,9 +49,9 @@ impl Session {
     ///
     /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
     /// sent again: the upstream might take it for new. It becomes uncertain, code `HORIZON`, and waits
-    /// for a person, who asks there and [retries](crate::Store::retry) or
-    /// [resolves](crate::Store::resolve) it. One that was never attempted is sent however old it is. Until the
-    /// upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
+    /// for a person, who asks there and [retries](crate::review::Reviews::retry) or
+    /// [resolves](crate::review::Reviews::resolve) it. One that was never attempted is sent however old it is. Until
+    /// the upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
     /// longer, if any horizon is set: see [`Session::asks_time`].
     ///
     /// Attempts of an earlier session count as made when the first batch with the event was formed, or

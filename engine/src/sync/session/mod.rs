@@ -138,8 +138,8 @@ impl Session {
     /// # Errors
     ///
     /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
-    /// [`Store::unfence`](crate::Store::unfence). `Invalid`: the options' settings are too long, or their rule
-    /// for [keys](Options::keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
+    /// [`Rescue::unfence`](crate::rescue::Rescue::unfence). `Invalid`: the options' settings are too long, or their
+    /// rule for [keys](Options::keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
     /// another one than before (`WIRE_KEYS_CHANGED`).
     pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
         store.inner.state.lock().rescue.refuse_if_fenced()?;

@@ -313,7 +313,8 @@ fn each_capture_has_the_wall_clock_of_its_own_moment() {
         match n {
             2 => _ = store.capture_deferred(&event(n)).unwrap().wait().unwrap(),
             3 => {
-                let effect = crate::Effect { event: event(n), receipt: crate::trial::receipt(n) };
+                let effect =
+                    crate::capture::Effect { event: event(n), receipt: crate::trial::receipt(n) };
                 store.apply_batch(&[effect]).unwrap();
             }
             _ => _ = store.capture(&event(n)).unwrap(),

@@ -1,11 +1,11 @@
 //! Calls that are done once.
 
 use super::{Done, Machine, Stop};
+use crate::records::{Lease, LeaseReply, LeaseRequest};
 use crate::whole_model::compare::{body_of, call_key, orders};
 use crate::whole_model::hold;
 use crate::whole_model::reference::Call;
 use crate::whole_model::words::{Began, RECORD_MS};
-use crate::{Begin, Begun, Lease};
 
 /// Leases that a caller keeps.
 const KEPT: usize = 5;
@@ -25,11 +25,11 @@ impl Machine {
     }
 
     pub(super) fn begin(&mut self, key: &str, request: Option<u8>, lease_ms: u64) -> Done {
-        let mut begin = Begin::new(orders(), call_key(key)).with_lease_ms(lease_ms);
+        let mut begin = LeaseRequest::new(orders(), call_key(key)).with_lease_ms(lease_ms);
         begin.request = request.map(|request| vec![request; 9]);
-        let said = self.store().begin(&begin);
+        let said = self.store().records().begin(&begin);
         let forgets = self.may_be_forgotten(key);
-        let is_known = matches!(said, Ok(Begun::Cached(_) | Begun::Conflict { .. }));
+        let is_known = matches!(said, Ok(LeaseReply::Cached(_) | LeaseReply::Conflict { .. }));
         if forgets && is_known {
             self.counts.add("record: could be forgotten");
             let over = |call: &Call| match call {
@@ -55,18 +55,20 @@ impl Machine {
         self.begun(key, &began, begun)
     }
 
-    fn begun(&mut self, key: &str, began: &Began, begun: Begun) -> Done {
+    fn begun(&mut self, key: &str, began: &Began, begun: LeaseReply) -> Done {
         let is_same = match (began, &begun) {
-            (Began::Acquired, Begun::Acquired(lease))
-            | (Began::Unknown, Begun::OutcomeUnknown(lease)) => {
+            (Began::Acquired, LeaseReply::Acquired(lease))
+            | (Began::Unknown, LeaseReply::OutcomeUnknown(lease)) => {
                 self.leased(key, lease)?;
                 true
             }
-            (Began::InProgress(ms), Begun::InProgress { retry_after_ms }) => ms == retry_after_ms,
-            (Began::Cached { fence, body }, Begun::Cached(record)) => {
+            (Began::InProgress(ms), LeaseReply::InProgress { retry_after_ms }) => {
+                ms == retry_after_ms
+            }
+            (Began::Cached { fence, body }, LeaseReply::Cached(record)) => {
                 record.fence.get() == *fence && record.body == body_of(*body)
             }
-            (Began::Conflict(known), Begun::Conflict { fence }) => fence.get() == *known,
+            (Began::Conflict(known), LeaseReply::Conflict { fence }) => fence.get() == *known,
             _ => false,
         };
         hold!(is_same, "begun {begun:?}, not {began:?}");
@@ -101,8 +103,8 @@ impl Machine {
         let store = self.store();
         let forgets = self.may_be_forgotten(&key);
         let said = match body {
-            Some(body) => store.complete(&lease, &body_of(body)).map(Some),
-            None => store.release(&lease).map(|()| None),
+            Some(body) => store.records().complete(&lease, &body_of(body)).map(Some),
+            None => store.records().release(&lease).map(|()| None),
         };
         let told = self.model.end_lease((&key, fence), body);
         let said = self.said(said)?;
@@ -139,7 +141,7 @@ impl Machine {
             }
             _ => Err("LEASE_LOST"),
         };
-        let said = self.store().renew(&lease, lease_ms);
+        let said = self.store().records().renew(&lease, lease_ms);
         let said = self.said(said)?;
         hold!(told == said.as_ref().map(|_| ()).map_err(|it| *it), "{said:?}, not {told:?}");
         self.counts.add(&format!("lease: {}", told.err().unwrap_or("renewed")));

@@ -1,9 +1,10 @@
 //! What the upstream delivers.
 
 use super::{Done, Machine, Stop};
+use crate::Lsn;
+use crate::inbox::{DeliveryState, DropReason, Progress, Received, WindowId};
 use crate::whole_model::hold;
 use crate::whole_model::words::{Delivered, INBOX, INBOX_MS};
-use crate::{DeliveryState, DropReason, Lsn, Progress, Received, WindowId};
 
 impl Machine {
     fn window(id: &str) -> WindowId {
@@ -14,7 +15,7 @@ impl Machine {
         self.model.end_windows(None);
         self.step();
         self.model.open_window(window, ms);
-        let said = self.store().open_window(&Self::window(window), ms);
+        let said = self.store().inbox().open_window(&Self::window(window), ms);
         match self.said(said)? {
             Ok(()) => Ok(()),
             Err(code) => Err(Stop::Wrong(format!("open_window: {code}"))),
@@ -25,7 +26,7 @@ impl Machine {
         self.model.end_windows(None);
         self.step();
         let told = self.model.end_windows(Some(window));
-        let said = self.store().close_window(&Self::window(window));
+        let said = self.store().inbox().close_window(&Self::window(window));
         let Ok(said) = self.said(said)? else {
             return Err(Stop::Wrong("close_window: refused".to_owned()));
         };
@@ -45,7 +46,7 @@ impl Machine {
     }
 
     pub(super) fn receive(&mut self, of: &Delivered) -> Done {
-        let said = self.store().receive(&of.delivery());
+        let said = self.store().inbox().receive(&of.delivery());
         self.model.end_windows(None);
         self.step();
         // Names that may be forgotten are, if the answer says so.
@@ -136,7 +137,7 @@ impl Machine {
         self.step();
         let told = self.model.progress(id, step);
         let next = self.model.next_step(id);
-        let said = self.store().progress(lsn, step);
+        let said = self.store().inbox().progress(lsn, step);
         let said = self.said(said)?;
         if self.is_forgotten(id, said.as_ref().err()) {
             return Ok(());
@@ -159,7 +160,7 @@ impl Machine {
 
     pub(super) fn resume(&mut self, number: usize) -> Done {
         let Some((id, lsn)) = self.pick(number) else { return Ok(()) };
-        let said = self.store().resume(lsn);
+        let said = self.store().inbox().resume(lsn);
         let said = self.said(said)?;
         if self.is_forgotten(id, said.as_ref().err()) {
             return Ok(());
@@ -183,7 +184,8 @@ impl Machine {
         self.step();
         let told = self.model.finish(id, is_failed);
         let store = self.store();
-        let said = if is_failed { store.fail(lsn, "no printer") } else { store.ack(lsn) };
+        let said =
+            if is_failed { store.inbox().fail(lsn, "no printer") } else { store.inbox().ack(lsn) };
         let said = self.said(said)?;
         if self.is_forgotten(id, said.as_ref().err()) {
             return Ok(());

@@ -2,7 +2,7 @@
 //! became of captures for which nobody waits.
 
 use super::{Done, Machine, Stop};
-use crate::WouldAccept;
+use crate::capture::WouldAccept;
 use crate::trial::WINDOW_MS;
 use crate::whole_model::compare::{key, scope};
 use crate::whole_model::hold;

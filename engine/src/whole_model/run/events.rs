@@ -1,14 +1,14 @@
 //! Captures, effects, cancelling and direct answers.
 
 use super::{Done, Machine, Stop};
+use crate::capture::{Applied, Effect, WouldAccept};
+use crate::limits::{Cancellation, Limit};
 use crate::trial::receipt;
 use crate::whole_model::compare::{key, scope};
 use crate::whole_model::hold;
 use crate::whole_model::reference::Event as Stored;
 use crate::whole_model::words::{Answered, CLOCK, Item, Name, Told};
-use crate::{
-    Answer, Applied, Cancellation, Effect, Event, Limit, Settlement, State, Verdict, WouldAccept,
-};
+use crate::{Answer, Event, Settlement, State, Verdict};
 
 impl Machine {
     fn probe_all(&mut self, items: &[Item]) -> Done {

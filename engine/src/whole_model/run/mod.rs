@@ -22,11 +22,12 @@ use super::operations::{Op, Theme};
 use super::reference::Reference;
 use super::words::{CLOCK, Counts, Item, Name, Told};
 use crate::BatchTicket;
+use crate::Store;
 use crate::base::{ErrorKind, Result};
+use crate::records::Lease;
 use crate::trial::draw::Draw;
 use crate::trial::upstream::Upstream;
 use crate::trial::{HandClock, Rig};
-use crate::{Lease, Store};
 
 /// Why an operation did not end as foretold.
 #[derive(Debug)]

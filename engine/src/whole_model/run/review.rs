@@ -2,11 +2,11 @@
 
 use super::{Done, Machine, Stop};
 use crate::review::write_decision_on;
+use crate::review::{Decision, DecisionAction};
 use crate::whole_model::compare::{key, scope};
 use crate::whole_model::operations::Seen;
 use crate::whole_model::reference::Event;
 use crate::whole_model::words::Name;
-use crate::{Decision, DecisionAction};
 
 /// What is decided, which version was seen, and by whom.
 type Decided = (DecisionAction, Seen, &'static str);
@@ -19,7 +19,7 @@ impl Machine {
         let waits = id.and_then(|id| self.model.events[id].review.clone()).map(|it| it.1);
         let now = match waits {
             // The engine did not say yet what it calls it.
-            Some(0) => match self.said(store.review(&scope(name), &key(name)))? {
+            Some(0) => match self.said(store.reviews().get(&scope(name), &key(name)))? {
                 Ok(item) => Some(item.version),
                 Err(code) => return Err(Stop::Wrong(format!("{name:?} in review: {code}"))),
             },
@@ -63,7 +63,7 @@ impl Machine {
         let decision = self.decision(name, decided)?;
         let (action, _, who) = decided;
         let told = self.model.decide(name, action, decision.version, who);
-        let said = self.store().decide(&decision);
+        let said = self.store().reviews().decide(&decision);
         let said = self.said(said)?;
         if told != said {
             return Err(Stop::Wrong(format!("{decision:?}: {said:?}, not {told:?}")));

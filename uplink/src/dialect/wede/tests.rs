@@ -1,5 +1,6 @@
 use onceward::sync::{Failure, ItemOutcome, Reply};
-use onceward::{BootId, Event, Key, Kind, Lsn, Payload, Scope, State, StoredEvent};
+use onceward::time::BootId;
+use onceward::{Event, Key, Kind, Lsn, Payload, Scope, State, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,6 +1,6 @@
 //! A new till whose uploader runs takes up what another one left.
 
-use onceward::BundleKey;
+use onceward::rescue::BundleKey;
 use onceward::sync::KeyRule;
 
 use super::*;
@@ -28,14 +28,14 @@ fn an_uploader_goes_on_under_the_keys_by_which_an_imported_sale_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(&folder, 0);
     let (key, mut stick) = (BundleKey::from_bytes([7; 32]), Vec::new());
-    old.export_bundle(&mut stick, &key, true).unwrap();
+    old.rescue().export(&mut stick, &key, true).unwrap();
     let control = Control::new();
     let report = uploader(&store, options()).run_until(&control, &mut |report| {
         if report.duplicate > 0 {
             control.stop();
         } else if store.status().keys == 0 {
             // It waits for something to send, by the rule that a store without one has.
-            store.import_bundle(&mut stick.as_slice(), &key).unwrap();
+            store.rescue().import(&mut stick.as_slice(), &key).unwrap();
             control.wake();
         }
     });

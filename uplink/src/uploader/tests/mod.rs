@@ -319,7 +319,7 @@ fn an_event_that_forms_no_item_goes_to_review_unsent_and_the_others_flow() {
     let report = hub.uploader(&store).run_once(&mut |_| ()).unwrap();
     assert_eq!(report.accepted, 2);
     assert_eq!(state(&store, "odd"), State::InReview);
-    let item = store.review(&Scope::default(), &Key::new("odd").unwrap()).unwrap();
+    let item = store.reviews().get(&Scope::default(), &Key::new("odd").unwrap()).unwrap();
     assert_eq!(item.code, "INVALID_ITEM");
     assert!(!hub.applied().contains_key("odd"));
 }

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use onceward::{Begin, Begun, Payload, Scope};
+use onceward::records::{LeaseReply, LeaseRequest};
+use onceward::{Payload, Scope};
 use onceward_benches::engine::bare::Bare;
 use onceward_benches::engine::key_text;
 use onceward_benches::engine::till::Till;
@@ -58,32 +59,33 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
 }
 
 /// A question for the call with this number.
-fn question(number: u64) -> Begin {
-    Begin::new(Scope::default(), onceward::Key::new(&key_text(number)).unwrap())
+fn question(number: u64) -> LeaseRequest {
+    LeaseRequest::new(Scope::default(), onceward::Key::new(&key_text(number)).unwrap())
 }
 
 /// Begins and completes new calls, one after the other.
 fn called(till: &Till, next: &mut u64) -> Slice {
     let body = Payload::json(r#"{"status":"paid"}"#).unwrap();
-    let calls: Vec<Begin> = (*next..).take(CALLS).map(question).collect();
+    let calls: Vec<LeaseRequest> = (*next..).take(CALLS).map(question).collect();
     *next += CALLS as u64;
     let began = Instant::now();
     for call in &calls {
-        let Begun::Acquired(lease) = till.store.begin(black_box(call)).unwrap() else {
+        let LeaseReply::Acquired(lease) = till.store.records().begin(black_box(call)).unwrap()
+        else {
             panic!("a new call is acquired");
         };
-        till.store.complete(&lease, &body).unwrap();
+        till.store.records().complete(&lease, &body).unwrap();
     }
     Slice { seconds: began.elapsed().as_secs_f64(), events: CALLS as f64 }
 }
 
 /// Microseconds for an answer of a call that is done; the last ones of which there are some.
 fn answered(till: &Till, next: u64) -> f64 {
-    let calls: Vec<Begin> = (next - CALLS as u64..next).map(question).collect();
+    let calls: Vec<LeaseRequest> = (next - CALLS as u64..next).map(question).collect();
     let began = Instant::now();
     for call in calls.iter().cycle().take(ANSWERS) {
-        let begun = till.store.begin(black_box(call)).unwrap();
-        assert!(matches!(begun, Begun::Cached(_)));
+        let begun = till.store.records().begin(black_box(call)).unwrap();
+        assert!(matches!(begun, LeaseReply::Cached(_)));
     }
     began.elapsed().as_secs_f64() * 1e6 / ANSWERS as f64
 }

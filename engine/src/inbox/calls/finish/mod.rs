@@ -14,7 +14,7 @@ use crate::inbox::frames::{DeliveryEnd, ProgressFrame};
 use crate::inbox::{Delivery, DeliveryState, Progress};
 use crate::kernel::{FrameBody, Queueing, Share, Waiter, frame_lsn};
 use crate::outbox::{Arrived, Facts};
-use crate::store::{Store, StoreState};
+use crate::store::StoreState;
 
 /// How much of a number stays in a key that would be too long.
 const NUMBER_BYTES_KEPT: usize = 190;
@@ -34,22 +34,23 @@ struct QueuedFinish {
     moment: Moment,
 }
 
-impl Store {
+impl Inbox<'_> {
     /// Notes that a step of a delivery is done, and those before it: after a crash, work resumes
     /// behind it. Steps count from 1.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Received, Store};
+    /// use onceward::{Config, Payload, Store};
+    /// use onceward::inbox::{Delivery, Received};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
-    /// while let Some(step) = store.delivery(lsn)?.and_then(|it| it.next_step) {
+    /// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("a new store") };
+    /// while let Some(step) = store.inbox().get(lsn)?.and_then(|it| it.next_step) {
     ///     println!("doing step {step}");
-    ///     store.progress(lsn, step)?;
+    ///     store.inbox().progress(lsn, step)?;
     /// }
-    /// store.ack(lsn)?;
+    /// store.inbox().ack(lsn)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -93,19 +94,20 @@ impl Store {
     }
 
     /// The step of an unfinished delivery to do next, counted from 1; `None` if all are done and only
-    /// [`Store::ack`] is missing.
+    /// [`Inbox::ack`](crate::inbox::Inbox::ack) is missing.
     ///
     /// ```
     /// # use onceward::{Config, Store};
-    /// use onceward::{Delivery, Payload, Received};
+    /// use onceward::Payload;
+    /// use onceward::inbox::{Delivery, Received};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let survey = Delivery::new("6f1c2c1e", Payload::json(r#"{"pages":5}"#)?)?.with_steps(5)?;
-    /// let Received::Fresh { lsn } = store.receive(&survey)? else { panic!("seen before") };
-    /// store.progress(lsn, 1)?;
-    /// store.progress(lsn, 2)?;
-    /// assert_eq!(store.resume(lsn)?, Some(3));
+    /// let Received::Fresh { lsn } = store.inbox().receive(&survey)? else { panic!("seen before") };
+    /// store.inbox().progress(lsn, 1)?;
+    /// store.inbox().progress(lsn, 2)?;
+    /// assert_eq!(store.inbox().resume(lsn)?, Some(3));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -135,13 +137,14 @@ impl Store {
     /// Repeated, it gives the same answer and writes nothing.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Received, Scope, Store};
+    /// use onceward::{Config, Payload, Scope, Store};
+    /// use onceward::inbox::{Delivery, Received};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
-    /// let told = store.ack(lsn)?;
+    /// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("a new store") };
+    /// let told = store.inbox().ack(lsn)?;
     /// let waiting = store.pending(&Scope::new("inbox")?, None, 10)?;
     /// assert_eq!((waiting[0].lsn, waiting[0].event.key.as_str()), (told, "ack:6f1c2c1e"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -158,23 +161,24 @@ impl Store {
     /// its window was over. `Full`: no room; nothing changed. `Corrupt`: the delivery cannot be read.
     /// `Io`, `Poisoned`.
     pub fn ack(&self, lsn: Lsn) -> Result<Lsn> {
-        self.inner.inbox().finish_delivery(lsn, DeliveryFinish::Acked)
+        self.finish_delivery(lsn, DeliveryFinish::Acked)
     }
 
     /// Finishes a delivery: it did not take effect, and why. Returns the number of the event that tells
-    /// the upstream: as that of [`Store::ack`], with kind `FAIL`, key `fail:EVENT_ID` and `error` in
-    /// the payload.
+    /// the upstream: as that of [`Inbox::ack`](crate::inbox::Inbox::ack), with kind `FAIL`, key `fail:EVENT_ID` and
+    /// `error` in the payload.
     ///
     /// Repeated, it gives the same answer and writes nothing: the first error counts.
     ///
     /// ```
-    /// use onceward::{Config, Delivery, Payload, Received, Scope, Store};
+    /// use onceward::{Config, Payload, Scope, Store};
+    /// use onceward::inbox::{Delivery, Received};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let delivery = Delivery::new("6f1c2c1e", Payload::json("{}")?)?.with_steps(2)?;
-    /// let Received::Fresh { lsn } = store.receive(&delivery)? else { panic!("a new store") };
-    /// store.fail(lsn, "no such article")?;
+    /// let Received::Fresh { lsn } = store.inbox().receive(&delivery)? else { panic!("a new store") };
+    /// store.inbox().fail(lsn, "no such article")?;
     /// let waiting = store.pending(&Scope::new("inbox")?, None, 10)?;
     /// assert_eq!(waiting[0].event.key.as_str(), "fail:6f1c2c1e");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -182,18 +186,19 @@ impl Store {
     ///
     /// # Durability
     ///
-    /// As [`Store::ack`].
+    /// As [`Inbox::ack`](crate::inbox::Inbox::ack).
     ///
     /// # Errors
     ///
-    /// As [`Store::ack`], and `Invalid`: `ERROR_TOO_LONG`, over 1,024 bytes. `Fenced`: it was acked.
+    /// As [`Inbox::ack`](crate::inbox::Inbox::ack), and `Invalid`: `ERROR_TOO_LONG`, over 1,024 bytes. `Fenced`: it
+    /// was acked.
     pub fn fail(&self, lsn: Lsn, error: &str) -> Result<Lsn> {
         if error.len() > DELIVERY_ERROR_BYTES_MAX {
             let bytes = error.len();
             let message = format!("error: has {bytes} bytes, at most {DELIVERY_ERROR_BYTES_MAX}");
             return Err(Error::invalid("ERROR_TOO_LONG", message));
         }
-        self.inner.inbox().finish_delivery(lsn, DeliveryFinish::Failed { error })
+        self.finish_delivery(lsn, DeliveryFinish::Failed { error })
     }
 }
 

@@ -1,12 +1,12 @@
 use super::*;
-use crate::{WindowId, Within};
+use crate::inbox::{WindowId, WindowKey};
 
 fn numbered(event_id: &str) -> Delivery {
     Delivery::new(event_id, Payload::bytes(Vec::new())).unwrap()
 }
 
 fn within(subject: &str, delivery_id: &str) -> Delivery {
-    let within = Within::new(subject, delivery_id, WindowId::new("w").unwrap()).unwrap();
+    let within = WindowKey::new(subject, delivery_id, WindowId::new("w").unwrap()).unwrap();
     Delivery::of_window(within, Payload::bytes(Vec::new()))
 }
 

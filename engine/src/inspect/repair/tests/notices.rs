@@ -1,7 +1,7 @@
 //! What was lost stays told after the log was mended.
 
 use super::*;
-use crate::{Reason, SafeToWipe};
+use crate::rescue::{Reason, SafeToWipe};
 
 #[test]
 fn what_a_repair_lost_is_written_down_and_the_store_is_not_safe_to_wipe_until_a_person_took_it_away()
@@ -31,9 +31,11 @@ fn what_a_repair_lost_is_written_down_and_the_store_is_not_safe_to_wipe_until_a_
             }
         }
         let is_kept = |reason: &Reason| matches!(reason, Reason::Quarantine { .. });
-        let SafeToWipe::NotSafe { why } = store.safe_to_wipe() else { panic!("it lost events") };
+        let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else {
+            panic!("it lost events")
+        };
         assert!(why.iter().any(is_kept), "{why:?}");
         done.kept.iter().for_each(|file| rig.disk.remove(file).unwrap());
-        assert_eq!(store.safe_to_wipe(), SafeToWipe::Safe);
+        assert_eq!(store.rescue().safe_to_wipe(), SafeToWipe::Safe);
     }
 }

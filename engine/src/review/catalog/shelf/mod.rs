@@ -29,15 +29,15 @@ pub(crate) enum Fact {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     /// Of this scope.
-    pub(crate) scope: Option<String>,
+    pub(in crate::review) scope: Option<String>,
     /// With this code.
-    pub(crate) code: Option<String>,
+    pub(in crate::review) code: Option<String>,
     /// That came at this time or later.
-    pub(crate) since_ms: Option<i64>,
+    pub(in crate::review) since_ms: Option<i64>,
     /// That came before this time.
-    pub(crate) until_ms: Option<i64>,
+    pub(in crate::review) until_ms: Option<i64>,
     /// That arrived behind this one.
-    pub(crate) after: Option<RowId>,
+    pub(in crate::review) after: Option<RowId>,
 }
 
 impl Query {

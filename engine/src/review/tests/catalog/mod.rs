@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::inspect::Inspection;
+use crate::review::{Decision, DecisionMade, ReviewFilter, ReviewItem};
 use crate::trial::{SEGMENT_BYTES, event, key, sales};
 use crate::{Answer, Settlement};
-use crate::{
-    Config, Decision, DecisionMade, Event, Inspection, ReviewFilter, ReviewItem, Scope, Store,
-};
+use crate::{Config, Event, Scope, Store};
 
 /// A directory with a store, and what it answered when it was closed.
 struct Site {
@@ -53,7 +53,7 @@ fn reject(store: &Store, n: u64) {
 
 fn answers(store: &Store) -> Answers {
     let all = ReviewFilter::new;
-    let first = store.reviews(&all().max(5)).unwrap();
+    let first = store.reviews().list(&all().max(5)).unwrap();
     let after = all().after(first[4].version, first[4].lsn);
     let middle = first[2].since_ms;
     let filters = [
@@ -66,9 +66,9 @@ fn answers(store: &Store) -> Answers {
         all().since_ms(middle),
         all().until_ms(middle).scope(sales()),
     ];
-    let decisions = store.decisions(None, 1_000).unwrap();
-    let on_one = store.decisions_on(&sales(), &key(2)).unwrap();
-    let pages = filters.iter().map(|filter| store.reviews(filter).unwrap()).collect();
+    let decisions = store.reviews().decisions(None, 1_000).unwrap();
+    let on_one = store.reviews().decisions_on(&sales(), &key(2)).unwrap();
+    let pages = filters.iter().map(|filter| store.reviews().list(filter).unwrap()).collect();
     Answers { pages, decisions, on_one }
 }
 
@@ -86,7 +86,7 @@ impl Site {
         };
         store.capture_batch(&(0..24).map(scoped).collect::<Vec<_>>()).unwrap();
         (0..20).for_each(|n| reject(&store, n));
-        let decide = |decision: Decision| store.decide(&decision).unwrap();
+        let decide = |decision: Decision| store.reviews().decide(&decision).unwrap();
         decide(Decision::retry(sales(), key(2)).by("anna").because("card was added"));
         reject(&store, 2);
         decide(Decision::resolve(sales(), key(4), "refunded").by("ben"));
@@ -161,7 +161,7 @@ fn a_store_that_is_copied_while_it_is_open_catches_up() {
     for n in 20..24 {
         reject(&store, n);
     }
-    store.resolve(&sales(), &key(20), "x").unwrap();
+    store.reviews().resolve(&sales(), &key(20), "x").unwrap();
     let copied = site.copied();
     let copied = Site { answers: answers(&store), ..copied };
     assert_eq!(copied.reopened(), None, "what it lacks comes after what it says it has");
@@ -232,7 +232,7 @@ fn a_catalog_that_is_ahead_of_the_log_is_made_anew() {
     for n in 20..24 {
         reject(&store, n);
     }
-    store.resolve(&sales(), &key(2), "later").unwrap();
+    store.reviews().resolve(&sales(), &key(2), "later").unwrap();
     store.close().unwrap();
     fs::remove_dir_all(restored.path("catalog")).unwrap();
     copy(&site.path("catalog"), &restored.path("catalog"));
@@ -255,9 +255,9 @@ fn a_store_without_rare_things_has_no_catalog_and_what_is_there_is_not_believed(
     let plain = tempfile::tempdir().unwrap();
     let store = open(plain.path());
     store.capture_batch(&(0..1_000).map(event).collect::<Vec<_>>()).unwrap();
-    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), []);
-    assert_eq!(store.decisions(None, 9).unwrap(), []);
-    assert!(store.retry(&sales(), &key(1)).is_err());
+    assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), []);
+    assert_eq!(store.reviews().decisions(None, 9).unwrap(), []);
+    assert!(store.reviews().retry(&sales(), &key(1)).is_err());
     store.tick().unwrap();
     store.close().unwrap();
     assert!(!plain.path().join("catalog").exists());
@@ -266,7 +266,7 @@ fn a_store_without_rare_things_has_no_catalog_and_what_is_there_is_not_believed(
     let store = open(plain.path());
     assert_eq!(store.recovery().catalog_rebuilt, None);
     reject(&store, 8);
-    let items = store.reviews(&ReviewFilter::new()).unwrap();
+    let items = store.reviews().list(&ReviewFilter::new()).unwrap();
     assert_eq!((items.len(), items[0].code.as_str()), (1, "TOO_OLD"));
     assert_eq!(store.status().catalog_trouble, None);
 }

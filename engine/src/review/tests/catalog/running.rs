@@ -8,9 +8,9 @@ use std::process::Command;
 use super::{Site, answers, open, reject};
 use crate::outbox::frames::Rejection;
 use crate::review::catalog::{Catalog, Change, Fact, ReviewRow, Trouble, Visit};
+use crate::review::{Decision, ReviewFilter};
 use crate::trial::{key, sales};
 use crate::{Answer, Settlement};
-use crate::{Decision, ReviewFilter};
 
 /// A catalog that fails whenever it is asked.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ fn files_that_fail_while_the_store_runs_are_set_aside_and_answers_go_on() {
     // From then on in memory, and a change is still answered.
     assert!(!site.path("catalog").exists());
     reject(&store, 20);
-    store.retry(&sales(), &key(20)).unwrap();
+    store.reviews().retry(&sales(), &key(20)).unwrap();
     reject(&store, 22);
     let now = answers(&store);
     assert_eq!((now.pages[0].len(), now.decisions.len()), (19, 4));
@@ -132,7 +132,7 @@ fn an_item_whose_reason_cannot_be_read_any_more_says_so_and_still_waits() {
     let (code, message) = ("MINE".to_owned(), "a reason of its own".to_owned());
     let answer = Answer::Rejected { code, message: message.clone(), reply: vec![] };
     store.settle(&[Settlement { scope: sales(), key: key(20), answer }]).unwrap();
-    let version = store.review(&sales(), &key(20)).unwrap().version;
+    let version = store.reviews().get(&sales(), &key(20)).unwrap().version;
     let segments = fs::read_dir(site.path("log")).unwrap().map(|entry| entry.unwrap().path());
     for path in segments.filter(|path| path.is_file()) {
         let mut bytes = fs::read(&path).unwrap();
@@ -143,16 +143,16 @@ fn an_item_whose_reason_cannot_be_read_any_more_says_so_and_still_waits() {
         }
     }
     assert_eq!(
-        store.review(&sales(), &key(20)).unwrap().code,
+        store.reviews().get(&sales(), &key(20)).unwrap().code,
         "MINE",
         "control: the catalog has it"
     );
     store.inner.kept_catalog.replace(Failing::files());
-    let items = store.reviews(&ReviewFilter::new()).unwrap();
+    let items = store.reviews().list(&ReviewFilter::new()).unwrap();
     let (last, others) = items.split_last().unwrap();
     assert_eq!(others, site.answers.pages[0]);
     assert_eq!((last.code.as_str(), last.version), ("UNREADABLE", version));
-    store.decide(&Decision::retry(sales(), key(20)).of_version(version)).unwrap();
+    store.reviews().decide(&Decision::retry(sales(), key(20)).of_version(version)).unwrap();
 }
 
 /// Puts something in the place of what stands there, which is moved elsewhere.
@@ -177,10 +177,10 @@ fn a_catalog_in_which_something_stands_in_a_files_place_is_set_aside_and_made_an
                 let elsewhere = outside.path().join("elsewhere");
                 usurp(kind, &site.path(place), &elsewhere);
                 let before = fs::read(&elsewhere).unwrap();
-                let told = crate::verify(site.dir.path()).unwrap().damage;
+                let told = crate::inspect::verify(site.dir.path()).unwrap().damage;
                 assert!(told.iter().any(|it| it.file == place), "{case}: {told:?}");
                 if repairs {
-                    let done = crate::repair(site.dir.path()).unwrap();
+                    let done = crate::repair::repair(site.dir.path()).unwrap();
                     assert_eq!(done.left, [], "{case}");
                 }
                 assert!(site.reopened().is_some(), "{case}");

@@ -143,7 +143,7 @@ fn a_machine_without_a_right_clock_learns_from_the_upstream_how_old_an_attempt_i
             let expected = if is_sent_again { State::Duplicate } else { State::Uncertain };
             assert_eq!(states(&store, 1..=4), [expected; 4], "{is_restarted} {days}");
             if !is_sent_again {
-                let item = store.review(&sales(), &key(1)).unwrap();
+                let item = store.reviews().get(&sales(), &key(1)).unwrap();
                 let ago = format!("first {} ms ago", days * DAY_MS);
                 assert!(item.code == "HORIZON" && item.message.contains(&ago), "{}", item.message);
             }

@@ -172,7 +172,7 @@ fn events_whose_time_damage_took_are_not_sent_with_another_one() {
         [1, 2, 3].map(|n| state(&store, n)),
         [State::Uncertain, State::Uncertain, State::InReview]
     );
-    assert_eq!(store.review(&sales(), &key(1)).unwrap().code, "TIME_UNKNOWN");
+    assert_eq!(store.reviews().get(&sales(), &key(1)).unwrap().code, "TIME_UNKNOWN");
 }
 
 /// Damage takes the note of the upstream's clock that came before the machine was off; the one behind that
@@ -212,5 +212,5 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
     session.on_time(crate::trial::WALL_MS + 40 * 86_400_000, 0).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
-    assert_eq!(store.review(&sales(), &key(1)).unwrap().code, "HORIZON");
+    assert_eq!(store.reviews().get(&sales(), &key(1)).unwrap().code, "HORIZON");
 }

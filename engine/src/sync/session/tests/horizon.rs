@@ -52,7 +52,7 @@ fn what_was_attempted_longer_ago_than_the_upstream_remembers_waits_for_a_person(
         assert_eq!(upstream.requests, requests, "{days} days");
         if !is_sent_again {
             assert_eq!(session.report().rejected, 4);
-            let item = store.review(&sales(), &key(3)).unwrap();
+            let item = store.reviews().get(&sales(), &key(3)).unwrap();
             assert_eq!(item.code, "HORIZON");
             let horizon_ms = (30 * DAY_MS).to_string();
             assert!(item.message.contains(&horizon_ms), "{}", item.message);
@@ -129,7 +129,7 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             drain(&mut session, &mut upstream, 100_000);
             assert_eq!(states(&store, 1..=4), [expected; 4], "{time:?} {effort:?}");
             if time.is_none() {
-                assert_eq!(store.review(&sales(), &key(3)).unwrap().code, "AGE_UNKNOWN");
+                assert_eq!(store.reviews().get(&sales(), &key(3)).unwrap().code, "AGE_UNKNOWN");
             }
         }
     }
@@ -146,11 +146,11 @@ fn an_attempt_of_unknown_age_waits_for_a_person_with_words_that_are_true() {
         drain(&mut session, &mut upstream, 0);
         assert_eq!(states(&store, 1..=4), [State::Uncertain; 4], "{step_ms}");
         assert_eq!((state(&store, 5), upstream.requests), (State::Accepted, 2), "{step_ms}");
-        let item = store.review(&sales(), &key(3)).unwrap();
+        let item = store.reviews().get(&sales(), &key(3)).unwrap();
         assert_eq!(item.code, "AGE_UNKNOWN");
         assert!(item.message.contains("nobody knows how long ago"), "{}", item.message);
         // A person's decision is of now, whatever the wall clock says of it.
-        (1..=4).for_each(|n| store.retry(&sales(), &key(n)).unwrap());
+        (1..=4).for_each(|n| store.reviews().retry(&sales(), &key(n)).unwrap());
         rig.clock.step_wall(-step_ms);
         lose_a_reply(&mut session, &mut upstream);
         drop(session);
@@ -170,7 +170,7 @@ fn a_person_who_retries_sends_it_again() {
     rig.clock.advance(40 * DAY_MS);
     drain(&mut session, &mut upstream, 100_000);
     assert_eq!(state(&store, 1), State::Uncertain);
-    store.retry(&sales(), &key(1)).unwrap();
+    store.reviews().retry(&sales(), &key(1)).unwrap();
     // The reply is lost again; that counts from the decision on, in another session too.
     lose_a_reply(&mut session, &mut upstream);
     drop(session);
@@ -179,7 +179,7 @@ fn a_person_who_retries_sends_it_again() {
     rig.clock.advance(31 * DAY_MS);
     drain(&mut session, &mut upstream, 100_000);
     assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 3));
-    store.retry(&sales(), &key(1)).unwrap();
+    store.reviews().retry(&sales(), &key(1)).unwrap();
     drain(&mut session, &mut upstream, 200_000);
     assert_eq!(state(&store, 1), State::Duplicate);
 }

@@ -118,7 +118,7 @@ fn a_key_that_cannot_be_told_from_another_on_the_wire_waits_for_a_person_unsent(
     for (name, key, code) in
         [("default", "~tips/k", "KEY_RESERVED"), ("tips", &*long, "KEY_TOO_LONG")]
     {
-        let review = store.review(&scope(name), &Key::new(key).unwrap()).unwrap();
+        let review = store.reviews().get(&scope(name), &Key::new(key).unwrap()).unwrap();
         assert_eq!(review.code, code);
     }
 }
@@ -334,9 +334,9 @@ fn a_session_sends_nothing_once_another_rule_for_its_keys_is_written() {
     let mut session =
         Session::start(&store, once("default").effort(Effort::Forever), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
-    let (key, mut stick) = (crate::BundleKey::from_bytes([7; 32]), Vec::new());
-    old.export_bundle(&mut stick, &key, true).unwrap();
-    assert_eq!(store.import_bundle(&mut stick.as_slice(), &key).unwrap().fresh, 1);
+    let (key, mut stick) = (crate::rescue::BundleKey::from_bytes([7; 32]), Vec::new());
+    old.rescue().export(&mut stick, &key, true).unwrap();
+    assert_eq!(store.rescue().import(&mut stick.as_slice(), &key).unwrap().fresh, 1);
     for _ in 0..2 {
         let error = session.next(0).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "WIRE_KEYS_CHANGED"));
@@ -375,6 +375,6 @@ fn what_does_not_fit_under_the_key_that_is_sent_goes_to_review_and_holds_nobody_
     assert_eq!((batch.items.len(), session.report().misfits), (1, 1));
     let taken = ("~tips/k1".to_owned(), ItemOutcome::Accepted { receipt: None });
     session.on_reply(batch.id, &Reply { items: vec![taken] }, 0).unwrap();
-    let item = store.review(&scope("tips"), &Key::new("k22").unwrap()).unwrap();
+    let item = store.reviews().get(&scope("tips"), &Key::new("k22").unwrap()).unwrap();
     assert_eq!((item.code.as_str(), item.message.as_str()), ("LONG", "9 bytes"));
 }

@@ -2,11 +2,12 @@
 //! answer, whatever fails, splits, waits for a person or restarts in between.
 
 use super::{accepted, batch, capture, options, pending, reply, start, state, transient};
+use crate::review::ReviewFilter;
 use crate::sync::{Batch, Failure, ItemOutcome, Reply, Session, Step};
 use crate::trial::draw::Draw;
 use crate::trial::upstream::{fits, rejected};
 use crate::trial::{Rig, event, key, keys, sales};
-use crate::{Event, Lane, ReviewFilter, Scope, State, Store};
+use crate::{Event, Lane, Scope, State, Store};
 
 /// Far enough for whatever waits.
 const LATER_MS: u64 = 1_000_000_000;
@@ -85,10 +86,10 @@ fn an_event_in_review_parks_its_lane_until_a_person_decides() {
     let why = report.last_failure.unwrap();
     assert!(why.contains("2 wait in their lane behind one that waits for a person"), "{why}");
     // Sent again, it is first again; given up, the next goes.
-    store.retry(&sales(), &key(1)).unwrap();
+    store.reviews().retry(&sales(), &key(1)).unwrap();
     assert_eq!(sent(&mut session, 0), ["k1"]);
     answer(&mut session, &[(1, rejected("NO"))], 0);
-    store.resolve(&sales(), &key(1), "paid in cash").unwrap();
+    store.reviews().resolve(&sales(), &key(1), "paid in cash").unwrap();
     assert_eq!(sent(&mut session, 0), ["k2"]);
 }
 
@@ -245,10 +246,10 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                 session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
             }
             drop(session);
-            for item in store.reviews(&ReviewFilter::new()).unwrap() {
+            for item in store.reviews().list(&ReviewFilter::new()).unwrap() {
                 match draw.below(3) {
-                    0 => store.retry(&item.scope, &item.key).unwrap(),
-                    1 => store.resolve(&item.scope, &item.key, "note").unwrap(),
+                    0 => store.reviews().retry(&item.scope, &item.key).unwrap(),
+                    1 => store.reviews().resolve(&item.scope, &item.key, "note").unwrap(),
                     _ => {}
                 }
             }
@@ -261,8 +262,8 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
         }
         // A well upstream and a person who decides let everything through, in order.
         for _ in 0..=captured {
-            for item in store.reviews(&ReviewFilter::new()).unwrap() {
-                store.resolve(&item.scope, &item.key, "note").unwrap();
+            for item in store.reviews().list(&ReviewFilter::new()).unwrap() {
+                store.reviews().resolve(&item.scope, &item.key, "note").unwrap();
             }
             let mut session = start(&store);
             while let Step::Send(batch) = session.next(now_ms).unwrap() {

@@ -3,11 +3,11 @@
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
 use super::*;
-use crate::ReviewFilter;
 use crate::base::FrameKind;
 use crate::event::layout::{self as layout, Encoded};
 use crate::kernel::{Queueing, Waiter};
 use crate::outbox::{Arrived, Facts};
+use crate::review::ReviewFilter;
 use crate::trial::upstream::{fits_but, rejected};
 use crate::trial::{Rig, sized_event};
 use crate::{Answer, Settlement};
@@ -40,7 +40,7 @@ fn events_that_cannot_form_an_item_go_to_review_unsent() {
     drain(&mut session, &mut upstream, 0);
     let sent: Vec<&String> = upstream.effects.keys().collect();
     assert_eq!(sent, ["k2", "k4", "k5"]);
-    let reviews = store.reviews(&ReviewFilter::new()).unwrap();
+    let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     let told: Vec<_> = reviews.iter().map(|r| (r.key.as_str(), r.code.as_str())).collect();
     assert_eq!(told, [("k1", "INVALID_ITEM"), ("k3", "INVALID_ITEM"), ("k6", "INVALID_ITEM")]);
     let report = session.report();

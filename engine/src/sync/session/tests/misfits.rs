@@ -1,7 +1,7 @@
 //! Events that the dialect cannot send: whose fault that is shows by what the upstream takes besides.
 
 use super::*;
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
 use crate::sync::{Answered, Failure, Fit, Misfit};
 use crate::trial::Rig;
 use crate::trial::upstream::fits_but;
@@ -53,7 +53,7 @@ fn what_forms_no_item_waits_until_the_upstream_takes_another_event_and_goes_to_r
     // From then on at once.
     capture(&store, 7..=7);
     assert_eq!(keys(&batch(&mut session, again).items), ["k5"]);
-    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap().len(), 4);
+    assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap().len(), 4);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a reply changes: what it proves, and nothing else.
 
 use super::*;
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
 use crate::trial::upstream::rejected;
 use crate::trial::{Rig, receipt};
 use crate::{ErrorKind, Event, Scope};
@@ -40,7 +40,7 @@ fn a_full_reply_settles_its_batch_with_receipts() {
         assert_eq!(store.outcome(&sales(), &key(1)).unwrap().receipt, Some(receipt(1)));
         let two = store.outcome(&sales(), &key(2)).unwrap();
         assert_eq!((two.state, two.receipt), (State::Duplicate, Some(receipt(2))));
-        assert_eq!(store.review(&sales(), &key(3)).unwrap().code, "CARD_NOT_FOUND");
+        assert_eq!(store.reviews().get(&sales(), &key(3)).unwrap().code, "CARD_NOT_FOUND");
         assert!(pending(&store).is_empty());
     }
 }
@@ -63,7 +63,7 @@ fn a_reply_that_is_reordered_partial_strange_and_contradictory_settles_only_what
     items.push(("K3".to_owned(), accepted()));
     session.on_reply(first.id, &Reply { items }, 0).unwrap();
     assert_eq!(pending(&store), ["k2", "k3"]);
-    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), []);
+    assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), []);
     let report = session.report();
     assert_eq!((report.accepted, report.strangers, report.missing), (2, 3, 2));
     assert_eq!(store.outcome(&sales(), &key(99)).unwrap().state, State::Unknown);
@@ -129,7 +129,7 @@ fn late_repeated_and_invented_replies_change_nothing() {
     session.on_reply(second.id, &reply(&[5, 6, 7, 8], &rejected("NO")), 0).unwrap();
     session.on_failure(second.id, &crate::sync::Failure::TooLarge, 0).unwrap();
     assert_eq!(store.status(), settled);
-    assert_eq!(store.reviews(&ReviewFilter::new()).unwrap(), []);
+    assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), []);
     assert_eq!(pending(&store), ["k3", "k4"]);
 }
 
@@ -176,7 +176,7 @@ fn a_refused_event_at_the_head_goes_to_review_and_the_others_flow() {
     assert_eq!(upstream.requests, 3, "and it is not sent again");
     // Mended upstream, retried under the same key.
     upstream.refused.clear();
-    store.retry(&sales(), &key(1)).unwrap();
+    store.reviews().retry(&sales(), &key(1)).unwrap();
     drain(&mut session, &mut upstream, 0);
     assert_eq!(store.status().settled, 9);
     assert!(upstream.effects.values().all(|count| *count == 1));

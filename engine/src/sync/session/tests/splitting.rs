@@ -1,7 +1,7 @@
 //! Batches that are refused as a whole.
 
 use super::*;
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
 use crate::sync::Failure;
 use crate::trial::{Rig, sized_event};
 
@@ -17,7 +17,7 @@ fn bisecting_finds_the_one_event_for_which_a_batch_is_refused() {
         let mut session = Session::start(&store, options().items_max(64), fits()).unwrap();
         drain(&mut session, &mut upstream, 0);
         assert!(upstream.requests <= 2 * 6 + 1, "{poison}: {}", upstream.requests);
-        let reviews = store.reviews(&ReviewFilter::new()).unwrap();
+        let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
         assert_eq!(reviews.len(), 1, "{poison}");
         assert_eq!((reviews[0].key.as_str(), reviews[0].code.as_str()), (&*poison, "VALIDATION"));
         assert_eq!(reviews[0].message, "an item breaks a rule");
@@ -38,7 +38,8 @@ fn several_poisoned_events_are_all_found_and_nothing_else_is_held() {
     let mut session = Session::start(&store, options().items_max(20), fits()).unwrap();
     drain(&mut session, &mut upstream, 0);
     let found: Vec<String> = store
-        .reviews(&ReviewFilter::new())
+        .reviews()
+        .list(&ReviewFilter::new())
         .unwrap()
         .into_iter()
         .map(|item| item.key.to_string())
@@ -101,7 +102,7 @@ fn a_batch_that_is_too_large_is_halved_and_a_single_event_that_is_goes_to_review
             session.on_reply(sent.id, &Reply { items: numbers }, 0).unwrap();
         }
     }
-    let reviews = store.reviews(&ReviewFilter::new()).unwrap();
+    let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     assert_eq!(reviews.len(), 1);
     assert_eq!((reviews[0].key.as_str(), reviews[0].code.as_str()), ("k5", "TOO_LARGE"));
     assert_eq!((store.status().settled, refused), (31, 5), "{sizes:?}");

@@ -1,7 +1,7 @@
 //! Events that are refused alone: whose fault it is shows by what the upstream takes besides.
 
 use super::*;
-use crate::ReviewFilter;
+use crate::review::ReviewFilter;
 use crate::sync::Failure;
 use crate::trial::{Rig, sized_event};
 
@@ -20,7 +20,7 @@ fn refuse_all(session: &mut Session, now_ms: u64) -> u64 {
 }
 
 fn in_review(store: &Store) -> Vec<String> {
-    let found = store.reviews(&ReviewFilter::new()).unwrap();
+    let found = store.reviews().list(&ReviewFilter::new()).unwrap();
     found.iter().map(|item| item.key.to_string()).collect()
 }
 

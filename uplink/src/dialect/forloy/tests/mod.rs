@@ -3,7 +3,8 @@ mod items;
 use std::fmt::Write as _;
 
 use onceward::sync::{Failure, ItemOutcome, Reply};
-use onceward::{BootId, Event, Key, Lsn, Payload, Scope, State, StoredEvent};
+use onceward::time::BootId;
+use onceward::{Event, Key, Lsn, Payload, Scope, State, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;
