@@ -9,10 +9,10 @@ use std::sync::Arc;
 use onceward_vfs::{SimVfs, Survival};
 use onceward_wal::testing::ToySealing;
 
-use crate::trial::held::check;
-use crate::trial::script::{Host, Step, is_of_a_dead_disk};
-use crate::trial::upstream::Mood;
-use crate::trial::{HandClock, Rig};
+use crate::testing::held::check;
+use crate::testing::script::{Host, Step, is_of_a_dead_disk};
+use crate::testing::upstream::Mood;
+use crate::testing::{HandClock, Rig};
 
 use Step::{Advance, Apply, Capture, Close, Kill, Reject, Resolve, Retry, Settle, Sync, Tick};
 

@@ -87,9 +87,9 @@ pub mod review;
 mod state;
 mod store;
 pub mod sync;
-mod timekeeping;
 #[cfg(test)]
-mod trial;
+mod testing;
+mod timekeeping;
 mod upstreams;
 #[cfg(test)]
 mod whole_model;

@@ -4,10 +4,10 @@
 
 use onceward_vfs::Survival;
 
-use crate::trial::held::check;
-use crate::trial::script::{Host, Step};
-use crate::trial::upstream::Mood;
-use crate::trial::{Rig, WINDOW_MS, key};
+use crate::testing::held::check;
+use crate::testing::script::{Host, Step};
+use crate::testing::upstream::Mood;
+use crate::testing::{Rig, WINDOW_MS, key};
 
 fn run(steps: &[Step]) -> Host {
     let mut host = Host::new(Rig::new());

@@ -8,9 +8,9 @@ use super::upstream::{MOODS, Mood, Upstream};
 use crate::base::{Error, ErrorKind};
 use crate::review::ReviewFilter;
 use crate::sync::{Effort, Session, Step};
-use crate::trial::draw::Draw;
-use crate::trial::upstream::fits;
-use crate::trial::{Rig, SEGMENT_BYTES, key, sales};
+use crate::testing::draw::Draw;
+use crate::testing::upstream::fits;
+use crate::testing::{Rig, SEGMENT_BYTES, key, sales};
 use crate::{Event, Payload, Store};
 
 /// Exchanges of one session at most.
@@ -246,7 +246,7 @@ impl<'c> Run<'c> {
         effort: Effort,
         most: u64,
     ) -> Result<(), Error> {
-        let options = crate::trial::options().items_max(self.items_max).effort(effort);
+        let options = crate::testing::options().items_max(self.items_max).effort(effort);
         let mut session = Session::start(store, options, fits())?;
         for _ in 0..most {
             match session.next(self.now_ms)? {

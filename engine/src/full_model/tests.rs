@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "counts are part of the result")]
 
 use super::run::{Counts, Run};
-use crate::trial::SEGMENT_BYTES;
+use crate::testing::SEGMENT_BYTES;
 
 /// Histories of each part.
 const HISTORIES: u64 = 1_300;

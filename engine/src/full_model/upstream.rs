@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Receipt;
 use crate::sync::{Answered, Batch, Failure, ItemOutcome, Reply};
-use crate::trial::draw::Draw;
+use crate::testing::draw::Draw;
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -9,8 +9,8 @@ use super::words::{Name, SCOPES};
 use crate::inbox::DeliveryState;
 use crate::records::RecordState;
 use crate::review::ReviewFilter;
-use crate::trial::draw::Draw;
-use crate::trial::receipt;
+use crate::testing::draw::Draw;
+use crate::testing::receipt;
 use crate::{Error, Key, Lsn, Scope, State, Store, StoredEvent};
 
 /// Why a store and a reference do not fit.

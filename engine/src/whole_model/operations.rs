@@ -4,7 +4,7 @@
 use super::words::{Bounds, CAPTURED, Delivered, INBOX, Item, Name, Rules, SALES, SHORT};
 use crate::limits::WhenFull;
 use crate::review::DecisionAction;
-use crate::trial::draw::Draw;
+use crate::testing::draw::Draw;
 
 /// How many calls are done once.
 pub(super) const CALLS: usize = 7;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::run::{Failed, history};
 use super::words::Counts;
-use crate::trial::draw::Draw;
+use crate::testing::draw::Draw;
 
 /// Operations of the normal run.
 const OPERATIONS: usize = 50_400;

@@ -8,7 +8,7 @@ use onceward_index::Secret;
 use crate::config::WindowStart;
 use crate::inbox::{Delivery, WindowId, WindowKey};
 use crate::limits::{Limits, WhenFull};
-use crate::trial::WINDOW_MS;
+use crate::testing::WINDOW_MS;
 use crate::{Amount, Class, Config, Event, Headers, Key, Kind, Lane, Payload, Scope};
 
 /// Scope and key.

@@ -5,7 +5,7 @@ use std::slice::from_ref;
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
 use crate::capture::{Applied, Effect};
-use crate::trial::{
+use crate::testing::{
     Rig, WALL_MS, cents, event, key, keys, other_event, receipt, sales, sized_event,
 };
 use crate::{Class, ErrorKind, Event, Key, Kind, Lane, Payload, Scope, State, Verdict};

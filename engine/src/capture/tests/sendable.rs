@@ -2,7 +2,7 @@
 
 use crate::capture::Effect;
 use crate::sync::Misfit;
-use crate::trial::{Rig, event};
+use crate::testing::{Rig, event};
 use crate::{ErrorKind, Event, Payload, Receipt, Verdict};
 
 /// Takes objects only, captured from 1970 on.

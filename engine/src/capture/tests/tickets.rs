@@ -5,7 +5,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
 use crate::base::clock::Clock;
 use crate::limits::Cancellation;
 use crate::store::tests::lost_keys::{capture, damage};
-use crate::trial::{Rig, WALL_MS, event, key, keys, other_event, receipt, sales, sized_event};
+use crate::testing::{Rig, WALL_MS, event, key, keys, other_event, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, Headers, State, Store, Verdict};
 

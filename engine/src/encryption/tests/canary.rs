@@ -21,8 +21,8 @@ use crate::limits::{Limits, WhenFull};
 use crate::records::{LeaseReply, LeaseRequest};
 use crate::review::{Decision, write_decision};
 use crate::sync::{Options, Session, Step};
-use crate::trial::upstream::fits;
-use crate::trial::{Rig, SEGMENT_BYTES};
+use crate::testing::upstream::fits;
+use crate::testing::{Rig, SEGMENT_BYTES};
 use crate::{Answer, Settlement};
 use crate::{Class, Config, Event, Headers, Key, Kind, Lane, Lsn, Payload, Receipt, Scope, Store};
 

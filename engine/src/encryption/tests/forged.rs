@@ -5,7 +5,7 @@ use crc32fast::Hasher;
 use super::{Keys, rig, rig_with, segments};
 use crate::inspect::Inspection;
 use crate::inspect::repair::{plan_on, repair_on};
-use crate::trial::{Rig, event, key, sales};
+use crate::testing::{Rig, event, key, sales};
 use crate::{Result, State, Store};
 
 /// Size of a frame's header.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::{EncryptionKey, KeyId, KeyProvider};
 use crate::base::{Error, ErrorKind, Result};
-use crate::trial::Rig;
+use crate::testing::Rig;
 
 /// Keys that a test may change.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use crate::encryption::KeyId;
 use crate::inspect::repair::plan_on;
 use crate::inspect::verify::verify_on;
 use crate::inspect::{Inspection, Since, Tail};
-use crate::trial::{Rig, event, key, receipt, sales, sized_event};
+use crate::testing::{Rig, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, State, Store, Verdict};
 

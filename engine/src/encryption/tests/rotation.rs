@@ -1,7 +1,7 @@
 //! A new key of the host is in use from the next segment on, and an old one is free once nothing stands under it.
 
 use super::{Keys, id, rig_with};
-use crate::trial::{event, key, receipt, sales, sized_event};
+use crate::testing::{event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Store, Verdict};
 

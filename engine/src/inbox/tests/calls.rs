@@ -1,7 +1,7 @@
 //! What the upstream delivers takes effect once, and its end travels back.
 
 use crate::inbox::{Delivery, DeliveryState, DropReason, Progress, Received, WindowId, WindowKey};
-use crate::trial::{Rig, event, keys};
+use crate::testing::{Rig, event, keys};
 use crate::{ErrorKind, Lsn, Payload, Scope, State, Store};
 
 pub(crate) const MINUTE_MS: u64 = 60_000;
@@ -168,14 +168,14 @@ fn the_end_of_a_delivery_travels_upstream_as_an_event() {
 #[test]
 fn an_answer_whose_key_is_taken_travels_under_another_one() {
     let rig = Rig::new();
-    let config = rig.config.clone().inbox_scope(crate::trial::sales());
+    let config = rig.config.clone().inbox_scope(crate::testing::sales());
     let store = Rig { config, ..rig }.open();
     let taken = crate::Key::new("ack:e1").unwrap();
-    let own = crate::Event::new(crate::trial::sales(), taken, payload(5));
+    let own = crate::Event::new(crate::testing::sales(), taken, payload(5));
     store.capture(&own).unwrap();
     let lsn = fresh(&store, &delivery(1));
     let answer = store.inbox().ack(lsn).unwrap();
-    let pending = store.pending(&crate::trial::sales(), None, 9).unwrap();
+    let pending = store.pending(&crate::testing::sales(), None, 9).unwrap();
     assert_eq!(keys(&pending), ["ack:e1".to_owned(), format!("ack:e1~{lsn}")]);
     assert_eq!(pending[1].lsn, answer);
 }
@@ -190,7 +190,7 @@ fn deliveries_come_in_order_from_behind_a_number_on() {
     let found = store.inbox().list(Some(all[0]), 2).unwrap();
     assert_eq!(found.iter().map(|it| it.lsn).collect::<Vec<_>>(), [all[1], all[3]]);
     assert_eq!(found[0].delivery, delivery(1));
-    assert_eq!(found[0].received_at_ms, Some(crate::trial::WALL_MS + 250));
+    assert_eq!(found[0].received_at_ms, Some(crate::testing::WALL_MS + 250));
     assert_eq!((found[0].state, found[0].next_step), (DeliveryState::Open, Some(1)));
     assert_eq!(store.inbox().list(Some(all[4]), 9).unwrap(), []);
 }
@@ -198,9 +198,9 @@ fn deliveries_come_in_order_from_behind_a_number_on() {
 #[test]
 fn a_delivery_and_its_answer_have_the_wall_clock_of_their_own_moment() {
     let rig = Rig::new();
-    rig.clock.step_wall(-crate::trial::WALL_MS);
+    rig.clock.step_wall(-crate::testing::WALL_MS);
     let store = rig.open();
-    rig.clock.step_wall(crate::trial::WALL_MS);
+    rig.clock.step_wall(crate::testing::WALL_MS);
     let lsn = fresh(&store, &delivery(1));
     rig.clock.step_wall(5_000);
     store.inbox().ack(lsn).unwrap();
@@ -208,9 +208,9 @@ fn a_delivery_and_its_answer_have_the_wall_clock_of_their_own_moment() {
     let check = |store: &Store| {
         let inbox = Scope::new("inbox").unwrap();
         let answer = store.pending(&inbox, None, 9).unwrap().remove(0);
-        assert_eq!(answer.captured_at_ms, Some(crate::trial::WALL_MS + 5_000));
+        assert_eq!(answer.captured_at_ms, Some(crate::testing::WALL_MS + 5_000));
         let found = store.inbox().list(None, 9).unwrap().remove(0);
-        let received = Some(crate::trial::WALL_MS + 5_000);
+        let received = Some(crate::testing::WALL_MS + 5_000);
         assert_eq!((found.lsn, found.received_at_ms), (other, received));
     };
     check(&store);
@@ -225,7 +225,7 @@ fn an_event_and_a_delivery_may_share_a_name() {
     let same = Delivery::new("k1", payload(1)).unwrap();
     fresh(&store, &same);
     assert_eq!(
-        store.outcome(&crate::trial::sales(), &crate::trial::key(1)).unwrap().state,
+        store.outcome(&crate::testing::sales(), &crate::testing::key(1)).unwrap().state,
         State::Pending
     );
     assert_eq!((store.status().pending, store.status().settled, store.status().keys), (1, 0, 2));

@@ -5,7 +5,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp};
 use crate::inbox::{
     Delivery, DeliveryState, DropReason, InboxStatus, Received, WindowId, WindowKey,
 };
-use crate::trial::{Rig, SEGMENT_BYTES, key, receipt, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Config, ErrorKind, Event, Lsn, Payload, Scope, Store};
 
@@ -111,7 +111,7 @@ fn deliveries_steps_ends_and_windows_outlive_their_segments() {
         assert_eq!(store.inbox().ack(acked).unwrap(), answer);
         let found = store.inbox().list(None, 9).unwrap();
         assert_eq!((found[0].lsn, found[0].delivery.clone()), (open, delivery(1)));
-        assert_eq!(found[0].received_at_ms, Some(crate::trial::WALL_MS));
+        assert_eq!(found[0].received_at_ms, Some(crate::testing::WALL_MS));
         fresh(&store, 100 + round);
         drop(store);
         store = rig.open();

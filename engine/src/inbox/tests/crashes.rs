@@ -10,7 +10,7 @@ use onceward_vfs::Survival;
 
 use crate::base::{ErrorKind, Result};
 use crate::inbox::{Delivery, DeliveryState, DropReason, Received, WindowId, WindowKey};
-use crate::trial::{HandClock, Rig, key, receipt, sales, sized_event};
+use crate::testing::{HandClock, Rig, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Key, Lsn, Payload, Scope, Store};
 

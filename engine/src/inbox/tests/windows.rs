@@ -8,7 +8,7 @@ use crate::inbox::tests::calls::{
 };
 use crate::inbox::{Delivery, DeliveryState, DropReason, Received, WindowId, WindowKey};
 use crate::kernel::{FrameBody, Share};
-use crate::trial::{Rig, event, key, sales};
+use crate::testing::{Rig, event, key, sales};
 use crate::{Answer, Settlement};
 
 fn window(n: u64) -> WindowId {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::{Since, Tail, TailBatch};
 use crate::capture::Effect;
-use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
+use crate::testing::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, State, Store, StoredEvent};
 

@@ -2,7 +2,7 @@
 
 use crate::capture::{Applied, Effect, WouldAccept};
 use crate::limits::{Limit, Limits, WhenFull};
-use crate::trial::{
+use crate::testing::{
     Rig, SEGMENT_BYTES, WALL_MS, cents, event, key, keys, other_event, receipt, sales, sized_event,
 };
 use crate::{Answer, Settlement};
@@ -251,8 +251,8 @@ fn what_is_in_flight_or_in_review_is_never_dropped() {
     for n in 1..=3 {
         fresh(&store, &evictable(n));
     }
-    let options = crate::trial::options().items_max(2);
-    let mut session = Session::start(&store, options, crate::trial::upstream::fits()).unwrap();
+    let options = crate::testing::options().items_max(2);
+    let mut session = Session::start(&store, options, crate::testing::upstream::fits()).unwrap();
     session.next(0).unwrap();
     assert_eq!(store.status().in_flight, 2, "control");
     let (code, message) = ("NO".to_owned(), "no".to_owned());

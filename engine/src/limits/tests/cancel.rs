@@ -2,13 +2,13 @@
 
 use crate::limits::Cancellation;
 use crate::sync::{ItemOutcome, Reply, Session, Step};
-use crate::trial::upstream::fits;
-use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
+use crate::testing::upstream::fits;
+use crate::testing::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, State, Store, Verdict};
 
 fn start(store: &Store) -> Session {
-    Session::start(store, crate::trial::options().items_max(2), fits()).unwrap()
+    Session::start(store, crate::testing::options().items_max(2), fits()).unwrap()
 }
 
 fn too_late(store: &Store, n: u64) -> State {
@@ -114,7 +114,7 @@ fn that_an_event_was_attempted_is_kept_when_only_the_segment_of_its_batch_goes()
     fill(1);
     // Two batches in one segment: the first is answered, the second stays open.
     let waiting = store.inner.events().waiting(&sales(), 0, 4);
-    let options = crate::trial::options();
+    let options = crate::testing::options();
     let form = |some: &[u64]| {
         store.inner.events().form_batches(options.route(), 0, &[some.to_vec()]).unwrap()
     };

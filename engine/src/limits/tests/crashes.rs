@@ -10,8 +10,8 @@ use onceward_vfs::Survival;
 use crate::base::Result;
 use crate::limits::tests::calls::{check_counters, evictable, rig};
 use crate::limits::{Cancellation, Limits, WhenFull};
-use crate::trial::script::is_of_a_dead_disk;
-use crate::trial::{HandClock, Rig, event, key, receipt, sales, sized_event};
+use crate::testing::script::is_of_a_dead_disk;
+use crate::testing::{HandClock, Rig, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Class, Event, State, Store};
 

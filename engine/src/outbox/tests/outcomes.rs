@@ -10,7 +10,7 @@ use crate::base::{FrameKind, codec};
 use crate::capture::Effect;
 use crate::config::Retain;
 use crate::kernel::KeysFrame;
-use crate::trial::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
+use crate::testing::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, Outcome, Receipt, State, Store, Verdict};
 

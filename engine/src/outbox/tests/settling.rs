@@ -1,7 +1,7 @@
 //! Pending, settled, and what is answered about it.
 
 use crate::review::ReviewFilter;
-use crate::trial::{Rig, event, key, keys, lsns, receipt, sales};
+use crate::testing::{Rig, event, key, keys, lsns, receipt, sales};
 use crate::{Answer, Settlement};
 use crate::{Event, Outcome, Scope, State, Store, Verdict};
 

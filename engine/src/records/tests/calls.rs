@@ -2,7 +2,7 @@
 
 use crate::base::bounds::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
 use crate::records::{Lease, LeaseReply, LeaseRequest, OpenLease, Record, RecordState};
-use crate::trial::{Rig, WALL_MS, event, key, sales};
+use crate::testing::{Rig, WALL_MS, event, key, sales};
 use crate::{Error, ErrorKind, Lsn, Payload, Store, Verdict};
 
 /// Begins record `n`, with a lease of the default length.

@@ -9,8 +9,8 @@ use onceward_vfs::Survival;
 
 use crate::records::tests::calls::{acquired, asks, body, is_lost};
 use crate::records::{Lease, LeaseReply, RecordState};
-use crate::trial::script::is_of_a_dead_disk;
-use crate::trial::{HandClock, Rig, event, key, sales, sized_event};
+use crate::testing::script::is_of_a_dead_disk;
+use crate::testing::{HandClock, Rig, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Error, Lsn, Store};
 

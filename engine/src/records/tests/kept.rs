@@ -6,7 +6,7 @@ use onceward_vfs::Vfs;
 
 use crate::records::tests::calls::{acquired, asks, begin, body, cached, is_lost, orphaned};
 use crate::records::{LeaseReply, RecordState};
-use crate::trial::{Rig, SEGMENT_BYTES, WINDOW_MS, event, key, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, Store};
 

@@ -13,7 +13,7 @@ use crate::records::frames::{LeaseEndFrame, RecordHead};
 use crate::records::table::{ChangeKind, LeaseChange};
 use crate::records::tests::calls::{acquired, asks, begin, body, cached, orphaned};
 use crate::records::{Lease, LeaseReply, RecordState};
-use crate::trial::{Rig, SEGMENT_BYTES, key, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Payload, Store};
 

@@ -6,8 +6,8 @@ use crate::rescue::{BundleKey, Exported, Imported, SkipReason};
 use crate::rescue::{Reason, SafeToWipe};
 use crate::review::ReviewFilter;
 use crate::sync::{KeyRule, Options, Session, Step};
-use crate::trial::upstream::{Mood, Upstream, fits};
-use crate::trial::{Rig, event, key, keys, other_event, receipt, sales, sized_event};
+use crate::testing::upstream::{Mood, Upstream, fits};
+use crate::testing::{Rig, event, key, keys, other_event, receipt, sales, sized_event};
 use crate::{Amount, Class, Event, Headers, Kind, Lane, Payload, Scope, State, Store, Verdict};
 use crate::{Answer, Settlement};
 
@@ -62,7 +62,7 @@ fn rich(n: u64) -> Event {
 pub(crate) fn full_house(rig: &Rig) -> Store {
     let store = rig.open();
     store.capture_batch(&[event(2), event(7)]).unwrap();
-    let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
+    let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
     let Step::Send(first) = session.next(0).unwrap() else { panic!() };
     let retry = crate::sync::Reply { items: vec![] };
     session.on_reply(first.id, &retry, 0).unwrap();
@@ -73,7 +73,8 @@ pub(crate) fn full_house(rig: &Rig) -> Store {
     settle(&store, 4, uncertain());
     settle(&store, 5, accepted(5));
     assert!(matches!(store.cancel(&sales(), &key(6)).unwrap(), Cancellation::Cancelled { .. }));
-    let mut session = Session::start(&store, crate::trial::options().items_max(1), fits()).unwrap();
+    let mut session =
+        Session::start(&store, crate::testing::options().items_max(1), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
     store.capture(&rich(1)).unwrap();
@@ -197,7 +198,7 @@ fn assert_same_events(target: &Store, before: &crate::StoredEvent, what: &str) {
     let clocks = |it: &crate::StoredEvent| (it.captured_at_ms, it.wall_ms, it.mono_ms, it.boot);
     assert_eq!(clocks(&after), clocks(before), "{what}");
     let two = target.find(&sales(), &key(2)).unwrap().unwrap();
-    assert_eq!(two.captured_at_ms, Some(crate::trial::WALL_MS), "when it happened: {what}");
+    assert_eq!(two.captured_at_ms, Some(crate::testing::WALL_MS), "when it happened: {what}");
 }
 
 #[test]
@@ -233,7 +234,7 @@ fn a_bundle_takes_everything_along_as_it_was() {
         let items = target.reviews().list(&ReviewFilter::new()).unwrap();
         let told: Vec<_> =
             items.iter().map(|it| (it.key.as_str(), it.code.as_str(), it.since_ms)).collect();
-        let since_ms = crate::trial::WALL_MS + 1_000;
+        let since_ms = crate::testing::WALL_MS + 1_000;
         assert_eq!(told, [("k3", "NO_CARD", since_ms), ("k4", "HORIZON", since_ms)], "{what}");
         assert_eq!(
             (items[0].message.as_str(), items[0].reply.as_slice()),
@@ -267,7 +268,7 @@ fn what_went_along_is_sent_from_the_new_store_in_its_order_and_once() {
     import(&target, &bundle);
     target.reviews().retry(&sales(), &key(4)).unwrap();
     let mut upstream = Upstream::default();
-    let mut session = Session::start(&target, crate::trial::options(), fits()).unwrap();
+    let mut session = Session::start(&target, crate::testing::options(), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();

@@ -8,8 +8,8 @@ use onceward_vfs::Survival;
 use crate::base::Result;
 use crate::rescue::tests::calls::{accepted, full_house, import, secret, settle, state};
 use crate::review::ReviewFilter;
-use crate::trial::script::is_of_a_dead_disk;
-use crate::trial::{Rig, event, key, receipt, sales, sized_event};
+use crate::testing::script::is_of_a_dead_disk;
+use crate::testing::{Rig, event, key, receipt, sales, sized_event};
 use crate::{ErrorKind, State, Store};
 
 /// What a power cut at an operation may leave.

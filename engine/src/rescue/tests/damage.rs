@@ -3,7 +3,7 @@
 
 use crate::rescue::BundleKey;
 use crate::rescue::tests::calls::{accepted, export, full_house, import, secret, settle};
-use crate::trial::{Rig, event, sized_event};
+use crate::testing::{Rig, event, sized_event};
 use crate::{ErrorKind, Store};
 
 fn refused(store: &Store, bundle: &[u8]) -> crate::Error {

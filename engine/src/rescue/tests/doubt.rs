@@ -6,7 +6,7 @@ use crate::capture::Effect;
 use crate::rescue::BundleId;
 use crate::rescue::tests::calls::{export, import, rejected, secret, settle};
 use crate::review::Decision;
-use crate::trial::{Rig, event, key, receipt, sales};
+use crate::testing::{Rig, event, key, receipt, sales};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Result, Store};
 

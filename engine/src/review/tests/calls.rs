@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use crate::review::ReviewFilter;
 use crate::review::{Decision, ReviewItem};
 use crate::sync::{Session, Step};
-use crate::trial::upstream::{Mood, Upstream, fits};
-use crate::trial::{Rig, WALL_MS, event, key, keys, receipt, sales, sized_event};
+use crate::testing::upstream::{Mood, Upstream, fits};
+use crate::testing::{Rig, WALL_MS, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, Scope, State, Store, Verdict};
 
@@ -315,7 +315,7 @@ fn a_session_tells_of_what_the_upstream_refused() {
     let told = Arc::new(Mutex::new(0));
     let count = Arc::clone(&told);
     let _watch = store.reviews().watch(Arc::new(move |_| *count.lock() += 1));
-    let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
+    let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     let mut upstream = Upstream::default();
     upstream.refused.insert("k1".to_owned());

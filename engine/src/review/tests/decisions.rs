@@ -4,7 +4,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, SimVfs, Survival, Vfs, repla
 
 use crate::review::Decision;
 use crate::review::write_decision_on;
-use crate::trial::{HandClock, Rig, event, key, keys, sales};
+use crate::testing::{HandClock, Rig, event, key, keys, sales};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, State, Store};
 

@@ -5,7 +5,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp};
 use super::calls::reject;
 use crate::ErrorKind;
 use crate::review::Decision;
-use crate::trial::{Rig, SEGMENT_BYTES, event, key, keys, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, event, key, keys, sales, sized_event};
 
 /// T20: the reserve of a full disk is for this too, and what is settled for good gives its room back.
 #[test]

@@ -9,7 +9,7 @@ use super::lost_keys::{assert_lost, capture, damage};
 use crate::base::Damage;
 use crate::inspect::repair::{plan_on, repair_on};
 use crate::inspect::verify::verify_on;
-use crate::trial::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
+use crate::testing::{Rig, WINDOW_MS, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{State, Store, StoredEvent, Verdict};
 

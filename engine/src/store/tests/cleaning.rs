@@ -8,8 +8,8 @@ use crate::capture::{Applied, Effect};
 use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
 use crate::review::ReviewFilter;
 use crate::sync::{Session, Step};
-use crate::trial::upstream::fits;
-use crate::trial::{
+use crate::testing::upstream::fits;
+use crate::testing::{
     Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
 };
 use crate::{Answer, Settlement};
@@ -127,7 +127,7 @@ fn review_items_and_open_batches_outlive_their_segments() {
     reject(2);
     let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     assert_eq!(reviews.len(), 2);
-    let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
+    let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     assert_eq!(keys(&batch.items), ["k3", "k4"]);
     drop(session);
@@ -139,7 +139,7 @@ fn review_items_and_open_batches_outlive_their_segments() {
     for store in [store, rig.after_kill().open()] {
         assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), reviews);
         assert_eq!((store.status().in_flight, store.status().pending), (2, 0));
-        let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
+        let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
         let Step::Send(again) = session.next(0).unwrap() else { panic!("nothing to send") };
         assert_eq!((&again.idempotency_key, &again.items), (&batch.idempotency_key, &batch.items));
         drop(session);
@@ -297,7 +297,7 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
         store
             .inner
             .events()
-            .form_batches(crate::trial::options().route(), 0, &[vec![lsn]])
+            .form_batches(crate::testing::options().route(), 0, &[vec![lsn]])
             .unwrap();
         store.inner.state.lock().outbox.batches().values().next().unwrap().at
     };

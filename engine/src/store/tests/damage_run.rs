@@ -12,8 +12,8 @@ use crate::inbox::tests::calls::delivery;
 use crate::records::LeaseReply;
 use crate::records::tests::calls::{acquired, asks, body};
 use crate::sync::{Session, Step};
-use crate::trial::upstream::fits;
-use crate::trial::{Rig, event, key, receipt, sales};
+use crate::testing::upstream::fits;
+use crate::testing::{Rig, event, key, receipt, sales};
 use crate::{Answer, Settlement};
 use crate::{Lsn, Result, State, Store, Verdict};
 
@@ -44,7 +44,8 @@ fn whole() -> Whole {
         let (code, message) = ("NO".to_owned(), "no".to_owned());
         settle(n, Answer::Rejected { code, message, reply: vec![] }).unwrap();
     }
-    let mut session = Session::start(&store, crate::trial::options().items_max(2), fits()).unwrap();
+    let mut session =
+        Session::start(&store, crate::testing::options().items_max(2), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "control: in flight");
     drop(session);
     for n in 6..EVENTS {

@@ -2,7 +2,7 @@
 
 use super::lost_keys::{assert_lost, capture, closed, damage};
 use crate::config::WindowStart;
-use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
+use crate::testing::{Rig, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, Scope, Store, Verdict};
 

@@ -6,7 +6,7 @@ use crate::base::FrameKind;
 use crate::records::tests::calls::{acquired, asks, body};
 use crate::records::{LeaseReply, RecordState};
 use crate::store::tests::lost_keys::frames;
-use crate::trial::{Rig, SEGMENT_BYTES, event, key, keys, receipt, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, State, Store, Verdict};
 

@@ -11,7 +11,7 @@ use crate::limits::Cancellation;
 use crate::records::fingerprint;
 use crate::records::tests::calls::{acquired, begin, body};
 use crate::records::{Lease, LeaseReply, RecordState};
-use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
+use crate::testing::{Rig, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Event, State, Store, Verdict};
 
 /// A call, and what it is called.

@@ -7,9 +7,9 @@ use onceward_vfs::Survival;
 use crate::capture::Effect;
 use crate::review::ReviewFilter;
 use crate::sync::{Session, Step};
-use crate::trial::draw::Draw;
-use crate::trial::upstream::fits;
-use crate::trial::{Rig, event, key, keys, receipt, sales, sized_event};
+use crate::testing::draw::Draw;
+use crate::testing::upstream::fits;
+use crate::testing::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Lane, State, Store};
 
@@ -75,7 +75,7 @@ fn an_answer_may_not_go_before_the_event_that_it_settles() {
         let second = store.inner.log.segments().last().unwrap().number;
         fill(&store, &mut next);
         if expired {
-            rig.clock.advance(3 * crate::trial::WINDOW_MS);
+            rig.clock.advance(3 * crate::testing::WINDOW_MS);
             store.tick().unwrap();
             // The key is free, and comes again before the old answer moves behind it.
             store.capture(&event(0)).unwrap();
@@ -109,7 +109,7 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
     store.reviews().resolve(&sales(), &key(1), "note").unwrap();
     store.reviews().retry(&sales(), &key(2)).unwrap();
     let waiting = store.inner.events().waiting(&sales(), 0, 9);
-    store.inner.events().form_batches(crate::trial::options().route(), 0, &[waiting]).unwrap();
+    store.inner.events().form_batches(crate::testing::options().route(), 0, &[waiting]).unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
     let look = |store: &Store| {
@@ -173,7 +173,7 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
     let formed = store
         .inner
         .events()
-        .form_batches(crate::trial::options().route(), 0, std::slice::from_ref(&lsns))
+        .form_batches(crate::testing::options().route(), 0, std::slice::from_ref(&lsns))
         .unwrap();
     let first = store.inner.log.segments()[0].number;
     fill(&store, &mut next);
@@ -182,7 +182,7 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
     let parts = store
         .inner
         .events()
-        .form_batches(crate::trial::options().route(), formed[0].number, &parts)
+        .form_batches(crate::testing::options().route(), formed[0].number, &parts)
         .unwrap();
     let second = store.inner.log.segments().last().unwrap().number;
     fill(&store, &mut next);
@@ -210,7 +210,7 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
             store = rig.open();
             assert_eq!(look(&store), before, "{order:?}: {number} is gone, reopened");
         }
-        let mut session = Session::start(&store, crate::trial::options(), fits()).unwrap();
+        let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
         let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
         assert_eq!(keys(&batch.items), ["k2", "k3"]);
     }
@@ -263,7 +263,7 @@ impl World {
                 self.clean();
             }
             _ => {
-                self.rig.clock.advance(self.draw.below(crate::trial::WINDOW_MS / 8));
+                self.rig.clock.advance(self.draw.below(crate::testing::WINDOW_MS / 8));
                 store.tick().unwrap();
             }
         }
@@ -286,7 +286,7 @@ impl World {
             store
                 .inner
                 .events()
-                .form_batches(crate::trial::options().route(), 0, &[waiting])
+                .form_batches(crate::testing::options().route(), 0, &[waiting])
                 .unwrap();
         }
         let open = store.inner.events().open_batches(&sales());

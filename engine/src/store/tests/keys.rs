@@ -2,7 +2,7 @@
 
 use onceward_vfs::{Mode, Vfs};
 
-use crate::trial::{Rig, WINDOW_MS, event, key, other_event, receipt, sales};
+use crate::testing::{Rig, WINDOW_MS, event, key, other_event, receipt, sales};
 use crate::{Answer, Settlement};
 use crate::{Error, ErrorKind, Event, State, Store, Verdict};
 

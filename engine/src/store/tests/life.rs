@@ -6,7 +6,7 @@ use onceward_vfs::{SimVfs, Survival};
 
 use crate::base::FrameKind;
 use crate::event::layout::Carried;
-use crate::trial::{Rig, SEGMENT_BYTES, key, receipt, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, Store};
 

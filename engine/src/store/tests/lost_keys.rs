@@ -11,7 +11,7 @@ use crate::inspect::repair::{plan_on, repair_on};
 use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
 use crate::records::RecordState;
 use crate::records::tests::calls::{acquired, body, orphaned};
-use crate::trial::{Rig, WINDOW_MS, event, key, other_event, receipt, sales, sized_event};
+use crate::testing::{Rig, WINDOW_MS, event, key, other_event, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, State, Store, Verdict};
 

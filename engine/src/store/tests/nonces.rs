@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onceward_vfs::Survival;
 use onceward_wal::testing::ToySealing;
 
-use crate::trial::{Rig, sized_event};
+use crate::testing::{Rig, sized_event};
 
 #[test]
 fn nonces_of_an_encrypted_store_never_come_again_over_power_cuts_and_kills() {

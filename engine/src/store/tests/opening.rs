@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onceward_vfs::{Mode, Survival, Vfs};
 
 use crate::config::Create;
-use crate::trial::{Rig, event};
+use crate::testing::{Rig, event};
 use crate::{Config, ErrorKind, Verdict};
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onceward_wal::{KIND_HOST_MIN, KIND_RUN};
 
 use crate::inspect::repair::repair_on;
-use crate::trial::{Rig, SEGMENT_BYTES, WALL_MS, WINDOW_MS, event, key, sales, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, WALL_MS, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Store, StoredEvent, Verdict};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::FrameKind;
-use crate::trial::{HandClock, Rig, WALL_MS, WINDOW_MS, event, key, sales, sized_event};
+use crate::testing::{HandClock, Rig, WALL_MS, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Config, Store};
 
@@ -314,7 +314,7 @@ fn each_capture_has_the_wall_clock_of_its_own_moment() {
             2 => _ = store.capture_deferred(&event(n)).unwrap().wait().unwrap(),
             3 => {
                 let effect =
-                    crate::capture::Effect { event: event(n), receipt: crate::trial::receipt(n) };
+                    crate::capture::Effect { event: event(n), receipt: crate::testing::receipt(n) };
                 store.apply_batch(&[effect]).unwrap();
             }
             _ => _ = store.capture(&event(n)).unwrap(),

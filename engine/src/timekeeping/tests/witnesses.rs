@@ -1,10 +1,10 @@
 //! Time while the machine was off counts as far as two clocks prove it: the upstream's, and the machine's own.
 
 use crate::base::clock::Clock;
+use crate::testing::{Rig, WALL_MS, WINDOW_MS};
 use crate::timekeeping::tests::clock::{
     DAY_MS, DECADE_MS, SLICE_MS, machine, pass, rebooted, remembers, server_ms, trusted_ms,
 };
-use crate::trial::{Rig, WALL_MS, WINDOW_MS};
 
 /// Five years.
 const AHEAD_MS: i64 = DECADE_MS / 2;

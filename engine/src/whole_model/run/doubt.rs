@@ -3,7 +3,7 @@
 
 use super::{Done, Machine, Stop};
 use crate::capture::WouldAccept;
-use crate::trial::WINDOW_MS;
+use crate::testing::WINDOW_MS;
 use crate::whole_model::compare::{key, scope};
 use crate::whole_model::hold;
 use crate::whole_model::reference::Reference;

@@ -3,7 +3,7 @@
 use super::{Done, Machine, Stop};
 use crate::capture::{Applied, Effect, WouldAccept};
 use crate::limits::{Cancellation, Limit};
-use crate::trial::receipt;
+use crate::testing::receipt;
 use crate::whole_model::compare::{key, scope};
 use crate::whole_model::hold;
 use crate::whole_model::reference::Event as Stored;

@@ -25,9 +25,9 @@ use crate::BatchTicket;
 use crate::Store;
 use crate::base::{ErrorKind, Result};
 use crate::records::Lease;
-use crate::trial::draw::Draw;
-use crate::trial::upstream::Upstream;
-use crate::trial::{HandClock, Rig};
+use crate::testing::draw::Draw;
+use crate::testing::upstream::Upstream;
+use crate::testing::{HandClock, Rig};
 
 /// Why an operation did not end as foretold.
 #[derive(Debug)]

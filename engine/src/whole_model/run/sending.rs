@@ -2,8 +2,8 @@
 
 use super::{Done, Machine, Stop};
 use crate::sync::{self, Batch, Failure, ItemOutcome, Options, Reply, Session, Step};
-use crate::trial::receipt;
-use crate::trial::upstream::{Mood as Line, fits_but};
+use crate::testing::receipt;
+use crate::testing::upstream::{Mood as Line, fits_but};
 use crate::whole_model::compare::told;
 use crate::whole_model::hold;
 use crate::whole_model::operations::Mood;

@@ -11,7 +11,7 @@ use onceward_wal::{NewFrame, Purpose};
 use super::{LostRange, Repair, plan_on, repair_on};
 use crate::base::FrameKind;
 use crate::event::layout::{Carried, Encoded};
-use crate::trial::{Rig, WINDOW_MS, event, key, sales, sized_event};
+use crate::testing::{Rig, WINDOW_MS, event, key, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, Lsn, Scope, State, Store, StoredEvent, Verdict};
 

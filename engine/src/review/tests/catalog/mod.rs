@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::inspect::Inspection;
 use crate::review::{Decision, DecisionMade, ReviewFilter, ReviewItem};
-use crate::trial::{SEGMENT_BYTES, event, key, sales};
+use crate::testing::{SEGMENT_BYTES, event, key, sales};
 use crate::{Answer, Settlement};
 use crate::{Config, Event, Scope, Store};
 

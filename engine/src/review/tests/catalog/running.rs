@@ -9,7 +9,7 @@ use super::{Site, answers, open, reject};
 use crate::outbox::frames::Rejection;
 use crate::review::catalog::{Catalog, Change, Fact, ReviewRow, Trouble, Visit};
 use crate::review::{Decision, ReviewFilter};
-use crate::trial::{key, sales};
+use crate::testing::{key, sales};
 use crate::{Answer, Settlement};
 
 /// A catalog that fails whenever it is asked.

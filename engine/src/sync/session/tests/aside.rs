@@ -4,7 +4,7 @@ use onceward_vfs::{Fault, FaultKind, FaultOp};
 
 use super::*;
 use crate::sync::{Answered, Failure};
-use crate::trial::Rig;
+use crate::testing::Rig;
 
 /// A filter on the way that lets nothing through that has this event in it.
 fn filtered(batch: &Batch, poison: &str) -> Option<Failure> {

@@ -6,7 +6,7 @@ use super::*;
 /// Has cleaning carry what is left in this segment, and trim it.
 fn trim(store: &Store, segment: u64) {
     for n in 10..40 {
-        store.capture(&crate::trial::sized_event(n, 50_000)).unwrap();
+        store.capture(&crate::testing::sized_event(n, 50_000)).unwrap();
         let answer = crate::Answer::Accepted { receipt: None };
         let (scope, key) = (sales(), key(n));
         store.settle(&[crate::Settlement { scope, key, answer }]).unwrap();
@@ -118,7 +118,7 @@ fn a_machine_without_a_right_clock_learns_from_the_upstream_how_old_an_attempt_i
     for is_restarted in [false, true] {
         for (days, is_sent_again) in [(29, true), (31, false)] {
             let rig = rig();
-            rig.clock.step_wall(-crate::trial::WALL_MS);
+            rig.clock.step_wall(-crate::testing::WALL_MS);
             let store = rig.open();
             store.confirm_time(server_ms(0), 0).unwrap();
             capture(&store, 1..=4);

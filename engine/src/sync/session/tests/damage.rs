@@ -6,7 +6,7 @@ use super::*;
 use crate::ErrorKind;
 use crate::base::FrameKind;
 use crate::sync::{Failure, Fit, Misfit};
-use crate::trial::Rig;
+use crate::testing::Rig;
 
 /// The next write into a segment finds no room.
 fn full_once(rig: &Rig) {
@@ -102,7 +102,7 @@ fn an_event_that_was_damaged_on_disk_is_told_and_its_neighbours_are_sent() {
     // Its bytes stay, however much goes through.
     for first in (100..4_000).step_by(100) {
         let many: Vec<_> =
-            (first..first + 50).map(|n| crate::trial::sized_event(n, 2_000)).collect();
+            (first..first + 50).map(|n| crate::testing::sized_event(n, 2_000)).collect();
         store.capture_batch(&many).unwrap();
         drain(&mut session, &mut upstream, 0);
     }
@@ -186,7 +186,7 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     let options = || options().horizon_ms(30 * 86_400_000);
     let mut session = Session::start(&store, options(), fits()).unwrap();
     assert_eq!(batch(&mut session, 0).items.len(), 1);
-    store.confirm_time(crate::trial::WALL_MS, 0).unwrap();
+    store.confirm_time(crate::testing::WALL_MS, 0).unwrap();
     let rig = rig.after_kill();
     drop((session, store));
     rig.clock.reboot(40 * 86_400_000);
@@ -210,7 +210,7 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     assert_eq!(store.recovery().damage.len(), 1, "control: {:?}", store.recovery());
     let mut session = Session::start(&store, options(), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
-    session.on_time(crate::trial::WALL_MS + 40 * 86_400_000, 0).unwrap();
+    session.on_time(crate::testing::WALL_MS + 40 * 86_400_000, 0).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
     assert_eq!(store.reviews().get(&sales(), &key(1)).unwrap().code, "HORIZON");
 }

@@ -1,7 +1,7 @@
 //! What a session says of a disk that is full, also where it goes on.
 
 use super::*;
-use crate::trial::{Rig, SEGMENT_BYTES, sized_event};
+use crate::testing::{Rig, SEGMENT_BYTES, sized_event};
 
 /// A store on a disk without room: captures have taken all that they may.
 fn full_store(rig: &Rig) -> Store {
@@ -55,9 +55,9 @@ fn what_is_parked_is_counted_apart_from_what_a_reply_rejects() {
     let store = Rig::new().open();
     capture(&store, 1..=3);
     let mut session =
-        Session::start(&store, options(), crate::trial::upstream::fits_but(&["k1"])).unwrap();
+        Session::start(&store, options(), crate::testing::upstream::fits_but(&["k1"])).unwrap();
     let sent = batch(&mut session, 0);
-    let outcomes = [("k2", accepted()), ("k3", crate::trial::upstream::rejected("NO"))];
+    let outcomes = [("k2", accepted()), ("k3", crate::testing::upstream::rejected("NO"))];
     let items = outcomes.into_iter().map(|(key, outcome)| (key.to_owned(), outcome)).collect();
     session.on_reply(sent.id, &Reply { items }, 0).unwrap();
     let report = session.report();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Verdict;
 use crate::sync::Failure;
-use crate::trial::{Rig, WALL_MS, WINDOW_MS};
+use crate::testing::{Rig, WALL_MS, WINDOW_MS};
 
 pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 

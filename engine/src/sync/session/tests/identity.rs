@@ -9,8 +9,8 @@ use crate::sync::{
     Answered, Effort, Failure, Fit, ItemOutcome, KeyRule, Misfit, Options, Reply, Session, Step,
     Upstream,
 };
-use crate::trial::upstream::fits;
-use crate::trial::{Rig, SEGMENT_BYTES, key, sales, sized_event};
+use crate::testing::upstream::fits;
+use crate::testing::{Rig, SEGMENT_BYTES, key, sales, sized_event};
 use crate::upstreams::frames::Hold;
 use crate::{ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store};
 

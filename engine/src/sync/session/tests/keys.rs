@@ -3,8 +3,8 @@
 use super::{accepted, batch, capture, options, pending, reply, start, state, wait};
 use crate::State;
 use crate::sync::{Failure, Options, Session, Step, Upstream};
-use crate::trial::Rig;
-use crate::trial::upstream::fits;
+use crate::testing::Rig;
+use crate::testing::upstream::fits;
 
 fn upstream(url: &str) -> Upstream {
     Upstream::new(url, "wede").unwrap()
@@ -60,7 +60,7 @@ fn a_batch_for_another_upstream_is_not_sent_to_this_one_and_its_events_are() {
     drop((session, store));
     // It is retired for good.
     let store = rig.open();
-    let open = store.inner.events().open_batches(&crate::trial::sales());
+    let open = store.inner.events().open_batches(&crate::testing::sales());
     assert_eq!(open.iter().map(|open| open.number).collect::<Vec<_>>(), [moved.id.get()]);
 }
 

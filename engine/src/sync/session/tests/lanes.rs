@@ -4,9 +4,9 @@
 use super::{accepted, batch, capture, options, pending, reply, start, state, transient};
 use crate::review::ReviewFilter;
 use crate::sync::{Batch, Failure, ItemOutcome, Reply, Session, Step};
-use crate::trial::draw::Draw;
-use crate::trial::upstream::{fits, rejected};
-use crate::trial::{Rig, event, key, keys, sales};
+use crate::testing::draw::Draw;
+use crate::testing::upstream::{fits, rejected};
+use crate::testing::{Rig, event, key, keys, sales};
 use crate::{Event, Lane, Scope, State, Store};
 
 /// Far enough for whatever waits.

@@ -8,8 +8,8 @@ use crate::event::layout::{self as layout, Encoded};
 use crate::kernel::{Queueing, Waiter};
 use crate::outbox::{Arrived, Facts};
 use crate::review::ReviewFilter;
-use crate::trial::upstream::{fits_but, rejected};
-use crate::trial::{Rig, sized_event};
+use crate::testing::upstream::{fits_but, rejected};
+use crate::testing::{Rig, sized_event};
 use crate::{Answer, Settlement};
 
 #[test]

@@ -3,8 +3,8 @@
 use super::*;
 use crate::review::ReviewFilter;
 use crate::sync::{Answered, Failure, Fit, Misfit};
-use crate::trial::Rig;
-use crate::trial::upstream::fits_but;
+use crate::testing::Rig;
+use crate::testing::upstream::fits_but;
 
 /// As another dialect than the one for which the events were captured.
 fn wrong_dialect() -> Fit {

@@ -20,12 +20,12 @@ mod wishes;
 
 use super::Session;
 use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};
-use crate::trial::upstream::{Mood, Upstream, fits};
-use crate::trial::{event, key, keys, sales};
+use crate::testing::upstream::{Mood, Upstream, fits};
+use crate::testing::{event, key, keys, sales};
 use crate::{State, Store};
 
 fn options() -> Options {
-    crate::trial::options().items_max(4).seed(7)
+    crate::testing::options().items_max(4).seed(7)
 }
 
 fn start(store: &Store) -> Session {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sync::{Answered, Failure};
-use crate::trial::Rig;
+use crate::testing::Rig;
 
 #[test]
 fn every_event_is_attempted_once_and_then_it_is_idle_for_ever() {

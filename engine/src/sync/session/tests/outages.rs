@@ -3,7 +3,7 @@
 use super::*;
 use crate::StoredEvent;
 use crate::sync::{Answered, Failure};
-use crate::trial::{Rig, receipt};
+use crate::testing::{Rig, receipt};
 
 fn unavailable(retry_after_ms: Option<u64>) -> Failure {
     Failure::Unavailable { why: "timeout".to_owned(), retry_after_ms, answered: Answered::Nobody }

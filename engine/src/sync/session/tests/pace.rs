@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sync::{Answered, Failure};
-use crate::trial::Rig;
+use crate::testing::Rig;
 
 /// Ten minutes.
 const LONG_MS: u64 = 600_000;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::review::ReviewFilter;
-use crate::trial::upstream::rejected;
-use crate::trial::{Rig, receipt};
+use crate::testing::upstream::rejected;
+use crate::testing::{Rig, receipt};
 use crate::{ErrorKind, Event, Scope};
 
 #[test]

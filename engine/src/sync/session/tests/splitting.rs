@@ -3,7 +3,7 @@
 use super::*;
 use crate::review::ReviewFilter;
 use crate::sync::Failure;
-use crate::trial::{Rig, sized_event};
+use crate::testing::{Rig, sized_event};
 
 /// About 2 log2 n requests, wherever the poison is.
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::review::ReviewFilter;
 use crate::sync::Failure;
-use crate::trial::{Rig, sized_event};
+use crate::testing::{Rig, sized_event};
 
 fn refused() -> Failure {
     Failure::Refused { code: "HTTP_400".to_owned(), message: "a page".to_owned() }

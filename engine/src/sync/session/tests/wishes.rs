@@ -3,7 +3,7 @@
 use super::identity::{capture, once, refuse_for_now};
 use super::*;
 use crate::sync::{Answered, Failure, Upstream};
-use crate::trial::Rig;
+use crate::testing::Rig;
 
 /// Whatever form it comes in: the upstream said it in its own format.
 #[test]

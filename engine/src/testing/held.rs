@@ -134,7 +134,7 @@ fn check_batch(host: &Host, store: &Store, context: &str) {
     }
     let Some((idempotency_key, numbers)) = &host.out else { return };
     let is_answered = |n: &u64| host.notes[n].perhaps.is_some();
-    let session = Session::start(store, crate::trial::options().items_max(6), fits());
+    let session = Session::start(store, crate::testing::options().items_max(6), fits());
     let step = session.unwrap().next(0).unwrap();
     match step {
         Step::Send(batch) if batch.idempotency_key == *idempotency_key => {
@@ -153,7 +153,8 @@ fn deliver(host: &Host, store: &Store, context: &str) {
     for item in store.reviews().list(&ReviewFilter::new()).unwrap() {
         store.reviews().retry(&item.scope, &item.key).unwrap();
     }
-    let mut session = Session::start(store, crate::trial::options().items_max(6), fits()).unwrap();
+    let mut session =
+        Session::start(store, crate::testing::options().items_max(6), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();
