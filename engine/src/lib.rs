@@ -28,6 +28,9 @@
 //! No network and no output: it reports, and the host decides. An open store has two threads: one
 //! prepares segments of the log ahead of need, one writes the index's files.
 //!
+//! What each word of this documentation means is in `docs/GLOSSARY.md` of the repository, what is promised in
+//! `GUARANTEES.md`.
+//!
 //! # Process and place
 //!
 //! A store belongs to the process that opened it, and to the place. Where that changes, what writes is
