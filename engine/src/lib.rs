@@ -1,63 +1,67 @@
-//! Keeps every event that a terminal captures until the other side confirms it, once.
+//! Onceward keeps every event that a terminal captures until the other side confirms it, once.
 //!
-//! [`Store`] is what a terminal embeds: [`Store::capture`] answers once the event survives a power
-//! cut, and says of every repetition that it is one.
+//! [`Store`] is what a terminal embeds. [`Store::capture`] returns once the event survives a power cut, and
+//! returns for every repetition of an event that it is one.
 //!
 //! | to | call |
 //! |---|---|
 //! | keep an event, or several at once | [`Store::capture`], [`Store::capture_batch`], [`Store::capture_deferred`] |
 //! | ask before | [`Store::would_accept`] |
-//! | know what came of one, also after it is gone | [`Store::outcome`] |
-//! | take one back that was never sent | [`Store::cancel`] |
-//! | send what waits | [`sync`] decides what to send and what a reply means; the crate `onceward-uplink` carries it |
+//! | know what became of an event, also after it is gone | [`Store::outcome`] |
+//! | take back an event that was never sent | [`Store::cancel`] |
+//! | send what waits | [`sync`] decides what to send and what a reply means; the crate `onceward-uplink` sends it over HTTP |
 //! | send by other means | [`Store::pending`], [`Store::settle`], [`Store::settle_range`] |
 //! | do work once, whoever asks how often | [`Records::begin`](crate::records::Records::begin), [`Records::complete`](crate::records::Records::complete), [`Records::release`](crate::records::Records::release) |
 //! | take what the upstream delivers, once | [`Inbox::receive`](crate::inbox::Inbox::receive), [`Inbox::progress`](crate::inbox::Inbox::progress), [`Inbox::ack`](crate::inbox::Inbox::ack), [`Inbox::fail`](crate::inbox::Inbox::fail) |
 //! | let a person decide | [`Reviews::list`](crate::review::Reviews::list), [`Reviews::retry`](crate::review::Reviews::retry), [`Reviews::resolve`](crate::review::Reviews::resolve), [`Reviews::decide`](crate::review::Reviews::decide) |
 //! | bound what is held | [`Config::limits`] |
-//! | look at a store that another process writes | [`Inspection`], [`Tail`] |
-//! | judge every byte of a store, without its keys | [`verify`] |
-//! | mend one that is damaged | [`plan_repair`], [`repair`] |
-//! | see what is in it before a terminal is left or wiped | [`Rescue::summary`](crate::rescue::Rescue::summary), [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe) |
-//! | take along what was not delivered, and take it up elsewhere | `Rescue::export`, `Rescue::import` (feature `rescue`) |
-//! | open a store again that was left | [`Rescue::unfence`](crate::rescue::Rescue::unfence) |
+//! | look at a store that another process writes | [`Inspection`](crate::inspect::Inspection), [`Tail`](crate::inspect::Tail) |
+//! | judge every byte of a store, without its keys | [`inspect::verify`] |
+//! | mend a damaged store | [`repair::plan_repair`], [`repair::repair`] |
+//! | see what is in a store before its terminal is left or wiped | [`Rescue::summary`](crate::rescue::Rescue::summary), [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe) |
+//! | move what was not delivered to another store | `Rescue::export`, `Rescue::import` (feature `rescue`) |
+//! | let a store capture again that was left | [`Rescue::unfence`](crate::rescue::Rescue::unfence) |
 //!
-//! A host calls [`Store::tick`] now and then, from a timer: it forgets what is over, gives space back
-//! and makes durable what nobody waits for.
+//! A host calls [`Store::tick`] now and then, from a timer: a tick forgets keys whose window is over, gives space
+//! back, and makes durable what nobody waits for.
 //!
-//! No network and no output: it reports, and the host decides. An open store has two threads: one
-//! prepares segments of the log ahead of need, one writes the index's files.
+//! The crate uses no network and prints nothing: it returns reports, and the host decides. An open store has two
+//! threads: one prepares segments of the log ahead of need, one writes the index's files. The crate serves Linux and
+//! Android, and compiles on nothing else.
 //!
-//! What each word of this documentation means is in `docs/GLOSSARY.md` of the repository, what is promised in
+//! The meaning of each word of this documentation is in `docs/GLOSSARY.md` of the repository, and what is promised in
 //! `GUARANTEES.md`.
 //!
 //! # Process and place
 //!
-//! A store belongs to the process that opened it, and to the place. Where that changes, what writes is
-//! refused as [`ErrorKind::Poisoned`] with the code `GROUND_MOVED`: in a process that was forked, which may
-//! only drop its handles ([`Store::is_forked`]) and opens a store of its own after forking; and once the
-//! directory or its active segment was moved, removed or replaced, which is looked at before each group of
-//! events is written, and again before any of them is answered. What the first look refuses is absent; what
-//! the second does is [in doubt](Error::in_doubt), for it is somewhere. A relative path means what it meant
-//! when the store was opened; after `chroot` it leads elsewhere.
+//! A store belongs to the process that opened it, and to its directory. Where either changes, whatever would write
+//! is refused as [`ErrorKind::Poisoned`] with the code `GROUND_MOVED`:
 //!
-//! New files belong to the user and group to whom the directory belongs, also when root makes them, and may
-//! be read by nobody else; by the group only where it may write to the directory.
+//! - In a forked process. The child may only drop its handles ([`Store::is_forked`]); it opens a store of its own after
+//!   forking.
+//! - Once the directory or its active segment was moved, removed or replaced. The store looks at that before each
+//!   group of events is written, and again before any of them is answered. What the first look refuses is absent;
+//!   what the second refuses is [in doubt](Error::in_doubt), because it is somewhere.
 //!
-//! A file that may not grow, by `RLIMIT_FSIZE` or its file system, is a full disk ([`ErrorKind::Full`]). With
-//! such a limit the system also sends `SIGXFSZ`, which ends a process that does not ignore it. What signals
-//! do is the host's to say: one with a limit ignores that one.
+//! A relative path keeps the meaning that it had when the store was opened; after `chroot` it leads elsewhere.
+//!
+//! New files belong to the user and group to whom the directory belongs, also when root makes them. Nobody else may
+//! read them; the group may only where it may write to the directory.
+//!
+//! A file that may not grow, because of `RLIMIT_FSIZE` or its file system, is reported as a full disk
+//! ([`ErrorKind::Full`]). With `RLIMIT_FSIZE` the system also sends `SIGXFSZ`, which ends a process that does not
+//! ignore it. The crate installs no signal handlers: a host that has such a limit ignores that signal itself.
 //!
 //! # Panics
 //!
-//! No call panics for what it finds on disk. But the texts of review items and decisions stand in a catalog on
-//! sled, which panics where its files are damaged or a sync of theirs fails. A store catches that, makes the
-//! catalog anew from the log and tells why; before it does, the process's panic hook is called, and Rust's own
-//! writes a text on stderr. The hook is the host's: one that asks [`tells_of_panic`] passes over these.
+//! No call panics for what it finds on disk. But the texts of review items and decisions are in a catalog on
+//! sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a panic, makes the
+//! catalog anew from the log and reports why. Before that, the process's panic hook is called, and Rust's own
+//! hook writes a text on stderr. A host that sets a hook can ask [`host::tells_of_panic`] to pass over these.
 //!
 //! # Features
 //!
-//! Each only adds; without any of them the store does all that the table above names without a feature.
+//! Each feature only adds; without any of them the store does all that the table above names without a feature.
 //!
 //! | feature | by default | adds |
 //! |---|---|---|
