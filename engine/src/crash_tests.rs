@@ -176,7 +176,7 @@ fn every_crash_state_keeps_what_was_told_fourth_part() {
     cut_everywhere(Rig::new(), 3, 4);
 }
 
-/// As the others, with bodies sealed; no key seals two of them under one nonce, whatever crashes.
+/// Cuts everywhere as above, with bodies sealed; no key seals two bodies under one nonce, whatever crashes.
 fn cut_everywhere_sealed(first: usize) {
     let toy = Arc::new(ToySealing::default());
     cut_everywhere(Rig::new().sealed(&toy), first, 8);

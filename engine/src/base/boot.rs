@@ -14,7 +14,7 @@ use std::fmt;
 pub struct BootId(pub(crate) [u8; 16]);
 
 impl BootId {
-    /// Its bytes.
+    /// The boot id's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

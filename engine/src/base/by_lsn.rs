@@ -11,7 +11,7 @@ use super::looked::look;
 
 /// Items of a chunk.
 const ITEMS: usize = 16;
-/// The same, for numbers.
+/// Items of a chunk, in the type of LSNs.
 const CHUNK_ITEMS: u64 = ITEMS as u64;
 
 /// Items whose numbers begin alike.

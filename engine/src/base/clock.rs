@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Error, ErrorKind, Result};
 
-/// Where a store gets its time from.
+/// The clocks from which a store gets its time.
 pub(crate) trait Clock: Debug + Send + Sync {
     /// Milliseconds from any zero that never run backward while this process lives. Where
     /// [`Clock::boot`] is known, the zero is the machine's start: readings of two processes can be

@@ -46,9 +46,9 @@ pub(crate) enum FrameKind {
     Fence = 32,
     /// A bundle of another store was imported.
     Import = 33,
-    /// Under which keys an upstream gets the events of a scope.
+    /// The rule under which keys an upstream gets the events of a scope.
     Upstream = 34,
-    /// Until when an upstream asked not to be asked.
+    /// The time until which an upstream asked not to be asked.
     Hold = 35,
 }
 

@@ -2,7 +2,7 @@
 
 use onceward_wal::{Frame, Place};
 
-/// Where a frame stands and how long it is.
+/// The place of a frame, and how long the frame is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Located {
     pub(crate) place: Place,

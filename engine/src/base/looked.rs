@@ -1,4 +1,4 @@
-//! How often an item of the view was looked at: so tests hold what a call costs, and need no clock.
+//! Counts how often an item in memory was looked at, so that tests check what a call costs without a clock.
 
 /// An item is looked at.
 #[inline]

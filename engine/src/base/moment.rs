@@ -16,7 +16,7 @@ pub(crate) struct Moment {
 pub(crate) struct WrittenAt {
     /// The frame that says so.
     pub(crate) lsn: u64,
-    /// Its trusted time, milliseconds.
+    /// Trusted time, milliseconds.
     pub(crate) trusted_ms: u64,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct WrittenAt {
 pub(crate) struct Wall(i64);
 
 impl Wall {
-    /// Nobody knows.
+    /// The wall clock of a moment that nobody knows.
     pub(crate) const UNKNOWN: Self = Self(i64::MIN);
 
     /// What it showed, Unix milliseconds.
@@ -38,12 +38,12 @@ impl Wall {
         (self != Self::UNKNOWN).then_some(self.0)
     }
 
-    /// As it stands in frames: Unix milliseconds, or the lowest number if nobody knows.
+    /// The number in frames: Unix milliseconds, or the lowest number if the wall clock is not known.
     pub(crate) fn code(self) -> i64 {
         self.0
     }
 
-    /// So long after, or before.
+    /// The wall clock that many milliseconds later; earlier if below 0.
     pub(crate) fn moved(self, ms: i64) -> Self {
         self.get().map_or(self, |unix_ms| Self(unix_ms.saturating_add(ms)))
     }
@@ -55,11 +55,11 @@ impl Default for Wall {
     }
 }
 
-/// By which clock something was captured, and what that said.
+/// The monotonic clock by which something was captured, and what it showed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Origin {
     /// The machine's boot; zeros if it is not known.
     pub(crate) boot: BootId,
-    /// Its monotonic clock, milliseconds.
+    /// What the boot's monotonic clock showed, milliseconds.
     pub(crate) mono_ms: u64,
 }

@@ -22,21 +22,22 @@ pub enum State {
     Pending = 1,
     /// In a batch that was sent and is not answered.
     InFlight = 2,
-    /// The upstream accepted it.
+    /// The upstream accepted the event.
     Accepted = 3,
-    /// The upstream already had it.
+    /// The upstream already had the event.
     Duplicate = 4,
-    /// A person resolved it: the upstream refused it for good, or nobody knew whether it had it.
+    /// A person resolved the event: the upstream refused it for good, or nobody knew whether the upstream had it.
     Rejected = 5,
-    /// The upstream refused it for good; it waits for a person.
+    /// The upstream refused the event for good; it waits for a person.
     InReview = 6,
     /// Whether the upstream has it cannot be known; it waits for a person.
     Uncertain = 7,
-    /// It was too old to be sent, or dropped to make room.
+    /// The event was too old to be sent, or was dropped to make room.
     Expired = 8,
-    /// The host took it back before the first attempt.
+    /// The host took the event back before the first attempt.
     Cancelled = 9,
-    /// Its key was taken, and nothing of it is left, as after damage: nobody can tell what became of it, and
+    /// The event's key was taken, and nothing else of it is left, as after damage: what became of it cannot be
+    /// known, and
     /// it will never be sent.
     OutcomeUnknown = 10,
 }

@@ -203,7 +203,7 @@ impl<'s> Captures<'s> {
         }
     }
 
-    /// As [`Captures::store`], where others must be dropped: one call after the other, because each
+    /// Stores as [`Captures::store`] does, where other events must be dropped: one call after the other, because each
     /// changes what is stored already.
     pub(super) fn store_evicting(&self, call: &Call<'_>) -> Result<Vec<Judged>> {
         let mut has_made_room = false;

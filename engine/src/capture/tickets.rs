@@ -45,7 +45,7 @@ pub struct Ticket {
     batch: BatchTicket,
 }
 
-/// As [`Ticket`], of a batch: see [`Store::capture_batch_deferred`].
+/// A [`Ticket`] of a batch: see [`Store::capture_batch_deferred`].
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
@@ -68,7 +68,7 @@ pub struct BatchTicket {
 }
 
 impl Store {
-    /// As [`Store::capture`], but returns as soon as the event is queued.
+    /// Captures as [`Store::capture`], but returns as soon as the event is queued.
     ///
     /// ```
     /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
@@ -98,7 +98,7 @@ impl Store {
         Ok(Ticket { batch })
     }
 
-    /// As [`Store::capture_batch`], but returns as soon as the events are queued.
+    /// Captures as [`Store::capture_batch`], but returns as soon as the events are queued.
     ///
     /// ```
     /// use onceward::{Config, Event, Key, Payload, Scope, Store};

@@ -82,8 +82,8 @@ pub enum Applied {
         /// The original's number.
         lsn: Lsn,
     },
-    /// The same effect came before, and nothing of it is left, as after damage: nobody can tell what became of
-    /// it. Nothing was written.
+    /// The same effect came before, and nothing of it is left, as after damage: what became of it cannot be known.
+    /// Nothing was written.
     OutcomeUnknown {
         /// The original's number.
         lsn: Lsn,
@@ -107,7 +107,7 @@ pub enum Applied {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WouldAccept {
-    /// It would be stored.
+    /// The event would be stored.
     Fresh,
     /// The same event is here.
     Duplicate {
@@ -123,7 +123,7 @@ pub enum WouldAccept {
     },
     /// A limit leaves no room for it.
     Refused {
-        /// Which.
+        /// The limit.
         limit: Limit,
     },
 }

@@ -212,7 +212,7 @@ impl Config {
         self
     }
 
-    /// As [`Config::window_ms`] for the keys of one scope, and from when it counts. What is chosen here
+    /// Sets how long the keys of one scope are remembered, and from when that counts. What is chosen here
     /// at a later opening holds for the keys that are remembered already, too.
     pub fn scope_window(mut self, scope: Scope, ms: u64, start: WindowStart) -> Self {
         self.windows.insert(scope, (ms, start));

@@ -113,7 +113,7 @@ fn compact(text: &str) -> (Vec<u8>, usize) {
     (kept, deepest)
 }
 
-/// Where the quotation mark stands that ends the string from `at` on.
+/// The offset of the quotation mark that ends the string from `at` on.
 fn string_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {

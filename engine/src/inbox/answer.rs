@@ -21,12 +21,12 @@ use crate::Lsn;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Received {
-    /// It was not seen; it is stored and durable.
+    /// The delivery was not seen before; it is stored and durable.
     Fresh {
-        /// Its number: its name in all other calls.
+        /// The delivery's number, by which all other calls name it.
         lsn: Lsn,
     },
-    /// It was received before and that one is durable; nothing was written.
+    /// The delivery was received before, durably; nothing was written.
     Duplicate {
         /// The number of the first one.
         lsn: Lsn,
@@ -34,9 +34,9 @@ pub enum Received {
         /// again: the answer of the first one still travels, and may be repeated by other means.
         state: DeliveryState,
     },
-    /// It is not taken, and nothing was stored: so it may be delivered again.
+    /// The delivery is not accepted, and nothing was stored: it may be delivered again.
     Dropped {
-        /// Why.
+        /// Why the delivery is not accepted.
         why: DropReason,
     },
 }
@@ -57,7 +57,7 @@ pub enum Received {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// Its window is over, or was never told.
+    /// The delivery's window is over, or was never opened.
     WindowNotOpen,
     /// The inbox holds as many unfinished deliveries, or bytes of them, as it may.
     Full,
@@ -90,7 +90,7 @@ pub enum DeliveryState {
     Acked = 2,
     /// Finished with [`Inbox::fail`](crate::inbox::Inbox::fail).
     Failed = 3,
-    /// Its window was over before it was finished.
+    /// The delivery's window was over before it was finished.
     Dropped = 4,
     /// Damage took what the log had of it: nobody can tell what became of it. Never on disk.
     OutcomeUnknown = 5,
@@ -147,7 +147,7 @@ impl fmt::Display for DeliveryState {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// It is noted, durably.
+    /// The step is noted, durably.
     Noted {
         /// The step to do next; `None` after the last one.
         next: Option<u32>,
@@ -186,7 +186,7 @@ impl Progress {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct StoredDelivery {
-    /// Its number.
+    /// The delivery's number.
     pub lsn: Lsn,
     /// What was delivered.
     pub delivery: Delivery,
@@ -219,7 +219,7 @@ pub struct StoredDelivery {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DroppedDelivery {
-    /// Its number.
+    /// The delivery's number.
     pub lsn: Lsn,
     /// The upstream's number of the event; where it had none, the delivery's in its window.
     pub id: String,
@@ -245,7 +245,7 @@ pub struct DroppedDelivery {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct InboxStatus {
-    /// Unfinished deliveries.
+    /// Count of unfinished deliveries.
     pub open: u64,
     /// Bytes of unfinished deliveries in the log.
     pub open_bytes: u64,

@@ -70,7 +70,7 @@ impl fmt::Display for WindowId {
     }
 }
 
-/// For whom something is delivered once in a window.
+/// The subject to whom something is delivered once in a window.
 ///
 /// Who the subject is decides what a repetition is: a user's name delivers once to the user, on
 /// whichever device; a name with the device in it delivers once to each device.
@@ -206,7 +206,7 @@ impl Delivery {
         self.external_id.as_deref()
     }
 
-    /// For whom it is, in which window.
+    /// The subject that the delivery is for, and the window.
     #[must_use]
     pub fn within(&self) -> Option<&WindowKey> {
         self.within.as_ref()
@@ -224,7 +224,7 @@ impl Delivery {
         self.steps
     }
 
-    /// As the log holds it.
+    /// The delivery as the log has it.
     pub(crate) fn to_body(&self) -> DeliveryBody {
         let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
         DeliveryBody {

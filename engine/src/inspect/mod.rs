@@ -97,7 +97,8 @@ impl Inspection {
         Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), None)
     }
 
-    /// As [`Inspection::open`], with the keys of an encrypted store; nothing else of the configuration counts.
+    /// Opens as [`Inspection::open`] does, with the keys of an encrypted store; nothing else of the configuration is
+    /// used.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ impl Inspection {
         Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), config.sealing())
     }
 
-    /// As [`Inspection::open`], on any disk.
+    /// Opens as [`Inspection::open`] does, on any disk.
     pub(crate) fn open_on(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, keys: Keys) -> Result<Self> {
         let mut before: Option<Vec<Damage>> = None;
         let mut last_error = None;
@@ -237,7 +238,7 @@ impl Inspection {
         again.newer.as_deref().unwrap_or(self).find_here(lsn, &mut again.receipts)
     }
 
-    /// As [`Inspection::find`], from this reading of the log.
+    /// Finds as [`Inspection::find`] does, from this reading of the log.
     fn find_here(&self, lsn: u64, receipts: &mut Receipts) -> Result<Option<StoredEvent>> {
         let standing = self.state.outbox.events().standing(&self.state.kernel, lsn);
         standing.map(|standing| self.event(&standing, receipts)).transpose()

@@ -55,7 +55,7 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
     verify_on(&(Arc::new(vfs) as Arc<dyn Vfs>))
 }
 
-/// As [`verify`], on any disk.
+/// Verifies as [`verify`] does, on any disk.
 pub(crate) fn verify_on(vfs: &Arc<dyn Vfs>) -> Result<RecoveryReport> {
     let usurped = usurpers::find(&**vfs)?;
     let judged = judge_files(vfs);

@@ -9,7 +9,7 @@ use onceward_wal::Frame;
 use super::{Asking, Engine, FrameBody, Kernel, LiveFrames, QueuedCommit};
 use crate::base::{FrameKind, Located, Moment, Result};
 
-/// A part of the state with frames of its own.
+/// A part of the state that has frames of its own.
 ///
 /// What it does with each of its frames (replay, carrying, noting where it was carried to) it is asked by their kind:
 /// the one place that leads from a kind to its area is `state.rs`. Here is what all are asked alike, with answers
@@ -59,11 +59,11 @@ pub(crate) trait Area {
 
 /// What scanning a segment finds of a frame.
 pub(crate) enum Scanned<S> {
-    /// It is kept whole, to be judged later.
+    /// The frame is kept whole, to be judged later.
     Whole,
-    /// It is one of those that the area counts in a segment, and kept whole.
+    /// The frame is one that the area counts in a segment, and is kept whole.
     Counted,
-    /// It is one of those, and so much is enough of it; `None`: nothing.
+    /// The frame is one that the area counts, and this part of it is enough; `None`: nothing of it is.
     Short(Option<S>),
     /// Nothing of it is needed.
     Nothing,
@@ -82,7 +82,7 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
     /// What concerns every area.
     fn kernel(&self) -> &Kernel;
 
-    /// The same, to change it.
+    /// What concerns every area, to change it.
     fn kernel_mut(&mut self) -> &mut Kernel;
 
     /// Applies one frame of the log.
@@ -101,28 +101,28 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
     /// The frames of a commit are surely absent: their keys are free again.
     fn withdrawn(&mut self, commit: &QueuedCommit);
 
-    /// As [`Area::carry_keys`], of all.
+    /// Carries keys as [`Area::carry_keys`] says, in all areas.
     fn carry_keys(&mut self, slices: &[SliceId], trusted_ms: u64);
 
-    /// As [`Area::slices_ended`], of all.
+    /// Reports ended slices as [`Area::slices_ended`] says, to all areas.
     fn slices_ended(&mut self);
 
     /// Forgets a segment that goes.
     fn forget_segment(&mut self, segment: u64);
 
-    /// As [`Area::known_frames`], of all.
+    /// The sum of [`Area::known_frames`] of all areas.
     fn known_frames(&self, segment: u64) -> usize;
 
-    /// As [`Area::is_left_in`], of any.
+    /// Whether [`Area::is_left_in`] holds for any area.
     fn is_left_in(&self, segment: u64) -> bool;
 
-    /// As [`Area::live_bytes`], of all.
+    /// The sum of [`Area::live_bytes`] of all areas.
     fn live_bytes(&self) -> u64;
 
-    /// As [`Area::knows`], of any.
+    /// Whether [`Area::knows`] holds for any area.
     fn knows(&self, item: u64) -> bool;
 
-    /// As [`Area::held_slices`], of all.
+    /// What [`Area::held_slices`] adds, of all areas.
     fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId>;
 
     /// Items that will need an answer in the log, for each of which room is promised.
@@ -156,7 +156,7 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
         found: (&mut LiveFrames, &mut Self::Gathered),
     ) -> Result<()>;
 
-    /// The same, of a frame of which only so much was kept.
+    /// Finds what must be carried of a frame of which only this part was kept.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use onceward_index::{Index, Until};
 use onceward_wal::Preparation;
 use parking_lot::{Condvar, Mutex};
 
-/// Keys that opening may have to tell it; also a bound on what they take in memory.
+/// Keys that opening may have to replay; also a bound on what they take in memory.
 const KEYS_MAX: u64 = 32 * 1024;
 /// Shards that are purged under one lock, of what slices left behind that are over.
 const SHARDS_PURGED: usize = 4;
@@ -24,7 +24,7 @@ pub(crate) struct Checkpointer {
     thread: Option<JoinHandle<()>>,
     /// Bytes of the log between two checkpoints.
     log_bytes_max: u64,
-    /// This opening, known to the log once a frame of it is durable.
+    /// The number of this opening, which the log has once a frame of it is durable.
     opening: u64,
     /// The process that has the thread.
     process: u32,
@@ -93,7 +93,7 @@ impl Checkpointer {
         self.shared.mark.store(self.opening, Relaxed);
     }
 
-    /// So many bytes and keys came; a checkpoint is asked for when there are enough.
+    /// Counts bytes and keys that came; asks for a checkpoint when there are enough.
     pub(crate) fn count(&self, bytes: u64, keys: u64) {
         let bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
         let keys = self.keys.fetch_add(keys, Relaxed) + keys;

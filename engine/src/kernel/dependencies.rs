@@ -34,7 +34,7 @@ pub(crate) struct Dependencies {
 }
 
 impl Dependencies {
-    /// Where a frame is on which others may depend.
+    /// The place of a frame on which others may depend.
     pub(crate) fn at(&self, holder: u64) -> Option<Located> {
         self.holders.get(&holder).map(|holder| holder.at)
     }
@@ -49,7 +49,7 @@ impl Dependencies {
         self.holders.get(&holder).is_some_and(|found| found.outside > 0)
     }
 
-    /// Where all frames are that are known.
+    /// The places of all frames that are known.
     #[cfg(test)]
     pub(crate) fn places(&self) -> impl Iterator<Item = Located> + '_ {
         self.holders.values().map(|holder| holder.at)

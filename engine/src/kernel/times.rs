@@ -52,7 +52,7 @@ impl RunBegun {
     }
 }
 
-/// When runs began, as far as frames tell.
+/// The moments when runs began, as far as frames say.
 pub(crate) type Runs = BTreeMap<u32, RunBegun>;
 
 /// The times at which runs began, and the latest that was seen.
@@ -67,17 +67,17 @@ pub(crate) struct Times {
     last_wall: Wall,
     /// The monotonic clock at the latest frame of which that is known.
     read: Option<ClockReading>,
-    /// Frames came since of which it is not.
+    /// Whether frames came since of which the monotonic clock is not known.
     is_lost: bool,
-    /// A frame was met whose run nothing told of.
+    /// Whether a frame was met of whose run nothing is known.
     has_unknown: bool,
     /// The last LSN that was seen.
     last_lsn: u64,
-    /// What nobody took note of yet.
+    /// Marks that nobody took yet.
     marks: Marks,
 }
 
-/// Where in the log it is not known how much time passed.
+/// The places in the log where it is not known how much time passed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
     /// The first LSN of the log.
@@ -87,7 +87,7 @@ pub(crate) struct Marks {
 }
 
 impl Times {
-    /// For another reading of a log of which the first one met runs that nothing told of.
+    /// Times for another reading of a log in which the first reading met runs whose beginning was not known.
     pub(crate) fn told(runs: Runs) -> Self {
         Self { told: Some(runs), ..Self::default() }
     }
@@ -97,17 +97,17 @@ impl Times {
         std::mem::take(&mut self.marks)
     }
 
-    /// The runs that were found, if one more reading with them tells more.
+    /// The runs that were found, if one more reading with them finds more.
     pub(crate) fn worth_another_reading(&self) -> Option<Runs> {
         (self.has_unknown && self.told.is_none()).then(|| self.runs.clone())
     }
 
-    /// Takes up what a run frame says.
+    /// Applies what a run frame says.
     pub(crate) fn begin_run(&mut self, frame: &Frame<'_>, body: &RunBody) {
         self.enter(frame, RunBegun::of(&body.stamp));
     }
 
-    /// Frames of a run begin.
+    /// Notes that frames of a run begin.
     fn enter(&mut self, frame: &Frame<'_>, begun: RunBegun) {
         self.see(frame);
         if self.runs.insert(frame.run, begun).is_none() {
@@ -118,7 +118,7 @@ impl Times {
         self.saw(begun.moment);
     }
 
-    /// A frame is there.
+    /// Notes that a frame is there.
     fn see(&mut self, frame: &Frame<'_>) {
         if self.last_lsn == 0 {
             self.marks.begin_lsn = Some(frame.lsn.get());
@@ -145,7 +145,7 @@ impl Times {
         self.read.filter(|_| !self.is_lost).and_then(|read| read.until(now))
     }
 
-    /// This process begins: the trusted time that passed since the last frame, if it was measured.
+    /// Begins the time of this process; returns the trusted time that passed since the last frame, if it was measured.
     pub(crate) fn resume(&mut self, stamp: &Stamp) -> Option<u64> {
         let measured = self.measured(&ClockReading::of(stamp));
         self.last_lsn = self.last_lsn.saturating_add(1);
@@ -158,7 +158,7 @@ impl Times {
         self.read.is_none() && !self.is_lost
     }
 
-    /// Nobody measured how long ago the last frame was written: what the wall clock says of that.
+    /// What the wall clock says of the time since the last frame, where nobody measured that.
     pub(crate) fn unmeasured(&self, now: &Stamp) -> Option<Unmeasured> {
         let is_known = self.is_new() || self.measured(&ClockReading::of(now)).is_some();
         let by_wall_clock_ms = || Some(now.wall_ms.saturating_sub(self.last_wall.get()?));
@@ -175,7 +175,7 @@ impl Times {
         self.runs.extend(begun.into_iter().map(|(run, stamp)| (run, RunBegun::of(&stamp))));
     }
 
-    /// By which clock a frame was written, so long after its run began.
+    /// The clock by which a frame was written, that many milliseconds after its run began.
     pub(crate) fn origin(&self, run: u32, time_ms: u32) -> Origin {
         self.runs.get(&run).map_or_else(Origin::default, |RunBegun { reading, .. }| Origin {
             boot: BootId(reading.boot),
@@ -209,10 +209,10 @@ impl Times {
         moment
     }
 
-    /// As [`Times::of`], of a frame that was taken up before.
+    /// The moment that [`Times::of`] returned of a frame, for one that was applied before.
     ///
-    /// Of a run of which nothing tells: as late as it can have been, so that what it says is remembered
-    /// long enough. Where no later run bounds it, trusted time stood still.
+    /// Where the beginning of a run is not known, the moment is as late as it can have been, so that what the frame
+    /// says is remembered long enough. Where no later run bounds it, trusted time stood still.
     pub(crate) fn moment_of(&self, frame: &Frame<'_>) -> Moment {
         match self.runs.get(&frame.run) {
             Some(RunBegun { moment, .. }) => Moment {

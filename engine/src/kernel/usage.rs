@@ -49,7 +49,7 @@ pub(crate) struct SegmentUsage {
 /// only be carried again.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Resting {
-    /// It holds nothing of the kind any more.
+    /// The segment holds nothing that was carried to it any more.
     Over,
     /// Keys, which end by themselves.
     Keys,
@@ -128,21 +128,21 @@ impl Usage {
         part.whole_bytes += u64::from(at.bytes);
     }
 
-    /// Counts it no more: it moved, or need not be carried whole.
+    /// Counts a frame of [`Usage::add_whole`] no more: it moved, or need not be carried whole.
     pub(crate) fn end_whole(&mut self, at: Located) {
         let part = self.part(at.place.segment);
         part.whole = part.whole.saturating_sub(1);
         part.whole_bytes = part.whole_bytes.saturating_sub(u64::from(at.bytes));
     }
 
-    /// Something there must be carried before the segment goes.
+    /// Counts something in a segment that must be carried before the segment goes.
     pub(crate) fn need(&mut self, segment: u64, bytes: u64) {
         let part = self.part(segment);
         part.needed += 1;
         part.needed_bytes = part.needed_bytes.saturating_add(bytes);
     }
 
-    /// It need not any more.
+    /// Counts a need of [`Usage::need`] no more.
     pub(crate) fn end_need(&mut self, segment: u64, bytes: u64) {
         if let Some(part) = self.segments.get_mut(&segment) {
             part.needed = part.needed.saturating_sub(1);
@@ -150,12 +150,12 @@ impl Usage {
         }
     }
 
-    /// A key of this slice is to be carried from there.
+    /// Counts a key of this slice that is to be carried from a segment.
     pub(crate) fn add_key(&mut self, segment: u64, slice: Slice, bytes: u64) {
         *self.part(segment).keys.entry(slice).or_default() += bytes;
     }
 
-    /// It was.
+    /// Counts a key of [`Usage::add_key`] no more.
     pub(crate) fn end_key(&mut self, segment: u64, slice: Slice, bytes: u64) {
         let part = self.segments.get_mut(&segment);
         if let Some(left) = part.and_then(|part| part.keys.get_mut(&slice)) {
@@ -163,19 +163,19 @@ impl Usage {
         }
     }
 
-    /// An event that was carried there is expected to stay so long.
+    /// Notes until when an event that was carried to a segment is expected to stay.
     pub(crate) fn rest_event(&mut self, segment: u64, until_ms: u64) {
         let part = self.part(segment);
         part.events_rest_until = part.events_rest_until.max(until_ms);
     }
 
-    /// Keys that were carried there are remembered so long.
+    /// Notes until when keys that were carried to a segment are remembered.
     pub(crate) fn rest_keys(&mut self, segment: u64, until_ms: u64) {
         let part = self.part(segment);
         part.keys_rest_until = part.keys_rest_until.max(until_ms);
     }
 
-    /// Slices were forgotten: only these are left.
+    /// Forgets the keys of all slices but these.
     pub(crate) fn retain_slices(&mut self, left: &BTreeSet<Slice>) {
         for part in self.segments.values_mut() {
             part.keys.retain(|slice, _| left.contains(slice));

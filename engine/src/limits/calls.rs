@@ -20,13 +20,13 @@ pub(crate) struct Admission<'s> {
 /// Whether new events find room.
 #[derive(Debug)]
 pub(crate) enum Room {
-    /// They do.
+    /// New events find room.
     Enough,
-    /// They do once these are dropped.
+    /// New events find room once these events are dropped.
     Evict(Vec<u64>),
 }
 
-/// Why they do not.
+/// Why new events find no room.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) limit: Limit,
@@ -51,7 +51,7 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
-    /// Of so many events, whose frames take so many bytes, with the amounts of those that have one, in
+    /// The demand of this many events, whose frames take this many bytes, with the amounts of those that have one, in
     /// ten-thousandths.
     pub(crate) fn of(count: usize, bytes: u64, amounts: impl Iterator<Item = i64>) -> Self {
         let count = u64::try_from(count).unwrap_or(u64::MAX);

@@ -29,12 +29,12 @@ use crate::store::{Store, StoreState};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cancellation {
-    /// It is taken back: it was never sent and never will be.
+    /// The event is taken back: it was never sent and never will be.
     Cancelled {
         /// The event's number.
         lsn: Lsn,
     },
-    /// It is too late, or it was cancelled before: nothing changed.
+    /// The event was sent, is settled, or was cancelled before: nothing changed.
     TooLate {
         /// The event's number.
         lsn: Lsn,

@@ -29,7 +29,7 @@ pub(crate) struct LostEvent {
 /// Events of one scope that were dropped together.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct DroppedEvents {
-    /// Their scope.
+    /// The events' scope.
     pub(in crate::limits) scope: String,
     /// Wall clock then, Unix milliseconds.
     pub(in crate::limits) wall_ms: i64,
@@ -40,9 +40,9 @@ pub(crate) struct DroppedEvents {
 /// Events that are dropped to make room for those that stand behind this frame in the same commit.
 #[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct EvictFrame {
-    /// Those that this frame drops.
+    /// The events that this frame drops.
     pub(in crate::limits) now: Vec<DroppedEvents>,
-    /// Those that frames dropped whose segments are trimmed.
+    /// The events that frames dropped whose segments are trimmed.
     pub(in crate::limits) earlier: Vec<DroppedEvents>,
     /// All that were, with these.
     pub(in crate::limits) totals: Totals,

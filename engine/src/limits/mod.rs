@@ -42,10 +42,10 @@ use crate::event::Amount;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// It refuses it; nothing that is stored is dropped.
+    /// The store refuses the new event; nothing that is stored is dropped.
     #[default]
     Refuse,
-    /// It drops the oldest events that are [`Evictable`](crate::Class::Evictable) and wait to be sent,
+    /// The store drops the oldest events that are [`Evictable`](crate::Class::Evictable) and wait to be sent,
     /// as many as the new one needs, in the commit that stores the new one; each is counted and listed,
     /// see [`Store::losses`](crate::Store::losses). Where these do not suffice it refuses. Events that
     /// are in flight or in review, and those to [`Keep`](crate::Class::Keep), are never dropped.
@@ -65,15 +65,15 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// [`Limits::bytes`]
+    /// The limit of [`Limits::bytes`].
     Bytes,
-    /// [`Limits::count`]
+    /// The limit of [`Limits::count`].
     Count,
-    /// [`Limits::age_ms`]
+    /// The limit of [`Limits::age_ms`].
     Age,
-    /// [`Limits::amount`]
+    /// The limit of [`Limits::amount`].
     Amount,
-    /// [`Limits::sum`]
+    /// The limit of [`Limits::sum`].
     Sum,
 }
 

@@ -44,17 +44,17 @@ pub struct Settlement {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// It took effect now.
+    /// The event took effect now.
     Accepted {
         /// The upstream's receipt.
         receipt: Option<Receipt>,
     },
-    /// It had taken effect before.
+    /// The event had taken effect before.
     Duplicate {
         /// The upstream's receipt.
         receipt: Option<Receipt>,
     },
-    /// It is refused for good and goes to review.
+    /// The event is refused for good and goes to review.
     Rejected {
         /// The upstream's code.
         code: String,

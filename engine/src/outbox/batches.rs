@@ -14,7 +14,7 @@ pub(crate) struct OpenBatch {
     pub(in crate::outbox) scope: Scope,
     pub(in crate::outbox) events: Vec<u64>,
     pub(in crate::outbox) envelope: Envelope,
-    /// Where its newest frame is.
+    /// The place of the batch's newest frame.
     pub(crate) at: Located,
     /// Segments in which its frames are.
     segments: Vec<u64>,

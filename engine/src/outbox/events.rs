@@ -15,7 +15,7 @@ pub(crate) enum Stage {
     InFlight(u64),
     /// Refused for good: waits for a person.
     InReview,
-    /// Nobody knows whether it took effect: waits for a person.
+    /// Waits for a person: nobody knows whether the event took effect.
     Uncertain,
 }
 
@@ -46,17 +46,17 @@ pub(crate) struct Live {
     pub(crate) at: Located,
     /// When it was captured.
     pub(crate) moment: Moment,
-    /// In ten-thousandths.
+    /// The event's amount, in ten-thousandths.
     pub(crate) amount: i64,
-    /// Its frame is an effect: once that is durable it is settled.
+    /// Whether the event's frame is an effect: once that is durable the event is settled.
     pub(crate) is_effect: bool,
-    /// It may be dropped to make room.
+    /// Whether the event may be dropped to make room.
     pub(crate) is_evictable: bool,
-    /// It was in a batch once, so the upstream may have it.
+    /// Whether the event was in a batch once, so that the upstream may have it.
     pub(crate) is_attempted: bool,
     /// When the batch was formed with which it was attempted first, if that is known.
     pub(crate) attempted: Option<WrittenAt>,
-    /// It was captured in another store.
+    /// Whether the event was captured in another store.
     pub(crate) is_imported: bool,
     pub(crate) stage: Stage,
 }
@@ -73,7 +73,7 @@ impl Live {
 pub(crate) struct Settled {
     pub(crate) at: Located,
     pub(in crate::outbox) state: State,
-    /// Its key moved to a later slice before it was settled.
+    /// Whether the event's key moved to a later slice before the event was settled.
     pub(in crate::outbox) has_moved: bool,
     /// Wall clock at the capture.
     pub(in crate::outbox) wall: Wall,
@@ -81,14 +81,14 @@ pub(crate) struct Settled {
     pub(in crate::outbox) outcome_lsn: u64,
 }
 
-/// Where an event is and how far it is: what reading it needs.
+/// The place and the stage of an event: what reading it needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Standing {
     pub(crate) lsn: u64,
     pub(crate) at: Located,
     pub(crate) wall: Wall,
     pub(crate) state: State,
-    /// Where the frame is that holds the final answer, if there is one.
+    /// The place of the frame that holds the final answer, if there is one.
     pub(crate) outcome: Option<Located>,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct FinalAnswer {
 pub(crate) struct Arrived {
     /// When it was captured.
     pub(crate) moment: Moment,
-    /// Its frame is an effect.
+    /// Whether the event's frame is an effect.
     pub(crate) is_effect: bool,
     /// The slice that holds its key.
     pub(crate) held: SliceHold,
@@ -122,9 +122,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) content: ContentHash,
     pub(in crate::outbox) scope: &'a str,
     pub(crate) amount: Option<i64>,
-    /// Its lane, told apart from those of other scopes.
+    /// The event's lane, as a fingerprint that is another one for the same lane of another scope.
     pub(in crate::outbox) lane: Option<Fingerprint>,
-    /// It may be dropped to make room.
+    /// Whether the event may be dropped to make room.
     pub(crate) is_evictable: bool,
     /// How long its key is remembered.
     pub(crate) window: Window,

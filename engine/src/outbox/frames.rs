@@ -24,7 +24,7 @@ pub(crate) struct BatchFrame {
 pub(crate) struct Envelope {
     /// The random number of the opening that formed it: its key has it.
     pub(crate) opening: u64,
-    /// For whom it was formed; empty where the host named nobody.
+    /// The upstream for which the batch was formed; empty where the host named none.
     pub(crate) upstream: String,
     /// What shapes a request of the dialect besides the events.
     pub(crate) settings: String,
@@ -97,7 +97,7 @@ impl BatchFrame {
         if self.number == 0 { lsn } else { self.number }
     }
 
-    /// Whether it forms no batch and only tells that its events were attempted once.
+    /// Whether the frame forms no batch and only says that its events were attempted once.
     pub(crate) fn is_of_attempts(&self) -> bool {
         self.number != 0 && self.number == self.parent
     }

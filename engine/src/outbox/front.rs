@@ -36,7 +36,7 @@ impl Front {
         }
     }
 
-    /// Those of a scope from behind `after` on up to and including `last`, ascending.
+    /// The events of a scope from behind `after` on up to and including `last`, ascending.
     pub(super) fn between(&self, scope: usize, after: u64, last: u64) -> impl Iterator<Item = u64> {
         let entries = (scope, after / TOGETHER)..=(scope, last.max(after) / TOGETHER);
         let numbers = self.bits.range(entries).flat_map(|((_, entry), bits)| {

@@ -13,7 +13,7 @@ struct LaneMembers {
     scope: usize,
     /// In their order.
     members: BTreeSet<u64>,
-    /// Those of them that wait for a person.
+    /// The first events that wait for a person.
     parked: BTreeSet<u64>,
 }
 

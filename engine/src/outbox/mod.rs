@@ -88,7 +88,7 @@ impl Outbox {
         &self.scopes
     }
 
-    /// The same, to give one a number.
+    /// The scopes, to give one a number.
     pub(crate) fn scopes_mut(&mut self) -> &mut Scopes {
         &mut self.scopes
     }
@@ -148,8 +148,9 @@ impl Outbox {
         waiting.retain(kernel, |event| events.live(event).is_some());
     }
 
-    /// Of two events with one key the first was settled before the second came, or the second should
-    /// never have been written. The frame that settled the first may have been carried behind both.
+    /// Settles events whose key another event had: of two with one key the first was settled before the second came,
+    /// or the second should never have been written. The frame that settled the first may have been carried behind
+    /// both.
     fn settle_contested(&mut self, kernel: &mut Kernel) {
         for (first, second, why) in std::mem::take(&mut self.contested) {
             if self.events.live(first).is_some()

@@ -112,7 +112,7 @@ impl Events<'_> {
         })
     }
 
-    /// By which clock a frame was written.
+    /// The clock by which a frame was written.
     fn origin_of(&self, kernel: &mut Kernel, frame: &Frame<'_>) -> Origin {
         if !kernel.times.knows(frame.run) {
             // A run that this opening began behind its first one.
@@ -204,7 +204,7 @@ fn neighbours(standings: &[Standing]) -> usize {
     count.count().max(1)
 }
 
-/// Where these events stand, from the first to the last.
+/// The range of bytes in which these events are, from the first to the last.
 fn stretch(standings: &[Standing]) -> Range<u32> {
     let start = standings.first().map_or(0, |first| first.at.place.offset);
     let end = standings.last().map(|last| last.at.place.offset.saturating_add(last.at.bytes));

@@ -35,7 +35,7 @@ impl ScopeCounts {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tallies {
     by_scope: Vec<ScopeCounts>,
-    /// Those of all scopes together.
+    /// The counts of all scopes together.
     total: ScopeCounts,
     /// Sum of the amounts of all.
     sum: i128,
@@ -100,7 +100,7 @@ impl Tallies {
         self.bytes
     }
 
-    /// The same, counted anew from the events.
+    /// The counts, made anew from the events.
     #[cfg(test)]
     pub(super) fn recount<'a>(events: impl Iterator<Item = &'a Live>) -> Self {
         let mut tallies = Self::default();

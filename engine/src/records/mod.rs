@@ -110,14 +110,14 @@ impl LeaseRequest {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LeaseReply {
-    /// Nobody did this, nor is doing it: the caller does the work and completes the lease.
+    /// The work is neither done nor being done: the caller does it and completes the lease.
     Acquired(Lease),
-    /// Somebody is doing it.
+    /// Another caller is doing the work.
     InProgress {
         /// After how long to ask again, milliseconds: at least 1, at most what is left of the lease.
         retry_after_ms: u64,
     },
-    /// It was done: this is what came of it.
+    /// The work was done: this is what came of it.
     Cached(Record),
     /// The key belongs to another request. Told only where both sides gave one.
     Conflict {
@@ -173,11 +173,11 @@ pub struct Record {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RecordState {
-    /// Nobody began, or a lease was released, or the record's life is over.
+    /// The work was never begun, or its lease was released, or the record's life is over.
     Unknown,
-    /// Somebody has a lease.
+    /// A caller has the lease.
     InProgress {
-        /// Its fencing number.
+        /// The lease's fencing number.
         fence: Lsn,
         /// After how long to ask again, milliseconds.
         retry_after_ms: u64,
@@ -187,7 +187,7 @@ pub enum RecordState {
         /// The fencing number of the lost lease.
         fence: Lsn,
     },
-    /// It was done.
+    /// The work was done.
     Completed(Record),
 }
 

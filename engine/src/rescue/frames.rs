@@ -9,7 +9,7 @@ use crate::base::codec::Control;
 pub(crate) struct FenceFrame {
     /// LSN of the frame that said it first; 0: this one. Another when the frame was carried.
     pub(in crate::rescue) number: u64,
-    /// It is: nothing new comes in and nothing is sent. `false`: it is not any more.
+    /// Whether the store is left: then nothing new comes in and nothing is sent. `false`: it no longer is.
     pub(in crate::rescue) is_up: bool,
     /// The bundle for which it is left.
     pub(in crate::rescue) bundle: [u8; 16],

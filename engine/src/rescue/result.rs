@@ -71,7 +71,7 @@ pub struct Imported {
     pub is_again: bool,
     /// Events that were new here and are durable now, those included that are remembered only.
     pub fresh: u64,
-    /// Of these, events with a final answer: nothing is sent of them.
+    /// The fresh events that have a final answer: nothing is sent of them.
     pub fresh_settled: u64,
     /// Events that were here: nothing changed.
     pub duplicates: u64,
@@ -79,7 +79,7 @@ pub struct Imported {
     pub conflicts: u64,
     /// Events that this store cannot take: left out.
     pub refused: u64,
-    /// Those that were left out, the first 1,000.
+    /// The events that were left out, the first 1,000.
     pub left_out: Vec<LeftOut>,
     /// Events that the source could not read, so that the bundle does not have them.
     pub unreadable_at_source: u64,
@@ -111,13 +111,13 @@ pub struct Imported {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// Its scope.
+    /// The event's scope.
     pub scope: Scope,
-    /// Its key.
+    /// The event's key.
     pub key: Key,
-    /// Its number in the source.
+    /// The event's number in the source.
     pub source_lsn: u64,
-    /// Why.
+    /// Why the event was left out.
     pub why: SkipReason,
 }
 
@@ -154,7 +154,7 @@ pub enum SkipReason {
         /// The number of the event that has it here.
         lsn: Lsn,
     },
-    /// It breaks a limit of this store's configuration.
+    /// The event breaks a limit of this store's configuration.
     Refused {
         /// Which, and by how much.
         why: String,

@@ -33,7 +33,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// So many events, and the sum of their amounts in ten-thousandths.
+    /// The tally of that many events, with the sum of their amounts in ten-thousandths.
     pub(crate) fn of(count: u64, sum: i128) -> Self {
         let (amount, is_at_limit) = Amount::nearest(sum);
         Self { count, amount, is_at_limit, sum }
@@ -135,7 +135,7 @@ pub struct Summary {
     /// Time since the oldest event that is not settled was captured, milliseconds; `None` if there is
     /// none.
     pub oldest_ms: Option<u64>,
-    /// The same by scope, of scopes that have unsettled events: the 64 with the most of them.
+    /// The counts by scope, of scopes that have unsettled events: the 64 with the most of them.
     pub scopes: Vec<ScopeSummary>,
     /// How many such scopes are not listed.
     pub scopes_left_out: u64,

@@ -177,7 +177,7 @@ impl Reviews<'_> {
 }
 
 impl Reviews<'_> {
-    /// As [`Reviews::decide`](crate::review::Reviews::decide).
+    /// Does what [`Reviews::decide`](crate::review::Reviews::decide) says.
     pub(crate) fn decide_now(&self, decision: &Decision) -> Result<()> {
         decision.check()?;
         let Decision { scope, key, note, who, .. } = decision;

@@ -100,7 +100,7 @@ pub fn write_decision(dir: impl AsRef<Path>, decision: &Decision) -> Result<()> 
     write_decision_on(&vfs, &uuid::Uuid::now_v7().to_string(), decision)
 }
 
-/// As [`write_decision`], on any disk and under a name.
+/// Writes a decision as [`write_decision`] does, on any disk and under a name.
 pub(crate) fn write_decision_on(vfs: &dyn Vfs, name: &str, decision: &Decision) -> Result<()> {
     decision.check()?;
     let Some(version) = decision.version else {
@@ -160,7 +160,7 @@ pub(crate) struct Dropped<'s> {
 }
 
 impl<'s> Dropped<'s> {
-    /// Those of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }

@@ -7,9 +7,9 @@ use crate::base::codec::Control;
 /// What a person decided.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) enum Action {
-    /// It is to be sent again, under the same key.
+    /// The event is to be sent again, under the same key.
     Retry,
-    /// It is done with.
+    /// The event is done with.
     Resolve,
 }
 
@@ -28,9 +28,9 @@ pub(crate) struct DecisionFrame {
     pub(in crate::review) scope: String,
     /// The event's key: the history tells it when the event is gone.
     pub(in crate::review) key: String,
-    /// Why.
+    /// Why it was decided so.
     pub(in crate::review) note: String,
-    /// Who decided.
+    /// The person who decided.
     pub(in crate::review) who: String,
     /// Wall clock when it was made, Unix milliseconds.
     pub(in crate::review) made_ms: i64,

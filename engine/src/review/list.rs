@@ -144,7 +144,7 @@ impl<'s> Reviews<'s> {
         Ok(Some(ReviewItem::of(event, row.reason)))
     }
 
-    /// Where the event of an item stands, if it still waits.
+    /// The place and stage of an item's event, if it still waits.
     fn standing_of(&self, id: RowId) -> Option<Standing> {
         let state = self.inner.state.lock();
         state.outbox.waiting(id.event).filter(|review| review.version == id.version)?;
@@ -156,7 +156,7 @@ pub(crate) fn not_in_review(scope: &Scope, key: &Key) -> Error {
     not_in_review_since(scope, key, "")
 }
 
-/// The same, with what a person decided before.
+/// The error for an event that is not in review any more, with what a person decided before.
 pub(super) fn not_in_review_since(scope: &Scope, key: &Key, decided: &str) -> Error {
     let message = format!("no review item has the key {key} in scope {scope}{decided}");
     Error::new(ErrorKind::NotFound, "NOT_IN_REVIEW", message)

@@ -129,14 +129,14 @@ impl Default for ReviewFilter {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum DecisionAction {
-    /// It is sent again, under the same key.
+    /// The event is sent again, under the same key.
     Retry,
-    /// It is done with: its state becomes `rejected`.
+    /// The event is done with: its state becomes `rejected`.
     Resolve,
 }
 
 impl DecisionAction {
-    /// Its name in snake case, as programs see it.
+    /// The action's name in snake case, as programs see it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -195,14 +195,14 @@ impl Decision {
         Self { note: note.to_owned(), ..Self::new(scope, key, DecisionAction::Resolve) }
     }
 
-    /// Who decides.
+    /// Sets who decides.
     #[must_use]
     pub fn by(mut self, who: &str) -> Self {
         who.clone_into(&mut self.who);
         self
     }
 
-    /// Why.
+    /// Sets why.
     #[must_use]
     pub fn because(mut self, note: &str) -> Self {
         note.clone_into(&mut self.note);
@@ -255,7 +255,7 @@ impl Decision {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DecisionMade {
-    /// Its number, that of its frame: decisions ascend.
+    /// The decision's number, which is that of its frame: decisions ascend.
     pub lsn: Lsn,
     /// The number of the event.
     pub event: Lsn,

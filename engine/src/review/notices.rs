@@ -75,7 +75,7 @@ struct Listeners {
 }
 
 impl Watchers {
-    /// These came and are durable. Nothing is kept if nobody wants to know.
+    /// Notes items that came and are durable. Nothing is kept if nobody watches.
     pub(crate) fn arrived(&self, rows: impl Iterator<Item = ReviewRow>) {
         let mut known = self.known.lock();
         if !known.callbacks.is_empty() {
@@ -126,8 +126,8 @@ impl Reviews<'_> {
 }
 
 impl Reviews<'_> {
-    /// These came into review and are durable, the last one by the frame `last`: the catalog keeps them, and
-    /// [`Reviews::call_watchers`] tells the host of them.
+    /// Notes items that came into review and are durable, the last one by the frame `last`: the catalog keeps them, and
+    /// [`Reviews::call_watchers`] reports them to the host.
     pub(crate) fn arrived(&self, arrived: Vec<(Scope, Rejection)>, last: u64) {
         let row = |(scope, reason): (Scope, Rejection)| {
             let scope = scope.as_str().to_owned();

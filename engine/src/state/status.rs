@@ -34,7 +34,7 @@ pub struct Status {
     pub in_review: u64,
     /// Events of which nobody knows whether they took effect, and that wait for a person.
     pub uncertain: u64,
-    /// Those of the pending events that wait in their lane behind one that waits for a person: they are sent once
+    /// The pending events that wait in their lane behind one that waits for a person: they are sent once
     /// that is decided.
     pub behind: u64,
     /// Bytes of the log's segments on disk.

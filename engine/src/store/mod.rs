@@ -60,7 +60,7 @@ pub struct Store {
 pub(crate) struct Shared {
     engine: Engine<StoreState>,
     pub(crate) config: Config,
-    /// The catalog.
+    /// The catalog of review items and decisions.
     pub(crate) kept_catalog: KeptCatalog,
     /// Who is told of what comes into review.
     pub(crate) watchers: Arc<Watchers>,
@@ -83,7 +83,7 @@ impl Deref for Shared {
 }
 
 impl Shared {
-    /// New events.
+    /// The calls for new events.
     pub(crate) fn captures(&self) -> Captures<'_> {
         Captures::new(self)
     }
@@ -103,7 +103,7 @@ impl Shared {
         Reviews::new(self)
     }
 
-    /// The catalog.
+    /// The catalog of review items and decisions.
     pub(crate) fn catalog(&self) -> Cataloguing<'_> {
         Cataloguing::new(self)
     }
@@ -113,7 +113,7 @@ impl Shared {
         Dropped::new(self)
     }
 
-    /// Idempotent calls.
+    /// The calls for idempotent work.
     pub(crate) fn records(&self) -> Records<'_> {
         Records::new(self)
     }

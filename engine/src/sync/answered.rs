@@ -1,4 +1,4 @@
-//! Who it was that answered.
+//! Who answered a request.
 
 /// Who answered a request that brought no outcome.
 ///
@@ -17,10 +17,10 @@
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answered {
-    /// Nobody, or not to the end.
+    /// Nobody answered, or not to the end.
     Nobody,
-    /// Somebody, but not in the upstream's own format.
+    /// Somebody answered, but not in the upstream's own format.
     Stranger,
-    /// The upstream, in its own format.
+    /// The upstream answered, in its own format.
     Upstream,
 }

@@ -97,8 +97,8 @@ impl Options {
         self
     }
 
-    /// Under which keys the upstream gets the events of this scope: [`KeyRule::Bare`] by default for scope
-    /// `default`; a session of any other scope needs to be told. It is written down with the first batch, and
+    /// Sets under which keys the upstream gets the events of this scope: [`KeyRule::Bare`] by default for scope
+    /// `default`; a session of any other scope needs one. The rule is written down with the first batch, and
     /// another one is refused from then on at this [upstream](Options::upstream).
     pub fn keys(mut self, rule: KeyRule) -> Self {
         self.keys = Some(rule);

@@ -39,7 +39,7 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// Tells the size in bytes of an event's item in a dialect, under the key by which the upstream gets it
+/// Returns the size in bytes of an event's item in a dialect, under the key by which the upstream gets it
 /// ([`Batch::wire_key`]), or why it cannot form one.
 ///
 /// An event that cannot is never sent: it goes to review when the upstream took others in the session, and
@@ -71,7 +71,7 @@ pub type Fit = Box<dyn Fn(&StoredEvent, &str) -> Result<usize, Misfit> + Send>;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Its number.
+    /// The batch's number.
     pub id: BatchId,
     /// The scope of all its events.
     pub scope: Scope,
@@ -83,7 +83,7 @@ pub struct Batch {
     /// number, as 16 hex digits, of the opening of the store that formed the batch: a copy of a store
     /// forms batches with the same numbers.
     pub idempotency_key: String,
-    /// For whom it was formed.
+    /// The upstream for which the batch was formed.
     pub upstream: Upstream,
     /// How the keys of its events are told apart from those of other scopes; see [`Batch::wire_key`].
     pub keys: KeyRule,
@@ -176,17 +176,17 @@ pub struct Reply {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ItemOutcome {
-    /// It took effect now.
+    /// The event took effect now.
     Accepted {
         /// The upstream's receipt.
         receipt: Option<Receipt>,
     },
-    /// It had taken effect before.
+    /// The event had taken effect before.
     Duplicate {
         /// The upstream's receipt.
         receipt: Option<Receipt>,
     },
-    /// It is refused for good: a person must decide.
+    /// The event is refused for good: a person must decide.
     Rejected {
         /// The upstream's code.
         code: String,
@@ -195,14 +195,14 @@ pub enum ItemOutcome {
         /// The reply for this item.
         reply: Vec<u8>,
     },
-    /// It came before, and the upstream cannot tell whether it took effect: a person must find out.
+    /// The event came before, and the upstream cannot know whether it took effect: a person must find out.
     Uncertain {
         /// The upstream's code.
         code: String,
         /// The upstream's words.
         message: String,
     },
-    /// It failed for now: it is sent again, in a new batch.
+    /// The event failed for now: it is sent again, in a new batch.
     Transient {
         /// The upstream's code.
         code: String,
@@ -238,7 +238,7 @@ pub enum Failure {
     /// batch again. After the third time others go first, and if they are taken it is halved, so that an
     /// event that never gets through waits alone.
     Unavailable {
-        /// In words.
+        /// What happened, in words.
         why: String,
         /// The wish of whoever answered.
         retry_after_ms: Option<u64>,
@@ -247,13 +247,13 @@ pub enum Failure {
     },
     /// The credentials or the version are refused: pause, spend no attempts.
     Blocked {
-        /// In words.
+        /// What happened, in words.
         why: String,
     },
     /// The upstream's own server says that it does not serve this at this address, or not in this form: no
     /// event is at fault, and the configuration is.
     Misdirected {
-        /// In words.
+        /// What happened, in words.
         why: String,
     },
     /// The batch has too many bytes: send halves. Of one event: as [`Failure::Refused`], or the line's
@@ -262,13 +262,13 @@ pub enum Failure {
     /// The reply has more bytes than are taken: send halves, whose replies are shorter. One to a single event
     /// says nothing about the event.
     ReplyTooLarge {
-        /// In words.
+        /// What happened, in words.
         why: String,
     },
     /// Somebody on the way, who is not the upstream, refuses the request for its size: send halves. One for
     /// a single event says nothing about the event.
     LineTooNarrow {
-        /// In words.
+        /// What happened, in words.
         why: String,
     },
     /// The batch is refused as a whole: split it until the item that causes it is found, which waits for
@@ -326,23 +326,23 @@ pub struct Report {
     pub duplicate: u64,
     /// Items that went to review.
     pub rejected: u64,
-    /// Those of them that no reply to a request with them rejected: they must not be sent again, or cannot be
+    /// The rejected items that no reply to a request with them rejected: they must not be sent again, or cannot be
     /// sent, or were suspects.
     pub parked: u64,
-    /// Requests.
+    /// Requests that were sent.
     pub batches: u64,
     /// Bytes of items sent, as the dialect counts them.
     pub bytes: u64,
     /// Items of replies that were not in the batch.
     pub strangers: u64,
-    /// Items of batches that the reply left out, or told two ways.
+    /// Items of batches that the reply left out, or gave two outcomes.
     pub missing: u64,
     /// Events that were sent to another [upstream](super::Upstream), which gave no answer, and are sent to this one
     /// now: the other may have taken them.
     pub readdressed: u64,
     /// Whether the line failed last.
     pub unreachable: bool,
-    /// Whether something could not be taken up for want of room, and there is none yet. What it was stays pending.
+    /// Whether an answer could not be written for want of room, and there is none yet. Its events stay pending.
     pub is_full: bool,
     /// Whether the upstream refuses the credentials or the version.
     pub blocked: bool,
@@ -360,7 +360,7 @@ pub struct Report {
     /// and one event is tried after the longest wait; with [`Effort::Once`](super::Effort::Once) the
     /// session ends.
     pub misconfigured: Option<String>,
-    /// Whole-batch failures.
+    /// Requests that failed as a whole.
     pub failures: u64,
     /// Why something is not sent or not settled, if anything is not: the last reason, in words.
     pub last_failure: Option<String>,

@@ -9,7 +9,7 @@ use crate::store::{Shared, Store, StoreState};
 
 /// A frame says how time goes on at least so many times a slice of keys, of which a window has 24.
 const NOTES_A_WINDOW: u64 = 24 * 6;
-/// And at most once in so long.
+/// Shortest time between two notes.
 const NOTES_APART_MS: u64 = 60_000;
 /// Closing notes what passed since the last frame if it is so long.
 const WORTH_NOTING_MS: u64 = 1_000;
@@ -26,9 +26,9 @@ pub(crate) struct Timekeeping<'s> {
 /// How long ago something was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Age {
-    /// So many milliseconds.
+    /// The age is this many milliseconds.
     Known(u64),
-    /// Nobody knows.
+    /// The age is not known.
     AtLeast {
         /// What was measured of it.
         measured_ms: u64,
@@ -132,7 +132,7 @@ impl Store {
 }
 
 impl<'s> Timekeeping<'s> {
-    /// That of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }

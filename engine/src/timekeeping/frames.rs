@@ -24,7 +24,7 @@ pub(crate) struct ServerNote {
     pub(in crate::timekeeping) has_gap: bool,
     /// The first LSN since which all time until then was measured, or proven.
     pub(in crate::timekeeping) known_since: u64,
-    /// This machine's wall clock at that moment, Unix milliseconds.
+    /// The machine's wall clock at that moment, Unix milliseconds.
     pub(in crate::timekeeping) wall_ms: i64,
     /// What the upstream alone said of the last time that nobody measured, and was not counted.
     pub(in crate::timekeeping) uncounted: Option<Uncounted>,

@@ -14,12 +14,12 @@ pub(crate) struct Upstreams<'s> {
 }
 
 impl<'s> Upstreams<'s> {
-    /// That of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }
 
-    /// Under which keys a session sends. The rule that is written down counts; else the host's, which only
+    /// The rule under which keys a session sends: the rule in the log, or else the host's, which only
     /// scope `default` may leave out.
     ///
     /// # Errors

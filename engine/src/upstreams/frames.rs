@@ -4,12 +4,12 @@ use bincode::{Decode, Encode};
 
 use crate::base::codec::Control;
 
-/// Under which keys an upstream gets the events of a scope. Written before the first attempt; never changes.
+/// The rule under which keys an upstream gets the events of a scope. Written before the first attempt; never changes.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Rule {
-    /// Whose rule it is.
+    /// The upstream.
     pub(crate) upstream: String,
-    /// Of which scope.
+    /// The scope.
     pub(crate) scope: String,
     /// Number of the [`KeyRule`](crate::sync::KeyRule).
     pub(crate) rule: u8,
@@ -18,7 +18,7 @@ pub(crate) struct Rule {
 /// An upstream asked not to be asked for a while. The newest of these frames of an upstream alone says it.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Hold {
-    /// Who asked.
+    /// The upstream that asked.
     pub(crate) upstream: String,
     /// Trusted time until which; 0: it is over.
     pub(crate) until_ms: u64,

@@ -1,4 +1,4 @@
-//! Who is asked: what makes one upstream another one.
+//! The identity of an upstream: what makes one upstream another one.
 
 use std::fmt;
 
@@ -50,7 +50,7 @@ impl Upstream {
         Ok(Self { text: format!("{dialect} {url}") })
     }
 
-    /// The same under a name of the host's.
+    /// This upstream under a name of the host's.
     ///
     /// # Errors
     ///

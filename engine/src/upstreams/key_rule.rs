@@ -1,4 +1,4 @@
-//! Under which key an upstream gets an event: two events that are two here are two there.
+//! The rule under which key an upstream gets an event: two events that are two here are two there.
 //!
 //! A key is unique within its scope, and an upstream that knows keys alone would take the same key of two
 //! scopes for one event. Only scope `default` is sent by its bare keys; every other scope needs a rule from
@@ -34,7 +34,7 @@ const SEPARATOR: char = '/';
 pub enum KeyRule {
     /// The key as it is: of scope `default` only.
     Bare,
-    /// `~scope/key`.
+    /// The event's key behind its scope: `~scope/key`.
     ScopePrefix,
     /// The key as it is: whoever carries the batch tells the upstream its scope by other means, such as a path or
     /// a field, and the upstream keeps the keys of two scopes apart. The host vouches for that.
@@ -75,7 +75,7 @@ impl KeyRule {
         }
     }
 
-    /// Its number in frames.
+    /// The rule's number in frames.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Bare => 1,

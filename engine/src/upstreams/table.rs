@@ -12,11 +12,11 @@ use crate::kernel::{Area, Kernel, LiveFrames};
 pub(crate) struct UpstreamTable {
     /// Upstream and scope, the number of the rule, and where that stands.
     rules: BTreeMap<(String, String), (u8, Located)>,
-    /// By upstream.
+    /// The newest hold of each upstream.
     holds: BTreeMap<String, KnownHold>,
 }
 
-/// Until when an upstream is not asked.
+/// The time until which an upstream is not asked.
 #[derive(Debug, Default)]
 struct KnownHold {
     /// Trusted time; 0: it may be asked.

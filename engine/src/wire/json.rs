@@ -25,7 +25,7 @@ pub const JSON_LEVELS_MAX: usize = 64;
 /// How much of a member's name is shown in a path, in characters.
 const NAME_SHOWN_MAX: usize = 64;
 
-/// Where a JSON text is not understood alike by all, and why.
+/// A place in a JSON text that is not understood alike by all, and why.
 ///
 /// ```
 /// use onceward::wire::{JSON_LEVELS_MAX, check_json};
@@ -98,7 +98,7 @@ enum PathStep {
     Item(usize),
 }
 
-/// Where the walk is, and what it found.
+/// The state of a walk: where it is, and what it found.
 ///
 /// A step is taken back only after the value was good, so after an error the path leads to the fault.
 struct Walk {

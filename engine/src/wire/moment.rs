@@ -1,6 +1,6 @@
 //! Moments as text: RFC 3339, read strictly and spelled in one way.
 
-/// A day.
+/// Seconds of a day.
 const DAY_S: i64 = 24 * 60 * 60;
 /// Days from the first of March of the year 0, where leap days end each cycle, to 1970.
 const DAYS_TO_1970: i64 = 719_468;
@@ -20,12 +20,12 @@ const LAST_MS: i64 = 253_402_300_799_999;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum MomentFault {
-    /// It says no offset from UTC: ISO 8601 has such times, and each is another moment elsewhere.
+    /// The text has no offset from UTC: ISO 8601 has such times, and each is another moment elsewhere.
     #[error(
         "has no offset from UTC and so names no moment: must be an RFC 3339 time such as 2026-03-10T14:22:05.000Z"
     )]
     NoOffset,
-    /// It is nothing that RFC 3339 has, or a moment outside of the years 0 to 9999.
+    /// The text is nothing that RFC 3339 has, or a moment outside of the years 0 to 9999.
     #[error("must be an RFC 3339 time such as 2026-03-10T14:22:05.000Z")]
     NotRfc3339,
 }
@@ -55,7 +55,7 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, MomentFault> {
     })
 }
 
-/// The same, or `None`.
+/// Reads a moment, or `None`.
 fn read(text: &str) -> Option<i64> {
     let mut rest = Rest(text.as_bytes());
     let (year, month, day) = rest.date()?;
@@ -96,7 +96,7 @@ pub fn rfc3339(unix_ms: i64) -> Option<String> {
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
-    /// One byte.
+    /// Takes one byte.
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -122,7 +122,7 @@ impl Rest<'_> {
         self.digits(2).filter(|number| *number < limit)
     }
 
-    /// The same after this byte.
+    /// Takes a number after this byte.
     fn after(&mut self, byte: u8, limit: i64) -> Option<i64> {
         self.either(byte, byte)?;
         self.below(limit)

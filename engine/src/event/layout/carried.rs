@@ -20,9 +20,9 @@ pub(crate) struct Carried {
     pub(crate) wall: Wall,
     /// Monotonic clock at the capture, and the machine's boot; zeros where nobody knows.
     pub(crate) origin: Origin,
-    /// It was in a batch once.
+    /// The event was in a batch once.
     pub(crate) is_attempted: bool,
-    /// It was captured in another store.
+    /// The event was captured in another store.
     pub(crate) is_imported: bool,
 }
 

@@ -11,7 +11,7 @@ pub(super) enum EventHead {
 }
 
 impl EventHead {
-    /// Without bytes.
+    /// An empty head.
     pub(super) fn new() -> Self {
         Self::Short { bytes: [0; SHORT_BYTES], count: 0 }
     }
@@ -21,7 +21,7 @@ impl EventHead {
         self.extend(&[byte]);
     }
 
-    /// Adds bytes.
+    /// Adds bytes at the end.
     pub(super) fn extend(&mut self, more: &[u8]) {
         match self {
             Self::Short { bytes, count } => match bytes.get_mut(*count..*count + more.len()) {

@@ -166,7 +166,7 @@ pub(crate) struct View<'a> {
     pub(crate) lane: Option<&'a str>,
     pub(crate) evictable: bool,
     pub(in crate::event) json: bool,
-    /// As they stand in the body; empty for an event in memory, of which nobody asks for them.
+    /// The headers as the body has them; empty for an event in memory, where nobody asks for them.
     pub(in crate::event) headers: &'a [u8],
     pub(crate) payload: &'a [u8],
     /// How far the wall clock was from what the run's beginning says.

@@ -23,7 +23,7 @@ pub struct Inbox<'s> {
     inner: &'s Shared,
 }
 
-/// Where a delivery stands and how far it is.
+/// The place of a delivery's frame, and how far the delivery is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct DeliveryAt {
     lsn: u64,
@@ -185,7 +185,7 @@ impl Inbox<'_> {
 }
 
 impl<'s> Inbox<'s> {
-    /// That of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }
@@ -284,7 +284,7 @@ impl<'s> Inbox<'s> {
     }
 }
 
-/// Where a delivery stands.
+/// The place of a delivery's frame, and how far the delivery is.
 fn standing(inbox: &DeliveryTable, lsn: u64) -> Option<DeliveryAt> {
     if let Some(open) = inbox.open().get(&lsn) {
         let (at, wall, done) = (open.at, open.moment.wall, open.done);

@@ -10,9 +10,9 @@ use crate::base::codec::Control;
 /// A window that the upstream issued.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) enum WindowFrame {
-    /// It was told, or told again.
+    /// The upstream opened a server window, or repeated its times.
     Opened(WindowOpened),
-    /// It is over.
+    /// A server window is over.
     Closed(WindowClosed),
     /// How many deliveries were dropped so far, when nothing else tells it.
     Counted {
@@ -41,7 +41,7 @@ pub(crate) struct WindowClosed {
     pub(in crate::inbox) number: u64,
     /// What the upstream calls it.
     pub(in crate::inbox) id: String,
-    /// Its unfinished deliveries: dropped with this frame.
+    /// The window's unfinished deliveries: dropped with this frame.
     pub(in crate::inbox) dropped: Vec<u64>,
     /// Deliveries that were stored and dropped since the store was made, with these.
     pub(in crate::inbox) dropped_total: u64,
@@ -50,14 +50,14 @@ pub(crate) struct WindowClosed {
 /// What the upstream delivers.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) enum DeliveryFrame {
-    /// It came.
+    /// A delivery came.
     Received {
         /// How far the wall clock was then from what the run's beginning says.
         wall_offset_ms: i64,
         /// The delivery.
         body: DeliveryBody,
     },
-    /// It moved, unfinished.
+    /// An unfinished delivery was carried.
     Moved(DeliveryMoved),
     /// Finished ones moved: of each only its keys and how it ended.
     Finished(Vec<FinishedEntry>),
@@ -70,7 +70,7 @@ pub(crate) struct DeliveryBody {
     pub(in crate::inbox) event_id: Option<String>,
     /// The number that the event's origin gave it.
     pub(in crate::inbox) external_id: Option<String>,
-    /// For whom it is, in which window.
+    /// The subject that the delivery is for, and the window.
     pub(in crate::inbox) within: Option<WithinBody>,
     /// Steps that it has; 0: not told.
     pub(in crate::inbox) steps: u32,
@@ -80,7 +80,7 @@ pub(crate) struct DeliveryBody {
     pub(in crate::inbox) payload: Vec<u8>,
 }
 
-/// For whom a delivery is, in which window.
+/// The subject that a delivery is for, and the window.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct WithinBody {
     /// The user or the device.
@@ -117,7 +117,7 @@ pub(crate) struct FinishedEntry {
     pub(in crate::inbox) state: u8,
     /// The event that tells the upstream; 0 for none.
     pub(in crate::inbox) event: u64,
-    /// Its keys that are still remembered.
+    /// The delivery's keys that are still remembered.
     pub(in crate::inbox) keys: Vec<FinishedKey>,
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct FinishedEntry {
 pub(crate) struct FinishedKey {
     /// The key's fingerprint.
     pub(in crate::inbox) print: u128,
-    /// It is the key of a server window.
+    /// Whether the key is of a server window.
     pub(in crate::inbox) is_of_window: bool,
     /// Trusted time at which its slice began.
     pub(in crate::inbox) slice_begin: u64,
@@ -144,7 +144,7 @@ pub(crate) enum ProgressFrame {
         /// The step, counted from 1.
         step: u32,
     },
-    /// It is finished.
+    /// A delivery is finished.
     Final(DeliveryEnd),
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct NewDelivery {
     pub(in crate::inbox) steps: u32,
     /// The last step that is done; 0 for none.
     pub(in crate::inbox) done: u32,
-    /// Its keys.
+    /// The delivery's keys.
     pub(in crate::inbox) keys: Vec<HeldKey>,
 }
 
@@ -123,7 +123,7 @@ impl DeliveryTable {
         self.has_orphans = false;
     }
 
-    /// So many deliveries were dropped since the store was made.
+    /// Applies how many deliveries were dropped since the store was made.
     pub(crate) fn apply_count(&mut self, dropped_total: u64, at: Located) {
         let Some(before) = self.dropped.count(dropped_total, at) else { return };
         before.iter().for_each(|before| self.places.remove(before));

@@ -13,7 +13,7 @@ pub(crate) struct DeliveryKey {
     pub(in crate::inbox) fingerprint: Fingerprint,
     /// How long it is remembered.
     pub(in crate::inbox) window: Window,
-    /// It is the key of a server window: remembered until that is over, at least.
+    /// Whether the key is of a server window: such a key is remembered at least until the window is over.
     pub(in crate::inbox) is_of_window: bool,
 }
 

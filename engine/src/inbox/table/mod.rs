@@ -33,7 +33,7 @@ pub(crate) use windows::{ServerWindow, WindowEnding};
 pub(crate) struct HeldKey {
     /// The key.
     pub(in crate::inbox) key: DeliveryKey,
-    /// Its slice.
+    /// The slice that the key holds.
     pub(in crate::inbox) held: SliceHold,
 }
 

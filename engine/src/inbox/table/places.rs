@@ -14,7 +14,7 @@ impl Places {
         *self.0.entry(place(at)).or_default() += 1;
     }
 
-    /// One fewer.
+    /// Counts one fewer at this place.
     pub(super) fn remove(&mut self, at: &Located) {
         if let Some(count) = self.0.get_mut(&place(at)) {
             *count -= 1;

@@ -187,7 +187,7 @@ impl DeliveryTable {
     }
 }
 
-/// Those keys of a finished delivery that are still remembered.
+/// The keys of a finished delivery that are still remembered.
 fn keys_left(
     (kernel, asking): (&Kernel, Asking<'_>),
     (number, finished): (u64, FinishedDelivery),

@@ -20,7 +20,7 @@ use crate::kernel::from_log;
 use crate::kernel::opening::from_index;
 use crate::kernel::opening::usurpers;
 
-/// As [`plan_on`], of all files.
+/// Plans as [`plan_on`] does, for all files.
 pub(super) fn plan(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let usurped = usurpers::find(&**vfs)?;
     let planned = plan_files(vfs, keys);
@@ -34,7 +34,7 @@ pub(super) fn plan(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     Ok(plan)
 }
 
-/// As [`plan`], of what is a file.
+/// Plans as [`plan`] does, for what is a file.
 fn plan_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let mut plan = plan_on(&**vfs, keys)?;
     let beside = beside_the_log(vfs)?;
@@ -43,7 +43,7 @@ fn plan_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     Ok(plan)
 }
 
-/// As [`repair_on`], of all files.
+/// Repairs as [`repair_on`] does, for all files.
 pub(super) fn repair(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let usurped = usurpers::find(&**vfs)?;
     let mut kept = usurpers::free_lock(&**vfs, &usurped)?;
@@ -57,7 +57,7 @@ pub(super) fn repair(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     Ok(done)
 }
 
-/// As [`repair`], of what is a file.
+/// Repairs as [`repair`] does, for what is a file.
 fn repair_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let found = beside_the_log(vfs)?;
     let mut done = repair_on(&**vfs, keys)?;

@@ -128,11 +128,11 @@ pub struct LostRange {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LostKey {
-    /// Its number.
+    /// The event's number.
     pub lsn: Lsn,
-    /// Its scope.
+    /// The event's scope.
     pub scope: Scope,
-    /// Its key.
+    /// The event's key.
     pub key: Key,
 }
 
@@ -164,8 +164,8 @@ pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
     beside::plan(&(Arc::new(vfs) as Arc<dyn Vfs>), &None)
 }
 
-/// As [`plan_repair`], with the keys of an encrypted store: then frames that are whole and forged are found too,
-/// and keys are told. Nothing else of the configuration counts.
+/// Plans as [`plan_repair`] does, with the keys of an encrypted store: then frames that are whole and forged are
+/// found too, and lost keys are named. Nothing else of the configuration is used.
 ///
 /// # Errors
 ///
@@ -216,8 +216,8 @@ pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
     beside::repair(&(Arc::new(vfs) as Arc<dyn Vfs>), &None)
 }
 
-/// As [`repair`], with the keys of an encrypted store: then frames that are whole and forged are taken out too, and
-/// keys are told. Nothing else of the configuration counts.
+/// Repairs as [`repair`] does, with the keys of an encrypted store: then frames that are whole and forged are taken out
+/// too, and lost keys are named. Nothing else of the configuration is used.
 ///
 /// # Errors
 ///
@@ -228,13 +228,13 @@ pub fn repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
     beside::repair(&(Arc::new(vfs) as Arc<dyn Vfs>), &config.sealing())
 }
 
-/// As [`plan_repair`], of the log on any disk.
+/// Plans as [`plan_repair`] does, for the log on any disk.
 pub(crate) fn plan_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
     let Survey { damage, lost } = Survey::take(vfs, keys)?;
     Ok(Repair { left: damage.clone(), damage, lost, kept: Vec::new() })
 }
 
-/// As [`repair`], of the log on any disk.
+/// Repairs as [`repair`] does, for the log on any disk.
 pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
     // Asked before the lock, which would leave its file in a directory that is no store.
     onceward_wal::identity(vfs).map_err(from_log)?.ok_or_else(no_store)?;
@@ -340,7 +340,7 @@ impl LogReading {
     }
 }
 
-/// The same numbers in ascending ranges that do not touch.
+/// The numbers of these ranges in ascending ranges that do not touch.
 fn merged(mut ranges: Vec<LostRange>) -> Vec<LostRange> {
     ranges.sort_by_key(|range| range.first);
     let mut merged: Vec<LostRange> = Vec::new();

@@ -27,7 +27,7 @@ pub(super) struct Fresh {
     bytes_left: usize,
     /// LSN of the last frame that was taken.
     last: u64,
-    /// Where it stands.
+    /// The place of the event's frame.
     place: Option<Place>,
     /// LSNs up to there that no frame has.
     skipped: u64,
@@ -111,12 +111,12 @@ impl Fresh {
         self.skipped
     }
 
-    /// Where the last frame stands that was taken, if one was.
+    /// The place of the last frame that was taken, if one was.
     pub(super) fn place(&self) -> Option<Place> {
         self.place
     }
 
-    /// Where to go on, if not all could be taken.
+    /// The LSN to go on behind, if not all could be taken.
     pub(super) fn cut_after(&self) -> Option<u64> {
         self.is_cut.then_some(self.last)
     }
@@ -152,7 +152,7 @@ impl Fresh {
     }
 }
 
-/// Where the clocks of an event's capture are told.
+/// The frames that say what the clocks of an event's capture showed.
 #[derive(Clone, Copy, Debug)]
 enum EventRun {
     /// In the first frame of this run.

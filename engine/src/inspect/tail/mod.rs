@@ -146,7 +146,7 @@ impl Tail {
         Self::open_with(dir, since, &Config::new())
     }
 
-    /// As [`Tail::open`], with the keys of an encrypted store; nothing else of the configuration counts.
+    /// Opens as [`Tail::open`] does, with the keys of an encrypted store; nothing else of the configuration is used.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Tail {
         Self::open_on(Box::new(disk), Arc::new(OsClock::new()), since, config.sealing())
     }
 
-    /// As [`Tail::open`], on any disk.
+    /// Opens as [`Tail::open`] does, on any disk.
     pub(crate) fn open_on(
         disk: Disk,
         clock: Arc<dyn Clock>,

@@ -21,9 +21,9 @@ use crate::kernel::usage::{Resting, Usage};
 const SLACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A segment is worth cleaning if less than one part of so many lives.
 const WORTH: u64 = 4;
-/// The same where captures are refused because the disk is full.
+/// The part for `WORTH` where captures are refused because the disk is full.
 const WORTH_WHEN_SHORT: u64 = 2;
-/// The same where the reserve is in use: so many eighths.
+/// The part for `WORTH` where the reserve is in use, in eighths.
 const WORTH_WHEN_LOW: u64 = 7;
 /// What of a segment its header takes.
 const HEADER_BYTES: u64 = 4_096;
@@ -36,7 +36,7 @@ const KEY_BYTES_MAX: u64 = 128;
 pub(super) enum CleaningReason {
     /// Little lives in it.
     IsWorth(Need),
-    /// It is the oldest, and a younger one waits for that, or itself has frames that go in order.
+    /// The segment is the oldest, and has frames that go in order, or a younger one that has them waits for it.
     IsTurn,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Need {
     Forced,
 }
 
-/// What is known besides the view.
+/// What cleaning knows of segments besides the state.
 #[derive(Debug, Default)]
 pub(super) struct KnownSegments {
     /// Segments that cannot go while the store is open: something in them was not found.
@@ -72,11 +72,11 @@ pub(super) struct KnownSegments {
 pub(super) struct About {
     /// Size of a new segment.
     pub(super) segment_bytes: u64,
-    /// So many segments may stand with nothing of use in them.
+    /// How many segments may have nothing of use in them.
     pub(super) slack_segments: u64,
-    /// Now.
+    /// Trusted time, now.
     pub(super) trusted_ms: u64,
-    /// It is the oldest segment's turn, if any of the finished ones goes in order.
+    /// Whether it is the oldest segment's turn, if any of the finished ones goes in order.
     pub(super) is_turn: bool,
 }
 

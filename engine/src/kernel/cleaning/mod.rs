@@ -26,7 +26,7 @@ use scan::{Kept, SegmentScan};
 
 /// Bytes that are carried before `control` is given free.
 const PORTION_BYTES: u64 = 128 * 1024;
-/// Frames that are judged under the view's lock at a time.
+/// Frames that are judged under the state's lock at a time.
 const JUDGED_TOGETHER: usize = 256;
 /// What one call may spend at least, in bytes written.
 const BUDGET_BYTES_MIN: u64 = 512 * 1024;
@@ -52,13 +52,13 @@ pub(crate) struct Cleaning {
 #[derive(Debug, Default)]
 struct Notes {
     known: KnownSegments,
-    /// The view knows nothing of this segment any more, and it is not trimmed: nothing else may go
-    /// before it, because it may need it.
+    /// A segment of which the state knows nothing any more and that is not trimmed: nothing else may go
+    /// before it, because it may need that one.
     forgotten: Option<u64>,
 }
 
 impl Cleaning {
-    /// So many bytes were appended.
+    /// Counts bytes that were appended.
     pub(super) fn count(&self, bytes: u64) {
         self.appended.fetch_add(bytes, Relaxed);
     }
@@ -76,7 +76,7 @@ pub(crate) struct Cleaner<'e, S: Areas> {
 }
 
 impl<'e, S: Areas> Cleaner<'e, S> {
-    /// That of this engine.
+    /// The cleaner of this engine.
     pub(super) fn new(engine: &'e Engine<S>) -> Self {
         Self { engine }
     }
@@ -258,7 +258,7 @@ impl<'e, S: Areas> Cleaner<'e, S> {
             notes.known.stuck.insert(number);
             return Ok(carried);
         }
-        // Before it goes, so that who finds a frame gone knows from the view that it is not needed
+        // Before it goes, so that who finds a frame gone knows from the state that it is not needed
         // there.
         notes.forgotten = Some(number);
         state.forget_segment(number);

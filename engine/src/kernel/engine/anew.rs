@@ -14,7 +14,7 @@ use crate::kernel::{Areas, Asking};
 const DAMAGED: &str = "INDEX_DAMAGED";
 
 impl<S: Areas> Engine<S> {
-    /// Asks the view what needs the index; where its files are damaged, makes it anew and asks again.
+    /// Asks the state what needs the index; where the index's files are damaged, makes the index anew and asks again.
     ///
     /// # Errors
     ///
@@ -22,7 +22,7 @@ impl<S: Areas> Engine<S> {
     ///
     /// # Cost
     ///
-    /// Where the index is damaged, a reading of the whole log, while nobody else gets the view.
+    /// Where the index is damaged, a reading of the whole log, while nobody else gets the state.
     pub(crate) fn asking<T>(
         &self,
         state: &mut S,
@@ -37,7 +37,8 @@ impl<S: Areas> Engine<S> {
         }
     }
 
-    /// The same for work that asks on its way and may be done once more. The caller does not hold the view.
+    /// Does work that asks the index on its way; where the index's files are damaged, makes the index anew and does
+    /// the work once more. The caller does not hold the state.
     pub(crate) fn asking_on_the_way<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         match work() {
             Err(error) if error.code() == DAMAGED => {
@@ -54,7 +55,7 @@ impl<S: Areas> Engine<S> {
         self.recovery.damaged_ranges().saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
     }
 
-    /// Reads the log, as opening does, and tells it to the index.
+    /// Reads the log, as opening does, and applies it to the index.
     fn tell_index_anew(&self, state: &mut S, why: &Error) -> Result<()> {
         let (damage, told) = self.read_log_anew()?;
         let trusted_ms = self.time.trusted_ms();

@@ -51,7 +51,7 @@ pub(crate) struct Queueing {
 /// Frames that are durable.
 #[derive(Debug)]
 pub(crate) struct Written {
-    /// Where each of them is.
+    /// The place of each frame.
     pub(crate) placed: Vec<Located>,
     /// When they were written.
     pub(crate) moment: Moment,
@@ -109,7 +109,7 @@ impl<S: Areas> Engine<S> {
         self.wait_then(last, |_| ())
     }
 
-    /// The same, and then does something before anybody else gets the state.
+    /// Waits as [`Engine::wait`] does, and then does something before anybody else gets the state.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl<S: Areas> Engine<S> {
         self.write_retiring(frames, (share, 0))
     }
 
-    /// As [`Engine::write`], for frames that retire this batch: what its answers were owed is theirs.
+    /// Writes as [`Engine::write`] does, frames that retire this batch: the room of its answers is theirs.
     ///
     /// # Errors
     ///
@@ -248,7 +248,7 @@ pub(in crate::kernel) fn expire<S: Areas>(state: &mut S, trusted_ms: u64) -> boo
     !dropped.is_empty()
 }
 
-/// Where each frame of an appended batch is.
+/// The place of each frame of an appended batch.
 fn located(appended: &Appended, new: &[NewFrame<'_>]) -> Vec<Located> {
     let mut offset = appended.place.offset;
     let mut out = Vec::with_capacity(new.len());

@@ -67,7 +67,7 @@ pub(crate) struct Reserve<'e, S: Areas> {
 }
 
 impl<'e, S: Areas> Reserve<'e, S> {
-    /// That of this engine.
+    /// The reserve of this engine.
     pub(super) fn new(engine: &'e Engine<S>) -> Self {
         Self { engine }
     }

@@ -26,7 +26,7 @@ impl TrustedTime {
         Self { clock, stamp, written_ms: AtomicU64::new(written_ms), proven_ms: AtomicU64::new(0) }
     }
 
-    /// By which clock.
+    /// The clock.
     pub(in crate::kernel) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }

@@ -12,7 +12,8 @@ use crate::base::Result;
 pub(crate) struct Asking<'k>(&'k KeyIndex);
 
 impl KeyIndex {
-    /// For those who have a damaged index made anew and ask again; everybody else asks through them.
+    /// Access to the index, for those who have a damaged index made anew and ask again; everybody else asks through
+    /// them.
     pub(crate) fn ask(&self) -> Asking<'_> {
         Asking(self)
     }

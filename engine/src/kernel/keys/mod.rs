@@ -1,7 +1,7 @@
-//! The keys that are remembered: the index, and how the log is told to it.
+//! The keys that are remembered: the index, and how the log is applied to it.
 //!
-//! The index has files of its own, so opening tells it only what they do not cover. They are a view
-//! like any other: when they do not fit the log they are given up and the whole log is told again.
+//! The index has files of its own, so opening applies only what they do not cover. The files can be made anew
+//! from the log: when they do not fit it they are given up and the whole log is applied.
 
 mod anew;
 mod asking;
@@ -62,7 +62,7 @@ pub(crate) struct KeyIndex {
     is_replaying: bool,
     /// Why no answer can be trusted any more.
     broken: Option<String>,
-    /// Why it must be made anew before it answers.
+    /// Why the index must be made anew before it answers.
     damaged: Option<String>,
     /// Keys that were given back meanwhile, each with the frame that says so.
     unreleased: Vec<(Fingerprint, u64)>,
@@ -73,7 +73,7 @@ pub(crate) struct KeyIndex {
 pub(crate) struct SliceHold {
     /// `None` while the log is read: its keys were carried elsewhere.
     pub(crate) slice: Option<SliceId>,
-    /// Its window, and when the slice began in which the log has the event.
+    /// The key's window, and when the slice began in which the log has the event.
     pub(crate) window: Window,
     pub(crate) begin: u64,
 }
@@ -137,12 +137,12 @@ impl KeyIndex {
         &self.coverage
     }
 
-    /// The same, while the log is read.
+    /// What of the log the index's files know, to note more of it while the log is read.
     pub(crate) fn coverage_mut(&mut self) -> &mut Coverage {
         &mut self.coverage
     }
 
-    /// For what frames say of keys while the log is read.
+    /// Access for what frames say of keys while the log is read.
     pub(crate) fn replay(&mut self) -> KeyReplay<'_> {
         KeyReplay { keys: self }
     }
@@ -247,13 +247,13 @@ impl KeyIndex {
         self.index.slice_begin(window, trusted_ms)
     }
 
-    /// Whether the log is being read, so that the index is told what is in it.
+    /// Whether the log is being read and applied to the index.
     pub(crate) fn is_replaying(&self) -> bool {
         self.is_replaying
     }
 
     /// The LSN of the unsettled event that has a key already, where that can be said at no cost: while
-    /// the whole log is told to an empty index.
+    /// the whole log is applied to an empty index.
     pub(crate) fn taken_by(&self, key: Fingerprint) -> Option<u64> {
         if self.coverage.upto() > 0 {
             return None;
@@ -319,8 +319,8 @@ impl KeyIndex {
         slice
     }
 
-    /// It could not be told of a frame. In an open store it is made anew before the next answer, from the log, which
-    /// has that frame; while the log is read it does not fit.
+    /// A frame could not be applied to the index. In an open store the index is made anew before the next answer,
+    /// from the log, which has that frame; while the log is read the index does not fit.
     fn missed(&mut self, error: &onceward_index::Error) {
         let is_unreadable = match error.kind() {
             onceward_index::ErrorKind::Corrupt | onceward_index::ErrorKind::Io => true,
@@ -334,7 +334,7 @@ impl KeyIndex {
         }
     }
 
-    /// From now on no key is judged: the store must be opened again, and the log is told anew.
+    /// Judges no key from now on: the store must be opened again, which applies the whole log.
     fn give_up(&mut self, why: &str) {
         let discarded = if self.is_replaying { Ok(()) } else { self.index.give_up_files() };
         let and = discarded.map_or_else(|error| format!("; {error}"), |()| String::new());

@@ -12,7 +12,7 @@ impl KeyReplay<'_> {
     /// The frame `frame` has an event whose slice began at `begin`.
     pub(crate) fn event(self, reservation: Reservation, frame: u64, begin: u64) -> SliceHold {
         let Reservation { entry, window } = reservation;
-        // Not the frame: one that cleaning carried tells of an event that came before.
+        // Not the frame: one that cleaning carried is of an event that came before.
         if entry.lsn <= self.keys.coverage.upto() {
             return SliceHold { slice: self.keys.index.hold_covered(window, begin), window, begin };
         }
@@ -30,7 +30,7 @@ impl KeyReplay<'_> {
         self.keys.index.raise_settled(reservation.window, begin, settled_ms);
     }
 
-    /// As [`KeyReplay::event`], of an item whose key moved, or may have.
+    /// Applies an event as [`KeyReplay::event`] does, of an item whose key moved, or may have.
     pub(crate) fn moved(self, reservation: Reservation, frame: u64, begin: u64) -> SliceHold {
         if reservation.entry.lsn <= self.keys.coverage.upto() {
             // Held by its key when it is settled, or when the log was read.
@@ -39,7 +39,7 @@ impl KeyReplay<'_> {
         self.event(reservation, frame, begin)
     }
 
-    /// As [`KeyReplay::key`], of a key that moved, or may have, before it was settled.
+    /// Applies a key as [`KeyReplay::key`] does, of one that moved, or may have, before it was settled.
     pub(crate) fn moved_key(
         self,
         reservation: Reservation,

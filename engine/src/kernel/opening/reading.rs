@@ -103,7 +103,7 @@ pub(crate) fn read_log<S: Areas>(
     read_as(&identity, settings, &|visit| onceward_wal::examine_with(vfs, sealing, visit))
 }
 
-/// The same, of a log that is sealed as well, without its keys: then what its frames say is not read.
+/// Reads a log without its keys, also one that is sealed: then what its frames say is not read.
 ///
 /// # Errors
 ///

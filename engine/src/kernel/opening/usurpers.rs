@@ -1,5 +1,5 @@
 //! Directories, links, pipes and devices in the places of a store's files, and whatever is no directory in the
-//! places of its directories: told by name, and set aside.
+//! places of its directories: reported by name, and set aside.
 //!
 //! What is set aside goes to `quarantine/` as it is, under a name that ends with `.aside`: it is renamed, never
 //! followed, opened or removed. The place is empty then, and a missing file or directory is what opening and
@@ -16,7 +16,7 @@ use crate::base::{Damage, Result};
 
 /// The one directory within the catalog's.
 const CATALOG_BLOBS: &str = "blobs";
-/// The same, from the store's on.
+/// The path of that directory, from the store's directory on.
 const CATALOG_BLOBS_DIR: &str = "catalog/blobs";
 /// Every directory that a store may have. Where the log was is another matter: nothing else has what was in it.
 const DIRECTORIES: [&str; 6] =
@@ -26,7 +26,7 @@ const OWN_FILES: [&str; 3] = [LOCK_FILE, "meta", "meta.tmp"];
 /// How the names of the index's files begin.
 const INDEX_FILES: [&str; 4] = ["manifest", "keys-", "table-", "unchecked"];
 
-/// What stands in the places of files and directories. Nothing where there is no store.
+/// What is in the places of files and directories and is none. Nothing where there is no store.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub(crate) fn find(vfs: &dyn Vfs) -> Result<Vec<Damage>> {
     Ok(if found.is_empty() || is_store(vfs)? { found } else { Vec::new() })
 }
 
-/// Sets aside what stands in the place of the lock's file.
+/// Sets aside what is in the place of the lock's file.
 ///
 /// # Errors
 ///
@@ -63,7 +63,7 @@ pub(crate) fn free_others(vfs: &dyn Vfs, found: &[Damage]) -> Result<Vec<String>
     set_aside(vfs, found.iter().filter(|damage| damage.file != LOCK_FILE))
 }
 
-/// Sets aside what stands in the places of the index's files and of its directory, under the lock: what they
+/// Sets aside what is in the places of the index's files and of its directory, under the lock: what they
 /// held is made anew from the log.
 ///
 /// # Errors
@@ -81,7 +81,7 @@ fn index_places(vfs: &dyn Vfs) -> Vec<String> {
     places_in(vfs, INDEX_DIR, &is_ours)
 }
 
-/// Those of a directory's entries that should be files.
+/// The entries of a directory that should be files.
 fn places_in(vfs: &dyn Vfs, dir: &str, is_ours: &dyn Fn(&str) -> bool) -> Vec<String> {
     // Where there is no such directory, no file of it is anything else.
     let entries = vfs.list(dir).unwrap_or_default();
@@ -89,7 +89,7 @@ fn places_in(vfs: &dyn Vfs, dir: &str, is_ours: &dyn Fn(&str) -> bool) -> Vec<St
     ours.map(|entry| format!("{dir}/{entry}")).collect()
 }
 
-/// Those places in which something else stands than what is expected.
+/// The places in which something else is than what is expected.
 fn usurped(vfs: &dyn Vfs, places: &[String], expected: Expected) -> Result<Vec<Damage>> {
     let mut found = Vec::new();
     for file in places {
@@ -101,7 +101,7 @@ fn usurped(vfs: &dyn Vfs, places: &[String], expected: Expected) -> Result<Vec<D
     Ok(found)
 }
 
-/// Whether a file of the log stands there: in any other directory nothing is ours to move.
+/// Whether a file of the log is there: in any other directory nothing is ours to move.
 fn is_store(vfs: &dyn Vfs) -> Result<bool> {
     let mut files = places_in(vfs, LOG_DIR, &|entry| entry.ends_with(".seg"));
     files.push("meta".to_owned());

@@ -5,7 +5,7 @@ use crate::base::Located;
 use crate::kernel::Kernel;
 
 impl EventTable {
-    /// Where the frame is that holds the final answer for an event.
+    /// The place of the frame that holds the final answer for an event.
     pub(crate) fn outcome_at(&self, kernel: &Kernel, lsn: u64) -> Option<Located> {
         let holder = match self.settled.get(&lsn) {
             // An effect's own frame holds its receipt.
@@ -16,7 +16,7 @@ impl EventTable {
         kernel.dependencies.at(holder)
     }
 
-    /// Where what was carried of an event's key was before: the frame with the key, or the event itself.
+    /// The place from which an event's key was carried: the frame with the key, or the event itself.
     pub(in crate::outbox) fn key_at(&self, kernel: &Kernel, lsn: u64) -> Option<Located> {
         match self.outcomes.get(lsn) {
             Some(outcome) => kernel.dependencies.at(outcome.holder),

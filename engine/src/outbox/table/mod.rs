@@ -23,9 +23,9 @@ use segments::Residents;
 /// Events by LSN.
 #[derive(Debug, Default)]
 pub(crate) struct EventTable {
-    /// Those without a final answer.
+    /// The events without a final answer.
     unsettled: ByLsn<Live>,
-    /// Those with one whose frames are still in the log.
+    /// The events with a final answer whose frames are still in the log.
     settled: ByLsn<Settled>,
     /// Answers for settled events whose keys were carried. Those of keys that expired stay until their holder is
     /// trimmed: nobody asks for them, because a number is never used again.
@@ -35,9 +35,9 @@ pub(crate) struct EventTable {
     /// What of them each segment holds.
     by_segment: BTreeMap<u64, Residents>,
     lanes: Lanes,
-    /// Those of the unsettled ones that are to be sent next.
+    /// The unsettled events that are to be sent next.
     front: Front,
-    /// Those of the unsettled ones that may be dropped and wait to be sent.
+    /// The unsettled events that may be dropped and wait to be sent.
     evictable: BTreeSet<u64>,
     tallies: Tallies,
 }
@@ -53,7 +53,7 @@ impl EventTable {
         self.unsettled.get(&lsn)
     }
 
-    /// The same, to note something that nothing counts.
+    /// The unsettled event with this number, to note something that nothing counts.
     pub(super) fn live_mut(&mut self, lsn: u64) -> Option<&mut Live> {
         self.unsettled.get_mut(&lsn)
     }
@@ -68,7 +68,7 @@ impl EventTable {
         &self.outcomes
     }
 
-    /// The same, to change one.
+    /// The outcomes, to change one.
     pub(super) fn outcomes_mut(&mut self) -> &mut Outcomes {
         &mut self.outcomes
     }
@@ -214,7 +214,7 @@ impl EventTable {
         held.filter_map(|(fingerprint, slice)| Some((fingerprint, slice?)))
     }
 
-    /// Where an event is; `None` if its frame is gone.
+    /// The place and stage of an event; `None` if its frame is gone.
     pub(crate) fn standing(&self, kernel: &Kernel, lsn: u64) -> Option<Standing> {
         if let Some(live) = self.unsettled.get(&lsn) {
             let state = live.stage.state();

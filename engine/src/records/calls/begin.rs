@@ -42,7 +42,7 @@ enum JudgedLease {
 }
 
 impl Records<'_> {
-    /// See [`Records::begin`](crate::records::Records::begin).
+    /// Does what [`Records::begin`](crate::records::Records::begin) says.
     pub(super) fn begin_record(&self, begin: &LeaseRequest) -> Result<LeaseReply> {
         let asked = self.asked(begin)?;
         let mut control = None;

@@ -28,11 +28,11 @@ pub(super) enum Ending<'a> {
 
 /// What a lease was found to be, once what was asked is durable.
 pub(super) enum Holding {
-    /// It was its holder's, and ended as asked.
+    /// The lease was the caller's, and ended as asked.
     Mine { record: Option<Record> },
     /// The key has a record.
     Done { item: u64, done: RecordItem },
-    /// It is another's, or nobody's.
+    /// The lease is another caller's, or nobody's.
     Lost,
 }
 

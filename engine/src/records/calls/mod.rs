@@ -25,7 +25,7 @@ pub struct Records<'s> {
 }
 
 impl<'s> Records<'s> {
-    /// Those of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }
@@ -248,7 +248,7 @@ impl Records<'_> {
     }
 }
 
-/// Somebody else has the key by now.
+/// The error for a lease whose key somebody else has by now.
 fn lost(lease: &Lease) -> Error {
     let message = format!(
         "the lease {} of key {} in scope {} was taken over, released or completed",

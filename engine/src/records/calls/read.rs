@@ -22,7 +22,7 @@ enum FoundRecord {
 }
 
 impl Records<'_> {
-    /// See [`Records::get`](crate::records::Records::get).
+    /// Does what [`Records::get`](crate::records::Records::get) says.
     pub(super) fn look_at_record(&self, scope: &Scope, key: &Key) -> Result<RecordState> {
         loop {
             let now = self.inner.time.now();
@@ -39,7 +39,7 @@ impl Records<'_> {
         }
     }
 
-    /// See [`Records::leases`](crate::records::Records::leases).
+    /// Does what [`Records::leases`](crate::records::Records::leases) says.
     pub(super) fn list_leases(&self, after: Option<Lsn>, max: usize) -> Result<Vec<OpenLease>> {
         let mut after = after.map_or(0, Lsn::get);
         let mut found = Vec::new();

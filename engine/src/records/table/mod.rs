@@ -63,7 +63,7 @@ pub(crate) enum ChangeKind {
 pub(crate) struct RecordItem {
     /// The frame that holds the body.
     pub(in crate::records) at: Located,
-    /// Of the lease that completed it.
+    /// The fencing number of the lease that completed the record.
     pub(in crate::records) fence: u64,
     /// Trusted time at which its key's slice began.
     begin: u64,
@@ -93,7 +93,7 @@ pub(crate) struct FoundItem<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RecordTable {
     open: BTreeMap<u64, LeaseItem>,
-    /// Those whose life is over stay until their segment is cleaned: the index forgot their keys.
+    /// The records, by number. One whose life is over stays until its segment is cleaned; the index forgot its key.
     done: BTreeMap<u64, RecordItem>,
     groups: Groups,
     /// The items that frames change which are queued, by the LSNs of the frames.

@@ -23,7 +23,7 @@ const PAGE: usize = 256;
 /// How often an event is looked at again that changes while it is read.
 const LOOKS_MAX: usize = 4;
 
-/// An event that goes into the bundle, as the view knows it.
+/// An event that goes into the bundle, as memory has it.
 #[derive(Clone, Copy, Debug)]
 struct Leaver {
     standing: Standing,

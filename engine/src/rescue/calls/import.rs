@@ -242,7 +242,7 @@ impl Arrival<'_> {
         self.body.len() + layout::CARRIED_BYTES + reason + 512
     }
 
-    /// It is left out.
+    /// Reports that this event is left out.
     pub(super) fn left_out(&self, why: SkipReason) -> LeftOut {
         let (scope, key) = (self.event.scope.clone(), self.event.key.clone());
         LeftOut { scope, key, source_lsn: self.item.lsn, why }

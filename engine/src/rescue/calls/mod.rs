@@ -182,7 +182,7 @@ impl Rescue<'_> {
 }
 
 impl<'s> Rescue<'s> {
-    /// That of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }

@@ -21,11 +21,11 @@ pub(crate) enum Head {
     Item(Item),
     /// The last record, alone in the last chunk.
     End(End),
-    /// Under which keys an upstream got the events of a scope; before all events.
+    /// The rule under which keys an upstream got the events of a scope; before all events.
     Rule(Rule),
 }
 
-/// Where a bundle is from.
+/// The source of a bundle.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Begin {
     /// The bundle.
@@ -43,11 +43,11 @@ pub(crate) struct Begin {
 /// What is known of an event beside its bytes.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct Item {
-    /// Its number in the source.
+    /// The event's number in the source.
     pub(in crate::rescue) lsn: u64,
     /// Code of its [`State`](crate::State) there.
     pub(in crate::rescue) state: u8,
-    /// It was in a batch once, so the upstream may have it.
+    /// Whether the event was in a batch once, so that the upstream may have it.
     pub(in crate::rescue) is_attempted: bool,
     /// The unanswered batch that it is in; 0 for none.
     pub(in crate::rescue) batch: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Item {
     pub(in crate::rescue) boot: [u8; 16],
     /// Why it waits for a person, if it does.
     pub(in crate::rescue) reason: Option<Reason>,
-    /// Its receipt, empty for none.
+    /// The event's receipt, empty for none.
     pub(in crate::rescue) receipt: Vec<u8>,
     /// Flags of its bytes.
     pub(in crate::rescue) flags: u8,
@@ -70,7 +70,7 @@ pub(crate) struct Item {
 pub(crate) struct Reason {
     /// The upstream's code.
     pub(in crate::rescue) code: String,
-    /// Its words.
+    /// The upstream's words.
     pub(in crate::rescue) message: String,
     /// The beginning of its reply.
     pub(in crate::rescue) reply: Vec<u8>,

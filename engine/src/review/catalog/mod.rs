@@ -36,7 +36,7 @@ pub(crate) use sled::Sled;
 /// Why a catalog cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Trouble {
-    /// Its files are of no use: they are set aside and made anew.
+    /// The catalog's files are of no use: they are set aside and made anew.
     Files(String),
     /// The machine has no thread for it, or it does not answer: its files are left as they are, and
     /// are not tried again before the store is opened again.
@@ -56,9 +56,9 @@ pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 /// One change of a catalog.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Change {
-    /// This key has this value now.
+    /// The key has this value now.
     Put(Vec<u8>, Vec<u8>),
-    /// This key is gone.
+    /// The key is gone.
     Remove(Vec<u8>),
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
-    /// Those in the store's directory.
+    /// The directories in the store's directory.
     pub(crate) fn of(store: &Path) -> Self {
         Self { store: store.to_owned() }
     }

@@ -1,8 +1,8 @@
-//! The catalog of an open store: made when the first rare thing comes, fed beside the view, made
+//! The catalog of an open store: made when the first rare thing comes, fed beside memory, made
 //! anew from the log when it fails.
 //!
-//! Order of locks: `control`, then the catalog's, then `view`. The view knows of a change before the
-//! catalog does, and what the view no longer knows is not answered, so a row that is too many does no
+//! Order of locks: `control`, then the catalog's, then `state`. The state has a change before the
+//! catalog does, and what the state no longer has is not answered, so a row that is too many does no
 //! harm, and what is told twice changes nothing the second time.
 
 mod reading;
@@ -42,7 +42,7 @@ pub(crate) struct KeptCatalog {
 struct CatalogState {
     /// `None`: nobody needed it yet.
     shelf: Option<Shelf>,
-    /// It is in files.
+    /// Whether the catalog is in files.
     is_in_files: bool,
     /// Why the files could not be used the last time.
     trouble: Option<String>,
@@ -95,7 +95,7 @@ pub(crate) struct Cataloguing<'s> {
 }
 
 impl<'s> Cataloguing<'s> {
-    /// That of this store.
+    /// The calls of this store.
     pub(crate) fn new(inner: &'s Shared) -> Self {
         Self { inner }
     }
@@ -139,7 +139,7 @@ impl<'s> Cataloguing<'s> {
         }
     }
 
-    /// As [`Inner::ask`], and nothing where nothing rare ever came: no files are made to be
+    /// Asks the catalog, and returns nothing where nothing rare ever came: no files are made to be
     /// asked.
     pub(crate) fn ask_if_any<R: Default>(
         &self,
@@ -359,7 +359,7 @@ impl<'s> Cataloguing<'s> {
     }
 }
 
-/// What the view says the catalog should hold.
+/// The rows that the catalog should hold, as memory has them.
 #[derive(Debug)]
 struct ExpectedRows {
     items: BTreeSet<RowId>,

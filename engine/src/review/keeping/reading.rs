@@ -1,4 +1,4 @@
-//! Reads review items and decisions from the log, where the view says that they stand.
+//! Reads review items and decisions from the log, at the places that memory has for them.
 
 use onceward_wal::Frame;
 

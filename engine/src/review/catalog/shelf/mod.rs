@@ -17,7 +17,7 @@ const COPIED_TOGETHER: usize = 512;
 pub(crate) enum Fact {
     /// An event came into review.
     Arrived(ReviewRow),
-    /// This item no longer waits.
+    /// An item no longer waits.
     Gone(RowId),
     /// A decision was made; its number is set.
     Decided(DecisionFrame),
@@ -28,15 +28,15 @@ pub(crate) enum Fact {
 /// Which items are asked for, and from where on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
-    /// Of this scope.
+    /// Only items of this scope.
     pub(in crate::review) scope: Option<String>,
     /// With this code.
     pub(in crate::review) code: Option<String>,
-    /// That came at this time or later.
+    /// Only items that came at this time or later.
     pub(in crate::review) since_ms: Option<i64>,
-    /// That came before this time.
+    /// Only items that came before this time.
     pub(in crate::review) until_ms: Option<i64>,
-    /// That arrived behind this one.
+    /// Only items that arrived behind this one.
     pub(in crate::review) after: Option<RowId>,
 }
 
@@ -150,7 +150,7 @@ impl Shelf {
         Ok(found)
     }
 
-    /// As [`Shelf::list`], when the time is bounded: items are few then, or few are left out.
+    /// Lists as [`Shelf::list`] does, when the time is bounded: items are few then, or few are left out.
     fn list_by_time(&self, query: &Query, max: usize) -> Result<Vec<ReviewRow>, Trouble> {
         let from = by_time(query.since_ms.unwrap_or(i64::MIN));
         let to = query.until_ms.map_or_else(|| b"u".to_vec(), by_time);
