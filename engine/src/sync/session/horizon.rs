@@ -7,137 +7,136 @@
 //! | less than the horizon ago, or nobody told a horizon | sent again, under its key; after an hour only once the upstream was heard, which tells its horizon |
 //! | longer ago | uncertain: a person decides |
 //! | nobody knows how long ago | held until the upstream's clock tells, if it can; or else uncertain |
+//!
+//! Some events the upstream may have forgotten, as long as it was not heard in this session. Of some nobody knows
+//! how long ago they were attempted: between two starts of the machine only the upstream's clock tells how much
+//! time passed. And for how long it remembers keys, it tells itself. Until then they wait.
+//!
+//! What was never attempted goes first, and its reply tells the time. Where nothing else is to be sent, the
+//! driver asks for it: [`Session::asks_time`](super::Session::asks_time).
 
-use super::suspects::Suspicion;
-use super::unmeasured::Again;
-use super::{Open, Session};
-use crate::base::{ErrorKind, Result};
+use std::collections::BTreeSet;
+
+use super::Open;
+use super::open::First;
+use super::store_access::StoreAccess;
 use crate::event::StoredEvent;
 use crate::outbox::Answer;
+use crate::timekeeping::Age;
 
-/// When an event was attempted first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum First {
-    /// In this session, at this trusted time, milliseconds.
-    Here { trusted_ms: u64 },
-    /// Before it: not before the batch was formed, of which the log may tell, and not before its capture.
-    Before,
+/// What is taken off a horizon, at most: requests are on their way for some time, and two clocks do not
+/// run alike.
+const MARGIN_MS_MAX: u64 = 60 * 60 * 1_000;
+/// So long every upstream remembers keys, whatever it tells.
+const REMEMBERED_MS: u64 = 60 * 60 * 1_000;
+/// And at most this part of it.
+const MARGIN_PART: u64 = 10;
+
+/// What is to be done with an event that was attempted.
+#[derive(Debug)]
+pub(super) enum Again {
+    /// The upstream knows its key still: it is sent.
+    Send,
+    /// The upstream's clock, or how long it remembers keys, will tell.
+    Wait,
+    /// A person has to decide.
+    Park(Answer),
 }
 
-impl Session {
-    /// Takes up what time it is by the upstream's clock, as a reply told: see
-    /// [`Store::confirm_time`](crate::Store::confirm_time). To be told before
-    /// [`Session::on_reply`]: what the reply settles is then remembered from that time on.
-    ///
-    /// A full disk is no reason to drop a reply: then it is taken up in memory only.
-    ///
-    /// # Errors
-    ///
-    /// `Io`, `Poisoned`: the disk refused; nothing is lost.
-    pub fn on_time(&mut self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
-        match self.store.confirm_time(server_unix_ms, uncertainty_ms) {
-            Err(error) if error.kind() == ErrorKind::Full => {}
-            done => done?,
+/// What the upstream told of itself, and what waits until it does.
+#[derive(Debug)]
+pub(super) struct Horizon {
+    /// How long it remembers keys at least.
+    horizon_ms: Option<u64>,
+    /// The upstream answered, so its clock told what it can.
+    has_heard_time: bool,
+    /// It told for how long it remembers keys, or answered and did not.
+    has_heard_horizon: bool,
+    /// Events that wait for that.
+    events: BTreeSet<u64>,
+    /// Batches with such events.
+    batches: Vec<Open>,
+}
+
+impl Horizon {
+    /// Nothing was heard yet, and the host knows this horizon.
+    pub(super) fn new(horizon_ms: Option<u64>) -> Self {
+        Self {
+            horizon_ms,
+            has_heard_time: false,
+            has_heard_horizon: false,
+            events: BTreeSet::new(),
+            batches: Vec::new(),
         }
-        // What waited for it is looked at again.
-        self.on_no_time();
-        Ok(())
     }
 
-    /// Takes up how long the upstream remembers keys at least, milliseconds, as a reply told. It takes
-    /// the place of [`Options::horizon_ms`](crate::sync::Options::horizon_ms) in this session.
-    ///
-    /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
-    /// sent again: the upstream might take it for new. It becomes uncertain, code `HORIZON`, and waits
-    /// for a person, who asks there and [retries](crate::review::Reviews::retry) or
-    /// [resolves](crate::review::Reviews::resolve) it. One that was never attempted is sent however old it is. Until
-    /// the upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
-    /// longer, if any horizon is set: see [`Session::asks_time`].
-    ///
-    /// Attempts of an earlier session count as made when the first batch with the event was formed, or
-    /// when it was captured if the log does not tell that any more, or when a person decided to send it
-    /// again. Where nobody knows how long ago that was, because the machine was off
-    /// meanwhile, the event waits until the upstream's clock tells; where that cannot tell, it becomes
-    /// uncertain too, code `AGE_UNKNOWN`.
-    pub fn on_horizon(&mut self, horizon_ms: u64) {
-        self.options.horizon_ms = Some(horizon_ms);
+    /// The upstream told for how long it remembers keys at least.
+    pub(super) fn set(&mut self, horizon_ms: u64) {
+        self.horizon_ms = Some(horizon_ms);
         self.has_heard_horizon = true;
     }
 
-    /// Which of these events were attempted, ascending as they are.
-    pub(super) fn attempted(&self, events: &[u64]) -> Vec<u64> {
-        let state = self.inner().state.lock();
-        let is_attempted =
-            |lsn: &u64| state.outbox.events().live(*lsn).is_some_and(|live| live.is_attempted);
-        events.iter().copied().filter(|lsn| is_attempted(lsn)).collect()
+    /// The upstream answered. Nothing waits for that any more; returns the batches that did.
+    pub(super) fn hear(&mut self) -> Vec<Open> {
+        self.has_heard_time = true;
+        self.has_heard_horizon = true;
+        self.events.clear();
+        std::mem::take(&mut self.batches)
     }
 
-    /// Now, in trusted time.
-    pub(super) fn trusted_ms(&self) -> u64 {
-        let inner = self.inner();
-        inner.time.trusted_ms()
+    /// Whether the upstream answered.
+    pub(super) fn has_heard_time(&self) -> bool {
+        self.has_heard_time
     }
 
-    /// When an event was attempted first that was attempted, and is in no batch or in one whose other
-    /// events were attempted first then.
-    pub(super) fn first(&self, lsn: u64, of_batch: First) -> First {
-        match self.retries.get(&lsn) {
-            Some(retry) => retry.first,
-            None if self.attempted_before.contains(&lsn) => First::Before,
-            None => of_batch,
-        }
+    /// Whether anything waits for the upstream's clock.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !(self.events.is_empty() && self.batches.is_empty())
     }
 
-    /// Makes those of a batch's events uncertain that must not be sent again. Returns whether any were.
-    pub(super) fn park_forgotten(&mut self, open: &Open, items: &[StoredEvent]) -> Result<bool> {
-        let mut answers = Vec::new();
-        for event in items {
-            let lsn = event.lsn.get();
-            let is_attempted = open.first.is_some()
-                || self.retries.contains_key(&lsn)
-                || self.attempted_before.contains(&lsn);
-            let first = self.first(lsn, open.first.unwrap_or(First::Before));
-            if !is_attempted {
-                continue;
+    /// Whether an event that is in no batch waits for it.
+    pub(super) fn holds(&self, lsn: u64) -> bool {
+        self.events.contains(&lsn)
+    }
+
+    /// An event that is in no batch waits for it.
+    pub(super) fn hold(&mut self, lsn: u64) {
+        self.events.insert(lsn);
+    }
+
+    /// A batch waits for it.
+    pub(super) fn hold_batch(&mut self, open: Open) {
+        self.batches.push(open);
+    }
+
+    /// What is to be done with an event that was attempted first then.
+    pub(super) fn again(&self, access: &StoreAccess, event: &StoredEvent, first: First) -> Again {
+        let Some(horizon_ms) = self.horizon_ms else { return Again::Send };
+        let most_ms = horizon_ms - (horizon_ms / MARGIN_PART).min(MARGIN_MS_MAX);
+        let ask = format!(
+            "and the upstream remembers keys for {horizon_ms} ms: ask there whether it took effect"
+        );
+        let (code, message) = match access.age_of(event, first, most_ms) {
+            Age::Known(ms) if ms >= REMEMBERED_MS && ms < most_ms && !self.has_heard_horizon => {
+                return Again::Wait;
             }
-            let answer = match self.again(event, first) {
-                Again::Park(answer) => Some(answer),
-                // A batch with one that waits is held.
-                Again::Send | Again::Wait => None,
-            };
-            // An earlier session could send it, and damage took a part since.
-            let is_before = first == First::Before;
-            let misfit = || {
-                let misfit = self.fit_with_key(event).err().filter(|_| is_before)?;
-                Some(Suspicion::misfit(misfit, true).into_answer())
-            };
-            answers.extend(answer.or_else(misfit).map(|answer| (lsn, answer)));
-        }
-        if answers.is_empty() {
-            return Ok(false);
-        }
-        self.park(&answers)?;
-        Ok(true)
-    }
-
-    /// Gives events that are not sent their answers.
-    pub(super) fn park(&mut self, answers: &[(u64, Answer)]) -> Result<()> {
-        if answers.is_empty() {
-            return Ok(());
-        }
-        self.settle(0, answers)?;
-        let count = u64::try_from(answers.len()).unwrap_or(u64::MAX);
-        self.report.rejected += count;
-        self.report.parked += count;
-        self.forget(answers);
-        Ok(())
-    }
-
-    /// Forgets when events were attempted that have an answer now.
-    pub(super) fn forget(&mut self, answers: &[(u64, Answer)]) {
-        for (lsn, _) in answers {
-            self.retries.remove(lsn);
-            self.attempted_before.remove(lsn);
-        }
+            Age::Known(ms) if ms < most_ms => return Again::Send,
+            Age::Known(ms) => {
+                ("HORIZON", format!("it may have been sent first {ms} ms ago, {ask}"))
+            }
+            Age::AtLeast { measured_ms, .. } if measured_ms >= most_ms => {
+                let ago = format!("more than {measured_ms} ms ago");
+                ("HORIZON", format!("it may have been sent first {ago}, {ask}"))
+            }
+            Age::AtLeast { may_be_known: true, .. } if !self.has_heard_time => return Again::Wait,
+            Age::AtLeast { .. } => (
+                "AGE_UNKNOWN",
+                format!(
+                    "it may have been sent, nobody knows how long ago, since nothing measured all of \
+                     the time from then to now, {ask}"
+                ),
+            ),
+        };
+        Again::Park(Answer::Uncertain { code: code.to_owned(), message })
     }
 }

@@ -15,38 +15,62 @@
 //! ```
 //!
 //! Of each lane only the first event that has no final answer is ever in a batch.
+//!
+//! [`Session`] has the calls of a driver and leads from one part to the next; each part knows one thing:
+//!
+//! | part | what it knows |
+//! |---|---|
+//! | [`Candidates`] | which events the next batch takes, by the four below |
+//! | [`StoreAccess`] | events, batches and answers in the store |
+//! | [`ItemForm`] | what an event is on the wire |
+//! | [`Attempts`] | what was tried of each event, and of what it is suspected |
+//! | [`Horizon`] | what the upstream may have forgotten, and what waits for its clock |
+//! | [`OpenBatches`] | where each batch is: queued, sent, kept as it is, or [aside](aside) |
+//! | [`BatchSizes`] | how much a batch may take |
+//! | [`Pacing`] | when the next request may go, and the state of the line |
+//! | [`UpstreamHold`] | until when the upstream asked to be left alone |
+//! | [`Evidence`] | whether refused events are at fault, or the configuration |
+//! | [`Findings`] | counts and reasons for the report, and the [shortage](shortage) of room |
 
 mod aside;
+mod attempts;
+mod batch_sizes;
+mod candidates;
+mod evidence;
 mod failing;
-mod forming;
-mod full;
-mod holding;
+mod findings;
+mod hearing;
 mod horizon;
-mod misfits;
+mod item_form;
 mod open;
+mod open_batches;
 mod pacing;
 mod replying;
-mod suspects;
-mod unmeasured;
+mod sending;
+mod shortage;
+mod store_access;
+mod suspicion;
+mod upstream_hold;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use onceward_wal::Lsn;
-
-use super::backoff::Backoff;
-use super::{Batch, BatchId, Fit, Options, Report, Step};
+use super::{Fit, Options, Report, Step};
 use crate::base::bounds::SETTINGS_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result};
-use crate::event::StoredEvent;
-use crate::outbox::Answer;
 use crate::store::{Shared, Store};
-use aside::Aside;
-use full::Held;
-use horizon::First;
+use attempts::Attempts;
+use batch_sizes::BatchSizes;
+use candidates::Candidates;
+use evidence::Evidence;
+use findings::Findings;
+use horizon::Horizon;
+use item_form::ItemForm;
 use open::Open;
-use pacing::Retry;
+use open_batches::OpenBatches;
+use pacing::Pacing;
+use store_access::StoreAccess;
+use upstream_hold::UpstreamHold;
 
 /// One drain of a store.
 ///
@@ -74,54 +98,25 @@ use pacing::Retry;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Session {
-    store: Store,
-    options: Options,
-    fit: Fit,
-    /// Batches that were formed and are not answered, in the order in which they are to be sent.
-    queue: VecDeque<Open>,
-    /// Batches that failed again and again, which others go before.
-    aside: Vec<Aside>,
-    /// Batches that failed for now and are sent again as they are.
-    as_is: Vec<Held>,
-    /// The batch that the driver was told to send.
-    sent: Option<Open>,
-    /// Events that failed for now, or are suspected.
-    retries: BTreeMap<u64, Retry>,
-    /// Events of this session's batches that an earlier one attempted, and that did not fail here.
-    attempted_before: BTreeSet<u64>,
-    backoff: Backoff,
-    not_before_ms: u64,
-    /// Requests in a row that brought nothing.
-    fruitless: u32,
-    /// Replies with which the upstream took events that were sent with the settings of now.
-    acceptances: u64,
-    /// Events refused alone since the last of them.
-    in_a_row: u32,
-    bytes_max: usize,
-    /// Fewer than the options allow, where replies were too long.
-    items_max: usize,
-    /// Numbers and sizes of the items that were sent last.
-    sent_sizes: Vec<(u64, usize)>,
-    /// Size of the largest item that the upstream took.
-    taken_bytes: usize,
-    blocked: bool,
-    finished: bool,
-    /// The upstream answered, so its clock told what it can.
-    has_heard_time: bool,
-    /// It told for how long it remembers keys, or answered and did not.
-    has_heard_horizon: bool,
-    /// Events that wait for that.
-    held: BTreeSet<u64>,
-    /// Batches with such events.
-    held_batches: Vec<Open>,
-    report: Report,
-    /// Bytes that found no room when they were asked for last; 0: none.
-    short_of_bytes: u64,
+    /// The events, and what was tried of each.
+    events: Candidates,
+    /// The batches that are not answered.
+    batches: OpenBatches,
+    /// When anything is sent again.
+    pacing: Pacing,
+    /// Until when the upstream asked not to be asked.
+    hold: UpstreamHold,
+    /// How much a batch takes.
+    sizes: BatchSizes,
+    /// Whether events or the configuration are at fault.
+    evidence: Evidence,
+    /// What is reported.
+    findings: Findings,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("report", &self.report).finish_non_exhaustive()
+        f.debug_struct("Session").field("report", &self.known()).finish_non_exhaustive()
     }
 }
 
@@ -156,38 +151,22 @@ impl Session {
             store.inner.draining.store(false, Ordering::Release);
         })?;
         let options = Options { keys: Some(keys), ..options };
-        let queue = store.inner.events().open_batches(&options.scope);
-        let is_now = options.is_now;
         let session = Self {
-            queue: queue.into_iter().map(Open::left).collect(),
-            aside: Vec::new(),
-            as_is: Vec::new(),
-            sent: None,
-            retries: BTreeMap::new(),
-            attempted_before: BTreeSet::new(),
-            backoff: Backoff::new(options.backoff_base_ms, options.backoff_cap_ms, options.seed),
-            not_before_ms: 0,
-            bytes_max: options.bytes_max,
-            items_max: options.items_max,
-            fruitless: 0,
-            acceptances: 0,
-            in_a_row: 0,
-            sent_sizes: Vec::new(),
-            taken_bytes: 0,
-            blocked: false,
-            finished: false,
-            has_heard_time: false,
-            has_heard_horizon: false,
-            held: BTreeSet::new(),
-            held_batches: Vec::new(),
-            report: Report::default(),
-            short_of_bytes: 0,
-            store: store.clone(),
-            options,
-            fit,
+            batches: OpenBatches::new(store.inner.events().open_batches(&options.scope)),
+            pacing: Pacing::new(&options),
+            hold: UpstreamHold::new(store, &options.upstream),
+            sizes: BatchSizes::new(&options),
+            evidence: Evidence::default(),
+            findings: Findings::new(store),
+            events: Candidates {
+                form: ItemForm::new(&options, fit),
+                attempts: Attempts::new(&options),
+                horizon: Horizon::new(options.horizon_ms),
+                access: StoreAccess::new(store, options.clone()),
+            },
         };
-        if is_now {
-            session.end_hold()?;
+        if options.is_now {
+            session.hold.end()?;
         }
         Ok(session)
     }
@@ -206,32 +185,31 @@ impl Session {
     /// session sends.
     pub fn next(&mut self, now_ms: u64) -> Result<Step> {
         self.inner().state.lock().rescue.refuse_if_fenced()?;
-        if let Some(unreported) = self.sent.take() {
-            self.queue.push_front(unreported);
-        }
-        if self.blocked {
+        self.batches.requeue_unreported();
+        if self.pacing.is_blocked() {
             return Ok(Step::Blocked);
         }
-        if self.finished {
+        if self.pacing.is_finished() {
             return Ok(Step::Idle);
         }
-        if now_ms < self.not_before_ms && self.has_more(now_ms) {
-            return Ok(Step::Wait { until_ms: self.not_before_ms });
-        }
-        if let Some(step) = self.held_line(now_ms) {
+        if let Some(step) = self.paused_line(now_ms).or_else(|| self.held_line(now_ms)) {
             return Ok(step);
         }
-        self.take_held(now_ms);
-        self.take_aside(now_ms);
+        self.batches.queue_due(now_ms, !self.pacing.is_once());
         while let Some(open) = self.next_batch(now_ms)? {
-            if self.hold_batch(&open).inspect_err(|_| self.queue.push_front(open.clone()))? {
-                continue;
+            match self.events.hold_batch(&open, &mut self.findings) {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(error) => {
+                    self.batches.send_first(open);
+                    return Err(error);
+                }
             }
             if let Some(step) = self.send(open, now_ms)? {
                 return Ok(step);
             }
-            if now_ms < self.not_before_ms && self.has_more(now_ms) {
-                return Ok(Step::Wait { until_ms: self.not_before_ms });
+            if let Some(step) = self.paused_line(now_ms) {
+                return Ok(step);
             }
         }
         Ok(self.nothing_to_send(now_ms))
@@ -259,17 +237,14 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_online(&mut self) {
-        self.backoff.reset();
-        self.not_before_ms = 0;
-        self.fruitless = 0;
-        self.items_max = self.options.items_max;
-        self.unblock();
+        self.pacing.forget_failures();
+        self.pacing.unblock();
+        self.sizes.restore_items();
         // What the disk refuses now is kept in memory.
-        drop(self.end_hold());
-        self.release_held();
-        self.trust_configuration();
-        self.recall_aside();
-        self.retries.values_mut().for_each(Retry::forgive);
+        drop(self.hold.end());
+        self.batches.recall();
+        self.evidence.trust();
+        self.events.attempts.forgive();
     }
 
     /// The credentials are others: what was refused for them is sent once more at once. Whatever else is waited
@@ -293,95 +268,36 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_new_key(&mut self) {
-        self.unblock();
-        self.not_before_ms = 0;
-        self.report.unreachable = false;
-        self.recall_last_aside();
-    }
-
-    fn unblock(&mut self) {
-        self.blocked = false;
-        self.report.blocked = false;
+        self.pacing.unblock();
+        self.pacing.send_at_once();
+        self.pacing.line_answers();
+        self.batches.aside.recall_last();
     }
 
     /// What was done so far.
     #[must_use]
     pub fn report(&self) -> Report {
         Report {
-            suspects: self.suspects(),
-            misfits: self.misfits(),
-            is_full: self.is_full(),
-            ..self.report.clone()
+            suspects: self.events.attempts.suspects(),
+            misfits: self.events.attempts.misfits(),
+            is_full: self.findings.is_full(),
+            ..self.known()
+        }
+    }
+
+    /// The report, but for what is counted or asked when it is wanted.
+    fn known(&self) -> Report {
+        Report {
+            unreachable: self.pacing.is_unreachable(),
+            blocked: self.pacing.is_blocked(),
+            held_until_ms: self.hold.until_wall_ms(),
+            misconfigured: self.evidence.misconfigured().map(str::to_owned),
+            ..self.findings.counts.clone()
         }
     }
 
     fn inner(&self) -> &Arc<Shared> {
-        &self.store.inner
-    }
-
-    /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
-    fn send(&mut self, mut open: Open, now_ms: u64) -> Result<Option<Step>> {
-        if open.formed.envelope.upstream != self.options.upstream.as_str() {
-            // Whom it was formed for may have it, which is told. Its events form batches for this one.
-            let events = u64::try_from(open.formed.events.len()).unwrap_or(u64::MAX);
-            self.report.readdressed = self.report.readdressed.saturating_add(events);
-            let closed = self.close(&open, &[]);
-            return closed.map(|()| None).inspect_err(|_| self.queue.push_front(open));
-        }
-        let items = match self.items_to_send(&mut open) {
-            Ok(items) => items,
-            Err(full) if full.kind() == ErrorKind::Full => {
-                return self.no_room(open, &full, now_ms).map(|()| None);
-            }
-            Err(error) => {
-                self.queue.push_front(open);
-                return Err(error);
-            }
-        };
-        let Some(id) = Lsn::from_u64(open.formed.number).filter(|_| !items.is_empty()) else {
-            let closed = self.close(&open, &[]);
-            return closed.map(|()| None).inspect_err(|_| self.queue.push_front(open));
-        };
-        open.attempts = open.attempts.saturating_add(1);
-        open.first.get_or_insert_with(|| First::Here { trusted_ms: self.trusted_ms() });
-        let size = |item: &StoredEvent| Some((item.lsn.get(), self.fit_with_key(item).ok()?));
-        self.sent_sizes = items.iter().filter_map(size).collect();
-        let bytes = self.sent_bytes();
-        self.report.batches += 1;
-        self.report.attempted += u64::try_from(items.len()).unwrap_or(u64::MAX);
-        self.report.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-        let envelope = &open.formed.envelope;
-        let batch = Batch {
-            id: BatchId(id),
-            scope: self.options.scope.clone(),
-            attempt: open.attempts,
-            idempotency_key: format!("{}-{:016x}-{id}", self.store.id(), envelope.opening),
-            upstream: self.options.upstream.clone(),
-            keys: self.rule(),
-            settings: envelope.settings.clone(),
-            items,
-        };
-        self.sent = Some(open);
-        Ok(Some(Step::Send(batch)))
-    }
-
-    /// Size of what was sent last.
-    fn sent_bytes(&self) -> usize {
-        self.sent_sizes.iter().map(|(_, size)| size).sum()
-    }
-
-    /// Settles what was answered and closes the batch.
-    fn close(&mut self, open: &Open, answers: &[(u64, Answer)]) -> Result<()> {
-        self.settle(open.formed.number, answers)?;
-        self.forget(answers);
-        for (_, answer) in answers {
-            match answer {
-                Answer::Accepted { .. } => self.report.accepted += 1,
-                Answer::Duplicate { .. } => self.report.duplicate += 1,
-                Answer::Rejected { .. } | Answer::Uncertain { .. } => self.report.rejected += 1,
-            }
-        }
-        Ok(())
+        self.events.access.inner()
     }
 }
 

@@ -1,7 +1,15 @@
 //! A batch that is on its way.
 
-use super::horizon::First;
 use crate::outbox::Formed;
+
+/// When an event was attempted first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum First {
+    /// In this session, at this trusted time, milliseconds.
+    Here { trusted_ms: u64 },
+    /// Before it: not before the batch was formed, of which the log may tell, and not before its capture.
+    Before,
+}
 
 /// A batch that is not answered.
 #[derive(Clone, Debug)]
@@ -34,5 +42,20 @@ impl Open {
             failed_at: None,
             met_stranger: false,
         }
+    }
+
+    /// One that takes the place of this one, with some of its events or all: the line has not failed for it.
+    pub(super) fn replaced_by(&self, formed: Formed) -> Self {
+        Self { formed, attempts: 0, failed_at: None, met_stranger: false, ..*self }
+    }
+
+    /// When its events were attempted first, at the latest.
+    pub(super) fn first(&self) -> First {
+        self.first.unwrap_or(First::Before)
+    }
+
+    /// Whether it has one event.
+    pub(super) fn is_single(&self) -> bool {
+        self.formed.events.len() == 1
     }
 }

@@ -1,11 +1,15 @@
 //! What a reply means for the events of its batch.
 
-use super::Session;
+use super::findings::Findings;
+use super::{Open, Session};
 use crate::base::{ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::outbox::Answer;
 use crate::sync::matching::{Said, answer, match_by_key};
 use crate::sync::{BatchId, Reply};
+
+/// So many times as many events of a reply fail for now as do not: then the upstream is busy.
+const BUSY_TIMES: usize = 9;
 
 /// Events that are sent again, each with what the upstream wishes, milliseconds.
 type Later = Vec<(u64, Option<u64>)>;
@@ -21,76 +25,112 @@ impl Session {
     ///
     /// Those of the store; the batch is then sent again.
     pub fn on_reply(&mut self, batch: BatchId, reply: &Reply, now_ms: u64) -> Result<()> {
-        let Some(open) = self.sent.take_if(|open| open.formed.number == batch.get()) else {
+        let Some(open) = self.batches.take_sent(batch) else {
             return Ok(());
         };
         self.on_no_time();
-        let events = match self.read(&open.formed.events) {
+        let events = match self.events.access.read(&open.formed.events, &mut self.findings) {
             Ok(events) => events,
             Err(error) => {
-                self.sent = Some(open);
+                self.batches.note_sent(open);
                 return Err(error);
             }
         };
         // What the disk refuses is told by what follows.
-        drop(self.end_hold());
-        let keys = self.wire_keys(&events);
+        drop(self.hold.end());
+        let keys = self.events.form.wire_keys(&events);
         let said = match_by_key(&keys, reply);
-        self.report.strangers += said.strangers;
-        let (mut answers, mut later) = self.sort_out(&events, &keys, &said);
-        let refused = self.leave_out_reasons(&mut answers);
+        self.findings.counts.strangers += said.strangers;
+        let (mut answers, mut later) = sort_out(&events, &keys, &said, &mut self.findings);
+        let refused = self.findings.leave_out_reasons(&mut answers, self.pacing.is_once());
         later.extend(refused.into_iter().map(|lsn| (lsn, None)));
         if answers.is_empty() && !later.is_empty() && self.inner().reserve().is_low() {
-            self.take_up_pace(&open, &answers, &later, now_ms)?;
-            self.hold(open);
+            self.apply_pace(&open, &answers, &later, now_ms)?;
+            let not_before_ms = self.events.attempts.last_ms(&open.formed.events);
+            self.batches.keep_as_is(open, not_before_ms);
             return Ok(());
         }
-        if let Err(error) = self.close(&open, &answers) {
-            self.sent = Some(open);
+        if let Err(error) = self.events.close(&open, &answers, &mut self.findings) {
+            self.batches.note_sent(open);
             return Err(error);
         }
-        self.take_up_pace(&open, &answers, &later, now_ms)?;
-        self.take_up_acceptances(&open, &answers)?;
+        self.apply_pace(&open, &answers, &later, now_ms)?;
+        self.apply_acceptances(&open, &answers)?;
         // What other processes decided; what the disk refuses now is tried again.
         drop(self.inner().dropped().carry_out());
-        match self.store.clean_up() {
+        match self.events.access.store().clean_up() {
             // What could not be cleaned now is cleaned later; the answers are kept.
             Err(error) if error.kind() == ErrorKind::Full => Ok(()),
             other => other,
         }
     }
 
-    /// Which events have an answer, and which are sent again later. Why is told in the report.
-    fn sort_out(
+    /// When to go on after a reply: its events that failed for now come again later, and where nearly
+    /// all of them did, so does everything else.
+    fn apply_pace(
         &mut self,
-        events: &[StoredEvent],
-        keys: &[String],
-        said: &Said<'_>,
-    ) -> (Vec<(u64, Answer)>, Later) {
-        let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(events.len());
-        let mut later = Vec::new();
-        let mut left_out = 0_u64;
-        for (event, key) in events.iter().zip(keys) {
-            let lsn = event.lsn.get();
-            // Left out, or told in two ways: nothing is known.
-            let Some(Some(outcome)) = said.outcomes.get(key.as_str()) else {
-                left_out += 1;
-                later.push((lsn, None));
-                continue;
-            };
-            match answer(outcome) {
-                Ok(answer) => answers.push((lsn, answer)),
-                Err(retry_after_ms) => later.push((lsn, retry_after_ms)),
-            }
+        open: &Open,
+        answers: &[(u64, Answer)],
+        later: &[(u64, Option<u64>)],
+        now_ms: u64,
+    ) -> Result<()> {
+        for (lsn, retry_after_ms) in later {
+            self.events.attempts.retry_later((*lsn, open.first()), *retry_after_ms, now_ms);
         }
-        self.report.missing += left_out;
-        if left_out > 0 {
-            let why = format!("a reply left out {left_out} events, or told them in two ways");
-            self.report.last_failure = Some(why);
+        if !later.is_empty() && later.len() >= answers.len().saturating_mul(BUSY_TIMES) {
+            // What all of them wish is a wish of the upstream's.
+            let wishes = later.iter().map(|(_, wish)| wish.unwrap_or(0));
+            let wish = wishes.min();
+            self.pacing.line_answers();
+            self.pacing.pause(wish, now_ms);
+            return self.hold.begin_if_long(wish);
         }
-        if let Some(why) = said.for_now() {
-            self.report.last_failure = Some(why);
-        }
-        (answers, later)
+        self.pacing.line_works();
+        Ok(())
     }
+
+    /// What the upstream took with a reply: where it was sent with the settings of now, it speaks against those that
+    /// were refused alone.
+    fn apply_acceptances(&mut self, open: &Open, answers: &[(u64, Answer)]) -> Result<()> {
+        let is_taken =
+            |answer: &Answer| matches!(answer, Answer::Accepted { .. } | Answer::Duplicate { .. });
+        let taken: Vec<u64> =
+            answers.iter().filter(|(_, answer)| is_taken(answer)).map(|(lsn, _)| *lsn).collect();
+        self.sizes.note_taken(&taken);
+        if taken.is_empty() || open.formed.envelope.settings != self.events.access.settings() {
+            return Ok(());
+        }
+        self.evidence.accept();
+        self.events.convict_suspects(&mut self.findings)
+    }
+}
+
+/// Which events have an answer, and which are sent again later. Why is told in the report.
+fn sort_out(
+    events: &[StoredEvent],
+    keys: &[String],
+    said: &Said<'_>,
+    findings: &mut Findings,
+) -> (Vec<(u64, Answer)>, Later) {
+    let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(events.len());
+    let mut later = Vec::new();
+    let mut left_out = 0_u64;
+    for (event, key) in events.iter().zip(keys) {
+        let lsn = event.lsn.get();
+        // Left out, or told in two ways: nothing is known.
+        let Some(Some(outcome)) = said.outcomes.get(key.as_str()) else {
+            left_out += 1;
+            later.push((lsn, None));
+            continue;
+        };
+        match answer(outcome) {
+            Ok(answer) => answers.push((lsn, answer)),
+            Err(retry_after_ms) => later.push((lsn, retry_after_ms)),
+        }
+    }
+    findings.count_missing(left_out);
+    if let Some(why) = said.for_now() {
+        findings.note(why);
+    }
+    (answers, later)
 }

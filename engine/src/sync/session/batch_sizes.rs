@@ -1,0 +1,84 @@
+//! How much a batch takes: what the host allows, and less where that was too much.
+
+use super::Open;
+use crate::sync::Options;
+
+/// The limits of the next batches, and what was learned of sizes.
+#[derive(Debug)]
+pub(super) struct BatchSizes {
+    /// What the host allows.
+    items_allowed: usize,
+    bytes_allowed: usize,
+    /// Fewer than that, where replies were too long.
+    items_max: usize,
+    bytes_max: usize,
+    /// Numbers and sizes of the items that were sent last.
+    sent: Vec<(u64, usize)>,
+    /// Size of the largest item that the upstream took.
+    taken_bytes: usize,
+}
+
+impl BatchSizes {
+    /// Those that the host allows.
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            items_allowed: options.items_max,
+            bytes_allowed: options.bytes_max,
+            items_max: options.items_max,
+            bytes_max: options.bytes_max,
+            sent: Vec::new(),
+            taken_bytes: 0,
+        }
+    }
+
+    /// Most events of a batch.
+    pub(super) fn items_max(&self) -> usize {
+        self.items_max
+    }
+
+    /// Most bytes of a batch.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Notes what is sent: LSN and size of each item.
+    pub(super) fn note_sent(&mut self, sizes: impl Iterator<Item = (u64, usize)>) {
+        self.sent = sizes.collect();
+    }
+
+    /// Size of what was sent last.
+    pub(super) fn sent_bytes(&self) -> usize {
+        self.sent.iter().map(|(_, size)| size).sum()
+    }
+
+    /// The upstream took these items of what was sent last; they ascend.
+    pub(super) fn note_taken(&mut self, taken: &[u64]) {
+        let sizes = self.sent.iter().filter(|(lsn, _)| taken.binary_search(lsn).is_ok());
+        self.taken_bytes = sizes.map(|(_, size)| *size).fold(self.taken_bytes, usize::max);
+    }
+
+    /// Whether a batch, the last one sent, is one event that is no larger than one that was taken.
+    pub(super) fn is_smaller_than_taken(&self, open: &Open) -> bool {
+        open.is_single() && self.sent_bytes() <= self.taken_bytes
+    }
+
+    /// What was sent last has too many bytes: the next batches have half of them.
+    pub(super) fn halve_bytes(&mut self) {
+        self.bytes_max = (self.sent_bytes() / 2).max(1);
+    }
+
+    /// As many bytes as the host allows: a single event that is too large explains why the batches around it were.
+    pub(super) fn restore_bytes(&mut self) {
+        self.bytes_max = self.bytes_allowed;
+    }
+
+    /// The replies to more items are too long.
+    pub(super) fn limit_items(&mut self, items_max: usize) {
+        self.items_max = items_max;
+    }
+
+    /// As many items as the host allows.
+    pub(super) fn restore_items(&mut self) {
+        self.items_max = self.items_allowed;
+    }
+}

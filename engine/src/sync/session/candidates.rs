@@ -1,0 +1,333 @@
+//! Which events the next batch takes, and which get an answer without being sent.
+//!
+//! Events that the dialect cannot send are, with a wrong dialect, every good sale: so they wait, as
+//! [suspects](super::evidence) do, until the upstream takes others; and whatever is to be done with them
+//! costs no request.
+
+use super::Open;
+use super::attempts::Attempts;
+use super::batch_sizes::BatchSizes;
+use super::evidence::Evidence;
+use super::findings::Findings;
+use super::horizon::{Again, Horizon};
+use super::item_form::ItemForm;
+use super::open::First;
+use super::store_access::StoreAccess;
+use super::suspicion::Suspicion;
+use crate::base::{ErrorKind, Result};
+use crate::event::StoredEvent;
+use crate::outbox::Answer;
+
+/// Events that are looked at for one batch at most.
+const LOOKED_AT_MAX: usize = 4_096;
+
+/// So many misfits, and nothing that can be sent, are the configuration's fault.
+const MISFITS_MAX: u64 = 8;
+
+/// What is to be done with the events that are due.
+#[derive(Default)]
+struct Choice {
+    /// Those that one batch takes.
+    taken: Vec<u64>,
+    /// Those that the dialect cannot send, or that must not be sent again, and why.
+    misfits: Vec<(u64, Answer)>,
+}
+
+/// The events of a session, and what it knows of each.
+pub(super) struct Candidates {
+    pub(super) access: StoreAccess,
+    pub(super) form: ItemForm,
+    pub(super) attempts: Attempts,
+    pub(super) horizon: Horizon,
+}
+
+impl Candidates {
+    /// Forms a batch of events that wait; `None` if there are none for now.
+    pub(super) fn form_batch(
+        &mut self,
+        sizes: &BatchSizes,
+        evidence: &Evidence,
+        findings: &mut Findings,
+        now_ms: u64,
+    ) -> Result<Option<Open>> {
+        let mut after = 0;
+        while let Some((due, last)) = self.find_due(after, sizes, now_ms) {
+            let Choice { taken, misfits } = self.choose(&due, sizes, evidence, findings)?;
+            match self.park(&misfits, findings) {
+                // They wait, and do not hold up the others.
+                Err(error) if error.kind() == ErrorKind::Full => {
+                    findings.note(error.to_string());
+                    findings.found_no_room();
+                }
+                parked => parked?,
+            }
+            if !taken.is_empty() {
+                let formed = self.access.form_some(taken, findings)?;
+                return Ok(Some(Open::new(formed)));
+            }
+            after = last;
+        }
+        Ok(None)
+    }
+
+    /// Whether any event is to be sent now.
+    pub(super) fn has_due(&self, sizes: &BatchSizes, now_ms: u64) -> bool {
+        self.find_due(0, sizes, now_ms).is_some()
+    }
+
+    /// The first events from behind `after` on that are to be sent now, as many as a batch may have, and
+    /// the number of the last of them. `None`: there are none.
+    fn find_due(&self, mut after: u64, sizes: &BatchSizes, now_ms: u64) -> Option<(Vec<u64>, u64)> {
+        let is_due = |lsn: &u64| !self.horizon.holds(*lsn) && self.attempts.is_due(*lsn, now_ms);
+        let items_max = sizes.items_max();
+        let looked_at = items_max.saturating_add(self.attempts.failed_count()).min(LOOKED_AT_MAX);
+        let mut due = Vec::new();
+        while due.len() < items_max {
+            let waiting = self.access.waiting(after, looked_at);
+            let Some(last) = waiting.last() else { break };
+            after = *last;
+            due.extend(waiting.into_iter().filter(is_due));
+        }
+        due.truncate(items_max);
+        let last = due.last().copied()?;
+        Some((due, last))
+    }
+
+    /// Of the events that are due, those that one batch takes, and those that the dialect cannot send.
+    fn choose(
+        &mut self,
+        due: &[u64],
+        sizes: &BatchSizes,
+        evidence: &Evidence,
+        findings: &mut Findings,
+    ) -> Result<Choice> {
+        let mut choice = Choice::default();
+        let mut bytes = 0_usize;
+        let attempted = self.access.attempted(due);
+        let items_max = if evidence.is_trying() { 1 } else { sizes.items_max() };
+        for event in self.access.read(due, findings)? {
+            if choice.taken.len() >= items_max {
+                break;
+            }
+            let lsn = event.lsn.get();
+            let is_again = attempted.binary_search(&lsn).is_ok();
+            if is_again {
+                let first = self.attempts.first(lsn, First::Before);
+                match self.horizon.again(&self.access, &event, first) {
+                    Again::Send => {}
+                    Again::Wait => {
+                        self.horizon.hold(lsn);
+                        continue;
+                    }
+                    Again::Park(answer) => {
+                        choice.misfits.push((lsn, answer));
+                        continue;
+                    }
+                }
+            }
+            match self.form.size(&event) {
+                Ok(size) => {
+                    bytes = bytes.saturating_add(size);
+                    if bytes > sizes.bytes_max() && !choice.taken.is_empty() {
+                        break;
+                    }
+                    choice.taken.push(lsn);
+                    if is_again {
+                        self.attempts.note_earlier(lsn);
+                    }
+                }
+                Err(misfit) => {
+                    let why = Suspicion::misfit(misfit, is_again);
+                    let answer = self.judge_misfit(&event, why, evidence, findings);
+                    choice.misfits.extend(answer.map(|answer| (lsn, answer)));
+                }
+            }
+        }
+        Ok(choice)
+    }
+
+    /// An event cannot be sent. Returns its answer, if it is at fault itself; otherwise it waits.
+    fn judge_misfit(
+        &mut self,
+        event: &StoredEvent,
+        why: Suspicion,
+        evidence: &Evidence,
+        findings: &mut Findings,
+    ) -> Option<Answer> {
+        if evidence.has_acceptance() || !self.form.has_key(event) {
+            return Some(why.into_answer());
+        }
+        findings.note_if_first(|| why.to_string());
+        self.attempts.suspect((event.lsn.get(), First::Before), why);
+        None
+    }
+
+    /// The events of a batch that are to be sent: those that still wait, and may be sent again.
+    pub(super) fn items_to_send(
+        &mut self,
+        open: &mut Open,
+        findings: &mut Findings,
+    ) -> Result<Vec<StoredEvent>> {
+        let items = self.items(open, findings)?;
+        if self.park_forgotten(open, &items, findings)? {
+            self.items(open, findings)
+        } else {
+            Ok(items)
+        }
+    }
+
+    /// The events of a batch that still wait for the upstream, read from the log.
+    ///
+    /// A number stands for one content: if some were settled otherwise, went to review, or cannot be
+    /// read, the rest becomes a batch of its own, durably.
+    fn items(&self, open: &mut Open, findings: &mut Findings) -> Result<Vec<StoredEvent>> {
+        let items = self.access.read(&open.formed.events, findings)?;
+        if !items.is_empty() && items.len() < open.formed.events.len() {
+            let rest: Vec<u64> = items.iter().map(|event| event.lsn.get()).collect();
+            *open = self.access.reform(open, rest)?;
+        }
+        Ok(items)
+    }
+
+    /// Halves of a batch, durably in its place; `None`: it has no two events that can be read.
+    pub(super) fn halves(&self, open: &Open, findings: &mut Findings) -> Result<Option<Vec<Open>>> {
+        let events = self.access.read(&open.formed.events, findings)?;
+        let events: Vec<u64> = events.into_iter().map(|event| event.lsn.get()).collect();
+        let (first, second) = events.split_at(events.len().div_ceil(2));
+        if second.is_empty() {
+            return Ok(None);
+        }
+        self.access.replace(open, &[first.to_vec(), second.to_vec()]).map(Some)
+    }
+
+    /// Whether a batch that was attempted has an event that waits for the upstream's clock; it is held then.
+    pub(super) fn hold_batch(&mut self, open: &Open, findings: &mut Findings) -> Result<bool> {
+        let Some(first) = open.first.filter(|_| !self.horizon.has_heard_time()) else {
+            return Ok(false);
+        };
+        let items = self.access.read(&open.formed.events, findings)?;
+        let again = |event| self.horizon.again(&self.access, event, first);
+        let waits = items.iter().any(|event| matches!(again(event), Again::Wait));
+        if waits {
+            self.horizon.hold_batch(open.clone());
+        }
+        Ok(waits)
+    }
+
+    /// Makes those of a batch's events uncertain that must not be sent again. Returns whether any were.
+    fn park_forgotten(
+        &mut self,
+        open: &Open,
+        items: &[StoredEvent],
+        findings: &mut Findings,
+    ) -> Result<bool> {
+        let mut answers = Vec::new();
+        for event in items {
+            let lsn = event.lsn.get();
+            if open.first.is_none() && !self.attempts.has(lsn) {
+                continue;
+            }
+            let first = self.attempts.first(lsn, open.first());
+            let answer = match self.horizon.again(&self.access, event, first) {
+                Again::Park(answer) => Some(answer),
+                // A batch with one that waits is held.
+                Again::Send | Again::Wait => None,
+            };
+            // An earlier session could send it, and damage took a part since.
+            let is_before = first == First::Before;
+            let misfit = || {
+                let misfit = self.form.size(event).err().filter(|_| is_before)?;
+                Some(Suspicion::misfit(misfit, true).into_answer())
+            };
+            answers.extend(answer.or_else(misfit).map(|answer| (lsn, answer)));
+        }
+        self.park(&answers, findings)?;
+        Ok(!answers.is_empty())
+    }
+
+    /// Gives events that are not sent their answers.
+    fn park(&mut self, answers: &[(u64, Answer)], findings: &mut Findings) -> Result<()> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        self.access.settle(0, answers)?;
+        findings.count_parked(answers.len());
+        self.attempts.forget(answers);
+        Ok(())
+    }
+
+    /// The upstream took others: the events that it refused alone, and those that it cannot get, were at fault
+    /// themselves.
+    pub(super) fn convict_suspects(&mut self, findings: &mut Findings) -> Result<()> {
+        let suspects = self.access.with_waiting(|waits| self.attempts.convicted(waits));
+        match self.park(&suspects, findings) {
+            // They stay suspects until something is taken again.
+            Err(error) if error.kind() == ErrorKind::Full => {
+                findings.found_no_room();
+                Ok(())
+            }
+            parked => parked,
+        }
+    }
+
+    /// Settles what was answered and closes the batch.
+    pub(super) fn close(
+        &mut self,
+        open: &Open,
+        answers: &[(u64, Answer)],
+        findings: &mut Findings,
+    ) -> Result<()> {
+        self.access.settle(open.formed.number, answers)?;
+        self.attempts.forget(answers);
+        findings.count_answers(answers);
+        Ok(())
+    }
+
+    /// Retries of events that are settled by now would be waited for without end.
+    pub(super) fn forget_settled(&mut self) {
+        self.access.with_waiting(|waits| self.attempts.retain(waits));
+    }
+
+    /// Nothing can be sent: says what waits, and why.
+    pub(super) fn explain_waits(
+        &self,
+        evidence: &mut Evidence,
+        findings: &mut Findings,
+        is_once: bool,
+    ) {
+        if let Some(why) = self.blame_of_misfits(findings, is_once) {
+            evidence.blame(why);
+        }
+        if let Some((_, last)) = self.attempts.last_suspect() {
+            findings.note(format!(
+                "{} events that were sent alone were refused, the last with {last}; they wait until \
+                 the upstream takes others, which shows that they are at fault, and not the address or the dialect",
+                self.attempts.suspects()
+            ));
+        }
+        let behind = self.access.behind_parked();
+        findings.counts.behind = behind;
+        if behind > 0 {
+            findings.note_if_first(|| {
+                format!("{behind} wait in their lane behind one that waits for a person")
+            });
+        }
+    }
+
+    /// Where nothing could be sent since the session began, its configuration is told as the fault: with
+    /// [`Effort::Once`](crate::sync::Effort::Once) whatever waits, otherwise for many events.
+    fn blame_of_misfits(&self, findings: &mut Findings, is_once: bool) -> Option<String> {
+        let count = self.attempts.misfits();
+        if findings.counts.attempted > 0 || count == 0 || (count < MISFITS_MAX && !is_once) {
+            return None;
+        }
+        let (lsn, why) = self.attempts.last_misfit()?;
+        // One that cannot be read has no key to tell.
+        let read = self.access.read(&[lsn], findings).unwrap_or_default();
+        let key = read.first().map(|event| format!(" ({})", event.event.key)).unwrap_or_default();
+        Some(format!(
+            "none of {count} events that wait can be sent in this dialect, the last{key} for {why}: is it the \
+             right one?"
+        ))
+    }
+}

@@ -1,0 +1,144 @@
+//! What a driver hears of the upstream besides outcomes: its clock, and how long it remembers keys.
+
+use super::Session;
+use crate::base::{ErrorKind, Result};
+use crate::sync::Failure;
+
+impl Session {
+    /// Takes up what time it is by the upstream's clock, as a reply told: see
+    /// [`Store::confirm_time`](crate::Store::confirm_time). To be told before
+    /// [`Session::on_reply`]: what the reply settles is then remembered from that time on.
+    ///
+    /// A full disk is no reason to drop a reply: then it is taken up in memory only.
+    ///
+    /// # Errors
+    ///
+    /// `Io`, `Poisoned`: the disk refused; nothing is lost.
+    pub fn on_time(&mut self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
+        match self.events.access.store().confirm_time(server_unix_ms, uncertainty_ms) {
+            Err(error) if error.kind() == ErrorKind::Full => {}
+            done => done?,
+        }
+        // What waited for it is looked at again.
+        self.on_no_time();
+        Ok(())
+    }
+
+    /// Takes up how long the upstream remembers keys at least, milliseconds, as a reply told. It takes
+    /// the place of [`Options::horizon_ms`](crate::sync::Options::horizon_ms) in this session.
+    ///
+    /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
+    /// sent again: the upstream might take it for new. It becomes uncertain, code `HORIZON`, and waits
+    /// for a person, who asks there and [retries](crate::review::Reviews::retry) or
+    /// [resolves](crate::review::Reviews::resolve) it. One that was never attempted is sent however old it is. Until
+    /// the upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
+    /// longer, if any horizon is set: see [`Session::asks_time`].
+    ///
+    /// Attempts of an earlier session count as made when the first batch with the event was formed, or
+    /// when it was captured if the log does not tell that any more, or when a person decided to send it
+    /// again. Where nobody knows how long ago that was, because the machine was off
+    /// meanwhile, the event waits until the upstream's clock tells; where that cannot tell, it becomes
+    /// uncertain too, code `AGE_UNKNOWN`.
+    pub fn on_horizon(&mut self, horizon_ms: u64) {
+        self.events.horizon.set(horizon_ms);
+    }
+
+    /// Whether there are events that can only be sent once the upstream was heard, since it may have forgotten
+    /// them, and nothing else is to be sent whose reply would tell its clock and for how long it remembers
+    /// keys. The driver then asks the upstream for anything that changes nothing there, and tells what came:
+    /// [`Session::on_horizon`] and [`Session::on_time`], [`Session::on_no_time`] or [`Session::on_no_answer`].
+    ///
+    /// ```
+    /// use onceward::sync::{Options, Session, Step};
+    /// use onceward::{Config, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// assert!(matches!(session.next(0)?, Step::Idle) && !session.asks_time(), "a new store");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn asks_time(&self) -> bool {
+        let is_idle = self.batches.is_idle() && !self.pacing.is_blocked();
+        let has_failed = self.pacing.is_unreachable() || self.evidence.misconfigured().is_some();
+        is_idle && !(has_failed && self.pacing.is_once()) && self.events.horizon.is_waited_for()
+    }
+
+    /// The upstream answered, and does not tell what time it is there: what waits for that becomes
+    /// uncertain.
+    ///
+    /// ```
+    /// # use onceward::sync::{Options, Session};
+    /// # use onceward::{Config, Scope, Store};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
+    /// # let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// if session.asks_time() {
+    ///     // The answer had no header `Date`.
+    ///     session.on_no_time();
+    /// }
+    /// assert!(!session.asks_time());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_no_time(&mut self) {
+        self.pacing.line_answers();
+        if self.events.horizon.is_waited_for() {
+            self.pacing.resume();
+        }
+        self.batches.send_all_first(self.events.horizon.hear());
+    }
+
+    /// Nobody who could tell the time answered: it is asked for again after the backoff.
+    ///
+    /// ```
+    /// # use onceward::sync::{Answered, Failure, Options, Session};
+    /// # use onceward::{Config, Scope, Store};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
+    /// # let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let (why, answered) = ("timeout".to_owned(), Answered::Stranger);
+    /// let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
+    /// if session.asks_time() {
+    ///     session.on_no_answer(&failure, 0)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, which keeps how long the upstream asked to be left alone.
+    pub fn on_no_answer(&mut self, failure: &Failure, now_ms: u64) -> Result<()> {
+        self.findings.counts.failures += 1;
+        self.pacing.line_fails();
+        let mut wait_ms = None;
+        match failure {
+            Failure::Blocked { why } => {
+                self.pacing.block();
+                self.findings.note(why.clone());
+            }
+            Failure::Misdirected { why } => {
+                self.evidence.blame(format!("{why};"));
+                self.findings.note(why.clone());
+            }
+            Failure::Unavailable { why, retry_after_ms, answered } => {
+                wait_ms = *retry_after_ms;
+                self.hold.begin(*retry_after_ms, *answered)?;
+                self.findings.note(why.clone());
+            }
+            Failure::ReplyTooLarge { .. }
+            | Failure::LineTooNarrow { .. }
+            | Failure::InProgress { .. }
+            | Failure::TooLarge
+            | Failure::BatchKeyRefused { .. }
+            | Failure::Refused { .. } => {
+                self.findings.note("the upstream did not tell the time".to_owned());
+            }
+        }
+        self.pacing.pause(wait_ms, now_ms);
+        Ok(())
+    }
+}

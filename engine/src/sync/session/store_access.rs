@@ -1,0 +1,157 @@
+//! What a session reads and writes in its store: the events of one scope, their batches and their answers.
+
+use std::sync::Arc;
+
+use super::Open;
+use super::findings::Findings;
+use super::open::First;
+use crate::base::{Error, ErrorKind, Result};
+use crate::event::{Scope, StoredEvent};
+use crate::outbox::{Answer, Formed, Live};
+use crate::store::{Shared, Store};
+use crate::sync::{Options, Upstream};
+use crate::timekeeping::Age;
+
+/// A store, and for what a session uses it.
+#[derive(Debug)]
+pub(super) struct StoreAccess {
+    store: Store,
+    options: Options,
+}
+
+impl StoreAccess {
+    /// Access to the events that these options name.
+    pub(super) fn new(store: &Store, options: Options) -> Self {
+        Self { store: store.clone(), options }
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What the handles of the store share.
+    pub(super) fn inner(&self) -> &Arc<Shared> {
+        &self.store.inner
+    }
+
+    /// The scope of the events.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.options.scope
+    }
+
+    /// Who gets them.
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.options.upstream
+    }
+
+    /// With what settings batches are formed.
+    pub(super) fn settings(&self) -> &str {
+        &self.options.settings
+    }
+
+    /// Events that wait to be sent, from behind `after` on, at most `max` of them.
+    pub(super) fn waiting(&self, after: u64, max: usize) -> Vec<u64> {
+        self.inner().events().waiting(self.scope(), after, max)
+    }
+
+    /// How many events wait for no answer of the upstream, but of a person.
+    pub(super) fn behind_parked(&self) -> u64 {
+        self.inner().events().behind_parked(self.scope())
+    }
+
+    /// Which of these events were attempted, ascending as they are.
+    pub(super) fn attempted(&self, events: &[u64]) -> Vec<u64> {
+        let state = self.inner().state.lock();
+        let is_attempted =
+            |lsn: &u64| state.outbox.events().live(*lsn).is_some_and(|live| live.is_attempted);
+        events.iter().copied().filter(|lsn| is_attempted(lsn)).collect()
+    }
+
+    /// Asks by number, at one moment, which events wait for the upstream.
+    pub(super) fn with_waiting<T>(&self, ask: impl FnOnce(&dyn Fn(u64) -> bool) -> T) -> T {
+        let state = self.inner().state.lock();
+        let events = state.outbox.events();
+        ask(&|lsn| events.live(lsn).is_some_and(Live::is_to_deliver))
+    }
+
+    /// Reads events that wait for the upstream; what is damaged is told in the report.
+    pub(super) fn read(&self, events: &[u64], findings: &mut Findings) -> Result<Vec<StoredEvent>> {
+        let mut damaged = None;
+        let read =
+            self.inner().events().read_live(events, &mut |error| damaged = Some(error.to_string()));
+        if let Some(damaged) = damaged {
+            findings.note(damaged);
+        }
+        read
+    }
+
+    /// Forms a batch of events; on a full disk of as many of the first as find room, with their answers.
+    pub(super) fn form_some(
+        &self,
+        mut events: Vec<u64>,
+        findings: &mut Findings,
+    ) -> Result<Formed> {
+        loop {
+            let parts = [events];
+            let formed = self.inner().events().form_batches(self.options.route(), 0, &parts);
+            let [mut part] = parts;
+            match formed {
+                Ok(formed) => return formed.into_iter().next().ok_or_else(no_batch),
+                Err(error) if error.kind() == ErrorKind::Full && part.len() > 1 => {
+                    findings.found_no_room();
+                    part.truncate(part.len() / 2);
+                    events = part;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Forms batches of these events of a batch, durably in its place.
+    pub(super) fn replace(&self, open: &Open, parts: &[Vec<u64>]) -> Result<Vec<Open>> {
+        let events = self.inner().events();
+        let formed = events.form_batches(self.options.route(), open.formed.number, parts)?;
+        Ok(formed.into_iter().map(|formed| open.replaced_by(formed)).collect())
+    }
+
+    /// A batch of some of a batch's events, or all of them under another number, durably in its place.
+    pub(super) fn reform(&self, open: &Open, events: Vec<u64>) -> Result<Open> {
+        let formed = self.replace(open, &[events])?.into_iter().next();
+        Ok(formed.unwrap_or_else(|| open.replaced_by(open.formed.clone())))
+    }
+
+    /// Writes answers down and closes a batch (0 for none), with room that is made if there is none.
+    pub(super) fn settle(&self, batch: u64, answers: &[(u64, Answer)]) -> Result<()> {
+        let answers: Vec<(u64, &Answer)> = answers.iter().map(|(lsn, a)| (*lsn, a)).collect();
+        let settled = self.inner().reserve().with_room(|| {
+            let _one_at_a_time = self.inner().control.lock();
+            self.inner().events().settle_events(batch, &answers)
+        });
+        // Also of what came before something failed.
+        self.inner().reviews().call_watchers();
+        settled
+    }
+
+    /// Now, in trusted time.
+    pub(super) fn trusted_ms(&self) -> u64 {
+        self.inner().time.trusted_ms()
+    }
+
+    /// How long ago an event was attempted first, at most; or since a person decided to send it again, if
+    /// that was too long ago.
+    pub(super) fn age_of(&self, event: &StoredEvent, first: First, most_ms: u64) -> Age {
+        let timekeeping = self.inner().timekeeping();
+        match first {
+            First::Here { trusted_ms } => Age::Known(self.trusted_ms().saturating_sub(trusted_ms)),
+            First::Before => match timekeeping.attempt_age(event) {
+                Age::Known(ms) if ms < most_ms => Age::Known(ms),
+                age => timekeeping.decided_age(event).unwrap_or(age),
+            },
+        }
+    }
+}
+
+fn no_batch() -> Error {
+    Error::corrupt("a batch was formed and is none")
+}
