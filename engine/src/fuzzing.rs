@@ -19,7 +19,7 @@ use crate::review::frames::DecisionFrame;
 use crate::timekeeping::frames::ClockFrame;
 use crate::upstreams::frames::{Hold, Rule};
 
-/// Reads a body behind the right version, and tells whether it was one.
+/// Reads a body behind the right version, and returns whether it was one.
 type Reading = fn(&[u8]) -> bool;
 
 /// Bodies that are in no frame of the log: their names and how they are read.

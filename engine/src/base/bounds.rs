@@ -4,7 +4,7 @@
 pub(crate) const SCOPE_BYTES_MAX: usize = 63;
 /// Longest key, bytes; its length is one byte in a capture frame.
 pub(crate) const KEY_BYTES_MAX: usize = 255;
-/// Longest name of a key of the host, bytes: it stands in every wrapped key.
+/// Longest name of a key of the host, bytes: it is in every wrapped key.
 #[cfg(feature = "encryption")]
 pub(crate) const KEY_ID_BYTES_MAX: usize = 12;
 /// Longest kind, bytes.
@@ -40,18 +40,18 @@ pub(crate) const WHO_BYTES_MAX: usize = 64;
 pub(crate) const DECISIONS_KEPT: usize = 256;
 /// Most review items, or decisions, that one call returns.
 pub(crate) const PAGE_MAX: usize = 1_000;
-/// Bundles of which a store remembers that it took them up, the newest.
+/// Bundles of which a store remembers that it imported them, the newest.
 pub(crate) const IMPORTS_KEPT: usize = 64;
 /// Scopes that a summary lists, those with most unsettled events.
 pub(crate) const SUMMARY_SCOPES_MAX: usize = 64;
 /// Events that the result of an export or import names; of more it knows the count.
 #[cfg(feature = "rescue")]
 pub(crate) const LEFT_OUT_LISTED_MAX: usize = 1_000;
-/// Files with decisions that one tick takes up.
+/// Files with decisions that one tick carries out.
 pub(crate) const DECISION_FILES_MAX: usize = 100;
 /// Longest file with a decision, bytes: a note of 1 KiB, every character of it escaped.
 pub(crate) const DECISION_FILE_BYTES_MAX: u64 = 16 * 1024;
-/// Refused files with decisions of which the status tells, the newest.
+/// Refused files with decisions that the status reports, the newest.
 pub(crate) const DECISION_TROUBLES_KEPT: usize = 16;
 /// How much of the upstream's reply a review item keeps, bytes.
 pub(crate) const REPLY_BYTES_KEPT: usize = 1_024;
@@ -71,7 +71,7 @@ pub(crate) const WINDOW_OPEN_MS_MAX: u64 = 400 * 24 * 60 * 60 * 1000;
 pub(crate) const WINDOWS_MAX: usize = 64;
 /// Longest error of a failed delivery, bytes.
 pub(crate) const DELIVERY_ERROR_BYTES_MAX: usize = 1_024;
-/// Most deliveries that a store may be told to hold unfinished: when they are dropped, one frame
+/// Most deliveries that a store may be configured to hold unfinished: when they are dropped, one frame
 /// lists them all.
 pub(crate) const DELIVERIES_MAX: usize = 10_000;
 /// How many of the deliveries that were dropped are listed.
@@ -84,7 +84,7 @@ pub(crate) const LEASE_MS_MIN: u64 = 1_000;
 pub(crate) const LEASE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Length of a lease by default, milliseconds.
 pub(crate) const LEASE_MS_DEFAULT: u64 = 30_000;
-/// After how long a caller is told to ask again for a record that is in progress, milliseconds.
+/// After how long a caller is asked to ask again for a record that is in progress, milliseconds.
 pub(crate) const RETRY_AFTER_MS: u64 = 1_500;
 /// Leases that are open at once, by default.
 pub(crate) const LEASES_MAX_DEFAULT: u32 = 10_000;

@@ -1,4 +1,4 @@
-//! Items by LSN, most of which come in order and stand next to each other.
+//! Items by LSN, most of which come in order and are next to each other.
 //!
 //! Numbers that share all but their lowest bits share a chunk, so that putting in the next item mostly
 //! finds its place at once, and a tree holds one entry for each chunk instead of each item. An item

@@ -69,7 +69,7 @@ impl Clock for OsClock {
         let now = SystemTime::now();
         match now.duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-            // A machine whose clock stands before 1970.
+            // A machine whose clock is before 1970.
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
         }
     }
@@ -89,8 +89,8 @@ fn boot_id() -> [u8; 16] {
         .map_or([0; 16], |id| in_namespace(*id.as_bytes(), time_offset().as_deref()))
 }
 
-/// By how much this process's monotonic clocks are off those of the machine, as the kernel tells it; `None` where
-/// it knows no such offsets.
+/// By how much this process's monotonic clocks are off those of the machine, as the system's kernel reports it;
+/// `None` where it knows no such offsets.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[expect(clippy::disallowed_methods, reason = "the kernel's file, not one of the store's")]
 fn time_offset() -> Option<String> {

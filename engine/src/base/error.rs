@@ -1,4 +1,4 @@
-//! What can go wrong, told by what the caller has to do about it.
+//! What can go wrong, by what the caller has to do about it.
 
 use std::{error, fmt, io};
 
@@ -57,7 +57,7 @@ pub enum ErrorKind {
     Fenced,
     /// Another process, or another handle of this process, has the store open.
     Locked,
-    /// A key of an encrypted store is missing, wrong, or not to be had now, as the code tells. Nothing was
+    /// A key of an encrypted store is missing, wrong, or not to be had now, as the code says. Nothing was
     /// written; give the right one, or try again.
     Key,
     /// The files are of a newer version than this program.

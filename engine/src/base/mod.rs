@@ -1,4 +1,4 @@
-//! What everything else stands on: errors, clocks, moments, kinds of frames and where frames are. Knows no
+//! What everything else is built on: errors, clocks, moments, kinds of frames and where frames are. Knows no
 //! area and no kernel.
 
 mod boot;

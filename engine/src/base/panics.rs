@@ -1,7 +1,7 @@
-//! Panics that a store catches, and tells of by itself.
+//! Panics that a store catches, and reports by itself.
 //!
 //! Sled panics where its files are damaged, or where the disk refuses a sync. Nothing is lost by that: the catalog
-//! is given up and made anew, and the status tells why. But the process's panic hook, which is the host's, is
+//! is given up and made anew, and the status reports why. But the process's panic hook, which is the host's, is
 //! called before anything is caught.
 
 use std::cell::Cell;
@@ -16,7 +16,7 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic is one that a store catches and tells of by itself: a panic hook of the host need not tell it.
+/// Whether a panic is one that a store catches and reports by itself: a panic hook of the host need not report it.
 ///
 /// No library may set a process's hook. Without one, Rust writes a text on stderr for each such panic.
 ///

@@ -65,7 +65,7 @@ pub struct RecoveryReport {
     /// Frames that were read.
     pub frames: u64,
     /// Bytes of a torn tail: what a crash during an append leaves. Cut, and a copy kept where whole
-    /// frames stood in it.
+    /// frames were in it.
     pub torn_bytes: u64,
     /// Whole frames within the torn tail: never confirmed to a caller, kept in quarantine.
     pub torn_frames_in_doubt: u64,
@@ -81,7 +81,7 @@ pub struct RecoveryReport {
     /// the log, which lost nothing. What was there is kept aside as `catalog.damaged-N`.
     pub catalog_rebuilt: Option<String>,
     /// The time since the store was last in use, if nothing measured it: the machine was started anew, or
-    /// does not tell, or damage took what tells. That time does not count for expiry, and keys are
+    /// does not report that, or damage took what says it. That time does not count for expiry, and keys are
     /// remembered so much longer, unless [`Store::confirm_time`](crate::Store::confirm_time) proves it.
     pub unmeasured: Option<Unmeasured>,
 }

@@ -61,7 +61,7 @@ impl State {
         }
     }
 
-    /// The number that stands for the state on disk.
+    /// The number of the state on disk.
     pub(crate) fn code(self) -> u8 {
         // A fieldless enum with `repr(u8)`: the cast is the number written above.
         self as u8

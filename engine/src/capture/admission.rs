@@ -15,7 +15,7 @@ impl Store {
     /// What [`Store::capture`] would answer now. Writes nothing and reserves nothing: another capture
     /// may come between.
     ///
-    /// A duplicate or conflict may be told of an event that is not durable yet.
+    /// A duplicate or conflict may be answered for an event that is not durable yet.
     ///
     /// # Errors
     ///

@@ -142,7 +142,7 @@ impl<'s> Captures<'s> {
         Self { inner }
     }
 
-    /// Whether nobody can tell what became of an event whose key is known.
+    /// Whether the outcome of an event whose key is known is lost.
     fn is_outcome_unknown(&self, lsn: Lsn) -> bool {
         self.inner.state.lock().outbox.events().state_of(lsn.get()) == State::OutcomeUnknown
     }
@@ -255,7 +255,7 @@ impl<'s> Captures<'s> {
                     if state.kernel.commits.deferred_bytes() > DEFERRED_BYTES_MAX =>
                 {
                     drop(state);
-                    // How that ends is told by the tickets of those who queued them.
+                    // How that ends is reported by the tickets of those who queued them.
                     drop(self.inner.sync_deferred());
                     continue;
                 }

@@ -70,7 +70,7 @@ pub(crate) enum Plan {
 }
 
 /// Hashes a fingerprint by what it is: keyed with the store's secret already, so that nobody outside
-/// can choose where it stands.
+/// can choose where it is.
 #[derive(Default)]
 struct PrintHasher(u64);
 
@@ -96,7 +96,7 @@ impl Hasher for PrintHasher {
 }
 
 /// Judges every key, in order, and refuses the call for one that is new and must not be captured. The caller
-/// holds the view.
+/// holds the state.
 pub(crate) fn plan(
     (kernel, events): (&Kernel, &EventTable),
     asking: Asking<'_>,

@@ -1,6 +1,6 @@
 //! Captures that are waited for later, or by nobody.
 //!
-//! They are queued like any other. Whoever comes next, or ticks, takes up what became of those whose
+//! They are queued like any other. Whoever comes next, or ticks, applies what became of those whose
 //! ticket was dropped, so that their keys do not stay in doubt.
 
 use onceward_wal::{ErrorKind as Log, Lsn};
@@ -88,7 +88,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::capture`]; an error of the disk is mostly told by the ticket.
+    /// As [`Store::capture`]; an error of the disk is mostly returned by the ticket.
     ///
     /// # Cost
     ///
@@ -121,7 +121,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::capture_batch`]; an error of the disk is mostly told by the ticket.
+    /// As [`Store::capture_batch`]; an error of the disk is mostly returned by the ticket.
     pub fn capture_batch_deferred(&self, events: &[Event]) -> Result<BatchTicket> {
         let captures = self.inner.captures();
         let prepared = captures.prepare(events.iter().map(|event| (event, None)), events.len())?;
@@ -140,7 +140,7 @@ impl Store {
 }
 
 impl Ticket {
-    /// Waits until the event, or the one that holds its key, is durable, and tells the verdict.
+    /// Waits until the event, or the one that holds its key, is durable, and returns the verdict.
     ///
     /// If the one that holds its key turns out to be absent, the event is judged and captured again.
     ///
@@ -183,7 +183,7 @@ fn one(verdicts: Vec<Verdict>) -> Result<Verdict> {
 }
 
 impl BatchTicket {
-    /// Waits until all events, or those that hold their keys, are durable, and tells the verdicts.
+    /// Waits until all events, or those that hold their keys, are durable, and returns the verdicts.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ impl Config {
         self
     }
 
-    /// The scope in which the events are captured that tell the upstream how a delivery ended:
+    /// The scope in which the events are captured that report to the upstream how a delivery ended:
     /// `inbox` by default.
     pub fn inbox_scope(mut self, scope: Scope) -> Self {
         self.inbox.scope = Some(scope);

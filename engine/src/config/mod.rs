@@ -136,9 +136,9 @@ pub struct Config {
     pub(in crate::config) windows: BTreeMap<Scope, (u64, WindowStart)>,
     pub(in crate::config) index_memory_bytes_max: u64,
     pub(in crate::config) index_reading: IndexReading,
-    /// Bytes of the log that opening may have to tell the index after a crash. Tests have less.
+    /// Bytes of the log that opening may have to apply to the index after a crash. Tests have less.
     pub(crate) index_log_bytes_max: u64,
-    /// Segments whose unused bytes may stand before cleaning begins. Tests have none.
+    /// Segments whose unused bytes may wait before cleaning begins. Tests have none.
     pub(crate) cleaning_slack_segments: u64,
     pub(in crate::config) record_life_ms: u64,
     pub(crate) leases_max: u32,
@@ -160,7 +160,7 @@ pub struct Config {
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// Bytes of the log between two checkpoints of the index.
 const INDEX_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// Segments whose unused bytes may stand before cleaning begins: the more, the less is moved twice.
+/// Segments whose unused bytes may wait before cleaning begins: the more, the less is moved twice.
 const CLEANING_SLACK_SEGMENTS: u64 = 4;
 /// Shortest and longest window.
 const WINDOW_MS: std::ops::RangeInclusive<u64> = 60_000..=400 * 24 * HOUR_MS;

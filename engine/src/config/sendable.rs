@@ -7,7 +7,7 @@ use super::Config;
 use crate::event::Event;
 use crate::upstreams::Misfit;
 
-/// Tells why an upstream can never take an event that was captured at a moment, Unix milliseconds.
+/// Returns why an upstream can never take an event that was captured at a moment, Unix milliseconds.
 type Check = dyn Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync;
 
 /// A host's check.

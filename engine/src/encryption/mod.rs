@@ -7,7 +7,7 @@
 //! | `cipher` | bodies of frames under a data key |
 //!
 //! Each segment of the log has a data key of its own, fresh and random, with which the body of each frame is sealed
-//! (AES-256-GCM). The data key stands in the segment, wrapped with the host's key that is current when
+//! (AES-256-GCM). The data key is in the segment, wrapped with the host's key that is current when
 //! the segment is begun: that is how keys rotate.
 
 mod cipher;
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::store::Store;
 pub(crate) use wrap::{Keyring, key_id_of};
 
-/// The name of a key: 1 to 12 characters of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-`. It stands in the store's files.
+/// The name of a key: 1 to 12 characters of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-`. It is in the store's files.
 ///
 /// ```
 /// use onceward::encryption::KeyId;
@@ -141,7 +141,7 @@ pub trait KeyProvider: Send + Sync {
     /// next attempt asks again.
     fn current(&self) -> Result<(KeyId, EncryptionKey)>;
 
-    /// The key of this name; `None`: there is none, and never will be. Asked once for each key that stands
+    /// The key of this name; `None`: there is none, and never will be. Asked once for each key that is
     /// in the files when a store is opened or looked at.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ impl Config {
 }
 
 impl Store {
-    /// The keys that still stand in a file of the log, by name: those that must not be destroyed. Empty for a
+    /// The keys that are still in a file of the log, by name: those that must not be destroyed. Empty for a
     /// plain store.
     ///
     /// After a rotation an old key goes from the list when the segments that were written under it are

@@ -33,7 +33,7 @@ pub enum Class {
     /// Never dropped: a full store refuses new events instead.
     #[default]
     Keep,
-    /// May be dropped, oldest first, and counted, where the store is told to make room.
+    /// May be dropped, oldest first, and counted, where the store is configured to make room.
     Evictable,
 }
 
@@ -61,7 +61,7 @@ pub struct Event {
     /// When it happened, Unix milliseconds by the caller's clock; `None` is the moment of capture.
     /// Data only: it decides no expiry.
     pub captured_at_ms: Option<i64>,
-    /// Money that it stands for.
+    /// The money that the event is about.
     pub amount: Option<Amount>,
     /// Events of one lane, within a scope, are sent in the order of their numbers and one at a time:
     /// the next one only once the one before it has its final answer. One that fails for now, or
@@ -154,7 +154,7 @@ pub struct StoredEvent {
     /// The event. `captured_at_ms` is as it was given.
     pub event: Event,
     /// When it happened, Unix milliseconds: as given, or else the wall clock at the capture. `None`: nobody
-    /// knows, because damage took the frame of the log that tells; such a time is never made up.
+    /// knows, because damage took the frame of the log that says it; such a time is never made up.
     pub captured_at_ms: Option<i64>,
     /// The machine's boot during which it was captured; zeros if nobody knows.
     pub boot: BootId,

@@ -91,7 +91,7 @@ fn compact(text: &str) -> (Vec<u8>, usize) {
     let bytes = text.as_bytes();
     let mut kept = Vec::with_capacity(bytes.len());
     let (mut depth, mut deepest) = (0_usize, 0);
-    // What stands between two pieces of white space is copied at once.
+    // What is between two pieces of white space is copied at once.
     let (mut from, mut at) = (0, 0);
     while let Some(byte) = bytes.get(at) {
         match byte {

@@ -1,4 +1,4 @@
-//! What the inbox tells: answers, states and counts. No I/O here.
+//! What the inbox returns: answers, states and counts. No I/O here.
 
 use std::fmt;
 
@@ -92,7 +92,7 @@ pub enum DeliveryState {
     Failed = 3,
     /// The delivery's window was over before it was finished.
     Dropped = 4,
-    /// Damage took what the log had of it: nobody can tell what became of it. Never on disk.
+    /// Damage took what the log had of it: what became of it cannot be known. Never on disk.
     OutcomeUnknown = 5,
 }
 
@@ -109,7 +109,7 @@ impl DeliveryState {
         }
     }
 
-    /// The number that stands for the state on disk.
+    /// The number of the state on disk.
     pub(crate) fn code(self) -> u8 {
         // A fieldless enum with `repr(u8)`: the cast is the number written above.
         self as u8
@@ -194,7 +194,7 @@ pub struct StoredDelivery {
     pub state: DeliveryState,
     /// The step to do next, counted from 1; `None` if all are done.
     pub next_step: Option<u32>,
-    /// When it was received, Unix milliseconds by the wall clock. `None`: damage took what tells, and
+    /// When it was received, Unix milliseconds by the wall clock. `None`: damage took what says it, and
     /// nobody knows.
     pub received_at_ms: Option<i64>,
 }

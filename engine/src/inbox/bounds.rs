@@ -15,12 +15,12 @@ pub(crate) struct InboxBounds {
     pub(crate) deliveries_max: usize,
     /// Most bytes of unfinished deliveries.
     pub(crate) bytes_max: u64,
-    /// The scope of the events that tell the upstream how a delivery ended; `None`: `inbox`.
+    /// The scope of the events that report to the upstream how a delivery ended; `None`: `inbox`.
     pub(crate) scope: Option<Scope>,
 }
 
 impl InboxBounds {
-    /// The scope of the events that tell the upstream how a delivery ended.
+    /// The scope of the events that report to the upstream how a delivery ended.
     pub(crate) fn scope(&self) -> Result<Scope> {
         self.scope.clone().map_or_else(|| Scope::new("inbox"), Ok)
     }

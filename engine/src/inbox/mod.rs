@@ -33,7 +33,7 @@ pub(crate) const SUBJECTS: &str = "subjects:";
 
 /// The name of a window that the upstream issued, such as a session: text of 1 to 63 bytes.
 ///
-/// How long it is open is told by the upstream, see
+/// How long it is open is decided by the upstream, see
 /// [`Inbox::open_window`](crate::inbox::Inbox::open_window). Not to be confused with the window of a key,
 /// which is chosen in [`Config`](crate::Config).
 ///
@@ -181,7 +181,7 @@ impl Delivery {
         self
     }
 
-    /// Tells how many steps it has, at least 1.
+    /// Sets how many steps it has, at least 1.
     ///
     /// # Errors
     ///
@@ -218,7 +218,7 @@ impl Delivery {
         &self.payload
     }
 
-    /// How many steps it has, if that was told.
+    /// How many steps it has, if that is known.
     #[must_use]
     pub fn steps(&self) -> Option<u32> {
         self.steps

@@ -153,7 +153,7 @@ impl Inspection {
 
     /// Every event that is still in the log, in the order of their numbers. One that cannot be read
     /// is an error, and the next one follows. One whose segment a writer trimmed since is read from
-    /// where it stands now, and left out if it was settled and is gone.
+    /// where it is now, and left out if it was settled and is gone.
     pub fn events(&self) -> impl Iterator<Item = Result<StoredEvent>> {
         let mut again = Rereading::default();
         self.lsns().filter_map(move |lsn| self.find(lsn, &mut again).transpose())

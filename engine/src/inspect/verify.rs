@@ -5,7 +5,7 @@
 //! | `meta`, `log/` | by their checksums, frame by frame |
 //! | `index/` | by their checksums, block by block |
 //! | `quarantine/` | by the checksum in their names |
-//! | what is none of these, or no directory, and stands in the place of one | by what it is; see `usurpers.rs` |
+//! | what is none of these, or no directory, and is in the place of one | by what it is; see `usurpers.rs` |
 //! | `catalog/` | by reading them: sled compares its own checksums when it opens them, and then writes |
 
 use std::path::Path;
@@ -28,7 +28,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 const DEPTH_MAX: usize = 4;
 
 /// Reads every file of the store in `dir` and judges every byte, without a lock and without writing. The keys
-/// of an encrypted store are not needed: what stands in its files is checked, and is not deciphered. Of the
+/// of an encrypted store are not needed: what is in its files is checked, and is not deciphered. Of the
 /// catalog only that it can be read: opening the store compares it with the log, and makes it anew.
 ///
 /// ```
@@ -62,13 +62,13 @@ pub(crate) fn verify_on(vfs: &Arc<dyn Vfs>) -> Result<RecoveryReport> {
     if usurped.is_empty() {
         return judged;
     }
-    // What stands in a file's place may be why the rest cannot be judged.
+    // What is in a file's place may be why the rest cannot be judged.
     let mut report = judged.unwrap_or_default();
     report.damage = with_usurped(usurped, report.damage);
     Ok(report)
 }
 
-/// What stands in the places of files, and the damage of all other files.
+/// What is in the places of files, and the damage of all other files.
 pub(crate) fn with_usurped(mut usurped: Vec<Damage>, mut damage: Vec<Damage>) -> Vec<Damage> {
     damage.retain(|damage| usurped.iter().all(|usurped| usurped.file != damage.file));
     usurped.append(&mut damage);
@@ -114,7 +114,7 @@ fn told(damage: FileDamage) -> Damage {
 
 /// Reads every file in a directory, and in those within it.
 fn read_all(vfs: &dyn Vfs, dir: &str, depth: usize, damage: &mut Vec<Damage>) {
-    // No directory, no files; or none that can be listed: whoever opens the store is told.
+    // No directory, no files; or none that can be listed: whoever opens the store gets the error.
     let Ok(names) = vfs.list(dir) else { return };
     for name in names {
         let path = format!("{dir}/{name}");

@@ -91,7 +91,7 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
     /// The log was read.
     fn end_replay(&mut self);
 
-    /// Tells who needs it where in the log it is not known how much time passed.
+    /// Reports to who needs it where in the log it is not known how much time passed.
     fn note_marks(&mut self);
 
     /// The frames of a commit are durable: what they change takes place, but for their keys, which the kernel

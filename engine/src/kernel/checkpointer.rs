@@ -146,7 +146,7 @@ impl Checkpointer {
         self.shared.wish.lock().stop = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
-            // It ends in no other way than by returning; a panic in it was told when it happened.
+            // It ends in no other way than by returning; a panic in it was reported when it happened.
             drop(thread.join());
         }
     }
@@ -173,7 +173,7 @@ impl CheckpointerShared {
                 }
                 if !std::mem::take(&mut wish.checkpoint) {
                     drop(wish);
-                    // What cannot be read is told to whoever asks for a key there.
+                    // What cannot be read is an error for whoever asks for a key there.
                     cold = self.index.warm(SHARDS_TOGETHER).unwrap_or(0);
                     continue;
                 }

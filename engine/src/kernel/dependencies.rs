@@ -11,7 +11,7 @@
 //! | a frame that put an event into review | the decision to send it again | wait for a person again |
 //! | a frame that says not to ask an upstream | the one that ends it | be left alone again |
 //!
-//! A frame of an event or a batch may stand more than once, after a crash within a cleaning: each copy
+//! A frame of an event or a batch may be in the log more than once, after a crash within a cleaning: each copy
 //! counts. The first three are counted here, by the frame on which others depend.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What every area stands on, and that names none: keys and their windows, what lives in each segment, which frames
+//! What every area is built on, and that names none: keys and their windows, what lives in each segment, which frames
 //! depend on others, when frames were written, commits that are under way. And what is done with it: writing,
 //! cleaning, checkpoints, opening.
 //!
@@ -81,7 +81,7 @@ impl Kernel {
         }
     }
 
-    /// The key of something that came with the frame `lsn`, as the log tells of it.
+    /// The key of something that came with the frame `lsn`, as the log has it.
     pub(crate) fn replay_key(
         &mut self,
         reservation: Reservation,

@@ -212,7 +212,7 @@ impl Times {
     /// The moment that [`Times::of`] returned of a frame, for one that was applied before.
     ///
     /// Where the beginning of a run is not known, the moment is as late as it can have been, so that what the frame
-    /// says is remembered long enough. Where no later run bounds it, trusted time stood still.
+    /// says is remembered long enough. Where no later run bounds it, trusted time did not go on.
     pub(crate) fn moment_of(&self, frame: &Frame<'_>) -> Moment {
         match self.runs.get(&frame.run) {
             Some(RunBegun { moment, .. }) => Moment {
@@ -227,7 +227,7 @@ impl Times {
         }
     }
 
-    /// The latest trusted time that any frame tells of.
+    /// The latest trusted time of any frame.
     pub(crate) fn latest_ms(&self) -> u64 {
         self.latest_ms
     }

@@ -48,7 +48,7 @@ impl Store {
     ///
     /// Its key stays taken as that of other settled events does. Once the event was in a batch it is too
     /// late, also if the upstream asked for it to be sent again, because the upstream may have it; so it
-    /// is in review, and after a final answer. Then nothing changes, and the answer tells how far it is.
+    /// is in review, and after a final answer. Then nothing changes, and the answer says how far it is.
     ///
     /// # Durability
     ///

@@ -2,7 +2,7 @@
 //! reuse.
 //!
 //! Each frame says how many events were evicted and cancelled in all, itself included, so that the
-//! newest alone tells the counts, whatever was trimmed before it.
+//! newest alone has the counts, whatever was trimmed before it.
 
 use bincode::{Decode, Encode};
 
@@ -37,7 +37,7 @@ pub(crate) struct DroppedEvents {
     pub(in crate::limits) events: Vec<LostEvent>,
 }
 
-/// Events that are dropped to make room for those that stand behind this frame in the same commit.
+/// Events that are dropped to make room for those that are behind this frame in the same commit.
 #[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct EvictFrame {
     /// The events that this frame drops.

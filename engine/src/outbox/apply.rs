@@ -54,7 +54,7 @@ impl Outbox {
     ) {
         let lsn = carried.event_lsn;
         if let Some(live) = self.events.live_mut(lsn) {
-            // The frame that told of the attempt may be gone before the older copy.
+            // The frame that noted the attempt may be gone before the older copy.
             live.is_attempted |= carried.is_attempted;
             self.events.move_event(kernel, lsn, at, now);
             return;
@@ -201,7 +201,7 @@ impl Outbox {
         self.events.add_key_frame(segment);
         for key in &keys.entries {
             let state = State::from_code(key.state);
-            // What damage seemed to have taken can be read again, and tells more.
+            // What damage seemed to have taken can be read again, and says more.
             if state == Some(State::OutcomeUnknown) && self.has(key.event) {
                 continue;
             }
@@ -237,7 +237,7 @@ impl Outbox {
         kernel.keys.tell(at.lsn);
     }
 
-    /// Notes keys that the log lost and could not be told of.
+    /// Notes keys that the log lost and could not get.
     pub(crate) fn note_lost(&mut self, keys: &KeysFrame) {
         keys.entries.iter().for_each(|key| self.events.outcomes_mut().note_lost(key.event));
     }
@@ -276,7 +276,7 @@ impl Outbox {
         }
     }
 
-    /// How far an event without a final answer is, as reviews and batches tell.
+    /// How far an event without a final answer is, as reviews and batches say.
     fn stage_of(&self, lsn: u64) -> Stage {
         match self.waiting.get(lsn) {
             Some(review) => review.stage,

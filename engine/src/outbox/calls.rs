@@ -163,7 +163,7 @@ impl Store {
         self.end_settling(settled)
     }
 
-    /// What is done after answers were taken up, or some of them before something failed.
+    /// What is done after answers were applied, or some of them before something failed.
     fn end_settling(&self, settled: Result<()>) -> Result<()> {
         self.inner.reviews().call_watchers();
         settled?;
@@ -201,7 +201,7 @@ impl<'s> Events<'s> {
         self.inner.refuse_if_closed()?;
         let _one_at_a_time = self.inner.control.lock();
         self.inner.state.lock().rescue.refuse_if_fenced()?;
-        // Since the session took it up, a bundle may have brought another one.
+        // Since the session got it, a bundle may have brought another one.
         self.inner.upstreams().rule_for(route)?;
         let envelope = Envelope {
             opening: self.inner.time.stamp().opening,
@@ -259,7 +259,7 @@ impl<'s> Events<'s> {
     }
 
     /// Reads those of the events that wait for the upstream. One whose bytes are damaged is left
-    /// out, and told to `damaged`: it must not hold up its neighbours.
+    /// out, and given to `damaged`: it must not hold up its neighbours.
     pub(crate) fn read_live(
         &self,
         lsns: &[u64],

@@ -132,7 +132,7 @@ impl Events<'_> {
     }
 
     /// Reads events and gives each to `take`, in their order; `None` for one that is gone in the
-    /// meantime. Those that stand next to each other are read together.
+    /// meantime. Those that are next to each other are read together.
     pub(crate) fn read_each(
         &self,
         standings: &[Standing],
@@ -186,7 +186,7 @@ impl Events<'_> {
     }
 }
 
-/// How many of the first events stand so close to each other that they are read together.
+/// How many of the first events are so close to each other that they are read together.
 fn neighbours(standings: &[Standing]) -> usize {
     let Some(first) = standings.first().map(|first| first.at.place) else { return 0 };
     let mut end = first.offset;
@@ -211,7 +211,7 @@ fn stretch(standings: &[Standing]) -> Range<u32> {
     start..end.unwrap_or(start)
 }
 
-/// The frame of an event in what was read; `None` if it is not there or its answer stands elsewhere.
+/// The frame of an event in what was read; `None` if it is not there or its answer is elsewhere.
 fn frame_in<'a>(span: &'a FrameSpan, standing: &Standing) -> Option<Frame<'a>> {
     let at = standing.at;
     let is_alone = standing.outcome.is_none();

@@ -49,7 +49,7 @@ impl Lease {
     }
 
     /// The fencing number: every later lease of the key has a higher one. A system that the work
-    /// writes to can remember the highest that it saw and refuse those below.
+    /// writes to can remember the highest that came and refuse those below.
     #[must_use]
     pub fn fence(&self) -> Lsn {
         self.fence
@@ -86,7 +86,7 @@ impl Lease {
         out
     }
 
-    /// Takes what [`Lease::to_bytes`] gave. Whether the lease still holds is told when it is used.
+    /// Makes a lease of what [`Lease::to_bytes`] returned. Whether the lease still holds is checked when it is used.
     ///
     /// # Errors
     ///

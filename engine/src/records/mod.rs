@@ -57,7 +57,7 @@ pub struct LeaseRequest {
     pub scope: Scope,
     /// The key: made before the work begins, and the same in every attempt.
     pub key: Key,
-    /// What the work is asked to do, if two calls with one key and different requests are to be told
+    /// What the work is asked to do, if two calls with one key and different requests are to be kept
     /// apart. Only a print of 48 bits is kept.
     pub request: Option<Vec<u8>>,
     /// How long the lease lasts unless it is renewed, milliseconds: 1,000 to 86,400,000.
@@ -71,7 +71,7 @@ impl LeaseRequest {
         Self { scope, key, request: None, lease_ms: LEASE_MS_DEFAULT }
     }
 
-    /// Sets the bytes by which a request is told from others under the same key.
+    /// Sets the bytes by which a request differs from others under the same key.
     #[must_use]
     pub fn with_request(mut self, request: Vec<u8>) -> Self {
         self.request = Some(request);
@@ -119,7 +119,7 @@ pub enum LeaseReply {
     },
     /// The work was done: this is what came of it.
     Cached(Record),
-    /// The key belongs to another request. Told only where both sides gave one.
+    /// The key belongs to another request. Answered only where both sides gave one.
     Conflict {
         /// The fencing number of the other one's lease.
         fence: Lsn,

@@ -17,7 +17,7 @@ pub(crate) struct FenceFrame {
     pub(in crate::rescue) since_ms: i64,
 }
 
-/// A bundle was taken up to its end.
+/// A bundle was imported to its end.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct ImportFrame {
     /// LSN of the frame that said it first; 0: this one. Another when the frame was carried.
@@ -30,7 +30,7 @@ pub(crate) struct ImportFrame {
     pub(in crate::rescue) epoch: u64,
     /// Wall clock of that store when it was made, Unix milliseconds.
     pub(in crate::rescue) made_ms: i64,
-    /// Wall clock of this store when it was taken up, Unix milliseconds.
+    /// Wall clock of this store when it was imported, Unix milliseconds.
     pub(in crate::rescue) imported_ms: i64,
     /// Events that were new here.
     pub(in crate::rescue) fresh: u64,

@@ -6,7 +6,7 @@
 //! | `summary` | what is in a store, and whether it may be wiped |
 //! | `key` | what a bundle is sealed with |
 //! | `sealed` | chunks that nobody can read, change, cut or reorder unnoticed |
-//! | `items` | what stands in them |
+//! | `items` | what is in them |
 //! | `result` | what an export or import did |
 
 mod calls;
@@ -103,7 +103,7 @@ impl Fence {
     }
 }
 
-/// A bundle of another store that was taken up to its end.
+/// A bundle of another store that was imported to its end.
 ///
 /// ```
 /// # #[cfg(feature = "rescue")] {
@@ -136,7 +136,7 @@ pub struct Import {
     pub epoch: u64,
     /// When it was made, Unix milliseconds by the wall clock there.
     pub made_ms: i64,
-    /// When it was taken up here, Unix milliseconds by the wall clock.
+    /// When it was imported here, Unix milliseconds by the wall clock.
     pub imported_ms: i64,
     /// Events that were new here.
     pub fresh: u64,

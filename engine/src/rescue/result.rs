@@ -36,7 +36,7 @@ pub struct Exported {
     pub unreadable_count: u64,
     /// Bytes of the bundle.
     pub bytes: u64,
-    /// SHA-256 over what is in the bundle: the importer tells the same.
+    /// SHA-256 over what is in the bundle: the importer reports the same.
     pub digest: [u8; 32],
 }
 
@@ -67,7 +67,7 @@ pub struct Imported {
     pub bundle: BundleId,
     /// The store that it is from.
     pub source: StoreId,
-    /// Whether this bundle had been taken up to its end before.
+    /// Whether this bundle had been imported to its end before.
     pub is_again: bool,
     /// Events that were new here and are durable now, those included that are remembered only.
     pub fresh: u64,
@@ -83,11 +83,11 @@ pub struct Imported {
     pub left_out: Vec<LeftOut>,
     /// Events that the source could not read, so that the bundle does not have them.
     pub unreadable_at_source: u64,
-    /// SHA-256 over what is in the bundle, as the exporter told it.
+    /// SHA-256 over what is in the bundle, as the exporter reported it.
     pub digest: [u8; 32],
 }
 
-/// An event of a bundle that was not taken up. The bundle is its only copy beside the source.
+/// An event of a bundle that was not imported. The bundle is its only copy beside the source.
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store};
@@ -121,7 +121,7 @@ pub struct LeftOut {
     pub why: SkipReason,
 }
 
-/// Why an event of a bundle was not taken up.
+/// Why an event of a bundle was not imported.
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store};

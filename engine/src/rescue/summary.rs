@@ -26,7 +26,8 @@ pub struct Tally {
     pub count: u64,
     /// Sum of their amounts.
     pub amount: Amount,
-    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, which is told.
+    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, and `sum` is that
+    /// one.
     pub is_at_limit: bool,
     /// The sum itself, in ten-thousandths.
     sum: i128,
@@ -48,7 +49,7 @@ impl Tally {
         self
     }
 
-    /// The sum for people: whether it is exact is told.
+    /// The sum for people: with a mark where it is not exact.
     #[must_use]
     pub fn amount_shown(&self) -> String {
         match (self.is_at_limit, self.sum < 0) {
@@ -145,7 +146,7 @@ pub struct Summary {
     pub bytes: u64,
     /// The fence, if the store is left.
     pub fence: Option<Fence>,
-    /// Bundles of other stores that were taken up, oldest first: the last 64.
+    /// Bundles of other stores that were imported, oldest first: the last 64.
     pub imports: Vec<Import>,
 }
 
@@ -219,7 +220,7 @@ pub enum Reason {
         /// How many.
         count: u64,
     },
-    /// Ranges of the log are damaged: what stood there is not known.
+    /// Ranges of the log are damaged: what was there is not known.
     Damage {
         /// How many.
         count: u64,

@@ -1,4 +1,4 @@
-//! Whether the store is left, and whose bundles it took up. No I/O, no clock, no lock here.
+//! Whether the store is left, and whose bundles it imported. No I/O, no clock, no lock here.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::kernel::{Area, Kernel};
 /// What the newest frames say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RescueTable {
-    /// The newest fence frame, and where it stands now.
+    /// The newest fence frame, and where it is now.
     fence: Option<(FenceFrame, Located)>,
     /// A fence is about to be written: nothing new may come behind it.
     is_closing: bool,
-    /// Bundles that were taken up, by the LSN of their first frame.
+    /// Bundles that were imported, by the LSN of their first frame.
     imports: BTreeMap<u64, (ImportFrame, Located)>,
 }
 
@@ -25,7 +25,7 @@ impl RescueTable {
         self.fence.as_ref().map(|(fence, _)| fence).filter(|fence| fence.is_up)
     }
 
-    /// Bundles that were taken up, oldest first.
+    /// Bundles that were imported, oldest first.
     pub(crate) fn imports(&self) -> impl DoubleEndedIterator<Item = &ImportFrame> {
         self.imports.values().map(|(import, _)| import)
     }
@@ -63,7 +63,7 @@ impl RescueTable {
         fence.into_iter().chain(self.imports.values().map(|(_, at)| at))
     }
 
-    /// The store is left, or not any more. Of two frames that say the same, the later one stands for it.
+    /// The store is left, or not any more. Of two frames that say the same, the later one applies.
     pub(crate) fn apply_fence(&mut self, fence: &FenceFrame, at: Located) {
         let number = if fence.number == 0 { at.lsn } else { fence.number };
         if self.fence.is_none_or(|(now, _)| now.number <= number) {
@@ -71,7 +71,7 @@ impl RescueTable {
         }
     }
 
-    /// A bundle was taken up.
+    /// A bundle was imported.
     pub(crate) fn apply_import(&mut self, import: &ImportFrame, at: Located) {
         let number = if import.number == 0 { at.lsn } else { import.number };
         self.imports.insert(number, (ImportFrame { number, ..*import }, at));

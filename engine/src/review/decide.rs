@@ -15,7 +15,7 @@ use crate::store::StoreState;
 impl Reviews<'_> {
     /// Carries out what a person decided about an event that waits for one.
     ///
-    /// Name the version that the person saw: of two who decide at once, the second is then told so,
+    /// Name the version that the person looked at: of two who decide at once, the second then gets an error,
     /// and by whom the first decision was made.
     ///
     /// ```

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | a decision on what waits | carried out, durably; then the file is removed |
 //! | one that was carried out, and a crash came before the removal | removed |
-//! | one on what somebody else decided first | removed, and told in the status |
-//! | anything else | renamed to `NAME.bad`, and told in the status |
+//! | one on what somebody else decided first | removed, and reported in the status |
+//! | anything else | renamed to `NAME.bad`, and reported in the status |
 //! | anything while the disk refuses | left for the next time |
 
 use std::collections::{BTreeSet, VecDeque};
@@ -25,7 +25,7 @@ use crate::kernel::from_log;
 use crate::kernel::opening::{cannot_open, no_store};
 use crate::store::Shared;
 
-/// How the name of a file ends that is to be taken up.
+/// How the name of a file ends that is to be carried out.
 const ENDING: &str = ".json";
 /// Files that could be neither removed nor renamed and that are passed over from then on.
 const STUCK_MAX: usize = 1_000;
@@ -65,7 +65,7 @@ impl InFile {
 /// Drops a decision into the directory of a store that another process has open; its next
 /// [`Store::tick`](crate::Store::tick) carries it out.
 ///
-/// The decision must name the version that the person saw. Nobody waits for the answer: look at
+/// The decision must name the version that the person looked at. Nobody waits for the answer: look at
 /// the item later, and at [`Status::decision_troubles`](crate::Status::decision_troubles).
 ///
 /// ```
@@ -169,7 +169,7 @@ impl<'s> Dropped<'s> {
     ///
     /// # Errors
     ///
-    /// What the disk said; what is left is taken up the next time.
+    /// What the disk said; what is left is carried out the next time.
     pub(crate) fn carry_out(&self) -> Result<()> {
         // They wait until the store is not left any more: elsewhere somebody else decides.
         if self.inner.state.lock().rescue.refuse_if_fenced().is_err() {
@@ -263,7 +263,7 @@ impl<'s> Dropped<'s> {
         Ok(Some(decision))
     }
 
-    /// Renames a file that is no use, so that it stands in nobody's way.
+    /// Renames a file that is no use, so that it is in nobody's way.
     fn put_away(&self, path: &str, name: &str, why: &Error, stuck: &mut BTreeSet<String>) {
         self.inner.dropbox.report(name, why);
         let bad = format!("{DECISIONS_DIR}/{}.bad", name.strip_suffix(ENDING).unwrap_or(name));

@@ -26,7 +26,7 @@ pub(crate) struct DecisionFrame {
     pub(in crate::review) number: u64,
     /// The event's scope.
     pub(in crate::review) scope: String,
-    /// The event's key: the history tells it when the event is gone.
+    /// The event's key: the history shows it when the event is gone.
     pub(in crate::review) key: String,
     /// Why it was decided so.
     pub(in crate::review) note: String,

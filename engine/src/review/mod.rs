@@ -177,7 +177,7 @@ pub struct Decision {
     pub note: String,
     /// Who decides, at most 64 bytes.
     pub who: String,
-    /// The version of the item that the person saw. With it, the decision is refused if another
+    /// The version of the item that the person looked at. With it, the decision is refused if another
     /// person decided first; without it, it is about whatever waits now.
     pub version: Option<u64>,
 }
@@ -209,7 +209,7 @@ impl Decision {
         self
     }
 
-    /// The version of the item that the person saw.
+    /// The version of the item that the person looked at.
     #[must_use]
     pub fn of_version(mut self, version: u64) -> Self {
         self.version = Some(version);
@@ -265,7 +265,7 @@ pub struct DecisionMade {
     pub made_at_ms: i64,
 }
 
-/// What a host is told when an event comes into review; see [`Reviews::watch`](crate::review::Reviews::watch).
+/// What a host gets when an event comes into review; see [`Reviews::watch`](crate::review::Reviews::watch).
 ///
 /// ```
 /// use std::sync::Arc;

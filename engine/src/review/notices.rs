@@ -1,4 +1,4 @@
-//! Tells the host of events that come into review, outside of all locks and once they are durable.
+//! Reports to the host events that come into review, outside of all locks and once they are durable.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,7 +60,7 @@ impl fmt::Debug for ReviewWatch {
     }
 }
 
-/// Who wants to be told, and of what they were not told yet.
+/// Who watches, and what was not reported to them yet.
 #[derive(Default)]
 pub(crate) struct Watchers {
     known: Mutex<Listeners>,
@@ -70,7 +70,7 @@ pub(crate) struct Watchers {
 struct Listeners {
     callbacks: BTreeMap<u64, ReviewCallback>,
     last_number: u64,
-    /// Items that came; who brought them tells of them as soon as it holds no lock.
+    /// Items that came; who brought them reports them as soon as it holds no lock.
     arrived: Vec<ReviewRow>,
 }
 
@@ -94,9 +94,9 @@ impl Reviews<'_> {
     /// Calls `callback` for every event that comes into review from now on, until the guard is
     /// dropped.
     ///
-    /// It is called once the item is durable, in the thread that brought the upstream's answer, and
-    /// outside of all locks: it may use the store. A panic in it ends only the call. What came before
-    /// is listed by [`Reviews::list`](crate::review::Reviews::list); what comes while a process dies may not be told.
+    /// It is called once the item is durable, in the thread that brought the upstream's answer, and outside of all
+    /// locks: it may use the store. A panic in it ends only the call. What came before is listed by
+    /// [`Reviews::list`](crate::review::Reviews::list); what comes while a process dies may not be reported.
     ///
     /// A callback that owns a handle of the store keeps the store open while it is registered.
     ///
@@ -139,7 +139,7 @@ impl Reviews<'_> {
         self.inner.catalog().keep(&facts, last);
     }
 
-    /// Tells of what came. The caller holds no lock.
+    /// Reports what came. The caller holds no lock.
     pub(crate) fn call_watchers(&self) {
         let (arrived, callbacks) = {
             let mut known = self.inner.watchers.known.lock();
@@ -152,13 +152,13 @@ impl Reviews<'_> {
         for row in arrived {
             let Some(notice) = self.notice(row) else { continue };
             for callback in &callbacks {
-                // The hook of the host has told of a panic; here it ends only this call.
+                // The hook of the host has reported a panic; here it ends only this call.
                 drop(catch_unwind(AssertUnwindSafe(|| callback(&notice))));
             }
         }
     }
 
-    /// `None`: the event cannot be read; listing the items tells why.
+    /// `None`: the event cannot be read; listing the items reports why.
     fn notice(&self, row: ReviewRow) -> Option<ReviewNotice> {
         let reason = row.reason;
         let standing = {

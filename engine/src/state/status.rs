@@ -28,7 +28,7 @@ pub struct Status {
     /// that expired and are not cleaned away yet, up to three fewer for each.
     pub settled: u64,
     /// Keys whose events or records are lost to damage and which stay taken: nobody knows what became of
-    /// them. What an upstream knows of them tells; a person has to ask.
+    /// them. Only the upstreams know whether they took effect; a person has to ask.
     pub lost: u64,
     /// Events that the upstream refused for good and that wait for a person.
     pub in_review: u64,
@@ -43,7 +43,8 @@ pub struct Status {
     pub oldest_pending_ms: u64,
     /// Sum of the amounts of all events that are not settled.
     pub amount_pending: Amount,
-    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, which is told.
+    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, and the sum is that
+    /// one.
     pub amount_is_at_limit: bool,
     /// Bytes that events which are not settled take in the log.
     pub unsettled_bytes: u64,
@@ -62,7 +63,7 @@ pub struct Status {
     /// Why the index's files could not be written lately, or were made anew since the store was opened, if so. Nothing
     /// is lost then: the log has it all, and where it has not, this says so.
     pub index_trouble: Option<String>,
-    /// How far the upstream's clock is ahead of this machine's wall clock, milliseconds, if it told its
+    /// How far the upstream's clock is ahead of this machine's wall clock, milliseconds, if it sent its
     /// time since the machine was started; see [`Store::server_offset`](crate::Store::server_offset).
     pub server_offset_ms: Option<i64>,
     /// Why the catalog's files could not be used lately, if so. Nothing is lost then: its answers
@@ -70,7 +71,7 @@ pub struct Status {
     pub catalog_trouble: Option<String>,
     /// Decisions that were dropped into the store's directory and refused, the last 16.
     pub decision_troubles: Vec<DecisionTrouble>,
-    /// Damaged ranges that opening found, or a later reading of the log: what stood there may be lost.
+    /// Damaged ranges that opening found, or a later reading of the log: what was there may be lost.
     /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::inspect::verify())
     /// all; a store of which this is not 0 should be shown to a person.
     pub damaged_ranges: u64,

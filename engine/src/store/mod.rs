@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// The catalog of review items and decisions.
     pub(crate) kept_catalog: KeptCatalog,
-    /// Who is told of what comes into review.
+    /// Who gets a report of what comes into review.
     pub(crate) watchers: Arc<Watchers>,
     /// Decisions that were dropped into the directory.
     pub(crate) dropbox: DecisionDropbox,

@@ -35,7 +35,7 @@ impl Store {
     /// # Durability
     ///
     /// What was durable before is there. What a crash left torn was never confirmed to a caller and
-    /// is cut; [`Store::recovery`] tells of it, and of damage.
+    /// is cut; [`Store::recovery`] reports it, and damage.
     ///
     /// # Errors
     ///

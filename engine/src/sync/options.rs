@@ -154,7 +154,7 @@ impl Options {
         self
     }
 
-    /// How long the upstream remembers keys at least, milliseconds, until it tells: none by default,
+    /// How long the upstream remembers keys at least, milliseconds, until it states one: none by default,
     /// and then everything is sent again however long ago it was first attempted. What becomes of
     /// older ones: [`Session::on_horizon`](super::Session::on_horizon).
     pub fn horizon_ms(mut self, ms: u64) -> Self {

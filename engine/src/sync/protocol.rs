@@ -85,7 +85,7 @@ pub struct Batch {
     pub idempotency_key: String,
     /// The upstream for which the batch was formed.
     pub upstream: Upstream,
-    /// How the keys of its events are told apart from those of other scopes; see [`Batch::wire_key`].
+    /// How the keys of its events are kept apart from those of other scopes; see [`Batch::wire_key`].
     pub keys: KeyRule,
     /// The [settings](super::Options::settings) with which it was formed. The request is made of
     /// these and not of what the host has set now.

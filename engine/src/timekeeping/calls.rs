@@ -1,4 +1,4 @@
-//! What a store is told of time, how long ago something was, and the frames that say how time goes on.
+//! What a store learns of time, how long ago something was, and the frames that say how time goes on.
 
 use super::ServerOffset;
 use super::frames::{ClockFrame, ServerNote};
@@ -14,7 +14,7 @@ const NOTES_APART_MS: u64 = 60_000;
 /// Closing notes what passed since the last frame if it is so long.
 const WORTH_NOTING_MS: u64 = 1_000;
 
-/// A wall clock that is so far from the run's was not set: what is told of an event may be so much off.
+/// A wall clock that is so far from the run's was not set: what is said of an event may be that much off.
 const WALL_DRIFT_MS_MAX: u64 = 1_000;
 
 /// How time goes on in an open store.
@@ -32,7 +32,7 @@ pub(crate) enum Age {
     AtLeast {
         /// What was measured of it.
         measured_ms: u64,
-        /// The upstream's clock may tell the rest.
+        /// The upstream's clock may show the rest.
         may_be_known: bool,
     },
 }
@@ -48,7 +48,7 @@ pub(crate) enum Note {
 
 impl Store {
     /// Takes up what time it is by the upstream's clock: a host or its transport calls this when a
-    /// reply told.
+    /// reply said.
     ///
     /// The time between two starts of the machine then counts for expiry as far as that clock and this
     /// machine's wall clock both say so, which takes a call before and one after: if one of them was wrong
@@ -58,7 +58,7 @@ impl Store {
     ///
     /// While the store is open its own measurement counts: an upstream whose clock is set forward or
     /// back moves nothing. A time from before this program was made proves nothing, nor does one after such
-    /// a gap from before what was told last.
+    /// a gap from before what was said last.
     ///
     /// ```
     /// # use onceward::{Config, Store};
@@ -108,7 +108,7 @@ impl Store {
 
     /// How far the upstream's clock is ahead of this machine's wall clock, as of its last word.
     ///
-    /// `None`: it did not tell since the machine was started. A wall clock that is set changes this.
+    /// `None`: it showed nothing since the machine was started. A wall clock that is set changes this.
     ///
     /// ```
     /// use onceward::{Config, Store};

@@ -30,7 +30,7 @@ pub(crate) struct ServerNote {
     pub(in crate::timekeeping) uncounted: Option<Uncounted>,
 }
 
-/// Time that one clock told of, and no other.
+/// Time that one clock showed, and no other.
 #[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct Uncounted {
     /// The first LSN behind it.

@@ -37,7 +37,7 @@ pub(crate) struct ServerClock {
 }
 
 impl ServerClock {
-    /// Notes what the log tells of time that nobody measured.
+    /// Notes what the log says of time that nobody measured.
     pub(crate) fn note_marks(&mut self, marks: Marks) {
         marks.begin_lsn.into_iter().for_each(|lsn| self.begin_log(lsn));
         marks.gap_lsn.into_iter().for_each(|lsn| self.begin_gap(lsn));
@@ -61,7 +61,7 @@ impl ServerClock {
         }
     }
 
-    /// The log begins: nothing tells of the time before.
+    /// The log begins: nothing says anything of the time before.
     fn begin_log(&mut self, lsn: u64) {
         self.first_lsn = lsn;
         self.known_since = lsn;
@@ -71,7 +71,7 @@ impl ServerClock {
     fn begin_gap(&mut self, lsn: u64) {
         self.said = None;
         // Also where nothing will prove it, as far as is known: a later note may be one that was carried over
-        // the gap, and tell of a time before it, while damage took the note that came first.
+        // the gap, and say a time before it, while damage took the note that came first.
         self.gap_lsn = lsn;
         match &mut self.note {
             Some(note) => {
@@ -91,7 +91,7 @@ impl ServerClock {
         self.may_be_known_since(lsn) && lsn >= self.gap_lsn && lsn >= uncounted
     }
 
-    /// What of the time since a frame was told by the upstream alone; `None`: that is not all that is missing.
+    /// What of the time since a frame was shown by the upstream's clock alone; `None`: that is not all that is missing.
     pub(crate) fn uncounted_since(&self, lsn: u64) -> Option<u64> {
         let is_all = self.may_be_known_since(lsn) && self.gap_lsn == 0;
         self.uncounted().filter(|_| is_all).map(|uncounted| uncounted.ms)
@@ -184,7 +184,7 @@ fn is_behind(before: &ServerNote, after: &ServerNote) -> bool {
     latest.saturating_add_unsigned(slack_ms) < earliest.saturating_add_unsigned(passed_ms)
 }
 
-/// How much more time passed than was measured, as the upstream's clock tells.
+/// How much more time passed than was measured, as the upstream's clock shows.
 fn told_ms(before: &ServerNote, after: &ServerNote) -> u64 {
     let earliest = after.server_ms.saturating_sub_unsigned(after.uncertainty_ms);
     let latest = before.server_ms.saturating_add_unsigned(before.uncertainty_ms);

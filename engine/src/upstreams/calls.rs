@@ -87,7 +87,7 @@ impl<'s> Upstreams<'s> {
 
     /// An upstream asked not to be asked for so long; 0: it may be asked again. By trusted time: a machine
     /// that was off waits for what is left at most. Where there is no room for it, it is kept in memory; that
-    /// it may be asked is then written when this is told again.
+    /// it may be asked is then written when this is said again.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ const NAME_BYTES_MAX: usize = 255;
 /// What one upstream said of an event or asked of this store counts for that one. Credentials are no
 /// part of it: an address is taken without them, in small letters up to its path, without a port that
 /// is its scheme's own and without a slash at its end. Where the same address serves several
-/// installations, by credentials or by day, the host tells them apart by a name.
+/// installations, by credentials or by day, the host distinguishes them by a name.
 ///
 /// ```
 /// use onceward::sync::Upstream;

@@ -12,10 +12,10 @@ use crate::event::{Key, Scope};
 
 /// What a key on the wire begins with that names its scope. Bare keys that look so are not sent.
 const SIGIL: char = '~';
-/// What stands between scope and key.
+/// What is between scope and key.
 const SEPARATOR: char = '/';
 
-/// How the keys of a scope are told apart from those of others at one upstream.
+/// How the keys of a scope are kept apart from those of others at one upstream.
 ///
 /// ```
 /// use onceward::sync::KeyRule;
@@ -36,7 +36,7 @@ pub enum KeyRule {
     Bare,
     /// The event's key behind its scope: `~scope/key`.
     ScopePrefix,
-    /// The key as it is: whoever carries the batch tells the upstream its scope by other means, such as a path or
+    /// The key as it is: whoever carries the batch gives the upstream its scope by other means, such as a path or
     /// a field, and the upstream keeps the keys of two scopes apart. The host vouches for that.
     Conveyed,
 }

@@ -10,7 +10,7 @@ use crate::kernel::{Area, Kernel, LiveFrames};
 /// What is known of the upstreams.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamTable {
-    /// Upstream and scope, the number of the rule, and where that stands.
+    /// Upstream and scope, the number of the rule, and where its frame is.
     rules: BTreeMap<(String, String), (u8, Located)>,
     /// The newest hold of each upstream.
     holds: BTreeMap<String, KnownHold>,

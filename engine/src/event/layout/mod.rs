@@ -18,7 +18,7 @@ const JSON: u8 = 1;
 const SCOPE: u8 = 1 << 1;
 /// A kind other than `event` is given.
 const KIND: u8 = 1 << 2;
-/// The caller told when it happened.
+/// The caller said when the event happened.
 const CAPTURED_AT: u8 = 1 << 3;
 /// An amount is given.
 const AMOUNT: u8 = 1 << 4;
@@ -48,7 +48,7 @@ pub(crate) struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
-    /// Prepares the body of an event whose wall clock is told elsewhere.
+    /// Prepares the body of an event whose wall clock another frame says.
     pub(crate) fn new(event: &'a Event) -> Self {
         Self::dated(event, 0)
     }

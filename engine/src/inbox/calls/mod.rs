@@ -162,7 +162,7 @@ impl Inbox<'_> {
     }
 
     /// The last deliveries that were stored and dropped, oldest first: at most 256, and after a restart
-    /// those of which the log still tells. [`InboxStatus::dropped`] counts them all.
+    /// those that the log still has. [`InboxStatus::dropped`] counts them all.
     ///
     /// ```
     /// use onceward::{Config, Payload, Store};

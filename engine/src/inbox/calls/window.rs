@@ -1,6 +1,6 @@
-//! Windows that the upstream issued: told, and over.
+//! Windows that the upstream issued: opened, and over.
 //!
-//! When one is over is decided by trusted time from the moment it was told, never by a wall clock.
+//! When one is over is decided by trusted time from the moment it was opened, never by a wall clock.
 
 use onceward_wal::Lsn;
 
@@ -16,9 +16,9 @@ use crate::store::StoreState;
 impl Inbox<'_> {
     /// Takes up a window that the upstream issued, open for `remaining_ms` from now on.
     ///
-    /// Telling an open window again, as after a reconnect, moves its end to what is told now and
+    /// Opening an open window again, as after a reconnect, moves its end to what is given now and
     /// changes nothing else: what was delivered in it stays a duplicate in it. A window that is over
-    /// may be told again, too; what was delivered in it is remembered as long as any key.
+    /// may be opened again, too; what was delivered in it is remembered as long as any key.
     ///
     /// ```
     /// # use onceward::{Config, Store};

@@ -1,6 +1,6 @@
 //! The bodies of the inbox's frames. Field order and variant order are the format: never reorder.
 //!
-//! A number of 0 stands for the frame's own LSN, a time of 0 for the frame's own moment: what is
+//! A number of 0 means the frame's own LSN, a time of 0 the frame's own moment: what is
 //! written first says little, what cleaning carries says everything.
 
 use bincode::{Decode, Encode};
@@ -14,7 +14,7 @@ pub(crate) enum WindowFrame {
     Opened(WindowOpened),
     /// A server window is over.
     Closed(WindowClosed),
-    /// How many deliveries were dropped so far, when nothing else tells it.
+    /// How many deliveries were dropped so far, when nothing else says it.
     Counted {
         /// Deliveries that were stored and dropped, since the store was made.
         dropped_total: u64,
@@ -24,11 +24,11 @@ pub(crate) enum WindowFrame {
 /// A window is open.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct WindowOpened {
-    /// LSN of the frame that told it first; 0: this one.
+    /// LSN of the frame that opened it first; 0: this one.
     pub(in crate::inbox) number: u64,
     /// What the upstream calls it.
     pub(in crate::inbox) id: String,
-    /// Trusted time at which it was told first; without a number, that of this frame.
+    /// Trusted time at which it was opened first; without a number, that of this frame.
     pub(in crate::inbox) opened_ms: u64,
     /// Trusted time at which it is over.
     pub(in crate::inbox) ends_ms: u64,
@@ -72,7 +72,7 @@ pub(crate) struct DeliveryBody {
     pub(in crate::inbox) external_id: Option<String>,
     /// The subject that the delivery is for, and the window.
     pub(in crate::inbox) within: Option<WithinBody>,
-    /// Steps that it has; 0: not told.
+    /// Steps that it has; 0: not known.
     pub(in crate::inbox) steps: u32,
     /// The payload is JSON.
     pub(in crate::inbox) is_json: bool,
@@ -115,7 +115,7 @@ pub(crate) struct FinishedEntry {
     pub(in crate::inbox) number: u64,
     /// Code of a [`DeliveryState`](crate::inbox::DeliveryState).
     pub(in crate::inbox) state: u8,
-    /// The event that tells the upstream; 0 for none.
+    /// The event that reports the end to the upstream; 0 for none.
     pub(in crate::inbox) event: u64,
     /// The delivery's keys that are still remembered.
     pub(in crate::inbox) keys: Vec<FinishedKey>,
@@ -157,7 +157,7 @@ pub(crate) struct DeliveryEnd {
     pub(in crate::inbox) state: u8,
     /// Trusted time at which it was finished; 0: that of this frame.
     pub(in crate::inbox) settled_ms: u64,
-    /// The event that tells the upstream; 0: the frame behind this one.
+    /// The event that reports the end to the upstream; 0: the frame behind this one.
     pub(in crate::inbox) event: u64,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct NewDelivery {
     pub(in crate::inbox) name: Box<str>,
     /// The server window that it is for.
     pub(in crate::inbox) window: Option<Box<str>>,
-    /// Steps that it has; 0: not told.
+    /// Steps that it has; 0: not known.
     pub(in crate::inbox) steps: u32,
     /// The last step that is done; 0 for none.
     pub(in crate::inbox) done: u32,

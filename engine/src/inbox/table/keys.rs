@@ -18,7 +18,7 @@ pub(crate) struct DeliveryKey {
 }
 
 impl DeliveryKey {
-    /// What the index is told: whatever comes under the key is the same delivery.
+    /// What the index gets as content: whatever comes under the key is the same delivery.
     pub(crate) fn reservation(&self, lsn: u64) -> Reservation {
         let entry = Entry { key: self.fingerprint, content: ContentHash::from_u64(0), lsn };
         Reservation { entry, window: self.window }

@@ -47,7 +47,7 @@ pub(crate) struct OpenDelivery {
     pub(in crate::inbox) name: Box<str>,
     /// The server window that it is for.
     pub(in crate::inbox) window: Option<Box<str>>,
-    /// Steps that it has; 0: not told.
+    /// Steps that it has; 0: not known.
     pub(in crate::inbox) steps: u32,
     /// The last step that is done; 0 for none.
     pub(in crate::inbox) done: u32,
@@ -63,7 +63,7 @@ impl OpenDelivery {
     }
 }
 
-/// The step behind `done`; `None` after the last one. 0 steps: how many there are was not told.
+/// The step behind `done`; `None` after the last one. 0 steps: how many there are is not known.
 pub(crate) fn next_step(done: u32, steps: u32) -> Option<u32> {
     if steps > 0 && done >= steps { None } else { done.checked_add(1) }
 }
@@ -76,7 +76,7 @@ pub(crate) struct FinishedDelivery {
     /// Wall clock when it came.
     pub(in crate::inbox) wall: Wall,
     pub(in crate::inbox) state: DeliveryState,
-    /// The event that tells the upstream; 0 for none.
+    /// The event that reports the end to the upstream; 0 for none.
     pub(in crate::inbox) event: u64,
     /// Trusted time at which it was finished.
     pub(in crate::inbox) settled_ms: u64,
@@ -107,7 +107,7 @@ pub(crate) struct DeliveryTable {
     open_bytes: u64,
     dropped: DroppedDeliveries,
     counts: Counts,
-    /// Some may be for a window that is not known, because the frame that told it was lost.
+    /// Some may be for a window that is not known, because the frame that opened it was lost.
     has_orphans: bool,
     /// Frames that are needed.
     places: Places,

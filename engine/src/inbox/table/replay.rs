@@ -103,7 +103,7 @@ impl DeliveryTable {
     }
 }
 
-/// Tells the index the keys of a finished delivery whose first frame is gone.
+/// Applies to the index the keys of a finished delivery whose first frame is gone.
 pub(super) fn replay_finished_keys(kernel: &mut Kernel, entry: &FinishedEntry, frame: u64) {
     for key in &entry.keys {
         let fingerprint = Fingerprint::from_u128(key.print);

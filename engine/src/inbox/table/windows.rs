@@ -6,9 +6,9 @@ use crate::base::Located;
 /// A window that the upstream issued and that is not known to be over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerWindow {
-    /// LSN of the frame that told it first.
+    /// LSN of the frame that opened it first.
     pub(in crate::inbox) number: u64,
-    /// Trusted time at which it was told first.
+    /// Trusted time at which it was opened first.
     pub(in crate::inbox) opened_ms: u64,
     /// Trusted time at which it is over.
     pub(in crate::inbox) ends_ms: u64,
@@ -36,7 +36,7 @@ impl DeliveryTable {
     }
 
     /// The windows that are over at `trusted_ms` and not known to be, with what they drop. What is for
-    /// a window that is not known, because the frame that told it was lost, is dropped too.
+    /// a window that is not known, because the frame that opened it was lost, is dropped too.
     pub(crate) fn endings(&self, trusted_ms: u64) -> Vec<WindowEnding> {
         let over = self.windows.iter().filter(|(_, window)| trusted_ms >= window.ends_ms);
         let mut ids: Vec<&str> = over.map(|(id, _)| &**id).collect();

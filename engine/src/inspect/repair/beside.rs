@@ -1,10 +1,10 @@
 //! What is not a file where one should be is set aside first; see `usurpers.rs`.
 //!
-//! The files beside the log: what is damaged in them is told, and an index that is damaged is given up, so
+//! The files beside the log: what is damaged in them is reported, and an index that is damaged is given up, so
 //! that the next opening makes it anew from the log.
 //!
 //! Beside a log that lost frames, in this repair or in one that no opening followed, an index stays, damaged or not: it
-//! may know their keys, and the next opening tells the log of those before it gives the index up.
+//! may know their keys, and the next opening writes those to the log before it gives the index up.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) fn plan(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     if usurped.is_empty() {
         return planned;
     }
-    // What stands in a file's place may be why the rest cannot be judged.
+    // What is in a file's place may be why the rest cannot be judged.
     let mut plan = planned.unwrap_or_default();
     plan.left = with_usurped(usurped.clone(), plan.left);
     plan.damage = with_usurped(usurped, plan.damage);

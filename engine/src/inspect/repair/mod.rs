@@ -1,11 +1,11 @@
-//! Mends a damaged store, and tells what was lost: by number, and by key as far as that can be told.
+//! Mends a damaged store, and reports what was lost: by number, and by key as far as that can be known.
 //!
 //! The log mends itself; here is found out what its damage means for events. Nothing that can still be
 //! read is touched, and what was lost stays lost.
 //!
 //! | file | what |
 //! |---|---|
-//! | `salvage` | which keys the damaged bytes still tell |
+//! | `salvage` | which keys the damaged bytes still show |
 //! | `notice` | what was lost, written down for a person |
 //! | `beside` | the same for the files beside the log, once each of them is a file |
 
@@ -82,7 +82,7 @@ pub struct Lost {
     /// Numbers of lost frames, ascending. Not every frame is an event, and a range that ends where a
     /// segment does may hold numbers that were never used.
     pub lsns: Vec<LostRange>,
-    /// Events that stood in the damaged bytes and stand nowhere else, as far as these bytes still tell: a
+    /// Events that were in the damaged bytes and are nowhere else, as far as these bytes still show: a
     /// key may itself be damaged, and events may be missing here.
     pub keys: Vec<LostKey>,
 }
@@ -108,7 +108,7 @@ pub struct Lost {
 pub struct LostRange {
     /// The first one.
     pub first: Lsn,
-    /// The last one; `None`: all that followed, and nothing tells how many.
+    /// The last one; `None`: all that followed, and nothing says how many.
     pub last: Option<Lsn>,
 }
 
@@ -242,7 +242,7 @@ pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
         onceward_wal::check_keys(vfs, keys.as_ref()).map_err(from_log)?;
     }
     let lock = onceward_wal::lock(vfs).map_err(from_log)?;
-    // Before anything is written over: the damaged bytes tell keys.
+    // Before anything is written over: the damaged bytes show keys.
     let Survey { mut damage, lost } = Survey::take(vfs, keys)?;
     if !damage.is_empty() {
         // The index may know keys of which the log will not: they stay taken. First, so that no crash
@@ -330,7 +330,7 @@ impl LogReading {
             lost.lsns.push(LostRange { first, last: last.and_then(Lsn::from_u64) });
             lost.keys.extend(salvage::keys(vfs, &segments, found));
         }
-        // A copy of it may have been carried forward, or stand where it was carried from; or its key alone.
+        // A copy of it may have been carried forward, or be where it was carried from; or its key alone.
         let stands = |lost: &LostKey| self.state.has_key(lost.scope.as_str(), lost.key.as_str());
         lost.keys.retain(|lost| !stands(lost));
         lost.keys.sort_by_key(|lost| lost.lsn);

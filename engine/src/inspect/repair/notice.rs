@@ -1,5 +1,5 @@
 //! What a repair could not bring back is written down beside the damaged bytes, for a person: the log is whole
-//! again afterwards, and nothing else would tell that there was more. As long as the note is there, the store
+//! again afterwards, and nothing else would say that there was more. As long as the note is there, the store
 //! does not call itself safe to wipe.
 
 use std::fmt::{self, Write};
@@ -11,7 +11,7 @@ use crate::base::{Damage, Result};
 use crate::kernel::opening::keep_note;
 
 /// Writes the note, durably, unless nothing was lost; returns where it is. One that says the same is not
-/// written again. Keys of an encrypted store are in no file: they are told by what the repair returns.
+/// written again. Keys of an encrypted store are in no file: what the repair returns names them.
 pub(super) fn write(
     vfs: &dyn Vfs,
     damage: &[Damage],

@@ -10,7 +10,7 @@ use crate::Lsn;
 use crate::base::FrameKind;
 use crate::event::layout;
 
-/// The events that stood in damaged bytes.
+/// The events that were in damaged bytes.
 pub(super) fn keys(
     vfs: &dyn Vfs,
     segments: &Segments,

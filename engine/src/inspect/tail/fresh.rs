@@ -13,14 +13,14 @@ use crate::kernel::{Areas, Kernel, KeyIndex, Times};
 use crate::outbox::receipts;
 use crate::state::StoreState;
 
-/// What the new frames say. A view of their own tells how far their events are: nothing before them
+/// What the new frames say. A state of their own says how far their events are: nothing before them
 /// matters for that.
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) state: StoreState,
     /// Events up to this LSN were shown, or are not wanted.
     floor: u64,
-    /// Each with where its clocks are told.
+    /// Each with the frame that has its clocks.
     events: BTreeMap<u64, (Event, EventRun)>,
     receipts: BTreeMap<u64, Vec<u8>>,
     /// Bytes that may still be taken.
@@ -126,7 +126,7 @@ impl Fresh {
         let Self { state, events, mut receipts, .. } = self;
         let mut stored = Vec::with_capacity(events.len());
         for (number, (event, run)) in events {
-            // One that does not fit the log is told as damage.
+            // One that does not fit the log is reported as damage.
             let (Some(standing), Some(lsn)) =
                 (state.outbox.events().standing(&state.kernel, number), Lsn::from_u64(number))
             else {

@@ -84,9 +84,9 @@ pub struct Tail {
     times: Times,
     /// What was there before, until it has been shown.
     backlog: Option<Backlog>,
-    /// Damage that was told.
+    /// Damage that was reported.
     told: Vec<Damage>,
-    /// Damage that opening found, until it is told.
+    /// Damage that opening found, until it is reported.
     untold: Vec<Damage>,
     /// How many bytes of frames a look may hold.
     bytes_max: usize,
@@ -122,7 +122,7 @@ pub struct TailBatch {
     pub events: Vec<StoredEvent>,
     /// Why events that should be there cannot be read.
     pub unreadable: Vec<Error>,
-    /// Damage that was not told before.
+    /// Damage that was not reported before.
     pub damage: Vec<Damage>,
     /// Numbers between the frames that are not there: never used, lost to damage, or trimmed before
     /// they were looked at.
@@ -208,7 +208,7 @@ impl Tail {
     ///
     /// An event is shown once it is proven that it survives a power cut: when something was written
     /// after it, or when its store has been quiet for a tenth of a second. Its state is that of this
-    /// moment, mostly pending; what becomes of it later is not shown. Damage is told once, and only if
+    /// moment, mostly pending; what becomes of it later is not shown. Damage is reported once, and only if
     /// a second reading finds it too.
     ///
     /// # Errors

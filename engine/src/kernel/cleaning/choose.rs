@@ -17,7 +17,7 @@ use onceward_wal::SegmentInfo;
 use crate::kernel::Areas;
 use crate::kernel::usage::{Resting, Usage};
 
-/// Most unused bytes that may stand before cleaning begins, unless one segment is more.
+/// Most unused bytes that may wait before cleaning begins, unless one segment is more.
 const SLACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A segment is worth cleaning if less than one part of so many lives.
 const WORTH: u64 = 4;

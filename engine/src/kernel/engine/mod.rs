@@ -40,7 +40,7 @@ pub(crate) use refusals::from_log;
 pub(crate) use reserve::{Reserve, Share, answer_bytes};
 pub(crate) use time::TrustedTime;
 
-/// What a host chooses of what every area stands on.
+/// What a host chooses of what every area is built on.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Size of a segment, bytes.

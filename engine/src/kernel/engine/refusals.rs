@@ -20,7 +20,7 @@ impl<S: Areas> Engine<S> {
     }
 }
 
-/// An error of the log, told as one of the store.
+/// An error of the log, as one of the store.
 pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
     use onceward_wal::ErrorKind as Log;
     let (kind, code) = match error.kind() {

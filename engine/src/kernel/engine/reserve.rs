@@ -14,7 +14,7 @@
 //! cleaning. So there is room for all answers before the disk is full: each capture leaves 128 bytes for each
 //! event that has none.
 //!
-//! The reserve is two segments, as large as they are: on a full disk a program that is told another size
+//! The reserve is two segments, as large as they are: on a full disk a program that is configured with another size
 //! finds those of the one before it. An upstream that refuses everything therefore stops being written down while
 //! people can still decide; people who decide stop while what they sent again can still be sent; and what was
 //! sent can be settled, and what is settled be carried and trimmed.

@@ -1,4 +1,4 @@
-//! The index's files were damaged: the log is told to it again, while the store is open.
+//! The index's files were damaged: the log is applied to it again, while the store is open.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{KeyIndex, LostKeys, failed};
 use crate::base::Result;
 
 impl KeyIndex {
-    /// Begins the index anew with what `told` knows, which was made from the log just now, and with what the log
+    /// Begins the index anew with what `replayed` knows, which was made from the log just now, and with what the log
     /// lost. Keys that are held are in the slices that are held for them.
     ///
     /// Slices that were over by now come back with what the log still has of them, and are remembered as if
@@ -28,7 +28,7 @@ impl KeyIndex {
         // Until the end nobody is answered, whatever comes between.
         self.damaged.get_or_insert_with(|| "it was not told all of the log".to_owned());
         self.index.begin_anew();
-        // No frame is told: which ones were, the index knows.
+        // No frame is noted: which ones were applied, the index knows.
         let restore = |slice: SliceId, entry: Entry| {
             let slice = held.get(&entry.key).copied().unwrap_or(slice);
             self.index.restore(slice, entry, 0).map_err(|error| failed(&error))

@@ -64,7 +64,7 @@ impl Strays {
 }
 
 impl KeyIndex {
-    /// Whether this entry is the one of its key that counts. One of which that cannot be told does.
+    /// Whether this entry is the one of its key that counts. One of which that cannot be known counts.
     pub(super) fn is_current(&self, entry: &Entry) -> bool {
         let found = self.index.find(entry.key);
         found.map_or(true, |found| found.is_some_and(|found| found.lsn == entry.lsn))

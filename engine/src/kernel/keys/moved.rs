@@ -1,4 +1,4 @@
-//! Keys that moved to a later slice while nobody settled them, as the log tells of them.
+//! Keys that moved to a later slice while nobody settled them, as the log has them.
 //!
 //! What cleaning carried says in which slice a key was then. The index's files may be older than that:
 //! they have the key where it was before. So for keys that the files cover, the slice is found by the

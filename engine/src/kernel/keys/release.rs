@@ -8,7 +8,7 @@ impl KeyIndex {
     /// The frame `frame`, which is durable, says that the key of an item is free again. Ends the hold
     /// on the slice of the item, if it is known.
     ///
-    /// Told at every replay, also of frames that the index's files cover: a checkpoint may have been
+    /// Applied at every replay, also of frames that the index's files cover: a checkpoint may have been
     /// written between this frame and the moment at which the index heard of it.
     pub(crate) fn release(&mut self, key: Fingerprint, frame: u64, held: Option<SliceHold>) {
         if let Some(slice) = held.and_then(|held| held.slice) {

@@ -6,7 +6,7 @@ use onceward_index::Window;
 
 /// The window of each scope. A change of it holds for all keys of the scope from the next opening on.
 ///
-/// A name with a colon stands for keys that are no events': no event's scope has one. Up to its colon, it names the
+/// A name with a colon is for keys that are no events': no event's scope has one. Up to its colon, it names the
 /// area that has such keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Windows {

@@ -1,4 +1,4 @@
-//! Keys that the index knows and the log lost to damage. They stay taken: they are told to the log before
+//! Keys that the index knows and the log lost to damage. They stay taken: they are written to the log before
 //! anything of the index is given up, and before the first answer.
 //!
 //! | found | done |
@@ -25,9 +25,9 @@ use crate::kernel::{Areas, FrameBody, Kernel, KeysFrame, LostKeys, Share, from_l
 #[derive(Debug, Default)]
 pub(super) struct LostToDamage {
     keys: Vec<LostKeys>,
-    /// Why the index is of no use once the log was told, if it is not.
+    /// Why the index is of no use once the keys are in the log, if it is not.
     pub(super) misfit: Option<String>,
-    /// What is told of it.
+    /// What is reported of it.
     pub(super) damage: Vec<Damage>,
     /// A repair asked for this.
     is_asked: bool,
@@ -68,7 +68,7 @@ impl LostToDamage {
         Ok(lost)
     }
 
-    /// Whether the log need not be told of any key.
+    /// Whether no key need be written to the log.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -88,8 +88,8 @@ impl LostToDamage {
         if self.misfit.is_some() { Preparation::OnDemand } else { preparation }
     }
 
-    /// Tells the log, durably. Where it has no room for that, the store goes on with an index that fits:
-    /// it knows these keys, and the next opening tells the log.
+    /// Writes the keys to the log, durably. Where it has no room for that, the store goes on with an index that fits:
+    /// it knows these keys, and the next opening writes them.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl LostToDamage {
             Ok(())
         });
         if written.is_ok() && !self.is_asked {
-            // Afterwards nothing would tell: a repair has its own note.
+            // Afterwards nothing would say so: a repair has its own note.
             note_loss(engine, &self.keys);
         }
         match written {
@@ -135,7 +135,7 @@ impl LostToDamage {
     }
 }
 
-/// Tells the log of keys that it lost.
+/// Writes to the log keys that it lost.
 fn write_lost<S: Areas>(engine: &Engine<S>, keys: &KeysFrame, share: Share) -> Result<()> {
     let _one_at_a_time = engine.control.lock();
     let frame = FrameBody::new(FrameKind::Keys, codec::encode(keys));
@@ -164,7 +164,7 @@ fn note_loss<S: Areas>(engine: &mut Engine<S>, keys: &[LostKeys]) {
 }
 
 /// Opens the store again, because its index does not fit the log: which keys it knew and the log had lost
-/// is told by now.
+/// is written by now.
 ///
 /// # Errors
 ///

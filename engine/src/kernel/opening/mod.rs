@@ -160,7 +160,7 @@ fn is_empty(vfs: &dyn Vfs) -> Result<bool> {
     }
 }
 
-/// An error of the index, told as one of the store.
+/// An error of the index, as one of the store.
 pub(crate) fn from_index(error: &onceward_index::Error) -> Error {
     let (kind, code) = match error.kind() {
         onceward_index::ErrorKind::Invalid => (ErrorKind::Invalid, "CONFIG_INVALID"),
@@ -178,7 +178,7 @@ pub(crate) fn secret_of(identity: &Identity) -> Secret {
     Secret::from_bytes(secret)
 }
 
-/// What the log found, told as the store's report.
+/// What the log found, as the store's report.
 pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
     let report = examined.report();
     RecoveryReport {
@@ -194,7 +194,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
     }
 }
 
-/// Damage of the log, told as the store's.
+/// Damage of the log, as the store's.
 pub(crate) fn told_of(damage: &onceward_wal::Damage) -> Damage {
     Damage {
         file: damage.file.clone(),

@@ -28,7 +28,7 @@ pub(super) struct Read<S> {
 }
 
 /// Reads the log and the index. Files of the index that do not fit the log, or are damaged, are given up,
-/// and the log is told anew; unless they alone know keys: that is for the caller to write down first.
+/// and the whole log is applied; unless they alone know keys: that is for the caller to write down first.
 pub(super) fn read<S: Areas>(
     vfs: &Arc<dyn Vfs>,
     sealing: Option<&Arc<dyn Sealing>>,

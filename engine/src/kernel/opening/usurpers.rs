@@ -134,7 +134,7 @@ fn set_aside<'a>(vfs: &dyn Vfs, found: impl Iterator<Item = &'a Damage>) -> Resu
     Ok(kept)
 }
 
-/// Makes the quarantine where it is missing; returns where what stood in its place is, if anything did.
+/// Makes the quarantine where it is missing; returns where what was in its place is now, if anything was there.
 fn make_quarantine(vfs: &dyn Vfs) -> Result<Option<String>> {
     if vfs.usurper(QUARANTINE_DIR, Expected::Directory)?.is_none() {
         vfs.create_dir(QUARANTINE_DIR)?;

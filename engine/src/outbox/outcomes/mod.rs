@@ -1,7 +1,7 @@
 //! The answers for settled events whose own frames are gone, by the events' numbers.
 //!
 //! Events that were captured together are mostly answered and carried together, so neighbours share
-//! a span: hundreds of them cost as much as one. Where a frame of another kind stands between any two
+//! a span: hundreds of them cost as much as one. Where a frame of another kind is between any two
 //! events, as when each is settled before the next comes, a span holds one event.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use crate::base::State;
 
-/// The number that stands for no frame: only memory has the answer.
+/// The number that means no frame: only memory has the answer.
 pub(super) const NO_FRAME: u64 = 0;
 
 /// The final answer for an event whose frame is gone.
@@ -45,7 +45,7 @@ impl Outcomes {
         self.span_with(lsn).map(|(_, span)| span.outcome)
     }
 
-    /// Whether the item of this number, whose key is known, is lost to damage: nobody can tell what became of it.
+    /// Whether the item of this number, whose key is known, is lost to damage: what became of it cannot be known.
     pub(crate) fn is_lost(&self, item: u64) -> bool {
         self.get(item).is_some_and(|outcome| outcome.state == State::OutcomeUnknown)
     }
@@ -55,7 +55,7 @@ impl Outcomes {
         self.set(item, State::OutcomeUnknown, NO_FRAME);
     }
 
-    /// How many answers are that nobody can tell what became of the event.
+    /// How many answers say that what became of the event cannot be known.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }

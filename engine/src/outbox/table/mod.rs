@@ -226,7 +226,7 @@ impl EventTable {
         Some(Standing { lsn, at, wall, state, outcome })
     }
 
-    /// The state of an event whose key is known; of one of which the log has nothing, nobody can tell.
+    /// The state of an event whose key is known; of one of which the log has nothing, it cannot be known.
     pub(crate) fn state_of(&self, lsn: u64) -> State {
         let stage = || self.unsettled.get(&lsn).map(|live| live.stage.state());
         let settled = || self.settled.get(&lsn).map(|settled| settled.state);

@@ -36,7 +36,7 @@ pub(super) enum Holding {
     Lost,
 }
 
-/// What stands under a lease's key.
+/// What is known under a lease's key.
 enum FoundLease {
     Wait(Lsn),
     Mine { item: u64, content: u64, open: LeaseItem },

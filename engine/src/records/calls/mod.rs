@@ -42,7 +42,7 @@ impl Records<'_> {
     ///
     /// What is answered survives kill -9 and power cut. After an error that is not
     /// [`in_doubt`](Error::in_doubt) the caller surely has no lease; else it asks again after reopening
-    /// and is told that the outcome is unknown.
+    /// and gets the answer that the outcome is unknown.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::records::table::{KnownItem, RecordItem};
 use crate::records::{OpenLease, Record, RecordState, fingerprint};
 use crate::store::StoreState;
 
-/// What stands under a key.
+/// What is known under a key.
 enum FoundRecord {
     Known(RecordState),
     /// A completed record.
@@ -115,7 +115,7 @@ impl Records<'_> {
     }
 }
 
-/// What stands under a key. The caller holds the state.
+/// What is known under a key. The caller holds the state.
 fn look(
     state: &StoreState,
     keys: Asking<'_>,

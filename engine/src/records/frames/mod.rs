@@ -1,6 +1,6 @@
 //! Leases, records and the ends of leases. Field order is the format: never reorder, never reuse.
 //!
-//! The body of a record is not copied into a control structure: it stands behind it, so that it is
+//! The body of a record is not copied into a control structure: it is behind it, so that it is
 //! written from where the caller has it.
 
 use std::fmt;
@@ -33,7 +33,7 @@ pub(crate) struct LeaseFrame {
     pub(in crate::records) token: Token,
     /// Print of the request that took the key; 0 for none.
     pub(in crate::records) content: u64,
-    /// Trusted time at which the key's slice began; 0 in the first frame, whose own time tells it.
+    /// Trusted time at which the key's slice began; 0 in the first frame, whose own time is it.
     pub(in crate::records) slice_begin: u64,
     /// Wall clock when the lease was given, Unix milliseconds.
     pub(in crate::records) since_ms: i64,
@@ -96,7 +96,7 @@ impl Token {
 }
 
 impl PartialEq for Token {
-    /// Looks at all bytes, whichever differ: how long it takes tells nothing of them.
+    /// Looks at all bytes, whichever differ: how long it takes reveals nothing of them.
     fn eq(&self, other: &Self) -> bool {
         self.0.iter().zip(other.0).fold(0, |differ, (one, two)| differ | (one ^ two)) == 0
     }

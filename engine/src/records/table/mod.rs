@@ -4,7 +4,7 @@
 //! it. A lease holds the slice of its key as an unsettled event does. No I/O, no clock, no lock here.
 //!
 //! A live call queues its frame first and notes it here as a [`LeaseChange`]; when the frame is durable
-//! the change takes place, whoever hears of it first, and nobody is told of it before.
+//! the change takes place, whoever hears of it first, and no answer depends on it before.
 
 mod groups;
 mod relocate;
@@ -27,7 +27,7 @@ use groups::Groups;
 pub(crate) struct LeaseItem {
     pub(in crate::records) fingerprint: Fingerprint,
     pub(in crate::records) held: SliceHold,
-    /// The frame that stands for it.
+    /// The frame of the item.
     pub(in crate::records) at: Located,
     pub(in crate::records) fence: u64,
     pub(in crate::records) token: Token,
@@ -76,7 +76,7 @@ pub(crate) enum KnownItem<'a> {
     Done(RecordItem),
     /// The log has nothing of the item any more: it was released.
     Released,
-    /// Damage took what the log had of the item: nobody can tell what became of the work.
+    /// Damage took what the log had of the item: what became of the work cannot be known.
     Lost,
 }
 

@@ -60,7 +60,7 @@ impl RecordTable {
     }
 }
 
-/// What the index is told of a record's key.
+/// What the index gets of a record's key.
 fn reservation(
     kernel: &Kernel,
     item: u64,

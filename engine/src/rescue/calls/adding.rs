@@ -25,7 +25,7 @@ pub(super) struct Adding<'a> {
 struct QueuedImport<'a> {
     arrival: &'a Arrival<'a>,
     judged: Judged,
-    /// The frame behind it, and where that stands.
+    /// The frame behind it, and where that is.
     known: Option<(SettleFrame, Located)>,
 }
 
@@ -240,7 +240,7 @@ impl QueuedImport<'_> {
     }
 }
 
-/// What is known of an event beside that it is there; the frame stands right behind it.
+/// What is known of an event beside that it is there; the frame is right behind it.
 fn known(arrival: &Arrival<'_>) -> Option<SettleFrame> {
     let state = arrival.state.code();
     if arrival.state.is_final() {

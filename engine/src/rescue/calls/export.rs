@@ -45,13 +45,13 @@ impl Rescue<'_> {
     /// [import](Rescue::import): pending, in flight, in review and uncertain events with their
     /// keys, clocks and reasons. And the events with a final answer that the log still has, so that
     /// the importer remembers their keys, outcomes and receipts too. Leases, records and deliveries
-    /// stay: [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe) tells of them.
+    /// stay: [`Rescue::safe_to_wipe`](crate::rescue::Rescue::safe_to_wipe) reports them.
     ///
     /// With `fence` the store is left first: that is durable before the first byte of the bundle is
     /// written, so nothing can be captured or sent here that the bundle does not have. From then on
     /// captures, deliveries, decisions, cancellations and sessions are refused with the code
     /// `STORE_FENCED`, across restarts; a capture of a known key is still answered, and answers to
-    /// what was sent before are taken up. If writing the bundle fails, or the machine does, the events
+    /// what was sent before are applied. If writing the bundle fails, or the machine does, the events
     /// are all still here: call it again, which writes a bundle of the same number. Who does not want
     /// to leave any more calls [`Rescue::unfence`](crate::rescue::Rescue::unfence).
     ///
@@ -98,7 +98,7 @@ impl Rescue<'_> {
         if fence {
             inner.rescue().leave(bundle)?;
         }
-        // How captures end for which nobody waits is told by their tickets.
+        // How captures end for which nobody waits, their tickets report.
         drop(inner.sync_deferred());
         let upto = inner.log.synced();
         let is_fenced = fence || up.is_some();
@@ -139,7 +139,7 @@ impl Rescue<'_> {
                 self.inner.state.lock().rescue.refuse_if_fenced()
             };
         }
-        // A capture that is queued from here on would stand behind the fence and miss the bundle.
+        // A capture that is queued from here on would be behind the fence and miss the bundle.
         self.inner.state.lock().rescue.set_closing(true);
         let fenced = self.append_fence(bundle, true);
         self.inner.state.lock().rescue.set_closing(false);

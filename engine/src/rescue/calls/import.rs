@@ -69,7 +69,7 @@ impl Rescue<'_> {
     ///
     /// `Invalid`: `BUNDLE_KEY`, the key does not fit; `SAME_STORE`, the bundle is from this store:
     /// [`Rescue::unfence`](crate::rescue::Rescue::unfence) opens it again; `WIRE_KEYS_CHANGED`, its store and this
-    /// one send a scope to the same upstream under different keys, and nothing was taken up. `Corrupt`:
+    /// one send a scope to the same upstream under different keys, and nothing was stored. `Corrupt`:
     /// `BUNDLE_DAMAGED`, its bytes are not what was written; `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`:
     /// `BUNDLE_VERSION`. `Fenced`, code
     /// `STORE_FENCED`: this store is left itself. `Full`, `Io`, `Poisoned`: this disk refused, or
@@ -201,7 +201,7 @@ impl Rescue<'_> {
         Ok(())
     }
 
-    /// Notes that a bundle was taken up to its end.
+    /// Notes that a bundle was imported to its end.
     fn note_import(&self, begin: &Begin, imported: &Imported) -> Result<()> {
         self.inner.refuse_if_closed()?;
         let _one_at_a_time = self.inner.control.lock();
@@ -262,7 +262,7 @@ impl Arrival<'_> {
     }
 }
 
-/// The events of a chunk; all of them are looked at before the first one is taken up.
+/// The events of a chunk; all of them are looked at before the first one is stored.
 fn arrivals<'a>(
     chunk: &'a SealedChunk,
     (begin, rules): (&mut Option<Begin>, &mut Vec<Rule>),

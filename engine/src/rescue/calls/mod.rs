@@ -24,7 +24,7 @@ pub struct Rescue<'s> {
 
 impl Rescue<'_> {
     /// What is still in the store: counts and amounts by state and by scope, the oldest age, the fence
-    /// and the bundles that were taken up. For a screen that a person sees before leaving a terminal.
+    /// and the bundles that were imported. For a screen that a person sees before leaving a terminal.
     ///
     /// Deferred captures count before they are durable.
     ///
@@ -86,7 +86,7 @@ impl Rescue<'_> {
     ///
     /// What it does not know makes it not safe. It is about this moment: a store that takes captures may
     /// not be safe any more when the answer is read. It does not know what became of a bundle: a store
-    /// whose events all went with one is not safe by itself, and the person who saw `Imported` elsewhere,
+    /// whose events all went with one is not safe by itself, and the person who has the `Imported` of another store,
     /// with the same digest and nothing left out, knows better.
     ///
     /// ```
@@ -187,7 +187,7 @@ impl<'s> Rescue<'s> {
         Self { inner }
     }
 
-    /// Writes a fence frame and takes it up. The caller holds `control`.
+    /// Writes a fence frame and applies it. The caller holds `control`.
     fn append_fence(&self, bundle: BundleId, is_up: bool) -> Result<Fence> {
         let since_ms = self.inner.time.wall_ms();
         let fence = FenceFrame { number: 0, is_up, bundle: bundle.0, since_ms };

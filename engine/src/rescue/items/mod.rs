@@ -1,4 +1,4 @@
-//! What stands in a bundle's chunks. Field order is the format: never reorder, never reuse.
+//! What is in a bundle's chunks. Field order is the format: never reorder, never reuse.
 //!
 //! A record is its length, the length of its head, the head (a control body), and for an event the
 //! event's bytes as in an event frame.

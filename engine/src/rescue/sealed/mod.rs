@@ -167,7 +167,7 @@ impl<'a> Sealer<'a> {
         Ok(())
     }
 
-    /// Ends with a record that is told the digest of all before it. Returns the digest and the bytes
+    /// Ends with a record that is made with the digest of all before it. Returns the digest and the bytes
     /// that were written.
     pub(crate) fn end(
         mut self,

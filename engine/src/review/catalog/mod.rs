@@ -1,6 +1,6 @@
 //! Rare things in order: what waits for a person and what persons decided, by time, scope and code.
 //!
-//! A view, as the index is: everything in it is in the log, and losing it loses nothing. It answers
+//! Nothing of its own: everything in it is in the log, and losing it loses nothing. It answers
 //! what the log could only answer by being read. It says up to which frame it has applied the log,
 //! in the same transaction as what it applied; opening feeds it what is missing, compares what it
 //! holds with what the log says, and makes it anew if they differ.
@@ -8,13 +8,13 @@
 //! | file | what |
 //! |---|---|
 //! | `rows` | keys and values |
-//! | `shelf` | what is asked and told, whatever holds it |
+//! | `shelf` | what is asked and given, whatever holds it |
 //! | `memory` | a catalog in memory: for simulated disks, and when the files fail |
 //! | `sled` | a catalog on disk; the only file that names sled |
 //! | `hand` | a thread that waits for sled, so that nobody else waits for ever |
 //! | `place` | its directories: leftovers, setting aside, switching |
 //!
-//! Formed batches are not here: each synchronisation forms one, so they are not rare, and the view
+//! Formed batches are not here: each synchronisation forms one, so they are not rare, and memory
 //! has them whole. Nor are payloads and keys: an item leads to its event in the log.
 
 mod hand;

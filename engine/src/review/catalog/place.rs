@@ -68,12 +68,12 @@ impl Directories {
         self.current().symlink_metadata().is_ok()
     }
 
-    /// Refuses what is no directory, and a directory in which something stands in the place of a file: sled
+    /// Refuses what is no directory, and a directory in which something else is in the place of a file: sled
     /// would follow a link, and wait for the other end of a pipe.
     ///
     /// # Errors
     ///
-    /// What stands where, or the disk refused.
+    /// What is where, or the disk refused.
     pub(crate) fn check(&self) -> io::Result<()> {
         let current = self.current();
         let usurped = |what: &Path| {
@@ -179,7 +179,7 @@ impl Directories {
     }
 }
 
-/// Removes a directory with all that is in it, or what stands in its place, if it is there.
+/// Removes a directory with all that is in it, or what is in its place, if it is there.
 fn remove(dir: &Path) -> io::Result<()> {
     let is_other = dir.symlink_metadata().is_ok_and(|found| !found.is_dir());
     match if is_other { fs::remove_file(dir) } else { fs::remove_dir_all(dir) } {

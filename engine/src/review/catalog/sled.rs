@@ -1,7 +1,7 @@
 //! A catalog on disk. The only file that names sled.
 //!
 //! Sled answers damage with errors or panics when it meets it, at opening or later, so every call is
-//! made where a panic is caught and told as any other trouble. What waits for sled's own threads, which
+//! made where a panic is caught and returned as any other trouble. What waits for sled's own threads, which
 //! is all but reading, is done by a [`Hand`]. One tree, so that one transaction is one batch. Nothing
 //! relies on its syncs: it is flushed now and then, to spare the next opening.
 
@@ -176,13 +176,13 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock"))
 }
 
-/// An error of sled, told as trouble.
+/// An error of sled, as trouble.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
 fn told(error: sled::Error) -> Trouble {
     Trouble::Files(error.to_string())
 }
 
-/// Calls `f`; a panic in it is told as trouble. What it left half done is never used again: after
+/// Calls `f`; a panic in it is returned as trouble. What it left half done is never used again: after
 /// any trouble the database is dropped.
 fn guarded<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
     caught(f).unwrap_or_else(|text| Err(Trouble::Files(format!("panicked: {text}"))))

@@ -3,7 +3,7 @@
 //!
 //! Order of locks: `control`, then the catalog's, then `state`. The state has a change before the
 //! catalog does, and what the state no longer has is not answered, so a row that is too many does no
-//! harm, and what is told twice changes nothing the second time.
+//! harm, and what is put twice changes nothing the second time.
 
 mod reading;
 
@@ -18,7 +18,7 @@ use crate::store::{Shared, StoreState};
 
 pub(crate) use reading::rejection_in;
 
-/// Facts that are told in one transaction when a catalog is made.
+/// Facts that are put in one transaction when a catalog is made.
 const FACTS_TOGETHER: usize = 256;
 /// How often files are made anew before the store goes on in memory, until it is opened again.
 const REBUILDS_MAX: u32 = 2;
@@ -108,11 +108,11 @@ impl<'s> Cataloguing<'s> {
             return None;
         }
         self.make_ready(&mut state);
-        // While there are files again, it is over; while there are none, the status tells it too.
+        // While there are files again, it is over; while there are none, the status reports it too.
         if state.is_in_files { state.trouble.take() } else { state.trouble.clone() }
     }
 
-    /// Tells the catalog what a durable frame said, `lsn` being its number. The caller holds
+    /// Puts into the catalog what a durable frame said, `lsn` being its number. The caller holds
     /// `control`.
     pub(crate) fn keep(&self, facts: &[Fact], lsn: u64) {
         if facts.is_empty() {
@@ -133,7 +133,7 @@ impl<'s> Cataloguing<'s> {
             match ask(shelf) {
                 Ok(answer) => return answer,
                 Err(trouble) if state.is_in_files => self.give_up(&mut state, &trouble),
-                // Memory tells what was put into it.
+                // Memory returns what was put into it.
                 Err(_) => return R::default(),
             }
         }
@@ -286,7 +286,7 @@ impl<'s> Cataloguing<'s> {
         Ok((shelf, why))
     }
 
-    /// Tells an empty catalog everything.
+    /// Puts everything into an empty catalog.
     fn fill(&self, shelf: &mut Shelf) -> Result<(), Trouble> {
         let known = ExpectedRows::of(&self.inner.state.lock());
         // Not to be believed before all is in it.
@@ -294,7 +294,7 @@ impl<'s> Cataloguing<'s> {
         shelf.apply(&[], self.applied(known.changed))
     }
 
-    /// Reads items and decisions from the log and tells them; what is gone meanwhile is left out.
+    /// Reads items and decisions from the log and puts them into the catalog; what is gone meanwhile is left out.
     fn tell(
         &self,
         shelf: &mut Shelf,
@@ -312,7 +312,7 @@ impl<'s> Cataloguing<'s> {
         Ok(())
     }
 
-    /// Tells a catalog what the log said since, and compares all that it holds with the state.
+    /// Puts into a catalog what the log said since, and compares all that it holds with the state.
     fn catch_up(&self, shelf: &mut Shelf, at: AppliedUpTo) -> Result<(), Trouble> {
         let known = ExpectedRows::of(&self.inner.state.lock());
         let last = self.inner.log.synced();

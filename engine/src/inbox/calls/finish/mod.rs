@@ -1,5 +1,5 @@
-//! Work on a delivery: step by step, and how it ends. The end and the event that tells the upstream of
-//! it are one commit.
+//! Work on a delivery: step by step, and how it ends. The end, and the event that reports it to
+//! the upstream, are one commit.
 
 use onceward_index::Secret;
 use onceward_wal::{Lsn, NewFrame};
@@ -124,7 +124,7 @@ impl Inbox<'_> {
         }
     }
 
-    /// Finishes a delivery: it took effect. Returns the number of the event that tells the upstream.
+    /// Finishes a delivery: it took effect. Returns the number of the event that reports this upstream.
     ///
     /// The event has kind `ACK`, key `ack:EVENT_ID`, and a JSON payload with `event_id` and
     /// `external_id` (`null` where there is none) and for one within a window `subject`, `delivery_id`
@@ -164,7 +164,7 @@ impl Inbox<'_> {
         self.finish_delivery(lsn, DeliveryFinish::Acked)
     }
 
-    /// Finishes a delivery: it did not take effect, and why. Returns the number of the event that tells
+    /// Finishes a delivery: it did not take effect, and why. Returns the number of the event that reports this to
     /// the upstream: as that of [`Inbox::ack`](crate::inbox::Inbox::ack), with kind `FAIL`, key `fail:EVENT_ID` and
     /// `error` in the payload.
     ///
@@ -278,7 +278,7 @@ impl Inbox<'_> {
         Ok(QueuedFinish { ending, at: *at, event: *event_at, moment })
     }
 
-    /// The event that tells the upstream how a delivery ended.
+    /// The event that reports to the upstream how a delivery ended.
     fn answer_event(
         &self,
         delivery: &Delivery,
@@ -328,7 +328,7 @@ impl DeliveryFinish<'_> {
     }
 }
 
-/// The key of the event that tells the upstream how a delivery ended.
+/// The key of the event that reports to the upstream how a delivery ended.
 fn event_key(delivery: &Delivery, end: DeliveryFinish<'_>, number: Option<Lsn>) -> String {
     let behind = number.map_or_else(String::new, |lsn| format!("~{}", lsn.get()));
     let prefix = end.prefix();

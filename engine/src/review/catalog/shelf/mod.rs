@@ -1,4 +1,4 @@
-//! What a catalog is told and asked, whatever holds it.
+//! What a catalog is given and asked, whatever holds it.
 
 use std::ops::ControlFlow;
 
@@ -90,7 +90,7 @@ impl Shelf {
         for fact in facts {
             match fact {
                 Fact::Arrived(row) => {
-                    // Under another version, or told again.
+                    // Under another version, or given again.
                     let before = self.review(row.reason.event)?;
                     less += before.map_or(0, |row| take_out(&row, &mut changes));
                     more += put_in(row, &mut changes);
