@@ -58,9 +58,9 @@ impl Captures<'_> {
                 }
                 Plan::Again { first } => {
                     let original = judged.get(*first).copied().ok_or_else(lost_verdict)?;
-                    let content = prepared.get(*first).map(|first| first.facts.content);
+                    let content_hash = prepared.get(*first).map(|first| first.facts.content_hash);
                     let lsn = original.lsn();
-                    let same = content == Some(event.facts.content);
+                    let same = content_hash == Some(event.facts.content_hash);
                     if same { Judged::Duplicate { lsn } } else { Judged::Conflict { lsn } }
                 }
             });

@@ -89,8 +89,8 @@ impl Hasher for PrintHasher {
         }
     }
 
-    fn write_u128(&mut self, print: u128) {
-        let (high, low) = (print >> 64, print & u128::from(u64::MAX));
+    fn write_u128(&mut self, fingerprint: u128) {
+        let (high, low) = (fingerprint >> 64, fingerprint & u128::from(u64::MAX));
         self.0 = u64::try_from(high ^ low).unwrap_or_default();
     }
 }
@@ -102,14 +102,15 @@ pub(crate) fn plan(
     asking: Asking<'_>,
     prepared: &[Prepared<'_>],
 ) -> Result<Vec<Plan>> {
-    let keys: Vec<_> = prepared.iter().map(|it| (it.facts.fingerprint, it.facts.content)).collect();
+    let keys: Vec<_> =
+        prepared.iter().map(|it| (it.facts.fingerprint, it.facts.content_hash)).collect();
     let verdicts = asking.lookup(&keys)?;
     let mut fresh: HashMap<Fingerprint, usize, Printed> = HashMap::default();
     if prepared.len() > 1 {
         fresh.reserve(prepared.len());
     }
     let mut plans = Vec::with_capacity(prepared.len());
-    for ((position, (print, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
+    for ((position, (fingerprint, _)), verdict) in keys.iter().enumerate().zip(verdicts) {
         plans.push(match verdict {
             Lookup::Duplicate { lsn } => {
                 known(events, lsn, Judged::Duplicate { lsn: number(lsn)? })
@@ -117,7 +118,7 @@ pub(crate) fn plan(
             Lookup::Conflict { lsn } => known(events, lsn, Judged::Conflict { lsn: number(lsn)? }),
             // Nothing to compare with, as in most calls.
             Lookup::New if prepared.len() == 1 => Plan::Fresh,
-            Lookup::New => match fresh.entry(*print) {
+            Lookup::New => match fresh.entry(*fingerprint) {
                 Slot::Occupied(first) => Plan::Again { first: *first.get() },
                 Slot::Vacant(slot) => {
                     slot.insert(position);

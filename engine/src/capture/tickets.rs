@@ -190,8 +190,8 @@ impl BatchTicket {
     /// As [`Ticket::wait`], for all events of the batch.
     pub fn wait(mut self) -> Result<Vec<Verdict>> {
         loop {
-            let told = self.resolve(|inner, lsn| Some(inner.log.wait(lsn)))?;
-            if let Some(verdicts) = told {
+            let ended = self.resolve(|inner, lsn| Some(inner.log.wait(lsn)))?;
+            if let Some(verdicts) = ended {
                 return Ok(verdicts);
             }
         }
@@ -210,13 +210,13 @@ impl BatchTicket {
     fn resolve(&mut self, ask: impl Fn(&Shared, Lsn) -> Told) -> Result<Option<Vec<Verdict>>> {
         let inner = &self.store.inner;
         let last = self.judged.iter().rev().find_map(|judged| judged.fresh());
-        let told = last.map_or(Some(Ok(())), |(last, _)| ask(inner, last));
-        if told.is_some() {
+        let ended = last.map_or(Some(Ok(())), |(last, _)| ask(inner, last));
+        if ended.is_some() {
             inner.resolve(&mut inner.state.lock());
         }
-        match told {
+        match ended {
             None => return Ok(None),
-            Some(told) => told.map_err(from_log)?,
+            Some(ended) => ended.map_err(from_log)?,
         }
         let first = self.judged.iter().find_map(|judged| judged.fresh()).map(|(first, _)| first);
         let mut is_absent = false;

@@ -20,7 +20,7 @@ use crate::base::places::INDEX_DIR;
 use crate::base::{Damage, RecoveryReport};
 use crate::kernel::from_log;
 use crate::kernel::opening::usurpers;
-use crate::kernel::opening::{cannot_open, from_index, no_store, recovery_of, told_of};
+use crate::kernel::opening::{cannot_open, from_index, log_damage, no_store, recovery_of};
 
 /// Bytes of the catalog that are read at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -95,7 +95,7 @@ pub(crate) fn beside_the_log(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
 
 fn read_beside(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
     let mut damage = index_damage(vfs)?;
-    damage.extend(onceward_wal::verify_quarantine(&**vfs).iter().map(told_of));
+    damage.extend(onceward_wal::verify_quarantine(&**vfs).iter().map(log_damage));
     read_all(&**vfs, CATALOG_DIR, DEPTH_MAX, &mut damage);
     Ok(damage)
 }
@@ -104,10 +104,10 @@ fn read_beside(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
 pub(crate) fn index_damage(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
     let location = Location { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
     let faults = Index::verify(location).map_err(|error| from_index(&error))?;
-    Ok(faults.into_iter().map(told).collect())
+    Ok(faults.into_iter().map(file_damage).collect())
 }
 
-fn told(damage: FileDamage) -> Damage {
+fn file_damage(damage: FileDamage) -> Damage {
     let FileDamage { file, offset, bytes, what } = damage;
     Damage { file, offset, length: bytes, what }
 }

@@ -60,7 +60,7 @@ pub(crate) type Runs = BTreeMap<u32, RunBegun>;
 pub(crate) struct Times {
     runs: Runs,
     /// What an earlier reading of the same log found of all its runs, if there was one.
-    told: Option<Runs>,
+    known_runs: Option<Runs>,
     /// The latest trusted time.
     latest_ms: u64,
     /// The wall clock at the last frame.
@@ -88,8 +88,8 @@ pub(crate) struct Marks {
 
 impl Times {
     /// Times for another reading of a log in which the first reading met runs whose beginning was not known.
-    pub(crate) fn told(runs: Runs) -> Self {
-        Self { told: Some(runs), ..Self::default() }
+    pub(crate) fn with_runs(runs: Runs) -> Self {
+        Self { known_runs: Some(runs), ..Self::default() }
     }
 
     /// Takes what was met since the last call: where the log begins, and a gap.
@@ -99,7 +99,7 @@ impl Times {
 
     /// The runs that were found, if one more reading with them finds more.
     pub(crate) fn worth_another_reading(&self) -> Option<Runs> {
-        (self.has_unknown && self.told.is_none()).then(|| self.runs.clone())
+        (self.has_unknown && self.known_runs.is_none()).then(|| self.runs.clone())
     }
 
     /// Applies what a run frame says.
@@ -109,17 +109,17 @@ impl Times {
 
     /// Notes that frames of a run begin.
     fn enter(&mut self, frame: &Frame<'_>, begun: RunBegun) {
-        self.see(frame);
+        self.observe_frame(frame);
         if self.runs.insert(frame.run, begun).is_none() {
             self.begin(self.measured(&begun.reading).is_some() || self.is_new());
             self.read = Some(begun.reading);
             self.is_lost = false;
         }
-        self.saw(begun.moment);
+        self.observe(begun.moment);
     }
 
     /// Notes that a frame is there.
-    fn see(&mut self, frame: &Frame<'_>) {
+    fn observe_frame(&mut self, frame: &Frame<'_>) {
         if self.last_lsn == 0 {
             self.marks.begin_lsn = Some(frame.lsn.get());
         }
@@ -130,7 +130,7 @@ impl Times {
     pub(crate) fn open(&mut self, run: u32, stamp: &Stamp) {
         let begun = RunBegun::of(stamp);
         self.runs.insert(run, begun);
-        self.saw(begun.moment);
+        self.observe(begun.moment);
     }
 
     /// A run begins behind the last frame; `is_measured`: so is the time between.
@@ -190,9 +190,9 @@ impl Times {
 
     /// The moment of a frame, milliseconds after its run began.
     pub(crate) fn of(&mut self, frame: &Frame<'_>) -> Moment {
-        self.see(frame);
+        self.observe_frame(frame);
         if !self.knows(frame.run) {
-            match self.told.as_ref().and_then(|told| told.get(&frame.run)).copied() {
+            match self.known_runs.as_ref().and_then(|known| known.get(&frame.run)).copied() {
                 Some(begun) => self.enter(frame, begun),
                 None => {
                     self.has_unknown = true;
@@ -205,7 +205,7 @@ impl Times {
             self.read = Some(ClockReading { mono_ms, ..*reading });
         }
         let moment = self.moment_of(frame);
-        self.saw(moment);
+        self.observe(moment);
         moment
     }
 
@@ -220,7 +220,8 @@ impl Times {
                 wall: moment.wall.moved(i64::from(frame.time_ms)),
             },
             None => {
-                let later = self.told.as_ref().and_then(|told| told.range(frame.run..).next());
+                let later =
+                    self.known_runs.as_ref().and_then(|known| known.range(frame.run..).next());
                 let trusted_ms = later.map_or(0, |(_, begun)| begun.moment.trusted_ms);
                 Moment { trusted_ms: trusted_ms.max(self.latest_ms), wall: Wall::UNKNOWN }
             }
@@ -233,7 +234,7 @@ impl Times {
     }
 
     /// Trusted time never falls; the wall clock is whatever came last.
-    fn saw(&mut self, moment: Moment) {
+    fn observe(&mut self, moment: Moment) {
         self.latest_ms = self.latest_ms.max(moment.trusted_ms);
         self.last_wall = moment.wall;
     }

@@ -146,7 +146,7 @@ impl Store {
             let event = match standing.map(|standing| self.inner.events().read_event(standing)) {
                 None => None,
                 Some(Ok(event)) => event,
-                // What is damaged is known by its print.
+                // What is damaged is known by its fingerprint.
                 Some(Err(error)) if error.kind() == ErrorKind::Corrupt => None,
                 Some(Err(error)) => return Err(error),
             };
@@ -250,8 +250,8 @@ impl<'s> Admission<'s> {
 
     /// Whether an event may be dropped: it waits to be sent, and it is surely stored.
     fn may_drop(&self, lsn: u64, live: &Live) -> bool {
-        let told = || Lsn::from_u64(lsn).and_then(|lsn| self.inner.log.poll(lsn));
-        live.stage == Stage::Pending && matches!(told(), Some(Ok(())))
+        let ended = || Lsn::from_u64(lsn).and_then(|lsn| self.inner.log.poll(lsn));
+        live.stage == Stage::Pending && matches!(ended(), Some(Ok(())))
     }
 
     /// Says what the limit is, what is held, and what was asked for.

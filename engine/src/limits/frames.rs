@@ -23,7 +23,7 @@ pub(crate) struct LostEvent {
     /// LSN of its first frame.
     pub(in crate::limits) event: u64,
     /// Fingerprint of its key.
-    pub(in crate::limits) print: u128,
+    pub(in crate::limits) fingerprint: u128,
 }
 
 /// Events of one scope that were dropped together.
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn an_eviction_has_these_bytes() {
-        let events = vec![LostEvent { event: 4, print: 5 }];
+        let events = vec![LostEvent { event: 4, fingerprint: 5 }];
         let dropped = DroppedEvents { scope: "s".to_owned(), wall_ms: -3, events };
         let totals = Totals { evicted: 1, cancelled: 2 };
         let evict = EvictFrame { now: vec![dropped], earlier: Vec::new(), totals };

@@ -19,7 +19,7 @@ use crate::event::{Key, Scope};
 ///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
 ///     store.capture(&event.with_class(Class::Evictable))?;
 /// }
-/// // Of an event whose bytes are gone the print is left.
+/// // Of an event whose bytes are gone the fingerprint is left.
 /// assert_eq!(store.losses(None, 10)?[0].print.to_string().len(), 32);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

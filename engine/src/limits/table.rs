@@ -83,7 +83,7 @@ impl LossTable {
     pub(crate) fn evict_frame(&self, outbox: &Outbox, lsns: &[u64], wall_ms: i64) -> EvictFrame {
         let mut by_scope: BTreeMap<usize, Vec<LostEvent>> = BTreeMap::new();
         for (lsn, live) in lsns.iter().filter_map(|lsn| Some((*lsn, outbox.events().live(*lsn)?))) {
-            let lost = LostEvent { event: lsn, print: live.fingerprint.as_u128() };
+            let lost = LostEvent { event: lsn, fingerprint: live.fingerprint.as_u128() };
             by_scope.entry(live.scope).or_default().push(lost);
         }
         let mut totals = self.totals;
@@ -120,7 +120,7 @@ impl LossTable {
     fn summary(&self, outbox: &Outbox) -> EvictFrame {
         let mut groups: BTreeMap<(usize, i64), Vec<LostEvent>> = BTreeMap::new();
         for (lsn, lost) in &self.losses {
-            let event = LostEvent { event: *lsn, print: lost.fingerprint.as_u128() };
+            let event = LostEvent { event: *lsn, fingerprint: lost.fingerprint.as_u128() };
             groups.entry((lost.scope, lost.wall_ms)).or_default().push(event);
         }
         let groups = groups.into_iter().map(|((scope, wall_ms), events)| (scope, wall_ms, events));
@@ -140,7 +140,7 @@ impl LossTable {
     fn list(&mut self, outbox: &mut Outbox, dropped: &DroppedEvents, reported_by: u64) {
         let scope = outbox.scopes_mut().intern(&dropped.scope);
         for lost in &dropped.events {
-            let fingerprint = Fingerprint::from_u128(lost.print);
+            let fingerprint = Fingerprint::from_u128(lost.fingerprint);
             let new = DroppedEvent { scope, fingerprint, wall_ms: dropped.wall_ms, reported_by };
             let listed = self.losses.entry(lost.event).or_insert(new);
             listed.reported_by = listed.reported_by.max(reported_by);

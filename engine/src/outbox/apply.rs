@@ -206,9 +206,9 @@ impl Outbox {
                 continue;
             }
             if kernel.keys.is_replaying() {
-                let content = ContentHash::from_u64(key.content);
-                let fingerprint = Fingerprint::from_u128(key.print);
-                let entry = Entry { key: fingerprint, content, lsn: key.event };
+                let content_hash = ContentHash::from_u64(key.content_hash);
+                let fingerprint = Fingerprint::from_u128(key.fingerprint);
+                let entry = Entry { key: fingerprint, content: content_hash, lsn: key.event };
                 let reservation = Reservation { entry, window };
                 let (begin, settled_ms) = (key.slice_begin, keys.settled_ms);
                 if keys.has_moved {

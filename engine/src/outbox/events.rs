@@ -119,7 +119,7 @@ pub(crate) struct Arrived {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) content: ContentHash,
+    pub(crate) content_hash: ContentHash,
     pub(in crate::outbox) scope: &'a str,
     pub(crate) amount: Option<i64>,
     /// The event's lane, as a fingerprint that is another one for the same lane of another scope.
@@ -133,7 +133,7 @@ pub(crate) struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// What the index is asked to reserve for the event `lsn`.
     pub(crate) fn reservation(&self, lsn: u64) -> Reservation {
-        let entry = Entry { key: self.fingerprint, content: self.content, lsn };
+        let entry = Entry { key: self.fingerprint, content: self.content_hash, lsn };
         Reservation { entry, window: self.window }
     }
 
@@ -146,7 +146,7 @@ impl<'a> Facts<'a> {
         Self {
             fingerprint: secret.fingerprint(event.scope, event.key.as_bytes()),
             lane: event.lane.map(|lane| secret.fingerprint(event.scope, lane.as_bytes())),
-            content: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
+            content_hash: secret.content(&[event.kind.as_bytes(), amount, event.payload]),
             scope: event.scope,
             amount: event.amount,
             is_evictable: event.evictable,

@@ -38,11 +38,11 @@ impl Store {
     ///
     /// `Corrupt`, `Io`: the frame that holds the receipt cannot be read.
     pub fn outcome(&self, scope: &Scope, key: &Key) -> Result<Outcome> {
-        let print = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
+        let fingerprint = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
             let synced = self.inner.log.synced();
             let mut state = self.inner.state.lock();
-            let found = self.inner.asking(&mut state, |_, keys| keys.find(print))?;
+            let found = self.inner.asking(&mut state, |_, keys| keys.find(fingerprint))?;
             // One that is queued by another thread and not durable yet is not there.
             let found = found.filter(|found| found.lsn <= synced);
             found.map(|found| (found.lsn, state.outbox.events().state_of(found.lsn)))
@@ -72,10 +72,10 @@ impl Store {
     ///
     /// `Corrupt`, `Io`: it cannot be read.
     pub fn find(&self, scope: &Scope, key: &Key) -> Result<Option<StoredEvent>> {
-        let print = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
+        let fingerprint = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
             let mut state = self.inner.state.lock();
-            let found = self.inner.asking(&mut state, |_, keys| keys.find(print))?;
+            let found = self.inner.asking(&mut state, |_, keys| keys.find(fingerprint))?;
             found.and_then(|found| state.outbox.events().standing(&state.kernel, found.lsn))
         };
         match found {

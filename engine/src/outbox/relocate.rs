@@ -24,15 +24,15 @@ const REJECTION_BYTES: usize = 64;
 pub(crate) struct SettledHere {
     lsn: u64,
     fingerprint: Fingerprint,
-    content: u64,
+    content_hash: u64,
     scope: String,
 }
 
 impl SettledHere {
     /// What is needed of an event, without its payload.
     pub(crate) fn of(lsn: u64, facts: &Facts<'_>) -> Self {
-        let content = facts.content.as_u64();
-        Self { lsn, fingerprint: facts.fingerprint, content, scope: facts.scope.to_owned() }
+        let content_hash = facts.content_hash.as_u64();
+        Self { lsn, fingerprint: facts.fingerprint, content_hash, scope: facts.scope.to_owned() }
     }
 }
 
@@ -153,9 +153,9 @@ impl Relocating<'_> {
         let found = self.asking.find(here.fingerprint)?.filter(|found| found.lsn == here.lsn);
         let Some(found) = found else { return Ok(()) };
         let key = KeyEntry {
-            print: here.fingerprint.as_u128(),
+            fingerprint: here.fingerprint.as_u128(),
             event: here.lsn,
-            content: here.content,
+            content_hash: here.content_hash,
             slice_begin: 0,
             state: settled.state.code(),
             receipt: Vec::new(),
@@ -170,7 +170,7 @@ impl Relocating<'_> {
         let events = self.outbox.events();
         let mut left = SettleFrame { settled_ms: keys.settled_ms.max(1), ..SettleFrame::default() };
         for key in keys.entries {
-            let fingerprint = Fingerprint::from_u128(key.print);
+            let fingerprint = Fingerprint::from_u128(key.fingerprint);
             let is_here = events.outcomes().get(key.event).is_some_and(|it| it.holder == at.lsn);
             let found = if is_here { self.asking.find(fingerprint)? } else { None };
             if let Some(found) = found.filter(|found| found.lsn == key.event) {

@@ -58,7 +58,7 @@ pub struct LeaseRequest {
     /// The key: made before the work begins, and the same in every attempt.
     pub key: Key,
     /// What the work is asked to do, if two calls with one key and different requests are to be kept
-    /// apart. Only a print of 48 bits is kept.
+    /// apart. Only a content hash of 48 bits is kept.
     pub request: Option<Vec<u8>>,
     /// How long the lease lasts unless it is renewed, milliseconds: 1,000 to 86,400,000.
     pub lease_ms: u64,

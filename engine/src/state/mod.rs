@@ -92,7 +92,7 @@ impl StoreState {
         if frame.kind == KIND_RUN {
             let body = RunBody::decode(frame.body)?;
             self.kernel.times.begin_run(frame, &body);
-            self.kernel.keys.coverage_mut().saw_opening(body.stamp.opening);
+            self.kernel.keys.coverage_mut().note_opening(body.stamp.opening);
             self.note_marks();
             return Some(());
         }

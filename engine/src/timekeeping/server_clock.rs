@@ -132,9 +132,9 @@ impl ServerClock {
             self.known_since = lsn;
             return (0, None);
         }
-        let told_ms = told_ms(before, after);
-        let counted_ms = counted_ms(before, after, told_ms);
-        let ms = told_ms.saturating_sub(counted_ms);
+        let shown_ms = shown_ms(before, after);
+        let counted_ms = counted_ms(before, after, shown_ms);
+        let ms = shown_ms.saturating_sub(counted_ms);
         (counted_ms, (ms > 0).then_some(Uncounted { lsn, ms }))
     }
 
@@ -185,7 +185,7 @@ fn is_behind(before: &ServerNote, after: &ServerNote) -> bool {
 }
 
 /// How much more time passed than was measured, as the upstream's clock shows.
-fn told_ms(before: &ServerNote, after: &ServerNote) -> u64 {
+fn shown_ms(before: &ServerNote, after: &ServerNote) -> u64 {
     let earliest = after.server_ms.saturating_sub_unsigned(after.uncertainty_ms);
     let latest = before.server_ms.saturating_add_unsigned(before.uncertainty_ms);
     let passed_ms = u64::try_from(earliest.saturating_sub(latest)).unwrap_or(0);
@@ -194,12 +194,12 @@ fn told_ms(before: &ServerNote, after: &ServerNote) -> u64 {
 
 /// How much of that counts: what this machine's wall clock says, too, but for what two right clocks differ. One
 /// that cannot be right says nothing.
-fn counted_ms(before: &ServerNote, after: &ServerNote, told_ms: u64) -> u64 {
+fn counted_ms(before: &ServerNote, after: &ServerNote, shown_ms: u64) -> u64 {
     if before.wall_ms < EARLIEST_MS || after.wall_ms < EARLIEST_MS {
         return 0;
     }
     let passed_ms = u64::try_from(after.wall_ms.saturating_sub(before.wall_ms)).unwrap_or(0);
     let more_ms = passed_ms.saturating_sub(after.trusted_ms.saturating_sub(before.trusted_ms));
-    let slack_ms = DRIFT_MS.saturating_add(told_ms / DRIFT_PART);
-    if more_ms.saturating_add(slack_ms) >= told_ms { told_ms } else { more_ms }
+    let slack_ms = DRIFT_MS.saturating_add(shown_ms / DRIFT_PART);
+    if more_ms.saturating_add(slack_ms) >= shown_ms { shown_ms } else { more_ms }
 }

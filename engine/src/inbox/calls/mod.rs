@@ -224,7 +224,7 @@ impl<'s> Inbox<'s> {
             state.inbox.find(asking, &keys, state.outbox.events())
         })?;
         if let Some((lsn, delivery_state)) = known {
-            state.inbox.saw_duplicate();
+            state.inbox.count_duplicate();
             let lsn = Lsn::from_u64(lsn).ok_or_else(broken)?;
             return Ok(JudgedDelivery::Known(Received::Duplicate { lsn, state: delivery_state }));
         }

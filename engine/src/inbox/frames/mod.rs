@@ -125,7 +125,7 @@ pub(crate) struct FinishedEntry {
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct FinishedKey {
     /// The key's fingerprint.
-    pub(in crate::inbox) print: u128,
+    pub(in crate::inbox) fingerprint: u128,
     /// Whether the key is of a server window.
     pub(in crate::inbox) is_of_window: bool,
     /// Trusted time at which its slice began.

@@ -55,7 +55,7 @@ fn deliveries_have_these_bytes() {
              0200000000000000 0400000000000000 0500000000000000 {BODY}"
         ),
     );
-    let key = FinishedKey { print: 1, is_of_window: true, slice_begin: 2, settled_ms: 3 };
+    let key = FinishedKey { fingerprint: 1, is_of_window: true, slice_begin: 2, settled_ms: 3 };
     let entry = FinishedEntry { number: 1, state: 2, event: 9, keys: vec![key] };
     assert_bytes(
         &DeliveryFrame::Finished(vec![entry]),

@@ -183,7 +183,7 @@ impl DeliveryTable {
     }
 
     /// A delivery came again.
-    pub(crate) fn saw_duplicate(&mut self) {
+    pub(crate) fn count_duplicate(&mut self) {
         self.counts.duplicates += 1;
     }
 

@@ -75,16 +75,18 @@ impl DeliveryTable {
             return Ok(());
         }
         live.count_known();
-        let mut keep =
-            |number, finished, prints: &mut dyn Iterator<Item = (u128, bool)>| -> Result<()> {
-                let kept = keys_left((kernel, asking), (number, finished), prints)?;
-                if let Some(kept) = kept {
-                    let count = u64::try_from(kept.keys.len()).unwrap_or(u64::MAX);
-                    live.count_bytes(KEY_ENTRY_BYTES.saturating_mul(count));
-                    gathered.0.push(kept);
-                }
-                Ok(())
-            };
+        let mut keep = |number,
+                        finished,
+                        fingerprints: &mut dyn Iterator<Item = (u128, bool)>|
+         -> Result<()> {
+            let kept = keys_left((kernel, asking), (number, finished), fingerprints)?;
+            if let Some(kept) = kept {
+                let count = u64::try_from(kept.keys.len()).unwrap_or(u64::MAX);
+                live.count_bytes(KEY_ENTRY_BYTES.saturating_mul(count));
+                gathered.0.push(kept);
+            }
+            Ok(())
+        };
         let (lsn, body) = match frame {
             DeliveryFrame::Received { body, .. } => (at.lsn, body),
             DeliveryFrame::Moved(moved) => (moved.number, moved.body),
@@ -92,7 +94,8 @@ impl DeliveryTable {
                 for entry in entries {
                     let Some(finished) = self.finished.get(&entry.number) else { continue };
                     if finished.at == at {
-                        let mut keys = entry.keys.iter().map(|key| (key.print, key.is_of_window));
+                        let mut keys =
+                            entry.keys.iter().map(|key| (key.fingerprint, key.is_of_window));
                         keep(entry.number, *finished, &mut keys)?;
                     }
                 }
@@ -191,16 +194,16 @@ impl DeliveryTable {
 fn keys_left(
     (kernel, asking): (&Kernel, Asking<'_>),
     (number, finished): (u64, FinishedDelivery),
-    prints: &mut dyn Iterator<Item = (u128, bool)>,
+    fingerprints: &mut dyn Iterator<Item = (u128, bool)>,
 ) -> Result<Option<FinishedEntry>> {
     let mut keys = Vec::new();
-    for (print, is_of_window) in prints {
+    for (fingerprint, is_of_window) in fingerprints {
         // Another delivery may have come under the key since.
-        let found = asking.find(Fingerprint::from_u128(print))?;
+        let found = asking.find(Fingerprint::from_u128(fingerprint))?;
         let slice = found.filter(|found| found.lsn == number).map(|found| found.slice);
         let times = slice.and_then(|slice| kernel.keys.slice_times(slice));
         keys.extend(times.map(|(slice_begin, settled_ms)| FinishedKey {
-            print,
+            fingerprint,
             is_of_window,
             slice_begin,
             settled_ms,

@@ -106,7 +106,7 @@ impl DeliveryTable {
 /// Applies to the index the keys of a finished delivery whose first frame is gone.
 pub(super) fn replay_finished_keys(kernel: &mut Kernel, entry: &FinishedEntry, frame: u64) {
     for key in &entry.keys {
-        let fingerprint = Fingerprint::from_u128(key.print);
+        let fingerprint = Fingerprint::from_u128(key.fingerprint);
         let content = ContentHash::from_u64(0);
         let window = kernel.keys.windows().of(if key.is_of_window { SUBJECTS } else { INBOX });
         let entry = Entry { key: fingerprint, content, lsn: entry.number };

@@ -27,7 +27,7 @@ use crate::event::{Key, Scope};
 use crate::inspect::{Keys, read_log, read_without_keys};
 use crate::kernel::from_log;
 use crate::kernel::opening::READINGS_MAX;
-use crate::kernel::opening::{ask_for_check, cannot_open, damage_of, no_store, told_of};
+use crate::kernel::opening::{ask_for_check, cannot_open, damage_of, log_damage, no_store};
 use crate::state::StoreState;
 
 /// What a repair found and did, or would find.
@@ -255,7 +255,7 @@ pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
         Some(_) => onceward_wal::repair_with(vfs, &lock, keys.as_ref()),
     };
     let repaired = repaired.map_err(from_log)?.ok_or_else(no_store)?;
-    for found in repaired.damage.iter().map(told_of) {
+    for found in repaired.damage.iter().map(log_damage) {
         if !damage.contains(&found) {
             damage.push(found);
         }
@@ -315,7 +315,7 @@ impl LogReading {
 
     /// Everything that is not as it should be.
     fn damage(&self) -> Vec<Damage> {
-        let told = self.examined.report().damage.iter().map(told_of);
+        let told = self.examined.report().damage.iter().map(log_damage);
         told.chain(damage_of(&self.state.kernel)).collect()
     }
 
@@ -324,7 +324,7 @@ impl LogReading {
         let found = self.examined.report().damage.clone();
         let segments = self.examined.into_segments();
         let mut lost = Lost::default();
-        for found in found.iter().filter(|found| damage.contains(&told_of(found))) {
+        for found in found.iter().filter(|found| damage.contains(&log_damage(found))) {
             let Some(LostLsns { first, last }) = found.lost else { continue };
             let Some(first) = Lsn::from_u64(first) else { continue };
             lost.lsns.push(LostRange { first, last: last.and_then(Lsn::from_u64) });

@@ -61,7 +61,7 @@ impl Fresh {
     /// Takes up the next frame.
     pub(super) fn take(&mut self, frame: &Frame<'_>) {
         self.is_cut |= self.bytes_left == 0;
-        if self.is_cut && !self.tells_of_taken(frame) {
+        if self.is_cut && !self.concerns_taken(frame) {
             return;
         }
         self.state.replay(frame);
@@ -84,7 +84,7 @@ impl Fresh {
     }
 
     /// Whether a frame behind the cut is about events before it.
-    fn tells_of_taken(&self, frame: &Frame<'_>) -> bool {
+    fn concerns_taken(&self, frame: &Frame<'_>) -> bool {
         let Some(kind) = FrameKind::of(frame) else { return true };
         match kind {
             FrameKind::Event | FrameKind::Effect | FrameKind::Keys => false,

@@ -27,7 +27,7 @@ use crate::inspect::{Inspection, Keys};
 use crate::kernel::Times;
 use crate::kernel::from_log;
 use crate::kernel::opening::READINGS_MAX;
-use crate::kernel::opening::{cannot_open, damage_of, no_store, told_of};
+use crate::kernel::opening::{cannot_open, damage_of, log_damage, no_store};
 use backlog::Backlog;
 use fresh::Fresh;
 
@@ -85,7 +85,7 @@ pub struct Tail {
     /// What was there before, until it has been shown.
     backlog: Option<Backlog>,
     /// Damage that was reported.
-    told: Vec<Damage>,
+    reported: Vec<Damage>,
     /// Damage that opening found, until it is reported.
     untold: Vec<Damage>,
     /// How many bytes of frames a look may hold.
@@ -198,7 +198,7 @@ impl Tail {
             anchor,
             times,
             backlog: Some(backlog),
-            told: damage.clone(),
+            reported: damage.clone(),
             untold: damage,
             bytes_max: LOOK_BYTES_MAX,
         })
@@ -254,18 +254,20 @@ impl Tail {
         if followed != Followed::default() && identity_of(&*vfs, &self.keys)? != self.identity {
             return Err(replaced("it is another store"));
         }
-        let mut damage: Vec<Damage> = followed.damage.iter().map(told_of).collect();
-        damage.retain(|damage| !self.told.contains(damage));
+        let mut damage: Vec<Damage> = followed.damage.iter().map(log_damage).collect();
+        damage.retain(|damage| !self.reported.contains(damage));
         if !damage.is_empty() {
             let mut scrap = Fresh::new(&self.identity, self.times.clone(), shown, 0)?;
             let second = follow(&mut start, &*vfs, &mut scrap)?;
-            let second: Vec<Damage> = second.damage.iter().map(told_of).collect();
+            let second: Vec<Damage> = second.damage.iter().map(log_damage).collect();
             if damage.iter().any(|damage| !second.contains(damage)) {
                 // Not damage, and perhaps frames were not seen behind it.
                 return Err(Error::new(ErrorKind::Io, "IO", "the log changed while it was read"));
             }
         }
-        damage.extend(damage_of(&fresh.state.kernel).filter(|damage| !self.told.contains(damage)));
+        damage.extend(
+            damage_of(&fresh.state.kernel).filter(|damage| !self.reported.contains(damage)),
+        );
         let (cut, skipped) = (fresh.cut_after(), fresh.skipped());
         // Without a new frame, what it was dropped at was trimmed or is damaged: it no longer holds.
         let is_held = self.anchor.as_ref().is_some_and(|anchor| anchor.holds(&*vfs));
@@ -277,7 +279,7 @@ impl Tail {
         self.times = times;
         self.follower =
             cut.map_or(follower, |shown| Follower::after(shown).with_sealing(self.keys.clone()));
-        self.told.extend(damage.iter().cloned());
+        self.reported.extend(damage.iter().cloned());
         Ok(TailBatch { events, damage, skipped, is_behind: cut.is_some(), ..TailBatch::default() })
     }
 }
@@ -290,11 +292,11 @@ impl fmt::Debug for Tail {
 
 /// Looks once at what is new.
 fn follow(follower: &mut Follower, vfs: &dyn Vfs, fresh: &mut Fresh) -> Result<Followed> {
-    follower.look(vfs, &mut |frame| fresh.take(frame)).map_err(told)?.ok_or_else(no_store)
+    follower.look(vfs, &mut |frame| fresh.take(frame)).map_err(cannot_follow)?.ok_or_else(no_store)
 }
 
 /// An error of a look.
-fn told(error: onceward_wal::Error) -> Error {
+fn cannot_follow(error: onceward_wal::Error) -> Error {
     match error.kind() {
         onceward_wal::ErrorKind::Invalid => replaced(&error.to_string()),
         _ => from_log(error),
@@ -307,7 +309,7 @@ fn refuse_another_state(vfs: &dyn Vfs, shown: u64, keys: &Keys) -> Result<()> {
     Follower::after(shown.saturating_sub(1))
         .with_sealing(keys.clone())
         .look(vfs, &mut |frame| is_there |= frame.lsn.get() == shown)
-        .map_err(told)?;
+        .map_err(cannot_follow)?;
     if is_there {
         return Err(replaced(&format!("LSN {shown} is not what was shown before")));
     }

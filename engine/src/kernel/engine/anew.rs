@@ -7,7 +7,7 @@
 use super::Engine;
 use crate::base::{Damage, Error, ErrorKind, Result};
 use crate::kernel::keys::Strays;
-use crate::kernel::opening::{READINGS_MAX, damage_of, read_log, told_of};
+use crate::kernel::opening::{READINGS_MAX, damage_of, log_damage, read_log};
 use crate::kernel::{Areas, Asking};
 
 /// The code of an index whose files are damaged.
@@ -30,7 +30,7 @@ impl<S: Areas> Engine<S> {
     ) -> Result<T> {
         match ask(state, state.kernel().keys.ask()) {
             Err(error) if error.code() == DAMAGED => {
-                self.tell_index_anew(state, &error)?;
+                self.apply_log_anew(state, &error)?;
                 ask(state, state.kernel().keys.ask())
             }
             done => done,
@@ -42,7 +42,7 @@ impl<S: Areas> Engine<S> {
     pub(crate) fn asking_on_the_way<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         match work() {
             Err(error) if error.code() == DAMAGED => {
-                self.tell_index_anew(&mut self.state.lock(), &error)?;
+                self.apply_log_anew(&mut self.state.lock(), &error)?;
                 work()
             }
             done => done,
@@ -56,12 +56,12 @@ impl<S: Areas> Engine<S> {
     }
 
     /// Reads the log, as opening does, and applies it to the index.
-    fn tell_index_anew(&self, state: &mut S, why: &Error) -> Result<()> {
-        let (damage, told) = self.read_log_anew()?;
+    fn apply_log_anew(&self, state: &mut S, why: &Error) -> Result<()> {
+        let (damage, replayed) = self.read_log_anew()?;
         let trusted_ms = self.time.trusted_ms();
-        let lost = Strays::of_all(&state.kernel().keys, |item| told.knows(item)).keys;
+        let lost = Strays::of_all(&state.kernel().keys, |item| replayed.knows(item)).keys;
         let held = state.held_slices();
-        state.kernel_mut().keys.tell_anew(&told.kernel().keys, &lost, &held, trusted_ms)?;
+        state.kernel_mut().keys.rebuild(&replayed.kernel().keys, &lost, &held, trusted_ms)?;
         let mut why = why.to_string();
         if let Some(Damage { file, offset, what, .. }) = damage.first() {
             why = format!("{why}; the log is damaged too: {file} at {offset}: {what}");
@@ -75,25 +75,26 @@ impl<S: Areas> Engine<S> {
     /// What the log says, and what of it was damaged since the store was opened. Others write meanwhile: segments
     /// go, and only what a second reading finds too is damage.
     fn read_log_anew(&self) -> Result<(Vec<Damage>, S)> {
-        let (mut damage, mut told) = self.read_log_once()?;
+        let (mut damage, mut replayed) = self.read_log_once()?;
         if !damage.is_empty() {
-            let (again, view) = self.read_log_once()?;
+            let (again, second) = self.read_log_once()?;
             damage.retain(|damage| again.contains(damage));
-            told = view;
+            replayed = second;
         }
-        Ok((damage, told))
+        Ok((damage, replayed))
     }
 
     fn read_log_once(&self) -> Result<(Vec<Damage>, S)> {
         let mut tries = 1;
-        let (examined, told) = loop {
+        let (examined, replayed) = loop {
             match read_log::<S>(&*self.vfs, self.settings.sealing.as_ref(), &self.settings.keys) {
                 Err(error) if error.kind() == ErrorKind::Io && tries < READINGS_MAX => tries += 1,
                 read => break read?,
             }
         };
-        let found = examined.report().damage.iter().map(told_of).chain(damage_of(told.kernel()));
+        let found =
+            examined.report().damage.iter().map(log_damage).chain(damage_of(replayed.kernel()));
         let damage = found.filter(|found| !self.recovery.damage.contains(found)).collect();
-        Ok((damage, told))
+        Ok((damage, replayed))
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         // Only somebody without the lock meets it: the next reading is of another moment.
         Log::Trimmed => (ErrorKind::Io, "TRIMMED"),
     };
-    let told = Error::new(kind, code, error.to_string());
-    let told = if error.in_doubt() { told.mark_in_doubt() } else { told };
-    told.with_source(error)
+    let ours = Error::new(kind, code, error.to_string());
+    let ours = if error.in_doubt() { ours.mark_in_doubt() } else { ours };
+    ours.with_source(error)
 }

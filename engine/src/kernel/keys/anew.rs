@@ -17,26 +17,26 @@ impl KeyIndex {
     /// # Errors
     ///
     /// `Full`: of more keys than an index can have. It answers nobody then, and may be begun again.
-    pub(crate) fn tell_anew(
+    pub(crate) fn rebuild(
         &mut self,
-        told: &Self,
+        replayed: &Self,
         lost: &[LostKeys],
         held: &BTreeMap<Fingerprint, SliceId>,
         trusted_ms: u64,
     ) -> Result<()> {
         let live = self.live_slices();
         // Until the end nobody is answered, whatever comes between.
-        self.damaged.get_or_insert_with(|| "it was not told all of the log".to_owned());
+        self.damaged.get_or_insert_with(|| "not all of the log is applied to it yet".to_owned());
         self.index.begin_anew();
         // No frame is noted: which ones were applied, the index knows.
         let restore = |slice: SliceId, entry: Entry| {
             let slice = held.get(&entry.key).copied().unwrap_or(slice);
             self.index.restore(slice, entry, 0).map_err(|error| failed(&error))
         };
-        for info in told.index.slices() {
+        for info in replayed.index.slices() {
             let slice = self.index.slice(info.window, info.begin);
-            let (entries, _in_memory) = told.index.entries(info.id);
-            for entry in entries.into_iter().filter(|entry| told.is_current(entry)) {
+            let (entries, _in_memory) = replayed.index.entries(info.id);
+            for entry in entries.into_iter().filter(|entry| replayed.is_current(entry)) {
                 restore(slice, entry)?;
             }
             let is_live = live.contains(&(info.window, info.begin));

@@ -25,7 +25,7 @@ impl Coverage {
     }
 
     /// The log knows this opening.
-    pub(crate) fn saw_opening(&mut self, opening: u64) {
+    pub(crate) fn note_opening(&mut self, opening: u64) {
         self.is_mark_known |= opening == self.mark;
         self.last_opening = opening;
     }

@@ -8,11 +8,11 @@ use crate::base::codec::Control;
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(crate) struct KeyEntry {
     /// The key's fingerprint.
-    pub(crate) print: u128,
+    pub(crate) fingerprint: u128,
     /// LSN of the event's first frame.
     pub(crate) event: u64,
     /// Fingerprint of its content.
-    pub(crate) content: u64,
+    pub(crate) content_hash: u64,
     /// Trusted time at which its slice began.
     pub(crate) slice_begin: u64,
     /// Code of the final [`State`](crate::State).
@@ -46,8 +46,14 @@ mod tests {
 
     #[test]
     fn keys_have_these_bytes() {
-        let entry =
-            KeyEntry { print: 1, event: 2, content: 3, slice_begin: 4, state: 5, receipt: vec![6] };
+        let entry = KeyEntry {
+            fingerprint: 1,
+            event: 2,
+            content_hash: 3,
+            slice_begin: 4,
+            state: 5,
+            receipt: vec![6],
+        };
         let keys = KeysFrame {
             scope: "s".to_owned(),
             entries: vec![entry],

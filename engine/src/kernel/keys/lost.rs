@@ -94,9 +94,9 @@ pub(crate) fn frames_of_lost(
     for LostKeys { window, begin, entries } in strays {
         let place = (windows.scope_with(*window), *begin);
         by_place.entry(place).or_default().extend(entries.iter().map(|entry| KeyEntry {
-            print: entry.key.as_u128(),
+            fingerprint: entry.key.as_u128(),
             event: entry.lsn,
-            content: entry.content.as_u64(),
+            content_hash: entry.content.as_u64(),
             slice_begin: *begin,
             state: State::OutcomeUnknown.code(),
             receipt: Vec::new(),

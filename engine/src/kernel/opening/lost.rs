@@ -53,7 +53,7 @@ impl LostToDamage {
         let mut lost = Self { is_asked, ..Self::default() };
         if is_behind {
             examined.raise(covered);
-            lost.tell(
+            lost.report(
                 "log",
                 format!("ends with LSN {end}, and frames up to {covered} were synced"),
             );
@@ -61,7 +61,7 @@ impl LostToDamage {
         // A log without losses knows every key that its index does.
         let strays = Strays::of_files(&state.kernel().keys, |item| state.knows(item));
         for why in strays.unreadable {
-            lost.tell(INDEX_DIR, format!("what it knew of lost frames may be lost: {why}"));
+            lost.report(INDEX_DIR, format!("what it knew of lost frames may be lost: {why}"));
             lost.misfit.get_or_insert(why);
         }
         lost.keys = strays.keys;
@@ -101,10 +101,10 @@ impl LostToDamage {
         let frames = frames_of_lost(engine.windows(), &self.keys, settled_ms);
         // What gives room back goes on, but where the store could not be opened otherwise.
         let share = if self.misfit.is_some() { Share::Answers } else { Share::Decisions };
-        let mut told = 0;
+        let mut written_count = 0;
         let written = frames.iter().try_for_each(|keys| {
             write_lost(engine, keys, share)?;
-            told += 1;
+            written_count += 1;
             Ok(())
         });
         if written.is_ok() && !self.is_asked {
@@ -120,7 +120,10 @@ impl LostToDamage {
             Err(error) if self.misfit.is_some() => return Err(error),
             Err(error) => {
                 let mut state = engine.state.lock();
-                frames.iter().skip(told).for_each(|keys| state.apply_lost_keys(keys, None));
+                frames
+                    .iter()
+                    .skip(written_count)
+                    .for_each(|keys| state.apply_lost_keys(keys, None));
                 drop(state);
                 let what = format!("only the index knows the keys of lost frames: {error}");
                 let (file, offset, length) = (INDEX_DIR.to_owned(), 0, 0);
@@ -130,7 +133,7 @@ impl LostToDamage {
         Ok(())
     }
 
-    fn tell(&mut self, file: &str, what: String) {
+    fn report(&mut self, file: &str, what: String) {
         self.damage.push(Damage { file: file.to_owned(), offset: 0, length: 0, what });
     }
 }

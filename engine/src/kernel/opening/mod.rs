@@ -186,7 +186,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
         frames: report.frames,
         torn_bytes: report.torn_bytes,
         torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
-        damage: report.damage.iter().map(told_of).collect(),
+        damage: report.damage.iter().map(log_damage).collect(),
         keys_of_lost_frames: 0,
         index_rebuilt: None,
         catalog_rebuilt: None,
@@ -195,7 +195,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
 }
 
 /// Damage of the log, as the store's.
-pub(crate) fn told_of(damage: &onceward_wal::Damage) -> Damage {
+pub(crate) fn log_damage(damage: &onceward_wal::Damage) -> Damage {
     Damage {
         file: damage.file.clone(),
         offset: damage.offset,
@@ -226,6 +226,6 @@ pub(crate) fn cannot_open(dir: &Path, source: std::io::Error) -> Error {
         return Error::new(ErrorKind::NotFound, "NO_STORE", message).with_source(source);
     }
     let message = format!("cannot open {}: {source}", dir.display());
-    let told = Error::from(source);
-    Error::new(told.kind(), told.code(), message).with_source(told)
+    let failed = Error::from(source);
+    Error::new(failed.kind(), failed.code(), message).with_source(failed)
 }

@@ -49,7 +49,7 @@ pub(super) fn read<S: Areas>(
                 .map_err(from_log)?
                 .ok_or_else(no_store)?;
         if let Some(runs) = state.kernel().times.worth_another_reading() {
-            times = Times::told(runs);
+            times = Times::with_runs(runs);
             continue;
         }
         state.end_replay();
@@ -132,7 +132,7 @@ fn read_as<S: Areas>(
         let examined =
             examine(&mut |frame| state.replay(frame)).map_err(from_log)?.ok_or_else(no_store)?;
         match state.kernel().times.worth_another_reading() {
-            Some(runs) => times = Times::told(runs),
+            Some(runs) => times = Times::with_runs(runs),
             None => {
                 state.end_replay();
                 return Ok((examined, state));

@@ -53,12 +53,12 @@ fn at(lsn: u64, segment: u64) -> Located {
     Located { place: Place { segment, offset: 4_096 }, bytes: 64, lsn }
 }
 
-/// Keys of accepted events, each with its event's number as its print.
+/// Keys of accepted events, each with its event's number as its fingerprint.
 fn keys(events: impl Iterator<Item = u64>) -> KeysFrame {
     let entry = |event| KeyEntry {
-        print: u128::from(event),
+        fingerprint: u128::from(event),
         event,
-        content: 1,
+        content_hash: 1,
         slice_begin: 0,
         state: State::Accepted.code(),
         receipt: Vec::new(),
@@ -94,8 +94,8 @@ fn answers_of_carried_keys_stay_as_long_as_the_frame_that_held_them_last() {
 #[test]
 fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_its_carried_key() {
     let mut replay = Replay::new();
-    let (print, content) = (Fingerprint::from_u128(10), ContentHash::from_u64(1));
-    let facts = facts(print, content);
+    let (fingerprint, content_hash) = (Fingerprint::from_u128(10), ContentHash::from_u64(1));
+    let facts = facts(fingerprint, content_hash);
     let moment = Moment { trusted_ms: 5, wall: Wall::at(6) };
     assert_eq!(replay.answer(10).0, State::OutcomeUnknown);
     replay.add(10, &facts, moment);
@@ -109,14 +109,14 @@ fn an_event_that_is_still_in_the_log_is_answered_by_its_settlement_and_then_by_i
     assert_eq!(replay.answer(10), (State::Duplicate, Some(at(50, 4))));
     replay.forget_segment(1);
     assert_eq!(replay.answer(10), (State::Duplicate, Some(at(50, 4))));
-    assert_eq!(replay.kernel.keys.find(print).unwrap().map(|found| found.lsn), Some(10));
+    assert_eq!(replay.kernel.keys.find(fingerprint).unwrap().map(|found| found.lsn), Some(10));
 }
 
-fn facts(print: Fingerprint, content: ContentHash) -> Facts<'static> {
+fn facts(fingerprint: Fingerprint, content_hash: ContentHash) -> Facts<'static> {
     let (scope, window) = ("sales", Window::default());
     Facts {
-        fingerprint: print,
-        content,
+        fingerprint,
+        content_hash,
         scope,
         amount: None,
         lane: None,
@@ -139,9 +139,9 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
         }
     };
     for (lsn, trusted_ms) in [(1, 5 * SLICE_MS + 7), (2, 3 * SLICE_MS + 7)] {
-        let print = Fingerprint::from_u128(u128::from(lsn));
-        let content = ContentHash::from_u64(1);
-        let facts = facts(print, content);
+        let fingerprint = Fingerprint::from_u128(u128::from(lsn));
+        let content_hash = ContentHash::from_u64(1);
+        let facts = facts(fingerprint, content_hash);
         replay.add(lsn, &facts, Moment { trusted_ms, wall: Wall::at(0) });
     }
     check(&replay);

@@ -13,7 +13,7 @@ use crate::records::table::{ChangeKind, KnownItem, LeaseChange, LeaseItem, Recor
 use crate::records::{Lease, LeaseReply, LeaseRequest, RECORD_PREFIX, fingerprint};
 use crate::store::StoreState;
 
-/// The print of a call without a request.
+/// The content hash of a call without a request.
 const NO_REQUEST: ContentHash = ContentHash::from_u64(0);
 
 /// What a caller asks, and the token that it gets if it is given a lease.
@@ -21,7 +21,7 @@ const NO_REQUEST: ContentHash = ContentHash::from_u64(0);
 struct Asked<'a> {
     begin: &'a LeaseRequest,
     fingerprint: Fingerprint,
-    content: ContentHash,
+    content_hash: ContentHash,
     token: Token,
 }
 
@@ -33,8 +33,8 @@ enum JudgedLease {
     Lost { item: u64 },
     /// Something that is not durable yet.
     Wait(Lsn),
-    /// A lease that nobody holds, and the print that came with the key.
-    Orphan { item: u64, slice_begin: u64, content: ContentHash },
+    /// A lease that nobody holds, and the content hash that came with the key.
+    Orphan { item: u64, slice_begin: u64, content_hash: ContentHash },
     /// A completed record.
     Done { item: u64, done: RecordItem },
     /// What can be answered at once.
@@ -95,8 +95,8 @@ impl Records<'_> {
                     drop(state);
                     control = Some(self.inner.control.lock());
                 }
-                JudgedLease::Orphan { item, slice_begin, content } => {
-                    let from = (item, slice_begin, content);
+                JudgedLease::Orphan { item, slice_begin, content_hash } => {
+                    let from = (item, slice_begin, content_hash);
                     let fence = self.take_over(&mut state, &asked, from, mono_ms)?;
                     drop(state);
                     drop(control);
@@ -114,14 +114,14 @@ impl Records<'_> {
     fn asked<'a>(&self, begin: &'a LeaseRequest) -> Result<Asked<'a>> {
         let fingerprint =
             fingerprint(self.inner.secret(), begin.scope.as_str(), begin.key.as_str());
-        let content = match &begin.request {
-            // A print that happens to be that of no request becomes another one.
+        let content_hash = match &begin.request {
+            // A content hash that happens to be that of no request becomes another one.
             Some(request) => Some(self.inner.secret().content(&[request]))
-                .filter(|content| *content != NO_REQUEST)
+                .filter(|content_hash| *content_hash != NO_REQUEST)
                 .unwrap_or(ContentHash::from_u64(1)),
             None => NO_REQUEST,
         };
-        Ok(Asked { begin, fingerprint, content, token: Token::new(clock::random()?) })
+        Ok(Asked { begin, fingerprint, content_hash, token: Token::new(clock::random()?) })
     }
 
     /// Queues the lease of a free key and takes the key; of an item that was released, or of which damage left
@@ -140,13 +140,13 @@ impl Records<'_> {
         }
         state.kernel.keys.check_room(1)?;
         let moment = self.inner.time.moment(mono_ms);
-        let frame = frame(asked, (0, 0, asked.content), self.inner.time.wall_ms());
+        let frame = frame(asked, (0, 0, asked.content_hash), self.inner.time.wall_ms());
         let body = codec::encode(&frame);
         let at = self.queue_new(state, (FrameKind::Lease, &[&body]), (1, mono_ms))?;
         if let Some(item) = released {
             state.kernel.keys.forget_released(asked.fingerprint, item);
         }
-        let entry = Entry { key: asked.fingerprint, content: asked.content, lsn: at.lsn };
+        let entry = Entry { key: asked.fingerprint, content: asked.content_hash, lsn: at.lsn };
         let reservation = Reservation { entry, window: self.inner.windows().of(RECORD_PREFIX) };
         let held = state.kernel.keys.take(&[reservation], moment.trusted_ms).into_iter().next();
         state.records.add(LeaseItem {
@@ -202,8 +202,8 @@ fn judge(
         KnownItem::Done(done) => done.fence,
         KnownItem::Lost => item.number,
     };
-    let both = asked.content != NO_REQUEST && item.content != NO_REQUEST;
-    if both && asked.content != item.content {
+    let both = asked.content_hash != NO_REQUEST && item.content_hash != NO_REQUEST;
+    if both && asked.content_hash != item.content_hash {
         let fence = Lsn::from_u64(fence).ok_or_else(lost_key)?;
         return Ok(JudgedLease::Known(LeaseReply::Conflict { fence }));
     }
@@ -213,7 +213,7 @@ fn judge(
             Some(retry_after_ms) => JudgedLease::Known(LeaseReply::InProgress { retry_after_ms }),
             None => {
                 let slice_begin = open.held.begin;
-                JudgedLease::Orphan { item: number, slice_begin, content: item.content }
+                JudgedLease::Orphan { item: number, slice_begin, content_hash: item.content_hash }
             }
         },
         KnownItem::Done(done) => JudgedLease::Done { item: number, done },
@@ -231,7 +231,7 @@ pub(super) fn retry_after_ms(open: &LeaseItem, now: Moment) -> Option<u64> {
 /// The lease frame of an item.
 fn frame(
     asked: &Asked<'_>,
-    (item, slice_begin, content): (u64, u64, ContentHash),
+    (item, slice_begin, content_hash): (u64, u64, ContentHash),
     wall_ms: i64,
 ) -> LeaseFrame {
     LeaseFrame {
@@ -240,7 +240,7 @@ fn frame(
         scope: asked.begin.scope.as_str().to_owned(),
         key: asked.begin.key.as_str().to_owned(),
         token: asked.token,
-        content: content.as_u64(),
+        content_hash: content_hash.as_u64(),
         slice_begin,
         since_ms: wall_ms,
     }

@@ -39,7 +39,7 @@ pub(super) enum Holding {
 /// What is known under a lease's key.
 enum FoundLease {
     Wait(Lsn),
-    Mine { item: u64, content: u64, open: LeaseItem },
+    Mine { item: u64, content_hash: u64, open: LeaseItem },
     Done { item: u64, done: RecordItem },
     Lost,
 }
@@ -53,7 +53,7 @@ impl Records<'_> {
             let mut state = self.inner.state.lock();
             self.inner.resolve(&mut state);
             let found = self.inner.asking(&mut state, |state, keys| found(state, keys, lease))?;
-            let (item, content, open) = match found {
+            let (item, content_hash, open) = match found {
                 FoundLease::Wait(waiting) => {
                     drop((state, control));
                     self.inner.wait_for_other(waiting)?;
@@ -61,12 +61,12 @@ impl Records<'_> {
                 }
                 FoundLease::Done { item, done } => return Ok(Holding::Done { item, done }),
                 FoundLease::Lost => return Ok(Holding::Lost),
-                FoundLease::Mine { item, content, open } => (item, content, open),
+                FoundLease::Mine { item, content_hash, open } => (item, content_hash, open),
             };
             let (waiting, record) = match ending {
                 Ending::Release => (self.queue_release(&mut state, item, &open)?, None),
                 Ending::Complete(body) => {
-                    let of = (item, content, &open);
+                    let of = (item, content_hash, &open);
                     let (waiting, record) = self.queue_record(&mut state, lease, of, body)?;
                     (waiting, Some(record))
                 }
@@ -103,7 +103,8 @@ impl Records<'_> {
     }
 
     fn queue_release(&self, state: &mut StoreState, item: u64, open: &LeaseItem) -> Result<Lsn> {
-        let end = LeaseEndFrame { item, fence: open.fence, print: open.fingerprint.as_u128() };
+        let end =
+            LeaseEndFrame { item, fence: open.fence, fingerprint: open.fingerprint.as_u128() };
         let body = codec::encode(&end);
         let at =
             self.queue_end_of(state, (FrameKind::LeaseEnd, &[&body]), self.inner.time.mono_ms())?;
@@ -115,7 +116,7 @@ impl Records<'_> {
         &self,
         state: &mut StoreState,
         lease: &Lease,
-        (item, content, open): (u64, u64, &LeaseItem),
+        (item, content_hash, open): (u64, u64, &LeaseItem),
         body: &Payload,
     ) -> Result<(Lsn, Record)> {
         let mono_ms = self.inner.time.mono_ms();
@@ -127,7 +128,7 @@ impl Records<'_> {
             fence,
             scope: lease.scope.as_str().to_owned(),
             key: lease.key.as_str().to_owned(),
-            content,
+            content_hash,
             slice_begin: open.held.begin,
             settled_ms: moment.trusted_ms,
             completed_at_ms,
@@ -222,7 +223,7 @@ fn found(state: &StoreState, keys: Asking<'_>, lease: &Lease) -> Result<FoundLea
         KnownItem::Open(open) if open.fence == lease.fence.get() && open.token == lease.token => {
             FoundLease::Mine {
                 item: item_number,
-                content: item.content.as_u64(),
+                content_hash: item.content_hash.as_u64(),
                 open: open.clone(),
             }
         }

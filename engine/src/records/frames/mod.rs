@@ -31,8 +31,8 @@ pub(crate) struct LeaseFrame {
     pub(in crate::records) key: String,
     /// Who holds it.
     pub(in crate::records) token: Token,
-    /// Print of the request that took the key; 0 for none.
-    pub(in crate::records) content: u64,
+    /// Content hash of the request that took the key; 0 for none.
+    pub(in crate::records) content_hash: u64,
     /// Trusted time at which the key's slice began; 0 in the first frame, whose own time is it.
     pub(in crate::records) slice_begin: u64,
     /// Wall clock when the lease was given, Unix milliseconds.
@@ -50,8 +50,8 @@ pub(crate) struct RecordHead {
     pub(in crate::records) scope: String,
     /// The key.
     pub(in crate::records) key: String,
-    /// Print of the request that took the key; 0 for none.
-    pub(in crate::records) content: u64,
+    /// Content hash of the request that took the key; 0 for none.
+    pub(in crate::records) content_hash: u64,
     /// Trusted time at which the key's slice began.
     pub(in crate::records) slice_begin: u64,
     /// Trusted time of the completion: the record's life counts from it.
@@ -70,7 +70,7 @@ pub(crate) struct LeaseEndFrame {
     /// Fencing number of the lease.
     pub(in crate::records) fence: u64,
     /// The key's fingerprint.
-    pub(in crate::records) print: u128,
+    pub(in crate::records) fingerprint: u128,
 }
 
 impl Control for LeaseFrame {

@@ -10,7 +10,7 @@ fn lease() -> LeaseFrame {
         scope: "s".to_owned(),
         key: "k1".to_owned(),
         token: Token::new([0xaa; 16]),
-        content: 3,
+        content_hash: 3,
         slice_begin: 4,
         since_ms: -1,
     }
@@ -22,7 +22,7 @@ fn head(form: u8) -> RecordHead {
         fence: 2,
         scope: "s".to_owned(),
         key: "k1".to_owned(),
-        content: 3,
+        content_hash: 3,
         slice_begin: 4,
         settled_ms: 5,
         completed_at_ms: 6,
@@ -41,7 +41,7 @@ fn a_lease_has_these_bytes() {
 
 #[test]
 fn the_end_of_a_lease_has_these_bytes() {
-    let end = LeaseEndFrame { item: 1, fence: 2, print: 3 };
+    let end = LeaseEndFrame { item: 1, fence: 2, fingerprint: 3 };
     assert_bytes(&end, "0100 0100000000000000 0200000000000000 03000000000000000000000000000000");
 }
 
@@ -65,9 +65,9 @@ fn a_record_that_is_cut_within_its_head_or_of_a_form_that_nobody_knows_is_refuse
     for cut in 0..bytes.len() {
         assert_eq!(RecordHead::decode(&bytes[..cut]), None, "cut at {cut}");
     }
-    let mut odd = bytes.clone();
-    *odd.last_mut().unwrap() = 2;
-    assert_eq!(RecordHead::decode(&odd), None);
+    let mut invalid = bytes.clone();
+    *invalid.last_mut().unwrap() = 2;
+    assert_eq!(RecordHead::decode(&invalid), None);
     let mut long = bytes;
     long[3] = 0xff;
     assert_eq!(RecordHead::decode(&long), None, "a length beyond the frame");

@@ -84,8 +84,8 @@ pub(crate) enum KnownItem<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundItem<'a> {
     pub(in crate::records) number: u64,
-    /// Print of the request; 0 for none.
-    pub(in crate::records) content: ContentHash,
+    /// Content hash of the request; 0 for none.
+    pub(in crate::records) content_hash: ContentHash,
     pub(in crate::records) known: KnownItem<'a>,
 }
 
@@ -225,7 +225,7 @@ impl RecordTable {
                 return Err(Error::corrupt(message));
             }
         };
-        Ok(Some(FoundItem { number, content: found.content, known }))
+        Ok(Some(FoundItem { number, content_hash: found.content, known }))
     }
 
     fn take_change(&mut self, lsn: u64) -> Option<(u64, LeaseChange)> {

@@ -25,7 +25,7 @@ impl RecordTable {
             (open.at, open.fence, open.token) = (at, fence, token);
             return;
         }
-        let reservation = reservation(kernel, item, (&lease.scope, &lease.key), lease.content);
+        let reservation = reservation(kernel, item, (&lease.scope, &lease.key), lease.content_hash);
         let fingerprint = reservation.entry.key;
         let is_open = |other: &u64| *other != item && self.open.contains_key(other);
         if kernel.keys.taken_by(fingerprint).filter(is_open).is_some() {
@@ -46,7 +46,7 @@ impl RecordTable {
     /// Applies a record: a lease was completed, or the record was carried.
     pub(crate) fn replay_record(&mut self, kernel: &mut Kernel, head: &RecordHead, at: Located) {
         let RecordHead { item, fence, slice_begin, settled_ms, .. } = *head;
-        let reservation = reservation(kernel, item, (&head.scope, &head.key), head.content);
+        let reservation = reservation(kernel, item, (&head.scope, &head.key), head.content_hash);
         self.complete(kernel, (item, fence), at, settled_ms);
         // The lease's key may have been in a later slice by then; or nothing is left of the lease.
         self.put_done(item, RecordItem { at, fence, begin: slice_begin });
@@ -56,7 +56,7 @@ impl RecordTable {
     /// Applies the end of a lease: its key is free.
     pub(crate) fn replay_end(&mut self, kernel: &mut Kernel, end: &LeaseEndFrame, at: Located) {
         let held = self.open.remove(&end.item).map(|open| open.held);
-        kernel.keys.release(Fingerprint::from_u128(end.print), at.lsn, held);
+        kernel.keys.release(Fingerprint::from_u128(end.fingerprint), at.lsn, held);
     }
 }
 
@@ -65,11 +65,11 @@ fn reservation(
     kernel: &Kernel,
     item: u64,
     (scope, key): (&str, &str),
-    content: u64,
+    content_hash: u64,
 ) -> Reservation {
     let entry = Entry {
         key: fingerprint(&kernel.secret, scope, key),
-        content: ContentHash::from_u64(content),
+        content: ContentHash::from_u64(content_hash),
         lsn: item,
     };
     Reservation { entry, window: kernel.keys.windows().of(RECORD_PREFIX) }

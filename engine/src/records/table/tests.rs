@@ -33,9 +33,10 @@ impl Replay {
 
     /// What is known of the key.
     fn find(&self) -> Result<FoundItem<'_>> {
-        let print = fingerprint(&self.kernel.secret, "s", "k");
+        let fingerprint = fingerprint(&self.kernel.secret, "s", "k");
         let events = EventTable::default();
-        let found = self.records.find(self.kernel.keys.ask(), print, (&self.kernel, &events))?;
+        let found =
+            self.records.find(self.kernel.keys.ask(), fingerprint, (&self.kernel, &events))?;
         Ok(found.unwrap())
     }
 }
@@ -46,7 +47,7 @@ fn at(lsn: u64, segment: u64) -> Located {
 
 fn lease(item: u64, fence: u64) -> LeaseFrame {
     let (scope, key, token) = ("s".to_owned(), "k".to_owned(), Token::new([1; 16]));
-    LeaseFrame { item, fence, scope, key, token, content: 0, slice_begin: 0, since_ms: 0 }
+    LeaseFrame { item, fence, scope, key, token, content_hash: 0, slice_begin: 0, since_ms: 0 }
 }
 
 fn record(item: u64, fence: u64) -> RecordHead {
@@ -55,7 +56,7 @@ fn record(item: u64, fence: u64) -> RecordHead {
         fence,
         scope: "s".to_owned(),
         key: "k".to_owned(),
-        content: 0,
+        content_hash: 0,
         slice_begin: 0,
         settled_ms: 5,
         completed_at_ms: 6,

@@ -210,21 +210,22 @@ fn what_was_not_stored_leaves_key_and_lease_as_they_were() {
 fn queue_an_end(store: &Store, lease: &Lease, way: u64) {
     let inner = &store.inner;
     let mut state = inner.state.lock();
-    let print = fingerprint(&state.kernel.secret, "sales", "k1");
+    let fingerprint = fingerprint(&state.kernel.secret, "sales", "k1");
     let item = lease.fence().get();
     let head = RecordHead {
         item,
         fence: item,
         scope: "sales".to_owned(),
         key: "k1".to_owned(),
-        content: 0,
+        content_hash: 0,
         slice_begin: 0,
         settled_ms: 0,
         completed_at_ms: 0,
         form: 1,
     };
     let record = [head.encode().as_slice(), body(1, 0).as_bytes()].concat();
-    let end = codec::encode(&LeaseEndFrame { item, fence: item, print: print.as_u128() });
+    let end =
+        codec::encode(&LeaseEndFrame { item, fence: item, fingerprint: fingerprint.as_u128() });
     let (kind, what, bytes) = match way {
         0 => (FrameKind::Record, ChangeKind::Completed { fence: item, settled_ms: 0 }, record),
         _ => (FrameKind::LeaseEnd, ChangeKind::Released, end),

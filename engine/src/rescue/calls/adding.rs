@@ -150,8 +150,8 @@ impl<'a> Adding<'a> {
                 Plan::Known(known) | Plan::Lost(known) => (*known, None),
                 Plan::Again { first } => {
                     let lsn = queued.get(*first).ok_or_else(lost_verdict)?.judged.lsn();
-                    let first = prepared.get(*first).map(|first| first.facts.content);
-                    let is_same = first == Some(event.facts.content);
+                    let first = prepared.get(*first).map(|first| first.facts.content_hash);
+                    let is_same = first == Some(event.facts.content_hash);
                     let judged =
                         if is_same { Judged::Duplicate { lsn } } else { Judged::Conflict { lsn } };
                     (judged, None)

@@ -321,9 +321,9 @@ fn not_read(error: std::io::Error) -> Error {
 }
 
 fn not_written(error: std::io::Error) -> Error {
-    let told = Error::from(error);
-    let message = format!("cannot write the bundle: {told}");
-    Error::new(told.kind(), told.code(), message).with_source(told)
+    let failed = Error::from(error);
+    let message = format!("cannot write the bundle: {failed}");
+    Error::new(failed.kind(), failed.code(), message).with_source(failed)
 }
 
 #[cfg(test)]

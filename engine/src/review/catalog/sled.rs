@@ -82,13 +82,13 @@ impl Sled {
 
 impl Catalog for Sled {
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
-        self.with(|db| Ok(db.get(key).map_err(told)?.map(|value| value.to_vec())))
+        self.with(|db| Ok(db.get(key).map_err(trouble)?.map(|value| value.to_vec())))
     }
 
     fn scan(&self, from: &[u8], visit: Visit<'_>) -> Result<(), Trouble> {
         self.with(|db| {
             for pair in db.range(from..) {
-                let (key, value) = pair.map_err(told)?;
+                let (key, value) = pair.map_err(trouble)?;
                 if let ControlFlow::Break(()) = visit(&key, &value) {
                     break;
                 }
@@ -115,11 +115,11 @@ impl Catalog for Sled {
     }
 
     fn flush(&mut self) -> Result<(), Trouble> {
-        self.have(|db| db.flush().map(|_bytes| ()).map_err(told))
+        self.have(|db| db.flush().map(|_bytes| ()).map_err(trouble))
     }
 
     fn disk_bytes(&self) -> Result<u64, Trouble> {
-        self.with(|db| db.size_on_disk().map_err(told))
+        self.with(|db| db.size_on_disk().map_err(trouble))
     }
 }
 
@@ -152,10 +152,10 @@ fn open(config: &sled::Config) -> Result<sled::Db, Trouble> {
     for _ in 1..OPENINGS_MAX {
         match config.open() {
             Err(locked) if is_locked(&locked) => std::thread::yield_now(),
-            opened => return opened.map_err(told),
+            opened => return opened.map_err(trouble),
         }
     }
-    config.open().map_err(told)
+    config.open().map_err(trouble)
 }
 
 fn was_closed() -> Trouble {
@@ -178,7 +178,7 @@ fn is_locked(error: &sled::Error) -> bool {
 
 /// An error of sled, as trouble.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
-fn told(error: sled::Error) -> Trouble {
+fn trouble(error: sled::Error) -> Trouble {
     Trouble::Files(error.to_string())
 }
 

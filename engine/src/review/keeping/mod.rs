@@ -290,12 +290,12 @@ impl<'s> Cataloguing<'s> {
     fn fill(&self, shelf: &mut Shelf) -> Result<(), Trouble> {
         let known = ExpectedRows::of(&self.inner.state.lock());
         // Not to be believed before all is in it.
-        self.tell(shelf, &known.items, &known.decisions, self.applied(0))?;
+        self.put(shelf, &known.items, &known.decisions, self.applied(0))?;
         shelf.apply(&[], self.applied(known.changed))
     }
 
     /// Reads items and decisions from the log and puts them into the catalog; what is gone meanwhile is left out.
-    fn tell(
+    fn put(
         &self,
         shelf: &mut Shelf,
         items: &BTreeSet<RowId>,
@@ -343,7 +343,7 @@ impl<'s> Cataloguing<'s> {
         for some in gone.chain(old).collect::<Vec<_>>().chunks(FACTS_TOGETHER) {
             shelf.apply(some, at)?;
         }
-        self.tell(shelf, &lacking, &unmade, at)?;
+        self.put(shelf, &lacking, &unmade, at)?;
         shelf.apply(&[], self.applied(known.changed.max(at.lsn)))
     }
 

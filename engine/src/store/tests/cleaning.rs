@@ -233,12 +233,12 @@ fn keys_that_are_carried_too_late_do_not_take_a_key_from_the_event_that_came_aft
     let inner = &store.inner;
     let late = {
         let state = inner.state.lock();
-        let print = state.kernel.secret.fingerprint("sales", b"k1");
-        let entry = state.kernel.keys.find(print).unwrap().unwrap();
+        let fingerprint = state.kernel.secret.fingerprint("sales", b"k1");
+        let entry = state.kernel.keys.find(fingerprint).unwrap().unwrap();
         KeyEntry {
-            print: print.as_u128(),
+            fingerprint: fingerprint.as_u128(),
             event: first.get(),
-            content: entry.content.as_u64(),
+            content_hash: entry.content.as_u64(),
             slice_begin: 0,
             state: State::Accepted.code(),
             receipt: Vec::new(),

@@ -150,13 +150,13 @@ fn keys_given_back_and_taken_back_over_a_damaged_index_are_free_once_it_is_mende
     damage_keys(&rig);
     {
         let mut state = store.inner.state.lock();
-        let print = fingerprint(&state.kernel.secret, "sales", "k1");
-        state.kernel.keys.release(print, lease.fence().get() + 1, None);
+        let fingerprint = fingerprint(&state.kernel.secret, "sales", "k1");
+        state.kernel.keys.release(fingerprint, lease.fence().get() + 1, None);
     }
     assert_eq!(state_of(&store, 2), State::Pending);
     let state = store.inner.state.lock();
-    let print = fingerprint(&state.kernel.secret, "sales", "k1");
-    assert!(state.kernel.keys.find(print).unwrap().is_none(), "it was given back");
+    let fingerprint = fingerprint(&state.kernel.secret, "sales", "k1");
+    assert!(state.kernel.keys.find(fingerprint).unwrap().is_none(), "it was given back");
 }
 
 /// Every call that asks for a key, over an index of which one block of each file is damaged.

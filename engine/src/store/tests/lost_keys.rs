@@ -358,13 +358,13 @@ fn a_repair_names_no_key_as_lost_that_stands_in_another_frame() {
     let keys = {
         let state = store.inner.state.lock();
         let keys = &state.kernel.keys;
-        let print = state.kernel.secret.fingerprint("sales", b"k1");
-        let found = keys.find(print).unwrap().unwrap();
+        let fingerprint = state.kernel.secret.fingerprint("sales", b"k1");
+        let found = keys.find(fingerprint).unwrap().unwrap();
         let (slice_begin, settled_ms) = keys.slice_times(found.slice).unwrap();
         let entry = KeyEntry {
-            print: print.as_u128(),
+            fingerprint: fingerprint.as_u128(),
             event: lsns[0],
-            content: found.content.as_u64(),
+            content_hash: found.content.as_u64(),
             slice_begin,
             state: State::Accepted.code(),
             receipt: Vec::new(),
