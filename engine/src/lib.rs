@@ -54,10 +54,11 @@
 //!
 //! # Panics
 //!
-//! No call panics for what it finds on disk. But the texts of review items and decisions are in a catalog on
-//! sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a panic, makes the
+//! No call panics for what it finds on disk. But with the feature `sled` the texts of review items and
+//! decisions are in a catalog on sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a panic, makes the
 //! catalog anew from the log and reports why. Before that, the process's panic hook is called, and Rust's own
-//! hook writes a text on stderr. A host that sets a hook can ask [`host::tells_of_panic`] to pass over these.
+//! hook writes a text on stderr. A host that sets a hook can ask [`host::tells_of_panic`] to pass over these. Without the
+//! feature nothing panics so.
 //!
 //! # Features
 //!
@@ -65,8 +66,14 @@
 //!
 //! | feature | by default | adds |
 //! |---|---|---|
+//! | `sled` | yes | the catalog of review texts in files, on sled, which brings 10 crates; without it they are in memory, rebuilt from the log at opening: up to 2 KiB for an item in review, as much for each of the newest 256 decisions |
 //! | `rescue` | yes | `Rescue::export` and `Rescue::import`: sealed files of what was not delivered |
 //! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
+//!
+//! On Linux the crate is built with 69 others by default, with 59 without `sled`, and with 36 without any feature
+//! (`cargo tree -p onceward --edges normal`). A store that was written with `sled` opens without it, and the other way
+//! round: without it the catalog's files are left alone, and with it again they are compared with the log, and made
+//! anew where they differ.
 #![forbid(unsafe_code)]
 
 mod base;

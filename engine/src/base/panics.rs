@@ -1,16 +1,22 @@
-//! Panics that a store catches, and reports by itself.
+//! Panics that a store catches and reports by itself: those of sled.
 //!
 //! Sled panics where its files are damaged, or where the disk refuses a sync. Nothing is lost by that: the catalog
 //! is given up and made anew, and the status reports why. But the process's panic hook, which is the host's, is
-//! called before anything is caught.
+//! called before anything is caught. Without the feature `sled` nothing panics so, and nothing is caught.
 
+#[cfg(feature = "sled")]
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::PanicHookInfo;
+#[cfg(feature = "sled")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "sled")]
 use std::thread;
 
 /// How the names of the threads begin that sled starts.
+#[cfg(feature = "sled")]
 const SLED_THREADS: &str = "sled-io-";
 
+#[cfg(feature = "sled")]
 thread_local! {
     /// Whether what this thread panics with is caught here.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
@@ -18,7 +24,7 @@ thread_local! {
 
 /// Whether a panic is one that a store catches and reports by itself: a panic hook of the host need not report it.
 ///
-/// No library may set a process's hook. Without one, Rust writes a text on stderr for each such panic.
+/// Without the feature `sled` there is none, and the answer is no. No library may set a process's hook. Without one, Rust writes a text on stderr for each such panic.
 ///
 /// ```
 /// let before = std::panic::take_hook();
@@ -30,11 +36,24 @@ thread_local! {
 /// ```
 #[must_use]
 pub fn tells_of_panic(_panic: &PanicHookInfo<'_>) -> bool {
+    is_caught()
+}
+
+/// Whether what this thread panics with is caught by a store.
+#[cfg(feature = "sled")]
+fn is_caught() -> bool {
     // A hook runs on the thread that panics.
     CAUGHT.get() || thread::current().name().is_some_and(|name| name.starts_with(SLED_THREADS))
 }
 
+/// Nothing is caught.
+#[cfg(not(feature = "sled"))]
+fn is_caught() -> bool {
+    false
+}
+
 /// Calls `f`; what it says in a panic is the error. What it left half done is not to be used again.
+#[cfg(feature = "sled")]
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     let before = CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(f));
@@ -47,6 +66,7 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "sled")]
 mod tests {
     use std::panic::{set_hook, take_hook};
     use std::sync::Arc;

@@ -16,6 +16,7 @@ mod tickets;
 mod verdict;
 
 pub(crate) use calls::Captures;
+#[cfg(feature = "rescue")]
 pub(crate) use judging::{Judged, Plan, Prepared, lost_verdict, plan};
 pub use tickets::{BatchTicket, Ticket};
 pub use verdict::{Applied, Verdict, WouldAccept};

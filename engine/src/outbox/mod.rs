@@ -40,6 +40,7 @@ use std::collections::BTreeMap;
 use onceward_index::{Fingerprint, SliceId};
 
 pub use answer::{Answer, Settlement};
+#[cfg(feature = "rescue")]
 pub(crate) use answers::cut;
 pub(crate) use batches::{BatchTable, OpenBatch};
 pub(crate) use calls::{Events, Formed};

@@ -36,6 +36,7 @@ impl RescueTable {
     }
 
     /// Whether the store is about to be left, from when on nothing new is taken.
+    #[cfg(feature = "rescue")]
     pub(super) fn set_closing(&mut self, is_closing: bool) {
         self.is_closing = is_closing;
     }

@@ -5,7 +5,9 @@
 mod carried;
 mod head;
 
-pub(crate) use carried::{CARRIED_BYTES, Carried};
+#[cfg(any(test, feature = "rescue"))]
+pub(crate) use carried::CARRIED_BYTES;
+pub(crate) use carried::Carried;
 use head::EventHead;
 
 use crate::base::bounds::RECEIPT_BYTES_MAX;

@@ -130,6 +130,7 @@ impl<S: Areas> Engine<S> {
     }
 
     /// Size of a segment, bytes.
+    #[cfg(feature = "rescue")]
     pub(crate) fn segment_bytes(&self) -> u64 {
         self.settings.segment_bytes
     }

@@ -1,4 +1,5 @@
-//! A catalog in memory: for simulated disks, which sled would go past, and when the files fail.
+//! A catalog in memory: for simulated disks, which sled would go past, for builds without sled, and when the files
+//! fail.
 
 use std::collections::BTreeMap;
 

@@ -9,28 +9,38 @@
 //! |---|---|
 //! | `rows` | keys and values |
 //! | `shelf` | what is asked and given, whatever holds it |
-//! | `memory` | a catalog in memory: for simulated disks, and when the files fail |
+//! | `memory` | a catalog in memory: for simulated disks, without the feature `sled`, and when the files fail |
 //! | `sled` | a catalog on disk; the only file that names sled |
 //! | `hand` | a thread that waits for sled, so that nobody else waits for ever |
 //! | `place` | its directories: leftovers, setting aside, switching |
+//! | `no_files` | stands in the place of the last three in a build without the feature `sled` |
 //!
 //! Formed batches are not here: each synchronisation forms one, so they are not rare, and memory
 //! has them whole. Nor are payloads and keys: an item leads to its event in the log.
 
+#[cfg(feature = "sled")]
 mod hand;
 mod memory;
+#[cfg(not(feature = "sled"))]
+mod no_files;
+#[cfg(feature = "sled")]
 mod place;
 mod rows;
 mod shelf;
+#[cfg(feature = "sled")]
 mod sled;
 
 use std::fmt;
 use std::ops::ControlFlow;
 
 pub(crate) use memory::Memory;
+#[cfg(not(feature = "sled"))]
+pub(crate) use no_files::{Directories, Sled};
+#[cfg(feature = "sled")]
 pub(crate) use place::Directories;
 pub(crate) use rows::{AppliedUpTo, ReviewRow, RowId};
 pub(crate) use shelf::{Fact, Query, Shelf};
+#[cfg(feature = "sled")]
 pub(crate) use sled::Sled;
 
 /// Why a catalog cannot be used.

@@ -48,9 +48,10 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
-    /// The directories in the store's directory.
-    pub(crate) fn of(store: &Path) -> Self {
-        Self { store: store.to_owned() }
+    /// The directories within the store's directory.
+    #[expect(clippy::unnecessary_wraps, reason = "a build without files has none")]
+    pub(crate) fn within(store: &Path) -> Option<Self> {
+        Some(Self { store: store.to_owned() })
     }
 
     /// The one in use.

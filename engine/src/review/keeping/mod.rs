@@ -32,7 +32,7 @@ const WRITES_BETWEEN_LOOKS: u32 = 64;
 /// The catalog of an open store.
 #[derive(Debug)]
 pub(crate) struct KeptCatalog {
-    /// `None`: on a simulated disk, and where the store is encrypted.
+    /// `None`: on a simulated disk, where the store is encrypted, and without the feature `sled`.
     directories: Option<Directories>,
     state: Mutex<CatalogState>,
 }
@@ -56,7 +56,7 @@ struct CatalogState {
 impl KeptCatalog {
     /// The catalog in the store's directory, or in memory without one. Nothing is opened yet.
     pub(crate) fn new(store: Option<&Path>) -> Self {
-        Self { directories: store.map(Directories::of), state: Mutex::default() }
+        Self { directories: store.and_then(Directories::within), state: Mutex::default() }
     }
 
     /// Why the files could not be used the last time.
@@ -66,6 +66,7 @@ impl KeptCatalog {
 
     /// Puts another catalog in the place of the files', for tests of what happens when they fail.
     #[cfg(test)]
+    #[cfg(feature = "sled")]
     pub(crate) fn replace(&self, catalog: Box<dyn crate::review::catalog::Catalog>) {
         let mut state = self.state.lock();
         assert!(state.is_in_files, "the files are in use");
@@ -74,6 +75,7 @@ impl KeptCatalog {
 
     /// Closes the files, and forgets what became of them: whoever asks next opens what is there then.
     #[cfg(test)]
+    #[cfg(feature = "sled")]
     pub(crate) fn forget(&self) {
         *self.state.lock() = CatalogState::default();
     }
@@ -177,10 +179,8 @@ impl<'s> Cataloguing<'s> {
         }
         let on_disk = |error: std::io::Error| Trouble::Files(error.to_string());
         directories.clean().map_err(on_disk)?;
-        let mut next = Sled::open(&directories.next())?;
-        shelf.copy_to(&mut next)?;
         // Both are closed before their directories move.
-        drop(next);
+        shelf.copy_to(&mut Sled::open(&directories.next())?)?;
         state.shelf = None;
         directories.switch().map_err(on_disk)?;
         state.shelf = Some(Shelf::open(Box::new(Sled::open(&directories.current())?))?);
@@ -347,13 +347,13 @@ impl<'s> Cataloguing<'s> {
         shelf.apply(&[], self.applied(known.changed.max(at.lsn)))
     }
 
-    /// What a catalog says of how far it is.
     /// Whether there is nothing to catalogue.
     fn is_empty(&self) -> bool {
         let state = self.inner.state.lock();
         state.outbox.reviews().is_empty() && state.decisions.is_empty()
     }
 
+    /// What a catalog says of how far it is.
     fn applied(&self, lsn: u64) -> AppliedUpTo {
         AppliedUpTo { store: self.inner.id().0, lsn }
     }

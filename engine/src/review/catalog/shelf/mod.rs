@@ -349,4 +349,5 @@ fn unreadable(key: &[u8]) -> Trouble {
 }
 
 #[cfg(test)]
+#[cfg(feature = "sled")]
 mod tests;

@@ -6,6 +6,7 @@
     reason = "the files are damaged from outside, as no store does it"
 )]
 
+mod builds;
 mod flipped;
 mod running;
 
@@ -72,6 +73,26 @@ fn answers(store: &Store) -> Answers {
     Answers { pages, decisions, on_one }
 }
 
+/// Captures, rejects and decides; returns what the store then answers.
+fn write(store: &Store) -> Answers {
+    let scoped = |n: u64| match n.is_multiple_of(2) {
+        true => event(n),
+        false => Event { scope: Scope::default(), ..event(n) },
+    };
+    store.capture_batch(&(0..24).map(scoped).collect::<Vec<_>>()).unwrap();
+    (0..20).for_each(|n| reject(store, n));
+    let decide = |decision: Decision| store.reviews().decide(&decision).unwrap();
+    decide(Decision::retry(sales(), key(2)).by("anna").because("card was added"));
+    reject(store, 2);
+    decide(Decision::resolve(sales(), key(4), "refunded").by("ben"));
+    decide(Decision::retry(Scope::default(), key(5)).by("anna"));
+    let answers = answers(store);
+    assert_eq!(answers.pages[0].len(), 18, "control");
+    assert!(answers.pages.iter().all(|page| !page.is_empty()), "control: {answers:?}");
+    assert_eq!((answers.decisions.len(), answers.on_one.len()), (3, 1), "control");
+    answers
+}
+
 impl Site {
     fn new() -> Self {
         Self::new_in(&std::env::temp_dir())
@@ -80,21 +101,7 @@ impl Site {
     fn new_in(place: &Path) -> Self {
         let dir = tempfile::tempdir_in(place).unwrap();
         let store = open(dir.path());
-        let scoped = |n: u64| match n.is_multiple_of(2) {
-            true => event(n),
-            false => Event { scope: Scope::default(), ..event(n) },
-        };
-        store.capture_batch(&(0..24).map(scoped).collect::<Vec<_>>()).unwrap();
-        (0..20).for_each(|n| reject(&store, n));
-        let decide = |decision: Decision| store.reviews().decide(&decision).unwrap();
-        decide(Decision::retry(sales(), key(2)).by("anna").because("card was added"));
-        reject(&store, 2);
-        decide(Decision::resolve(sales(), key(4), "refunded").by("ben"));
-        decide(Decision::retry(Scope::default(), key(5)).by("anna"));
-        let answers = answers(&store);
-        assert_eq!(answers.pages[0].len(), 18, "control");
-        assert!(answers.pages.iter().all(|page| !page.is_empty()), "control: {answers:?}");
-        assert_eq!((answers.decisions.len(), answers.on_one.len()), (3, 1), "control");
+        let answers = write(&store);
         store.close().unwrap();
         Self { dir, answers }
     }
