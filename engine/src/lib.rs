@@ -69,6 +69,7 @@
 //! | `sled` | yes | the catalog of review texts in files, on sled, which brings 10 crates; without it they are in memory, rebuilt from the log at opening: up to 2 KiB for an item in review, as much for each of the newest 256 decisions |
 //! | `rescue` | yes | `Rescue::export` and `Rescue::import`: sealed files of what was not delivered |
 //! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
+//! | `serde` | no | a [`Config`] is read from a configuration file, and written to one; brings no crate |
 //!
 //! On Linux the crate is built with 69 others by default, with 59 without `sled`, and with 36 without any feature
 //! (`cargo tree -p onceward --edges normal`). A store that was written with `sled` opens without it, and the other way

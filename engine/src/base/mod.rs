@@ -17,6 +17,8 @@ pub(crate) mod panics;
 pub(crate) mod places;
 mod report;
 mod state;
+#[cfg(feature = "serde")]
+pub(crate) mod time_text;
 
 pub use boot::BootId;
 pub(crate) use by_lsn::ByLsn;

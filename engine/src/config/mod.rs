@@ -1,7 +1,18 @@
 //! What a host may choose when it opens a store.
+//!
+//! | file | what |
+//! |---|---|
+//! | `choices` | what some options choose between |
+//! | `inbox` | options of the inbox |
+//! | `sendable` | what is refused at capture because the upstream can never take it |
+//! | `check` | what of it no store is opened with |
 
+mod check;
+mod choices;
 mod inbox;
 mod sendable;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,105 +24,21 @@ use onceward_index::Window;
 use crate::base::bounds::{
     LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT,
 };
+#[cfg(feature = "serde")]
+use crate::base::time_text;
 use crate::base::{Error, Result};
 use crate::event::Scope;
-use crate::inbox::{INBOX, InboxBounds, SUBJECTS};
+use crate::inbox::{INBOX, SUBJECTS};
 use crate::kernel::{KeySettings, Settings, Windows};
 use crate::limits::Limits;
 use crate::records::RECORD_PREFIX;
 
-/// Whether opening makes a store where there is none.
-///
-/// ```
-/// use onceward::{Config, ErrorKind, Store};
-/// use onceward::config::Create;
-///
-/// # let dir = tempfile::tempdir()?;
-/// let config = Config::new().create(Create::Never);
-/// let error = Store::open(dir.path().join("mistyped"), config).unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::NotFound);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Create {
-    /// An empty or missing directory becomes a store.
-    IfMissing,
-    /// Only an existing store is opened.
-    Never,
-}
+pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 
-/// From when the window of a key counts. Whichever it is, the key of an event that is not settled is
-/// never forgotten.
+/// How a store behaves.
 ///
-/// ```
-/// use onceward::{Config, Scope};
-/// use onceward::config::WindowStart;
-///
-/// // Door openings: a repetition comes within the hour or never.
-/// let hour_ms = 60 * 60 * 1_000;
-/// let config = Config::new().scope_window(Scope::new("doors")?, hour_ms, WindowStart::FromCapture);
-/// # let _ = config;
-/// # Ok::<(), onceward::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum WindowStart {
-    /// From the settlement: however long the line was down, a late repetition still meets its key.
-    FromSettle,
-    /// From the capture.
-    FromCapture,
-}
-
-/// What of settled events the log keeps.
-///
-/// ```
-/// use onceward::Config;
-/// use onceward::config::Retain;
-///
-/// // A ledger that is read for years: nothing is cleaned away.
-/// let config = Config::new().retain(Retain::Everything);
-/// # let _ = config;
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Retain {
-    /// What is still needed: keys, outcomes and receipts for the window.
-    Needed,
-    /// Everything, for ever: the log is the ledger.
-    Everything,
-}
-
-/// How the index reads the files in which it keeps keys.
-///
-/// ```
-/// use onceward::Config;
-/// use onceward::config::IndexReading;
-///
-/// // On a server that handles SIGBUS, or may die of a bad block, and is asked for known keys most.
-/// let config = Config::new().index_reading(IndexReading::Mapped);
-/// # let _ = config;
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum IndexReading {
-    /// Through read-only maps: to find a key costs no system call. If the disk cannot read a block,
-    /// the system sends a signal, which ends a process that does not handle it.
-    Mapped,
-    /// With positioned reads: to find a key costs one, and a block that cannot be read is an error.
-    Positioned,
-}
-
-impl From<IndexReading> for onceward_index::ReadMode {
-    fn from(reading: IndexReading) -> Self {
-        match reading {
-            IndexReading::Mapped => Self::Mapped,
-            IndexReading::Positioned => Self::Positioned,
-        }
-    }
-}
-
-/// How a store behaves; see each setter for its default.
+/// Each option is a method that sets it, and a field of the same name that has what is set; each method says what the
+/// default is. [`Config::check`] finds all that [`Store::open`](crate::Store::open) would refuse.
 ///
 /// ```
 /// use onceward::{Config, Store};
@@ -123,36 +50,94 @@ impl From<IndexReading> for onceward_index::ReadMode {
 ///     .window_ms(week_ms)
 ///     .payload_bytes_max(16 * 1024)
 ///     .limits(Limits::new().count(100_000));
+/// assert_eq!((config.window_ms, config.leases_max), (week_ms, 10_000));
+/// config.check()?;
 /// let store = Store::open(dir.path().join("store"), config)?;
 /// # store.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Files
+///
+/// With the feature `serde` a configuration is read from a file of any format that serde knows, and written to one. A
+/// file has the names of the fields, without the unit: times are texts such as `"90s"`, `"15m"`, `"24h"` or `"7d"`,
+/// amounts texts such as `"250.00"`, choices their names in snake case. What is absent has its default, and a name that
+/// is no option is refused by that name. The key provider of an encrypted store and the check of
+/// [`Config::sendable`] are in no file. Reading a file does not [`check`](Config::check) its values.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use onceward::Config;
+///
+/// let text = r#"{
+///     "window": "7d",
+///     "scope_windows": { "doors": { "window": "1h", "start": "from_capture" } },
+///     "retain": "everything",
+///     "limits": { "count": 100000, "age": "30d", "sum": "5000.00", "when_full": "evict_oldest" }
+/// }"#;
+/// let config: Config = serde_json::from_str(text)?;
+/// assert_eq!(config.window_ms, 7 * 24 * 60 * 60 * 1_000);
+/// let error = serde_json::from_str::<Config>(r#"{ "windw": "7d" }"#).unwrap_err();
+/// assert!(error.to_string().contains("windw"));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[must_use]
 pub struct Config {
-    pub(crate) segment_bytes: u64,
-    pub(crate) payload_bytes_max: u32,
-    pub(in crate::config) window_ms: u64,
-    pub(in crate::config) windows: BTreeMap<Scope, (u64, WindowStart)>,
-    pub(in crate::config) index_memory_bytes_max: u64,
-    pub(in crate::config) index_reading: IndexReading,
+    /// Size of a new log segment in bytes.
+    pub segment_bytes: u64,
+    /// Largest payload in bytes.
+    pub payload_bytes_max: u32,
+    /// How long a key is remembered after its event is settled, in milliseconds.
+    #[cfg_attr(feature = "serde", serde(rename = "window", with = "time_text::duration"))]
+    pub window_ms: u64,
+    /// The scopes with a window of their own.
+    pub scope_windows: BTreeMap<Scope, ScopeWindow>,
+    /// Most memory for remembered keys, in bytes.
+    pub index_memory_bytes_max: u64,
+    /// How the index reads its files.
+    pub index_reading: IndexReading,
     /// Bytes of the log that opening may have to apply to the index after a crash. Tests have less.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) index_log_bytes_max: u64,
     /// Segments whose unused bytes may wait before cleaning begins. Tests have none.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) cleaning_slack_segments: u64,
-    pub(in crate::config) record_life_ms: u64,
-    pub(crate) leases_max: u32,
-    pub(crate) record_cache_bytes_max: u64,
-    pub(crate) create: Create,
-    pub(in crate::config) retain: Retain,
-    pub(crate) inbox: InboxBounds,
-    pub(crate) limits: Limits,
+    /// How long a completed record is remembered, in milliseconds.
+    #[cfg_attr(feature = "serde", serde(rename = "record_life", with = "time_text::duration"))]
+    pub record_life_ms: u64,
+    /// Most leases that are open at once.
+    pub leases_max: u32,
+    /// Most memory for the bodies of records that were used lately, in bytes.
+    pub record_cache_bytes_max: u64,
+    /// Whether to make a store where there is none.
+    pub create: Create,
+    /// What of settled events the log keeps.
+    pub retain: Retain,
+    /// How long a delivery is remembered after it is finished, in milliseconds.
+    #[cfg_attr(feature = "serde", serde(rename = "inbox_window", with = "time_text::duration"))]
+    pub inbox_window_ms: u64,
+    /// Most unfinished deliveries.
+    pub inbox_deliveries_max: usize,
+    /// Most bytes of unfinished deliveries in the log.
+    pub inbox_bytes_max: u64,
+    /// The scope of the events that report how a delivery ended; `None`: `inbox`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub inbox_scope: Option<Scope>,
+    /// How much the store takes before it refuses new events.
+    pub limits: Limits,
     /// What is refused at capture because the upstream can never take it.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) sendable: Option<sendable::Sendable>,
     #[cfg(feature = "encryption")]
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) encryption: Option<crate::encryption::Provider>,
     /// Tests have one that is quick and records what it is given.
     #[cfg(test)]
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) toy: Option<Arc<dyn Sealing>>,
 }
 
@@ -172,7 +157,7 @@ impl Config {
             segment_bytes: onceward_wal::SEGMENT_BYTES_DEFAULT,
             payload_bytes_max: PAYLOAD_BYTES_MAX_DEFAULT,
             window_ms: 24 * HOUR_MS,
-            windows: BTreeMap::new(),
+            scope_windows: BTreeMap::new(),
             index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
             index_reading: IndexReading::Positioned,
             index_log_bytes_max: INDEX_LOG_BYTES_MAX,
@@ -182,7 +167,10 @@ impl Config {
             record_cache_bytes_max: RECORD_CACHE_BYTES_DEFAULT,
             create: Create::IfMissing,
             retain: Retain::Needed,
-            inbox: InboxBounds::default(),
+            inbox_window_ms: 24 * HOUR_MS,
+            inbox_deliveries_max: inbox::DELIVERIES_MAX_DEFAULT,
+            inbox_bytes_max: inbox::BYTES_MAX_DEFAULT,
+            inbox_scope: None,
             limits: Limits::new(),
             sendable: None,
             #[cfg(feature = "encryption")]
@@ -215,7 +203,7 @@ impl Config {
     /// Sets how long the keys of one scope are remembered, and from when that counts. What is chosen here
     /// at a later opening holds for the keys that are remembered already, too.
     pub fn scope_window(mut self, scope: Scope, ms: u64, start: WindowStart) -> Self {
-        self.windows.insert(scope, (ms, start));
+        self.scope_windows.insert(scope, ScopeWindow { window_ms: ms, start });
         self
     }
 
@@ -318,10 +306,10 @@ impl Config {
     fn windows(&self) -> Result<Windows> {
         let from_settle = |ms| window(ms, WindowStart::FromSettle);
         let mut scopes = BTreeMap::new();
-        for (scope, (ms, start)) in &self.windows {
-            scopes.insert(scope.as_str().to_owned(), window(*ms, *start)?);
+        for (scope, own) in &self.scope_windows {
+            scopes.insert(scope.as_str().to_owned(), window(own.window_ms, own.start)?);
         }
-        let inbox_ms = self.inbox.window_ms;
+        let inbox_ms = self.inbox_window_ms;
         // A length of its own, and so slices of its own: these keys are remembered until a window of
         // the upstream is over, however long that is, and others that came at the same time are not.
         let is_least = inbox_ms <= *WINDOW_MS.start();
@@ -333,52 +321,6 @@ impl Config {
         ]);
         Ok(Windows::new(from_settle(self.window_ms)?, scopes, areas))
     }
-
-    /// Refuses values outside the documented ranges.
-    pub(crate) fn check(&self) -> Result<()> {
-        onceward_wal::check_segment_bytes(self.segment_bytes)
-            .map_err(|refused| Error::invalid("CONFIG_INVALID", refused.to_string()))?;
-        self.limits.check()?;
-        let payload_bytes_most = self.segment_bytes / 4;
-        if u64::from(self.payload_bytes_max) > payload_bytes_most {
-            return Err(Error::invalid(
-                "CONFIG_INVALID",
-                format!(
-                    "payload_bytes_max: {} must be at most a quarter of segment_bytes, {payload_bytes_most}",
-                    self.payload_bytes_max
-                ),
-            ));
-        }
-        let scopes = self.windows.iter().map(|(scope, (ms, _))| (scope.as_str(), *ms));
-        for (scope, ms) in scopes.chain([("all others", self.window_ms)]) {
-            check_window(&format!("window_ms of {scope}"), ms)?;
-        }
-        check_window("record_life_ms", self.record_life_ms)?;
-        if self.leases_max == 0 {
-            return Err(Error::invalid("CONFIG_INVALID", "leases_max: 0 must be at least 1"));
-        }
-        self.inbox.check(&WINDOW_MS)?;
-        if self.index_memory_bytes_max < onceward_index::MEMORY_BYTES_MIN {
-            return Err(Error::invalid(
-                "CONFIG_INVALID",
-                format!(
-                    "index_memory_bytes_max: {} must be at least {}",
-                    self.index_memory_bytes_max,
-                    onceward_index::MEMORY_BYTES_MIN
-                ),
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Refuses a length of time for which no key can be remembered.
-fn check_window(field: &str, ms: u64) -> Result<()> {
-    if WINDOW_MS.contains(&ms) {
-        return Ok(());
-    }
-    let (least, most) = (WINDOW_MS.start(), WINDOW_MS.end());
-    Err(Error::invalid("CONFIG_INVALID", format!("{field}: {ms} must be {least} to {most}")))
 }
 
 impl Default for Config {

@@ -1,6 +1,8 @@
 //! What a terminal captures: an event and the checked values that it is made of. No I/O here.
 
 mod amount;
+#[cfg(feature = "serde")]
+mod as_text;
 mod headers;
 mod label;
 pub(crate) mod layout;

@@ -20,7 +20,6 @@ pub use cancel::Cancellation;
 pub use loss::{KeyFingerprint, Loss};
 pub(crate) use table::LossTable;
 
-use crate::base::{Error, Result};
 use crate::event::Amount;
 
 /// What a store does with a new event for which a limit leaves no room.
@@ -40,6 +39,8 @@ use crate::event::Amount;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum WhenFull {
     /// The store refuses the new event; nothing that is stored is dropped.
@@ -119,7 +120,7 @@ impl fmt::Display for Limit {
 /// Events count until they are settled, those in review too. Limits concern captures only: repetitions
 /// are answered, and settling, deciding, cancelling and cleaning go on, whatever is reached. A batch is
 /// judged as a whole. Limits are not stored: set them at every opening. What is stored already and over
-/// a new limit stays.
+/// a new limit stays. Each limit is a method that sets it, and a field of the same name that has what is set.
 ///
 /// ```
 /// use onceward::{Config, ErrorKind, Event, Key, Payload, Scope, Store};
@@ -136,13 +137,34 @@ impl fmt::Display for Limit {
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[must_use]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct Limits {
-    pub(crate) bytes: Option<u64>,
-    pub(crate) count: Option<u64>,
-    pub(crate) age_ms: Option<u64>,
-    pub(crate) amount: Option<Amount>,
-    pub(crate) sum: Option<Amount>,
-    pub(in crate::limits) when_full: WhenFull,
+    /// Most bytes that unsettled events take in the log.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub bytes: Option<u64>,
+    /// Most unsettled events.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub count: Option<u64>,
+    /// Longest time that an event may wait, in milliseconds.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            rename = "age",
+            with = "crate::base::time_text::perhaps_duration",
+            skip_serializing_if = "Option::is_none"
+        )
+    )]
+    pub age_ms: Option<u64>,
+    /// Largest amount of one event.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub amount: Option<Amount>,
+    /// Largest sum of the amounts of all unsettled events.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub sum: Option<Amount>,
+    /// What happens with an event for which there is no room.
+    pub when_full: WhenFull,
 }
 
 impl Limits {
@@ -196,17 +218,13 @@ impl Limits {
         bytes.is_some() || count.is_some() || age_ms.is_some() || amount.is_some() || sum.is_some()
     }
 
-    /// Refuses values that make no sense.
-    pub(crate) fn check(&self) -> Result<()> {
-        for (name, amount) in [("amount", self.amount), ("sum", self.sum)] {
-            if let Some(amount) = amount.filter(|amount| *amount < Amount::ZERO) {
-                return Err(Error::invalid(
-                    "CONFIG_INVALID",
-                    format!("limits: {name}: {amount} must be at least 0"),
-                ));
-            }
-        }
-        Ok(())
+    /// Values that make no sense, each in a sentence.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = String> + use<> {
+        let amounts = [("amount", self.amount), ("sum", self.sum)].into_iter();
+        amounts.filter_map(|(name, amount)| {
+            let below = amount.filter(|amount| *amount < Amount::ZERO)?;
+            Some(format!("limits: {name}: {below} must be at least 0"))
+        })
     }
 }
 

@@ -229,7 +229,7 @@ impl<'s> Inbox<'s> {
             return Ok(JudgedDelivery::Known(Received::Duplicate { lsn, state: delivery_state }));
         }
         let window = body.within.as_ref().map(|within| within.window.as_str());
-        let (bytes, bounds) = (bytes_of(&self.inner.log, frames), &self.inner.config.inbox);
+        let (bytes, bounds) = (bytes_of(&self.inner.log, frames), self.inner.config.inbox_bounds());
         if let Some(why) = state.inbox.refuse(window, bytes, bounds, moment.trusted_ms) {
             return Ok(JudgedDelivery::Known(Received::Dropped { why }));
         }

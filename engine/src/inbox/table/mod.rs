@@ -167,7 +167,7 @@ impl DeliveryTable {
         &mut self,
         window: Option<&str>,
         bytes: u64,
-        bounds: &InboxBounds,
+        bounds: InboxBounds,
         trusted_ms: u64,
     ) -> Option<DropReason> {
         if window.is_some_and(|window| !self.is_open(window, trusted_ms)) {

@@ -300,7 +300,7 @@ impl Inbox<'_> {
         }
         let key = Key::new(&event_key(delivery, end, number))?;
         let payload = Payload::json(&payload.to_string())?;
-        Ok(Event::new(self.inner.config.inbox.scope()?, key, payload)
+        Ok(Event::new(self.inner.config.inbox_answer_scope()?, key, payload)
             .with_kind(Kind::new(end.kind())?))
     }
 }

@@ -1,0 +1,69 @@
+//! What of a configuration no store is opened with.
+
+use std::ops::RangeInclusive;
+
+use super::{Config, WINDOW_MS};
+use crate::base::bounds::DELIVERIES_MAX;
+use crate::base::{Error, Result};
+
+impl Config {
+    /// Finds everything in it that [`Store::open`](crate::Store::open) would refuse, without opening anything. The message
+    /// names each option that is wrong.
+    ///
+    /// ```
+    /// use onceward::Config;
+    ///
+    /// let error = Config::new().window_ms(1_000).leases_max(0).check().unwrap_err();
+    /// assert_eq!(error.code(), "CONFIG_INVALID");
+    /// assert!(error.to_string().contains("window_ms") && error.to_string().contains("leases_max"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, code `CONFIG_INVALID`: what opening would return.
+    pub fn check(&self) -> Result<()> {
+        let faults = self.faults();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid("CONFIG_INVALID", faults.join("; ")))
+    }
+
+    /// What is outside the documented ranges, each in a sentence.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let segment = onceward_wal::check_segment_bytes(self.segment_bytes);
+        faults.extend(segment.err().map(|refused| refused.to_string()));
+        faults.extend(self.limits.faults());
+        let (payload_bytes, most) = (self.payload_bytes_max, self.segment_bytes / 4);
+        if u64::from(payload_bytes) > most {
+            faults.push(format!(
+                "payload_bytes_max: {payload_bytes} must be at most a quarter of segment_bytes, {most}"
+            ));
+        }
+        let scopes = self.scope_windows.iter().map(|(scope, own)| (scope.as_str(), own.window_ms));
+        for (scope, ms) in scopes.chain([("all others", self.window_ms)]) {
+            faults.extend(outside(&format!("window_ms of {scope}"), ms, &WINDOW_MS));
+        }
+        faults.extend(outside("record_life_ms", self.record_life_ms, &WINDOW_MS));
+        if self.leases_max == 0 {
+            faults.push("leases_max: 0 must be at least 1".to_owned());
+        }
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (deliveries, most) = (count(self.inbox_deliveries_max), count(DELIVERIES_MAX));
+        faults.extend(outside("inbox_window_ms", self.inbox_window_ms, &WINDOW_MS));
+        faults.extend(outside("inbox_deliveries_max", deliveries, &(1..=most)));
+        faults.extend(outside("inbox_bytes_max", self.inbox_bytes_max, &(1..=u64::MAX)));
+        let (memory, least) = (self.index_memory_bytes_max, onceward_index::MEMORY_BYTES_MIN);
+        if memory < least {
+            faults.push(format!("index_memory_bytes_max: {memory} must be at least {least}"));
+        }
+        faults
+    }
+}
+
+/// What is wrong with a value that is not in a range.
+fn outside(name: &str, value: u64, range: &RangeInclusive<u64>) -> Option<String> {
+    let (least, most) = (range.start(), range.end());
+    (!range.contains(&value)).then(|| format!("{name}: {value} must be {least} to {most}"))
+}

@@ -1,0 +1,184 @@
+use onceward_vfs::Vfs;
+
+use crate::base::ErrorKind;
+use crate::limits::Limits;
+use crate::trial::Rig;
+use crate::{Amount, Config, Scope};
+
+use super::WindowStart;
+
+fn amount(ten_thousandths: i64) -> Amount {
+    Amount::from_ten_thousandths(ten_thousandths)
+}
+
+/// Each option just outside of what it may be, and its name.
+fn wrong() -> Vec<(Config, &'static str)> {
+    const WINDOWS: [u64; 2] = [59_999, 400 * 86_400_000 + 1];
+    let new = || Rig::new().config;
+    let mut wrong = vec![
+        (new().segment_bytes(262_144 - 4096), "segment_bytes"),
+        (new().segment_bytes(262_145), "segment_bytes"),
+        (new().segment_bytes((1 << 30) + 4096), "segment_bytes"),
+        (new().payload_bytes_max(65_537), "payload_bytes_max"),
+        (new().leases_max(0), "leases_max"),
+        (new().inbox_deliveries_max(0), "inbox_deliveries_max"),
+        (new().inbox_deliveries_max(10_001), "inbox_deliveries_max"),
+        (new().inbox_bytes_max(0), "inbox_bytes_max"),
+        (new().index_memory_bytes_max(4 * 1024 * 1024 - 1), "index_memory_bytes_max"),
+        (new().limits(Limits::new().amount(amount(-1))), "limits: amount"),
+        (new().limits(Limits::new().sum(amount(-1))), "limits: sum"),
+    ];
+    for ms in WINDOWS {
+        let scope = Scope::new("doors").unwrap();
+        wrong.extend([
+            (new().window_ms(ms), "window_ms of all others"),
+            (new().scope_window(scope, ms, WindowStart::FromCapture), "window_ms of doors"),
+            (new().record_life_ms(ms), "record_life_ms"),
+            (new().inbox_window_ms(ms), "inbox_window_ms"),
+        ]);
+    }
+    wrong
+}
+
+#[test]
+fn what_opening_refuses_check_refuses_in_the_same_words() {
+    for (config, name) in wrong() {
+        let found = config.check().unwrap_err();
+        assert!(found.to_string().starts_with(name), "{name}: {found}");
+        let rig = Rig { config, ..Rig::new() };
+        let opened = rig.try_open().unwrap_err();
+        let facts = |error: &crate::Error| (error.kind(), error.code(), error.to_string());
+        assert_eq!(facts(&found), facts(&opened));
+        assert_eq!((found.kind(), found.code()), (ErrorKind::Invalid, "CONFIG_INVALID"));
+        assert!(rig.disk.list("").unwrap().is_empty(), "{name}: nothing was made");
+    }
+}
+
+#[test]
+fn what_check_passes_opens_at_the_ends_of_every_range() {
+    let new = || Rig::new().config;
+    let doors = || Scope::new("doors").unwrap();
+    let mut right = vec![
+        Config::new(),
+        new().segment_bytes(262_144).payload_bytes_max(65_536),
+        new().leases_max(1).inbox_deliveries_max(1).inbox_bytes_max(1),
+        new().leases_max(u32::MAX).inbox_deliveries_max(10_000).inbox_bytes_max(u64::MAX),
+        new().index_memory_bytes_max(4 * 1024 * 1024).record_cache_bytes_max(0),
+        new().limits(Limits::new().amount(amount(0)).sum(amount(0)).count(0).bytes(0).age_ms(0)),
+    ];
+    for ms in [60_000, 400 * 86_400_000] {
+        let windows = new().window_ms(ms).record_life_ms(ms).inbox_window_ms(ms);
+        right.push(windows.scope_window(doors(), ms, WindowStart::FromSettle));
+    }
+    for config in right {
+        config.check().unwrap();
+        assert!(Rig { config: config.clone(), ..Rig::new() }.try_open().is_ok(), "{config:?}");
+    }
+}
+
+#[test]
+fn every_wrong_option_is_named_at_once() {
+    let limits = Limits::new().amount(amount(-1)).sum(amount(-20_000));
+    let config = Config::new().leases_max(0).window_ms(1).inbox_bytes_max(0).limits(limits);
+    let said = config.check().unwrap_err().to_string();
+    let parts: Vec<&str> = said.split("; ").collect();
+    assert_eq!(parts.len(), 5, "{said}");
+    assert_eq!(parts[1], "limits: sum: -2.00 must be at least 0");
+    assert_eq!(parts[3], "leases_max: 0 must be at least 1");
+}
+
+#[cfg(feature = "serde")]
+mod files {
+    use super::*;
+    use crate::config::{Create, IndexReading, Retain};
+    use crate::limits::WhenFull;
+
+    /// A configuration in which nothing is as by default.
+    fn other() -> Config {
+        let limits = Limits::new().bytes(1).count(2).age_ms(90_000).amount(amount(2_500_001));
+        Config::new()
+            .segment_bytes(2 * 1024 * 1024)
+            .payload_bytes_max(1_000)
+            .window_ms(7 * 86_400_000)
+            .scope_window(Scope::new("doors").unwrap(), 3_600_000, WindowStart::FromCapture)
+            .scope_window(Scope::new("sales").unwrap(), 61_500, WindowStart::FromSettle)
+            .index_memory_bytes_max(8 * 1024 * 1024)
+            .index_reading(IndexReading::Mapped)
+            .record_life_ms(120_000)
+            .leases_max(7)
+            .record_cache_bytes_max(0)
+            .create(Create::Never)
+            .retain(Retain::Everything)
+            .inbox_window_ms(5_400_000)
+            .inbox_deliveries_max(5)
+            .inbox_bytes_max(99)
+            .inbox_scope(Scope::new("acks").unwrap())
+            .limits(limits.sum(amount(-10_000)).when_full(WhenFull::EvictOldest))
+    }
+
+    #[test]
+    fn a_configuration_is_read_as_it_was_written() {
+        for config in [Config::new(), other()] {
+            let text = serde_json::to_string_pretty(&config).unwrap();
+            let read: Config = serde_json::from_str(&text).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{config:?}"), "{text}");
+        }
+        let (this, that) = (format!("{:?}", Config::new()), format!("{:?}", other()));
+        assert_ne!(this, that, "control");
+    }
+
+    #[test]
+    fn a_file_has_these_names_and_every_default_when_it_is_empty() {
+        let written = serde_json::to_value(other()).unwrap();
+        let expected = serde_json::json!({
+            "segment_bytes": 2_097_152,
+            "payload_bytes_max": 1_000,
+            "window": "7d",
+            "scope_windows": {
+                "doors": { "window": "1h", "start": "from_capture" },
+                "sales": { "window": "61500ms", "start": "from_settle" },
+            },
+            "index_memory_bytes_max": 8_388_608,
+            "index_reading": "mapped",
+            "record_life": "2m",
+            "leases_max": 7,
+            "record_cache_bytes_max": 0,
+            "create": "never",
+            "retain": "everything",
+            "inbox_window": "90m",
+            "inbox_deliveries_max": 5,
+            "inbox_bytes_max": 99,
+            "inbox_scope": "acks",
+            "limits": {
+                "bytes": 1, "count": 2, "age": "90s", "amount": "250.0001", "sum": "-1.00",
+                "when_full": "evict_oldest",
+            },
+        });
+        assert_eq!(written, expected);
+        let empty: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!(format!("{empty:?}"), format!("{:?}", Config::new()));
+    }
+
+    #[test]
+    fn what_is_no_option_or_no_value_of_one_is_refused_by_name() {
+        let refusal = |text: &str| serde_json::from_str::<Config>(text).unwrap_err().to_string();
+        for (text, named) in [
+            (r#"{"windw": "7d"}"#, "`windw`, expected one of `segment_bytes`"),
+            (r#"{"limits": {"cuont": 1}}"#, "`cuont`"),
+            (r#"{"scope_windows": {"doors": {"window": "1h", "form": 1}}}"#, "`form`"),
+            (r#"{"scope_windows": {"Doors!": {"window": "1h"}}}"#, "Doors!"),
+            (r#"{"window": "7 weeks"}"#, "7 weeks"),
+            (r#"{"limits": {"age": "long"}}"#, "long"),
+            (r#"{"limits": {"sum": "1.00001"}}"#, "1.00001"),
+            (r#"{"retain": "all"}"#, "`all`, expected `needed` or `everything`"),
+            (r#"{"index_log_bytes_max": 1}"#, "`index_log_bytes_max`"),
+        ] {
+            let refused = refusal(text);
+            assert!(refused.contains(named), "{text}: {refused}");
+        }
+        let short: Config =
+            serde_json::from_str(r#"{"scope_windows": {"doors": {"window": "1h"}}}"#).unwrap();
+        let start = short.scope_windows[&Scope::new("doors").unwrap()].start;
+        assert_eq!(start, WindowStart::FromSettle);
+    }
+}
