@@ -24,7 +24,8 @@ thread_local! {
 
 /// Whether a panic is one that a store catches and reports by itself: a panic hook of the host need not report it.
 ///
-/// Without the feature `sled` there is none, and the answer is no. No library may set a process's hook. Without one, Rust writes a text on stderr for each such panic.
+/// No library may set a process's hook. Without one, Rust writes a text on stderr for each such panic. Without the
+/// feature `sled` there are none, and the answer is always no.
 ///
 /// ```
 /// let before = std::panic::take_hook();

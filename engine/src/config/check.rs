@@ -7,8 +7,8 @@ use crate::base::bounds::DELIVERIES_MAX;
 use crate::base::{Error, Result};
 
 impl Config {
-    /// Finds everything in it that [`Store::open`](crate::Store::open) would refuse, without opening anything. The message
-    /// names each option that is wrong.
+    /// Finds everything in it that [`Store::open`](crate::Store::open) would refuse, without opening anything. The
+    /// message names each option that is wrong.
     ///
     /// ```
     /// use onceward::Config;

@@ -35,7 +35,7 @@ use std::ops::ControlFlow;
 
 pub(crate) use memory::Memory;
 #[cfg(not(feature = "sled"))]
-pub(crate) use no_files::{Directories, Sled};
+pub(crate) use no_files::{NoDirectories as Directories, NoSled as Sled};
 #[cfg(feature = "sled")]
 pub(crate) use place::Directories;
 pub(crate) use rows::{AppliedUpTo, ReviewRow, RowId};

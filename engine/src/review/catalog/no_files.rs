@@ -9,9 +9,9 @@ use super::{Catalog, Change, Trouble, Visit};
 
 /// The catalog's directories: there are none.
 #[derive(Clone, Debug)]
-pub(crate) enum Directories {}
+pub(crate) enum NoDirectories {}
 
-impl Directories {
+impl NoDirectories {
     /// None, whatever the store's directory is.
     pub(crate) fn within(_store: &Path) -> Option<Self> {
         None
@@ -52,16 +52,16 @@ impl Directories {
 
 /// A catalog on disk: there is none.
 #[derive(Debug)]
-pub(crate) enum Sled {}
+pub(crate) enum NoSled {}
 
-impl Sled {
+impl NoSled {
     /// Refuses: this build has nothing that opens a directory.
     pub(crate) fn open(_dir: &Path) -> Result<Self, Trouble> {
         Err(Trouble::Machine("this program was built without the feature `sled`".to_owned()))
     }
 }
 
-impl Catalog for Sled {
+impl Catalog for NoSled {
     fn value(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
         match *self {}
     }
