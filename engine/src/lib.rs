@@ -54,11 +54,11 @@
 //!
 //! # Panics
 //!
-//! No call panics for what it finds on disk. But with the feature `sled` the texts of review items and
-//! decisions are in a catalog on sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a panic, makes the
-//! catalog anew from the log and reports why. Before that, the process's panic hook is called, and Rust's own
-//! hook writes a text on stderr. A host that sets a hook can ask [`host::tells_of_panic`] to pass over these. Without the
-//! feature nothing panics so.
+//! No call panics for what it finds on disk. But with the feature `sled` the texts of review items and decisions are
+//! in a catalog on sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a
+//! panic, makes the catalog anew from the log and reports why. Before that, the process's panic hook is called, and
+//! Rust's own hook writes a text on stderr. A host that sets a hook can ask [`host::tells_of_panic`] to pass over
+//! these. Without the feature there are none.
 //!
 //! # Features
 //!

@@ -2,7 +2,7 @@ use onceward_vfs::Vfs;
 
 use crate::base::ErrorKind;
 use crate::limits::Limits;
-use crate::trial::Rig;
+use crate::testing::Rig;
 use crate::{Amount, Config, Scope};
 
 use super::WindowStart;

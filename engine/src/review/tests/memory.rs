@@ -8,7 +8,7 @@
 use std::fs;
 
 use crate::review::ReviewFilter;
-use crate::trial::{event, key, sales};
+use crate::testing::{event, key, sales};
 use crate::{Answer, Config, Settlement, Store};
 
 #[test]

@@ -8,7 +8,7 @@ use onceward_vfs::OsVfs;
 use super::{Answers, Site, answers, open, reject, write};
 use crate::base::clock::OsClock;
 use crate::review::ReviewFilter;
-use crate::trial::{SEGMENT_BYTES, key, sales};
+use crate::testing::{SEGMENT_BYTES, key, sales};
 use crate::{Config, Store};
 use std::fs;
 use std::path::Path;
