@@ -127,7 +127,11 @@ pub(crate) fn uuid_v7() -> String {
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|found| {
-        Error::new(ErrorKind::Io, "NO_RANDOM", format!("no random numbers: {found}"))
+        Error::new(
+            ErrorKind::Io,
+            "NO_RANDOM",
+            format!("the system gives no random numbers: {found}"),
+        )
     })?;
     Ok(bytes)
 }

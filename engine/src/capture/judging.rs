@@ -177,5 +177,9 @@ pub(crate) fn number(lsn: u64) -> Result<Lsn> {
 
 /// An invariant of judging does not hold.
 pub(crate) fn lost_verdict() -> Error {
-    Error::new(ErrorKind::Corrupt, "INTERNAL", "the index gave an impossible answer")
+    Error::new(
+        ErrorKind::Corrupt,
+        "INTERNAL",
+        "a fault of this program: the verdict on a key is missing",
+    )
 }

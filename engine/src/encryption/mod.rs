@@ -238,9 +238,9 @@ impl Store {
         self.inner.refuse_if_closed()?;
         let mut ids = Vec::new();
         for wrapped in self.inner.log.wrapped_keys() {
-            ids.push(
-                key_id_of(&wrapped).ok_or_else(|| Error::corrupt("a wrapped key is not one"))?,
-            );
+            ids.push(key_id_of(&wrapped).ok_or_else(|| {
+                Error::corrupt("the wrapped key of a segment has no valid key name")
+            })?);
         }
         ids.sort();
         ids.dedup();

@@ -121,7 +121,7 @@ impl Keyring {
             }
             // What was written under the one before could not be read any more.
             let message =
-                format!("the key {id} is not the one that it was: a new key needs a new name");
+                format!("the key {id} has other bytes than before: a new key needs a new name");
             return Err(refusal("WRONG_KEY", message));
         }
         let cipher = Arc::new(Cipher::new(&key));
@@ -153,7 +153,7 @@ impl Sealing for Keyring {
         let told = Wrapped::decode(wrapped).and_then(|wrapped| Some((wrapped.id()?, wrapped)));
         let Some((id, wrapped)) = told else {
             let is_foreign = !self.known.lock().is_empty();
-            let message = "the wrapped key is not one".to_owned();
+            let message = "the wrapped key has no valid form".to_owned();
             return Err(KeyRefusal { is_foreign, ..refusal("WRONG_KEY", message) });
         };
         let known = self.known.lock().get(&id).map(|known| Arc::clone(&known.cipher));
@@ -163,7 +163,9 @@ impl Sealing for Keyring {
             None => {
                 let given =
                     self.provider.get(&id).map_err(|error| unavailable(id.as_str(), &error))?;
-                let unknown = || refusal("KEY_UNKNOWN", format!("the key {id} is not known"));
+                let unknown = || {
+                    refusal("KEY_UNKNOWN", format!("the key provider does not know the key {id}"))
+                };
                 let given = given.ok_or_else(unknown)?;
                 let cipher = Arc::new(Cipher::new(&given));
                 (Some(given), cipher)
@@ -173,9 +175,11 @@ impl Sealing for Keyring {
         let bound_to = bound_to(store, number, &wrapped.head);
         if !cipher.open(&wrapped.nonce, &bound_to, &mut data.0, &wrapped.tag) {
             let message = if is_known {
-                format!("its key was not wrapped for it with the key {id}")
+                format!(
+                    "the data key was not wrapped with the key {id} for this segment of this store"
+                )
             } else {
-                format!("the key {id} is not the one that the store was written with")
+                format!("the key {id} has other bytes than the one that the store was written with")
             };
             return Err(KeyRefusal { is_foreign: is_known, ..refusal("WRONG_KEY", message) });
         }

@@ -174,7 +174,7 @@ impl<'s> Admission<'s> {
         let most = limits.amount.map(|most| (most, most.ten_thousandths().unsigned_abs()));
         if let Some((most, _)) = most.filter(|(_, most)| demand.amount_largest > *most) {
             let asked = shown(i128::from(demand.amount_largest));
-            let message = format!("amount: {asked} was asked for, at most {most} an event");
+            let message = format!("amount: {asked} is beyond {most}, the most for one event");
             return Err(Refusal { limit: Limit::Amount, message });
         }
         let events = outbox.events();

@@ -36,7 +36,10 @@ impl Outbox {
         let moment = event.captured(moment);
         let is_open = |lsn: &u64| *lsn != at.lsn && self.events.live(*lsn).is_some();
         if let Some(first) = kernel.keys.taken_by(facts.fingerprint).filter(is_open) {
-            let why = format!("key {:?} of scope {} again", event.key, event.scope);
+            let why = format!(
+                "the key {:?} of scope {} was taken by an earlier event",
+                event.key, event.scope
+            );
             self.contested.push((first, at.lsn, why));
         }
         let held = kernel.replay_key(facts.reservation(at.lsn), at.lsn, moment);

@@ -270,7 +270,7 @@ impl Reviews<'_> {
 
 /// A decision as the host sees it.
 fn made(frame: &DecisionFrame) -> Result<DecisionMade> {
-    let without = || Error::corrupt("a decision without a number");
+    let without = || Error::corrupt("the frame of a decision has LSN 0, must be at least 1");
     let action = match frame.action {
         Action::Retry => DecisionAction::Retry,
         Action::Resolve => DecisionAction::Resolve,

@@ -104,7 +104,7 @@ pub fn write_decision(dir: impl AsRef<Path>, decision: &Decision) -> Result<()> 
 pub(crate) fn write_decision_on(vfs: &dyn Vfs, name: &str, decision: &Decision) -> Result<()> {
     decision.check()?;
     let Some(version) = decision.version else {
-        let why = "version: none, and a decision that is carried out later must name what it saw";
+        let why = "version: missing, a decision in a file must name the version of the item that it is about";
         return Err(Error::invalid("VERSION_MISSING", why));
     };
     if !vfs.exists("meta")? {

@@ -185,7 +185,7 @@ impl Areas for StoreState {
 
     fn replay(&mut self, frame: &Frame<'_>) {
         if self.try_replay(frame).is_none() {
-            let why = format!("a frame of kind {} that this program cannot read", frame.kind);
+            let why = format!("a frame of kind {} whose body this program cannot read", frame.kind);
             self.kernel.note_invalid(Located::of(frame), why);
         }
     }

@@ -297,5 +297,9 @@ fn standing(inbox: &DeliveryTable, lsn: u64) -> Option<DeliveryAt> {
 
 /// An invariant of this module does not hold.
 fn broken() -> Error {
-    Error::new(ErrorKind::Corrupt, "INTERNAL", "the inbox gave an impossible answer")
+    Error::new(
+        ErrorKind::Corrupt,
+        "INTERNAL",
+        "a fault of this program: the place of a delivery is missing",
+    )
 }

@@ -247,5 +247,5 @@ impl<S: Areas> Engine<S> {
 ///
 /// `Corrupt`: it has none.
 pub(crate) fn frame_lsn(at: Located) -> Result<Lsn> {
-    Lsn::from_u64(at.lsn).ok_or_else(|| Error::corrupt("a frame without a number"))
+    Lsn::from_u64(at.lsn).ok_or_else(|| Error::corrupt("a frame has LSN 0, must be at least 1"))
 }

@@ -270,7 +270,7 @@ impl KeyIndex {
     pub(crate) fn hold_carried(&mut self, key: Fingerprint, held: &mut SliceHold) {
         self.hold_if_known(key, held);
         if held.slice.is_none() {
-            self.give_up("it does not know the key of an unsettled event");
+            self.give_up("it lacks the key of an unsettled event");
         }
     }
 
@@ -287,7 +287,7 @@ impl KeyIndex {
                 held.slice = Some(slice);
                 held.begin = self.index.slice_info(slice).map_or(held.begin, |info| info.begin);
             }
-            Ok(None) => self.give_up("it does not know the key of an unsettled event"),
+            Ok(None) => self.give_up("it lacks the key of an unsettled event"),
             // The disk does not answer now: the slice waits until it does.
             Err(error) if error.kind() == onceward_index::ErrorKind::Io => {}
             // Or until it was made anew.

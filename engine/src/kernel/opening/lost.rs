@@ -61,7 +61,10 @@ impl LostToDamage {
         // A log without losses knows every key that its index does.
         let strays = Strays::of_files(&state.kernel().keys, |item| state.knows(item));
         for why in strays.unreadable {
-            lost.report(INDEX_DIR, format!("what it knew of lost frames may be lost: {why}"));
+            lost.report(
+                INDEX_DIR,
+                format!("keys of lost frames that only it had may be lost: {why}"),
+            );
             lost.misfit.get_or_insert(why);
         }
         lost.keys = strays.keys;
@@ -160,7 +163,9 @@ fn note_loss<S: Areas>(engine: &mut Engine<S>, keys: &[LostKeys]) {
          then remove this file.\n"
     );
     if let Err(error) = keep_note(&*engine.vfs, &text) {
-        let what = format!("{count} keys of lost frames could not be noted there: {error}");
+        let what = format!(
+            "the note about {count} keys of lost frames could not be written here: {error}"
+        );
         let (file, offset, length) = (QUARANTINE_DIR.to_owned(), 0, 0);
         engine.recovery.damage.push(Damage { file, offset, length, what });
     }

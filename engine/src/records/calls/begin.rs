@@ -259,5 +259,9 @@ fn lease(asked: &Asked<'_>, fence: Lsn, wall_ms: i64) -> Lease {
 
 /// An invariant of this module does not hold.
 pub(super) fn lost_key() -> Error {
-    Error::new(ErrorKind::Corrupt, "INTERNAL", "the index gave an impossible answer")
+    Error::new(
+        ErrorKind::Corrupt,
+        "INTERNAL",
+        "a fault of this program: the place of a lease is missing",
+    )
 }

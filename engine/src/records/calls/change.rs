@@ -181,7 +181,7 @@ impl Records<'_> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(FRAME_BYTES);
         let used = used.saturating_add(bytes);
         if used > self.inner.log.reserved_segment_bytes() / RESERVE_SHARE {
-            let message = "the disk is full, and what is left is for settling";
+            let message = "the disk is full: the room that is left is kept for settling events";
             return Err(Error::new(ErrorKind::Full, "FULL", message));
         }
         let purpose = self.inner.reserve().purpose(state, (Share::Decisions, 0));

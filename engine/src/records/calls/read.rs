@@ -71,7 +71,7 @@ impl Records<'_> {
         let lease: LeaseFrame = self.inner.read(at, |frame| {
             let decoded =
                 Some(frame.body).filter(|_| FrameKind::of(frame) == Some(FrameKind::Lease));
-            let none = || Error::corrupt(format!("LSN {}: holds no lease", at.lsn));
+            let none = || Error::corrupt(format!("LSN {}: the frame holds no lease", at.lsn));
             decoded.and_then(codec::decode).ok_or_else(none)
         })?;
         let fence = if lease.fence == 0 { at.lsn } else { lease.fence };
@@ -105,7 +105,9 @@ impl Records<'_> {
                 .filter(|_| is_record)
                 .and_then(RecordHead::decode)
                 .filter(|(head, _)| head.item == item)
-                .ok_or_else(|| Error::corrupt(format!("LSN {}: holds no such record", at.lsn)))?;
+                .ok_or_else(|| {
+                    Error::corrupt(format!("LSN {}: the frame holds no record of this key", at.lsn))
+                })?;
             let body = body.to_vec();
             let is_json = head.is_json();
             let body = if is_json { Payload::from_stored_json(body) } else { Payload::bytes(body) };

@@ -221,7 +221,7 @@ impl RecordTable {
             None if kernel.invalid().is_empty() => KnownItem::Released,
             // Perhaps what is left of it is among what this program cannot read.
             None => {
-                let message = format!("the record {number} may be in frames that do not fit");
+                let message = format!("the record {number} may be in invalid frames of the log");
                 return Err(Error::corrupt(message));
             }
         };

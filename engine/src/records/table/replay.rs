@@ -29,7 +29,10 @@ impl RecordTable {
         let fingerprint = reservation.entry.key;
         let is_open = |other: &u64| *other != item && self.open.contains_key(other);
         if kernel.keys.taken_by(fingerprint).filter(is_open).is_some() {
-            let why = format!("record key {:?} of scope {} again", lease.key, lease.scope);
+            let why = format!(
+                "the record key {:?} of scope {} was taken by an earlier lease",
+                lease.key, lease.scope
+            );
             kernel.note_invalid(at, why);
             return;
         }

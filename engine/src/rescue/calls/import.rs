@@ -123,7 +123,9 @@ impl Rescue<'_> {
             if chunk.is_last {
                 let end = end_of(&chunk)
                     .filter(|end| (end.unsettled, end.settled) == (seen.unsettled, seen.settled));
-                let end = end.ok_or_else(|| damaged("the end of the bundle does not fit it"))?;
+                let end = end.ok_or_else(|| {
+                    damaged("the end of the bundle says other counts than its records have")
+                })?;
                 (imported.digest, imported.unreadable_at_source) = (end.digest, end.unreadable);
                 break;
             }
@@ -134,8 +136,9 @@ impl Rescue<'_> {
         }
         let of_header =
             |begin: &Begin| begin.store == header.store && begin.bundle == header.bundle;
-        let begin =
-            begin.filter(of_header).ok_or_else(|| damaged("the bundle has no beginning"))?;
+        let begin = begin.filter(of_header).ok_or_else(|| {
+            damaged("the bundle does not begin with the record that says where it is from")
+        })?;
         if !is_again || imported.fresh > 0 {
             self.note_import(&begin, &imported)?;
         }
@@ -268,7 +271,7 @@ fn arrivals<'a>(
     (begin, rules): (&mut Option<Begin>, &mut Vec<Rule>),
     seen: &mut End,
 ) -> Result<Vec<Arrival<'a>>> {
-    let broken = || damaged("a record of the bundle cannot be read");
+    let broken = || damaged("a record of the bundle has no valid form");
     let mut rest = chunk.bytes.as_slice();
     let mut found = Vec::new();
     while !rest.is_empty() {

@@ -174,9 +174,13 @@ impl Rescue<'_> {
             }
             Some(fence) => Err(Error::invalid(
                 "OTHER_BUNDLE",
-                format!("the store is left for the bundle {}, not {bundle}", fence.bundle),
+                format!("the store was left for the bundle {}, not for {bundle}", fence.bundle),
             )),
-            None => Err(Error::new(ErrorKind::NotFound, "NOT_FENCED", "the store is not left")),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                "NOT_FENCED",
+                "the store was not left: there is no fence to lift",
+            )),
         }
     }
 }

@@ -78,10 +78,7 @@ impl Directories {
     pub(crate) fn check(&self) -> io::Result<()> {
         let current = self.current();
         let usurped = |what: &Path| {
-            Err(io::Error::other(format!(
-                "something else stands in the place of {}",
-                what.display()
-            )))
+            Err(io::Error::other(format!("something else is in the place of {}", what.display())))
         };
         let found = match current.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -55,7 +55,7 @@ impl Findings {
         if !left_out.is_empty() {
             let count = left_out.len();
             self.note(format!(
-                "the disk is full: {count} refusals are taken up when there is room"
+                "the disk is full: {count} refusals are written down when there is room"
             ));
         }
         left_out
@@ -92,11 +92,11 @@ impl Findings {
         self.counts.parked += count;
     }
 
-    /// A reply left out so many events, or told them in two ways.
+    /// A reply left out so many events, or gave two outcomes for them.
     pub(super) fn count_missing(&mut self, events: u64) {
         self.counts.missing += events;
         if events > 0 {
-            self.note(format!("a reply left out {events} events, or told them in two ways"));
+            self.note(format!("a reply left out {events} events, or gave two outcomes for them"));
         }
     }
 }

@@ -135,7 +135,7 @@ impl Session {
             | Failure::TooLarge
             | Failure::BatchKeyRefused { .. }
             | Failure::Refused { .. } => {
-                self.findings.note("the upstream did not tell the time".to_owned());
+                self.findings.note("the upstream did not send the time".to_owned());
             }
         }
         self.pacing.pause(wait_ms, now_ms);

@@ -153,5 +153,5 @@ impl StoreAccess {
 }
 
 fn no_batch() -> Error {
-    Error::corrupt("a batch was formed and is none")
+    Error::corrupt("a fault of this program: a batch was formed and cannot be found")
 }

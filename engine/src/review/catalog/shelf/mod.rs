@@ -342,10 +342,7 @@ fn take_out(row: &ReviewRow, changes: &mut Vec<Change>) -> u64 {
 }
 
 fn unreadable(key: &[u8]) -> Trouble {
-    Trouble::Files(format!(
-        "what stands under {:?} is missing or unreadable",
-        String::from_utf8_lossy(key)
-    ))
+    Trouble::Files(format!("the row {:?} is missing or unreadable", String::from_utf8_lossy(key)))
 }
 
 #[cfg(test)]
