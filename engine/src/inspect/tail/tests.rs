@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use onceward_vfs::{File, LockError, LockGuard, Mode, SimVfs, Vfs};
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
+use onceward_vfs::{Mode, SimVfs, Vfs};
 use onceward_wal::{Follower, KIND_RUN};
 use parking_lot::Mutex;
 
@@ -196,44 +196,42 @@ fn damage_is_told_once_and_its_neighbours_are_shown() {
     assert_eq!(damage.len(), 1, "told at the beginning too");
 }
 
-/// A disk whose files are at first those of another.
+/// Makes bytes whole that were just being written, once files were opened so often; and refuses to write.
 #[derive(Debug)]
-struct Flicker {
-    first: SimVfs,
-    then: SimVfs,
-    /// How many openings the first one still serves.
-    left: AtomicU64,
+struct Mending {
+    disk: SimVfs,
+    /// The file with a wrong bit, and the place of that bit.
+    wrong: (String, u64),
+    /// How many openings see the bytes as they are.
+    left: Mutex<u64>,
 }
 
-impl Vfs for Flicker {
-    fn open(&self, name: &str, mode: Mode) -> io::Result<Arc<dyn File>> {
-        let left = self.left.load(Ordering::Relaxed);
-        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
-        if left == 0 { &self.then } else { &self.first }.open(name, mode)
-    }
-    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        self.then.list(dir)
-    }
-    fn exists(&self, name: &str) -> io::Result<bool> {
-        self.then.exists(name)
-    }
-    fn create_dir(&self, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-    fn remove(&self, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-    fn sync_dir(&self, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-    fn lock(&self, _: &str) -> Result<Box<dyn LockGuard>, LockError> {
-        Err(LockError::Io(io::ErrorKind::ReadOnlyFilesystem.into()))
-    }
-    fn free_bytes(&self) -> io::Result<Option<u64>> {
-        self.then.free_bytes()
+impl Hook for Mending {
+    fn before(&self, call: &DiskCall<'_>) -> io::Result<()> {
+        let is_looking = matches!(
+            call.operation,
+            Operation::Open(Mode::Read)
+                | Operation::Map
+                | Operation::List
+                | Operation::Exists
+                | Operation::FreeBytes
+                | Operation::Usurper
+                | Operation::CheckGround
+                | Operation::Read(_)
+                | Operation::Len
+        );
+        if !is_looking {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if matches!(call.operation, Operation::Open(_)) {
+            let mut left = self.left.lock();
+            if *left == 0 {
+                self.disk.flip_bit(&self.wrong.0, self.wrong.1, BIT);
+            }
+            // After the last one, no number: mended is mended.
+            *left = left.wrapping_sub(1);
+        }
+        Ok(())
     }
 }
 
@@ -246,15 +244,16 @@ fn what_a_second_reading_finds_whole_is_shown_and_not_called_damage() {
     mark(&store);
     store.capture_batch(&(2..=4).map(event).collect::<Vec<_>>()).unwrap();
     mark(&store);
-    let damaged = rig.after_kill();
-    flip(&damaged, r#"{"n":3,"#);
     let mut seen_damaged = 0;
     for left in 0..12 {
         let mut tail = follow(&rig, Since::Last(0));
         tail.follower = Follower::after(3);
-        let (first, then) = (damaged.disk.clone(), rig.disk.clone());
-        let disk = Arc::new(Flicker { first, then, left: AtomicU64::new(left) });
-        tail.disk = Box::new(move || Ok(Arc::<Flicker>::clone(&disk)));
+        let damaged = rig.after_kill();
+        let wrong = flip(&damaged, r#"{"n":3,"#);
+        let disk = damaged.disk;
+        let mending = Arc::new(Mending { disk: disk.clone(), wrong, left: Mutex::new(left) });
+        let disk = hooked(Arc::new(disk), &mending);
+        tail.disk = Box::new(move || Ok(Arc::clone(&disk)));
         let looked = settled(&mut tail);
         if looked.damage.is_empty() {
             assert_eq!(keys(&looked.events), ["k2", "k3", "k4"], "{left} openings");
@@ -267,8 +266,11 @@ fn what_a_second_reading_finds_whole_is_shown_and_not_called_damage() {
     assert!(seen_damaged > 0, "control: in the end both readings find it");
 }
 
-/// Flips a bit of the text.
-fn flip(rig: &Rig, text: &str) {
+/// Which bit of a byte [`flip`] flips.
+const BIT: u8 = 3;
+
+/// Flips a bit of the text; returns the file and the offset of its byte.
+fn flip(rig: &Rig, text: &str) -> (String, u64) {
     let names = rig.disk.list("log").unwrap();
     let found = names.iter().find_map(|name| {
         let path = format!("log/{name}");
@@ -277,7 +279,8 @@ fn flip(rig: &Rig, text: &str) {
         Some((path, offset as u64))
     });
     let (path, offset) = found.unwrap();
-    rig.disk.flip_bit(&path, offset, 3);
+    rig.disk.flip_bit(&path, offset, BIT);
+    (path, offset)
 }
 
 /// What all looks together find until nothing more is there.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 use onceward_vfs::{Mode, Survival, Vfs};
 
 use crate::config::Create;
@@ -127,50 +128,24 @@ fn closing_while_other_handles_exist_stops_them_and_loses_nothing() {
 fn a_store_that_another_made_in_the_meantime_is_not_made_again() {
     let rig = Rig::new();
     let meanwhile = Arc::new(Meanwhile { rig: rig.clone() });
-    let late = crate::Store::open_on(meanwhile, rig.clock, rig.config).unwrap();
+    let disk = hooked(Arc::new(rig.disk.clone()), &meanwhile);
+    let late = crate::Store::open_on(disk, rig.clock, rig.config).unwrap();
     let verdict = late.capture(&event(1)).unwrap();
     assert!(matches!(verdict, Verdict::Duplicate { .. }), "{verdict:?}");
 }
 
-/// A disk on which, just before the lock is taken, another process makes a store, captures, and ends.
+/// Just before the lock is taken, another process makes a store, captures, and ends.
 #[derive(Debug)]
 struct Meanwhile {
     rig: Rig,
 }
 
-impl Vfs for Meanwhile {
-    fn open(&self, name: &str, mode: Mode) -> std::io::Result<Arc<dyn onceward_vfs::File>> {
-        self.rig.disk.open(name, mode)
-    }
-    fn list(&self, dir: &str) -> std::io::Result<Vec<String>> {
-        self.rig.disk.list(dir)
-    }
-    fn exists(&self, name: &str) -> std::io::Result<bool> {
-        self.rig.disk.exists(name)
-    }
-    fn create_dir(&self, dir: &str) -> std::io::Result<()> {
-        self.rig.disk.create_dir(dir)
-    }
-    fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
-        self.rig.disk.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> std::io::Result<()> {
-        self.rig.disk.remove(name)
-    }
-    fn sync_dir(&self, dir: &str) -> std::io::Result<()> {
-        self.rig.disk.sync_dir(dir)
-    }
-    fn lock(
-        &self,
-        name: &str,
-    ) -> Result<Box<dyn onceward_vfs::LockGuard>, onceward_vfs::LockError> {
-        let store = self.rig.open();
-        store.capture(&event(1)).unwrap();
-        drop(store);
-        self.rig.disk.lock(name)
-    }
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
-        self.rig.disk.free_bytes()
+impl Hook for Meanwhile {
+    fn before(&self, call: &DiskCall<'_>) -> std::io::Result<()> {
+        if matches!(call.operation, Operation::Lock) {
+            self.rig.open().capture(&event(1)).unwrap();
+        }
+        Ok(())
     }
 }
 
