@@ -70,6 +70,7 @@
 //! | `rescue` | yes | `Rescue::export` and `Rescue::import`: sealed files of what was not delivered |
 //! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
 //! | `serde` | no | a [`Config`] is read from a configuration file, and written to one; brings no crate |
+//! | `testing` | no | `testing`: a machine in memory, for tests of a host: its disk fills, fails and loses power, its clock is set by hand |
 //!
 //! On Linux the crate is built with 69 others by default, with 59 without `sled`, and with 36 without any feature
 //! (`cargo tree -p onceward --edges normal`). A store that was written with `sled` opens without it, and the other way
@@ -102,8 +103,8 @@ pub mod review;
 mod state;
 mod store;
 pub mod sync;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod timekeeping;
 mod upstreams;
 #[cfg(test)]

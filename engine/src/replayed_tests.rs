@@ -11,7 +11,7 @@ use crate::testing::{Rig, WINDOW_MS, key};
 
 fn run(steps: &[Step]) -> Host {
     let mut host = Host::new(Rig::new());
-    host.upstream.refused = [3, 8].map(|n| key(n).to_string()).into();
+    [3, 8].iter().for_each(|n| host.upstream.refuse(key(*n).as_str(), "CARD_NOT_FOUND"));
     for step in steps {
         host.step(step).unwrap_or_else(|error| panic!("{step:?}: {error}"));
     }

@@ -25,6 +25,9 @@ mod rescue;
 #[cfg(test)]
 #[path = "../examples/05_review.rs"]
 mod review;
+#[cfg(all(test, feature = "testing"))]
+#[path = "../examples/10_testing.rs"]
+mod testing;
 #[cfg(test)]
 #[path = "../examples/08_threads.rs"]
 mod threads;
@@ -74,4 +77,10 @@ fn what_a_terminal_did_not_deliver_goes_along() {
 #[test]
 fn threads_sell_sync_and_decide_and_end_in_order() {
     threads::main().unwrap();
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn a_host_is_tested_on_a_machine_in_memory() {
+    testing::main().unwrap();
 }

@@ -66,7 +66,7 @@ impl Store {
     }
 
     /// Opens the store in `vfs` without a thread: the same operations for the same calls.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn open_on(
         vfs: Arc<dyn Vfs>,
         clock: Arc<dyn Clock>,

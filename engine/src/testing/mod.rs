@@ -1,201 +1,72 @@
-//! What the tests of this crate stand on: a clock set by hand, a disk that loses power, events by
-//! number, an upstream that counts effects.
+//! A machine in memory, for tests of hosts: what does the till show when the disk is full, when the power went in the
+//! middle of a capture, when the upstream forgot? With the feature `testing` only.
+//!
+//! It is what this crate's own tests use. Nothing here is for a till in a shop.
+//!
+//! | to test | use |
+//! |---|---|
+//! | a full or failing disk | [`SimulatedDisk::set_free_bytes`], [`SimulatedDisk::fail_next`], [`SimulatedDisk::fail_every`] |
+//! | a slow disk | [`SimulatedDisk::delay_every`], and with threads [`SimulatedDisk::close_gate`] |
+//! | a power cut, `kill -9` | [`Machine::cut_power`], [`SimulatedDisk::cut_power_at`], [`Machine::kill`] |
+//! | time: expiry, a clock that was set, a night without power | [`MachineClock::advance`], [`MachineClock::step_wall`], [`MachineClock::reboot`] |
+//! | refusals, lost replies, an upstream that is busy or forgot | [`ScriptedUpstream`] |
+//!
+//! ```
+//! use onceward::testing::{DiskError, DiskOperation, Machine, Unsynced};
+//! use onceward::{Config, Event, Key, Payload, Scope, State, Store};
+//!
+//! /// What the till shows after a sale.
+//! fn sell(store: &Store, sale: &Event) -> &'static str {
+//!     match store.capture(sale) {
+//!         Ok(_) => "sold",
+//!         Err(error) if error.in_doubt() => "restart the till",
+//!         Err(_) => "not sold",
+//!     }
+//! }
+//!
+//! let machine = Machine::new();
+//! let store = machine.open(Config::new())?;
+//! let sale = |key| -> onceward::Result<Event> {
+//!     Ok(Event::new(Scope::default(), Key::new(key)?, Payload::json("24.50")?))
+//! };
+//! assert_eq!(sell(&store, &sale("sale-1")?), "sold");
+//! let sale = sale("sale-2")?;
+//! machine.disk().fail_next(DiskOperation::Sync, DiskError::Failed);
+//! assert_eq!(sell(&store, &sale), "restart the till");
+//!
+//! // Started again, the till knows.
+//! let machine = machine.cut_power(Unsynced::Lost);
+//! let store = machine.open(Config::new())?;
+//! assert_eq!(store.outcome(&sale.scope, &sale.key)?.state, State::Unknown);
+//! assert_eq!(sell(&store, &sale), "sold");
+//! # Ok::<(), onceward::Error>(())
+//! ```
 
+mod clock;
+mod disk;
+#[cfg(test)]
 pub(crate) mod draw;
+#[cfg(test)]
 pub(crate) mod held;
+mod machine;
+mod pace;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
 pub(crate) mod script;
+#[cfg(test)]
+mod tests;
 pub(crate) mod upstream;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
-use onceward_vfs::{SimVfs, Survival};
-use onceward_wal::Sealing;
-use onceward_wal::testing::ToySealing;
-
-use crate::base::Result;
-use crate::base::clock::Clock;
-use crate::inspect::Inspection;
-use crate::sync::{KeyRule, Options};
-use crate::{Amount, Config, Event, Key, Payload, Receipt, Scope, Store, StoredEvent};
-
-/// The moment at which every hand-set clock starts: some day in 2027, Unix milliseconds.
-pub(crate) const WALL_MS: i64 = 1_800_000_000_000;
-/// The smallest segment: tests roll soon.
-pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
-/// The window of the tests: one hour, so slices of 150 s.
-pub(crate) const WINDOW_MS: u64 = 3_600_000;
-
-/// Bytes of the log between two checkpoints of the index: most ticks make one.
-pub(crate) const INDEX_LOG_BYTES_MAX: u64 = 1_024;
-
-/// A clock that moves only when it is told to.
-#[derive(Debug)]
-pub(crate) struct HandClock {
-    mono_ms: AtomicU64,
-    wall_ms: AtomicI64,
-    /// Which start of the machine it is; 0: it does not say.
-    boot: AtomicU64,
-}
-
-impl HandClock {
-    /// A clock that starts at [`WALL_MS`].
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            mono_ms: AtomicU64::new(77),
-            wall_ms: AtomicI64::new(WALL_MS),
-            boot: AtomicU64::new(0),
-        })
-    }
-
-    /// Lets time pass.
-    pub(crate) fn advance(&self, ms: u64) {
-        self.mono_ms.fetch_add(ms, Ordering::Relaxed);
-        self.wall_ms.fetch_add(i64::try_from(ms).unwrap(), Ordering::Relaxed);
-    }
-
-    /// From now on it says since which start of the machine it counts.
-    pub(crate) fn name_boot(&self, number: u64) {
-        self.boot.store(number, Ordering::Relaxed);
-    }
-
-    /// The machine is off for so long and started again: the wall clock went on, by its battery.
-    pub(crate) fn reboot(&self, off_ms: u64) {
-        self.advance(off_ms);
-        self.mono_ms.store(1_500, Ordering::Relaxed);
-        self.boot.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Steps the wall clock, as a person or a time server does.
-    pub(crate) fn step_wall(&self, ms: i64) {
-        self.wall_ms.fetch_add(ms, Ordering::Relaxed);
-    }
-}
-
-impl Clock for HandClock {
-    fn mono_ms(&self) -> u64 {
-        self.mono_ms.load(Ordering::Relaxed)
-    }
-
-    fn wall_ms(&self) -> i64 {
-        self.wall_ms.load(Ordering::Relaxed)
-    }
-
-    fn boot(&self) -> [u8; 16] {
-        u128::from(self.boot.load(Ordering::Relaxed)).to_le_bytes()
-    }
-}
-
-/// A disk, a clock and a configuration: everything that a store needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Rig {
-    pub(crate) disk: SimVfs,
-    pub(crate) clock: Arc<HandClock>,
-    pub(crate) config: Config,
-}
-
-impl Rig {
-    /// An empty disk, small segments, a window of one hour.
-    pub(crate) fn new() -> Self {
-        Self::on(SimVfs::new())
-    }
-
-    /// As [`Rig::new`], on this disk.
-    pub(crate) fn on(disk: SimVfs) -> Self {
-        let mut config = Config::new()
-            .segment_bytes(SEGMENT_BYTES)
-            .payload_bytes_max(60_000)
-            .window_ms(WINDOW_MS);
-        config.index_log_bytes_max = INDEX_LOG_BYTES_MAX;
-        // What is worth cleaning is cleaned at once.
-        config.cleaning_slack_segments = 0;
-        Self { disk, clock: HandClock::new(), config }
-    }
-
-    /// The same with its bodies sealed.
-    pub(crate) fn sealed(mut self, toy: &Arc<ToySealing>) -> Self {
-        self.config.toy = Some(Arc::clone(toy) as Arc<dyn Sealing>);
-        self
-    }
-
-    /// Opens the store; what it counts is then what a count of everything gives.
-    pub(crate) fn try_open(&self) -> Result<Store> {
-        let disk = Arc::new(self.disk.clone());
-        let store = Store::open_on(disk, self.clock.clone(), self.config.clone())?;
-        assert!(store.inner.state.lock().has_right_counts(), "what is counted is wrong");
-        Ok(store)
-    }
-
-    /// Opens the store, which must work.
-    pub(crate) fn open(&self) -> Store {
-        self.try_open().unwrap_or_else(|error| panic!("cannot open: {error}"))
-    }
-
-    /// Looks at the store without a lock.
-    pub(crate) fn look(&self) -> Inspection {
-        Inspection::open_on(Arc::new(self.disk.clone()), self.clock.clone(), self.config.sealing())
-            .unwrap_or_else(|error| panic!("cannot look: {error}"))
-    }
-
-    /// The same with what a power cut leaves.
-    pub(crate) fn after_power_cut(&self, survival: &Survival) -> Self {
-        Self { disk: self.disk.after_power_cut(survival), ..self.clone() }
-    }
-
-    /// The same with what kill -9 leaves.
-    pub(crate) fn after_kill(&self) -> Self {
-        Self { disk: self.disk.after_kill(), ..self.clone() }
-    }
-}
-
-/// The scope of most tests.
-pub(crate) fn sales() -> Scope {
-    Scope::new("sales").unwrap()
-}
-
-/// How sessions of most tests behave: the scope is told by the test itself.
-pub(crate) fn options() -> Options {
-    Options::new(sales()).keys(KeyRule::Conveyed)
-}
-
-/// Key number `n`.
-pub(crate) fn key(n: u64) -> Key {
-    Key::new(&format!("k{n}")).unwrap()
-}
-
-/// Event number `n` in scope `sales`: its own payload, amount `n` hundredths.
-pub(crate) fn event(n: u64) -> Event {
-    sized_event(n, 0)
-}
-
-/// Event number `n` with a payload of at least `bytes` bytes.
-pub(crate) fn sized_event(n: u64, bytes: usize) -> Event {
-    let filling = "x".repeat(bytes);
-    let payload = Payload::json(&format!(r#"{{"n":{n},"x":"{filling}"}}"#)).unwrap();
-    Event::new(sales(), key(n), payload).with_amount(cents(n))
-}
-
-/// Event number `n` with other content than [`event`] gives it.
-pub(crate) fn other_event(n: u64) -> Event {
-    Event::new(sales(), key(n), Payload::json(&format!(r#"{{"other":{n}}}"#)).unwrap())
-}
-
-/// An amount of `n` hundredths.
-pub(crate) fn cents(n: u64) -> Amount {
-    Amount::from_ten_thousandths(i64::try_from(n * 100).unwrap())
-}
-
-/// Receipt number `n`.
-pub(crate) fn receipt(n: u64) -> Receipt {
-    Receipt::new(format!("txn_{n:032x}").as_bytes()).unwrap()
-}
-
-/// The LSNs of events.
-pub(crate) fn lsns(events: &[StoredEvent]) -> Vec<u64> {
-    events.iter().map(|event| event.lsn.get()).collect()
-}
-
-/// The keys of events.
-pub(crate) fn keys(events: &[StoredEvent]) -> Vec<String> {
-    events.iter().map(|event| event.event.key.to_string()).collect()
-}
+pub use clock::MachineClock;
+#[cfg(test)]
+pub(crate) use clock::{HandClock, WALL_MS};
+pub use disk::{DiskError, DiskOperation, SimulatedDisk, Unsynced};
+pub use machine::Machine;
+pub use pace::DiskGate;
+#[cfg(test)]
+pub(crate) use rig::{
+    Rig, SEGMENT_BYTES, WINDOW_MS, cents, event, key, keys, lsns, options, other_event, receipt,
+    sales, sized_event,
+};
+pub use upstream::{Mood, ScriptedUpstream, fits};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::upstream::{Mood, Upstream, fits};
+use super::upstream::{Mood, ScriptedUpstream, fits};
 use onceward_vfs::Survival;
 
 use super::{Rig, WINDOW_MS, key, other_event, receipt, sales, sized_event};
@@ -95,7 +95,7 @@ impl Note {
 pub(crate) struct Host {
     pub(crate) rig: Rig,
     pub(crate) store: Option<Store>,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: ScriptedUpstream,
     pub(crate) notes: BTreeMap<u64, Note>,
     /// Batches that were sent and not answered: idempotency key and numbers.
     pub(crate) out: Option<(String, BTreeSet<u64>)>,
@@ -107,7 +107,7 @@ pub(crate) struct Host {
 impl Host {
     /// A host that has not opened its store yet.
     pub(crate) fn new(rig: Rig) -> Self {
-        let (upstream, notes) = (Upstream::default(), BTreeMap::new());
+        let (upstream, notes) = (ScriptedUpstream::default(), BTreeMap::new());
         let forgotten = BTreeMap::new();
         Self { rig, store: None, upstream, notes, out: None, forgotten, call: 0 }
     }

@@ -1,53 +1,222 @@
-//! An upstream in memory: applies each key once and counts.
+//! An upstream in memory: applies each key once, counts, and answers as the test says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
-use super::receipt;
-use crate::StoredEvent;
-use crate::sync::{Answered, Batch, Failure, Fit, ItemOutcome, Misfit, Reply};
+use super::clock::{MachineClock, ms_of};
+use crate::base::Result;
+use crate::sync::{Answered, Batch, Failure, Fit, ItemOutcome, Reply, Session, Step};
+use crate::{Receipt, StoredEvent};
 
-/// How the upstream answers a batch.
+/// How an upstream answers a batch.
+///
+/// ```
+/// use onceward::testing::{Machine, Mood, ScriptedUpstream, fits};
+/// use onceward::sync::{Options, Session, Step};
+/// use onceward::{Config, Event, Key, Payload, Scope};
+///
+/// let machine = Machine::new();
+/// let store = machine.open(Config::new())?;
+/// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+/// let mut upstream = ScriptedUpstream::new();
+/// upstream.script([Mood::Away, Mood::Well]);
+/// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+/// // It is away, so the session wants to wait.
+/// let step = upstream.serve(&mut session, machine.clock())?;
+/// let Step::Wait { until_ms } = step else { panic!("{step:?}") };
+/// let wait_ms = until_ms - machine.clock().mono_ms();
+/// machine.clock().advance(std::time::Duration::from_millis(wait_ms));
+/// assert!(matches!(upstream.serve(&mut session, machine.clock())?, Step::Idle));
+/// assert_eq!(upstream.effects()["sale-1"], 1);
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mood {
+#[non_exhaustive]
+pub enum Mood {
     /// As it should.
     Well,
     /// It applies the batch, and the reply is lost.
     LosesReply,
     /// It cannot be reached.
     Away,
+    /// It says of every item that it failed for now.
+    Busy {
+        /// Its wish, milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// It says that it still works on the batch, and applies it.
+    InProgress,
+    /// It refuses the credentials.
+    Blocked,
 }
 
-/// What the upstream has seen.
+/// An upstream in memory: applies each key once, and counts.
+///
+/// ```
+/// use onceward::testing::{Machine, ScriptedUpstream, fits};
+/// use onceward::sync::{Options, Session};
+/// use onceward::{Config, Event, Key, Payload, Scope, State};
+///
+/// let machine = Machine::new();
+/// let store = machine.open(Config::new())?;
+/// let (good, bad) = (Key::new("sale-1")?, Key::new("sale-2")?);
+/// for key in [&good, &bad] {
+///     store.capture(&Event::new(Scope::default(), key.clone(), Payload::json("{}")?))?;
+/// }
+/// let mut upstream = ScriptedUpstream::new();
+/// upstream.refuse("sale-2", "CARD_NOT_FOUND");
+/// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+/// upstream.serve(&mut session, machine.clock())?;
+/// assert_eq!(store.outcome(&Scope::default(), &good)?.state, State::Accepted);
+/// assert_eq!(store.outcome(&Scope::default(), &bad)?.state, State::InReview);
+/// assert_eq!(store.reviews().get(&Scope::default(), &bad)?.code, "CARD_NOT_FOUND");
+/// # Ok::<(), onceward::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Upstream {
+pub struct ScriptedUpstream {
     /// Effects by key.
-    pub(crate) effects: BTreeMap<String, u64>,
-    /// Keys that it refuses for good.
-    pub(crate) refused: BTreeSet<String>,
+    effects: BTreeMap<String, u64>,
+    /// Keys that it refuses for good, with the code.
+    refused: BTreeMap<String, String>,
     /// Keys for which it refuses every batch that holds one.
-    pub(crate) poison: BTreeSet<String>,
+    poison: BTreeSet<String>,
     /// What was sent under each idempotency key: numbers and payloads.
-    pub(crate) batches: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
+    batches: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
     /// Requests that reached it.
-    pub(crate) requests: u64,
+    request_count: u64,
+    /// How it answers the next requests.
+    script: VecDeque<Mood>,
+    /// How long it says that it remembers keys.
+    horizon_ms: Option<u64>,
 }
 
-impl Upstream {
-    /// Applies a batch and answers it.
+impl ScriptedUpstream {
+    /// An upstream that is well, has seen nothing, and remembers all keys without saying so.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds how the next requests are answered, one each; after these it is [well](Mood::Well).
+    pub fn script(&mut self, moods: impl IntoIterator<Item = Mood>) {
+        self.script.extend(moods);
+    }
+
+    /// From now on the event under this key is refused for good, with this code, unless it was applied before.
+    pub fn refuse(&mut self, key: &str, code: &str) {
+        self.refused.insert(key.to_owned(), code.to_owned());
+    }
+
+    /// From now on every batch that holds this key is refused as a whole.
+    pub fn refuse_batches_with(&mut self, key: &str) {
+        self.poison.insert(key.to_owned());
+    }
+
+    /// Refuses no key and no batch any more.
+    pub fn refuse_nothing(&mut self) {
+        self.refused.clear();
+        self.poison.clear();
+    }
+
+    /// From now on each reply says that keys are remembered for so long, which
+    /// [`ScriptedUpstream::serve`] tells the session: see [`Session::on_horizon`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use onceward::testing::{Machine, Mood, ScriptedUpstream, fits};
+    /// use onceward::sync::{Options, Session};
+    /// use onceward::{Config, Event, Key, Payload, Scope, State};
+    ///
+    /// const DAY: Duration = Duration::from_secs(86_400);
+    /// let machine = Machine::new();
+    /// let store = machine.open(Config::new())?;
+    /// let sale = |key| -> onceward::Result<Event> {
+    ///     Ok(Event::new(Scope::default(), Key::new(key)?, Payload::json("{}")?))
+    /// };
+    /// let mut upstream = ScriptedUpstream::new();
+    /// upstream.remember_keys_for(30 * DAY);
+    /// upstream.script([Mood::Well, Mood::LosesReply]);
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    /// for key in ["sale-0", "sale-1"] {
+    ///     store.capture(&sale(key)?)?;
+    ///     upstream.serve(&mut session, machine.clock())?;
+    /// }
+    /// // Of the second no reply came. It may have taken effect, and after so long nobody there knows.
+    /// machine.clock().advance(31 * DAY);
+    /// store.capture(&sale("sale-2")?)?;
+    /// session.on_online();
+    /// upstream.serve(&mut session, machine.clock())?;
+    /// for (key, state) in [("sale-1", State::Uncertain), ("sale-2", State::Accepted)] {
+    ///     assert_eq!(store.outcome(&Scope::default(), &Key::new(key)?)?.state, state);
+    /// }
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
+    pub fn remember_keys_for(&mut self, time: Duration) {
+        self.horizon_ms = Some(ms_of(time));
+    }
+
+    /// How often each key took effect, by the key as it was sent ([`Batch::wire_key`]): once, or something is wrong.
+    #[must_use]
+    pub fn effects(&self) -> &BTreeMap<String, u64> {
+        &self.effects
+    }
+
+    /// Number of requests that reached it.
+    #[must_use]
+    pub fn request_count(&self) -> u64 {
+        self.request_count
+    }
+
+    /// The batches that reached it, each by its idempotency key with the number of its items; a resend is the same
+    /// batch.
+    pub fn batches(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.batches.iter().map(|(key, content)| (key.as_str(), content.len()))
+    }
+
+    /// Sends what the session has, and hands it the answers, until it has nothing to send now; returns what it wants
+    /// instead.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::next`], [`Session::on_reply`] and [`Session::on_failure`].
     ///
     /// # Panics
     ///
-    /// If the same idempotency key came with other content before.
-    pub(crate) fn take(&mut self, batch: &Batch, mood: Mood) -> Result<Reply, Failure> {
-        let away = || Failure::Unavailable {
-            why: "timeout".to_owned(),
-            retry_after_ms: None,
-            answered: Answered::Nobody,
-        };
-        if mood == Mood::Away {
-            return Err(away());
+    /// As [`ScriptedUpstream::take`].
+    pub fn serve(&mut self, session: &mut Session, clock: &MachineClock) -> Result<Step> {
+        loop {
+            let batch = match session.next(clock.mono_ms())? {
+                Step::Send(batch) => batch,
+                step => return Ok(step),
+            };
+            let mood = self.script.pop_front().unwrap_or(Mood::Well);
+            match self.take(&batch, mood) {
+                Ok(reply) => {
+                    if let Some(horizon_ms) = self.horizon_ms {
+                        session.on_horizon(horizon_ms);
+                    }
+                    session.on_reply(batch.id, &reply, clock.mono_ms())?;
+                }
+                Err(failure) => session.on_failure(batch.id, &failure, clock.mono_ms())?,
+            }
         }
-        self.requests += 1;
+    }
+
+    /// Takes one batch in this mood, whatever the script says: for hosts with a loop of their own.
+    ///
+    /// # Errors
+    ///
+    /// What the session is to be told with [`Session::on_failure`].
+    ///
+    /// # Panics
+    ///
+    /// If the same idempotency key came with other content before, which no store does.
+    pub fn take(&mut self, batch: &Batch, mood: Mood) -> Result<Reply, Failure> {
+        if mood == Mood::Away {
+            return Err(unreachable_now());
+        }
+        self.request_count += 1;
         let content: Vec<(u64, Vec<u8>)> = batch
             .items
             .iter()
@@ -56,28 +225,49 @@ impl Upstream {
         let seen =
             self.batches.entry(batch.idempotency_key.clone()).or_insert_with(|| content.clone());
         assert!(*seen == content, "T39: {} was sent with other content", batch.idempotency_key);
-        if batch.items.iter().any(|item| self.poison.contains(item.event.key.as_str())) {
+        if batch.items.iter().any(|item| self.poison.contains(&batch.wire_key(item))) {
             let code = "VALIDATION".to_owned();
             return Err(Failure::Refused { code, message: "an item breaks a rule".to_owned() });
         }
-        let items = batch.items.iter().map(|item| self.answer(item)).collect();
-        if mood == Mood::LosesReply { Err(away()) } else { Ok(Reply { items }) }
+        match mood {
+            Mood::Blocked => Err(Failure::Blocked { why: "the key is refused".to_owned() }),
+            Mood::Busy { retry_after_ms } => {
+                let busy = ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms };
+                let items = batch.items.iter().map(|item| (batch.wire_key(item), busy.clone()));
+                Ok(Reply { items: items.collect() })
+            }
+            Mood::Well | Mood::LosesReply | Mood::InProgress | Mood::Away => {
+                let items = batch.items.iter().map(|item| self.apply(batch.wire_key(item), item));
+                let reply = Reply { items: items.collect() };
+                match mood {
+                    Mood::LosesReply => Err(unreachable_now()),
+                    Mood::InProgress => Err(Failure::InProgress { retry_after_ms: None }),
+                    _ => Ok(reply),
+                }
+            }
+        }
     }
 
-    fn answer(&mut self, item: &StoredEvent) -> (String, ItemOutcome) {
-        let key = item.event.key.to_string();
-        if self.refused.contains(&key) {
-            return (key, rejected("CARD_NOT_FOUND"));
+    fn apply(&mut self, key: String, item: &StoredEvent) -> (String, ItemOutcome) {
+        if let Some(code) = self.refused.get(&key) {
+            return (key, rejected(code));
         }
+        let receipt = Receipt::new(format!("txn_{:032x}", item.lsn.get()).as_bytes()).ok();
         let effects = self.effects.entry(key.clone()).or_default();
         let outcome = if *effects == 0 {
             *effects = 1;
-            ItemOutcome::Accepted { receipt: Some(receipt(item.lsn.get())) }
+            ItemOutcome::Accepted { receipt }
         } else {
-            ItemOutcome::Duplicate { receipt: Some(receipt(item.lsn.get())) }
+            ItemOutcome::Duplicate { receipt }
         };
         (key, outcome)
     }
+}
+
+/// What a line says on which nobody answers.
+fn unreachable_now() -> Failure {
+    let why = "timeout".to_owned();
+    Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Nobody }
 }
 
 /// A refusal for good.
@@ -86,17 +276,30 @@ pub(crate) fn rejected(code: &str) -> ItemOutcome {
     ItemOutcome::Rejected { code, message, reply }
 }
 
-/// Every event fits, and takes as many bytes as its payload.
-pub(crate) fn fits() -> Fit {
+/// A [`Fit`] that every event has, with as many bytes as its payload.
+///
+/// ```
+/// use onceward::testing::{Machine, fits};
+/// use onceward::sync::{Options, Session};
+/// use onceward::{Config, Scope};
+///
+/// let store = Machine::new().open(Config::new())?;
+/// let session = Session::start(&store, Options::new(Scope::default()), fits())?;
+/// # drop(session);
+/// # Ok::<(), onceward::Error>(())
+/// ```
+#[must_use]
+pub fn fits() -> Fit {
     Box::new(|event, _key| Ok(event.event.payload.as_bytes().len()))
 }
 
 /// Every event fits but those with these keys.
+#[cfg(test)]
 pub(crate) fn fits_but(keys: &'static [&'static str]) -> Fit {
     Box::new(move |event, _key| {
         if keys.contains(&event.event.key.as_str()) {
             let (code, message) = ("INVALID_ITEM".to_owned(), "payload: no object".to_owned());
-            return Err(Misfit { code, message });
+            return Err(crate::sync::Misfit { code, message });
         }
         Ok(event.event.payload.as_bytes().len())
     })

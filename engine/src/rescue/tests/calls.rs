@@ -6,7 +6,7 @@ use crate::rescue::{BundleKey, Exported, Imported, SkipReason};
 use crate::rescue::{Reason, SafeToWipe};
 use crate::review::ReviewFilter;
 use crate::sync::{KeyRule, Options, Session, Step};
-use crate::testing::upstream::{Mood, Upstream, fits};
+use crate::testing::upstream::{Mood, ScriptedUpstream, fits};
 use crate::testing::{Rig, event, key, keys, other_event, receipt, sales, sized_event};
 use crate::{Amount, Class, Event, Headers, Kind, Lane, Payload, Scope, State, Store, Verdict};
 use crate::{Answer, Settlement};
@@ -267,13 +267,13 @@ fn what_went_along_is_sent_from_the_new_store_in_its_order_and_once() {
     let (bundle, _) = export(&source, true);
     import(&target, &bundle);
     target.reviews().retry(&sales(), &key(4)).unwrap();
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     let mut session = Session::start(&target, crate::testing::options(), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();
     }
-    let effects: Vec<_> = upstream.effects.iter().map(|(key, n)| (key.as_str(), *n)).collect();
+    let effects: Vec<_> = upstream.effects().iter().map(|(key, n)| (key.as_str(), *n)).collect();
     assert_eq!(effects, [("k1", 1), ("k2", 1), ("k4", 1), ("k7", 1)]);
     drop(session);
     target.reviews().resolve(&sales(), &key(3), "paid in cash").unwrap();

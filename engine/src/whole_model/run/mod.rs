@@ -26,7 +26,7 @@ use crate::Store;
 use crate::base::{ErrorKind, Result};
 use crate::records::Lease;
 use crate::testing::draw::Draw;
-use crate::testing::upstream::Upstream;
+use crate::testing::upstream::ScriptedUpstream;
 use crate::testing::{HandClock, Rig};
 
 /// Why an operation did not end as foretold.
@@ -62,7 +62,7 @@ pub(super) struct Machine {
     /// Captures that are waited for later.
     tickets: Vec<(Vec<Told>, BatchTicket)>,
     leases: Vec<Lease>,
-    upstream: Upstream,
+    upstream: ScriptedUpstream,
     /// How often this session's upstream took events, and the longest payload among them.
     taken: (u64, usize),
     /// Events that the session met and cannot send, while it took nothing yet.
@@ -112,7 +112,7 @@ impl Machine {
             gone: Gone::default(),
             tickets: Vec::new(),
             leases: Vec::new(),
-            upstream: Upstream::default(),
+            upstream: ScriptedUpstream::default(),
             taken: (0, 0),
             misfits: Vec::new(),
             versions: BTreeMap::new(),
@@ -132,8 +132,10 @@ impl Machine {
             note: None,
             counts: Counts::default(),
         };
-        machine.upstream.refused = ["s3", "t8", "c1"].map(str::to_owned).into();
-        machine.upstream.poison = ["s5", "c6"].map(str::to_owned).into();
+        for key in ["s3", "t8", "c1"] {
+            machine.upstream.refuse(key, "CARD_NOT_FOUND");
+        }
+        ["s5", "c6"].iter().for_each(|key| machine.upstream.refuse_batches_with(key));
         machine.store = Some(machine.rig.open());
         if machine.has_clock_event() {
             let name = (CLOCK, "c0".to_owned());

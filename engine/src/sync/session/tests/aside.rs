@@ -16,7 +16,7 @@ fn filtered(batch: &Batch, poison: &str) -> Option<Failure> {
 /// Sends for so long, and captures one event a minute. Returns how many requests had the poison in them.
 fn run(store: &Store, session: &mut Session, poison: &str, until_ms: u64) -> u64 {
     let (mut now_ms, mut next, mut tried) = (0, 1_000, 0);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     while now_ms < until_ms {
         match session.next(now_ms).unwrap() {
             Step::Send(batch) => match filtered(&batch, poison) {
@@ -75,7 +75,7 @@ fn a_line_that_is_down_forms_a_second_batch_and_no_third_and_halves_none() {
         }
     }
     assert_eq!((sent.len(), store.status().in_flight), (2, 8));
-    drain(&mut session, &mut Upstream::default(), now_ms);
+    drain(&mut session, &mut ScriptedUpstream::default(), now_ms);
     assert_eq!(store.status().settled, 40);
 }
 
@@ -85,7 +85,7 @@ fn a_batch_on_which_the_upstream_works_for_ever_holds_up_nobody_and_stays_whole(
     capture(&store, 1..=4);
     let mut session = start(&store);
     let (mut now_ms, mut stuck) = (0, None);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     for n in 5..=60 {
         capture(&store, n..=n);
         for _ in 0..4 {

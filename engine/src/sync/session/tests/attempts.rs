@@ -27,7 +27,7 @@ fn an_old_event_that_was_attempted_lately_is_sent_again_after_a_restart() {
             capture(&store, 1..=4);
             rig.clock.advance(40 * DAY_MS);
             store.tick().unwrap();
-            let mut upstream = Upstream::default();
+            let mut upstream = ScriptedUpstream::default();
             lose_a_reply(&mut start(&store), &mut upstream);
             let rig = rig.after_kill();
             drop(store);
@@ -67,9 +67,9 @@ fn only_the_first_batch_with_an_event_says_when_it_was_attempted_first() {
             let first = store.inner.log.segments()[0].number;
             trim(&store, first);
         }
-        let mut upstream = Upstream::default();
+        let mut upstream = ScriptedUpstream::default();
         lose_a_reply(&mut session, &mut upstream);
-        assert_eq!(upstream.requests, 1, "control: another batch");
+        assert_eq!(upstream.request_count(), 1, "control: another batch");
         rig.clock.advance(9 * DAY_MS);
         drop((session, store));
         let store = rig.after_kill().open();
@@ -82,13 +82,16 @@ fn only_the_first_batch_with_an_event_says_when_it_was_attempted_first() {
             continue;
         }
         lose_a_reply(&mut session, &mut upstream);
-        assert_eq!(upstream.requests, 2, "29 days ago");
+        assert_eq!(upstream.request_count(), 2, "29 days ago");
         drop(session);
         rig.clock.advance(2 * DAY_MS);
         let mut session = start(&store);
         session.on_no_time();
         drain(&mut session, &mut upstream, 0);
-        assert_eq!((states(&store, 1..=2), upstream.requests), (vec![State::Uncertain; 2], 2));
+        assert_eq!(
+            (states(&store, 1..=2), upstream.request_count()),
+            (vec![State::Uncertain; 2], 2)
+        );
     }
 }
 
@@ -98,7 +101,7 @@ fn an_attempt_whose_run_is_trimmed_is_of_unknown_age_after_a_reboot() {
     let rig = rig();
     let store = rig.open();
     capture(&store, 1..=1);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     lose_a_reply(&mut start(&store), &mut upstream);
     let first = store.inner.log.segments()[0].number;
     drop(store);
@@ -108,7 +111,7 @@ fn an_attempt_whose_run_is_trimmed_is_of_unknown_age_after_a_reboot() {
     drop(store);
     let store = rig.open();
     drain(&mut start(&store), &mut upstream, 0);
-    assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 1));
+    assert_eq!((state(&store, 1), upstream.request_count()), (State::Uncertain, 1));
 }
 
 /// Its wall clock begins in 1970 whenever it starts: the upstream's alone tells how old an attempt is, which counts for
@@ -122,7 +125,7 @@ fn a_machine_without_a_right_clock_learns_from_the_upstream_how_old_an_attempt_i
             let store = rig.open();
             store.confirm_time(server_ms(0), 0).unwrap();
             capture(&store, 1..=4);
-            let mut upstream = Upstream::default();
+            let mut upstream = ScriptedUpstream::default();
             lose_a_reply(&mut start(&store), &mut upstream);
             let mut rig = rig.after_kill();
             drop(store);

@@ -93,9 +93,9 @@ fn an_event_that_was_damaged_on_disk_is_told_and_its_neighbours_are_sent() {
     for needle in ["k2{", "k5{"] {
         flip(&rig, needle);
     }
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 0);
-    let sent: Vec<&String> = upstream.effects.keys().collect();
+    let sent: Vec<&String> = upstream.effects().keys().collect();
     assert_eq!(sent, ["k1", "k3", "k4", "k6"]);
     assert!(session.report().last_failure.unwrap().contains(".seg"), "and it is told");
     assert_eq!((store.status().settled, store.status().pending), (4, 2), "nothing is forgotten");

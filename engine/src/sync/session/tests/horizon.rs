@@ -20,7 +20,7 @@ pub(super) fn start(store: &Store) -> Session {
 }
 
 /// Sends the next batch; it arrives, and the reply does not.
-pub(super) fn lose_a_reply(session: &mut Session, upstream: &mut Upstream) {
+pub(super) fn lose_a_reply(session: &mut Session, upstream: &mut ScriptedUpstream) {
     session.on_online();
     let sent = batch(session, 0);
     let failure = upstream.take(&sent, Mood::LosesReply).unwrap_err();
@@ -38,7 +38,7 @@ fn what_was_attempted_longer_ago_than_the_upstream_remembers_waits_for_a_person(
         let rig = rig();
         let store = rig.open();
         capture(&store, 1..=4);
-        let mut upstream = Upstream::default();
+        let mut upstream = ScriptedUpstream::default();
         let mut session = start(&store);
         lose_a_reply(&mut session, &mut upstream);
         // Never attempted, and as old.
@@ -49,7 +49,7 @@ fn what_was_attempted_longer_ago_than_the_upstream_remembers_waits_for_a_person(
         let (expected, requests) =
             if is_sent_again { (State::Duplicate, 3) } else { (State::Uncertain, 2) };
         assert_eq!(states(&store, 1..=4), [expected; 4], "{days} days");
-        assert_eq!(upstream.requests, requests, "{days} days");
+        assert_eq!(upstream.request_count(), requests, "{days} days");
         if !is_sent_again {
             assert_eq!(session.report().rejected, 4);
             let item = store.reviews().get(&sales(), &key(3)).unwrap();
@@ -67,14 +67,14 @@ pub(super) fn server_ms(after_ms: u64) -> i64 {
 
 /// A store that sent events 1 to 4, whose reply was lost, and has 5 besides; the machine was off for so
 /// long since. `is_noted`: the upstream told the time before.
-fn off_after_an_attempt(days: u64, is_noted: bool) -> (Rig, Upstream) {
+fn off_after_an_attempt(days: u64, is_noted: bool) -> (Rig, ScriptedUpstream) {
     let rig = rig();
     let store = rig.open();
     if is_noted {
         store.confirm_time(server_ms(0), 0).unwrap();
     }
     capture(&store, 1..=5);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     lose_a_reply(&mut start(&store), &mut upstream);
     let rig = rig.after_kill();
     rig.clock.reboot(days * DAY_MS);
@@ -110,7 +110,10 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             let options = options().horizon_ms(30 * DAY_MS).effort(effort);
             let mut session = Session::start(&store, options, fits()).unwrap();
             assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
-            assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::InFlight; 4], 1));
+            assert_eq!(
+                (states(&store, 1..=4), upstream.request_count()),
+                (vec![State::InFlight; 4], 1)
+            );
             // Nobody answers.
             let (why, answered) = ("timeout".to_owned(), crate::sync::Answered::Stranger);
             let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
@@ -145,7 +148,7 @@ fn an_attempt_of_unknown_age_waits_for_a_person_with_words_that_are_true() {
         let mut session = start(&store);
         drain(&mut session, &mut upstream, 0);
         assert_eq!(states(&store, 1..=4), [State::Uncertain; 4], "{step_ms}");
-        assert_eq!((state(&store, 5), upstream.requests), (State::Accepted, 2), "{step_ms}");
+        assert_eq!((state(&store, 5), upstream.request_count()), (State::Accepted, 2), "{step_ms}");
         let item = store.reviews().get(&sales(), &key(3)).unwrap();
         assert_eq!(item.code, "AGE_UNKNOWN");
         assert!(item.message.contains("nobody knows how long ago"), "{}", item.message);
@@ -164,7 +167,7 @@ fn a_person_who_retries_sends_it_again() {
     let rig = rig();
     let store = rig.open();
     capture(&store, 1..=1);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     let mut session = start(&store);
     lose_a_reply(&mut session, &mut upstream);
     rig.clock.advance(40 * DAY_MS);
@@ -178,7 +181,7 @@ fn a_person_who_retries_sends_it_again() {
     lose_a_reply(&mut session, &mut upstream);
     rig.clock.advance(31 * DAY_MS);
     drain(&mut session, &mut upstream, 100_000);
-    assert_eq!((state(&store, 1), upstream.requests), (State::Uncertain, 3));
+    assert_eq!((state(&store, 1), upstream.request_count()), (State::Uncertain, 3));
     store.reviews().retry(&sales(), &key(1)).unwrap();
     drain(&mut session, &mut upstream, 200_000);
     assert_eq!(state(&store, 1), State::Duplicate);
@@ -189,18 +192,18 @@ fn what_the_upstream_says_takes_the_place_of_what_the_host_said() {
     let rig = rig();
     let store = rig.open();
     capture(&store, 1..=4);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     let mut session = Session::start(&store, options(), fits()).unwrap();
     lose_a_reply(&mut session, &mut upstream);
     rig.clock.advance(400 * DAY_MS);
     lose_a_reply(&mut session, &mut upstream);
-    assert_eq!(upstream.requests, 2, "nobody told a horizon");
+    assert_eq!(upstream.request_count(), 2, "nobody told a horizon");
     session.on_horizon(401 * DAY_MS);
     lose_a_reply(&mut session, &mut upstream);
-    assert_eq!(upstream.requests, 3);
+    assert_eq!(upstream.request_count(), 3);
     session.on_horizon(DAY_MS);
     drain(&mut session, &mut upstream, 100_000);
-    assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::Uncertain; 4], 3));
+    assert_eq!((states(&store, 1..=4), upstream.request_count()), (vec![State::Uncertain; 4], 3));
 }
 
 /// An upstream that told its horizon to an earlier session, and remembers less than this one was told.
@@ -214,7 +217,7 @@ fn what_was_attempted_over_an_hour_ago_waits_until_the_upstream_tells_its_horizo
                 let rig = rig();
                 let store = rig.open();
                 capture(&store, 1..=2);
-                let mut upstream = Upstream::default();
+                let mut upstream = ScriptedUpstream::default();
                 let mut session = start(&store);
                 lose_a_reply(&mut session, &mut upstream);
                 if is_restarted {
@@ -247,7 +250,7 @@ fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
             let rig = rig();
             let store = rig.open();
             capture(&store, 1..=1);
-            let mut upstream = Upstream::default();
+            let mut upstream = ScriptedUpstream::default();
             let options = options().horizon_ms(horizon_ms);
             let mut session = Session::start(&store, options, fits()).unwrap();
             lose_a_reply(&mut session, &mut upstream);
@@ -264,11 +267,11 @@ fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
 fn an_upstream_that_remembers_nothing_gets_each_event_once() {
     let store = rig().open();
     capture(&store, 1..=4);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     let mut session = Session::start(&store, options().horizon_ms(0), fits()).unwrap();
     lose_a_reply(&mut session, &mut upstream);
     drain(&mut session, &mut upstream, 100_000);
-    assert_eq!((states(&store, 1..=4), upstream.requests), (vec![State::Uncertain; 4], 1));
+    assert_eq!((states(&store, 1..=4), upstream.request_count()), (vec![State::Uncertain; 4], 1));
 }
 
 #[test]
@@ -291,10 +294,10 @@ fn items_that_fail_for_now_and_halves_keep_their_first_attempt() {
     session.on_reply(again.id, &reply(&[1, 2, 3, 4], &transient(None)), 0).unwrap();
     capture(&store, 5..=5);
     rig.clock.advance(11 * DAY_MS);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 1_000_000);
     assert_eq!(states(&store, 1..=4), [State::Uncertain; 4]);
-    assert_eq!(upstream.effects.len(), 1);
+    assert_eq!(upstream.effects().len(), 1);
 }
 
 #[test]
@@ -310,9 +313,9 @@ fn an_attempt_of_an_earlier_session_counts_in_a_batch_with_others_too() {
     capture(&store, 3..=4);
     let mut session = start(&store);
     session.on_no_time();
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     lose_a_reply(&mut session, &mut upstream);
-    assert_eq!(upstream.effects.len(), 4, "control: one batch");
+    assert_eq!(upstream.effects().len(), 4, "control: one batch");
     rig.clock.advance(11 * DAY_MS);
     drain(&mut session, &mut upstream, 100_000);
     let (old, new) = ([State::Uncertain; 2], [State::Duplicate; 2]);
@@ -325,7 +328,7 @@ fn a_wall_clock_that_is_set_while_the_machine_runs_makes_nothing_uncertain() {
     let rig = rig();
     let store = rig.open();
     capture(&store, 1..=4);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     let mut session = start(&store);
     lose_a_reply(&mut session, &mut upstream);
     rig.clock.step_wall(10 * 365 * 86_400_000);

@@ -36,9 +36,9 @@ fn events_that_cannot_form_an_item_go_to_review_unsent() {
     capture(&store, 1..=6);
     let fit = fits_but(&["k1", "k3", "k6"]);
     let mut session = Session::start(&store, options(), fit).unwrap();
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 0);
-    let sent: Vec<&String> = upstream.effects.keys().collect();
+    let sent: Vec<&String> = upstream.effects().keys().collect();
     assert_eq!(sent, ["k2", "k4", "k5"]);
     let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     let told: Vec<_> = reviews.iter().map(|r| (r.key.as_str(), r.code.as_str())).collect();

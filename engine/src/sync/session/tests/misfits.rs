@@ -29,7 +29,7 @@ fn a_wrong_dialect_sends_nothing_and_rejects_nothing_and_is_told_as_the_configur
         assert_eq!((report.batches, report.misfits, report.rejected), (0, 40, 0));
         assert_eq!((pending(&store).len(), store.status().in_review), (40, 0));
     }
-    drain(&mut start(&store), &mut Upstream::default(), 0);
+    drain(&mut start(&store), &mut ScriptedUpstream::default(), 0);
     assert_eq!(store.status().settled, 40, "sent in the right dialect, everything goes");
 }
 

@@ -20,7 +20,7 @@ mod wishes;
 
 use super::Session;
 use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};
-use crate::testing::upstream::{Mood, Upstream, fits};
+use crate::testing::upstream::{Mood, ScriptedUpstream, fits};
 use crate::testing::{event, key, keys, sales};
 use crate::{State, Store};
 
@@ -80,7 +80,7 @@ fn state(store: &Store, n: u64) -> State {
 }
 
 /// Asks and answers until there is nothing to send, waiting as long as it takes.
-fn drain(session: &mut Session, upstream: &mut Upstream, mut now_ms: u64) -> u64 {
+fn drain(session: &mut Session, upstream: &mut ScriptedUpstream, mut now_ms: u64) -> u64 {
     for _ in 0..10_000 {
         match session.next(now_ms).unwrap() {
             Step::Send(batch) => match upstream.take(&batch, Mood::Well) {

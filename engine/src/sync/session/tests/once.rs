@@ -54,7 +54,8 @@ fn batches_that_an_earlier_session_left_are_attempted_once_too() {
 fn splitting_belongs_to_the_one_attempt() {
     let store = Rig::new().open();
     capture(&store, 1..=8);
-    let mut upstream = Upstream { poison: ["k2".to_owned()].into(), ..Upstream::default() };
+    let mut upstream = ScriptedUpstream::default();
+    upstream.refuse_batches_with("k2");
     let mut session = start_once(&store);
     drain(&mut session, &mut upstream, 0);
     assert_eq!((store.status().settled, store.status().in_review), (7, 1));
@@ -98,7 +99,12 @@ fn filtered(batch: &Batch, poison: &str) -> Option<Failure> {
 }
 
 /// One run against that filter. Returns how many requests it took.
-fn run_filtered(store: &Store, upstream: &mut Upstream, poison: &str, items_max: usize) -> u64 {
+fn run_filtered(
+    store: &Store,
+    upstream: &mut ScriptedUpstream,
+    poison: &str,
+    items_max: usize,
+) -> u64 {
     let options = options().items_max(items_max).effort(Effort::Once);
     let mut session = Session::start(store, options, fits()).unwrap();
     let mut now_ms = 0;
@@ -122,7 +128,7 @@ fn a_batch_that_fails_on_the_way_is_halved_when_others_were_taken_and_one_event_
     for poison in ["k1", "k90", "k200"] {
         let store = Rig::new().open();
         capture(&store, 1..=200);
-        let requests = run_filtered(&store, &mut Upstream::default(), poison, 64);
+        let requests = run_filtered(&store, &mut ScriptedUpstream::default(), poison, 64);
         assert_eq!(pending(&store), [poison], "it waits alone");
         assert!(requests <= 4 + 2 * 6, "{requests}");
         assert_eq!(store.status().in_review, 0);
@@ -133,7 +139,7 @@ fn a_batch_that_fails_on_the_way_is_halved_when_others_were_taken_and_one_event_
 fn a_batch_that_failed_for_the_whole_of_an_earlier_run_is_halved_in_the_next() {
     let store = Rig::new().open();
     capture(&store, 1..=64);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     assert_eq!(run_filtered(&store, &mut upstream, "k3", 64), 1, "perhaps it is the line");
     let requests = run_filtered(&store, &mut upstream, "k3", 64);
     assert_eq!(pending(&store), ["k3"]);

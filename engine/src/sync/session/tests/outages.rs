@@ -15,7 +15,7 @@ fn a_lost_reply_is_answered_by_the_same_batch_again_also_after_a_crash() {
     let rig = Rig::new();
     let store = rig.open();
     capture(&store, 1..=4);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     let mut session = start(&store);
     let first = batch(&mut session, 0);
     let failure = upstream.take(&first, Mood::LosesReply).unwrap_err();
@@ -43,7 +43,7 @@ fn a_lost_reply_is_answered_by_the_same_batch_again_also_after_a_crash() {
         (State::Duplicate, Some(receipt(first.items[0].lsn.get())))
     );
     assert_eq!(pending(&store), ["k5"]);
-    assert!(upstream.effects.values().all(|count| *count == 1));
+    assert!(upstream.effects().values().all(|count| *count == 1));
 }
 
 /// T40.
@@ -202,9 +202,9 @@ fn a_session_that_ends_while_the_upstream_is_down_leaves_everything() {
     store.close().unwrap();
     let store = rig.open();
     assert_eq!(pending(&store).len(), 9);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut start(&store), &mut upstream, 0);
-    assert_eq!((store.status().settled, upstream.effects.len()), (9, 9));
+    assert_eq!((store.status().settled, upstream.effects().len()), (9, 9));
 }
 
 #[test]

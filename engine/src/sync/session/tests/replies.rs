@@ -101,7 +101,7 @@ fn a_reply_that_says_nothing_changes_nothing() {
     session.on_reply(first.id, &Reply::default(), 0).unwrap();
     assert_eq!(pending(&store), ["k1", "k2", "k3"]);
     assert_eq!(session.report().missing, 3);
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 0);
     assert_eq!(store.status().settled, 3, "control: the next reply counts");
 }
@@ -169,17 +169,18 @@ fn a_lone_event_after_idle_is_sent_without_another_capture() {
 fn a_refused_event_at_the_head_goes_to_review_and_the_others_flow() {
     let store = Rig::new().open();
     capture(&store, 1..=9);
-    let mut upstream = Upstream { refused: ["k1".to_owned()].into(), ..Upstream::default() };
+    let mut upstream = ScriptedUpstream::default();
+    upstream.refuse("k1", "CARD_NOT_FOUND");
     let mut session = start(&store);
     drain(&mut session, &mut upstream, 0);
     assert_eq!((store.status().settled, store.status().in_review), (8, 1));
-    assert_eq!(upstream.requests, 3, "and it is not sent again");
+    assert_eq!(upstream.request_count(), 3, "and it is not sent again");
     // Mended upstream, retried under the same key.
-    upstream.refused.clear();
+    upstream.refuse_nothing();
     store.reviews().retry(&sales(), &key(1)).unwrap();
     drain(&mut session, &mut upstream, 0);
     assert_eq!(store.status().settled, 9);
-    assert!(upstream.effects.values().all(|count| *count == 1));
+    assert!(upstream.effects().values().all(|count| *count == 1));
 }
 
 #[test]

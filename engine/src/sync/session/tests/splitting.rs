@@ -13,16 +13,17 @@ fn bisecting_finds_the_one_event_for_which_a_batch_is_refused() {
         let store = rig.open();
         capture(&store, 1..=64);
         let poison = key(poison).to_string();
-        let mut upstream = Upstream { poison: [poison.clone()].into(), ..Upstream::default() };
+        let mut upstream = ScriptedUpstream::default();
+        upstream.refuse_batches_with(&poison);
         let mut session = Session::start(&store, options().items_max(64), fits()).unwrap();
         drain(&mut session, &mut upstream, 0);
-        assert!(upstream.requests <= 2 * 6 + 1, "{poison}: {}", upstream.requests);
+        assert!(upstream.request_count() <= 2 * 6 + 1, "{poison}: {}", upstream.request_count());
         let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
         assert_eq!(reviews.len(), 1, "{poison}");
         assert_eq!((reviews[0].key.as_str(), reviews[0].code.as_str()), (&*poison, "VALIDATION"));
         assert_eq!(reviews[0].message, "an item breaks a rule");
         assert_eq!((store.status().settled, store.status().in_flight), (63, 0));
-        assert_eq!(upstream.effects.len(), 63);
+        assert_eq!(upstream.effects().len(), 63);
         assert_eq!(session.report().rejected, 1);
     }
 }
@@ -34,7 +35,8 @@ fn several_poisoned_events_are_all_found_and_nothing_else_is_held() {
     capture(&store, 1..=40);
     let poison: std::collections::BTreeSet<String> =
         [3, 4, 20, 39].map(|n| key(n).to_string()).into();
-    let mut upstream = Upstream { poison, ..Upstream::default() };
+    let mut upstream = ScriptedUpstream::default();
+    poison.iter().for_each(|key| upstream.refuse_batches_with(key));
     let mut session = Session::start(&store, options().items_max(20), fits()).unwrap();
     drain(&mut session, &mut upstream, 0);
     let found: Vec<String> = store
@@ -46,7 +48,7 @@ fn several_poisoned_events_are_all_found_and_nothing_else_is_held() {
         .collect();
     assert_eq!(found, ["k3", "k4", "k20", "k39"]);
     assert_eq!(store.status().settled, 36);
-    assert!(upstream.effects.values().all(|count| *count == 1));
+    assert!(upstream.effects().values().all(|count| *count == 1));
 }
 
 #[test]
@@ -54,7 +56,8 @@ fn a_crash_in_the_middle_of_bisecting_goes_on_with_the_same_halves() {
     let rig = Rig::new();
     let store = rig.open();
     capture(&store, 1..=8);
-    let mut upstream = Upstream { poison: ["k7".to_owned()].into(), ..Upstream::default() };
+    let mut upstream = ScriptedUpstream::default();
+    upstream.refuse_batches_with("k7");
     let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
     let whole = batch(&mut session, 0);
     let refused = upstream.take(&whole, Mood::Well).unwrap_err();
@@ -70,12 +73,8 @@ fn a_crash_in_the_middle_of_bisecting_goes_on_with_the_same_halves() {
     assert_eq!((again.id, &again.items), (half.id, &half.items));
     drain(&mut session, &mut upstream, 0);
     assert_eq!((store.status().settled, store.status().in_review), (7, 1));
-    assert!(
-        !upstream
-            .batches
-            .keys()
-            .any(|key| { *key != whole.idempotency_key && upstream.batches[key].len() > 4 })
-    );
+    let is_whole = |(key, count): (&str, usize)| key != whole.idempotency_key && count > 4;
+    assert!(!upstream.batches().any(is_whole));
 }
 
 /// T23.
@@ -178,7 +177,7 @@ fn a_request_that_is_too_large_for_who_is_on_the_way_is_halved_and_no_event_is_r
         let options = options().items_max(64).effort(effort);
         let mut session = Session::start(&store, options, fits()).unwrap();
         let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
-        let (mut now_ms, mut upstream) = (0, Upstream::default());
+        let (mut now_ms, mut upstream) = (0, ScriptedUpstream::default());
         while now_ms < 60_000 {
             match session.next(now_ms).unwrap() {
                 Step::Send(sent) => {

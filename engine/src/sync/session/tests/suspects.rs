@@ -81,8 +81,8 @@ fn two_that_are_refused_alone_wait_in_every_session_and_it_is_said_for_what() {
     }
     // The next sale that it takes is the evidence.
     capture(&store, 3..=3);
-    let mut upstream = Upstream::default();
-    upstream.poison.extend(["k1".to_owned(), "k2".to_owned()]);
+    let mut upstream = ScriptedUpstream::default();
+    ["k1", "k2"].iter().for_each(|key| upstream.refuse_batches_with(key));
     drain(&mut start(&store), &mut upstream, 0);
     assert_eq!(
         (in_review(&store), state(&store, 3)),
@@ -110,9 +110,9 @@ fn an_upstream_that_refuses_whatever_it_is_sent_pauses_the_session_and_rejects_n
     assert_eq!(store.status().in_review, 0);
     drop(session);
     // Sent to the right place, everything goes.
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut start(&store), &mut upstream, 0);
-    assert_eq!((store.status().settled, upstream.effects.len()), (40, 40));
+    assert_eq!((store.status().settled, upstream.effects().len()), (40, 40));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn an_upstream_that_is_mended_gets_everything_also_what_it_refused_before() {
     let mut session = start(&store);
     refuse_all(&mut session, 0);
     assert!(session.report().misconfigured.is_some());
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 0);
     assert_eq!((store.status().settled, store.status().in_review), (20, 0));
     assert_eq!(session.report().misconfigured, None);
@@ -137,7 +137,7 @@ fn being_told_that_the_configuration_changed_tries_everything_at_once() {
     assert!(session.report().misconfigured.is_some());
     session.on_online();
     assert_eq!((session.report().misconfigured, session.report().suspects), (None, 0));
-    drain(&mut session, &mut Upstream::default(), 0);
+    drain(&mut session, &mut ScriptedUpstream::default(), 0);
     assert_eq!(store.status().settled, 9);
 }
 
@@ -219,8 +219,8 @@ fn too_large_for_an_event_that_is_smaller_than_one_that_was_taken_is_the_line() 
 #[test]
 fn what_the_upstream_took_before_speaks_against_what_it_refuses_alone() {
     let store = Rig::new().open();
-    let mut upstream = Upstream::default();
-    upstream.poison.extend((1..=8).map(|n| key(n).to_string()));
+    let mut upstream = ScriptedUpstream::default();
+    (1..=8).for_each(|n| upstream.refuse_batches_with(key(n).as_str()));
     capture(&store, 20..=24);
     let mut session = start(&store);
     drain(&mut session, &mut upstream, 0);
@@ -236,7 +236,7 @@ fn an_upstream_that_refuses_everything_after_a_while_rejects_eight_and_pauses_th
     let store = Rig::new().open();
     capture(&store, 1..=4);
     let mut session = start(&store);
-    drain(&mut session, &mut Upstream::default(), 0);
+    drain(&mut session, &mut ScriptedUpstream::default(), 0);
     capture(&store, 5..=44);
     refuse_all(&mut session, 0);
     assert_eq!((store.status().in_review, pending(&store).len()), (8, 32));
@@ -279,6 +279,6 @@ fn a_pause_for_the_configuration_makes_no_event_one_that_an_earlier_session_atte
     assert!(session.report().misconfigured.is_some());
     // The address is mended.
     session.on_online();
-    drain(&mut session, &mut Upstream::default(), 1_000_000);
+    drain(&mut session, &mut ScriptedUpstream::default(), 1_000_000);
     assert_eq!((store.status().in_review, store.status().settled), (0, 8));
 }
