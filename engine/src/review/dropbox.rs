@@ -202,7 +202,7 @@ impl<'s> Dropped<'s> {
         done
     }
 
-    /// Takes up one file.
+    /// Carries out the decision of one file.
     fn carry_out_one(&self, name: &str, stuck: &mut BTreeSet<String>) -> Result<(), Refused> {
         let path = format!("{DECISIONS_DIR}/{name}");
         let decision = match self.read_decision(&path) {

@@ -169,7 +169,7 @@ impl Store {
         self.inner.reviews()
     }
 
-    /// Leaving the store, and taking up what another one left.
+    /// Leaving the store, and importing what another one left.
     #[must_use]
     pub fn rescue(&self) -> Rescue<'_> {
         self.inner.rescue()

@@ -47,7 +47,7 @@ pub(crate) enum Note {
 }
 
 impl Store {
-    /// Takes up what time it is by the upstream's clock: a host or its transport calls this when a
+    /// Applies what time it is by the upstream's clock: a host or its transport calls this when a
     /// reply said.
     ///
     /// The time between two starts of the machine then counts for expiry as far as that clock and this

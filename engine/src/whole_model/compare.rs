@@ -1,5 +1,5 @@
-//! Holds all that the public calls of a store tell against the reference, and takes up from them the
-//! numbers that the reference was not told yet.
+//! Holds all that the public calls of a store return against the reference, and takes from them the
+//! numbers that the reference does not have yet.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ impl Reference {
         state == State::OutcomeUnknown && self.may_be_forgotten(id)
     }
 
-    /// Takes up a number that the engine gave, or holds it against the one that it gave before.
+    /// Notes a number that the engine gave, or holds it against the one that it gave before.
     pub(super) fn learn(&mut self, id: usize, lsn: Lsn) -> Fit {
         hold!(self.is_new(id, lsn), "event {id} has the number {lsn} of another");
         let known = &mut self.events[id].lsn;

@@ -14,7 +14,7 @@ use crate::kernel::{FrameBody, Share};
 use crate::store::StoreState;
 
 impl Inbox<'_> {
-    /// Takes up a window that the upstream issued, open for `remaining_ms` from now on.
+    /// Opens a window that the upstream issued, open for `remaining_ms` from now on.
     ///
     /// Opening an open window again, as after a reconnect, moves its end to what is given now and
     /// changes nothing else: what was delivered in it stays a duplicate in it. A window that is over

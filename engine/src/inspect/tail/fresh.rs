@@ -58,7 +58,7 @@ impl Fresh {
         })
     }
 
-    /// Takes up the next frame.
+    /// Applies the next frame.
     pub(super) fn take(&mut self, frame: &Frame<'_>) {
         self.is_cut |= self.bytes_left == 0;
         if self.is_cut && !self.concerns_taken(frame) {

@@ -34,7 +34,7 @@ impl<'a> Adding<'a> {
         Self { inner, arrivals }
     }
 
-    /// Takes up what is new, and counts all.
+    /// Applies what is new, and counts all.
     pub(super) fn run(&self, imported: &mut Imported) -> Result<()> {
         let inner = self.inner;
         inner.refuse_if_closed()?;

@@ -1,4 +1,4 @@
-//! Takes up a bundle of another store.
+//! Imports a bundle of another store.
 
 use std::io::Read;
 
@@ -19,7 +19,7 @@ use crate::upstreams::frames::Rule;
 const TOGETHER_MAX: usize = 256;
 
 impl Rescue<'_> {
-    /// Takes up a bundle that another store [exported](Rescue::export), event by event under their
+    /// Imports a bundle that another store [exported](Rescue::export), event by event under their
     /// own keys: times, amounts, lanes, classes and headers stay as they are, only the numbers are
     /// new.
     ///
@@ -131,8 +131,8 @@ impl Rescue<'_> {
             }
             let mut rules = Vec::new();
             let arrivals = arrivals(&chunk, (&mut begin, &mut rules), &mut seen)?;
-            self.take_up_rules(&rules)?;
-            self.take_up_all(&arrivals, &mut imported)?;
+            self.apply_rules(&rules)?;
+            self.store_all(&arrivals, &mut imported)?;
         }
         let of_header =
             |begin: &Begin| begin.store == header.store && begin.bundle == header.bundle;
@@ -145,8 +145,8 @@ impl Rescue<'_> {
         Ok(imported)
     }
 
-    /// Takes up under which keys upstreams got what comes: it is sent again under the same.
-    fn take_up_rules(&self, rules: &[Rule]) -> Result<()> {
+    /// Writes down under which keys upstreams got what comes: it is sent again under the same.
+    fn apply_rules(&self, rules: &[Rule]) -> Result<()> {
         let _one_at_a_time = self.inner.control.lock();
         for rule in rules {
             let known = self.inner.state.lock().upstreams.rule_code(&rule.upstream, &rule.scope);
@@ -175,8 +175,8 @@ impl Rescue<'_> {
         Ok(())
     }
 
-    /// Takes up the events of a chunk, some at a time.
-    fn take_up_all(&self, arrivals: &[Arrival<'_>], imported: &mut Imported) -> Result<()> {
+    /// Stores the events of a chunk, some at a time.
+    fn store_all(&self, arrivals: &[Arrival<'_>], imported: &mut Imported) -> Result<()> {
         let most = usize::try_from(self.inner.segment_bytes() / 2).unwrap_or(usize::MAX);
         let mut rest = arrivals;
         while !rest.is_empty() {

@@ -16,7 +16,7 @@ use crate::kernel::{FrameBody, Share};
 use crate::outbox::{Count, ScopeCounts};
 use crate::store::Shared;
 
-/// Leaving an open store, and taking up what another one left.
+/// Leaving an open store, and importing what another one left.
 #[derive(Clone, Copy, Debug)]
 pub struct Rescue<'s> {
     inner: &'s Shared,

@@ -1,5 +1,5 @@
 //! A batch for which the line fails again and again may fail because of what is in it: a filter on the
-//! way, an upstream that breaks on it. It must not hold up the others, and what becomes of them tells.
+//! way, an upstream that breaks on it. It must not hold up the others, and what becomes of them shows which it is.
 //!
 //! | the line failed for the same batch three times, or the upstream still worked on it, and | it |
 //! |---|---|
@@ -27,7 +27,7 @@ pub(super) struct Aside {
     pub(super) open: Open,
     /// When it goes before them.
     pub(super) until_ms: u64,
-    /// It is at fault itself: it waits until then even if there is nothing else to send.
+    /// Whether the batch is at fault itself: then it waits until then even if there is nothing else to send.
     pub(super) is_at_fault: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct AsideBatches {
 }
 
 impl AsideBatches {
-    /// One more.
+    /// Adds a batch.
     pub(super) fn push(&mut self, aside: Aside) {
         self.batches.push(aside);
     }

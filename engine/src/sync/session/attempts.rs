@@ -16,7 +16,7 @@ struct Retry {
     failures: u32,
     not_before_ms: u64,
     first: First,
-    /// It was refused alone, and nobody knows whose fault it is: it waits for evidence.
+    /// Why the event was refused alone, where nobody knows whose fault that is: the event waits for evidence.
     suspicion: Option<Suspicion>,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct BatchSizes {
 }
 
 impl BatchSizes {
-    /// Those that the host allows.
+    /// The sizes that the host allows.
     pub(super) fn new(options: &Options) -> Self {
         Self {
             items_allowed: options.items_max,
@@ -67,7 +67,7 @@ impl BatchSizes {
         self.bytes_max = (self.sent_bytes() / 2).max(1);
     }
 
-    /// As many bytes as the host allows: a single event that is too large explains why the batches around it were.
+    /// Allows as many bytes as the host does: a single event that is too large explains why the batches around it were.
     pub(super) fn restore_bytes(&mut self) {
         self.bytes_max = self.bytes_allowed;
     }
@@ -77,7 +77,7 @@ impl BatchSizes {
         self.items_max = items_max;
     }
 
-    /// As many items as the host allows.
+    /// Allows as many items as the host does.
     pub(super) fn restore_items(&mut self) {
         self.items_max = self.items_allowed;
     }

@@ -21,15 +21,15 @@ use crate::outbox::Answer;
 /// Events that are looked at for one batch at most.
 const LOOKED_AT_MAX: usize = 4_096;
 
-/// So many misfits, and nothing that can be sent, are the configuration's fault.
+/// Count of misfits from which on they are the configuration's fault, where nothing can be sent.
 const MISFITS_MAX: u64 = 8;
 
 /// What is to be done with the events that are due.
 #[derive(Default)]
 struct Choice {
-    /// Those that one batch takes.
+    /// The events that one batch takes.
     taken: Vec<u64>,
-    /// Those that the dialect cannot send, or that must not be sent again, and why.
+    /// The events that the dialect cannot send, or that must not be sent again, and why.
     misfits: Vec<(u64, Answer)>,
 }
 
@@ -93,7 +93,7 @@ impl Candidates {
         Some((due, last))
     }
 
-    /// Of the events that are due, those that one batch takes, and those that the dialect cannot send.
+    /// Chooses from the events that are due those that one batch takes, and those that the dialect cannot send.
     fn choose(
         &mut self,
         due: &[u64],
@@ -178,7 +178,7 @@ impl Candidates {
 
     /// The events of a batch that still wait for the upstream, read from the log.
     ///
-    /// A number stands for one content: if some were settled otherwise, went to review, or cannot be
+    /// A number has one content: if some were settled otherwise, went to review, or cannot be
     /// read, the rest becomes a batch of its own, durably.
     fn items(&self, open: &mut Open, findings: &mut Findings) -> Result<Vec<StoredEvent>> {
         let items = self.access.read(&open.formed.events, findings)?;
@@ -314,7 +314,7 @@ impl Candidates {
         }
     }
 
-    /// Where nothing could be sent since the session began, its configuration is told as the fault: with
+    /// Reports the configuration as the fault where nothing could be sent since the session began: with
     /// [`Effort::Once`](crate::sync::Effort::Once) whatever waits, otherwise for many events.
     fn blame_of_misfits(&self, findings: &mut Findings, is_once: bool) -> Option<String> {
         let count = self.attempts.misfits();
@@ -322,7 +322,7 @@ impl Candidates {
             return None;
         }
         let (lsn, why) = self.attempts.last_misfit()?;
-        // One that cannot be read has no key to tell.
+        // One that cannot be read has no key to report.
         let read = self.access.read(&[lsn], findings).unwrap_or_default();
         let key = read.first().map(|event| format!(" ({})", event.event.key)).unwrap_or_default();
         Some(format!(

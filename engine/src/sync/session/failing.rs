@@ -8,7 +8,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::sync::{Answered, BatchId, Failure};
 
 impl Session {
-    /// Takes up that a batch as a whole has no outcome. One for a batch that is not waiting changes
+    /// Applies that a batch as a whole has no outcome. A failure of a batch that is not waiting changes
     /// nothing.
     ///
     /// ```
@@ -96,7 +96,7 @@ impl Session {
     /// The store found no room for what a call of this session had to write: nothing of it is lost, and what
     /// comes next waits for the backoff, as after a failure of the line. The report says why.
     ///
-    /// For drivers that go on until they are told to stop: others take room on a disk and give it back.
+    /// For drivers that go on until they are stopped: others take room on a disk and give it back.
     pub fn on_full(&mut self, refused: &Error, now_ms: u64) {
         self.findings.note(refused.to_string());
         self.pacing.pause(None, now_ms);
@@ -145,7 +145,8 @@ impl Session {
         self.send_after_failure(open, now_ms, true)
     }
 
-    /// It is not what the host meant to ask: the same batch again after the backoff, should it be mended.
+    /// Handles an upstream that is not the one the host meant: the same batch goes again after the backoff, should the
+    /// configuration be mended.
     fn misdirected(&mut self, open: Open, why: &str, now_ms: u64) -> Result<()> {
         self.line_fails(open, why, None, now_ms)?;
         self.evidence.blame(format!("{why};"));
@@ -214,7 +215,7 @@ impl Session {
         Ok(true)
     }
 
-    /// The same events as another batch, which has another key. After an error the batch is sent again.
+    /// Forms another batch of the same events, which has another key. After an error the batch is sent again.
     fn rename(&mut self, open: Open, now_ms: u64) -> Result<()> {
         match self.events.access.reform(&open, open.formed.events.clone()) {
             Ok(renamed) => self.batches.send_first(renamed),

@@ -29,7 +29,7 @@ impl Findings {
         self.counts.last_failure = Some(why);
     }
 
-    /// The same, unless another reason is known.
+    /// Notes a reason, unless another one is known.
     pub(super) fn note_if_first(&mut self, why: impl FnOnce() -> String) {
         self.counts.last_failure.get_or_insert_with(why);
     }
@@ -85,7 +85,7 @@ impl Findings {
         }
     }
 
-    /// So many events have an answer that is not the upstream's.
+    /// Counts events that have an answer that is not the upstream's.
     pub(super) fn count_parked(&mut self, events: usize) {
         let count = u64::try_from(events).unwrap_or(u64::MAX);
         self.counts.rejected += count;

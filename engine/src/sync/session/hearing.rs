@@ -5,11 +5,11 @@ use crate::base::{ErrorKind, Result};
 use crate::sync::Failure;
 
 impl Session {
-    /// Takes up what time it is by the upstream's clock, as a reply told: see
-    /// [`Store::confirm_time`](crate::Store::confirm_time). To be told before
+    /// Applies what time it is by the upstream's clock, as a reply said: see
+    /// [`Store::confirm_time`](crate::Store::confirm_time). To be called before
     /// [`Session::on_reply`]: what the reply settles is then remembered from that time on.
     ///
-    /// A full disk is no reason to drop a reply: then it is taken up in memory only.
+    /// A full disk is no reason to drop a reply: then it is applied in memory only.
     ///
     /// # Errors
     ///
@@ -24,28 +24,28 @@ impl Session {
         Ok(())
     }
 
-    /// Takes up how long the upstream remembers keys at least, milliseconds, as a reply told. It takes
+    /// Applies how long the upstream remembers keys at least, milliseconds, as a reply said. It takes
     /// the place of [`Options::horizon_ms`](crate::sync::Options::horizon_ms) in this session.
     ///
     /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
     /// sent again: the upstream might take it for new. It becomes uncertain, code `HORIZON`, and waits
     /// for a person, who asks there and [retries](crate::review::Reviews::retry) or
     /// [resolves](crate::review::Reviews::resolve) it. One that was never attempted is sent however old it is. Until
-    /// the upstream told, or answered without telling, nothing is sent again that was attempted an hour ago or
+    /// the upstream said that, or answered without it, nothing is sent again that was attempted an hour ago or
     /// longer, if any horizon is set: see [`Session::asks_time`].
     ///
     /// Attempts of an earlier session count as made when the first batch with the event was formed, or
-    /// when it was captured if the log does not tell that any more, or when a person decided to send it
+    /// when it was captured if the log does not say that any more, or when a person decided to send it
     /// again. Where nobody knows how long ago that was, because the machine was off
-    /// meanwhile, the event waits until the upstream's clock tells; where that cannot tell, it becomes
+    /// meanwhile, the event waits until the upstream's clock shows it; where it cannot, the event becomes
     /// uncertain too, code `AGE_UNKNOWN`.
     pub fn on_horizon(&mut self, horizon_ms: u64) {
         self.events.horizon.set(horizon_ms);
     }
 
     /// Whether there are events that can only be sent once the upstream was heard, since it may have forgotten
-    /// them, and nothing else is to be sent whose reply would tell its clock and for how long it remembers
-    /// keys. The driver then asks the upstream for anything that changes nothing there, and tells what came:
+    /// them, and nothing else is to be sent whose reply would say its time and for how long it remembers
+    /// keys. The driver then asks the upstream for anything that changes nothing there, and reports what came:
     /// [`Session::on_horizon`] and [`Session::on_time`], [`Session::on_no_time`] or [`Session::on_no_answer`].
     ///
     /// ```
@@ -66,7 +66,7 @@ impl Session {
         is_idle && !(has_failed && self.pacing.is_once()) && self.events.horizon.is_waited_for()
     }
 
-    /// The upstream answered, and does not tell what time it is there: what waits for that becomes
+    /// The upstream answered, and does not say what time it is there: what waits for that becomes
     /// uncertain.
     ///
     /// ```
@@ -91,7 +91,7 @@ impl Session {
         self.batches.send_all_first(self.events.horizon.hear());
     }
 
-    /// Nobody who could tell the time answered: it is asked for again after the backoff.
+    /// Reports that nobody answered who could say the time: the session asks for it again after the backoff.
     ///
     /// ```
     /// # use onceward::sync::{Answered, Failure, Options, Session};

@@ -1,18 +1,18 @@
-//! What the upstream tells of itself: its clock, and how long it remembers keys. What it may have
+//! What the upstream says of itself: its clock, and how long it remembers keys. What it may have
 //! forgotten is not sent again blindly.
 //!
 //! | the event was first attempted | it is |
 //! |---|---|
 //! | never | sent |
-//! | less than the horizon ago, or nobody told a horizon | sent again, under its key; after an hour only once the upstream was heard, which tells its horizon |
+//! | less than the horizon ago, or no horizon is known | sent again, under its key; after an hour only once the upstream was heard, which says its horizon |
 //! | longer ago | uncertain: a person decides |
-//! | nobody knows how long ago | held until the upstream's clock tells, if it can; or else uncertain |
+//! | nobody knows how long ago | held until the upstream's clock shows it, if it can; or else uncertain |
 //!
 //! Some events the upstream may have forgotten, as long as it was not heard in this session. Of some nobody knows
-//! how long ago they were attempted: between two starts of the machine only the upstream's clock tells how much
-//! time passed. And for how long it remembers keys, it tells itself. Until then they wait.
+//! how long ago they were attempted: between two starts of the machine only the upstream's clock shows how much
+//! time passed. And for how long it remembers keys, it says itself. Until then they wait.
 //!
-//! What was never attempted goes first, and its reply tells the time. Where nothing else is to be sent, the
+//! What was never attempted goes first, and its reply says the time. Where nothing else is to be sent, the
 //! driver asks for it: [`Session::asks_time`](super::Session::asks_time).
 
 use std::collections::BTreeSet;
@@ -27,9 +27,9 @@ use crate::timekeeping::Age;
 /// What is taken off a horizon, at most: requests are on their way for some time, and two clocks do not
 /// run alike.
 const MARGIN_MS_MAX: u64 = 60 * 60 * 1_000;
-/// So long every upstream remembers keys, whatever it tells.
+/// How long every upstream remembers keys at least, whatever it says.
 const REMEMBERED_MS: u64 = 60 * 60 * 1_000;
-/// And at most this part of it.
+/// The margin is at most this part of the horizon.
 const MARGIN_PART: u64 = 10;
 
 /// What is to be done with an event that was attempted.
@@ -37,20 +37,20 @@ const MARGIN_PART: u64 = 10;
 pub(super) enum Again {
     /// The upstream knows its key still: it is sent.
     Send,
-    /// The upstream's clock, or how long it remembers keys, will tell.
+    /// The upstream's clock, or how long it remembers keys, will show it.
     Wait,
     /// A person has to decide.
     Park(Answer),
 }
 
-/// What the upstream told of itself, and what waits until it does.
+/// What the upstream said of itself, and what waits until it does.
 #[derive(Debug)]
 pub(super) struct Horizon {
     /// How long it remembers keys at least.
     horizon_ms: Option<u64>,
-    /// The upstream answered, so its clock told what it can.
+    /// The upstream answered, so its clock showed what it can.
     has_heard_time: bool,
-    /// It told for how long it remembers keys, or answered and did not.
+    /// Whether the upstream said for how long it remembers keys, or answered and did not.
     has_heard_horizon: bool,
     /// Events that wait for that.
     events: BTreeSet<u64>,
@@ -70,7 +70,7 @@ impl Horizon {
         }
     }
 
-    /// The upstream told for how long it remembers keys at least.
+    /// The upstream said for how long it remembers keys at least.
     pub(super) fn set(&mut self, horizon_ms: u64) {
         self.horizon_ms = Some(horizon_ms);
         self.has_heard_horizon = true;

@@ -17,7 +17,7 @@ impl ItemForm {
         Self { scope: options.scope.clone(), rule, fit }
     }
 
-    /// Under which keys events are sent.
+    /// The rule under which keys events are sent.
     pub(super) fn rule(&self) -> KeyRule {
         self.rule
     }

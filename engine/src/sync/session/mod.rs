@@ -1,6 +1,6 @@
 //! One drain of a store: what to send next, and what a reply means.
 //!
-//! Sans-IO: it is told the time and what came back; it never sleeps, reads a clock or opens a
+//! Sans-IO: the caller gives it the time and what came back; it never sleeps, reads a clock or opens a
 //! socket. What it decides that must outlive a crash (a batch's content, an answer) is a frame of
 //! the store's log before it returns.
 //!
@@ -104,7 +104,7 @@ pub struct Session {
     batches: OpenBatches,
     /// When anything is sent again.
     pacing: Pacing,
-    /// Until when the upstream asked not to be asked.
+    /// The wait that the upstream asked for.
     hold: UpstreamHold,
     /// How much a batch takes.
     sizes: BatchSizes,

@@ -7,7 +7,7 @@ use crate::outbox::Formed;
 pub(super) enum First {
     /// In this session, at this trusted time, milliseconds.
     Here { trusted_ms: u64 },
-    /// Before it: not before the batch was formed, of which the log may tell, and not before its capture.
+    /// Before it: not before the batch was formed, which the log may say, and not before its capture.
     Before,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Open {
     pub(super) refused_at: Option<u64>,
     /// How many there were when the line first failed for it.
     pub(super) failed_at: Option<u64>,
-    /// Somebody who is not the upstream answered it last.
+    /// Whether somebody who is not the upstream answered the batch last.
     pub(super) met_stranger: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Where the batches are that were formed and are not answered.
+//! The batches that were formed and are not answered, and where each of them waits.
 
 use std::collections::VecDeque;
 
@@ -18,18 +18,18 @@ struct Held {
 /// The batches of one session.
 #[derive(Debug)]
 pub(super) struct OpenBatches {
-    /// Those that are to be sent now, in this order.
+    /// The batches that are to be sent now, in this order.
     queue: VecDeque<Open>,
-    /// Those that failed again and again, which others go before.
+    /// The batches that failed again and again, which others go before.
     pub(super) aside: AsideBatches,
-    /// Those that failed for now and are sent again as they are.
+    /// The batches that failed for now and are sent again as they are.
     as_is: Vec<Held>,
-    /// The one that the driver was told to send.
+    /// The batch that the driver got to send.
     sent: Option<Open>,
 }
 
 impl OpenBatches {
-    /// Those that an earlier session left.
+    /// The open batches that an earlier session left.
     pub(super) fn new(left: Vec<Formed>) -> Self {
         Self {
             queue: left.into_iter().map(Open::left).collect(),
@@ -59,14 +59,14 @@ impl OpenBatches {
         self.queue.push_front(open);
     }
 
-    /// These batches go before all others, in their order.
+    /// Puts these batches before all others, in their order.
     pub(super) fn send_all_first(&mut self, batches: Vec<Open>) {
         for open in batches.into_iter().rev() {
             self.queue.push_front(open);
         }
     }
 
-    /// The driver is told to send this one, or to report on it again.
+    /// Notes that the driver got this batch to send, or is to report on it again.
     pub(super) fn note_sent(&mut self, open: Open) {
         self.sent = Some(open);
     }

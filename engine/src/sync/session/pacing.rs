@@ -49,7 +49,7 @@ impl Pacing {
         self.effort == Effort::Once
     }
 
-    /// Until when nothing is sent; `None`: it may be.
+    /// The time until which nothing is sent; `None`: something may be.
     pub(super) fn until_ms(&self, now_ms: u64) -> Option<u64> {
         (now_ms < self.not_before_ms).then_some(self.not_before_ms)
     }
@@ -74,7 +74,8 @@ impl Pacing {
         self.finish_if_once();
     }
 
-    /// Until when others go before a batch that was attempted so often: ever longer, and longer than the line waits.
+    /// The time until which others go before a batch that was attempted this often: ever longer, and longer than the
+    /// line waits.
     pub(super) fn aside_until_ms(&self, attempts: u32, now_ms: u64) -> u64 {
         let wait_ms = doubled_ms(self.base_ms, self.cap_ms, attempts);
         now_ms.saturating_add(wait_ms).max(self.not_before_ms.saturating_add(self.base_ms))
@@ -98,12 +99,12 @@ impl Pacing {
         self.not_before_ms = 0;
     }
 
-    /// Somebody is there.
+    /// Notes that somebody answers on the line.
     pub(super) fn line_answers(&mut self) {
         self.is_unreachable = false;
     }
 
-    /// Nobody is there, or not who was asked.
+    /// Notes that nobody answers on the line, or not who was asked.
     pub(super) fn line_fails(&mut self) {
         self.is_unreachable = true;
     }
@@ -118,7 +119,7 @@ impl Pacing {
         self.is_blocked = true;
     }
 
-    /// They may be others.
+    /// Forgets that the credentials are refused: they may be others.
     pub(super) fn unblock(&mut self) {
         self.is_blocked = false;
     }

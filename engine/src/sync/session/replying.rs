@@ -8,14 +8,14 @@ use crate::outbox::Answer;
 use crate::sync::matching::{Said, answer, match_by_key};
 use crate::sync::{BatchId, Reply};
 
-/// So many times as many events of a reply fail for now as do not: then the upstream is busy.
+/// How many times as many events of a reply fail for now as do not, where the upstream counts as busy.
 const BUSY_TIMES: usize = 9;
 
 /// Events that are sent again, each with what the upstream wishes, milliseconds.
 type Later = Vec<(u64, Option<u64>)>;
 
 impl Session {
-    /// Takes up a reply. One for a batch that is not waiting changes nothing.
+    /// Applies a reply. A reply for a batch that is not waiting changes nothing.
     ///
     /// # Durability
     ///
@@ -36,7 +36,7 @@ impl Session {
                 return Err(error);
             }
         };
-        // What the disk refuses is told by what follows.
+        // What the disk refuses, what follows reports.
         drop(self.hold.end());
         let keys = self.events.form.wire_keys(&events);
         let said = match_by_key(&keys, reply);
@@ -105,7 +105,7 @@ impl Session {
     }
 }
 
-/// Which events have an answer, and which are sent again later. Why is told in the report.
+/// The events that have an answer, and those that are sent again later. Why is in the report.
 fn sort_out(
     events: &[StoredEvent],
     keys: &[String],
@@ -117,7 +117,7 @@ fn sort_out(
     let mut left_out = 0_u64;
     for (event, key) in events.iter().zip(keys) {
         let lsn = event.lsn.get();
-        // Left out, or told in two ways: nothing is known.
+        // Left out, or given two outcomes: nothing is known.
         let Some(Some(outcome)) = said.outcomes.get(key.as_str()) else {
             left_out += 1;
             later.push((lsn, None));

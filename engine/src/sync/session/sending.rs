@@ -61,7 +61,7 @@ impl Session {
     /// Hands a batch to the driver; `None` if nothing in it waits for an answer any more.
     pub(super) fn send(&mut self, mut open: Open, now_ms: u64) -> Result<Option<Step>> {
         if open.formed.envelope.upstream != self.events.access.upstream().as_str() {
-            // Whom it was formed for may have it, which is told. Its events form batches for this one.
+            // Whom it was formed for may have it, which is reported. Its events form batches for this one.
             self.findings.count_readdressed(open.formed.events.len());
             return self.close_unsent(open).map(|()| None);
         }

@@ -45,7 +45,7 @@ impl Shortage {
             return Vec::new();
         }
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
-        // Of a poisoned log the answers themselves tell.
+        // Of a poisoned log the answers themselves report.
         let reserve = self.store.inner.reserve();
         let mut room = reserve.room_for_share(Share::Reasons, wanted).unwrap_or(wanted);
         let mut left_out = Vec::new();

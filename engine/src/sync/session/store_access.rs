@@ -75,7 +75,7 @@ impl StoreAccess {
         ask(&|lsn| events.live(lsn).is_some_and(Live::is_to_deliver))
     }
 
-    /// Reads events that wait for the upstream; what is damaged is told in the report.
+    /// Reads events that wait for the upstream; what is damaged is in the report.
     pub(super) fn read(&self, events: &[u64], findings: &mut Findings) -> Result<Vec<StoredEvent>> {
         let mut damaged = None;
         let read =

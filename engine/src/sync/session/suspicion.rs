@@ -5,14 +5,14 @@ use std::fmt;
 use crate::outbox::Answer;
 use crate::sync::Misfit;
 
-/// Of what an event is suspected.
+/// The fault of which an event is suspected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Of {
     /// The upstream refused it alone.
     Refusal,
-    /// It forms no item of the dialect.
+    /// The event forms no item of the dialect.
     Misfit,
-    /// The same, and one was sent of it before.
+    /// The event forms no item of the dialect now, and was sent as one before.
     MisfitNow,
 }
 

@@ -32,8 +32,8 @@ impl UpstreamHold {
         self.store.inner.upstreams().hold_upstream(&self.upstream, wish_ms)
     }
 
-    /// The same of one that works on a batch, or fails every item of it: it is said often, and the wait within this
-    /// session is enough for what is short.
+    /// Begins the wait of an upstream that works on a batch, or fails every item of it: that is said often, and the
+    /// wait within this session is enough for what is short.
     pub(super) fn begin_if_long(&self, retry_after_ms: Option<u64>) -> Result<()> {
         let wish_ms = retry_after_ms.filter(|wish_ms| *wish_ms > ONCE_WAIT_MS_MAX);
         self.begin(wish_ms, Answered::Upstream)
@@ -44,7 +44,7 @@ impl UpstreamHold {
         self.store.inner.upstreams().hold_upstream(&self.upstream, 0)
     }
 
-    /// For how long the upstream is not to be asked; 0: it may be.
+    /// How long the upstream is not to be asked; 0: it may be asked.
     pub(super) fn left_ms(&self) -> u64 {
         self.store.inner.upstreams().held_for_ms(&self.upstream)
     }
@@ -67,7 +67,7 @@ impl UpstreamHold {
     }
 }
 
-/// Until when nobody is to be asked, for who looks at a clock and for who does not trust the one here.
+/// The words for the wait, for who looks at a clock and for who does not trust the one here.
 fn held_words(until_wall_ms: i64, left_ms: u64) -> String {
     let seconds = left_ms.div_ceil(1_000);
     // To the second, and not before it is over.

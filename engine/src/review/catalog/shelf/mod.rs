@@ -83,7 +83,7 @@ impl Shelf {
         }
     }
 
-    /// Takes up what frames up to `applied` said, in one transaction with how far that is.
+    /// Applies what frames up to `applied` said, in one transaction with how far that is.
     pub(crate) fn apply(&mut self, facts: &[Fact], applied: AppliedUpTo) -> Result<(), Trouble> {
         let mut changes = Vec::new();
         let (mut more, mut less) = (0, 0);
