@@ -44,7 +44,7 @@ impl OsClock {
 
     /// A clock whose monotonic zero is now.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told to ask")]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that all others use")]
     pub(crate) fn new() -> Self {
         Self { started: Instant::now(), boot: [0; 16] }
     }
@@ -64,7 +64,7 @@ impl Clock for OsClock {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told to ask")]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that all others use")]
     fn wall_ms(&self) -> i64 {
         let now = SystemTime::now();
         match now.duration_since(UNIX_EPOCH) {

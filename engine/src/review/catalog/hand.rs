@@ -98,7 +98,7 @@ pub(super) fn probe() -> Result<(), Trouble> {
 }
 
 /// The trouble of a machine without threads.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
+#[expect(clippy::needless_pass_by_value, reason = "it is passed where a function is asked for")]
 fn no_thread(error: std::io::Error) -> Trouble {
     Trouble::Machine(format!("no thread can be started: {error}"))
 }

@@ -177,7 +177,7 @@ fn is_locked(error: &sled::Error) -> bool {
 }
 
 /// An error of sled, as trouble.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where a function is asked for")]
+#[expect(clippy::needless_pass_by_value, reason = "it is passed where a function is asked for")]
 fn trouble(error: sled::Error) -> Trouble {
     Trouble::Files(error.to_string())
 }
