@@ -350,6 +350,20 @@ impl SimulatedDisk {
     }
 
     /// The number of changes that no sync has covered: the most that [`Unsynced::Oldest`] can keep.
+    ///
+    /// ```
+    /// # use onceward::testing::{Machine, Unsynced};
+    /// use onceward::Config;
+    ///
+    /// let machine = Machine::new();
+    /// // Cut in the middle of making a store, and tried with each beginning of what was written.
+    /// machine.disk().cut_power_at(5);
+    /// assert!(machine.open(Config::new()).is_err() && machine.disk().is_cut());
+    /// for count in 0..=machine.disk().unsynced_count() {
+    ///     machine.cut_power(Unsynced::Oldest(count)).open(Config::new())?;
+    /// }
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
     #[must_use]
     pub fn unsynced_count(&self) -> u64 {
         self.sim.unsynced_count()

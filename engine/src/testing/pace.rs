@@ -74,7 +74,20 @@ impl Hook for DiskPace {
 
 /// A gate at which calls of a disk wait. It is opened when it is dropped, too.
 ///
-/// See [`SimulatedDisk::close_gate`](super::SimulatedDisk::close_gate), with an example.
+/// ```
+/// use onceward::testing::{DiskOperation, Machine};
+/// use onceward::Config;
+///
+/// let machine = Machine::new();
+/// let gate = machine.disk().close_gate(DiskOperation::Open);
+/// std::thread::scope(|scope| {
+///     let opening = scope.spawn(|| machine.open(Config::new()));
+///     gate.wait_until_reached();
+///     assert!(!opening.is_finished(), "the till shows that it starts");
+///     gate.open();
+///     assert!(opening.join().unwrap().is_ok());
+/// });
+/// ```
 #[derive(Debug)]
 pub struct DiskGate {
     pace: Arc<DiskPace>,

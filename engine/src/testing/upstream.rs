@@ -108,6 +108,28 @@ impl ScriptedUpstream {
     }
 
     /// From now on every batch that holds this key is refused as a whole.
+    ///
+    /// ```
+    /// use onceward::testing::{Machine, ScriptedUpstream, fits};
+    /// use onceward::sync::{Options, Session};
+    /// use onceward::{Config, Event, Key, Payload, Scope, State};
+    ///
+    /// let machine = Machine::new();
+    /// let store = machine.open(Config::new())?;
+    /// for n in 1..=3 {
+    ///     let key = Key::new(&format!("sale-{n}"))?;
+    ///     store.capture(&Event::new(Scope::default(), key, Payload::json("{}")?))?;
+    /// }
+    /// let mut upstream = ScriptedUpstream::new();
+    /// upstream.refuse_batches_with("sale-2");
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    /// upstream.serve(&mut session, machine.clock())?;
+    /// // The batch is split until the one that is at fault is alone.
+    /// let suspect = store.outcome(&Scope::default(), &Key::new("sale-2")?)?;
+    /// assert_eq!(suspect.state, State::InReview);
+    /// assert_eq!(upstream.effects().len(), 2);
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
     pub fn refuse_batches_with(&mut self, key: &str) {
         self.poison.insert(key.to_owned());
     }
@@ -205,6 +227,25 @@ impl ScriptedUpstream {
 
     /// Takes one batch in this mood, whatever the script says: for hosts with a loop of their own.
     ///
+    /// ```
+    /// use onceward::testing::{Machine, Mood, ScriptedUpstream, fits};
+    /// use onceward::sync::{Options, Session, Step};
+    /// use onceward::{Config, Event, Key, Payload, Scope, State};
+    ///
+    /// let store = Machine::new().open(Config::new())?;
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// store.capture(&sale)?;
+    /// let mut upstream = ScriptedUpstream::new();
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+    /// match upstream.take(&batch, Mood::Well) {
+    ///     Ok(reply) => session.on_reply(batch.id, &reply, 0)?,
+    ///     Err(failure) => session.on_failure(batch.id, &failure, 0)?,
+    /// }
+    /// assert_eq!(store.outcome(&sale.scope, &sale.key)?.state, State::Accepted);
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the session is to be told with [`Session::on_failure`].
@@ -224,7 +265,7 @@ impl ScriptedUpstream {
             .collect();
         let seen =
             self.batches.entry(batch.idempotency_key.clone()).or_insert_with(|| content.clone());
-        assert!(*seen == content, "T39: {} was sent with other content", batch.idempotency_key);
+        assert!(*seen == content, "{} was sent with other content", batch.idempotency_key);
         if batch.items.iter().any(|item| self.poison.contains(&batch.wire_key(item))) {
             let code = "VALIDATION".to_owned();
             return Err(Failure::Refused { code, message: "an item breaks a rule".to_owned() });
