@@ -38,7 +38,6 @@ mod repair;
 mod report;
 mod resync;
 mod run;
-mod salvage;
 mod sealing;
 mod segment;
 mod sync;
@@ -67,10 +66,9 @@ pub use quarantine::{ASIDE, verify_quarantine};
 pub use repair::{Repaired, repair, repair_with};
 pub use report::{Damage, ExaminationReport, LostLsns};
 pub use run::{RunBody, Stamp};
-pub use salvage::SalvagedFrame;
 pub use sealing::{DataKey, KeyRefusal, Sealing, WrappedKey};
 pub use segment::span::FrameSpan;
-pub use segment::{FrameBuf, SegmentInfo, Segments};
+pub use segment::{FrameBuf, SalvagedFrame, SegmentInfo, Segments};
 
 /// Kind of the frame that says who writes; its body is a [`RunBody`].
 pub const KIND_RUN: u8 = frame::KIND_RUN;

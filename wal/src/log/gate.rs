@@ -9,6 +9,32 @@ use std::sync::PoisonError;
 
 use crate::sync::waiting::{Condvar, Mutex, MutexGuard};
 
+/// Where the group that is written waits, and the one that forms; by parity.
+#[derive(Debug, Default)]
+pub(super) struct Gates {
+    even: Gate,
+    odd: Gate,
+}
+
+impl Gates {
+    /// Where a group waits.
+    pub(super) fn of(&self, group: u64) -> &Gate {
+        if group.is_multiple_of(2) { &self.even } else { &self.odd }
+    }
+
+    /// Wakes everybody up to `group`, at both gates.
+    pub(super) fn finish_all(&self, group: u64) {
+        self.even.finish(group);
+        self.odd.finish(group);
+    }
+
+    /// Wakes one at each gate, who looks whether there is something to lead, or passes that on.
+    pub(super) fn call_leaders(&self) {
+        self.even.call_leader();
+        self.odd.call_leader();
+    }
+}
+
 /// Where the groups of one parity wait.
 #[derive(Debug, Default)]
 pub(super) struct Gate {

@@ -61,7 +61,7 @@ use crate::sync::{Mutex, RwLock};
 
 pub use append::{AppendTicket, Appended, NewFrame, Purpose};
 pub use create::{Lock, create, create_sealed, lock};
-use gate::Gate;
+use gate::Gates;
 pub use pad::Alignment;
 use poison::Poison;
 use reader::Tailing;
@@ -111,8 +111,8 @@ struct Core {
     sealing: Option<Arc<dyn Sealing>>,
     options: Options,
     commit: Mutex<Commit>,
-    /// Where the group that is written waits, and the one that forms; by parity.
-    gates: [Gate; 2],
+    /// Where the group that is written waits, and the one that forms.
+    gates: Gates,
     /// Appends that joined the group that forms.
     joined: AtomicU32,
     /// The highest LSN that is synced, for those who do not hold `commit`.

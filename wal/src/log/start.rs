@@ -7,7 +7,7 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode, Pace, Vfs, is_full};
 
 use super::doubtful;
-use super::gate::Gate;
+use super::gate::Gates;
 use super::reader::Tailing;
 use super::space::{PreparedSegment, Spares, discard};
 use super::worker::Worker;
@@ -84,7 +84,7 @@ impl Log {
             sealing: examined.sealing,
             options,
             commit: Mutex::new(commit),
-            gates: [Gate::default(), Gate::default()],
+            gates: Gates::default(),
             joined: AtomicU32::new(0),
             durable: AtomicU64::new(examined.last_frame),
             tailing: Tailing::new(),

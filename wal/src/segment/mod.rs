@@ -1,5 +1,6 @@
 //! The segments that hold frames, and reading single frames of them by place.
 
+mod salvage;
 mod source;
 pub(crate) mod span;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use onceward_vfs::{File, Mode, Vfs};
 
+pub use self::salvage::SalvagedFrame;
 pub(crate) use self::source::Source;
 use self::span::FrameSpan;
 use crate::error::{Error, ErrorKind};

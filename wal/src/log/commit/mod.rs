@@ -14,7 +14,6 @@
 
 use std::time::Duration;
 
-use super::gate::Gate;
 use super::space::PreparedSegment;
 use super::write_out::{WriteFailure, WriteOutcome, write, write_out};
 use super::{ActiveSegment, Commit, Core, Log, Preparation, QueuedChunk};
@@ -41,7 +40,7 @@ impl Drop for Leading<'_> {
             commit.poison(&Error::new(ErrorKind::Poisoned, "the writing thread panicked"));
             drop(commit);
             self.core.tailing.announce();
-            self.core.pass_on();
+            self.core.gates.call_leaders();
         }
     }
 }
@@ -114,7 +113,7 @@ impl Core {
                 if (answer.is_err() || called) && !cfg!(bug = "poison-wakes-one") {
                     // Who was chosen to lead and does not, passes that on: the log may be poisoned
                     // from elsewhere, with nobody writing who would wake the others.
-                    self.pass_on();
+                    self.gates.call_leaders();
                 }
                 return answer;
             }
@@ -127,7 +126,7 @@ impl Core {
             let being_written = lsn.get() <= commit.taken;
             let group = commit.forming - u64::from(being_written);
             drop(commit);
-            called = self.gate(group).wait(group);
+            called = self.gates.of(group).wait(group);
             // Without the lock that those who append want: almost always the group is durable now.
             if lsn.get() <= self.durable.load(Ordering::Acquire)
                 && !self.has_failures.load(Ordering::Acquire)
@@ -135,7 +134,7 @@ impl Core {
                 if called && !cfg!(bug = "call-not-passed-on") {
                     // The group's leader has not come to waking it yet, and the leader after it called
                     // one of the next group of this gate.
-                    self.gate(group).call_leader();
+                    self.gates.of(group).call_leader();
                 }
                 return Ok(());
             }
@@ -155,7 +154,7 @@ impl Core {
             leading.finished = true;
             commit.writing = false;
             drop(commit);
-            self.pass_on();
+            self.gates.call_leaders();
             return None;
         }
         let took_part = self.joined.swap(0, Ordering::Relaxed);
@@ -181,10 +180,10 @@ impl Core {
         drop(commit);
         self.tailing.announce();
         if failed && !cfg!(bug = "poison-wakes-one") {
-            self.gates.iter().for_each(|gate| gate.finish(finished));
+            self.gates.finish_all(finished);
         } else {
-            self.gate(finished).finish(finished);
-            self.gate(finished + 1).call_leader();
+            self.gates.of(finished).finish(finished);
+            self.gates.of(finished + 1).call_leader();
         }
         answer
     }
@@ -199,17 +198,6 @@ impl Core {
         while joined() < expected && began.elapsed() < GATHER {
             thread::yield_now();
         }
-    }
-
-    /// Where a group waits.
-    fn gate(&self, group: u64) -> &Gate {
-        let [even, odd] = &self.gates;
-        if group.is_multiple_of(2) { even } else { odd }
-    }
-
-    /// Wakes one at each gate, who looks whether there is something to lead, or passes that on.
-    fn pass_on(&self) {
-        self.gates.iter().for_each(Gate::call_leader);
     }
 
     /// See [`Log::mark`].
@@ -237,8 +225,8 @@ impl Core {
         drop(commit);
         self.tailing.announce();
         // Who appended meanwhile waits for a leader.
-        self.gate(finished).finish(finished);
-        self.pass_on();
+        self.gates.of(finished).finish(finished);
+        self.gates.call_leaders();
         told
     }
 }

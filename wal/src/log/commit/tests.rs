@@ -50,7 +50,7 @@ fn write_group(log: &Log, mut queue: Vec<QueuedChunk>) {
 
 /// Waits until `count` sleep at the gate of `group`.
 fn until_asleep(log: &Log, group: u64, count: u32) {
-    while log.core.gate(group).waiting() < count {
+    while log.core.gates.of(group).waiting() < count {
         thread::yield_now();
     }
 }
@@ -75,15 +75,15 @@ fn a_call_to_lead_is_passed_on_by_whoever_has_an_answer_already() {
         scope.spawn(move || tell.send(log.wait(last)).unwrap());
         until_asleep(log, group, 2);
         write_group(log, queue);
-        log.core.gate(next_group).finish(next_group);
+        log.core.gates.of(next_group).finish(next_group);
         // Whoever sleeps longest is woken: the member of the first group.
-        log.core.gate(next_group + 1).call_leader();
+        log.core.gates.of(next_group + 1).call_leader();
         member.join().unwrap().unwrap();
 
         let answer = told.recv_timeout(Duration::from_secs(20));
         // Only now the slow leader comes to it; without a call it would wake this one, too late to tell.
-        log.core.gate(group).finish(group + 2);
-        log.core.pass_on();
+        log.core.gates.of(group).finish(group + 2);
+        log.core.gates.call_leaders();
         answer.expect("nobody called it").unwrap();
     });
 }

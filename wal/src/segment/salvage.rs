@@ -2,11 +2,11 @@
 
 use onceward_vfs::Vfs;
 
+use super::Segments;
 use crate::blocks::read_around;
 use crate::frame::{self, FrameHeader, MORE};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, frame_bytes};
 use crate::report::{Damage, LostLsns};
-use crate::segment::Segments;
 
 /// A frame of which a checksum is wrong.
 #[derive(Clone, Copy, Debug)]
