@@ -95,3 +95,76 @@ impl AsideBatches {
         open.formed.events.len() > 1 && (since || is_filtered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::tests::open;
+    use super::*;
+
+    fn aside(lsn: u64, until_ms: u64, is_at_fault: bool) -> Aside {
+        Aside { open: open(&[lsn]), until_ms, is_at_fault }
+    }
+
+    fn lsns(batches: impl Iterator<Item = Open>) -> Vec<u64> {
+        batches.flat_map(|open| open.formed.events).collect()
+    }
+
+    #[test]
+    fn a_batch_is_aside_from_its_third_attempt_on_unless_another_one_shows_that_the_line_is_down() {
+        let mut batches = AsideBatches::default();
+        for attempts in 0..PATIENCE {
+            let open = Open { attempts, ..open(&[1]) };
+            assert!(batches.has_patience_with(&open, false));
+            assert!(batches.has_patience_with(&open, true));
+        }
+        let open = Open { attempts: PATIENCE, ..open(&[1]) };
+        assert!(!batches.has_patience_with(&open, false));
+        batches.push(aside(2, 0, false));
+        assert!(batches.has_patience_with(&open, false), "the line is down");
+        assert!(!batches.has_patience_with(&open, true), "it is at fault itself");
+    }
+
+    #[test]
+    fn one_at_fault_waits_for_its_time_and_another_one_only_for_others() {
+        let mut batches = AsideBatches::default();
+        batches.push(aside(1, 500, true));
+        batches.push(aside(2, 700, false));
+        assert_eq!(batches.next_ms(), Some(500));
+        assert!(batches.take_due(499).next().is_none());
+        assert_eq!(lsns(batches.take_next().into_iter()), [2]);
+        assert!(batches.take_next().is_none());
+        batches.push(aside(3, 900, true));
+        batches.recall_last();
+        assert_eq!(lsns(batches.take_due(0)), [3]);
+        batches.recall();
+        assert_eq!(lsns(batches.take_due(0)), [1]);
+    }
+
+    #[test]
+    fn at_the_end_of_a_run_a_batch_is_halved_if_the_upstream_took_others_or_a_stranger_answered_for_a_lone_one()
+     {
+        let mut taken = Evidence::default();
+        taken.accept();
+        let nothing = Evidence::default();
+        let failed = Open { failed_at: Some(0), ..open(&[1, 2]) };
+        let filtered = Open { met_stranger: true, ..Open::left(open(&[1, 2]).formed) };
+        for (open, evidence, count, is_halved) in [
+            (failed.clone(), &taken, 1, true),
+            (failed, &nothing, 1, false),
+            (Open { failed_at: Some(0), ..open(&[1]) }, &taken, 1, false),
+            (filtered.clone(), &nothing, 1, true),
+            (filtered.clone(), &nothing, 2, false),
+            (filtered, &taken, 2, true),
+            (Open { met_stranger: true, ..open(&[1, 2]) }, &nothing, 1, false),
+        ] {
+            let mut batches = AsideBatches::default();
+            let case = format!("{open:?}, {count}");
+            batches.push(Aside { open, until_ms: u64::MAX, is_at_fault: true });
+            for lsn in 1..count {
+                batches.push(aside(lsn + 10, u64::MAX, true));
+            }
+            assert_eq!(batches.has_one_to_halve(evidence), is_halved, "{case}");
+            assert_eq!(batches.take_one_to_halve(evidence).is_some(), is_halved, "{case}");
+        }
+    }
+}

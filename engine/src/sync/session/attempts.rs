@@ -193,3 +193,82 @@ impl Attempts {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Scope;
+
+    const HERE: First = First::Here { trusted_ms: 5 };
+
+    fn options() -> Options {
+        Options::new(Scope::default()).backoff_ms(1_000, 8_000).seed(3)
+    }
+
+    fn refusal() -> Suspicion {
+        Suspicion::new("CODE", "words")
+    }
+
+    #[test]
+    fn an_event_that_failed_waits_at_least_the_base_and_at_most_the_cap_and_a_half() {
+        let mut attempts = Attempts::new(&options());
+        for failures in 0..9 {
+            attempts.retry_later((1, HERE), None, 10_000);
+            let wait_ms = attempts.next_ms().unwrap() - 10_000;
+            assert!((1_000..=12_000).contains(&wait_ms), "{failures}: {wait_ms}");
+            assert!(!attempts.is_due(1, 10_000 + wait_ms - 1));
+            assert!(attempts.is_due(1, 10_000 + wait_ms));
+        }
+        attempts.retry_later((2, HERE), Some(60_000), 10_000);
+        assert!(!attempts.is_due(2, 69_999), "a wish of the upstream's");
+        assert!(attempts.last_ms(&[1, 2]) >= 70_000 && attempts.last_ms(&[3]) == 0);
+        attempts.forgive();
+        assert!(attempts.is_due(1, 0) && attempts.is_due(2, 0));
+    }
+
+    #[test]
+    fn in_one_run_an_event_that_failed_is_never_due_again() {
+        let mut attempts = Attempts::new(&options().effort(Effort::Once));
+        assert!(attempts.is_due(1, 0), "control: it has not failed");
+        attempts.retry_later((1, HERE), None, 0);
+        assert!(!attempts.is_due(1, u64::MAX));
+    }
+
+    #[test]
+    fn when_an_event_was_attempted_first_outlasts_what_it_is_suspected_of() {
+        let mut attempts = Attempts::new(&options());
+        attempts.note_earlier(1);
+        assert_eq!(attempts.first(1, HERE), First::Before);
+        attempts.suspect((2, HERE), refusal());
+        attempts.note_earlier(2);
+        attempts.suspect((2, First::Before), refusal());
+        attempts.forget_suspicions();
+        assert_eq!((attempts.first(2, First::Before), attempts.suspects()), (HERE, 0));
+        assert!(attempts.has(1) && attempts.has(2) && !attempts.has(3));
+        attempts.forget(&[(2, refusal().into_answer())]);
+        attempts.retain(|lsn| lsn != 1);
+        assert!(!attempts.has(1) && !attempts.has(2));
+    }
+
+    #[test]
+    fn suspects_and_misfits_are_told_apart_and_wait_without_a_time() {
+        let misfit = |n: u64| {
+            let misfit = crate::sync::Misfit { code: format!("M{n}"), message: String::new() };
+            Suspicion::misfit(misfit, n.is_multiple_of(2))
+        };
+        let mut attempts = Attempts::new(&options());
+        attempts.suspect((1, HERE), misfit(1));
+        attempts.suspect((2, HERE), misfit(2));
+        attempts.suspect((3, HERE), refusal());
+        attempts.suspect((4, HERE), refusal());
+        assert_eq!((attempts.suspects(), attempts.misfits()), (2, 2));
+        assert_eq!(attempts.last_suspect().unwrap().0, 4);
+        assert_eq!(attempts.last_misfit().unwrap().0, 2);
+        assert_eq!(attempts.next_ms(), None);
+        assert!(!attempts.is_due(3, u64::MAX));
+        let convicted = attempts.convicted(|lsn| lsn != 4);
+        assert_eq!(convicted.iter().map(|(lsn, _)| *lsn).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(matches!(convicted[0].1, Answer::Rejected { .. }));
+        assert!(matches!(convicted[1].1, Answer::Uncertain { .. }), "it was sent before");
+    }
+}

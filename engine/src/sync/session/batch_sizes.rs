@@ -82,3 +82,40 @@ impl BatchSizes {
         self.items_max = self.items_allowed;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::tests::open;
+    use super::*;
+    use crate::event::Scope;
+
+    #[test]
+    fn limits_are_narrowed_by_what_was_sent_and_restored_to_what_the_host_allows() {
+        let options = Options::new(Scope::default()).items_max(9).bytes_max(1_000);
+        let mut sizes = BatchSizes::new(&options);
+        sizes.halve_bytes();
+        assert_eq!(sizes.bytes_max(), 1, "never 0");
+        sizes.note_sent([(1, 300), (2, 200)].into_iter());
+        sizes.halve_bytes();
+        sizes.limit_items(2);
+        assert_eq!((sizes.items_max(), sizes.bytes_max()), (2, 250));
+        sizes.restore_bytes();
+        sizes.restore_items();
+        assert_eq!((sizes.items_max(), sizes.bytes_max()), (9, 1_000));
+    }
+
+    #[test]
+    fn a_single_event_is_compared_with_the_largest_that_was_ever_taken() {
+        let mut sizes = BatchSizes::new(&Options::new(Scope::default()));
+        sizes.note_sent([(1, 300), (2, 900)].into_iter());
+        sizes.note_taken(&[1]);
+        sizes.note_sent([(3, 100)].into_iter());
+        sizes.note_taken(&[3]);
+        for (bytes, is_smaller) in [(300, true), (301, false)] {
+            sizes.note_sent([(4, bytes)].into_iter());
+            assert_eq!(sizes.is_smaller_than_taken(&open(&[4])), is_smaller, "{bytes}");
+        }
+        sizes.note_sent([(4, 1)].into_iter());
+        assert!(!sizes.is_smaller_than_taken(&open(&[4, 5])), "not a single one");
+    }
+}

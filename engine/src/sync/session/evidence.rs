@@ -102,3 +102,71 @@ impl Evidence {
         self.misconfigured = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::tests::open;
+    use super::*;
+
+    #[test]
+    fn an_event_is_at_fault_once_others_were_taken_since_it_was_refused_first() {
+        let mut evidence = Evidence::default();
+        let mut refused = open(&[1]);
+        evidence.note_refusal(&mut refused);
+        assert!(!evidence.convicts(&refused), "nothing was taken");
+        evidence.accept();
+        evidence.note_refusal(&mut refused);
+        for _ in 0..=SUSPECTS_MAX {
+            assert!(evidence.convicts(&refused), "its first refusal counts, however many follow");
+        }
+    }
+
+    #[test]
+    fn eight_in_a_row_are_at_fault_where_something_was_taken_before_and_the_ninth_is_not() {
+        let mut evidence = Evidence::default();
+        evidence.accept();
+        let mut refused = open(&[1]);
+        evidence.note_refusal(&mut refused);
+        for _ in 0..SUSPECTS_MAX {
+            assert!(evidence.convicts(&refused));
+        }
+        assert!(!evidence.convicts(&refused));
+        evidence.accept();
+        evidence.note_refusal(&mut open(&[2]));
+        assert!(evidence.convicts(&open(&[2])), "what is taken begins the row anew");
+    }
+
+    #[test]
+    fn after_the_configuration_was_blamed_one_event_is_tried_until_it_is_trusted() {
+        let why = Suspicion::new("CODE", "words");
+        for has_acceptance in [false, true] {
+            let mut evidence = Evidence::default();
+            if has_acceptance {
+                evidence.accept();
+            }
+            let refused = Open { refused_at: Some(u64::MAX), ..open(&[1]) };
+            while !evidence.is_against_configuration() {
+                assert_eq!(evidence.convicts(&refused), has_acceptance);
+            }
+            evidence.blame_configuration(&why);
+            assert!(evidence.is_trying());
+            let told = evidence.misconfigured().unwrap().to_owned();
+            assert!(told.contains("each of 8 events") && told.contains("CODE (words)"), "{told}");
+            assert!(!evidence.convicts(&refused), "the one that is tried is not at fault");
+            assert!(evidence.is_against_configuration(), "and pauses the session again");
+            evidence.trust();
+            assert!(!evidence.is_trying() && evidence.misconfigured().is_none());
+            assert_eq!(evidence.has_acceptance(), has_acceptance, "what was taken still counts");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_at_fault_if_others_were_taken_since_the_line_first_failed_for_it() {
+        let mut evidence = Evidence::default();
+        let mut failed = open(&[1]);
+        assert!(!evidence.note_failure(&mut failed));
+        evidence.accept();
+        assert!(evidence.note_failure(&mut failed));
+        assert!(!evidence.note_failure(&mut open(&[2])), "another one fails for the first time");
+    }
+}

@@ -59,3 +59,37 @@ impl Open {
         self.formed.events.len() == 1
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A batch of these events, which was formed now.
+    pub(in crate::sync::session) fn open(events: &[u64]) -> Open {
+        let envelope = Default::default();
+        Open::new(Formed { number: 7, events: events.to_vec(), envelope })
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_batch_keeps_when_its_events_were_attempted_and_refused_first() {
+        let before = Open {
+            attempts: 3,
+            first: Some(First::Here { trusted_ms: 5 }),
+            refused_at: Some(1),
+            failed_at: Some(2),
+            met_stranger: true,
+            ..open(&[1, 2])
+        };
+        let after = before.replaced_by(open(&[1]).formed);
+        assert_eq!((after.first, after.refused_at), (before.first, before.refused_at));
+        assert_eq!((after.attempts, after.failed_at, after.met_stranger), (0, None, false));
+        assert!(after.is_single() && !before.is_single());
+    }
+
+    #[test]
+    fn a_batch_that_is_left_was_attempted_before_and_one_of_now_counts_as_such_until_it_is_sent() {
+        let left = Open::left(open(&[1]).formed);
+        assert_eq!(left.first, Some(First::Before));
+        assert_eq!((open(&[1]).first, open(&[1]).first()), (None, First::Before));
+    }
+}

@@ -109,3 +109,51 @@ impl OpenBatches {
         self.aside.recall();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::aside::Aside;
+    use super::super::open::tests::open;
+    use super::*;
+
+    fn next(batches: &mut OpenBatches) -> Option<u64> {
+        batches.take_next().map(|open| open.formed.events[0])
+    }
+
+    #[test]
+    fn what_was_sent_and_not_reported_on_goes_first_again() {
+        let mut batches = OpenBatches::new(vec![open(&[1]).formed, open(&[2]).formed]);
+        let first = batches.take_next().unwrap();
+        batches.note_sent(first);
+        assert!(!batches.is_idle() && batches.has_next());
+        batches.requeue_unreported();
+        batches.send_all_first(vec![open(&[3]), open(&[4])]);
+        assert_eq!([0; 5].map(|_| next(&mut batches)), [Some(3), Some(4), Some(1), Some(2), None]);
+        assert!(batches.is_idle());
+    }
+
+    #[test]
+    fn a_report_is_taken_for_the_batch_that_was_sent_only() {
+        let id = |number| BatchId(crate::Lsn::from_u64(number).unwrap());
+        let mut batches = OpenBatches::new(Vec::new());
+        batches.note_sent(open(&[1]));
+        assert!(batches.take_sent(id(8)).is_none());
+        assert!(batches.take_sent(id(7)).is_some());
+        assert!(batches.take_sent(id(7)).is_none(), "once");
+    }
+
+    #[test]
+    fn batches_kept_as_they_are_come_again_at_their_time_and_not_in_one_run() {
+        let mut batches = OpenBatches::new(Vec::new());
+        batches.keep_as_is(open(&[1]), 500);
+        batches.aside.push(Aside { open: open(&[2]), until_ms: 400, is_at_fault: true });
+        assert_eq!(batches.next_ms(), Some(400));
+        batches.queue_due(500, false);
+        assert_eq!([0; 2].map(|_| next(&mut batches)), [Some(2), None]);
+        batches.queue_due(499, true);
+        assert!(!batches.has_next());
+        batches.recall();
+        batches.queue_due(0, true);
+        assert_eq!(next(&mut batches), Some(1));
+    }
+}

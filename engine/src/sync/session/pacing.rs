@@ -149,3 +149,66 @@ impl Pacing {
         self.is_finished
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Scope;
+
+    fn pacing(effort: Effort) -> Pacing {
+        Pacing::new(&Options::new(Scope::default()).backoff_ms(1_000, 8_000).effort(effort))
+    }
+
+    #[test]
+    fn a_run_ends_with_the_third_request_that_brings_nothing_and_a_session_for_ever_does_not() {
+        for (effort, ends) in [(Effort::Once, true), (Effort::Forever, false)] {
+            let mut pacing = pacing(effort);
+            pacing.pause(None, 0);
+            pacing.pause(None, 0);
+            pacing.line_works();
+            for _ in 1..FRUITLESS_MAX {
+                pacing.pause(None, 0);
+                assert!(!pacing.is_finished(), "what worked begins the count anew");
+            }
+            pacing.pause(None, 0);
+            assert_eq!(pacing.is_finished(), ends);
+        }
+    }
+
+    #[test]
+    fn a_run_waits_ten_seconds_and_no_longer() {
+        let mut once = pacing(Effort::Once);
+        assert!(once.waits_for(10_000) && !once.waits_for(10_001));
+        assert!(pacing(Effort::Forever).waits_for(u64::MAX));
+        once.pause(Some(10_000), 0);
+        assert_eq!((once.until_ms(0), once.until_ms(10_000)), (Some(10_000), None));
+        assert!(!once.is_finished());
+        once.pause(Some(10_001), 0);
+        assert!(once.is_finished());
+        once.resume();
+        once.pause_longest(0);
+        assert_eq!((once.until_ms(0), once.is_finished()), (Some(8_000), true));
+    }
+
+    #[test]
+    fn what_is_aside_waits_longer_than_the_line_and_ever_longer() {
+        let mut pacing = pacing(Effort::Forever);
+        assert_eq!(
+            [1, 2, 9].map(|attempts| pacing.aside_until_ms(attempts, 100)),
+            [2_100, 4_100, 8_100]
+        );
+        pacing.pause(Some(60_000), 0);
+        assert_eq!(pacing.aside_until_ms(1, 100), 61_000);
+    }
+
+    #[test]
+    fn a_forgotten_failure_is_no_sign_that_somebody_is_there() {
+        let mut pacing = pacing(Effort::Forever);
+        pacing.line_fails();
+        pacing.pause(None, 0);
+        pacing.forget_failures();
+        assert_eq!((pacing.until_ms(0), pacing.is_unreachable()), (None, true));
+        pacing.line_works();
+        assert!(!pacing.is_unreachable());
+    }
+}
