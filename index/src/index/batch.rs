@@ -27,7 +27,7 @@ impl Index {
         verdicts: &mut Vec<Lookup>,
     ) -> Result<()> {
         let before = verdicts.len();
-        let judged = self.read_with(verdicts, |state, verdicts| {
+        let judged = self.state.fill(verdicts, |state, verdicts| {
             verdicts.truncate(before);
             verdicts.reserve(keys.len());
             for some in keys.chunks(TOGETHER) {
@@ -67,7 +67,7 @@ impl Index {
                 Err(obstacle) => obstacle,
             };
             drop(state);
-            self.load(obstacle)?;
+            self.state.load(obstacle)?;
         }
     }
 
@@ -85,21 +85,6 @@ impl Index {
             last = lsn;
         }
         state.confirm(first, last);
-    }
-
-    /// Asks the state as [`Index::read`] does, with something to fill.
-    fn read_with<T>(
-        &self,
-        fill: &mut T,
-        ask: impl Fn(&IndexState, &mut T) -> std::result::Result<(), Obstacle>,
-    ) -> Result<()> {
-        loop {
-            let obstacle = match ask(&self.state.read(), fill) {
-                Ok(()) => return Ok(()),
-                Err(obstacle) => obstacle,
-            };
-            self.load(obstacle)?;
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod batch;
 #[cfg(all(test, shuttle))]
 mod model;
 mod persist;
+mod shared_state;
 
 use std::fmt;
 
@@ -14,16 +15,16 @@ use crate::{
     answer::{KnownKey, Lookup, Reserved},
     disk::{Discarded, IndexFiles},
     entry::Entry,
-    error::{Error, Result},
-    files::StoredShard,
+    error::Result,
     fingerprint::{ContentHash, Fingerprint},
     options::{Options, OptionsError, Window},
     slices::{Expired, SliceId, SliceInfo},
-    state::{IndexState, LocatedEntry, Obstacle, PURGED_FOR_ROOM, RoomCheck},
-    sync::{Mutex, RwLock},
+    state::{IndexState, LocatedEntry, PURGED_FOR_ROOM, RoomCheck},
+    sync::Mutex,
 };
 
 pub use persist::{Location, OpenedIndex};
+use shared_state::SharedState;
 
 /// Remembers keys for a window of trusted time, in slices that are forgotten whole.
 ///
@@ -59,7 +60,7 @@ pub use persist::{Location, OpenedIndex};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Index {
-    state: RwLock<IndexState>,
+    state: SharedState,
     /// The files; `None` for an index that lives in memory only. Locked before the state.
     files: Option<Mutex<IndexFiles>>,
     /// The reason why the index began empty although there were files.
@@ -74,7 +75,7 @@ impl Index {
     /// An option is out of its range.
     pub fn new(options: Options) -> std::result::Result<Self, OptionsError> {
         options.check()?;
-        Ok(Self { state: RwLock::new(IndexState::new(options)), files: None, discarded: None })
+        Ok(Self { state: SharedState::new(IndexState::new(options)), files: None, discarded: None })
     }
 
     /// Judges a key that comes with `content`. Reserved and confirmed keys are seen alike.
@@ -95,7 +96,7 @@ impl Index {
     ///
     /// As [`Index::lookup`].
     pub fn find(&self, key: Fingerprint) -> Result<Option<KnownKey>> {
-        self.read(|state| Ok(state.find(key)?.map(found)))
+        self.state.ask(|state| Ok(state.find(key)?.map(found)))
     }
 
     /// Takes a key for the frame `entry.lsn` until [`Index::confirm`] or [`Index::withdraw`], and holds its
@@ -106,7 +107,7 @@ impl Index {
     /// `Full`: it would take more memory than [`Options::memory_bytes_max`]; nothing is forgotten for
     /// it. `Corrupt`, `Io`: as [`Index::lookup`]. Nothing was changed.
     pub fn reserve(&self, entry: Entry, window: Window, now: u64) -> Result<Reserved> {
-        self.write(|state| {
+        self.state.change(|state| {
             let begin = state.slices.begin_of(window, now);
             Ok(match state.reserve(entry, (window, begin), RoomCheck::Needed)? {
                 Ok(slice) => Reserved::Taken(slice),
@@ -146,7 +147,7 @@ impl Index {
     ///
     /// As [`Index::lookup`].
     pub fn withdraw(&self, key: Fingerprint, lsn: u64) -> Result<bool> {
-        self.write(|state| state.withdraw(key, lsn))
+        self.state.change(|state| state.withdraw(key, lsn))
     }
 
     /// Notes the final answer for one event of a slice that it held: its keys stay for a window from
@@ -170,7 +171,7 @@ impl Index {
     ///
     /// As [`Index::lookup`].
     pub fn release(&self, key: Fingerprint, frame: u64) -> Result<bool> {
-        self.write(|state| state.release(key, frame))
+        self.state.change(|state| state.release(key, frame))
     }
 
     /// Holds the slice that has a key for an unsettled event, and returns it; `None` if the key is not
@@ -180,7 +181,7 @@ impl Index {
     ///
     /// As [`Index::lookup`].
     pub fn hold(&self, key: Fingerprint) -> Result<Option<SliceId>> {
-        self.write(|state| {
+        self.state.change(|state| {
             let slice = state.find(key)?.map(|known| known.slice);
             if let Some(slice) = slice {
                 state.slices.hold(slice);
@@ -247,7 +248,7 @@ impl Index {
     ///
     /// As [`Index::lookup`]; the key is where it was.
     pub fn carry(&self, key: Fingerprint, from: SliceId, now: u64) -> Result<Option<SliceId>> {
-        self.write(|state| {
+        self.state.change(|state| {
             let target = state.carry(key, now)?;
             if let Some(target) = target {
                 state.slices.hold(target);
@@ -287,7 +288,7 @@ impl Index {
     ///
     /// As [`Index::lookup`].
     pub fn restore(&self, slice: SliceId, entry: Entry, frame: u64) -> Result<()> {
-        self.write(|state| state.restore(slice, entry, frame))
+        self.state.change(|state| state.restore(slice, entry, frame))
     }
 
     /// Counts and times of a live slice.
@@ -326,53 +327,6 @@ impl Index {
     #[must_use]
     pub fn unwritten(&self) -> u64 {
         self.state.read().blocks.in_memory()
-    }
-
-    /// Asks the state; loads what is not in memory, and asks again.
-    fn read<T>(&self, ask: impl Fn(&IndexState) -> std::result::Result<T, Obstacle>) -> Result<T> {
-        loop {
-            let obstacle = match ask(&self.state.read()) {
-                Ok(answer) => return Ok(answer),
-                Err(obstacle) => obstacle,
-            };
-            self.load(obstacle)?;
-        }
-    }
-
-    /// Changes the state; loads what is not in memory, and begins again.
-    fn write<T>(
-        &self,
-        change: impl Fn(&mut IndexState) -> std::result::Result<T, Obstacle>,
-    ) -> Result<T> {
-        loop {
-            let obstacle = match change(&mut self.state.write()) {
-                Ok(answer) => return Ok(answer),
-                Err(obstacle) => obstacle,
-            };
-            self.load(obstacle)?;
-        }
-    }
-
-    /// Loads the shard that an operation stopped at. Reading is done without the lock.
-    fn load(&self, obstacle: Obstacle) -> Result<()> {
-        let shard = match obstacle {
-            Obstacle::Cold(cold) => cold.shard,
-            Obstacle::Failed(error) => return Err(error),
-        };
-        loop {
-            let table_files = self.state.read().table_files.clone();
-            let stored = StoredShard::read(table_files, shard)?;
-            let prepared = match self.state.read().prepare_shard(shard, &stored) {
-                Ok(Some(prepared)) => prepared,
-                Ok(None) => return Ok(()),
-                Err(Obstacle::Failed(error)) => return Err(error),
-                Err(Obstacle::Cold(_)) => return Err(Error::corrupt("table", "has no such shard")),
-            };
-            // If not, a checkpoint replaced the files meanwhile.
-            if self.state.write().install_shard(shard, &stored, prepared) {
-                return Ok(());
-            }
-        }
     }
 }
 

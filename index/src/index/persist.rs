@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onceward_vfs::Vfs;
 
-use super::Index;
+use super::{Index, SharedState};
 use crate::{
     disk::{self, Checkpointed, Discarded, Until},
     entry::Entry,
@@ -14,7 +14,7 @@ use crate::{
     options::Options,
     slices::SliceId,
     state::Obstacle,
-    sync::{Mutex, RwLock},
+    sync::Mutex,
     table::{ColdShard, SHARDS},
 };
 
@@ -62,7 +62,8 @@ impl Index {
         let (reading, check) = (options.reading, secret.check());
         let found = disk::open(Folder { vfs, dir, reading, check }, options)?;
         let disk::OpenedFiles { state, files, covered, mark, discarded } = found;
-        let index = Self { state: RwLock::new(state), files: Some(Mutex::new(files)), discarded };
+        let index =
+            Self { state: SharedState::new(state), files: Some(Mutex::new(files)), discarded };
         Ok(OpenedIndex { index, covered, mark })
     }
 
@@ -111,7 +112,7 @@ impl Index {
     pub fn warm(&self, count: usize) -> Result<usize> {
         for shard in (0..SHARDS).filter(|shard| self.state.read().table.is_cold(*shard)).take(count)
         {
-            self.load(Obstacle::Cold(ColdShard { shard }))?;
+            self.state.load(Obstacle::Cold(ColdShard { shard }))?;
         }
         Ok(self.state.read().table.cold_count())
     }
