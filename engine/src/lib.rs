@@ -71,6 +71,10 @@
 //! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
 //! | `serde` | no | a [`Config`] is read from a configuration file, and written to one; brings no crate |
 //! | `testing` | no | `testing`: a machine in memory, for tests of a host: its disk fills, fails and loses power, its clock is set by hand |
+//! | `tracing` | no | spans and events without keys, payloads, scopes or amounts; brings 4 crates |
+//! | `metrics` | no | counters, gauges and histograms, with the facade of that name; brings 3 crates |
+//!
+//! `OBSERVING.md` beside the crate's sources has every name that is reported.
 //!
 //! On Linux the crate is built with 69 others by default, with 59 without `sled`, and with 36 without any feature
 //! (`cargo tree -p onceward --edges normal`). A store that was written with `sled` opens without it, and the other way

@@ -13,6 +13,7 @@ mod kind;
 mod located;
 pub(crate) mod looked;
 mod moment;
+pub(crate) mod observe;
 pub(crate) mod panics;
 pub(crate) mod places;
 mod report;

@@ -8,10 +8,12 @@ use std::collections::HashSet;
 
 use onceward_wal::{Lsn, NewFrame};
 
-use super::judging::{Judged, Plan, Prepared, fresh_frames, lost_verdict, originals, plan};
+use super::judging::{
+    Judged, Plan, Prepared, fresh_frames, lost_verdict, originals, plan, verdict_counts,
+};
 use super::{Applied, Effect, Verdict};
 use crate::base::bounds::{BATCH_EVENTS_MAX, DEFERRED_BYTES_MAX};
-use crate::base::{Error, FrameKind, Located, Moment, Result, State, codec};
+use crate::base::{Error, FrameKind, Located, Moment, Result, State, codec, observe};
 use crate::event::layout::{self, Encoded};
 use crate::event::{Event, Receipt};
 use crate::kernel::{Waiter, from_log};
@@ -96,12 +98,17 @@ impl Store {
     /// As [`Store::capture`], and `Invalid`: no events, over 1,000, or more bytes than a segment less
     /// 8 KiB.
     pub fn capture_batch(&self, events: &[Event]) -> Result<Vec<Verdict>> {
-        let prepared = self
-            .inner
-            .captures()
-            .prepare(events.iter().map(|event| (event, None)), events.len())?;
-        let judged = self.inner.captures().store(&prepared, FrameKind::Event)?;
-        Ok(self.inner.captures().verdicts(judged))
+        let captures = self.inner.captures();
+        let judged = observe::capture(
+            events.len(),
+            |judged: &Vec<_>| verdict_counts(judged),
+            || {
+                let events_only = events.iter().map(|event| (event, None));
+                let prepared = captures.prepare(events_only, events.len())?;
+                captures.store(&prepared, FrameKind::Event)
+            },
+        )?;
+        Ok(captures.verdicts(judged))
     }
 
     /// Applies those of `effects` whose keys were not seen, all or none: effect, key and receipt are
@@ -115,9 +122,15 @@ impl Store {
     ///
     /// As [`Store::capture_batch`].
     pub fn apply_batch(&self, effects: &[Effect]) -> Result<Vec<Applied>> {
-        let events = effects.iter().map(|effect| (&effect.event, Some(&effect.receipt)));
-        let prepared = self.inner.captures().prepare(events, effects.len())?;
-        let judged = self.inner.captures().store(&prepared, FrameKind::Effect)?;
+        let judged = observe::capture(
+            effects.len(),
+            |judged: &Vec<_>| verdict_counts(judged),
+            || {
+                let events = effects.iter().map(|effect| (&effect.event, Some(&effect.receipt)));
+                let prepared = self.inner.captures().prepare(events, effects.len())?;
+                self.inner.captures().store(&prepared, FrameKind::Effect)
+            },
+        )?;
         let mut applied = Vec::with_capacity(judged.len());
         for judged in judged {
             applied.push(match judged {

@@ -7,6 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use onceward_index::{Fingerprint, Lookup};
 use onceward_wal::{Lsn, NewFrame};
 
+use crate::base::observe::VerdictCounts;
 use crate::base::{Error, ErrorKind, FrameKind, Result, State};
 use crate::event::layout::Encoded;
 use crate::kernel::{Asking, Kernel};
@@ -39,6 +40,19 @@ pub(crate) enum Judged {
     Duplicate { lsn: Lsn },
     /// Taken by this number, with other content.
     Conflict { lsn: Lsn },
+}
+
+/// How many events have which verdict.
+pub(super) fn verdict_counts(judged: &[Judged]) -> VerdictCounts {
+    let mut counts = VerdictCounts::default();
+    for judged in judged {
+        *match judged {
+            Judged::Fresh { .. } => &mut counts.fresh,
+            Judged::Duplicate { .. } => &mut counts.duplicate,
+            Judged::Conflict { .. } => &mut counts.conflict,
+        } += 1;
+    }
+    counts
 }
 
 impl Judged {

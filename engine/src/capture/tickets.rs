@@ -7,8 +7,8 @@ use onceward_wal::{ErrorKind as Log, Lsn};
 
 use super::Verdict;
 use super::calls::{Call, Evicting, Originals, Stored};
-use super::judging::{Judged, lost_verdict};
-use crate::base::{FrameKind, Result};
+use super::judging::{Judged, lost_verdict, verdict_counts};
+use crate::base::{FrameKind, Result, observe};
 use crate::event::Event;
 use crate::kernel::from_log;
 use crate::store::{Shared, Store};
@@ -124,16 +124,22 @@ impl Store {
     /// As [`Store::capture_batch`]; an error of the disk is mostly returned by the ticket.
     pub fn capture_batch_deferred(&self, events: &[Event]) -> Result<BatchTicket> {
         let captures = self.inner.captures();
-        let prepared = captures.prepare(events.iter().map(|event| (event, None)), events.len())?;
-        let call = Call { prepared: &prepared, kind: FrameKind::Event };
-        let mut has_open = false;
-        let judged = match captures.queue(&call, Originals::Later(&mut has_open), Evicting::No)? {
-            Some(Stored { judged, .. }) => judged,
-            None => {
-                has_open = false;
-                captures.store_evicting(&call)?
-            }
-        };
+        let judgements = |(judged, _): &(Vec<Judged>, bool)| verdict_counts(judged);
+        let (judged, has_open) = observe::capture(events.len(), judgements, || {
+            let prepared =
+                captures.prepare(events.iter().map(|event| (event, None)), events.len())?;
+            let call = Call { prepared: &prepared, kind: FrameKind::Event };
+            let mut has_open = false;
+            let judged =
+                match captures.queue(&call, Originals::Later(&mut has_open), Evicting::No)? {
+                    Some(Stored { judged, .. }) => judged,
+                    None => {
+                        has_open = false;
+                        captures.store_evicting(&call)?
+                    }
+                };
+            Ok((judged, has_open))
+        })?;
         let events = if has_open { events.to_vec() } else { Vec::new() };
         Ok(BatchTicket { store: self.clone(), judged, events })
     }

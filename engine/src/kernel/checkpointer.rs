@@ -9,6 +9,8 @@ use onceward_index::{Index, Until};
 use onceward_wal::Preparation;
 use parking_lot::{Condvar, Mutex};
 
+use crate::base::observe;
+
 /// Keys that opening may have to replay; also a bound on what they take in memory.
 const KEYS_MAX: u64 = 32 * 1024;
 /// Shards that are purged under one lock, of what slices left behind that are over.
@@ -187,7 +189,8 @@ impl CheckpointerShared {
     }
 
     fn checkpoint(&self, until: Until) {
-        let done = self.index.checkpoint(self.mark.load(Relaxed), until);
+        let mark = self.mark.load(Relaxed);
+        let done = observe::checkpoint(|| self.index.checkpoint(mark, until));
         *self.trouble.lock() = done.err().map(|error| error.to_string());
     }
 }

@@ -3,7 +3,7 @@
 use super::frames::{ReceiptFor, Rejection, SettleFrame};
 use super::{Answer, Events};
 use crate::base::bounds::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
-use crate::base::{FrameKind, Result, State, codec};
+use crate::base::{FrameKind, Result, State, codec, observe};
 use crate::kernel::{FrameBody, Share};
 use crate::store::StoreState;
 
@@ -39,7 +39,9 @@ impl Events<'_> {
             None if batch != 0 => frames.push(SettleFrame { batch, ..SettleFrame::default() }),
             None => {}
         }
-        self.append_settles(&frames, (share, batch))
+        self.append_settles(&frames, (share, batch))?;
+        observe::answered(batch, u64::try_from(open.len()).unwrap_or(u64::MAX));
+        Ok(())
     }
 
     /// Appends answers, as one commit if a segment can hold them: else a crash between commits

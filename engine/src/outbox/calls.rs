@@ -6,7 +6,7 @@ use onceward_wal::Lsn;
 
 use super::frames::{BatchFrame, Envelope};
 use super::{Answer, Live, Settlement, Standing};
-use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
+use crate::base::{Error, ErrorKind, FrameKind, Result, codec, observe};
 use crate::event::{Scope, StoredEvent};
 use crate::kernel::{FrameBody, Share, answer_bytes};
 use crate::store::{Shared, Store, StoreState};
@@ -239,6 +239,8 @@ impl<'s> Events<'s> {
             let BatchFrame { events, envelope, .. } = batch;
             formed.push(Formed { number: at.lsn, events, envelope });
         }
+        let events: usize = formed.iter().map(|formed| formed.events.len()).sum();
+        observe::batches_formed(formed.len(), u64::try_from(events).unwrap_or(u64::MAX));
         Ok(formed)
     }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::{Shared, Store};
 use crate::base::clock::{Clock, OsClock};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, observe};
 use crate::config::{Config, Create};
 use crate::kernel::opening::{self, cannot_open};
 use crate::records::Bodies;
@@ -96,6 +96,7 @@ impl Store {
         };
         let rebuilt = shared.catalog().open();
         shared.engine.recovery_mut().catalog_rebuilt = rebuilt;
+        observe::opened(shared.engine.recovery());
         Ok(Self { inner: Arc::new(shared) })
     }
 

@@ -3,6 +3,7 @@
 use super::Store;
 use crate::base::Result;
 use crate::base::bounds::LINGER_MS;
+use crate::base::observe::{self, HeldCounts};
 use crate::timekeeping::Note;
 
 impl Store {
@@ -52,6 +53,16 @@ impl Store {
         let ended = inner.timekeeping().note_time(Note::WhenLongAgo).and(ended);
         inner.catalog().tidy();
         inner.cleaner().clean_if_nobody_does()?;
+        observe::held(|| {
+            let counts = inner.state.lock().outbox.events().tallies().all();
+            HeldCounts {
+                pending: counts.pending.count,
+                in_flight: counts.in_flight.count,
+                in_review: counts.in_review.count,
+                uncertain: counts.uncertain.count,
+                log_bytes: inner.log.file_bytes(),
+            }
+        });
         ended
     }
 }

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use super::engine::Engine;
 use super::{Areas, Share, from_log};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, observe};
 use choose::{About, CleaningReason, KnownSegments, Need, choose, is_turn, is_worth};
 pub(crate) use live_frames::LiveFrames;
 use scan::{Kept, SegmentScan};
@@ -137,6 +137,9 @@ impl<'e, S: Areas> Cleaner<'e, S> {
                 return Ok(has_freed);
             }
             let carried = self.engine.asking_on_the_way(|| self.clean(notes, segment, reason))?;
+            if notes.forgotten.is_some() {
+                observe::segment_cleaned(segment.number, segment.used_bytes, carried);
+            }
             self.engine.cleaning.carried.fetch_add(carried, Relaxed);
             left = left.saturating_sub(carried + SEGMENT_COST_BYTES);
         }

@@ -5,7 +5,7 @@
 //! opened goes into the new one, and the damaged files stay until that is written.
 
 use super::Engine;
-use crate::base::{Damage, Error, ErrorKind, Result};
+use crate::base::{Damage, Error, ErrorKind, Result, observe};
 use crate::kernel::keys::Strays;
 use crate::kernel::opening::{READINGS_MAX, damage_of, log_damage, read_log};
 use crate::kernel::{Areas, Asking};
@@ -65,6 +65,10 @@ impl<S: Areas> Engine<S> {
         let mut why = why.to_string();
         if let Some(Damage { file, offset, what, .. }) = damage.first() {
             why = format!("{why}; the log is damaged too: {file} at {offset}: {what}");
+        }
+        observe::index_made_anew(damage.len());
+        for Damage { file, offset, length, .. } in &damage {
+            observe::damage_found(file, *offset, *length);
         }
         *self.damage_since.lock() = damage;
         self.checkpointer.report_rebuilt(why);

@@ -15,7 +15,7 @@ use onceward_index::Expired;
 use onceward_wal::{Appended, Log, Lsn, NewFrame, Place, Purpose};
 
 use super::{Engine, Share, frame_lsn, from_log};
-use crate::base::{FrameKind, Located, Moment, Result};
+use crate::base::{FrameKind, Located, Moment, Result, observe};
 use crate::kernel::{Areas, Kernel, QueuedCommit, Waiter};
 
 /// A frame with its body in one piece.
@@ -91,6 +91,7 @@ impl<S: Areas> Engine<S> {
         let placed = located(&queued.appended(), new);
         let Some((first, last)) = placed.first().zip(placed.last()) else { return Ok(placed) };
         let bytes = self.count(state.kernel_mut(), new, &placed, (keys, mono_ms));
+        observe::appended(placed.len(), bytes);
         let (first, last) = (first.lsn, last.lsn);
         let commit = QueuedCommit { first, last, kind, bytes, mono_ms, waiter };
         if state.kernel_mut().commits.push(commit) {
@@ -115,7 +116,7 @@ impl<S: Areas> Engine<S> {
     ///
     /// As [`Engine::wait`]: then it is not done.
     pub(crate) fn wait_then<T>(&self, last: Lsn, then: impl FnOnce(&mut S) -> T) -> Result<T> {
-        let waited = self.log.wait(last);
+        let waited = observe::durable_wait(|| self.log.wait(last));
         let mut state = self.state.lock();
         self.resolve(&mut state);
         waited.map_err(from_log)?;

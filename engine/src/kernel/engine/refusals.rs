@@ -1,7 +1,7 @@
 //! What calls are refused with before they do anything, and what the log refuses.
 
 use super::Engine;
-use crate::base::{Error, ErrorKind, GROUND_MOVED, Result};
+use crate::base::{Error, ErrorKind, GROUND_MOVED, Result, observe};
 use crate::kernel::Areas;
 
 impl<S: Areas> Engine<S> {
@@ -35,6 +35,12 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         // Only somebody without the lock meets it: the next reading is of another moment.
         Log::Trimmed => (ErrorKind::Io, "TRIMMED"),
     };
+    match kind {
+        ErrorKind::Full => observe::disk_full(code),
+        ErrorKind::Io => observe::disk_failed(code, error.in_doubt()),
+        ErrorKind::Poisoned => observe::poisoned(code),
+        _ => {}
+    }
     let ours = Error::new(kind, code, error.to_string());
     let ours = if error.in_doubt() { ours.mark_in_doubt() } else { ours };
     ours.with_source(error)

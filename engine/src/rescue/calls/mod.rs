@@ -11,7 +11,7 @@ use super::frames::FenceFrame;
 use super::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 use crate::base::bounds::SUMMARY_SCOPES_MAX;
 use crate::base::places::QUARANTINE_DIR;
-use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
+use crate::base::{Error, ErrorKind, FrameKind, Result, codec, observe};
 use crate::kernel::{FrameBody, Share};
 use crate::outbox::{Count, ScopeCounts};
 use crate::store::Shared;
@@ -200,6 +200,7 @@ impl<'s> Rescue<'s> {
         let mut state = self.inner.state.lock();
         written.placed.into_iter().for_each(|at| state.rescue.apply_fence(&fence, at));
         drop(state);
+        observe::fence(is_up);
         Ok(Fence { bundle, since_ms })
     }
 
