@@ -22,6 +22,7 @@ pub(crate) struct VerdictCounts {
 
 /// What a store holds, by stage.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "there is nobody to report to"))]
 pub(crate) struct HeldCounts {
     pub(crate) pending: u64,
     pub(crate) in_flight: u64,
@@ -47,10 +48,6 @@ impl Stopwatch {
 }
 
 /// A call that captures events.
-#[cfg_attr(
-    not(any(feature = "tracing", feature = "metrics")),
-    expect(unused_variables, reason = "there is nobody to report to")
-)]
 pub(crate) fn capture<T>(
     events: usize,
     counts: impl FnOnce(&T) -> VerdictCounts,
@@ -58,6 +55,10 @@ pub(crate) fn capture<T>(
 ) -> Result<T> {
     #[cfg(feature = "tracing")]
     let _span = tracing::debug_span!(target: TARGET, "capture", events).entered();
+    #[cfg(not(feature = "tracing"))]
+    let _unreported = events;
+    #[cfg(not(any(feature = "tracing", feature = "metrics")))]
+    let _unreported = counts;
     let done = work();
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     match &done {
