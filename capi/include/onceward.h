@@ -180,7 +180,7 @@ typedef struct ow_counts {
     uint64_t in_review;         /**< Events that wait for a person. */
     uint64_t bytes;             /**< Bytes of the log on disk. */
     uint64_t oldest_pending_ms; /**< Age of the oldest event that is not settled; 0 if there is none. */
-    /** Sum of the amounts that are not settled; INT64_MAX or INT64_MIN where it does not fit. */
+    /** Sum of the amounts of pending events; INT64_MAX or INT64_MIN where it does not fit. */
     int64_t amount_pending_ten_thousandths;
     uint64_t keys;              /**< Keys that are remembered. */
     /** Damaged ranges that opening found: events that stood there may be lost. Not 0: show it to a person, who runs

@@ -208,7 +208,8 @@ impl From<onceward::Verdict> for Verdict {
         match verdict {
             onceward::Verdict::Fresh { .. } => Self::Fresh,
             onceward::Verdict::Duplicate { .. } => Self::Duplicate,
-            onceward::Verdict::Conflict { .. } => Self::Conflict,
+            // Whatever else an engine may answer is nothing that a host may take for stored.
+            _ => Self::Conflict,
         }
     }
 }

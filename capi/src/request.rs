@@ -28,16 +28,16 @@ pub(crate) fn config(options: &Options) -> Result<Config, Failure> {
     }
     let mut config = Config::new();
     if segment_bytes != 0 {
-        config = config.segment_bytes(segment_bytes);
+        config = config.with_segment_bytes(segment_bytes);
     }
     if window_ms != 0 {
-        config = config.window_ms(window_ms);
+        config = config.with_window(std::time::Duration::from_millis(window_ms));
     }
     if payload_bytes_max != 0 {
-        config = config.payload_bytes_max(payload_bytes_max);
+        config = config.with_payload_bytes_max(payload_bytes_max);
     }
     if flags & OPEN_EXISTING != 0 {
-        config = config.create(Create::Never);
+        config = config.with_create(Create::Never);
     }
     sendable::judged(config, options.dialect, options.key_rule)
 }

@@ -32,7 +32,7 @@ pub(crate) fn judged(config: Config, dialect: u32, key_rule: u32) -> Result<Conf
     }
     let bare = judge(dialect, sync::KeyRule::Bare);
     let prefixed = judge(dialect, sync::KeyRule::ScopePrefix);
-    Ok(config.sendable(move |event, captured_at_ms| {
+    Ok(config.with_sendable(move |event, captured_at_ms| {
         if event.scope == Scope::default() {
             return bare(event, captured_at_ms);
         }

@@ -4,6 +4,7 @@
 //! `cargo run -p onceward --example 03_idempotent_call`
 
 use std::error::Error;
+use std::time::Duration;
 
 use onceward::records::{LeaseReply, LeaseRequest};
 use onceward::{Config, Key, Payload, Scope, Store};
@@ -27,7 +28,8 @@ impl Bank {
 
 /// What the service does for every request; the order's number is the key.
 fn pay(store: &Store, bank: &mut Bank, order: &str) -> Result<String, Box<dyn Error>> {
-    let begin = LeaseRequest::new(Scope::new("payouts")?, Key::new(order)?).with_lease_ms(10_000);
+    let begin = LeaseRequest::new(Scope::new("payouts")?, Key::new(order)?)
+        .with_lease(Duration::from_secs(10));
     let body = match store.records().begin(&begin)? {
         // Nobody did it: do it, and keep what came of it.
         LeaseReply::Acquired(lease) => {

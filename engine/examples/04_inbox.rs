@@ -1,6 +1,7 @@
 //! What the upstream delivers takes effect once, step by step, and its end travels back.
 
 use std::error::Error;
+use std::time::Duration;
 
 use onceward::inbox::{Delivery, DropReason, Received, WindowId, WindowKey};
 use onceward::{Config, Payload, Result, Scope, Store};
@@ -43,7 +44,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         Ok(Delivery::of_window(within, Payload::json("{}")?))
     };
     let (session, next) = (WindowId::new("session-1")?, WindowId::new("session-2")?);
-    store.inbox().open_window(&session, 30 * 60 * 1_000)?;
+    store.inbox().open_window(&session, Duration::from_millis(30 * 60 * 1_000))?;
     assert!(matches!(store.inbox().receive(&tour(&session)?)?, Received::Fresh { .. }));
     assert!(matches!(store.inbox().receive(&tour(&session)?)?, Received::Duplicate { .. }));
     // What nobody finished in its window is dropped, and said so.
@@ -51,7 +52,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert!(store.inbox().dropped().iter().any(|dropped| dropped.id == "onboarding-tour"));
     let late = store.inbox().receive(&tour(&session)?)?;
     assert_eq!(late, Received::Dropped { why: DropReason::WindowNotOpen });
-    store.inbox().open_window(&next, 30 * 60 * 1_000)?;
+    store.inbox().open_window(&next, Duration::from_millis(30 * 60 * 1_000))?;
     assert!(matches!(store.inbox().receive(&tour(&next)?)?, Received::Fresh { .. }));
 
     store.close()?;

@@ -37,25 +37,25 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(bell.load(Ordering::Relaxed), 3);
 
     // A page of them, and the next one.
-    let filter = ReviewFilter::new().code("CARD_UNKNOWN").max(1);
+    let filter = ReviewFilter::new().with_code("CARD_UNKNOWN").with_max(1);
     let first = store.reviews().list(&filter)?;
     let last = first.last().ok_or("nothing waits")?;
-    let second = store.reviews().list(&filter.after(last.version, last.lsn))?;
+    let second = store.reviews().list(&filter.with_after(last.version, last.lsn))?;
     assert_eq!((first.len(), second.len()), (1, 1));
 
     // The card was added: the sale is sent again, under the same key.
     let item = store.reviews().get(&scope, &Key::new("sale-1")?)?;
     let retry = Decision::retry(scope.clone(), item.key.clone())
-        .by("anna")
-        .because("the card was added")
-        .of_version(item.version);
+        .with_person("anna")
+        .with_note("the card was added")
+        .with_version(item.version);
     store.reviews().decide(&retry)?;
     assert_eq!(store.outcome(&scope, &item.key)?.state, State::Pending);
 
     // A colleague who saw the same item comes second, and is told.
     let late = Decision::resolve(scope.clone(), item.key.clone(), "refunded")
-        .by("ben")
-        .of_version(item.version);
+        .with_person("ben")
+        .with_version(item.version);
     match store.reviews().decide(&late) {
         Err(error) if error.kind() == ErrorKind::Fenced => {
             assert!(error.to_string().contains("anna decided first"));
@@ -66,8 +66,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // A console in another process writes its decision beside the store; the next tick takes it up.
     let item = store.reviews().get(&scope, &Key::new("sale-3")?)?;
     let resolve = Decision::resolve(scope.clone(), item.key.clone(), "the shop is closed")
-        .by("cleo")
-        .of_version(item.version);
+        .with_person("cleo")
+        .with_version(item.version);
     write_decision(&dir, &resolve)?;
     store.tick()?;
     assert_eq!(store.outcome(&scope, &item.key)?.state, State::Rejected);

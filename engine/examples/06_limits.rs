@@ -21,11 +21,11 @@ fn reading(key: &str) -> Result<Event, onceward::Error> {
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir()?;
     let limits = Limits::new()
-        .count(3)
-        .amount("50".parse()?)
-        .sum("80".parse()?)
-        .when_full(WhenFull::EvictOldest);
-    let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+        .with_count(3)
+        .with_amount("50".parse()?)
+        .with_sum("80".parse()?)
+        .with_when_full(WhenFull::EvictOldest);
+    let store = Store::open(dir.path().join("store"), Config::new().with_limits(limits))?;
 
     // Nobody confirms while the line is down, so the risk that the shop takes is bounded.
     store.capture(&sale("sale-1", "45")?)?;

@@ -88,7 +88,9 @@ fn sell(store: &Store, bell: &SyncSender<()>) -> Result<(), Anything> {
 
 /// A session's options: one scope, and waits that suit an example.
 fn options() -> Options {
-    Options::new(Scope::default()).items_max(10).backoff_ms(1, 20)
+    Options::new(Scope::default())
+        .with_items_max(10)
+        .with_backoff(Duration::from_millis(1), Duration::from_millis(20))
 }
 
 /// A session to a store whose events all fit.
@@ -143,9 +145,9 @@ fn review(
     for notice in notices {
         refused.lock().unwrap_or_else(PoisonError::into_inner).remove(notice.key.as_str());
         let retry = Decision::retry(notice.scope, notice.key)
-            .by("anna")
-            .because("the card was added")
-            .of_version(notice.version);
+            .with_person("anna")
+            .with_note("the card was added")
+            .with_version(notice.version);
         store.reviews().decide(&retry)?;
         decided += 1;
         ring(bell);
@@ -193,7 +195,7 @@ pub(crate) fn main() -> Result<(), Anything> {
     let store = Store::open(&dir, Config::new())?;
     let mut upstream = upstream;
     while store.status().settled < SALES {
-        let mut session = session(&store, options().effort(Effort::Once))?;
+        let mut session = session(&store, options().with_effort(Effort::Once))?;
         while let Step::Send(batch) = session.next(0)? {
             match upstream.take(&batch) {
                 Ok(reply) => session.on_reply(batch.id, &reply, 0)?,

@@ -34,7 +34,7 @@ pub(crate) fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let dir = dir.path().join("till");
     let keys = Arc::new(Keys(Mutex::default()));
     keys.add("2026-q3")?;
-    let config = Config::new().encryption(keys.clone());
+    let config = Config::new().with_encryption(keys.clone());
 
     let store = Store::open(&dir, config.clone())?;
     let payload = Payload::json(r#"{"card":"4111 1111 1111 1111"}"#)?;

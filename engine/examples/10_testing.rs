@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 fn shown(captured: &Result<Verdict>) -> &'static str {
     match captured {
         Ok(Verdict::Fresh { .. } | Verdict::Duplicate { .. }) => "sold",
-        Ok(Verdict::Conflict { .. }) => "this receipt number is another sale's",
+        Ok(_) => "this receipt number is another sale's",
         Err(error) if error.in_doubt() => "restart the till, it may be sold",
         Err(error) if error.kind() == ErrorKind::Full => "no room: cash only, on paper",
         Err(_) => "not sold",
@@ -39,7 +39,7 @@ fn sale(number: u32) -> Result<Event> {
 /// On a full disk the till says so, keeps what it has, and sells again once there is room.
 fn a_full_disk() -> Result<()> {
     let machine = Machine::new();
-    let store = machine.open(Config::new().segment_bytes(256 * 1024))?;
+    let store = machine.open(Config::new().with_segment_bytes(256 * 1024))?;
     store.capture(&sale(1)?)?;
     machine.disk().set_free_bytes(Some(0));
     // The store has some room of its own: it refuses when that is used.
@@ -62,7 +62,7 @@ fn a_full_disk() -> Result<()> {
 /// A receipt number is remembered for its window after the sale was settled; then it may come again.
 fn an_expired_key() -> Result<()> {
     let machine = Machine::new();
-    let store = machine.open(Config::new().window_ms(86_400_000))?;
+    let store = machine.open(Config::new().with_window(Duration::from_millis(86_400_000)))?;
     let (first, other) = (sale(1)?, Event { payload: Payload::json("3.80")?, ..sale(1)? });
     store.capture(&first)?;
     let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
@@ -115,7 +115,8 @@ fn a_horizon_that_passed() -> Result<()> {
     let mut upstream = ScriptedUpstream::new();
     upstream.remember_keys_for(48 * HOUR);
     upstream.script([Mood::LosesReply]);
-    let options = Options::new(Scope::default()).horizon_ms(48 * 60 * 60 * 1_000);
+    let options =
+        Options::new(Scope::default()).with_horizon(Duration::from_millis(48 * 60 * 60 * 1_000));
     let mut session = Session::start(&store, options, fits())?;
     upstream.serve(&mut session, machine.clock())?;
     assert_eq!(store.outcome(&old.scope, &old.key)?.state, State::InFlight);

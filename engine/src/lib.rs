@@ -14,7 +14,7 @@
 //! | do work once, whoever asks how often | [`Records::begin`](crate::records::Records::begin), [`Records::complete`](crate::records::Records::complete), [`Records::release`](crate::records::Records::release) |
 //! | take what the upstream delivers, once | [`Inbox::receive`](crate::inbox::Inbox::receive), [`Inbox::progress`](crate::inbox::Inbox::progress), [`Inbox::ack`](crate::inbox::Inbox::ack), [`Inbox::fail`](crate::inbox::Inbox::fail) |
 //! | let a person decide | [`Reviews::list`](crate::review::Reviews::list), [`Reviews::retry`](crate::review::Reviews::retry), [`Reviews::resolve`](crate::review::Reviews::resolve), [`Reviews::decide`](crate::review::Reviews::decide) |
-//! | bound what is held | [`Config::limits`] |
+//! | bound what is held | [`Config::with_limits`] |
 //! | look at a store that another process writes | [`Inspection`](crate::inspect::Inspection), [`Tail`](crate::inspect::Tail) |
 //! | judge every byte of a store, without its keys | [`inspect::verify`] |
 //! | mend a damaged store | [`repair::plan_repair`], [`repair::repair`] |
@@ -68,7 +68,7 @@
 //! |---|---|---|
 //! | `sled` | yes | the catalog of review texts in files, on sled, which brings 10 crates; without it they are in memory, rebuilt from the log at opening: up to 2 KiB for an item in review, as much for each of the newest 256 decisions |
 //! | `rescue` | yes | `Rescue::export` and `Rescue::import`: sealed files of what was not delivered |
-//! | `encryption` | no | `Config::encryption`: encryption at rest, with keys that the host keeps |
+//! | `encryption` | no | `Config::with_encryption`: encryption at rest, with keys that the host keeps |
 //! | `serde` | no | a [`Config`] is read from a configuration file, and written to one; brings no crate |
 //! | `testing` | no | `testing`: a machine in memory, for tests of a host: its disk fills, fails and loses power, its clock is set by hand |
 //! | `tracing` | no | spans and events without keys, payloads, scopes or amounts; brings 4 crates |
@@ -123,7 +123,7 @@ pub use event::{
 };
 pub use onceward_wal::Lsn;
 pub use outbox::{Answer, Outcome, Settlement};
-pub use state::Status;
+pub use state::{ScopeStatus, Status};
 pub use store::Store;
 
 /// Mending a damaged store, and what was lost with it.

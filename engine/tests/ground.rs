@@ -106,7 +106,7 @@ fn a_store_that_was_moved_opens_where_it_is_with_all_that_was_fresh() {
     assert!(store.capture(&sale("lost")).is_err());
     drop(store);
     assert!(!path.exists(), "nothing was made at the old path");
-    let store = Store::open(&moved, Config::new().create(Create::Never)).unwrap();
+    let store = Store::open(&moved, Config::new().with_create(Create::Never)).unwrap();
     assert!(matches!(store.capture(&sale("kept")).unwrap(), Verdict::Duplicate { .. }));
     assert!(matches!(store.capture(&sale("lost")).unwrap(), Verdict::Fresh { .. }));
 }
@@ -180,7 +180,7 @@ fn a_store_maps_none_of_its_files_unless_it_is_told_to() {
         all.lines().filter(|line| line.contains(path.to_str().unwrap())).count()
     };
     for (config, mapped) in
-        [(Config::new(), false), (Config::new().index_reading(IndexReading::Mapped), true)]
+        [(Config::new(), false), (Config::new().with_index_reading(IndexReading::Mapped), true)]
     {
         let dir = tempfile::tempdir().unwrap();
         let (path, store) = store_in(&dir);

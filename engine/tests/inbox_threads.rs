@@ -20,7 +20,8 @@ mod tests {
     #[test]
     fn of_six_threads_that_receive_the_same_deliveries_one_is_fresh_for_each() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Store::open(dir.path(), Config::new().segment_bytes(256 * 1024)).unwrap();
+        let open =
+            || Store::open(dir.path(), Config::new().with_segment_bytes(256 * 1024)).unwrap();
         let store = open();
         let fresh: Mutex<Vec<Lsn>> = Mutex::new(Vec::new());
         thread::scope(|scope| {

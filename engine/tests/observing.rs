@@ -209,7 +209,9 @@ fn reports_have_the_names_of_the_document_and_nothing_of_what_is_kept() {
     metrics::set_global_recorder(collected.clone()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let scope = Scope::new(MARK).unwrap();
-    let config = || Config::new().segment_bytes(256 * 1024).limits(Limits::new().count(10_000));
+    let config = || {
+        Config::new().with_segment_bytes(256 * 1024).with_limits(Limits::new().with_count(10_000))
+    };
     let store = Store::open(dir.path(), config()).unwrap();
     capture(&store, &scope);
     send(&store);

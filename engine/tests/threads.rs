@@ -20,7 +20,7 @@ mod tests {
     const THREAD_COUNT: usize = 8;
 
     fn open(dir: &Path) -> Store {
-        Store::open(dir, Config::new().segment_bytes(256 * 1024)).unwrap()
+        Store::open(dir, Config::new().with_segment_bytes(256 * 1024)).unwrap()
     }
 
     fn key(n: u64) -> Key {
@@ -72,7 +72,7 @@ mod tests {
                                     fresh.lock().unwrap().entry(*n).or_default().push(lsn);
                                 }
                                 Verdict::Duplicate { .. } => {}
-                                Verdict::Conflict { .. } => panic!("{n}"),
+                                other => panic!("{n}: {other:?}"),
                             }
                             // Whoever was answered finds it.
                             let found = store.find(&Scope::default(), &key(*n)).unwrap().unwrap();

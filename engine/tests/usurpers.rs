@@ -14,6 +14,8 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use onceward::config::Create;
 use onceward::inspect::verify;
@@ -70,9 +72,12 @@ impl Kind {
     }
 }
 
+/// The first segment, one that is prepared for what comes next, and two that are held back for a full disk.
+const LOG_FILES: usize = 4;
+
 /// Segments that are soon made.
 fn config() -> Config {
-    Config::new().segment_bytes(256 * 1024).payload_bytes_max(60_000)
+    Config::new().with_segment_bytes(256 * 1024).with_payload_bytes_max(60_000)
 }
 
 fn sale(key: &str) -> Event {
@@ -89,6 +94,12 @@ fn store_in(dir: &TempDir) -> PathBuf {
     let path = dir.path().join("store");
     let store = Store::open(&path, config()).unwrap();
     store.capture(&sale("kept")).unwrap();
+    // A thread prepares segments ahead of need: all of them are to be there.
+    let begun = Instant::now();
+    while files(&path, "log", "").len() < LOG_FILES {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", files(&path, "log", ""));
+        thread::yield_now();
+    }
     store.close().unwrap();
     for missing in ["meta.tmp", "index/unchecked", "quarantine/copy.bytes"] {
         fs::write(path.join(missing), "").unwrap();
@@ -145,7 +156,7 @@ fn what_stands_in_a_files_place_is_told_by_name_and_set_aside_and_the_store_goes
             }
             assert_eq!(fs::read(&elsewhere).unwrap(), before, "{case}: nothing was followed");
 
-            let store = Store::open(&path, config().create(Create::Never)).unwrap();
+            let store = Store::open(&path, config().with_create(Create::Never)).unwrap();
             let verdict = store.capture(&sale("kept")).unwrap();
             assert!(!is_fresh(&verdict), "{case}: {verdict:?}");
             assert!(is_fresh(&store.capture(&sale("new")).unwrap()), "{case}");
@@ -258,7 +269,7 @@ fn what_stands_in_a_directorys_place_is_told_by_name_and_set_aside_and_the_store
             }
             assert_eq!(below(&elsewhere), before, "{case}: nothing was followed");
 
-            let store = Store::open(&path, config().create(Create::Never)).unwrap();
+            let store = Store::open(&path, config().with_create(Create::Never)).unwrap();
             // Without its log, the index still knows the key: it is not free.
             let verdict = store.capture(&sale("kept")).unwrap();
             assert!(!is_fresh(&verdict), "{case}: {verdict:?}");

@@ -134,7 +134,8 @@ fn try_group(store: &Store, group: &[Proposal]) -> Result<Vec<Judged>, onceward:
             Some(Applied::Duplicate { receipt, .. }) => duplicate(receipt.as_ref()),
             Some(Applied::Conflict { .. }) => Judged::Conflict,
             Some(Applied::OutcomeUnknown { .. }) => Judged::OutcomeUnknown,
-            None => Judged::Failed(Trouble::Internal),
+            // What a newer engine may answer, this hub does not understand.
+            Some(_) | None => Judged::Failed(Trouble::Internal),
         })
         .collect())
 }

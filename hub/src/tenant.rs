@@ -94,12 +94,12 @@ impl Tenant {
         // A frame is at most a quarter of a segment.
         let quarter = u32::try_from(segment_bytes / 4).unwrap_or(u32::MAX);
         let config = Config::new()
-            .create(create)
-            .segment_bytes(segment_bytes)
-            .payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
-            .window_ms(WINDOW_MS)
+            .with_create(create)
+            .with_segment_bytes(segment_bytes)
+            .with_payload_bytes_max(PAYLOAD_BYTES_MAX.min(quarter))
+            .with_window(std::time::Duration::from_millis(WINDOW_MS))
             // The log is the ledger of effects.
-            .retain(Retain::Everything);
+            .with_retain(Retain::Everything);
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
         let recovery = store.recovery().clone();

@@ -22,7 +22,7 @@
 //! let store = Store::open("till", Config::new())?;
 //! let key = Secret::new("key-of-this-terminal");
 //! let line = Line::new("https://hub.example", Some(key), Timeouts::default())?;
-//! let options = sync::Options::new(Scope::default()).items_max(100);
+//! let options = sync::Options::new(Scope::default()).with_items_max(100);
 //! let uploader = Uploader::new(store.clone(), line, Box::new(Forloy::new()), options)?.spawn()?;
 //! // After each capture:
 //! uploader.wake();

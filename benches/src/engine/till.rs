@@ -111,7 +111,7 @@ impl Till {
 
 /// How the store is opened.
 pub fn config() -> Config {
-    Config::new().segment_bytes(SEGMENT_BYTES)
+    Config::new().with_segment_bytes(SEGMENT_BYTES)
 }
 
 /// The event with this number.

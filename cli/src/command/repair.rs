@@ -70,14 +70,14 @@ fn show(out: &mut Output, done: &Repair, applied: bool) -> Result<(), Failure> {
     for damage in &done.damage {
         out.line(&shape::damage_line(damage))?;
     }
-    for LostRange { first, last } in &done.lost.lsns {
+    for LostRange { first, last, .. } in &done.lost.lsns {
         match last {
             Some(last) if last == first => out.line(&format!("lost: LSN {first}"))?,
             Some(last) => out.line(&format!("lost: LSN {first} to {last}"))?,
             None => out.line(&format!("lost: LSN {first} and those after it"))?,
         }
     }
-    for LostKey { lsn, scope, key } in &done.lost.keys {
+    for LostKey { lsn, scope, key, .. } in &done.lost.keys {
         let told = "as far as the damaged bytes tell";
         out.line(&format!("lost: event {lsn}, {told} with key {key} in scope {scope}"))?;
     }

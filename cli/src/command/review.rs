@@ -50,7 +50,7 @@ fn table(items: &[ReviewItem]) -> Listing {
     let mut table = Listing::new();
     table.head(["lsn", "scope", "key", "code", "amount", "since", "message"]);
     for item in items {
-        let amount = item.event.event.amount.map(|amount| amount.to_string()).unwrap_or_default();
+        let amount = item.event().amount.map(|amount| amount.to_string()).unwrap_or_default();
         let since = shape::moment(item.since_ms).unwrap_or_default();
         table.row([
             &item.lsn.to_string(),
@@ -161,7 +161,7 @@ fn retry(args: &ReviewRetryArgs) -> Outcome {
     .and_then(|chosen| {
         for (scope, key) in &chosen {
             let what = format!("cannot retry {key} in scope {scope}");
-            let decision = Decision::retry(scope.clone(), key.clone()).because(&args.note);
+            let decision = Decision::retry(scope.clone(), key.clone()).with_note(&args.note);
             store
                 .reviews()
                 .decide(&signed(decision, &args.by))
@@ -176,9 +176,9 @@ fn retry(args: &ReviewRetryArgs) -> Outcome {
 
 /// Number, scope and key of all items.
 fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(u64, Scope, Key)>, Failure> {
-    let mut filter = ReviewFilter::new().max(1_000);
+    let mut filter = ReviewFilter::new().with_max(1_000);
     if let Some(scope) = scope {
-        filter = filter.scope(scope.clone());
+        filter = filter.with_scope(scope.clone());
     }
     let mut all = Vec::new();
     loop {
@@ -187,7 +187,7 @@ fn in_review(store: &Store, scope: Option<&Scope>) -> Result<Vec<(u64, Scope, Ke
             .list(&filter)
             .map_err(|error| Failure::engine("cannot read the review items", &error))?;
         let Some(last) = page.last() else { return Ok(all) };
-        filter = filter.after(last.version, last.lsn);
+        filter = filter.with_after(last.version, last.lsn);
         all.extend(page.into_iter().map(|item| (item.lsn.get(), item.scope, item.key)));
     }
 }
@@ -211,9 +211,9 @@ fn resolve(args: &ReviewResolveArgs) -> Outcome {
 
 /// The decision with who makes it, and about which item.
 fn signed(decision: Decision, by: &DecidedByArgs) -> Decision {
-    let decision = decision.by(&by.who);
+    let decision = decision.with_person(&by.who);
     match by.of_version {
-        Some(version) => decision.of_version(version),
+        Some(version) => decision.with_version(version),
         None => decision,
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn open(dir: &Path, config: Config) -> Result<Store, Failure> {
 ///
 /// As [`open`].
 pub(super) fn open_existing(dir: &Path) -> Result<Store, Failure> {
-    open(dir, Config::new().create(Create::Never))
+    open(dir, Config::new().with_create(Create::Never))
 }
 
 /// Closes a store in order, and says on stderr what went wrong beside what was asked and cost nothing.
@@ -160,7 +160,7 @@ pub(super) struct DamageShape<'a> {
 
 impl<'a> From<&'a Damage> for DamageShape<'a> {
     fn from(damage: &'a Damage) -> Self {
-        let Damage { file, offset, length, what } = damage;
+        let Damage { file, offset, length, what, .. } = damage;
         Self { file, offset: *offset, length: *length, what }
     }
 }
@@ -325,7 +325,7 @@ impl<'a> ReviewShape<'a> {
             since: moment(item.since_ms),
             since_ms: item.since_ms,
             version: item.version,
-            amount: item.event.event.amount.map(|amount| amount.to_string()),
+            amount: item.event().amount.map(|amount| amount.to_string()),
             reply: None,
             event: None,
         }
@@ -341,7 +341,7 @@ impl<'a> ReviewShape<'a> {
             Ok(text) => Reply::Text(text.to_owned()),
             Err(_not_text) => Reply::Bytes { base64: BASE64_STANDARD.encode(&item.reply) },
         };
-        let event = Some(EventShape::new(&item.event)?);
+        let event = Some(EventShape::new(&item.stored)?);
         Ok(Self { reply: Some(reply), event, ..Self::brief(item) })
     }
 }

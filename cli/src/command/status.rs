@@ -62,6 +62,9 @@ struct StatusShape<'a> {
     oldest_pending_ms: u64,
     /// Sum of the amounts that are not settled.
     amount_pending: String,
+    amount_in_flight: String,
+    amount_in_review: String,
+    amount_uncertain: String,
     /// Whether that sum does not fit: it is at least that, or at most where that is negative.
     amount_is_at_limit: bool,
     /// Why the file system may not keep what it is given; null where nothing is known against it.
@@ -96,6 +99,9 @@ fn show(
             bytes: status.bytes,
             oldest_pending_ms: status.oldest_pending_ms,
             amount_pending: status.amount_pending.to_string(),
+            amount_in_flight: status.amount_in_flight.to_string(),
+            amount_in_review: status.amount_in_review.to_string(),
+            amount_uncertain: status.amount_uncertain.to_string(),
             amount_is_at_limit: status.amount_is_at_limit,
             file_system,
             fence: status.fence.as_ref().map(FenceShape::from),
@@ -117,12 +123,19 @@ fn show(
     table.row(["unsettled bytes", &status.unsettled_bytes.to_string()]);
     table.row(["bytes", &status.bytes.to_string()]);
     table.row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
-    let bound = match (status.amount_is_at_limit, status.amount_pending.ten_thousandths() < 0) {
-        (false, _) => "",
-        (true, false) => "at least ",
-        (true, true) => "at most ",
-    };
-    table.row(["amount pending", &format!("{bound}{}", status.amount_pending)]);
+    for (what, amount) in [
+        ("amount pending", status.amount_pending),
+        ("amount in flight", status.amount_in_flight),
+        ("amount in review", status.amount_in_review),
+        ("amount uncertain", status.amount_uncertain),
+    ] {
+        let bound = match amount.ten_thousandths() {
+            i64::MAX if status.amount_is_at_limit => "at least ",
+            i64::MIN if status.amount_is_at_limit => "at most ",
+            _ => "",
+        };
+        table.row([what, &format!("{bound}{amount}")]);
+    }
     if let Some(remark) = file_system {
         table.row(["file system", remark]);
     }

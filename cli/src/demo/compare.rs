@@ -46,7 +46,7 @@ pub(super) fn compare(site: &Site, run: &Run) -> Result<Findings, Failure> {
     let record: Vec<Captured> = site::read_lines(&site.captured())?;
     let ledger = onceward_hub::ledger(&site.hub(), TENANT)
         .map_err(|error| Failure::failed(format!("cannot read the hub's ledger: {error}")))?;
-    let store = Store::open(site.terminal(), Config::new().create(Create::Never))
+    let store = Store::open(site.terminal(), Config::new().with_create(Create::Never))
         .map_err(|error| Failure::engine("cannot open the terminal's store", &error))?;
     let source = purchases(Some(run.rows))?;
 

@@ -24,7 +24,7 @@ fn check(dir: &Path) -> Ended {
 /// Writes an effect into the hub's log as if the hub had applied it.
 fn doctor(dir: &Path, scope: &str, key: &str, amount: &str) {
     let store = dir.join("hub").join("tenants").join("default");
-    let store = Store::open(&store, Config::new().create(Create::Never)).unwrap();
+    let store = Store::open(&store, Config::new().with_create(Create::Never)).unwrap();
     let payload = Payload::json("{}").unwrap();
     let event = Event::new(Scope::new(scope).unwrap(), Key::new(key).unwrap(), payload);
     let event = event.with_amount(amount.parse().unwrap());

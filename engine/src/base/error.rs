@@ -59,7 +59,7 @@ pub enum ErrorKind {
     Locked,
     /// A key of an encrypted store is missing, wrong, or not to be had now, as the code says. Nothing was
     /// written; give the right one, or try again.
-    Key,
+    EncryptionKey,
     /// The files are of a newer version than this program.
     Unsupported,
     /// The operating system refused; what it said is the source.

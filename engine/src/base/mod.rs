@@ -20,6 +20,7 @@ mod report;
 mod state;
 #[cfg(feature = "serde")]
 pub(crate) mod time_text;
+mod whole_ms;
 
 pub use boot::BootId;
 pub(crate) use by_lsn::ByLsn;
@@ -30,3 +31,4 @@ pub(crate) use located::Located;
 pub(crate) use moment::{Moment, Origin, Wall, WrittenAt};
 pub use report::{Damage, RecoveryReport, StoreId, Unmeasured};
 pub use state::State;
+pub(crate) use whole_ms::{whole_ms, whole_ms_down};

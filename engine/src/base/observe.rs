@@ -109,10 +109,7 @@ pub(crate) fn checkpoint<T, E>(write: impl FnOnce() -> Result<T, E>) -> Result<T
     let watch = Stopwatch::start();
     let done = write();
     #[cfg(feature = "tracing")]
-    match &done {
-        Ok(_) => tracing::debug!(name: "checkpoint_written", target: TARGET, "checkpoint written"),
-        Err(_) => tracing::warn!(name: "checkpoint_failed", target: TARGET, "checkpoint failed"),
-    }
+    trace_checkpoint(done.is_ok());
     #[cfg(feature = "metrics")]
     {
         let result = if done.is_ok() { "written" } else { "failed" };
@@ -120,6 +117,15 @@ pub(crate) fn checkpoint<T, E>(write: impl FnOnce() -> Result<T, E>) -> Result<T
         metrics::histogram!("onceward_checkpoint_seconds").record(watch.seconds());
     }
     done
+}
+
+#[cfg(feature = "tracing")]
+fn trace_checkpoint(is_written: bool) {
+    if is_written {
+        tracing::debug!(name: "checkpoint_written", target: TARGET, "checkpoint written");
+    } else {
+        tracing::warn!(name: "checkpoint_failed", target: TARGET, "checkpoint failed");
+    }
 }
 
 /// The gauges, from what a store holds now.

@@ -36,6 +36,7 @@ impl fmt::Display for StoreId {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Damage {
     /// The file's name within the store's directory.
     pub file: String,
@@ -59,6 +60,7 @@ pub struct Damage {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct RecoveryReport {
     /// Whether the store had been closed in order.
     pub clean: bool,

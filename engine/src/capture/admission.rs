@@ -29,7 +29,7 @@ impl Store {
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");
-    /// let store = Store::open(&dir, Config::new().limits(Limits::new().count(1)))?;
+    /// let store = Store::open(&dir, Config::new().with_limits(Limits::new().with_count(1)))?;
     /// let event = |key| Ok::<_, onceward::Error>(
     ///     Event::new(Scope::default(), Key::new(key)?, Payload::json("{}")?));
     /// assert_eq!(store.would_accept(&event("k1")?)?, WouldAccept::Fresh);

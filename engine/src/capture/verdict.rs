@@ -20,6 +20,7 @@ use crate::limits::Limit;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The key was not seen inside its window; the event is stored and durable.
     Fresh {
@@ -64,6 +65,7 @@ impl Verdict {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Applied {
     /// The effect is applied and durable.
     Fresh {

@@ -11,9 +11,11 @@ impl Config {
     /// message names each option that is wrong.
     ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// use onceward::Config;
     ///
-    /// let error = Config::new().window_ms(1_000).leases_max(0).check().unwrap_err();
+    /// let error = Config::new().with_window(Duration::from_secs(1)).with_leases_max(0).check().unwrap_err();
     /// assert_eq!(error.code(), "CONFIG_INVALID");
     /// assert!(error.to_string().contains("window_ms") && error.to_string().contains("leases_max"));
     /// ```

@@ -7,7 +7,7 @@
 /// use onceward::config::Create;
 ///
 /// # let dir = tempfile::tempdir()?;
-/// let config = Config::new().create(Create::Never);
+/// let config = Config::new().with_create(Create::Never);
 /// let error = Store::open(dir.path().join("mistyped"), config).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -27,12 +27,14 @@ pub enum Create {
 /// never forgotten.
 ///
 /// ```
-/// use onceward::{Config, Scope};
+/// use std::time::Duration;
+///
 /// use onceward::config::WindowStart;
+/// use onceward::{Config, Scope};
 ///
 /// // Door openings: a repetition comes within the hour or never.
-/// let hour_ms = 60 * 60 * 1_000;
-/// let config = Config::new().scope_window(Scope::new("doors")?, hour_ms, WindowStart::FromCapture);
+/// let (doors, hour) = (Scope::new("doors")?, Duration::from_hours(1));
+/// let config = Config::new().with_scope_window(doors, hour, WindowStart::FromCapture);
 /// # let _ = config;
 /// # Ok::<(), onceward::Error>(())
 /// ```
@@ -54,7 +56,7 @@ pub enum WindowStart {
 /// use onceward::config::Retain;
 ///
 /// // A ledger that is read for years: nothing is cleaned away.
-/// let config = Config::new().retain(Retain::Everything);
+/// let config = Config::new().with_retain(Retain::Everything);
 /// # let _ = config;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +77,7 @@ pub enum Retain {
 /// use onceward::config::IndexReading;
 ///
 /// // On a server that handles SIGBUS, or may die of a bad block, and is asked for known keys most.
-/// let config = Config::new().index_reading(IndexReading::Mapped);
+/// let config = Config::new().with_index_reading(IndexReading::Mapped);
 /// # let _ = config;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,11 +105,13 @@ impl From<IndexReading> for onceward_index::ReadMode {
 /// [`Config::scope_window`](super::Config::scope_window).
 ///
 /// ```
-/// use onceward::{Config, Scope};
-/// use onceward::config::WindowStart;
+/// use std::time::Duration;
 ///
-/// let doors = Scope::new("doors")?;
-/// let config = Config::new().scope_window(doors.clone(), 3_600_000, WindowStart::FromCapture);
+/// use onceward::config::WindowStart;
+/// use onceward::{Config, Scope};
+///
+/// let (doors, hour) = (Scope::new("doors")?, Duration::from_hours(1));
+/// let config = Config::new().with_scope_window(doors.clone(), hour, WindowStart::FromCapture);
 /// assert_eq!(config.scope_windows[&doors].window_ms, 3_600_000);
 /// # Ok::<(), onceward::Error>(())
 /// ```

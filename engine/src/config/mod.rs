@@ -16,17 +16,17 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use onceward_wal::Sealing;
+use std::time::Duration;
 
 use onceward_index::Window;
+use onceward_wal::Sealing;
 
 use crate::base::bounds::{
     LEASES_MAX_DEFAULT, PAYLOAD_BYTES_MAX_DEFAULT, RECORD_CACHE_BYTES_DEFAULT,
 };
 #[cfg(feature = "serde")]
 use crate::base::time_text;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, whole_ms};
 use crate::event::Scope;
 use crate::inbox::{INBOX, SUBJECTS};
 use crate::kernel::{KeySettings, Settings, Windows};
@@ -41,16 +41,17 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 /// default is. [`Config::check`] finds all that [`Store::open`](crate::Store::open) would refuse.
 ///
 /// ```
-/// use onceward::{Config, Store};
+/// use std::time::Duration;
+///
 /// use onceward::limits::Limits;
+/// use onceward::{Config, Store};
 ///
 /// # let dir = tempfile::tempdir()?;
-/// let week_ms = 7 * 24 * 60 * 60 * 1_000;
 /// let config = Config::new()
-///     .window_ms(week_ms)
-///     .payload_bytes_max(16 * 1024)
-///     .limits(Limits::new().count(100_000));
-/// assert_eq!((config.window_ms, config.leases_max), (week_ms, 10_000));
+///     .with_window(Duration::from_hours(7 * 24))
+///     .with_payload_bytes_max(16 * 1024)
+///     .with_limits(Limits::new().with_count(100_000));
+/// assert_eq!((config.window_ms, config.leases_max), (7 * 24 * 3_600_000, 10_000));
 /// config.check()?;
 /// let store = Store::open(dir.path().join("store"), config)?;
 /// # store.close()?;
@@ -181,83 +182,83 @@ impl Config {
     }
 
     /// Size of a new log segment in bytes: 256 KiB to 1 GiB, a multiple of 4,096; 1 MiB by default.
-    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes;
         self
     }
 
     /// Largest payload in bytes: 64 KiB by default. A frame never spans two segments, so it is at
     /// most a quarter of a segment.
-    pub fn payload_bytes_max(mut self, bytes: u32) -> Self {
+    pub fn with_payload_bytes_max(mut self, bytes: u32) -> Self {
         self.payload_bytes_max = bytes;
         self
     }
 
-    /// How long a key is remembered at least after its event is settled, in milliseconds: one
-    /// minute to 400 days; 24 hours by default.
-    pub fn window_ms(mut self, ms: u64) -> Self {
-        self.window_ms = ms;
+    /// How long a key is remembered at least after its event is settled: one minute to 400 days; 24 hours by
+    /// default.
+    pub fn with_window(mut self, window: Duration) -> Self {
+        self.window_ms = whole_ms(window);
         self
     }
 
     /// Sets how long the keys of one scope are remembered, and from when that counts. What is chosen here
     /// at a later opening holds for the keys that are remembered already, too.
-    pub fn scope_window(mut self, scope: Scope, ms: u64, start: WindowStart) -> Self {
-        self.scope_windows.insert(scope, ScopeWindow { window_ms: ms, start });
+    pub fn with_scope_window(mut self, scope: Scope, window: Duration, start: WindowStart) -> Self {
+        self.scope_windows.insert(scope, ScopeWindow { window_ms: whole_ms(window), start });
         self
     }
 
     /// Most memory for remembered keys, in bytes: at least 4 MiB; 256 MiB by default, which is room
     /// for about 25 million keys. A capture that would need more is refused as `Full`: no key is
     /// forgotten before its time.
-    pub fn index_memory_bytes_max(mut self, bytes: u64) -> Self {
+    pub fn with_index_memory_bytes_max(mut self, bytes: u64) -> Self {
         self.index_memory_bytes_max = bytes;
         self
     }
 
     /// How the index reads its files: with positioned reads by default, so that no bad block ends the
     /// process.
-    pub fn index_reading(mut self, reading: IndexReading) -> Self {
+    pub fn with_index_reading(mut self, reading: IndexReading) -> Self {
         self.index_reading = reading;
         self
     }
 
-    /// How long a completed record is remembered at least, from its completion, in milliseconds: one
-    /// minute to 400 days; 24 hours by default. What is chosen here at a later opening holds for the
+    /// How long a completed record is remembered at least, from its completion: one minute to 400 days; 24 hours by
+    /// default. What is chosen here at a later opening holds for the
     /// records that are there already, too. Each takes about 100 bytes of memory, its body none.
-    pub fn record_life_ms(mut self, ms: u64) -> Self {
-        self.record_life_ms = ms;
+    pub fn with_record_life(mut self, life: Duration) -> Self {
+        self.record_life_ms = whole_ms(life);
         self
     }
 
     /// Most leases that are open at once: at least 1; 10,000 by default. Each takes about 250 bytes
     /// of memory. One more is refused as `Full`.
-    pub fn leases_max(mut self, count: u32) -> Self {
+    pub fn with_leases_max(mut self, count: u32) -> Self {
         self.leases_max = count;
         self
     }
 
     /// Most memory for the bodies of records that were used lately, in bytes: 1 MiB by default; with 0
     /// every body is read from the disk.
-    pub fn record_cache_bytes_max(mut self, bytes: u64) -> Self {
+    pub fn with_record_cache_bytes_max(mut self, bytes: u64) -> Self {
         self.record_cache_bytes_max = bytes;
         self
     }
 
     /// Whether to make a store where there is none: yes by default.
-    pub fn create(mut self, create: Create) -> Self {
+    pub fn with_create(mut self, create: Create) -> Self {
         self.create = create;
         self
     }
 
     /// What of settled events the log keeps: what is needed, by default.
-    pub fn retain(mut self, retain: Retain) -> Self {
+    pub fn with_retain(mut self, retain: Retain) -> Self {
         self.retain = retain;
         self
     }
 
     /// How much the store takes before it refuses new events: as much as the disk holds, by default.
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }

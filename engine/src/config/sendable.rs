@@ -46,13 +46,13 @@ impl Config {
     ///     Some(text) if text.starts_with('{') => Ok(()),
     ///     _ => Err(Misfit { code: "INVALID_ITEM".to_owned(), message: "is no object".to_owned() }),
     /// };
-    /// let store = Store::open(dir.path().join("store"), Config::new().sendable(check))?;
+    /// let store = Store::open(dir.path().join("store"), Config::new().with_sendable(check))?;
     /// let event = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("[]")?);
     /// assert_eq!(store.capture(&event).unwrap_err().code(), "UNSENDABLE");
     /// assert_eq!(store.status().pending, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn sendable(
+    pub fn with_sendable(
         mut self,
         check: impl Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync + 'static,
     ) -> Self {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use onceward_vfs::Vfs;
 
 use crate::base::ErrorKind;
@@ -16,25 +18,28 @@ fn wrong() -> Vec<(Config, &'static str)> {
     const WINDOWS: [u64; 2] = [59_999, 400 * 86_400_000 + 1];
     let new = || Rig::new().config;
     let mut wrong = vec![
-        (new().segment_bytes(262_144 - 4096), "segment_bytes"),
-        (new().segment_bytes(262_145), "segment_bytes"),
-        (new().segment_bytes((1 << 30) + 4096), "segment_bytes"),
-        (new().payload_bytes_max(65_537), "payload_bytes_max"),
-        (new().leases_max(0), "leases_max"),
-        (new().inbox_deliveries_max(0), "inbox_deliveries_max"),
-        (new().inbox_deliveries_max(10_001), "inbox_deliveries_max"),
-        (new().inbox_bytes_max(0), "inbox_bytes_max"),
-        (new().index_memory_bytes_max(4 * 1024 * 1024 - 1), "index_memory_bytes_max"),
-        (new().limits(Limits::new().amount(amount(-1))), "limits: amount"),
-        (new().limits(Limits::new().sum(amount(-1))), "limits: sum"),
+        (new().with_segment_bytes(262_144 - 4096), "segment_bytes"),
+        (new().with_segment_bytes(262_145), "segment_bytes"),
+        (new().with_segment_bytes((1 << 30) + 4096), "segment_bytes"),
+        (new().with_payload_bytes_max(65_537), "payload_bytes_max"),
+        (new().with_leases_max(0), "leases_max"),
+        (new().with_inbox_deliveries_max(0), "inbox_deliveries_max"),
+        (new().with_inbox_deliveries_max(10_001), "inbox_deliveries_max"),
+        (new().with_inbox_bytes_max(0), "inbox_bytes_max"),
+        (new().with_index_memory_bytes_max(4 * 1024 * 1024 - 1), "index_memory_bytes_max"),
+        (new().with_limits(Limits::new().with_amount(amount(-1))), "limits: amount"),
+        (new().with_limits(Limits::new().with_sum(amount(-1))), "limits: sum"),
     ];
     for ms in WINDOWS {
         let scope = Scope::new("doors").unwrap();
         wrong.extend([
-            (new().window_ms(ms), "window_ms of all others"),
-            (new().scope_window(scope, ms, WindowStart::FromCapture), "window_ms of doors"),
-            (new().record_life_ms(ms), "record_life_ms"),
-            (new().inbox_window_ms(ms), "inbox_window_ms"),
+            (new().with_window(Duration::from_millis(ms)), "window_ms of all others"),
+            (
+                new().with_scope_window(scope, Duration::from_millis(ms), WindowStart::FromCapture),
+                "window_ms of doors",
+            ),
+            (new().with_record_life(Duration::from_millis(ms)), "record_life_ms"),
+            (new().with_inbox_window(Duration::from_millis(ms)), "inbox_window_ms"),
         ]);
     }
     wrong
@@ -60,15 +65,32 @@ fn what_check_passes_opens_at_the_ends_of_every_range() {
     let doors = || Scope::new("doors").unwrap();
     let mut right = vec![
         Config::new(),
-        new().segment_bytes(262_144).payload_bytes_max(65_536),
-        new().leases_max(1).inbox_deliveries_max(1).inbox_bytes_max(1),
-        new().leases_max(u32::MAX).inbox_deliveries_max(10_000).inbox_bytes_max(u64::MAX),
-        new().index_memory_bytes_max(4 * 1024 * 1024).record_cache_bytes_max(0),
-        new().limits(Limits::new().amount(amount(0)).sum(amount(0)).count(0).bytes(0).age_ms(0)),
+        new().with_segment_bytes(262_144).with_payload_bytes_max(65_536),
+        new().with_leases_max(1).with_inbox_deliveries_max(1).with_inbox_bytes_max(1),
+        new()
+            .with_leases_max(u32::MAX)
+            .with_inbox_deliveries_max(10_000)
+            .with_inbox_bytes_max(u64::MAX),
+        new().with_index_memory_bytes_max(4 * 1024 * 1024).with_record_cache_bytes_max(0),
+        new().with_limits(
+            Limits::new()
+                .with_amount(amount(0))
+                .with_sum(amount(0))
+                .with_count(0)
+                .with_bytes(0)
+                .with_age(Duration::from_millis(0)),
+        ),
     ];
     for ms in [60_000, 400 * 86_400_000] {
-        let windows = new().window_ms(ms).record_life_ms(ms).inbox_window_ms(ms);
-        right.push(windows.scope_window(doors(), ms, WindowStart::FromSettle));
+        let windows = new()
+            .with_window(Duration::from_millis(ms))
+            .with_record_life(Duration::from_millis(ms))
+            .with_inbox_window(Duration::from_millis(ms));
+        right.push(windows.with_scope_window(
+            doors(),
+            Duration::from_millis(ms),
+            WindowStart::FromSettle,
+        ));
     }
     for config in right {
         config.check().unwrap();
@@ -78,8 +100,12 @@ fn what_check_passes_opens_at_the_ends_of_every_range() {
 
 #[test]
 fn every_wrong_option_is_named_at_once() {
-    let limits = Limits::new().amount(amount(-1)).sum(amount(-20_000));
-    let config = Config::new().leases_max(0).window_ms(1).inbox_bytes_max(0).limits(limits);
+    let limits = Limits::new().with_amount(amount(-1)).with_sum(amount(-20_000));
+    let config = Config::new()
+        .with_leases_max(0)
+        .with_window(Duration::from_millis(1))
+        .with_inbox_bytes_max(0)
+        .with_limits(limits);
     let said = config.check().unwrap_err().to_string();
     let parts: Vec<&str> = said.split("; ").collect();
     assert_eq!(parts.len(), 5, "{said}");
@@ -95,25 +121,37 @@ mod files {
 
     /// A configuration in which nothing is as by default.
     fn other() -> Config {
-        let limits = Limits::new().bytes(1).count(2).age_ms(90_000).amount(amount(2_500_001));
+        let limits = Limits::new()
+            .with_bytes(1)
+            .with_count(2)
+            .with_age(Duration::from_millis(90_000))
+            .with_amount(amount(2_500_001));
         Config::new()
-            .segment_bytes(2 * 1024 * 1024)
-            .payload_bytes_max(1_000)
-            .window_ms(7 * 86_400_000)
-            .scope_window(Scope::new("doors").unwrap(), 3_600_000, WindowStart::FromCapture)
-            .scope_window(Scope::new("sales").unwrap(), 61_500, WindowStart::FromSettle)
-            .index_memory_bytes_max(8 * 1024 * 1024)
-            .index_reading(IndexReading::Mapped)
-            .record_life_ms(120_000)
-            .leases_max(7)
-            .record_cache_bytes_max(0)
-            .create(Create::Never)
-            .retain(Retain::Everything)
-            .inbox_window_ms(5_400_000)
-            .inbox_deliveries_max(5)
-            .inbox_bytes_max(99)
-            .inbox_scope(Scope::new("acks").unwrap())
-            .limits(limits.sum(amount(-10_000)).when_full(WhenFull::EvictOldest))
+            .with_segment_bytes(2 * 1024 * 1024)
+            .with_payload_bytes_max(1_000)
+            .with_window(Duration::from_millis(7 * 86_400_000))
+            .with_scope_window(
+                Scope::new("doors").unwrap(),
+                Duration::from_millis(3_600_000),
+                WindowStart::FromCapture,
+            )
+            .with_scope_window(
+                Scope::new("sales").unwrap(),
+                Duration::from_millis(61_500),
+                WindowStart::FromSettle,
+            )
+            .with_index_memory_bytes_max(8 * 1024 * 1024)
+            .with_index_reading(IndexReading::Mapped)
+            .with_record_life(Duration::from_millis(120_000))
+            .with_leases_max(7)
+            .with_record_cache_bytes_max(0)
+            .with_create(Create::Never)
+            .with_retain(Retain::Everything)
+            .with_inbox_window(Duration::from_millis(5_400_000))
+            .with_inbox_deliveries_max(5)
+            .with_inbox_bytes_max(99)
+            .with_inbox_scope(Scope::new("acks").unwrap())
+            .with_limits(limits.with_sum(amount(-10_000)).with_when_full(WhenFull::EvictOldest))
     }
 
     #[test]

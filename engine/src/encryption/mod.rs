@@ -160,7 +160,7 @@ pub trait KeyProvider: Send + Sync {
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
 /// let key = FixedKey::new(KeyId::new("k1")?, EncryptionKey::from_bytes([7; 32]));
-/// let store = Store::open(&dir, Config::new().encryption(Arc::new(key)))?;
+/// let store = Store::open(&dir, Config::new().with_encryption(Arc::new(key)))?;
 /// store.close()?;
 /// // Without the key nothing of it can be read.
 /// assert_eq!(Store::open(&dir, Config::new()).unwrap_err().code(), "KEY_NEEDED");
@@ -218,7 +218,7 @@ impl Config {
     /// # Cost
     ///
     /// 16 bytes a frame. Each opening begins a new segment.
-    pub fn encryption(mut self, provider: Arc<dyn KeyProvider>) -> Self {
+    pub fn with_encryption(mut self, provider: Arc<dyn KeyProvider>) -> Self {
         self.encryption = Some(Provider(provider));
         self
     }

@@ -35,6 +35,33 @@ impl Amount {
         Self(ten_thousandths)
     }
 
+    /// An amount of so many minor units, of which `decimals` places are behind the point: `from_minor(2_450, 2)`
+    /// is 24.50.
+    ///
+    /// ```
+    /// use onceward::Amount;
+    ///
+    /// assert_eq!(Amount::from_minor(2_450, 2)?.to_string(), "24.50");
+    /// assert_eq!(Amount::from_minor(-3, 0)?.to_string(), "-3.00");
+    /// assert!(Amount::from_minor(1, 5).is_err());
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the code `AMOUNT_INVALID`: more than four decimals, or it does not fit.
+    pub fn from_minor(minor: i64, decimals: u32) -> Result<Self> {
+        let factor = 4_u32.checked_sub(decimals).map(|places| 10_i64.pow(places));
+        let amount = factor.and_then(|factor| minor.checked_mul(factor)).map(Self);
+        amount.ok_or_else(|| {
+            let message = format!(
+                "amount: {minor} minor units with {decimals} decimals is not an amount of at most four decimals \
+                 between -922337203685477.5808 and 922337203685477.5807"
+            );
+            Error::invalid("AMOUNT_INVALID", message)
+        })
+    }
+
     /// The amount that is nearest to a sum, and whether the sum itself is beyond what an amount can be.
     pub(crate) fn nearest(sum: i128) -> (Self, bool) {
         match i64::try_from(sum) {

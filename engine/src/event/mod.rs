@@ -150,6 +150,7 @@ impl Event {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct StoredEvent {
     /// The number of its first frame: its name for ever.
     pub lsn: Lsn,
@@ -170,4 +171,31 @@ pub struct StoredEvent {
     pub state: State,
     /// What the upstream gave with its final answer, or an effect was applied with.
     pub receipt: Option<Receipt>,
+}
+
+impl StoredEvent {
+    /// An event as it would be stored if it were captured at that moment (Unix milliseconds) as the first of a store:
+    /// for trying what a dialect makes of it.
+    ///
+    /// ```
+    /// use onceward::{Event, Key, Payload, Scope, State, StoredEvent};
+    ///
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// let stored = StoredEvent::as_if_captured(sale, 1_800_000_000_000);
+    /// assert_eq!((stored.captured_at_ms, stored.state), (Some(1_800_000_000_000), State::Pending));
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
+    #[must_use]
+    pub fn as_if_captured(event: Event, at_ms: i64) -> Self {
+        Self {
+            lsn: Lsn::FIRST,
+            captured_at_ms: Some(event.captured_at_ms.unwrap_or(at_ms)),
+            event,
+            boot: BootId::default(),
+            mono_ms: 0,
+            wall_ms: Some(at_ms),
+            state: State::Pending,
+            receipt: None,
+        }
+    }
 }

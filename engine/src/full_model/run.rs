@@ -52,7 +52,7 @@ impl<'c> Run<'c> {
     pub(super) fn new(seed: u64, counts: &'c mut Counts) -> Self {
         let mut draw = Draw(seed);
         let mut rig = Rig::new();
-        rig.config = rig.config.segment_bytes(segment_bytes(&mut draw));
+        rig.config = rig.config.with_segment_bytes(segment_bytes(&mut draw));
         let segments = 3 + draw.below(3);
         if draw.below(2) == 0 {
             rig.config.cleaning_slack_segments = 4;
@@ -91,7 +91,7 @@ impl<'c> Run<'c> {
         counts: &'c mut Counts,
     ) -> Self {
         let mut run = Self::new(0, counts);
-        run.rig.config = run.rig.config.segment_bytes(segment_bytes);
+        run.rig.config = run.rig.config.with_segment_bytes(segment_bytes);
         run.rig.disk.set_free_bytes(Some(3 * 1_024 * 1_024));
         Self { payload_bytes, items_max, together: 20, ..run }
     }
@@ -102,7 +102,7 @@ impl<'c> Run<'c> {
         let store = self.rig.open();
         self.fill(&store, u64::MAX);
         self.told(store.close());
-        self.rig.config = self.rig.config.clone().segment_bytes(segment_bytes);
+        self.rig.config = self.rig.config.clone().with_segment_bytes(segment_bytes);
         let store = self.rig.open();
         self.drain(store)
     }
@@ -205,7 +205,7 @@ impl<'c> Run<'c> {
     fn open_otherwise(&mut self) -> Store {
         let bytes = segment_bytes(&mut self.draw);
         self.steps.push(format!("  segments of {bytes} from now on"));
-        self.rig.config = self.rig.config.clone().segment_bytes(bytes);
+        self.rig.config = self.rig.config.clone().with_segment_bytes(bytes);
         self.rig.open()
     }
 
@@ -246,7 +246,7 @@ impl<'c> Run<'c> {
         effort: Effort,
         most: u64,
     ) -> Result<(), Error> {
-        let options = crate::testing::options().items_max(self.items_max).effort(effort);
+        let options = crate::testing::options().with_items_max(self.items_max).with_effort(effort);
         let mut session = Session::start(store, options, fits())?;
         for _ in 0..most {
             match session.next(self.now_ms)? {

@@ -202,13 +202,14 @@ pub struct StoredDelivery {
 /// A delivery that was stored and dropped, because its window was over before it was finished.
 ///
 /// ```
+/// use std::time::Duration;
 /// use onceward::{Config, Payload, Store};
 /// use onceward::inbox::{Delivery, WindowId, WindowKey};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let window = WindowId::new("session-1")?;
-/// store.inbox().open_window(&window, 60_000)?;
+/// store.inbox().open_window(&window, Duration::from_mins(1))?;
 /// let within = WindowKey::new("user-17", "tour", window.clone())?;
 /// store.inbox().receive(&Delivery::of_window(within, Payload::json("{}")?))?;
 /// store.inbox().close_window(&window)?;

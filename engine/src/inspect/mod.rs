@@ -37,7 +37,7 @@ pub(crate) type Keys = Option<Arc<dyn Sealing>>;
 ///
 /// `NotFound`, `Key`, `Corrupt`, `Io`.
 pub(crate) fn read_log(vfs: &dyn Vfs, keys: &Keys) -> Result<(Examined, StoreState)> {
-    let settings = Config::new().create(Create::Never).key_settings()?;
+    let settings = Config::new().with_create(Create::Never).key_settings()?;
     opening::read_log(vfs, keys.as_ref(), &settings)
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn read_log(vfs: &dyn Vfs, keys: &Keys) -> Result<(Examined, StoreSta
 ///
 /// As [`read_log`].
 pub(crate) fn read_without_keys(vfs: &dyn Vfs) -> Result<(Examined, StoreState)> {
-    let settings = Config::new().create(Create::Never).key_settings()?;
+    let settings = Config::new().with_create(Create::Never).key_settings()?;
     opening::read_log_without_keys(vfs, &settings)
 }
 

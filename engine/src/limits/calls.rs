@@ -114,8 +114,8 @@ impl Store {
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path().join("store");
-    /// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
-    /// let store = Store::open(&dir, Config::new().limits(limits))?;
+    /// let limits = Limits::new().with_count(1).with_when_full(WhenFull::EvictOldest);
+    /// let store = Store::open(&dir, Config::new().with_limits(limits))?;
     /// for key in ["reading-1", "reading-2"] {
     ///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("{}")?);
     ///     store.capture(&event.with_class(Class::Evictable))?;

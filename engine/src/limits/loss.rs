@@ -12,9 +12,9 @@ use crate::event::{Key, Scope};
 /// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
 /// use onceward::limits::{Limits, WhenFull};
 ///
-/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// let limits = Limits::new().with_count(1).with_when_full(WhenFull::EvictOldest);
 /// # let dir = tempfile::tempdir()?;
-/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// let store = Store::open(dir.path().join("store"), Config::new().with_limits(limits))?;
 /// for key in ["reading-1", "reading-2"] {
 ///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
 ///     store.capture(&event.with_class(Class::Evictable))?;
@@ -38,9 +38,9 @@ impl fmt::Display for KeyFingerprint {
 /// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
 /// use onceward::limits::{Limits, WhenFull};
 ///
-/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// let limits = Limits::new().with_count(1).with_when_full(WhenFull::EvictOldest);
 /// # let dir = tempfile::tempdir()?;
-/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// let store = Store::open(dir.path().join("store"), Config::new().with_limits(limits))?;
 /// for key in ["reading-1", "reading-2"] {
 ///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
 ///     store.capture(&event.with_class(Class::Evictable))?;

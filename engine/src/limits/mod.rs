@@ -14,12 +14,14 @@ mod loss;
 mod table;
 
 use std::fmt;
+use std::time::Duration;
 
 pub(crate) use calls::{Admission, Demand, Room};
 pub use cancel::Cancellation;
 pub use loss::{KeyFingerprint, Loss};
 pub(crate) use table::LossTable;
 
+use crate::base::whole_ms;
 use crate::event::Amount;
 
 /// What a store does with a new event for which a limit leaves no room.
@@ -28,9 +30,9 @@ use crate::event::Amount;
 /// use onceward::{Class, Config, Event, Key, Payload, Scope, Store};
 /// use onceward::limits::{Limits, WhenFull};
 ///
-/// let limits = Limits::new().count(1).when_full(WhenFull::EvictOldest);
+/// let limits = Limits::new().with_count(1).with_when_full(WhenFull::EvictOldest);
 /// # let dir = tempfile::tempdir()?;
-/// let store = Store::open(dir.path().join("store"), Config::new().limits(limits))?;
+/// let store = Store::open(dir.path().join("store"), Config::new().with_limits(limits))?;
 /// for key in ["reading-1", "reading-2"] {
 ///     let event = Event::new(Scope::default(), Key::new(key)?, Payload::json("21.5")?);
 ///     store.capture(&event.with_class(Class::Evictable))?;
@@ -128,8 +130,8 @@ impl fmt::Display for Limit {
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
-/// let limits = Limits::new().count(10_000).amount("250".parse()?).sum("5000".parse()?);
-/// let store = Store::open(&dir, Config::new().limits(limits))?;
+/// let limits = Limits::new().with_count(10_000).with_amount("250".parse()?).with_sum("5000".parse()?);
+/// let store = Store::open(&dir, Config::new().with_limits(limits))?;
 /// let sale = Event::new(Scope::default(), Key::generate(), Payload::json("{}")?);
 /// let error = store.capture(&sale.with_amount("250.01".parse()?)).unwrap_err();
 /// assert_eq!((error.kind(), error.code()), (ErrorKind::Full, "LIMIT_AMOUNT"));
@@ -175,39 +177,39 @@ impl Limits {
 
     /// Most bytes that unsettled events take in the log, their frames included: see
     /// [`Status::unsettled_bytes`](crate::Status::unsettled_bytes).
-    pub fn bytes(mut self, bytes: u64) -> Self {
+    pub fn with_bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(bytes);
         self
     }
 
     /// Most unsettled events.
-    pub fn count(mut self, count: u64) -> Self {
+    pub fn with_count(mut self, count: u64) -> Self {
         self.count = Some(count);
         self
     }
 
-    /// Longest time, in milliseconds of trusted time, that an event may wait: while the oldest one
+    /// Longest time that an event may wait, by trusted time: while the oldest one
     /// waits longer, nothing new is taken.
-    pub fn age_ms(mut self, ms: u64) -> Self {
-        self.age_ms = Some(ms);
+    pub fn with_age(mut self, age: Duration) -> Self {
+        self.age_ms = Some(whole_ms(age));
         self
     }
 
     /// Largest amount of one event, in either direction. Waiting does not help an event over it.
-    pub fn amount(mut self, amount: Amount) -> Self {
+    pub fn with_amount(mut self, amount: Amount) -> Self {
         self.amount = Some(amount);
         self
     }
 
     /// Largest sum of the amounts of all unsettled events. An event that does not add to the sum is
     /// taken also where it is reached.
-    pub fn sum(mut self, sum: Amount) -> Self {
+    pub fn with_sum(mut self, sum: Amount) -> Self {
         self.sum = Some(sum);
         self
     }
 
     /// What happens with an event for which there is no room: it is refused, by default.
-    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+    pub fn with_when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }

@@ -43,6 +43,7 @@ pub struct Settlement {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Answer {
     /// The event took effect now.
     Accepted {

@@ -8,15 +8,16 @@ use crate::event::Receipt;
 /// What is known of a key.
 ///
 /// ```
-/// use onceward::{Config, Key, Outcome, Scope, State, Store};
+/// use onceward::{Config, Key, Scope, State, Store};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let outcome = store.outcome(&Scope::default(), &Key::new("never-seen")?)?;
-/// assert_eq!(outcome, Outcome { state: State::Unknown, lsn: None, receipt: None });
+/// assert_eq!((outcome.state, outcome.lsn, outcome.receipt), (State::Unknown, None, None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// How far the event is; `Unknown` when the key is not remembered.
     pub state: State,

@@ -22,6 +22,7 @@ use crate::Lsn;
 use crate::base::bounds::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
 use crate::base::{Error, Result};
 use crate::event::{Key, Payload, Scope};
+use std::time::Duration;
 
 pub(crate) use bodies::Bodies;
 pub use calls::Records;
@@ -42,13 +43,14 @@ pub(crate) fn fingerprint(secret: &Secret, scope: &str, key: &str) -> Fingerprin
 /// [`Records::begin`](crate::records::Records::begin).
 ///
 /// ```
+/// use std::time::Duration;
 /// use onceward::{Key, Scope};
 /// use onceward::records::LeaseRequest;
 ///
 /// let begin = LeaseRequest::new(Scope::new("orders")?, Key::new("order-2001")?)
 ///     .with_request(br#"{"amount":"12.00"}"#.to_vec())
-///     .with_lease_ms(60_000);
-/// assert_eq!(begin.lease_ms, 60_000);
+///     .with_lease(Duration::from_mins(1));
+/// assert_eq!(begin.lease, Duration::from_mins(1));
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,15 +62,16 @@ pub struct LeaseRequest {
     /// What the work is asked to do, if two calls with one key and different requests are to be kept
     /// apart. Only a content hash of 48 bits is kept.
     pub request: Option<Vec<u8>>,
-    /// How long the lease lasts unless it is renewed, milliseconds: 1,000 to 86,400,000.
-    pub lease_ms: u64,
+    /// How long the lease lasts unless it is renewed: one second to 24 hours.
+    pub lease: Duration,
 }
 
 impl LeaseRequest {
     /// Asks for a key with a lease of 30 seconds, whatever the request is.
     #[must_use]
     pub fn new(scope: Scope, key: Key) -> Self {
-        Self { scope, key, request: None, lease_ms: LEASE_MS_DEFAULT }
+        let lease = Duration::from_millis(LEASE_MS_DEFAULT);
+        Self { scope, key, request: None, lease }
     }
 
     /// Sets the bytes by which a request differs from others under the same key.
@@ -78,10 +81,10 @@ impl LeaseRequest {
         self
     }
 
-    /// Sets how long the lease lasts, milliseconds.
+    /// Sets how long the lease lasts.
     #[must_use]
-    pub fn with_lease_ms(mut self, lease_ms: u64) -> Self {
-        self.lease_ms = lease_ms;
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
         self
     }
 }

@@ -31,10 +31,10 @@ impl Reviews<'_> {
     /// # let answer = Answer::Rejected { code: "A".into(), message: "?".into(), reply: vec![] };
     /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
     /// let seen = store.reviews().get(&scope, &key)?;
-    /// let retry = Decision::retry(scope.clone(), key.clone()).by("anna").of_version(seen.version);
+    /// let retry = Decision::retry(scope.clone(), key.clone()).with_person("anna").with_version(seen.version);
     /// store.reviews().decide(&retry)?;
     ///
-    /// let late = Decision::resolve(scope, key, "paid in cash").by("ben").of_version(seen.version);
+    /// let late = Decision::resolve(scope, key, "paid in cash").with_person("ben").with_version(seen.version);
     /// let error = store.reviews().decide(&late).unwrap_err();
     /// assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "ALREADY_DECIDED"));
     /// assert!(error.to_string().contains("anna"));

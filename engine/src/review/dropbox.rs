@@ -58,7 +58,7 @@ impl InFile {
             ActionInFile::Retry => Decision::retry(scope, key),
             ActionInFile::Resolve => Decision::resolve(scope, key, ""),
         };
-        Ok(decision.because(&self.note).by(&self.who).of_version(self.version))
+        Ok(decision.with_note(&self.note).with_person(&self.who).with_version(self.version))
     }
 }
 
@@ -75,7 +75,7 @@ impl InFile {
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path().join("store");
 /// # let store = Store::open(&dir, Config::new())?;
-/// let decision = Decision::retry(Scope::default(), Key::new("sale-1")?).by("anna").of_version(17);
+/// let decision = Decision::retry(Scope::default(), Key::new("sale-1")?).with_person("anna").with_version(17);
 /// write_decision(&dir, &decision)?;
 /// // In the process that has the store:
 /// store.tick()?;

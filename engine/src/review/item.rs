@@ -1,11 +1,11 @@
 //! What waits for a person, as the store reports it.
 
 use crate::Lsn;
-use crate::event::{Key, Scope, StoredEvent};
+use crate::event::{Event, Key, Scope, StoredEvent};
 use crate::outbox::frames::Rejection;
 
 /// An event that waits for a person: the upstream refused it for good, or nobody knows whether it
-/// took effect, as `event.state` says.
+/// took effect, as `stored.state` says.
 ///
 /// ```
 /// use onceward::{Answer, Config, Event, Key, Payload, Scope, Settlement, Store};
@@ -17,10 +17,11 @@ use crate::outbox::frames::Rejection;
 /// # let answer = Answer::Rejected { code: "NO_CARD".into(), message: "?".into(), reply: vec![] };
 /// # store.settle(&[Settlement { scope: scope.clone(), key: key.clone(), answer }])?;
 /// let item = store.reviews().get(&scope, &key)?;
-/// assert_eq!((item.code.as_str(), item.event.event.payload.as_json()), ("NO_CARD", Some("{}")));
+/// assert_eq!((item.code.as_str(), item.event().payload.as_json()), ("NO_CARD", Some("{}")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ReviewItem {
     /// The event's number.
     pub lsn: Lsn,
@@ -40,11 +41,17 @@ pub struct ReviewItem {
     /// The number of the frame that put it here: it differs each time the event comes into review,
     /// and a decision that names it is carried out only if nobody decided first.
     pub version: u64,
-    /// The event itself.
-    pub event: StoredEvent,
+    /// The event as it is stored: with its state, and when it was captured.
+    pub stored: StoredEvent,
 }
 
 impl ReviewItem {
+    /// The event as the host captured it.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.stored.event
+    }
+
     /// The item of an event and the reason why it waits.
     pub(crate) fn of(event: StoredEvent, review: Rejection) -> Self {
         Self {
@@ -56,7 +63,7 @@ impl ReviewItem {
             reply: review.reply,
             since_ms: review.since_ms,
             version: review.version,
-            event,
+            stored: event,
         }
     }
 }
@@ -75,6 +82,7 @@ impl ReviewItem {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct DecisionTrouble {
     /// The file's name within `decisions`.
     pub file: String,

@@ -17,7 +17,7 @@ impl Reviews<'_> {
     /// The events that wait for a person, in the order in which they came into review, a page of
     /// them.
     ///
-    /// The next page is what lies [`after`](ReviewFilter::after) the last item of this one. An item
+    /// The next page is what lies [`after`](ReviewFilter::with_after) the last item of this one. An item
     /// that is decided meanwhile is left out, one that comes is on the last page.
     ///
     /// ```

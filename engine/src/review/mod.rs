@@ -47,7 +47,7 @@ use crate::event::{Key, Scope};
 /// use onceward::Scope;
 /// use onceward::review::ReviewFilter;
 ///
-/// let filter = ReviewFilter::new().scope(Scope::new("sales")?).code("CARD_NOT_FOUND").max(20);
+/// let filter = ReviewFilter::new().with_scope(Scope::new("sales")?).with_code("CARD_NOT_FOUND").with_max(20);
 /// # let _ = filter;
 /// # Ok::<(), onceward::Error>(())
 /// ```
@@ -68,38 +68,38 @@ impl ReviewFilter {
     }
 
     /// Only items of this scope.
-    pub fn scope(mut self, scope: Scope) -> Self {
+    pub fn with_scope(mut self, scope: Scope) -> Self {
         self.query.scope = Some(scope.as_str().to_owned());
         self
     }
 
     /// Only items with this code.
-    pub fn code(mut self, code: &str) -> Self {
+    pub fn with_code(mut self, code: &str) -> Self {
         self.query.code = Some(code.to_owned());
         self
     }
 
     /// Only items that came into review at this time or later: Unix milliseconds, by the terminal's
     /// wall clock.
-    pub fn since_ms(mut self, ms: i64) -> Self {
+    pub fn with_since_ms(mut self, ms: i64) -> Self {
         self.query.since_ms = Some(ms);
         self
     }
 
     /// Only items that came into review before this time.
-    pub fn until_ms(mut self, ms: i64) -> Self {
+    pub fn with_until_ms(mut self, ms: i64) -> Self {
         self.query.until_ms = Some(ms);
         self
     }
 
     /// Only items behind the one with this version and number: the last one of the page before.
-    pub fn after(mut self, version: u64, lsn: Lsn) -> Self {
+    pub fn with_after(mut self, version: u64, lsn: Lsn) -> Self {
         self.query.after = Some(RowId { version, event: lsn.get() });
         self
     }
 
     /// At most so many items: 1 to 1,000; 100 by default. More is taken as 1,000, 0 as 1.
-    pub fn max(mut self, count: usize) -> Self {
+    pub fn with_max(mut self, count: usize) -> Self {
         self.max = count.clamp(1, PAGE_MAX);
         self
     }
@@ -159,8 +159,8 @@ impl fmt::Display for DecisionAction {
 /// use onceward::review::Decision;
 ///
 /// let decision = Decision::resolve(Scope::default(), Key::new("sale-1")?, "refunded in cash")
-///     .by("anna")
-///     .of_version(17);
+///     .with_person("anna")
+///     .with_version(17);
 /// assert_eq!(decision.who, "anna");
 /// # Ok::<(), onceward::Error>(())
 /// ```
@@ -197,21 +197,21 @@ impl Decision {
 
     /// Sets who decides.
     #[must_use]
-    pub fn by(mut self, who: &str) -> Self {
+    pub fn with_person(mut self, who: &str) -> Self {
         who.clone_into(&mut self.who);
         self
     }
 
     /// Sets why.
     #[must_use]
-    pub fn because(mut self, note: &str) -> Self {
+    pub fn with_note(mut self, note: &str) -> Self {
         note.clone_into(&mut self.note);
         self
     }
 
     /// The version of the item that the person looked at.
     #[must_use]
-    pub fn of_version(mut self, version: u64) -> Self {
+    pub fn with_version(mut self, version: u64) -> Self {
         self.version = Some(version);
         self
     }

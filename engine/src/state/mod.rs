@@ -29,7 +29,7 @@ use crate::review::DecisionTable;
 use crate::timekeeping::ServerClock;
 use crate::upstreams::UpstreamTable;
 
-pub use status::Status;
+pub use status::{ScopeStatus, Status};
 
 /// What the log says.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! How many events are where, and how much room they take.
 
 use super::StoreState;
-use crate::event::Amount;
+use crate::event::{Amount, Scope};
 use crate::kernel::Area;
+use crate::outbox::ScopeCounts;
 use crate::rescue::Fence;
 use crate::review::DecisionTrouble;
 
@@ -19,6 +20,7 @@ use crate::review::DecisionTrouble;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Status {
     /// Events that wait to be sent, in all scopes.
     pub pending: u64,
@@ -41,10 +43,16 @@ pub struct Status {
     pub bytes: u64,
     /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.
     pub oldest_pending_ms: u64,
-    /// Sum of the amounts of all events that are not settled.
+    /// Sum of the amounts of the events that are counted as pending.
     pub amount_pending: Amount,
-    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, and the sum is that
-    /// one.
+    /// Sum of the amounts of the events that are counted as in flight.
+    pub amount_in_flight: Amount,
+    /// Sum of the amounts of the events that are counted as in review.
+    pub amount_in_review: Amount,
+    /// Sum of the amounts of the events that are counted as uncertain.
+    pub amount_uncertain: Amount,
+    /// Whether one of these sums does not fit: it is at least the largest amount, or at most the smallest, which is
+    /// returned.
     pub amount_is_at_limit: bool,
     /// Bytes that events which are not settled take in the log.
     pub unsettled_bytes: u64,
@@ -80,7 +88,72 @@ pub struct Status {
     pub fence: Option<Fence>,
 }
 
+/// How many events of one scope are where, and their amounts: see [`Store::status_of`](crate::Store::status_of).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ScopeStatus {
+    /// Events that wait to be sent.
+    pub pending: u64,
+    /// Events in a batch that was formed and is not answered.
+    pub in_flight: u64,
+    /// Events that the upstream refused for good and that wait for a person.
+    pub in_review: u64,
+    /// Events of which nobody knows whether they took effect, and that wait for a person.
+    pub uncertain: u64,
+    /// Those of the pending events that wait in their lane behind one that waits for a person.
+    pub behind: u64,
+    /// Sum of the amounts of the pending events.
+    pub amount_pending: Amount,
+    /// Sum of the amounts of the events in flight.
+    pub amount_in_flight: Amount,
+    /// Sum of the amounts of the events in review.
+    pub amount_in_review: Amount,
+    /// Sum of the amounts of the uncertain events.
+    pub amount_uncertain: Amount,
+    /// Whether one of these sums does not fit, as [`Status::amount_is_at_limit`].
+    pub amount_is_at_limit: bool,
+}
+
+/// The sums of events at each stage.
+struct Amounts {
+    pending: Amount,
+    in_flight: Amount,
+    in_review: Amount,
+    uncertain: Amount,
+    is_at_limit: bool,
+}
+
+impl Amounts {
+    fn of(counts: &ScopeCounts) -> Self {
+        let [(pending, one), (in_flight, two), (in_review, three), (uncertain, four)] =
+            [counts.pending, counts.in_flight, counts.in_review, counts.uncertain]
+                .map(|count| Amount::nearest(count.sum));
+        Self { pending, in_flight, in_review, uncertain, is_at_limit: one || two || three || four }
+    }
+}
+
 impl StoreState {
+    /// Counts and sums of one scope; nothing of one that no event has.
+    pub(crate) fn status_of(&self, scope: &Scope) -> ScopeStatus {
+        let Some(number) = self.outbox.scopes().number(scope.as_str()) else {
+            return ScopeStatus::default();
+        };
+        let counts = self.outbox.events().tallies().of(number);
+        let amounts = Amounts::of(&counts);
+        ScopeStatus {
+            pending: counts.pending.count,
+            in_flight: counts.in_flight.count,
+            in_review: counts.in_review.count,
+            uncertain: counts.uncertain.count,
+            behind: self.outbox.events().behind_parked(Some(number)),
+            amount_pending: amounts.pending,
+            amount_in_flight: amounts.in_flight,
+            amount_in_review: amounts.in_review,
+            amount_uncertain: amounts.uncertain,
+            amount_is_at_limit: amounts.is_at_limit,
+        }
+    }
+
     /// Whether all that is counted, so that asking looks at no event, is what a count of everything gives.
     #[cfg(test)]
     pub(crate) fn has_right_counts(&self) -> bool {
@@ -94,7 +167,7 @@ impl StoreState {
     pub(crate) fn status(&self, trusted_ms: u64) -> Status {
         let (events, keys) = (self.outbox.events(), &self.kernel.keys);
         let counts = events.tallies().all();
-        let (amount_pending, amount_is_at_limit) = Amount::nearest(events.tallies().sum());
+        let amounts = Amounts::of(&counts);
         let unsettled = u64::try_from(events.unsettled().len()).unwrap_or(u64::MAX);
         let (leases, records) = (self.records.open_count(), self.records.done_count());
         let lost = events.outcomes().lost();
@@ -116,8 +189,11 @@ impl StoreState {
                 .outbox
                 .oldest_ms()
                 .map_or(0, |ms| trusted_ms.saturating_sub(ms)),
-            amount_pending,
-            amount_is_at_limit,
+            amount_pending: amounts.pending,
+            amount_in_flight: amounts.in_flight,
+            amount_in_review: amounts.in_review,
+            amount_uncertain: amounts.uncertain,
+            amount_is_at_limit: amounts.is_at_limit,
             unsettled_bytes: events.tallies().bytes(),
             evicted: totals.evicted,
             cancelled: totals.cancelled,

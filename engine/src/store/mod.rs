@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::base::{Error, RecoveryReport, Result, StoreId};
 use crate::capture::Captures;
 use crate::config::Config;
-use crate::event::Payload;
+use crate::event::{Payload, Scope};
 use crate::inbox::Inbox;
 use crate::kernel::Engine;
 use crate::limits::Admission;
@@ -27,8 +27,8 @@ use crate::outbox::Events;
 use crate::records::{Bodies, Records};
 use crate::rescue::Rescue;
 use crate::review::{Cataloguing, DecisionDropbox, Dropped, KeptCatalog, Reviews, Watchers};
-use crate::state::Status;
 pub(crate) use crate::state::StoreState;
+use crate::state::{ScopeStatus, Status};
 use crate::timekeeping::Timekeeping;
 use crate::upstreams::Upstreams;
 
@@ -186,6 +186,26 @@ impl Store {
         status.catalog_trouble = self.inner.kept_catalog.trouble();
         status.decision_troubles = self.inner.dropbox.troubles();
         status
+    }
+
+    /// How many events of one scope are where, and their amounts. In constant time, as [`Store::status`].
+    ///
+    /// ```
+    /// use onceward::{Amount, Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let sales = Scope::new("sales")?;
+    /// let sale = Event::new(sales.clone(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// store.capture(&sale.with_amount("24.50".parse()?))?;
+    /// let status = store.status_of(&sales);
+    /// assert_eq!((status.pending, status.amount_pending), (1, "24.50".parse()?));
+    /// assert_eq!(store.status_of(&Scope::default()).pending, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn status_of(&self, scope: &Scope) -> ScopeStatus {
+        self.inner.state.lock().status_of(scope)
     }
 
     /// What opening found.

@@ -16,6 +16,7 @@
 /// # let _ = page("Log in");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Answered {
     /// Nobody answered, or not to the end.
     Nobody,

@@ -1,8 +1,10 @@
 //! What a host may choose for a session.
 
 use super::{KeyRule, Upstream};
+use crate::base::{whole_ms, whole_ms_down};
 use crate::event::Scope;
 use crate::upstreams::Route;
+use std::time::Duration;
 
 /// How long a session goes on.
 ///
@@ -13,7 +15,7 @@ use crate::upstreams::Route;
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let options = Options::new(Scope::default()).effort(Effort::Once);
+/// let options = Options::new(Scope::default()).with_effort(Effort::Once);
 /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
 /// let mut session = Session::start(&store, options, Box::new(fit))?;
 /// assert!(matches!(session.next(0)?, Step::Send(_)));
@@ -34,15 +36,16 @@ pub enum Effort {
 /// How a session behaves; see each setter for its default.
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use onceward::Scope;
 /// use onceward::sync::Options;
 ///
-/// let day_ms = 24 * 60 * 60 * 1_000;
 /// let options = Options::new(Scope::new("sales")?)
-///     .items_max(100)
-///     .backoff_ms(500, 60_000)
-///     .seed(4_711)
-///     .horizon_ms(30 * day_ms);
+///     .with_items_max(100)
+///     .with_backoff(Duration::from_millis(500), Duration::from_mins(1))
+///     .with_seed(4_711)
+///     .with_horizon(Duration::from_hours(30 * 24));
 /// # let _ = options;
 /// # Ok::<(), onceward::Error>(())
 /// ```
@@ -92,7 +95,7 @@ impl Options {
     ///
     /// A batch that was formed for another one and is not answered is not sent to this one: its
     /// events form new batches.
-    pub fn upstream(mut self, upstream: Upstream) -> Self {
+    pub fn with_upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = upstream;
         self
     }
@@ -100,14 +103,14 @@ impl Options {
     /// Sets under which keys the upstream gets the events of this scope: [`KeyRule::Bare`] by default for scope
     /// `default`; a session of any other scope needs one. The rule is written down with the first batch, and
     /// another one is refused from then on at this [upstream](Options::upstream).
-    pub fn keys(mut self, rule: KeyRule) -> Self {
+    pub fn with_keys(mut self, rule: KeyRule) -> Self {
         self.keys = Some(rule);
         self
     }
 
     /// Ask now, also where the upstream asked to be left alone for a while: as
     /// [`Session::on_online`](super::Session::on_online) at the beginning.
-    pub fn now(mut self) -> Self {
+    pub fn with_hold_ignored(mut self) -> Self {
         self.is_now = true;
         self
     }
@@ -116,40 +119,40 @@ impl Options {
     /// default. It is fixed in each batch as it is formed and comes back with it
     /// ([`Batch::settings`](super::Batch)), so that a resend is the same request also when this has
     /// changed meanwhile. At most 1,024 bytes.
-    pub fn settings(mut self, settings: impl Into<String>) -> Self {
+    pub fn with_settings(mut self, settings: impl Into<String>) -> Self {
         self.settings = settings.into();
         self
     }
 
     /// Most items in a batch: 50 by default; at least 1.
-    pub fn items_max(mut self, count: usize) -> Self {
+    pub fn with_items_max(mut self, count: usize) -> Self {
         self.items_max = count.max(1);
         self
     }
 
     /// Most bytes in a batch, counted as the dialect's items: 475,000 by default. A single item that
     /// is larger is sent alone.
-    pub fn bytes_max(mut self, bytes: usize) -> Self {
+    pub fn with_bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;
         self
     }
 
     /// Shortest and longest wait before anything is sent again: 1 s, doubling to 300 s by default, with
     /// jitter. An upstream may ask for more, and never for less.
-    pub fn backoff_ms(mut self, base_ms: u64, cap_ms: u64) -> Self {
-        self.backoff_base_ms = base_ms.max(1);
-        self.backoff_cap_ms = cap_ms.max(self.backoff_base_ms);
+    pub fn with_backoff(mut self, base: Duration, cap: Duration) -> Self {
+        self.backoff_base_ms = whole_ms(base).max(1);
+        self.backoff_cap_ms = whole_ms(cap).max(self.backoff_base_ms);
         self
     }
 
     /// Seed of the jitter: give each terminal its own, so that they do not return all at once.
-    pub fn seed(mut self, seed: u64) -> Self {
+    pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// How long the session goes on: [`Effort::Forever`] by default.
-    pub fn effort(mut self, effort: Effort) -> Self {
+    pub fn with_effort(mut self, effort: Effort) -> Self {
         self.effort = effort;
         self
     }
@@ -157,8 +160,8 @@ impl Options {
     /// How long the upstream remembers keys at least, milliseconds, until it states one: none by default,
     /// and then everything is sent again however long ago it was first attempted. What becomes of
     /// older ones: [`Session::on_horizon`](super::Session::on_horizon).
-    pub fn horizon_ms(mut self, ms: u64) -> Self {
-        self.horizon_ms = Some(ms);
+    pub fn with_horizon(mut self, horizon: Duration) -> Self {
+        self.horizon_ms = Some(whole_ms_down(horizon));
         self
     }
 

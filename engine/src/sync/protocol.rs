@@ -70,6 +70,7 @@ pub type Fit = Box<dyn Fn(&StoredEvent, &str) -> Result<usize, Misfit> + Send>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Batch {
     /// The batch's number.
     pub id: BatchId,
@@ -87,7 +88,7 @@ pub struct Batch {
     pub upstream: Upstream,
     /// How the keys of its events are kept apart from those of other scopes; see [`Batch::wire_key`].
     pub keys: KeyRule,
-    /// The [settings](super::Options::settings) with which it was formed. The request is made of
+    /// The [settings](super::Options::with_settings) with which it was formed. The request is made of
     /// these and not of what the host has set now.
     pub settings: String,
 }
@@ -233,6 +234,7 @@ pub enum ItemOutcome {
 /// assert_eq!(failure(413), Failure::TooLarge);
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Failure {
     /// No connection, no answer in time, an answer that proves nothing, or a server's error: the same
     /// batch again. After the third time others go first, and if they are taken it is halved, so that an
@@ -317,6 +319,7 @@ pub enum Failure {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
     /// Items sent, resends counted.
     pub attempted: u64,

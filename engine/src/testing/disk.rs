@@ -190,7 +190,7 @@ impl SimulatedDisk {
     /// use onceward::{Config, ErrorKind, Event, Key, Payload, Scope};
     ///
     /// let machine = Machine::new();
-    /// let store = machine.open(Config::new().segment_bytes(256 * 1024))?;
+    /// let store = machine.open(Config::new().with_segment_bytes(256 * 1024))?;
     /// machine.disk().set_free_bytes(Some(0));
     /// let payload = Payload::json(&format!("\"{}\"", "x".repeat(10_000)))?;
     /// let refused = (0..1_000).find_map(|n| {

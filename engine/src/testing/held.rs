@@ -89,7 +89,7 @@ fn check_body(store: &Store, n: u64, note: &Note, outcome: &Outcome, what: &str)
     assert_eq!(review.is_some(), outcome.state == State::InReview, "{what}");
     if let Some(review) = review {
         assert!(["NO", "CARD_NOT_FOUND"].contains(&review.code.as_str()), "{review:?}, {what}");
-        assert!(review.event.event == note.event, "{what}");
+        assert!(*review.event() == note.event, "{what}");
     }
 }
 
@@ -118,7 +118,7 @@ fn check_counters(rig: &Rig, store: &Store, context: &str) {
     assert_eq!(told.keys, told.settled + told.pending + told.in_flight + told.in_review);
     let open = events.iter().filter(|event| !event.state.is_final());
     let amounts = open.filter_map(|event| event.event.amount.map(|a| a.ten_thousandths()));
-    assert_eq!(told.amount_pending.ten_thousandths(), amounts.sum::<i64>(), "{context}");
+    assert_eq!(all_amounts(&told), amounts.sum::<i64>(), "{context}");
     assert_eq!(
         seen.reviews().unwrap(),
         store.reviews().list(&ReviewFilter::new()).unwrap(),
@@ -134,7 +134,7 @@ fn check_batch(host: &Host, store: &Store, context: &str) {
     }
     let Some((idempotency_key, numbers)) = &host.out else { return };
     let is_answered = |n: &u64| host.notes[n].perhaps.is_some();
-    let session = Session::start(store, crate::testing::options().items_max(6), fits());
+    let session = Session::start(store, crate::testing::options().with_items_max(6), fits());
     let step = session.unwrap().next(0).unwrap();
     match step {
         Step::Send(batch) if batch.idempotency_key == *idempotency_key => {
@@ -154,7 +154,7 @@ fn deliver(host: &Host, store: &Store, context: &str) {
         store.reviews().retry(&item.scope, &item.key).unwrap();
     }
     let mut session =
-        Session::start(store, crate::testing::options().items_max(6), fits()).unwrap();
+        Session::start(store, crate::testing::options().with_items_max(6), fits()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();
@@ -163,4 +163,15 @@ fn deliver(host: &Host, store: &Store, context: &str) {
     let status = store.status();
     assert_eq!((status.pending, status.in_flight, status.in_review), (0, 0, 0), "{context}");
     assert!(upstream.effects().values().all(|count| *count == 1), "{context}");
+}
+
+/// The sum of the amounts of all unsettled events, in ten-thousandths.
+pub(crate) fn all_amounts(status: &crate::Status) -> i64 {
+    let amounts = [
+        status.amount_pending,
+        status.amount_in_flight,
+        status.amount_in_review,
+        status.amount_uncertain,
+    ];
+    amounts.iter().map(|amount| amount.ten_thousandths()).sum()
 }

@@ -39,9 +39,9 @@ impl Rig {
     /// As [`Rig::new`], on this disk.
     pub(crate) fn on(disk: SimVfs) -> Self {
         let mut config = Config::new()
-            .segment_bytes(SEGMENT_BYTES)
-            .payload_bytes_max(60_000)
-            .window_ms(WINDOW_MS);
+            .with_segment_bytes(SEGMENT_BYTES)
+            .with_payload_bytes_max(60_000)
+            .with_window(std::time::Duration::from_millis(WINDOW_MS));
         config.index_log_bytes_max = INDEX_LOG_BYTES_MAX;
         // What is worth cleaning is cleaned at once.
         config.cleaning_slack_segments = 0;
@@ -96,7 +96,7 @@ pub(crate) fn sales() -> Scope {
 
 /// How sessions of most tests behave: the scope is told by the test itself.
 pub(crate) fn options() -> Options {
-    Options::new(sales()).keys(KeyRule::Conveyed)
+    Options::new(sales()).with_keys(KeyRule::Conveyed)
 }
 
 /// Key number `n`.

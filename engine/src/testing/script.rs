@@ -265,7 +265,8 @@ impl Host {
     }
 
     fn sync(&mut self, store: &Store, mood: Mood) -> Result<(), Error> {
-        let mut session = Session::start(store, crate::testing::options().items_max(6), fits())?;
+        let mut session =
+            Session::start(store, crate::testing::options().with_items_max(6), fits())?;
         let Next::Send(batch) = session.next(0)? else { return Ok(()) };
         let numbers: Vec<u64> = batch.items.iter().map(|i| number(i.event.key.as_str())).collect();
         let sent = (batch.idempotency_key.clone(), numbers.iter().copied().collect());

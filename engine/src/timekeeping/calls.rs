@@ -2,10 +2,11 @@
 
 use super::ServerOffset;
 use super::frames::{ClockFrame, ServerNote};
-use crate::base::{ErrorKind, FrameKind, Result, WrittenAt, codec};
+use crate::base::{ErrorKind, FrameKind, Result, WrittenAt, codec, whole_ms};
 use crate::event::StoredEvent;
 use crate::kernel::{FrameBody, Share};
 use crate::store::{Shared, Store, StoreState};
+use std::time::Duration;
 
 /// A frame says how time goes on at least so many times a slice of keys, of which a window has 24.
 const NOTES_A_WINDOW: u64 = 24 * 6;
@@ -61,11 +62,12 @@ impl Store {
     /// a gap from before what was said last.
     ///
     /// ```
+    /// use std::time::Duration;
     /// # use onceward::{Config, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// // From the `Date` header of a reply that took 200 ms: whole seconds, half of the way back.
-    /// store.confirm_time(1_800_000_000_000, 1_100)?;
+    /// store.confirm_time(1_800_000_000_000, Duration::from_millis(1_100))?;
     /// assert!(store.server_offset().is_some());
     /// # Ok::<(), onceward::Error>(())
     /// ```
@@ -78,7 +80,8 @@ impl Store {
     /// # Errors
     ///
     /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
-    pub fn confirm_time(&self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
+    pub fn confirm_time(&self, server_unix_ms: i64, uncertainty: Duration) -> Result<()> {
+        let uncertainty_ms = whole_ms(uncertainty);
         let inner = &self.inner;
         inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
@@ -111,12 +114,13 @@ impl Store {
     /// `None`: it showed nothing since the machine was started. A wall clock that is set changes this.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use onceward::{Config, Store};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// assert_eq!(store.server_offset(), None);
-    /// store.confirm_time(1_800_000_000_000, 1_100)?;
+    /// store.confirm_time(1_800_000_000_000, Duration::from_millis(1_100))?;
     /// assert!(store.server_offset().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

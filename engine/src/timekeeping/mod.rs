@@ -16,11 +16,12 @@ pub(crate) use server_clock::ServerClock;
 /// How far the upstream's clock is ahead of this machine's wall clock.
 ///
 /// ```
+/// use std::time::Duration;
 /// use onceward::{Config, Store};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// store.confirm_time(1_800_000_000_000, 1_100)?;
+/// store.confirm_time(1_800_000_000_000, Duration::from_millis(1_100))?;
 /// let offset = store.server_offset().ok_or("it was told")?;
 /// println!("the upstream is {} ms ahead, +-{} ms", offset.offset_ms, offset.uncertainty_ms);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

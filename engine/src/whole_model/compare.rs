@@ -162,16 +162,16 @@ impl Reference {
         };
         let mut expected: Vec<usize> = self.unsettled().filter(is_it).collect();
         expected.sort_by_key(|id| (self.events[*id].review.as_ref().map(|it| it.0), *id));
-        let mut filter = ReviewFilter::new().max(page);
+        let mut filter = ReviewFilter::new().with_max(page);
         if !of.is_empty() {
-            filter = filter.scope(Scope::new(of).map_err(told)?);
+            filter = filter.with_scope(Scope::new(of).map_err(told)?);
         }
         let mut found = Vec::new();
         loop {
             let items = store.reviews().list(&filter).map_err(told)?;
             hold!(items.len() <= page, "a page of {page} has {}", items.len());
             let Some(last) = items.last() else { break };
-            filter = filter.after(last.version, last.lsn);
+            filter = filter.with_after(last.version, last.lsn);
             found.extend(items);
         }
         let lsns: Vec<u64> = found.iter().map(|item| item.lsn.get()).collect();
@@ -182,7 +182,7 @@ impl Reference {
             let Some((_, version, code)) = &mut self.events[id].review else { continue };
             let is_same = [0, item.version].contains(version) && item.code == *code;
             hold!(is_same, "event {id} came as {version} for {code}: {item:?}");
-            hold!(item.event.event == event && item.event.state == state, "{id}: {item:?}");
+            hold!(*item.event() == event && item.stored.state == state, "{id}: {item:?}");
             *version = item.version;
         }
         Ok(())
@@ -271,9 +271,20 @@ impl Reference {
         let expected = expected.map(count);
         let found = [status.pending, status.in_flight, status.in_review, status.uncertain];
         hold!(found == expected, "{found:?} are where {expected:?} should be");
-        let amounts: i64 = self.unsettled().map(|id| self.events[id].item.amount()).sum();
-        let found = status.amount_pending.ten_thousandths();
-        hold!(found == amounts, "{found} is unsettled, not {amounts}");
+        let amount = |wanted: State| -> i64 {
+            let of = self.unsettled().filter(|id| self.state(*id) == wanted);
+            of.map(|id| self.events[id].item.amount()).sum()
+        };
+        let expected = [State::Pending, State::InFlight, State::InReview, State::Uncertain];
+        let expected = expected.map(amount);
+        let found = [
+            status.amount_pending,
+            status.amount_in_flight,
+            status.amount_in_review,
+            status.amount_uncertain,
+        ]
+        .map(|amount| amount.ten_thousandths());
+        hold!(found == expected, "the amounts are {found:?}, not {expected:?}");
         let expected = (self.evicted.len() as u64, self.cancelled);
         let found = (status.evicted, status.cancelled);
         hold!(found == expected, "dropped and cancelled: {found:?}, not {expected:?}");

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use onceward_index::Secret;
 
@@ -267,7 +268,7 @@ impl Rules {
     pub(super) fn config(&self, config: Config) -> Config {
         let Bounds { amount, heavy, count, sum, age, when_full } = self.limits;
         let ten_thousandths = Amount::from_ten_thousandths;
-        let mut limits = Limits::new().when_full(when_full);
+        let mut limits = Limits::new().with_when_full(when_full);
         limits.amount = amount.map(ten_thousandths);
         // Small events take less than what half a heavy one does.
         limits.bytes = heavy.map(|heavy| 56_000 * heavy as u64 + 30_000);
@@ -275,13 +276,21 @@ impl Rules {
         limits.sum = sum.map(ten_thousandths);
         limits.age_ms = age;
         config
-            .limits(limits)
-            .scope_window(Scope::new(SHORT).unwrap(), SHORT_MS, WindowStart::FromSettle)
-            .scope_window(Scope::new(CAPTURED).unwrap(), CAPTURED_MS, WindowStart::FromCapture)
-            .inbox_window_ms(INBOX_MS)
-            .inbox_deliveries_max(self.deliveries_max)
-            .record_life_ms(RECORD_MS)
-            .leases_max(u32::try_from(self.leases_max).unwrap())
+            .with_limits(limits)
+            .with_scope_window(
+                Scope::new(SHORT).unwrap(),
+                Duration::from_millis(SHORT_MS),
+                WindowStart::FromSettle,
+            )
+            .with_scope_window(
+                Scope::new(CAPTURED).unwrap(),
+                Duration::from_millis(CAPTURED_MS),
+                WindowStart::FromCapture,
+            )
+            .with_inbox_window(Duration::from_millis(INBOX_MS))
+            .with_inbox_deliveries_max(self.deliveries_max)
+            .with_record_life(Duration::from_millis(RECORD_MS))
+            .with_leases_max(u32::try_from(self.leases_max).unwrap())
     }
 }
 

@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Verdict::Fresh { lsn } => ('f', lsn),
                 Verdict::Duplicate { lsn, .. } => ('d', lsn),
                 Verdict::Conflict { lsn } => ('c', lsn),
+                other => return Err(format!("not understood: {other:?}").into()),
             };
             writeln!(lines, "{} {letter} {}", event.key, lsn.get())?;
         }

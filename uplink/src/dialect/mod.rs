@@ -125,7 +125,7 @@ pub trait Dialect: Send + Sync {
     ///
     /// 30 days unless a dialect knows better: what was first attempted longer ago waits for a person. For an
     /// upstream that forgets sooner and does not tell, the host sets
-    /// [`Options::horizon_ms`](onceward::sync::Options::horizon_ms).
+    /// [`Options::with_horizon`](onceward::sync::Options::with_horizon).
     fn horizon_ms(&self) -> Option<u64> {
         Some(HORIZON_MS)
     }

@@ -1,12 +1,11 @@
 //! What a dialect can never send, for a store that refuses it at capture.
 
 use onceward::sync::{KeyRule, Misfit};
-use onceward::time::BootId;
-use onceward::{Event, Lsn, State, StoredEvent};
+use onceward::{Event, StoredEvent};
 
 use super::Dialect;
 
-/// The check for [`Config::sendable`](onceward::Config::sendable) by which a store refuses at capture what
+/// The check for [`Config::with_sendable`](onceward::Config::with_sendable) by which a store refuses at capture what
 /// `dialect` can never send: what does not [fit](Dialect::fit), and what has no key by `rule`, which must be the one
 /// that the events' session will have.
 ///
@@ -16,7 +15,7 @@ use super::Dialect;
 /// use onceward_uplink::{Wede, sendable};
 ///
 /// # let dir = tempfile::tempdir()?;
-/// let config = Config::new().sendable(sendable(Wede::new("till-7"), KeyRule::Bare));
+/// let config = Config::new().with_sendable(sendable(Wede::new("till-7"), KeyRule::Bare));
 /// let store = Store::open(dir.path().join("store"), config)?;
 /// let twice = Payload::json(r#"{"total":1,"total":2}"#)?;
 /// let event = Event::new(Scope::default(), Key::new("sale-1")?, twice);
@@ -30,17 +29,9 @@ pub fn sendable(
 ) -> impl Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync + 'static {
     move |event, captured_at_ms| {
         let wire_key = rule.wire_key(&event.scope, &event.key)?;
-        let stored = StoredEvent {
-            // No dialect sends the number that the store will give it.
-            lsn: Lsn::FIRST,
-            event: event.clone(),
-            captured_at_ms: Some(captured_at_ms),
-            boot: BootId::default(),
-            mono_ms: 0,
-            wall_ms: Some(captured_at_ms),
-            state: State::Pending,
-            receipt: None,
-        };
+        // No dialect sends the number that the store will give it.
+        let event = event.clone().with_captured_at_ms(captured_at_ms);
+        let stored = StoredEvent::as_if_captured(event, captured_at_ms);
         dialect.fit(&stored, &wire_key).map(drop)
     }
 }

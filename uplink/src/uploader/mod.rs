@@ -8,6 +8,7 @@ mod handle;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use onceward::Store;
 use onceward::sync::{Batch, Effort, Failure, Fit, Options, Reply, Report, Session, Step};
@@ -101,19 +102,19 @@ impl Uploader {
         options: Options,
     ) -> Result<Self, Error> {
         let options = match dialect.horizon_ms().filter(|_| !options.has_horizon()) {
-            Some(horizon_ms) => options.horizon_ms(horizon_ms),
+            Some(horizon_ms) => options.with_horizon(Duration::from_millis(horizon_ms)),
             None => options,
         };
         let options = if options.has_upstream() {
             options
         } else {
-            options.upstream(line.upstream(dialect.name())?)
+            options.with_upstream(line.upstream(dialect.name())?)
         };
         if options.conveys_scope() && !dialect.conveys_scope() {
             let why = "the dialect does not tell the upstream the scope: they need another rule";
             return Err(Error::invalid("keys", why));
         }
-        let options = options.settings(dialect.settings());
+        let options = options.with_settings(dialect.settings());
         let (dialect, clock) = (Arc::from(dialect), Monotonic::start());
         Ok(Self { store, line, dialect, options, clock, fresh_key: None, has_asked: false })
     }
@@ -192,7 +193,7 @@ impl Uploader {
     fn start(&self, effort: Effort) -> Result<Session, Error> {
         let dialect = Arc::clone(&self.dialect);
         let fit: Fit = Box::new(move |event, wire_key| dialect.fit(event, wire_key));
-        Ok(Session::start(&self.store, self.options.clone().effort(effort), fit)?)
+        Ok(Session::start(&self.store, self.options.clone().with_effort(effort), fit)?)
     }
 
     /// The loop.

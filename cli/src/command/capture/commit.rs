@@ -188,6 +188,9 @@ impl<'a> Committer<'a> {
                 self.tally.conflict += 1;
                 self.tally.note(line, "the key was captured before with other content");
             }
+            Judged::Stored(_) => {
+                self.tally.note(line, "the engine gave a verdict that is not known here");
+            }
             Judged::Refused { refusal, full } => {
                 self.tally.refused += 1;
                 self.tally.full |= full;
@@ -217,6 +220,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Fresh { .. } => "fresh",
         Verdict::Duplicate { .. } => "duplicate",
         Verdict::Conflict { .. } => "conflict",
+        _ => "unknown",
     }
 }
 

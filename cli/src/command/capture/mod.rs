@@ -117,19 +117,19 @@ fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Fai
 fn config(args: &CaptureArgs) -> Config {
     let mut config = Config::new();
     if let Some(bytes) = args.segment_bytes {
-        config = config.segment_bytes(bytes);
+        config = config.with_segment_bytes(bytes);
     }
     if args.must_exist {
-        config = config.create(Create::Never);
+        config = config.with_create(Create::Never);
     }
     // As `sync` sends them.
     let is_default = args.scope == Scope::default();
     let rule = if is_default { KeyRule::Bare } else { KeyRule::ScopePrefix };
     match args.dialect {
         None => config,
-        Some(DialectName::Forloy) => config.sendable(sendable(Forloy::new(), rule)),
+        Some(DialectName::Forloy) => config.with_sendable(sendable(Forloy::new(), rule)),
         // Which device it is makes no difference to an event.
-        Some(DialectName::Wede) => config.sendable(sendable(Wede::new("any"), rule)),
+        Some(DialectName::Wede) => config.with_sendable(sendable(Wede::new("any"), rule)),
     }
 }
 

@@ -126,21 +126,21 @@ fn options(args: &SyncArgs, line: &Line, dialect: &dyn Dialect) -> Result<sync::
     let seed = getrandom::u64()
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
     let mut options =
-        sync::Options::new(args.scope.clone()).items_max(dialect.items_max()).seed(seed);
+        sync::Options::new(args.scope.clone()).with_items_max(dialect.items_max()).with_seed(seed);
     if let Some(rule) = args.wire_keys {
-        options = options.keys(match rule {
+        options = options.with_keys(match rule {
             WireKeys::Bare => sync::KeyRule::Bare,
             WireKeys::ScopePrefix => sync::KeyRule::ScopePrefix,
         });
     }
     if args.now {
-        options = options.now();
+        options = options.with_hold_ignored();
     }
     if let Some(name) = &args.upstream_name {
         let upstream = line.upstream(dialect.name()).map_err(|error| refused("--to", &error))?;
         let named = upstream.named(name);
         let named = named.map_err(|error| Failure::usage(format!("--upstream-name: {error}")))?;
-        options = options.upstream(named);
+        options = options.with_upstream(named);
     }
     Ok(options)
 }

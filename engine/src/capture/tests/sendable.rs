@@ -21,7 +21,7 @@ fn with_payload(number: u64, text: &str) -> Event {
 #[test]
 fn what_the_upstream_can_never_take_is_refused_and_nothing_of_the_call_is_stored() {
     let mut rig = Rig::new();
-    rig.config = rig.config.sendable(objects_only);
+    rig.config = rig.config.with_sendable(objects_only);
     let store = rig.open();
     let (good, bad) = (with_payload(1, "{}"), with_payload(2, "[]"));
     let early = with_payload(3, "{}").with_captured_at_ms(-1);
@@ -44,7 +44,7 @@ fn a_key_that_is_known_is_answered_whatever_the_upstream_can_take() {
     let mut rig = Rig::new();
     let bad = with_payload(1, "[]");
     let first = rig.open().capture(&bad).unwrap().lsn();
-    rig.config = rig.config.sendable(objects_only);
+    rig.config = rig.config.with_sendable(objects_only);
     let store = rig.open();
     assert!(matches!(store.capture(&bad).unwrap(), Verdict::Duplicate { lsn, .. } if lsn == first));
 }
@@ -52,7 +52,7 @@ fn a_key_that_is_known_is_answered_whatever_the_upstream_can_take() {
 #[test]
 fn what_a_receiver_applies_is_sent_nowhere_and_not_asked_about() {
     let mut rig = Rig::new();
-    rig.config = rig.config.sendable(objects_only);
+    rig.config = rig.config.with_sendable(objects_only);
     let store = rig.open();
     let effect = Effect { event: with_payload(1, "[]"), receipt: Receipt::new(b"r").unwrap() };
     assert!(store.apply_batch(&[effect]).is_ok());

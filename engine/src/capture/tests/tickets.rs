@@ -175,7 +175,7 @@ fn tickets_of_a_failed_sync_are_in_doubt_and_stay_so() {
 #[test]
 fn what_is_queued_is_bounded() {
     let mut rig = Rig::new();
-    rig.config = rig.config.segment_bytes(4 * 1024 * 1024);
+    rig.config = rig.config.with_segment_bytes(4 * 1024 * 1024);
     let store = rig.open();
     for n in 0..300 {
         drop(store.capture_deferred(&sized_event(n, 50_000)).unwrap());

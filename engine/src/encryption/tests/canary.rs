@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onceward_vfs::Survival;
 
@@ -55,7 +56,7 @@ fn receipt() -> Receipt {
 }
 
 fn config(config: Config) -> Config {
-    config.limits(Limits::new().count(50).when_full(WhenFull::EvictOldest))
+    config.with_limits(Limits::new().with_count(50).with_when_full(WhenFull::EvictOldest))
 }
 
 /// Uses every area.
@@ -71,9 +72,12 @@ fn work(store: &Store) {
     records(store);
     inbox(store);
     reviews(store);
-    let mut session =
-        Session::start(store, Options::new(scope()).keys(crate::sync::KeyRule::Conveyed), fits())
-            .unwrap();
+    let mut session = Session::start(
+        store,
+        Options::new(scope()).with_keys(crate::sync::KeyRule::Conveyed),
+        fits(),
+    )
+    .unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("there is something to send") };
     assert!(!batch.items.is_empty());
     drop(session);
@@ -96,7 +100,7 @@ fn records(store: &Store) {
 
 fn inbox(store: &Store) {
     let window = WindowId::new("canary-window").unwrap();
-    store.inbox().open_window(&window, 3_600_000).unwrap();
+    store.inbox().open_window(&window, Duration::from_hours(1)).unwrap();
     let receive = |n: u32| -> Lsn {
         let delivery = Delivery::new(&format!("canary-delivery-{n}"), body()).unwrap();
         let within =
@@ -125,8 +129,8 @@ fn reviews(store: &Store) {
         store.settle(&[Settlement { scope: scope(), key: key(name), answer }]).unwrap();
     }
     store.reviews().resolve(&scope(), &key("single-1"), "canary-note").unwrap();
-    let decision = Decision::retry(scope(), key("single-2")).because("canary-why");
-    store.reviews().decide(&decision.by("canary-who")).unwrap();
+    let decision = Decision::retry(scope(), key("single-2")).with_note("canary-why");
+    store.reviews().decide(&decision.with_person("canary-who")).unwrap();
     let answer = Answer::Accepted { receipt: Some(receipt()) };
     store.settle(&[Settlement { scope: scope(), key: key("single-5"), answer }]).unwrap();
 }
@@ -247,7 +251,7 @@ fn real_files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// A store in a real directory, where the catalog would have files: while it is open, and closed.
 fn live_in(dir: &Path, config: Config) -> (Vec<BTreeMap<String, Vec<u8>>>, [u8; 16]) {
-    let config = self::config(config.segment_bytes(SEGMENT_BYTES));
+    let config = self::config(config.with_segment_bytes(SEGMENT_BYTES));
     let store = Store::open(dir, config.clone()).unwrap();
     work(&store);
     let secret = *store.inner.log.identity().secret.first_chunk().unwrap();
@@ -269,7 +273,7 @@ fn an_encrypted_store_in_a_directory_keeps_its_catalog_in_memory() {
         let (canaries, _) = search(found, secret);
         assert!(canaries.iter().any(|name| name.starts_with("catalog")), "control: {canaries:?}");
     }
-    let (found, secret) = live_in(&encrypted, Config::new().encryption(Keys::with(1)));
+    let (found, secret) = live_in(&encrypted, Config::new().with_encryption(Keys::with(1)));
     for found in &found {
         assert_eq!(search(found, secret), (vec![], vec![]));
     }
@@ -280,8 +284,8 @@ fn no_decision_is_left_in_the_clear_beside_an_encrypted_store() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("store");
     let keys: Arc<Keys> = Keys::with(1);
-    let store = Store::open(&dir, Config::new().encryption(keys)).unwrap();
-    let decision = Decision::resolve(scope(), key("x"), "canary-note").of_version(7);
+    let store = Store::open(&dir, Config::new().with_encryption(keys)).unwrap();
+    let decision = Decision::resolve(scope(), key("x"), "canary-note").with_version(7);
     assert_eq!(write_decision(&dir, &decision).unwrap_err().code(), "ENCRYPTED");
     store.close().unwrap();
     assert_eq!(search(&real_files(&dir), [3; 16]).0, Vec::<&str>::new());

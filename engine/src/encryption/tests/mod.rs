@@ -88,7 +88,7 @@ pub(crate) fn rig_with(keys: &Arc<Keys>) -> Rig {
 
 /// The same disk with other keys.
 pub(crate) fn with_keys(rig: &Rig, keys: &Arc<Keys>) -> Rig {
-    let config = rig.config.clone().encryption(Arc::clone(keys) as Arc<dyn KeyProvider>);
+    let config = rig.config.clone().with_encryption(Arc::clone(keys) as Arc<dyn KeyProvider>);
     Rig { config, ..rig.clone() }
 }
 

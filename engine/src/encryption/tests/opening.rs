@@ -116,7 +116,7 @@ fn assert_refused(rig: &Rig, code: &str) {
         told.push(crate::inspect::repair::repair_on(&*disk, &sealing).unwrap_err());
     }
     for error in told {
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Key, code), "{error}");
+        assert_eq!((error.kind(), error.code()), (ErrorKind::EncryptionKey, code), "{error}");
     }
     assert!(files(&rig.disk) == before, "{code}: nothing was touched");
 }

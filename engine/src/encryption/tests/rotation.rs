@@ -97,7 +97,11 @@ fn captures_are_refused_while_no_encryption_key_can_be_had_and_nothing_is_lost()
     let (segments, status) = (store.inner.log.segments(), store.status());
     for _ in 0..3 {
         let error = store.capture(&sized_event(n, 30_000)).unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Key, "TOKEN_REMOVED"), "{error}");
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::EncryptionKey, "TOKEN_REMOVED"),
+            "{error}"
+        );
         assert!(!error.in_doubt(), "surely not stored");
         let answer = Answer::Accepted { receipt: None };
         let settlement = Settlement { scope: sales(), key: key(0), answer };
@@ -124,7 +128,7 @@ fn another_encryption_key_under_the_same_name_is_refused() {
     let n = full(&store);
     keys.known.lock().insert(id(1), super::EncryptionKey::from_bytes([9; 32]));
     let error = store.capture(&sized_event(n, 30_000)).unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Key, "WRONG_KEY"), "{error}");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::EncryptionKey, "WRONG_KEY"), "{error}");
     keys.rotate(1);
     assert!(store.capture(&sized_event(n, 30_000)).is_ok());
 }

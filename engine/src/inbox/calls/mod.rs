@@ -44,7 +44,7 @@ impl Inbox<'_> {
     ///
     /// A delivery within a window is taken while that window is open: see
     /// [`Inbox::open_window`](crate::inbox::Inbox::open_window). Finished deliveries are remembered for
-    /// [`Config::inbox_window_ms`](crate::Config) at least, those of a window until it is over, at least.
+    /// [`Config::with_inbox_window`](crate::Config) at least, those of a window until it is over, at least.
     ///
     /// ```
     /// # use onceward::{Config, Store};
@@ -165,13 +165,14 @@ impl Inbox<'_> {
     /// those that the log still has. [`InboxStatus::dropped`] counts them all.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use onceward::{Config, Payload, Store};
     /// use onceward::inbox::{Delivery, WindowId, WindowKey};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let window = WindowId::new("session-1")?;
-    /// store.inbox().open_window(&window, 60_000)?;
+    /// store.inbox().open_window(&window, Duration::from_mins(1))?;
     /// let within = WindowKey::new("user-17", "tour", window.clone())?;
     /// store.inbox().receive(&Delivery::of_window(within, Payload::json("{}")?))?;
     /// store.inbox().close_window(&window)?;

@@ -3,10 +3,11 @@
 //! When one is over is decided by trusted time from the moment it was opened, never by a wall clock.
 
 use onceward_wal::Lsn;
+use std::time::Duration;
 
 use super::Inbox;
 use crate::base::bounds::{WINDOW_OPEN_MS_MAX, WINDOWS_MAX};
-use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
+use crate::base::{Error, ErrorKind, FrameKind, Result, codec, whole_ms};
 use crate::inbox::WindowId;
 use crate::inbox::frames::{WindowClosed, WindowFrame, WindowOpened};
 use crate::inbox::table::WindowEnding;
@@ -21,6 +22,7 @@ impl Inbox<'_> {
     /// may be opened again, too; what was delivered in it is remembered as long as any key.
     ///
     /// ```
+    /// use std::time::Duration;
     /// # use onceward::{Config, Store};
     /// use onceward::Payload;
     /// use onceward::inbox::{Delivery, Received, WindowId, WindowKey};
@@ -32,11 +34,11 @@ impl Inbox<'_> {
     ///     Ok::<_, onceward::Error>(Delivery::of_window(within, Payload::json("{}")?))
     /// };
     /// let (morning, evening) = (WindowId::new("s-1")?, WindowId::new("s-2")?);
-    /// store.inbox().open_window(&morning, 30 * 60_000)?;
+    /// store.inbox().open_window(&morning, Duration::from_mins(30))?;
     /// assert!(matches!(store.inbox().receive(&survey(&morning)?)?, Received::Fresh { .. }));
     /// assert!(matches!(store.inbox().receive(&survey(&morning)?)?, Received::Duplicate { .. }));
     /// assert!(matches!(store.inbox().receive(&survey(&evening)?)?, Received::Dropped { .. }));
-    /// store.inbox().open_window(&evening, 30 * 60_000)?;
+    /// store.inbox().open_window(&evening, Duration::from_mins(30))?;
     /// assert!(matches!(store.inbox().receive(&survey(&evening)?)?, Received::Fresh { .. }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -49,7 +51,8 @@ impl Inbox<'_> {
     ///
     /// `Invalid`: `WINDOW_INVALID`, not open for 1 ms to 400 days. `Full`: `WINDOWS_FULL`, 64 windows
     /// are open; or no room on the disk. `Io`, `Poisoned`.
-    pub fn open_window(&self, window: &WindowId, remaining_ms: u64) -> Result<()> {
+    pub fn open_window(&self, window: &WindowId, remaining: Duration) -> Result<()> {
+        let remaining_ms = whole_ms(remaining);
         if remaining_ms == 0 || remaining_ms > WINDOW_OPEN_MS_MAX {
             let message =
                 format!("remaining_ms: {remaining_ms}, must be 1 to {WINDOW_OPEN_MS_MAX}");
@@ -94,13 +97,14 @@ impl Inbox<'_> {
     /// open is left as it is.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use onceward::{Config, Payload, Store};
     /// use onceward::inbox::{Delivery, WindowId, WindowKey};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// let window = WindowId::new("session-1")?;
-    /// store.inbox().open_window(&window, 60_000)?;
+    /// store.inbox().open_window(&window, Duration::from_mins(1))?;
     /// let within = WindowKey::new("user-17", "tour", window.clone())?;
     /// store.inbox().receive(&Delivery::of_window(within, Payload::json("{}")?))?;
     /// assert_eq!(store.inbox().close_window(&window)?.len(), 1);

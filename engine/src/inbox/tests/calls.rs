@@ -1,5 +1,7 @@
 //! What the upstream delivers takes effect once, and its end travels back.
 
+use std::time::Duration;
+
 use crate::inbox::{Delivery, DeliveryState, DropReason, Progress, Received, WindowId, WindowKey};
 use crate::testing::{Rig, event, keys};
 use crate::{ErrorKind, Lsn, Payload, Scope, State, Store};
@@ -46,7 +48,7 @@ fn a_delivery_is_known_by_each_of_its_names() {
     let rig = Rig::new();
     let store = rig.open();
     let window = WindowId::new("w").unwrap();
-    store.inbox().open_window(&window, HOUR_MS).unwrap();
+    store.inbox().open_window(&window, Duration::from_millis(HOUR_MS)).unwrap();
     let named = |event: &str, external: &str, subject: &str| {
         let within = WindowKey::new(subject, "d", window.clone()).unwrap();
         let delivery = Delivery::new(event, payload(1)).unwrap();
@@ -109,7 +111,7 @@ fn work_resumes_behind_the_last_step_that_was_noted() {
 #[test]
 fn a_full_inbox_drops_what_comes_and_counts_it() {
     let rig = Rig::new();
-    let config = rig.config.clone().inbox_deliveries_max(2);
+    let config = rig.config.clone().with_inbox_deliveries_max(2);
     let store = Rig { config, ..rig.clone() }.open();
     let (first, _) = (fresh(&store, &delivery(1)), fresh(&store, &delivery(2)));
     let full = Received::Dropped { why: DropReason::Full };
@@ -120,7 +122,7 @@ fn a_full_inbox_drops_what_comes_and_counts_it() {
     store.inbox().ack(first).unwrap();
     fresh(&store, &delivery(3));
     drop(store);
-    let config = rig.config.clone().inbox_bytes_max(1_000);
+    let config = rig.config.clone().with_inbox_bytes_max(1_000);
     let store = Rig { config, ..rig }.open();
     assert!((1..1_000).contains(&store.inbox().status().open_bytes));
     let big = Delivery::new("big", Payload::bytes(vec![7; 1_000])).unwrap();
@@ -168,7 +170,7 @@ fn the_end_of_a_delivery_travels_upstream_as_an_event() {
 #[test]
 fn an_answer_whose_key_is_taken_travels_under_another_one() {
     let rig = Rig::new();
-    let config = rig.config.clone().inbox_scope(crate::testing::sales());
+    let config = rig.config.clone().with_inbox_scope(crate::testing::sales());
     let store = Rig { config, ..rig }.open();
     let taken = crate::Key::new("ack:e1").unwrap();
     let own = crate::Event::new(crate::testing::sales(), taken, payload(5));
@@ -234,7 +236,8 @@ fn an_event_and_a_delivery_may_share_a_name() {
 #[test]
 fn a_finished_delivery_is_forgotten_after_the_inboxs_window_and_an_open_one_never() {
     let rig = Rig::new();
-    let rig = Rig { config: rig.config.clone().inbox_window_ms(HOUR_MS), ..rig };
+    let rig =
+        Rig { config: rig.config.clone().with_inbox_window(Duration::from_millis(HOUR_MS)), ..rig };
     let store = rig.open();
     let (one, two) = (fresh(&store, &delivery(1)), fresh(&store, &delivery(2)));
     rig.clock.advance(5 * HOUR_MS);
@@ -259,11 +262,11 @@ fn a_finished_delivery_is_forgotten_after_the_inboxs_window_and_an_open_one_neve
 fn the_inbox_refuses_options_out_of_their_range() {
     let config = || Rig::new().config;
     let bad = [
-        config().inbox_window_ms(59_999),
-        config().inbox_window_ms(400 * 24 * HOUR_MS + 1),
-        config().inbox_deliveries_max(0),
-        config().inbox_deliveries_max(10_001),
-        config().inbox_bytes_max(0),
+        config().with_inbox_window(Duration::from_millis(59_999)),
+        config().with_inbox_window(Duration::from_millis(400 * 24 * HOUR_MS + 1)),
+        config().with_inbox_deliveries_max(0),
+        config().with_inbox_deliveries_max(10_001),
+        config().with_inbox_bytes_max(0),
     ];
     for config in bad {
         let error = Rig { config, ..Rig::new() }.try_open().unwrap_err();
@@ -271,6 +274,10 @@ fn the_inbox_refuses_options_out_of_their_range() {
         assert!(error.to_string().contains("inbox_"), "{error}");
     }
     for ms in [MINUTE_MS, MINUTE_MS + 1, 400 * 24 * HOUR_MS] {
-        assert!(Rig { config: config().inbox_window_ms(ms), ..Rig::new() }.try_open().is_ok());
+        assert!(
+            Rig { config: config().with_inbox_window(Duration::from_millis(ms)), ..Rig::new() }
+                .try_open()
+                .is_ok()
+        );
     }
 }

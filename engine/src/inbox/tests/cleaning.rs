@@ -1,5 +1,7 @@
 //! Segments go, and of the inbox nothing goes with them that is needed; a full disk refuses cleanly.
 
+use std::time::Duration;
+
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
 use crate::inbox::{
@@ -79,9 +81,9 @@ fn stored(status: InboxStatus) -> InboxStatus {
 fn deliveries_steps_ends_and_windows_outlive_their_segments() {
     let rig = Rig::new();
     let mut store = rig.open();
-    store.inbox().open_window(&window(), 9 * HOUR_MS).unwrap();
+    store.inbox().open_window(&window(), Duration::from_millis(9 * HOUR_MS)).unwrap();
     let gone = WindowId::new("gone").unwrap();
-    store.inbox().open_window(&gone, HOUR_MS).unwrap();
+    store.inbox().open_window(&gone, Duration::from_millis(HOUR_MS)).unwrap();
     let within = WindowKey::new("user", "late", gone.clone()).unwrap();
     store.inbox().receive(&Delivery::of_window(within, Payload::bytes(vec![1]))).unwrap();
     assert_eq!(store.inbox().close_window(&gone).unwrap().len(), 1);
@@ -131,7 +133,7 @@ fn deliveries_steps_ends_and_windows_outlive_their_segments() {
 #[test]
 fn what_was_finished_and_is_forgotten_is_not_carried() {
     let rig = Rig::new();
-    let config = rig.config.clone().inbox_window_ms(60_000);
+    let config = rig.config.clone().with_inbox_window(Duration::from_mins(1));
     let rig = Rig { config, ..rig };
     let store = rig.open();
     for n in 0..20 {
@@ -154,7 +156,7 @@ fn what_was_finished_and_is_forgotten_is_not_carried() {
 fn a_write_that_found_no_room_leaves_nothing_of_a_delivery_or_its_end() {
     let rig = Rig::new();
     let store = rig.open();
-    store.inbox().open_window(&window(), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(), Duration::from_millis(HOUR_MS)).unwrap();
     let open = fresh(&store, 1);
     let before = (store.inbox().status(), store.status().keys, store.status().pending);
     let fail_next = || {
@@ -174,10 +176,15 @@ fn a_write_that_found_no_room_leaves_nothing_of_a_delivery_or_its_end() {
         fail_next();
         full(store.inbox().close_window(&window()).unwrap_err());
         fail_next();
-        full(store.inbox().open_window(&WindowId::new("other").unwrap(), 5).unwrap_err());
+        full(
+            store
+                .inbox()
+                .open_window(&WindowId::new("other").unwrap(), Duration::from_millis(5))
+                .unwrap_err(),
+        );
         // Something else is synced, so that the failed numbers are below the synced one.
-        store.inbox().open_window(&window(), HOUR_MS - 1).unwrap();
-        store.inbox().open_window(&window(), HOUR_MS).unwrap();
+        store.inbox().open_window(&window(), Duration::from_millis(HOUR_MS - 1)).unwrap();
+        store.inbox().open_window(&window(), Duration::from_millis(HOUR_MS)).unwrap();
         let now = (store.inbox().status(), store.status().keys, store.status().pending);
         assert_eq!(now, before);
         assert_eq!(store.inbox().resume(open).unwrap(), Some(1));
@@ -193,10 +200,10 @@ fn a_write_that_found_no_room_leaves_nothing_of_a_delivery_or_its_end() {
 #[test]
 fn a_full_disk_refuses_deliveries_and_the_end_of_a_window_makes_room() {
     let rig = Rig::new();
-    let config: Config = rig.config.clone().inbox_bytes_max(u64::MAX);
+    let config: Config = rig.config.clone().with_inbox_bytes_max(u64::MAX);
     let rig = Rig { config, ..rig };
     let store = rig.open();
-    store.inbox().open_window(&window(), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(), Duration::from_millis(HOUR_MS)).unwrap();
     rig.disk.set_free_bytes(Some(6 * SEGMENT_BYTES));
     let big = |n: u64| {
         let within = WindowKey::new("user", &format!("d{n}"), window()).unwrap();
@@ -222,7 +229,7 @@ fn a_full_disk_refuses_deliveries_and_the_end_of_a_window_makes_room() {
     rig.clock.advance(HOUR_MS);
     store.tick().unwrap();
     assert_eq!((store.inbox().status().dropped, store.inbox().status().open), (stored, 0));
-    store.inbox().open_window(&window(), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(), Duration::from_millis(HOUR_MS)).unwrap();
     let again = fill(stored);
     assert!(again * 2 >= stored, "{again} after {stored}");
     assert_eq!(rig.after_kill().open().inbox().status().open, again);
@@ -233,7 +240,7 @@ fn a_full_disk_refuses_deliveries_and_the_end_of_a_window_makes_room() {
 fn answers_that_the_upstream_took_do_not_stay() {
     let rig = Rig::new();
     let store = rig.open();
-    store.inbox().open_window(&window(), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(), Duration::from_millis(HOUR_MS)).unwrap();
     let lsn = fresh(&store, 1);
     store.inbox().ack(lsn).unwrap();
     let scope = Scope::new("inbox").unwrap();

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "how many states were tried is part of the result")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use onceward_vfs::Survival;
 
@@ -117,7 +118,7 @@ impl Host {
                 if self.windows.get(w) != Some(&Some(true)) {
                     self.windows.insert(*w, None);
                 }
-                store.inbox().open_window(&window(*w), *ms)?;
+                store.inbox().open_window(&window(*w), Duration::from_millis(*ms))?;
                 self.windows.insert(*w, Some(true));
             }
             Close(w) => {

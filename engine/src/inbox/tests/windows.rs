@@ -1,5 +1,7 @@
 //! Windows that the upstream issues: once in each, dropped and counted when it is over.
 
+use std::time::Duration;
+
 use crate::ErrorKind;
 use crate::base::{FrameKind, codec};
 use crate::inbox::frames::DeliveryFrame;
@@ -34,13 +36,16 @@ fn within_a_window_of_the_upstream_it_is_delivered_once_whatever_the_wall_clock_
         NOT_OPEN,
         "never told"
     );
-    store.inbox().open_window(&window(1), 30 * MINUTE_MS).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(30 * MINUTE_MS)).unwrap();
     let first = fresh(&store, &survey("user", 1, &window(1)));
     store.inbox().ack(first).unwrap();
     for reconnect in 0..3 {
         rig.clock.advance(5 * MINUTE_MS);
         rig.clock.step_wall(if reconnect % 2 == 0 { -7 } else { 9 } * 3_600_000);
-        store.inbox().open_window(&window(1), (25 - 5 * reconnect) * MINUTE_MS).unwrap();
+        store
+            .inbox()
+            .open_window(&window(1), Duration::from_millis((25 - 5 * reconnect) * MINUTE_MS))
+            .unwrap();
         let again = store.inbox().receive(&survey("user", 1, &window(1))).unwrap();
         assert_eq!(again, duplicate(first, DeliveryState::Acked), "reconnect {reconnect}");
     }
@@ -52,7 +57,7 @@ fn within_a_window_of_the_upstream_it_is_delivered_once_whatever_the_wall_clock_
         NOT_OPEN,
         "it is over"
     );
-    store.inbox().open_window(&window(2), 30 * MINUTE_MS).unwrap();
+    store.inbox().open_window(&window(2), Duration::from_millis(30 * MINUTE_MS)).unwrap();
     let second = fresh(&store, &survey("user", 1, &window(2)));
     assert_ne!(second, first);
     let again = store.inbox().receive(&survey("user", 1, &window(2))).unwrap();
@@ -70,15 +75,18 @@ fn what_was_finished_in_a_long_window_stays_a_duplicate_until_that_is_over() {
 /// Five hours are told either at once, or after the delivery was finished.
 fn stays_a_duplicate_for_five_hours(told_first_ms: u64) {
     let rig = Rig::new();
-    let rig = Rig { config: rig.config.clone().inbox_window_ms(MINUTE_MS), ..rig };
+    let rig = Rig {
+        config: rig.config.clone().with_inbox_window(Duration::from_millis(MINUTE_MS)),
+        ..rig
+    };
     let mut store = rig.open();
-    store.inbox().open_window(&window(1), told_first_ms).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(told_first_ms)).unwrap();
     let lsn = fresh(&store, &survey("user", 1, &window(1)));
     store.inbox().ack(lsn).unwrap();
     let plain = fresh(&store, &delivery(9));
     store.inbox().ack(plain).unwrap();
     // The upstream makes the window longer after it was acked, or tells it as it was.
-    store.inbox().open_window(&window(1), 5 * HOUR_MS).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(5 * HOUR_MS)).unwrap();
     for turn in 0..9 {
         rig.clock.advance(HOUR_MS / 2);
         store.tick().unwrap();
@@ -94,7 +102,7 @@ fn stays_a_duplicate_for_five_hours(told_first_ms: u64) {
     assert_eq!(store.inbox().receive(&survey("user", 1, &window(1))).unwrap(), NOT_OPEN);
     // Told again much later, it is a window like any other.
     rig.clock.advance(2 * HOUR_MS);
-    store.inbox().open_window(&window(1), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(HOUR_MS)).unwrap();
     fresh(&store, &survey("user", 1, &window(1)));
 }
 
@@ -102,7 +110,7 @@ fn stays_a_duplicate_for_five_hours(told_first_ms: u64) {
 #[test]
 fn the_subject_decides_whether_it_is_once_a_user_or_once_a_device() {
     let store = Rig::new().open();
-    store.inbox().open_window(&window(1), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(HOUR_MS)).unwrap();
     let user = fresh(&store, &survey("user-1", 1, &window(1)));
     let again = store.inbox().receive(&survey("user-1", 1, &window(1))).unwrap();
     assert_eq!(again, duplicate(user, DeliveryState::Open), "the laptop of the same user");
@@ -121,8 +129,8 @@ fn the_subject_decides_whether_it_is_once_a_user_or_once_a_device() {
 fn what_is_unfinished_when_its_window_is_over_is_dropped_counted_and_listed() {
     let rig = Rig::new();
     let store = rig.open();
-    store.inbox().open_window(&window(1), HOUR_MS).unwrap();
-    store.inbox().open_window(&window(2), 9 * HOUR_MS).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(HOUR_MS)).unwrap();
+    store.inbox().open_window(&window(2), Duration::from_millis(9 * HOUR_MS)).unwrap();
     let (one, two) = (survey("user", 1, &window(1)), survey("user", 2, &window(1)));
     let (first, second) = (fresh(&store, &one), fresh(&store, &two));
     let (scope, key) = (sales(), key(1));
@@ -171,7 +179,7 @@ fn a_window_that_is_closed_is_over_at_once() {
     let rig = Rig::new();
     let store = rig.open();
     assert_eq!(store.inbox().close_window(&window(1)).unwrap(), [], "never told");
-    store.inbox().open_window(&window(1), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(1), Duration::from_millis(HOUR_MS)).unwrap();
     let lsn = fresh(&store, &survey("user", 1, &window(1)));
     assert_eq!(store.inbox().close_window(&window(1)).unwrap(), [lsn]);
     assert_eq!(store.inbox().close_window(&window(1)).unwrap(), []);
@@ -179,7 +187,7 @@ fn a_window_that_is_closed_is_over_at_once() {
         assert_eq!(store.inbox().receive(&survey("user", 2, &window(1))).unwrap(), NOT_OPEN);
         assert_eq!((store.inbox().status().dropped, store.inbox().status().windows), (1, 0));
         // Told again it is open again, and what was dropped can be delivered.
-        store.inbox().open_window(&window(1), HOUR_MS).unwrap();
+        store.inbox().open_window(&window(1), Duration::from_millis(HOUR_MS)).unwrap();
         fresh(&store, &survey("user", 1, &window(1)));
     }
 }
@@ -188,16 +196,19 @@ fn a_window_that_is_closed_is_over_at_once() {
 fn windows_are_bounded_and_those_that_are_over_make_room() {
     let rig = Rig::new();
     let store = rig.open();
-    (0..64).for_each(|n| store.inbox().open_window(&window(n), HOUR_MS + n).unwrap());
-    let error = store.inbox().open_window(&window(64), HOUR_MS).unwrap_err();
+    (0..64).for_each(|n| {
+        store.inbox().open_window(&window(n), Duration::from_millis(HOUR_MS + n)).unwrap();
+    });
+    let error = store.inbox().open_window(&window(64), Duration::from_millis(HOUR_MS)).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Full, "WINDOWS_FULL"));
-    store.inbox().open_window(&window(63), HOUR_MS * 2).unwrap();
+    store.inbox().open_window(&window(63), Duration::from_millis(HOUR_MS * 2)).unwrap();
     rig.clock.advance(HOUR_MS);
-    store.inbox().open_window(&window(64), HOUR_MS).unwrap();
+    store.inbox().open_window(&window(64), Duration::from_millis(HOUR_MS)).unwrap();
     drop(store);
     assert_eq!(rig.open().inbox().status().windows, 64);
     for bad in [0, 400 * 24 * HOUR_MS + 1] {
-        let error = rig.open().inbox().open_window(&window(1), bad).unwrap_err();
+        let error =
+            rig.open().inbox().open_window(&window(1), Duration::from_millis(bad)).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "WINDOW_INVALID"));
     }
 }

@@ -47,6 +47,7 @@ use crate::state::StoreState;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Repair {
     /// The damage that was found.
     pub damage: Vec<Damage>,
@@ -78,6 +79,7 @@ pub struct Repair {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Lost {
     /// Numbers of lost frames, ascending. Not every frame is an event, and a range that ends where a
     /// segment does may hold numbers that were never used.
@@ -105,6 +107,7 @@ pub struct Lost {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct LostRange {
     /// The first one.
     pub first: Lsn,
@@ -127,6 +130,7 @@ pub struct LostRange {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct LostKey {
     /// The event's number.
     pub lsn: Lsn,

@@ -117,6 +117,7 @@ type Disk = Box<dyn Fn() -> Result<Arc<dyn Vfs>> + Send>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct TailBatch {
     /// Events that are new, in the order of their numbers, each as far as it is now.
     pub events: Vec<StoredEvent>,

@@ -50,7 +50,7 @@ fn a_look_at_a_store_that_is_open_tells_what_the_store_tells() {
     store.reviews().retry(&sales(), &key(3)).unwrap();
     store.reviews().resolve(&sales(), &key(4), "gone").unwrap();
     assert_same(&rig, &store, 20, "decided");
-    let options = crate::testing::options().items_max(4);
+    let options = crate::testing::options().with_items_max(4);
     let mut session = Session::start(&store, options, fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     assert_same(&rig, &store, 20, "in flight");

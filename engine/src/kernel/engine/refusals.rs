@@ -27,7 +27,7 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         Log::Invalid => (ErrorKind::Invalid, "INVALID"),
         Log::Full => (ErrorKind::Full, "FULL"),
         Log::Corrupt => (ErrorKind::Corrupt, error.code().unwrap_or("CORRUPT")),
-        Log::Key => (ErrorKind::Key, error.code().unwrap_or("KEY")),
+        Log::Key => (ErrorKind::EncryptionKey, error.code().unwrap_or("KEY")),
         Log::Poisoned => (ErrorKind::Poisoned, error.code().unwrap_or("POISONED")),
         Log::Locked => (ErrorKind::Locked, "LOCKED"),
         Log::Unsupported => (ErrorKind::Unsupported, "UNSUPPORTED"),

@@ -1,5 +1,7 @@
 //! T20 to T23: limits refuse or make room, and what is counted is what is there.
 
+use std::time::Duration;
+
 use crate::capture::{Applied, Effect, WouldAccept};
 use crate::limits::{Limit, Limits, WhenFull};
 use crate::testing::{
@@ -10,12 +12,12 @@ use crate::{Class, ErrorKind, Event, State, Store, Verdict};
 
 pub(crate) fn rig(limits: Limits) -> Rig {
     let mut rig = Rig::new();
-    rig.config = rig.config.limits(limits);
+    rig.config = rig.config.with_limits(limits);
     rig
 }
 
 fn evicting(limits: Limits) -> Rig {
-    rig(limits.when_full(WhenFull::EvictOldest))
+    rig(limits.with_when_full(WhenFull::EvictOldest))
 }
 
 pub(crate) fn evictable(n: u64) -> Event {
@@ -61,7 +63,7 @@ pub(crate) fn check_counters(rig: &Rig, store: &Store, context: &str) {
         let bytes: u64 = unsettled.values().map(|live| u64::from(live.at.bytes)).sum();
         assert_eq!(told.unsettled_bytes, bytes, "{context}");
         let amount: i64 = unsettled.values().map(|live| live.amount).sum();
-        assert_eq!(told.amount_pending.ten_thousandths(), amount, "{context}");
+        assert_eq!(crate::testing::held::all_amounts(&told), amount, "{context}");
         let waits = |live: &&crate::outbox::Live| live.stage == crate::outbox::Stage::Pending;
         let evictable = unsettled.iter().filter(|(_, live)| live.is_evictable && waits(live));
         let evictable: Vec<u64> = evictable.map(|(lsn, _)| *lsn).collect();
@@ -84,25 +86,25 @@ fn each_limit_refuses_by_name_with_what_is_held_and_what_was_asked_for() {
         store.capture(&event(1)).unwrap();
         store.status().unsettled_bytes
     };
-    let store = rig(Limits::new().bytes(2 * bytes)).open();
+    let store = rig(Limits::new().with_bytes(2 * bytes)).open();
     fresh(&store, &event(1));
     fresh(&store, &event(2));
     let message = refused(&store, &event(3), Limit::Bytes);
     assert!(message.contains(&format!("{} of at most {}", 2 * bytes, 2 * bytes)), "{message}");
 
-    let store = rig(Limits::new().count(1)).open();
+    let store = rig(Limits::new().with_count(1)).open();
     fresh(&store, &event(1));
     let message = refused(&store, &event(2), Limit::Count);
     assert!(message.contains("1 events are unsettled, of at most 1, and 1 more"), "{message}");
 
-    let store = rig(Limits::new().amount(cents(5))).open();
+    let store = rig(Limits::new().with_amount(cents(5))).open();
     fresh(&store, &event(5));
     let message = refused(&store, &event(6), Limit::Amount);
     assert!(message.contains("0.06") && message.contains("0.05"), "{message}");
     let back = event(7).with_amount("-0.06".parse().unwrap());
     refused(&store, &back, Limit::Amount);
 
-    let store = rig(Limits::new().sum(cents(10))).open();
+    let store = rig(Limits::new().with_sum(cents(10))).open();
     fresh(&store, &event(8));
     let message = refused(&store, &event(3), Limit::Sum);
     assert!(message.contains("0.08 of at most 0.10, and 0.03 more"), "{message}");
@@ -112,7 +114,7 @@ fn each_limit_refuses_by_name_with_what_is_held_and_what_was_asked_for() {
     fresh(&store, &back);
     fresh(&store, &event(6));
 
-    let rig = rig(Limits::new().age_ms(1_000));
+    let rig = rig(Limits::new().with_age(Duration::from_secs(1)));
     let store = rig.open();
     fresh(&store, &event(1));
     rig.clock.advance(1_000);
@@ -126,7 +128,7 @@ fn each_limit_refuses_by_name_with_what_is_held_and_what_was_asked_for() {
 
 #[test]
 fn repetitions_are_answered_and_everything_but_captures_goes_on_at_a_limit() {
-    let rig = rig(Limits::new().count(2));
+    let rig = rig(Limits::new().with_count(2));
     let store = rig.open();
     let lsn = store.capture(&event(1)).unwrap().lsn();
     store.capture(&event(2)).unwrap();
@@ -152,7 +154,7 @@ fn repetitions_are_answered_and_everything_but_captures_goes_on_at_a_limit() {
 
 #[test]
 fn a_batch_is_judged_as_a_whole_and_only_by_what_is_new_in_it() {
-    let store = rig(Limits::new().count(3).sum(cents(6))).open();
+    let store = rig(Limits::new().with_count(3).with_sum(cents(6))).open();
     store.capture_batch(&[event(1), event(2)]).unwrap();
     let error = store.capture_batch(&[event(0), event(10)]).unwrap_err();
     assert_eq!(error.code(), "LIMIT_COUNT");
@@ -164,7 +166,7 @@ fn a_batch_is_judged_as_a_whole_and_only_by_what_is_new_in_it() {
 
 #[test]
 fn the_oldest_evictable_events_make_room_and_are_told_of() {
-    let rig = evicting(Limits::new().count(4));
+    let rig = evicting(Limits::new().with_count(4));
     let store = rig.open();
     for event in [event(1), evictable(2), event(3), evictable(4)] {
         fresh(&store, &event);
@@ -211,7 +213,7 @@ fn the_oldest_evictable_events_make_room_and_are_told_of() {
 
 #[test]
 fn each_limit_drops_only_what_helps() {
-    let rig = evicting(Limits::new().sum(cents(10)));
+    let rig = evicting(Limits::new().with_sum(cents(10)));
     let store = rig.open();
     for n in [0, 4, 6] {
         fresh(&store, &evictable(n));
@@ -219,7 +221,7 @@ fn each_limit_drops_only_what_helps() {
     fresh(&store, &event(1));
     assert_eq!([0, 4, 6].map(|n| state(&store, n) == State::Expired), [false, true, false]);
 
-    let rig = evicting(Limits::new().age_ms(1_000));
+    let rig = evicting(Limits::new().with_age(Duration::from_secs(1)));
     let store = rig.open();
     fresh(&store, &evictable(1));
     fresh(&store, &evictable(2));
@@ -232,7 +234,7 @@ fn each_limit_drops_only_what_helps() {
     refused(&store, &event(5), Limit::Age);
     assert_eq!(state(&store, 3), State::Pending, "an older one is to be kept: it would not help");
 
-    let rig = evicting(Limits::new().bytes(100_000));
+    let rig = evicting(Limits::new().with_bytes(100_000));
     let store = rig.open();
     for n in 0..10 {
         fresh(&store, &sized_event(n, 9_000).with_class(Class::Evictable));
@@ -246,12 +248,12 @@ fn each_limit_drops_only_what_helps() {
 #[test]
 fn what_is_in_flight_or_in_review_is_never_dropped() {
     use crate::sync::Session;
-    let rig = evicting(Limits::new().count(3));
+    let rig = evicting(Limits::new().with_count(3));
     let store = rig.open();
     for n in 1..=3 {
         fresh(&store, &evictable(n));
     }
-    let options = crate::testing::options().items_max(2);
+    let options = crate::testing::options().with_items_max(2);
     let mut session = Session::start(&store, options, crate::testing::upstream::fits()).unwrap();
     session.next(0).unwrap();
     assert_eq!(store.status().in_flight, 2, "control");
@@ -267,7 +269,7 @@ fn what_is_in_flight_or_in_review_is_never_dropped() {
 
 #[test]
 fn counts_and_losses_outlive_the_segments_that_told_of_them() {
-    let rig = evicting(Limits::new().count(60));
+    let rig = evicting(Limits::new().with_count(60));
     let store = rig.open();
     (0..60).for_each(|n| fresh(&store, &evictable(n)));
     (60..63).for_each(|n| fresh(&store, &event(n)));
@@ -293,7 +295,7 @@ fn counts_and_losses_outlive_the_segments_that_told_of_them() {
 /// Of two frames that tell of losses, the older one goes first and takes nothing with it.
 #[test]
 fn a_loss_is_listed_after_its_frame_is_gone_and_a_newer_frame_tells_of_others() {
-    let rig = evicting(Limits::new().count(1));
+    let rig = evicting(Limits::new().with_count(1));
     let store = rig.open();
     (0..12).for_each(|n| fresh(&store, &sized_event(n, 50_000).with_class(Class::Evictable)));
     let oldest = store.inner.log.segments()[0].number;
@@ -305,7 +307,7 @@ fn a_loss_is_listed_after_its_frame_is_gone_and_a_newer_frame_tells_of_others() 
 /// The list is bounded, the count is not.
 #[test]
 fn of_many_losses_the_last_ones_are_listed() {
-    let rig = evicting(Limits::new().count(700));
+    let rig = evicting(Limits::new().with_count(700));
     let store = rig.open();
     let events = |from: u64| (from..from + 700).map(evictable).collect::<Vec<_>>();
     store.capture_batch(&events(0)).unwrap();
@@ -320,7 +322,7 @@ fn of_many_losses_the_last_ones_are_listed() {
 
 #[test]
 fn limits_that_make_no_sense_are_refused() {
-    let rig = rig(Limits::new().sum("-1".parse().unwrap()));
+    let rig = rig(Limits::new().with_sum("-1".parse().unwrap()));
     assert_eq!(rig.try_open().unwrap_err().code(), "CONFIG_INVALID");
 }
 

@@ -8,7 +8,7 @@ use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, State, Store, Verdict};
 
 fn start(store: &Store) -> Session {
-    Session::start(store, crate::testing::options().items_max(2), fits()).unwrap()
+    Session::start(store, crate::testing::options().with_items_max(2), fits()).unwrap()
 }
 
 fn too_late(store: &Store, n: u64) -> State {

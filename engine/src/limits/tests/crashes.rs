@@ -169,7 +169,7 @@ fn limit(error: crate::Error) -> Result<()> {
 }
 
 fn new_rig() -> Rig {
-    rig(Limits::new().count(COUNT).when_full(WhenFull::EvictOldest))
+    rig(Limits::new().with_count(COUNT).with_when_full(WhenFull::EvictOldest))
 }
 
 fn cut_everywhere(first: usize, of: usize) {

@@ -216,7 +216,8 @@ fn full_of_settled(rig: &Rig) -> Vec<Lsn> {
     let lsns: Vec<Lsn> = verdicts.iter().map(Verdict::lsn).collect();
     rounds_until(&store, 1_000, || holder(&store, lsns[0]).is_some());
     drop(store);
-    let store = Rig { config: rig.config.clone().retain(Retain::Everything), ..rig.clone() }.open();
+    let store =
+        Rig { config: rig.config.clone().with_retain(Retain::Everything), ..rig.clone() }.open();
     (0..8).for_each(|n| round(&store, 100_000 + n * 100, 50, 4_000));
     lsns
 }

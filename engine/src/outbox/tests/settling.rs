@@ -98,7 +98,7 @@ fn a_settled_event_keeps_its_first_answer_and_its_receipt_over_restarts() {
         let status = store.status();
         assert_eq!((status.pending, status.settled, status.keys), (1, 2, 3));
         assert_eq!(status.amount_pending.to_string(), "0.03");
-        assert_eq!(store.reviews().list(&ReviewFilter::new().max(1_000)).unwrap(), []);
+        assert_eq!(store.reviews().list(&ReviewFilter::new().with_max(1_000)).unwrap(), []);
     }
 }
 
@@ -148,7 +148,8 @@ fn a_thousand_long_rejections_in_one_call_are_kept_all() {
         .collect();
     store.settle(&answers).unwrap();
     for store in [store, rig.after_kill().open()] {
-        let items = store.reviews().list(&ReviewFilter::new().scope(sales()).max(1_000)).unwrap();
+        let items =
+            store.reviews().list(&ReviewFilter::new().with_scope(sales()).with_max(1_000)).unwrap();
         assert_eq!((items.len(), store.status().in_review), (1_000, 1_000));
         let item = &items[999];
         assert_eq!((item.code.len(), item.message.len(), item.reply.len()), (64, 512, 1_024));

@@ -6,7 +6,7 @@ use onceward_wal::Lsn;
 use super::Records;
 use crate::base::bounds::RETRY_AFTER_MS;
 use crate::base::clock;
-use crate::base::{Error, ErrorKind, FrameKind, Moment, Result, codec};
+use crate::base::{Error, ErrorKind, FrameKind, Moment, Result, codec, whole_ms};
 use crate::kernel::{Asking, Reservation};
 use crate::records::frames::{LeaseFrame, Token};
 use crate::records::table::{ChangeKind, KnownItem, LeaseChange, LeaseItem, RecordItem};
@@ -155,7 +155,7 @@ impl Records<'_> {
             at,
             fence: at.lsn,
             token: asked.token,
-            expires_ms: Some(moment.trusted_ms.saturating_add(asked.begin.lease_ms)),
+            expires_ms: Some(moment.trusted_ms.saturating_add(whole_ms(asked.begin.lease))),
             change: Some(LeaseChange { at, what: ChangeKind::LeaseReply }),
         });
         Lsn::from_u64(at.lsn).ok_or_else(lost_key)
@@ -173,7 +173,7 @@ impl Records<'_> {
         let frame = frame(asked, from, self.inner.time.wall_ms());
         let body = codec::encode(&frame);
         let at = self.queue_end_of(state, (FrameKind::Lease, &[&body]), mono_ms)?;
-        let expires_ms = moment.trusted_ms.saturating_add(asked.begin.lease_ms);
+        let expires_ms = moment.trusted_ms.saturating_add(whole_ms(asked.begin.lease));
         let what = ChangeKind::TakenOver { token: asked.token, expires_ms };
         state.records.queue(from.0, LeaseChange { at, what });
         Lsn::from_u64(at.lsn).ok_or_else(lost_key)
@@ -253,7 +253,7 @@ fn lease(asked: &Asked<'_>, fence: Lsn, wall_ms: i64) -> Lease {
         key: asked.begin.key.clone(),
         token: asked.token,
         fence,
-        expires_at_ms: wall_ms.saturating_add_unsigned(asked.begin.lease_ms),
+        expires_at_ms: wall_ms.saturating_add_unsigned(whole_ms(asked.begin.lease)),
     }
 }
 

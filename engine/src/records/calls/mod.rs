@@ -11,9 +11,10 @@ mod change;
 mod read;
 
 use onceward_wal::Lsn;
+use std::time::Duration;
 
 use super::{Lease, LeaseReply, LeaseRequest, OpenLease, Record, RecordState, check_lease_ms};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, whole_ms};
 use crate::event::{Key, Payload, Scope};
 use crate::store::Shared;
 use change::{Ending, Holding};
@@ -47,7 +48,7 @@ impl Records<'_> {
     /// # Errors
     ///
     /// `Invalid`, code `LEASE_LENGTH`: a lease outside 1 second to 24 hours. `Full`, code
-    /// `LEASES_FULL`: [`leases_max`](crate::Config::leases_max) leases are open. `Full`: no room, and
+    /// `LEASES_FULL`: [`leases_max`](crate::Config::with_leases_max) leases are open. `Full`: no room, and
     /// no key was taken. `Corrupt`: the record cannot be read. `Io`, `Poisoned`: the disk failed.
     ///
     /// # Cost
@@ -71,12 +72,12 @@ impl Records<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn begin(&self, begin: &LeaseRequest) -> Result<LeaseReply> {
-        check_lease_ms(begin.lease_ms)?;
+        check_lease_ms(whole_ms(begin.lease))?;
         self.begin_record(begin)
     }
 
     /// Keeps what came of the work that a lease is for, for the
-    /// [record's life](crate::Config::record_life_ms) from now on.
+    /// [record's life](crate::Config::with_record_life) from now on.
     ///
     /// A lease that expired can still complete, as long as nobody took it over: then the outcome is
     /// known after all. Completing again with the same body gives the record again.
@@ -159,13 +160,14 @@ impl Records<'_> {
         }
     }
 
-    /// Lets a lease last `lease_ms` milliseconds from now: for work that takes longer than was
+    /// Lets a lease last so long from now: for work that takes longer than was
     /// thought. Returns the lease with its new end; the old one can be used as well.
     ///
     /// A lease that expired, or that is of an earlier opening of the store, is held again by this, if
     /// nobody took it over.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use onceward::{Config, Key, Scope, Store};
     /// use onceward::records::{LeaseRequest, LeaseReply};
     ///
@@ -175,7 +177,7 @@ impl Records<'_> {
     /// let LeaseReply::Acquired(lease) = store.records().begin(&begin)? else { panic!("a new store") };
     /// let before_ms = lease.expires_at_ms();
     /// // The work takes longer than was thought.
-    /// let lease = store.records().renew(&lease, 60_000)?;
+    /// let lease = store.records().renew(&lease, Duration::from_mins(1))?;
     /// assert!(lease.expires_at_ms() >= before_ms);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -192,7 +194,8 @@ impl Records<'_> {
     /// # Cost
     ///
     /// Nothing is written.
-    pub fn renew(&self, lease: &Lease, lease_ms: u64) -> Result<Lease> {
+    pub fn renew(&self, lease: &Lease, length: Duration) -> Result<Lease> {
+        let lease_ms = whole_ms(length);
         check_lease_ms(lease_ms)?;
         self.renew_lease(lease, lease_ms)?.ok_or_else(|| lost(lease))
     }
@@ -221,7 +224,7 @@ impl Records<'_> {
     /// behind the one whose [`item`](OpenLease::item) is `after` on.
     ///
     /// For a person who looks for calls of which nobody said how they ended: they count against
-    /// [`leases_max`](crate::Config::leases_max) until somebody begins them again and completes or
+    /// [`leases_max`](crate::Config::with_leases_max) until somebody begins them again and completes or
     /// releases what [`LeaseReply::OutcomeUnknown`] gives.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The flow of a record: begin, complete, release, renew.
 
+use std::time::Duration;
+
 use crate::base::bounds::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
 use crate::records::{Lease, LeaseReply, LeaseRequest, OpenLease, Record, RecordState};
 use crate::testing::{Rig, WALL_MS, event, key, sales};
@@ -105,7 +107,7 @@ fn begin_and_complete_are_two_appends_and_a_cached_answer_none() {
     let ops = rig.disk.op_count();
     assert_eq!(cached(&store, 2), record);
     assert_eq!(begin(&store, 3), LeaseReply::InProgress { retry_after_ms: 1_500 });
-    store.records().renew(&held, 60_000).unwrap();
+    store.records().renew(&held, Duration::from_mins(1)).unwrap();
     assert_eq!(look(&store, 2), RecordState::Completed(record));
     assert_eq!(rig.disk.op_count(), ops, "none of these reaches the disk");
 }
@@ -113,7 +115,7 @@ fn begin_and_complete_are_two_appends_and_a_cached_answer_none() {
 #[test]
 fn bodies_beyond_the_cache_are_read_from_the_log() {
     let mut rig = Rig::new();
-    rig.config = rig.config.record_cache_bytes_max(4_000);
+    rig.config = rig.config.with_record_cache_bytes_max(4_000);
     let store = rig.open();
     for n in 0..10 {
         store.records().complete(&acquired(&store, n), &body(n, 1_000)).unwrap();
@@ -176,7 +178,7 @@ fn a_late_holder_can_do_nothing_and_the_next_one_is_not_disturbed() {
     for _ in 0..2 {
         is_lost(store.records().complete(&first, &body(1, 0)));
         is_lost(store.records().release(&first));
-        is_lost(store.records().renew(&first, 60_000));
+        is_lost(store.records().renew(&first, Duration::from_mins(1)));
         assert!(
             matches!(begin(&store, 1), LeaseReply::InProgress { .. }),
             "the second one's is intact"
@@ -220,7 +222,7 @@ fn a_lease_that_nobody_took_over_can_be_renewed_and_completed_after_its_end() {
     let store = rig.open();
     let leases = [acquired(&store, 1), acquired(&store, 2), acquired(&store, 3)];
     rig.clock.advance(LEASE_MS_DEFAULT + 1);
-    let renewed = store.records().renew(&leases[0], 60_000).unwrap();
+    let renewed = store.records().renew(&leases[0], Duration::from_mins(1)).unwrap();
     assert!(matches!(begin(&store, 1), LeaseReply::InProgress { .. }));
     rig.clock.advance(59_999);
     assert_eq!(begin(&store, 1), LeaseReply::InProgress { retry_after_ms: 1 });
@@ -228,7 +230,7 @@ fn a_lease_that_nobody_took_over_can_be_renewed_and_completed_after_its_end() {
     drop(store);
     let store = rig.open();
     let carried = Lease::from_bytes(&renewed.to_bytes()).unwrap();
-    let again = store.records().renew(&carried, 5_000).unwrap();
+    let again = store.records().renew(&carried, Duration::from_secs(5)).unwrap();
     assert!(matches!(begin(&store, 1), LeaseReply::InProgress { .. }), "its holder is there");
     assert!(again.expires_at_ms() > carried.expires_at_ms());
     store.records().complete(&again, &body(1, 0)).unwrap();
@@ -246,7 +248,7 @@ fn a_released_key_is_free_at_once() {
     assert_eq!(look(&store, 1), RecordState::Unknown);
     assert_eq!((store.status().leases, store.status().keys), (0, 0));
     is_lost(store.records().release(&first));
-    is_lost(store.records().renew(&first, 60_000));
+    is_lost(store.records().renew(&first, Duration::from_mins(1)));
     drop(store);
     let store = rig.open();
     assert_eq!((store.status().leases, store.status().keys), (0, 0));
@@ -286,7 +288,7 @@ fn a_lease_ends_after_its_length_whatever_the_wall_clock_says() {
     for lease_ms in [LEASE_MS_MIN, 10_000, LEASE_MS_MAX] {
         let rig = Rig::new();
         let store = rig.open();
-        let ask = asks(1).with_lease_ms(lease_ms);
+        let ask = asks(1).with_lease(Duration::from_millis(lease_ms));
         let LeaseReply::Acquired(first) = store.records().begin(&ask).unwrap() else {
             panic!("taken")
         };
@@ -317,8 +319,8 @@ fn lengths_that_nobody_can_mean_are_refused() {
     let lease = acquired(&store, 1);
     for lease_ms in [0, 1, 30, LEASE_MS_MIN - 1, LEASE_MS_MAX + 1, u64::MAX] {
         for result in [
-            store.records().begin(&asks(2).with_lease_ms(lease_ms)).map(drop),
-            store.records().renew(&lease, lease_ms).map(drop),
+            store.records().begin(&asks(2).with_lease(Duration::from_millis(lease_ms))).map(drop),
+            store.records().renew(&lease, Duration::from_millis(lease_ms)).map(drop),
         ] {
             let error = result.unwrap_err();
             assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "LEASE_LENGTH"));
@@ -326,7 +328,10 @@ fn lengths_that_nobody_can_mean_are_refused() {
         }
     }
     assert_eq!((look(&store, 2), store.status().leases), (RecordState::Unknown, 1));
-    assert!(store.records().begin(&asks(2).with_lease_ms(LEASE_MS_MAX)).is_ok(), "control");
+    assert!(
+        store.records().begin(&asks(2).with_lease(Duration::from_millis(LEASE_MS_MAX))).is_ok(),
+        "control"
+    );
 }
 
 #[test]

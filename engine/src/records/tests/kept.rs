@@ -1,6 +1,7 @@
 //! Leases and records are kept as long as they are needed, whatever is cleaned, and no longer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use onceward_vfs::Vfs;
 
@@ -44,7 +45,7 @@ fn turn(store: &Store, first: u64, segment: u64) -> u64 {
 /// The life of records of these tests: other than the window of events.
 fn rig() -> Rig {
     let mut rig = Rig::new();
-    rig.config = rig.config.record_life_ms(2 * WINDOW_MS);
+    rig.config = rig.config.with_record_life(Duration::from_millis(2 * WINDOW_MS));
     rig
 }
 
@@ -249,7 +250,7 @@ fn a_record_is_forgotten_after_its_life_and_its_bytes_are_given_back() {
 #[test]
 fn a_lease_that_outlives_its_slice_keeps_its_key() {
     let mut rig = Rig::new();
-    rig.config = rig.config.record_life_ms(60_000);
+    rig.config = rig.config.with_record_life(Duration::from_mins(1));
     let mut store = rig.open();
     let lease = acquired(&store, 1);
     for hour in 0..5 {
@@ -280,7 +281,7 @@ fn a_lease_that_outlives_its_slice_keeps_its_key() {
 #[test]
 fn the_log_is_bounded_by_what_is_remembered() {
     let mut rig = Rig::new();
-    rig.config = rig.config.record_life_ms(60_000);
+    rig.config = rig.config.with_record_life(Duration::from_mins(1));
     let store = rig.open();
     let mut most = 0;
     for n in 0..600 {
@@ -302,7 +303,7 @@ fn a_life_that_changes_between_openings_loses_no_record() {
     store.records().complete(&acquired(&store, 1), &body(1, 0)).unwrap();
     let held = acquired(&store, 2);
     store.close().unwrap();
-    rig.config = rig.config.record_life_ms(60_000);
+    rig.config = rig.config.with_record_life(Duration::from_mins(1));
     let store = rig.open();
     assert_eq!((cached(&store, 1).body, store.status().leases), (body(1, 0), 1));
     store.records().complete(&held, &body(2, 0)).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
+use std::time::Duration;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
 use onceward_wal::{NewFrame, Purpose};
@@ -77,7 +78,7 @@ fn a_lease_ends_once_however_many_try() {
 #[test]
 fn no_more_leases_are_open_than_the_configuration_allows() {
     let mut rig = Rig::new();
-    rig.config = rig.config.leases_max(3);
+    rig.config = rig.config.with_leases_max(3);
     let store = rig.open();
     let leases: Vec<_> = (0..3).map(|n| acquired(&store, n)).collect();
     let refused = || {
@@ -330,7 +331,7 @@ fn a_closed_store_gives_no_lease() {
         other.records().begin(&asks(2)).unwrap_err().code(),
         other.records().complete(&lease, &body(1, 0)).unwrap_err().code(),
         other.records().release(&lease).unwrap_err().code(),
-        other.records().renew(&lease, 60_000).unwrap_err().code(),
+        other.records().renew(&lease, Duration::from_mins(1)).unwrap_err().code(),
     ]
     .into();
     assert_eq!(codes, BTreeSet::from(["CLOSED"]));

@@ -74,7 +74,7 @@ pub(crate) fn full_house(rig: &Rig) -> Store {
     settle(&store, 5, accepted(5));
     assert!(matches!(store.cancel(&sales(), &key(6)).unwrap(), Cancellation::Cancelled { .. }));
     let mut session =
-        Session::start(&store, crate::testing::options().items_max(1), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(1), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
     store.capture(&rich(1)).unwrap();
@@ -329,7 +329,7 @@ fn what_the_importer_may_not_hold_is_left_out_and_its_limits_leave_nothing_out()
     let (old, mut new) = (Rig::new(), Rig::new());
     let source = old.open();
     source.capture_batch(&[event(1), sized_event(2, 2_000), event(3)]).unwrap();
-    new.config = new.config.payload_bytes_max(1_000).limits(Limits::new().count(1));
+    new.config = new.config.with_payload_bytes_max(1_000).with_limits(Limits::new().with_count(1));
     let target = new.open();
     let imported = import(&target, &export(&source, false).0);
     assert_eq!((imported.fresh, imported.refused), (2, 1));
@@ -363,17 +363,17 @@ fn a_bundle_of_many_chunks_comes_whole() {
 #[test]
 fn a_bundle_takes_along_under_which_keys_an_upstream_got_a_scope() {
     let hub = crate::sync::Upstream::new("https://hub.example", "wede").unwrap();
-    let options = Options::new(sales()).upstream(hub);
+    let options = Options::new(sales()).with_upstream(hub);
     let source = Rig::new().open();
     source.capture(&event(1)).unwrap();
-    let prefixed = options.clone().keys(KeyRule::ScopePrefix);
+    let prefixed = options.clone().with_keys(KeyRule::ScopePrefix);
     let mut session = Session::start(&source, prefixed, fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it may be there");
     drop(session);
     let (bundle, _) = export(&source, true);
     let target = Rig::new().open();
     import(&target, &bundle);
-    let other = options.clone().keys(KeyRule::Conveyed);
+    let other = options.clone().with_keys(KeyRule::Conveyed);
     let error = Session::start(&target, other.clone(), fits()).unwrap_err();
     assert_eq!(error.code(), "WIRE_KEYS_CHANGED");
     let mut session = Session::start(&target, options, fits()).unwrap();

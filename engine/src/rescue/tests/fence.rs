@@ -79,7 +79,7 @@ fn a_session_that_runs_stops_before_its_next_batch() {
     let rig = Rig::new();
     let store = full_house(&rig);
     let mut session =
-        Session::start(&store, crate::testing::options().items_max(1), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(1), fits()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!() };
     let (_, exported) = export(&store, true);
     let item = batch.items[0].event.key.as_str().to_owned();

@@ -36,12 +36,15 @@ fn a_rejected_event_waits_with_its_reason_until_a_person_decides() {
         let item = store.reviews().get(&sales(), &key(1)).unwrap();
         assert_eq!((item.code.as_str(), item.message.as_str()), ("CARD_NOT_FOUND", "no such card"));
         assert_eq!(item.reply, b"{\"e\":1}");
-        assert_eq!((item.since_ms, item.event.event.clone()), (WALL_MS + 500, event(1)));
+        assert_eq!((item.since_ms, item.event().clone()), (WALL_MS + 500, event(1)));
         assert_eq!((item.scope.clone(), item.key.clone()), (sales(), key(1)));
-        assert_eq!(item.event.state, State::InReview);
+        assert_eq!(item.stored.state, State::InReview);
         assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), from_ref(&item));
-        assert_eq!(store.reviews().list(&ReviewFilter::new().scope(sales())).unwrap(), [item]);
-        assert_eq!(store.reviews().list(&ReviewFilter::new().scope(Scope::default())).unwrap(), []);
+        assert_eq!(store.reviews().list(&ReviewFilter::new().with_scope(sales())).unwrap(), [item]);
+        assert_eq!(
+            store.reviews().list(&ReviewFilter::new().with_scope(Scope::default())).unwrap(),
+            []
+        );
         assert_eq!(keys(&store.pending(&sales(), None, 9).unwrap()), ["k2"]);
         let verdict = store.capture(&event(1)).unwrap();
         assert!(matches!(verdict, Verdict::Duplicate { state: State::InReview, .. }));
@@ -150,20 +153,23 @@ fn items_are_listed_in_pages_by_scope_code_and_time() {
     for store in [store, rig.after_kill().open()] {
         let filter = ReviewFilter::new;
         assert_eq!(list(&store, filter()), all);
-        assert_eq!(list(&store, filter().max(0)), all[..1], "at least one");
-        assert_eq!(list(&store, filter().scope(sales()).code("A").max(4)), [27, 24, 21, 18]);
-        assert_eq!(list(&store, filter().scope(sales()).code("NO")), [] as [u64; 0]);
+        assert_eq!(list(&store, filter().with_max(0)), all[..1], "at least one");
+        assert_eq!(
+            list(&store, filter().with_scope(sales()).with_code("A").with_max(4)),
+            [27, 24, 21, 18]
+        );
+        assert_eq!(list(&store, filter().with_scope(sales()).with_code("NO")), [] as [u64; 0]);
         let noon = WALL_MS + 10_000;
-        assert_eq!(list(&store, filter().until_ms(noon)), all[..9]);
-        assert_eq!(list(&store, filter().since_ms(noon).max(3)), all[9..12]);
-        assert_eq!(list(&store, filter().since_ms(noon).until_ms(noon + 1)), [20]);
+        assert_eq!(list(&store, filter().with_until_ms(noon)), all[..9]);
+        assert_eq!(list(&store, filter().with_since_ms(noon).with_max(3)), all[9..12]);
+        assert_eq!(list(&store, filter().with_since_ms(noon).with_until_ms(noon + 1)), [20]);
         assert_eq!((store.reviews().count(None), store.reviews().count(Some(&sales()))), (40, 30));
         // Page by page, also through items that one frame brought.
-        let (mut seen, mut page) = (Vec::new(), filter().max(7));
+        let (mut seen, mut page) = (Vec::new(), filter().with_max(7));
         loop {
             let items: Vec<ReviewItem> = store.reviews().list(&page).unwrap();
             let Some(last) = items.last() else { break };
-            page = filter().max(7).after(last.version, last.lsn);
+            page = filter().with_max(7).with_after(last.version, last.lsn);
             seen.extend(items.iter().map(|item| item.key.as_str()[1..].parse::<u64>().unwrap()));
         }
         assert_eq!(seen, all);
@@ -178,14 +184,14 @@ fn of_two_who_decide_on_the_same_version_the_second_is_told() {
     store.capture_batch(&[event(1), event(2)]).unwrap();
     reject(&store, 1, "A");
     let seen = store.reviews().get(&sales(), &key(1)).unwrap().version;
-    let retry = |who: &str| Decision::retry(sales(), key(1)).by(who).of_version(seen);
+    let retry = |who: &str| Decision::retry(sales(), key(1)).with_person(who).with_version(seen);
     store.reviews().decide(&retry("anna")).unwrap();
     let refused = |store: &Store, decision: &Decision| {
         let error = store.reviews().decide(decision).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "ALREADY_DECIDED"), "{error}");
         error.to_string()
     };
-    let resolve = Decision::resolve(sales(), key(1), "x").by("ben").of_version(seen);
+    let resolve = Decision::resolve(sales(), key(1), "x").with_person("ben").with_version(seen);
     assert!(refused(&store, &resolve).contains("anna decided first"));
     // It comes back for another reason: the old version is still the old one.
     reject(&store, 1, "B");
@@ -193,13 +199,13 @@ fn of_two_who_decide_on_the_same_version_the_second_is_told() {
     for store in [store, rig.after_kill().open()] {
         let text = refused(&store, &resolve);
         assert!(text.contains("anna") && text.contains(&format!("version {now} waits")), "{text}");
-        refused(&store, &resolve.clone().of_version(now + 1));
+        refused(&store, &resolve.clone().with_version(now + 1));
         assert_eq!(store.reviews().count(None), 1, "nothing was changed");
-        store.reviews().decide(&resolve.clone().of_version(now)).unwrap();
-        let text = refused(&store, &retry("cid").of_version(now));
+        store.reviews().decide(&resolve.clone().with_version(now)).unwrap();
+        let text = refused(&store, &retry("cid").with_version(now));
         assert!(text.contains("ben decided first"), "{text}");
         // What never was in review is no matter of who came first.
-        let never = Decision::retry(sales(), key(9)).of_version(now);
+        let never = Decision::retry(sales(), key(9)).with_version(now);
         assert_eq!(store.reviews().decide(&never).unwrap_err().code(), "NOT_IN_REVIEW");
     }
 }
@@ -213,13 +219,13 @@ fn decisions_are_remembered_with_who_what_why_and_when() {
     rig.clock.advance(5_000);
     store
         .reviews()
-        .decide(&Decision::retry(sales(), key(1)).by("anna").because("card added"))
+        .decide(&Decision::retry(sales(), key(1)).with_person("anna").with_note("card added"))
         .unwrap();
     reject(&store, 1, "A");
     reject(&store, 2, "A");
-    store.reviews().decide(&Decision::resolve(sales(), key(2), "lost").by("ben")).unwrap();
+    store.reviews().decide(&Decision::resolve(sales(), key(2), "lost").with_person("ben")).unwrap();
     store.reviews().resolve(&sales(), &key(1), "enough").unwrap();
-    let long = Decision::retry(sales(), key(1)).by(&"w".repeat(65));
+    let long = Decision::retry(sales(), key(1)).with_person(&"w".repeat(65));
     assert_eq!(store.reviews().decide(&long).unwrap_err().code(), "WHO_TOO_LONG");
     for store in [store, rig.after_kill().open()] {
         let all = store.reviews().decisions(None, 99).unwrap();
@@ -258,7 +264,7 @@ fn uncertain_events_wait_beside_refused_ones() {
         assert_eq!((status.uncertain, status.in_review, status.pending), (2, 1, 0));
         assert_eq!(rig.look().status().uncertain, 2);
         let items = store.reviews().list(&ReviewFilter::new()).unwrap();
-        let states: Vec<State> = items.iter().map(|item| item.event.state).collect();
+        let states: Vec<State> = items.iter().map(|item| item.stored.state).collect();
         assert_eq!(states, [State::Uncertain, State::Uncertain, State::InReview]);
         assert_eq!((items[0].code.as_str(), &items[0].reply[..]), ("TOO_OLD", &[][..]));
         assert_eq!(store.outcome(&sales(), &key(1)).unwrap().state, State::Uncertain);
@@ -333,9 +339,12 @@ fn reasons_and_the_newest_decisions_outlive_their_segments() {
         reject(&store, n, "A");
     }
     for n in 0..6 {
-        store.reviews().decide(&Decision::resolve(sales(), key(n), "done").by("anna")).unwrap();
+        store
+            .reviews()
+            .decide(&Decision::resolve(sales(), key(n), "done").with_person("anna"))
+            .unwrap();
     }
-    store.reviews().decide(&Decision::retry(sales(), key(6)).by("ben")).unwrap();
+    store.reviews().decide(&Decision::retry(sales(), key(6)).with_person("ben")).unwrap();
     reject(&store, 6, "B");
     let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     let decisions = store.reviews().decisions(None, 99).unwrap();

@@ -38,7 +38,7 @@ fn a_dropped_decision_is_carried_out_by_the_next_tick_and_its_file_is_removed() 
     let rig = Rig::new();
     let (store, versions) = waiting(&rig);
     store.tick().unwrap();
-    let retry = Decision::retry(sales(), key(1)).by("anna").of_version(versions[0]);
+    let retry = Decision::retry(sales(), key(1)).with_person("anna").with_version(versions[0]);
     write_decision_on(&rig.disk, "1", &retry).unwrap();
     let text = r#"{"scope":"sales","key":"k2","action":"resolve","note":"cash","who":"ben","version":VERSION}"#;
     drop_file(&rig.disk, "2.json", &text.replace("VERSION", &versions[1].to_string()));
@@ -61,7 +61,7 @@ fn a_dropped_decision_is_carried_out_by_the_next_tick_and_its_file_is_removed() 
 fn bad_files_are_put_away_with_the_reason_and_block_nobody() {
     let rig = Rig::new();
     let (store, versions) = waiting(&rig);
-    let good = Decision::retry(sales(), key(4)).of_version(versions[3]);
+    let good = Decision::retry(sales(), key(4)).with_version(versions[3]);
     write_decision_on(&rig.disk, "z", &good).unwrap();
     let long = format!(r#"{{"note":"{}"}}"#, "n".repeat(20_000));
     let named = |key: &str, rest: &str| {
@@ -105,13 +105,13 @@ fn bad_files_are_put_away_with_the_reason_and_block_nobody() {
 fn what_somebody_else_decided_first_is_told_and_done_twice_is_not() {
     let rig = Rig::new();
     let (store, versions) = waiting(&rig);
-    let retry = Decision::retry(sales(), key(1)).by("anna").of_version(versions[0]);
+    let retry = Decision::retry(sales(), key(1)).with_person("anna").with_version(versions[0]);
     store.reviews().decide(&retry).unwrap();
     // The same again, as after a crash; and another's.
     write_decision_on(&rig.disk, "1", &retry).unwrap();
     store.tick().unwrap();
     assert_eq!(store.status().decision_troubles, []);
-    let late = Decision::resolve(sales(), key(1), "x").by("ben").of_version(versions[0]);
+    let late = Decision::resolve(sales(), key(1), "x").with_person("ben").with_version(versions[0]);
     write_decision_on(&rig.disk, "2", &late).unwrap();
     store.tick().unwrap();
     assert_eq!(files(&rig.disk), [] as [&str; 0]);
@@ -135,7 +135,7 @@ fn at_most_a_hundred_are_taken_up_at_once_and_what_cannot_go_is_passed_over() {
     }
     // A directory with such a name can be neither read nor renamed.
     (0..110).for_each(|n| rig.disk.create_dir(&format!("decisions/.{n:03}.json")).unwrap());
-    let good = Decision::retry(sales(), key(1)).of_version(versions[0]);
+    let good = Decision::retry(sales(), key(1)).with_version(versions[0]);
     write_decision_on(&rig.disk, "good", &good).unwrap();
     for left in [4, 4, 4] {
         assert_eq!(store.reviews().count(None), left);
@@ -148,7 +148,7 @@ fn at_most_a_hundred_are_taken_up_at_once_and_what_cannot_go_is_passed_over() {
 fn a_decision_stays_in_its_file_while_the_disk_refuses() {
     let rig = Rig::new();
     let (store, versions) = waiting(&rig);
-    let good = Decision::retry(sales(), key(1)).of_version(versions[0]);
+    let good = Decision::retry(sales(), key(1)).with_version(versions[0]);
     write_decision_on(&rig.disk, "1", &good).unwrap();
     let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
     rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
@@ -167,7 +167,7 @@ fn a_decision_stays_in_its_file_while_the_disk_refuses() {
 fn a_decision_that_names_no_version_or_no_store_is_not_written() {
     let rig = Rig::new();
     let decision = Decision::retry(sales(), key(1));
-    let named = decision.clone().of_version(1);
+    let named = decision.clone().with_version(1);
     assert_eq!(write_decision_on(&rig.disk, "1", &named).unwrap_err().code(), "NO_STORE");
     drop(rig.open());
     let error = write_decision_on(&rig.disk, "1", &decision).unwrap_err();
@@ -177,7 +177,9 @@ fn a_decision_that_names_no_version_or_no_store_is_not_written() {
     // The longest that there can be fits into what is read.
     let note = "\u{1}".repeat(1_024);
     let key = crate::Key::new(&"\"".repeat(255)).unwrap();
-    let long = Decision::resolve(sales(), key, &note).by(&"\u{1}".repeat(64)).of_version(u64::MAX);
+    let long = Decision::resolve(sales(), key, &note)
+        .with_person(&"\u{1}".repeat(64))
+        .with_version(u64::MAX);
     write_decision_on(&rig.disk, "2", &long).unwrap();
     let store = rig.open();
     store.tick().unwrap();
@@ -193,11 +195,12 @@ fn a_crash_anywhere_neither_loses_a_dropped_decision_nor_makes_one_twice() {
     drop(store);
     let write = |disk: &SimVfs| -> crate::Result<()> {
         let of = |n: u64| versions[usize::try_from(n).unwrap() - 1];
-        let retry = Decision::retry(sales(), key(1)).by("anna").of_version(of(1));
+        let retry = Decision::retry(sales(), key(1)).with_person("anna").with_version(of(1));
         write_decision_on(disk, "1", &retry)?;
-        let resolve = Decision::resolve(sales(), key(2), "x").by("ben").of_version(of(2));
+        let resolve =
+            Decision::resolve(sales(), key(2), "x").with_person("ben").with_version(of(2));
         write_decision_on(disk, "2", &resolve)?;
-        let old = Decision::retry(sales(), key(3)).by("cid").of_version(of(2));
+        let old = Decision::retry(sales(), key(3)).with_person("cid").with_version(of(2));
         write_decision_on(disk, "3", &old)
     };
     let run = |rig: &Rig| -> crate::Result<()> {

@@ -20,7 +20,7 @@ fn reviews_go_on_when_the_disk_is_full_for_captures() {
         reject(&store, 1, "A");
         store
             .reviews()
-            .decide(&Decision::retry(sales(), key(1)).because(&"n".repeat(1_024)))
+            .decide(&Decision::retry(sales(), key(1)).with_note(&"n".repeat(1_024)))
             .unwrap();
         assert_eq!(store.reviews().decisions(None, 99).unwrap().len(), turn + 1);
     }

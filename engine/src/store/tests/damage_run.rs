@@ -45,7 +45,7 @@ fn whole() -> Whole {
         settle(n, Answer::Rejected { code, message, reply: vec![] }).unwrap();
     }
     let mut session =
-        Session::start(&store, crate::testing::options().items_max(2), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(2), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "control: in flight");
     drop(session);
     for n in 6..EVENTS {

@@ -1,5 +1,7 @@
 //! How long keys are remembered: by trusted time, never shorter than the window.
 
+use std::time::Duration;
+
 use super::lost_keys::{assert_lost, capture, closed, damage};
 use crate::config::WindowStart;
 use crate::testing::{Rig, WINDOW_MS, event, key, sales, sized_event};
@@ -119,7 +121,7 @@ fn another_window_at_the_next_opening_forgets_no_unsettled_key() {
     settle(&store, 1);
     drop(store);
     for window_ms in [60_000, 400 * 86_400_000, 61_003, WINDOW_MS] {
-        rig.config = rig.config.window_ms(window_ms);
+        rig.config = rig.config.with_window(Duration::from_millis(window_ms));
         let store = rig.open();
         rig.clock.advance(window_ms - 1);
         let n = 20 + window_ms;
@@ -151,7 +153,11 @@ fn is_fresh(store: &Store, event: &Event) -> bool {
 fn each_scope_has_its_own_window_also_after_cleaning_and_a_restart() {
     let mut rig = Rig::new();
     let gates = Scope::new("gates").unwrap();
-    rig.config = rig.config.scope_window(gates.clone(), 120_000, WindowStart::FromSettle);
+    rig.config = rig.config.with_scope_window(
+        gates.clone(),
+        Duration::from_mins(2),
+        WindowStart::FromSettle,
+    );
     let store = rig.open();
     for n in 1..=8 {
         store.capture_batch(&[sized_event(n, 50_000), ticket(n)]).unwrap();
@@ -180,7 +186,8 @@ fn each_scope_has_its_own_window_also_after_cleaning_and_a_restart() {
 fn a_window_from_the_capture_does_not_wait_for_the_settlement_but_for_an_unsettled_event() {
     let mut rig = Rig::new();
     let gates = Scope::new("gates").unwrap();
-    rig.config = rig.config.scope_window(gates, 120_000, WindowStart::FromCapture);
+    rig.config =
+        rig.config.with_scope_window(gates, Duration::from_mins(2), WindowStart::FromCapture);
     let store = rig.open();
     store.capture_batch(&[ticket(1), ticket(2)]).unwrap();
     rig.clock.advance(115_000);

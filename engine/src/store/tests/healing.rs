@@ -1,6 +1,8 @@
 //! Damage of the index while the store is open costs nobody more than a reading of the log: no key, no call, and no
 //! reopening.
 
+use std::time::Duration;
+
 use onceward_vfs::Vfs;
 
 use super::lost_keys::{assert_lost, capture, damage, frames, settle};
@@ -165,7 +167,9 @@ fn whoever_asks_over_a_damaged_index_is_answered() {
     let calls: [Call; 9] = [
         ("complete", |store, lease| drop(store.records().complete(lease, &body(1, 10)).unwrap())),
         ("release", |store, lease| store.records().release(lease).unwrap()),
-        ("renew", |store, lease| store.records().renew(lease, 60_000).map(drop).unwrap()),
+        ("renew", |store, lease| {
+            store.records().renew(lease, Duration::from_mins(1)).map(drop).unwrap();
+        }),
         ("record", |store, _| {
             let state = store.records().get(&sales(), &key(1)).unwrap();
             assert!(matches!(state, RecordState::InProgress { .. }), "{state:?}");

@@ -1,5 +1,7 @@
 //! The index's files: opening trusts them as far as they fit the log, and no further.
 
+use std::time::Duration;
+
 use onceward_vfs::{Mode, Vfs};
 
 use crate::testing::{Rig, WINDOW_MS, event, key, other_event, receipt, sales};
@@ -145,7 +147,7 @@ fn files_that_know_more_than_the_log_are_made_anew_and_what_they_knew_stays_take
 #[test]
 fn another_window_is_kept_from_the_log_as_if_it_had_always_been_so() {
     let mut rig = closed();
-    rig.config = rig.config.clone().window_ms(3 * WINDOW_MS);
+    rig.config = rig.config.clone().with_window(Duration::from_millis(3 * WINDOW_MS));
     let store = rig.open();
     assert!(store.recovery().index_rebuilt.as_ref().unwrap().contains("window"));
     rig.clock.advance(2 * WINDOW_MS);
@@ -157,7 +159,7 @@ fn another_window_is_kept_from_the_log_as_if_it_had_always_been_so() {
 #[test]
 fn a_full_index_refuses_captures_with_its_own_code_and_stores_nothing_of_them() {
     let mut rig = Rig::new();
-    rig.config = rig.config.clone().index_memory_bytes_max(onceward_index::MEMORY_BYTES_MIN);
+    rig.config = rig.config.clone().with_index_memory_bytes_max(onceward_index::MEMORY_BYTES_MIN);
     let store = rig.open();
     let mut next = 0;
     let refused: Error = loop {

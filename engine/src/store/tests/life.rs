@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+use std::time::Duration;
+
 use onceward_vfs::{SimVfs, Survival};
 
 use crate::base::FrameKind;
@@ -26,7 +28,7 @@ fn round(store: &Store, first: u64, count: u64, bytes: usize) {
 /// The slack of an ordinary store.
 fn ordinary(window_days: u64) -> Rig {
     let mut rig = Rig::new();
-    rig.config = rig.config.window_ms(window_days * DAY_MS);
+    rig.config = rig.config.with_window(Duration::from_millis(window_days * DAY_MS));
     rig.config.cleaning_slack_segments = 4;
     rig
 }

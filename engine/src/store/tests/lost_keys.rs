@@ -1,5 +1,7 @@
 //! Damage frees no key: what the index knows and the log lost stays taken, outcome unknown.
 
+use std::time::Duration;
+
 use onceward_vfs::{Survival, Vfs};
 use onceward_wal::KIND_RUN;
 
@@ -200,7 +202,7 @@ fn keys_that_the_log_lost_outlive_an_index_that_must_be_made_anew() {
     let (rig, lsns) = closed();
     damage(&rig, lsns[0]);
     let mut other = rig.after_kill();
-    other.config = other.config.window_ms(2 * WINDOW_MS);
+    other.config = other.config.with_window(Duration::from_millis(2 * WINDOW_MS));
     let store = other.open();
     let found = store.recovery();
     assert_eq!((found.damage.len(), found.keys_of_lost_frames), (1, 1), "{found:?}");

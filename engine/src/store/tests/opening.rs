@@ -1,6 +1,7 @@
 //! Opening: what is a store, and what is refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 use onceward_vfs::{Mode, Survival, Vfs};
@@ -31,7 +32,7 @@ fn what_is_not_a_store_is_left_as_it_is() {
     assert!(error.to_string().contains("letter.txt"), "{error}");
     assert_eq!(rig.disk.list("").unwrap(), ["letter.txt"]);
 
-    let never = Rig { config: Rig::new().config.create(Create::Never), ..Rig::new() };
+    let never = Rig { config: Rig::new().config.with_create(Create::Never), ..Rig::new() };
     assert_eq!(never.try_open().unwrap_err().code(), "NO_STORE");
     assert!(never.disk.list("").unwrap().is_empty());
     let there = Rig::on(never.disk.clone());
@@ -90,12 +91,12 @@ fn a_configuration_outside_its_ranges_is_refused_by_name() {
     let rig = Rig::new();
     let open = |config: Config| Rig { config, ..rig.clone() }.try_open();
     let bad = [
-        (rig.config.clone().segment_bytes(262_144 - 4096), "segment_bytes"),
-        (rig.config.clone().segment_bytes(262_145), "segment_bytes"),
-        (rig.config.clone().segment_bytes((1 << 30) + 4096), "segment_bytes"),
-        (rig.config.clone().payload_bytes_max(65_537), "payload_bytes_max"),
-        (rig.config.clone().window_ms(59_999), "window_ms"),
-        (rig.config.clone().window_ms(400 * 86_400_000 + 1), "window_ms"),
+        (rig.config.clone().with_segment_bytes(262_144 - 4096), "segment_bytes"),
+        (rig.config.clone().with_segment_bytes(262_145), "segment_bytes"),
+        (rig.config.clone().with_segment_bytes((1 << 30) + 4096), "segment_bytes"),
+        (rig.config.clone().with_payload_bytes_max(65_537), "payload_bytes_max"),
+        (rig.config.clone().with_window(Duration::from_millis(59_999)), "window_ms"),
+        (rig.config.clone().with_window(Duration::from_millis(400 * 86_400_000 + 1)), "window_ms"),
     ];
     for (config, name) in bad {
         let error = open(config).unwrap_err();
@@ -103,7 +104,8 @@ fn a_configuration_outside_its_ranges_is_refused_by_name() {
         assert!(error.to_string().contains(name), "{error}");
     }
     assert!(rig.disk.list("").unwrap().is_empty(), "nothing was made");
-    let good = rig.config.clone().payload_bytes_max(65_536).window_ms(60_000);
+    let good =
+        rig.config.clone().with_payload_bytes_max(65_536).with_window(Duration::from_mins(1));
     assert!(open(good).is_ok(), "control: the ends");
 }
 

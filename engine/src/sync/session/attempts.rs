@@ -202,7 +202,12 @@ mod tests {
     const HERE: First = First::Here { trusted_ms: 5 };
 
     fn options() -> Options {
-        Options::new(Scope::default()).backoff_ms(1_000, 8_000).seed(3)
+        Options::new(Scope::default())
+            .with_backoff(
+                std::time::Duration::from_millis(1_000),
+                std::time::Duration::from_millis(8_000),
+            )
+            .with_seed(3)
     }
 
     fn refusal() -> Suspicion {
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn in_one_run_an_event_that_failed_is_never_due_again() {
-        let mut attempts = Attempts::new(&options().effort(Effort::Once));
+        let mut attempts = Attempts::new(&options().with_effort(Effort::Once));
         assert!(attempts.is_due(1, 0), "control: it has not failed");
         attempts.retry_later((1, HERE), None, 0);
         assert!(!attempts.is_due(1, u64::MAX));

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn limits_are_narrowed_by_what_was_sent_and_restored_to_what_the_host_allows() {
-        let options = Options::new(Scope::default()).items_max(9).bytes_max(1_000);
+        let options = Options::new(Scope::default()).with_items_max(9).with_bytes_max(1_000);
         let mut sizes = BatchSizes::new(&options);
         sizes.halve_bytes();
         assert_eq!(sizes.bytes_max(), 1, "never 0");

@@ -15,7 +15,12 @@ impl Session {
     ///
     /// `Io`, `Poisoned`: the disk refused; nothing is lost.
     pub fn on_time(&mut self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
-        match self.events.access.store().confirm_time(server_unix_ms, uncertainty_ms) {
+        match self
+            .events
+            .access
+            .store()
+            .confirm_time(server_unix_ms, std::time::Duration::from_millis(uncertainty_ms))
+        {
             Err(error) if error.kind() == ErrorKind::Full => {}
             done => done?,
         }

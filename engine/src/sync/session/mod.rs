@@ -134,7 +134,7 @@ impl Session {
     ///
     /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
     /// [`Rescue::unfence`](crate::rescue::Rescue::unfence). `Invalid`: the options' settings are too long, or their
-    /// rule for [keys](Options::keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
+    /// rule for [keys](Options::with_keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
     /// another one than before (`WIRE_KEYS_CHANGED`).
     pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
         store.inner.state.lock().rescue.refuse_if_fenced()?;

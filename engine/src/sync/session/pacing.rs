@@ -156,7 +156,14 @@ mod tests {
     use crate::event::Scope;
 
     fn pacing(effort: Effort) -> Pacing {
-        Pacing::new(&Options::new(Scope::default()).backoff_ms(1_000, 8_000).effort(effort))
+        Pacing::new(
+            &Options::new(Scope::default())
+                .with_backoff(
+                    std::time::Duration::from_millis(1_000),
+                    std::time::Duration::from_millis(8_000),
+                )
+                .with_effort(effort),
+        )
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Trusted time: what was measured, and what the upstream's clock proves. Nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::FrameKind;
 use crate::testing::{HandClock, Rig, WALL_MS, WINDOW_MS, event, key, sales, sized_event};
@@ -153,7 +154,7 @@ fn powered_off_time_counts_as_far_as_the_upstream_proves_it_before_and_after() {
         pass(&store, 1);
         store.capture(&event(2)).unwrap();
         if before {
-            store.confirm_time(server_ms(&rig, 0), 10).unwrap();
+            store.confirm_time(server_ms(&rig, 0), Duration::from_millis(10)).unwrap();
         }
         rig.clock.advance(5_000);
         let trusted_before = trusted_ms(&store);
@@ -166,7 +167,9 @@ fn powered_off_time_counts_as_far_as_the_upstream_proves_it_before_and_after() {
         assert_eq!(store.server_offset(), None, "not since the machine was started");
         assert!(remembers(&store, 1));
         if after {
-            store.confirm_time(server_ms(&rig, on_ms + off_ms - 1_500), 10).unwrap();
+            store
+                .confirm_time(server_ms(&rig, on_ms + off_ms - 1_500), Duration::from_millis(10))
+                .unwrap();
         }
         assert_eq!(remembers(&store, 1), is_remembered, "{before} {after}");
         assert!(remembers(&store, 2), "not settled");
@@ -190,19 +193,19 @@ fn an_upstream_whose_clock_jumps_moves_no_time_that_was_measured() {
     pass(&store, 1);
     let begun = trusted_ms(&store);
     for jump in [0, DECADE_MS, -DECADE_MS, 2 * DECADE_MS] {
-        store.confirm_time(server_ms(&rig, 0) + jump, 10).unwrap();
+        store.confirm_time(server_ms(&rig, 0) + jump, Duration::from_millis(10)).unwrap();
         assert_eq!(trusted_ms(&store), begun, "{jump}");
         assert!(remembers(&store, 1));
     }
     // Also a process later, in the same boot.
     store.close().unwrap();
     let store = rig.open();
-    store.confirm_time(server_ms(&rig, 0) + 3 * DECADE_MS, 10).unwrap();
+    store.confirm_time(server_ms(&rig, 0) + 3 * DECADE_MS, Duration::from_millis(10)).unwrap();
     assert_eq!(trusted_ms(&store), begun);
     // And backwards over a time without power: it proves nothing.
     drop(store);
     let store = rebooted(&rig, DAY_MS).open();
-    store.confirm_time(server_ms(&rig, 0), 10).unwrap();
+    store.confirm_time(server_ms(&rig, 0), Duration::from_millis(10)).unwrap();
     assert_eq!(trusted_ms(&store), begun);
 }
 
@@ -216,20 +219,22 @@ fn a_reading_that_cannot_be_right_proves_nothing_also_once_the_clock_is_right_ag
             let store = rig.open();
             pass(&store, 1);
             if wrong_ms != 0 {
-                store.confirm_time(server_ms(&rig, 0), 10).unwrap();
+                store.confirm_time(server_ms(&rig, 0), Duration::from_millis(10)).unwrap();
             }
             if is_before_the_gap {
-                store.confirm_time(wrong_ms, 10).unwrap();
+                store.confirm_time(wrong_ms, Duration::from_millis(10)).unwrap();
             }
             store.close().unwrap();
             let on_ms = crate::base::clock::Clock::mono_ms(&*rig.clock);
             let rig = rebooted(&rig, 60_000);
             let store = rig.open();
             if !is_before_the_gap {
-                store.confirm_time(wrong_ms, 10).unwrap();
+                store.confirm_time(wrong_ms, Duration::from_millis(10)).unwrap();
             }
             let before = trusted_ms(&store);
-            store.confirm_time(server_ms(&rig, on_ms + 60_000 - 1_500), 10).unwrap();
+            store
+                .confirm_time(server_ms(&rig, on_ms + 60_000 - 1_500), Duration::from_millis(10))
+                .unwrap();
             let more = trusted_ms(&store) - before;
             assert!(more <= 60_000, "{wrong_ms} {is_before_the_gap}: {more}");
             assert!(remembers(&store, 1));
@@ -242,7 +247,7 @@ fn the_offset_follows_the_upstream_and_the_wall_clock() {
     let rig = machine();
     let store = rig.open();
     assert_eq!((store.server_offset(), store.status().server_offset_ms), (None, None));
-    store.confirm_time(WALL_MS + 500, 30).unwrap();
+    store.confirm_time(WALL_MS + 500, Duration::from_millis(30)).unwrap();
     rig.clock.advance(60_000);
     let offset = store.server_offset().unwrap();
     assert_eq!((offset.offset_ms, offset.uncertainty_ms), (500, 30));
@@ -279,7 +284,7 @@ fn time_that_passed_without_a_frame_is_noted_and_not_lost_by_a_reboot() {
 fn what_the_upstream_said_outlives_its_segment() {
     let rig = machine();
     let store = rig.open();
-    store.confirm_time(server_ms(&rig, 0), 0).unwrap();
+    store.confirm_time(server_ms(&rig, 0), Duration::from_millis(0)).unwrap();
     let first = store.inner.state.lock().server_clock.noted().unwrap().0.place.segment;
     for n in 0..40 {
         store.capture(&sized_event(n, 50_000)).unwrap();
@@ -292,7 +297,7 @@ fn what_the_upstream_said_outlives_its_segment() {
     drop(store);
     let rig = rebooted(&rig, DAY_MS);
     let store = rig.open();
-    store.confirm_time(server_ms(&rig, on_ms + DAY_MS - 1_500), 0).unwrap();
+    store.confirm_time(server_ms(&rig, on_ms + DAY_MS - 1_500), Duration::from_millis(0)).unwrap();
     assert_eq!(trusted_ms(&store), before + DAY_MS);
 }
 

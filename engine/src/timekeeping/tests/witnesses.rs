@@ -1,5 +1,7 @@
 //! Time while the machine was off counts as far as two clocks prove it: the upstream's, and the machine's own.
 
+use std::time::Duration;
+
 use crate::base::clock::Clock;
 use crate::testing::{Rig, WALL_MS, WINDOW_MS};
 use crate::timekeeping::tests::clock::{
@@ -26,21 +28,23 @@ fn a_reading_that_is_years_ahead_ends_no_window_and_the_next_right_one_heals() {
         let mut ran_ms = 0;
         let store = rig.open();
         pass(&store, 1);
-        store.confirm_time(server_ms(&rig, 0), 10).unwrap();
+        store.confirm_time(server_ms(&rig, 0), Duration::from_millis(10)).unwrap();
         if is_while_open {
-            store.confirm_time(server_ms(&rig, 0) + AHEAD_MS, 10).unwrap();
+            store.confirm_time(server_ms(&rig, 0) + AHEAD_MS, Duration::from_millis(10)).unwrap();
         }
         store.close().unwrap();
         let rig = off(&rig, &mut ran_ms, 60_000);
         let store = rig.open();
         let before = trusted_ms(&store);
         if !is_while_open {
-            store.confirm_time(server_ms(&rig, ran_ms) + AHEAD_MS, 10).unwrap();
+            store
+                .confirm_time(server_ms(&rig, ran_ms) + AHEAD_MS, Duration::from_millis(10))
+                .unwrap();
         }
         let more = trusted_ms(&store) - before;
         assert!(more <= 60_000 && remembers(&store, 1), "{is_while_open}: {more}");
         // Right again: what the machine was off before nobody knows, or is counted already.
-        store.confirm_time(server_ms(&rig, ran_ms), 10).unwrap();
+        store.confirm_time(server_ms(&rig, ran_ms), Duration::from_millis(10)).unwrap();
         let more = trusted_ms(&store) - before;
         assert!(more <= 60_000 && remembers(&store, 1), "{is_while_open}: {more}");
         store.close().unwrap();
@@ -49,7 +53,7 @@ fn a_reading_that_is_years_ahead_ends_no_window_and_the_next_right_one_heals() {
         let store = rig.open();
         assert!(remembers(&store, 1), "control");
         let before = trusted_ms(&store);
-        store.confirm_time(server_ms(&rig, ran_ms), 10).unwrap();
+        store.confirm_time(server_ms(&rig, ran_ms), Duration::from_millis(10)).unwrap();
         assert_eq!(trusted_ms(&store) - before, off_ms - 20, "{is_while_open}");
         assert!(!remembers(&store, 1), "{is_while_open}");
     }
@@ -71,17 +75,17 @@ fn of_two_clocks_that_differ_the_one_counts_that_shows_less() {
         let rig = machine();
         let store = rig.open();
         pass(&store, 1);
-        store.confirm_time(server_ms(&rig, 0), 10).unwrap();
+        store.confirm_time(server_ms(&rig, 0), Duration::from_millis(10)).unwrap();
         store.close().unwrap();
         let mut ran_ms = 0;
         let rig = off(&rig, &mut ran_ms, DAY_MS);
         rig.clock.step_wall(step_ms);
         let store = rig.open();
         let before = trusted_ms(&store);
-        store.confirm_time(server_ms(&rig, ran_ms), 10).unwrap();
+        store.confirm_time(server_ms(&rig, ran_ms), Duration::from_millis(10)).unwrap();
         assert_eq!(trusted_ms(&store) - before, counted_ms, "{step_ms}");
         // It survives, and is counted once.
-        store.confirm_time(server_ms(&rig, ran_ms), 10).unwrap();
+        store.confirm_time(server_ms(&rig, ran_ms), Duration::from_millis(10)).unwrap();
         drop(store);
         assert_eq!(trusted_ms(&rig.after_kill().open()) - before, counted_ms, "{step_ms}");
     }

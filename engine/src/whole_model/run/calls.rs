@@ -1,5 +1,7 @@
 //! Calls that are done once.
 
+use std::time::Duration;
+
 use super::{Done, Machine, Stop};
 use crate::records::{Lease, LeaseReply, LeaseRequest};
 use crate::whole_model::compare::{body_of, call_key, orders};
@@ -25,7 +27,8 @@ impl Machine {
     }
 
     pub(super) fn begin(&mut self, key: &str, request: Option<u8>, lease_ms: u64) -> Done {
-        let mut begin = LeaseRequest::new(orders(), call_key(key)).with_lease_ms(lease_ms);
+        let mut begin =
+            LeaseRequest::new(orders(), call_key(key)).with_lease(Duration::from_millis(lease_ms));
         begin.request = request.map(|request| vec![request; 9]);
         let said = self.store().records().begin(&begin);
         let forgets = self.may_be_forgotten(key);
@@ -141,7 +144,7 @@ impl Machine {
             }
             _ => Err("LEASE_LOST"),
         };
-        let said = self.store().records().renew(&lease, lease_ms);
+        let said = self.store().records().renew(&lease, Duration::from_millis(lease_ms));
         let said = self.said(said)?;
         hold!(told == said.as_ref().map(|_| ()).map_err(|it| *it), "{said:?}, not {told:?}");
         self.counts.add(&format!("lease: {}", told.err().unwrap_or("renewed")));

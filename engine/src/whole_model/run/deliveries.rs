@@ -1,5 +1,7 @@
 //! What the upstream delivers.
 
+use std::time::Duration;
+
 use super::{Done, Machine, Stop};
 use crate::Lsn;
 use crate::inbox::{DeliveryState, DropReason, Progress, Received, WindowId};
@@ -15,7 +17,8 @@ impl Machine {
         self.model.end_windows(None);
         self.step();
         self.model.open_window(window, ms);
-        let said = self.store().inbox().open_window(&Self::window(window), ms);
+        let said =
+            self.store().inbox().open_window(&Self::window(window), Duration::from_millis(ms));
         match self.said(said)? {
             Ok(()) => Ok(()),
             Err(code) => Err(Stop::Wrong(format!("open_window: {code}"))),

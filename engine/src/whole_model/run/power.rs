@@ -1,5 +1,7 @@
 //! Crashes, reopenings, time, and full disks.
 
+use std::time::Duration;
+
 use onceward_vfs::Survival;
 
 use super::{Done, Draw, Machine, Op, Rig, Stop, server_ms};
@@ -207,7 +209,7 @@ impl Machine {
     pub(super) fn confirm_time(&mut self) -> Done {
         let server = server_ms(self.real_ms);
         let store = self.store();
-        let said = store.confirm_time(server, UNCERTAINTY_MS);
+        let said = store.confirm_time(server, Duration::from_millis(UNCERTAINTY_MS));
         let mut floor = self.model.now;
         // A machine that was started since: what passed is proven, but for what the clocks may be off.
         if let (None, Some((trusted, before)), false) = (self.note, self.noted, self.is_wall_moved)

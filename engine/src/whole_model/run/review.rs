@@ -54,7 +54,7 @@ impl Machine {
             DecisionAction::Retry => Decision::retry(scope(name), key(name)),
             DecisionAction::Resolve => Decision::resolve(scope(name), key(name), "in cash"),
         };
-        Ok(Decision { version: self.seen(name, seen)?, ..decision.by(who) })
+        Ok(Decision { version: self.seen(name, seen)?, ..decision.with_person(who) })
     }
 
     pub(super) fn decide(&mut self, name: &Name, decided: Decided) -> Done {

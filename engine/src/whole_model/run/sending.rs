@@ -21,8 +21,8 @@ impl Machine {
     pub(super) fn sync(&mut self, of: &'static str, moods: &[Mood]) -> Done {
         let store = self.store();
         let options = Options::new(Scope::new(of).unwrap())
-            .keys(sync::KeyRule::Conveyed)
-            .items_max(ITEMS_MAX);
+            .with_keys(sync::KeyRule::Conveyed)
+            .with_items_max(ITEMS_MAX);
         let session = Session::start(&store, options, fits_but(&MISFITS));
         let Ok(mut session) = self.said(session)? else {
             return Err(Stop::Wrong("another session".to_owned()));
@@ -64,8 +64,8 @@ impl Machine {
         self.taken = (0, 0);
         let store = self.store();
         let options = Options::new(Scope::new(of).unwrap())
-            .keys(sync::KeyRule::Conveyed)
-            .items_max(ITEMS_MAX);
+            .with_keys(sync::KeyRule::Conveyed)
+            .with_items_max(ITEMS_MAX);
         let session = Session::start(&store, options, fits_but(&MISFITS));
         let step = session.and_then(|mut session| session.next(0)).map_err(told)?;
         let sent = match &step {

@@ -1,6 +1,5 @@
 use onceward::sync::{Failure, ItemOutcome, Reply};
-use onceward::time::BootId;
-use onceward::{Event, Key, Kind, Lsn, Payload, Scope, State, StoredEvent};
+use onceward::{Event, Key, Kind, Payload, Scope, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;
@@ -16,16 +15,7 @@ const MOMENTS_MS: [i64; 3] = [1_773_152_525_000, 1_773_152_730_000, 1_773_152_73
 fn stored(key: &str, payload: Payload, captured_at_ms: i64) -> StoredEvent {
     let event = Event::new(Scope::default(), Key::new(key).unwrap(), payload)
         .with_kind(Kind::new("PAYMENT").unwrap());
-    StoredEvent {
-        lsn: Lsn::from_u64(1).unwrap(),
-        event,
-        captured_at_ms: Some(captured_at_ms),
-        boot: BootId::default(),
-        mono_ms: 0,
-        wall_ms: Some(captured_at_ms),
-        state: State::Pending,
-        receipt: None,
-    }
+    StoredEvent::as_if_captured(event, captured_at_ms)
 }
 
 /// The events of the fixture, payloads spelled as there.

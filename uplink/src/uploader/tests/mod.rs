@@ -82,7 +82,8 @@ impl Hub {
             Some(Secret::new("some-key")),
             Timeouts::default(),
         );
-        let options = Options::new(Scope::default()).backoff_ms(1, 1);
+        let options = Options::new(Scope::default())
+            .with_backoff(Duration::from_millis(1), Duration::from_millis(1));
         Uploader::new(store.clone(), line.unwrap(), Box::new(Forloy::new()), options).unwrap()
     }
 
@@ -330,7 +331,7 @@ fn a_batch_with_more_items_than_the_dialect_allows_is_halved_unsent() {
     let store = store_with(&folder, 130);
     let hub = Hub::start(&[]);
     let mut uploader = hub.uploader(&store);
-    uploader.options = uploader.options.clone().items_max(500);
+    uploader.options = uploader.options.clone().with_items_max(500);
     let report = uploader.run_once(&mut |_| ()).unwrap();
     assert_eq!(report.accepted, 130);
     assert!(hub.requests.try_iter().all(|items| (1..=100).contains(&items)));

@@ -67,7 +67,7 @@ fn what_was_attempted_is_not_sent_again_once_the_upstream_says_that_it_forgets()
         // Of three requests with one event each the second has no answer.
         let hub = Hub::start(&[act, Act::Refuse(503)]);
         let mut uploader = hub.uploader(&store);
-        uploader.options = uploader.options.clone().items_max(1);
+        uploader.options = uploader.options.clone().with_items_max(1);
         let uploader = uploader.spawn().unwrap();
         until(&uploader, |report| report.accepted + report.rejected == 3);
         uploader.stop().unwrap();

@@ -128,7 +128,7 @@ impl Inbox<'_> {
     ///
     /// The event has kind `ACK`, key `ack:EVENT_ID`, and a JSON payload with `event_id` and
     /// `external_id` (`null` where there is none) and for one within a window `subject`, `delivery_id`
-    /// and `window`. It is captured in the scope of [`Config::inbox_scope`](crate::Config) and travels
+    /// and `window`. It is captured in the scope of [`Config::with_inbox_scope`](crate::Config) and travels
     /// as any other. A delivery without a number of an event has the key `ack:DELIVERY_ID~` and 32
     /// hexadecimal digits of subject, delivery and window together; a number that is too long for a
     /// key is cut, with digits of the whole of it. Where the key is taken, as by a delivery of this

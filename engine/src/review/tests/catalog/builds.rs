@@ -16,7 +16,7 @@ use std::path::Path;
 /// Opens it as a build without the feature `sled` does: with no directories for a catalog.
 fn open_without_files(dir: &Path) -> Store {
     let vfs = Arc::new(OsVfs::create(dir).unwrap());
-    let config = Config::new().segment_bytes(SEGMENT_BYTES);
+    let config = Config::new().with_segment_bytes(SEGMENT_BYTES);
     Store::open_on(vfs, Arc::new(OsClock::new()), config).unwrap()
 }
 

@@ -36,7 +36,7 @@ struct Answers {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::open(dir, Config::new().segment_bytes(SEGMENT_BYTES)).unwrap()
+    Store::open(dir, Config::new().with_segment_bytes(SEGMENT_BYTES)).unwrap()
 }
 
 fn reject(store: &Store, n: u64) {
@@ -54,18 +54,18 @@ fn reject(store: &Store, n: u64) {
 
 fn answers(store: &Store) -> Answers {
     let all = ReviewFilter::new;
-    let first = store.reviews().list(&all().max(5)).unwrap();
-    let after = all().after(first[4].version, first[4].lsn);
+    let first = store.reviews().list(&all().with_max(5)).unwrap();
+    let after = all().with_after(first[4].version, first[4].lsn);
     let middle = first[2].since_ms;
     let filters = [
         all(),
         after.clone(),
-        after.code("CODE_1"),
-        all().scope(sales()),
-        all().code("CODE_3"),
-        all().scope(sales()).code("TOO_OLD").max(2),
-        all().since_ms(middle),
-        all().until_ms(middle).scope(sales()),
+        after.with_code("CODE_1"),
+        all().with_scope(sales()),
+        all().with_code("CODE_3"),
+        all().with_scope(sales()).with_code("TOO_OLD").with_max(2),
+        all().with_since_ms(middle),
+        all().with_until_ms(middle).with_scope(sales()),
     ];
     let decisions = store.reviews().decisions(None, 1_000).unwrap();
     let on_one = store.reviews().decisions_on(&sales(), &key(2)).unwrap();
@@ -82,10 +82,10 @@ fn write(store: &Store) -> Answers {
     store.capture_batch(&(0..24).map(scoped).collect::<Vec<_>>()).unwrap();
     (0..20).for_each(|n| reject(store, n));
     let decide = |decision: Decision| store.reviews().decide(&decision).unwrap();
-    decide(Decision::retry(sales(), key(2)).by("anna").because("card was added"));
+    decide(Decision::retry(sales(), key(2)).with_person("anna").with_note("card was added"));
     reject(store, 2);
-    decide(Decision::resolve(sales(), key(4), "refunded").by("ben"));
-    decide(Decision::retry(Scope::default(), key(5)).by("anna"));
+    decide(Decision::resolve(sales(), key(4), "refunded").with_person("ben"));
+    decide(Decision::retry(Scope::default(), key(5)).with_person("anna"));
     let answers = answers(store);
     assert_eq!(answers.pages[0].len(), 18, "control");
     assert!(answers.pages.iter().all(|page| !page.is_empty()), "control: {answers:?}");

@@ -152,7 +152,7 @@ fn an_item_whose_reason_cannot_be_read_any_more_says_so_and_still_waits() {
     let (last, others) = items.split_last().unwrap();
     assert_eq!(others, site.answers.pages[0]);
     assert_eq!((last.code.as_str(), last.version), ("UNREADABLE", version));
-    store.reviews().decide(&Decision::retry(sales(), key(20)).of_version(version)).unwrap();
+    store.reviews().decide(&Decision::retry(sales(), key(20)).with_version(version)).unwrap();
 }
 
 /// Puts something in the place of what stands there, which is moved elsewhere.

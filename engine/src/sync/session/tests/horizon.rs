@@ -16,7 +16,12 @@ pub(super) fn rig() -> Rig {
 
 /// A session with an upstream that remembers keys for 30 days.
 pub(super) fn start(store: &Store) -> Session {
-    Session::start(store, options().horizon_ms(30 * DAY_MS), fits()).unwrap()
+    Session::start(
+        store,
+        options().with_horizon(std::time::Duration::from_millis(30 * DAY_MS)),
+        fits(),
+    )
+    .unwrap()
 }
 
 /// Sends the next batch; it arrives, and the reply does not.
@@ -71,7 +76,7 @@ fn off_after_an_attempt(days: u64, is_noted: bool) -> (Rig, ScriptedUpstream) {
     let rig = rig();
     let store = rig.open();
     if is_noted {
-        store.confirm_time(server_ms(0), 0).unwrap();
+        store.confirm_time(server_ms(0), std::time::Duration::from_millis(0)).unwrap();
     }
     capture(&store, 1..=5);
     let mut upstream = ScriptedUpstream::default();
@@ -107,7 +112,9 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             let (rig, mut upstream) = off_after_an_attempt(29, true);
             let store = rig.open();
             store.cancel(&sales(), &key(5)).unwrap();
-            let options = options().horizon_ms(30 * DAY_MS).effort(effort);
+            let options = options()
+                .with_horizon(std::time::Duration::from_millis(30 * DAY_MS))
+                .with_effort(effort);
             let mut session = Session::start(&store, options, fits()).unwrap();
             assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
             assert_eq!(
@@ -251,7 +258,7 @@ fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
             let store = rig.open();
             capture(&store, 1..=1);
             let mut upstream = ScriptedUpstream::default();
-            let options = options().horizon_ms(horizon_ms);
+            let options = options().with_horizon(std::time::Duration::from_millis(horizon_ms));
             let mut session = Session::start(&store, options, fits()).unwrap();
             lose_a_reply(&mut session, &mut upstream);
             rig.clock.advance(age_ms);
@@ -268,7 +275,9 @@ fn an_upstream_that_remembers_nothing_gets_each_event_once() {
     let store = rig().open();
     capture(&store, 1..=4);
     let mut upstream = ScriptedUpstream::default();
-    let mut session = Session::start(&store, options().horizon_ms(0), fits()).unwrap();
+    let mut session =
+        Session::start(&store, options().with_horizon(std::time::Duration::from_millis(0)), fits())
+            .unwrap();
     lose_a_reply(&mut session, &mut upstream);
     drain(&mut session, &mut upstream, 100_000);
     assert_eq!((states(&store, 1..=4), upstream.request_count()), (vec![State::Uncertain; 4], 1));

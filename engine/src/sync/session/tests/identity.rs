@@ -23,7 +23,7 @@ fn scope(name: &str) -> Scope {
 }
 
 pub(super) fn once(name: &str) -> Options {
-    Options::new(scope(name)).upstream(hub()).effort(Effort::Once)
+    Options::new(scope(name)).with_upstream(hub()).with_effort(Effort::Once)
 }
 
 pub(super) fn capture(store: &Store, name: &str, key: &str) {
@@ -61,8 +61,8 @@ fn one_key_in_two_scopes_is_two_events_at_the_upstream() {
     }
     assert_eq!(drain(&store, once("default")), ["receipt-1"], "to the letter");
     assert_eq!(refusal(&store, once("tips")), "WIRE_KEYS_MISSING");
-    assert_eq!(refusal(&store, once("tips").keys(KeyRule::Bare)), "WIRE_KEYS_BARE");
-    let prefixed = |name: &str| once(name).keys(KeyRule::ScopePrefix);
+    assert_eq!(refusal(&store, once("tips").with_keys(KeyRule::Bare)), "WIRE_KEYS_BARE");
+    let prefixed = |name: &str| once(name).with_keys(KeyRule::ScopePrefix);
     assert_eq!(drain(&store, prefixed("tips")), ["~tips/receipt-1"]);
     assert_eq!(drain(&store, prefixed("voids")), ["~voids/receipt-1"]);
     for name in ["default", "tips", "voids"] {
@@ -77,8 +77,8 @@ fn a_rule_for_keys_cannot_change_after_an_attempt() {
     let store = rig.open();
     capture(&store, "tips", "k");
     // A session alone attempts nothing.
-    drop(Session::start(&store, once("tips").keys(KeyRule::Conveyed), fits()).unwrap());
-    let prefixed = once("tips").keys(KeyRule::ScopePrefix);
+    drop(Session::start(&store, once("tips").with_keys(KeyRule::Conveyed), fits()).unwrap());
+    let prefixed = once("tips").with_keys(KeyRule::ScopePrefix);
     let mut session = Session::start(&store, prefixed.clone(), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
@@ -86,7 +86,7 @@ fn a_rule_for_keys_cannot_change_after_an_attempt() {
     for seed in 0..4 {
         rig = rig.after_power_cut(&Survival::Seeded { seed, sector_bytes: 512 });
         let store = rig.open();
-        let changed = once("tips").keys(KeyRule::Conveyed);
+        let changed = once("tips").with_keys(KeyRule::Conveyed);
         assert_eq!(refusal(&store, changed), "WIRE_KEYS_CHANGED");
         assert!(Session::start(&store, once("tips"), fits()).is_ok(), "it is known");
         // Its segment goes.
@@ -102,7 +102,7 @@ fn a_rule_for_keys_cannot_change_after_an_attempt() {
     assert_eq!(drain(&store, prefixed), ["~tips/k"]);
     // Another upstream never saw them.
     let other = Upstream::new("https://other.example", "wede").unwrap();
-    let options = once("tips").upstream(other).keys(KeyRule::Conveyed);
+    let options = once("tips").with_upstream(other).with_keys(KeyRule::Conveyed);
     assert!(Session::start(&store, options, fits()).is_ok());
 }
 
@@ -114,7 +114,7 @@ fn a_key_that_cannot_be_told_from_another_on_the_wire_waits_for_a_person_unsent(
     capture(&store, "tips", "k");
     capture(&store, "tips", &long);
     assert_eq!(drain(&store, once("default")), Vec::<String>::new());
-    assert_eq!(drain(&store, once("tips").keys(KeyRule::ScopePrefix)), ["~tips/k"]);
+    assert_eq!(drain(&store, once("tips").with_keys(KeyRule::ScopePrefix)), ["~tips/k"]);
     for (name, key, code) in
         [("default", "~tips/k", "KEY_RESERVED"), ("tips", &*long, "KEY_TOO_LONG")]
     {
@@ -164,16 +164,16 @@ fn the_host_can_ask_now_and_an_answer_ends_the_wait() {
     let store = rig.open();
     capture(&store, "default", "k1");
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
-    assert!(refuse_for_now(&store, once("default").now(), Answered::Upstream), "now");
+    assert!(refuse_for_now(&store, once("default").with_hold_ignored(), Answered::Upstream), "now");
     let mut session =
-        Session::start(&store, once("default").effort(Effort::Forever), fits()).unwrap();
+        Session::start(&store, once("default").with_effort(Effort::Forever), fits()).unwrap();
     assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
     let why = session.report().last_failure.unwrap();
     assert!(why.contains(" not to be asked until ") && why.ends_with(" UTC, in 600 s"), "{why}");
     session.on_online();
     assert!(matches!(session.next(5).unwrap(), Step::Send(_)));
     drop(session);
-    assert_eq!(drain(&store, once("default").now()), ["k1"]);
+    assert_eq!(drain(&store, once("default").with_hold_ignored()), ["k1"]);
     capture(&store, "default", "k2");
     drop(store);
     assert_eq!(drain(&rig.after_kill().open(), once("default")), ["k2"], "it answered since");
@@ -198,7 +198,7 @@ fn a_wish_to_be_left_alone_takes_nothing_of_the_reserve() {
     rig.disk.set_free_bytes(Some(0));
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
     let room = store.inner.log.room(0, 0).unwrap();
-    assert!(refuse_for_now(&store, once("default").now(), Answered::Upstream));
+    assert!(refuse_for_now(&store, once("default").with_hold_ignored(), Answered::Upstream));
     assert_eq!(store.inner.log.room(0, 0).unwrap(), room);
     assert!(!refuse_for_now(&store, once("default"), Answered::Upstream), "it is in memory");
 }
@@ -220,7 +220,7 @@ fn another_key_of_the_host_is_no_word_to_ask_now() {
     let store = Rig::new().open();
     capture(&store, "default", "k");
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
-    let options = once("default").effort(Effort::Forever);
+    let options = once("default").with_effort(Effort::Forever);
     let mut session = Session::start(&store, options, fits()).unwrap();
     session.on_new_key();
     assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
@@ -246,7 +246,7 @@ fn an_upstream_that_is_left_alone_keeps_nobody_who_has_nothing_for_it() {
     let store = Rig::new().open();
     capture(&store, "default", "k");
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
-    let options = once("tips").keys(KeyRule::ScopePrefix);
+    let options = once("tips").with_keys(KeyRule::ScopePrefix);
     let mut session = Session::start(&store, options, fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
     let report = session.report();
@@ -326,13 +326,13 @@ fn the_end_of_a_wait_that_found_no_room_is_written_with_a_later_answer() {
 fn a_session_sends_nothing_once_another_rule_for_its_keys_is_written() {
     let old = Rig::new().open();
     capture(&old, "default", "receipt-1");
-    let prefixed = once("default").keys(KeyRule::ScopePrefix);
+    let prefixed = once("default").with_keys(KeyRule::ScopePrefix);
     let mut session = Session::start(&old, prefixed, fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it may be there");
     drop(session);
     let store = Rig::new().open();
     let mut session =
-        Session::start(&store, once("default").effort(Effort::Forever), fits()).unwrap();
+        Session::start(&store, once("default").with_effort(Effort::Forever), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
     let (key, mut stick) = (crate::rescue::BundleKey::from_bytes([7; 32]), Vec::new());
     old.rescue().export(&mut stick, &key, true).unwrap();
@@ -350,9 +350,9 @@ fn a_session_sends_nothing_once_another_rule_for_its_keys_is_written() {
 fn a_session_takes_up_its_rule_once_it_has_the_store_to_itself() {
     let store = Rig::new().open();
     capture(&store, "tips", "k");
-    let prefixed = once("tips").keys(KeyRule::ScopePrefix);
+    let prefixed = once("tips").with_keys(KeyRule::ScopePrefix);
     let mut first = Session::start(&store, prefixed.clone(), fits()).unwrap();
-    let other = || Session::start(&store, once("tips").keys(KeyRule::Conveyed), fits());
+    let other = || Session::start(&store, once("tips").with_keys(KeyRule::Conveyed), fits());
     assert!(matches!(first.next(0).unwrap(), Step::Send(_)));
     assert_eq!(other().unwrap_err().code(), "DRAINING");
     drop(first);
@@ -369,7 +369,7 @@ fn what_does_not_fit_under_the_key_that_is_sent_goes_to_review_and_holds_nobody_
         0..9 => Ok(key.len()),
         bytes => Err(Misfit { code: "LONG".to_owned(), message: format!("{bytes} bytes") }),
     });
-    let options = once("tips").keys(KeyRule::ScopePrefix);
+    let options = once("tips").with_keys(KeyRule::ScopePrefix);
     let mut session = Session::start(&store, options, fit).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("`~tips/k1` has 8 bytes") };
     assert_eq!((batch.items.len(), session.report().misfits), (1, 1));

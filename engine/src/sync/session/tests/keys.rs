@@ -11,7 +11,7 @@ fn upstream(url: &str) -> Upstream {
 }
 
 fn set(url: &str, settings: &str) -> Options {
-    options().upstream(upstream(url)).settings(settings)
+    options().with_upstream(upstream(url)).with_settings(settings)
 }
 
 fn key_refused() -> Failure {
@@ -101,7 +101,8 @@ fn a_refused_batch_key_forms_the_batch_anew_and_sends_nothing_to_review() {
 #[test]
 fn settings_that_no_batch_can_hold_are_refused_at_once() {
     let store = Rig::new().open();
-    let error = Session::start(&store, options().settings("d".repeat(1_025)), fits()).unwrap_err();
+    let error =
+        Session::start(&store, options().with_settings("d".repeat(1_025)), fits()).unwrap_err();
     assert_eq!(error.code(), "SETTINGS_TOO_LONG");
-    assert!(Session::start(&store, options().settings("d".repeat(1_024)), fits()).is_ok());
+    assert!(Session::start(&store, options().with_settings("d".repeat(1_024)), fits()).is_ok());
 }

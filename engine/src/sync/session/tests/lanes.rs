@@ -227,7 +227,7 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                 .collect();
             captured += u64::try_from(more.len()).unwrap();
             store.capture_batch(&more).unwrap();
-            let mut session = Session::start(&store, options().seed(seed), fits()).unwrap();
+            let mut session = Session::start(&store, options().with_seed(seed), fits()).unwrap();
             for _ in 0..draw.below(12) {
                 now_ms += LATER_MS;
                 let Step::Send(batch) = session.next(now_ms).unwrap() else { break };

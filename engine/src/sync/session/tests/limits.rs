@@ -19,7 +19,7 @@ fn batches_keep_to_the_counts_and_bytes_and_a_larger_single_goes_alone() {
         store.capture(&sized_event(n, bytes)).unwrap();
     }
     let mut session =
-        Session::start(&store, options().items_max(3).bytes_max(300), fits()).unwrap();
+        Session::start(&store, options().with_items_max(3).with_bytes_max(300), fits()).unwrap();
     let mut batches = Vec::new();
     while let Step::Send(sent) = session.next(0).unwrap() {
         batches.push(keys(&sent.items).join(" "));

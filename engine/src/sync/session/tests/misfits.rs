@@ -20,7 +20,7 @@ fn a_wrong_dialect_sends_nothing_and_rejects_nothing_and_is_told_as_the_configur
     drop(batch(&mut start(&store), 0));
     for effort in [Effort::Once, Effort::Forever] {
         let upstream = crate::sync::Upstream::new("http://elsewhere", "other").unwrap();
-        let options = options().effort(effort).upstream(upstream);
+        let options = options().with_effort(effort).with_upstream(upstream);
         let mut session = Session::start(&store, options, wrong_dialect()).unwrap();
         assert!(matches!(session.next(0).unwrap(), Step::Idle));
         let report = session.report();
@@ -61,7 +61,7 @@ fn one_that_forms_no_item_and_is_alone_stays_pending_and_is_told() {
     let store = Rig::new().open();
     capture(&store, 1..=1);
     for (effort, is_told) in [(Effort::Forever, false), (Effort::Once, true)] {
-        let options = options().effort(effort);
+        let options = options().with_effort(effort);
         let mut session = Session::start(&store, options, wrong_dialect()).unwrap();
         assert!(matches!(session.next(0).unwrap(), Step::Idle));
         let report = session.report();

@@ -25,7 +25,7 @@ use crate::testing::{event, key, keys, sales};
 use crate::{State, Store};
 
 fn options() -> Options {
-    crate::testing::options().items_max(4).seed(7)
+    crate::testing::options().with_items_max(4).with_seed(7)
 }
 
 fn start(store: &Store) -> Session {
@@ -33,7 +33,7 @@ fn start(store: &Store) -> Session {
 }
 
 fn start_once(store: &Store) -> Session {
-    Session::start(store, options().effort(Effort::Once), fits()).unwrap()
+    Session::start(store, options().with_effort(Effort::Once), fits()).unwrap()
 }
 
 /// Captures events with these numbers.

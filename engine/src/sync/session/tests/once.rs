@@ -105,7 +105,7 @@ fn run_filtered(
     poison: &str,
     items_max: usize,
 ) -> u64 {
-    let options = options().items_max(items_max).effort(Effort::Once);
+    let options = options().with_items_max(items_max).with_effort(Effort::Once);
     let mut session = Session::start(store, options, fits()).unwrap();
     let mut now_ms = 0;
     loop {
@@ -152,7 +152,7 @@ fn a_line_that_is_down_halves_nothing_however_often_it_is_tried() {
         let store = Rig::new().open();
         capture(&store, 1..=64);
         for _ in 0..10 {
-            let options = options().items_max(64).effort(Effort::Once);
+            let options = options().with_items_max(64).with_effort(Effort::Once);
             let mut session = Session::start(&store, options, fits()).unwrap();
             let mut now_ms = 0;
             loop {

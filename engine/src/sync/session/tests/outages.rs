@@ -1,6 +1,8 @@
 //! Lines that fail: nothing is lost, waits are bounded, a resend is the same batch.
 
 use super::*;
+use std::time::Duration;
+
 use crate::StoredEvent;
 use crate::sync::{Answered, Failure};
 use crate::testing::{Rig, receipt};
@@ -99,7 +101,12 @@ fn refused_credentials_pause_everything_until_the_host_says_that_they_changed() 
 fn two_thousand_failures_give_nothing_up_and_no_wait_is_longer_than_the_longest() {
     let store = Rig::new().open();
     capture(&store, 1..=2);
-    let mut session = Session::start(&store, options().backoff_ms(1_000, 300_000), fits()).unwrap();
+    let mut session = Session::start(
+        &store,
+        options().with_backoff(Duration::from_secs(1), Duration::from_mins(5)),
+        fits(),
+    )
+    .unwrap();
     let mut now_ms = 5;
     let mut longest = 0;
     let mut key = None;

@@ -82,7 +82,7 @@ fn an_upstream_that_fails_every_item_for_now_is_asked_seldom() {
             let items = keys.map(|key| (key, transient(wish))).collect();
             session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
         };
-        let count = requests(&store, options().items_max(50), busy);
+        let count = requests(&store, options().with_items_max(50), busy);
         assert!((5..=20).contains(&count), "{count}");
         assert_eq!(pending(&store).len(), 5_000);
     }
@@ -103,7 +103,7 @@ fn a_reply_without_items_is_no_reason_to_hurry() {
 fn events_that_fail_for_now_one_by_one_come_back_together() {
     let store = Rig::new().open();
     capture(&store, 1..=400);
-    let mut session = Session::start(&store, options().items_max(50), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(50), fits()).unwrap();
     let (mut now_ms, mut count) = (0, 0);
     // A few of each batch fail for now, for ever; so their failures lie apart.
     while now_ms < LONG_MS {

@@ -195,7 +195,7 @@ fn a_session_sends_one_scope_and_leaves_the_batches_of_others_alone() {
     drop(session);
     let mut session = Session::start(
         &store,
-        Options::new(other.clone()).keys(crate::sync::KeyRule::Conveyed),
+        Options::new(other.clone()).with_keys(crate::sync::KeyRule::Conveyed),
         fits(),
     )
     .unwrap();

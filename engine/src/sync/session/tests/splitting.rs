@@ -15,7 +15,7 @@ fn bisecting_finds_the_one_event_for_which_a_batch_is_refused() {
         let poison = key(poison).to_string();
         let mut upstream = ScriptedUpstream::default();
         upstream.refuse_batches_with(&poison);
-        let mut session = Session::start(&store, options().items_max(64), fits()).unwrap();
+        let mut session = Session::start(&store, options().with_items_max(64), fits()).unwrap();
         drain(&mut session, &mut upstream, 0);
         assert!(upstream.request_count() <= 2 * 6 + 1, "{poison}: {}", upstream.request_count());
         let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
@@ -37,7 +37,7 @@ fn several_poisoned_events_are_all_found_and_nothing_else_is_held() {
         [3, 4, 20, 39].map(|n| key(n).to_string()).into();
     let mut upstream = ScriptedUpstream::default();
     poison.iter().for_each(|key| upstream.refuse_batches_with(key));
-    let mut session = Session::start(&store, options().items_max(20), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(20), fits()).unwrap();
     drain(&mut session, &mut upstream, 0);
     let found: Vec<String> = store
         .reviews()
@@ -58,7 +58,7 @@ fn a_crash_in_the_middle_of_bisecting_goes_on_with_the_same_halves() {
     capture(&store, 1..=8);
     let mut upstream = ScriptedUpstream::default();
     upstream.refuse_batches_with("k7");
-    let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(8), fits()).unwrap();
     let whole = batch(&mut session, 0);
     let refused = upstream.take(&whole, Mood::Well).unwrap_err();
     session.on_failure(whole.id, &refused, 0).unwrap();
@@ -68,7 +68,7 @@ fn a_crash_in_the_middle_of_bisecting_goes_on_with_the_same_halves() {
     let killed = rig.after_kill();
     drop(session);
     let store = killed.open();
-    let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(8), fits()).unwrap();
     let again = batch(&mut session, 0);
     assert_eq!((again.id, &again.items), (half.id, &half.items));
     drain(&mut session, &mut upstream, 0);
@@ -86,7 +86,7 @@ fn a_batch_that_is_too_large_is_halved_and_a_single_event_that_is_goes_to_review
         let bytes = if n == 5 { 5_000 } else { 100 };
         store.capture(&sized_event(n, bytes)).unwrap();
     }
-    let mut session = Session::start(&store, options().items_max(16), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(16), fits()).unwrap();
     let mut sizes = Vec::new();
     let mut refused = 0;
     while let Step::Send(sent) = session.next(0).unwrap() {
@@ -115,7 +115,7 @@ fn what_an_upstream_takes_at_most_is_learned() {
     for n in 1..=64 {
         store.capture(&sized_event(n, 200)).unwrap();
     }
-    let mut session = Session::start(&store, options().items_max(16), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(16), fits()).unwrap();
     let (mut refused, mut taken) = (0, 0);
     while let Step::Send(sent) = session.next(0).unwrap() {
         let bytes: usize = sent.items.iter().map(|i| i.event.payload.as_bytes().len()).sum();
@@ -135,7 +135,7 @@ fn what_an_upstream_takes_at_most_is_learned() {
 fn a_reply_that_is_too_large_halves_the_batch_and_the_next_ones_and_rejects_nothing() {
     let store = Rig::new().open();
     capture(&store, 1..=12);
-    let mut session = Session::start(&store, options().items_max(8), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(8), fits()).unwrap();
     let failure = Failure::ReplyTooLarge { why: "the reply has more bytes".to_owned() };
     let whole = batch(&mut session, 0);
     assert_eq!(whole.items.len(), 8);
@@ -174,7 +174,7 @@ fn a_request_that_is_too_large_for_who_is_on_the_way_is_halved_and_no_event_is_r
         for n in 1..=64 {
             store.capture(&sized_event(n, if n == 5 { 5_000 } else { 200 })).unwrap();
         }
-        let options = options().items_max(64).effort(effort);
+        let options = options().with_items_max(64).with_effort(effort);
         let mut session = Session::start(&store, options, fits()).unwrap();
         let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
         let (mut now_ms, mut upstream) = (0, ScriptedUpstream::default());
@@ -202,7 +202,7 @@ fn a_request_that_is_too_large_for_who_is_on_the_way_is_halved_and_no_event_is_r
 fn a_gate_that_calls_everything_too_large_is_the_line_and_not_asked_more_and_more() {
     let store = Rig::new().open();
     capture(&store, 1..=64);
-    let options = options().items_max(64).effort(Effort::Once);
+    let options = options().with_items_max(64).with_effort(Effort::Once);
     let mut session = Session::start(&store, options, fits()).unwrap();
     let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
     let mut now_ms = 0;

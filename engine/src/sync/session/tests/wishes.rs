@@ -36,7 +36,7 @@ fn what_another_upstream_may_have_taken_is_told_when_it_goes_to_this_one() {
     for (dialect, readdressed) in [("wede", 0), ("forloy", 1)] {
         let upstream = Upstream::new("https://hub.example", dialect).unwrap();
         let mut session =
-            Session::start(&store, once("default").upstream(upstream), fits()).unwrap();
+            Session::start(&store, once("default").with_upstream(upstream), fits()).unwrap();
         assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
         assert_eq!(session.report().readdressed, readdressed, "{dialect}");
     }

@@ -3,8 +3,7 @@ mod items;
 use std::fmt::Write as _;
 
 use onceward::sync::{Failure, ItemOutcome, Reply};
-use onceward::time::BootId;
-use onceward::{Event, Key, Lsn, Payload, Scope, State, StoredEvent};
+use onceward::{Event, Key, Payload, Scope, StoredEvent};
 use serde_json::{Value, json};
 
 use super::*;
@@ -28,16 +27,8 @@ fn bare(events: &[StoredEvent]) -> Request {
 
 fn stored(key: &str, payload: &str) -> StoredEvent {
     let payload = Payload::json(payload).unwrap();
-    StoredEvent {
-        lsn: Lsn::from_u64(1).unwrap(),
-        event: Event::new(Scope::default(), Key::new(key).unwrap(), payload),
-        captured_at_ms: Some(1_773_152_525_000),
-        boot: BootId::default(),
-        mono_ms: 0,
-        wall_ms: Some(1_773_152_525_000),
-        state: State::Pending,
-        receipt: None,
-    }
+    let event = Event::new(Scope::default(), Key::new(key).unwrap(), payload);
+    StoredEvent::as_if_captured(event, 1_773_152_525_000)
 }
 
 /// The fixture without its white space.
