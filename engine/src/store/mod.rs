@@ -7,10 +7,12 @@
 //!
 //! What an area does is in its own folder, in `calls`.
 
+mod debug;
 mod open;
 mod tick;
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -50,15 +52,16 @@ use crate::upstreams::Upstreams;
 /// store.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Shared>,
 }
 
 /// What the handles share: the engine, and what areas have besides the state.
-#[derive(Debug)]
 pub(crate) struct Shared {
     engine: Engine<StoreState>,
+    /// The directory of the store; `None`: it is in memory.
+    dir: Option<PathBuf>,
     pub(crate) config: Config,
     /// The catalog of review items and decisions.
     pub(crate) kept_catalog: KeptCatalog,

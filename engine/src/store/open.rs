@@ -12,7 +12,7 @@ use super::{Shared, Store};
 use crate::base::clock::{Clock, OsClock};
 use crate::base::{Error, ErrorKind, Result, observe};
 use crate::config::{Config, Create};
-use crate::kernel::opening::{self, cannot_open};
+use crate::kernel::opening::{self, cannot_make, cannot_open};
 use crate::records::Bodies;
 use crate::review::{DecisionDropbox, KeptCatalog};
 use crate::timekeeping::Note;
@@ -53,16 +53,20 @@ impl Store {
         let dir = dir.as_ref();
         config.check()?;
         let vfs = match config.create {
-            Create::IfMissing => OsVfs::create(dir),
-            Create::Never => OsVfs::open(dir),
-        };
-        let vfs = vfs.map_err(|source| cannot_open(dir, source))?;
+            Create::IfMissing => OsVfs::create(dir).map_err(|source| cannot_make(dir, source)),
+            Create::Never => OsVfs::open(dir).map_err(|source| cannot_open(dir, source)),
+        }?;
         let clock = Arc::new(OsClock::new());
         // Its files are not sealed, and belong to whoever makes them: where that does not do, what it holds
         // is kept in memory.
         let in_files = config.sealing().is_none() && vfs.is_only_ours();
         let catalog = KeptCatalog::new(Some(dir).filter(|_| in_files));
-        Self::open_with(Arc::new(vfs), clock, config, (Preparation::InBackground, catalog))
+        Self::open_with(
+            Arc::new(vfs),
+            clock,
+            config,
+            (Preparation::InBackground, catalog, Some(dir)),
+        )
     }
 
     /// Opens the store in `vfs` without a thread: the same operations for the same calls.
@@ -73,19 +77,20 @@ impl Store {
         config: Config,
     ) -> Result<Self> {
         let catalog = KeptCatalog::new(None);
-        Self::open_with(vfs, clock, config, (Preparation::OnDemand, catalog))
+        Self::open_with(vfs, clock, config, (Preparation::OnDemand, catalog, None))
     }
 
     fn open_with(
         vfs: Arc<dyn Vfs>,
         clock: Arc<dyn Clock>,
         config: Config,
-        (preparation, kept_catalog): (Preparation, KeptCatalog),
+        (preparation, kept_catalog, dir): (Preparation, KeptCatalog, Option<&Path>),
     ) -> Result<Self> {
         config.check()?;
         let engine = opening::open(vfs, clock, config.settings()?, preparation)?;
         let mut shared = Shared {
             engine,
+            dir: dir.map(Path::to_owned),
             kept_catalog,
             watchers: Arc::default(),
             dropbox: DecisionDropbox::default(),

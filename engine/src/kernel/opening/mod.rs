@@ -219,13 +219,38 @@ pub(crate) fn no_store() -> Error {
     Error::new(ErrorKind::NotFound, "NO_STORE", "there is no store in this directory")
 }
 
+/// Why a directory cannot be opened that would be made where it is missing.
+pub(crate) fn cannot_make(dir: &Path, source: std::io::Error) -> Error {
+    if source.kind() == std::io::ErrorKind::NotFound {
+        let message = format!("cannot open {}: nothing can be made there: {source}", dir.display());
+        return Error::new(ErrorKind::Io, "IO", message).with_source(source);
+    }
+    cannot_open(dir, source)
+}
+
 /// Why a directory cannot be opened.
 pub(crate) fn cannot_open(dir: &Path, source: std::io::Error) -> Error {
     if source.kind() == std::io::ErrorKind::NotFound {
         let message = format!("there is no store in {}: no such directory", dir.display());
         return Error::new(ErrorKind::NotFound, "NO_STORE", message).with_source(source);
     }
-    let message = format!("cannot open {}: {source}", dir.display());
+    let dir = dir.display();
+    let message = match source.kind() {
+        std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+            let message = format!(
+                "cannot open {dir}: a store is a directory, and this, or something on the way to it, is none"
+            );
+            return Error::invalid("NOT_A_DIRECTORY", message).with_source(source);
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem => format!(
+            "cannot open {dir}: it is on a file system that is mounted read-only, and a store is written to"
+        ),
+        // What the disk's layer refuses itself has its own words.
+        std::io::ErrorKind::PermissionDenied if source.raw_os_error().is_some() => format!(
+            "cannot open {dir}: the user of this process may not read and write there: {source}"
+        ),
+        _ => format!("cannot open {dir}: {source}"),
+    };
     let failed = Error::from(source);
     Error::new(failed.kind(), failed.code(), message).with_source(failed)
 }

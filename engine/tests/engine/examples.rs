@@ -1,35 +1,28 @@
 //! Every example does what it says, and asserts it.
 //! Method: each is a module here, and its `main` is run.
 
-#[cfg(test)]
-#[path = "../examples/01_capture.rs"]
+#[path = "../../examples/01_capture.rs"]
 mod capture;
-#[cfg(all(test, feature = "encryption"))]
-#[path = "../examples/09_encryption.rs"]
+#[cfg(feature = "encryption")]
+#[path = "../../examples/09_encryption.rs"]
 mod encryption;
-#[cfg(test)]
-#[path = "../examples/02_group_of_captures.rs"]
+#[path = "../../examples/02_group_of_captures.rs"]
 mod group_of_captures;
-#[cfg(test)]
-#[path = "../examples/03_idempotent_call.rs"]
+#[path = "../../examples/03_idempotent_call.rs"]
 mod idempotent_call;
-#[cfg(test)]
-#[path = "../examples/04_inbox.rs"]
+#[path = "../../examples/04_inbox.rs"]
 mod inbox;
-#[cfg(test)]
-#[path = "../examples/06_limits.rs"]
+#[path = "../../examples/06_limits.rs"]
 mod limits;
-#[cfg(all(test, feature = "rescue"))]
-#[path = "../examples/07_rescue.rs"]
+#[cfg(feature = "rescue")]
+#[path = "../../examples/07_rescue.rs"]
 mod rescue;
-#[cfg(test)]
-#[path = "../examples/05_review.rs"]
+#[path = "../../examples/05_review.rs"]
 mod review;
-#[cfg(all(test, feature = "testing"))]
-#[path = "../examples/10_testing.rs"]
+#[cfg(feature = "testing")]
+#[path = "../../examples/10_testing.rs"]
 mod testing;
-#[cfg(test)]
-#[path = "../examples/08_threads.rs"]
+#[path = "../../examples/08_threads.rs"]
 mod threads;
 
 #[test]

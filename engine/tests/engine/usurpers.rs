@@ -4,7 +4,6 @@
 //! directories, on real directories.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "plays what others do to a directory; a failure of the disk is one of the test"
 )]

@@ -3,7 +3,6 @@
 //! writes is tried.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "plays what others do to a directory; a failure of the disk is one of the test"
 )]

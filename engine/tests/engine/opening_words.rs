@@ -1,0 +1,64 @@
+//! A place that can hold no store is refused with words, and a printed store says where it is and what it holds.
+//!
+//! Method: open files, places below files and directories of others; print a store of many events.
+
+#![expect(clippy::disallowed_methods, reason = "plays what stands in the place of a store")]
+
+use std::fs;
+
+use onceward::{Config, ErrorKind, Event, Key, Payload, Scope, Store};
+
+#[test]
+fn a_file_in_the_place_of_a_store_or_on_the_way_to_it_is_told_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "not a store").unwrap();
+    for place in [file.clone(), file.join("store"), file.join("a/b")] {
+        let error = Store::open(&place, Config::new()).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "NOT_A_DIRECTORY"));
+        let said = error.to_string();
+        assert!(said.contains("a store is a directory"), "{said}");
+        assert!(said.contains(&place.display().to_string()), "{said}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "not a store");
+}
+
+#[test]
+fn a_place_where_nothing_can_be_made_is_told_in_words() {
+    // Nobody makes a directory there, not even root.
+    let error = Store::open("/proc/store", Config::new()).unwrap_err();
+    let expected = "cannot open /proc/store: nothing can be made there";
+    assert!(error.to_string().starts_with(expected), "{error}");
+    let missing = tempfile::tempdir().unwrap().path().join("missing");
+    let never = Config::new().with_create(onceward::config::Create::Never);
+    let error = Store::open(&missing, never).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "NO_STORE"));
+    assert!(error.to_string().contains("no such directory"), "{error}");
+}
+
+#[test]
+fn a_store_prints_its_directory_and_counts_however_many_events_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store"), Config::new()).unwrap();
+    let sale = |n: u32| {
+        let key = Key::new(&format!("secret-key-{n}")).unwrap();
+        Event::new(Scope::default(), key, Payload::json("{}").unwrap())
+    };
+    for first in (0..2_000).step_by(500) {
+        store.capture_batch(&(first..first + 500).map(sale).collect::<Vec<_>>()).unwrap();
+    }
+    let ticket = store.capture_deferred(&sale(2_000)).unwrap();
+    let printed = [
+        format!("{store:?}"),
+        format!("{:?}", store.reviews()),
+        format!("{:?}", store.inbox()),
+        format!("{ticket:?}"),
+    ];
+    for printed in printed {
+        assert!(printed.len() < 2_000, "{} bytes", printed.len());
+        assert!(printed.contains(&dir.path().join("store").display().to_string()), "{printed}");
+        assert!(printed.contains("pending: 2001"), "{printed}");
+        assert!(!printed.contains("secret-key"), "{printed}");
+    }
+    ticket.wait().unwrap();
+}
