@@ -225,7 +225,7 @@ impl Tenant {
     /// What the store said. Nothing that was confirmed is lost.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
-        store.map_or(Ok(()), Store::close).map_err(|error| Error::store(&self.name, error))
+        store.map_or(Ok(()), |store| store.close()).map_err(|error| Error::store(&self.name, error))
     }
 }
 

@@ -99,7 +99,7 @@ fn a_store_that_is_left_takes_and_sends_nothing_until_it_is_unfenced() {
     assert!(scene.with_key("import", &scene.old).expect(1).err.contains("from this store"));
 
     let other = json!("00".repeat(16));
-    assert!(unfence(&scene.old, &other).expect(1).err.contains("is left for the bundle"));
+    assert!(unfence(&scene.old, &other).expect(1).err.contains("was left for the bundle"));
     assert_eq!(unfence(&scene.old, &exported["bundle"]).expect(0).last_json()["left"], false);
     unfence(&scene.old, &exported["bundle"]).expect(1);
     capture(&scene.old, "{\"key\":\"new\",\"payload\":1}\n").expect(0);

@@ -23,7 +23,7 @@ const SHARDS_TOGETHER: usize = 16;
 pub(crate) struct Checkpointer {
     shared: Arc<CheckpointerShared>,
     /// `None`: whoever calls [`Checkpointer::tick`] does the work.
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     /// Bytes of the log between two checkpoints.
     log_bytes_max: u64,
     /// The number of this opening, which the log has once a frame of it is durable.
@@ -87,6 +87,7 @@ impl Checkpointer {
         };
         let (bytes, keys) = (AtomicU64::new(0), AtomicU64::new(0));
         let process = std::process::id();
+        let thread = Mutex::new(thread);
         Self { shared, thread, log_bytes_max, opening, process, bytes, keys }
     }
 
@@ -114,7 +115,11 @@ impl Checkpointer {
 
     /// Does what was asked for, if there is no thread to do it.
     pub(crate) fn tick(&self) {
-        if self.thread.is_none() && std::mem::take(&mut self.shared.wish.lock().checkpoint) {
+        let is_asked = || {
+            let mut wish = self.shared.wish.lock();
+            !wish.stop && std::mem::take(&mut wish.checkpoint)
+        };
+        if self.thread.lock().is_none() && is_asked() {
             self.shared.checkpoint(Until::Later);
             while self.shared.index.purge(SHARDS_PURGED) {}
         }
@@ -133,21 +138,22 @@ impl Checkpointer {
     }
 
     /// Writes all that is not written: the store is closed.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(&self) {
         self.stop();
         self.shared.checkpoint(Until::Close);
     }
 
     /// Ends the thread. A checkpoint that is under way is finished.
-    fn stop(&mut self) {
+    fn stop(&self) {
         if self.process != std::process::id() {
             // A fork: the thread is the parent's, and may hold the lock.
-            std::mem::forget(self.thread.take());
+            std::mem::forget(self.thread.lock().take());
             return;
         }
         self.shared.wish.lock().stop = true;
         self.shared.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
             // It ends in no other way than by returning; a panic in it was reported when it happened.
             drop(thread.join());
         }

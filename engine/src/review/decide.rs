@@ -136,6 +136,7 @@ impl Reviews<'_> {
     ///
     /// `Corrupt`: one cannot be read.
     pub fn decisions(&self, after: Option<Lsn>, max: usize) -> Result<Vec<DecisionMade>> {
+        self.inner.refuse_if_closed()?;
         let after = after.map_or(0, Lsn::get);
         let max = max.min(PAGE_MAX);
         self.inner
@@ -166,6 +167,7 @@ impl Reviews<'_> {
     ///
     /// `Corrupt`, `Io`: the index or a decision cannot be read.
     pub fn decisions_on(&self, scope: &Scope, key: &Key) -> Result<Vec<DecisionMade>> {
+        self.inner.refuse_if_closed()?;
         let Some(event) = self.event_of(scope, key)? else { return Ok(Vec::new()) };
         self.inner
             .catalog()

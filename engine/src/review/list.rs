@@ -46,6 +46,7 @@ impl Reviews<'_> {
     /// Reads the items of the page from the catalog and their events from the log. The first use
     /// may open the catalog.
     pub fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewItem>> {
+        self.inner.refuse_if_closed()?;
         let (query, max) = filter.query();
         let mut query = query.clone();
         let mut items = Vec::new();
@@ -81,6 +82,7 @@ impl Reviews<'_> {
     /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Corrupt`, `Io`: it
     /// cannot be read.
     pub fn get(&self, scope: &Scope, key: &Key) -> Result<ReviewItem> {
+        self.inner.refuse_if_closed()?;
         let none = || not_in_review(scope, key);
         let found = self.find_review(scope, key)?.ok_or_else(none)?;
         let row = self.inner.catalog().ask(|shelf| shelf.review(found.event));

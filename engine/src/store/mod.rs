@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) reserve_used: AtomicU64,
     /// A session drains this store.
     pub(crate) draining: AtomicBool,
+    /// Somebody closed the store, and its end was written. Held by whoever closes it, before all other locks.
+    is_closed_in_order: Mutex<bool>,
 }
 
 impl Deref for Shared {

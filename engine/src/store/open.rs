@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::{Shared, Store};
 use crate::base::clock::{Clock, OsClock};
-use crate::base::{Error, ErrorKind, Result, observe};
+use crate::base::{ErrorKind, Result, observe};
 use crate::config::{Config, Create};
 use crate::kernel::opening::{self, cannot_make, cannot_open};
 use crate::records::Bodies;
@@ -98,6 +98,7 @@ impl Store {
             config,
             reserve_used: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            is_closed_in_order: Mutex::new(false),
         };
         let rebuilt = shared.catalog().open();
         shared.engine.recovery_mut().catalog_rebuilt = rebuilt;
@@ -107,45 +108,48 @@ impl Store {
 
     /// Closes the store in order: what is missing at the next opening is then known to be damage.
     ///
-    /// Deferred captures are made durable first. Other handles of this store refuse further work; a
-    /// [`Ticket`](crate::Ticket) is one, so wait for it, or drop it, before. Dropping all handles instead is to the
-    /// store as a crash is: nothing durable is lost.
+    /// Deferred captures are made durable first, and calls that are under way in other threads end or are refused. It
+    /// does not matter which handles exist: they refuse further work with the code `CLOSED`, a
+    /// [`Ticket`](crate::Ticket) still returns its verdict, and the store can be opened again at once. Closed again,
+    /// nothing happens. Dropping all handles instead is to the store as a crash is: nothing durable is lost.
     ///
     /// ```
     /// use onceward::{Config, Store};
     ///
     /// # let dir = tempfile::tempdir()?;
-    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let dir = dir.path().join("store");
+    /// let store = Store::open(&dir, Config::new())?;
+    /// let idle = store.clone();
     /// store.close()?;
+    /// assert!(idle.close().is_ok());
+    /// assert!(Store::open(&dir, Config::new())?.recovery().clean);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// `Invalid`: other handles are in use at this moment; they no longer work, and the store is as
-    /// after a crash. `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the
-    /// disk refused.
-    pub fn close(self) -> Result<()> {
+    /// `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the disk refused, and the
+    /// store is as after a crash once all handles are dropped.
+    pub fn close(&self) -> Result<()> {
         if self.is_forked() {
             return self.inner.refuse_if_closed();
+        }
+        let mut is_done = self.inner.is_closed_in_order.lock();
+        if *is_done {
+            return Ok(());
         }
         // So that the time since the last frame is not lost. If it cannot be noted, it is.
         let noted = self.inner.timekeeping().note_time(Note::Now);
         self.inner.set_closed();
         let synced = self.inner.sync_deferred();
-        let Ok(shared) = Arc::try_unwrap(self.inner) else {
-            return Err(Error::invalid(
-                "IN_USE",
-                "the store was closed while other handles exist: no clean end was written",
-            ));
-        };
         match noted {
             Err(error) if error.kind() != ErrorKind::Full => return Err(error),
             Err(_) | Ok(()) => {}
         }
         // The log's last frame is durable, so the index's files may speak of it.
-        let Shared { engine, kept_catalog, .. } = shared;
-        kept_catalog.close();
-        engine.close().and(synced)
+        self.inner.kept_catalog.close();
+        self.inner.engine.close()?;
+        *is_done = true;
+        synced
     }
 }

@@ -209,3 +209,54 @@ fn read(store: &Store, n: u64, reader: u64) {
         assert!(pending.windows(2).all(|w| w[0].lsn < w[1].lsn));
     }
 }
+
+/// Whoever captures, settles or ticks while the store is closed gets an answer that holds, or is refused; and the
+/// store that is opened at once has an end that was written in order.
+#[test]
+fn closing_beside_work_in_other_threads_ends_in_order_and_loses_nothing_that_was_answered() {
+    for round in 0..15 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let config = || Config::new().with_segment_bytes(256 * 1024).with_payload_bytes_max(60_000);
+        let store = Store::open(&path, config()).unwrap();
+        let answered = Mutex::new(Vec::new());
+        let is_refused = |error: &onceward::Error| {
+            assert_eq!((error.code(), error.in_doubt()), ("CLOSED", false), "{error}");
+        };
+        thread::scope(|scope| {
+            for worker in 0..4_u64 {
+                let (store, answered) = (store.clone(), &answered);
+                scope.spawn(move || {
+                    for n in 0.. {
+                        let id = worker * 1_000_000 + n;
+                        match store.capture(&event(id, 2_000)) {
+                            Ok(_) => answered.lock().unwrap().push(id),
+                            Err(error) => return is_refused(&error),
+                        }
+                        let (scope, key) = (Scope::default(), key(id));
+                        let answer = Answer::Accepted { receipt: None };
+                        let settled = store.settle(&[Settlement { scope, key, answer }]);
+                        if let Err(error) = settled.and_then(|()| store.tick()) {
+                            return is_refused(&error);
+                        }
+                    }
+                });
+            }
+            while answered.lock().unwrap().len() < 20 + round {
+                thread::yield_now();
+            }
+            store.close().unwrap();
+            let again = Store::open(&path, config()).unwrap();
+            assert!(again.recovery().clean, "round {round}: {:?}", again.recovery());
+            assert_eq!(again.recovery().damage, []);
+            again.capture(&event(9_000_000, 10)).unwrap();
+            again.close().unwrap();
+        });
+        let again = Store::open(&path, config()).unwrap();
+        assert!(again.recovery().clean, "round {round}");
+        for id in answered.into_inner().unwrap() {
+            let outcome = again.outcome(&Scope::default(), &key(id)).unwrap();
+            assert!(outcome.lsn.is_some(), "round {round}: {id} was answered and is not there");
+        }
+    }
+}

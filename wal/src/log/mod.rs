@@ -13,6 +13,7 @@
 //! | `write_out` | the write and the sync themselves |
 //! | `poison` | why nothing is written any more |
 //! | `gate` | where the members of a group wait |
+//! | `closing` | the end of a log that is closed in order |
 //! | `reader` | reads forward from any LSN, and waits at the end |
 //! | `room` | the reserve, and for what it is kept |
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
@@ -22,6 +23,7 @@
 //! `tailing.lock` before `commit`. That of the open files within `segments` is last. No frame is written under a lock.
 
 mod append;
+mod closing;
 mod commit;
 mod create;
 mod doubtful;
@@ -46,11 +48,11 @@ use std::sync::Arc;
 use onceward_vfs::{File, Vfs};
 
 use crate::checksum::Digest;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::frame::{Frame, Place};
 use crate::identity::Identity;
 use crate::lsn::Lsn;
-use crate::meta::{CleanEnd, MetaFile};
+use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
 use crate::sealing::{Sealing, SegmentKey, WrappedKey};
@@ -63,6 +65,7 @@ pub use append::{AppendTicket, Appended, NewFrame, Purpose};
 pub use create::{Lock, create, create_sealed, lock};
 use gate::Gates;
 pub use pad::Alignment;
+pub use poison::CLOSED;
 use poison::Poison;
 use reader::Tailing;
 pub use reader::{FrameSlice, Reader};
@@ -96,10 +99,10 @@ pub enum Preparation {
 #[derive(Debug)]
 pub struct Log {
     core: Arc<Core>,
-    /// Ends with the log.
-    worker: Option<Worker>,
+    /// Ends with the log, or when it is closed.
+    worker: Mutex<Option<Worker>>,
     /// The last to go. Not shared with the thread: a forked process has none that would let go of it.
-    _lock: Lock,
+    lock: Mutex<Option<Lock>>,
 }
 
 /// The state that the handle and its thread share.
@@ -236,11 +239,10 @@ impl Core {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let worker = self.worker.take();
         if self.is_forked() {
-            // That thread is the parent's, and so is all the rest.
-            std::mem::forget(worker);
-        } else if let Some(worker) = worker {
+            // That thread is the parent's, and so is all the rest: also a lock that it held.
+            std::mem::forget(std::mem::take(self.worker.get_mut()));
+        } else if let Some(worker) = self.worker.get_mut().take() {
             worker.stop(&self.core);
         }
     }
@@ -351,49 +353,5 @@ impl Log {
     pub fn file_bytes(&self) -> u64 {
         let begun: u64 = self.core.segments.read().infos().map(|info| info.file_bytes).sum();
         begun + self.core.spares.bytes()
-    }
-
-    /// Makes everything durable and notes that the log ends here, so that anything missing is
-    /// noticed at the next opening.
-    ///
-    /// # Durability
-    ///
-    /// After `Ok` everything appended survives. After an error, what [`Log::wait`] confirmed does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Log::wait`].
-    pub fn close(mut self) -> Result<(), Error> {
-        self.core.refuse_if_forked()?;
-        if let Some(worker) = self.worker.take() {
-            worker.stop(&self.core);
-        }
-        let last = match self.core.append_mark() {
-            // No room, and none needed: what was appended is all that must be durable.
-            Err(error) if error.kind() == ErrorKind::Full => self.core.last_queued(),
-            marked => marked?,
-        };
-        if let Some(lsn) = last {
-            self.wait(lsn)?;
-        }
-        let (end, synced, next_lsn) = {
-            let commit = self.core.commit.lock();
-            commit.refuse_if_poisoned()?;
-            let none = CleanEnd::default();
-            let end = commit.tail.as_ref().map_or(none, |tail| CleanEnd {
-                number: tail.number,
-                offset: tail.offset,
-                digest: tail.digest,
-            });
-            (end, commit.synced, commit.next_lsn)
-        };
-        // A log whose last segment ends in damage has no end that could be vouched for.
-        let vouched = end.number != 0 || self.core.segments.read().infos().next().is_none();
-        let mut meta = self.core.meta.lock();
-        let mut next = meta.current.clone();
-        next.clean = vouched.then_some(end);
-        next.synced = synced;
-        next.next_lsn = next_lsn;
-        meta.write(next)
     }
 }

@@ -7,6 +7,9 @@ use onceward_vfs::GroundMoved;
 use super::{Commit, Core};
 use crate::error::{Error, ErrorKind};
 
+/// The code of what is refused because the log was closed.
+pub const CLOSED: &str = "CLOSED";
+
 /// Why nothing is written until the log is reopened.
 #[derive(Debug)]
 pub(super) struct Poison {
@@ -23,6 +26,12 @@ impl Commit {
     pub(super) fn poison_from(&mut self, absent_from: u64, cause: &Error) {
         let (cause, code) = (cause.to_string(), cause.code());
         self.poison.get_or_insert(Poison { cause, code, absent_from });
+    }
+
+    /// Writes nothing any more because the log was closed: all that was queued is synced.
+    pub(super) fn poison_closed(&mut self) {
+        let (cause, absent_from) = ("it was closed".to_owned(), self.next_lsn);
+        self.poison.get_or_insert(Poison { cause, code: Some(CLOSED), absent_from });
     }
 
     /// Poisons the log where what is being written may reach the disk.

@@ -105,7 +105,8 @@ impl Log {
             Preparation::InBackground => Some(Worker::start(&core)?),
             Preparation::OnDemand => None,
         };
-        let log = Self { core, worker, _lock: lock };
+        let (worker, lock) = (Mutex::new(worker), Mutex::new(Some(lock)));
+        let log = Self { core, worker, lock };
         log.leave_shared_block()?;
         Ok(log)
     }

@@ -91,6 +91,11 @@ impl MetaFile {
         Ok(())
     }
 
+    /// Refuses every write from now on: the file is another handle's.
+    pub(crate) fn write_no_more(&mut self) {
+        self.failed = true;
+    }
+
     /// The wrapped keys that are in it.
     pub(crate) fn wrapped_keys(&self) -> impl Iterator<Item = WrappedKey> + '_ {
         let told = self.slots.iter().flatten().filter(|envelope| envelope.is_known());

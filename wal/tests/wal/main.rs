@@ -7,6 +7,7 @@ mod background;
 mod blocks;
 mod by_hand;
 mod cheap_flash;
+mod closing;
 mod crash;
 mod crash_states;
 mod damaged_files;

@@ -58,6 +58,11 @@ struct Notes {
 }
 
 impl Cleaning {
+    /// Waits until nobody cleans; and nobody does, as long as this is held.
+    pub(super) fn wait_until_nobody_does(&self) -> impl Drop + '_ {
+        self.notes.lock()
+    }
+
     /// Counts bytes that were appended.
     pub(super) fn count(&self, bytes: u64) {
         self.appended.fetch_add(bytes, Relaxed);

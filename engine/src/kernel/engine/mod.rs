@@ -177,15 +177,17 @@ impl<S: Areas> Engine<S> {
         self.checkpointer.tick();
     }
 
-    /// Ends the log and the index: nobody else has the engine.
+    /// Ends the log and the index. Calls that began before are over then, or refused; the caller refuses new ones.
     ///
     /// # Errors
     ///
     /// `Io`, `Poisoned`: no clean end was written.
-    pub(crate) fn close(self) -> Result<()> {
-        let Self { checkpointer, log, .. } = self;
-        checkpointer.close();
-        log.close().map_err(from_log)
+    pub(crate) fn close(&self) -> Result<()> {
+        // In the order of those who clean: nobody trims, and nobody changes what is stored, while the log ends.
+        let _nobody_cleans = self.cleaning.wait_until_nobody_does();
+        let _one_at_a_time = self.control.lock();
+        self.checkpointer.close();
+        self.log.close().map_err(from_log)
     }
 
     /// Has the index's files written now.

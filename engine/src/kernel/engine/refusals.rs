@@ -14,10 +14,14 @@ impl<S: Areas> Engine<S> {
             return Err(Error::new(ErrorKind::Poisoned, GROUND_MOVED, message));
         }
         if self.is_closed() {
-            return Err(Error::invalid("CLOSED", "the store was closed"));
+            return Err(closed());
         }
         Ok(())
     }
+}
+
+fn closed() -> Error {
+    Error::invalid("CLOSED", "the store was closed")
 }
 
 /// An error of the log, as one of the store.
@@ -40,6 +44,10 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         ErrorKind::Io => observe::disk_failed(code, error.in_doubt()),
         ErrorKind::Poisoned => observe::poisoned(code),
         _ => {}
+    }
+    if error.code() == Some(onceward_wal::CLOSED) {
+        // It was refused just as another handle closed the store.
+        return closed();
     }
     let ours = Error::new(kind, code, error.to_string());
     let ours = if error.in_doubt() { ours.mark_in_doubt() } else { ours };

@@ -7,6 +7,7 @@ use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
 use onceward_vfs::{Mode, Survival, Vfs};
 
 use crate::config::Create;
+use crate::review::ReviewFilter;
 use crate::testing::{Rig, event};
 use crate::{Config, ErrorKind, Verdict};
 
@@ -115,14 +116,25 @@ fn closing_while_other_handles_exist_stops_them_and_loses_nothing() {
     let store = rig.open();
     let other = store.clone();
     store.capture(&event(1)).unwrap();
-    assert_eq!(store.close().unwrap_err().code(), "IN_USE");
+    store.close().unwrap();
     assert_eq!(other.capture(&event(2)).unwrap_err().code(), "CLOSED");
     assert_eq!(other.settle(&[]).unwrap_err().code(), "CLOSED");
     assert_eq!(other.tick().unwrap_err().code(), "CLOSED");
-    drop(other);
-    let store = rig.open();
-    assert!(matches!(store.capture(&event(1)).unwrap(), Verdict::Duplicate { .. }));
-    assert_eq!(store.status().keys, 1);
+    assert_eq!(other.reviews().list(&ReviewFilter::new()).unwrap_err().code(), "CLOSED");
+    // The other handle is about, and neither keeps the store from being opened nor writes to it.
+    let again = rig.open();
+    assert!(again.recovery().clean);
+    assert!(matches!(again.capture(&event(1)).unwrap(), Verdict::Duplicate { .. }));
+    again.capture(&event(3)).unwrap();
+    let writes = rig.disk.op_count();
+    other.close().unwrap();
+    store.close().unwrap();
+    assert_eq!(other.capture(&event(2)).unwrap_err().code(), "CLOSED");
+    drop((other, store));
+    assert_eq!(rig.disk.op_count(), writes, "what is closed writes nothing");
+    assert_eq!(again.status().keys, 2);
+    again.close().unwrap();
+    assert!(rig.open().recovery().clean);
 }
 
 /// Two that create at the same time: the one that waits for the lock finds a store.
