@@ -102,7 +102,7 @@ impl From<IndexReading> for onceward_index::ReadMode {
 }
 
 /// For how long the keys of one scope are remembered, and from when on: see
-/// [`Config::scope_window`](super::Config::scope_window).
+/// [`Config::with_scope_window`](super::Config::with_scope_window).
 ///
 /// ```
 /// use std::time::Duration;

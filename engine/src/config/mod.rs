@@ -64,7 +64,7 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 /// file has the names of the fields, without the unit: times are texts such as `"90s"`, `"15m"`, `"24h"` or `"7d"`,
 /// amounts texts such as `"250.00"`, choices their names in snake case. What is absent has its default, and a name that
 /// is no option is refused by that name. The key provider of an encrypted store and the check of
-/// [`Config::sendable`] are in no file. Reading a file does not [`check`](Config::check) its values.
+/// [`Config::with_sendable`] are in no file. Reading a file does not [`check`](Config::check) its values.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {

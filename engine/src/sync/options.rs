@@ -102,7 +102,7 @@ impl Options {
 
     /// Sets under which keys the upstream gets the events of this scope: [`KeyRule::Bare`] by default for scope
     /// `default`; a session of any other scope needs one. The rule is written down with the first batch, and
-    /// another one is refused from then on at this [upstream](Options::upstream).
+    /// another one is refused from then on at this [upstream](Options::with_upstream).
     pub fn with_keys(mut self, rule: KeyRule) -> Self {
         self.keys = Some(rule);
         self

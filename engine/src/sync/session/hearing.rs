@@ -30,7 +30,7 @@ impl Session {
     }
 
     /// Applies how long the upstream remembers keys at least, milliseconds, as a reply said. It takes
-    /// the place of [`Options::horizon_ms`](crate::sync::Options::horizon_ms) in this session.
+    /// the place of [`Options::with_horizon`](crate::sync::Options::with_horizon) in this session.
     ///
     /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
     /// sent again: the upstream might take it for new. It becomes uncertain, code `HORIZON`, and waits

@@ -1,6 +1,6 @@
 //! The folders of the engine stand on each other: nothing imports what stands above it.
 //!
-//! [`TIERS`] and [`AREAS`] are all there is to edit. Both name folders right below the engine's `src`. What is in none
+//! `TIERS` and `AREAS` are all there is to edit. Both name folders right below the engine's `src`. What is in none
 //! of them is outside the rule, and may import and be imported by everything: other folders, files at the root, and
 //! code that only tests have, for the tests of an area drive a whole store.
 
@@ -18,7 +18,7 @@ use super::modules::{
 pub const ROOT: &str = "engine/src/lib.rs";
 
 /// The tiers, the lowest first. A module imports from its own tier and from lower ones; within the tier of the areas
-/// [`AREAS`] decides, and their calls may also import [`FACADE`].
+/// `AREAS` decides, and their calls may also import `FACADE`.
 const TIERS: [Tier; 7] = [
     // Numbers, moments, kinds of frames, errors, clocks.
     Tier::Of(&["base"]),
@@ -81,7 +81,7 @@ struct Area {
     name: &'static str,
     /// Areas that it may import.
     may_import: &'static [&'static str],
-    /// Its modules with calls of the store, which may import [`FACADE`].
+    /// Its modules with calls of the store, which may import `FACADE`.
     calls: &'static [&'static str],
 }
 
