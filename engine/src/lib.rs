@@ -26,11 +26,38 @@
 //! back, and makes durable what nobody waits for.
 //!
 //! The crate uses no network and prints nothing: it returns reports, and the host decides. An open store has two
-//! threads: one prepares segments of the log ahead of need, one writes the index's files. The crate serves Linux and
-//! Android, and compiles on nothing else.
+//! threads, one that prepares segments of the log ahead of need and one that writes the index's files, and a third
+//! once a ticket is awaited. The crate serves Linux and Android, and compiles on nothing else.
 //!
 //! The meaning of each word of this documentation is in `docs/GLOSSARY.md` of the repository, and what is promised in
 //! `GUARANTEES.md`.
+//!
+//! # From async code
+//!
+//! The crate needs no runtime and brings none. A [`Ticket`] and a [`BatchTicket`] are futures, for any executor: what
+//! they resolve to is durable, and tasks that capture at the same time share a sync.
+//!
+//! ```
+//! use onceward::{Event, Result, Store, Verdict};
+//!
+//! async fn sell(store: &Store, sale: &Event) -> Result<Verdict> {
+//!     store.capture_deferred(sale)?.await
+//! }
+//! # let dir = tempfile::tempdir()?;
+//! # let store = Store::open(dir.path().join("store"), onceward::Config::new())?;
+//! # let sale = Event::new(onceward::Scope::default(), onceward::Key::new("k")?, onceward::Payload::json("{}")?);
+//! # let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+//! # let mut sold = std::pin::pin!(sell(&store, &sale));
+//! # while std::future::Future::poll(sold.as_mut(), &mut task).is_pending() {}
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Queueing takes microseconds, and waits for the disk only where 6 MiB are queued already, where a segment is full and
+//! the next one not prepared yet, where a limit is kept by dropping events, or where the disk is so full that space
+//! must be given back first. Every other call of a [`Store`] may read from the disk or wait for it: it belongs where
+//! the runtime keeps such calls (with tokio: `spawn_blocking`, to which a clone of the store is moved), and so does
+//! dropping the last handle. `engine/examples/11_async.rs` shows the whole way. A future that is dropped takes nothing
+//! back: its event is as one of a dropped ticket.
 //!
 //! # Process and place
 //!

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `calls` | captures that wait, and effects |
 //! | `tickets` | captures that are waited for later, or by nobody |
+//! | `waking` | tickets that are futures |
 //! | `judging` | which keys of a call are new |
 //! | `append` | queues the frames of a call and takes their keys |
 //! | `verdict` | the answers |
@@ -14,12 +15,14 @@ mod calls;
 mod judging;
 mod tickets;
 mod verdict;
+mod waking;
 
 pub(crate) use calls::Captures;
 #[cfg(feature = "rescue")]
 pub(crate) use judging::{Judged, Plan, Prepared, lost_verdict, plan};
 pub use tickets::{BatchTicket, Ticket};
 pub use verdict::{Applied, Verdict, WouldAccept};
+pub(crate) use waking::Waking;
 
 use crate::event::{Event, Receipt};
 

@@ -20,7 +20,8 @@ type Told = Option<std::result::Result<(), onceward_wal::Error>>;
 ///
 /// Dropping it takes nothing back: the event becomes durable with the next capture that somebody waits
 /// for, or when the store is closed; without either, about a fifth of a second later, by the store's own
-/// thread or at a [`Store::tick`]. A ticket is a handle of the store.
+/// thread or at a [`Store::tick`]. A ticket is a handle of the store, and a future: awaiting it is waiting
+/// without keeping the thread.
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
@@ -42,7 +43,7 @@ type Told = Option<std::result::Result<(), onceward_wal::Error>>;
 #[derive(Debug)]
 #[must_use = "nothing is durable before the ticket says so; drop it if nobody needs to know"]
 pub struct Ticket {
-    batch: BatchTicket,
+    pub(super) batch: BatchTicket,
 }
 
 /// A [`Ticket`] of a batch: see [`Store::capture_batch_deferred`].
@@ -61,7 +62,7 @@ pub struct Ticket {
 #[derive(Debug)]
 #[must_use = "nothing is durable before the ticket says so; drop it if nobody needs to know"]
 pub struct BatchTicket {
-    store: Store,
+    pub(super) store: Store,
     judged: Vec<Judged>,
     /// The events, if a key among them was taken by one that was not durable yet.
     events: Vec<Event>,
@@ -184,7 +185,7 @@ impl Ticket {
 }
 
 /// The verdict of a batch of one.
-fn one(verdicts: Vec<Verdict>) -> Result<Verdict> {
+pub(super) fn one(verdicts: Vec<Verdict>) -> Result<Verdict> {
     verdicts.into_iter().next().ok_or_else(lost_verdict)
 }
 
@@ -213,7 +214,10 @@ impl BatchTicket {
     }
 
     /// `None`: not known yet, or some are captured again because the event that held their key is absent.
-    fn resolve(&mut self, ask: impl Fn(&Shared, Lsn) -> Told) -> Result<Option<Vec<Verdict>>> {
+    pub(super) fn resolve(
+        &mut self,
+        mut ask: impl FnMut(&Shared, Lsn) -> Told,
+    ) -> Result<Option<Vec<Verdict>>> {
         let inner = &self.store.inner;
         let last = self.judged.iter().rev().find_map(|judged| judged.fresh());
         let ended = last.map_or(Some(Ok(())), |(last, _)| ask(inner, last));

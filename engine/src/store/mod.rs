@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use parking_lot::Mutex;
 
 use crate::base::{Error, RecoveryReport, Result, StoreId};
-use crate::capture::Captures;
+use crate::capture::{Captures, Waking};
 use crate::config::Config;
 use crate::event::{Payload, Scope};
 use crate::inbox::Inbox;
@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) bodies: Mutex<Bodies>,
     /// Bytes of the reserve that ends of leases took since they last found room elsewhere.
     pub(crate) reserve_used: AtomicU64,
+    /// Who wakes the tasks that wait for tickets.
+    pub(crate) waking: Waking,
     /// A session drains this store.
     pub(crate) draining: AtomicBool,
     /// Somebody closed the store, and its end was written. Held by whoever closes it, before all other locks.

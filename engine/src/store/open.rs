@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::{Shared, Store};
 use crate::base::clock::{Clock, OsClock};
 use crate::base::{ErrorKind, Result, observe};
+use crate::capture::Waking;
 use crate::config::{Config, Create};
 use crate::kernel::opening::{self, cannot_make, cannot_open};
 use crate::records::Bodies;
@@ -97,6 +98,7 @@ impl Store {
             bodies: Mutex::new(Bodies::new(config.record_cache_bytes_max)),
             config,
             reserve_used: AtomicU64::new(0),
+            waking: Waking::new(),
             draining: AtomicBool::new(false),
             is_closed_in_order: Mutex::new(false),
         };

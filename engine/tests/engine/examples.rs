@@ -1,6 +1,8 @@
 //! Every example does what it says, and asserts it.
 //! Method: each is a module here, and its `main` is run.
 
+#[path = "../../examples/11_async.rs"]
+mod asynchronous;
 #[path = "../../examples/01_capture.rs"]
 mod capture;
 #[cfg(feature = "encryption")]
@@ -76,4 +78,9 @@ fn threads_sell_sync_and_decide_and_end_in_order() {
 #[test]
 fn a_host_is_tested_on_a_machine_in_memory() {
     testing::main().unwrap();
+}
+
+#[test]
+fn a_kiosk_takes_orders_from_async_code() {
+    asynchronous::main().unwrap();
 }

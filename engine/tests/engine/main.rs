@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod async_tickets;
 mod examples;
 mod footprint;
 mod ground;

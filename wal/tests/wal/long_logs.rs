@@ -77,6 +77,8 @@ fn every_way_of_reading_shows_all_of_a_long_log_through_few_open_files() {
     grow(&log, SEGMENTS);
     few("writing");
     log.close().unwrap();
+    few("closed, and still to be read");
+    drop(log);
     assert!(open_files(dir.path()) <= 1, "control: the directory itself");
     let (examined, seen) = look(&*vfs).unwrap().unwrap();
     onceward_wal::examine(&*vfs, &mut |_| few("examining")).unwrap();

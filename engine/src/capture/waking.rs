@@ -1,0 +1,163 @@
+//! Tickets that are futures: one thread of the store waits for the disk on behalf of all of them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use onceward_wal::Lsn;
+use parking_lot::{Condvar, Mutex};
+
+use super::tickets::{BatchTicket, Ticket, one};
+use super::verdict::Verdict;
+use crate::base::Result;
+use crate::store::Shared;
+
+/// Wakes the tasks that wait for tickets. The thread begins with the first of them.
+#[derive(Debug)]
+pub(crate) struct Waking {
+    shared: Arc<WakingShared>,
+    /// The process that has the thread.
+    process: u32,
+}
+
+/// What the thread and the others share.
+#[derive(Debug, Default)]
+struct WakingShared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+/// Who waits.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By the frame whose end they wait for.
+    tasks: BTreeMap<Lsn, Vec<Waker>>,
+    has_thread: bool,
+    /// Nobody has a handle of the store any more.
+    is_over: bool,
+}
+
+impl Waking {
+    /// Nobody waits.
+    pub(crate) fn new() -> Self {
+        Self { shared: Arc::default(), process: std::process::id() }
+    }
+
+    /// Wakes a task once it is known what became of a frame. `false`: there is no thread to do it, as on a machine
+    /// that has none left.
+    fn wake_after(&self, store: &Arc<Shared>, lsn: Lsn, task: &Waker) -> bool {
+        let mut waiting = self.shared.waiting.lock();
+        if !waiting.has_thread {
+            let (shared, store) = (Arc::clone(&self.shared), Arc::downgrade(store));
+            let named = std::thread::Builder::new().name("onceward-wake".to_owned());
+            waiting.has_thread = named.spawn(move || shared.run(&store)).is_ok();
+        }
+        if !waiting.has_thread {
+            return false;
+        }
+        let tasks = waiting.tasks.entry(lsn).or_default();
+        // Polled again before it was woken, it is in the list already.
+        if !tasks.iter().any(|it| it.will_wake(task)) {
+            tasks.push(task.clone());
+        }
+        drop(waiting);
+        self.shared.changed.notify_one();
+        true
+    }
+}
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // A fork: the thread is the parent's, and may hold the lock.
+            return;
+        }
+        // It may be the thread itself that dropped the last handle, so nobody waits for it here.
+        self.shared.waiting.lock().is_over = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl WakingShared {
+    /// The thread: waits for the last frame that anybody waits for. Those before it are decided by then too, and who
+    /// comes meanwhile shares the next sync.
+    fn run(&self, store: &Weak<Shared>) {
+        loop {
+            let tasks = {
+                let mut waiting = self.waiting.lock();
+                while waiting.tasks.is_empty() && !waiting.is_over {
+                    self.changed.wait(&mut waiting);
+                }
+                if waiting.tasks.is_empty() {
+                    return;
+                }
+                std::mem::take(&mut waiting.tasks)
+            };
+            if let (Some((last, _)), Some(store)) = (tasks.last_key_value(), store.upgrade()) {
+                // Whoever is woken asks for their own frame, and is told of an error then.
+                drop(store.log.wait(*last));
+            }
+            for task in tasks.into_values().flatten() {
+                // A task that panics when it is woken leaves the others theirs. Its panic was reported by the hook.
+                drop(catch_unwind(AssertUnwindSafe(|| task.wake())));
+            }
+        }
+    }
+}
+
+/// As [`Ticket::wait`], without keeping the thread that polls.
+///
+/// ```
+/// # use std::future::Future;
+/// use onceward::{Event, Result, Store, Verdict};
+///
+/// async fn sell(store: &Store, sale: &Event) -> Result<bool> {
+///     let verdict = store.capture_deferred(sale)?.await?;
+///     Ok(matches!(verdict, Verdict::Fresh { .. } | Verdict::Duplicate { .. }))
+/// }
+/// # fn sent<F: Future + Send>(_: F) {}
+/// # fn check(store: &Store, sale: &Event) { sent(sell(store, sale)) }
+/// ```
+impl Future for Ticket {
+    type Output = Result<Verdict>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.get_mut().batch).poll(context).map(|verdicts| one(verdicts?))
+    }
+}
+
+/// As [`BatchTicket::wait`], without keeping the thread that polls.
+impl Future for BatchTicket {
+    type Output = Result<Vec<Verdict>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ticket = self.get_mut();
+        let store = Arc::clone(&ticket.store.inner);
+        // In a forked process nobody would ever wake it.
+        if store.log.is_forked() {
+            store.refuse_if_closed()?;
+        }
+        loop {
+            let mut awaited = None;
+            let ended = ticket.resolve(|inner, lsn| {
+                let told = inner.log.poll(lsn);
+                awaited = told.is_none().then_some(lsn);
+                told
+            })?;
+            if let Some(verdicts) = ended {
+                return Poll::Ready(Ok(verdicts));
+            }
+            match awaited {
+                // Some were captured again.
+                None => {}
+                Some(lsn) if store.waking.wake_after(&store, lsn, context.waker()) => {
+                    return Poll::Pending;
+                }
+                Some(lsn) => drop(store.log.wait(lsn)),
+            }
+        }
+    }
+}
