@@ -11,7 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use onceward_index::{FileDamage, Index, Location};
+use onceward_index::{FileDamage, Location};
 use onceward_vfs::{Mode, OsVfs, Vfs};
 
 use crate::base::Result;
@@ -103,7 +103,7 @@ fn read_beside(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
 /// Damage of the index's files.
 pub(crate) fn index_damage(vfs: &Arc<dyn Vfs>) -> Result<Vec<Damage>> {
     let location = Location { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
-    let faults = Index::verify(location).map_err(|error| from_index(&error))?;
+    let faults = onceward_index::verify(location).map_err(|error| from_index(&error))?;
     Ok(faults.into_iter().map(file_damage).collect())
 }
 

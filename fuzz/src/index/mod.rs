@@ -97,7 +97,7 @@ fn is_right_or_says_so(disk: &SimVfs, caller: &mut Caller, reading: ReadMode, da
 /// Discards the files: then all is right.
 fn begins_again(disk: &SimVfs, caller: &mut Caller, reading: ReadMode) {
     let location = location(disk);
-    Index::discard(&*location.vfs, &location.dir).expect("the disk works");
+    onceward_index::discard(&*location.vfs, &location.dir).expect("the disk works");
     let disk = disk.after_power_cut(&Survival::Nothing);
     let opened = start(&disk, OURS, reading).expect("the disk works");
     assert_eq!((opened.index.discarded(), opened.covered), (None, 0));

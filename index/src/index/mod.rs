@@ -23,7 +23,7 @@ use crate::{
     sync::Mutex,
 };
 
-pub use persist::{Location, OpenedIndex};
+pub use persist::{Location, OpenedIndex, discard, verify};
 use shared_state::SharedState;
 
 /// Remembers keys for a window of trusted time, in slices that are forgotten whole.
@@ -85,7 +85,7 @@ impl Index {
     /// # Errors
     ///
     /// `Corrupt`, `Io`: a file of the index cannot be read, so no answer would be exact. See
-    /// [`Index::discard`].
+    /// [`discard`].
     pub fn lookup(&self, key: Fingerprint, content: ContentHash) -> Result<Lookup> {
         Ok(self.find(key)?.map_or(Lookup::New, |found| found.judge(content)))
     }

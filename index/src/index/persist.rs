@@ -87,7 +87,7 @@ impl Index {
     /// # Errors
     ///
     /// `Full`, `Io`: nothing is lost, the entries stay in memory; call again. `Corrupt`: a file of the
-    /// index is not what was written; see [`Index::discard`].
+    /// index is not what was written; see [`discard`].
     pub fn checkpoint(&self, mark: u64, until: Until) -> Result<Checkpointed> {
         match &self.files {
             Some(files) => files.lock().checkpoint(&self.state, mark, until),
@@ -136,39 +136,38 @@ impl Index {
     ///
     /// # Durability
     ///
-    /// As [`Index::discard`].
+    /// As [`discard`].
     ///
     /// # Errors
     ///
-    /// As [`Index::discard`].
+    /// As [`discard`].
     pub fn give_up_files(&self) -> Result<()> {
         match &self.files {
             Some(files) => files.lock().give_up(),
             None => Ok(()),
         }
     }
+}
 
-    /// Returns the damage of the files of an index: reads every byte, and changes nothing. Nothing where
-    /// there is no index.
-    ///
-    /// # Errors
-    ///
-    /// `Io`: the directory, or the length of a file, cannot be read.
-    pub fn verify(location: Location) -> Result<Vec<FileDamage>> {
-        disk::verify(location.vfs, &location.dir)
-    }
+/// The damage of the files of an index: reads every byte, and changes nothing. Empty where there is no index.
+///
+/// # Errors
+///
+/// `Io`: the directory, or the length of a file, cannot be read.
+pub fn verify(location: Location) -> Result<Vec<FileDamage>> {
+    disk::verify(location.vfs, &location.dir)
+}
 
-    /// Removes the files of an index, so that the next opening begins with an empty one and the log
-    /// is replayed: for who got `Corrupt`, or whose log does not know the mark.
-    ///
-    /// # Durability
-    ///
-    /// After `Ok`, and after a crash on the way, no file counts or all do.
-    ///
-    /// # Errors
-    ///
-    /// `Io`: what the disk said.
-    pub fn discard(vfs: &dyn Vfs, dir: &str) -> Result<()> {
-        files::discard(vfs, dir)
-    }
+/// Removes the files of an index, so that the next opening begins with an empty one and the log
+/// is replayed: for who got `Corrupt`, or whose log does not know the mark.
+///
+/// # Durability
+///
+/// After `Ok`, and after a crash on the way, no file counts or all do.
+///
+/// # Errors
+///
+/// `Io`: what the disk said.
+pub fn discard(vfs: &dyn Vfs, dir: &str) -> Result<()> {
+    files::discard(vfs, dir)
 }

@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use onceward_index::Index;
 use onceward_vfs::Vfs;
 
 use super::{Repair, plan_on, repair_on};
@@ -64,7 +63,7 @@ fn repair_files(vfs: &Arc<dyn Vfs>, keys: &Keys) -> Result<Repair> {
     let may_know_more = !done.damage.is_empty() || vfs.exists(UNCHECKED)?;
     if !may_know_more && !index_damage(vfs)?.is_empty() {
         let _lock = onceward_wal::lock(&**vfs).map_err(from_log)?;
-        Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+        onceward_index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
     }
     done.left.extend(beside_the_log(vfs)?);
     done.damage.extend(found);

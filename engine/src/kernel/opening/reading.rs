@@ -63,7 +63,7 @@ pub(super) fn read<S: Areas>(
             Some(why) => rebuilt = Some(why),
         }
         drop(state);
-        Index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
+        onceward_index::discard(&**vfs, INDEX_DIR).map_err(|error| from_index(&error))?;
         // It was looked at. One that stays only makes a later opening look again.
         drop(vfs.remove(UNCHECKED));
     }

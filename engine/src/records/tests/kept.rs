@@ -146,7 +146,7 @@ trait RemoveIndex {
 impl RemoveIndex for onceward_vfs::SimVfs {
     fn remove_index(&self) {
         let vfs: Arc<dyn Vfs> = Arc::new(self.clone());
-        onceward_index::Index::discard(&*vfs, "index").unwrap();
+        onceward_index::discard(&*vfs, "index").unwrap();
     }
 }
 

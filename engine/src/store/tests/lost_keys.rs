@@ -82,7 +82,7 @@ pub(crate) fn assert_lost(store: &Store, n: u64, lsn: u64) {
 /// Without the index: what is known is what the log says.
 pub(crate) fn without_index(rig: &Rig) -> Rig {
     let rig = rig.after_kill();
-    onceward_index::Index::discard(&rig.disk, "index").unwrap();
+    onceward_index::discard(&rig.disk, "index").unwrap();
     rig
 }
 

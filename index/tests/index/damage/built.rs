@@ -163,7 +163,7 @@ impl Built {
             }
             return Outcome::Right;
         }
-        Index::discard(&**vfs, &location().dir).unwrap();
+        onceward_index::discard(&**vfs, &location().dir).unwrap();
         assert_eq!(names(&**vfs), Vec::<String>::new(), "{what}");
         let (store, told) = Store::reopened(location(), options(reading), &self.log);
         told.unwrap_or_else(|error| panic!("{what}: {error}"));

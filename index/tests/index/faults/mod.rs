@@ -46,8 +46,8 @@ fn files_that_were_discarded_at_the_second_attempt_do_not_count_after_a_crash() 
     drop(index);
     assert_eq!(open(&crashed(&disk)).covered, 1, "they count until they are discarded");
     fault(&disk, FaultOp::SyncDir, ("", 0), FaultKind::Eio);
-    Index::discard(&disk, DIR).unwrap_err();
-    Index::discard(&disk, DIR).unwrap();
+    onceward_index::discard(&disk, DIR).unwrap_err();
+    onceward_index::discard(&disk, DIR).unwrap();
     assert_eq!(open(&crashed(&disk)).covered, 0, "what was discarded counts again");
 }
 
