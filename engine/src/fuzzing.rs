@@ -1,63 +1,25 @@
 //! What fuzz targets need of the inside. Not part of the interface.
 
-use std::fmt::Debug;
-
 use crate::base::FrameKind;
-use crate::base::codec::{self, Control};
+use crate::base::codec::ControlBody;
 use crate::event::Event;
 use crate::event::layout::{Carried, Encoded, View, split_effect};
-use crate::inbox::frames::{DeliveryFrame, ProgressFrame, WindowFrame};
-use crate::kernel::KeysFrame;
-use crate::limits::frames::{CancelFrame, EvictFrame};
-use crate::outbox::frames::{BatchFrame, SettleFrame};
-use crate::records::frames::{LeaseEndFrame, LeaseFrame, RecordHead};
-use crate::rescue::frames::{FenceFrame, ImportFrame};
 #[cfg(feature = "rescue")]
 use crate::rescue::items;
 use crate::review::catalog::{AppliedUpTo, ReviewRow};
-use crate::review::frames::DecisionFrame;
-use crate::timekeeping::frames::ClockFrame;
-use crate::upstreams::frames::{Hold, Rule};
+use crate::state::control_body_of;
 
-/// Reads a body behind the right version, and returns whether it was one.
-type Reading = fn(&[u8]) -> bool;
-
-/// Bodies that are in no frame of the log: their names and how they are read.
-const OTHER_BODIES: &[(&str, Reading)] = &[
-    ("catalog: applied", read::<AppliedUpTo>),
-    ("catalog: review", read::<ReviewRow>),
-    #[cfg(feature = "rescue")]
-    ("bundle: head", read::<items::Head>),
-];
-
-/// The name and the reader of the control body of frames of a kind; `None`: their bodies are laid out by hand.
-fn control_body_of(kind: FrameKind) -> Option<(&'static str, Reading)> {
-    Some(match kind {
-        FrameKind::Event | FrameKind::Carried | FrameKind::Effect => return None,
-        FrameKind::Batch => ("batch", read::<BatchFrame>),
-        FrameKind::Settle => ("settle", read::<SettleFrame>),
-        FrameKind::Decision => ("decision", read::<DecisionFrame>),
-        FrameKind::Keys => ("keys", read::<KeysFrame>),
-        FrameKind::Lease => ("lease", read::<LeaseFrame>),
-        FrameKind::Record => ("record", read::<RecordHead>),
-        FrameKind::LeaseEnd => ("lease_end", read::<LeaseEndFrame>),
-        FrameKind::Window => ("window", read::<WindowFrame>),
-        FrameKind::Delivery => ("delivery", read::<DeliveryFrame>),
-        FrameKind::Progress => ("progress", read::<ProgressFrame>),
-        FrameKind::Clock => ("clock", read::<ClockFrame>),
-        FrameKind::Evict => ("evict", read::<EvictFrame>),
-        FrameKind::Cancel => ("cancel", read::<CancelFrame>),
-        FrameKind::Fence => ("fence", read::<FenceFrame>),
-        FrameKind::Import => ("import", read::<ImportFrame>),
-        FrameKind::Upstream => ("upstream", read::<Rule>),
-        FrameKind::Hold => ("hold", read::<Hold>),
-    })
-}
-
-/// Every control body that a store reads: its name and how it is read.
-fn bodies() -> impl Iterator<Item = (&'static str, Reading)> {
-    let of_frames = FrameKind::ALL.into_iter().filter_map(control_body_of);
-    of_frames.chain(OTHER_BODIES.iter().copied())
+/// Every control body that a store reads, and its name: those of frames, and those that are in no frame of the log.
+fn bodies() -> impl Iterator<Item = (String, ControlBody)> {
+    let of_frame = |kind| control_body_of(kind).map(|body| (format!("{kind:?}"), body));
+    let others = [
+        ("catalog: applied", ControlBody::of::<AppliedUpTo>()),
+        ("catalog: review", ControlBody::of::<ReviewRow>()),
+        #[cfg(feature = "rescue")]
+        ("bundle: head", ControlBody::of::<items::Head>()),
+    ];
+    let others = others.into_iter().map(|(name, body)| (name.to_owned(), body));
+    FrameKind::ALL.into_iter().filter_map(of_frame).chain(others)
 }
 
 /// How many control bodies there are.
@@ -75,19 +37,16 @@ pub fn control_bodies() -> usize {
 ///
 /// If it is written otherwise.
 #[must_use]
-pub fn control_body(number: usize, rest: &[u8]) -> Option<(&'static str, bool)> {
-    let (name, reading) = bodies().nth(number)?;
-    Some((name, reading(rest)))
+pub fn control_body(number: usize, rest: &[u8]) -> Option<(String, bool)> {
+    let (name, body) = bodies().nth(number)?;
+    is_written_again(body, rest);
+    let versioned = [body.version.to_le_bytes().as_slice(), rest].concat();
+    Some((name, is_written_again(body, &versioned)))
 }
 
-fn read<T: Control + Debug + PartialEq>(rest: &[u8]) -> bool {
-    read_as_it_is::<T>(rest);
-    read_as_it_is::<T>(&[T::VERSION.to_le_bytes().as_slice(), rest].concat())
-}
-
-fn read_as_it_is<T: Control + Debug + PartialEq>(bytes: &[u8]) -> bool {
-    let Some(value) = codec::decode::<T>(bytes) else { return false };
-    assert_eq!(codec::encode(&value), bytes, "{value:?} is written otherwise");
+fn is_written_again(body: ControlBody, bytes: &[u8]) -> bool {
+    let Some(again) = (body.rewrite)(bytes) else { return false };
+    assert_eq!(again, bytes, "it is written otherwise");
     true
 }
 

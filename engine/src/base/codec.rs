@@ -35,6 +35,22 @@ pub(crate) trait Control: Encode + Decode<()> {
     }
 }
 
+/// What is to be known of a control body to try it without its type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ControlBody {
+    /// The newest version.
+    pub(crate) version: u16,
+    /// Decodes bytes, and encodes what they say; `None`: they are no such body.
+    pub(crate) rewrite: fn(&[u8]) -> Option<Vec<u8>>,
+}
+
+impl ControlBody {
+    /// The body of this type.
+    pub(crate) fn of<T: Control>() -> Self {
+        Self { version: T::VERSION, rewrite: |bytes| Some(encode(&decode::<T>(bytes)?)) }
+    }
+}
+
 /// Encodes a control frame's body.
 pub(crate) fn encode<T: Control>(value: &T) -> Vec<u8> {
     let mut out = T::VERSION.to_le_bytes().to_vec();

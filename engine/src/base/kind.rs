@@ -52,6 +52,23 @@ pub(crate) enum FrameKind {
     Hold = 35,
 }
 
+/// What of events stands in a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum EventPart {
+    /// The event, and nothing else.
+    Event,
+    /// The event, behind what is said of its first frame.
+    Carried,
+    /// The event, behind its receipt.
+    Effect,
+    /// Answers to events, with receipts.
+    Answers,
+    /// Keys of events, with receipts.
+    Keys,
+    /// Numbers of events at most.
+    Nothing,
+}
+
 impl FrameKind {
     /// Every kind, in the order of the numbers.
     pub(crate) const ALL: [Self; 20] = [
@@ -92,6 +109,59 @@ impl FrameKind {
     /// The kind of a frame, as [`FrameKind::from_code`].
     pub(crate) fn of(frame: &Frame<'_>) -> Option<Self> {
         Self::from_code(frame.kind)
+    }
+
+    /// What of events stands in a frame of this kind.
+    pub(crate) const fn event_part(self) -> EventPart {
+        match self {
+            Self::Event => EventPart::Event,
+            Self::Carried => EventPart::Carried,
+            Self::Effect => EventPart::Effect,
+            Self::Settle => EventPart::Answers,
+            Self::Keys => EventPart::Keys,
+            Self::Batch
+            | Self::Decision
+            | Self::Lease
+            | Self::Record
+            | Self::LeaseEnd
+            | Self::Window
+            | Self::Delivery
+            | Self::Progress
+            | Self::Clock
+            | Self::Evict
+            | Self::Cancel
+            | Self::Fence
+            | Self::Import
+            | Self::Upstream
+            | Self::Hold => EventPart::Nothing,
+        }
+    }
+
+    /// Whether frames of this kind may say something of events that stand in frames before them: whoever reads only
+    /// events up to a place still needs these from behind it.
+    pub(crate) const fn changes_events(self) -> bool {
+        match self {
+            Self::Event
+            | Self::Effect
+            | Self::Keys
+            | Self::Lease
+            | Self::Record
+            | Self::LeaseEnd => false,
+            Self::Carried
+            | Self::Batch
+            | Self::Settle
+            | Self::Decision
+            | Self::Window
+            | Self::Delivery
+            | Self::Progress
+            | Self::Clock
+            | Self::Evict
+            | Self::Cancel
+            | Self::Fence
+            | Self::Import
+            | Self::Upstream
+            | Self::Hold => true,
+        }
     }
 
     /// Whether frames of this kind only make sense in the order in which they were written.

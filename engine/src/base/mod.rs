@@ -26,7 +26,7 @@ pub use boot::BootId;
 pub(crate) use by_lsn::ByLsn;
 pub(crate) use error::GROUND_MOVED;
 pub use error::{Error, ErrorKind, Result};
-pub(crate) use kind::FrameKind;
+pub(crate) use kind::{EventPart, FrameKind};
 pub(crate) use located::Located;
 pub(crate) use moment::{Moment, Origin, Wall, WrittenAt};
 pub use report::{Damage, RecoveryReport, StoreId, Unmeasured};

@@ -8,7 +8,7 @@ use onceward_wal::{Frame, FrameSpan, Lsn};
 use super::frames::SettleFrame;
 use super::outcome::Outcome;
 use super::{Events, Standing};
-use crate::base::{Error, FrameKind, Located, Origin, Result, State, codec};
+use crate::base::{Error, EventPart, FrameKind, Located, Origin, Result, State, codec};
 use crate::event::layout;
 use crate::event::{Key, Receipt, Scope, StoredEvent};
 use crate::kernel::{Kernel, KeysFrame, frame_lsn};
@@ -221,34 +221,18 @@ fn frame_in<'a>(span: &'a FrameSpan, standing: &Standing) -> Option<Frame<'a>> {
 /// The receipts in a frame that holds outcomes, by event. An effect's own is that of `event`.
 pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> {
     let Some(kind) = FrameKind::of(frame) else { return BTreeMap::new() };
-    let found: Vec<(u64, Vec<u8>)> = match kind {
-        FrameKind::Effect => layout::split_effect(frame.body)
+    let found: Vec<(u64, Vec<u8>)> = match kind.event_part() {
+        EventPart::Effect => layout::split_effect(frame.body)
             .map(|(receipt, _)| (event, receipt.to_vec()))
             .into_iter()
             .collect(),
-        FrameKind::Settle => SettleFrame::decode(frame.lsn.get(), frame.body)
+        EventPart::Answers => SettleFrame::decode(frame.lsn.get(), frame.body)
             .map(|settle| settle.receipts.into_iter().map(|r| (r.event, r.bytes)).collect())
             .unwrap_or_default(),
-        FrameKind::Keys => codec::decode::<KeysFrame>(frame.body)
+        EventPart::Keys => codec::decode::<KeysFrame>(frame.body)
             .map(|keys| keys.entries.into_iter().map(|key| (key.event, key.receipt)).collect())
             .unwrap_or_default(),
-        FrameKind::Event
-        | FrameKind::Carried
-        | FrameKind::Batch
-        | FrameKind::Decision
-        | FrameKind::Lease
-        | FrameKind::Record
-        | FrameKind::LeaseEnd
-        | FrameKind::Window
-        | FrameKind::Delivery
-        | FrameKind::Progress
-        | FrameKind::Clock
-        | FrameKind::Evict
-        | FrameKind::Cancel
-        | FrameKind::Fence
-        | FrameKind::Import
-        | FrameKind::Upstream
-        | FrameKind::Hold => Vec::new(),
+        EventPart::Event | EventPart::Carried | EventPart::Nothing => Vec::new(),
     };
     found.into_iter().filter(|(_, receipt)| !receipt.is_empty()).collect()
 }

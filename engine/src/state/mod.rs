@@ -4,30 +4,31 @@
 //! Replaying the log and serving live calls go through the same functions, in the order of the frames, so that what a
 //! restart rebuilds is what was there before. No I/O, no clock, no lock here.
 
-mod relocate;
 mod status;
+mod together;
 
-use std::collections::BTreeMap;
-
-use onceward_index::{Fingerprint, SliceId};
 use onceward_wal::{Frame, KIND_HOST_MIN, KIND_RUN, RunBody};
 
-use crate::base::codec::decode;
+use crate::base::codec::{ControlBody, decode};
 use crate::base::{FrameKind, Located, Moment, Result};
 use crate::event::{Scope, layout};
+use crate::inbox::frames::{DeliveryFrame, ProgressFrame, WindowFrame};
 use crate::inbox::{DeliveryTable, FinishedHere};
-use crate::kernel::{
-    Area, Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit, Scanned,
-};
+use crate::kernel::{Area, Areas, Asking, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit};
 use crate::limits::LossTable;
+use crate::limits::frames::{CancelFrame, EvictFrame};
+use crate::outbox::Outbox;
 use crate::outbox::frames::{BatchFrame, SettleFrame};
-use crate::outbox::{Outbox, SettledHere, receipts};
 use crate::records::RecordTable;
-use crate::records::frames::RecordHead;
+use crate::records::frames::{LeaseEndFrame, LeaseFrame, RecordHead};
 use crate::rescue::RescueTable;
+use crate::rescue::frames::{FenceFrame, ImportFrame};
 use crate::review::DecisionTable;
+use crate::review::frames::DecisionFrame;
 use crate::timekeeping::ServerClock;
+use crate::timekeeping::frames::ClockFrame;
 use crate::upstreams::UpstreamTable;
+use crate::upstreams::frames::{Hold, Rule};
 
 pub use status::{ScopeStatus, Status};
 
@@ -55,6 +56,21 @@ pub(crate) struct GatheredFrames {
 }
 
 impl StoreState {
+    /// What an empty log says.
+    fn empty(kernel: Kernel) -> Self {
+        Self {
+            kernel,
+            outbox: Outbox::default(),
+            decisions: DecisionTable::default(),
+            losses: LossTable::default(),
+            records: RecordTable::default(),
+            inbox: DeliveryTable::default(),
+            rescue: RescueTable::default(),
+            server_clock: ServerClock::default(),
+            upstreams: UpstreamTable::default(),
+        }
+    }
+
     /// Every area, to ask it.
     fn areas(&self) -> [&dyn Area; 8] {
         [
@@ -149,61 +165,8 @@ impl StoreState {
         Some(())
     }
 
-    /// Whether any frame that can be read says something of the event of a key.
-    pub(crate) fn has_key(&self, scope: &str, key: &str) -> bool {
-        let found = self.kernel.keys.find(self.kernel.secret.fingerprint(scope, key.as_bytes()));
-        let is_there = |lsn| !self.outbox.events().outcomes().is_lost(lsn);
-        found.is_ok_and(|found| found.is_some_and(|found| is_there(found.lsn)))
-    }
-}
-
-impl Areas for StoreState {
-    type Gathered = GatheredFrames;
-    type Short = SettledHere;
-
-    fn new(kernel: Kernel) -> Self {
-        Self {
-            kernel,
-            outbox: Outbox::default(),
-            decisions: DecisionTable::default(),
-            losses: LossTable::default(),
-            records: RecordTable::default(),
-            inbox: DeliveryTable::default(),
-            rescue: RescueTable::default(),
-            server_clock: ServerClock::default(),
-            upstreams: UpstreamTable::default(),
-        }
-    }
-
-    fn kernel(&self) -> &Kernel {
-        &self.kernel
-    }
-
-    fn kernel_mut(&mut self) -> &mut Kernel {
-        &mut self.kernel
-    }
-
-    fn replay(&mut self, frame: &Frame<'_>) {
-        if self.try_replay(frame).is_none() {
-            let why = format!("a frame of kind {} whose body this program cannot read", frame.kind);
-            self.kernel.note_invalid(Located::of(frame), why);
-        }
-    }
-
-    fn end_replay(&mut self) {
-        let (kernel, areas) = self.parts();
-        areas.into_iter().for_each(|area| area.end_replay(kernel));
-        kernel.keys.end_replay();
-        self.outbox.end_contested(&mut self.kernel);
-        let kernel = &mut self.kernel;
-        kernel.usage.retain_slices(&kernel.keys.live_slices());
-    }
-
-    fn note_marks(&mut self) {
-        self.server_clock.note_marks(self.kernel.times.take_marks());
-    }
-
-    fn confirmed(&mut self, commit: &QueuedCommit) {
+    /// The frames of a commit are durable.
+    fn confirm(&mut self, commit: &QueuedCommit) {
         let Self { kernel, outbox, records, inbox, .. } = self;
         match commit.kind {
             FrameKind::Effect => outbox.confirm_effects(kernel, commit),
@@ -230,7 +193,8 @@ impl Areas for StoreState {
         }
     }
 
-    fn withdrawn(&mut self, commit: &QueuedCommit) {
+    /// The frames of a commit are surely absent.
+    fn withdraw(&mut self, commit: &QueuedCommit) {
         let Self { kernel, outbox, records, inbox, .. } = self;
         match commit.kind {
             FrameKind::Event | FrameKind::Effect | FrameKind::Carried => {
@@ -257,109 +221,150 @@ impl Areas for StoreState {
         }
     }
 
-    fn carry_keys(&mut self, slices: &[SliceId], trusted_ms: u64) {
-        let (kernel, areas) = self.parts();
-        areas.into_iter().for_each(|area| area.carry_keys(kernel, slices, trusted_ms));
-    }
-
-    fn slices_ended(&mut self) {
-        let (kernel, areas) = self.parts();
-        areas.into_iter().for_each(|area| area.slices_ended(kernel));
-    }
-
-    fn forget_segment(&mut self, segment: u64) {
-        let (kernel, areas) = self.parts();
-        kernel.forget_segment(segment);
-        areas.into_iter().for_each(|area| area.forget_segment(kernel, segment));
-    }
-
-    fn known_frames(&self, segment: u64) -> usize {
-        self.areas().iter().map(|area| area.known_frames(segment)).sum()
-    }
-
-    fn is_left_in(&self, segment: u64) -> bool {
-        self.areas().iter().any(|area| area.is_left_in(segment))
-    }
-
-    fn live_bytes(&self) -> u64 {
-        self.areas().iter().fold(0, |sum: u64, area| sum.saturating_add(area.live_bytes()))
-    }
-
-    fn knows(&self, item: u64) -> bool {
-        self.areas().iter().any(|area| area.knows(item))
-    }
-
-    fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId> {
-        let mut held = BTreeMap::new();
-        self.areas().iter().for_each(|area| area.held_slices(&mut held));
-        held
-    }
-
-    fn unanswered(&self) -> usize {
-        self.outbox.events().unsettled().len()
-    }
-
-    fn owed_bytes(&self, retired: u64) -> u64 {
-        self.outbox.owed_bytes(retired)
-    }
-
-    fn apply_lost_keys(&mut self, keys: &KeysFrame, at: Option<Located>) {
-        match at {
-            Some(at) => self.outbox.apply_keys(&mut self.kernel, keys, at),
-            None => self.outbox.note_lost(keys),
-        }
-    }
-
-    fn scan(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<SettledHere> {
-        self.scan_frame(kind, frame)
-    }
-
-    fn counted_in(&self, segment: u64) -> (usize, usize) {
-        let whole = self.kernel.usage.get(segment).map_or(0, |usage| usage.whole());
-        let (settled, key_frames) = self.outbox.events().known_in(segment);
-        (whole + settled, key_frames)
-    }
-
-    fn has_keys(kind: FrameKind) -> bool {
-        kind == FrameKind::Keys
-    }
-
-    fn relocate(
+    /// Finds what of a frame must be carried. A frame that this program cannot read keeps its segment from going.
+    fn relocate_frame(
         &self,
         asking: Asking<'_>,
         frame: &Frame<'_>,
-        found: (&mut LiveFrames, &mut GatheredFrames),
-    ) -> Result<()> {
-        self.relocate_frame(asking, frame, found)
-    }
-
-    fn relocate_short(
-        &self,
-        asking: Asking<'_>,
-        short: &SettledHere,
         (live, gathered): (&mut LiveFrames, &mut GatheredFrames),
     ) -> Result<()> {
-        self.outbox.relocating(&self.kernel, asking, (live, &mut gathered.outbox)).settled(short)
+        let (at, body) = (Located::of(frame), frame.body);
+        let Some(kind) = FrameKind::of(frame) else { return Ok(()) };
+        let Self { kernel, outbox, decisions, losses, records, inbox, rescue, .. } = self;
+        let GatheredFrames { outbox: of_outbox, finished, are_losses_reported } = gathered;
+        match kind {
+            FrameKind::Event | FrameKind::Effect | FrameKind::Carried => {
+                let Some((lsn, origin, body)) = layout::event_in(kind, frame.lsn.get(), frame.body)
+                else {
+                    return Ok(());
+                };
+                let mut relocating = outbox.relocating(kernel, asking, (live, of_outbox));
+                relocating.event(frame, (lsn, origin), body)?;
+            }
+            FrameKind::Batch => {
+                let Some(batch) = decode(body) else { return Ok(()) };
+                outbox.relocating(kernel, asking, (live, of_outbox)).batch(batch, at);
+            }
+            FrameKind::Settle => {
+                let Some(settle) = SettleFrame::decode(at.lsn, body) else { return Ok(()) };
+                outbox.relocating(kernel, asking, (live, of_outbox)).settle(settle, frame);
+            }
+            FrameKind::Keys => {
+                let Some(keys) = decode(body) else { return Ok(()) };
+                outbox.relocating(kernel, asking, (live, of_outbox)).keys(keys, at)?;
+            }
+            FrameKind::Decision => {
+                let Some(decision) = decode(body) else { return Ok(()) };
+                let mut relocating = outbox.relocating(kernel, asking, (live, of_outbox));
+                decisions.relocate(&mut relocating, decision, frame);
+            }
+            FrameKind::Evict | FrameKind::Cancel => {
+                losses.relocate(outbox, at, live, are_losses_reported);
+            }
+            FrameKind::Lease => {
+                let Some(lease) = decode(body) else { return Ok(()) };
+                records.relocate_lease(lease, at, live);
+            }
+            FrameKind::Record => {
+                let Some((head, _)) = RecordHead::decode(body) else { return Ok(()) };
+                records.relocate_record((kernel, asking), (&head, body), at, live)?;
+            }
+            // The lease that it ended is gone before it: both go in order.
+            FrameKind::LeaseEnd => {}
+            FrameKind::Window => {
+                let Some(window) = decode(body) else { return Ok(()) };
+                inbox.relocate_window(&window, at, live);
+            }
+            FrameKind::Delivery => {
+                let Some(delivery) = decode(body) else { return Ok(()) };
+                inbox.relocate_delivery((kernel, asking), delivery, at, (live, finished))?;
+            }
+            FrameKind::Progress => {
+                let Some(progress) = decode(body) else { return Ok(()) };
+                inbox.relocate_progress(&progress, at, live);
+            }
+            FrameKind::Fence => {
+                let Some(fence) = decode(body) else { return Ok(()) };
+                rescue.relocate_fence(fence, at, live);
+            }
+            FrameKind::Import => {
+                let Some(import) = decode(body) else { return Ok(()) };
+                rescue.relocate_import(import, at, live);
+            }
+            FrameKind::Clock => self.server_clock.relocate(at, live),
+            FrameKind::Upstream | FrameKind::Hold => {
+                self.upstreams.relocate(kind, body, at, live);
+            }
+        }
+        Ok(())
     }
 
-    fn complete(engine: &Engine<Self>, gathered: &mut GatheredFrames) -> Result<()> {
-        gathered.outbox.complete(|event| {
-            let state = engine.state.lock();
-            let at = state.outbox.events().outcome_at(&state.kernel, event);
-            drop(state);
-            at.map_or_else(
-                || Ok(BTreeMap::new()),
-                |at| engine.read(at, |frame| Ok(receipts(frame, event))),
-            )
-        })
+    /// A frame was carried to here. `None`: in a form that this program does not write.
+    fn try_note_relocated(
+        &mut self,
+        relocation: &FrameBody,
+        (at, moment): (Located, Moment),
+    ) -> Option<()> {
+        let (body, when) = (relocation.body.as_slice(), (at, moment));
+        let Self { kernel, outbox, decisions, losses, records, inbox, rescue, .. } = self;
+        match relocation.kind {
+            FrameKind::Carried => {
+                let (carried, _) = layout::Carried::decode(at.lsn, body)?;
+                outbox.move_event(kernel, carried.event_lsn, at, moment);
+            }
+            // They are carried in another form.
+            FrameKind::Event | FrameKind::Effect | FrameKind::Cancel | FrameKind::LeaseEnd => {
+                return None;
+            }
+            FrameKind::Batch => {
+                let batch: BatchFrame = decode(body)?;
+                // That events were attempted, memory knows; only the frame that said so was about to go.
+                if !batch.is_of_attempts() {
+                    let scope = Scope::new(&batch.scope).ok()?;
+                    outbox.apply_batch(kernel, &batch, (scope, at, moment));
+                }
+            }
+            FrameKind::Settle => {
+                outbox.apply_settle(kernel, &SettleFrame::decode(at.lsn, body)?, when);
+            }
+            FrameKind::Keys => outbox.apply_keys(kernel, &decode(body)?, at),
+            FrameKind::Decision => decisions.apply((kernel, outbox), &decode(body)?, when),
+            FrameKind::Evict => losses.apply_evict((kernel, outbox), &decode(body)?, when),
+            FrameKind::Lease => records.lease_moved(&decode(body)?, at),
+            FrameKind::Record => records.record_moved(&RecordHead::decode(body)?.0, at),
+            FrameKind::Window => inbox.window_moved(&decode(body)?, at),
+            FrameKind::Delivery => inbox.delivery_moved(kernel, &decode(body)?, at),
+            FrameKind::Progress => inbox.progress_moved(&decode(body)?, at),
+            FrameKind::Fence => rescue.apply_fence(&decode(body)?, at),
+            FrameKind::Import => rescue.apply_import(&decode(body)?, at),
+            FrameKind::Clock => self.server_clock.apply(kernel, &decode(body)?, at),
+            FrameKind::Upstream => self.upstreams.apply_rule(kernel, &decode(body)?, at),
+            FrameKind::Hold => self.upstreams.hold_moved(kernel, &decode(body)?, at),
+        }
+        Some(())
     }
+}
 
-    fn gathered(gathered: GatheredFrames, live: &mut LiveFrames) {
-        gathered.finished.end(live);
-        gathered.outbox.end(live);
-    }
-
-    fn relocated(&mut self, relocation: &FrameBody, at: Located, moment: Moment) {
-        self.note_relocated(relocation, (at, moment));
-    }
+/// The control body of frames of a kind, to be tried by fuzzing; `None`: theirs are laid out by hand.
+pub(crate) fn control_body_of(kind: FrameKind) -> Option<ControlBody> {
+    Some(match kind {
+        FrameKind::Event | FrameKind::Carried | FrameKind::Effect => return None,
+        FrameKind::Batch => ControlBody::of::<BatchFrame>(),
+        FrameKind::Settle => ControlBody::of::<SettleFrame>(),
+        FrameKind::Decision => ControlBody::of::<DecisionFrame>(),
+        FrameKind::Keys => ControlBody::of::<KeysFrame>(),
+        FrameKind::Lease => ControlBody::of::<LeaseFrame>(),
+        FrameKind::Record => ControlBody::of::<RecordHead>(),
+        FrameKind::LeaseEnd => ControlBody::of::<LeaseEndFrame>(),
+        FrameKind::Window => ControlBody::of::<WindowFrame>(),
+        FrameKind::Delivery => ControlBody::of::<DeliveryFrame>(),
+        FrameKind::Progress => ControlBody::of::<ProgressFrame>(),
+        FrameKind::Clock => ControlBody::of::<ClockFrame>(),
+        FrameKind::Evict => ControlBody::of::<EvictFrame>(),
+        FrameKind::Cancel => ControlBody::of::<CancelFrame>(),
+        FrameKind::Fence => ControlBody::of::<FenceFrame>(),
+        FrameKind::Import => ControlBody::of::<ImportFrame>(),
+        FrameKind::Upstream => ControlBody::of::<Rule>(),
+        FrameKind::Hold => ControlBody::of::<Hold>(),
+    })
 }

@@ -11,7 +11,7 @@ pub(crate) use carried::Carried;
 use head::EventHead;
 
 use crate::base::bounds::RECEIPT_BYTES_MAX;
-use crate::base::{FrameKind, Moment, Origin};
+use crate::base::{EventPart, FrameKind, Moment, Origin};
 use crate::event::{Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope};
 
 /// The payload is JSON.
@@ -280,30 +280,14 @@ pub(crate) fn event_in(
     lsn: u64,
     body: &[u8],
 ) -> Option<(u64, Option<Origin>, &[u8])> {
-    match kind {
-        FrameKind::Event => Some((lsn, None, body)),
-        FrameKind::Effect => Some((lsn, None, split_effect(body)?.1)),
-        FrameKind::Carried => {
+    match kind.event_part() {
+        EventPart::Event => Some((lsn, None, body)),
+        EventPart::Effect => Some((lsn, None, split_effect(body)?.1)),
+        EventPart::Carried => {
             let (carried, body) = Carried::decode(lsn, body)?;
             Some((carried.event_lsn, Some(carried.origin), body))
         }
-        FrameKind::Batch
-        | FrameKind::Settle
-        | FrameKind::Decision
-        | FrameKind::Keys
-        | FrameKind::Lease
-        | FrameKind::Record
-        | FrameKind::LeaseEnd
-        | FrameKind::Window
-        | FrameKind::Delivery
-        | FrameKind::Progress
-        | FrameKind::Clock
-        | FrameKind::Evict
-        | FrameKind::Cancel
-        | FrameKind::Fence
-        | FrameKind::Import
-        | FrameKind::Upstream
-        | FrameKind::Hold => None,
+        EventPart::Answers | EventPart::Keys | EventPart::Nothing => None,
     }
 }
 

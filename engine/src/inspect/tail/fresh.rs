@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use onceward_wal::{Frame, Identity, Lsn, Place};
 
-use crate::base::{FrameKind, Origin, Result};
+use crate::base::{EventPart, FrameKind, Origin, Result};
 use crate::config::Config;
 use crate::event::layout;
 use crate::event::{Event, Receipt, StoredEvent};
@@ -86,23 +86,9 @@ impl Fresh {
     /// Whether a frame behind the cut is about events before it.
     fn concerns_taken(&self, frame: &Frame<'_>) -> bool {
         let Some(kind) = FrameKind::of(frame) else { return true };
-        match kind {
-            FrameKind::Event | FrameKind::Effect | FrameKind::Keys => false,
-            FrameKind::Lease | FrameKind::Record | FrameKind::LeaseEnd => false,
-            FrameKind::Carried => event_of(frame).is_some_and(|(lsn, ..)| lsn <= self.last),
-            FrameKind::Batch
-            | FrameKind::Settle
-            | FrameKind::Decision
-            | FrameKind::Window
-            | FrameKind::Delivery
-            | FrameKind::Progress
-            | FrameKind::Clock
-            | FrameKind::Evict
-            | FrameKind::Cancel
-            | FrameKind::Fence
-            | FrameKind::Import
-            | FrameKind::Upstream
-            | FrameKind::Hold => true,
+        match event_of(frame) {
+            Some((lsn, ..)) if kind.event_part() == EventPart::Carried => lsn <= self.last,
+            Some(_) | None => kind.changes_events(),
         }
     }
 

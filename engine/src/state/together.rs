@@ -1,0 +1,209 @@
+//! What the kernel asks of all areas together.
+
+use std::collections::BTreeMap;
+
+use onceward_index::{Fingerprint, SliceId};
+use onceward_wal::Frame;
+
+use super::{GatheredFrames, StoreState};
+use crate::base::{FrameKind, Located, Moment, Result};
+use crate::event::layout;
+use crate::kernel::{
+    Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit, Scanned,
+};
+use crate::outbox::{Facts, SettledHere, receipts};
+
+impl StoreState {
+    /// Whether any frame that can be read says something of the event of a key.
+    pub(crate) fn has_key(&self, scope: &str, key: &str) -> bool {
+        let found = self.kernel.keys.find(self.kernel.secret.fingerprint(scope, key.as_bytes()));
+        let is_there = |lsn| !self.outbox.events().outcomes().is_lost(lsn);
+        found.is_ok_and(|found| found.is_some_and(|found| is_there(found.lsn)))
+    }
+
+    /// Looks at a frame of a segment that is scanned.
+    fn scan_frame(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<SettledHere> {
+        let Some((lsn, _, body)) = layout::event_in(kind, frame.lsn.get(), frame.body) else {
+            return Scanned::Whole;
+        };
+        let events = self.outbox.events();
+        if events.live(lsn).is_some_and(|live| live.at.place == frame.place) {
+            return Scanned::Counted;
+        }
+        if events.settled().get(&lsn).is_none_or(|settled| settled.at.place != frame.place) {
+            return Scanned::Nothing;
+        }
+        if events.outcomes().get(lsn).is_some() {
+            return Scanned::Short(None);
+        }
+        match layout::View::decode(frame.flags, body) {
+            Some(event) => {
+                let facts = Facts::of(&self.kernel.secret, self.kernel.keys.windows(), &event);
+                Scanned::Short(Some(SettledHere::of(lsn, &facts)))
+            }
+            None => Scanned::Nothing,
+        }
+    }
+
+    /// A frame was carried to here, durably.
+    fn note_relocated(&mut self, relocation: &FrameBody, (at, moment): (Located, Moment)) {
+        // What this program wrote just now it can read.
+        let read = self.try_note_relocated(relocation, (at, moment));
+        debug_assert!(
+            read.is_some(),
+            "a frame of kind {:?} was carried in another form",
+            relocation.kind
+        );
+    }
+}
+
+impl Areas for StoreState {
+    type Gathered = GatheredFrames;
+    type Short = SettledHere;
+
+    fn new(kernel: Kernel) -> Self {
+        Self::empty(kernel)
+    }
+
+    fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    fn kernel_mut(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
+    fn replay(&mut self, frame: &Frame<'_>) {
+        if self.try_replay(frame).is_none() {
+            let why = format!("a frame of kind {} whose body this program cannot read", frame.kind);
+            self.kernel.note_invalid(Located::of(frame), why);
+        }
+    }
+
+    fn end_replay(&mut self) {
+        let (kernel, areas) = self.parts();
+        areas.into_iter().for_each(|area| area.end_replay(kernel));
+        kernel.keys.end_replay();
+        self.outbox.end_contested(&mut self.kernel);
+        let kernel = &mut self.kernel;
+        kernel.usage.retain_slices(&kernel.keys.live_slices());
+    }
+
+    fn note_marks(&mut self) {
+        self.server_clock.note_marks(self.kernel.times.take_marks());
+    }
+
+    fn confirmed(&mut self, commit: &QueuedCommit) {
+        self.confirm(commit);
+    }
+
+    fn withdrawn(&mut self, commit: &QueuedCommit) {
+        self.withdraw(commit);
+    }
+
+    fn carry_keys(&mut self, slices: &[SliceId], trusted_ms: u64) {
+        let (kernel, areas) = self.parts();
+        areas.into_iter().for_each(|area| area.carry_keys(kernel, slices, trusted_ms));
+    }
+
+    fn slices_ended(&mut self) {
+        let (kernel, areas) = self.parts();
+        areas.into_iter().for_each(|area| area.slices_ended(kernel));
+    }
+
+    fn forget_segment(&mut self, segment: u64) {
+        let (kernel, areas) = self.parts();
+        kernel.forget_segment(segment);
+        areas.into_iter().for_each(|area| area.forget_segment(kernel, segment));
+    }
+
+    fn known_frames(&self, segment: u64) -> usize {
+        self.areas().iter().map(|area| area.known_frames(segment)).sum()
+    }
+
+    fn is_left_in(&self, segment: u64) -> bool {
+        self.areas().iter().any(|area| area.is_left_in(segment))
+    }
+
+    fn live_bytes(&self) -> u64 {
+        self.areas().iter().fold(0, |sum: u64, area| sum.saturating_add(area.live_bytes()))
+    }
+
+    fn knows(&self, item: u64) -> bool {
+        self.areas().iter().any(|area| area.knows(item))
+    }
+
+    fn held_slices(&self) -> BTreeMap<Fingerprint, SliceId> {
+        let mut held = BTreeMap::new();
+        self.areas().iter().for_each(|area| area.held_slices(&mut held));
+        held
+    }
+
+    fn unanswered(&self) -> usize {
+        self.outbox.events().unsettled().len()
+    }
+
+    fn owed_bytes(&self, retired: u64) -> u64 {
+        self.outbox.owed_bytes(retired)
+    }
+
+    fn apply_lost_keys(&mut self, keys: &KeysFrame, at: Option<Located>) {
+        match at {
+            Some(at) => self.outbox.apply_keys(&mut self.kernel, keys, at),
+            None => self.outbox.note_lost(keys),
+        }
+    }
+
+    fn scan(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<SettledHere> {
+        self.scan_frame(kind, frame)
+    }
+
+    fn counted_in(&self, segment: u64) -> (usize, usize) {
+        let whole = self.kernel.usage.get(segment).map_or(0, |usage| usage.whole());
+        let (settled, key_frames) = self.outbox.events().known_in(segment);
+        (whole + settled, key_frames)
+    }
+
+    fn has_keys(kind: FrameKind) -> bool {
+        kind == FrameKind::Keys
+    }
+
+    fn relocate(
+        &self,
+        asking: Asking<'_>,
+        frame: &Frame<'_>,
+        found: (&mut LiveFrames, &mut GatheredFrames),
+    ) -> Result<()> {
+        self.relocate_frame(asking, frame, found)
+    }
+
+    fn relocate_short(
+        &self,
+        asking: Asking<'_>,
+        short: &SettledHere,
+        (live, gathered): (&mut LiveFrames, &mut GatheredFrames),
+    ) -> Result<()> {
+        self.outbox.relocating(&self.kernel, asking, (live, &mut gathered.outbox)).settled(short)
+    }
+
+    fn complete(engine: &Engine<Self>, gathered: &mut GatheredFrames) -> Result<()> {
+        gathered.outbox.complete(|event| {
+            let state = engine.state.lock();
+            let at = state.outbox.events().outcome_at(&state.kernel, event);
+            drop(state);
+            at.map_or_else(
+                || Ok(BTreeMap::new()),
+                |at| engine.read(at, |frame| Ok(receipts(frame, event))),
+            )
+        })
+    }
+
+    fn gathered(gathered: GatheredFrames, live: &mut LiveFrames) {
+        gathered.finished.end(live);
+        gathered.outbox.end(live);
+    }
+
+    fn relocated(&mut self, relocation: &FrameBody, at: Located, moment: Moment) {
+        self.note_relocated(relocation, (at, moment));
+    }
+}
