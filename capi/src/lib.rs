@@ -162,7 +162,7 @@ pub unsafe extern "C" fn ow_store_status(store: *const Handle, counts: *mut Coun
             settled: status.settled,
             in_review: status.in_review,
             bytes: status.bytes,
-            oldest_pending_ms: status.oldest_pending_ms,
+            oldest_pending_ms: u64::try_from(status.oldest_pending.as_millis()).unwrap_or(u64::MAX),
             amount_pending_ten_thousandths: status.amount_pending.ten_thousandths(),
             keys: status.keys,
             damaged_ranges: status.damaged_ranges,

@@ -33,7 +33,7 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
 
 /// Whether whoever catches the panic tells of it.
 fn is_told_elsewhere(panic: &PanicHookInfo<'_>) -> bool {
-    CAUGHT.get() || onceward::host::tells_of_panic(panic)
+    CAUGHT.get() || onceward::host::reports_panic(panic)
 }
 
 /// What a panic says.

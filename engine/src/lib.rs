@@ -84,7 +84,7 @@
 //! No call panics for what it finds on disk. But with the feature `sled` the texts of review items and decisions are
 //! in a catalog on sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a
 //! panic, makes the catalog anew from the log and reports why. Before that, the process's panic hook is called, and
-//! Rust's own hook writes a text on stderr. A host that sets a hook can ask [`host::tells_of_panic`] to pass over
+//! Rust's own hook writes a text on stderr. A host that sets a hook can ask [`host::reports_panic`] to pass over
 //! these. Without the feature there are none.
 //!
 //! # Features
@@ -171,7 +171,7 @@ pub mod time {
 pub mod host {
     pub use onceward_vfs::{Outside, read_at_most, remark_on};
 
-    pub use crate::base::panics::tells_of_panic;
+    pub use crate::base::panics::reports_panic;
 }
 
 /// The example in the README, compiled and run.

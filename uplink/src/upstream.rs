@@ -3,6 +3,8 @@
 //! Only a reply that the dialect understands is believed: whoever else answers in between, such as the
 //! login page of a network, has a clock too.
 
+use std::time::Duration;
+
 use crate::retry_after;
 
 /// The header by which an upstream tells how many seconds it remembers keys at least.
@@ -13,8 +15,8 @@ pub(crate) const HORIZON_HEADER: &str = "onceward-horizon";
 pub(crate) struct About {
     /// What time it was there.
     pub(crate) time: Option<ServerTime>,
-    /// How long it remembers keys at least, milliseconds.
-    pub(crate) horizon_ms: Option<u64>,
+    /// How long it remembers keys at least.
+    pub(crate) horizon: Option<Duration>,
 }
 
 /// A reading of the upstream's clock when its reply came.
@@ -23,7 +25,7 @@ pub(crate) struct ServerTime {
     /// Unix milliseconds.
     pub(crate) unix_ms: i64,
     /// How far from that the clock may have been.
-    pub(crate) uncertainty_ms: u64,
+    pub(crate) uncertainty: Duration,
 }
 
 impl About {
@@ -38,18 +40,18 @@ impl About {
         let time = written_ms.map(|written_ms| ServerTime {
             unix_ms: written_ms.saturating_add_unsigned(half_ms),
             // What halving lost.
-            uncertainty_ms: half_ms.saturating_add(1),
+            uncertainty: Duration::from_millis(half_ms.saturating_add(1)),
         });
-        Self { time, horizon_ms: horizon.and_then(horizon_ms) }
+        Self { time, horizon: horizon.and_then(seconds) }
     }
 }
 
-/// Milliseconds from a count of seconds in digits.
-fn horizon_ms(text: &str) -> Option<u64> {
+/// The length of time of a count of seconds in digits.
+fn seconds(text: &str) -> Option<Duration> {
     let text = text.trim_matches([' ', '\t']);
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Too many digits for a number is a long time too.
-    is_number.then(|| text.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(SECOND_MS))
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 /// A second.
@@ -66,7 +68,7 @@ mod tests {
     fn a_reading_covers_every_moment_at_which_the_date_may_have_been_written() {
         for round_trip_ms in [0, 1, 80, 15_000] {
             let time = About::read(Some(DATE), None, round_trip_ms).time.unwrap();
-            let around = i64::try_from(time.uncertainty_ms).unwrap();
+            let around = i64::try_from(time.uncertainty.as_millis()).unwrap();
             // Written just before the request was answered, or with the request and a second's end.
             let latest = DATE_MS + 999 + i64::try_from(round_trip_ms).unwrap();
             assert!(time.unix_ms - around <= DATE_MS, "{round_trip_ms}");
@@ -79,15 +81,15 @@ mod tests {
         assert_eq!(About::read(None, None, 5), About::default());
         assert_eq!(About::read(Some("today"), Some("soon"), 5), About::default());
         for (text, expected) in [
-            ("2592000", Some(2_592_000_000)),
-            (" 60 ", Some(60_000)),
-            ("0", Some(0)),
-            ("99999999999999999999999", Some(u64::MAX)),
+            ("2592000", Some(Duration::from_hours(30 * 24))),
+            (" 60 ", Some(Duration::from_mins(1))),
+            ("0", Some(Duration::ZERO)),
+            ("99999999999999999999999", Some(Duration::from_secs(u64::MAX))),
             ("-1", None),
             ("1.5", None),
             ("", None),
         ] {
-            assert_eq!(About::read(None, Some(text), 5).horizon_ms, expected, "{text:?}");
+            assert_eq!(About::read(None, Some(text), 5).horizon, expected, "{text:?}");
         }
     }
 }

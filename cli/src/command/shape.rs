@@ -1,6 +1,7 @@
 //! The shapes that several commands share: opening a store with a fair word, and events and items as JSON.
 
 use std::path::Path;
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use onceward::config::Create;
@@ -349,6 +350,11 @@ impl<'a> ReviewShape<'a> {
 /// Unix milliseconds as RFC 3339, if the calendar reaches that far.
 pub(super) fn moment(unix_ms: i64) -> Option<String> {
     onceward::wire::rfc3339(unix_ms)
+}
+
+/// Whole milliseconds of a length of time, as listings and JSON have it; a part of one is left out.
+pub(super) fn whole_ms(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn show(
             records: status.records,
             unsettled_bytes: status.unsettled_bytes,
             bytes: status.bytes,
-            oldest_pending_ms: status.oldest_pending_ms,
+            oldest_pending_ms: shape::whole_ms(status.oldest_pending),
             amount_pending: status.amount_pending.to_string(),
             amount_in_flight: status.amount_in_flight.to_string(),
             amount_in_review: status.amount_in_review.to_string(),
@@ -122,7 +122,7 @@ fn show(
     table.row(["records", &status.records.to_string()]);
     table.row(["unsettled bytes", &status.unsettled_bytes.to_string()]);
     table.row(["bytes", &status.bytes.to_string()]);
-    table.row(["oldest pending", &format!("{} ms", status.oldest_pending_ms)]);
+    table.row(["oldest pending", &format!("{} ms", shape::whole_ms(status.oldest_pending))]);
     for (what, amount) in [
         ("amount pending", status.amount_pending),
         ("amount in flight", status.amount_in_flight),

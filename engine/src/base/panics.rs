@@ -30,13 +30,13 @@ thread_local! {
 /// ```
 /// let before = std::panic::take_hook();
 /// std::panic::set_hook(Box::new(move |panic| {
-///     if !onceward::host::tells_of_panic(panic) {
+///     if !onceward::host::reports_panic(panic) {
 ///         before(panic);
 ///     }
 /// }));
 /// ```
 #[must_use]
-pub fn tells_of_panic(_panic: &PanicHookInfo<'_>) -> bool {
+pub fn reports_panic(_panic: &PanicHookInfo<'_>) -> bool {
     is_caught()
 }
 
@@ -77,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hook_is_told_which_panics_a_store_tells_of_and_what_they_say_is_the_error() {
+    fn a_hook_is_told_which_panics_a_store_reports_and_what_they_say_is_the_error() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (noted, before) = (Arc::clone(&seen), take_hook());
         let me = thread::current().id();
         set_hook(Box::new(move |panic| {
             if thread::current().id() == me || thread::current().name() == Some("sled-io-7") {
-                noted.lock().push(tells_of_panic(panic));
+                noted.lock().push(reports_panic(panic));
             } else {
                 before(panic);
             }

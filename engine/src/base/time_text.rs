@@ -1,23 +1,28 @@
-//! Times as texts, as files of a configuration have them: `90s`, `15m`, `24h`, `7d`.
+//! Lengths of time as texts, as files of a configuration have them: `90s`, `15m`, `24h`, `7d`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
+
+use super::whole_ms;
 
 /// Units of time, the longest first, in milliseconds.
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// A time as a text such as `24h`: its number of the longest unit of which it is a multiple.
-fn text_of(ms: u64) -> String {
+/// A length of time as a text such as `24h`: its number of the longest unit of which it is a multiple. A part of a
+/// millisecond is rounded up, as the store does with all that is remembered: who reads the file remembers as long.
+fn text_of(length: Duration) -> String {
+    let ms = whole_ms(length);
     let unit = UNITS.iter().find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(*unit_ms));
     let (name, unit_ms) = unit.unwrap_or(&("s", 1_000));
     format!("{}{name}", ms / unit_ms)
 }
 
-/// The milliseconds of a text: a number and its unit, or several of them, as in `1h30m`.
-fn ms_of(text: &str) -> Option<u64> {
+/// The length of time of a text: a number and its unit, or several of them, as in `1h30m`.
+fn length_of(text: &str) -> Option<Duration> {
     let (mut sum_ms, mut rest) = (0_u64, text);
     loop {
         let unit_at = rest.find(|it: char| !it.is_ascii_digit())?;
@@ -28,7 +33,7 @@ fn ms_of(text: &str) -> Option<u64> {
         sum_ms = sum_ms.checked_add(number.parse::<u64>().ok()?.checked_mul(*unit_ms)?)?;
         rest = behind;
         if rest.is_empty() {
-            return Some(sum_ms);
+            return Some(Duration::from_millis(sum_ms));
         }
     }
 }
@@ -38,35 +43,42 @@ fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'de, str>, D::Error> {
     Cow::deserialize(from)
 }
 
-fn checked_ms<E: serde::de::Error>(text: &str) -> Result<u64, E> {
+fn checked<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
     let refused = || E::custom(format!("{text:?} is no time such as 90s, 15m, 24h or 7d"));
-    ms_of(text).ok_or_else(refused)
+    length_of(text).ok_or_else(refused)
 }
 
-/// Milliseconds as a text.
+/// A length of time as a text.
 pub(crate) mod duration {
-    use super::{Deserializer, Serializer, checked_ms, text, text_of};
+    use super::{Deserializer, Duration, Serializer, checked, text, text_of};
 
-    pub(crate) fn serialize<S: Serializer>(ms: &u64, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&text_of(*ms))
+    pub(crate) fn serialize<S: Serializer>(length: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&text_of(*length))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-        checked_ms(&text(from)?)
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        checked(&text(from)?)
     }
 }
 
-/// Milliseconds that may be absent, as a text.
+/// A length of time that may be absent, as a text.
 pub(crate) mod perhaps_duration {
-    use super::{Cow, Deserialize, Deserializer, Serialize, Serializer, checked_ms, text_of};
+    use super::{
+        Cow, Deserialize, Deserializer, Duration, Serialize, Serializer, checked, text_of,
+    };
 
-    pub(crate) fn serialize<S: Serializer>(ms: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
-        ms.map(text_of).serialize(to)
+    pub(crate) fn serialize<S: Serializer>(
+        length: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        length.map(text_of).serialize(to)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
         let text = Option::<Cow<'de, str>>::deserialize(from)?;
-        text.map(|text| checked_ms(&text)).transpose()
+        text.map(|text| checked(&text)).transpose()
     }
 }
 
@@ -86,10 +98,14 @@ mod tests {
             (90_000_000, "25h"),
             (400 * 86_400_000, "400d"),
         ] {
-            assert_eq!((text_of(ms).as_str(), ms_of(text)), (text, Some(ms)));
+            let length = Duration::from_millis(ms);
+            assert_eq!((text_of(length).as_str(), length_of(text)), (text, Some(length)));
         }
-        assert_eq!(ms_of(&text_of(u64::MAX)), Some(u64::MAX));
-        assert_eq!(ms_of("1h30m"), Some(5_400_000));
+        let longest = Duration::from_millis(u64::MAX);
+        assert_eq!(length_of(&text_of(longest)), Some(longest));
+        assert_eq!(length_of(&text_of(Duration::MAX)), Some(longest));
+        assert_eq!(text_of(Duration::from_nanos(89_999_000_001)), "90s");
+        assert_eq!(length_of("1h30m"), Some(Duration::from_mins(90)));
     }
 
     #[test]
@@ -97,7 +113,7 @@ mod tests {
         for bad in
             ["", "7", "d", "7 d", "-1s", "1.5h", "7w", "7D", "1h30", "1h ", "99999999999999999d"]
         {
-            assert_eq!(ms_of(bad), None, "{bad:?}");
+            assert_eq!(length_of(bad), None, "{bad:?}");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What of a configuration no store is opened with.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::{Config, WINDOW_MS};
 use crate::base::bounds::DELIVERIES_MAX;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, whole_ms};
 
 impl Config {
     /// Finds everything in it that [`Store::open`](crate::Store::open) would refuse, without opening anything. The
@@ -17,7 +18,7 @@ impl Config {
     ///
     /// let error = Config::new().with_window(Duration::from_secs(1)).with_leases_max(0).check().unwrap_err();
     /// assert_eq!(error.code(), "CONFIG_INVALID");
-    /// assert!(error.to_string().contains("window_ms") && error.to_string().contains("leases_max"));
+    /// assert!(error.to_string().contains("window") && error.to_string().contains("leases_max"));
     /// ```
     ///
     /// # Errors
@@ -43,17 +44,17 @@ impl Config {
                 "payload_bytes_max: {payload_bytes} must be at most a quarter of segment_bytes, {most}"
             ));
         }
-        let scopes = self.scope_windows.iter().map(|(scope, own)| (scope.as_str(), own.window_ms));
-        for (scope, ms) in scopes.chain([("all others", self.window_ms)]) {
-            faults.extend(outside(&format!("window_ms of {scope}"), ms, &WINDOW_MS));
+        let scopes = self.scope_windows.iter().map(|(scope, own)| (scope.as_str(), own.window));
+        for (scope, window) in scopes.chain([("all others", self.window)]) {
+            faults.extend(outside_windows(&format!("window of {scope}"), window));
         }
-        faults.extend(outside("record_life_ms", self.record_life_ms, &WINDOW_MS));
+        faults.extend(outside_windows("record_life", self.record_life));
         if self.leases_max == 0 {
             faults.push("leases_max: 0 must be at least 1".to_owned());
         }
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let (deliveries, most) = (count(self.inbox_deliveries_max), count(DELIVERIES_MAX));
-        faults.extend(outside("inbox_window_ms", self.inbox_window_ms, &WINDOW_MS));
+        faults.extend(outside_windows("inbox_window", self.inbox_window));
         faults.extend(outside("inbox_deliveries_max", deliveries, &(1..=most)));
         faults.extend(outside("inbox_bytes_max", self.inbox_bytes_max, &(1..=u64::MAX)));
         let (memory, least) = (self.index_memory_bytes_max, onceward_index::MEMORY_BYTES_MIN);
@@ -62,6 +63,13 @@ impl Config {
         }
         faults
     }
+}
+
+/// What is wrong with a window that is too short or too long. It is judged as opening takes it, rounded up to whole
+/// milliseconds.
+fn outside_windows(name: &str, window: Duration) -> Option<String> {
+    let (ms, least, most) = (whole_ms(window), WINDOW_MS.start(), WINDOW_MS.end());
+    (!WINDOW_MS.contains(&ms)).then(|| format!("{name}: {ms} ms must be {least} to {most} ms"))
 }
 
 /// What is wrong with a value that is not in a range.

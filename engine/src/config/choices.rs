@@ -1,5 +1,7 @@
 //! What some options choose between.
 
+use std::time::Duration;
+
 /// Whether opening makes a store where there is none.
 ///
 /// ```
@@ -112,7 +114,7 @@ impl From<IndexReading> for onceward_index::ReadMode {
 ///
 /// let (doors, hour) = (Scope::new("doors")?, Duration::from_hours(1));
 /// let config = Config::new().with_scope_window(doors.clone(), hour, WindowStart::FromCapture);
-/// assert_eq!(config.scope_windows[&doors].window_ms, 3_600_000);
+/// assert_eq!(config.scope_windows[&doors].window, hour);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -120,12 +122,9 @@ impl From<IndexReading> for onceward_index::ReadMode {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct ScopeWindow {
-    /// How long, in milliseconds.
-    #[cfg_attr(
-        feature = "serde",
-        serde(rename = "window", with = "crate::base::time_text::duration")
-    )]
-    pub window_ms: u64,
+    /// How long.
+    #[cfg_attr(feature = "serde", serde(with = "crate::base::time_text::duration"))]
+    pub window: Duration,
     /// From when on.
     #[cfg_attr(feature = "serde", serde(default = "from_settle"))]
     pub start: WindowStart,

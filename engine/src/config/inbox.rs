@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Config;
-use crate::base::{Result, whole_ms};
+use crate::base::Result;
 use crate::event::Scope;
 use crate::inbox::InboxBounds;
 
@@ -17,7 +17,7 @@ impl Config {
     /// 400 days; 24 hours by default. One of a server window is remembered at least until that
     /// window is over, too.
     pub fn with_inbox_window(mut self, window: Duration) -> Self {
-        self.inbox_window_ms = whole_ms(window);
+        self.inbox_window = window;
         self
     }
 

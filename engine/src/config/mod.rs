@@ -51,7 +51,7 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 ///     .with_window(Duration::from_hours(7 * 24))
 ///     .with_payload_bytes_max(16 * 1024)
 ///     .with_limits(Limits::new().with_count(100_000));
-/// assert_eq!((config.window_ms, config.leases_max), (7 * 24 * 3_600_000, 10_000));
+/// assert_eq!((config.window, config.leases_max), (Duration::from_hours(7 * 24), 10_000));
 /// config.check()?;
 /// let store = Store::open(dir.path().join("store"), config)?;
 /// # store.close()?;
@@ -61,13 +61,15 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 /// # Files
 ///
 /// With the feature `serde` a configuration is read from a file of any format that serde knows, and written to one. A
-/// file has the names of the fields, without the unit: times are texts such as `"90s"`, `"15m"`, `"24h"` or `"7d"`,
+/// file has the names of the fields: lengths of time are texts such as `"90s"`, `"15m"`, `"24h"` or `"7d"`,
 /// amounts texts such as `"250.00"`, choices their names in snake case. What is absent has its default, and a name that
 /// is no option is refused by that name. The key provider of an encrypted store and the check of
 /// [`Config::with_sendable`] are in no file. Reading a file does not [`check`](Config::check) its values.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
+/// use std::time::Duration;
+///
 /// use onceward::Config;
 ///
 /// let text = r#"{
@@ -77,7 +79,7 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 ///     "limits": { "count": 100000, "age": "30d", "sum": "5000.00", "when_full": "evict_oldest" }
 /// }"#;
 /// let config: Config = serde_json::from_str(text)?;
-/// assert_eq!(config.window_ms, 7 * 24 * 60 * 60 * 1_000);
+/// assert_eq!(config.window, Duration::from_hours(7 * 24));
 /// let error = serde_json::from_str::<Config>(r#"{ "windw": "7d" }"#).unwrap_err();
 /// assert!(error.to_string().contains("windw"));
 /// # }
@@ -92,9 +94,9 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Largest payload in bytes.
     pub payload_bytes_max: u32,
-    /// How long a key is remembered after its event is settled, in milliseconds.
-    #[cfg_attr(feature = "serde", serde(rename = "window", with = "time_text::duration"))]
-    pub window_ms: u64,
+    /// How long a key is remembered after its event is settled.
+    #[cfg_attr(feature = "serde", serde(with = "time_text::duration"))]
+    pub window: Duration,
     /// The scopes with a window of their own.
     pub scope_windows: BTreeMap<Scope, ScopeWindow>,
     /// Most memory for remembered keys, in bytes.
@@ -107,9 +109,9 @@ pub struct Config {
     /// Segments whose unused bytes may wait before cleaning begins. Tests have none.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) cleaning_slack_segments: u64,
-    /// How long a completed record is remembered, in milliseconds.
-    #[cfg_attr(feature = "serde", serde(rename = "record_life", with = "time_text::duration"))]
-    pub record_life_ms: u64,
+    /// How long a completed record is remembered.
+    #[cfg_attr(feature = "serde", serde(with = "time_text::duration"))]
+    pub record_life: Duration,
     /// Most leases that are open at once.
     pub leases_max: u32,
     /// Most memory for the bodies of records that were used lately, in bytes.
@@ -118,9 +120,9 @@ pub struct Config {
     pub create: Create,
     /// What of settled events the log keeps.
     pub retain: Retain,
-    /// How long a delivery is remembered after it is finished, in milliseconds.
-    #[cfg_attr(feature = "serde", serde(rename = "inbox_window", with = "time_text::duration"))]
-    pub inbox_window_ms: u64,
+    /// How long a delivery is remembered after it is finished.
+    #[cfg_attr(feature = "serde", serde(with = "time_text::duration"))]
+    pub inbox_window: Duration,
     /// Most unfinished deliveries.
     pub inbox_deliveries_max: usize,
     /// Most bytes of unfinished deliveries in the log.
@@ -142,14 +144,14 @@ pub struct Config {
     pub(crate) toy: Option<Arc<dyn Sealing>>,
 }
 
-/// One hour.
-const HOUR_MS: u64 = 60 * 60 * 1000;
+/// How long keys, records and deliveries are remembered, unless the host chooses.
+const WINDOW_DEFAULT: Duration = Duration::from_hours(24);
 /// Bytes of the log between two checkpoints of the index.
 const INDEX_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Segments whose unused bytes may wait before cleaning begins: the more, the less is moved twice.
 const CLEANING_SLACK_SEGMENTS: u64 = 4;
-/// Shortest and longest window.
-const WINDOW_MS: std::ops::RangeInclusive<u64> = 60_000..=400 * 24 * HOUR_MS;
+/// Shortest and longest window, in milliseconds.
+const WINDOW_MS: std::ops::RangeInclusive<u64> = 60_000..=400 * 24 * 60 * 60 * 1_000;
 
 impl Config {
     /// The defaults.
@@ -157,18 +159,18 @@ impl Config {
         Self {
             segment_bytes: onceward_wal::SEGMENT_BYTES_DEFAULT,
             payload_bytes_max: PAYLOAD_BYTES_MAX_DEFAULT,
-            window_ms: 24 * HOUR_MS,
+            window: WINDOW_DEFAULT,
             scope_windows: BTreeMap::new(),
             index_memory_bytes_max: onceward_index::MEMORY_BYTES_DEFAULT,
             index_reading: IndexReading::Positioned,
             index_log_bytes_max: INDEX_LOG_BYTES_MAX,
             cleaning_slack_segments: CLEANING_SLACK_SEGMENTS,
-            record_life_ms: 24 * HOUR_MS,
+            record_life: WINDOW_DEFAULT,
             leases_max: LEASES_MAX_DEFAULT,
             record_cache_bytes_max: RECORD_CACHE_BYTES_DEFAULT,
             create: Create::IfMissing,
             retain: Retain::Needed,
-            inbox_window_ms: 24 * HOUR_MS,
+            inbox_window: WINDOW_DEFAULT,
             inbox_deliveries_max: inbox::DELIVERIES_MAX_DEFAULT,
             inbox_bytes_max: inbox::BYTES_MAX_DEFAULT,
             inbox_scope: None,
@@ -197,14 +199,14 @@ impl Config {
     /// How long a key is remembered at least after its event is settled: one minute to 400 days; 24 hours by
     /// default.
     pub fn with_window(mut self, window: Duration) -> Self {
-        self.window_ms = whole_ms(window);
+        self.window = window;
         self
     }
 
     /// Sets how long the keys of one scope are remembered, and from when that counts. What is chosen here
     /// at a later opening holds for the keys that are remembered already, too.
     pub fn with_scope_window(mut self, scope: Scope, window: Duration, start: WindowStart) -> Self {
-        self.scope_windows.insert(scope, ScopeWindow { window_ms: whole_ms(window), start });
+        self.scope_windows.insert(scope, ScopeWindow { window, start });
         self
     }
 
@@ -227,7 +229,7 @@ impl Config {
     /// default. What is chosen here at a later opening holds for the
     /// records that are there already, too. Each takes about 100 bytes of memory, its body none.
     pub fn with_record_life(mut self, life: Duration) -> Self {
-        self.record_life_ms = whole_ms(life);
+        self.record_life = life;
         self
     }
 
@@ -304,23 +306,25 @@ impl Config {
         Ok(KeySettings { windows, memory_bytes_max, reading })
     }
 
+    /// The windows in whole milliseconds, as the index has them; all of them rounded up: nothing is remembered shorter
+    /// than was chosen.
     fn windows(&self) -> Result<Windows> {
         let from_settle = |ms| window(ms, WindowStart::FromSettle);
         let mut scopes = BTreeMap::new();
         for (scope, own) in &self.scope_windows {
-            scopes.insert(scope.as_str().to_owned(), window(own.window_ms, own.start)?);
+            scopes.insert(scope.as_str().to_owned(), window(whole_ms(own.window), own.start)?);
         }
-        let inbox_ms = self.inbox_window_ms;
+        let inbox_ms = whole_ms(self.inbox_window);
         // A length of its own, and so slices of its own: these keys are remembered until a window of
         // the upstream is over, however long that is, and others that came at the same time are not.
         let is_least = inbox_ms <= *WINDOW_MS.start();
         let subjects_ms = if is_least { inbox_ms + 1 } else { inbox_ms - 1 };
         let areas = BTreeMap::from([
-            (RECORD_PREFIX, from_settle(self.record_life_ms)?),
+            (RECORD_PREFIX, from_settle(whole_ms(self.record_life))?),
             (INBOX, from_settle(inbox_ms)?),
             (SUBJECTS, from_settle(subjects_ms)?),
         ]);
-        Ok(Windows::new(from_settle(self.window_ms)?, scopes, areas))
+        Ok(Windows::new(from_settle(whole_ms(self.window))?, scopes, areas))
     }
 }
 

@@ -15,7 +15,13 @@ fn amount(ten_thousandths: i64) -> Amount {
 
 /// Each option just outside of what it may be, and its name.
 fn wrong() -> Vec<(Config, &'static str)> {
-    const WINDOWS: [u64; 2] = [59_999, 400 * 86_400_000 + 1];
+    // A part of a millisecond is rounded up.
+    const DAYS_400: Duration = Duration::from_hours(400 * 24);
+    const WINDOWS: [Duration; 3] = [
+        Duration::from_millis(59_999),
+        DAYS_400.saturating_add(Duration::from_nanos(1)),
+        Duration::MAX,
+    ];
     let new = || Rig::new().config;
     let mut wrong = vec![
         (new().with_segment_bytes(262_144 - 4096), "segment_bytes"),
@@ -30,16 +36,13 @@ fn wrong() -> Vec<(Config, &'static str)> {
         (new().with_limits(Limits::new().with_amount(amount(-1))), "limits: amount"),
         (new().with_limits(Limits::new().with_sum(amount(-1))), "limits: sum"),
     ];
-    for ms in WINDOWS {
+    for window in WINDOWS {
         let scope = Scope::new("doors").unwrap();
         wrong.extend([
-            (new().with_window(Duration::from_millis(ms)), "window_ms of all others"),
-            (
-                new().with_scope_window(scope, Duration::from_millis(ms), WindowStart::FromCapture),
-                "window_ms of doors",
-            ),
-            (new().with_record_life(Duration::from_millis(ms)), "record_life_ms"),
-            (new().with_inbox_window(Duration::from_millis(ms)), "inbox_window_ms"),
+            (new().with_window(window), "window of all others"),
+            (new().with_scope_window(scope, window, WindowStart::FromCapture), "window of doors"),
+            (new().with_record_life(window), "record_life"),
+            (new().with_inbox_window(window), "inbox_window"),
         ]);
     }
     wrong
@@ -81,16 +84,10 @@ fn what_check_passes_opens_at_the_ends_of_every_range() {
                 .with_age(Duration::from_millis(0)),
         ),
     ];
-    for ms in [60_000, 400 * 86_400_000] {
-        let windows = new()
-            .with_window(Duration::from_millis(ms))
-            .with_record_life(Duration::from_millis(ms))
-            .with_inbox_window(Duration::from_millis(ms));
-        right.push(windows.with_scope_window(
-            doors(),
-            Duration::from_millis(ms),
-            WindowStart::FromSettle,
-        ));
+    let nearly_a_minute = Duration::from_nanos(59_999_000_001);
+    for window in [nearly_a_minute, Duration::from_mins(1), Duration::from_hours(400 * 24)] {
+        let windows = new().with_window(window).with_record_life(window).with_inbox_window(window);
+        right.push(windows.with_scope_window(doors(), window, WindowStart::FromSettle));
     }
     for config in right {
         config.check().unwrap();

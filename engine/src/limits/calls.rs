@@ -6,7 +6,7 @@ use onceward_wal::Lsn;
 
 use super::{KeyFingerprint, Limit, Loss, WhenFull};
 use crate::base::bounds::EVICTED_TOGETHER_MAX;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, whole_ms};
 use crate::event::Amount;
 use crate::outbox::{EventTable, Live, Outbox, Stage};
 use crate::store::{Shared, Store};
@@ -151,8 +151,8 @@ impl Store {
                 Some(Err(error)) => return Err(error),
             };
             let key = event.map(|event| event.event.key);
-            let print = KeyFingerprint(lost.fingerprint.as_u128());
-            losses.push(Loss { lsn, scope, key, print, dropped_ms: lost.wall_ms });
+            let fingerprint = KeyFingerprint(lost.fingerprint.as_u128());
+            losses.push(Loss { lsn, scope, key, fingerprint, dropped_ms: lost.wall_ms });
         }
         Ok(losses)
     }
@@ -213,7 +213,9 @@ impl<'s> Admission<'s> {
 
     /// The events that wait longer than is allowed, oldest first; at most one more than may be dropped.
     fn too_old(&self, events: &EventTable) -> Vec<u64> {
-        let Some(age_ms) = self.inner.config.limits.age_ms else { return Vec::new() };
+        let Some(age) = self.inner.config.limits.age else { return Vec::new() };
+        // Rounded up: nothing is dropped or refused before that much time passed.
+        let age_ms = whole_ms(age);
         let now_ms = self.inner.time.trusted_ms();
         let is_old = |live: &Live| now_ms.saturating_sub(live.moment.trusted_ms) > age_ms;
         // Trusted time never falls, so those with lower numbers are older.
@@ -284,7 +286,7 @@ impl<'s> Admission<'s> {
                 format!(
                     "age: the oldest unsettled event waits {} ms, at most {}",
                     oldest.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
-                    number(limits.age_ms)
+                    number(limits.age.map(whole_ms))
                 )
             }
         };

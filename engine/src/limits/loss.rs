@@ -20,7 +20,7 @@ use crate::event::{Key, Scope};
 ///     store.capture(&event.with_class(Class::Evictable))?;
 /// }
 /// // Of an event whose bytes are gone the fingerprint is left.
-/// assert_eq!(store.losses(None, 10)?[0].print.to_string().len(), 32);
+/// assert_eq!(store.losses(None, 10)?[0].fingerprint.to_string().len(), 32);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -59,7 +59,7 @@ pub struct Loss {
     /// The event's key, while the log still has it.
     pub key: Option<Key>,
     /// What the store knows the key by.
-    pub print: KeyFingerprint,
+    pub fingerprint: KeyFingerprint,
     /// When it was dropped, Unix milliseconds by the wall clock.
     pub dropped_ms: i64,
 }

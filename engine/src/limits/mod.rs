@@ -21,7 +21,6 @@ pub use cancel::Cancellation;
 pub use loss::{KeyFingerprint, Loss};
 pub(crate) use table::LossTable;
 
-use crate::base::whole_ms;
 use crate::event::Amount;
 
 /// What a store does with a new event for which a limit leaves no room.
@@ -72,7 +71,7 @@ pub enum Limit {
     Bytes,
     /// The limit of [`Limits::count`].
     Count,
-    /// The limit of [`Limits::age_ms`].
+    /// The limit of [`Limits::age`].
     Age,
     /// The limit of [`Limits::amount`].
     Amount,
@@ -149,16 +148,15 @@ pub struct Limits {
     /// Most unsettled events.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub count: Option<u64>,
-    /// Longest time that an event may wait, in milliseconds.
+    /// Longest time that an event may wait.
     #[cfg_attr(
         feature = "serde",
         serde(
-            rename = "age",
             with = "crate::base::time_text::perhaps_duration",
             skip_serializing_if = "Option::is_none"
         )
     )]
-    pub age_ms: Option<u64>,
+    pub age: Option<Duration>,
     /// Largest amount of one event.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub amount: Option<Amount>,
@@ -191,7 +189,7 @@ impl Limits {
     /// Longest time that an event may wait, by trusted time: while the oldest one
     /// waits longer, nothing new is taken.
     pub fn with_age(mut self, age: Duration) -> Self {
-        self.age_ms = Some(whole_ms(age));
+        self.age = Some(age);
         self
     }
 
@@ -216,8 +214,8 @@ impl Limits {
 
     /// Whether any limit is set.
     pub(crate) fn is_any(&self) -> bool {
-        let Self { bytes, count, age_ms, amount, sum, when_full: _ } = self;
-        bytes.is_some() || count.is_some() || age_ms.is_some() || amount.is_some() || sum.is_some()
+        let Self { bytes, count, age, amount, sum, when_full: _ } = self;
+        bytes.is_some() || count.is_some() || age.is_some() || amount.is_some() || sum.is_some()
     }
 
     /// Values that make no sense, each in a sentence.

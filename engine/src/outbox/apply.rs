@@ -237,7 +237,7 @@ impl Outbox {
             let over_ms = key.slice_begin.saturating_add(window.length_ms());
             kernel.usage.rest_keys(segment, over_ms);
         }
-        kernel.keys.tell(at.lsn);
+        kernel.keys.mark_applied(at.lsn);
     }
 
     /// Notes keys that the log lost and could not get.

@@ -1,6 +1,7 @@
 //! What is still in a store, in one look, and whether it may be wiped.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{Fence, Import};
 use crate::base::StoreId;
@@ -113,7 +114,7 @@ impl ScopeSummary {
 /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
 /// let summary = store.rescue().summary();
 /// assert_eq!((summary.pending.count, summary.leases, summary.deliveries), (1, 0, 0));
-/// assert!(summary.fence.is_none() && summary.oldest_ms.is_some());
+/// assert!(summary.fence.is_none() && summary.oldest.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,9 +134,8 @@ pub struct Summary {
     pub leases: u64,
     /// Deliveries from upstream that are not finished.
     pub deliveries: u64,
-    /// Time since the oldest event that is not settled was captured, milliseconds; `None` if there is
-    /// none.
-    pub oldest_ms: Option<u64>,
+    /// Time since the oldest event that is not settled was captured; `None` if there is none.
+    pub oldest: Option<Duration>,
     /// The counts by scope, of scopes that have unsettled events: the 64 with the most of them.
     pub scopes: Vec<ScopeSummary>,
     /// How many such scopes are not listed.

@@ -1,5 +1,7 @@
 //! How many events are where, and how much room they take.
 
+use std::time::Duration;
+
 use super::StoreState;
 use crate::event::{Amount, Scope};
 use crate::kernel::Area;
@@ -41,8 +43,8 @@ pub struct Status {
     pub behind: u64,
     /// Bytes of the log's segments on disk.
     pub bytes: u64,
-    /// Time since the oldest event that is not settled was captured, milliseconds; 0 if none.
-    pub oldest_pending_ms: u64,
+    /// Time since the oldest event that is not settled was captured; zero if none.
+    pub oldest_pending: Duration,
     /// Sum of the amounts of the events that are counted as pending.
     pub amount_pending: Amount,
     /// Sum of the amounts of the events that are counted as in flight.
@@ -185,10 +187,9 @@ impl StoreState {
             leases,
             records,
             bytes: 0,
-            oldest_pending_ms: self
-                .outbox
-                .oldest_ms()
-                .map_or(0, |ms| trusted_ms.saturating_sub(ms)),
+            oldest_pending: Duration::from_millis(
+                self.outbox.oldest_ms().map_or(0, |ms| trusted_ms.saturating_sub(ms)),
+            ),
             amount_pending: amounts.pending,
             amount_in_flight: amounts.in_flight,
             amount_in_review: amounts.in_review,

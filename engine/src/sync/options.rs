@@ -140,6 +140,7 @@ impl Options {
     /// Shortest and longest wait before anything is sent again: 1 s, doubling to 300 s by default, with
     /// jitter. An upstream may ask for more, and never for less.
     pub fn with_backoff(mut self, base: Duration, cap: Duration) -> Self {
+        // Rounded up: nothing is sent again sooner than was chosen.
         self.backoff_base_ms = whole_ms(base).max(1);
         self.backoff_cap_ms = whole_ms(cap).max(self.backoff_base_ms);
         self
@@ -157,10 +158,11 @@ impl Options {
         self
     }
 
-    /// How long the upstream remembers keys at least, milliseconds, until it states one: none by default,
+    /// How long the upstream remembers keys at least, until it states one: none by default,
     /// and then everything is sent again however long ago it was first attempted. What becomes of
     /// older ones: [`Session::on_horizon`](super::Session::on_horizon).
     pub fn with_horizon(mut self, horizon: Duration) -> Self {
+        // Rounded down: the upstream is not taken to remember keys longer than it does.
         self.horizon_ms = Some(whole_ms_down(horizon));
         self
     }

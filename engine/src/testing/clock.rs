@@ -51,7 +51,7 @@ impl MachineClock {
     /// let store = machine.open(Config::new())?;
     /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
     /// machine.clock().advance(Duration::from_secs(90));
-    /// assert_eq!(store.status().oldest_pending_ms, 90_000);
+    /// assert_eq!(store.status().oldest_pending, Duration::from_secs(90));
     /// # Ok::<(), onceward::Error>(())
     /// ```
     pub fn advance(&self, time: Duration) {

@@ -108,7 +108,7 @@ fn check_counters(rig: &Rig, store: &Store, context: &str) {
     );
     (status.keys, status.settled) = (told.keys, told.settled);
     // A look counts the time that the store was closed, by the wall clock.
-    status.oldest_pending_ms = told.oldest_pending_ms;
+    status.oldest_pending = told.oldest_pending;
     assert_eq!(told, status, "{context}");
     let events: Vec<StoredEvent> = seen.events().map(Result::unwrap).collect();
     let count = |state: State| events.iter().filter(|event| event.state == state).count() as u64;

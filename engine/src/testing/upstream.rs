@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::clock::{MachineClock, ms_of};
+use super::clock::MachineClock;
 use crate::base::Result;
 use crate::sync::{Answered, Batch, Failure, Fit, ItemOutcome, Reply, Session, Step};
 use crate::{Receipt, StoredEvent};
@@ -87,7 +87,7 @@ pub struct ScriptedUpstream {
     /// How it answers the next requests.
     script: VecDeque<Mood>,
     /// How long it says that it remembers keys.
-    horizon_ms: Option<u64>,
+    horizon: Option<Duration>,
 }
 
 impl ScriptedUpstream {
@@ -175,7 +175,7 @@ impl ScriptedUpstream {
     /// # Ok::<(), onceward::Error>(())
     /// ```
     pub fn remember_keys_for(&mut self, time: Duration) {
-        self.horizon_ms = Some(ms_of(time));
+        self.horizon = Some(time);
     }
 
     /// How often each key took effect, by the key as it was sent ([`Batch::wire_key`]): once, or something is wrong.
@@ -215,8 +215,8 @@ impl ScriptedUpstream {
             let mood = self.script.pop_front().unwrap_or(Mood::Well);
             match self.take(&batch, mood) {
                 Ok(reply) => {
-                    if let Some(horizon_ms) = self.horizon_ms {
-                        session.on_horizon(horizon_ms);
+                    if let Some(horizon) = self.horizon {
+                        session.on_horizon(horizon);
                     }
                     session.on_reply(batch.id, &reply, clock.mono_ms())?;
                 }

@@ -54,7 +54,7 @@ impl Store {
     /// The time between two starts of the machine then counts for expiry as far as that clock and this
     /// machine's wall clock both say so, which takes a call before and one after: if one of them was wrong
     /// once, no key is forgotten early. Otherwise such time does not count, and keys are remembered longer.
-    /// `uncertainty_ms` is how far the true time may be from `server_unix_ms`: half
+    /// `uncertainty` is how far the true time may be from `server_unix_ms`: half
     /// of the request's round trip, and what the upstream says of its own clock.
     ///
     /// While the store is open its own measurement counts: an upstream whose clock is set forward or
@@ -81,6 +81,7 @@ impl Store {
     ///
     /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
     pub fn confirm_time(&self, server_unix_ms: i64, uncertainty: Duration) -> Result<()> {
+        // Rounded up: the reading proves no more than it does.
         let uncertainty_ms = whole_ms(uncertainty);
         let inner = &self.inner;
         inner.refuse_if_closed()?;
@@ -131,7 +132,8 @@ impl Store {
         let since_ms = inner.time.trusted_ms().saturating_sub(note.trusted_ms);
         let server_ms = note.server_ms.saturating_add_unsigned(since_ms);
         let offset_ms = server_ms.saturating_sub(inner.time.wall_ms());
-        Some(ServerOffset { offset_ms, uncertainty_ms: note.uncertainty_ms })
+        let uncertainty = Duration::from_millis(note.uncertainty_ms);
+        Some(ServerOffset { offset_ms, uncertainty })
     }
 }
 

@@ -10,6 +10,8 @@ mod calls;
 pub(crate) mod frames;
 mod server_clock;
 
+use std::time::Duration;
+
 pub(crate) use calls::{Age, Note, Timekeeping};
 pub(crate) use server_clock::ServerClock;
 
@@ -23,7 +25,7 @@ pub(crate) use server_clock::ServerClock;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// store.confirm_time(1_800_000_000_000, Duration::from_millis(1_100))?;
 /// let offset = store.server_offset().ok_or("it was told")?;
-/// println!("the upstream is {} ms ahead, +-{} ms", offset.offset_ms, offset.uncertainty_ms);
+/// println!("the upstream is {} ms ahead, +-{:?}", offset.offset_ms, offset.uncertainty);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,8 +33,8 @@ pub(crate) use server_clock::ServerClock;
 pub struct ServerOffset {
     /// Milliseconds to be added to the wall clock; below 0 if the upstream is behind.
     pub offset_ms: i64,
-    /// How far that may be off, milliseconds, besides what the machine's clock drifted since.
-    pub uncertainty_ms: u64,
+    /// How far that may be off, besides what the machine's clock drifted since.
+    pub uncertainty: Duration,
 }
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ impl Rules {
         limits.bytes = heavy.map(|heavy| 56_000 * heavy as u64 + 30_000);
         limits.count = count.map(|count| count as u64);
         limits.sum = sum.map(ten_thousandths);
-        limits.age_ms = age;
+        limits.age = age.map(Duration::from_millis);
         config
             .with_limits(limits)
             .with_scope_window(

@@ -2,7 +2,7 @@
 //! Method: tasks are polled by hand, so a test says when; what the disk does is held by gates.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -118,6 +118,8 @@ fn a_thousand_tasks_on_several_threads_are_all_woken() {
 
 #[cfg(feature = "testing")]
 mod on_a_machine {
+    use std::pin::Pin;
+
     use onceward::ErrorKind;
     use onceward::testing::{DiskError, DiskOperation, Machine};
 

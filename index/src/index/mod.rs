@@ -206,8 +206,8 @@ impl Index {
         self.state.write().slices.hold(slice);
     }
 
-    /// Notes a frame that needs nothing of the index: the next checkpoint covers it.
-    pub fn tell(&self, frame: u64) {
+    /// Notes that a frame was applied that needs nothing of the index: the next checkpoint covers it.
+    pub fn mark_applied(&self, frame: u64) {
         self.state.write().note_applied(frame);
     }
 

@@ -344,11 +344,11 @@ impl Uploader {
 /// Takes up what an answer tells of the upstream: how long it remembers keys first, since what its time shows
 /// is judged by that.
 fn take_up(session: &mut Session, about: About) -> onceward::Result<()> {
-    if let Some(horizon_ms) = about.horizon_ms {
-        session.on_horizon(horizon_ms);
+    if let Some(horizon) = about.horizon {
+        session.on_horizon(horizon);
     }
-    if let Some(ServerTime { unix_ms, uncertainty_ms }) = about.time {
-        session.on_time(unix_ms, uncertainty_ms)?;
+    if let Some(ServerTime { unix_ms, uncertainty }) = about.time {
+        session.on_time(unix_ms, uncertainty)?;
     }
     Ok(())
 }

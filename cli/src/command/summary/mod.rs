@@ -68,8 +68,8 @@ fn show(out: &mut Output, summary: &Summary, dropped: u64) -> Result<(), Failure
     }
     let Summary { leases, deliveries, .. } = summary;
     out.line(&format!("open leases: {leases}, unfinished deliveries: {deliveries}"))?;
-    if let Some(oldest_ms) = summary.oldest_ms {
-        out.line(&format!("oldest event: {oldest_ms} ms"))?;
+    if let Some(oldest) = summary.oldest {
+        out.line(&format!("oldest event: {} ms", shape::whole_ms(oldest)))?;
     }
     if dropped > 0 {
         out.line(&format!("dropped to make room, since the store was made: {dropped}"))?;

@@ -212,7 +212,7 @@ impl<'a> SummaryShape<'a> {
             scopes_left_out: of.scopes_left_out,
             leases: of.leases,
             deliveries: of.deliveries,
-            oldest_ms: of.oldest_ms,
+            oldest_ms: of.oldest.map(shape::whole_ms),
             unsettled_bytes: of.unsettled_bytes,
             bytes: of.bytes,
             dropped,

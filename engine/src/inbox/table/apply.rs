@@ -163,7 +163,7 @@ impl DeliveryTable {
             self.count(&finished);
             self.finished.insert(entry.number, finished);
         }
-        kernel.keys.tell(at.lsn);
+        kernel.keys.mark_applied(at.lsn);
     }
 
     /// An unfinished delivery moved, and with it which of its steps are done.

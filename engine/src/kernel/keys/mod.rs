@@ -261,9 +261,9 @@ impl KeyIndex {
         self.index.find(key).ok().flatten().map(|found| found.lsn)
     }
 
-    /// A frame that takes no key was applied.
-    pub(crate) fn tell(&self, frame: u64) {
-        self.index.tell(frame);
+    /// Notes that a frame was applied that takes no key: the next checkpoint of the index covers it.
+    pub(crate) fn mark_applied(&self, frame: u64) {
+        self.index.mark_applied(frame);
     }
 
     /// Holds the slice of a key that was carried, of an event that is still unsettled.

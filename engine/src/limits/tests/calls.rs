@@ -73,7 +73,7 @@ pub(crate) fn check_counters(rig: &Rig, store: &Store, context: &str) {
     let look = rig.look();
     let mut seen = look.status();
     assert_eq!(look.recovery().damage, [], "{context}");
-    (seen.bytes, seen.oldest_pending_ms) = (told.bytes, told.oldest_pending_ms);
+    (seen.bytes, seen.oldest_pending) = (told.bytes, told.oldest_pending);
     (seen.keys, seen.settled) = (told.keys, told.settled);
     seen.index_trouble.clone_from(&told.index_trouble);
     assert_eq!(told, seen, "{context}");

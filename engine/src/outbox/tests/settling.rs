@@ -1,5 +1,7 @@
 //! Pending, settled, and what is answered about it.
 
+use std::time::Duration;
+
 use crate::review::ReviewFilter;
 use crate::testing::{Rig, event, key, keys, lsns, receipt, sales};
 use crate::{Answer, Settlement};
@@ -161,13 +163,13 @@ fn a_thousand_long_rejections_in_one_call_are_kept_all() {
 fn oldest_age_and_sums_follow_what_is_unsettled() {
     let rig = Rig::new();
     let store = rig.open();
-    assert_eq!(store.status().oldest_pending_ms, 0);
+    assert_eq!(store.status().oldest_pending, Duration::ZERO);
     store.capture(&event(5)).unwrap();
     rig.clock.advance(40_000);
     store.capture(&event(7)).unwrap();
-    assert_eq!(store.status().oldest_pending_ms, 40_000);
+    assert_eq!(store.status().oldest_pending, Duration::from_secs(40));
     assert_eq!(store.status().amount_pending.to_string(), "0.12");
     store.settle(&[accepted(5)]).unwrap();
-    assert_eq!(store.status().oldest_pending_ms, 0);
+    assert_eq!(store.status().oldest_pending, Duration::ZERO);
     assert_eq!(store.status().amount_pending.to_string(), "0.07");
 }

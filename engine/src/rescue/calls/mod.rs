@@ -7,6 +7,8 @@ mod export;
 #[cfg(feature = "rescue")]
 mod import;
 
+use std::time::Duration;
+
 use super::frames::FenceFrame;
 use super::{BundleId, Fence, Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 use crate::base::bounds::SUMMARY_SCOPES_MAX;
@@ -71,7 +73,10 @@ impl Rescue<'_> {
             uncertain,
             leases: state.records.open_count(),
             deliveries: state.inbox.status(trusted_ms).open,
-            oldest_ms: state.outbox.oldest_ms().map(|oldest| trusted_ms.saturating_sub(oldest)),
+            oldest: state
+                .outbox
+                .oldest_ms()
+                .map(|oldest| Duration::from_millis(trusted_ms.saturating_sub(oldest))),
             scopes,
             scopes_left_out: u64::try_from(left_out).unwrap_or(u64::MAX),
             unsettled_bytes: events.tallies().bytes(),

@@ -1,5 +1,7 @@
 //! Leaving a store: what it tells, the bundle that takes along what it holds, the fence.
 
+use std::time::Duration;
+
 use crate::inbox::Delivery;
 use crate::limits::{Cancellation, Limits};
 use crate::rescue::{BundleKey, Exported, Imported, SkipReason};
@@ -97,7 +99,10 @@ fn a_summary_counts_and_sums_by_state_and_scope() {
     assert_eq!(tally(summary.in_flight), (1, "0.02".to_owned()));
     assert_eq!(tally(summary.in_review), (1, "0.03".to_owned()));
     assert_eq!(tally(summary.uncertain), (1, "0.04".to_owned()));
-    assert_eq!((summary.oldest_ms, summary.leases, summary.deliveries), (Some(1_500), 0, 0));
+    assert_eq!(
+        (summary.oldest, summary.leases, summary.deliveries),
+        (Some(Duration::from_millis(1_500)), 0, 0)
+    );
     let scopes: Vec<_> =
         summary.scopes.iter().map(|it| (it.scope.as_str(), it.unsettled())).collect();
     assert_eq!((scopes, summary.scopes_left_out), (vec![("sales", 5), ("default", 1)], 0));

@@ -96,8 +96,8 @@ fn a_configuration_outside_its_ranges_is_refused_by_name() {
         (rig.config.clone().with_segment_bytes(262_145), "segment_bytes"),
         (rig.config.clone().with_segment_bytes((1 << 30) + 4096), "segment_bytes"),
         (rig.config.clone().with_payload_bytes_max(65_537), "payload_bytes_max"),
-        (rig.config.clone().with_window(Duration::from_millis(59_999)), "window_ms"),
-        (rig.config.clone().with_window(Duration::from_millis(400 * 86_400_000 + 1)), "window_ms"),
+        (rig.config.clone().with_window(Duration::from_millis(59_999)), "window"),
+        (rig.config.clone().with_window(Duration::from_millis(400 * 86_400_000 + 1)), "window"),
     ];
     for (config, name) in bad {
         let error = open(config).unwrap_err();

@@ -1,7 +1,9 @@
 //! What a driver hears of the upstream besides outcomes: its clock, and how long it remembers keys.
 
+use std::time::Duration;
+
 use super::Session;
-use crate::base::{ErrorKind, Result};
+use crate::base::{ErrorKind, Result, whole_ms_down};
 use crate::sync::Failure;
 
 impl Session {
@@ -14,13 +16,8 @@ impl Session {
     /// # Errors
     ///
     /// `Io`, `Poisoned`: the disk refused; nothing is lost.
-    pub fn on_time(&mut self, server_unix_ms: i64, uncertainty_ms: u64) -> Result<()> {
-        match self
-            .events
-            .access
-            .store()
-            .confirm_time(server_unix_ms, std::time::Duration::from_millis(uncertainty_ms))
-        {
+    pub fn on_time(&mut self, server_unix_ms: i64, uncertainty: Duration) -> Result<()> {
+        match self.events.access.store().confirm_time(server_unix_ms, uncertainty) {
             Err(error) if error.kind() == ErrorKind::Full => {}
             done => done?,
         }
@@ -29,7 +26,7 @@ impl Session {
         Ok(())
     }
 
-    /// Applies how long the upstream remembers keys at least, milliseconds, as a reply said. It takes
+    /// Applies how long the upstream remembers keys at least, as a reply said. It takes
     /// the place of [`Options::with_horizon`](crate::sync::Options::with_horizon) in this session.
     ///
     /// An event whose first attempt is longer ago (less a tenth of that time, an hour at most) is not
@@ -44,8 +41,9 @@ impl Session {
     /// again. Where nobody knows how long ago that was, because the machine was off
     /// meanwhile, the event waits until the upstream's clock shows it; where it cannot, the event becomes
     /// uncertain too, code `AGE_UNKNOWN`.
-    pub fn on_horizon(&mut self, horizon_ms: u64) {
-        self.events.horizon.set(horizon_ms);
+    pub fn on_horizon(&mut self, horizon: Duration) {
+        // Rounded down: it is not taken to remember them longer than it said.
+        self.events.horizon.set(whole_ms_down(horizon));
     }
 
     /// Whether there are events that can only be sent once the upstream was heard, since it may have forgotten

@@ -250,7 +250,7 @@ fn the_offset_follows_the_upstream_and_the_wall_clock() {
     store.confirm_time(WALL_MS + 500, Duration::from_millis(30)).unwrap();
     rig.clock.advance(60_000);
     let offset = store.server_offset().unwrap();
-    assert_eq!((offset.offset_ms, offset.uncertainty_ms), (500, 30));
+    assert_eq!((offset.offset_ms, offset.uncertainty), (500, Duration::from_millis(30)));
     rig.clock.step_wall(-2_000);
     assert_eq!(store.status().server_offset_ms, Some(2_500));
     drop(store);

@@ -23,7 +23,7 @@ use super::reference::Reference;
 use super::words::{CLOCK, Counts, Item, Name, Told};
 use crate::BatchTicket;
 use crate::Store;
-use crate::base::{ErrorKind, Result};
+use crate::base::{ErrorKind, Result, whole_ms};
 use crate::records::Lease;
 use crate::testing::draw::Draw;
 use crate::testing::upstream::ScriptedUpstream;
@@ -295,7 +295,7 @@ impl Machine {
     /// Reads trusted time off the age of the oldest event.
     fn read_clock(&mut self, floor: u64) -> std::result::Result<(), String> {
         if self.has_clock_event() && !self.model.events.is_empty() {
-            let now = self.store().status().oldest_pending_ms;
+            let now = whole_ms(self.store().status().oldest_pending);
             let most = self.real_ms;
             hold!((floor..=most).contains(&now), "trusted time is {now}, not {floor} to {most}");
             self.model.now = now;

@@ -22,10 +22,8 @@ fn count_panics() -> Arc<AtomicU64> {
     let (counted, before) = (Arc::clone(&untold), take_hook());
     set_hook(Box::new(move |panic| {
         let in_sled = panic.location().is_some_and(|place| place.file().contains("sled-"));
-        counted.fetch_add(
-            u64::from(in_sled && !crate::host::tells_of_panic(panic)),
-            Ordering::Relaxed,
-        );
+        counted
+            .fetch_add(u64::from(in_sled && !crate::host::reports_panic(panic)), Ordering::Relaxed);
         before(panic);
     }));
     untold

@@ -23,7 +23,7 @@ fn an_old_event_that_was_attempted_lately_is_sent_again_after_a_restart() {
         for (since_ms, is_sent_again) in [(hour_ms, true), (31 * DAY_MS, false)] {
             let rig = rig();
             let store = rig.open();
-            store.confirm_time(server_ms(0), std::time::Duration::from_millis(0)).unwrap();
+            store.confirm_time(server_ms(0), Duration::ZERO).unwrap();
             capture(&store, 1..=4);
             rig.clock.advance(40 * DAY_MS);
             store.tick().unwrap();
@@ -40,7 +40,7 @@ fn an_old_event_that_was_attempted_lately_is_sent_again_after_a_restart() {
             let mut session = start(&store);
             if is_rebooted {
                 assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
-                session.on_time(server_ms(40 * DAY_MS + since_ms), 0).unwrap();
+                session.on_time(server_ms(40 * DAY_MS + since_ms), Duration::ZERO).unwrap();
             } else {
                 session.on_no_time();
             }
@@ -123,7 +123,7 @@ fn a_machine_without_a_right_clock_learns_from_the_upstream_how_old_an_attempt_i
             let rig = rig();
             rig.clock.step_wall(-crate::testing::WALL_MS);
             let store = rig.open();
-            store.confirm_time(server_ms(0), std::time::Duration::from_millis(0)).unwrap();
+            store.confirm_time(server_ms(0), Duration::ZERO).unwrap();
             capture(&store, 1..=4);
             let mut upstream = ScriptedUpstream::default();
             lose_a_reply(&mut start(&store), &mut upstream);
@@ -134,7 +134,7 @@ fn a_machine_without_a_right_clock_learns_from_the_upstream_how_old_an_attempt_i
             let mut store = rig.open();
             let mut session = start(&store);
             assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
-            session.on_time(server_ms(days * DAY_MS), 0).unwrap();
+            session.on_time(server_ms(days * DAY_MS), Duration::ZERO).unwrap();
             if is_restarted {
                 rig = rig.after_kill();
                 drop((session, store));

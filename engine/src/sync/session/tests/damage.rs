@@ -183,10 +183,10 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     rig.clock.name_boot(1);
     let store = rig.open();
     capture(&store, 1..=1);
-    let options = || options().with_horizon(std::time::Duration::from_millis(30 * 86_400_000));
+    let options = || options().with_horizon(Duration::from_millis(30 * 86_400_000));
     let mut session = Session::start(&store, options(), fits()).unwrap();
     assert_eq!(batch(&mut session, 0).items.len(), 1);
-    store.confirm_time(crate::testing::WALL_MS, std::time::Duration::from_millis(0)).unwrap();
+    store.confirm_time(crate::testing::WALL_MS, Duration::ZERO).unwrap();
     let rig = rig.after_kill();
     drop((session, store));
     rig.clock.reboot(40 * 86_400_000);
@@ -210,7 +210,7 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     assert_eq!(store.recovery().damage.len(), 1, "control: {:?}", store.recovery());
     let mut session = Session::start(&store, options(), fits()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
-    session.on_time(crate::testing::WALL_MS + 40 * 86_400_000, 0).unwrap();
+    session.on_time(crate::testing::WALL_MS + 40 * 86_400_000, Duration::ZERO).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
     assert_eq!(store.reviews().get(&sales(), &key(1)).unwrap().code, "HORIZON");
 }

@@ -16,12 +16,8 @@ pub(super) fn rig() -> Rig {
 
 /// A session with an upstream that remembers keys for 30 days.
 pub(super) fn start(store: &Store) -> Session {
-    Session::start(
-        store,
-        options().with_horizon(std::time::Duration::from_millis(30 * DAY_MS)),
-        fits(),
-    )
-    .unwrap()
+    Session::start(store, options().with_horizon(Duration::from_millis(30 * DAY_MS)), fits())
+        .unwrap()
 }
 
 /// Sends the next batch; it arrives, and the reply does not.
@@ -76,7 +72,7 @@ fn off_after_an_attempt(days: u64, is_noted: bool) -> (Rig, ScriptedUpstream) {
     let rig = rig();
     let store = rig.open();
     if is_noted {
-        store.confirm_time(server_ms(0), std::time::Duration::from_millis(0)).unwrap();
+        store.confirm_time(server_ms(0), Duration::ZERO).unwrap();
     }
     capture(&store, 1..=5);
     let mut upstream = ScriptedUpstream::default();
@@ -95,7 +91,7 @@ fn a_machine_that_was_off_for_longer_does_not_send_again_what_it_had_sent() {
         // First what was never sent: its reply tells how long the machine was off.
         let sent = batch(&mut session, 0);
         assert_eq!(keys(&sent.items), ["k5"]);
-        session.on_time(server_ms(days * DAY_MS), 0).unwrap();
+        session.on_time(server_ms(days * DAY_MS), Duration::ZERO).unwrap();
         let said = upstream.take(&sent, Mood::Well).unwrap();
         session.on_reply(sent.id, &said, 0).unwrap();
         drain(&mut session, &mut upstream, 0);
@@ -112,9 +108,8 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             let (rig, mut upstream) = off_after_an_attempt(29, true);
             let store = rig.open();
             store.cancel(&sales(), &key(5)).unwrap();
-            let options = options()
-                .with_horizon(std::time::Duration::from_millis(30 * DAY_MS))
-                .with_effort(effort);
+            let options =
+                options().with_horizon(Duration::from_millis(30 * DAY_MS)).with_effort(effort);
             let mut session = Session::start(&store, options, fits()).unwrap();
             assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
             assert_eq!(
@@ -133,7 +128,7 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             }
             session.on_online();
             match time {
-                Some(days) => session.on_time(server_ms(days * DAY_MS), 0).unwrap(),
+                Some(days) => session.on_time(server_ms(days * DAY_MS), Duration::ZERO).unwrap(),
                 None => session.on_no_time(),
             }
             drain(&mut session, &mut upstream, 100_000);
@@ -205,10 +200,10 @@ fn what_the_upstream_says_takes_the_place_of_what_the_host_said() {
     rig.clock.advance(400 * DAY_MS);
     lose_a_reply(&mut session, &mut upstream);
     assert_eq!(upstream.request_count(), 2, "nobody told a horizon");
-    session.on_horizon(401 * DAY_MS);
+    session.on_horizon(Duration::from_millis(401 * DAY_MS));
     lose_a_reply(&mut session, &mut upstream);
     assert_eq!(upstream.request_count(), 3);
-    session.on_horizon(DAY_MS);
+    session.on_horizon(Duration::from_millis(DAY_MS));
     drain(&mut session, &mut upstream, 100_000);
     assert_eq!((states(&store, 1..=4), upstream.request_count()), (vec![State::Uncertain; 4], 3));
 }
@@ -236,7 +231,7 @@ fn what_was_attempted_over_an_hour_ago_waits_until_the_upstream_tells_its_horizo
                 assert_eq!(matches!(step, Step::Send(_)), !waits, "{case}");
                 assert_eq!(session.asks_time(), waits, "{case}");
                 if waits {
-                    session.on_horizon(told_ms);
+                    session.on_horizon(Duration::from_millis(told_ms));
                     session.on_no_time();
                 }
                 drain(&mut session, &mut upstream, 100_000);
@@ -258,7 +253,7 @@ fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
             let store = rig.open();
             capture(&store, 1..=1);
             let mut upstream = ScriptedUpstream::default();
-            let options = options().with_horizon(std::time::Duration::from_millis(horizon_ms));
+            let options = options().with_horizon(Duration::from_millis(horizon_ms));
             let mut session = Session::start(&store, options, fits()).unwrap();
             lose_a_reply(&mut session, &mut upstream);
             rig.clock.advance(age_ms);
@@ -276,8 +271,7 @@ fn an_upstream_that_remembers_nothing_gets_each_event_once() {
     capture(&store, 1..=4);
     let mut upstream = ScriptedUpstream::default();
     let mut session =
-        Session::start(&store, options().with_horizon(std::time::Duration::from_millis(0)), fits())
-            .unwrap();
+        Session::start(&store, options().with_horizon(Duration::ZERO), fits()).unwrap();
     lose_a_reply(&mut session, &mut upstream);
     drain(&mut session, &mut upstream, 100_000);
     assert_eq!((states(&store, 1..=4), upstream.request_count()), (vec![State::Uncertain; 4], 1));
@@ -354,7 +348,7 @@ fn a_reply_settles_by_the_time_that_came_with_it() {
     capture(&store, 1..=1);
     let mut session = Session::start(&store, options(), fits()).unwrap();
     let sent = batch(&mut session, 0);
-    session.on_time(WALL_MS, 0).unwrap();
+    session.on_time(WALL_MS, Duration::ZERO).unwrap();
     let rig = rig.after_kill();
     drop((session, store));
     let off_ms = 40 * DAY_MS;
@@ -363,7 +357,7 @@ fn a_reply_settles_by_the_time_that_came_with_it() {
     let mut session = Session::start(&store, options(), fits()).unwrap();
     let again = batch(&mut session, 0);
     assert_eq!(again.id, sent.id);
-    session.on_time(WALL_MS.saturating_add_unsigned(off_ms), 0).unwrap();
+    session.on_time(WALL_MS.saturating_add_unsigned(off_ms), Duration::ZERO).unwrap();
     session.on_reply(again.id, &reply(&[1], &accepted()), 0).unwrap();
     // Had the time come after the reply, the window would be over.
     rig.clock.advance(WINDOW_MS / 2);

@@ -18,6 +18,8 @@ mod splitting;
 mod suspects;
 mod wishes;
 
+use std::time::Duration;
+
 use super::Session;
 use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};
 use crate::testing::upstream::{Mood, ScriptedUpstream, fits};

@@ -273,8 +273,7 @@ fn a_pause_for_the_configuration_makes_no_event_one_that_an_earlier_session_atte
     let store = rig.open();
     capture(&store, 1..=8);
     rig.clock.advance(31 * DAY_MS);
-    let options =
-        options().with_horizon(std::time::Duration::from_millis(30 * DAY_MS)).with_items_max(8);
+    let options = options().with_horizon(Duration::from_millis(30 * DAY_MS)).with_items_max(8);
     let mut session = Session::start(&store, options, fits()).unwrap();
     refuse_all(&mut session, 0);
     assert!(session.report().misconfigured.is_some());
