@@ -8,6 +8,7 @@ use onceward_wal::{ErrorKind as Log, Lsn};
 use super::Verdict;
 use super::calls::{Call, Evicting, Originals, Stored};
 use super::judging::{Judged, lost_verdict, verdict_counts};
+use super::waking::Seat;
 use crate::base::{FrameKind, Result, observe};
 use crate::event::Event;
 use crate::kernel::from_log;
@@ -66,6 +67,8 @@ pub struct BatchTicket {
     judged: Vec<Judged>,
     /// The events, if a key among them was taken by one that was not durable yet.
     events: Vec<Event>,
+    /// Where it waits to be woken, if it was polled.
+    pub(super) seat: Option<Seat>,
 }
 
 impl Store {
@@ -142,7 +145,7 @@ impl Store {
             Ok((judged, has_open))
         })?;
         let events = if has_open { events.to_vec() } else { Vec::new() };
-        Ok(BatchTicket { store: self.clone(), judged, events })
+        Ok(BatchTicket { store: self.clone(), judged, events, seat: None })
     }
 }
 
@@ -252,10 +255,10 @@ impl BatchTicket {
             return Ok(Some(inner.captures().verdicts(self.judged.clone())));
         }
         let again = self.store.capture_batch_deferred(&self.events)?;
-        for (judged, again) in self.judged.iter_mut().zip(again.judged) {
+        for (judged, again) in self.judged.iter_mut().zip(&again.judged) {
             // Those of this batch that are durable stay what they were.
             if judged.fresh().is_none() {
-                *judged = again;
+                *judged = *again;
             }
         }
         Ok(None)

@@ -33,12 +33,17 @@ struct WakingShared {
 /// Who waits.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// By the frame whose end they wait for.
-    tasks: BTreeMap<Lsn, Vec<Waker>>,
+    /// One for each ticket, by its seat.
+    tasks: BTreeMap<Seat, Waker>,
+    /// Seats that were given out.
+    seats: u64,
     has_thread: bool,
     /// Nobody has a handle of the store any more.
     is_over: bool,
 }
+
+/// Where a ticket waits: the frame whose end it waits for, and a number of its own.
+pub(super) type Seat = (Lsn, u64);
 
 impl Waking {
     /// Nobody waits.
@@ -46,9 +51,16 @@ impl Waking {
         Self { shared: Arc::default(), process: std::process::id() }
     }
 
-    /// Wakes a task once it is known what became of a frame. `false`: there is no thread to do it, as on a machine
-    /// that has none left.
-    fn wake_after(&self, store: &Arc<Shared>, lsn: Lsn, task: &Waker) -> bool {
+    /// Wakes a task once it is known what became of the frame `lsn`; `seat` is the ticket's, and only the task that came
+    /// last is woken. `false`: there is no thread to do it, as on a machine that has none left.
+    fn wake_after(
+        &self,
+        store: &Arc<Shared>,
+        (lsn, seat): (Lsn, &mut Option<Seat>),
+        task: &Waker,
+    ) -> bool {
+        // Executors' own code runs at each step of a task's life: never under the lock.
+        let task = task.clone();
         let mut waiting = self.shared.waiting.lock();
         if !waiting.has_thread {
             let (shared, store) = (Arc::clone(&self.shared), Arc::downgrade(store));
@@ -58,14 +70,25 @@ impl Waking {
         if !waiting.has_thread {
             return false;
         }
-        let tasks = waiting.tasks.entry(lsn).or_default();
-        // Polled again before it was woken, it is in the list already.
-        if !tasks.iter().any(|it| it.will_wake(task)) {
-            tasks.push(task.clone());
-        }
+        let before = seat.and_then(|seat| waiting.tasks.remove(&seat));
+        waiting.seats += 1;
+        let new = (lsn, waiting.seats);
+        *seat = Some(new);
+        waiting.tasks.insert(new, task);
         drop(waiting);
         self.shared.changed.notify_one();
+        drop(before);
         true
+    }
+
+    /// A ticket does not wait any more.
+    fn leave(&self, seat: Seat) {
+        if self.process != std::process::id() {
+            // A fork: the thread is the parent's, and may hold the lock.
+            return;
+        }
+        let task = self.shared.waiting.lock().tasks.remove(&seat);
+        drop(task);
     }
 }
 
@@ -86,23 +109,33 @@ impl WakingShared {
     /// comes meanwhile shares the next sync.
     fn run(&self, store: &Weak<Shared>) {
         loop {
-            let tasks = {
+            let (last, _) = {
                 let mut waiting = self.waiting.lock();
-                while waiting.tasks.is_empty() && !waiting.is_over {
+                loop {
+                    if let Some((last, _)) = waiting.tasks.last_key_value() {
+                        break *last;
+                    }
+                    if waiting.is_over {
+                        return;
+                    }
                     self.changed.wait(&mut waiting);
                 }
-                if waiting.tasks.is_empty() {
-                    return;
-                }
-                std::mem::take(&mut waiting.tasks)
             };
-            if let (Some((last, _)), Some(store)) = (tasks.last_key_value(), store.upgrade()) {
+            if let Some(store) = store.upgrade() {
                 // Whoever is woken asks for their own frame, and is told of an error then.
-                drop(store.log.wait(*last));
+                drop(store.log.wait(last));
             }
-            for task in tasks.into_values().flatten() {
-                // A task that panics when it is woken leaves the others theirs. Its panic was reported by the hook.
-                drop(catch_unwind(AssertUnwindSafe(|| task.wake())));
+            let decided = {
+                let mut waiting = self.waiting.lock();
+                let later = waiting.tasks.split_off(&(last, u64::MAX));
+                std::mem::replace(&mut waiting.tasks, later)
+            };
+            for task in decided.into_values() {
+                // A task that panics when it is woken leaves the others theirs. Its panic was reported by the hook, and
+                // what it says may panic itself when it is dropped.
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task.wake())) {
+                    std::mem::forget(panic);
+                }
             }
         }
     }
@@ -153,11 +186,22 @@ impl Future for BatchTicket {
             match awaited {
                 // Some were captured again.
                 None => {}
-                Some(lsn) if store.waking.wake_after(&store, lsn, context.waker()) => {
-                    return Poll::Pending;
+                Some(lsn) => {
+                    let (waking, task) = (&store.waking, context.waker());
+                    if waking.wake_after(&store, (lsn, &mut ticket.seat), task) {
+                        return Poll::Pending;
+                    }
+                    drop(store.log.wait(lsn));
                 }
-                Some(lsn) => drop(store.log.wait(lsn)),
             }
+        }
+    }
+}
+
+impl Drop for BatchTicket {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat {
+            self.store.inner.waking.leave(seat);
         }
     }
 }

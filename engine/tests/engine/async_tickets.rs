@@ -162,6 +162,30 @@ mod on_a_machine {
     }
 
     #[test]
+    fn only_the_task_that_polled_last_is_woken_and_a_dropped_ticket_holds_none() {
+        let machine = Machine::new();
+        let store = begun(&machine);
+        let gate = machine.disk().close_gate(DiskOperation::Sync);
+        let mut ticket = store.capture_deferred(&sale("a")).unwrap();
+        let (first, last) = (Arc::new(Task::default()), Arc::new(Task::default()));
+        assert!(poll(&mut ticket, &first).is_pending());
+        gate.wait_until_reached();
+        assert!(poll(&mut ticket, &last).is_pending());
+        assert_eq!(Arc::strong_count(&first), 1, "its waker is dropped");
+        let (dropped, mut late) =
+            (Arc::new(Task::default()), store.capture_deferred(&sale("b")).unwrap());
+        assert!(poll(&mut late, &dropped).is_pending());
+        drop(late);
+        assert_eq!(Arc::strong_count(&dropped), 1, "its waker is dropped before the disk answers");
+        gate.open();
+        last.wait_until_woken(1);
+        assert!(matches!(poll(&mut ticket, &last), Poll::Ready(Ok(Verdict::Fresh { .. }))));
+        assert_eq!((*first.woken.lock().unwrap(), *dropped.woken.lock().unwrap()), (0, 0));
+        store.capture(&sale("c")).unwrap();
+        assert!(is_kept(&store, "b"), "with whoever is waited for next");
+    }
+
+    #[test]
     fn a_task_that_is_dropped_takes_nothing_back_and_one_that_panics_leaves_the_others_theirs() {
         struct Panicking;
         impl Wake for Panicking {
