@@ -51,8 +51,8 @@ impl Waking {
         Self { shared: Arc::default(), process: std::process::id() }
     }
 
-    /// Wakes a task once it is known what became of the frame `lsn`; `seat` is the ticket's, and only the task that came
-    /// last is woken. `false`: there is no thread to do it, as on a machine that has none left.
+    /// Wakes a task once it is known what became of the frame `lsn`; `seat` is the ticket's, and only the task that
+    /// came last is woken. `false`: there is no thread to do it, as on a machine that has none left.
     fn wake_after(
         &self,
         store: &Arc<Shared>,
