@@ -105,6 +105,12 @@ impl Checkpointer {
         }
     }
 
+    /// Keys that were counted since a checkpoint was asked for.
+    #[cfg(test)]
+    pub(crate) fn key_count(&self) -> u64 {
+        self.keys.load(Relaxed)
+    }
+
     /// Asks for a checkpoint.
     pub(crate) fn ask(&self) {
         self.bytes.store(0, Relaxed);

@@ -72,7 +72,7 @@ impl Commits {
     }
 
     /// The oldest commit.
-    pub(super) fn oldest(&self) -> Option<QueuedCommit> {
+    pub(crate) fn oldest(&self) -> Option<QueuedCommit> {
         self.queued.front().copied()
     }
 

@@ -190,6 +190,12 @@ impl<S: Areas> Engine<S> {
         self.log.close().map_err(from_log)
     }
 
+    /// Keys that were taken since a checkpoint of the index was asked for.
+    #[cfg(test)]
+    pub(crate) fn keys_since_checkpoint(&self) -> u64 {
+        self.checkpointer.key_count()
+    }
+
     /// Has the index's files written now.
     #[cfg(test)]
     pub(crate) fn write_index(&self) {

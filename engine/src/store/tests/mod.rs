@@ -12,4 +12,5 @@ mod life;
 pub(crate) mod lost_keys;
 mod nonces;
 mod opening;
+mod protocol;
 mod run_damage;
