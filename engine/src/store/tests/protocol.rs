@@ -164,7 +164,7 @@ fn leases_and_deliveries_count_towards_the_next_checkpoint_as_captures_do() {
     type Take = (&'static str, fn(&Store, u64));
     let takes: [Take; 3] = [
         ("capture", |store, n| {
-            assert!(matches!(store.capture(&event(n)), Ok(Verdict::Fresh { .. })))
+            assert!(matches!(store.capture(&event(n)), Ok(Verdict::Fresh { .. })));
         }),
         ("begin", |store, n| drop(acquired(store, n))),
         ("receive", |store, n| assert!(fresh(store, &delivery(n)).get() > 0)),
