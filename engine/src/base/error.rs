@@ -51,7 +51,8 @@ pub enum ErrorKind {
     Full,
     /// Stored bytes are not what was written. Show it to a person; the rest stays readable.
     Corrupt,
-    /// An earlier sync failed, so unsynced frames may be lost. Close and reopen the store.
+    /// A write or a sync failed, in this call or before, so what was not synced may be lost; or the store was moved.
+    /// Nothing more is written: open the store again.
     Poisoned,
     /// Somebody else does this work: another session drains, another person decided first.
     Fenced,
@@ -94,9 +95,9 @@ impl Error {
 
     /// Whether the event of a failed capture may yet be found after reopening.
     ///
-    /// `false` means that it was surely not stored. `true` means that the sync failed: ask by key
+    /// `false` means that it was surely not stored. `true` means that a write or a sync failed on the way: ask by key
     /// with [`Store::outcome`](crate::Store::outcome) after reopening, or capture it again under
-    /// the same key.
+    /// the same key. Until then the store refuses to say that it does not know the key.
     #[must_use]
     pub fn in_doubt(&self) -> bool {
         self.in_doubt

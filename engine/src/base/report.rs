@@ -62,7 +62,7 @@ pub struct Damage {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RecoveryReport {
-    /// Whether the store had been closed in order.
+    /// Whether the store had been closed in order; `false` for one that was just made.
     pub clean: bool,
     /// Frames that were read.
     pub frames: u64,

@@ -19,8 +19,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::capture`], but for limits, which are an answer here. `Full` with the code
-    /// `INDEX_FULL`: no memory for a further key.
+    /// As [`Store::capture`], but for limits, which are an answer here, and for the disk, which is not asked: it
+    /// may be full, or fail. `Poisoned`: it failed before. `Full` with the code `INDEX_FULL`: no memory for a further
+    /// key.
     ///
     /// ```
     /// use onceward::{Config, Event, Key, Payload, Scope, Store};
@@ -60,6 +61,7 @@ impl Store {
             }
             Plan::Fresh | Plan::Again { .. } => {
                 state.rescue.refuse_if_fenced()?;
+                inner.refuse_if_in_doubt()?;
                 let demand = inner.captures().demand(&plans, &prepared, &frames);
                 match inner.admission().judge(&state.outbox, &demand) {
                     Ok(_) => Ok(WouldAccept::Fresh),

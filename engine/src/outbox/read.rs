@@ -36,7 +36,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Corrupt`, `Io`: the frame that holds the receipt cannot be read.
+    /// `Corrupt`, `Io`: the frame that holds the receipt cannot be read. `Poisoned`: the disk failed before, and
+    /// whether a key that is not known was stored shows when the store is opened again.
     pub fn outcome(&self, scope: &Scope, key: &Key) -> Result<Outcome> {
         let fingerprint = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
@@ -48,6 +49,7 @@ impl Store {
             found.map(|found| (found.lsn, state.outbox.events().state_of(found.lsn)))
         };
         let Some((lsn, state)) = found else {
+            self.inner.refuse_if_in_doubt()?;
             return Ok(Outcome { state: State::Unknown, lsn: None, receipt: None });
         };
         let receipt = if state.is_final() { self.inner.events().receipt_of(lsn)? } else { None };
@@ -70,7 +72,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Corrupt`, `Io`: it cannot be read.
+    /// `Corrupt`, `Io`: it cannot be read. `Poisoned`: as for [`Store::outcome`].
     pub fn find(&self, scope: &Scope, key: &Key) -> Result<Option<StoredEvent>> {
         let fingerprint = self.inner.secret().fingerprint(scope.as_str(), key.as_str().as_bytes());
         let found = {
@@ -80,9 +82,10 @@ impl Store {
         };
         match found {
             // Queued by another thread and not durable yet: not there.
-            Some(standing) if standing.at.lsn > self.inner.log.synced() => Ok(None),
-            Some(standing) => self.inner.events().read_event(standing),
-            None => Ok(None),
+            Some(standing) if standing.at.lsn <= self.inner.log.synced() => {
+                self.inner.events().read_event(standing)
+            }
+            Some(_) | None => self.inner.refuse_if_in_doubt().map(|()| None),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Commit {
             None => Ok(()),
             Some(Poison { cause, code, .. }) => {
                 let message =
-                    format!("nothing is written until the log is reopened, since {cause}");
+                    format!("nothing more is written until it is opened again, since {cause}");
                 let error = Error::new(ErrorKind::Poisoned, message);
                 Err(match code {
                     Some(code) => error.with_code(code),

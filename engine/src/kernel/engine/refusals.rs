@@ -4,6 +4,9 @@ use super::Engine;
 use crate::base::{Error, ErrorKind, GROUND_MOVED, Result, observe};
 use crate::kernel::Areas;
 
+/// What a message says of something in doubt.
+const SHOWS_THEN: &str = "whether this is stored shows then";
+
 impl<S: Areas> Engine<S> {
     /// Refuses work on a store that was closed through another handle, and in a process that was forked
     /// from the one that opened it, before a lock is waited for that a thread of the parent may hold.
@@ -17,6 +20,19 @@ impl<S: Areas> Engine<S> {
             return Err(closed());
         }
         Ok(())
+    }
+
+    /// Refuses to say that something is not here where a write or a sync failed: until the store is opened again
+    /// nobody knows what of it is there. What was closed in order is known.
+    pub(crate) fn refuse_if_in_doubt(&self) -> Result<()> {
+        match self.log.poisoned() {
+            Some(error) if error.code() != Some(onceward_wal::CLOSED) => {
+                let code = error.code().unwrap_or("POISONED");
+                let message = format!("{error}; {SHOWS_THEN}");
+                Err(Error::new(ErrorKind::Poisoned, code, message).mark_in_doubt())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -49,7 +65,13 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         // It was refused just as another handle closed the store.
         return closed();
     }
-    let ours = Error::new(kind, code, error.to_string());
+    let what_of_it = match (kind, error.in_doubt()) {
+        (ErrorKind::Poisoned, true) => Some(SHOWS_THEN),
+        (ErrorKind::Poisoned, false) => Some("nothing of this is stored"),
+        _ => None,
+    };
+    let message = what_of_it.map_or_else(|| error.to_string(), |of_it| format!("{error}; {of_it}"));
+    let ours = Error::new(kind, code, message);
     let ours = if error.in_doubt() { ours.mark_in_doubt() } else { ours };
     ours.with_source(error)
 }

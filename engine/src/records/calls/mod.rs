@@ -204,7 +204,7 @@ impl Records<'_> {
     ///
     /// # Errors
     ///
-    /// `Corrupt`, `Io`: it cannot be read.
+    /// `Corrupt`, `Io`: it cannot be read. `Poisoned`: as for [`Store::outcome`](crate::Store::outcome).
     ///
     /// ```
     /// use onceward::{Config, Key, Scope, Store};

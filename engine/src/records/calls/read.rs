@@ -30,6 +30,10 @@ impl Records<'_> {
                 look(state, keys, (scope, key), now)
             });
             let (item, done) = match looked? {
+                FoundRecord::Known(RecordState::Unknown) => {
+                    self.inner.refuse_if_in_doubt()?;
+                    return Ok(RecordState::Unknown);
+                }
                 FoundRecord::Known(state) => return Ok(state),
                 FoundRecord::Done { item, done } => (item, done),
             };

@@ -14,7 +14,7 @@ use crate::kernel::Areas;
 use crate::records::tests::calls::{acquired, begin, body};
 use crate::records::{LeaseReply, LeaseRequest};
 use crate::testing::{Rig, WINDOW_MS, event, key, keys, receipt, sales};
-use crate::{Answer, Event, Key, Lsn, Result, Settlement, State, Store, Verdict};
+use crate::{Answer, ErrorKind, Event, Key, Lsn, Result, Settlement, State, Store, Verdict};
 
 /// The event that nobody waits for.
 const DEFERRED: u64 = 50;
@@ -177,4 +177,36 @@ fn leases_and_deliveries_count_towards_the_next_checkpoint_as_captures_do() {
         take(&store, 7);
         assert!(store.inner.keys_since_checkpoint() > before, "{name}");
     }
+}
+
+/// A till that asks at once must not sell under a second number what is stored.
+#[test]
+fn after_a_failed_sync_no_key_is_said_to_be_unknown_until_the_store_is_opened_again() {
+    let rig = Rig::new();
+    let store = rig.open();
+    store.capture(&event(1)).unwrap();
+    let (op, kind) = (FaultOp::SyncData, FaultKind::Eio);
+    rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
+    assert!(store.capture(&event(2)).unwrap_err().in_doubt(), "control");
+    let refused = [
+        store.outcome(&sales(), &key(2)).map(drop).unwrap_err(),
+        store.find(&sales(), &key(2)).map(drop).unwrap_err(),
+        store.would_accept(&event(2)).map(drop).unwrap_err(),
+        store.records().get(&sales(), &key(2)).map(drop).unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Poisoned, true), "{error}");
+    }
+    // What is known is still said.
+    assert_eq!(store.outcome(&sales(), &key(1)).unwrap().state, State::Pending);
+    assert!(store.find(&sales(), &key(1)).unwrap().is_some());
+    drop(store);
+    let store = rig.after_kill().open();
+    assert_eq!(store.outcome(&sales(), &key(2)).unwrap().state, State::Pending);
+    store.close().unwrap();
+    assert_eq!(
+        store.outcome(&sales(), &key(3)).unwrap().state,
+        State::Unknown,
+        "nothing is in doubt"
+    );
 }

@@ -87,6 +87,13 @@ impl Log {
             .map_or_else(|error| Some(Err(error)), |()| commit.answer(lsn.get()))
     }
 
+    /// Why nothing is written until the log is reopened; `None`: it goes on.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<Error> {
+        let refused = self.core.refuse_if_forked();
+        refused.and_then(|()| self.core.commit.lock().refuse_if_poisoned()).err()
+    }
+
     /// Writes a mark behind the last synced frame, without a sync of its own, if there is none yet.
     ///
     /// A mark says that what is before it was synced: should those bytes rot, they are known to
