@@ -58,9 +58,9 @@ impl Seen {
 /// How a life of the program ends.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum End {
-    /// It is killed after so many lines.
+    /// The program is killed after so many lines.
     Kill { lines: u64 },
-    /// It closes the store after so many batches.
+    /// The program closes the store after so many batches.
     Close { batches: u64 },
 }
 

@@ -1,4 +1,4 @@
-//! How many bytes the device of a directory was told to write.
+//! How many bytes the device of a directory was asked to write.
 
 use std::fs;
 use std::io;

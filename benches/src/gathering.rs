@@ -140,7 +140,7 @@ impl Gathering {
         }
     }
 
-    /// Those who wait for `group`.
+    /// Returns what members of `group` wait on.
     fn members(&self, group: u64) -> &Condvar {
         let [even, odd] = &self.done;
         if group.is_multiple_of(2) { even } else { odd }

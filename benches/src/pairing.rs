@@ -58,7 +58,7 @@ impl Plan {
 pub enum Extent {
     /// Work that is begun before so much time is over; once at least.
     Lasting(Duration),
-    /// So many pieces of work.
+    /// This many pieces of work.
     Times(usize),
 }
 

@@ -9,12 +9,12 @@ use onceward_benches::pairing::{Extent, Plan, Slice, paired};
 const PLAN: Plan =
     Plan { rounds: 9, slices: 8, slice: Duration::from_millis(25), most: Duration::from_secs(60) };
 
-/// What is compared.
+/// A comparison of a thing with its limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison<'a> {
-    /// Its name among the bench's.
+    /// The comparison's name among the bench's.
     pub(crate) name: &'a str,
-    /// What a piece of work does.
+    /// The amount that a piece of work does.
     pub(crate) throughput: Throughput,
 }
 

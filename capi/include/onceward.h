@@ -60,7 +60,7 @@
 #endif
 #endif
 
-/** The version that this header belongs to; ow_version() tells that of the library. */
+/** The version that this header belongs to; ow_version() returns that of the library. */
 #define OW_VERSION "0.1.0"
 
 #ifdef __cplusplus
@@ -70,9 +70,9 @@ extern "C" {
 /** An opened store. */
 typedef struct ow_store ow_store;
 
-/** What a call answers: what the caller has to do about it. */
+/** The answer of a call: what the caller has to do about it. */
 typedef enum ow_status {
-    OW_OK = 0,           /**< It worked. */
+    OW_OK = 0,           /**< The call worked. */
     OW_NULL = 1,         /**< A pointer that must not be null is null. */
     OW_UTF8 = 2,         /**< A text is not UTF-8. */
     OW_INVALID = 3,      /**< Breaks a documented limit, or the store was closed. Fix the caller. */
@@ -134,11 +134,11 @@ typedef enum ow_dialect {
     OW_DIALECT_WEDE = 2    /**< `POST /v1/sync/batch`. */
 } ow_dialect;
 
-/** How an upstream tells the keys of one scope from those of another, in ow_options::key_rule. */
+/** How keys of different scopes are spelled for the upstream, in ow_options::key_rule. */
 typedef enum ow_key_rule {
-    OW_KEY_RULE_NONE = 0,        /**< It gets events of scope `default` only, under their keys. */
-    OW_KEY_RULE_SCOPE_PREFIX = 1 /**< It gets those of other scopes too, under `~scope/key`, at most 255 bytes:
-                                      what `onceward sync` does with `--wire-keys scope-prefix`. */
+    OW_KEY_RULE_NONE = 0,        /**< The upstream gets events of scope `default` only, under their keys. */
+    OW_KEY_RULE_SCOPE_PREFIX = 1 /**< The upstream gets those of other scopes too, under `~scope/key`, at most 255
+                                      bytes: what `onceward sync` does with `--wire-keys scope-prefix`. */
 } ow_key_rule;
 
 /** Options of ow_store_open(). 0 in a field means its default. */
@@ -183,7 +183,7 @@ typedef struct ow_counts {
     /** Sum of the amounts of pending events; INT64_MAX or INT64_MIN where it does not fit. */
     int64_t amount_pending_ten_thousandths;
     uint64_t keys;              /**< Keys that are remembered. */
-    /** Damaged ranges that opening found: events that stood there may be lost. Not 0: show it to a person, who runs
+    /** Damaged ranges that opening found: events that were there may be lost. Not 0: show it to a person, who runs
      * `onceward verify`. */
     uint64_t damaged_ranges;
 } ow_counts;
@@ -192,16 +192,16 @@ typedef struct ow_counts {
 OW_API const char *ow_version(void);
 
 /**
- * What went wrong in the last call on this thread that answered an ::ow_status: one line, empty after
+ * Returns what went wrong in the last call on this thread that answered an ::ow_status: one line, empty after
  * ::OW_OK. Never null. Borrowed until the next such call, or ow_store_free(), on this thread.
  */
 OW_API const char *ow_last_error_message(void);
 
-/** The stable name of it, such as `KEY_INVALID`, for programs that translate. Borrowed likewise. */
+/** Returns the stable name of that failure, such as `KEY_INVALID`, for programs that translate. Borrowed likewise. */
 OW_API const char *ow_last_error_code(void);
 
 /**
- * 1 if the event of the failed ow_capture() may yet be found after the store is opened again: ask for it
+ * Returns 1 if the event of the failed ow_capture() may yet be found after the store is opened again: ask for it
  * with ow_outcome(), or capture it once more under the same key. 0 if it was surely not stored.
  */
 OW_API int32_t ow_last_error_in_doubt(void);
@@ -234,7 +234,7 @@ OW_API ow_status ow_capture(const ow_store *store, const ow_event *event, ow_ver
                             uint64_t *lsn);
 
 /**
- * Tells how far the event of a key is, also after its payload is gone.
+ * Returns how far the event of a key is, also after its payload is gone.
  *
  * @param store The store.
  * @param scope The event's scope; `default` if not given.

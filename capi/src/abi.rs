@@ -4,11 +4,11 @@
 
 use std::ffi::c_void;
 
-/// What a call answers; `ow_status` in C.
+/// The answer of a call; `ow_status` in C.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub enum Status {
-    /// It worked.
+    /// The call worked.
     Ok = 0,
     /// A pointer that must not be null is null.
     Null = 1,
@@ -16,7 +16,7 @@ pub enum Status {
     Utf8 = 2,
     /// The request breaks a documented limit; a retry fails the same way.
     Invalid = 3,
-    /// There is no such store.
+    /// No such store exists.
     NotFound = 4,
     /// The disk is full; nothing was stored.
     Full = 5,
@@ -26,9 +26,9 @@ pub enum Status {
     Poisoned = 7,
     /// Somebody else does this work.
     Fenced = 8,
-    /// The store is open elsewhere.
+    /// Another process, or another handle, has the store open.
     Locked = 9,
-    /// Made for a newer version of this library.
+    /// The files, or the request, are of a newer version than this library.
     Unsupported = 10,
     /// The operating system refused.
     Io = 11,
@@ -42,11 +42,11 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub enum Verdict {
-    /// Stored and durable.
+    /// The event is stored and durable.
     Fresh = 1,
-    /// Captured before with the same content; nothing was written.
+    /// The key was captured before with the same content; nothing was written.
     Duplicate = 2,
-    /// Captured before with other content; nothing was written.
+    /// The key was captured before with other content; nothing was written.
     Conflict = 3,
 }
 
@@ -56,25 +56,25 @@ pub enum Verdict {
 pub enum State {
     /// The key is not remembered.
     Unknown = 0,
-    /// Stored and to be sent.
+    /// The event is stored and to be sent.
     Pending = 1,
-    /// Sent, not answered.
+    /// The event was sent and is not answered.
     InFlight = 2,
-    /// The upstream accepted it.
+    /// The upstream accepted the event.
     Accepted = 3,
-    /// The upstream already had it.
+    /// The upstream already had the event.
     Duplicate = 4,
-    /// Refused for good, and a person resolved it.
+    /// The event was refused for good, and a person resolved it.
     Rejected = 5,
-    /// Refused for good; it waits for a person.
+    /// The event was refused for good and waits for a person.
     InReview = 6,
-    /// Whether the upstream has it cannot be known; it waits for a person.
+    /// Whether the upstream has the event cannot be known; it waits for a person.
     Uncertain = 7,
-    /// Too old to be sent.
+    /// The event was too old to be sent.
     Expired = 8,
     /// A state that this interface does not know yet.
     Other = 9,
-    /// The key is taken, and nothing of the event is left: nobody can tell what became of it.
+    /// The key is taken, and nothing of the event is left: nobody knows what became of it.
     OutcomeUnknown = 10,
 }
 
@@ -108,11 +108,11 @@ pub struct Options {
     pub key_rule: u32,
 }
 
-/// What the upstream speaks, so that capture refuses what it can never carry; `ow_dialect` in C.
+/// The dialect that the upstream speaks, so that capture refuses what it can never carry; `ow_dialect` in C.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub enum Dialect {
-    /// Not said: nothing is refused for it.
+    /// No dialect is given: nothing is refused for it.
     None = 0,
     /// `POST /api/v1/transactions/sync`.
     Forloy = 1,
@@ -120,13 +120,13 @@ pub enum Dialect {
     Wede = 2,
 }
 
-/// How the upstream tells keys of scopes apart; `ow_key_rule` in C.
+/// How keys of different scopes are spelled for the upstream; `ow_key_rule` in C.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub enum KeyRule {
-    /// It gets events of scope `default` only.
+    /// The upstream gets events of scope `default` only.
     None = 0,
-    /// Others as `~scope/key`.
+    /// The upstream gets keys of other scopes as `~scope/key`.
     ScopePrefix = 1,
 }
 
@@ -159,7 +159,7 @@ pub struct Event {
     pub is_evictable: u32,
 }
 
-/// Where a store's events are; `ow_counts` in C.
+/// The counts of a store's events; `ow_counts` in C.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Counts {

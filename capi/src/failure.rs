@@ -10,7 +10,7 @@ use crate::abi::Status;
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What the caller has to do.
+    /// The status, which says what the caller has to do.
     status: Status,
     /// Short stable name in capitals.
     code: String,
@@ -36,7 +36,7 @@ impl Failure {
         Self::new(Status::Invalid, code, message)
     }
 
-    /// What a panic said. It may have struck in the middle of a capture, so that one is in doubt.
+    /// The failure for a panic. It may have struck in the middle of a capture, so that one is in doubt.
     fn panic(said: &(dyn Any + Send)) -> Self {
         let said = said
             .downcast_ref::<&str>()

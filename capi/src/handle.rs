@@ -1,4 +1,4 @@
-//! What C holds: a store that may be closed while the handle lives. No pointers from C here.
+//! The handle that C holds: a store that may be closed while the handle lives. No pointers from C here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -30,7 +30,7 @@ pub extern "C" fn ow_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// What went wrong in the last call on this thread that answered a status; empty if nothing did.
+/// Returns what went wrong in the last call on this thread that answered a status; empty if nothing did.
 ///
 /// Borrowed until the next such call on this thread.
 #[unsafe(no_mangle)]
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn ow_capture(
     })
 }
 
-/// Tells how far the event of a key is, also after its payload is gone.
+/// Returns how far the event of a key is, also after its payload is gone.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! What C asks for, turned into the engine's checked values. Owns nothing of the caller's.
+//! The requests of C, turned into the engine's checked values. Owns nothing of the caller's.
 
 use std::path::Path;
 

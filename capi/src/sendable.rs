@@ -1,4 +1,4 @@
-//! For which upstream a store captures: what can never be sent to it is refused. No pointers from C here.
+//! The upstream that a store captures for: what can never be sent to it is refused. No pointers from C here.
 
 use onceward::sync::{self, Misfit};
 use onceward::{Config, Event, Scope};
@@ -56,7 +56,7 @@ fn known<T: Copy>(
     })
 }
 
-/// What a dialect can carry.
+/// The judge of what a dialect can carry.
 fn judge(dialect: Dialect, rule: sync::KeyRule) -> Judge {
     match dialect {
         Dialect::None => Box::new(|_, _| Ok(())),

@@ -24,7 +24,7 @@ pub enum Exit {
     Pending = 5,
     /// The upstream refused the credentials.
     Credentials = 6,
-    /// There is no room left; nothing was lost.
+    /// The store has no room left; nothing was lost.
     Full = 7,
     /// The configuration, or the line's other end, is wrong: nothing that was sent was taken.
     Upstream = 8,
@@ -33,7 +33,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Which of several counts: the lowest.
+    /// The rank of the code: of several, the lowest counts.
     const fn rank(self) -> u8 {
         match self {
             Self::Damage => 0,
@@ -54,12 +54,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not succeed: an exit code other than 0 and what stderr is told.
+/// Why a command did not succeed: an exit code other than 0 and the message for stderr.
 #[derive(Debug)]
 pub struct Failure {
     /// The code that the program ends with.
     exit: Exit,
-    /// Why.
+    /// Why the command failed.
     message: String,
     /// Whether its line ends are this program's own.
     is_paragraph: bool,
@@ -94,13 +94,13 @@ impl Failure {
         }
     }
 
-    /// A failure that takes several lines to tell.
+    /// A failure whose message has several lines.
     pub fn at_length(exit: Exit, message: impl Into<String>) -> Self {
         Self { is_paragraph: true, ..Self::with(exit, message) }
     }
 
-    /// Tells it on stderr.
-    pub fn tell(&self) {
+    /// Prints the message on stderr.
+    pub fn report(&self) {
         if self.is_paragraph {
             complain_at_length(&self.message);
         } else {
@@ -119,7 +119,7 @@ impl Failure {
     }
 
     /// The engine refused; `what` names the store or the operation. Where it cannot say whether it was done, that
-    /// is told too.
+    /// is said too.
     #[must_use]
     pub fn engine(what: &str, error: &onceward::Error) -> Self {
         let mut message = format!("{what}: {error}");
@@ -143,7 +143,7 @@ impl Failure {
         Self::with(exit_of(error.kind()), message)
     }
 
-    /// The same, telling also what went wrong after it, or what helps.
+    /// The failure with more in its message: what went wrong after it, or what helps.
     #[must_use]
     pub fn and(mut self, also: impl fmt::Display) -> Self {
         self.message.push_str(&format!("; and {also}"));
@@ -187,7 +187,7 @@ pub(crate) fn ranked(outcome: Outcome, is_damaged: bool) -> Outcome {
     }
 }
 
-/// What a command ends with that closed its store: a close that failed is told in any case, and counts where
+/// What a command ends with that closed its store: a close that failed is reported in any case, and counts where
 /// nothing else failed.
 pub(crate) fn after_closing<T>(
     done: Result<T, Failure>,
@@ -200,8 +200,8 @@ pub(crate) fn after_closing<T>(
     }
 }
 
-/// What a run ends with that was concluded before its store was closed and its outcome shown: what failed then is told
-/// in any case, and counts before what is less, in the order of [`sync`](crate::command::sync).
+/// What a run ends with that was concluded before its store was closed and its outcome shown: a later failure is
+/// reported in any case, and counts before what is less, in the order of [`sync`](crate::command::sync).
 pub(crate) fn first_of<const COUNT: usize>(
     concluded: Exit,
     then: [Result<(), Failure>; COUNT],
@@ -216,7 +216,7 @@ pub(crate) fn first_of<const COUNT: usize>(
     if failure.exit.rank() < concluded.rank() {
         return Err(failure);
     }
-    failure.tell();
+    failure.report();
     Ok(concluded)
 }
 

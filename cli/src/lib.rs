@@ -36,7 +36,7 @@ use crate::{
 
 /// Runs the program with these arguments, the first being its name.
 ///
-/// Whatever happens is told by the exit code, and by a line on stderr when that is not 0.
+/// The exit code reports whatever happens, and so does a line on stderr when that is not 0.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     panics::tame();
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -49,10 +49,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(failure)) => {
-            failure.tell();
+            failure.report();
             failure.exit().into()
         }
-        // The panic was told when it happened.
+        // The panic was reported when it happened.
         Err(_panic) => Exit::Failed.into(),
     }
 }
@@ -71,9 +71,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Sync(args) => command::sync::run(&args, style),
         Command::Review(review) => command::review::run(&review, style),
         Command::Summary(args) => command::summary::run(&args, style),
-        Command::Export(args) => command::leaving::export(&args, style),
-        Command::Import(args) => command::leaving::import(&args, style),
-        Command::Unfence(args) => command::leaving::unfence(&args),
+        Command::Export(args) => command::rescue::export(&args, style),
+        Command::Import(args) => command::rescue::import(&args, style),
+        Command::Unfence(args) => command::rescue::unfence(&args),
         Command::Serve(args) => command::serve::run(args, cli.json),
     }
 }

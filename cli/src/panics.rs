@@ -9,14 +9,14 @@ use std::{
 use crate::output::complain;
 
 thread_local! {
-    /// Whether a panic of this thread is caught and told by who called.
+    /// Whether a panic of this thread is caught and reported by the caller.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on a panic is told in one line, or by who catches it.
+/// Makes every panic from here on reported in one line, or by who catches it.
 pub(crate) fn tame() {
     panic::set_hook(Box::new(|panic| {
-        if !is_told_elsewhere(panic) {
+        if !is_reported_elsewhere(panic) {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             complain(&format!("a defect of this program, at {place}: {}", text(panic.payload())));
         }
@@ -31,8 +31,8 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     done.map_err(|panic| text(&*panic))
 }
 
-/// Whether whoever catches the panic tells of it.
-fn is_told_elsewhere(panic: &PanicHookInfo<'_>) -> bool {
+/// Whether whoever catches the panic reports it.
+fn is_reported_elsewhere(panic: &PanicHookInfo<'_>) -> bool {
     CAUGHT.get() || onceward::host::reports_panic(panic)
 }
 

@@ -43,7 +43,7 @@ impl Prompt {
         Ok(Self { hidden, stop })
     }
 
-    /// What tells whether a signal came.
+    /// The handle that shows whether a signal came.
     #[must_use]
     pub fn into_stop(self) -> Stop {
         self.stop

@@ -9,7 +9,7 @@ use std::time::Duration;
 use onceward::records::{LeaseReply, LeaseRequest};
 use onceward::{Config, Key, Payload, Scope, Store};
 
-/// Stands for the system that takes the money: it must be asked once for each order.
+/// Plays the system that takes the money, which must be asked once for each order.
 #[derive(Default)]
 struct Bank {
     payments: Vec<String>,

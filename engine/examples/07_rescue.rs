@@ -30,7 +30,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let error = old.capture(&sale("till-7-000043", "1")?).expect_err("the store is left");
     assert_eq!((error.kind(), error.code()), (ErrorKind::Fenced, "STORE_FENCED"));
 
-    // Taken up elsewhere, under the same keys; the stick may come twice.
+    // Imported elsewhere, under the same keys; the stick may come twice.
     let imported = new.rescue().import(&mut stick.as_slice(), &key)?;
     assert_eq!((imported.fresh, imported.conflicts, imported.refused), (2, 0, 0));
     assert_eq!(imported.digest, exported.digest);

@@ -25,7 +25,7 @@ const SALES: u64 = 60;
 /// Sales that the upstream refuses, until somebody adds their cards there.
 type Refused = Mutex<BTreeSet<String>>;
 
-/// Stands in for the other side: it knows keys, so that a repetition takes no effect again.
+/// Plays the other side, which knows keys, so that a repetition takes no effect again.
 struct Upstream<'a> {
     /// How often each key took effect.
     effects: BTreeMap<String, u64>,

@@ -15,24 +15,24 @@ const GROUP_ITEMS_MAX: usize = 500;
 /// An item that keeps all rules, with the receipt that it gets if it is new.
 #[derive(Clone)]
 pub(crate) struct Proposal {
-    /// What takes effect.
+    /// The event that takes effect.
     pub(crate) event: Event,
-    /// Receipt if it is new.
+    /// The receipt that the item gets if it is new.
     pub(crate) receipt: TransactionReceipt,
 }
 
 /// What became of an item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Judged {
-    /// It took effect now, and that is durable.
+    /// The item took effect now, and that is durable.
     Fresh(TransactionReceipt),
-    /// It had taken effect before.
+    /// The item had taken effect before.
     Duplicate(TransactionReceipt),
-    /// Its key stands for other content.
+    /// The item's key is taken by other content.
     Conflict,
-    /// It came before, and the store cannot tell any more whether it took effect.
+    /// The item came before, and the store does not know any more whether it took effect.
     OutcomeUnknown,
-    /// It could not be stored; whether it was may be in doubt. Sending it again is safe.
+    /// The item could not be stored; whether it was may be in doubt. Sending it again is safe.
     Failed(Trouble),
 }
 
@@ -107,7 +107,7 @@ fn apply_group(tenant: &Tenant, group: &[Proposal]) -> Vec<Judged> {
     }
 }
 
-/// What is said of an item whose group was refused.
+/// The judgement of an item whose group was refused.
 ///
 /// A full store has written nothing and still answers, so what was there before is confirmed. After
 /// any other failure nothing is.
@@ -156,7 +156,7 @@ fn groups(proposals: &[Proposal], bytes_max: u64) -> Vec<Range<usize>> {
 }
 
 /// Cuts a row of sizes into ranges of at most `bytes_max` and 500 items each; a single size over the
-/// limit stands alone, and the store refuses it.
+/// limit is alone in its range, and the store refuses it.
 fn cut(sizes: impl Iterator<Item = u64>, bytes_max: u64) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut bytes: u64 = 0;

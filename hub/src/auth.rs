@@ -31,7 +31,7 @@ pub(crate) struct Credentials(Vec<(Digest256, Arc<Tenant>)>);
 type Digest256 = [u8; 32];
 
 impl Credentials {
-    /// One key, for one tenant.
+    /// The credentials of one tenant with one key.
     pub(crate) fn new(key: &Secret, tenant: Arc<Tenant>) -> Self {
         Self(vec![(digest(key.expose().as_bytes()), tenant)])
     }
@@ -39,7 +39,7 @@ impl Credentials {
     /// The tenant of `key`.
     ///
     /// Looks at every known key to the end and compares digests in constant time, so that the time
-    /// taken tells nothing about how near a guess was.
+    /// taken shows nothing about how near a guess was.
     fn tenant_of(&self, key: &[u8]) -> Option<Arc<Tenant>> {
         let offered = digest(key);
         let mut found = None;
@@ -69,7 +69,7 @@ pub(crate) fn check_key(key: &Secret) -> Result<(), Error> {
 
 /// Decides which requests are let in, and how many are worked on at once.
 pub(crate) struct Gate {
-    /// Who may do what.
+    /// The keys that let a request in, each with its tenant.
     credentials: Credentials,
     /// Places for requests that are worked on.
     places: Arc<Semaphore>,
@@ -87,7 +87,7 @@ impl Gate {
 pub(crate) struct Admitted {
     /// Whose request it is.
     pub(crate) tenant: Arc<Tenant>,
-    /// Its place among the requests that are worked on; free again when the work is done.
+    /// The request's place among those that are worked on; free again when the work is done.
     _place: Arc<OwnedSemaphorePermit>,
 }
 

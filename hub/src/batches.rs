@@ -17,13 +17,13 @@ pub(crate) const SCOPE: &str = "wede-batches";
 /// A kept answer. The names are in the store: never change or reuse one.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct Kept {
-    /// What was asked, as [`fingerprint`] makes it.
+    /// The hash of what was asked, as [`fingerprint`] makes it.
     pub(crate) request_hash: String,
     /// The answer's body, to the letter.
     pub(crate) response: Box<RawValue>,
 }
 
-/// What tells one request from another: SHA-256 of `parts`, in hex digits.
+/// The hash that distinguishes one request from another: SHA-256 of `parts`, in hex digits.
 pub(crate) fn fingerprint(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -9,7 +9,7 @@ use crate::{
     request_id::RequestId,
 };
 
-/// How long a client waits for the store before it is told to come back.
+/// How long a client waits for the store before it is asked to come back.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// When a client that met a failing store should ask again, seconds.
 pub(crate) const RETRY_S: u32 = 5;
@@ -30,7 +30,7 @@ pub(crate) async fn run<T: Send + 'static>(
     match tokio::time::timeout(DEADLINE, task).await {
         Ok(Ok(done)) => done,
         Ok(Err(_panicked)) => {
-            notices.tell(&Notice::Panicked { request_id: request_id.as_str().to_owned() });
+            notices.send(&Notice::Panicked { request_id: request_id.as_str().to_owned() });
             Err(Problem::new(Code::Internal, "the request could not be worked on"))
         }
         Err(_elapsed) => Err(Problem::new(

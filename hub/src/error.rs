@@ -11,7 +11,7 @@ use onceward::ErrorKind;
 #[error(transparent)]
 pub struct Error(#[from] Cause);
 
-/// What went wrong.
+/// The cause of an error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cause {
     /// An option breaks a rule.
@@ -19,7 +19,7 @@ pub(crate) enum Cause {
     Option {
         /// The option's name.
         field: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the option.
         message: String,
     },
     /// The cards file breaks a rule.

@@ -20,7 +20,7 @@ use crate::{
 struct StoreHealth<'a> {
     /// The tenant.
     tenant: &'a str,
-    /// Damaged ranges that opening found: what stood there may be lost.
+    /// Damaged ranges that opening found: what was there may be lost.
     damage: Vec<DamageShape<'a>>,
     /// Why the index was made anew at opening, if it was.
     index_rebuilt: Option<&'a str>,
@@ -37,7 +37,7 @@ struct DamageShape<'a> {
     offset: u64,
     /// Count of bytes.
     length: u64,
-    /// What is wrong.
+    /// What is wrong with the range.
     what: &'a str,
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn healthz() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Every store takes writes. Damage that was found at opening is told and does not stop a hub: what it cost is
+/// Every store takes writes. Damage that was found at opening is reported and does not stop a hub: what it cost is
 /// lost, and the rest is served.
 pub(crate) async fn readyz(State(tenants): State<Tenants>) -> Response {
     let not_ready =
@@ -100,7 +100,7 @@ pub(crate) async fn metrics(State(tenants): State<Tenants>) -> Response {
 /// A number of a tenant.
 type Gauge = fn(&Tenant) -> u64;
 
-/// What is told of each tenant. The names are part of the interface: never change or reuse one.
+/// The gauges of each tenant. The names are part of the interface: never change or reuse one.
 const GAUGES: [(&str, &str, Gauge); 4] = [
     ("onceward_hub_damaged_ranges", "Damaged ranges found when the store was opened.", |tenant| {
         u64::try_from(tenant.recovery().damage.len()).unwrap_or(u64::MAX)
@@ -133,7 +133,7 @@ mod tests {
         tenant::{Refused, Tenant, Tenants},
     };
 
-    /// A hub whose store said that it is full, and what the operator was told.
+    /// A hub whose store said that it is full, and the notices that the operator got.
     fn full_hub(dir: &std::path::Path) -> (Tenants, Arc<Mutex<Vec<Notice>>>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let theirs = Arc::clone(&told);

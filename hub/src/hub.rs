@@ -43,7 +43,7 @@ impl Hub {
         Self::open_with_notices(options, |_| {})
     }
 
-    /// Opens as [`Hub::open`] does, and tells `observe` what the operator should hear of.
+    /// Opens as [`Hub::open`] does, and passes to `observe` what the operator should hear of.
     ///
     /// `observe` runs on the thread where the thing happened, and should return soon.
     ///

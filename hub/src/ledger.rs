@@ -13,18 +13,18 @@ use crate::{
     tenant,
 };
 
-/// One effect that was applied.
+/// An effect that was applied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LedgerEntry {
-    /// The number of its frame.
+    /// The number of the effect's frame.
     pub lsn: Lsn,
     /// The dialect that it came by: `forloy` or `wede`.
     pub scope: String,
-    /// Its idempotency key.
+    /// The effect's idempotency key.
     pub key: String,
-    /// Its money, if it has any.
+    /// The effect's amount, if it has one.
     pub amount: Option<Amount>,
-    /// What every repetition is told: the transaction's id and, after a `/`, the card's type.
+    /// The receipt that every repetition gets: the transaction's id and, after a `/`, the card's type.
     pub receipt: Option<String>,
     /// The item as it was sent, without insignificant white space.
     pub payload: String,

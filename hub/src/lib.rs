@@ -1,7 +1,7 @@
 //! The upstream of Onceward: accepts what terminals send, applies each item once, and confirms it.
 //!
 //! [`Hub::open`] opens the data directory, [`Hub::router`] gives the HTTP interface, [`serve`] runs it
-//! on a listener until told to stop, and [`ledger`] reads from outside what was applied. The library
+//! on a listener until it is asked to stop, and [`ledger`] reads from outside what was applied. The library
 //! prints nothing and installs nothing: what an operator should hear of arrives as a [`Notice`].
 //!
 //! | route                                | who  | does                                             |
@@ -16,7 +16,7 @@
 //! Everything refused is answered as `application/problem+json` (RFC 9457). An item is confirmed only
 //! after the store has synced it; a rejected item writes nothing and leaves its key free.
 //!
-//! Every answer tells what time it is (`Date`) and how many seconds keys are remembered at least
+//! Every answer says what time it is (`Date`) and how many seconds keys are remembered at least
 //! (`Onceward-Horizon`): a terminal confirms its clock with the one, and does not send again blindly what
 //! it first sent longer ago than the other.
 //!

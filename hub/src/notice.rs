@@ -1,8 +1,8 @@
-//! What an operator should hear of. The library logs nothing; its host decides what to print.
+//! The notices that an operator should get. The library logs nothing; its host decides what to print.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-/// Something that happened in a running hub and that no client is told.
+/// Something that happened in a running hub and that no client hears of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
@@ -16,21 +16,21 @@ pub enum Notice {
         /// File, line, field and rule.
         why: String,
     },
-    /// A tenant's store refused; the client was told only that it is a storage error.
+    /// A tenant's store refused; the client heard only that it is a storage error.
     StorageFailed {
         /// Whose store it is.
         tenant: String,
-        /// What the store said.
+        /// The store's error, in words.
         why: String,
     },
     /// Nothing measured how long the hub was off, so that time does not count for forgetting keys.
     OffTimeNotCounted {
         /// Whose store it is.
         tenant: String,
-        /// What the wall clock says of it, milliseconds; nobody vouches for that.
+        /// Length of that time by the wall clock, milliseconds; nobody vouches for it.
         by_wall_clock_ms: Option<i64>,
     },
-    /// A tenant's store holds damaged bytes: what stood there may be lost. Told once, at opening.
+    /// A tenant's store holds damaged bytes: what was there may be lost. Sent once, at opening.
     Damaged {
         /// Whose store it is.
         tenant: String,
@@ -49,22 +49,22 @@ pub enum Notice {
     Opened {
         /// Whose store it is.
         tenant: String,
-        /// What it is.
+        /// What was found.
         what: String,
     },
-    /// A tenant's store takes nothing new: its disk is full. Told once, until there is room again.
+    /// A tenant's store takes nothing new: its disk is full. Sent once, until there is room again.
     Full {
         /// Whose store it is.
         tenant: String,
     },
-    /// There is room again.
+    /// A tenant's store has room again.
     HasRoom {
         /// Whose store it is.
         tenant: String,
     },
     /// A request's work panicked; the client was answered 500.
     Panicked {
-        /// The request's id, as the client was told.
+        /// The request's id, as the client got it.
         request_id: String,
     },
 }
@@ -82,7 +82,7 @@ impl fmt::Display for Notice {
                 match by_wall_clock_ms {
                     Some(ms) if *ms >= 0 => write!(f, "{ms} ms by the clock of this machine")?,
                     Some(_) => f.write_str("the clock of this machine was set back")?,
-                    None => f.write_str("not even its clock tells")?,
+                    None => f.write_str("not even its clock shows it")?,
                 }
                 f.write_str("): that time does not count, and keys are remembered so much longer")
             }
@@ -107,10 +107,10 @@ impl fmt::Display for Notice {
     }
 }
 
-/// What the host does with a notice.
+/// The function of the host that gets notices.
 type Observer = dyn Fn(&Notice) + Send + Sync;
 
-/// Where notices go; nowhere by default.
+/// The way of notices to the host; they go nowhere by default.
 #[derive(Clone, Default)]
 pub(crate) struct Notices(Option<Arc<Observer>>);
 
@@ -120,8 +120,8 @@ impl Notices {
         Self(Some(Arc::new(observe)))
     }
 
-    /// Tells the observer, if there is one.
-    pub(crate) fn tell(&self, notice: &Notice) {
+    /// Sends a notice to the observer, if there is one.
+    pub(crate) fn send(&self, notice: &Notice) {
         if let Some(observe) = &self.0 {
             observe(notice);
         }
@@ -137,11 +137,11 @@ mod tests {
         for (by_wall_clock_ms, words) in [
             (Some(3_456_000_000), "3456000000 ms by the clock"),
             (Some(-1), "was set back"),
-            (None, "not even its clock tells"),
+            (None, "not even its clock shows it"),
         ] {
             let notice = Notice::OffTimeNotCounted { tenant: "a".to_owned(), by_wall_clock_ms };
-            let told = notice.to_string();
-            assert!(told.contains(words) && told.contains("does not count"), "{told}");
+            let text = notice.to_string();
+            assert!(text.contains(words) && text.contains("does not count"), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a hub is opened with.
+//! The options of a hub.
 
 use std::{fmt, path::PathBuf};
 
@@ -37,7 +37,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a hub is opened with.
+/// The options with which a hub is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Directory of the hub's data; each tenant's store is `tenants/NAME` in it. Created when missing.

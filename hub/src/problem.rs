@@ -25,11 +25,11 @@ pub(crate) enum Code {
     InvalidIdempotencyKey,
     /// The batch id in the path is malformed.
     InvalidBatchId,
-    /// No valid key.
+    /// The request has no valid key.
     Unauthorized,
-    /// No such route.
+    /// There is no such route.
     NotFound,
-    /// No such batch.
+    /// There is no such batch.
     BatchNotFound,
     /// The route exists, but not for this method.
     MethodNotAllowed,
@@ -39,7 +39,7 @@ pub(crate) enum Code {
     InProgress,
     /// Too many bytes.
     TooLarge,
-    /// Not `application/json`, or compressed.
+    /// The body is not `application/json`, or is compressed.
     UnsupportedMediaType,
     /// JSON that breaks a rule.
     InvalidRequest,
@@ -55,7 +55,7 @@ pub(crate) enum Code {
     Overloaded,
 }
 
-/// What is written about a [`Code`].
+/// The documentation of a [`Code`].
 pub(crate) struct Row {
     /// The HTTP status.
     pub(crate) status: StatusCode,
@@ -96,7 +96,7 @@ impl Code {
         Self::Overloaded,
     ];
 
-    /// What is written about this code.
+    /// The documentation of this code.
     pub(crate) const fn row(self) -> Row {
         use StatusCode as S;
         let (status, code, title, advice) = match self {
@@ -182,7 +182,7 @@ impl Code {
 /// Why a request is refused as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    /// Which of the ways.
+    /// The code of the problem.
     code: Code,
     /// What is wrong with this request.
     detail: String,
@@ -225,13 +225,13 @@ impl Problem {
         self
     }
 
-    /// Tells the client when to ask again.
+    /// Adds when the client should ask again.
     pub(crate) const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
     }
 
-    /// Which of the ways to be refused this is.
+    /// The code of the problem.
     #[cfg(test)]
     pub(crate) const fn code(&self) -> Code {
         self.code
@@ -274,7 +274,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// One field that breaks a rule.
+/// A field that breaks a rule.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct Fault {
     /// Path of the field, for example `transactions[3].location_id`.

@@ -11,7 +11,7 @@ use crate::{
 
 /// An item that keeps the rules of its dialect.
 pub(crate) struct Item {
-    /// What takes effect.
+    /// The event that takes effect.
     pub(crate) event: Event,
     /// The card that must exist and be active, if the item uses one.
     pub(crate) card: Option<UsedCard>,
@@ -19,9 +19,9 @@ pub(crate) struct Item {
 
 /// A card that an item uses.
 pub(crate) struct UsedCard {
-    /// Its code.
+    /// The card's code.
     pub(crate) code: String,
-    /// Its type where every card exists.
+    /// The card's type where every card exists.
     pub(crate) fallback: CardType,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct UsedCard {
 pub(crate) enum Decision {
     /// The store judged it.
     Judged(Judged),
-    /// Its card cannot be used, and its key is free: nothing was written.
+    /// The item's card cannot be used, and its key is free: nothing was written.
     Refused(CardRefusal),
 }
 

@@ -1,4 +1,4 @@
-//! The receipt that is kept beside an applied item: what a duplicate must be told again.
+//! The receipt that is kept beside an applied item: what a duplicate must get again.
 
 use onceward::Receipt;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// The name of one request, told to the client in every answer.
+/// The name of one request, sent to the client in every answer.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(String);
 

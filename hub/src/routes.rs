@@ -24,7 +24,7 @@ use crate::{
 /// The header that names a request in its answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The header that tells how many seconds keys are remembered at least: a terminal does not send again
+/// The header that says how many seconds keys are remembered at least: a terminal does not send again
 /// blindly what it first sent longer ago.
 const HORIZON: HeaderName = HeaderName::from_static("onceward-horizon");
 
@@ -50,7 +50,7 @@ async fn name_request(mut request: Request, next: Next) -> Response {
     let id = RequestId::make();
     request.extensions_mut().insert(id.clone());
     let mut response = problem::write_out(next.run(request).await, &id);
-    // What a client was told is its own: no cache on the way may keep it.
+    // What a client was answered is its own: no cache on the way may keep it.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(HORIZON, HeaderValue::from(WINDOW_S));
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
@@ -59,7 +59,7 @@ async fn name_request(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// What a problem's `type` means.
+/// Answers what a problem's `type` means.
 async fn explain(name: Result<Path<String>, axum::extract::rejection::PathRejection>) -> Response {
     let code = name.ok().and_then(|Path(name)| Code::named(&name));
     let Some(code) = code else { return no_route().await.into_response() };
@@ -69,7 +69,7 @@ async fn explain(name: Result<Path<String>, axum::extract::rejection::PathReject
     (StatusCode::OK, text).into_response()
 }
 
-/// No route has this path.
+/// Answers that no route has this path.
 async fn no_route() -> Problem {
     Problem::new(Code::NotFound, "no route has this path")
 }

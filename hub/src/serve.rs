@@ -1,4 +1,4 @@
-//! Runs a hub on a listener until told to stop.
+//! Runs a hub on a listener until it is asked to stop.
 
 use std::{future::Future, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{connection::BoundedListener, error::Error, hub::Hub};
 
-/// How long requests that are being worked on may take after the hub was told to stop, where nobody says.
+/// How long requests that are being worked on may take after the hub was asked to stop, where nobody says.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often stores may expire, clean and trim.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub async fn serve(
     serve_with_grace(hub, listener, shutdown, GRACE).await
 }
 
-/// As [`serve`], where requests that are being worked on get `grace`.
+/// Runs a hub as [`serve`] does, where requests that are being worked on get `grace`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What all requests share, in parts: each handler takes the parts that it needs.
+//! The state that all requests share, in parts: each handler takes the parts that it needs.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ pub(crate) struct Shared {
     pub(crate) gate: Arc<Gate>,
     /// All tenants.
     pub(crate) tenants: Tenants,
-    /// Which cards exist.
+    /// The cards that exist.
     pub(crate) cards: Arc<CardsFile>,
-    /// Where the operator is told.
+    /// The way of notices to the operator.
     pub(crate) notices: Notices,
 }
 
 impl Shared {
-    /// Of a hub with one tenant.
+    /// The state of a hub with one tenant.
     pub(crate) fn of(gate: Gate, tenant: Arc<Tenant>, cards: CardsFile, notices: Notices) -> Self {
         let tenants = Tenants::new([tenant]);
         Self { gate: Arc::new(gate), tenants, cards: Arc::new(cards), notices }

@@ -11,14 +11,14 @@ use crate::problem::{Code, Fault, Problem};
 /// Why a body is refused before its fields are looked at.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// Not UTF-8, or not the grammar of JSON.
+    /// The body is not UTF-8, or not the grammar of JSON.
     NotJson(String),
-    /// JSON, but not what every reader understands alike.
+    /// The body is JSON, but not what every reader understands alike.
     Fault(Fault),
 }
 
 impl Refusal {
-    /// The problem that tells a client.
+    /// The problem that the client is answered.
     pub(crate) fn into_problem(self) -> Problem {
         match self {
             Self::NotJson(why) => {

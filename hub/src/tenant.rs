@@ -22,7 +22,7 @@ use crate::{
 pub(crate) const DEFAULT: &str = "default";
 /// How long keys are remembered: 30 days.
 const WINDOW_MS: u64 = WINDOW_S * 1_000;
-/// The same in seconds, as every answer tells it.
+/// How long keys are remembered in seconds, as every answer says it.
 pub(crate) const WINDOW_S: u64 = 30 * 24 * 60 * 60;
 /// Size of a log segment where none is given.
 const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
@@ -34,9 +34,9 @@ const PAYLOAD_BYTES_MAX: u32 = 1024 * 1024;
 
 /// A tenant and its open store.
 pub(crate) struct Tenant {
-    /// Its name; matches the pattern of a scope, so it is safe as a file name.
+    /// The tenant's name; matches the pattern of a scope, so it is safe as a file name.
     name: String,
-    /// Its store, until it is closed. Read while it is used, so that closing waits for all uses.
+    /// The tenant's store, until it is closed. Read while it is used, so that closing waits for all uses.
     store: RwLock<Option<Store>>,
     /// Size of a log segment: an atomic write must fit into one.
     segment_bytes: u64,
@@ -46,9 +46,9 @@ pub(crate) struct Tenant {
     poisoned: AtomicBool,
     /// Whether the store took nothing new when it was last asked, for want of room.
     full: AtomicBool,
-    /// What opening found.
+    /// The report of opening the store.
     recovery: RecoveryReport,
-    /// Where refusals of the store are told.
+    /// The notices to which refusals of the store go.
     notices: Notices,
 }
 
@@ -57,12 +57,12 @@ pub(crate) struct Tenant {
 pub(crate) struct Tenants(Arc<[Arc<Tenant>]>);
 
 impl Tenants {
-    /// These tenants.
+    /// The given tenants as one set.
     pub(crate) fn new(tenants: impl IntoIterator<Item = Arc<Tenant>>) -> Self {
         Self(tenants.into_iter().collect())
     }
 
-    /// Each tenant.
+    /// Iterates over the tenants.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Tenant> {
         self.0.iter().map(|tenant| &**tenant)
     }
@@ -103,7 +103,7 @@ impl Tenant {
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
         let recovery = store.recovery().clone();
-        tell((name, &dir), &recovery, &notices);
+        report_opening((name, &dir), &recovery, &notices);
         Ok(Self {
             name: name.to_owned(),
             full: AtomicBool::new(false),
@@ -151,20 +151,20 @@ impl Tenant {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Its name.
+    /// The tenant's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What opening found.
+    /// The report of opening the store.
     pub(crate) const fn recovery(&self) -> &RecoveryReport {
         &self.recovery
     }
 
-    /// Something new was stored.
+    /// Notes that something new was stored.
     pub(crate) fn has_room(&self) {
         if self.full.swap(false, Ordering::Relaxed) {
-            self.notices.tell(&Notice::HasRoom { tenant: self.name.clone() });
+            self.notices.send(&Notice::HasRoom { tenant: self.name.clone() });
         }
     }
 
@@ -182,7 +182,7 @@ impl Tenant {
         }
     }
 
-    /// Tells the operator what the store said, which the client is not told.
+    /// Reports to the operator what the store said, which the client does not get.
     pub(crate) fn report(&self, refused: &Refused) {
         if let Refused::Store(error) = refused
             && (error.kind() == ErrorKind::Poisoned || error.in_doubt())
@@ -192,9 +192,9 @@ impl Tenant {
         let tenant = self.name.clone();
         if !refused.is_full() {
             let why = refused.to_string();
-            self.notices.tell(&Notice::StorageFailed { tenant, why });
+            self.notices.send(&Notice::StorageFailed { tenant, why });
         } else if !self.full.swap(true, Ordering::Relaxed) {
-            self.notices.tell(&Notice::Full { tenant });
+            self.notices.send(&Notice::Full { tenant });
         }
     }
 
@@ -229,10 +229,10 @@ impl Tenant {
     }
 }
 
-/// Tells the operator what opening found.
-fn tell((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
+/// Reports to the operator what opening found.
+fn report_opening((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
     for damage in &found.damage {
-        notices.tell(&Notice::Damaged {
+        notices.send(&Notice::Damaged {
             tenant: name.to_owned(),
             dir: dir.to_owned(),
             file: damage.file.clone(),
@@ -243,7 +243,7 @@ fn tell((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
     }
     if let Some(off) = found.unmeasured {
         let (tenant, by_wall_clock_ms) = (name.to_owned(), off.by_wall_clock_ms);
-        notices.tell(&Notice::OffTimeNotCounted { tenant, by_wall_clock_ms });
+        notices.send(&Notice::OffTimeNotCounted { tenant, by_wall_clock_ms });
     }
     let made_anew = |what: &str, why: &String| {
         format!("the files of the {what} are made anew from the log: {why}")
@@ -258,7 +258,7 @@ fn tell((name, dir): (&str, &Path), found: &RecoveryReport, notices: &Notices) {
         )
     });
     for what in [index, catalog, keys, file_system].into_iter().flatten() {
-        notices.tell(&Notice::Opened { tenant: name.to_owned(), what });
+        notices.send(&Notice::Opened { tenant: name.to_owned(), what });
     }
 }
 
@@ -284,7 +284,7 @@ impl Refused {
 pub(crate) struct Running {
     /// Whose batch it is.
     tenant: Arc<Tenant>,
-    /// Its id.
+    /// The batch's id.
     id: String,
 }
 

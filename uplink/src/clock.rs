@@ -1,4 +1,4 @@
-//! Where this crate gets time from. Everything else takes it as an argument.
+//! The clock of this crate. Everything else takes it as an argument.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ pub(crate) struct Monotonic {
 }
 
 impl Monotonic {
-    /// A clock that stands at zero.
+    /// A clock that starts at zero.
     pub(crate) fn start() -> Self {
         #[expect(
             clippy::disallowed_methods,

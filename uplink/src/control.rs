@@ -1,4 +1,4 @@
-//! Tells a running uploader that something changed.
+//! Signals a running uploader that something changed.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,16 +22,16 @@ pub struct Control {
     shared: Arc<Shared>,
 }
 
-/// What clones share.
+/// The state that clones share.
 #[derive(Debug, Default)]
 struct Shared {
-    /// What happened since the last look.
+    /// The signals since the last look.
     signals: Mutex<Signals>,
     /// Notified at every change.
     changed: Condvar,
 }
 
-/// What happened since the last look. `stopped` stays.
+/// The signals since the last look. `stopped` stays.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signals {
     /// Something was captured.
@@ -86,7 +86,7 @@ impl Control {
         self.signals().stopped
     }
 
-    /// What happened since the last call.
+    /// Returns the signals since the last call.
     pub(crate) fn take(&self) -> Signals {
         let mut signals = self.signals();
         let taken = *signals;
@@ -105,7 +105,7 @@ impl Control {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Changes a flag and tells whoever waits.
+    /// Changes a flag and wakes whoever waits.
     fn signal(&self, change: impl FnOnce(&mut Signals)) {
         change(&mut self.signals());
         self.shared.changed.notify_all();

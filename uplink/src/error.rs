@@ -1,4 +1,4 @@
-//! What can go wrong outside of an exchange, told by what the caller has to do about it.
+//! The errors outside of an exchange, by what the caller has to do about them.
 
 use std::io;
 
@@ -32,29 +32,29 @@ pub enum ErrorKind {
     Bug,
 }
 
-/// Why, with the evidence. Never holds a credential.
+/// The cause of an error, with the evidence. Never holds a credential.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cause {
-    /// Which argument is wrong, and why.
+    /// An argument is wrong.
     #[error("{argument}: {why}")]
     Invalid {
         /// Name of the argument.
         argument: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the argument.
         why: String,
     },
-    /// Which argument names a file that cannot be read, and why.
+    /// An argument names a file that cannot be read.
     #[error("{argument}: {why}")]
     File {
         /// Name of the argument.
         argument: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         why: String,
     },
-    /// What the store said.
+    /// The store refused.
     #[error(transparent)]
     Store(#[from] onceward::Error),
-    /// What the operating system said.
+    /// The operating system gave no thread.
     #[error("no thread for the uploader: {0}")]
     Thread(#[source] io::Error),
     /// The thread panicked.

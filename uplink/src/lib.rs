@@ -9,7 +9,7 @@
 //! Session <-- Reply or Failure -- Dialect <-- Response -- Line
 //! ```
 //!
-//! One rule stands above all: an event is confirmed only by an explicit positive answer for its own
+//! One rule is above all: an event is confirmed only by an explicit positive answer for its own
 //! key in a complete, well-formed document. Anything else leaves it pending.
 //!
 //! # Example

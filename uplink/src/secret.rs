@@ -16,7 +16,7 @@ pub struct Secret(String);
 /// Shorter credentials are not searched for in replies: they would match ordinary text.
 const REDACTED_BYTES_MIN: usize = 8;
 
-/// What stands in a text where a credential was.
+/// The text that replaces a credential.
 const REDACTED: &[u8] = b"[redacted]";
 
 impl Secret {

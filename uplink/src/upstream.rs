@@ -1,4 +1,4 @@
-//! What a reply tells of the upstream itself: its clock, and how long it remembers keys.
+//! The facts that a reply gives about the upstream itself: its clock, and how long it remembers keys.
 //!
 //! Only a reply that the dialect understands is believed: whoever else answers in between, such as the
 //! login page of a network, has a clock too.
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::retry_after;
 
-/// The header by which an upstream tells how many seconds it remembers keys at least.
+/// The header by which an upstream says how many seconds it remembers keys at least.
 pub(crate) const HORIZON_HEADER: &str = "onceward-horizon";
 
-/// What a reply tells of the upstream.
+/// The facts that a reply gives about the upstream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct About {
-    /// What time it was there.
+    /// The upstream's clock.
     pub(crate) time: Option<ServerTime>,
-    /// How long it remembers keys at least.
+    /// How long the upstream remembers keys at least.
     pub(crate) horizon: Option<Duration>,
 }
 

@@ -11,7 +11,7 @@ use std::{error, fmt, io, path::PathBuf};
 pub enum GroundMoved {
     /// This process is a fork of the one that opened the tree.
     Process {
-        /// The one that opened it.
+        /// Number of the process that opened the tree.
         opener: u32,
     },
     /// The path of the tree's directory leads nowhere, or to another one.

@@ -42,7 +42,7 @@ impl fmt::Display for Usurper {
             Expected::File => "file",
             Expected::Directory => "directory",
         };
-        write!(f, "{} stands in the place of the {place}", self.what)
+        write!(f, "{} is in the place of the {place}", self.what)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who a store is. No I/O here.
+//! The identity of a store. No I/O here.
 
 use std::fmt;
 

@@ -112,7 +112,7 @@ impl fmt::Debug for KeyEnvelope {
 }
 
 impl KeyEnvelope {
-    /// There should be a key, and nothing says it.
+    /// The envelope of a key that should be there and is nowhere.
     pub(crate) const LOST: Self =
         Self { key: [0; DATA_KEY_BYTES], secret: [0; SEALED_SECRET_BYTES] };
 

@@ -130,7 +130,7 @@ pub fn event(number: u64) -> Event {
     Event::new(Scope::default(), key, Payload::json(&text).unwrap())
 }
 
-/// That the upstream took the event of a key.
+/// The settlement of an event that the upstream took.
 #[must_use]
 pub fn accepted(key: Key, receipt: Option<Receipt>) -> Settlement {
     Settlement { scope: Scope::default(), key, answer: Answer::Accepted { receipt } }

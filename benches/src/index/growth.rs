@@ -9,7 +9,7 @@ use super::CHECKPOINT_KEYS;
 use super::keys::key;
 use super::stock::Stock;
 
-/// Gives `stock` the keys `first..=last`, and tells `took` how long each took from its bytes to the end of its
+/// Gives `stock` the keys `first..=last`, and passes to `took` how long each took from its bytes to the end of its
 /// confirmation. Settling and asking for a checkpoint do not count. Ends with a checkpoint.
 ///
 /// # Errors

@@ -99,7 +99,7 @@ pub struct Opening {
     pub log_seconds: f64,
     /// The verdicts.
     pub verdict_seconds: f64,
-    /// Frames that were told again.
+    /// Frames that were replayed.
     pub frames: u64,
 }
 
@@ -108,11 +108,11 @@ pub struct Opening {
 pub enum Ended {
     /// With [`Until::Close`]: the index needs nothing of the log.
     Closed,
-    /// It was killed.
+    /// The store was killed.
     Killed,
 }
 
-/// Opens the index in `dir`, tells it what its last checkpoint does not cover, and asks for a key that is known
+/// Opens the index in `dir`, replays what its last checkpoint does not cover, and asks for a key that is known
 /// and for one that is not.
 ///
 /// # Errors
@@ -135,24 +135,24 @@ pub fn open(
     let opened = Instant::now();
     let frames = match ended {
         Ended::Closed => 0,
-        Ended::Killed => tell(&stock, dir)?,
+        Ended::Killed => replay(&stock, dir)?,
     };
-    let told = Instant::now();
+    let replayed = Instant::now();
     assert_eq!(stock.lsn_of(&known_key), known);
     assert_eq!(stock.lsn_of(&unknown_key), 0);
     let judged = Instant::now();
     let opening = Opening {
         seconds: (judged - began).as_secs_f64(),
         index_seconds: (opened - began).as_secs_f64(),
-        log_seconds: (told - opened).as_secs_f64(),
-        verdict_seconds: (judged - told).as_secs_f64(),
+        log_seconds: (replayed - opened).as_secs_f64(),
+        verdict_seconds: (judged - replayed).as_secs_f64(),
         frames,
     };
     Ok((stock, opening))
 }
 
-/// Tells the index of the log's frames behind its last checkpoint; returns how many they are.
-fn tell(stock: &Stock, dir: &Path) -> Result<u64, Box<dyn Error>> {
+/// Replays into the index the log's frames behind its last checkpoint; returns how many they are.
+fn replay(stock: &Stock, dir: &Path) -> Result<u64, Box<dyn Error>> {
     let mut failed = None;
     let mut frames = 0;
     let mut each = |frame: &Frame<'_>| {
@@ -172,7 +172,7 @@ fn tell(stock: &Stock, dir: &Path) -> Result<u64, Box<dyn Error>> {
     Ok(frames)
 }
 
-/// Tells the index of one frame.
+/// Replays one frame into the index.
 fn restore(stock: &Stock, body: &[u8]) -> Result<(), Box<dyn Error>> {
     let (number, rest) = body.split_first_chunk::<NUMBER_BYTES>().ok_or("a short frame")?;
     let (key, _event) = rest.split_first_chunk::<KEY_BYTES>().ok_or("a short frame")?;

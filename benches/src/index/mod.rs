@@ -1,4 +1,4 @@
-//! The work of the index that is measured, its floor, and what it stands on.
+//! The work of the index that is measured, its floor, and what it is measured on.
 
 use onceward_index::Secret;
 

@@ -10,7 +10,7 @@ use rustix::fs::{Advice, fadvise};
 ///
 /// # Errors
 ///
-/// The system does not tell.
+/// The system does not say.
 pub fn anonymous_bytes() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     anonymous(&status).ok_or_else(|| io::Error::other("no RssAnon in the status of this process"))

@@ -173,7 +173,7 @@ impl Stock {
         self.index.settle(slice, self.flow.time_of(number));
     }
 
-    /// Tells of a key in the log again, of a frame that no checkpoint covers.
+    /// Replays a key of the log, of a frame that no checkpoint covers.
     ///
     /// # Errors
     ///
@@ -248,7 +248,7 @@ pub struct BatchRoom {
     verdicts: Vec<Lookup>,
 }
 
-/// The LSN that a verdict tells; 0 for a new key.
+/// The LSN in a verdict; 0 for a new key.
 fn lsn(verdict: Lookup) -> u64 {
     match verdict {
         Lookup::New => 0,

@@ -21,14 +21,14 @@ const READ_BYTES: usize = 1 << 20;
 pub struct Pass {
     /// Time that it took.
     pub seconds: f64,
-    /// Frames that were shown; 0 where nobody tells them apart.
+    /// Frames that were shown; 0 where nobody distinguishes them.
     pub frames: u64,
     /// Bytes that were read and are in use.
     pub bytes: u64,
 }
 
 impl Pass {
-    /// Its speed.
+    /// The speed of the pass.
     #[must_use]
     pub fn gb_per_s(self) -> f64 {
         self.bytes as f64 / 1e9 / self.seconds
@@ -86,7 +86,7 @@ pub fn tail(log: &Log) -> Result<Pass, Box<dyn Error>> {
 pub struct SegmentFiles(Vec<PathBuf>);
 
 impl SegmentFiles {
-    /// Those of `segment_bytes` of the log in `dir`.
+    /// The files of `segment_bytes` of the log in `dir`.
     ///
     /// # Errors
     ///

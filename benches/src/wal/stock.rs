@@ -46,9 +46,9 @@ pub fn new_log(
 pub struct Stock<'a> {
     /// The log, running.
     pub log: Log,
-    /// Where its files are.
+    /// The directory of the log's files.
     pub dir: PathBuf,
-    /// What is put into it.
+    /// The payloads that are put into the log.
     pub payloads: &'a Payloads,
     /// Device bytes for each byte of a segment that is prepared; `None` where nobody counts.
     pub first_fill: Option<f64>,
@@ -57,7 +57,7 @@ pub struct Stock<'a> {
 impl<'a> Stock<'a> {
     /// Makes a log and uses its segments once.
     ///
-    /// Segments are prepared on demand: with the thread in the background, nobody could tell when
+    /// Segments are prepared on demand: with the thread in the background, nobody could know when
     /// it is done and the disk is quiet.
     ///
     /// # Errors

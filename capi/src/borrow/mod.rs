@@ -11,7 +11,7 @@ use crate::failure::Failure;
 ///
 /// The type is `repr(C)`, its first field is a `usize`, and every bit pattern of it is valid.
 pub(crate) unsafe trait SizedStruct {
-    /// What it is called in messages.
+    /// The struct's name in messages.
     const NAME: &'static str;
 }
 

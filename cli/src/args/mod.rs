@@ -1,7 +1,7 @@
 //! The arguments of the program. Parses and checks form only; what they name is the commands' business.
 
-mod leaving;
 mod line;
+mod rescue;
 mod review;
 
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
-    leaving::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
     line::LineArgs,
+    rescue::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
     review::{
         DecidedByArgs, ItemNameArgs, ReviewCommand, ReviewItemArgs, ReviewListArgs,
         ReviewResolveArgs, ReviewRetryArgs,
@@ -21,11 +21,11 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Data as JSON: listings always are where no person looks, what verify, repair, demo and serve tell is only with
-    /// this
+    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo and serve print
+    /// JSON only with this
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -46,7 +46,7 @@ pub enum Command {
     /// The log, the index and the quarantine are held against their checksums. The catalog of review items is read,
     /// and no more: nothing but opening the store compares it with the log, from which it is made anew.
     Verify(StoreArgs),
-    /// Quarantine damage and mend the store around it; only says what it would do unless told to
+    /// Quarantine damage and mend the store around it; only prints what it would do unless --apply is given
     Repair(RepairArgs),
     /// Follow a store: one JSON line for each event once it is durable, without a lock
     Tail(TailArgs),
@@ -60,7 +60,7 @@ pub enum Command {
     Summary(StoreArgs),
     /// Leave a terminal: what was not delivered goes into a sealed file, and the store sends no more
     Export(ExportArgs),
-    /// Take up what another store exported; the same file again changes nothing
+    /// Import what another store exported; the same file again changes nothing
     Import(ImportArgs),
     /// Open a store again that was left, because its file was imported nowhere
     Unfence(UnfenceArgs),
@@ -141,28 +141,28 @@ pub struct SyncArgs {
     /// Base URL of the upstream
     #[arg(long, value_name = "URL")]
     pub to: String,
-    /// What the upstream speaks
+    /// The dialect that the upstream speaks
     #[arg(long, value_enum)]
     pub dialect: DialectName,
     /// The scope to send
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
     pub scope: onceward::Scope,
-    /// How the upstream tells this scope's keys from those of others: needed for every scope but `default`, at its
-    /// first sync to that upstream, and the same from then on
+    /// How keys of this scope are spelled for the upstream, so that they differ from those of others: needed for every
+    /// scope but `default`, at its first sync to that upstream, and the same from then on
     #[arg(long, value_enum, value_name = "RULE")]
     pub wire_keys: Option<WireKeys>,
-    /// One attempt for each pending event, then end; three requests in a row that bring nothing end it
-    /// before
+    /// Make one attempt for each pending event, then end; three requests in a row that bring nothing end the run
+    /// before that
     #[arg(long)]
     pub once: bool,
     /// Ask now, also where the upstream asked to be left alone for a while
     #[arg(long)]
     pub now: bool,
-    /// The device that a Wede upstream is told; the store's id unless given
+    /// The device id that is sent to a Wede upstream; the store's id unless given
     #[arg(long, value_name = "ID", value_parser = device_id)]
     pub device_id: Option<String>,
     /// A name for this upstream, the same from then on, where one address serves several that know nothing of each
-    /// other, told apart by their keys: which of them got what, and under which keys, is kept for each
+    /// other and differ by bearer key: which of them got what, and under which keys, is kept for each
     #[arg(long, value_name = "NAME", value_parser = upstream_name)]
     pub upstream_name: Option<String>,
     /// How the upstream is reached.
@@ -193,7 +193,7 @@ impl std::fmt::Debug for KeyArgs {
 /// How keys of a scope are spelled for an upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum WireKeys {
-    /// As they are: only of scope `default`
+    /// Keys as they are: only of scope `default`
     Bare,
     /// `~scope/key`, at most 255 bytes
     ScopePrefix,
@@ -330,8 +330,8 @@ review in this run. The first that holds of 3, 7, 6, 8, 5, 9 counts.";
 
 /// The last part of `serve --help`.
 const SERVE_NOTES: &str = "Prints `listening on URL` when it is ready, and serves until SIGHUP, SIGINT or SIGTERM. The \
-bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY; where none is given one is made, and told once on \
-stderr.
+bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY; where none is given one is made, and printed once \
+on stderr.
 
 Its store is DIR/tenants/default: what `verify`, `repair`, `status` and `dump` want as --store.
 
@@ -346,7 +346,7 @@ stderr says which; 4 another process has the store.";
 
 /// The last part of `repair --help`.
 const REPAIR_NOTES: &str = "What was lost stays lost; what can still be read is not touched. \
-Events in the damaged bytes are named by key as far as these bytes still tell.
+Events in the damaged bytes are named by key as far as these bytes still show them.
 
 Exit codes: 0 nothing is damaged (any more), 3 damage was found and nothing was changed, or something is \
 left, 4 another process has the store.";
@@ -354,7 +354,7 @@ left, 4 another process has the store.";
 /// The last part of `tail --help`.
 const TAIL_NOTES: &str = "Lines are those of `dump`. An event is shown once, when it is sure to \
 survive a power cut, in the state that it has then, mostly \"pending\"; what becomes of it later shows \
-in `dump`. Damage is told on stderr.
+in `dump`. Damage is reported on stderr.
 
 Ends with 0 on SIGHUP, SIGINT, SIGTERM, or when nobody reads any more, and with 1 if the store is replaced by an \
 older state or another store.";

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{key, key_json, scope};
 
-/// What to do about review items.
+/// The commands of `review`.
 #[derive(Debug, Subcommand)]
 pub enum ReviewCommand {
     /// Print all items, of all scopes unless one is given, without a lock
@@ -25,12 +25,12 @@ pub struct ReviewListArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// Only this scope
+    /// List only items of this scope
     #[arg(long, value_name = "S", value_parser = scope)]
     pub scope: Option<onceward::Scope>,
 }
 
-/// One review item.
+/// The arguments that name one review item.
 #[derive(Args, Debug)]
 pub struct ReviewItemArgs {
     /// The store's directory
@@ -39,7 +39,7 @@ pub struct ReviewItemArgs {
     /// The key's scope, `default` unless given
     #[arg(long, value_name = "S", value_parser = scope)]
     pub scope: Option<onceward::Scope>,
-    /// Which.
+    /// The item's key or number.
     #[command(flatten)]
     pub name: ItemNameArgs,
 }
@@ -48,13 +48,13 @@ pub struct ReviewItemArgs {
 #[derive(Args, Debug)]
 #[group(id = "item", multiple = false)]
 pub struct ItemNameArgs {
-    /// The event's key; one that begins with a dash stands behind `--`
+    /// The event's key; put one that begins with a dash after `--`
     #[arg(value_parser = key)]
     pub key: Option<onceward::Key>,
     /// The event's key as a JSON text, for keys that cannot be typed: '"a\u0000b"'
     #[arg(long, value_name = "JSON", value_parser = key_json, allow_hyphen_values = true)]
     pub key_json: Option<onceward::Key>,
-    /// The event's number, as `list` tells it, in whatever scope it is
+    /// The event's number, as `list` prints it, in any scope
     #[arg(long, value_name = "N", conflicts_with = "scope")]
     pub lsn: Option<u64>,
 }
@@ -68,16 +68,16 @@ pub struct ReviewRetryArgs {
     /// The key's scope, `default` unless given; with `--all` only this scope
     #[arg(long, value_name = "S", value_parser = scope)]
     pub scope: Option<onceward::Scope>,
-    /// Which.
+    /// The item's key or number.
     #[command(flatten)]
     pub name: ItemNameArgs,
-    /// Every item
+    /// Retry every item
     #[arg(long, conflicts_with_all = ["key", "key_json", "lsn", "of_version"])]
     pub all: bool,
     /// Why it is sent again; kept with the decision, at most 1,024 bytes
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub note: String,
-    /// Who decides, and on what.
+    /// The person who decides, and the version of the item.
     #[command(flatten)]
     pub by: DecidedByArgs,
 }
@@ -85,24 +85,24 @@ pub struct ReviewRetryArgs {
 /// Arguments of `review resolve`.
 #[derive(Args, Debug)]
 pub struct ReviewResolveArgs {
-    /// Which item.
+    /// The item to resolve.
     #[command(flatten)]
     pub item: ReviewItemArgs,
     /// Why it is closed; kept with the event, at most 1,024 bytes
     #[arg(long, value_name = "TEXT")]
     pub note: String,
-    /// Who decides, and on what.
+    /// The person who decides, and the version of the item.
     #[command(flatten)]
     pub by: DecidedByArgs,
 }
 
-/// Who decides, and which item that person saw.
+/// The person who decides, and the version of the item that this person saw.
 #[derive(Args, Debug)]
 pub struct DecidedByArgs {
-    /// Who decides; kept with the decision, at most 64 bytes
+    /// Name of the person who decides; kept with the decision, at most 64 bytes
     #[arg(long, value_name = "NAME", default_value = "")]
     pub who: String,
-    /// The item's version as `show` told it: refused if somebody decided since
+    /// The item's version as `show` printed it: refused if somebody decided since
     #[arg(long, value_name = "N")]
     pub of_version: Option<u64>,
 }

@@ -35,7 +35,7 @@ fn from_file(file: &Path) -> Result<String, Failure> {
     checked(FILE, text.lines().next().unwrap_or_default())
 }
 
-/// A key that can stand in a header.
+/// Checks that a header can hold the key.
 fn checked(source: &str, key: &str) -> Result<String, Failure> {
     let key = key.trim();
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,4 +1,4 @@
-//! What a bundle is sealed with: a key or a passphrase from a file, or a passphrase from a person. Never
+//! The key of a bundle: a key or a passphrase from a file, or a passphrase from a person. Never
 //! from the command line or the environment, and never printed.
 
 use std::{
@@ -16,7 +16,7 @@ use crate::{
     prompt::{Prompt, read_line},
 };
 
-/// What a passphrase is asked for.
+/// The purpose for which a passphrase is asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
     /// A person who mistypes it at the terminal is asked again before anything is sealed with it.

@@ -15,7 +15,7 @@ use crate::{
 pub fn run(args: &StoreArgs) -> Outcome {
     let inspection = shape::inspect(&args.store)?;
     let report = inspection.recovery();
-    shape::tell_recovery(report);
+    shape::report_recovery(report);
     let mut unreadable: u64 = 0;
     let mut out = Output::stdout();
     for event in inspection.events() {

@@ -25,7 +25,7 @@ pub(super) fn to(to: &str, key: Option<Secret>, args: &LineArgs) -> Result<Line,
     .map_err(|error| refused("no certificates to trust", &error))
 }
 
-/// What is wrong with what the caller gave, or with a file that it names.
+/// The failure for an argument that is wrong, or that names a file that is.
 fn refused(what: &str, error: &Error) -> Failure {
     let message = format!("{what}: {error}");
     match error.kind() {

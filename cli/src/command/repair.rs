@@ -26,7 +26,7 @@ pub fn run(args: &RepairArgs, json: bool) -> Outcome {
         onceward::repair::plan_repair(&args.store)
             .map_err(|error| shape::refused(&args.store, &error))?
     };
-    // Told first: a reader of stdout that has had enough must not hide it.
+    // Reported first: a reader of stdout that has had enough must not hide it.
     let exit = conclude(&done, args.apply);
     let mut out = Output::stdout();
     if json {
@@ -78,8 +78,8 @@ fn show(out: &mut Output, done: &Repair, applied: bool) -> Result<(), Failure> {
         }
     }
     for LostKey { lsn, scope, key, .. } in &done.lost.keys {
-        let told = "as far as the damaged bytes tell";
-        out.line(&format!("lost: event {lsn}, {told} with key {key} in scope {scope}"))?;
+        let known = "as far as the damaged bytes show it,";
+        out.line(&format!("lost: event {lsn}, {known} with key {key} in scope {scope}"))?;
     }
     for file in &done.kept {
         out.line(&format!("kept: {file}"))?;
@@ -92,7 +92,7 @@ fn show(out: &mut Output, done: &Repair, applied: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was found and done, as JSON.
+/// The result of a repair, as JSON.
 #[derive(Debug, Serialize)]
 struct RepairShape<'a> {
     /// Damaged ranges that were found.
@@ -101,29 +101,29 @@ struct RepairShape<'a> {
     kept: &'a [String],
     /// Damaged ranges that are still there.
     left: Vec<DamageShape<'a>>,
-    /// What cannot be read because of the damage.
+    /// The events that cannot be read because of the damage.
     lost: LostShape<'a>,
     /// Whether anything was changed, or would have been if there had been damage.
     applied: bool,
 }
 
-/// What was lost, as JSON.
+/// The events that are lost, as JSON.
 #[derive(Debug, Serialize)]
 struct LostShape<'a> {
-    /// First and last number of each range; the last is null where nothing tells it.
+    /// First and last number of each range; the last is null where nothing shows it.
     lsns: Vec<(u64, Option<u64>)>,
-    /// Events, as far as the damaged bytes tell.
+    /// Lost events by key, as far as the damaged bytes show them.
     keys: Vec<LostKeyShape<'a>>,
 }
 
 /// A lost event, as JSON.
 #[derive(Debug, Serialize)]
 struct LostKeyShape<'a> {
-    /// Its number.
+    /// The event's number.
     lsn: u64,
-    /// Its scope.
+    /// The event's scope.
     scope: &'a str,
-    /// Its key.
+    /// The event's key.
     key: &'a str,
 }
 

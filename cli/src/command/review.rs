@@ -30,7 +30,7 @@ pub fn run(command: &ReviewCommand, style: Style) -> Outcome {
     }
 }
 
-/// All items, oldest event first.
+/// Prints all items, oldest event first.
 fn list(args: &ReviewListArgs, style: Style) -> Outcome {
     let (items, exit) = inspected(&args.store, args.scope.as_ref())?;
     let mut out = Output::stdout();
@@ -65,7 +65,7 @@ fn table(items: &[ReviewItem]) -> Listing {
     table
 }
 
-/// One item.
+/// Prints one item.
 fn show(args: &ReviewItemArgs) -> Outcome {
     let name = Name::of(&args.name, args.scope.as_ref())?;
     let (items, exit) = inspected(&args.store, None)?;
@@ -137,7 +137,7 @@ fn inspected(dir: &Path, scope: Option<&Scope>) -> Result<(Vec<ReviewItem>, Exit
     Ok((items, Exit::Damage))
 }
 
-/// What became of an item.
+/// The state of an item after a decision, as JSON.
 #[derive(Debug, Serialize)]
 struct Decided<'a> {
     /// The item's scope.

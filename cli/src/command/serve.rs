@@ -50,7 +50,7 @@ pub fn run(args: ServeArgs, json: bool) -> Outcome {
     }
     // Before anything is opened, for nobody knows how long a name takes.
     let addresses = resolved(&args.listen)?;
-    let hub = Hub::open_with_notices(options, tell).map_err(|error| {
+    let hub = Hub::open_with_notices(options, report).map_err(|error| {
         let failure = refused(&format!("cannot open the hub in {}", args.data.display()), &error);
         match failure.exit() {
             Exit::Full => failure.and(SMALLER),
@@ -60,8 +60,8 @@ pub fn run(args: ServeArgs, json: bool) -> Outcome {
     runtime.block_on(serve(hub, &args, &addresses, json))
 }
 
-/// Tells a notice, and of damage which command knows more.
-fn tell(notice: &Notice) {
+/// Prints a notice on stderr, and for damage the command that shows more.
+fn report(notice: &Notice) {
     match notice {
         Notice::Damaged { dir, .. } => {
             chatter(&format!("{notice}; see 'onceward verify --store {}'", dir.display()));
@@ -145,7 +145,7 @@ async fn serve(hub: Hub, args: &ServeArgs, addresses: &[SocketAddr], json: bool)
     Ok(Exit::Ok)
 }
 
-/// Where it listens, which it has said, and what resolves when it is to end.
+/// Listens, prints where, and returns what resolves when the hub is to end.
 async fn ready(
     args: &ServeArgs,
     addresses: &[SocketAddr],
@@ -186,7 +186,7 @@ fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Failure> 
     })
 }
 
-/// Where the hub listens, as JSON.
+/// The address at which the hub listens, as JSON.
 #[derive(Debug, Serialize)]
 struct Listening<'a> {
     /// Base URL.
@@ -238,11 +238,11 @@ fn refused(what: &str, error: &Error) -> Failure {
     Failure::with(exit::exit_of(error.kind()), format!("{what}: {error}"))
 }
 
-/// What helps where a disk has no room for the first segments.
+/// The advice where a disk has no room for the first segments.
 const SMALLER: &str =
     "a new store needs room for a few segments, which are smaller with --segment-bytes";
 
-/// What requests that are being worked on get once a signal came, so that the end is there within a second. Whoever
+/// The time that requests being worked on get once a signal came, so that the end is there within a second. Whoever
 /// sent one that is cut off sends it again.
 const GRACE: Duration = Duration::from_millis(500);
 

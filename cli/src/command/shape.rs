@@ -22,7 +22,7 @@ use crate::output::chatter;
 /// The store is locked, damaged beyond opening, of a newer format, or not one.
 pub(super) fn open(dir: &Path, config: Config) -> Result<Store, Failure> {
     let store = Store::open(dir, config).map_err(|error| refused(dir, &error))?;
-    tell_recovery(store.recovery());
+    report_recovery(store.recovery());
     if let Some(remark) = onceward::host::remark_on(dir) {
         chatter(&format!("the file system of {}: {remark}", dir.display()));
     }
@@ -45,8 +45,8 @@ pub(super) fn open_existing(dir: &Path) -> Result<Store, Failure> {
 /// The disk refused.
 pub(super) fn close(store: Store) -> Result<(), Failure> {
     let status = store.status();
-    let told = &store.recovery().catalog_rebuilt;
-    let catalog = status.catalog_trouble.as_ref().filter(|why| told.as_ref() != Some(*why));
+    let reported = &store.recovery().catalog_rebuilt;
+    let catalog = status.catalog_trouble.as_ref().filter(|why| reported.as_ref() != Some(*why));
     for (what, why) in [("index", status.index_trouble.as_ref()), ("catalog", catalog)] {
         if let Some(why) = why {
             chatter(&format!("the files of the {what} failed, which lost nothing: {why}"));
@@ -59,7 +59,7 @@ pub(super) fn close(store: Store) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// That of `done`, which tells of a failure to close, too; or that failure.
+/// The failure of `done`, with a failure to close added; or the failure to close.
 pub(super) fn closing<T>(store: Store, done: Result<T, Failure>) -> Result<T, Failure> {
     exit::after_closing(done, close(store))
 }
@@ -84,7 +84,7 @@ pub(super) fn refused(dir: &Path, error: &onceward::Error) -> Failure {
 }
 
 /// Says on stderr what is remarkable about a store that was opened.
-pub(super) fn tell_recovery(report: &RecoveryReport) {
+pub(super) fn report_recovery(report: &RecoveryReport) {
     if report.torn_bytes > 0 {
         chatter(&torn(report));
     }
@@ -99,11 +99,11 @@ pub(super) fn tell_recovery(report: &RecoveryReport) {
             report.keys_of_lost_frames
         ));
     }
-    tell_damage(&report.damage);
+    report_damage(&report.damage);
 }
 
 /// Says on stderr what is damaged.
-pub(super) fn tell_damage(damage: &[Damage]) {
+pub(super) fn report_damage(damage: &[Damage]) {
     for damage in damage {
         chatter(&format!("damage: {}", damage_line(damage)));
     }
@@ -122,7 +122,7 @@ pub(super) fn torn(report: &RecoveryReport) -> String {
     )
 }
 
-/// What recovery found, as JSON.
+/// The result of recovery, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct RecoveryShape<'a> {
     /// Whether the store had been closed in order.
@@ -131,7 +131,7 @@ pub(super) struct RecoveryShape<'a> {
     frames: u64,
     /// Size of the torn tail.
     torn_bytes: u64,
-    /// Whole frames in it.
+    /// Whole frames in the torn tail.
     torn_frames_in_doubt: u64,
     /// Damaged ranges.
     damage: Vec<DamageShape<'a>>,
@@ -142,7 +142,7 @@ pub(super) struct RecoveryShape<'a> {
 /// Time that nobody measured, as JSON: it does not count for forgetting keys.
 #[derive(Debug, Serialize)]
 pub(super) struct UnmeasuredShape {
-    /// What the wall clock says of it; null if that is not known either.
+    /// Length of that time by the wall clock, milliseconds; null if that is not known either.
     by_wall_clock_ms: Option<i64>,
 }
 
@@ -155,7 +155,7 @@ pub(super) struct DamageShape<'a> {
     offset: u64,
     /// Count of bytes.
     length: u64,
-    /// What is wrong.
+    /// What is wrong with the range.
     what: &'a str,
 }
 
@@ -185,11 +185,11 @@ impl<'a> From<&'a RecoveryReport> for RecoveryShape<'a> {
 /// Since when and for which bundle a store is left, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct FenceShape {
-    /// The bundle's number.
+    /// The number of the bundle that the store is left for.
     bundle: String,
-    /// Since when, RFC 3339.
+    /// Since when the store is left, RFC 3339.
     since: Option<String>,
-    /// The same as Unix milliseconds.
+    /// Since when the store is left, Unix milliseconds.
     since_ms: i64,
 }
 
@@ -203,29 +203,29 @@ impl From<&Fence> for FenceShape {
 /// An event, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct EventShape<'a> {
-    /// Its number.
+    /// The event's number.
     lsn: u64,
-    /// Its scope.
+    /// The event's scope.
     scope: &'a str,
-    /// Its key.
+    /// The event's key.
     key: &'a str,
-    /// The JSON value that was given, or `{"base64":"..."}` for bytes.
+    /// The payload: the JSON value that was given, or `{"base64":"..."}` for bytes.
     payload: Box<RawValue>,
-    /// How far it is.
+    /// The event's state.
     state: &'static str,
-    /// Its kind.
+    /// The event's kind.
     kind: &'a str,
-    /// Its amount, an exact decimal.
+    /// The event's amount, an exact decimal.
     amount: Option<String>,
-    /// When it happened, RFC 3339; null if that is beyond the calendar, or if nobody knows.
+    /// When the event happened, RFC 3339; null if that is beyond the calendar, or if nobody knows.
     captured_at: Option<String>,
-    /// The same as Unix milliseconds; null if nobody knows.
+    /// When the event happened, Unix milliseconds; null if nobody knows.
     captured_at_ms: Option<i64>,
-    /// Its lane.
+    /// The event's lane.
     lane: Option<&'a str>,
-    /// `keep` or `evictable`.
+    /// The event's class: `keep` or `evictable`.
     class: &'static str,
-    /// Names and values, in their order; a name may come more than once.
+    /// The event's headers, names and values in their order; a name may come more than once.
     headers: Vec<(&'a str, &'a str)>,
     /// `json`, or `bytes` for a payload that was given as bytes.
     payload_form: &'static str,
@@ -277,19 +277,19 @@ fn payload(payload: &Payload) -> serde_json::Result<Box<RawValue>> {
 pub(super) struct ReviewShape<'a> {
     /// The event's number.
     lsn: u64,
-    /// Its scope.
+    /// The event's scope.
     scope: &'a str,
-    /// Its key.
+    /// The event's key.
     key: &'a str,
     /// The upstream's code.
     code: &'a str,
     /// The upstream's words.
     message: &'a str,
-    /// Since when, RFC 3339.
+    /// Since when the event is in review, RFC 3339.
     since: Option<String>,
-    /// The same as Unix milliseconds.
+    /// Since when the event is in review, Unix milliseconds.
     since_ms: i64,
-    /// Differs each time the event comes into review.
+    /// The item's version: it differs each time the event comes into review.
     version: u64,
     /// The event's amount.
     amount: Option<String>,
@@ -301,21 +301,21 @@ pub(super) struct ReviewShape<'a> {
     event: Option<EventShape<'a>>,
 }
 
-/// Bytes that are usually text.
+/// A reply of the upstream, which is usually text.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Reply {
-    /// They are.
+    /// The reply is UTF-8 text.
     Text(String),
-    /// They are not.
+    /// The reply is no UTF-8 text.
     Bytes {
-        /// In base64.
+        /// The bytes in base64.
         base64: String,
     },
 }
 
 impl<'a> ReviewShape<'a> {
-    /// One line of a list.
+    /// The item as one line of a list, without reply and event.
     pub(super) fn brief(item: &'a ReviewItem) -> Self {
         Self {
             lsn: item.lsn.get(),
@@ -332,7 +332,7 @@ impl<'a> ReviewShape<'a> {
         }
     }
 
-    /// Everything about it.
+    /// The item with the upstream's reply and the event.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     Ok(Exit::Damage)
 }
 
-/// What a store holds, as JSON.
+/// The content of a store in numbers, as JSON.
 #[derive(Debug, Serialize)]
 struct StatusShape<'a> {
     /// Events that wait to be sent.
@@ -44,7 +44,7 @@ struct StatusShape<'a> {
     in_review: u64,
     /// Events of which nobody knows whether they took effect.
     uncertain: u64,
-    /// Those of the pending events that wait in their lane behind one that waits for a person.
+    /// Pending events that wait in their lane behind one that waits for a person.
     behind: u64,
     /// Events that were dropped to make room, since the store was made; `summary` lists the last of them.
     dropped: u64,
@@ -65,13 +65,13 @@ struct StatusShape<'a> {
     amount_in_flight: String,
     amount_in_review: String,
     amount_uncertain: String,
-    /// Whether that sum does not fit: it is at least that, or at most where that is negative.
+    /// Whether the sum of the amounts does not fit: it is at least that, or at most where that is negative.
     amount_is_at_limit: bool,
     /// Why the file system may not keep what it is given; null where nothing is known against it.
     file_system: Option<&'static str>,
     /// Since when and for which bundle the store is left; null if it is not.
     fence: Option<FenceShape>,
-    /// What opening would find.
+    /// The result that recovery would have at opening.
     recovery: RecoveryShape<'a>,
 }
 

@@ -34,21 +34,21 @@ use crate::{
     output::complain,
 };
 
-/// What is called when a signal comes.
+/// A function that is called when a signal comes.
 type Wake = Box<dyn FnOnce() + Send>;
 
-/// What the handlers and the command share.
+/// The state that the handlers and the command share.
 #[derive(Default)]
 struct Shared {
     /// Set once, never cleared.
     asked: AtomicBool,
-    /// Whether the command knows.
+    /// Whether the command has seen the signal.
     heard: AtomicBool,
     /// The command's calls; `None` until it listens.
     wakes: Mutex<Option<Vec<Wake>>>,
 }
 
-/// One for the process, as its signals are.
+/// The state of this process, whose signals they are.
 static SHARED: OnceLock<Shared> = OnceLock::new();
 
 /// Whether the process was asked to end.
@@ -75,14 +75,14 @@ impl Stop {
         Ok(Self(()))
     }
 
-    /// Whether a signal came. Whoever is told so ends in order.
+    /// Whether a signal came. A caller that gets `true` ends in order.
     #[must_use]
     pub fn is_asked(self) -> bool {
         is_asked()
     }
 }
 
-/// Whether a signal came, for whoever waits for something outside. Whoever is told so ends in order.
+/// Whether a signal came, for whoever waits for something outside. A caller that gets `true` ends in order.
 #[must_use]
 pub fn is_asked() -> bool {
     let Some(shared) = SHARED.get() else { return false };
@@ -116,11 +116,11 @@ pub(crate) fn handle() -> Result<(), Failure> {
             let _entered = runtime.enter();
             Signals::handle()
         };
-        let (signals, told) = match signals {
+        let (signals, set_up) = match signals {
             Ok(signals) => (Some(signals), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        if ready.send(told).is_ok()
+        if ready.send(set_up).is_ok()
             && let Some(signals) = signals
         {
             signals.attend(&runtime);
@@ -135,7 +135,7 @@ pub(crate) fn handle() -> Result<(), Failure> {
 
 /// The signals that ask to end.
 struct Signals {
-    /// Each of them.
+    /// The streams of the signals that ask to end.
     asking: [Option<Signal>; 3],
 }
 

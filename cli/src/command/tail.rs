@@ -54,7 +54,7 @@ pub fn run(args: &TailArgs) -> Outcome {
 
 /// Writes what is new, and says on stderr what cannot be shown.
 fn show(out: &mut Output, looked: &TailBatch) -> Result<(), Failure> {
-    shape::tell_damage(&looked.damage);
+    shape::report_damage(&looked.damage);
     for error in &looked.unreadable {
         chatter(&format!("an event is lost: {error}"));
     }

@@ -25,7 +25,7 @@ pub fn run(args: &StoreArgs, json: bool) -> Outcome {
             );
             report
         }
-        // What stands in the place of the log is why nobody can read it.
+        // What is in the place of the log is why nobody can read it.
         Err(_refused) if !all.damage.is_empty() => all,
         Err(refused) => return Err(refused),
     };

@@ -41,7 +41,7 @@ fn purchase(number: u32, line: &str) -> Option<Purchase> {
     let key = format!("cdnow-{number:06}");
     let card = format!("forloy_enr_{customer}");
     let at = format!("{year}-{month}-{day}T12:00:00.000Z");
-    // The columns are digits and points, so they stand in JSON as they are.
+    // The columns are digits and points, so they are JSON as they are.
     let capture_line = format!(
         concat!(
             r#"{{"key":"{key}","amount":"{amount}","captured_at":"{at}","payload":{{"#,

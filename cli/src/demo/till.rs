@@ -57,14 +57,14 @@ pub(super) struct Till<'a> {
     pub(super) watch: &'a Watch,
 }
 
-/// One run of the terminal.
+/// A run of the terminal.
 #[derive(Debug)]
 struct Run {
     /// The child.
     process: Process,
     /// Indexes of the purchases that it is given, in this order.
     given: Vec<usize>,
-    /// Its lines, as they come.
+    /// The child's lines, as they come.
     answers: Receiver<String>,
 }
 

@@ -47,7 +47,7 @@ enum Ended {
     Drained,
     /// The line failed; there is more to send.
     Pending,
-    /// It was killed.
+    /// The uploader was killed.
     Killed,
 }
 

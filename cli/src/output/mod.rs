@@ -20,7 +20,7 @@ pub use self::escape::shown;
 pub enum Style {
     /// One JSON value a line.
     Json,
-    /// For a person at a terminal.
+    /// Text for a person at a terminal.
     Table,
 }
 
@@ -37,7 +37,7 @@ impl Style {
 pub struct Output {
     /// Where the bytes go.
     out: Pipe,
-    /// What is not written yet.
+    /// Bytes that are not written yet.
     waiting: Vec<u8>,
     /// Whether a person is looking.
     is_terminal: bool,
@@ -51,7 +51,7 @@ impl Output {
         Self { out: Pipe::stdout(), waiting: Vec::with_capacity(BUFFER_BYTES), is_terminal }
     }
 
-    /// Writes `value` as one line of JSON. At a terminal a program's escapes stand for what it would obey;
+    /// Writes `value` as one line of JSON. At a terminal, escapes replace what it would obey;
     /// the values are the same.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Default for Listing {
 /// Says something to the person at stderr, in one line.
 pub fn chatter(text: &str) {
     if Pipe::stderr().write_all(format!("{}\n", shown(text)).as_bytes()).is_err() {
-        // Stderr is where failures are told; there is no place left to tell this one.
+        // Stderr is where failures are reported; there is no place left to report this one.
     }
 }
 

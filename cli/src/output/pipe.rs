@@ -14,16 +14,16 @@ use rustix::{
 
 use crate::command::stop;
 
-/// One of the two.
+/// Standard output or standard error.
 #[derive(Debug)]
 pub(super) struct Pipe {
-    /// Which.
+    /// Which of the two pipes this is.
     name: Name,
     /// Whether its reader can keep a writer waiting.
     can_block: bool,
 }
 
-/// Which of the two.
+/// The name of a pipe.
 #[derive(Clone, Copy, Debug)]
 enum Name {
     /// Standard output.

@@ -17,9 +17,9 @@ use super::{
 /// What becomes of the connection to the uploader.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Then {
-    /// It takes the next request.
+    /// The connection takes the next request.
     Keep,
-    /// It is closed.
+    /// The connection is closed.
     Close,
 }
 

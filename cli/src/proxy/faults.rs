@@ -3,19 +3,19 @@
 /// What happens to one request.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Fault {
-    /// Nothing: it is carried there and back.
+    /// No fault: the request and its reply are carried.
     None,
     /// The connection breaks in the middle of the request.
     CutRequest,
-    /// The hub applies it, and the connection breaks in the middle of the reply.
+    /// The hub applies the request, and the connection breaks in the middle of the reply.
     CutReply,
-    /// The hub applies it, and the reply never arrives.
+    /// The hub applies the request, and the reply never arrives.
     LoseReply,
-    /// The hub gets it twice at once; one of the replies arrives.
+    /// The hub gets the request twice at once; one of the replies arrives.
     Repeat,
-    /// It is dropped, and connections are refused for a while.
+    /// The request is dropped, and connections are refused for a while.
     Refuse,
-    /// The hub is killed while it works on it.
+    /// The hub is killed while it works on the request.
     KillHub,
     /// The uploader is killed before it learns of the reply.
     KillUploader,

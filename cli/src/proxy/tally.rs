@@ -24,7 +24,7 @@ pub struct Tally {
 pub(super) struct Answered {
     /// Items taken, now or before.
     pub(super) taken: u64,
-    /// Of those, items taken before.
+    /// Items that the hub had taken before.
     pub(super) before: u64,
 }
 
@@ -46,14 +46,14 @@ impl Answered {
 /// The part of a reply that counts.
 #[derive(Deserialize)]
 struct Reply {
-    /// Its content.
+    /// The reply's content.
     data: Data,
 }
 
 /// The content of a reply.
 #[derive(Deserialize)]
 struct Data {
-    /// One for each item.
+    /// The results, one for each item.
     results: Vec<ItemResult>,
 }
 

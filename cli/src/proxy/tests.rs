@@ -43,7 +43,7 @@ fn ask(line: SocketAddr) -> String {
     let Ok(mut stream) = TcpStream::connect(line) else { return "refused".to_owned() };
     stream.write_all(b"POST / HTTP/1.1\r\ncontent-length: 8\r\n\r\nabcdefgh").unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    // A broken line may also be told as a reset, which leaves the text as far as it came.
+    // A broken line may also be reported as a reset, which leaves the text as far as it came.
     if stream.read_to_string(&mut answer).is_err() {
         answer.push_str("(reset)");
     }

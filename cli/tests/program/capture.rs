@@ -163,7 +163,7 @@ fn a_full_stdout_ends_the_run_with_a_word_and_without_a_panic() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("standard output"));
-    // What was committed stays committed although nobody could be told.
+    // What was committed stays committed although no answer could be written.
     assert_eq!(on_store("dump", dir.path()).expect(0).json_lines().len(), 10);
 }
 

@@ -1,5 +1,5 @@
 //! A hub on a machine whose clock is wrong, or is set, applies nothing twice.
-//! Method: `serve` with a small library before its own (`clocks.c`) that tells it of another start of the machine and
+//! Method: `serve` with a small library before its own (`clocks.c`) that shows it another start of the machine and
 //! of another wall clock; the same sale comes again and again, each time from a terminal that does not know it was
 //! sent.
 

@@ -1,4 +1,4 @@
-//! What came of a run of `sync` is told and counts, whoever reads it, however it closes, and whenever it is to end.
+//! What came of a run of `sync` is reported and counts, whoever reads it, however it closes, and whenever it is to end.
 //! Method: run the built program with a full stdout, on a disk that fails at its end, and towards an address whose
 //! packets are dropped.
 

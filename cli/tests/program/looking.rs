@@ -89,7 +89,7 @@ fn verify_names_what_stands_in_a_directorys_place_and_repair_sets_it_aside() {
         }
         fs::write(&place, "precious").unwrap();
         let verify = on_store("verify", dir.path()).expect(3);
-        let words = "a file stands in the place of the directory";
+        let words = "a file is in the place of the directory";
         let told = format!("{name} 0 0 {words}");
         assert!(verify.out.lines().any(|line| line.starts_with(&told)), "{}", verify.out);
         let repaired = on_store("repair --apply", dir.path()).expect(0);

@@ -1,4 +1,4 @@
-//! A machine that has no threads left, and a catalog that is of no use, are told in words and cost nothing else.
+//! A machine that has no threads left, and a catalog that is of no use, are reported in words and cost nothing else.
 //! Method: run the program as a user with few threads, as the kernel counts them, and on a catalog whose bytes are bad.
 
 use std::{

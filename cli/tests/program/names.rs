@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::{
-    leaving::at_a_terminal,
     process::{ask, on_store, reviewed},
+    rescue::at_a_terminal,
 };
 
 const KEYS: [&str; 7] =
     ["nul\0", "line\nend", "\u{1b}[31mred", "-dash", "\u{202e}bidi", "\u{9b}31mC1", "--note"];
 
-/// The item of a key, as `show` tells it.
+/// The item of a key, as `show` prints it.
 fn item_of(store: &str, how: &[&str]) -> Value {
     ask(&[&["review", "show", "--store", store], how].concat()).expect(0).last_json()
 }
@@ -64,7 +64,7 @@ fn what_comes_from_outside_is_escaped_at_a_terminal_and_on_stderr_and_exact_in_p
         assert!(!seen.contains(obeyed), "{command}: {seen:?}");
         assert!(!seen.contains("line\nend"), "{command}: {seen:?}");
     }
-    // What `--lsn` wants stands in the listing.
+    // What `--lsn` wants is in the listing.
     let (_, seen) = at_a_terminal(&format!("{program} review list --store {shown}"), &[]);
     for lsn in on_store("review list", &store).expect(0).column("lsn") {
         assert!(seen.lines().any(|line| line.split_whitespace().next() == Some(&lsn)), "{seen}");

@@ -121,7 +121,7 @@ impl Drop for Guarded {
 /// A hub on a free port of the loopback.
 #[derive(Debug)]
 pub(crate) struct Served {
-    /// Its base URL.
+    /// The hub's base URL.
     pub(crate) url: String,
     /// The hub.
     pub(crate) child: Guarded,
@@ -182,7 +182,7 @@ pub(crate) fn first_line(pipe: ChildStdout) -> String {
     line
 }
 
-/// Lines for `capture`: `count` events whose payload tells them apart by `payload`.
+/// Lines for `capture`: `count` events whose payloads differ by `payload`.
 pub(crate) fn lines(count: usize, payload: &str) -> String {
     (1..=count)
         .map(|n| format!("{{\"key\":\"k{n}\",\"payload\":{{\"n\":{n},\"is\":\"{payload}\"}}}}\n"))
@@ -214,7 +214,7 @@ pub(crate) fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// Flips a bit of the text, which stands in one file of the store.
+/// Flips a bit of the text, which is in one file of the store.
 pub(crate) fn flip(store: &Path, text: &str) {
     let mut hits = 0;
     for (file, mut bytes) in content(store) {
@@ -224,5 +224,5 @@ pub(crate) fn flip(store: &Path, text: &str) {
         fs::write(file, bytes).unwrap();
         hits += 1;
     }
-    assert_eq!(hits, 1, "{text} stands in one file");
+    assert_eq!(hits, 1, "{text} is in one file");
 }

@@ -14,7 +14,7 @@ fn repair(store: &Path, args: &str, code: i32) -> (Value, Ended) {
     (ended.last_json(), ended)
 }
 
-/// What was lost is told by whoever is asked, and its keys are not given again: whether it took effect is unknown.
+/// Every command reports what was lost when it is asked, and its keys are not given again: their outcome is unknown.
 fn assert_lost_keys_stay_taken(store: &Path) {
     let again = capture(store, &lines(301, "a")).expect(3);
     assert!(again.err.contains("2 duplicates of events that are lost to damage"), "{}", again.err);

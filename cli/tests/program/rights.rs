@@ -86,7 +86,7 @@ fn a_limit_for_files_is_a_full_disk_and_no_signal() {
         let ended = limited(blocks, &lines(400, &"y".repeat(900)));
         assert_eq!(ended.code, Some(7), "{blocks}: {}", ended.err);
     }
-    // What was told to be stored is there.
+    // What was reported as stored is there.
     capture(&store, &lines(1, "x")).expect(0);
     on_store("verify", &store).expect(0);
 }

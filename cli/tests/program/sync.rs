@@ -124,7 +124,7 @@ fn a_rejected_purchase_waits_for_a_person_and_is_retried_under_its_key() {
     let show = run(onceward().args(["review", "show", "--store", store_text, "k9"]), b"").expect(0);
     assert_eq!(show.last_json()["event"]["payload"]["qr_code_data"], "card9");
 
-    // Two people saw the same item: the second is told who was first.
+    // Two people saw the same item: the second hears who was first.
     let version = show.last_json()["version"].to_string();
     let decide = |who: &str| {
         let resolve = ["review", "resolve", "--store", store_text, "k9", "--note", "not ours"];
@@ -202,8 +202,8 @@ fn an_outage_is_told_when_it_begins_and_when_its_reason_changes_and_at_the_end()
     command.env("ONCEWARD_API_KEY", KEY).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = Guarded(command.spawn().unwrap());
     let mut said = BufReader::new(child.0.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.next().unwrap().contains("status 401"), "told while it lasts");
-    assert!(said.next().unwrap().contains("status 503"), "told once, until it changes");
+    assert!(said.next().unwrap().contains("status 401"), "printed while it lasts");
+    assert!(said.next().unwrap().contains("status 503"), "printed once, until it changes");
     assert!(made.iter().nth(2).is_some(), "control: there were several attempts");
     terminate(&child);
     assert_eq!(child.0.wait().unwrap().code(), Some(0));

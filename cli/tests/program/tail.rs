@@ -1,4 +1,4 @@
-//! `tail` shows every event of a store that another process writes, once, and ends when it is told to.
+//! `tail` shows every event of a store that another process writes, once, and ends when it is asked to.
 //! Method: run it beside captures, damage and replace the store under it, close its pipe, send it signals.
 
 use std::{
@@ -23,9 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 struct Tail {
     /// The process.
     child: Guarded,
-    /// Its lines, as they come.
+    /// The lines of `tail`, as they come.
     shown: Receiver<String>,
-    /// Its stderr.
+    /// The stderr of `tail`.
     err: ChildStderr,
 }
 
@@ -70,7 +70,7 @@ struct Capture {
     _child: Guarded,
     /// Where its lines go.
     stdin: ChildStdin,
-    /// Its answers.
+    /// The child's answers.
     answers: BufReader<std::process::ChildStdout>,
 }
 

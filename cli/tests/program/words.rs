@@ -106,7 +106,7 @@ fn a_foreign_file_is_not_said_to_have_brought_anything() {
     let mut command = onceward();
     command.args(["import", "--store"]).arg(&store).arg("--file").arg(&file);
     let ended = run(command.arg("--key-file").arg(&key), b"").expect(3);
-    assert!(ended.err.contains("no event of it was taken up"), "{}", ended.err);
+    assert!(ended.err.contains("no event of it was imported"), "{}", ended.err);
     assert!(!ended.err.contains("stay"), "{}", ended.err);
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum FrameKind {
     Hold = 35,
 }
 
-/// What of events stands in a frame.
+/// The parts of events that are in a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum EventPart {
     /// The event, and nothing else.
@@ -111,7 +111,7 @@ impl FrameKind {
         Self::from_code(frame.kind)
     }
 
-    /// What of events stands in a frame of this kind.
+    /// The parts of events that are in a frame of this kind.
     pub(crate) const fn event_part(self) -> EventPart {
         match self {
             Self::Event => EventPart::Event,
@@ -137,7 +137,7 @@ impl FrameKind {
         }
     }
 
-    /// Whether frames of this kind may say something of events that stand in frames before them: whoever reads only
+    /// Whether frames of this kind may say something of events that are in frames before them: whoever reads only
     /// events up to a place still needs these from behind it.
     pub(crate) const fn changes_events(self) -> bool {
         match self {

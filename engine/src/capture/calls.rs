@@ -34,11 +34,11 @@ pub(super) struct Call<'a> {
     pub(super) kind: FrameKind,
 }
 
-/// What is done about keys whose events are not durable yet.
+/// Who waits for the events that hold keys and are not durable yet.
 pub(super) enum Originals<'a> {
-    /// The call waits for them; these are.
+    /// The call waits for them: their numbers.
     Wait(&'a mut HashSet<Lsn>),
-    /// Whoever has the ticket waits for them; whether there are any.
+    /// The holder of the ticket waits for them: whether there are any.
     Later(&'a mut bool),
 }
 

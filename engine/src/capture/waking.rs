@@ -30,15 +30,15 @@ struct WakingShared {
     changed: Condvar,
 }
 
-/// Who waits.
+/// The tasks that wait for tickets.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// One for each ticket, by its seat.
+    /// The waker of each ticket, by its seat.
     tasks: BTreeMap<Seat, Waker>,
     /// Seats that were given out.
     seats: u64,
     has_thread: bool,
-    /// Nobody has a handle of the store any more.
+    /// Whether nobody has a handle of the store any more.
     is_over: bool,
 }
 

@@ -110,7 +110,7 @@ impl fmt::Debug for EncryptionKey {
 
 /// The source of a store's keys: a key store of the platform, a TPM, a file on another medium, the hub.
 ///
-/// A name stands for one key, always: data wrapped with a key is lost with it. A key may be destroyed
+/// A name means one key, always: data wrapped with a key is lost with it. A key may be destroyed
 /// once [`Store::keys_in_use`] names it no more.
 ///
 /// ```

@@ -6,14 +6,14 @@ use crate::Receipt;
 use crate::sync::{Answered, Batch, Failure, ItemOutcome, Reply};
 use crate::testing::draw::Draw;
 
-/// How it answers.
+/// How the upstream answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mood {
-    /// As it should.
+    /// The upstream answers as it should.
     Well,
-    /// It applies what comes, and the reply is lost.
+    /// The upstream applies what comes, and the reply is lost.
     LosesReply,
-    /// It cannot be reached.
+    /// The upstream cannot be reached.
     Away,
     /// Every item fails for now.
     Busy,

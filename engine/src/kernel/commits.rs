@@ -14,7 +14,7 @@ use crate::base::FrameKind;
 pub(crate) enum Waiter {
     /// The call that queued it, which waits.
     Call,
-    /// Whoever holds a ticket, if anybody ever asks.
+    /// The holder of a ticket, if anybody ever asks.
     Ticket,
 }
 
@@ -29,9 +29,9 @@ pub(crate) struct QueuedCommit {
     pub(crate) kind: FrameKind,
     /// Bytes of the frames.
     pub(in crate::kernel) bytes: u64,
-    /// When it was queued, by the monotonic clock.
+    /// When the commit was queued, by the monotonic clock.
     pub(in crate::kernel) mono_ms: u64,
-    /// Who hears how it ends.
+    /// Who hears how the commit ends.
     pub(in crate::kernel) waiter: Waiter,
 }
 

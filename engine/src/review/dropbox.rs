@@ -273,7 +273,7 @@ impl<'s> Dropped<'s> {
     }
 }
 
-/// Who refuses, so that the file stays for the next time.
+/// The part that refuses a decision, so that the file stays for the next time.
 enum Refused {
     /// The disk cannot read this file.
     File(Error),

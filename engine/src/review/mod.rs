@@ -175,7 +175,7 @@ pub struct Decision {
     pub action: DecisionAction,
     /// Why, at most 1,024 bytes.
     pub note: String,
-    /// Who decides, at most 64 bytes.
+    /// The person who decides, at most 64 bytes.
     pub who: String,
     /// The version of the item that the person looked at. With it, the decision is refused if another
     /// person decided first; without it, it is about whatever waits now.

@@ -60,7 +60,7 @@ impl fmt::Debug for ReviewWatch {
     }
 }
 
-/// Who watches, and what was not reported to them yet.
+/// The watchers of reviews, and what was not reported to them yet.
 #[derive(Default)]
 pub(crate) struct Watchers {
     known: Mutex<Listeners>,

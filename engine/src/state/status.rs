@@ -102,7 +102,7 @@ pub struct ScopeStatus {
     pub in_review: u64,
     /// Events of which nobody knows whether they took effect, and that wait for a person.
     pub uncertain: u64,
-    /// Those of the pending events that wait in their lane behind one that waits for a person.
+    /// Pending events that wait in their lane behind one that waits for a person.
     pub behind: u64,
     /// Sum of the amounts of the pending events.
     pub amount_pending: Amount,

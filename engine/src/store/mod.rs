@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// The catalog of review items and decisions.
     pub(crate) kept_catalog: KeptCatalog,
-    /// Who gets a report of what comes into review.
+    /// The watchers, which get a report of what comes into review.
     pub(crate) watchers: Arc<Watchers>,
     /// Decisions that were dropped into the directory.
     pub(crate) dropbox: DecisionDropbox,
@@ -73,7 +73,7 @@ pub(crate) struct Shared {
     pub(crate) bodies: Mutex<Bodies>,
     /// Bytes of the reserve that ends of leases took since they last found room elsewhere.
     pub(crate) reserve_used: AtomicU64,
-    /// Who wakes the tasks that wait for tickets.
+    /// The thread that wakes the tasks that wait for tickets.
     pub(crate) waking: Waking,
     /// A session drains this store.
     pub(crate) draining: AtomicBool,

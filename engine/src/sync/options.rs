@@ -91,7 +91,7 @@ impl Options {
         }
     }
 
-    /// Who is asked: [`Upstream::default`] by default, which is one without a name.
+    /// The upstream that is asked: [`Upstream::default`] by default, which is one without a name.
     ///
     /// A batch that was formed for another one and is not answered is not sent to this one: its
     /// events form new batches.

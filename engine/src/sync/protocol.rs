@@ -244,7 +244,7 @@ pub enum Failure {
         why: String,
         /// The wish of whoever answered.
         retry_after_ms: Option<u64>,
-        /// Who that was.
+        /// Who answered, if anybody did.
         answered: Answered,
     },
     /// The credentials or the version are refused: pause, spend no attempts.

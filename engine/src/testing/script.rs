@@ -59,7 +59,7 @@ pub(crate) enum End {
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
     pub(crate) event: Event,
-    /// Its number, once the capture was confirmed.
+    /// The event's number, once the capture was confirmed.
     pub(crate) lsn: Option<u64>,
     pub(crate) end: End,
     /// How far it may be, if what the host was doing took effect.
@@ -75,7 +75,7 @@ impl Note {
         Self { event, lsn: None, end, perhaps: None, call, settled_ms }
     }
 
-    /// It is so far now.
+    /// Sets how far the event is now.
     fn set(&mut self, end: End, rig: &Rig) {
         if matches!(end, End::Final(..)) {
             self.settled_ms = Some(rig.clock.mono_ms());
@@ -303,7 +303,7 @@ impl Host {
         }
     }
 
-    /// It is done.
+    /// Notes that what the host was doing is done.
     fn happened(&mut self, numbers: &[u64]) {
         for n in numbers {
             if let Some(note) = self.notes.get_mut(n)

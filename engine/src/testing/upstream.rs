@@ -33,20 +33,20 @@ use crate::{Receipt, StoredEvent};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Mood {
-    /// As it should.
+    /// The upstream answers as it should.
     Well,
-    /// It applies the batch, and the reply is lost.
+    /// The upstream applies the batch, and the reply is lost.
     LosesReply,
-    /// It cannot be reached.
+    /// The upstream cannot be reached.
     Away,
-    /// It says of every item that it failed for now.
+    /// The upstream says of every item that it failed for now.
     Busy {
-        /// Its wish, milliseconds.
+        /// The wait that the upstream asks for, milliseconds.
         retry_after_ms: Option<u64>,
     },
-    /// It says that it still works on the batch, and applies it.
+    /// The upstream says that it still works on the batch, and applies it.
     InProgress,
-    /// It refuses the credentials.
+    /// The upstream refuses the credentials.
     Blocked,
 }
 

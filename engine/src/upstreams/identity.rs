@@ -50,7 +50,7 @@ impl Upstream {
         Ok(Self { text: format!("{dialect} {url}") })
     }
 
-    /// This upstream under a name of the host's.
+    /// Returns this upstream under a name of the host's.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ impl Reference {
         Ok((told, dropped))
     }
 
-    /// Who must be dropped so that these find room.
+    /// Returns the events that must be dropped so that these find room.
     pub(super) fn room(&self, fresh: &[&Item]) -> Result<Vec<usize>, Limit> {
         let limits = &self.rules.limits;
         let largest = fresh.iter().map(|item| item.amount().abs()).max().unwrap_or(0);

@@ -120,7 +120,7 @@ impl Reference {
         event.state.is_final() && self.now >= from + window_ms
     }
 
-    /// It must be, once everything of its window was quiet for so long that each slice ended.
+    /// Whether a key must be forgotten: everything of its window was quiet for so long that each slice ended.
     pub(super) fn must_be_forgotten(&self, id: usize) -> bool {
         let window = self.rules.window(self.events[id].item.name.0);
         let same = |it: &&Event| self.rules.window(it.item.name.0) == window;

@@ -46,7 +46,7 @@ const LEAST: &[(&str, u64)] = &[
     ("decided: NOT_IN_REVIEW", 50),
     ("decided: resolve", 50),
     ("decided: retry", 50),
-    ("decision: taken up", 50),
+    ("decision: applied", 50),
     ("delivery: dropped with its window", 20),
     ("delivery: forgotten", 50),
     ("doubt: nothing", 100),

@@ -2,7 +2,7 @@
 //!
 //! Method: open files, places below files and directories of others; print a store of many events.
 
-#![expect(clippy::disallowed_methods, reason = "plays what stands in the place of a store")]
+#![expect(clippy::disallowed_methods, reason = "plays what is in the place of a store")]
 
 use std::fs;
 

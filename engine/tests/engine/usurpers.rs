@@ -1,4 +1,4 @@
-//! What is not a file and stands in a file's place, or no directory and stands in a directory's, is told by name,
+//! What is not a file and is in a file's place, or no directory and is in a directory's, is reported by name,
 //! and a repair sets it aside.
 //! Method: each kind of such things is put in the place of each kind of a store's files and of each of its
 //! directories, on real directories.
@@ -38,7 +38,7 @@ const KINDS: [Kind; 4] = [Kind::Directory, Kind::Link, Kind::Pipe, Kind::Socket]
 const NO_DIRECTORIES: [Kind; 4] = [Kind::File, Kind::Link, Kind::Pipe, Kind::Socket];
 
 impl Kind {
-    /// Puts it in the place of what stands there; that itself is where a link leads.
+    /// Puts it in the place of what is there; that itself is where a link leads.
     fn usurp(self, place: &Path, elsewhere: &Path) {
         if place.exists() {
             fs::rename(place, elsewhere).unwrap();
@@ -62,11 +62,11 @@ impl Kind {
 
     fn words(self) -> &'static str {
         match self {
-            Self::File => "a file stands in the place",
-            Self::Directory => "a directory stands in the place",
-            Self::Link => "a symbolic link stands in the place",
-            Self::Pipe => "a pipe stands in the place",
-            Self::Socket => "a device or socket stands in the place",
+            Self::File => "a file is in the place",
+            Self::Directory => "a directory is in the place",
+            Self::Link => "a symbolic link is in the place",
+            Self::Pipe => "a pipe is in the place",
+            Self::Socket => "a device or socket is in the place",
         }
     }
 }

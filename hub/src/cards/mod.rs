@@ -36,18 +36,18 @@ const SETTLED_MS: i64 = 2_000;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Status {
-    /// It may.
+    /// The card may be used.
     Active,
-    /// It exists and may not.
+    /// The card exists and may not be used.
     Inactive,
 }
 
-/// One card.
+/// A card.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Card {
-    /// Whether it may be used.
+    /// Whether the card may be used.
     status: Status,
-    /// How it rewards.
+    /// How the card rewards.
     card_type: CardType,
 }
 
@@ -112,7 +112,7 @@ pub struct CardsReport {
     pub broken: Option<String>,
 }
 
-/// What tells one state of a file from another without reading it.
+/// The facts that distinguish one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Stamp {
     /// Device and inode: a file renamed into place is another one.
@@ -124,7 +124,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// What the system says of a file, as a stamp.
+    /// The stamp of a file, from what the system says of it.
     fn of(meta: &Metadata) -> Self {
         Self {
             file: (meta.dev(), meta.ino()),
@@ -138,13 +138,13 @@ impl Stamp {
 pub(crate) struct CardsFile {
     /// The file; without it every card exists.
     path: Option<PathBuf>,
-    /// What was last seen.
+    /// The state of the file that was last seen.
     seen: Mutex<Seen>,
-    /// Where changes are told.
+    /// The notices to which changes go.
     notices: Notices,
 }
 
-/// What was last seen of the file.
+/// The state of the file that was last seen.
 #[derive(Default)]
 struct Seen {
     /// The cards in force.
@@ -188,7 +188,7 @@ impl CardsFile {
         // The observer is foreign code: it must not run under the lock.
         drop(seen);
         if let Some(notice) = notice {
-            self.notices.tell(&notice);
+            self.notices.send(&notice);
         }
         cards
     }
@@ -244,11 +244,11 @@ impl Seen {
     }
 }
 
-/// What one reading of the file gave.
+/// The result of one reading of the file.
 struct Read {
-    /// All its bytes.
+    /// All bytes of the file.
     content: Vec<u8>,
-    /// Its stamp before it was read; none if it changed too recently to tell.
+    /// The file's stamp before it was read; none if it changed too recently to be sure.
     stamp: Option<Stamp>,
     /// SHA-256 of the bytes.
     digest: [u8; 32],

@@ -34,7 +34,7 @@ const CONNECTIONS_PER_SOURCE_MAX: usize = 512;
 
 /// Accepts connections within the limits.
 pub(crate) struct BoundedListener {
-    /// Where connections come from.
+    /// The listener that connections come from.
     listener: TcpListener,
     /// Places for connections.
     places: Arc<Semaphore>,
@@ -82,9 +82,9 @@ impl Listener for BoundedListener {
 struct Seat {
     /// Counts of all addresses.
     sources: Sources,
-    /// This connection's address.
+    /// The connection's address.
     source: IpAddr,
-    /// Its place among all connections.
+    /// The connection's place among all connections.
     _place: OwnedSemaphorePermit,
 }
 
@@ -166,11 +166,11 @@ impl Phase {
 pub(crate) struct Bounded<S> {
     /// The stream.
     stream: S,
-    /// Where it is.
+    /// The phase that the connection is in.
     phase: Phase,
     /// When the phase must be over.
     deadline: Pin<Box<Sleep>>,
-    /// Its place, held as long as it lives.
+    /// The connection's place, held as long as it lives.
     _seat: Option<Seat>,
 }
 

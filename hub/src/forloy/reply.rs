@@ -1,4 +1,4 @@
-//! What a Forloy answer looks like: names, order and nesting are the dialect's, to the letter.
+//! The form of a Forloy answer: names, order and nesting are the dialect's, to the letter.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::{
 /// The answer to a request.
 #[derive(Serialize)]
 pub(crate) struct Reply {
-    /// That the request was worked on; true whatever became of its purchases.
+    /// Whether the request was worked on; true whatever became of its purchases.
     success: bool,
     /// What became of the purchases.
     data: Data,
@@ -25,11 +25,11 @@ pub(crate) struct Reply {
 struct Data {
     /// Number of purchases.
     total_count: usize,
-    /// How many are applied, now or before.
+    /// Number of purchases that are applied, now or before.
     success_count: usize,
-    /// How many are not.
+    /// Number of purchases that are not applied.
     error_count: usize,
-    /// One for each purchase, in the order of the request.
+    /// The results, one for each purchase, in the order of the request.
     results: Vec<Entry>,
 }
 
@@ -47,7 +47,7 @@ struct Meta {
 pub(crate) struct Entry {
     /// The purchase's key.
     idempotency_key: String,
-    /// What became of it.
+    /// What became of the purchase.
     result: Result,
 }
 
@@ -55,20 +55,20 @@ pub(crate) struct Entry {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Result {
-    /// It is applied.
+    /// The purchase is applied.
     Done {
-        /// True.
+        /// Always `true`.
         success: bool,
-        /// Whether it was applied before this request.
+        /// Whether the purchase was applied before this request.
         idempotent: bool,
         /// The transaction's name, the same each time.
         transaction_id: String,
         /// The card's type at the moment of the transaction.
         card_type: CardType,
     },
-    /// It is not applied.
+    /// The purchase is not applied.
     Failed {
-        /// False.
+        /// Always `false`.
         success: bool,
         /// The code that says what to do.
         error: &'static str,

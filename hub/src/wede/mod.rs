@@ -37,7 +37,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 struct Answer {
     /// The body.
     body: String,
-    /// Whether it was given before.
+    /// Whether the answer was given before.
     replayed: bool,
 }
 
@@ -147,7 +147,7 @@ fn refuse_if_failed(decisions: &[Decision]) -> Result<(), Problem> {
     }
 }
 
-/// The problem of a store that refused, which the operator is told in full.
+/// The problem of a store that refused, which the operator gets in full.
 fn refused(tenant: &Tenant, why: &Refused) -> Problem {
     tenant.report(why);
     unavailable(if why.is_full() { Trouble::Full } else { Trouble::Storage })

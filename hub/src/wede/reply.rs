@@ -1,19 +1,19 @@
-//! What a Wede answer looks like.
+//! The form of a Wede answer.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{apply::Judged, process::Decision};
 
-/// What an event adds to the answer beyond its key, bytes at most.
+/// Most bytes that an event adds to the answer beyond its key.
 const EVENT_BYTES: usize = 128;
-/// What the answer has beyond its events, bytes at most: the kept hash included.
+/// Most bytes that the answer has beyond its events: the kept hash included.
 const FRAME_BYTES: usize = 512;
 
 /// The answer to a batch.
 #[derive(Serialize)]
 struct Reply<'a> {
-    /// All of it.
+    /// The whole answer.
     data: Data<'a>,
 }
 
@@ -28,7 +28,7 @@ struct Data<'a> {
     accepted: usize,
     /// How many are not.
     rejected: usize,
-    /// One for each event, in the order of the request.
+    /// The results, one for each event, in the order of the request.
     events: Vec<Entry>,
 }
 
@@ -39,7 +39,7 @@ struct Entry {
     idempotency_key: String,
     /// `accepted`, `duplicate` or `rejected`.
     status: &'static str,
-    /// Why it is rejected; null otherwise.
+    /// Why the event is rejected; null otherwise.
     reason: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What a Wede request must look like.
+//! The form of a Wede request.
 
 use onceward::{
     Amount, Event, Kind, Payload, Scope,
@@ -29,7 +29,7 @@ pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
     /// The events' keys, in the same order.
     pub(crate) keys: Vec<String>,
-    /// What tells this batch from others: its device and events. The time is left out, since a client
+    /// The hash that distinguishes this batch from others: its device and events. The time is left out, since a client
     /// that repeats the call may state the time of the repetition.
     pub(crate) fingerprint: String,
 }
@@ -69,7 +69,7 @@ fn read(body: &RawValue, faults: &mut Faults) -> Option<Batch> {
     Some(Batch { items, keys, fingerprint })
 }
 
-/// One event, if nothing of it is at fault.
+/// Reads an event; returns it if nothing of it is at fault.
 fn read_item(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Item> {
     let mut object = Object::read(item, path, faults)?;
     let kind = object.required_text("type", TYPE_BYTES_MAX, faults);
@@ -88,15 +88,15 @@ fn read_item(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Item> {
     Some(Item { event, card })
 }
 
-/// What the hub itself understands of an event's payload.
+/// The part of an event's payload that the hub itself understands.
 struct Content {
-    /// The card that it uses, if any.
+    /// The card that the event uses, if any.
     card: Option<UsedCard>,
-    /// Its `amount`, if that is money as the store counts it.
+    /// The event's `amount`, if that is money as the store counts it.
     amount: Option<Amount>,
 }
 
-/// What the hub understands of a payload, which may hold anything else besides.
+/// Reads what the hub understands of a payload, which may hold anything else besides.
 fn read_content(payload: &RawValue, path: &str, faults: &mut Faults) -> Option<Content> {
     let mut object = Object::read(payload, path, faults)?;
     let amount = object.optional("amount").and_then(|value| value.get().parse().ok());
@@ -109,7 +109,7 @@ fn read_content(payload: &RawValue, path: &str, faults: &mut Faults) -> Option<C
     Some(Content { card: Some(UsedCard { code, fallback }), amount })
 }
 
-/// The whole event as it was sent, without insignificant white space: what its key stands for.
+/// The whole event as it was sent, without insignificant white space: the content of its key.
 fn read_payload(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Payload> {
     match Payload::json(item.get()) {
         Ok(payload) if payload.as_bytes().len() <= ITEM_BYTES_MAX => return Some(payload),

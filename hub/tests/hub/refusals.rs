@@ -150,7 +150,7 @@ fn too_many_bytes_are_413_with_the_limit() {
             let at_limit = padded(limit).replacen("card", "", 1).replacen("PAYMENT", "", 1);
             let answer = client.post(path, &at_limit);
             answer.assert_problem(422, "INVALID_REQUEST", "must not be empty");
-            // A client that asks first is told before it has sent anything.
+            // A client that asks first is answered before it has sent anything.
             let headers = [
                 "content-type: application/json".to_owned(),
                 format!("authorization: Bearer {API_KEY}"),

@@ -76,7 +76,7 @@ fn an_item_whose_frame_is_damaged_never_takes_effect_again_and_both_dialects_say
     assert_eq!(keys, ["b", "f"], "neither of the lost ones was applied again");
 }
 
-/// Flips a bit of the place where `needle` stands in a store's log.
+/// Flips a bit of the place where `needle` is in a store's log.
 fn flip(store: &Path, needle: &str) {
     for entry in fs::read_dir(store.join("log")).unwrap() {
         let path = entry.unwrap().path();
@@ -140,7 +140,7 @@ fn the_ledger_of_a_tenant_that_does_not_exist_is_not_found() {
     assert_eq!(ledger(&data(dir.path()), "../x").unwrap_err().kind(), ErrorKind::Invalid);
 }
 
-/// Tells a test process that it is to be a hub, and where.
+/// Makes a test process a hub, and says where.
 const CHILD_DIR: &str = "ONCEWARD_HUB_TEST_CHILD_DIR";
 
 /// A hub in a process of its own.

@@ -64,7 +64,7 @@ impl Running {
         Self { runtime, stop: Some(stop), served: Some(served), address }
     }
 
-    /// Tells the hub to stop, and waits until it has.
+    /// Asks the hub to stop, and waits until it has.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
         drop(self.stop.take());
         let served = self.served.take().expect("it is served once");

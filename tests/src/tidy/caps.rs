@@ -68,7 +68,7 @@ fn type_name(item: &Item) -> Option<&Ident> {
 pub struct FieldCount {
     /// All of them.
     pub all: usize,
-    /// Those that the whole crate sees: `pub(crate)`.
+    /// Count of those that the whole crate sees: `pub(crate)`.
     pub of_the_crate: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the two dialects share in reading an answer by item.
+//! The parts that the two dialects share in reading an answer by item.
 
 use onceward::Receipt;
 use onceward::sync::ItemOutcome;
@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::Response;
 use crate::excerpt;
 
-/// What says "failed for now" in both dialects.
+/// The codes that say "failed for now" in both dialects.
 const TRANSIENT_CODES: [&str; 2] = ["INTERNAL_ERROR", "DATABASE_ERROR"];
 
-/// What says "it came before, and whether it took effect nobody can tell" in both dialects.
+/// The code that says "it came before, and nobody knows whether it took effect" in both dialects.
 pub(crate) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 
 /// Whether an item that failed with `code` may succeed later, by what both dialects document.
@@ -25,7 +25,7 @@ pub(crate) fn receipt(text: Option<&str>) -> Option<Receipt> {
     text.filter(|text| !text.is_empty()).and_then(|text| Receipt::new(text.as_bytes()).ok())
 }
 
-/// One part of an answer, read strictly: a wrong type anywhere in it fails.
+/// Reads one part of an answer strictly: a wrong type anywhere in it fails.
 pub(crate) fn part<T: DeserializeOwned>(raw: &RawValue) -> Result<T, serde_json::Error> {
     serde_json::from_str(raw.get())
 }
@@ -44,7 +44,7 @@ pub(crate) fn rejected(
     }
 }
 
-/// An item of which the upstream cannot tell whether it took effect.
+/// An item of which the upstream does not know whether it took effect.
 pub(crate) fn uncertain(response: &Response, message: &str) -> ItemOutcome {
     ItemOutcome::Uncertain {
         code: OUTCOME_UNKNOWN.to_owned(),

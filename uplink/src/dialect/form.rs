@@ -1,4 +1,4 @@
-//! What an answer is that is not in the upstream's own format, in words for the person who has to find out.
+//! Descriptions of answers that are not in the upstream's own format, for the person who has to find out.
 
 use serde::de::IgnoredAny;
 
@@ -13,15 +13,15 @@ const HEADER_BYTES_MAX: usize = 200;
 const SEARCHED_BYTES_MAX: usize = 16 * 1024;
 /// The type of a problem document.
 const PROBLEM_TYPE: &str = "application/problem+json";
-/// What some editors put before a text in UTF-8.
+/// The bytes that some editors put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether the headers allow that the body is JSON as it stands.
+/// Whether the headers allow that the body is JSON as it is.
 pub(crate) fn may_be_json(response: &Response) -> bool {
     encoding(response).is_none() && response.content_type.as_deref().is_none_or(is_json_type)
 }
 
-/// Whether the headers say that it is a problem document.
+/// Whether the headers say that the body is a problem document.
 pub(crate) fn is_problem(response: &Response) -> bool {
     let kind = response.content_type.as_deref().unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(PROBLEM_TYPE))
@@ -39,7 +39,7 @@ fn is_json_type(text: &str) -> bool {
     kind == "application/json" || kind == "text/json" || kind.ends_with("+json")
 }
 
-/// What the answer is. One line, printable, without the credential.
+/// Describes the answer. One line, printable, without the credential.
 pub(crate) fn describe(response: &Response) -> String {
     if let Some(to) = response.location.as_deref().filter(|_| is_redirect(response.status)) {
         return format!("redirected to {}", shown(response, to, HEADER_BYTES_MAX));
@@ -97,7 +97,7 @@ fn by_content(response: &Response) -> Option<String> {
     })
 }
 
-/// What the body is by its header, where its bytes do not tell.
+/// What the body is by its header, where its bytes do not show it.
 fn by_type(response: &Response) -> Option<String> {
     let kind = response.content_type.as_deref().filter(|kind| !is_json_type(kind))?;
     Some(format!("the answer is {}, not JSON", shown(response, kind, HEADER_BYTES_MAX)))

@@ -13,7 +13,7 @@ use super::misfit;
 #[derive(Debug)]
 pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
-/// What a JSON value is, by its first byte.
+/// The shape of a JSON value, by its first byte.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Shape {
     /// Text.

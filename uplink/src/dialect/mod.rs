@@ -39,8 +39,8 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///
 /// What the upstream remembers an event by must be the event's own key, which never changes.
 /// [`Batch::idempotency_key`] only names an attempt's content: a batch that is formed anew has
-/// another one, so it may stand beside the events' keys and never in their place. Where a refusal of
-/// the batch's key can be told from one of an event, it is [`Failure::BatchKeyRefused`]; where a
+/// another one, so it may be sent beside the events' keys and never in their place. Where a refusal of
+/// the batch's key can be distinguished from one of an event, it is [`Failure::BatchKeyRefused`]; where a
 /// header is the only key of the one event in a request, it is that event's, and its refusal is
 /// [`ItemOutcome::Rejected`](onceward::sync::ItemOutcome::Rejected).
 ///
@@ -99,11 +99,11 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 /// assert_eq!(Plain.items_max(), 1);
 /// ```
 pub trait Dialect: Send + Sync {
-    /// What the dialect is called: part of the upstream's
+    /// The name of the dialect: part of the upstream's
     /// [identity](onceward::sync::Upstream). Small letters, no blanks, at most 64 bytes.
     fn name(&self) -> &str;
 
-    /// Whether requests tell the upstream the batch's scope, and the upstream keeps the keys of two scopes
+    /// Whether requests give the upstream the batch's scope, and the upstream keeps the keys of two scopes
     /// apart: no, unless a dialect says so. Only then may a session use
     /// [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed).
     fn conveys_scope(&self) -> bool {
@@ -120,11 +120,11 @@ pub trait Dialect: Send + Sync {
     /// Most items that one request may carry.
     fn items_max(&self) -> usize;
 
-    /// How long an upstream of this kind remembers keys at least, milliseconds, where it does not tell;
+    /// How long an upstream of this kind remembers keys at least, milliseconds, where it does not say;
     /// `None`: nobody knows, and everything is sent again however long ago it was first attempted.
     ///
     /// 30 days unless a dialect knows better: what was first attempted longer ago waits for a person. For an
-    /// upstream that forgets sooner and does not tell, the host sets
+    /// upstream that forgets sooner and does not say so, the host sets
     /// [`Options::with_horizon`](onceward::sync::Options::with_horizon).
     fn horizon_ms(&self) -> Option<u64> {
         Some(HORIZON_MS)
@@ -143,7 +143,7 @@ pub trait Dialect: Send + Sync {
     /// An event that does not [`fit`](Dialect::fit) is left out, and so stays pending.
     fn request(&self, batch: &Batch) -> Request;
 
-    /// What `response` proves about the items of `batch`, which it names by their [`Batch::wire_key`].
+    /// Reads what `response` proves about the items of `batch`, which it names by their [`Batch::wire_key`].
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ pub(crate) fn captured_at(event: &StoredEvent, name: &str) -> Result<String, Mis
     let unix_ms = event.captured_at_ms.ok_or_else(|| Misfit {
         code: TIME_UNKNOWN.to_owned(),
         message: format!(
-            "{name}: nobody knows when it was captured, because the frame of the log that tells is \
+            "{name}: nobody knows when it was captured, because the frame of the log with the time is \
              damaged: ask the upstream whether it took effect; if not, enter it anew with its time"
         ),
     })?;

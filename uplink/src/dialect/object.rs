@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-/// What a JSON object, and nothing else, is read as.
+/// A value that is read from a JSON object, and from nothing else.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 

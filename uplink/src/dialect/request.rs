@@ -1,4 +1,4 @@
-//! What a dialect hands to the line.
+//! The request that a dialect hands to the line.
 
 /// A request: always `POST`, always JSON.
 ///

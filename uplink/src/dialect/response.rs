@@ -1,4 +1,4 @@
-//! What the line hands back to a dialect.
+//! The response that the line hands back to a dialect.
 
 use std::fmt;
 
@@ -34,9 +34,9 @@ pub struct Response {
     pub body: Vec<u8>,
     /// The credential that must not come back out of the body into a report.
     hidden: Option<Secret>,
-    /// What it tells of the upstream.
+    /// The upstream's clock and horizon, as the headers give them.
     about: About,
-    /// Whether the body did not come whole. Then it is not here, or is the beginning of what is not JSON.
+    /// Whether the body did not come whole. Then the body is not here, or is the beginning of what is not JSON.
     is_cut: bool,
 }
 
@@ -101,26 +101,26 @@ impl Response {
         self
     }
 
-    /// Sets what it tells of the upstream.
+    /// Sets the upstream's clock and horizon.
     #[must_use]
-    pub(crate) fn telling(mut self, about: About) -> Self {
+    pub(crate) fn with_about(mut self, about: About) -> Self {
         self.about = about;
         self
     }
 
-    /// Its body did not come whole.
+    /// Notes that the body did not come whole.
     #[must_use]
     pub(crate) fn cut(mut self) -> Self {
         self.is_cut = true;
         self
     }
 
-    /// Whether its body did not come whole.
+    /// Whether the body did not come whole.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// What it tells of the upstream, if a dialect understood it.
+    /// The upstream's clock and horizon, to be believed if a dialect understood the response.
     pub(crate) fn about(&self) -> About {
         self.about
     }

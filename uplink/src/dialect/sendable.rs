@@ -1,4 +1,4 @@
-//! What a dialect can never send, for a store that refuses it at capture.
+//! The events that a dialect can never send, for a store that refuses it at capture.
 
 use onceward::sync::{KeyRule, Misfit};
 use onceward::{Event, StoredEvent};

@@ -1,10 +1,10 @@
-//! What a status means for people, and what becomes of an answer that the dialect does not recognise.
+//! The meaning of a status for people, and what becomes of an answer that the dialect does not recognise.
 
 use onceward::sync::{Answered, Failure};
 
 use super::{Response, form};
 
-/// Whether only this status may confirm items: its body holds answers by item.
+/// Whether only this status may confirm items: the body holds answers by item.
 pub(crate) fn may_confirm(status: u16) -> bool {
     matches!(status, 200 | 207)
 }
@@ -14,7 +14,7 @@ pub(crate) fn is_for_now(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500..=510 | 512..=599)
 }
 
-/// What a status means.
+/// The meaning of a status, in words.
 pub(crate) fn meaning(status: u16) -> &'static str {
     match status {
         202 => "it is taken for later, and confirms no item",

@@ -14,7 +14,7 @@ pub(super) struct Address {
     base: String,
     /// Whether the host is this machine.
     loopback: bool,
-    /// Whether it is `https`.
+    /// Whether the scheme is `https`.
     https: bool,
     /// The host, an address of version 6 in its brackets.
     host: String,
@@ -95,7 +95,7 @@ impl Address {
     }
 }
 
-/// Whether what stands behind a host is a port, or nothing.
+/// Whether what follows a host is a port, or nothing.
 pub(super) fn has_whole_port(authority: &Authority) -> bool {
     let place = authority.as_str().rsplit('@').next().unwrap_or_default();
     place == authority.host() || authority.port_u16().is_some()

@@ -30,7 +30,7 @@ fn is_the_proxys(error: &ureq::Error) -> bool {
     }
 }
 
-/// The same without the way.
+/// Explains an error without the way to the upstream.
 fn by_itself(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
@@ -45,7 +45,7 @@ fn by_itself(error: &ureq::Error) -> String {
     }
 }
 
-/// The same for what the operating system, or TLS through it, says.
+/// Explains what the operating system, or TLS through it, says.
 fn explain_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused: nothing listens there".to_owned(),

@@ -23,7 +23,7 @@ pub(super) fn agent(config: Config, address: &Address, via: &Via, opened: &Opene
     Agent::with_parts(config, connector, resolver)
 }
 
-/// The header by which a proxy is told who asks; `None` if it wants no credentials.
+/// The header that says to a proxy who asks; `None` if it wants no credentials.
 pub(super) fn authorization(proxy: &Proxy) -> Option<String> {
     if proxy.username().is_none() && proxy.password().is_none() {
         return None;

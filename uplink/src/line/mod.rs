@@ -48,7 +48,7 @@ const USER_AGENT: &str = concat!("onceward/", env!("CARGO_PKG_VERSION"));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
-    /// Until the connection stands, name resolution and TLS included. 5 s by default.
+    /// Until the connection is made, name resolution and TLS included. 5 s by default.
     pub connect: Duration,
     /// Until the last byte of the reply is there, however slowly bytes drip. 15 s by default.
     pub total: Duration,
@@ -62,7 +62,7 @@ impl Default for Timeouts {
 
 /// A blocking HTTP line to one upstream.
 ///
-/// Redirects are not followed, so the credentials go to the given address only. Replies are taken up
+/// Redirects are not followed, so the credentials go to the given address only. Replies are read up
 /// to 1 MiB and not decompressed. Where the address is `https`, the certificate must be valid for it
 /// and there is no way around that.
 ///
@@ -115,8 +115,8 @@ impl Line {
     /// # Errors
     ///
     /// `Invalid`: the address is no `http` or `https` address, or holds credentials, a query or a
-    /// fragment; the key cannot stand in a header; or a variable of the environment cannot be honoured. `Io`: a
-    /// file that one names cannot be read.
+    /// fragment; the key has a character that a header cannot hold; or a variable of the environment cannot be
+    /// honoured. `Io`: a file that one names cannot be read.
     pub fn new(base_url: &str, key: Option<Secret>, timeouts: Timeouts) -> Result<Self, Error> {
         Self::direct(base_url, key, timeouts)?.through_environment()?.trusting_environment()
     }
@@ -199,14 +199,14 @@ impl Line {
         }
     }
 
-    /// The same by way of another proxy, or of none.
+    /// The line by way of another proxy, or of none.
     fn along(self, via: Option<Via>) -> Self {
         let way = (via.as_ref(), &self.roots);
         let agent = agent(&self.address, self.timeouts, way, &self.opened);
         Self { agent, via, ..self }
     }
 
-    /// The same with others' certificates.
+    /// The line with other trusted certificates.
     fn believing(self, roots: RootCerts) -> Self {
         let way = (self.via.as_ref(), &roots);
         let agent = agent(&self.address, self.timeouts, way, &self.opened);
@@ -217,7 +217,7 @@ impl Line {
     ///
     /// # Errors
     ///
-    /// `Invalid`: the key cannot stand in a header. The old one stays.
+    /// `Invalid`: the key has a character that a header cannot hold. The old one stays.
     pub fn set_key(&self, key: Option<Secret>) -> Result<(), Error> {
         check_key(key.as_ref())?;
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
@@ -269,7 +269,7 @@ impl Line {
         self.agent.clone().shutdown();
     }
 
-    /// One request and its answer: over a kept connection, if there is one that works.
+    /// Sends one request and reads its answer: over a kept connection, if there is one that works.
     fn exchange(
         &self,
         uri: &str,
@@ -383,7 +383,7 @@ fn check_key(key: Option<&Secret>) -> Result<(), Error> {
     match key.map(Secret::expose) {
         Some("") => Err(Error::invalid("key", "is empty")),
         Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(Error::invalid("key", "has a character that cannot stand in a header"))
+            Err(Error::invalid("key", "has a character that a header cannot hold"))
         }
         Some(_) | None => Ok(()),
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Whether the list of `NO_PROXY` has a host: `host` as in an address, brackets included.
 ///
-/// Entries stand between commas or blanks. `*` is every host; a name is that host and every one below it, with or
+/// Entries are separated by commas or blanks. `*` is every host; a name is that host and every one below it, with or
 /// without a dot or `*.` before it; an address is that address; `10.0.0.0/8` is a range of addresses. With a port
 /// behind it an entry counts for that port only. Names are compared without regard to case.
 ///

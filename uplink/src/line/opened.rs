@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ureq::Error;
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 
-/// Counts connections when they are begun, whether they come to stand or not. Clones share the count. The first
+/// Counts connections when they are begun, whether they are made or not. Clones share the count. The first
 /// of a chain of connectors: kept connections do not pass it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Opened(Arc<AtomicU64>);

@@ -22,9 +22,9 @@ use crate::error::Error;
 pub(super) struct Via {
     /// The proxy itself.
     pub(super) proxy: ureq::Proxy,
-    /// Its address without credentials.
+    /// The proxy's address without credentials.
     pub(super) shown: String,
-    /// Where it was named: a variable, or what the host calls it.
+    /// Where the proxy was named: a variable, or what the host calls it.
     pub(super) named_by: &'static str,
 }
 

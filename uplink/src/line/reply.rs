@@ -18,7 +18,7 @@ const REPLY_BYTES_MAX: u64 = 1024 * 1024;
 /// # Errors
 ///
 /// The body of an answer that may confirm something did not come whole, or is too long. That of another is no
-/// reason to forget what its head says; and the beginning of a page tells whose it is.
+/// reason to forget what its head says; and the beginning of a page shows whose it is.
 pub(super) fn take(
     mut reply: http::Response<ureq::Body>,
     round_trip_ms: u64,
@@ -27,7 +27,7 @@ pub(super) fn take(
     let owned = |name: HeaderName| text(name).map(ToOwned::to_owned);
     let horizon = reply.headers().get(HORIZON_HEADER).and_then(|value| value.to_str().ok());
     let about = About::read(text(header::DATE), horizon, round_trip_ms);
-    let mut response = Response::new(reply.status().as_u16(), Vec::new()).telling(about);
+    let mut response = Response::new(reply.status().as_u16(), Vec::new()).with_about(about);
     let wishes = reply.headers().get_all(header::RETRY_AFTER).iter();
     let wishes: Vec<&str> = wishes.filter_map(|value| value.to_str().ok()).collect();
     response.retry_after = Some(wishes.join(", ")).filter(|_| !wishes.is_empty());

@@ -90,7 +90,7 @@ impl UploaderHandle {
     ///
     /// # Errors
     ///
-    /// `Invalid`: the key cannot stand in a header. The old one stays.
+    /// `Invalid`: the key has a character that a header cannot hold. The old one stays.
     pub fn set_key(&self, key: Option<Secret>) -> Result<(), Error> {
         self.line.set_key(key)?;
         self.control.new_key();

@@ -23,7 +23,7 @@ use crate::upstream::{About, ServerTime};
 
 pub use handle::UploaderHandle;
 
-/// How long an idle uploader trusts that it is told of captures: a host may have several programs.
+/// How long an idle uploader relies on signals about captures: a host may have several programs.
 const IDLE_MS_MAX: u64 = 1_000;
 /// The status that asks for other credentials.
 const UNAUTHORIZED: u16 = 401;
@@ -48,15 +48,15 @@ const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Uploader {
-    /// What is drained.
+    /// The store that is drained.
     store: Store,
-    /// The way.
+    /// The way to the upstream.
     line: Line,
-    /// The language.
+    /// The language of the upstream.
     dialect: Arc<dyn Dialect>,
     /// How the session is to behave.
     options: Options,
-    /// What the session is asked with.
+    /// The clock whose time the session is given.
     clock: Monotonic,
     /// Gives a fresh key, if the host has one.
     fresh_key: Option<FreshKey>,
@@ -73,7 +73,7 @@ enum Pause {
     /// The session wants to be asked again then.
     Until(u64),
     /// The session has no wish: something has to happen first.
-    UntilTold(u64),
+    UntilSignal(u64),
 }
 
 impl Uploader {
@@ -82,18 +82,18 @@ impl Uploader {
     /// Of `options`, the effort is set by the way it is run. A batch with more items than the
     /// dialect allows is halved before it is sent, so `items_max` should be at most
     /// [`Dialect::items_max`]. Where they name no horizon, that of the dialect counts until the
-    /// upstream tells its own.
+    /// upstream says its own.
     ///
     /// Where they name no upstream, it is the line's address with the dialect's name. Their settings
     /// are the dialect's.
     ///
-    /// What a reply tells of the upstream is taken up: its clock ([`Store::confirm_time`]) from the
+    /// What a reply says of the upstream is applied: its clock ([`Store::confirm_time`]) from the
     /// header `Date`, and how long it remembers keys, in seconds, from the header `Onceward-Horizon`.
     ///
     /// # Errors
     ///
-    /// `Invalid`: the dialect's name, or the line's address, cannot stand in an upstream's identity; or
-    /// the keys' rule is [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed), and the dialect does not tell the
+    /// `Invalid`: the dialect's name, or the line's address, cannot be part of an upstream's identity; or
+    /// the keys' rule is [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed), and the dialect does not give the
     /// upstream the scope.
     pub fn new(
         store: Store,
@@ -111,7 +111,7 @@ impl Uploader {
             options.with_upstream(line.upstream(dialect.name())?)
         };
         if options.conveys_scope() && !dialect.conveys_scope() {
-            let why = "the dialect does not tell the upstream the scope: they need another rule";
+            let why = "the dialect does not give the upstream the scope: use another rule";
             return Err(Error::invalid("keys", why));
         }
         let options = options.with_settings(dialect.settings());
@@ -143,7 +143,7 @@ impl Uploader {
         self.run_once_until(&Control::new(), observe)
     }
 
-    /// The same, until `control` is stopped.
+    /// Runs as [`Uploader::run_once`] does, until `control` is stopped.
     ///
     /// # Errors
     ///
@@ -234,12 +234,12 @@ impl Uploader {
             match (effort, pause) {
                 (_, None) => observe(&session.report()),
                 (_, Some(Pause::Until(wait_ms)))
-                | (Effort::Forever, Some(Pause::UntilTold(wait_ms))) => {
+                | (Effort::Forever, Some(Pause::UntilSignal(wait_ms))) => {
                     observe(&session.report());
                     control.wait(wait_ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX));
                     self.has_asked = false;
                 }
-                (_, Some(Pause::UntilTold(_))) => return Ok(session.report()),
+                (_, Some(Pause::UntilSignal(_))) => return Ok(session.report()),
             }
         }
     }
@@ -263,19 +263,19 @@ impl Uploader {
         match step {
             Step::Wait { until_ms } => Pause::Until(until_ms.saturating_sub(self.clock.now_ms())),
             // Only the host can change that, and then it says so.
-            Step::Blocked => Pause::UntilTold(WAIT_MS_MAX),
+            Step::Blocked => Pause::UntilSignal(WAIT_MS_MAX),
             // A step that this version does not know asks for nothing that it could do.
-            _ => Pause::UntilTold(IDLE_MS_MAX),
+            _ => Pause::UntilSignal(IDLE_MS_MAX),
         }
     }
 
-    /// Carries one batch and tells the session what came of it.
+    /// Carries one batch and reports to the session what came of it.
     fn exchange(&mut self, session: &mut Session, batch: &Batch) -> onceward::Result<()> {
         let (carried, is_key_refused) = self.carry(batch);
         match carried {
             Ok((reply, about)) => {
                 // First: what the reply settles is remembered from that time on.
-                take_up(session, about)?;
+                apply(session, about)?;
                 session.on_reply(batch.id, &reply, self.clock.now_ms())?;
             }
             Err(failure) => session.on_failure(batch.id, &failure, self.clock.now_ms())?,
@@ -299,7 +299,7 @@ impl Uploader {
         };
         match answered {
             Ok(about) => {
-                take_up(session, about)?;
+                apply(session, about)?;
                 session.on_no_time();
             }
             Err(failure) => session.on_no_answer(&failure, self.clock.now_ms())?,
@@ -341,9 +341,9 @@ impl Uploader {
     }
 }
 
-/// Takes up what an answer tells of the upstream: how long it remembers keys first, since what its time shows
+/// Applies what an answer says of the upstream: how long it remembers keys first, since what its time shows
 /// is judged by that.
-fn take_up(session: &mut Session, about: About) -> onceward::Result<()> {
+fn apply(session: &mut Session, about: About) -> onceward::Result<()> {
     if let Some(horizon) = about.horizon {
         session.on_horizon(horizon);
     }

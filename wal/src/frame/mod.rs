@@ -107,13 +107,13 @@ impl Frame<'_> {
         self.stored.frame_bytes()
     }
 
-    /// This frame without its body, to be kept longer than the segment's bytes.
+    /// Returns this frame without its body, to be kept longer than the segment's bytes.
     #[must_use]
     pub fn without_body(&self) -> Frame<'static> {
         self.with_body(&[])
     }
 
-    /// This frame with another copy of its body.
+    /// Returns this frame with another copy of its body.
     #[must_use]
     pub fn with_body<'b>(&self, body: &'b [u8]) -> Frame<'b> {
         let Self { lsn, run, time_ms, kind, flags, body: _, place, stored } = *self;

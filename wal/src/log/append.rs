@@ -48,9 +48,9 @@ pub enum Purpose {
     Settle,
     /// As `Settle`, as long as something is left then, for what needs it more.
     SettleLeaving {
-        /// So many bytes of the reserve.
+        /// Bytes of the reserve that are left.
         reserved: u64,
-        /// So many besides, unless the disk has plenty: see [`Purpose::CaptureLeaving`].
+        /// Bytes that are left besides, unless the disk has plenty: see [`Purpose::CaptureLeaving`].
         promised: u64,
     },
 }

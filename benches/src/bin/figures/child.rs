@@ -17,11 +17,11 @@ use crate::index::{SLICES, flow, grown};
 /// What such a process does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Child {
-    /// Grows an index and tells what memory that took.
+    /// Grows an index and reports what memory that took.
     IndexMemory,
     /// Makes a store, says so, and waits to be killed.
     IndexKilled,
-    /// Opens a store, captures, and tells how long that took and what memory.
+    /// Opens a store, captures, and reports how long that took and what memory.
     EngineOpened,
 }
 

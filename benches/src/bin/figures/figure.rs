@@ -16,12 +16,12 @@ pub(crate) const EXIT_FAILED: u8 = 2;
 /// What a figure must reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Must {
-    /// This or more.
+    /// The figure must be this or more.
     AtLeast(f64),
-    /// This or less.
+    /// The figure must be this or less.
     AtMost(f64),
-    /// Nothing: it is told beside another one.
-    BeTold,
+    /// The figure must reach nothing: it is reported beside another one.
+    BeReported,
 }
 
 impl Must {
@@ -30,7 +30,7 @@ impl Must {
         match self {
             Self::AtLeast(least) => value >= least,
             Self::AtMost(most) => value <= most,
-            Self::BeTold => !value.is_nan(),
+            Self::BeReported => !value.is_nan(),
         }
     }
 }
@@ -40,7 +40,7 @@ impl Serialize for Must {
         match self {
             Self::AtLeast(least) => serializer.collect_str(&format_args!(">={least:.2}")),
             Self::AtMost(most) => serializer.collect_str(&format_args!("<={most:.2}")),
-            Self::BeTold => serializer.serialize_none(),
+            Self::BeReported => serializer.serialize_none(),
         }
     }
 }
@@ -65,7 +65,7 @@ pub(crate) struct Figure {
 /// What a figure is, before it was measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    /// Its name.
+    /// The figure's name.
     pub(crate) figure: &'static str,
     /// What `value`, `low` and `high` count.
     pub(crate) unit: &'static str,
@@ -139,7 +139,7 @@ fn figure(area: &'static str, asked: Asked, spread: Spread, detail: Detail) -> F
     }
 }
 
-/// What is told beside every ratio: what one event cost on either side.
+/// The detail of every ratio: what one event cost on either side.
 pub(crate) fn sides(turns: &Turns) -> Detail {
     let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
     Detail::from([
@@ -177,8 +177,9 @@ mod tests {
             line,
             r#"{"area":"wal","figure":"one_writer","value":0.97,"unit":"ratio to raw limit","must":">=0.95","ok":true,"low":0.485,"high":1.94,"detail":{"floor_us":155.0,"thing_us":160.1235}}"#
         );
-        let told = Asked { must: Must::BeTold, ..ASKED };
-        let line = serde_json::to_string(&figure("wal", told, spread(0.1), Detail::new())).unwrap();
+        let asked = Asked { must: Must::BeReported, ..ASKED };
+        let line =
+            serde_json::to_string(&figure("wal", asked, spread(0.1), Detail::new())).unwrap();
         assert!(line.contains(r#""must":null,"ok":true,"#), "{line}");
     }
 
@@ -193,7 +194,7 @@ mod tests {
         assert!(!ok(Must::AtMost(1.2), 1.200_1));
         assert!(!ok(Must::AtLeast(0.95), f64::NAN));
         assert!(!ok(Must::AtMost(0.95), f64::NAN));
-        assert!(!ok(Must::BeTold, f64::NAN));
+        assert!(!ok(Must::BeReported, f64::NAN));
     }
 
     #[test]

@@ -12,39 +12,39 @@ use crate::{exit::Failure, output::Output};
 /// Turns batches of lines into answers.
 #[derive(Debug)]
 pub(super) struct Committer<'a> {
-    /// Where events go.
+    /// The store that events go to.
     store: &'a Store,
-    /// What all of them share.
+    /// The fields that all events of the run share.
     shared: Shared,
-    /// Where answers go.
+    /// The output that answers go to.
     out: Output,
-    /// What was answered so far.
+    /// Counts of what was judged so far.
     tally: Tally,
     /// Why no more answers are written.
     unheard: Option<Failure>,
 }
 
-/// What was judged so far, answered or not.
+/// Counts of the lines that were judged so far, answered or not.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Lines that are stored now.
     pub(super) fresh: u64,
     /// Lines that had been stored before.
     pub(super) duplicate: u64,
-    /// Those of them whose events are lost to damage.
+    /// Lines that had been stored before and whose events are lost to damage.
     pub(super) lost: u64,
     /// Lines whose key is taken by something else.
     pub(super) conflict: u64,
     /// Lines that were not stored.
     pub(super) refused: u64,
-    /// Whether any was refused for want of room.
+    /// Whether any line was refused for want of room.
     pub(super) full: bool,
     /// Number of the first line that was refused or in conflict, and why.
     pub(super) first_bad: Option<(u64, String)>,
 }
 
 impl Tally {
-    /// All lines.
+    /// The count of all lines.
     pub(super) fn lines(&self) -> u64 {
         self.fresh
             .saturating_add(self.duplicate)
@@ -69,22 +69,22 @@ struct Answer<'a> {
     lsn: Option<u64>,
     /// `fresh`, `duplicate`, `conflict` or `refused`.
     verdict: &'static str,
-    /// There for a duplicate whose event is lost to damage, `outcome_unknown`: nobody knows what became of it.
+    /// The event's state, `outcome_unknown`; only of a duplicate whose event is lost to damage.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
-    /// Why it was refused.
+    /// Why the line was refused.
     error: Option<&'a Refusal>,
 }
 
-/// What the store, or this program, says of a line.
+/// The judgement of the store, or of this program, on a line.
 enum Judged {
     /// The store's answer.
     Stored(Verdict),
-    /// It is not stored, or not surely.
+    /// The event is not stored, or may not be.
     Refused {
-        /// Why.
+        /// Why it was refused.
         refusal: Refusal,
-        /// Whether for want of room.
+        /// Whether it was refused for want of room.
         full: bool,
     },
 }
@@ -95,7 +95,7 @@ impl<'a> Committer<'a> {
         Self { store, shared, out, tally: Tally::default(), unheard: None }
     }
 
-    /// What was answered.
+    /// The counts of what was judged.
     pub(super) fn into_tally(self) -> Tally {
         self.tally
     }
@@ -204,7 +204,7 @@ impl<'a> Committer<'a> {
     }
 }
 
-/// What is told of a duplicate that may have had no effect.
+/// The state in the answer about a duplicate that may have had no effect.
 fn state(judged: &Judged) -> Option<&'static str> {
     match judged {
         Judged::Stored(Verdict::Duplicate { state: State::OutcomeUnknown, .. }) => {

@@ -10,16 +10,16 @@ pub(super) const LINE_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct Line {
     /// Counts from 1.
     pub(super) number: u64,
-    /// What it holds.
+    /// The content of the line.
     pub(super) content: Content,
 }
 
-/// What a line holds.
+/// The content of a line.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Content {
     /// The bytes before the line end.
     Bytes(Vec<u8>),
-    /// More than [`LINE_BYTES_MAX`] bytes, which were not kept.
+    /// A line of more than [`LINE_BYTES_MAX`] bytes, which were not kept.
     TooLong,
 }
 
@@ -121,12 +121,12 @@ pub(super) fn read_all(
     Ok(())
 }
 
-/// Whether to read on.
+/// Whether reading goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Flow {
-    /// More is wanted.
+    /// More lines are wanted.
     Continue,
-    /// Nobody listens any more.
+    /// Nobody takes lines any more.
     Stop,
 }
 

@@ -36,7 +36,7 @@ use crate::{
 /// # Errors
 ///
 /// The store cannot be opened or closed, stdin cannot be read, or stdout cannot be written. A line that is refused is
-/// no error here: it is told in its answer and by the exit code.
+/// no error here: its answer and the exit code report it.
 pub fn run(args: &CaptureArgs) -> Outcome {
     let shared = shared(args)?;
     let store = shape::open(&args.store, config(args))?;
@@ -68,7 +68,7 @@ fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
     if let Err(failure) = answered {
         return Err(unheard(&failure, &tally, closed));
     }
-    let told = if stop.is_asked() {
+    let concluded = if stop.is_asked() {
         let lines = tally.lines();
         Err(Failure::failed(format!("stopped by a signal after line {lines}")))
     } else {
@@ -78,7 +78,7 @@ fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
             Err(_panic) => Err(Failure::failed("the thread that reads standard input failed")),
         }
     };
-    exit::after_closing(told, closed)
+    exit::after_closing(concluded, closed)
 }
 
 /// Listens for signals, and reads standard input on a thread of its own.
@@ -97,7 +97,7 @@ fn start(sender: SyncSender<Arrived>) -> Result<(Stop, JoinHandle<io::Result<()>
     Ok((stop, reader))
 }
 
-/// The end of a run whose answers could not be written: what is stored is told here instead.
+/// The end of a run whose answers could not be written: this reports what is stored instead.
 fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Failure {
     let Tally { fresh, duplicate, conflict, refused, .. } = tally;
     let begin = if failure.gave_up_reader() { "stopped by a signal: " } else { "" };
@@ -133,7 +133,7 @@ fn config(args: &CaptureArgs) -> Config {
     }
 }
 
-/// What all events of this run share.
+/// The fields that all events of this run share.
 fn shared(args: &CaptureArgs) -> Result<Shared, Failure> {
     let headers = args.headers.iter().try_fold(Headers::new(), |headers, (name, value)| {
         headers.with(name, value).map_err(|error| Failure::usage(format!("--header: {error}")))
@@ -141,12 +141,12 @@ fn shared(args: &CaptureArgs) -> Result<Shared, Failure> {
     Ok(Shared { scope: args.scope.clone(), headers })
 }
 
-/// What comes to the thread that commits.
+/// A message to the thread that commits.
 #[derive(Debug)]
 enum Arrived {
     /// Lines that came together.
     Lines(Vec<Line>),
-    /// There are no more.
+    /// The input has ended.
     End,
     /// The process is to end.
     Stop,
@@ -168,13 +168,13 @@ fn read(sender: &SyncSender<Arrived>) -> io::Result<()> {
 /// Lines on their way to a commit.
 #[derive(Debug)]
 struct Queue {
-    /// What was read.
+    /// The lines that were read, as they come.
     arrived: Receiver<Arrived>,
-    /// What was received and is not in a batch yet.
+    /// Lines that were received and are not in a batch yet.
     waiting: VecDeque<Line>,
     /// Size of the lines in `waiting`.
     waiting_bytes: usize,
-    /// Whether nothing more comes.
+    /// Whether the input has ended.
     ended: bool,
     /// Whether a signal came.
     stop: Stop,
@@ -239,7 +239,7 @@ fn batch_bytes_max(segment_bytes: Option<u64>) -> usize {
     half.min(BATCH_BYTES_MAX)
 }
 
-/// Tells on stderr what did not go well, and the exit code for it.
+/// Reports on stderr what did not go well, and returns the exit code for it.
 fn conclude(tally: &Tally) -> Exit {
     if tally.refused == 0 && tally.conflict == 0 && tally.lost == 0 {
         return Exit::Ok;
@@ -271,7 +271,7 @@ const BATCH_LINES_MAX: usize = 500;
 /// Most bytes of input of one commit.
 const BATCH_BYTES_MAX: usize = 256 * 1024;
 
-/// What a line may take in the log beyond its own bytes, so that many short lines still fit a segment.
+/// Bytes that a line may take in the log beyond its own, so that many short lines still fit a segment.
 const LINE_OVERHEAD_BYTES: usize = 128;
 
 /// Chunks that are read ahead of the commit; each is at most what one read returns, or one longest line.

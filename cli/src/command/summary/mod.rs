@@ -26,7 +26,7 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
         .map_err(|error| Failure::engine("cannot list what was dropped", &error));
     let dropped = store.status().evicted;
     let losses = shape::closing(store, losses)?;
-    // Told first: a reader of stdout that has had enough must not hide it.
+    // Reported first: a reader of stdout that has had enough must not hide it.
     let exit = conclude(&safe);
     let mut out = Output::stdout();
     match style {
@@ -37,7 +37,7 @@ pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     Ok(exit)
 }
 
-/// Says on stderr what speaks against wiping, and the exit code for it: who asks in a script must not
+/// Reports on stderr what speaks against wiping, and returns the exit code for it: who asks in a script must not
 /// take "no" for "yes".
 fn conclude(safe: &SafeToWipe) -> Exit {
     let SafeToWipe::NotSafe { why } = safe else { return Exit::Ok };
@@ -79,7 +79,7 @@ fn show(out: &mut Output, summary: &Summary, dropped: u64) -> Result<(), Failure
         out.line(&format!("left since {since} for the bundle {bundle}"))?;
     }
     for Import { bundle, source, fresh, .. } in &summary.imports {
-        out.line(&format!("took up the bundle {bundle} of the store {source}: {fresh} events"))?;
+        out.line(&format!("imported the bundle {bundle} of the store {source}: {fresh} events"))?;
     }
     Ok(())
 }
@@ -91,5 +91,5 @@ fn row(name: &str, tallies: [&Tally; 4]) -> Vec<String> {
     std::iter::once(name.to_owned()).chain(counts).chain([all.amount_shown()]).collect()
 }
 
-/// The store lists no more.
+/// Most losses that are listed: the store lists no more.
 const LOSSES_LISTED_MAX: usize = 512;

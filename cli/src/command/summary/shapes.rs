@@ -1,4 +1,4 @@
-//! What `summary` prints for programs.
+//! The JSON that `summary` prints for programs.
 
 use onceward::limits::Loss;
 use onceward::rescue::{Import, Reason, SafeToWipe, ScopeSummary, Summary, Tally};
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::command::shape::{self, FenceShape};
 
-/// What is still in a store. The fields are public: their names never change.
+/// The content of a store that is still needed, as JSON. The fields are public: their names never change.
 #[derive(Debug, Serialize)]
 pub(super) struct SummaryShape<'a> {
     /// The store's number.
     store: String,
     /// Whether nothing in it is needed any more.
     safe_to_wipe: bool,
-    /// What speaks against it.
+    /// What speaks against wiping the store.
     why: Vec<WhyShape>,
     /// Events by state.
     #[serde(flatten)]
     states: StatesShape,
-    /// The same by scope, of scopes with unsettled events, those with the most first.
+    /// Events by state for each scope, of scopes with unsettled events, those with the most first.
     scopes: Vec<ScopeShape<'a>>,
     /// How many such scopes are not listed.
     scopes_left_out: u64,
@@ -34,54 +34,54 @@ pub(super) struct SummaryShape<'a> {
     bytes: u64,
     /// Events that were dropped to make room since the store was made.
     dropped: u64,
-    /// The last of them.
+    /// The events that were dropped last.
     losses: Vec<LossShape<'a>>,
     /// Since when and for which bundle the store is left.
     fence: Option<FenceShape>,
-    /// Bundles of other stores that were taken up.
+    /// Bundles of other stores that were imported.
     imports: Vec<ImportShape>,
 }
 
 /// A reason not to wipe.
 #[derive(Debug, Serialize)]
 struct WhyShape {
-    /// Its name, in snake case.
+    /// The reason's name, in snake case.
     reason: &'static str,
-    /// In words.
+    /// The reason in words.
     text: String,
 }
 
 /// Events by state.
 #[derive(Debug, Serialize)]
 struct StatesShape {
-    /// Those that wait to be sent.
+    /// Events that wait to be sent.
     pending: TallyShape,
-    /// Those that were sent and are not answered.
+    /// Events that were sent and are not answered.
     in_flight: TallyShape,
-    /// Those that wait for a person.
+    /// Events that wait for a person.
     in_review: TallyShape,
-    /// Those of which nobody knows whether they took effect.
+    /// Events of which nobody knows whether they took effect.
     uncertain: TallyShape,
 }
 
-/// Count and sum.
+/// The count and the sum of some events.
 #[derive(Debug, Serialize)]
 struct TallyShape {
-    /// How many.
+    /// How many events there are.
     count: u64,
     /// Sum of the amounts, an exact decimal.
     amount: String,
-    /// There where the sum does not fit: it is at least that, or at most where that is negative.
+    /// Whether the sum does not fit; left out if it does. It is at least that, or at most where that is negative.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_at_limit: bool,
 }
 
-/// One scope.
+/// The events of one scope.
 #[derive(Debug, Serialize)]
 struct ScopeShape<'a> {
     /// The scope.
     scope: &'a str,
-    /// Its events.
+    /// The scope's events by state.
     #[serde(flatten)]
     states: StatesShape,
 }
@@ -89,28 +89,28 @@ struct ScopeShape<'a> {
 /// An event that was dropped.
 #[derive(Debug, Serialize)]
 struct LossShape<'a> {
-    /// Its number.
+    /// The event's number.
     lsn: u64,
-    /// Its scope.
+    /// The event's scope.
     scope: &'a str,
-    /// Its key, while the log has it.
+    /// The event's key, while the log has it.
     key: Option<&'a str>,
-    /// When, RFC 3339.
+    /// When the event was dropped, RFC 3339.
     dropped: Option<String>,
-    /// The same as Unix milliseconds.
+    /// When the event was dropped, Unix milliseconds.
     dropped_ms: i64,
 }
 
-/// A bundle that was taken up.
+/// A bundle that was imported.
 #[derive(Debug, Serialize)]
 struct ImportShape {
-    /// Its number.
+    /// The bundle's number.
     bundle: String,
-    /// The store that it is from.
+    /// The store that the bundle is from.
     source: String,
-    /// When it was taken up, RFC 3339.
+    /// When the bundle was imported, RFC 3339.
     imported: Option<String>,
-    /// The same as Unix milliseconds.
+    /// When the bundle was imported, Unix milliseconds.
     imported_ms: i64,
     /// Events that were new.
     fresh: u64,

@@ -2,7 +2,7 @@
 //!
 //! | what holds first, from above                         | code |
 //! |------------------------------------------------------|-----:|
-//! | something could not be taken up for want of room      |    7 |
+//! | something could not be stored for want of room        |    7 |
 //! | the credentials were refused                          |    6 |
 //! | the configuration is at fault                         |    8 |
 //! | events are still pending, with `--once`               |    5 |
@@ -18,7 +18,7 @@ use crate::{
 
 /// How a run ended.
 pub(super) struct Run {
-    /// What came of it.
+    /// The report of the run.
     pub(super) report: Report,
     /// The last failure that was not brought about by the end.
     pub(super) why: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Tells what came of it, and which code that is.
+    /// Reports on stderr what came of the run, and returns the exit code for it.
     pub(super) fn conclude(&self, summary: &Summary, once: bool) -> Exit {
         let report = &self.report;
         if report.strangers > 0 || report.missing > 0 {

@@ -42,7 +42,7 @@ fn send(args: &SyncArgs, style: Style, store: Store, line: Line) -> Outcome {
         Ok(summed) => summed,
         Err(failure) => return shape::closing(store, Err(failure)),
     };
-    // Told first: neither a disk that fails nor a reader of stdout that has had enough must hide it.
+    // Reported first: neither a disk that fails nor a reader of stdout that has had enough must hide it.
     if summary.pending_elsewhere > 0 {
         let (count, scope) = (summary.pending_elsewhere, &args.scope);
         chatter(&format!("{count} events wait in other scopes: this run sends scope {scope} only"));
@@ -145,14 +145,14 @@ fn options(args: &SyncArgs, line: &Line, dialect: &dyn Dialect) -> Result<sync::
     Ok(options)
 }
 
-/// Why nothing is delivered, for a person who watches: told when it changes, not for each attempt.
+/// Why nothing is delivered, for a person who watches: printed when it changes, not for each attempt.
 #[derive(Default)]
 struct News {
     /// The last failure.
     why: Option<String>,
     /// Whole-batch failures so far.
     failures: u64,
-    /// What had been delivered when something was told last.
+    /// Events that had been delivered when something was printed last.
     delivered: u64,
 }
 

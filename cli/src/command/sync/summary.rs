@@ -21,7 +21,7 @@ pub(super) struct Summary {
     rejected: u64,
     /// Events that still wait, in the scope that was sent.
     pub(super) pending: u64,
-    /// Those of them that wait in their lane behind one that waits for a person, as far as the run came.
+    /// Pending events that wait in their lane behind one that waits for a person, as far as the run came.
     pub(super) behind: u64,
     /// Events that still wait in other scopes, which this run does not send.
     pub(super) pending_elsewhere: u64,

@@ -22,7 +22,7 @@ use crate::testing::Rig;
 pub(crate) struct Keys {
     known: Mutex<BTreeMap<KeyId, EncryptionKey>>,
     current: Mutex<Option<KeyId>>,
-    /// It has none to give now.
+    /// Whether the provider has no key to give now.
     is_away: AtomicBool,
 }
 

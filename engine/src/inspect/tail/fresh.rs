@@ -31,7 +31,7 @@ pub(super) struct Fresh {
     place: Option<Place>,
     /// LSNs up to there that no frame has.
     skipped: u64,
-    /// There were frames behind it.
+    /// Whether there were frames behind the last one.
     is_cut: bool,
 }
 

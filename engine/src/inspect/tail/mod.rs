@@ -128,7 +128,7 @@ pub struct TailBatch {
     /// Numbers between the frames that are not there: never used, lost to damage, or trimmed before
     /// they were looked at.
     pub skipped: u64,
-    /// There is more: the next look need not wait.
+    /// Whether there is more, so that the next look need not wait.
     pub is_behind: bool,
 }
 
@@ -317,7 +317,7 @@ fn refuse_another_state(vfs: &dyn Vfs, shown: u64, keys: &Keys) -> Result<()> {
     Ok(())
 }
 
-/// Who the store is.
+/// The identity of the store.
 fn identity_of(vfs: &dyn Vfs, keys: &Keys) -> Result<Identity> {
     onceward_wal::identity_with(vfs, keys.as_ref()).map_err(from_log)?.ok_or_else(no_store)
 }

@@ -43,13 +43,13 @@ pub(super) enum CleaningReason {
 /// How badly room is needed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Need {
-    /// There is enough.
+    /// Room is not short.
     Usual,
     /// Captures are refused.
     Short,
     /// The reserve is in use.
     Low,
-    /// A test wants it.
+    /// A test wants cleaning.
     #[cfg(test)]
     Forced,
 }

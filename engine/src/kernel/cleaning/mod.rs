@@ -74,7 +74,7 @@ impl Cleaning {
     }
 }
 
-/// Who cleans a store.
+/// The cleaner of a store.
 #[derive(Debug)]
 pub(crate) struct Cleaner<'e, S: Areas> {
     engine: &'e Engine<S>,

@@ -44,7 +44,7 @@ pub(crate) struct Queueing {
     pub(crate) mono_ms: u64,
     /// Which room on the disk they may use.
     pub(crate) purpose: Purpose,
-    /// Who hears how it ends.
+    /// Who hears how the commit ends.
     pub(crate) waiter: Waiter,
 }
 

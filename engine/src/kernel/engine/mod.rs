@@ -152,7 +152,7 @@ impl<S: Areas> Engine<S> {
         self.time.advance(ms);
     }
 
-    /// Who gives space back.
+    /// The cleaner, which gives space back.
     pub(crate) fn cleaner(&self) -> Cleaner<'_, S> {
         Cleaner::new(self)
     }

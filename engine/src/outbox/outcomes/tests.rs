@@ -1,4 +1,4 @@
-//! It is a map, in fewer pieces.
+//! The table of outcomes is a map, in fewer pieces.
 
 use super::*;
 use proptest::prelude::*;

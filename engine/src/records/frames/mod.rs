@@ -29,7 +29,7 @@ pub(crate) struct LeaseFrame {
     pub(in crate::records) scope: String,
     /// The key.
     pub(in crate::records) key: String,
-    /// Who holds it.
+    /// The token of the lease's holder.
     pub(in crate::records) token: Token,
     /// Content hash of the request that took the key; 0 for none.
     pub(in crate::records) content_hash: u64,

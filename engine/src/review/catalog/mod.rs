@@ -13,7 +13,7 @@
 //! | `sled` | a catalog on disk; the only file that names sled |
 //! | `hand` | a thread that waits for sled, so that nobody else waits for ever |
 //! | `place` | its directories: leftovers, setting aside, switching |
-//! | `no_files` | stands in the place of the last three in a build without the feature `sled` |
+//! | `no_files` | replaces the last three in a build without the feature `sled` |
 //!
 //! Formed batches are not here: each synchronisation forms one, so they are not rare, and memory
 //! has them whole. Nor are payloads and keys: an item leads to its event in the log.

@@ -1,4 +1,4 @@
-//! What stands in the place of `place` and `sled` in a build without the feature `sled`: no directories and no
+//! The replacement of `place` and `sled` in a build without the feature `sled`: no directories and no
 //! database. Nothing of this module is ever made, so the catalog is in memory, as that of a store without a place for
 //! files is, and files that another build left are not touched.
 

@@ -139,7 +139,7 @@ impl Pacing {
         self.is_finished |= self.is_once();
     }
 
-    /// There is something to send again.
+    /// Goes on, because there is something to send again.
     pub(super) fn resume(&mut self) {
         self.is_finished = false;
     }

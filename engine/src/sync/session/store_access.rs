@@ -40,7 +40,7 @@ impl StoreAccess {
         &self.options.scope
     }
 
-    /// Who gets them.
+    /// The upstream that gets the events.
     pub(super) fn upstream(&self) -> &Upstream {
         &self.options.upstream
     }

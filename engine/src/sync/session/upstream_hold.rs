@@ -22,7 +22,7 @@ impl UpstreamHold {
         Self { store: store.clone(), upstream: upstream.clone(), until_wall_ms: None }
     }
 
-    /// Whoever answered asked not to be asked for so long.
+    /// Begins a hold, because whoever answered asked not to be asked for so long.
     pub(super) fn begin(&self, retry_after_ms: Option<u64>, answered: Answered) -> Result<()> {
         let wish_ms = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MS_MAX);
         // What a stranger on the way says holds for the moment only.

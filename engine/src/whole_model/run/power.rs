@@ -241,7 +241,7 @@ impl Machine {
         let store = self.store();
         let said = store.tick();
         while !self.model.dropped.is_empty() {
-            self.counts.add("decision: taken up");
+            self.counts.add("decision: applied");
             self.model.take_up(1);
             self.step();
         }

@@ -242,7 +242,7 @@ impl Machine {
         let said = session.on_reply(batch.id, reply, 0);
         while !self.model.dropped.is_empty() {
             self.step();
-            self.counts.add("decision: taken up");
+            self.counts.add("decision: applied");
             self.model.take_up(1);
         }
         if let Err(code) = self.said(said)? {
@@ -294,7 +294,7 @@ impl Machine {
 }
 
 impl Machine {
-    /// Those that the dialect cannot send go to review: the upstream took others.
+    /// Sends to review what the dialect cannot send: the upstream took others.
     fn park_misfits(&mut self) {
         let misfits = std::mem::take(&mut self.misfits);
         if misfits.is_empty() {

@@ -1,4 +1,4 @@
-//! What a Forloy request must look like.
+//! The form of a Forloy request.
 
 use onceward::{
     Amount, Event, Key, Payload, Scope,
@@ -50,7 +50,7 @@ fn read(body: &RawValue, faults: &mut Faults) -> Option<Vec<Item>> {
     Some(purchases)
 }
 
-/// One purchase, if nothing of it is at fault.
+/// Reads a purchase; returns it if nothing of it is at fault.
 fn read_item(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Item> {
     let mut object = Object::read(item, path, faults)?;
     let code = object.required_text("qr_code_data", TEXT_BYTES_MAX, faults);
@@ -90,7 +90,7 @@ fn event(key: Key, payload: Payload, amount: Amount, captured_at_ms: Option<i64>
     })
 }
 
-/// The whole purchase as it was sent, without insignificant white space: what its key stands for.
+/// The whole purchase as it was sent, without insignificant white space: the content of its key.
 fn read_payload(item: &RawValue, path: &str, faults: &mut Faults) -> Option<Payload> {
     match Payload::json(item.get()) {
         Ok(payload) if payload.as_bytes().len() <= ITEM_BYTES_MAX => return Some(payload),

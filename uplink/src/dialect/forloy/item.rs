@@ -9,7 +9,7 @@ use crate::dialect::members::{Members, Shape, shape, text};
 use crate::dialect::{captured_at, fits_alone, misfit};
 use crate::excerpt;
 
-/// What a field's value has to be.
+/// The rule that a field's value has to keep.
 #[derive(Clone, Copy)]
 enum Rule {
     /// A text that must be there.
@@ -18,7 +18,7 @@ enum Rule {
     Money,
     /// A text that may be absent or `null`.
     OptionalText,
-    /// The same, also empty and of any length.
+    /// A text, also empty and of any length.
     Notes,
     /// A moment that may be absent or `null`.
     Moment,
@@ -52,7 +52,7 @@ const FIELDS: [(&str, Rule); 10] = [
     (MOMENT, Rule::Moment),
 ];
 
-/// The transaction that `event` stands for, as JSON text, with the key under which the upstream gets it, also in the
+/// The transaction that `event` is, as JSON text, with the key under which the upstream gets it, also in the
 /// place of the payload's own.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use super::{Dialect, Request, Response, own};
 /// Most transactions in one request.
 const ITEMS_MAX: usize = 100;
 
-/// Where transactions go.
+/// The path that transactions go to.
 const PATH: &str = "/api/v1/transactions/sync";
 
 /// The dialect of Forloy's offline sync.

@@ -19,27 +19,27 @@ const CONTRADICTION: &str = "CONTRADICTION";
 /// The answer.
 #[derive(Deserialize)]
 struct Answer<'a> {
-    /// That the request as a whole was handled.
+    /// Whether the request as a whole was handled.
     success: bool,
-    /// The rest.
+    /// The counts and results.
     #[serde(borrow)]
     data: Object<Data<'a>>,
 }
 
-/// What the answer is about. The counts are always there; that they agree with the list is not
+/// The counts and results of an answer. The counts are always there; that they agree with the list is not
 /// asked for, because items are matched by key and one that is missing just stays pending.
 #[derive(Deserialize)]
 struct Data<'a> {
     /// Transactions in the request.
     #[serde(rename = "total_count")]
     _total: u64,
-    /// Those that succeeded.
+    /// Transactions that succeeded.
     #[serde(rename = "success_count")]
     _succeeded: u64,
-    /// Those that failed.
+    /// Transactions that failed.
     #[serde(rename = "error_count")]
     _failed: u64,
-    /// One for each transaction.
+    /// The results, one for each transaction.
     #[serde(borrow)]
     results: Vec<Object<Entry<'a>>>,
 }
@@ -47,9 +47,9 @@ struct Data<'a> {
 /// What became of one transaction.
 #[derive(Deserialize)]
 struct Entry<'a> {
-    /// Which one.
+    /// The transaction's key.
     idempotency_key: String,
-    /// What became of it, as it was spelled: a review item keeps it.
+    /// What became of the transaction, as it was spelled: a review item keeps it.
     #[serde(borrow)]
     result: &'a RawValue,
 }
@@ -57,19 +57,19 @@ struct Entry<'a> {
 /// The inside of a result.
 #[derive(Deserialize)]
 struct Outcome {
-    /// Whether it took effect, now or earlier.
+    /// Whether the transaction took effect, now or earlier.
     success: bool,
-    /// Whether it had taken effect earlier. Always there on success.
+    /// Whether the transaction had taken effect earlier. Always there on success.
     idempotent: Option<bool>,
-    /// The upstream's number for it.
+    /// The upstream's number for the transaction.
     transaction_id: Option<String>,
-    /// Why it failed, as a code.
+    /// Why the transaction failed, as a code.
     error: Option<String>,
-    /// Why it failed, for people.
+    /// Why the transaction failed, for people.
     message: Option<String>,
 }
 
-/// What `response` proves.
+/// Reads what `response` proves.
 pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     if !status::may_confirm(response.status) {
         return Err(problem::failure(response, &[]));
@@ -94,7 +94,7 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     Ok(Reply { items })
 }
 
-/// What one result proves, or `None` if it is incomplete.
+/// Reads what one result proves, or `None` if it is incomplete.
 fn judge(response: &Response, outcome: &Outcome, raw: &RawValue) -> Option<ItemOutcome> {
     if !outcome.success {
         return Some(failed(response, outcome, raw));

@@ -13,7 +13,7 @@ use super::object::Object;
 use super::{Response, form, status};
 use crate::excerpt;
 
-/// What proxies answer to a request over their limit.
+/// The status that proxies answer to a request over their limit.
 const PAYLOAD_TOO_LARGE: u16 = 413;
 
 /// What a problem means for the batch.
@@ -35,14 +35,14 @@ pub(crate) enum Meaning {
     Elsewhere,
 }
 
-/// One problem that a dialect documents.
+/// A problem that a dialect documents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
     /// The HTTP status.
     pub(crate) status: u16,
     /// The stable name for programs.
     pub(crate) code: &'static str,
-    /// What it means.
+    /// What the problem means for the batch.
     pub(crate) meaning: Meaning,
 }
 
@@ -66,7 +66,7 @@ pub(crate) const SHARED: [Known; 11] = [
     known(422, "INVALID_REQUEST", Meaning::Refused),
 ];
 
-/// What RFC 9457 says of a problem, and `code`, by which it is extended here. A member of another type counts as
+/// The members of a problem by RFC 9457, and `code`, by which it is extended here. A member of another type counts as
 /// absent.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -75,9 +75,9 @@ struct Document {
     code: Value,
     /// The HTTP status, again.
     status: Value,
-    /// For people, about this occurrence.
+    /// The words for people about this occurrence.
     detail: Value,
-    /// For people, about this kind of problem.
+    /// The words for people about this kind of problem.
     title: Value,
 }
 
@@ -85,23 +85,23 @@ struct Document {
 pub(crate) struct Problem {
     /// The stable name for programs.
     pub(crate) code: String,
-    /// For people.
+    /// The words for people.
     pub(crate) message: Option<String>,
 }
 
 impl Problem {
-    /// The problem that `response` tells, whoever wrote it; `None` if it tells none.
+    /// Reads the problem in `response`, whoever wrote it; `None` if there is none.
     pub(crate) fn read(response: &Response) -> Option<Self> {
         if !form::may_be_json(response) {
             return None;
         }
         let Object::<Document>(document) = serde_json::from_slice(&response.body).ok()?;
         let Document { code, status, detail, title } = document;
-        let is_told = match &status {
+        let is_given = match &status {
             Value::Null => form::is_problem(response),
             status => status.as_u64() == Some(u64::from(response.status)),
         };
-        if !is_told {
+        if !is_given {
             return None;
         }
         let text = |value: &Value, bytes_max| {
@@ -113,7 +113,7 @@ impl Problem {
     }
 }
 
-/// What `response`, whose status is none that may confirm, says of the batch by [`SHARED`] and the dialect's own
+/// Reads what `response`, whose status is none that may confirm, says of the batch by [`SHARED`] and the dialect's own
 /// table.
 pub(crate) fn failure(response: &Response, own: &[Known]) -> Failure {
     let Some(problem) = Problem::read(response) else { return unrecognised(response) };
@@ -139,13 +139,13 @@ pub(crate) fn failure(response: &Response, own: &[Known]) -> Failure {
         Meaning::TooLarge => Failure::TooLarge,
         Meaning::Blocked => {
             let what = status::meaning(response.status);
-            Failure::Blocked { why: told(response, what, &code, message.as_deref()) }
+            Failure::Blocked { why: describe(response, what, &code, message.as_deref()) }
         }
         Meaning::InProgress => Failure::InProgress { retry_after_ms: response.retry_after_ms() },
         Meaning::Later => later(response, &Problem { code, message }),
         Meaning::Elsewhere => {
             let what = status::meaning(response.status);
-            Failure::Misdirected { why: told(response, what, &code, message.as_deref()) }
+            Failure::Misdirected { why: describe(response, what, &code, message.as_deref()) }
         }
     }
 }
@@ -154,7 +154,7 @@ pub(crate) fn failure(response: &Response, own: &[Known]) -> Failure {
 fn later(response: &Response, problem: &Problem) -> Failure {
     let what = status::meaning(response.status);
     Failure::Unavailable {
-        why: told(response, what, &problem.code, problem.message.as_deref()),
+        why: describe(response, what, &problem.code, problem.message.as_deref()),
         retry_after_ms: response.retry_after_ms(),
         answered: Answered::Upstream,
     }
@@ -175,7 +175,7 @@ fn unrecognised(response: &Response) -> Failure {
 }
 
 /// Status, what it means, and what the upstream says.
-fn told(response: &Response, what: &str, code: &str, message: Option<&str>) -> String {
+fn describe(response: &Response, what: &str, code: &str, message: Option<&str>) -> String {
     let status = response.status;
     match message {
         Some(message) => format!("status {status}: {what}; the upstream says {code}: {message}"),

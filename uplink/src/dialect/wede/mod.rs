@@ -15,7 +15,7 @@ use crate::timestamp;
 /// Most events in one batch.
 const ITEMS_MAX: usize = 500;
 
-/// Where batches go.
+/// The path that batches go to.
 const PATH: &str = "/v1/sync/batch";
 
 /// The header by which a batch can be asked for when its answer was lost.
@@ -36,14 +36,14 @@ const CARD: &str = "qr_code_data";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Wede {
-    /// What tells this device's batches from others'.
+    /// The id that distinguishes this device's batches from others'.
     device_id: String,
 }
 
 /// An event as Wede takes it.
 #[derive(Serialize)]
 struct Item<'a> {
-    /// What kind of event it is.
+    /// The event's kind.
     #[serde(rename = "type")]
     kind: &'a str,
     /// The event's key.
@@ -55,7 +55,7 @@ struct Item<'a> {
 /// The members of a batch besides its events.
 #[derive(Serialize)]
 struct Envelope<'a> {
-    /// Which device captured them.
+    /// The device that captured the events.
     device_id: &'a str,
     /// When the last of them was captured.
     captured_at: String,
@@ -126,7 +126,7 @@ fn check_payload(payload: &str) -> Result<(), Misfit> {
     }
 }
 
-/// What stands between the payload's name and a path in it.
+/// The separator between the payload's name and a path in it.
 fn dot(path: &str) -> &'static str {
     if path.is_empty() || path.starts_with('[') { "" } else { "." }
 }

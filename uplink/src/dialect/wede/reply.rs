@@ -21,18 +21,18 @@ const NO_REASON: &str = "REASON_MISSING";
 /// The code of an item whose status nobody documented.
 const UNKNOWN_STATUS: &str = "UNKNOWN_STATUS";
 
-/// What is told of an event that came before and of which nobody can tell more; the upstream has no words.
+/// The message about an event that came before and of which nobody knows more; the upstream has no words.
 const UNKNOWN_WORDS: &str = "the upstream knows the key, and not whether the event took effect";
 
 /// The answer.
 #[derive(Deserialize)]
 struct Answer<'a> {
-    /// All of it.
+    /// The counts and results.
     #[serde(borrow)]
     data: Object<Data<'a>>,
 }
 
-/// What the answer is about. The counts are always there; that they agree with the list is not
+/// The counts and results of an answer. The counts are always there; that they agree with the list is not
 /// asked for, because items are matched by key and one that is missing just stays pending.
 #[derive(Deserialize)]
 struct Data<'a> {
@@ -47,8 +47,8 @@ struct Data<'a> {
     /// Events that did not.
     #[serde(rename = "rejected")]
     _rejected: u64,
-    /// One for each event, as it was spelled: a review item keeps it. Not there yet while the batch
-    /// is being processed.
+    /// The results, one for each event, as they were spelled: a review item keeps its own. Not there yet while the
+    /// batch is being processed.
     #[serde(borrow)]
     events: Option<Vec<&'a RawValue>>,
 }
@@ -56,15 +56,15 @@ struct Data<'a> {
 /// What became of one event.
 #[derive(Deserialize)]
 struct Entry {
-    /// Which one.
+    /// The event's key.
     idempotency_key: String,
     /// `accepted`, `duplicate` or `rejected`.
     status: String,
-    /// Why it was rejected.
+    /// Why the event was rejected.
     reason: Option<String>,
 }
 
-/// What `response` proves.
+/// Reads what `response` proves.
 pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     if !status::may_confirm(response.status) {
         return Err(problem::failure(response, &PROBLEMS));
@@ -92,7 +92,7 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
     Ok(Reply { items })
 }
 
-/// What one entry proves.
+/// Reads what one entry proves.
 fn judge(response: &Response, entry: &Entry, raw: &RawValue) -> ItemOutcome {
     match entry.status.as_str() {
         "accepted" => ItemOutcome::Accepted { receipt: None },

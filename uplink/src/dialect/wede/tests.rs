@@ -9,7 +9,7 @@ use crate::dialect::problem::tests::assert_documented;
 const REQUEST: &str = include_str!("../../../../tests/fixtures/wede/request.json");
 const COMPLETED: &str = include_str!("../../../../tests/fixtures/wede/response.json");
 
-/// Captured at the moments that the keys of the fixture tell.
+/// Captured at the moments that the keys of the fixture name.
 const MOMENTS_MS: [i64; 3] = [1_773_152_525_000, 1_773_152_730_000, 1_773_152_731_000];
 
 fn stored(key: &str, payload: Payload, captured_at_ms: i64) -> StoredEvent {

@@ -1,4 +1,4 @@
-//! A new till whose uploader runs takes up what another one left.
+//! A new till whose uploader runs imports what another one left.
 
 use onceward::rescue::BundleKey;
 use onceward::sync::KeyRule;

@@ -26,13 +26,13 @@ enum Act {
     Answer,
     /// Applies and closes without an answer.
     LoseReply,
-    /// The same, with these headers.
+    /// Applies and answers, with these headers.
     Tell(&'static str),
     /// Answers with this status and applies nothing.
     Refuse(u16),
-    /// The same, with this body.
+    /// Answers with this status and body and applies nothing.
     Say(u16, &'static str),
-    /// The same, with these headers and a body that is no answer.
+    /// Answers with this status, these headers and a body that is no answer, and applies nothing.
     RefuseTelling(u16, &'static str),
     /// Answers nothing until the terminal is gone.
     Hang,

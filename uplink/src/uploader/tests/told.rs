@@ -1,4 +1,4 @@
-//! What a reply tells of the upstream itself.
+//! What a reply says of the upstream itself.
 
 use super::*;
 

@@ -34,7 +34,7 @@ const SMALL_DISK: Asked = Asked {
     unit: "MB of files with 1,000 events and the default settings",
     must: Must::AtMost(10.0),
 };
-/// Its memory.
+/// A small store's memory.
 const SMALL_MEMORY: Asked = Asked {
     figure: "small_memory",
     unit: "MB of anonymous memory with 1,000 events and the default settings",
@@ -49,7 +49,7 @@ const OPENINGS: usize = 5;
 /// Payloads of the stores whose memory is compared.
 const PAYLOADS: [usize; 2] = [100, 1_000];
 
-/// What a process told of a store that it opened or made.
+/// The report of a process about a store that it opened or made.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Grown {
     /// From opening to the verdict on a first capture.
@@ -60,7 +60,7 @@ pub(crate) struct Grown {
     pending: u64,
 }
 
-/// Opens the store in `dir`, captures `count` events, and tells of it.
+/// Opens the store in `dir`, captures `count` events, and reports on it.
 pub(crate) fn grown(dir: &Path, count: u64) -> Result<Grown, Box<dyn Error>> {
     let before = anonymous_bytes()?;
     let began = Instant::now();

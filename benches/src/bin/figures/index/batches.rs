@@ -27,7 +27,7 @@ const MISSES: Asked = Asked {
 const INSERTS: Asked = Asked {
     figure: "batch_100_inserts",
     unit: "ratio to as many single reservations",
-    must: Must::BeTold,
+    must: Must::BeReported,
 };
 /// The figures.
 pub(super) const ASKED: [Asked; 2] = [MISSES, INSERTS];

@@ -32,7 +32,7 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
         let began = Instant::now();
         grow_beside(&stock, (1, keys), |took| {
             most = most.max(took);
-            // Enough of them for the quantiles that are told.
+            // Enough of them for the quantiles that are reported.
             if all.len() < ROOM {
                 all.push(took.as_secs_f64());
             }

@@ -42,7 +42,7 @@ pub(super) const OF_10M: Published = Published {
 };
 /// With one million.
 pub(super) const OF_1M: Published = Published {
-    asked: Asked { figure: "half_hits_1m", unit: UNIT, must: Must::BeTold },
+    asked: Asked { figure: "half_hits_1m", unit: UNIT, must: Must::BeReported },
     lmdb_ns: 1_325.0,
     limit_ns: 114.0,
 };

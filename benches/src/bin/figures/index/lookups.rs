@@ -29,7 +29,7 @@ struct Of {
     slice_count: u32,
     miss: Asked,
     hit: Asked,
-    /// Its misses and inserts are measured in batches too.
+    /// Whether misses and inserts are measured in batches too.
     batches: bool,
     half: Option<Published>,
 }
@@ -37,7 +37,7 @@ struct Of {
 /// Measures them in an index of each kind.
 pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
     let keys = setting.scale.keys;
-    let told = Must::BeTold;
+    let reported = Must::BeReported;
     let kinds = [
         Of {
             keys,
@@ -52,31 +52,31 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
             keys,
             slice_count: 720,
             miss: asked("miss_720", Must::AtMost(2.0)),
-            hit: asked("hit_720", told),
+            hit: asked("hit_720", reported),
             batches: false,
             half: None,
         },
         Of {
             keys,
             slice_count: 1,
-            miss: asked("miss_1", told),
-            hit: asked("hit_1", told),
+            miss: asked("miss_1", reported),
+            hit: asked("hit_1", reported),
             batches: false,
             half: None,
         },
         Of {
             keys: 1_000_000,
             slice_count: SLICES,
-            miss: asked("miss_of_1m", told),
-            hit: asked("hit_of_1m", told),
+            miss: asked("miss_of_1m", reported),
+            hit: asked("hit_of_1m", reported),
             batches: false,
             half: Some(half::OF_1M),
         },
         Of {
             keys: 1_000,
             slice_count: SLICES,
-            miss: asked("miss_of_1k", told),
-            hit: asked("hit_of_1k", told),
+            miss: asked("miss_of_1k", reported),
+            hit: asked("hit_of_1k", reported),
             batches: false,
             half: None,
         },

@@ -49,7 +49,7 @@ pub(crate) struct Scale {
     pub(crate) keys_expiring: u64,
     /// How often an index grows from nothing.
     pub(crate) growths: usize,
-    /// How many processes tell of their memory.
+    /// How many processes report their memory.
     pub(crate) processes: usize,
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn flow(slice_count: u32, keys: u64) -> Flow {
     Flow { slice_count, keys_a_window: keys }
 }
 
-/// What is told beside every ratio: what one key cost on either side.
+/// The detail of every ratio: what one key cost on either side.
 fn sides(turns: &Turns, keys: u64) -> Detail {
     let noisy = if turns.is_noisy() { 1.0 } else { 0.0 };
     Detail::from([

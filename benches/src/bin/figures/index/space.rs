@@ -32,7 +32,7 @@ const DISK: Asked = Asked {
     must: Must::AtMost(36.0),
 };
 
-/// What a process told of its memory.
+/// The report of a process about its memory.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Grown {
     /// Of the process before it had an index.

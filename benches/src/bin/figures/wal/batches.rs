@@ -66,7 +66,7 @@ fn growing(plan: Plan, path: &Path, bytes: &[u8], count: usize) -> Result<f64, B
     Ok(Spread::of(&slices).ok_or("no rounds")?.median)
 }
 
-/// The same with segments of the default size, which end within the time that counts: told, not asked.
+/// The same with segments of the default size, which end within the time that counts: reported, not asked.
 ///
 /// A segment is trimmed once the log goes on behind it, as if everything in it were settled.
 pub(super) fn measure_in_small_segments(
@@ -77,7 +77,7 @@ pub(super) fn measure_in_small_segments(
 ) -> Result<(), Box<dyn Error>> {
     let figure =
         if count == 100 { "batches_100_default_segments" } else { "batches_500_default_segments" };
-    let asked = Asked { figure, unit: "ratio to raw limit", must: Must::BeTold };
+    let asked = Asked { figure, unit: "ratio to raw limit", must: Must::BeReported };
     if !sheet.wants(asked) {
         return Ok(());
     }

@@ -6,7 +6,7 @@
 //! | `writers_N` | append and wait, N threads | [`Gathering`], N threads; the detail has it beside *raw* of N frames |
 //! | `tickets_64` | 64 events in flight from two threads | *raw* of 64 frames |
 //! | `batches_N` | one append of N events and a wait | *raw* of N frames |
-//! | `device_bytes` | what the device was told to write | the events' 200 bytes |
+//! | `device_bytes` | what the device was asked to write | the events' 200 bytes |
 //! | `recovery_scan` | `examine` of a log in the page cache | the clock; the detail has a read and one checksum |
 //! | `tail_read` | a reader that is shown the same log | the same |
 //! | `tail_wake_us` | a reader that waits at the end | the clock; the detail has a condition variable alone |

@@ -10,9 +10,9 @@ use crate::figure::{Asked, Must, Sheet};
 
 /// What is asked of a log whose last segment is full as well.
 const FULL: Asked = Asked { figure: "recovery_scan", unit: UNIT, must: Must::AtLeast(2.0) };
-/// Told: the last segment was just begun, so that its stale rest is searched in vain.
+/// Reported: the last segment was just begun, so that its stale rest is searched in vain.
 const BEGUN: Asked =
-    Asked { figure: "recovery_scan_after_a_new_segment", unit: UNIT, must: Must::BeTold };
+    Asked { figure: "recovery_scan_after_a_new_segment", unit: UNIT, must: Must::BeReported };
 
 /// Examines a log as a crash leaves it, which nobody writes just now.
 pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {

@@ -19,12 +19,12 @@ use super::passes::{self, SEGMENTS, UNIT};
 use crate::figure::{Asked, Detail, Must, Sheet};
 
 /// How fast a reader goes through what is there.
-const READ: Asked = Asked { figure: "tail_read", unit: UNIT, must: Must::BeTold };
+const READ: Asked = Asked { figure: "tail_read", unit: UNIT, must: Must::BeReported };
 /// How soon a reader that waits has what is new.
 const WAKE: Asked = Asked {
     figure: "tail_wake_us",
     unit: "us from the return of a durable append to a waiting reader's frame",
-    must: Must::BeTold,
+    must: Must::BeReported,
 };
 /// After this a waiting thread looks whether the slice is over; a commit takes far less.
 const LOOK: Duration = Duration::from_millis(20);
@@ -98,7 +98,7 @@ impl Watch {
         self.running.try_recv() == Err(TryRecvError::Empty)
     }
 
-    /// Tells that `number` is in hand.
+    /// Notes that `number` is in hand.
     fn has(&self, number: u64) {
         // Nobody hears it if the slice is over.
         self.shown.send((number, Instant::now())).unwrap_or_default();
@@ -155,7 +155,7 @@ fn follow(log: &Log, watch: Watch) {
     }
 }
 
-/// The floor: writes to the raw file, and tells the number of the write through a condition variable.
+/// The floor: writes to the raw file, and passes the number of the write through a condition variable.
 fn plain(plan: Plan, laps: &mut Laps, raw: &mut RawFile, bytes: &[u8]) {
     let (durable, more) = (Mutex::new(0_u64), Condvar::new());
     let write = || {

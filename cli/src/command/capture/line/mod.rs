@@ -37,12 +37,12 @@ pub(super) struct BadLine {
     pub(super) refusal: Refusal,
 }
 
-/// What all events of a run share.
+/// The fields that all events of a run share.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
-    /// Their scope.
+    /// The scope of all events.
     pub(super) scope: Scope,
-    /// Their headers, before those of their lines.
+    /// The headers that every event gets before those of its line.
     pub(super) headers: Headers,
 }
 
@@ -222,12 +222,12 @@ fn class_of(word: &str) -> Result<Class, Refusal> {
     }
 }
 
-/// What serde says. A line has one line: "at line 1" would be taken for the number of the input's line.
+/// The message of serde. A line has one line: "at line 1" would be taken for the number of the input's line.
 fn within_line(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
 
-/// What to say about a line that serde refused.
+/// The refusal of a line that serde refused.
 fn unreadable(text: &str, error: &serde_json::Error) -> Refusal {
     let why = within_line(error);
     let is_json = serde_json::from_str::<de::IgnoredAny>(text).is_ok();

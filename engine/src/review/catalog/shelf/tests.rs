@@ -137,7 +137,7 @@ fn every_catalog_answers_as_plain_lists_do() {
     assert_eq!(copy.applied().unwrap(), on_disk.applied().unwrap());
 }
 
-/// It holds what it should and nothing else, and knows what that takes.
+/// Asserts that the shelf holds what it should and nothing else, and knows what that takes.
 fn assert_whole(shelf: &Shelf, model: &Model) {
     let (mut rows, decisions) = shelf.contents().unwrap();
     rows.sort_unstable();

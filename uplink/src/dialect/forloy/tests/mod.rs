@@ -113,7 +113,7 @@ fn a_moment_that_nobody_knows_is_not_made_up() {
     let misfit = item::encode(&event, "k").unwrap_err();
     assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
     assert!(misfit.message.starts_with("client_timestamp: nobody knows"), "{}", misfit.message);
-    // The payload tells.
+    // The payload shows it.
     let dated = BARE.replace('}', r#","client_timestamp":"2026-03-10T14:22:05Z"}"#);
     event.event.payload = Payload::json(&dated).unwrap();
     assert!(item::encode(&event, "k").unwrap().contains("2026-03-10T14:22:05Z"));

@@ -23,14 +23,14 @@ pub(super) fn refuse_inside(file: &Path, store: &Path) -> Result<(), Failure> {
     let folder = folder_of(file);
     let folder = match folder.canonicalize() {
         Ok(folder) => folder,
-        // What is not there is told when it is opened.
+        // What is not there is reported when it is opened.
         Err(error) if !folder.exists() => {
             drop(error);
             return Ok(());
         }
         Err(error) => {
             return Err(Failure::failed(format!(
-                "nobody can tell where {} is: {error}: choose a place of which that is known",
+                "cannot find out where {} is: {error}: choose another place",
                 file.display()
             )));
         }
@@ -51,7 +51,7 @@ pub(super) fn refuse_inside(file: &Path, store: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same for a file that is there, which may be a link.
+/// Refuses in the same way a file that is there, which may be a link.
 ///
 /// # Errors
 ///
@@ -100,7 +100,7 @@ fn is_hub(dir: &Path) -> bool {
     holds_stores(&dir.join("tenants")) || (is_named && holds_stores(dir))
 }
 
-/// What is in a directory; nothing if that cannot be told.
+/// The entries of a directory; none if it cannot be read.
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
 }

@@ -1,4 +1,4 @@
-//! What `export` and `import` print.
+//! The JSON and the text that `export` and `import` print.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{exit::Failure, output::Output};
 
-/// What an export did. The fields are public: their names never change.
+/// The result of an export, as JSON. The fields are public: their names never change.
 #[derive(Debug, Serialize)]
 pub(super) struct ExportedShape {
     /// The bundle's number.
@@ -20,13 +20,13 @@ pub(super) struct ExportedShape {
     settled: u64,
     /// Numbers of events that are damaged and not in the file, the first 1,000.
     unreadable: Vec<u64>,
-    /// How many there are.
+    /// Count of events that are damaged and not in the file.
     unreadable_count: u64,
-    /// Ranges of the log that are damaged: what stood there is not in the file either.
+    /// Ranges of the log that are damaged: what was there is not in the file either.
     damaged_ranges: usize,
     /// Size of the file.
     bytes: u64,
-    /// What the importer tells too if it is the same.
+    /// Hash of the bundle; `import` prints the same one.
     digest: String,
     /// Whether the store is left: it sends nothing and takes nothing new.
     left: bool,
@@ -53,8 +53,8 @@ impl ExportedShape {
         }
     }
 
-    /// The same for a person.
-    pub(super) fn tell(&self, out: &mut Output) -> Result<(), Failure> {
+    /// Prints the result for a person.
+    pub(super) fn print(&self, out: &mut Output) -> Result<(), Failure> {
         let Self { bundle, file, unsettled, settled, bytes, digest, .. } = self;
         out.line(&format!("bundle {bundle}: {file}, {bytes} bytes"))?;
         out.line(&format!("in it: {unsettled} events to deliver, {settled} that are settled"))?;
@@ -66,18 +66,18 @@ impl ExportedShape {
     }
 }
 
-/// What an import found. The fields are public: their names never change.
+/// The result of an import, as JSON. The fields are public: their names never change.
 #[derive(Debug, Serialize)]
 pub(super) struct ImportedShape<'a> {
     /// The bundle's number.
     bundle: String,
     /// The store that it is from.
     source: String,
-    /// Whether it had been taken up before.
+    /// Whether the bundle had been imported before.
     again: bool,
     /// Events that were new here.
     fresh: u64,
-    /// Of these, events that are settled.
+    /// Events that were new here and are settled.
     fresh_settled: u64,
     /// Events that were here.
     duplicate: u64,
@@ -85,26 +85,26 @@ pub(super) struct ImportedShape<'a> {
     conflict: u64,
     /// Events that were left out because they are over a limit.
     refused: u64,
-    /// Those that were left out, the first 1,000.
+    /// Events that were left out, the first 1,000.
     left_out: Vec<LeftOutShape<'a>>,
     /// Events that were damaged in the store that the bundle is from.
     unreadable_at_source: u64,
-    /// What the exporter told too if it is the same.
+    /// Hash of the bundle; `export` printed the same one.
     digest: String,
 }
 
 /// An event that was left out.
 #[derive(Debug, Serialize)]
 struct LeftOutShape<'a> {
-    /// Its scope.
+    /// The event's scope.
     scope: &'a str,
-    /// Its key.
+    /// The event's key.
     key: &'a str,
-    /// Its number in the store that it is from.
+    /// The event's number in the store that it is from.
     source_lsn: u64,
-    /// The number of the event that has its key here, if that is why.
+    /// The number of the event here that has the key, if that is why.
     conflicts_with: Option<u64>,
-    /// Why.
+    /// Why the event was left out.
     why: String,
 }
 
@@ -140,8 +140,8 @@ impl<'a> ImportedShape<'a> {
         }
     }
 
-    /// The same for a person.
-    pub(super) fn tell(&self, out: &mut Output) -> Result<(), Failure> {
+    /// Prints the result for a person.
+    pub(super) fn print(&self, out: &mut Output) -> Result<(), Failure> {
         let Self { bundle, source, fresh, duplicate, conflict, refused, digest, .. } = self;
         out.line(&format!("bundle {bundle} of the store {source}"))?;
         out.line(&format!(

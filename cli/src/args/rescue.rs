@@ -17,7 +17,7 @@ pub struct ExportArgs {
     /// Do not leave the store: it goes on capturing and sending
     #[arg(long)]
     pub stay: bool,
-    /// What the file is sealed with.
+    /// The key or passphrase that seals the file.
     #[command(flatten)]
     pub key: BundleKeyArgs,
 }
@@ -32,7 +32,7 @@ pub struct ImportArgs {
     /// The file that `export` wrote
     #[arg(long, value_name = "F")]
     pub file: PathBuf,
-    /// What the file is sealed with.
+    /// The key or passphrase that the file is sealed with.
     #[command(flatten)]
     pub key: BundleKeyArgs,
 }
@@ -43,12 +43,12 @@ pub struct UnfenceArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// The bundle that it was left for, as `export` and `status` tell it: it was imported nowhere and never will be
+    /// The bundle that the store was left for, as `export` and `status` print it: imported nowhere, now or ever
     #[arg(long, value_name = "ID")]
     pub bundle: onceward::rescue::BundleId,
 }
 
-/// What a bundle is sealed with. Never a value on the command line, where others could see it.
+/// The key or passphrase that a bundle is sealed with. Never a value on the command line, where others could see it.
 #[derive(Args, Debug)]
 pub struct BundleKeyArgs {
     /// File with the key: 32 random bytes, or 64 hexadecimal digits
@@ -59,7 +59,7 @@ pub struct BundleKeyArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// What both ends say about the key.
+/// The notes about the key in both `--help` texts.
 macro_rules! key_notes {
     () => {
         "Without --key-file and --passphrase-file the passphrase is asked for at a terminal, and is \
@@ -70,7 +70,7 @@ otherwise the first line of standard input. "
 /// The last part of `export --help`.
 const EXPORT_NOTES: &str = concat!(
     key_notes!(),
-    "Without the key or passphrase nobody can read the file, you neither.
+    "Without the key or passphrase nobody can read the file, not even you.
 
 Leaves the store first, durably: from then on it sends nothing and takes nothing new, whatever happens. If \
 writing the file fails, everything is still there: export again, or `unfence`.
@@ -84,7 +84,7 @@ const IMPORT_NOTES: &str = concat!(
     key_notes!(),
     "The store must exist: `onceward capture --store DIR </dev/null` makes one.
 
-Compare the digest with the one that `export` told. What is left out is only in the file and in the store \
+Compare the digest with the one that `export` printed. What is left out is only in the file and in the store \
 that it is from.
 
 Exit codes: 0 all of it is here now, 1 failed, or some events were left out, 3 the file is damaged, or some \

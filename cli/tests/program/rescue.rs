@@ -1,4 +1,4 @@
-//! A terminal is left and loses nothing: what it did not deliver goes along in a sealed file and is taken up once.
+//! A terminal is left and loses nothing: what it did not deliver goes along in a sealed file and is imported once.
 //! Method: export, import, unfence and look at real stores with the built binary, with right and wrong keys, damaged
 //! files, and a person at a terminal.
 

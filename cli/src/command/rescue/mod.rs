@@ -77,12 +77,12 @@ pub fn export(args: &ExportArgs, style: Style) -> Outcome {
     let damaged = store.recovery().damage.len();
     let closed = shape::close(store);
     let shape = ExportedShape::new(&exported, &args.file, (fence.is_some(), damaged));
-    // Told first: a reader of stdout that has had enough must not hide it.
+    // Reported first: a reader of stdout that has had enough must not hide it.
     let exit = conclude_export(&exported, damaged);
     let mut out = Output::stdout();
     let shown = match style {
         Style::Json => out.json(&shape),
-        Style::Table => shape.tell(&mut out),
+        Style::Table => shape.print(&mut out),
     };
     exit::after_closing(shown.and_then(|()| out.flush()).map(|()| exit), closed)
 }
@@ -110,9 +110,9 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
         Ok(imported) => imported,
         Err(error) => {
             chatter(&match taken {
-                0 => "no event of it was taken up".to_owned(),
+                0 => "no event of it was imported".to_owned(),
                 taken => format!(
-                    "{taken} events of it were taken up and stay; the same import again goes on from there"
+                    "{taken} events of it were imported and stay; the same import again goes on from there"
                 ),
             });
             let what = format!("cannot import {}", args.file.display());
@@ -124,7 +124,7 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
     let mut out = Output::stdout();
     let shown = match style {
         Style::Json => out.json(&shape),
-        Style::Table => shape.tell(&mut out),
+        Style::Table => shape.print(&mut out),
     };
     exit::after_closing(shown.and_then(|()| out.flush()).map(|()| exit), closed)
 }
@@ -135,12 +135,12 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
 ///
 /// The store cannot be opened or written, or is not left for this bundle.
 pub fn unfence(args: &UnfenceArgs) -> Outcome {
-    /// What the store is now.
+    /// The state of the store now, as JSON.
     #[derive(Serialize)]
     struct Unfenced {
-        /// The bundle that it was left for.
+        /// The bundle that the store was left for.
         bundle: String,
-        /// Whether it is left.
+        /// Whether the store is left.
         left: bool,
     }
     let store = shape::open_existing(&args.store)?;
@@ -159,7 +159,7 @@ pub fn unfence(args: &UnfenceArgs) -> Outcome {
 
 /// A file or pipe that is not used any more once a signal came.
 struct Stoppable<'a, T> {
-    /// It.
+    /// The file or pipe.
     inner: T,
     /// Whether a signal came.
     stop: &'a Stop,
@@ -220,21 +220,21 @@ fn discard(path: &Path) {
     }
 }
 
-/// Says on stderr what is not in a bundle, and the exit code for it. Of a range that was damaged before
-/// the store was opened nobody knows how many events stood in it.
+/// Reports on stderr what is not in a bundle, and returns the exit code for it. Of a range that was damaged before
+/// the store was opened nobody knows how many events were in it.
 fn conclude_export(exported: &Exported, damaged: usize) -> Exit {
     let unreadable = exported.unreadable_count;
     if unreadable == 0 && damaged == 0 {
         return Exit::Ok;
     }
     complain(&format!(
-        "damaged ranges: {damaged}, events that could not be read: {unreadable}; what stood there is \
+        "damaged ranges: {damaged}, events that could not be read: {unreadable}; what was there is \
          not in the file"
     ));
     Exit::Damage
 }
 
-/// Says on stderr what was not taken up, and the exit code for it.
+/// Reports on stderr what was not imported, and returns the exit code for it.
 fn conclude_import(imported: &Imported) -> Exit {
     let Imported { conflicts, refused, unreadable_at_source, .. } = imported;
     if *unreadable_at_source > 0 {
