@@ -85,7 +85,8 @@
 //! in a catalog on sled, which panics where its files are damaged or a sync of theirs fails. The store catches such a
 //! panic, makes the catalog anew from the log and reports why. Before that, the process's panic hook is called, and
 //! Rust's own hook writes a text on stderr. A host that sets a hook can ask [`host::reports_panic`] to pass over
-//! these. Without the feature there are none.
+//! these. Without the feature there are none, and none in a program that is built with
+//! `panic = "abort"`, where nothing can be caught: there the catalog is in memory too.
 //!
 //! # Features
 //!

@@ -58,9 +58,9 @@ impl Store {
             Create::Never => OsVfs::open(dir).map_err(|source| cannot_open(dir, source)),
         }?;
         let clock = Arc::new(OsClock::new());
-        // Its files are not sealed, and belong to whoever makes them: where that does not do, what it holds
-        // is kept in memory.
-        let in_files = config.sealing().is_none() && vfs.is_only_ours();
+        // Its files are not sealed, and belong to whoever makes them; and sled panics where they are damaged, which
+        // must be caught. Where that does not do, what it holds is kept in memory.
+        let in_files = cfg!(panic = "unwind") && config.sealing().is_none() && vfs.is_only_ours();
         let catalog = KeptCatalog::new(Some(dir).filter(|_| in_files));
         Self::open_with(
             Arc::new(vfs),
