@@ -69,7 +69,8 @@ impl Demand {
 struct Lack {
     bytes: u64,
     count: u64,
-    amount: i128,
+    /// What the sum would be over its limit, or below it if that is negative; `None`: there is no limit.
+    amount: Option<i128>,
 }
 
 impl Lack {
@@ -78,21 +79,22 @@ impl Lack {
         match self {
             Self { bytes: 1.., .. } => Some(Limit::Bytes),
             Self { count: 1.., .. } => Some(Limit::Count),
-            Self { amount: 1.., .. } => Some(Limit::Sum),
+            Self { amount: Some(1..), .. } => Some(Limit::Sum),
             Self { .. } => None,
         }
     }
 
-    /// Less, if this event is dropped; `false`: dropping it does not help.
-    fn shrink(&mut self, live: &Live) -> bool {
-        let amount = i128::from(live.amount);
-        if self.bytes == 0 && self.count == 0 && amount <= 0 {
-            return false;
-        }
+    /// Whether it is less if this event is dropped.
+    fn is_less_without(&self, live: &Live) -> bool {
+        let is_sum_less = self.amount.is_some_and(|over| over > 0) && live.amount > 0;
+        self.bytes > 0 || self.count > 0 || is_sum_less
+    }
+
+    /// What it is once this event is dropped; a refund raises the sum.
+    fn drop(&mut self, live: &Live) {
         self.bytes = self.bytes.saturating_sub(u64::from(live.at.bytes));
         self.count = self.count.saturating_sub(1);
-        self.amount -= amount;
-        true
+        self.amount = self.amount.map(|over| over - i128::from(live.amount));
     }
 }
 
@@ -204,10 +206,12 @@ impl<'s> Admission<'s> {
         Lack {
             bytes: over(limits.bytes, events.tallies().bytes(), demand.bytes),
             count: over(limits.count, held(events), demand.count),
-            amount: match sum_most {
-                Some(most) if demand.amount > 0 => (sum - most).max(0),
-                Some(_) | None => 0,
-            },
+            // What asks for nothing is not refused for what is over already; but dropping refunds must not raise the
+            // sum over the limit.
+            amount: sum_most.map(|most| match sum - most {
+                over if demand.amount > 0 => over,
+                over => over.min(0),
+            }),
         }
     }
 
@@ -240,7 +244,8 @@ impl<'s> Admission<'s> {
             let Some(live) = events.live(lsn).filter(|live| self.may_drop(lsn, live)) else {
                 continue;
             };
-            if lack.shrink(live) || lsn <= old_last {
+            if lsn <= old_last || lack.is_less_without(live) {
+                lack.drop(live);
                 chosen.push(lsn);
             }
         }

@@ -47,10 +47,10 @@ pub enum WhenFull {
     /// The store refuses the new event; nothing that is stored is dropped.
     #[default]
     Refuse,
-    /// The store drops the oldest events that are [`Evictable`](crate::Class::Evictable) and wait to be sent,
+    /// The store drops the oldest events that are [`Evictable`](crate::Class::Evictable) and were never attempted,
     /// as many as the new one needs, in the commit that stores the new one; each is counted and listed,
     /// see [`Store::losses`](crate::Store::losses). Where these do not suffice it refuses. Events that
-    /// are in flight or in review, and those to [`Keep`](crate::Class::Keep), are never dropped.
+    /// were sent once, are in flight or in review, and those to [`Keep`](crate::Class::Keep), are never dropped.
     ///
     /// A capture that drops events waits until that is durable, also a deferred one, and those that do
     /// take turns.

@@ -3,6 +3,7 @@
 use onceward_index::{ContentHash, Entry, Fingerprint};
 
 use super::frames::{BatchFrame, SettleFrame};
+use super::table::BATCH_UNKNOWN;
 use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::event::{Scope, layout};
@@ -56,9 +57,11 @@ impl Outbox {
         (at, now): (Located, Moment),
     ) {
         let lsn = carried.event_lsn;
-        if let Some(live) = self.events.live_mut(lsn) {
+        if self.events.live(lsn).is_some() {
             // The frame that noted the attempt may be gone before the older copy.
-            live.is_attempted |= carried.is_attempted;
+            if carried.is_attempted {
+                self.events.note_attempt(lsn, BATCH_UNKNOWN, None);
+            }
             self.events.move_event(kernel, lsn, at, now);
             return;
         }
@@ -171,14 +174,7 @@ impl Outbox {
         // Damage may have taken when the frame's run began.
         let since = wall.get().map(|_| WrittenAt { lsn: at.lsn, trusted_ms });
         for lsn in &batch.events {
-            let Some(live) = self.events.live_mut(*lsn) else { continue };
-            let is_first = !std::mem::replace(&mut live.is_attempted, true);
-            if batch.number == 0 {
-                live.attempted = if is_first { since } else { live.attempted };
-            } else if live.attempted.is_some_and(|first| batch.number < first.lsn) {
-                // An older one, of whose time cleaning carried nothing.
-                live.attempted = None;
-            }
+            self.events.note_attempt(*lsn, batch.number, since);
         }
         if batch.is_of_attempts() {
             return;

@@ -140,10 +140,13 @@ impl Store {
         if *is_done {
             return Ok(());
         }
+        // Before anything is written that might find the disk full, and take them along without a word.
+        let synced = self.inner.sync_deferred();
         // So that the time since the last frame is not lost. If it cannot be noted, it is.
         let noted = self.inner.timekeeping().note_time(Note::Now);
         self.inner.set_closed();
-        let synced = self.inner.sync_deferred();
+        let late = self.inner.sync_deferred();
+        let synced = synced.and(late);
         match noted {
             Err(error) if error.kind() != ErrorKind::Full => return Err(error),
             Err(_) | Ok(()) => {}

@@ -54,7 +54,9 @@ impl Reference {
         let mut heavy = limits.heavy.map_or(0, |most| heavy.saturating_sub(most));
         let mut count =
             limits.count.map_or(0, |most| (held.len() + fresh.len()).saturating_sub(most));
-        let mut sum = limits.sum.filter(|_| asked > 0).map_or(0, |most| (sum - most).max(0));
+        // By how much the sum is over its limit, or below it; one that asks for nothing may find it over.
+        let over = |most: i64| if asked > 0 { sum - most } else { (sum - most).min(0) };
+        let mut sum = limits.sum.map_or(i64::MIN / 2, over);
         let is_old =
             |id: &usize| limits.age.is_some_and(|age| self.now - self.events[*id].at > age);
         let old: Vec<usize> = self.unsettled().filter(is_old).collect();
@@ -72,8 +74,8 @@ impl Reference {
                     break;
                 }
                 let item = &self.events[id].item;
-                let helps = heavy > 0 || count > 0 || item.amount() > 0;
-                if helps {
+                let helps = heavy > 0 || count > 0 || (sum > 0 && item.amount() > 0);
+                if helps || is_old {
                     heavy = heavy.saturating_sub(usize::from(item.is_heavy()));
                     (count, sum) = (count.saturating_sub(1), sum - item.amount());
                 }

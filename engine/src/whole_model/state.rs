@@ -168,7 +168,10 @@ impl Reference {
     /// Whether an event may go to make room.
     pub(super) fn may_be_dropped(&self, id: usize) -> bool {
         let event = &self.events[id];
-        event.item.is_evictable() && !event.is_queued && self.state(id) == State::Pending
+        event.item.is_evictable()
+            && !event.is_queued
+            && !event.is_attempted
+            && self.state(id) == State::Pending
     }
 
     /// Events that wait to be sent: durable, in no batch, not with a person.

@@ -342,8 +342,8 @@ impl Core {
         if cfg!(bug = "segment-removed-before-meta") {
             return Ok(());
         }
-        // A reader that still holds the file must not see it change; none gets it from now on.
-        // One of another setting only where the disk has none to give of this one.
+        // A reader that still holds the file must not see it change; none gets it from now on. One of another
+        // setting only where the disk has none to give of this one.
         let fits = segment.file_bytes == self.options.segment_bytes || self.spares.is_in_use();
         if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
             match self.recycle(number) {
@@ -351,6 +351,7 @@ impl Core {
                 Ok(false) => {}
                 Err(error) => {
                     self.commit.lock().note(&error);
+                    discard(&*self.vfs, &self.identity.store, number, false).unwrap_or_default();
                     return Err(error);
                 }
             }
@@ -367,8 +368,8 @@ impl Log {
     ///
     /// # Durability
     ///
-    /// `meta` no longer lists it before the file goes; a crash between leaves a file that the next
-    /// opening removes, or moves to `quarantine/` if it is damaged.
+    /// `meta` no longer lists it before the file goes; a crash or a failure between leaves a file that the
+    /// next opening removes, or moves to `quarantine/` if it is damaged.
     ///
     /// # Errors
     ///

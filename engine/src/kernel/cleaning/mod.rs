@@ -128,9 +128,7 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         let mut has_freed = false;
         notes.known.not_now.clear();
         loop {
-            if let Some(forgotten) = notes.forgotten {
-                self.engine.log.trim(forgotten).map_err(from_log)?;
-                notes.forgotten = None;
+            if self.trim_forgotten(notes)? {
                 has_freed = true;
             }
             let need = self.need();
@@ -148,6 +146,20 @@ impl<'e, S: Areas> Cleaner<'e, S> {
             self.engine.cleaning.carried.fetch_add(carried, Relaxed);
             left = left.saturating_sub(carried + SEGMENT_COST_BYTES);
         }
+    }
+
+    /// Trims the segment that was forgotten, if one was. Returns whether one went.
+    ///
+    /// Where the disk refuses after the log took the segment out of `meta`, only its file is left, which the next
+    /// opening removes: that is reported once, and cleaning goes on with the others.
+    fn trim_forgotten(&self, notes: &mut Notes) -> Result<bool> {
+        let Some(forgotten) = notes.forgotten else { return Ok(false) };
+        let trimmed = self.engine.log.trim(forgotten);
+        let is_gone = || self.engine.log.segments().iter().all(|it| it.number != forgotten);
+        if trimmed.is_ok() || is_gone() {
+            notes.forgotten = None;
+        }
+        trimmed.map(|()| true).map_err(from_log)
     }
 
     /// How badly room is needed.
@@ -195,10 +207,7 @@ impl<'e, S: Areas> Cleaner<'e, S> {
             return Ok(false);
         };
         self.clean(&mut notes, *segment, CleaningReason::IsWorth(Need::Forced))?;
-        let Some(forgotten) = notes.forgotten else { return Ok(false) };
-        self.engine.log.trim(forgotten).map_err(from_log)?;
-        notes.forgotten = None;
-        Ok(true)
+        self.trim_forgotten(&mut notes)
     }
 
     /// Carries what lives in a finished segment and forgets it: only trimming is left to be done.

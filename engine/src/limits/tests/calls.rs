@@ -16,7 +16,7 @@ pub(crate) fn rig(limits: Limits) -> Rig {
     rig
 }
 
-fn evicting(limits: Limits) -> Rig {
+pub(super) fn evicting(limits: Limits) -> Rig {
     rig(limits.with_when_full(WhenFull::EvictOldest))
 }
 
@@ -29,7 +29,7 @@ fn settle(store: &Store, n: u64) {
     store.settle(&[Settlement { scope: sales(), key: key(n), answer }]).unwrap();
 }
 
-fn refused(store: &Store, event: &Event, limit: Limit) -> String {
+pub(super) fn refused(store: &Store, event: &Event, limit: Limit) -> String {
     let before = store.status();
     assert_eq!(store.would_accept(event).unwrap(), WouldAccept::Refused { limit });
     let error = store.capture(event).unwrap_err();
@@ -42,11 +42,11 @@ fn refused(store: &Store, event: &Event, limit: Limit) -> String {
     error.to_string()
 }
 
-fn state(store: &Store, n: u64) -> State {
+pub(super) fn state(store: &Store, n: u64) -> State {
     store.outcome(&sales(), &key(n)).unwrap().state
 }
 
-fn fresh(store: &Store, event: &Event) {
+pub(super) fn fresh(store: &Store, event: &Event) {
     assert_eq!(store.would_accept(event).unwrap(), WouldAccept::Fresh);
     let verdict = store.capture(event).unwrap();
     assert!(matches!(verdict, Verdict::Fresh { .. }), "{verdict:?}");
@@ -64,7 +64,8 @@ pub(crate) fn check_counters(rig: &Rig, store: &Store, context: &str) {
         assert_eq!(told.unsettled_bytes, bytes, "{context}");
         let amount: i64 = unsettled.values().map(|live| live.amount).sum();
         assert_eq!(crate::testing::held::all_amounts(&told), amount, "{context}");
-        let waits = |live: &&crate::outbox::Live| live.stage == crate::outbox::Stage::Pending;
+        let pending = crate::outbox::Stage::Pending;
+        let waits = |live: &crate::outbox::Live| live.stage == pending && !live.is_attempted;
         let evictable = unsettled.iter().filter(|(_, live)| live.is_evictable && waits(live));
         let evictable: Vec<u64> = evictable.map(|(lsn, _)| *lsn).collect();
         assert_eq!(events.evictable().collect::<Vec<_>>(), evictable, "{context}");

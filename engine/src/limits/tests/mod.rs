@@ -3,3 +3,4 @@
 pub(crate) mod calls;
 mod cancel;
 mod crashes;
+mod dropping;

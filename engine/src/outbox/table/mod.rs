@@ -16,7 +16,7 @@ use super::lanes::Lanes;
 use super::outcomes::Outcomes;
 use super::tallies::Tallies;
 use super::{Arrived, Facts, FinalAnswer, Live, Settled, Stage, Standing};
-use crate::base::{ByLsn, Located, Moment, State};
+use crate::base::{ByLsn, Located, Moment, State, WrittenAt};
 use crate::kernel::{KEY_ENTRY_BYTES, Kernel};
 use segments::Residents;
 
@@ -51,11 +51,6 @@ impl EventTable {
     /// An event without a final answer.
     pub(crate) fn live(&self, lsn: u64) -> Option<&Live> {
         self.unsettled.get(&lsn)
-    }
-
-    /// The unsettled event with this number, to note something that nothing counts.
-    pub(super) fn live_mut(&mut self, lsn: u64) -> Option<&mut Live> {
-        self.unsettled.get_mut(&lsn)
     }
 
     /// Events with a final answer whose frames are still in the log, by LSN.
@@ -183,14 +178,29 @@ impl EventTable {
         let Some(live) = self.unsettled.get_mut(&lsn) else { return };
         self.tallies.set_stage(live, stage);
         live.stage = stage;
-        if live.is_evictable && !live.is_effect {
-            if stage == Stage::Pending {
-                self.evictable.insert(lsn);
-            } else {
-                self.evictable.remove(&lsn);
-            }
+        if may_be_dropped(live) {
+            self.evictable.insert(lsn);
+        } else if live.is_evictable {
+            self.evictable.remove(&lsn);
         }
         self.lane_stage(lsn, stage);
+    }
+
+    /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read;
+    /// or with [`BATCH_UNKNOWN`].
+    /// From then on it may be upstream, and is not dropped to make room.
+    pub(super) fn note_attempt(&mut self, lsn: u64, number: u64, formed: Option<WrittenAt>) {
+        let Some(live) = self.unsettled.get_mut(&lsn) else { return };
+        let is_first = !std::mem::replace(&mut live.is_attempted, true);
+        if number == 0 {
+            live.attempted = if is_first { formed } else { live.attempted };
+        } else if live.attempted.is_some_and(|first| number < first.lsn) {
+            // An older one, of whose time cleaning carried nothing.
+            live.attempted = None;
+        }
+        if live.is_evictable {
+            self.evictable.remove(&lsn);
+        }
     }
 
     /// Moves the keys of unsettled events on that are in these slices.
@@ -237,9 +247,7 @@ impl EventTable {
     /// Whether what is counted of events is what a count of all of them gives.
     #[cfg(test)]
     pub(crate) fn has_right_counts(&self) -> bool {
-        let is_evictable =
-            |live: &Live| live.is_evictable && !live.is_effect && live.stage == Stage::Pending;
-        let evictable = self.unsettled.iter().filter(|(_, live)| is_evictable(live));
+        let evictable = self.unsettled.iter().filter(|(_, live)| may_be_dropped(live));
         Tallies::recount(self.unsettled.values()).is_as(&self.tallies)
             && evictable.map(|(lsn, _)| *lsn).eq(self.evictable.iter().copied())
             && self.outcomes.has_right_counts()
@@ -250,7 +258,7 @@ impl EventTable {
     fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: Live) {
         kernel.usage.add_whole(live.at);
         self.tallies.add(&live);
-        if live.is_evictable && !live.is_effect && live.stage == Stage::Pending {
+        if may_be_dropped(&live) {
             self.evictable.insert(lsn);
         }
         if self.is_in_front(lsn, &live) {
@@ -270,6 +278,15 @@ impl EventTable {
         self.front.remove(live.scope, lsn);
         Some(live)
     }
+}
+
+/// The number of a batch of which only is known that it was attempted.
+pub(super) const BATCH_UNKNOWN: u64 = u64::MAX;
+
+/// Whether an event may be dropped to make room: the host declared it evictable, and no upstream may have it.
+fn may_be_dropped(live: &Live) -> bool {
+    let is_unsent = live.stage == Stage::Pending && !live.is_attempted && !live.is_effect;
+    live.is_evictable && is_unsent
 }
 
 /// An event that was carried when it was so old will stay for as long again: so it is carried each

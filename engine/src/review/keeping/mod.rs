@@ -51,6 +51,8 @@ struct CatalogState {
     is_first: bool,
     /// Transactions since the files were looked at.
     writes: u32,
+    /// The store was closed: its files are not opened again.
+    is_closed: bool,
 }
 
 impl KeptCatalog {
@@ -73,6 +75,14 @@ impl KeptCatalog {
         state.shelf = Shelf::open(catalog).ok();
     }
 
+    /// Whether the catalog is in files now.
+    #[cfg(test)]
+    #[cfg(feature = "sled")]
+    pub(crate) fn is_in_files(&self) -> bool {
+        let state = self.state.lock();
+        state.shelf.is_some() && state.is_in_files
+    }
+
     /// Closes the files, and forgets what became of them: whoever asks next opens what is there then.
     #[cfg(test)]
     #[cfg(feature = "sled")]
@@ -81,8 +91,14 @@ impl KeptCatalog {
     }
 
     /// Writes what is in memory: the store is closed.
+    ///
+    /// Whoever is still asking gets what the log says, from memory: the files may be another handle's by now.
     pub(crate) fn close(&self) {
-        let shelf = self.state.lock().shelf.take();
+        let shelf = {
+            let mut state = self.state.lock();
+            state.is_closed = true;
+            state.shelf.take()
+        };
         if let Some(mut shelf) = shelf {
             // What it could not write is in the log.
             drop(shelf.flush());
@@ -203,6 +219,7 @@ impl<'s> Cataloguing<'s> {
             return;
         }
         if let Some(directories) = &self.inner.kept_catalog.directories
+            && !state.is_closed
             && self.is_there(state)
         {
             while state.rebuilds <= REBUILDS_MAX {

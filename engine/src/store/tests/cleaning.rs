@@ -1,6 +1,6 @@
 //! Space comes back, and nothing that is needed goes with it.
 
-use onceward_vfs::Vfs;
+use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
 use crate::base::Located;
 use crate::base::{FrameKind, codec};
@@ -329,5 +329,37 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
         assert_eq!(state(), before, "{what}");
         let recovery = rig.after_kill().open().recovery().clone();
         assert_eq!(recovery.damage.len(), 1, "{what}: {recovery:?}");
+    }
+}
+
+/// A disk that refuses once to rename, remove or sync a name costs a file until the next opening, not all cleaning.
+#[test]
+fn cleaning_goes_on_after_a_file_could_not_be_given_back() {
+    for op in [FaultOp::Rename, FaultOp::Remove, FaultOp::SyncDir] {
+        for kind in [FaultKind::Eio, FaultKind::Enospc] {
+            let rig = Rig::new();
+            let store = rig.open();
+            let before = trimmed_after(&store, 1);
+            let name_contains = "log".to_owned();
+            rig.disk.plan(Fault { op, name_contains, nth: 0, kind, forever: false });
+            let mut refused = 0;
+            for n in 1..=30 {
+                let numbers = n * 100..n * 100 + 50;
+                let events: Vec<Event> = numbers.clone().map(|n| sized_event(n, 2_000)).collect();
+                let answers: Vec<Settlement> = numbers.map(accepted).collect();
+                // A capture that is refused is tried again.
+                while store.capture_batch(&events).is_err() {
+                    refused += 1;
+                }
+                refused += usize::from(store.settle(&answers).is_err());
+                refused += usize::from(store.tick().is_err());
+            }
+            assert!(refused <= 1, "{op:?} {kind:?}: refused {refused} times");
+            assert!(trimmed(&store) > before + 5, "{op:?} {kind:?}: it goes on");
+            drop(store);
+            let store = rig.after_kill().open();
+            assert_eq!(store.recovery().damage, [], "{op:?} {kind:?}");
+            assert_eq!(store.status().unsettled_bytes, 0, "{op:?} {kind:?}");
+        }
     }
 }

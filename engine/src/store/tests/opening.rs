@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onceward_vfs::testing::{DiskCall, Hook, Operation, hooked};
-use onceward_vfs::{Mode, Survival, Vfs};
+use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, Survival, Vfs};
 
 use crate::config::Create;
 use crate::review::ReviewFilter;
@@ -182,5 +182,23 @@ fn a_first_opening_that_is_cut_anywhere_can_be_done_again() {
             drop(store);
             assert_eq!(rig.open().status().keys, 1, "op {op}, {survival:?}");
         }
+    }
+}
+
+/// What is thrown away for want of room is not closed over, whatever else finds the disk full first.
+#[test]
+fn a_close_that_finds_no_room_for_deferred_captures_says_so_however_much_time_there_is_to_note() {
+    for passed_ms in [0, 1_000, 1_000_000] {
+        let rig = Rig::new();
+        let store = rig.open();
+        store.capture(&event(1)).unwrap();
+        drop(store.capture_deferred(&event(2)).unwrap());
+        rig.clock.advance(passed_ms);
+        let (op, kind) = (FaultOp::Write, FaultKind::Enospc);
+        rig.disk.plan(Fault { op, name_contains: ".seg".into(), nth: 0, kind, forever: false });
+        assert_eq!(store.close().unwrap_err().kind(), ErrorKind::Full, "{passed_ms}");
+        let store = rig.after_kill().open();
+        assert!(store.recovery().clean, "{passed_ms}: closed in order");
+        assert_eq!(store.status().pending, 1, "{passed_ms}");
     }
 }

@@ -200,3 +200,22 @@ fn a_link_or_a_pipe_in_the_place_of_the_catalogs_directory_is_set_aside() {
         assert!(site.path("catalog.damaged-1").symlink_metadata().is_ok(), "{kind}");
     }
 }
+
+/// A call that was under way when another thread closed the store.
+#[test]
+fn a_store_that_was_closed_opens_the_files_no_more_which_are_those_of_the_next_handle() {
+    let site = Site::new();
+    let path = site.dir.path();
+    let closed = open(path);
+    closed.reviews().list(&ReviewFilter::new()).unwrap();
+    assert!(closed.inner.kept_catalog.is_in_files(), "control");
+    closed.close().unwrap();
+    let next = open(path);
+    closed.inner.catalog().ask(|shelf| shelf.flush());
+    assert!(!closed.inner.kept_catalog.is_in_files());
+    assert_eq!(next.recovery().catalog_rebuilt, None);
+    assert_eq!(answers(&next), site.answers);
+    assert_eq!((next.status().catalog_trouble, closed.status().catalog_trouble), (None, None));
+    next.close().unwrap();
+    assert_eq!(site.reopened(), None, "nobody set it aside");
+}
