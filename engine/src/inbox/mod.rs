@@ -173,8 +173,9 @@ impl Delivery {
         Ok(self)
     }
 
-    /// Adds subject and window. The number of the event still makes it a duplicate in the next
-    /// window; where that is not meant, use [`Delivery::of_window`].
+    /// Adds subject and window. The number of the event makes it a duplicate in the next window too, once it was
+    /// acknowledged or failed; where that is not meant, use [`Delivery::of_window`]. One that is dropped with its
+    /// window, unfinished, is new if it comes again, from its first step on.
     #[must_use]
     pub fn with_window(mut self, within: WindowKey) -> Self {
         self.within = Some(within);
