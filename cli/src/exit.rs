@@ -129,6 +129,12 @@ impl Failure {
         Self::with(exit_of(error.kind()), message)
     }
 
+    /// The engine could not open a store, which its message names.
+    #[must_use]
+    pub fn opening(error: &onceward::Error) -> Self {
+        Self::with(exit_of(error.kind()), error.to_string())
+    }
+
     /// The store could not be closed in order. Whatever was answered before is durable, as long as the directory is
     /// there in which it was stored.
     #[must_use]

@@ -18,7 +18,7 @@ pub struct Error {
     message: String,
     at: Option<Position>,
     in_doubt: bool,
-    source: Option<io::Error>,
+    os_error: Option<io::Error>,
 }
 
 /// A place in a file.
@@ -51,7 +51,7 @@ pub enum ErrorKind {
     Key,
     /// The files are of a newer version.
     Unsupported,
-    /// The operating system refused; what it said is the source.
+    /// The operating system refused; the message has what it said, and [`Error::os_error`].
     Io,
 }
 
@@ -80,8 +80,22 @@ impl Error {
         self.in_doubt
     }
 
+    /// What the operating system said, if it refused. The message has its words, so it is no
+    /// [`source`](error::Error::source).
+    #[must_use]
+    pub fn os_error(&self) -> Option<&io::Error> {
+        self.os_error.as_ref()
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, code: None, message: message.into(), at: None, in_doubt: false, source: None }
+        Self {
+            kind,
+            code: None,
+            message: message.into(),
+            at: None,
+            in_doubt: false,
+            os_error: None,
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -125,7 +139,7 @@ impl Error {
             None => (ErrorKind::Io, None),
         };
         let message = format!("{what}: {source}");
-        Self { kind, code, message, at: None, in_doubt: false, source: Some(source) }
+        Self { kind, code, message, at: None, in_doubt: false, os_error: Some(source) }
     }
 }
 
@@ -133,14 +147,27 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.at {
+            Some(at) if self.message.contains(&at.file) => write!(f, " (at {})", at.offset),
             Some(at) => write!(f, " (at {}:{})", at.file, at.offset),
             None => Ok(()),
         }
     }
 }
 
-impl error::Error for Error {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as &(dyn error::Error + 'static))
+impl error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_and_the_name_of_a_file_are_in_the_message_once() {
+        let refused = || io::Error::from_raw_os_error(5);
+        let error = Error::io(refused(), "read", "log/1.seg").at("log/1.seg", 4_192);
+        assert_eq!(error.to_string(), format!("cannot read log/1.seg: {} (at 4192)", refused()));
+        assert!(error::Error::source(&error).is_none());
+        assert_eq!(error.os_error().and_then(io::Error::raw_os_error), Some(5));
+        let error = Error::corrupt("no such segment").at("log/1.seg", 0);
+        assert_eq!(error.to_string(), "no such segment (at log/1.seg:0)");
     }
 }

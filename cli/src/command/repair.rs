@@ -1,8 +1,6 @@
 //! `repair`: quarantines damage, mends the store around it, and says what was lost. Without `--apply` it
 //! takes no lock, changes nothing, and says what it would do.
 
-use std::path::Path;
-
 use onceward::repair::{LostKey, LostRange, Repair};
 use serde::Serialize;
 
@@ -21,7 +19,7 @@ use crate::{
 /// stdout did.
 pub fn run(args: &RepairArgs, json: bool) -> Outcome {
     let done = if args.apply {
-        onceward::repair::repair(&args.store).map_err(|error| unrepaired(&args.store, &error))?
+        onceward::repair::repair(&args.store).map_err(|error| Failure::opening(&error))?
     } else {
         onceward::repair::plan_repair(&args.store)
             .map_err(|error| shape::refused(&args.store, &error))?
@@ -36,11 +34,6 @@ pub fn run(args: &RepairArgs, json: bool) -> Outcome {
     }
     out.flush()?;
     Ok(exit)
-}
-
-/// A failure to repair the store in `dir`.
-fn unrepaired(dir: &Path, error: &onceward::Error) -> Failure {
-    Failure::engine(&format!("cannot repair the store {}", dir.display()), error)
 }
 
 /// Says on stderr how it ended, and the exit code for it.

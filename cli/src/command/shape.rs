@@ -75,11 +75,12 @@ pub(super) fn inspect(dir: &Path) -> Result<Inspection, Failure> {
 
 /// A failure to open `dir`.
 pub(super) fn refused(dir: &Path, error: &onceward::Error) -> Failure {
-    let what = format!("cannot open the store {}", dir.display());
     match error.code() {
         // An argument that only the engine can judge, such as the size of segments.
-        "CONFIG_INVALID" => Failure::usage(format!("{what}: {error}")),
-        _ => Failure::engine(&what, error),
+        "CONFIG_INVALID" => {
+            Failure::usage(format!("cannot open the store {}: {error}", dir.display()))
+        }
+        _ => Failure::opening(error),
     }
 }
 

@@ -57,6 +57,31 @@ fn a_user_goes_on_where_root_was_and_the_other_way_round() {
 }
 
 #[test]
+fn who_may_not_write_to_a_store_is_told_which_one_and_that_it_is_that() {
+    let dir = tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &lines(1, "x")).expect(0);
+    let is_root = fs::metadata(&store).unwrap().uid() == 0;
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(store.join("meta"), fs::Permissions::from_mode(0o0)).unwrap();
+    let refused = capture_as(is_root.then_some(NOBODY), &store, &lines(1, "y")).expect(1);
+    let place = store.display().to_string();
+    assert!(
+        refused.err.contains(&format!("cannot open {place}: cannot read meta: ")),
+        "{}",
+        refused.err
+    );
+    assert!(
+        refused.err.contains("; the user of this process may not read and write there"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(refused.err.matches(&place).count(), 1, "{}", refused.err);
+    assert_eq!(refused.err.matches("ermission denied").count(), 1, "{}", refused.err);
+}
+
+#[test]
 fn no_directory_that_is_made_gets_its_mode_by_a_path_that_could_lead_elsewhere_by_then() {
     let dir = tempdir().unwrap();
     let (trace, store) = (dir.path().join("trace"), dir.path().join("new").join("store"));

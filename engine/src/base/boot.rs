@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::shown::Hex;
+
 /// A boot of the machine, by the number that its system gives it. Prints as 32 hexadecimal digits;
 /// zeros where the system has none.
 ///
@@ -10,7 +12,7 @@ use std::fmt;
 ///
 /// assert_eq!(BootId::default().to_string(), "0".repeat(32));
 /// ```
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 pub struct BootId(pub(crate) [u8; 16]);
 
 impl BootId {
@@ -18,6 +20,12 @@ impl BootId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+impl fmt::Debug for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BootId").field(&Hex(&self.0)).finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong, by what the caller has to do about it.
 
+use std::path::Path;
 use std::{error, fmt, io};
 
 use onceward_vfs::{GroundMoved, is_full};
@@ -63,7 +64,7 @@ pub enum ErrorKind {
     EncryptionKey,
     /// The files are of a newer version than this program.
     Unsupported,
-    /// The operating system refused; what it said is the source.
+    /// The operating system refused; the message has what it said, or the source.
     Io,
 }
 
@@ -120,6 +121,41 @@ impl Error {
         self
     }
 
+    /// The same error of opening a store, with the path in its message, and what to look at where that is not allowed:
+    /// `may_not` is what the user of this process may not do there.
+    pub(crate) fn in_place(mut self, doing: &str, dir: &Path, may_not: &str) -> Self {
+        let (denied, dir) = (self.is_denied(), dir.display().to_string());
+        if self.message.contains(&dir) {
+            return self;
+        }
+        self.message = format!("cannot {doing} {dir}: {}", self.message);
+        if denied {
+            self.message.push_str("; the user of this process may not ");
+            self.message.push_str(may_not);
+            self.message.push_str(" there");
+        }
+        self
+    }
+
+    /// Whether the operating system says that this is not allowed. What the disk's layer refuses has its own words.
+    fn is_denied(&self) -> bool {
+        let mut at: Option<&(dyn error::Error + 'static)> = self.whole_source();
+        while let Some(error) = at {
+            let of_log = error.downcast_ref().and_then(onceward_wal::Error::os_error);
+            if let Some(said) = of_log.or_else(|| error.downcast_ref::<io::Error>()) {
+                let denied = said.kind() == io::ErrorKind::PermissionDenied;
+                return denied && said.raw_os_error().is_some();
+            }
+            at = error.downcast_ref::<Self>().map_or_else(|| error.source(), Self::whole_source);
+        }
+        false
+    }
+
+    /// The source, whatever the message has of it.
+    fn whole_source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
+    }
+
     pub(crate) fn mark_in_doubt(mut self) -> Self {
         self.in_doubt = true;
         self
@@ -133,8 +169,13 @@ impl fmt::Display for Error {
 }
 
 impl error::Error for Error {
+    /// What the message does not say already: who prints the whole chain prints nothing twice.
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
+        let mut source = self.whole_source();
+        while let Some(said) = source.filter(|source| self.message.contains(&source.to_string())) {
+            source = said.source();
+        }
+        source
     }
 }
 
@@ -146,5 +187,45 @@ impl From<io::Error> for Error {
             None => (ErrorKind::Io, "IO"),
         };
         Self::new(kind, code, source.to_string()).with_source(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_chain_that_is_printed_says_nothing_twice() {
+        let refused = || io::Error::from_raw_os_error(13);
+        let failed = Error::from(refused());
+        assert!(failed.to_string() == refused().to_string() && failed.source().is_none());
+        let message = format!("cannot open it: {failed}");
+        let outer = Error::new(ErrorKind::Io, "IO", message).with_source(failed);
+        assert!(outer.source().is_none(), "{outer}");
+        let outer =
+            Error::new(ErrorKind::Io, "IO", "cannot open it").with_source(Error::from(refused()));
+        let source = outer.source().unwrap();
+        assert!(source.to_string() == refused().to_string() && source.source().is_none());
+    }
+
+    #[test]
+    fn a_place_is_named_and_what_is_not_allowed_there() {
+        let place = Path::new("/srv/till");
+        let named = |error: Error| error.in_place("open", place, "write").to_string();
+        let said = io::Error::from_raw_os_error(13);
+        let expected =
+            format!("cannot open /srv/till: {said}; the user of this process may not write there");
+        let inner = Error::from(io::Error::from_raw_os_error(13));
+        assert_eq!(
+            named(Error::new(ErrorKind::Io, "IO", said.to_string()).with_source(inner)),
+            expected
+        );
+        assert_eq!(named(said.into()), expected);
+        assert_eq!(named(Error::corrupt("no meta")), "cannot open /srv/till: no meta");
+        assert_eq!(named(Error::corrupt("none in /srv/till")), "none in /srv/till");
+        let other = named(io::Error::from_raw_os_error(5).into());
+        assert!(!other.contains("may not"), "{other}");
     }
 }

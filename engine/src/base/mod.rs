@@ -17,8 +17,8 @@ pub(crate) mod observe;
 pub(crate) mod panics;
 pub(crate) mod places;
 mod report;
+pub(crate) mod shown;
 mod state;
-#[cfg(feature = "serde")]
 pub(crate) mod time_text;
 mod whole_ms;
 

@@ -71,7 +71,7 @@ pub(crate) fn capture<T>(
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 fn captured(VerdictCounts { fresh, duplicate, conflict }: VerdictCounts) {
     #[cfg(feature = "tracing")]
-    tracing::debug!(name: "captured", target: TARGET, fresh, duplicate, conflict);
+    tracing::debug!(name: "captured", target: TARGET, fresh, duplicate, conflict, "captured");
     #[cfg(feature = "metrics")]
     {
         metrics::counter!("onceward_captures_total", "verdict" => "fresh").increment(fresh);
@@ -84,7 +84,13 @@ fn captured(VerdictCounts { fresh, duplicate, conflict }: VerdictCounts) {
 fn capture_refused(refused: &super::Error) {
     let code = refused.code();
     #[cfg(feature = "tracing")]
-    tracing::debug!(name: "capture_refused", target: TARGET, code, in_doubt = refused.in_doubt());
+    tracing::debug!(
+        name: "capture_refused",
+        target: TARGET,
+        code,
+        in_doubt = refused.in_doubt(),
+        "capture refused"
+    );
     #[cfg(feature = "metrics")]
     metrics::counter!("onceward_captures_refused_total", "code" => code).increment(1);
 }
@@ -157,17 +163,18 @@ fn as_gauge(number: u64) -> f64 {
     number as f64
 }
 
-/// A function that reports numbers: to `tracing` by an event, to `metrics` by counters.
+/// A function that reports numbers: to `tracing` by an event, whose message is its name in words, because many a
+/// subscriber prints no names; to `metrics` by counters.
 macro_rules! report {
     (
         $(#[doc = $doc:literal])+
-        $name:ident($($field:ident: $type:ty),*), $level:ident,
+        $name:ident($($field:ident: $type:ty),*), $level:ident, $message:literal,
         $($counter:literal += $by:expr),*
     ) => {
         $(#[doc = $doc])+
         pub(crate) fn $name($($field: $type),*) {
             #[cfg(feature = "tracing")]
-            tracing::$level!(name: stringify!($name), target: TARGET, $($field),*);
+            tracing::$level!(name: stringify!($name), target: TARGET, $($field,)* $message);
             #[cfg(not(feature = "tracing"))]
             let _unreported = ($(&$field,)*);
             #[cfg(feature = "metrics")]
@@ -180,54 +187,54 @@ macro_rules! report {
 
 report! {
     /// Frames were queued, to be written.
-    appended(frames: usize, bytes: u64), trace,
+    appended(frames: usize, bytes: u64), trace, "appended",
     "onceward_appended_bytes_total" += bytes
 }
 report! {
     /// A damaged range was found.
-    damage_found(file: &str, offset: u64, length: u64), warn,
+    damage_found(file: &str, offset: u64, length: u64), warn, "damage found",
     "onceward_damaged_ranges_total" += 1
 }
 report! {
     /// The disk, or the room that may be used, is full.
-    disk_full(code: &'static str), warn,
+    disk_full(code: &'static str), warn, "disk full",
     "onceward_disk_full_total" += 1
 }
 report! {
-    /// The disk refused to read or write.
-    disk_failed(code: &'static str, in_doubt: bool), error,
+    /// The disk refused: to read, or for the first time to write or sync, after which nothing is written.
+    disk_failed(code: &'static str, in_doubt: bool), error, "disk failed",
     "onceward_disk_failures_total" += 1
 }
 report! {
     /// A call was refused because the store must be opened again.
-    poisoned(code: &'static str), error,
+    poisoned(code: &'static str), error, "poisoned",
     "onceward_poisoned_total" += 1
 }
 report! {
     /// A segment was emptied, and is given back.
-    segment_cleaned(segment: u64, used_bytes: u64, carried_bytes: u64), debug,
+    segment_cleaned(segment: u64, used_bytes: u64, carried_bytes: u64), debug, "segment cleaned",
     "onceward_cleaned_segments_total" += 1,
     "onceward_cleaned_bytes_total" += used_bytes,
     "onceward_carried_bytes_total" += carried_bytes
 }
 report! {
     /// The index was made anew from the log while the store is open.
-    index_made_anew(damaged_ranges: usize), warn,
+    index_made_anew(damaged_ranges: usize), warn, "index made anew",
     "onceward_indexes_made_anew_total" += 1
 }
 report! {
     /// A store was left, or opened again after it had been left.
-    fence(is_up: bool), info,
+    fence(is_up: bool), info, "fence",
     "onceward_fences_total" += 1
 }
 report! {
     /// Batches were fixed, to be sent.
-    batches_formed(batches: usize, events: u64), debug,
+    batches_formed(batches: usize, events: u64), debug, "batches formed",
     "onceward_batch_events_total" += events
 }
 report! {
     /// Final answers of the upstream, or of the host, were written.
-    answered(batch: u64, events: u64), debug,
+    answered(batch: u64, events: u64), debug, "answered",
     "onceward_answers_total" += events
 }
 /// A store was opened, and this was found.
@@ -243,7 +250,8 @@ pub(crate) fn opened(found: &RecoveryReport) {
         damaged_ranges = found.damaged_ranges(),
         keys_of_lost_frames = found.keys_of_lost_frames,
         index_rebuilt = found.index_rebuilt.is_some(),
-        catalog_rebuilt = found.catalog_rebuilt.is_some()
+        catalog_rebuilt = found.catalog_rebuilt.is_some(),
+        "opened"
     );
     #[cfg(feature = "metrics")]
     metrics::counter!("onceward_openings_total").increment(1);

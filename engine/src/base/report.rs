@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::shown::Hex;
+
 /// A store's number of 128 random bits, made once. Prints as 32 hexadecimal digits.
 ///
 /// ```
@@ -14,8 +16,14 @@ use std::fmt;
 /// assert_eq!(id.len(), 32);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct StoreId(pub(crate) [u8; 16]);
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreId").field(&Hex(&self.0)).finish()
+    }
+}
 
 impl fmt::Display for StoreId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

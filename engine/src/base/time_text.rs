@@ -1,10 +1,6 @@
-//! Lengths of time as texts, as files of a configuration have them: `90s`, `15m`, `24h`, `7d`.
+//! Lengths of time as texts, as files of a configuration and messages about one have them: `90s`, `15m`, `24h`, `7d`.
 
-use std::borrow::Cow;
 use std::time::Duration;
-
-use serde::de::{Deserialize, Deserializer};
-use serde::ser::{Serialize, Serializer};
 
 use super::whole_ms;
 
@@ -14,7 +10,7 @@ const UNITS: [(&str, u64); 5] =
 
 /// A length of time as a text such as `24h`: its number of the longest unit of which it is a multiple. A part of a
 /// millisecond is rounded up, as the store does with all that is remembered: who reads the file remembers as long.
-fn text_of(length: Duration) -> String {
+pub(crate) fn text_of(length: Duration) -> String {
     let ms = whole_ms(length);
     let unit = UNITS.iter().find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(*unit_ms));
     let (name, unit_ms) = unit.unwrap_or(&("s", 1_000));
@@ -22,6 +18,7 @@ fn text_of(length: Duration) -> String {
 }
 
 /// The length of time of a text: a number and its unit, or several of them, as in `1h30m`.
+#[cfg(any(test, feature = "serde"))]
 fn length_of(text: &str) -> Option<Duration> {
     let (mut sum_ms, mut rest) = (0_u64, text);
     loop {
@@ -38,34 +35,64 @@ fn length_of(text: &str) -> Option<Duration> {
     }
 }
 
-/// A text, whatever the format makes of it.
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'de, str>, D::Error> {
-    Cow::deserialize(from)
-}
+/// Lengths of time in files.
+#[cfg(feature = "serde")]
+mod in_files {
+    use std::fmt;
 
-fn checked<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
-    let refused = || E::custom(format!("{text:?} is no time such as 90s, 15m, 24h or 7d"));
-    length_of(text).ok_or_else(refused)
+    use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+    use super::{Duration, length_of};
+
+    /// A length of time that a file has as a text.
+    pub(super) struct FromText(pub(super) Duration);
+
+    struct TextVisitor;
+
+    impl Visitor<'_> for TextVisitor {
+        type Value = FromText;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a length of time such as \"7d\"")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<FromText, E> {
+            let refused = || E::custom(format!("{text:?} is no time such as 90s, 15m, 24h or 7d"));
+            length_of(text).map(FromText).ok_or_else(refused)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for FromText {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_str(TextVisitor)
+        }
+    }
 }
 
 /// A length of time as a text.
+#[cfg(feature = "serde")]
 pub(crate) mod duration {
-    use super::{Deserializer, Duration, Serializer, checked, text, text_of};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::in_files::FromText;
+    use super::{Duration, text_of};
 
     pub(crate) fn serialize<S: Serializer>(length: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&text_of(*length))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        checked(&text(from)?)
+        FromText::deserialize(from).map(|read| read.0)
     }
 }
 
 /// A length of time that may be absent, as a text.
+#[cfg(feature = "serde")]
 pub(crate) mod perhaps_duration {
-    use super::{
-        Cow, Deserialize, Deserializer, Duration, Serialize, Serializer, checked, text_of,
-    };
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::in_files::FromText;
+    use super::{Duration, text_of};
 
     pub(crate) fn serialize<S: Serializer>(
         length: &Option<Duration>,
@@ -77,8 +104,7 @@ pub(crate) mod perhaps_duration {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<Cow<'de, str>>::deserialize(from)?;
-        text.map(|text| checked(&text)).transpose()
+        Ok(Option::<FromText>::deserialize(from)?.map(|read| read.0))
     }
 }
 

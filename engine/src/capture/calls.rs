@@ -16,7 +16,7 @@ use crate::base::bounds::{BATCH_EVENTS_MAX, DEFERRED_BYTES_MAX};
 use crate::base::{Error, FrameKind, Located, Moment, Result, State, codec, observe};
 use crate::event::layout::{self, Encoded};
 use crate::event::{Event, Receipt};
-use crate::kernel::{Waiter, from_log};
+use crate::kernel::Waiter;
 use crate::limits::Room;
 use crate::limits::frames::EvictFrame;
 use crate::outbox::Facts;
@@ -339,7 +339,7 @@ impl<'s> Captures<'s> {
                     durable.insert(original);
                 }
                 Err(error) if error.kind() == onceward_wal::ErrorKind::Full => {}
-                Err(error) => return Err(from_log(error)),
+                Err(error) => return Err(self.inner.log_error(error)),
             }
         }
         Ok(())
@@ -351,7 +351,7 @@ impl<'s> Captures<'s> {
         for original in originals(plans) {
             match self.inner.log.poll(original) {
                 None => has_open = true,
-                Some(ended) => ended.map_err(from_log)?,
+                Some(ended) => ended.map_err(|error| self.inner.log_error(error))?,
             }
         }
         Ok(has_open)

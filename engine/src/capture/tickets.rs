@@ -11,7 +11,6 @@ use super::judging::{Judged, lost_verdict, verdict_counts};
 use super::waking::Seat;
 use crate::base::{FrameKind, Result, observe};
 use crate::event::Event;
-use crate::kernel::from_log;
 use crate::store::{Shared, Store};
 
 /// What becomes of a frame, if that is known.
@@ -229,7 +228,7 @@ impl BatchTicket {
         }
         match ended {
             None => return Ok(None),
-            Some(ended) => ended.map_err(from_log)?,
+            Some(ended) => ended.map_err(|error| inner.log_error(error))?,
         }
         let first = self.judged.iter().find_map(|judged| judged.fresh()).map(|(first, _)| first);
         let mut is_absent = false;
@@ -247,7 +246,7 @@ impl BatchTicket {
                 None => return Ok(None),
                 Some(Ok(())) => {}
                 Some(Err(error)) if error.kind() == Log::Full => is_absent = true,
-                Some(Err(error)) => return Err(from_log(error)),
+                Some(Err(error)) => return Err(inner.log_error(error)),
             }
         }
         inner.resolve(&mut inner.state.lock());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Config, WINDOW_MS};
 use crate::base::bounds::DELIVERIES_MAX;
+use crate::base::time_text::text_of;
 use crate::base::{Error, Result, whole_ms};
 
 impl Config {
@@ -18,7 +19,7 @@ impl Config {
     ///
     /// let error = Config::new().with_window(Duration::from_secs(1)).with_leases_max(0).check().unwrap_err();
     /// assert_eq!(error.code(), "CONFIG_INVALID");
-    /// assert!(error.to_string().contains("window") && error.to_string().contains("leases_max"));
+    /// assert_eq!(error.to_string(), "window: 1s must be 1m to 400d; leases_max: 0 must be at least 1");
     /// ```
     ///
     /// # Errors
@@ -44,9 +45,10 @@ impl Config {
                 "payload_bytes_max: {payload_bytes} must be at most a quarter of segment_bytes, {most}"
             ));
         }
-        let scopes = self.scope_windows.iter().map(|(scope, own)| (scope.as_str(), own.window));
-        for (scope, window) in scopes.chain([("all others", self.window)]) {
-            faults.extend(outside_windows(&format!("window of {scope}"), window));
+        faults.extend(outside_windows("window", self.window));
+        for (scope, own) in &self.scope_windows {
+            let name = format!("scope_windows.{scope}.window");
+            faults.extend(outside_windows(&name, own.window));
         }
         faults.extend(outside_windows("record_life", self.record_life));
         if self.leases_max == 0 {
@@ -68,8 +70,10 @@ impl Config {
 /// What is wrong with a window that is too short or too long. It is judged as opening takes it, rounded up to whole
 /// milliseconds.
 fn outside_windows(name: &str, window: Duration) -> Option<String> {
-    let (ms, least, most) = (whole_ms(window), WINDOW_MS.start(), WINDOW_MS.end());
-    (!WINDOW_MS.contains(&ms)).then(|| format!("{name}: {ms} ms must be {least} to {most} ms"))
+    let text = |ms: &u64| text_of(Duration::from_millis(*ms));
+    let (least, most) = (text(WINDOW_MS.start()), text(WINDOW_MS.end()));
+    let is_within = WINDOW_MS.contains(&whole_ms(window));
+    (!is_within).then(|| format!("{name}: {} must be {least} to {most}", text_of(window)))
 }
 
 /// What is wrong with a value that is not in a range.

@@ -6,9 +6,11 @@
 //! | `inbox` | options of the inbox |
 //! | `sendable` | what is refused at capture because the upstream can never take it |
 //! | `check` | what of it no store is opened with |
+//! | `debug` | how it is printed |
 
 mod check;
 mod choices;
+mod debug;
 mod inbox;
 mod sendable;
 #[cfg(test)]
@@ -61,10 +63,12 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 /// # Files
 ///
 /// With the feature `serde` a configuration is read from a file of any format that serde knows, and written to one. A
-/// file has the names of the fields: lengths of time are texts such as `"90s"`, `"15m"`, `"24h"` or `"7d"`,
-/// amounts texts such as `"250.00"`, choices their names in snake case. What is absent has its default, and a name that
-/// is no option is refused by that name. The key provider of an encrypted store and the check of
-/// [`Config::with_sendable`] are in no file. Reading a file does not [`check`](Config::check) its values.
+/// file has the names of the fields. Lengths of time are texts such as `"90s"`, `"15m"`, `"24h"` or `"7d"`, of the
+/// units `d`, `h`, `m`, `s` and `ms`; several of them are read too, as in `"1h30m"`. Amounts are texts such as
+/// `"250.00"`, choices their names in snake case. What is absent has its default, and so has the `start` of a window in
+/// `scope_windows`, but not its `window`. A name that is no option is refused by that name. The key provider of an
+/// encrypted store and the check of [`Config::with_sendable`] are in no file. Reading a file does not
+/// [`check`](Config::check) its values.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
@@ -85,7 +89,7 @@ pub use choices::{Create, IndexReading, Retain, ScopeWindow, WindowStart};
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[must_use]

@@ -4,7 +4,7 @@ use onceward_vfs::Vfs;
 
 use crate::base::ErrorKind;
 use crate::limits::Limits;
-use crate::testing::Rig;
+use crate::testing::{Rig, event};
 use crate::{Amount, Config, Scope};
 
 use super::WindowStart;
@@ -33,14 +33,17 @@ fn wrong() -> Vec<(Config, &'static str)> {
         (new().with_inbox_deliveries_max(10_001), "inbox_deliveries_max"),
         (new().with_inbox_bytes_max(0), "inbox_bytes_max"),
         (new().with_index_memory_bytes_max(4 * 1024 * 1024 - 1), "index_memory_bytes_max"),
-        (new().with_limits(Limits::new().with_amount(amount(-1))), "limits: amount"),
-        (new().with_limits(Limits::new().with_sum(amount(-1))), "limits: sum"),
+        (new().with_limits(Limits::new().with_amount(amount(-1))), "limits.amount: "),
+        (new().with_limits(Limits::new().with_sum(amount(-1))), "limits.sum: "),
     ];
     for window in WINDOWS {
         let scope = Scope::new("doors").unwrap();
         wrong.extend([
-            (new().with_window(window), "window of all others"),
-            (new().with_scope_window(scope, window, WindowStart::FromCapture), "window of doors"),
+            (new().with_window(window), "window: "),
+            (
+                new().with_scope_window(scope, window, WindowStart::FromCapture),
+                "scope_windows.doors.window: ",
+            ),
             (new().with_record_life(window), "record_life"),
             (new().with_inbox_window(window), "inbox_window"),
         ]);
@@ -106,8 +109,47 @@ fn every_wrong_option_is_named_at_once() {
     let said = config.check().unwrap_err().to_string();
     let parts: Vec<&str> = said.split("; ").collect();
     assert_eq!(parts.len(), 5, "{said}");
-    assert_eq!(parts[1], "limits: sum: -2.00 must be at least 0");
+    assert_eq!(parts[1], "limits.sum: -2.00 must be at least 0");
+    assert_eq!(parts[2], "window: 1ms must be 1m to 400d");
     assert_eq!(parts[3], "leases_max: 0 must be at least 1");
+    let doors = Scope::new("doors").unwrap();
+    let config = Config::new().with_scope_window(
+        doors,
+        Duration::from_hours(401 * 24),
+        WindowStart::FromCapture,
+    );
+    let said = config.check().unwrap_err().to_string();
+    assert_eq!(said, "scope_windows.doors.window: 401d must be 1m to 400d");
+}
+
+#[test]
+fn a_limit_of_nothing_closes_a_store_for_captures_and_for_nothing_else() {
+    for (limits, code) in
+        [(Limits::new().with_count(0), "LIMIT_COUNT"), (Limits::new().with_bytes(0), "LIMIT_BYTES")]
+    {
+        let rig = Rig::new();
+        let store = rig.open();
+        store.capture(&event(1)).unwrap();
+        store.close().unwrap();
+        let store = Rig { config: rig.config.clone().with_limits(limits), ..rig }.open();
+        assert_eq!(store.capture(&event(2)).unwrap_err().code(), code);
+        assert!(matches!(store.capture(&event(1)).unwrap(), crate::Verdict::Duplicate { .. }));
+        store.cancel(&event(1).scope, &event(1).key).unwrap();
+        assert_eq!(store.capture(&event(2)).unwrap_err().code(), code);
+    }
+}
+
+#[test]
+fn only_what_a_host_can_choose_is_printed() {
+    let shown =
+        format!("{:?}", Rig::new().config.with_limits(Limits::new().with_sum(amount(11_100_000))));
+    for private in ["index_log_bytes_max", "cleaning_slack_segments", "toy"] {
+        assert!(!shown.contains(private), "{shown}");
+    }
+    assert!(
+        shown.contains("sum: Some(Amount(1110.00))") && shown.contains("inbox_scope: None"),
+        "{shown}"
+    );
 }
 
 #[cfg(feature = "serde")]
@@ -211,6 +253,25 @@ mod files {
             let refused = refusal(text);
             assert!(refused.contains(named), "{text}: {refused}");
         }
+        for (text, said) in [
+            (r#"{"window": 7}"#, "integer `7`, expected a length of time such as \"7d\""),
+            (r#"{"limits": {"age": 7}}"#, "integer `7`, expected a length of time such as \"7d\""),
+            (
+                r#"{"scope_windows": {"doors": {"window": true}}}"#,
+                "a length of time such as \"7d\"",
+            ),
+            (
+                r#"{"scope_windows": {"doors": {"start": "from_capture"}}}"#,
+                "missing field `window`",
+            ),
+            (r#"{"limits": {"sum": 250.5}}"#, "expected an amount in quotes such as \"250.00\""),
+            (r#"{"inbox_scope": 1}"#, "expected the name of a scope such as \"sales\""),
+        ] {
+            let refused = refusal(text);
+            assert!(refused.contains(said), "{text}: {refused}");
+        }
+        let sum: Config = serde_json::from_str(r#"{"record_life": "1h30m"}"#).unwrap();
+        assert_eq!(sum.record_life, Duration::from_mins(90));
         let short: Config =
             serde_json::from_str(r#"{"scope_windows": {"doors": {"window": "1h"}}}"#).unwrap();
         let start = short.scope_windows[&Scope::new("doors").unwrap()].start;

@@ -22,7 +22,7 @@ const DECIMALS_MAX: usize = 4;
 /// assert_eq!(amount.to_string(), "24.50");
 /// # Ok::<(), onceward::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Amount(i64);
 
 impl Amount {
@@ -90,6 +90,12 @@ impl Amount {
     }
 }
 
+impl fmt::Debug for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Amount").field(&format_args!("{self}")).finish()
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = self.0.unsigned_abs();
@@ -153,6 +159,7 @@ mod tests {
             let amount: Amount = text.parse().unwrap();
             assert_eq!(amount.ten_thousandths(), ten_thousandths, "{text}");
             assert_eq!(amount.to_string(), printed);
+            assert_eq!(format!("{amount:?}"), format!("Amount({printed})"));
             assert_eq!(printed.parse::<Amount>().unwrap(), amount);
         }
     }

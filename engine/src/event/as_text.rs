@@ -1,10 +1,10 @@
 //! Scopes and amounts as texts, as files of a configuration have them.
 
-use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::{Amount, Scope};
@@ -13,12 +13,30 @@ fn to_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error
     to.collect_str(value)
 }
 
-fn from_text<'de, D, T>(from: D) -> Result<T, D::Error>
+/// Reads a text; what is none is refused with what is expected instead.
+struct ParsedText<T> {
+    expected: &'static str,
+    of: PhantomData<T>,
+}
+
+impl<T: FromStr<Err = crate::Error>> Visitor<'_> for ParsedText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+fn from_text<'de, D, T>(from: D, expected: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err = crate::Error>,
 {
-    Cow::<str>::deserialize(from)?.parse().map_err(D::Error::custom)
+    from.deserialize_str(ParsedText { expected, of: PhantomData })
 }
 
 impl Serialize for Scope {
@@ -29,7 +47,7 @@ impl Serialize for Scope {
 
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from_text(from)
+        from_text(from, "the name of a scope such as \"sales\"")
     }
 }
 
@@ -41,6 +59,6 @@ impl Serialize for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from_text(from)
+        from_text(from, "an amount in quotes such as \"250.00\"")
     }
 }

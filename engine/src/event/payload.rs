@@ -1,11 +1,14 @@
 //! The content of an event: JSON text or bytes.
 
+use std::fmt;
+
 use crate::base::{Error, Result};
 
 /// The content of an event, kept as it was given.
 ///
 /// Of JSON, white space outside strings is removed; the order of members and the spelling of numbers
-/// are kept, so `1.50` stays `1.50`.
+/// are kept, so `1.50` stays `1.50`. Its `Debug` says how long it is, and nothing of the content: a logged event puts
+/// none of it into a log.
 ///
 /// ```
 /// use onceward::Payload;
@@ -14,9 +17,10 @@ use crate::base::{Error, Result};
 /// assert_eq!(json.as_json(), Some(r#"{"total":1.50}"#));
 /// let bytes = Payload::bytes(vec![0xff, 0]);
 /// assert_eq!((bytes.as_json(), bytes.as_bytes()), (None, &[0xff, 0][..]));
+/// assert_eq!(format!("{json:?}"), "Payload { bytes: 14, is_json: true }");
 /// # Ok::<(), onceward::Error>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Payload {
     bytes: Vec<u8>,
     form: Form,
@@ -82,6 +86,13 @@ impl Payload {
             Form::Json => std::str::from_utf8(&self.bytes).ok(),
             Form::Bytes => None,
         }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Payload");
+        shown.field("bytes", &self.bytes.len()).field("is_json", &self.is_json()).finish()
     }
 }
 

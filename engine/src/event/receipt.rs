@@ -1,6 +1,9 @@
 //! What the upstream gave as proof of its answer.
 
+use std::fmt;
+
 use crate::base::bounds::RECEIPT_BYTES_MAX;
+use crate::base::shown::TextOrHex;
 use crate::base::{Error, Result};
 
 /// The upstream's receipt for an event, such as a transaction's number: at most 64 bytes.
@@ -13,7 +16,7 @@ use crate::base::{Error, Result};
 /// assert_eq!(Receipt::new(&[0; 65]).unwrap_err().code(), "RECEIPT_TOO_LONG");
 /// # Ok::<(), onceward::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Receipt(Box<[u8]>);
 
 impl Receipt {
@@ -36,5 +39,11 @@ impl Receipt {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receipt").field(&TextOrHex(&self.0)).finish()
     }
 }

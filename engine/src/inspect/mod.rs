@@ -95,6 +95,7 @@ impl Inspection {
         let dir = dir.as_ref();
         let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
         Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), None)
+            .map_err(|error| error.in_place("read", dir, "read"))
     }
 
     /// Opens as [`Inspection::open`] does, with the keys of an encrypted store; nothing else of the configuration is
@@ -107,6 +108,7 @@ impl Inspection {
         let dir = dir.as_ref();
         let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
         Self::open_on(Arc::new(vfs), Arc::new(OsClock::new()), config.sealing())
+            .map_err(|error| error.in_place("read", dir, "read"))
     }
 
     /// Opens as [`Inspection::open`] does, on any disk.

@@ -52,7 +52,7 @@ const DEPTH_MAX: usize = 4;
 pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
-    verify_on(&(Arc::new(vfs) as Arc<dyn Vfs>))
+    verify_on(&(Arc::new(vfs) as Arc<dyn Vfs>)).map_err(|error| error.in_place("read", dir, "read"))
 }
 
 /// Verifies as [`verify`] does, on any disk.

@@ -6,7 +6,7 @@ use super::Admission;
 use super::frames::CancelFrame;
 use crate::base::{Error, ErrorKind, FrameKind, Result, State, codec};
 use crate::event::{Key, Scope};
-use crate::kernel::{FrameBody, Share, from_log};
+use crate::kernel::{FrameBody, Share};
 use crate::outbox::Stage;
 use crate::store::{Store, StoreState};
 
@@ -98,7 +98,7 @@ impl Admission<'_> {
         match waited {
             Ok(()) => {}
             Err(error) if error.kind() == onceward_wal::ErrorKind::Full => return Err(unknown()),
-            Err(error) => return Err(from_log(error)),
+            Err(error) => return Err(self.inner.log_error(error)),
         }
         self.cancel(lsn)
     }

@@ -23,8 +23,14 @@ use crate::event::{Key, Scope};
 /// assert_eq!(store.losses(None, 10)?[0].fingerprint.to_string().len(), 32);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct KeyFingerprint(pub(crate) u128);
+
+impl fmt::Debug for KeyFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyFingerprint").field(&format_args!("{self}")).finish()
+    }
+}
 
 impl fmt::Display for KeyFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -174,13 +174,14 @@ impl Limits {
     }
 
     /// Most bytes that unsettled events take in the log, their frames included: see
-    /// [`Status::unsettled_bytes`](crate::Status::unsettled_bytes).
+    /// [`Status::unsettled_bytes`](crate::Status::unsettled_bytes). With 0 the store is closed for captures: no new
+    /// event is taken, and all else goes on.
     pub fn with_bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(bytes);
         self
     }
 
-    /// Most unsettled events.
+    /// Most unsettled events. With 0 the store is closed for captures, as with 0 bytes.
     pub fn with_count(mut self, count: u64) -> Self {
         self.count = Some(count);
         self
@@ -223,7 +224,7 @@ impl Limits {
         let amounts = [("amount", self.amount), ("sum", self.sum)].into_iter();
         amounts.filter_map(|(name, amount)| {
             let below = amount.filter(|amount| *amount < Amount::ZERO)?;
-            Some(format!("limits: {name}: {below} must be at least 0"))
+            Some(format!("limits.{name}: {below} must be at least 0"))
         })
     }
 }

@@ -1,5 +1,8 @@
 //! What the upstream said of an event.
 
+use std::fmt;
+
+use crate::base::shown::OnlyLength;
 use crate::event::{Key, Receipt, Scope};
 
 /// A final answer for one event.
@@ -42,7 +45,7 @@ pub struct Settlement {
 /// assert_eq!(store.outcome(&scope, &key)?.state, State::Uncertain);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Answer {
     /// The event took effect now.
@@ -72,4 +75,26 @@ pub enum Answer {
         /// The reason in words.
         message: String,
     },
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { receipt } => {
+                f.debug_struct("Accepted").field("receipt", receipt).finish()
+            }
+            Self::Duplicate { receipt } => {
+                f.debug_struct("Duplicate").field("receipt", receipt).finish()
+            }
+            Self::Rejected { code, message, reply } => f
+                .debug_struct("Rejected")
+                .field("code", code)
+                .field("message", message)
+                .field("reply", &OnlyLength(reply))
+                .finish(),
+            Self::Uncertain { code, message } => {
+                f.debug_struct("Uncertain").field("code", code).field("message", message).finish()
+            }
+        }
+    }
 }

@@ -20,8 +20,10 @@ pub(crate) mod table;
 
 use crate::Lsn;
 use crate::base::bounds::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
+use crate::base::shown::OnlyLength;
 use crate::base::{Error, Result};
 use crate::event::{Key, Payload, Scope};
+use std::fmt;
 use std::time::Duration;
 
 pub(crate) use bodies::Bodies;
@@ -53,7 +55,7 @@ pub(crate) fn fingerprint(secret: &Secret, scope: &str, key: &str) -> Fingerprin
 /// assert_eq!(begin.lease, Duration::from_mins(1));
 /// # Ok::<(), onceward::Error>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct LeaseRequest {
     /// Logical grouping of keys. A record and an event may share scope and key.
     pub scope: Scope,
@@ -64,6 +66,18 @@ pub struct LeaseRequest {
     pub request: Option<Vec<u8>>,
     /// How long the lease lasts unless it is renewed: one second to 24 hours.
     pub lease: Duration,
+}
+
+impl fmt::Debug for LeaseRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scope, key, request, lease } = self;
+        f.debug_struct("LeaseRequest")
+            .field("scope", scope)
+            .field("key", key)
+            .field("request", &request.as_deref().map(OnlyLength))
+            .field("lease", lease)
+            .finish()
+    }
 }
 
 impl LeaseRequest {

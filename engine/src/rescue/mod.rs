@@ -34,6 +34,7 @@ pub use result::{Exported, Imported, LeftOut, SkipReason};
 pub use summary::{Reason, SafeToWipe, ScopeSummary, Summary, Tally};
 pub(crate) use table::RescueTable;
 
+use crate::base::shown::Hex;
 use crate::base::{Error, Result, StoreId};
 
 /// A bundle's number of 128 random bits. Prints as 32 hexadecimal digits, and is read from them.
@@ -46,8 +47,14 @@ use crate::base::{Error, Result, StoreId};
 /// assert_eq!("0001".parse::<BundleId>().unwrap_err().code(), "BUNDLE_ID_INVALID");
 /// # Ok::<(), onceward::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct BundleId(pub(crate) [u8; 16]);
+
+impl fmt::Debug for BundleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BundleId").field(&Hex(&self.0)).finish()
+    }
+}
 
 impl fmt::Display for BundleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

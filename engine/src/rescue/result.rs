@@ -1,9 +1,12 @@
 //! What an export or import did.
 
+use std::fmt;
+
 use super::BundleId;
 use crate::Lsn;
 use crate::base::StoreId;
 use crate::base::bounds::LEFT_OUT_LISTED_MAX;
+use crate::base::shown::Hex;
 use crate::event::{Key, Scope};
 
 /// What a bundle holds; see [`Rescue::export`](crate::rescue::Rescue::export).
@@ -21,7 +24,7 @@ use crate::event::{Key, Scope};
 /// assert_eq!(usize::try_from(exported.bytes)?, stick.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Exported {
     /// The bundle's number.
@@ -38,6 +41,21 @@ pub struct Exported {
     pub bytes: u64,
     /// SHA-256 over what is in the bundle: the importer reports the same.
     pub digest: [u8; 32],
+}
+
+impl fmt::Debug for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bundle, unsettled, settled, unreadable, unreadable_count, bytes, digest } = self;
+        f.debug_struct("Exported")
+            .field("bundle", bundle)
+            .field("unsettled", unsettled)
+            .field("settled", settled)
+            .field("unreadable", unreadable)
+            .field("unreadable_count", unreadable_count)
+            .field("bytes", bytes)
+            .field("digest", &Hex(digest))
+            .finish()
+    }
 }
 
 /// What an import found; see [`Rescue::import`](crate::rescue::Rescue::import).
@@ -60,7 +78,7 @@ pub struct Exported {
 /// assert_eq!(imported.digest, exported.digest, "now the old one may be wiped");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Imported {
     /// The bundle's number.
@@ -85,6 +103,37 @@ pub struct Imported {
     pub unreadable_at_source: u64,
     /// SHA-256 over what is in the bundle, as the exporter reported it.
     pub digest: [u8; 32],
+}
+
+impl fmt::Debug for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bundle,
+            source,
+            is_again,
+            fresh,
+            fresh_settled,
+            duplicates,
+            conflicts,
+            refused,
+            left_out,
+            unreadable_at_source,
+            digest,
+        } = self;
+        f.debug_struct("Imported")
+            .field("bundle", bundle)
+            .field("source", source)
+            .field("is_again", is_again)
+            .field("fresh", fresh)
+            .field("fresh_settled", fresh_settled)
+            .field("duplicates", duplicates)
+            .field("conflicts", conflicts)
+            .field("refused", refused)
+            .field("left_out", left_out)
+            .field("unreadable_at_source", unreadable_at_source)
+            .field("digest", &Hex(digest))
+            .finish()
+    }
 }
 
 /// An event of a bundle that was not imported. The bundle is its only copy beside the source.

@@ -20,7 +20,7 @@ use crate::event::{Amount, Scope};
 /// assert_eq!((tally.count, tally.amount.to_string().as_str()), (1, "24.50"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Tally {
     /// How many.
@@ -58,6 +58,19 @@ impl Tally {
             (true, false) => format!("at least {}", self.amount),
             (true, true) => format!("at most {}", self.amount),
         }
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the sum, which is the amount in another unit.
+        let Self { count, amount, is_at_limit, sum: _ } = self;
+        let mut shown = f.debug_struct("Tally");
+        shown
+            .field("count", count)
+            .field("amount", amount)
+            .field("is_at_limit", is_at_limit)
+            .finish()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What waits for a person, as the store reports it.
 
+use std::fmt;
+
 use crate::Lsn;
+use crate::base::shown::OnlyLength;
 use crate::event::{Event, Key, Scope, StoredEvent};
 use crate::outbox::frames::Rejection;
 
@@ -20,7 +23,7 @@ use crate::outbox::frames::Rejection;
 /// assert_eq!((item.code.as_str(), item.event().payload.as_json()), ("NO_CARD", Some("{}")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ReviewItem {
     /// The event's number.
@@ -43,6 +46,21 @@ pub struct ReviewItem {
     pub version: u64,
     /// The event as it is stored: with its state, and when it was captured.
     pub stored: StoredEvent,
+}
+
+impl fmt::Debug for ReviewItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lsn, code, message, reply, since_ms, version, stored, scope: _, key: _ } = self;
+        f.debug_struct("ReviewItem")
+            .field("lsn", lsn)
+            .field("code", code)
+            .field("message", message)
+            .field("reply", &OnlyLength(reply))
+            .field("since_ms", since_ms)
+            .field("version", version)
+            .field("stored", stored)
+            .finish()
+    }
 }
 
 impl ReviewItem {

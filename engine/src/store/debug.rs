@@ -1,4 +1,5 @@
-//! A store as it is printed: its directory and counts, not the state, which has a part for each event.
+//! A store as it is printed: its directory and counts, whether it was left, and damage if there is any; not the state,
+//! which has a part for each event.
 
 use std::fmt;
 
@@ -20,7 +21,12 @@ impl fmt::Debug for Shared {
                 .field("in_review", &status.in_review)
                 .field("uncertain", &status.uncertain)
                 .field("settled", &status.settled)
-                .field("keys", &status.keys);
+                .field("keys", &status.keys)
+                .field("is_left", &status.fence.is_some());
+        }
+        let damaged_ranges = self.damaged_ranges();
+        if damaged_ranges > 0 {
+            shown.field("damaged_ranges", &damaged_ranges);
         }
         shown.field("bytes", &self.log.file_bytes()).field("is_closed", &self.is_closed()).finish()
     }

@@ -68,6 +68,7 @@ impl Store {
             config,
             (Preparation::InBackground, catalog, Some(dir)),
         )
+        .map_err(|error| error.in_place("open", dir, "read and write"))
     }
 
     /// Opens the store in `vfs` without a thread: the same operations for the same calls.
@@ -105,6 +106,7 @@ impl Store {
         let rebuilt = shared.catalog().open();
         shared.engine.recovery_mut().catalog_rebuilt = rebuilt;
         observe::opened(shared.engine.recovery());
+        shared.report_held();
         Ok(Self { inner: Arc::new(shared) })
     }
 

@@ -1,6 +1,6 @@
 //! What a host calls now and then: makes durable what nobody waits for, carries out what others left, gives space back.
 
-use super::Store;
+use super::{Shared, Store};
 use crate::base::Result;
 use crate::base::bounds::LINGER_MS;
 use crate::base::observe::{self, HeldCounts};
@@ -53,16 +53,23 @@ impl Store {
         let ended = inner.timekeeping().note_time(Note::WhenLongAgo).and(ended);
         inner.catalog().tidy();
         inner.cleaner().clean_if_nobody_does()?;
+        inner.report_held();
+        ended
+    }
+}
+
+impl Shared {
+    /// Reports what the store holds now, if somebody listens.
+    pub(super) fn report_held(&self) {
         observe::held(|| {
-            let counts = inner.state.lock().outbox.events().tallies().all();
+            let counts = self.state.lock().outbox.events().tallies().all();
             HeldCounts {
                 pending: counts.pending.count,
                 in_flight: counts.in_flight.count,
                 in_review: counts.in_review.count,
                 uncertain: counts.uncertain.count,
-                log_bytes: inner.log.file_bytes(),
+                log_bytes: self.log.file_bytes(),
             }
         });
-        ended
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::Misfit;
 use super::{Answered, KeyRule, Upstream};
 use crate::Lsn;
+use crate::base::shown::OnlyLength;
 use crate::event::{Receipt, Scope, StoredEvent};
 
 /// The number of a batch: that of the frame that fixed its content.
@@ -175,7 +176,7 @@ pub struct Reply {
 /// }
 /// assert_eq!(outcome("ok"), ItemOutcome::Accepted { receipt: None });
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub enum ItemOutcome {
     /// The event took effect now.
     Accepted {
@@ -210,6 +211,33 @@ pub enum ItemOutcome {
         /// The upstream's wish.
         retry_after_ms: Option<u64>,
     },
+}
+
+impl fmt::Debug for ItemOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { receipt } => {
+                f.debug_struct("Accepted").field("receipt", receipt).finish()
+            }
+            Self::Duplicate { receipt } => {
+                f.debug_struct("Duplicate").field("receipt", receipt).finish()
+            }
+            Self::Rejected { code, message, reply } => f
+                .debug_struct("Rejected")
+                .field("code", code)
+                .field("message", message)
+                .field("reply", &OnlyLength(reply))
+                .finish(),
+            Self::Uncertain { code, message } => {
+                f.debug_struct("Uncertain").field("code", code).field("message", message).finish()
+            }
+            Self::Transient { code, retry_after_ms } => f
+                .debug_struct("Transient")
+                .field("code", code)
+                .field("retry_after_ms", retry_after_ms)
+                .finish(),
+        }
+    }
 }
 
 /// Why a whole batch has no outcome by item.

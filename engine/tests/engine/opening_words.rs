@@ -6,6 +6,8 @@
 
 use std::fs;
 
+use onceward::inspect::{Inspection, Since, Tail, verify};
+use onceward::repair::{plan_repair, repair};
 use onceward::{Config, ErrorKind, Event, Key, Payload, Scope, Store};
 
 #[test]
@@ -34,6 +36,51 @@ fn a_place_where_nothing_can_be_made_is_told_in_words() {
     let error = Store::open(&missing, never).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "NO_STORE"));
     assert!(error.to_string().contains("no such directory"), "{error}");
+}
+
+#[test]
+fn whatever_is_refused_about_a_place_names_it_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (empty, foreign, store) =
+        (dir.path().join("empty"), dir.path().join("foreign"), dir.path().join("store"));
+    fs::create_dir(&empty).unwrap();
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("holiday.jpg"), "").unwrap();
+    let _open = Store::open(&store, Config::new()).unwrap();
+    let never = || Config::new().with_create(onceward::config::Create::Never);
+    let already = "the store is open already, by this process";
+    for (place, refused, words) in [
+        (&foreign, Store::open(&foreign, Config::new()).err(), "it holds \"holiday.jpg\""),
+        (&store, Store::open(&store, Config::new()).err(), already),
+        (&empty, Store::open(&empty, never()).err(), "there is no store in this directory"),
+        (&empty, Inspection::open(&empty).err(), "there is no store in this directory"),
+        (&empty, Tail::open(&empty, Since::Beginning).err(), "there is no store in this directory"),
+        (&empty, verify(&empty).err(), "there is no store in this directory"),
+        (&empty, plan_repair(&empty).err(), "there is no store in this directory"),
+        (&empty, repair(&empty).err(), "there is no store in this directory"),
+        (&store, repair(&store).err(), already),
+    ] {
+        let error = refused.unwrap();
+        let said = format!("{}: {error}", error.code());
+        assert!(said.contains(words), "{said}");
+        assert_eq!(said.matches(&place.display().to_string()).count(), 1, "{said}");
+        assert!(std::error::Error::source(&error).is_none(), "{error:?}");
+    }
+}
+
+#[test]
+fn an_empty_path_is_told_in_words() {
+    let never = Config::new().with_create(onceward::config::Create::Never);
+    for refused in [
+        Store::open("", Config::new()).err(),
+        Store::open("", never).err(),
+        Inspection::open("").err(),
+        repair("").err(),
+    ] {
+        let error = refused.unwrap();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "NOT_A_DIRECTORY"));
+        assert_eq!(error.to_string(), "the path of the store is empty");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Takes the lock of a log, and makes an empty one.
 
+use std::process;
+
 use onceward_vfs::{LockError, LockGuard, Vfs};
 
 use crate::error::{Error, ErrorKind};
@@ -24,8 +26,14 @@ pub fn lock(vfs: &dyn Vfs) -> Result<Lock, Error> {
     match vfs.lock(name::LOCK) {
         Ok(guard) => Ok(Lock { _guard: guard }),
         Err(LockError::Held { pid }) => {
-            let who = pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
-            Err(Error::new(ErrorKind::Locked, format!("the store is open elsewhere{who}")))
+            let message = match pid {
+                Some(pid) if pid == process::id() => {
+                    "the store is open already, by this process".to_owned()
+                }
+                Some(pid) => format!("the store is open elsewhere by process {pid}"),
+                None => "the store is open elsewhere".to_owned(),
+            };
+            Err(Error::new(ErrorKind::Locked, message))
         }
         Err(LockError::Io(source)) => Err(Error::io(source, "lock", name::LOCK)),
     }

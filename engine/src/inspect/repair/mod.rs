@@ -166,6 +166,7 @@ pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
     beside::plan(&(Arc::new(vfs) as Arc<dyn Vfs>), &None)
+        .map_err(|error| error.in_place("read", dir, "read"))
 }
 
 /// Plans as [`plan_repair`] does, with the keys of an encrypted store: then frames that are whole and forged are
@@ -178,6 +179,7 @@ pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
     beside::plan(&(Arc::new(vfs) as Arc<dyn Vfs>), &config.sealing())
+        .map_err(|error| error.in_place("read", dir, "read"))
 }
 
 /// Copies the damaged bytes of the store in `dir` to its directory `quarantine`, and mends the log around
@@ -218,6 +220,7 @@ pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
     beside::repair(&(Arc::new(vfs) as Arc<dyn Vfs>), &None)
+        .map_err(|error| error.in_place("repair", dir, "read and write"))
 }
 
 /// Repairs as [`repair`] does, with the keys of an encrypted store: then frames that are whole and forged are taken out
@@ -230,6 +233,7 @@ pub fn repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;
     beside::repair(&(Arc::new(vfs) as Arc<dyn Vfs>), &config.sealing())
+        .map_err(|error| error.in_place("repair", dir, "read and write"))
 }
 
 /// Plans as [`plan_repair`] does, for the log on any disk.

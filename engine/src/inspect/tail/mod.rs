@@ -153,12 +153,14 @@ impl Tail {
     ///
     /// As [`Tail::open`].
     pub fn open_with(dir: impl AsRef<Path>, since: Since, config: &Config) -> Result<Self> {
-        let dir = dir.as_ref().to_owned();
+        let place = dir.as_ref();
+        let dir = place.to_owned();
         let disk = move || -> Result<Arc<dyn Vfs>> {
             let vfs = OsVfs::open_read_only(&dir).map_err(|source| cannot_open(&dir, source))?;
             Ok(Arc::new(vfs))
         };
         Self::open_on(Box::new(disk), Arc::new(OsClock::new()), since, config.sealing())
+            .map_err(|error| error.in_place("read", place, "read"))
     }
 
     /// Opens as [`Tail::open`] does, on any disk.

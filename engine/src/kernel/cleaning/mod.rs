@@ -18,7 +18,7 @@ use onceward_wal::SegmentInfo;
 use parking_lot::Mutex;
 
 use super::engine::Engine;
-use super::{Areas, Share, from_log};
+use super::{Areas, Share};
 use crate::base::{Error, ErrorKind, Result, observe};
 use choose::{About, CleaningReason, KnownSegments, Need, choose, is_turn, is_worth};
 pub(crate) use live_frames::LiveFrames;
@@ -159,7 +159,7 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         if trimmed.is_ok() || is_gone() {
             notes.forgotten = None;
         }
-        trimmed.map(|()| true).map_err(from_log)
+        trimmed.map(|()| true).map_err(|error| self.engine.log_error(error))
     }
 
     /// How badly room is needed.

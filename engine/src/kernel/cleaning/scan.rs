@@ -4,7 +4,7 @@ use onceward_wal::Frame;
 
 use super::{Cleaner, FoundAlive};
 use crate::base::{FrameKind, Result};
-use crate::kernel::{Areas, Scanned, from_log};
+use crate::kernel::{Areas, Scanned};
 
 /// What was read of a segment.
 pub(super) struct SegmentScan<T> {
@@ -86,7 +86,7 @@ impl<S: Areas> Cleaner<'_, S> {
                     Scanned::Nothing => {}
                 }
             })
-            .map_err(from_log)?;
+            .map_err(|error| self.engine.log_error(error))?;
         let state = self.engine.state.lock();
         // Only cleaning changes which of them are in a finished segment, so when each was looked at
         // does not matter.

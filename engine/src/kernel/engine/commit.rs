@@ -14,7 +14,7 @@
 use onceward_index::Expired;
 use onceward_wal::{Appended, Log, Lsn, NewFrame, Place, Purpose};
 
-use super::{Engine, Share, frame_lsn, from_log};
+use super::{Engine, Share, frame_lsn};
 use crate::base::{FrameKind, Located, Moment, Result, observe};
 use crate::kernel::{Areas, Kernel, QueuedCommit, Waiter};
 
@@ -87,7 +87,8 @@ impl<S: Areas> Engine<S> {
         how: Queueing,
     ) -> Result<Vec<Located>> {
         let Queueing { kind, keys, mono_ms, purpose, waiter } = how;
-        let queued = self.log.append_deferred(new, mono_ms, purpose).map_err(from_log)?;
+        let queued = self.log.append_deferred(new, mono_ms, purpose);
+        let queued = queued.map_err(|error| self.log_error(error))?;
         let placed = located(&queued.appended(), new);
         let Some((first, last)) = placed.first().zip(placed.last()) else { return Ok(placed) };
         let bytes = self.count(state.kernel_mut(), new, &placed, (keys, mono_ms));
@@ -119,7 +120,7 @@ impl<S: Areas> Engine<S> {
         let waited = observe::durable_wait(|| self.log.wait(last));
         let mut state = self.state.lock();
         self.resolve(&mut state);
-        waited.map_err(from_log)?;
+        waited.map_err(|error| self.log_error(error))?;
         Ok(then(&mut state))
     }
 

@@ -78,6 +78,8 @@ pub(crate) struct Engine<S: Areas> {
     pub(super) cleaning: Cleaning,
     /// Somebody closed the store: nothing more is written through other handles.
     closed: AtomicBool,
+    /// It was reported that the log writes nothing any more because the disk failed.
+    is_failure_told: AtomicBool,
 }
 
 /// What opening hands over.
@@ -111,6 +113,7 @@ impl<S: Areas> Engine<S> {
             damage_since: Mutex::default(),
             cleaning: Cleaning::default(),
             closed: AtomicBool::new(false),
+            is_failure_told: AtomicBool::new(false),
         }
     }
 
@@ -187,7 +190,7 @@ impl<S: Areas> Engine<S> {
         let _nobody_cleans = self.cleaning.wait_until_nobody_does();
         let _one_at_a_time = self.control.lock();
         self.checkpointer.close();
-        self.log.close().map_err(from_log)
+        self.log.close().map_err(|error| self.log_error(error))
     }
 
     /// Keys that were taken since a checkpoint of the index was asked for.
@@ -218,9 +221,9 @@ impl<S: Areas> Engine<S> {
         at: Located,
         read: impl FnOnce(&Frame<'_>) -> Result<T>,
     ) -> Result<T> {
-        let found: FrameBuf =
-            self.log.read(at.place, at.bytes, frame_lsn(at)?).map_err(from_log)?;
-        read(&found.frame().map_err(from_log)?)
+        let read_frame = self.log.read(at.place, at.bytes, frame_lsn(at)?);
+        let found: FrameBuf = read_frame.map_err(|error| self.log_error(error))?;
+        read(&found.frame().map_err(|error| self.log_error(error))?)
     }
 
     /// Reads what is somewhere in the log, and looks again where it is as long as cleaning moves it meanwhile.

@@ -1,5 +1,7 @@
 //! What calls are refused with before they do anything, and what the log refuses.
 
+use std::sync::atomic::Ordering;
+
 use super::Engine;
 use crate::base::{Error, ErrorKind, GROUND_MOVED, Result, observe};
 use crate::kernel::Areas;
@@ -34,14 +36,34 @@ impl<S: Areas> Engine<S> {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// An error of this store's log, as one of the store. The first one that says that nothing is written any more is
+    /// reported as a failure of the disk too.
+    pub(crate) fn log_error(&self, error: onceward_wal::Error) -> Error {
+        let is_first =
+            is_failure_to_write(&error) && !self.is_failure_told.swap(true, Ordering::Relaxed);
+        reported(error, is_first)
+    }
 }
 
 fn closed() -> Error {
     Error::invalid("CLOSED", "the store was closed")
 }
 
-/// An error of the log, as one of the store.
+/// Whether a log writes nothing any more because of a failure, and not because it is closed or not where it was.
+fn is_failure_to_write(error: &onceward_wal::Error) -> bool {
+    error.kind() == onceward_wal::ErrorKind::Poisoned && error.code().is_none()
+}
+
+/// An error of a log that no open store writes, as one of the store.
 pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
+    // Those that repeat an earlier failure have no error of the system.
+    let is_first = is_failure_to_write(&error) && error.os_error().is_some();
+    reported(error, is_first)
+}
+
+/// An error of the log as one of the store, reported; `is_first`: it is the one after which nothing is written.
+fn reported(error: onceward_wal::Error, is_first: bool) -> Error {
     use onceward_wal::ErrorKind as Log;
     let (kind, code) = match error.kind() {
         Log::Invalid => (ErrorKind::Invalid, "INVALID"),
@@ -55,12 +77,6 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         // Only somebody without the lock meets it: the next reading is of another moment.
         Log::Trimmed => (ErrorKind::Io, "TRIMMED"),
     };
-    match kind {
-        ErrorKind::Full => observe::disk_full(code),
-        ErrorKind::Io => observe::disk_failed(code, error.in_doubt()),
-        ErrorKind::Poisoned => observe::poisoned(code),
-        _ => {}
-    }
     if error.code() == Some(onceward_wal::CLOSED) {
         // It was refused just as another handle closed the store.
         return closed();
@@ -71,6 +87,20 @@ pub(crate) fn from_log(error: onceward_wal::Error) -> Error {
         _ => None,
     };
     let message = what_of_it.map_or_else(|| error.to_string(), |of_it| format!("{error}; {of_it}"));
+    if is_first || error.kind() == Log::Io {
+        observe::disk_failed(code, error.in_doubt());
+    }
+    match error.kind() {
+        Log::Full => observe::disk_full(code),
+        Log::Poisoned => observe::poisoned(code),
+        Log::Invalid
+        | Log::Corrupt
+        | Log::Trimmed
+        | Log::Locked
+        | Log::Key
+        | Log::Unsupported
+        | Log::Io => {}
+    }
     let ours = Error::new(kind, code, message);
     let ours = if error.in_doubt() { ours.mark_in_doubt() } else { ours };
     ours.with_source(error)

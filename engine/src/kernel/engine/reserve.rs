@@ -21,7 +21,7 @@
 
 use onceward_wal::Purpose;
 
-use super::{Engine, from_log};
+use super::Engine;
 use crate::base::bounds::RECEIPT_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result};
 use crate::kernel::{Areas, KEY_ENTRY_BYTES};
@@ -110,7 +110,8 @@ impl<'e, S: Areas> Reserve<'e, S> {
             let state = self.engine.state.lock();
             (self.left_by(&state, (share, retired)), promised_by(&*state, share))
         };
-        let room = self.engine.log.room(left.saturating_add(wanted), promised).map_err(from_log)?;
+        let room = self.engine.log.room(left.saturating_add(wanted), promised);
+        let room = room.map_err(|error| self.engine.log_error(error))?;
         Ok(room.saturating_sub(left))
     }
 
@@ -137,7 +138,8 @@ impl<'e, S: Areas> Reserve<'e, S> {
     pub(crate) fn can_carry(&self, bytes: u64) -> Result<bool> {
         let need =
             bytes.saturating_add(bytes / 8).saturating_add(self.engine.state.lock().owed_bytes(0));
-        Ok(self.engine.log.room(need, 0).map_err(from_log)? >= need)
+        let room = self.engine.log.room(need, 0).map_err(|error| self.engine.log_error(error))?;
+        Ok(room >= need)
     }
 
     /// Does what may find no room; if so makes some and does it once more. The caller holds no lock.

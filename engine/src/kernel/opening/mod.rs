@@ -19,7 +19,7 @@ use super::engine::{Engine, Opened, Settings, TrustedTime, expire, from_log};
 use super::{Areas, Kernel};
 use crate::base::clock::{self, Clock};
 use crate::base::places::LOCK_FILE;
-use crate::base::{Damage, Error, ErrorKind, RecoveryReport, Result, StoreId};
+use crate::base::{Damage, Error, ErrorKind, RecoveryReport, Result, StoreId, observe};
 pub(crate) use lost::ask_for_check;
 pub(crate) use quarantine::keep_note;
 pub(crate) use reading::{READINGS_MAX, read_log, read_log_without_keys};
@@ -137,6 +137,7 @@ fn not_started(error: onceward_wal::Error) -> Error {
                  run `onceward repair`",
                 at.file, at.offset
             );
+            observe::disk_failed("UNREADABLE", error.in_doubt());
             Error::new(ErrorKind::Io, "UNREADABLE", message).with_source(error)
         }
         Some(_) | None => from_log(error),
@@ -221,7 +222,7 @@ pub(crate) fn no_store() -> Error {
 
 /// Why a directory cannot be opened that would be made where it is missing.
 pub(crate) fn cannot_make(dir: &Path, source: std::io::Error) -> Error {
-    if source.kind() == std::io::ErrorKind::NotFound {
+    if !dir.as_os_str().is_empty() && source.kind() == std::io::ErrorKind::NotFound {
         let message = format!("cannot open {}: nothing can be made there: {source}", dir.display());
         return Error::new(ErrorKind::Io, "IO", message).with_source(source);
     }
@@ -230,6 +231,10 @@ pub(crate) fn cannot_make(dir: &Path, source: std::io::Error) -> Error {
 
 /// Why a directory cannot be opened.
 pub(crate) fn cannot_open(dir: &Path, source: std::io::Error) -> Error {
+    if dir.as_os_str().is_empty() {
+        return Error::invalid("NOT_A_DIRECTORY", "the path of the store is empty")
+            .with_source(source);
+    }
     if source.kind() == std::io::ErrorKind::NotFound {
         let message = format!("there is no store in {}: no such directory", dir.display());
         return Error::new(ErrorKind::NotFound, "NO_STORE", message).with_source(source);

@@ -12,5 +12,6 @@ mod life;
 pub(crate) mod lost_keys;
 mod nonces;
 mod opening;
+mod printed;
 mod protocol;
 mod run_damage;
