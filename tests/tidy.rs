@@ -8,7 +8,7 @@ use std::path::Path;
 use onceward_tests::tidy::modules::ModuleTree;
 use onceward_tests::tidy::tree::SourceTree;
 use onceward_tests::tidy::{
-    Finding, SourceFile, arrows, caps, mentions, methods, promises, settings, sources, tiers,
+    Finding, SourceFile, arrows, caps, codes, mentions, methods, promises, settings, sources, tiers,
 };
 
 /// Reads the repository.
@@ -152,6 +152,12 @@ fn the_commands_for_developers_are_the_same_everywhere() {
 fn every_promise_is_shown_by_a_test_that_exists() {
     let tree = tree();
     assert_clean(&promises::tests_missing(tree.file("GUARANTEES.md"), tree.rust()));
+}
+
+#[test]
+fn every_error_code_is_in_the_table_and_no_other_is() {
+    let tree = tree();
+    assert_clean(&codes::codes_differ(tree.file("engine/ERRORS.md"), tree.rust()));
 }
 
 /// The crates that begin in the files `roots`.

@@ -44,7 +44,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         Ok(Delivery::of_window(within, Payload::json("{}")?))
     };
     let (session, next) = (WindowId::new("session-1")?, WindowId::new("session-2")?);
-    store.inbox().open_window(&session, Duration::from_millis(30 * 60 * 1_000))?;
+    store.inbox().open_window(&session, Duration::from_mins(30))?;
     assert!(matches!(store.inbox().receive(&tour(&session)?)?, Received::Fresh { .. }));
     assert!(matches!(store.inbox().receive(&tour(&session)?)?, Received::Duplicate { .. }));
     // What nobody finished in its window is dropped, and said so.
@@ -52,7 +52,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert!(store.inbox().dropped().iter().any(|dropped| dropped.id == "onboarding-tour"));
     let late = store.inbox().receive(&tour(&session)?)?;
     assert_eq!(late, Received::Dropped { why: DropReason::WindowNotOpen });
-    store.inbox().open_window(&next, Duration::from_millis(30 * 60 * 1_000))?;
+    store.inbox().open_window(&next, Duration::from_mins(30))?;
     assert!(matches!(store.inbox().receive(&tour(&next)?)?, Received::Fresh { .. }));
 
     store.close()?;

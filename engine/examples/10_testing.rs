@@ -1,7 +1,7 @@
 //! How a host tests what it does when the disk is full, a key is forgotten, the power goes, or the upstream forgot.
 //!
 //! `cargo run -p onceward --features testing --example 10_testing`. In a host these are tests, and the feature is one
-//! of its dev-dependencies: `onceward = { version = "0.1", features = ["testing"] }`.
+//! of its dev-dependencies: `onceward = { path = "../onceward/engine", features = ["testing"] }`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use onceward::testing::{
 use onceward::{Config, ErrorKind, Event, Key, Payload, Result, Scope, State, Store, Verdict};
 
 /// One hour.
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The part of the host that is tested: what the till shows after a sale.
 fn shown(captured: &Result<Verdict>) -> &'static str {
@@ -62,7 +62,7 @@ fn a_full_disk() -> Result<()> {
 /// A receipt number is remembered for its window after the sale was settled; then it may come again.
 fn an_expired_key() -> Result<()> {
     let machine = Machine::new();
-    let store = machine.open(Config::new().with_window(Duration::from_millis(86_400_000)))?;
+    let store = machine.open(Config::new().with_window(24 * HOUR))?;
     let (first, other) = (sale(1)?, Event { payload: Payload::json("3.80")?, ..sale(1)? });
     store.capture(&first)?;
     let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
@@ -115,8 +115,7 @@ fn a_horizon_that_passed() -> Result<()> {
     let mut upstream = ScriptedUpstream::new();
     upstream.remember_keys_for(48 * HOUR);
     upstream.script([Mood::LosesReply]);
-    let options =
-        Options::new(Scope::default()).with_horizon(Duration::from_millis(48 * 60 * 60 * 1_000));
+    let options = Options::new(Scope::default()).with_horizon(48 * HOUR);
     let mut session = Session::start(&store, options, fits())?;
     upstream.serve(&mut session, machine.clock())?;
     assert_eq!(store.outcome(&old.scope, &old.key)?.state, State::InFlight);

@@ -1,7 +1,7 @@
 //! Onceward keeps every event that a terminal captures until the other side confirms it, once.
 //!
 //! [`Store`] is what a terminal embeds. [`Store::capture`] returns once the event survives a power cut, and
-//! returns for every repetition of an event that it is one.
+//! answers every repetition with *duplicate*.
 //!
 //! | to | call |
 //! |---|---|
@@ -22,12 +22,18 @@
 //! | move what was not delivered to another store | `Rescue::export`, `Rescue::import` (feature `rescue`) |
 //! | let a store capture again that was left | [`Rescue::unfence`](crate::rescue::Rescue::unfence) |
 //!
-//! A host calls [`Store::tick`] now and then, from a timer: a tick forgets keys whose window is over, gives space
-//! back, and makes durable what nobody waits for.
+//! A host calls [`Store::tick`] from a timer, every second or so. A tick forgets keys whose window is over, gives space
+//! back, makes durable what nobody waits for, and carries out decisions that other processes dropped into the
+//! directory. Without ticks those decisions wait, and the rest is done when events are settled: where nothing is
+//! settled, keys and space are kept.
 //!
-//! The crate uses no network and prints nothing: it returns reports, and the host decides. An open store has two
-//! threads, one that prepares segments of the log ahead of need and one that writes the index's files, and a third
-//! once a ticket is awaited. The crate serves Linux and Android, and compiles on nothing else.
+//! The crate uses no network and prints nothing: it returns reports, and the host decides. It serves Linux and Android,
+//! and compiles on nothing else.
+//!
+//! An open store has two threads: `onceward-log` prepares segments of the log ahead of need, and `onceward-index`
+//! writes the index's files. Once a ticket is awaited there is `onceward-wake`. With the feature `sled`, once an event
+//! came into review, there are `onceward-catalog` and sled's own, about 8 together. The store's end when it is closed,
+//! `onceward-wake` with the last handle; sled's belong to the process, serve all its stores, and may outlive them all.
 //!
 //! The meaning of each word of this documentation is in `docs/GLOSSARY.md` of the repository, and what is promised in
 //! `GUARANTEES.md`.
@@ -57,7 +63,9 @@
 //! must be given back first. Every other call of a [`Store`] may read from the disk or wait for it: it belongs where
 //! the runtime keeps such calls (with tokio: `spawn_blocking`, to which a clone of the store is moved), and so does
 //! dropping the last handle. `engine/examples/11_async.rs` shows the whole way. A future that is dropped takes nothing
-//! back: its event is as one of a dropped ticket.
+//! back: its event is stored all the same. While the disk works for an awaited ticket, the store has a handle of its
+//! own: dropped by everybody else then, it is locked until the disk is done, and [`Store::close`] does not wait for
+//! that.
 //!
 //! # Process and place
 //!
@@ -67,8 +75,8 @@
 //! - In a forked process. The child may only drop its handles ([`Store::is_forked`]); it opens a store of its own after
 //!   forking.
 //! - Once the directory or its active segment was moved, removed or replaced. The store looks at that before each
-//!   group of events is written, and again before any of them is answered. What the first look refuses is absent;
-//!   what the second refuses is [in doubt](Error::in_doubt), because it is somewhere.
+//!   group of events is written, and again before any of them is answered. Refused before the write: not stored.
+//!   Refused after it: [in doubt](Error::in_doubt), since it is in the moved directory.
 //!
 //! A relative path keeps the meaning that it had when the store was opened; after `chroot` it leads elsewhere.
 //!
@@ -90,7 +98,7 @@
 //!
 //! # Features
 //!
-//! Each feature only adds; without any of them the store does all that the table above names without a feature.
+//! Each feature only adds: the calls without a feature in the table above need none.
 //!
 //! | feature | by default | adds |
 //! |---|---|---|

@@ -86,11 +86,10 @@ impl AsFd for Outside {
 /// All bytes up to the end, at most `bytes_max`.
 ///
 /// ```
+/// # use onceward_vfs::{Outside, read_at_most};
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("key");
 /// # std::fs::write(&path, b"secret")?;
-/// use onceward_vfs::{Outside, read_at_most};
-///
 /// let bytes = read_at_most(Outside::open_file(&path)?, 4_096)?;
 /// assert_eq!(bytes, b"secret");
 /// # Ok::<(), std::io::Error>(())

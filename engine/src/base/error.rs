@@ -88,7 +88,8 @@ impl Error {
         self.kind
     }
 
-    /// A short stable name in capitals, such as `KEY_TOO_LONG`, for programs that translate.
+    /// A short stable name in capitals, such as `KEY_INVALID`, for programs that translate. Each is in the
+    /// table of `engine/ERRORS.md` in the repository, with its kind and what a host does about it.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code

@@ -73,8 +73,11 @@ impl Store {
     /// # Errors
     ///
     /// `Invalid`: a payload over the limit. `Full`: no room on the disk, or a code of
-    /// [`Limit`](crate::limits::Limit): a limit that the host set is reached. Nothing was stored. `Io`,
-    /// `Poisoned`: the disk failed; where the error is in doubt, ask again by key after reopening.
+    /// [`Limit`](crate::limits::Limit): a limit that the host set is reached. Nothing was stored.
+    /// `Poisoned`: a write or a sync failed, now or before, or the store was moved; nothing more is written until it is
+    /// opened again, and where the error is in doubt, ask again by key then. `Io`: the disk does not give the next
+    /// segment or a file of the index; nothing was stored, and the store goes on. `Fenced`, code `STORE_FENCED`: the
+    /// store is left.
     ///
     /// # Cost
     ///

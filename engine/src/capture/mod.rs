@@ -1,13 +1,12 @@
-//! New events and effects: judged, queued, durable, answered.
+//! Answers to captures besides [`Verdict`], and effects, which a receiver of events stores.
 //!
-//! | file | what |
-//! |---|---|
-//! | `calls` | captures that wait, and effects |
-//! | `tickets` | captures that are waited for later, or by nobody |
-//! | `waking` | tickets that are futures |
-//! | `judging` | which keys of a call are new |
-//! | `append` | queues the frames of a call and takes their keys |
-//! | `verdict` | the answers |
+//! [`Store::capture`](crate::Store::capture) stores an event,
+//! [`Store::would_accept`](crate::Store::would_accept) asks before ([`WouldAccept`]), and
+//! [`Store::apply_batch`](crate::Store::apply_batch) stores what took effect here ([`Effect`], [`Applied`]).
+
+// `calls`: captures that wait, and effects. `tickets`: captures that are waited for later, or by nobody. `waking`:
+// tickets that are futures. `judging`: which keys of a call are new. `append`: queues the frames of a call and takes
+// their keys. `verdict`: the answers.
 
 mod admission;
 mod append;

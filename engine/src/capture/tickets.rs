@@ -18,10 +18,10 @@ type Told = Option<std::result::Result<(), onceward_wal::Error>>;
 
 /// A capture that is queued; its verdict comes with durability.
 ///
-/// Dropping it takes nothing back: the event becomes durable with the next capture that somebody waits
-/// for, or when the store is closed; without either, about a fifth of a second later, by the store's own
-/// thread or at a [`Store::tick`]. A ticket is a handle of the store, and a future: awaiting it is waiting
-/// without keeping the thread.
+/// Dropping it takes nothing back: the event becomes durable with the next capture that somebody waits for, or when the
+/// store is closed; without either, about a fifth of a second later, by the store's own thread, or at a [`Store::tick`]
+/// if that comes first. A ticket is a handle of the store, and a future: awaiting it is waiting without keeping the
+/// thread.
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
@@ -95,7 +95,9 @@ impl Store {
     ///
     /// # Cost
     ///
-    /// No wait for the disk, unless 6 MiB are queued, or other events must be dropped to make room.
+    /// Microseconds. It waits for the disk only where 6 MiB are queued already, where a segment is full and the next
+    /// one not prepared yet, where a limit is kept by dropping events, or where the disk is so full that space must be
+    /// given back first.
     pub fn capture_deferred(&self, event: &Event) -> Result<Ticket> {
         let batch = self.capture_batch_deferred(std::slice::from_ref(event))?;
         Ok(Ticket { batch })
@@ -155,9 +157,9 @@ impl Ticket {
     ///
     /// # Errors
     ///
-    /// `Full`: the disk had no room; the event is surely absent, and its key is free. `Io`, `Poisoned`:
-    /// the disk failed; the error is [`in_doubt`](crate::Error::in_doubt): ask again by key after
-    /// reopening. As [`Store::capture_deferred`] where the event is captured again.
+    /// `Full`: the disk had no room; the event is surely absent, and its key is free. `Poisoned`: a write or
+    /// a sync failed, or the store was moved; where the error is [`in_doubt`](crate::Error::in_doubt), ask
+    /// again by key after reopening. As [`Store::capture_deferred`] where the event is captured again.
     pub fn wait(self) -> Result<Verdict> {
         one(self.batch.wait()?)
     }

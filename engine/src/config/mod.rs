@@ -1,12 +1,8 @@
-//! What a host may choose when it opens a store.
-//!
-//! | file | what |
-//! |---|---|
-//! | `choices` | what some options choose between |
-//! | `inbox` | options of the inbox |
-//! | `sendable` | what is refused at capture because the upstream can never take it |
-//! | `check` | what of it no store is opened with |
-//! | `debug` | how it is printed |
+//! What a host may choose when it opens a store: [`Config`], and what its options choose between.
+
+// `choices`: what some options choose between. `inbox`: options of the inbox. `sendable`: what is refused at capture
+// because the upstream can never take it. `check`: what of it no store is opened with. `debug`: how it is
+// printed.
 
 mod check;
 mod choices;

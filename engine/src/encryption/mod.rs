@@ -1,14 +1,14 @@
 //! Encryption at rest: what the log says of the host's data is sealed with keys that the host keeps.
 //!
-//! | file | what |
-//! |---|---|
-//! | here | what a host gives: keys by name |
-//! | `wrap` | data keys under a key of the host |
-//! | `cipher` | bodies of frames under a data key |
+//! A host gives a [`KeyProvider`] to [`Config::with_encryption`](crate::Config::with_encryption): its
+//! [`EncryptionKey`]s by their names ([`KeyId`]).
+//! [`Store::keys_in_use`](crate::Store::keys_in_use) names those that are still needed.
 //!
 //! Each segment of the log has a data key of its own, fresh and random, with which the body of each frame is sealed
 //! (AES-256-GCM). The data key is in the segment, wrapped with the host's key that is current when
 //! the segment is begun: that is how keys rotate.
+
+// `wrap`: data keys under a key of the host. `cipher`: bodies of frames under a data key.
 
 mod cipher;
 mod wrap;

@@ -1,4 +1,4 @@
-//! What the upstream delivers to a terminal, and what becomes of it. No I/O here.
+//! What the upstream delivers to a terminal, and what becomes of it.
 //!
 //! A delivery is stored once, whatever is repeated: [`Inbox::receive`](crate::inbox::Inbox::receive). Work on
 //! it goes step by step and resumes where it was: [`Inbox::progress`](crate::inbox::Inbox::progress). How it

@@ -35,7 +35,7 @@ pub(crate) type Keys = Option<Arc<dyn Sealing>>;
 ///
 /// # Errors
 ///
-/// `NotFound`, `Key`, `Corrupt`, `Io`.
+/// `NotFound`, `EncryptionKey`, `Corrupt`, `Io`.
 pub(crate) fn read_log(vfs: &dyn Vfs, keys: &Keys) -> Result<(Examined, StoreState)> {
     let settings = Config::new().with_create(Create::Never).key_settings()?;
     opening::read_log(vfs, keys.as_ref(), &settings)
@@ -89,7 +89,7 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// `NotFound`: no store. `Key`: it is encrypted; see [`Inspection::open_with`]. `Unsupported`: of a
+    /// `NotFound`: no store. `EncryptionKey`: it is encrypted; see [`Inspection::open_with`]. `Unsupported`: of a
     /// newer version. `Corrupt`: nothing of it can be read. `Io`.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();

@@ -47,8 +47,8 @@ const DEPTH_MAX: usize = 4;
 ///
 /// # Errors
 ///
-/// As [`Inspection::open`](crate::inspect::Inspection::open), but for `Key`. Where another process writes the store,
-/// damage is what a second call finds too.
+/// As [`Inspection::open`](crate::inspect::Inspection::open), but for `EncryptionKey`. Where another process writes the
+/// store, damage is what a second call finds too.
 pub fn verify(dir: impl AsRef<Path>) -> Result<RecoveryReport> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;

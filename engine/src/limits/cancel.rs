@@ -56,8 +56,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `NotFound`, code `NO_EVENT`: no event with this key is known. `Full`, `Io`, `Poisoned`: the disk
-    /// refused; where the error is in doubt, ask again after reopening.
+    /// `NotFound`, code `NO_EVENT`: no event with this key is known. `Full`: no room. `Poisoned`, `Io`:
+    /// as for [`Store::capture`].
     ///
     /// ```
     /// use onceward::{Config, Event, Key, Payload, Scope, State, Store};

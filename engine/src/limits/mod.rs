@@ -1,11 +1,12 @@
 //! Bounds on what an open store holds: whether new events are taken, what is dropped for them, and taking events back.
 //!
-//! | file | what |
-//! |---|---|
-//! | `calls` | whether there is room for new events, and what is dropped |
-//! | `cancel` | takes an event back before its first attempt |
-//! | `table` | what was dropped and cancelled |
-//! | `frames` | bodies of evict and cancel frames |
+//! A host gives [`Limits`] to [`Config::with_limits`](crate::Config::with_limits). At one of them a capture is refused
+//! with the code of the [`Limit`], or evictable events are dropped ([`WhenFull`]), which
+//! [`Store::losses`](crate::Store::losses) lists as [`Loss`]. [`Store::cancel`](crate::Store::cancel) takes an event
+//! back before its first attempt ([`Cancellation`]).
+
+// `calls`: whether there is room for new events, and what is dropped. `cancel`: takes an event back before its first
+// attempt. `table`: what was dropped and cancelled. `frames`: bodies of evict and cancel frames.
 
 mod calls;
 mod cancel;

@@ -74,8 +74,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Full`, `Io`, `Poisoned`: as after a crash, some answers may be kept. On a full disk those that
-    /// settle find room longer than those that put an event into review: give them in calls of their own.
+    /// `Full`, and `Poisoned` and `Io` as for [`Store::capture`]: as after a crash, some answers may be kept. On a full
+    /// disk those that settle find room longer than those that put an event into review: give them in calls of their
+    /// own.
     pub fn settle(&self, answers: &[Settlement]) -> Result<()> {
         let settled = self.inner.reserve().with_room(|| {
             self.inner.refuse_if_closed()?;

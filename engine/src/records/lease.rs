@@ -13,6 +13,9 @@ const VERSION: u8 = 1;
 /// A lease is a secret: whoever has its bytes can complete it. `Debug` does not show the owner token.
 /// It may be carried to another process of the host, which hands it back to the one that has the store.
 ///
+/// Dropping a lease does not release it: nobody else gets the key until the lease expires or the store is opened again.
+/// A host that gives up calls [`Records::release`](crate::records::Records::release).
+///
 /// ```
 /// use onceward::{Config, Key, Payload, Scope, Store};
 /// use onceward::records::{LeaseRequest, LeaseReply, Lease};

@@ -1,5 +1,4 @@
 //! Records of idempotent calls: a key is leased, the work is done once, and what came of it is kept.
-//! No I/O here.
 //!
 //! ```text
 //!              begin: Acquired                     complete
@@ -246,7 +245,7 @@ pub(crate) fn check_lease_ms(lease_ms: u64) -> Result<()> {
     }
     Err(Error::invalid(
         "LEASE_LENGTH",
-        format!("lease_ms: {lease_ms} must be {LEASE_MS_MIN} to {LEASE_MS_MAX} milliseconds"),
+        format!("lease: {lease_ms} ms, must be {LEASE_MS_MIN} to {LEASE_MS_MAX}"),
     ))
 }
 

@@ -1,13 +1,13 @@
 //! Leaving a terminal: what is still in its store, whether it may be wiped, and the bundle that takes
 //! along what was not delivered.
 //!
-//! | file | what |
-//! |---|---|
-//! | `summary` | what is in a store, and whether it may be wiped |
-//! | `key` | what a bundle is sealed with |
-//! | `sealed` | chunks that nobody can read, change, cut or reorder unnoticed |
-//! | `items` | what is in them |
-//! | `result` | what an export or import did |
+//! [`Store::rescue`](crate::Store::rescue) gives [`Rescue`]: [`Rescue::summary`] and [`Rescue::safe_to_wipe`] say what
+//! is in a store, `Rescue::export` and `Rescue::import` move what was not delivered (feature `rescue`), and
+//! [`Rescue::unfence`] lets a store capture again that was left.
+
+// `summary`: what is in a store, and whether it may be wiped. `key`: what a bundle is sealed with. `sealed`: chunks
+// that nobody can read, change, cut or reorder unnoticed. `items`: what is in them. `result`: what an export or import
+// did.
 
 mod calls;
 pub(crate) mod frames;

@@ -27,8 +27,8 @@ pub struct Tally {
     pub count: u64,
     /// Sum of their amounts.
     pub amount: Amount,
-    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, and `sum` is that
-    /// one.
+    /// Whether that sum does not fit: it is at least the largest amount, or at most the smallest, and
+    /// [`amount`](Tally::amount) is that one.
     pub is_at_limit: bool,
     /// The sum itself, in ten-thousandths.
     sum: i128,

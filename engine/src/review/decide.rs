@@ -49,8 +49,8 @@ impl Reviews<'_> {
     ///
     /// `Invalid`: a note over 1,024 bytes, `NOTE_TOO_LONG`, or a name over 64, `WHO_TOO_LONG`.
     /// `Fenced`, code `ALREADY_DECIDED`: the version that was named is not the one that waits now.
-    /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Full`, `Io`,
-    /// `Poisoned`; with [`Error::in_doubt`], ask again after reopening.
+    /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person. `Full`: no room.
+    /// `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture).
     pub fn decide(&self, decision: &Decision) -> Result<()> {
         self.inner.reserve().with_room(|| self.decide_now(decision))
     }
@@ -79,7 +79,7 @@ impl Reviews<'_> {
     /// # Errors
     ///
     /// `NotFound`, code `NOT_IN_REVIEW`: the event does not wait for a person (any more). `Full`,
-    /// `Io`, `Poisoned`.
+    /// `Poisoned`, `Io`: as for [`Reviews::decide`](crate::review::Reviews::decide).
     pub fn retry(&self, scope: &Scope, key: &Key) -> Result<()> {
         self.decide(&Decision::retry(scope.clone(), key.clone()))
     }
@@ -108,7 +108,7 @@ impl Reviews<'_> {
     /// # Errors
     ///
     /// `Invalid`: a note over 1,024 bytes. `NotFound`, code `NOT_IN_REVIEW`: the event does not wait
-    /// for a person (any more). `Full`, `Io`, `Poisoned`.
+    /// for a person (any more). `Full`, `Poisoned`, `Io`: as for [`Reviews::decide`](crate::review::Reviews::decide).
     pub fn resolve(&self, scope: &Scope, key: &Key, note: &str) -> Result<()> {
         self.decide(&Decision::resolve(scope.clone(), key.clone(), note))
     }

@@ -1,15 +1,12 @@
 //! What persons decide on: events that the upstream refused for good, and uncertain ones.
 //!
-//! | file | what |
-//! |---|---|
-//! | `list` | what waits |
-//! | `decide` | decisions |
-//! | `dropbox` | decisions that other processes drop into the directory |
-//! | `notices` | callbacks for what comes into review |
-//! | `catalog` | the texts of items and decisions, in order |
-//! | `keeping` | keeps the catalog beside the log |
-//! | `table` | the newest decisions |
-//! | `frames` | bodies of decision frames |
+//! [`Store::reviews`](crate::Store::reviews) gives [`Reviews`]: it lists what waits ([`ReviewItem`]), decides
+//! ([`Decision`]), and calls the host when something comes into review ([`Reviews::watch`]). Another process
+//! decides with [`write_decision`].
+
+// `list`: what waits. `decide`: decisions. `dropbox`: decisions that other processes drop into the directory.
+// `notices`: callbacks for what comes into review. `catalog`: the texts of items and decisions, in order. `keeping`:
+// keeps the catalog beside the log. `table`: the newest decisions. `frames`: bodies of decision frames.
 
 pub(crate) mod catalog;
 mod decide;

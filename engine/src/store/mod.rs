@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `open` | opens a store, and closes it |
-//! | `tick` | what a host calls now and then |
+//! | `tick` | what a host calls from a timer |
 //!
 //! What an area does is in its own folder, in `calls`.
 

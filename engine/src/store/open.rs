@@ -40,12 +40,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store,
-    /// and none is to be made. `Key`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere.
-    /// `Unsupported`: of a newer version.
-    /// `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code `UNREADABLE` the disk cannot
-    /// read the place where the log may end: it is as it was, opening may be tried again, and
-    /// [`repair`](crate::repair::repair) gives up what cannot be read. Anywhere else that is damage.
+    /// `Invalid`: the configuration, or the directory holds something else. `NotFound`: no store, and none is to be
+    /// made. `EncryptionKey`: a key is missing or wrong, and nothing was touched. `Locked`: open elsewhere.
+    /// `Unsupported`: of a newer version. `Corrupt`: nothing of it can be read. `Full`, `Io`; with the code
+    /// `UNREADABLE` the disk cannot read the place where the log may end: it is as it was, opening may be tried again,
+    /// and [`repair`](crate::repair::repair) gives up what cannot be read. Anywhere else that is damage.
     ///
     /// # Cost
     ///
@@ -113,9 +112,10 @@ impl Store {
     /// Closes the store in order: what is missing at the next opening is then known to be damage.
     ///
     /// Deferred captures are made durable first, and calls that are under way in other threads end or are refused. It
-    /// does not matter which handles exist: they refuse further work with the code `CLOSED`, a
-    /// [`Ticket`](crate::Ticket) still returns its verdict, and the store can be opened again at once. Closed again,
-    /// nothing happens. Dropping all handles instead is to the store as a crash is: nothing durable is lost.
+    /// does not matter which handles exist: they refuse further work as `Invalid` with the code `CLOSED`. A
+    /// [`Ticket`](crate::Ticket) still returns its verdict, and [`Store::status`], [`Store::outcome`] and others that
+    /// only look at what is in memory still answer. The store can be opened again at once. Closed again, nothing
+    /// happens. Dropping all handles instead is to the store as a crash is: nothing durable is lost.
     ///
     /// ```
     /// use onceward::{Config, Store};
@@ -132,7 +132,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Full`: closed in order, and deferred captures found no room. `Poisoned`, `Io`: the disk refused, and the
+    /// `Full`: closed in order, and deferred captures found no room. `Poisoned`: a write or a sync failed, and the
     /// store is as after a crash once all handles are dropped.
     pub fn close(&self) -> Result<()> {
         if self.is_forked() {

@@ -1,4 +1,4 @@
-//! What a host calls now and then: makes durable what nobody waits for, carries out what others left, gives space back.
+//! What a host calls from a timer: makes durable what nobody waits for, carries out what others left, gives space back.
 
 use super::{Shared, Store};
 use crate::base::Result;
@@ -12,7 +12,9 @@ impl Store {
     /// [`write_decision`](crate::review::write_decision)), forgets keys whose window is over and trims
     /// segments that are mostly settled.
     ///
-    /// Settling does the last two by itself; a host calls this now and then.
+    /// A host calls this from a timer, every second or so. Settling events does all of it but the decisions. Without
+    /// ticks these wait, and as long as nothing is settled, keys and space are kept. Deferred captures become durable
+    /// without a tick too, by the store's own thread.
     ///
     /// ```
     /// use onceward::{Config, Store};
@@ -26,7 +28,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
+    /// `Full`: no room. `Poisoned`, `Io`: as for [`Store::capture`]. Nothing is lost.
     ///
     /// # Cost
     ///

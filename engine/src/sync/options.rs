@@ -39,9 +39,10 @@ pub enum Effort {
 /// use std::time::Duration;
 ///
 /// use onceward::Scope;
-/// use onceward::sync::Options;
+/// use onceward::sync::{KeyRule, Options};
 ///
 /// let options = Options::new(Scope::new("sales")?)
+///     .with_keys(KeyRule::ScopePrefix)
 ///     .with_items_max(100)
 ///     .with_backoff(Duration::from_millis(500), Duration::from_mins(1))
 ///     .with_seed(4_711)
@@ -73,7 +74,7 @@ impl Options {
         Route { scope, upstream, settings: &self.settings, keys: self.keys }
     }
 
-    /// The defaults, for the events of one scope.
+    /// The defaults, for the events of one scope. Every scope but `default` needs [`Options::with_keys`] too.
     pub fn new(scope: Scope) -> Self {
         Self {
             scope,
@@ -101,8 +102,19 @@ impl Options {
     }
 
     /// Sets under which keys the upstream gets the events of this scope: [`KeyRule::Bare`] by default for scope
-    /// `default`; a session of any other scope needs one. The rule is written down with the first batch, and
-    /// another one is refused from then on at this [upstream](Options::with_upstream).
+    /// `default`. A session of any other scope needs a rule, and is refused with the code `WIRE_KEYS_MISSING` without
+    /// one, because the upstream would take the same key of two scopes for one event. The rule is written down with the
+    /// first batch, and another one is refused from then on at this [upstream](Options::with_upstream).
+    ///
+    /// ```
+    /// use onceward::Scope;
+    /// use onceward::sync::{KeyRule, Options};
+    ///
+    /// // The event `t-1` of scope `sales` is sent under the key `~sales/t-1`.
+    /// let options = Options::new(Scope::new("sales")?).with_keys(KeyRule::ScopePrefix);
+    /// # let _ = options;
+    /// # Ok::<(), onceward::Error>(())
+    /// ```
     pub fn with_keys(mut self, rule: KeyRule) -> Self {
         self.keys = Some(rule);
         self

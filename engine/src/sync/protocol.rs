@@ -128,14 +128,15 @@ impl Batch {
 pub enum Step {
     /// Send this and report with `on_reply` or `on_failure`.
     Send(Batch),
-    /// Ask again at this time, or earlier when something was captured.
+    /// Ask again at this time, or earlier after a capture or a decision of a person.
     Wait {
-        /// On the caller's monotonic clock, milliseconds.
+        /// By the clock whose time [`Session::next`](super::Session::next) gets, milliseconds.
         until_ms: u64,
     },
-    /// Nothing to send. With [`Effort::Forever`](super::Effort::Forever): ask again after a capture.
+    /// Nothing to send. With [`Effort::Forever`](super::Effort::Forever): ask again as for `Wait`.
     Idle,
-    /// The upstream refuses the credentials or the version. Nothing is sent until `on_online`.
+    /// The upstream refuses the credentials or the version. Nothing is sent until
+    /// [`on_new_key`](super::Session::on_new_key), or [`on_online`](super::Session::on_online) if it was mended there.
     Blocked,
 }
 

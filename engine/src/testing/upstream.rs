@@ -103,11 +103,15 @@ impl ScriptedUpstream {
     }
 
     /// From now on the event under this key is refused for good, with this code, unless it was applied before.
+    ///
+    /// `key` is the key as it is sent ([`Batch::wire_key`]), as in [`ScriptedUpstream::effects`]: with
+    /// [`KeyRule::ScopePrefix`](crate::sync::KeyRule::ScopePrefix) `~sales/t-1` for the event `t-1` of scope `sales`.
     pub fn refuse(&mut self, key: &str, code: &str) {
         self.refused.insert(key.to_owned(), code.to_owned());
     }
 
-    /// From now on every batch that holds this key is refused as a whole.
+    /// From now on every batch that holds this key is refused as a whole. `key` is the key as it is sent, see
+    /// [`ScriptedUpstream::refuse`].
     ///
     /// ```
     /// use onceward::testing::{Machine, ScriptedUpstream, fits};

@@ -79,7 +79,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Full`, `Io`, `Poisoned`: the disk refused; nothing is lost.
+    /// `Full`: no room. `Poisoned`, `Io`: as for [`Store::capture`]. Nothing is lost.
     pub fn confirm_time(&self, server_unix_ms: i64, uncertainty: Duration) -> Result<()> {
         // Rounded up: the reading proves no more than it does.
         let uncertainty_ms = whole_ms(uncertainty);

@@ -7,6 +7,7 @@ use std::fmt;
 
 pub mod arrows;
 pub mod caps;
+pub mod codes;
 pub mod manifest;
 pub mod mentions;
 pub mod methods;

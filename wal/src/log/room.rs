@@ -133,8 +133,7 @@ impl Core {
         if self.room_besides(commit, need, promised)? >= need {
             return Ok(());
         }
-        let message =
-            "the disk is full, and what is left of the reserve is for what gives room back";
+        let message = "the disk is full; the store keeps its last room for answers from upstream";
         Err(Error::new(ErrorKind::Full, message))
     }
 }

@@ -70,7 +70,7 @@ impl Inbox<'_> {
     /// # Errors
     ///
     /// `Invalid`: `PAYLOAD_TOO_LONG`. `Full`: no room on the disk, or for its keys; nothing was
-    /// stored. `Io`, `Poisoned`: the disk failed; the upstream delivers again after reopening.
+    /// stored. `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture); the upstream delivers again.
     ///
     /// # Cost
     ///

@@ -15,7 +15,7 @@ use crate::kernel::{FrameBody, Share};
 use crate::store::StoreState;
 
 impl Inbox<'_> {
-    /// Opens a window that the upstream issued, open for `remaining_ms` from now on.
+    /// Opens a window that the upstream issued, open for `remaining` from now on.
     ///
     /// Opening an open window again, as after a reconnect, moves its end to what is given now and
     /// changes nothing else: what was delivered in it stays a duplicate in it. A window that is over
@@ -50,12 +50,12 @@ impl Inbox<'_> {
     /// # Errors
     ///
     /// `Invalid`: `WINDOW_INVALID`, not open for 1 ms to 400 days. `Full`: `WINDOWS_FULL`, 64 windows
-    /// are open; or no room on the disk. `Io`, `Poisoned`.
+    /// are open; or no room on the disk. `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture).
     pub fn open_window(&self, window: &WindowId, remaining: Duration) -> Result<()> {
         let remaining_ms = whole_ms(remaining);
         if remaining_ms == 0 || remaining_ms > WINDOW_OPEN_MS_MAX {
             let message =
-                format!("remaining_ms: {remaining_ms}, must be 1 to {WINDOW_OPEN_MS_MAX}");
+                format!("remaining: {remaining_ms} ms, must be 1 to {WINDOW_OPEN_MS_MAX}");
             return Err(Error::invalid("WINDOW_INVALID", message));
         }
         let inner = &self.inner;
@@ -118,7 +118,7 @@ impl Inbox<'_> {
     ///
     /// # Errors
     ///
-    /// `Full`, `Io`, `Poisoned`: the disk refused.
+    /// `Full`: no room. `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture).
     pub fn close_window(&self, window: &WindowId) -> Result<Vec<Lsn>> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;

@@ -174,7 +174,7 @@ pub fn plan_repair(dir: impl AsRef<Path>) -> Result<Repair> {
 ///
 /// # Errors
 ///
-/// As [`plan_repair`]. `Key`: a key is missing or wrong.
+/// As [`plan_repair`]. `EncryptionKey`: a key is missing or wrong.
 pub fn plan_repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open_read_only(dir).map_err(|source| cannot_open(dir, source))?;
@@ -228,7 +228,7 @@ pub fn repair(dir: impl AsRef<Path>) -> Result<Repair> {
 ///
 /// # Errors
 ///
-/// As [`repair`]. `Key`: a key is missing or wrong.
+/// As [`repair`]. `EncryptionKey`: a key is missing or wrong.
 pub fn repair_with(dir: impl AsRef<Path>, config: &Config) -> Result<Repair> {
     let dir = dir.as_ref();
     let vfs = OsVfs::open(dir).map_err(|source| cannot_open(dir, source))?;

@@ -137,7 +137,7 @@ impl Tail {
     ///
     /// # Errors
     ///
-    /// `NotFound`: no store. `Key`: it is encrypted; see [`Tail::open_with`]. `Unsupported`: of a newer
+    /// `NotFound`: no store. `EncryptionKey`: it is encrypted; see [`Tail::open_with`]. `Unsupported`: of a newer
     /// version. `Corrupt`: nothing of it can be read. `Io`.
     ///
     /// # Cost

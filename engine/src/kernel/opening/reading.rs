@@ -92,7 +92,7 @@ fn open_keys(
 ///
 /// # Errors
 ///
-/// `NotFound`, `Key`, `Corrupt`, `Io`.
+/// `NotFound`, `EncryptionKey`, `Corrupt`, `Io`.
 pub(crate) fn read_log<S: Areas>(
     vfs: &dyn Vfs,
     sealing: Option<&Arc<dyn Sealing>>,

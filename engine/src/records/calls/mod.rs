@@ -49,7 +49,8 @@ impl Records<'_> {
     ///
     /// `Invalid`, code `LEASE_LENGTH`: a lease outside 1 second to 24 hours. `Full`, code
     /// `LEASES_FULL`: [`leases_max`](crate::Config::with_leases_max) leases are open. `Full`: no room, and
-    /// no key was taken. `Corrupt`: the record cannot be read. `Io`, `Poisoned`: the disk failed.
+    /// no key was taken. `Corrupt`: the record cannot be read. `Poisoned`, `Io`: as for
+    /// [`Store::capture`](crate::Store::capture).
     ///
     /// # Cost
     ///
@@ -101,9 +102,9 @@ impl Records<'_> {
     ///
     /// # Errors
     ///
-    /// `Fenced`, code `LEASE_LOST`: the lease was taken over or released; nothing changed. `Invalid`,
-    /// code `COMPLETED_OTHERWISE`: the lease was completed with another body, which stays;
-    /// `PAYLOAD_TOO_LONG`. `Full`: no room; the lease is still the caller's. `Io`, `Poisoned`: where
+    /// `Fenced`, code `LEASE_LOST`: the lease was taken over or released; nothing changed. `Invalid`, code
+    /// `COMPLETED_OTHERWISE`: the lease was completed with another body, which stays; `PAYLOAD_TOO_LONG`. `Full`: no
+    /// room; the lease is still the caller's. `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture); where
     /// the error is [`in_doubt`](Error::in_doubt), ask with [`Records::begin`](crate::records::Records::begin) after
     /// reopening.
     ///
@@ -139,7 +140,8 @@ impl Records<'_> {
     /// # Errors
     ///
     /// `Fenced`, code `LEASE_LOST`: the lease was taken over, released or completed; nothing changed.
-    /// `Full`: no room; the lease is still the caller's. `Io`, `Poisoned`: the disk failed.
+    /// `Full`: no room; the lease is still the caller's. `Poisoned`, `Io`: as for
+    /// [`Store::capture`](crate::Store::capture).
     ///
     /// ```
     /// use onceward::{Config, Key, Scope, Store};
@@ -189,7 +191,8 @@ impl Records<'_> {
     /// # Errors
     ///
     /// `Invalid`, code `LEASE_LENGTH`: outside 1 second to 24 hours. `Fenced`, code `LEASE_LOST`: the
-    /// lease was taken over, released or completed. `Io`, `Corrupt`, `Poisoned`: the disk failed.
+    /// lease was taken over, released or completed. `Corrupt`, `Io`, `Poisoned`: the
+    /// index cannot be read.
     ///
     /// # Cost
     ///

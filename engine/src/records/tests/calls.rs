@@ -324,7 +324,7 @@ fn lengths_that_nobody_can_mean_are_refused() {
         ] {
             let error = result.unwrap_err();
             assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "LEASE_LENGTH"));
-            assert!(error.to_string().contains("1000 to 86400000 milliseconds"), "{error}");
+            assert!(error.to_string().contains("ms, must be 1000 to 86400000"), "{error}");
         }
     }
     assert_eq!((look(&store, 2), store.status().leases), (RecordState::Unknown, 1));

@@ -80,8 +80,8 @@ impl Rescue<'_> {
     ///
     /// # Errors
     ///
-    /// `Full`, `Io`, `Poisoned`: this disk refused, or `out` did. An event that is damaged is no error:
-    /// it is counted in the result and in the bundle.
+    /// `Full`, `Io`: this disk refused, or `out` did. `Poisoned`: as for [`Store::capture`](crate::Store::capture). An
+    /// event that is damaged is no error: it is counted in the result and in the bundle.
     ///
     /// # Cost
     ///

@@ -71,9 +71,8 @@ impl Rescue<'_> {
     /// [`Rescue::unfence`](crate::rescue::Rescue::unfence) opens it again; `WIRE_KEYS_CHANGED`, its store and this
     /// one send a scope to the same upstream under different keys, and nothing was stored. `Corrupt`:
     /// `BUNDLE_DAMAGED`, its bytes are not what was written; `BUNDLE_TRUNCATED`, its end is missing. `Unsupported`:
-    /// `BUNDLE_VERSION`. `Fenced`, code
-    /// `STORE_FENCED`: this store is left itself. `Full`, `Io`, `Poisoned`: this disk refused, or
-    /// `input` did.
+    /// `BUNDLE_VERSION`. `Fenced`, code `STORE_FENCED`: this store is left itself. `Full`: no room. `Io`: this disk
+    /// refused, or `input` did. `Poisoned`: as for [`Store::capture`](crate::Store::capture).
     ///
     /// # Cost
     ///

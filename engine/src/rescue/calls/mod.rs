@@ -167,7 +167,7 @@ impl Rescue<'_> {
     /// # Errors
     ///
     /// `NotFound`, code `NOT_FENCED`: the store is not left. `Invalid`, code `OTHER_BUNDLE`: it is left
-    /// for another bundle. `Full`, `Io`, `Poisoned`: the disk refused.
+    /// for another bundle. `Full`: no room. `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture).
     pub fn unfence(&self, bundle: BundleId) -> Result<()> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;

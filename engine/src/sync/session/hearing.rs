@@ -15,7 +15,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// `Io`, `Poisoned`: the disk refused; nothing is lost.
+    /// `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture); nothing is lost.
     pub fn on_time(&mut self, server_unix_ms: i64, uncertainty: Duration) -> Result<()> {
         match self.events.access.store().confirm_time(server_unix_ms, uncertainty) {
             Err(error) if error.kind() == ErrorKind::Full => {}

@@ -130,6 +130,11 @@ impl Session {
     /// Starts to drain one scope of a store. Batches that an earlier session left unanswered are
     /// sent first, as they were.
     ///
+    /// A store has one session at a time, and a session one scope: several scopes are drained one after the other, see
+    /// [`sync`](crate::sync). A session that is new has no backoff: it does not know the [wait](Step::Wait) of the one
+    /// before it, how often that failed, or that its credentials were refused. A host that starts sessions often keeps
+    /// that itself. What the upstream asked for by itself is kept by the store.
+    ///
     /// # Errors
     ///
     /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
@@ -172,6 +177,10 @@ impl Session {
     }
 
     /// What the driver is to do next. A batch that was sent and never reported on is sent again.
+    ///
+    /// `now_ms` are milliseconds of any clock of the host that never goes back, such as one that began at 0 with the
+    /// program. Each session has one clock: [`Session::on_reply`] and [`Session::on_failure`] get the time of the same
+    /// one, and [`Step::Wait`] is by it.
     ///
     /// # Durability
     ///

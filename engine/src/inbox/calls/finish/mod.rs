@@ -61,7 +61,8 @@ impl Inbox<'_> {
     /// # Errors
     ///
     /// `Invalid`: `STEP_INVALID`, the step is 0 or the delivery has fewer. `NotFound`: `NO_DELIVERY`.
-    /// `Fenced`: `ALREADY_FINISHED`. `Full`, `Io`, `Poisoned`: the disk refused.
+    /// `Fenced`: `ALREADY_FINISHED`. `Full`: no room. `Poisoned`, `Io`: as for
+    /// [`Store::capture`](crate::Store::capture).
     pub fn progress(&self, lsn: Lsn, step: u32) -> Result<Progress> {
         let inner = &self.inner;
         inner.refuse_if_closed()?;
@@ -126,13 +127,15 @@ impl Inbox<'_> {
 
     /// Finishes a delivery: it took effect. Returns the number of the event that reports this upstream.
     ///
-    /// The event has kind `ACK`, key `ack:EVENT_ID`, and a JSON payload with `event_id` and
-    /// `external_id` (`null` where there is none) and for one within a window `subject`, `delivery_id`
-    /// and `window`. It is captured in the scope of [`Config::with_inbox_scope`](crate::Config) and travels
-    /// as any other. A delivery without a number of an event has the key `ack:DELIVERY_ID~` and 32
-    /// hexadecimal digits of subject, delivery and window together; a number that is too long for a
-    /// key is cut, with digits of the whole of it. Where the key is taken, as by a delivery of this
-    /// number that is forgotten, `~` and the delivery's LSN follow.
+    /// That event is in the inbox's scope, which is `inbox` unless
+    /// [configured](crate::Config::with_inbox_scope): it is sent only by a session of that scope. This
+    /// succeeds whatever steps were [noted](Inbox::progress): that all are done is for the host to know.
+    ///
+    /// The event has kind `ACK`, key `ack:EVENT_ID`, and a JSON payload with `event_id` and `external_id` (`null` where
+    /// there is none) and for one within a window `subject`, `delivery_id` and `window`. It travels as any other. A
+    /// delivery without a number of an event has the key `ack:DELIVERY_ID~` and 32 hexadecimal digits of subject,
+    /// delivery and window together; a number that is too long for a key is cut, with digits of the whole of it. Where
+    /// the key is taken, as by a delivery of this number that is forgotten, `~` and the delivery's LSN follow.
     ///
     /// Repeated, it gives the same answer and writes nothing.
     ///
@@ -159,7 +162,7 @@ impl Inbox<'_> {
     ///
     /// `NotFound`: `NO_DELIVERY`, it is not known (any more). `Fenced`: `ALREADY_FINISHED`, it failed, or
     /// its window was over. `Full`: no room; nothing changed. `Corrupt`: the delivery cannot be read.
-    /// `Io`, `Poisoned`.
+    /// `Poisoned`, `Io`: as for [`Store::capture`](crate::Store::capture).
     pub fn ack(&self, lsn: Lsn) -> Result<Lsn> {
         self.finish_delivery(lsn, DeliveryFinish::Acked)
     }
