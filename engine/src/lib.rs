@@ -64,8 +64,8 @@
 //! the runtime keeps such calls (with tokio: `spawn_blocking`, to which a clone of the store is moved), and so does
 //! dropping the last handle. `engine/examples/11_async.rs` shows the whole way. A future that is dropped takes nothing
 //! back: its event is stored all the same. While the disk works for an awaited ticket, the store has a handle of its
-//! own: dropped by everybody else then, it is locked until the disk is done, and [`Store::close`] does not wait for
-//! that.
+//! own: dropped by everybody else then, it is locked until the disk is done. One that was closed is free once
+//! [`Store::close`] returns.
 //!
 //! # Process and place
 //!
