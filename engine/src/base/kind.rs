@@ -113,55 +113,13 @@ impl FrameKind {
 
     /// The parts of events that are in a frame of this kind.
     pub(crate) const fn event_part(self) -> EventPart {
-        match self {
-            Self::Event => EventPart::Event,
-            Self::Carried => EventPart::Carried,
-            Self::Effect => EventPart::Effect,
-            Self::Settle => EventPart::Answers,
-            Self::Keys => EventPart::Keys,
-            Self::Batch
-            | Self::Decision
-            | Self::Lease
-            | Self::Record
-            | Self::LeaseEnd
-            | Self::Window
-            | Self::Delivery
-            | Self::Progress
-            | Self::Clock
-            | Self::Evict
-            | Self::Cancel
-            | Self::Fence
-            | Self::Import
-            | Self::Upstream
-            | Self::Hold => EventPart::Nothing,
-        }
+        self.facts().0
     }
 
     /// Whether frames of this kind may say something of events that are in frames before them: whoever reads only
     /// events up to a place still needs these from behind it.
     pub(crate) const fn changes_events(self) -> bool {
-        match self {
-            Self::Event
-            | Self::Effect
-            | Self::Keys
-            | Self::Lease
-            | Self::Record
-            | Self::LeaseEnd => false,
-            Self::Carried
-            | Self::Batch
-            | Self::Settle
-            | Self::Decision
-            | Self::Window
-            | Self::Delivery
-            | Self::Progress
-            | Self::Clock
-            | Self::Evict
-            | Self::Cancel
-            | Self::Fence
-            | Self::Import
-            | Self::Upstream
-            | Self::Hold => true,
-        }
+        self.facts().1
     }
 
     /// Whether frames of this kind only make sense in the order in which they were written.
@@ -170,27 +128,33 @@ impl FrameKind {
     /// `kernel/dependencies.rs`). These kinds are not counted there: a segment that holds one is trimmed only
     /// as the oldest. Then what such a frame changes is never older in the log than what changed it.
     pub(crate) const fn goes_in_order(self) -> bool {
+        self.facts().2
+    }
+
+    /// What readers and the order of trimming need of a kind: its part of events, whether it changes events, whether it
+    /// goes in order.
+    const fn facts(self) -> (EventPart, bool, bool) {
         match self {
-            Self::Event
-            | Self::Carried
-            | Self::Effect
-            | Self::Batch
-            | Self::Settle
-            | Self::Decision
-            | Self::Keys
-            | Self::Clock
-            | Self::Upstream
-            | Self::Hold => false,
-            Self::Lease
-            | Self::Record
-            | Self::LeaseEnd
-            | Self::Window
-            | Self::Delivery
-            | Self::Progress
-            | Self::Evict
-            | Self::Cancel
-            | Self::Fence
-            | Self::Import => true,
+            Self::Event => (EventPart::Event, false, false),
+            Self::Carried => (EventPart::Carried, true, false),
+            Self::Effect => (EventPart::Effect, false, false),
+            Self::Batch => (EventPart::Nothing, true, false),
+            Self::Settle => (EventPart::Answers, true, false),
+            Self::Decision => (EventPart::Nothing, true, false),
+            Self::Keys => (EventPart::Keys, false, false),
+            Self::Lease => (EventPart::Nothing, false, true),
+            Self::Record => (EventPart::Nothing, false, true),
+            Self::LeaseEnd => (EventPart::Nothing, false, true),
+            Self::Window => (EventPart::Nothing, true, true),
+            Self::Delivery => (EventPart::Nothing, true, true),
+            Self::Progress => (EventPart::Nothing, true, true),
+            Self::Clock => (EventPart::Nothing, true, false),
+            Self::Evict => (EventPart::Nothing, true, true),
+            Self::Cancel => (EventPart::Nothing, true, true),
+            Self::Fence => (EventPart::Nothing, true, true),
+            Self::Import => (EventPart::Nothing, true, true),
+            Self::Upstream => (EventPart::Nothing, true, false),
+            Self::Hold => (EventPart::Nothing, true, false),
         }
     }
 }

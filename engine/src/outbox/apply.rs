@@ -3,7 +3,6 @@
 use onceward_index::{ContentHash, Entry, Fingerprint};
 
 use super::frames::{BatchFrame, SettleFrame};
-use super::table::BATCH_UNKNOWN;
 use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::event::{Scope, layout};
@@ -58,11 +57,7 @@ impl Outbox {
     ) {
         let lsn = carried.event_lsn;
         if self.events.live(lsn).is_some() {
-            // The frame that noted the attempt may be gone before the older copy.
-            if carried.is_attempted {
-                self.events.note_attempt(lsn, BATCH_UNKNOWN, None);
-            }
-            self.events.move_event(kernel, lsn, at, now);
+            self.events.move_event(kernel, (lsn, carried.is_attempted), (at, now));
             return;
         }
         let facts = Facts::of(&kernel.secret, kernel.keys.windows(), event);
@@ -107,7 +102,7 @@ impl Outbox {
 
     /// Cleaning carried an event to here.
     pub(crate) fn move_event(&mut self, kernel: &mut Kernel, lsn: u64, at: Located, now: Moment) {
-        self.events.move_event(kernel, lsn, at, now);
+        self.events.move_event(kernel, (lsn, false), (at, now));
     }
 
     /// Settles an event that took effect with its own frame, which is durable.

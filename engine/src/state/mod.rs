@@ -121,21 +121,31 @@ impl StoreState {
         }
         let moment = self.kernel.times.of(frame);
         self.note_marks();
-        let (when, body) = ((at, moment), frame.body);
+        self.apply(kind?, (frame.flags, frame.body), (at, moment))
+    }
+
+    /// Applies what a frame of a kind says. `None`: the content is not of this format.
+    fn apply(
+        &mut self,
+        kind: FrameKind,
+        (flags, body): (u8, &[u8]),
+        (at, moment): (Located, Moment),
+    ) -> Option<()> {
+        let when = (at, moment);
         let Self { kernel, outbox, decisions, losses, records, inbox, rescue, .. } = self;
-        match kind? {
+        match kind {
             FrameKind::Event => {
-                let event = layout::View::decode(frame.flags, body)?;
+                let event = layout::View::decode(flags, body)?;
                 outbox.replay_event(kernel, &event, when, false);
             }
             FrameKind::Effect => {
                 let (_receipt, body) = layout::split_effect(body)?;
-                let event = layout::View::decode(frame.flags, body)?;
+                let event = layout::View::decode(flags, body)?;
                 outbox.replay_event(kernel, &event, when, true);
             }
             FrameKind::Carried => {
                 let (carried, body) = layout::Carried::decode(at.lsn, body)?;
-                let event = layout::View::decode(frame.flags, body)?;
+                let event = layout::View::decode(flags, body)?;
                 outbox.replay_carried(kernel, (carried, &event), when);
             }
             FrameKind::Batch => {
@@ -305,8 +315,8 @@ impl StoreState {
         relocation: &FrameBody,
         (at, moment): (Located, Moment),
     ) -> Option<()> {
-        let (body, when) = (relocation.body.as_slice(), (at, moment));
-        let Self { kernel, outbox, decisions, losses, records, inbox, rescue, .. } = self;
+        let body = relocation.body.as_slice();
+        let Self { kernel, outbox, records, inbox, .. } = self;
         match relocation.kind {
             FrameKind::Carried => {
                 let (carried, _) = layout::Carried::decode(at.lsn, body)?;
@@ -324,21 +334,22 @@ impl StoreState {
                     outbox.apply_batch(kernel, &batch, (scope, at, moment));
                 }
             }
-            FrameKind::Settle => {
-                outbox.apply_settle(kernel, &SettleFrame::decode(at.lsn, body)?, when);
+            // As the frame was applied when it was first written.
+            FrameKind::Settle
+            | FrameKind::Keys
+            | FrameKind::Decision
+            | FrameKind::Evict
+            | FrameKind::Fence
+            | FrameKind::Import
+            | FrameKind::Clock
+            | FrameKind::Upstream => {
+                return self.apply(relocation.kind, (relocation.flags, body), (at, moment));
             }
-            FrameKind::Keys => outbox.apply_keys(kernel, &decode(body)?, at),
-            FrameKind::Decision => decisions.apply((kernel, outbox), &decode(body)?, when),
-            FrameKind::Evict => losses.apply_evict((kernel, outbox), &decode(body)?, when),
             FrameKind::Lease => records.lease_moved(&decode(body)?, at),
             FrameKind::Record => records.record_moved(&RecordHead::decode(body)?.0, at),
             FrameKind::Window => inbox.window_moved(&decode(body)?, at),
             FrameKind::Delivery => inbox.delivery_moved(kernel, &decode(body)?, at),
             FrameKind::Progress => inbox.progress_moved(&decode(body)?, at),
-            FrameKind::Fence => rescue.apply_fence(&decode(body)?, at),
-            FrameKind::Import => rescue.apply_import(&decode(body)?, at),
-            FrameKind::Clock => self.server_clock.apply(kernel, &decode(body)?, at),
-            FrameKind::Upstream => self.upstreams.apply_rule(kernel, &decode(body)?, at),
             FrameKind::Hold => self.upstreams.hold_moved(kernel, &decode(body)?, at),
         }
         Some(())

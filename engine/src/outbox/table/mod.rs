@@ -106,8 +106,15 @@ impl EventTable {
     }
 
     /// Moves an event: its frame is now here, and the one before it is still in the log.
-    pub(super) fn move_event(&mut self, kernel: &mut Kernel, lsn: u64, at: Located, now: Moment) {
+    /// `is_attempted`: the frame says that it was attempted; the one that noted that may be gone before it.
+    pub(super) fn move_event(
+        &mut self,
+        kernel: &mut Kernel,
+        (lsn, is_attempted): (u64, bool),
+        (at, now): (Located, Moment),
+    ) {
         let Some(mut live) = self.take(kernel, lsn) else { return };
+        live.is_attempted |= is_attempted;
         let before = std::mem::replace(&mut live.at, at);
         self.copies.entry(lsn).or_default().push(before);
         self.residents(before.place.segment).copies.push(lsn);
@@ -186,8 +193,7 @@ impl EventTable {
         self.lane_stage(lsn, stage);
     }
 
-    /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read;
-    /// or with [`BATCH_UNKNOWN`].
+    /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read.
     /// From then on it may be upstream, and is not dropped to make room.
     pub(super) fn note_attempt(&mut self, lsn: u64, number: u64, formed: Option<WrittenAt>) {
         let Some(live) = self.unsettled.get_mut(&lsn) else { return };
@@ -279,9 +285,6 @@ impl EventTable {
         Some(live)
     }
 }
-
-/// The number of a batch of which only is known that it was attempted.
-pub(super) const BATCH_UNKNOWN: u64 = u64::MAX;
 
 /// Whether an event may be dropped to make room: the host declared it evictable, and no upstream may have it.
 fn may_be_dropped(live: &Live) -> bool {
