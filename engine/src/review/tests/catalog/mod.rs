@@ -65,7 +65,8 @@ fn answers(store: &Store) -> Answers {
         all().with_code("CODE_3"),
         all().with_scope(sales()).with_code("TOO_OLD").with_max(2),
         all().with_since_ms(middle),
-        all().with_until_ms(middle).with_scope(sales()),
+        // One more: until is exclusive, and all may have been refused within one millisecond.
+        all().with_until_ms(middle + 1).with_scope(sales()),
     ];
     let decisions = store.reviews().decisions(None, 1_000).unwrap();
     let on_one = store.reviews().decisions_on(&sales(), &key(2)).unwrap();
