@@ -3,7 +3,6 @@
 
 mod boot;
 pub(crate) mod bounds;
-pub(crate) mod by_lsn;
 pub(crate) mod clock;
 pub(crate) mod codec;
 mod error;
@@ -23,7 +22,6 @@ pub(crate) mod time_text;
 mod whole_ms;
 
 pub use boot::BootId;
-pub(crate) use by_lsn::ByLsn;
 pub(crate) use error::GROUND_MOVED;
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use kind::{EventPart, FrameKind};

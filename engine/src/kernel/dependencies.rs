@@ -24,7 +24,7 @@ use crate::base::Located;
 struct Holder {
     at: Located,
     /// Frames of other segments that depend on it.
-    outside: u32,
+    outside: u64,
 }
 
 /// Frames on which older ones depend, by their LSN.
@@ -70,25 +70,36 @@ impl Kernel {
 
     /// A frame in `segment` depends on this one.
     pub(crate) fn depend(&mut self, holder: u64, segment: u64) {
+        self.depend_many(holder, segment, 1);
+    }
+
+    /// So many frames in `segment` depend on this one.
+    pub(crate) fn depend_many(&mut self, holder: u64, segment: u64, count: u64) {
         let Some(found) = self.dependencies.holders.get_mut(&holder) else { return };
         let Located { place, bytes, .. } = found.at;
         if place.segment == segment {
             return;
         }
-        found.outside += 1;
-        if found.outside == 1 {
+        let is_first = found.outside == 0;
+        found.outside = found.outside.saturating_add(count);
+        if is_first {
             self.usage.need(place.segment, u64::from(bytes));
         }
     }
 
     /// A frame in `segment` depends on this one no more.
     pub(crate) fn end_depend(&mut self, holder: u64, segment: u64) {
+        self.end_depend_many(holder, segment, 1);
+    }
+
+    /// So many frames in `segment` depend on this one no more.
+    pub(crate) fn end_depend_many(&mut self, holder: u64, segment: u64, count: u64) {
         let Some(found) = self.dependencies.holders.get_mut(&holder) else { return };
         let Located { place, bytes, .. } = found.at;
         if place.segment == segment || found.outside == 0 {
             return;
         }
-        found.outside -= 1;
+        found.outside = found.outside.saturating_sub(count);
         if found.outside == 0 {
             self.usage.end_need(place.segment, u64::from(bytes));
         }

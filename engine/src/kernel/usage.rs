@@ -128,11 +128,11 @@ impl Usage {
         part.whole_bytes += u64::from(at.bytes);
     }
 
-    /// Counts a frame of [`Usage::add_whole`] no more: it moved, or need not be carried whole.
-    pub(crate) fn end_whole(&mut self, at: Located) {
-        let part = self.part(at.place.segment);
-        part.whole = part.whole.saturating_sub(1);
-        part.whole_bytes = part.whole_bytes.saturating_sub(u64::from(at.bytes));
+    /// Counts frames of [`Usage::add_whole`] no more: they moved, or need not be carried whole.
+    pub(crate) fn end_whole(&mut self, segment: u64, count: u64, bytes: u64) {
+        let part = self.part(segment);
+        part.whole = part.whole.saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+        part.whole_bytes = part.whole_bytes.saturating_sub(bytes);
     }
 
     /// Counts something in a segment that must be carried before the segment goes.

@@ -223,8 +223,8 @@ impl<'s> Admission<'s> {
         let now_ms = self.inner.time.trusted_ms();
         let is_old = |live: &Live| now_ms.saturating_sub(live.moment.trusted_ms) > age_ms;
         // Trusted time never falls, so those with lower numbers are older.
-        let old = events.unsettled().iter().take_while(|(_, live)| is_old(live));
-        old.map(|(lsn, _)| *lsn).take(EVICTED_TOGETHER_MAX + 1).collect()
+        let old = events.live_between(..).take_while(|(_, live)| is_old(live));
+        old.map(|(lsn, _)| lsn).take(EVICTED_TOGETHER_MAX + 1).collect()
     }
 
     /// The oldest events that may be dropped, as many as are needed.
@@ -241,11 +241,12 @@ impl<'s> Admission<'s> {
             if is_enough || chosen.len() >= EVICTED_TOGETHER_MAX {
                 break;
             }
-            let Some(live) = events.live(lsn).filter(|live| self.may_drop(lsn, live)) else {
+            let live = events.live(lsn).filter(|live| self.may_drop(lsn, live));
+            let Some(live) = live else {
                 continue;
             };
-            if lsn <= old_last || lack.is_less_without(live) {
-                lack.drop(live);
+            if lsn <= old_last || lack.is_less_without(&live) {
+                lack.drop(&live);
                 chosen.push(lsn);
             }
         }
@@ -301,7 +302,7 @@ impl<'s> Admission<'s> {
 
 /// How many events are unsettled.
 fn held(events: &EventTable) -> u64 {
-    u64::try_from(events.unsettled().len()).unwrap_or(u64::MAX)
+    u64::try_from(events.unsettled_count()).unwrap_or(u64::MAX)
 }
 
 /// A sum of ten-thousandths, as people write it.

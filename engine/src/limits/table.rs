@@ -59,7 +59,7 @@ impl LossTable {
         for dropped in &evict.now {
             self.list(outbox, dropped, at.lsn);
             let events: Vec<u64> = dropped.events.iter().map(|lost| lost.event).collect();
-            outbox.settle(kernel, &events, answer);
+            outbox.settle_each(kernel, &events, answer);
         }
         evict.earlier.iter().for_each(|dropped| self.list(outbox, dropped, at.lsn));
         self.count(evict.totals, at);
@@ -75,15 +75,18 @@ impl LossTable {
         kernel.add_holder(at);
         let (state, trusted_ms) = (State::Cancelled, moment.trusted_ms);
         let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes: 0 };
-        outbox.settle(kernel, &[cancel.event], answer);
+        outbox.settle(kernel, cancel.event..=cancel.event, answer);
         self.count(cancel.totals, at);
     }
 
     /// The frame that drops these events.
     pub(crate) fn evict_frame(&self, outbox: &Outbox, lsns: &[u64], wall_ms: i64) -> EvictFrame {
         let mut by_scope: BTreeMap<usize, Vec<LostEvent>> = BTreeMap::new();
-        for (lsn, live) in lsns.iter().filter_map(|lsn| Some((*lsn, outbox.events().live(*lsn)?))) {
-            let lost = LostEvent { event: lsn, fingerprint: live.fingerprint.as_u128() };
+        let events = outbox.events();
+        for lsn in lsns {
+            let found = events.live(*lsn).zip(events.evictable_key(*lsn));
+            let Some((live, key)) = found else { continue };
+            let lost = LostEvent { event: *lsn, fingerprint: key.as_u128() };
             by_scope.entry(live.scope).or_default().push(lost);
         }
         let mut totals = self.totals;

@@ -24,8 +24,7 @@ impl Events<'_> {
                     && state
                         .outbox
                         .events()
-                        .unsettled()
-                        .get(lsn)
+                        .live(*lsn)
                         .is_some_and(|live| !live.stage.waits_for_a_person())
             };
             answers.iter().filter(|(lsn, _)| is_open(lsn)).copied().collect()

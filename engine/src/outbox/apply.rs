@@ -1,5 +1,7 @@
 //! Changes of the outbox, one function for each kind of frame. Replay and live calls both end here.
 
+use std::ops::RangeBounds;
+
 use onceward_index::{ContentHash, Entry, Fingerprint};
 
 use super::frames::{BatchFrame, SettleFrame};
@@ -63,14 +65,15 @@ impl Outbox {
         let facts = Facts::of(&kernel.secret, kernel.keys.windows(), event);
         let reservation = facts.reservation(lsn);
         let (begin, moment) = (carried.slice_begin, carried.moment());
-        let held = if begin == kernel.keys.slice_begin(facts.window, moment.trusted_ms) {
-            kernel.keys.replay().event(reservation, at.lsn, begin)
-        } else {
+        let has_moved = begin != kernel.keys.slice_begin(facts.window, moment.trusted_ms);
+        let held = if has_moved {
             kernel.keys.replay().moved(reservation, at.lsn, begin)
+        } else {
+            kernel.keys.replay().event(reservation, at.lsn, begin)
         };
         let live = Live {
-            fingerprint: facts.fingerprint,
             held,
+            has_moved,
             scope: 0,
             at,
             moment,
@@ -97,7 +100,7 @@ impl Outbox {
         let is_attempted = live.is_attempted || matches!(stage, Stage::InFlight(_));
         let scope = self.scopes.intern(facts.scope);
         let live = Live { scope, stage, is_attempted, ..live };
-        self.events.add_carried(kernel, (lsn, facts.lane), (live, now));
+        self.events.add_carried(kernel, lsn, facts, (&live, now));
     }
 
     /// Cleaning carried an event to here.
@@ -111,11 +114,8 @@ impl Outbox {
             let trusted_ms = live.moment.trusted_ms;
             let receipt_bytes = RECEIPT_BYTES_LIKELY;
             let state = State::Accepted;
-            self.settle(
-                kernel,
-                &[lsn],
-                FinalAnswer { state, holder: lsn, trusted_ms, receipt_bytes },
-            );
+            let answer = FinalAnswer { state, holder: lsn, trusted_ms, receipt_bytes };
+            self.settle(kernel, lsn..=lsn, answer);
         }
     }
 
@@ -138,15 +138,11 @@ impl Outbox {
             if span.first > span.last {
                 continue;
             }
-            let settled = self.events.settled().range(range.clone());
-            let known = settled.filter(|(_, it)| it.state == state).map(|(lsn, _)| *lsn);
-            for lsn in known.collect::<Vec<u64>>() {
+            for lsn in self.events.answered_in(range.clone(), state) {
                 self.events.answer_moves(kernel, lsn, at.lsn);
             }
-            let events: Vec<u64> =
-                self.events.unsettled().range(range).map(|(lsn, _)| *lsn).collect();
             let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };
-            self.settle(kernel, &events, answer);
+            self.settle(kernel, range, answer);
         }
         for rejection in &settle.rejections {
             if let Some(stage) = self.waiting.begin(kernel, rejection, at) {
@@ -218,7 +214,7 @@ impl Outbox {
             let bytes = KEY_ENTRY_BYTES + u64::try_from(key.receipt.len()).unwrap_or(0);
             let (trusted_ms, receipt_bytes) = (keys.settled_ms, key.receipt.len());
             let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };
-            self.settle(kernel, &[key.event], answer);
+            self.settle(kernel, key.event..=key.event, answer);
             self.events.answer_moves(kernel, key.event, at.lsn);
             if let Some(before) = self.events.key_at(kernel, key.event) {
                 kernel.usage.end_key(before.place.segment, slice, bytes);
@@ -236,11 +232,23 @@ impl Outbox {
         keys.entries.iter().for_each(|key| self.events.outcomes_mut().note_lost(key.event));
     }
 
-    /// Gives events the same final answer.
-    pub(crate) fn settle(&mut self, kernel: &mut Kernel, lsns: &[u64], answer: FinalAnswer) {
-        for lsn in self.events.settle(kernel, lsns, answer) {
-            self.waiting.end(kernel, lsn);
-            self.waiting.end_reviewed(kernel, lsn);
+    /// Gives the events in a range that have none the same final answer.
+    pub(crate) fn settle(
+        &mut self,
+        kernel: &mut Kernel,
+        range: impl RangeBounds<u64>,
+        answer: FinalAnswer,
+    ) {
+        let Self { events, waiting, .. } = self;
+        events.settle(kernel, range, answer, |kernel, lsn| waiting.settled(kernel, lsn));
+    }
+
+    /// Gives these events that have none the same final answer.
+    pub(crate) fn settle_each(&mut self, kernel: &mut Kernel, lsns: &[u64], answer: FinalAnswer) {
+        for same in lsns.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {
+            if let (Some(first), Some(last)) = (same.first(), same.last()) {
+                self.settle(kernel, *first..=*last, answer);
+            }
         }
     }
 

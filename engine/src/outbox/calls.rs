@@ -5,7 +5,7 @@ use std::ops::Bound;
 use onceward_wal::Lsn;
 
 use super::frames::{BatchFrame, Envelope};
-use super::{Answer, Live, Settlement, Standing};
+use super::{Answer, Settlement, Standing};
 use crate::base::{Error, ErrorKind, FrameKind, Result, codec, observe};
 use crate::event::{Scope, StoredEvent};
 use crate::kernel::{FrameBody, Share, answer_bytes};
@@ -50,14 +50,11 @@ impl Store {
             let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
                 return Ok(Vec::new());
             };
-            state
-                .outbox
-                .events()
-                .unsettled()
-                .range((from, Bound::Included(synced)))
-                .filter(|(_, live)| live.scope == number && live.is_to_deliver())
+            let events = state.outbox.events();
+            events
+                .to_deliver((from, Bound::Included(synced)), number)
                 .take(max)
-                .filter_map(|(lsn, _)| state.outbox.events().standing(&state.kernel, *lsn))
+                .filter_map(|lsn| events.standing(&state.kernel, lsn))
                 .collect()
         };
         self.inner.events().read_events(&found)
@@ -150,14 +147,8 @@ impl Store {
                 let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
                     return Ok(());
                 };
-                state
-                    .outbox
-                    .events()
-                    .unsettled()
-                    .range(first.get()..=last.get())
-                    .filter(|(_, live)| live.scope == number && live.is_to_deliver())
-                    .map(|(lsn, _)| (*lsn, answer))
-                    .collect()
+                let found = state.outbox.events().to_deliver(first.get()..=last.get(), number);
+                found.map(|lsn| (lsn, answer)).collect()
             };
             self.inner.events().settle_events(0, &found)
         });
@@ -271,7 +262,7 @@ impl<'s> Events<'s> {
         let found: Vec<Standing> = {
             let state = self.inner.state.lock();
             let is_live = |lsn: &u64| {
-                state.outbox.events().unsettled().get(lsn).is_some_and(Live::is_to_deliver)
+                state.outbox.events().live(*lsn).is_some_and(|live| live.is_to_deliver())
             };
             let live = lsns.iter().filter(|lsn| is_live(lsn));
             live.filter_map(|lsn| state.outbox.events().standing(&state.kernel, *lsn)).collect()

@@ -37,11 +37,12 @@ impl Stage {
 }
 
 /// An event without a final answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Live {
-    pub(crate) fingerprint: Fingerprint,
     pub(crate) held: SliceHold,
-    /// Number of its scope, see `EventTable::scope`.
+    /// Whether its key moved to a later slice than that of its capture.
+    pub(crate) has_moved: bool,
+    /// Number of its scope, see `Scopes`.
     pub(crate) scope: usize,
     pub(crate) at: Located,
     /// When it was captured.
@@ -66,10 +67,27 @@ impl Live {
     pub(crate) fn is_to_deliver(&self) -> bool {
         !self.is_effect && !self.stage.waits_for_a_person()
     }
+
+    /// What is counted of it.
+    pub(super) fn counted(&self) -> Counted {
+        let bytes = u64::from(self.at.bytes);
+        Counted { count: 1, bytes, sum: i128::from(self.amount) }
+    }
+}
+
+/// What is counted of events without a final answer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Counted {
+    /// How many there are.
+    pub(in crate::outbox) count: u64,
+    /// Bytes of their frames.
+    pub(in crate::outbox) bytes: u64,
+    /// The sum of their amounts, in ten-thousandths.
+    pub(in crate::outbox) sum: i128,
 }
 
 /// An event with a final answer whose frame is still in the log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Settled {
     pub(crate) at: Located,
     pub(in crate::outbox) state: State,

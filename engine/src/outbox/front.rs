@@ -36,6 +36,22 @@ impl Front {
         }
     }
 
+    /// Takes out numbers, ascending, some of which may be there: those that share an entry together.
+    pub(super) fn remove_all(&mut self, scope: usize, lsns: impl Iterator<Item = u64>) {
+        let mut rest = lsns.peekable();
+        while let Some(first) = rest.next() {
+            let (at, mut mask) = place(scope, first);
+            while let Some(next) = rest.next_if(|lsn| place(scope, *lsn).0 == at) {
+                mask |= place(scope, next).1;
+            }
+            let Some(bits) = self.bits.get_mut(&at) else { continue };
+            *bits &= !mask;
+            if *bits == 0 {
+                self.bits.remove(&at);
+            }
+        }
+    }
+
     /// The events of a scope from behind `after` on up to and including `last`, ascending.
     pub(super) fn between(&self, scope: usize, after: u64, last: u64) -> impl Iterator<Item = u64> {
         let entries = (scope, after / TOGETHER)..=(scope, last.max(after) / TOGETHER);
@@ -59,11 +75,14 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_the_set_that_a_tree_of_numbers_would_be(
-            steps in prop::collection::vec((0..3_u8, 0..2_usize, 0..300_u64, 0..300_u64), 0..200),
+            steps in prop::collection::vec((0..4_u8, 0..2_usize, 0..300_u64, 0..300_u64), 0..200),
         ) {
             let (mut front, mut tree) = (Front::default(), BTreeSet::new());
             for (what, scope, lsn, other) in steps {
                 if what == 0 {
+                    front.remove_all(scope, lsn.saturating_sub(3)..=lsn);
+                    (lsn.saturating_sub(3)..=lsn).for_each(|lsn| _ = tree.remove(&(scope, lsn)));
+                } else if what == 1 {
                     front.remove(scope, lsn);
                     tree.remove(&(scope, lsn));
                 } else {

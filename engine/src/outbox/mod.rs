@@ -44,7 +44,7 @@ pub use answer::{Answer, Settlement};
 pub(crate) use answers::cut;
 pub(crate) use batches::{BatchTable, OpenBatch};
 pub(crate) use calls::{Events, Formed};
-pub(crate) use events::{Arrived, Facts, FinalAnswer, Live, Settled, Stage, Standing};
+pub(crate) use events::{Arrived, Counted, Facts, FinalAnswer, Live, Settled, Stage, Standing};
 pub use outcome::Outcome;
 pub(crate) use read::{receipts, stored_event};
 pub(crate) use relocate::{Gathered, Relocating, SettledHere};
@@ -76,12 +76,12 @@ impl Outbox {
     /// Trusted time at which the oldest event without a final answer was captured. Trusted time never falls, so it is
     /// the one with the lowest number.
     pub(crate) fn oldest_ms(&self) -> Option<u64> {
-        self.events.unsettled().values().next().map(|live| live.moment.trusted_ms)
+        self.events.live_between(..).next().map(|(_, live)| live.moment.trusted_ms)
     }
 
     /// Whether an event is in the log.
     fn has(&self, lsn: u64) -> bool {
-        self.events.live(lsn).is_some() || self.events.settled().contains_key(&lsn)
+        self.events.live(lsn).is_some() || self.events.settled(lsn).is_some()
     }
 
     /// Scopes by their number.
@@ -115,14 +115,20 @@ impl Outbox {
         self.waiting.get(event).filter(|_| waits)
     }
 
+    /// The frames of a commit of events are durable.
+    pub(crate) fn confirm(&mut self, commit: &QueuedCommit) {
+        self.events.confirm_up_to(commit.last);
+    }
+
     /// The frames of a commit of effects are durable.
     pub(crate) fn confirm_effects(&mut self, kernel: &mut Kernel, commit: &QueuedCommit) {
+        self.confirm(commit);
         commit.lsns().for_each(|lsn| self.settle_effect(kernel, lsn));
     }
 
     /// The frames of a commit are surely absent: the keys of their events are free again.
     pub(crate) fn withdraw(&mut self, kernel: &mut Kernel, commit: &QueuedCommit) {
-        commit.lsns().for_each(|lsn| self.events.withdraw(kernel, lsn));
+        self.events.withdraw_up_to(kernel, commit.last);
     }
 
     /// The outbox, to be asked what of a segment lives.

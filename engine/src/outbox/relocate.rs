@@ -130,7 +130,7 @@ impl Relocating<'_> {
                 }
                 let times = &self.kernel.times;
                 let origin = origin.unwrap_or_else(|| times.origin(frame.run, frame.time_ms));
-                let head = carried_head(lsn, live, origin).encode();
+                let head = carried_head(lsn, &live, origin).encode();
                 let body = [&head[..], body].concat();
                 self.live.push_flagged(FrameKind::Carried, frame.flags, body);
             }
@@ -144,7 +144,7 @@ impl Relocating<'_> {
     /// Looks at a settled event: its key lives, unless another frame holds it or it expired.
     pub(crate) fn settled(&mut self, here: &SettledHere) -> Result<()> {
         let events = self.outbox.events();
-        let settled = events.settled().get(&here.lsn);
+        let settled = events.settled(here.lsn);
         let settled = settled.filter(|it| it.at.place.segment == self.live.segment());
         let Some(settled) = settled.filter(|_| events.outcomes().get(here.lsn).is_none()) else {
             return Ok(());
@@ -231,10 +231,10 @@ impl Relocating<'_> {
         let mut left = SettleFrame { settled_ms: settled_ms.max(1), ..SettleFrame::default() };
         let (events, segment) = (self.outbox.events(), self.live.segment());
         for span in &settle.spans {
-            let settled = events.settled().range(span.first..=span.last.max(span.first));
+            let settled = events.settled_between(span.first..=span.last.max(span.first));
             for (lsn, _) in settled.filter(|(_, it)| it.state.code() == span.state) {
-                if events.answers_elsewhere(*lsn, at, segment) {
-                    left.add(*lsn, span.state);
+                if events.answers_elsewhere(lsn, at, segment) {
+                    left.add(lsn, span.state);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! How many events of each scope are at which stage, and what their amounts come to: counted with every change, so
 //! that asking looks at no event. No I/O, no clock, no lock here.
 
-use super::{Live, Stage};
+use super::{Counted, Live, Stage};
 
 /// A number of events, and the sum of their amounts in ten-thousandths.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -49,29 +49,39 @@ impl Tallies {
         if self.by_scope.len() <= live.scope {
             self.by_scope.resize(live.scope + 1, ScopeCounts::default());
         }
-        self.sum += i128::from(live.amount);
-        self.bytes = self.bytes.saturating_add(u64::from(live.at.bytes));
-        self.count(live.scope, live.stage, live.amount, 1);
+        let counted = live.counted();
+        self.sum += counted.sum;
+        self.bytes = self.bytes.saturating_add(counted.bytes);
+        self.enter(live.scope, live.stage, &counted);
     }
 
-    /// An event is none of them any more.
-    pub(super) fn remove(&mut self, live: &Live) {
-        self.sum -= i128::from(live.amount);
-        self.bytes = self.bytes.saturating_sub(u64::from(live.at.bytes));
-        self.count(live.scope, live.stage, live.amount, -1);
+    /// Events of a scope that are at the same stage are none of them any more.
+    pub(super) fn remove(&mut self, scope: usize, stage: Stage, counted: &Counted) {
+        self.sum -= counted.sum;
+        self.bytes = self.bytes.saturating_sub(counted.bytes);
+        self.leave(scope, stage, counted);
     }
 
     /// An event comes to another stage.
     pub(super) fn set_stage(&mut self, live: &Live, stage: Stage) {
-        self.count(live.scope, live.stage, live.amount, -1);
-        self.count(live.scope, stage, live.amount, 1);
+        let counted = live.counted();
+        self.leave(live.scope, live.stage, &counted);
+        self.enter(live.scope, stage, &counted);
     }
 
-    fn count(&mut self, scope: usize, stage: Stage, amount: i64, change: i8) {
+    fn enter(&mut self, scope: usize, stage: Stage, counted: &Counted) {
         for counts in self.by_scope.get_mut(scope).into_iter().chain([&mut self.total]) {
             let count = counts.at(stage);
-            count.count = count.count.saturating_add_signed(i64::from(change));
-            count.sum += i128::from(amount) * i128::from(change);
+            count.count = count.count.saturating_add(counted.count);
+            count.sum += counted.sum;
+        }
+    }
+
+    fn leave(&mut self, scope: usize, stage: Stage, counted: &Counted) {
+        for counts in self.by_scope.get_mut(scope).into_iter().chain([&mut self.total]) {
+            let count = counts.at(stage);
+            count.count = count.count.saturating_sub(counted.count);
+            count.sum -= counted.sum;
         }
     }
 

@@ -154,8 +154,17 @@ impl WaitingTable {
         reviewed.is_some_and(|it| it.segments.iter().any(|other| *other != segment))
     }
 
+    /// An event is settled.
+    pub(super) fn settled(&mut self, kernel: &mut Kernel, event: u64) {
+        if self.items.is_empty() && self.reviewed.is_empty() && self.sent_again.is_empty() {
+            return;
+        }
+        self.end(kernel, event);
+        self.end_reviewed(kernel, event);
+    }
+
     /// An event is settled: what put it into review changes nothing any more.
-    pub(super) fn end_reviewed(&mut self, kernel: &mut Kernel, event: u64) {
+    fn end_reviewed(&mut self, kernel: &mut Kernel, event: u64) {
         let Some(reviewed) = self.reviewed.remove(&event) else { return };
         if let Some(decision) = reviewed.decision {
             reviewed.segments.iter().for_each(|segment| kernel.end_depend(decision, *segment));

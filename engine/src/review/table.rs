@@ -67,7 +67,7 @@ impl DecisionTable {
                 outbox.end_review(kernel, event);
                 let (state, trusted_ms) = (State::Rejected, moment.trusted_ms);
                 let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes: 0 };
-                outbox.settle(kernel, &[event], answer);
+                outbox.settle(kernel, event..=event, answer);
             }
         }
     }

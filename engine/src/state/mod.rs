@@ -184,10 +184,9 @@ impl StoreState {
                 records.confirm(kernel, commit);
             }
             FrameKind::Delivery => inbox.confirm(kernel, commit),
+            FrameKind::Event | FrameKind::Carried => outbox.confirm(commit),
             // What these change is applied by the call that wrote them, which keeps others out until then.
-            FrameKind::Event
-            | FrameKind::Carried
-            | FrameKind::Batch
+            FrameKind::Batch
             | FrameKind::Settle
             | FrameKind::Decision
             | FrameKind::Keys

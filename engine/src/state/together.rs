@@ -30,7 +30,7 @@ impl StoreState {
         if events.live(lsn).is_some_and(|live| live.at.place == frame.place) {
             return Scanned::Counted;
         }
-        if events.settled().get(&lsn).is_none_or(|settled| settled.at.place != frame.place) {
+        if events.settled(lsn).is_none_or(|settled| settled.at.place != frame.place) {
             return Scanned::Nothing;
         }
         if events.outcomes().get(lsn).is_some() {
@@ -140,7 +140,7 @@ impl Areas for StoreState {
     }
 
     fn unanswered(&self) -> usize {
-        self.outbox.events().unsettled().len()
+        self.outbox.events().unsettled_count()
     }
 
     fn owed_bytes(&self, retired: u64) -> u64 {

@@ -205,7 +205,7 @@ impl DeliveryTable {
         let over_ms = window.map_or(settled_ms, |window| settled_ms.max(window.ends_ms));
         for HeldKey { key, held } in &open.keys {
             let settled_ms = if key.is_of_window { over_ms } else { settled_ms };
-            kernel.keys.settle(&[(key.fingerprint, *held)], settled_ms);
+            kernel.keys.settle(Some(key.fingerprint), *held, settled_ms);
         }
         self.open_bytes -= u64::from(open.at.bytes);
         open.done_at.iter().for_each(|gone| self.places.remove(gone));

@@ -207,7 +207,7 @@ impl Area for DeliveryTable {
         self.has_orphans = open.any(|open| open.window.as_deref().is_some_and(is_orphan));
         for held in self.open.values_mut().flat_map(|open| &mut open.keys) {
             if held.held.slice.is_none() {
-                kernel.keys.hold_carried(held.key.fingerprint, &mut held.held);
+                kernel.keys.hold_carried(Some(held.key.fingerprint), &mut held.held);
             }
         }
     }
@@ -215,7 +215,7 @@ impl Area for DeliveryTable {
     fn carry_keys(&mut self, kernel: &mut Kernel, slices: &[SliceId], trusted_ms: u64) {
         for held in self.open.values_mut().flat_map(|open| &mut open.keys) {
             if held.held.slice.is_some_and(|slice| slices.contains(&slice)) {
-                kernel.keys.carry(held.key.fingerprint, &mut held.held, trusted_ms);
+                kernel.keys.carry(Some(held.key.fingerprint), &mut held.held, trusted_ms);
             }
         }
     }

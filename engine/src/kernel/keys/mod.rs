@@ -11,7 +11,7 @@ mod lost;
 mod more;
 mod moved;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use onceward_index::{
@@ -267,8 +267,10 @@ impl KeyIndex {
     }
 
     /// Holds the slice of a key that was carried, of an event that is still unsettled.
-    pub(crate) fn hold_carried(&mut self, key: Fingerprint, held: &mut SliceHold) {
-        self.hold_if_known(key, held);
+    pub(crate) fn hold_carried(&mut self, key: Option<Fingerprint>, held: &mut SliceHold) {
+        if let Some(key) = key {
+            self.hold_if_known(key, held);
+        }
         if held.slice.is_none() {
             self.give_up("it lacks the key of an unsettled event");
         }
@@ -279,19 +281,51 @@ impl KeyIndex {
         self.index.expire(trusted_ms)
     }
 
-    /// Moves the key of an unsettled event into the current slice.
-    pub(crate) fn carry(&mut self, key: Fingerprint, held: &mut SliceHold, trusted_ms: u64) {
+    /// The keys of these events, ascending, that the index has in these slices, by event. `None`: not all of it can
+    /// be read now; damage of it is noted.
+    pub(crate) fn keys_of(
+        &mut self,
+        events: &[u64],
+        slices: &[SliceId],
+    ) -> Option<BTreeMap<u64, Fingerprint>> {
+        let mut found = BTreeMap::new();
+        let others = self.index.slices().into_iter().map(|info| info.id);
+        let others: Vec<SliceId> = others.filter(|slice| !slices.contains(slice)).collect();
+        // One that an earlier opening moved on may be in another slice than the log says.
+        for slice in slices.iter().chain(&others) {
+            if events.len() == found.len() {
+                break;
+            }
+            let (entries, unreadable) = self.index.entries(*slice);
+            if !unreadable.is_empty() {
+                let is_damage = |error: &&_| is_damage(error);
+                unreadable.iter().filter(is_damage).for_each(|error| self.missed(error));
+                return None;
+            }
+            let asked = entries.iter().filter(|entry| events.binary_search(&entry.lsn).is_ok());
+            found.extend(asked.map(|entry| (entry.lsn, entry.key)));
+        }
+        Some(found)
+    }
+
+    /// Moves the key of an unsettled event into the current slice; `None`: the index has none.
+    pub(crate) fn carry(
+        &mut self,
+        key: Option<Fingerprint>,
+        held: &mut SliceHold,
+        trusted_ms: u64,
+    ) {
         let Some(from) = held.slice else { return };
-        match self.index.carry(key, from, trusted_ms) {
+        let carried = key.map(|key| self.index.carry(key, from, trusted_ms));
+        match carried.unwrap_or(Ok(None)) {
             Ok(Some(slice)) => {
                 held.slice = Some(slice);
                 held.begin = self.index.slice_info(slice).map_or(held.begin, |info| info.begin);
             }
             Ok(None) => self.give_up("it lacks the key of an unsettled event"),
-            // The disk does not answer now: the slice waits until it does.
-            Err(error) if error.kind() == onceward_index::ErrorKind::Io => {}
-            // Or until it was made anew.
-            Err(error) => self.missed(&error),
+            // The disk does not answer now: the slice waits until it does. Or until it was made anew.
+            Err(error) if is_damage(&error) => self.missed(&error),
+            Err(_) => {}
         }
     }
 
@@ -348,6 +382,11 @@ impl KeyIndex {
         }
         self.damaged.as_ref().map_or(Ok(()), |why| Err(damaged(why)))
     }
+}
+
+/// Whether more is wrong than that the disk does not answer now.
+fn is_damage(error: &onceward_index::Error) -> bool {
+    error.kind() != onceward_index::ErrorKind::Io
 }
 
 /// The index could not answer. Damaged files stay until others took their place: nothing else may know the keys in

@@ -5,27 +5,28 @@ use onceward_index::Fingerprint;
 use super::{KeyIndex, SliceHold};
 
 impl KeyIndex {
-    /// Events have their final answers.
-    pub(crate) fn settle(&mut self, settled: &[(Fingerprint, SliceHold)], trusted_ms: u64) {
-        if self.is_replaying {
-            settled.iter().for_each(|(key, held)| self.settle_replayed(*key, *held, trusted_ms));
-            return;
-        }
-        for same in settled.chunk_by(|(_, one), (_, next)| one.slice == next.slice) {
-            if let Some(slice) = same.first().and_then(|(_, held)| held.slice) {
-                let count = u64::try_from(same.len()).unwrap_or(u64::MAX);
-                self.index.settle_many(slice, count, trusted_ms);
-            }
-        }
-    }
-
-    fn settle_replayed(&mut self, key: Fingerprint, mut held: SliceHold, trusted_ms: u64) {
-        if held.slice.is_none() {
+    /// An event has its final answer. The key of one whose slice is not known finds it, while the log is read.
+    pub(crate) fn settle(
+        &mut self,
+        key: Option<Fingerprint>,
+        mut held: SliceHold,
+        trusted_ms: u64,
+    ) {
+        if held.slice.is_none()
+            && let Some(key) = key.filter(|_| self.is_replaying)
+        {
             self.hold_if_known(key, &mut held);
         }
+        self.settle_many(held, 1, trusted_ms);
+    }
+
+    /// So many events that hold the same slice have their final answers.
+    pub(crate) fn settle_many(&self, held: SliceHold, count: u64, trusted_ms: u64) {
         if let Some(slice) = held.slice {
-            self.index.settle(slice, trusted_ms);
+            self.index.settle_many(slice, count, trusted_ms);
         }
-        self.index.raise_settled(held.window, held.begin, trusted_ms);
+        if self.is_replaying {
+            self.index.raise_settled(held.window, held.begin, trusted_ms);
+        }
     }
 }

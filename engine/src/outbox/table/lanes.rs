@@ -13,7 +13,10 @@ use crate::outbox::{Live, Stage};
 impl EventTable {
     /// An event that is in the table has a lane.
     pub(super) fn join_lane(&mut self, lsn: u64, lane: Option<Fingerprint>) {
-        let live = self.unsettled.get(&lsn).filter(|live| !live.is_effect);
+        if lane.is_none() {
+            return;
+        }
+        let live = self.live(lsn).filter(|live| !live.is_effect);
         let Some((lane, live)) = lane.zip(live) else { return };
         let (scope, stage) = (live.scope, live.stage);
         let next = self.lanes.join(lsn, lane, scope);
@@ -21,6 +24,11 @@ impl EventTable {
         self.note_front(lsn);
         // Replay meets events that were carried behind later ones of their lane.
         next.into_iter().for_each(|next| self.note_front(next));
+    }
+
+    /// Whether any event without a final answer has a lane.
+    pub(super) fn has_lanes(&self) -> bool {
+        !self.lanes.of.is_empty()
     }
 
     /// An event is no longer among the table, for good.
@@ -50,9 +58,9 @@ impl EventTable {
 
     /// Notes whether an event is to be sent next, which may have changed.
     fn note_front(&mut self, lsn: u64) {
-        let Some(live) = self.unsettled.get(&lsn) else { return };
+        let Some(live) = self.live(lsn) else { return };
         let scope = live.scope;
-        if self.is_in_front(lsn, live) {
+        if self.is_in_front(lsn, &live) {
             self.front.add(scope, lsn);
         } else {
             self.front.remove(scope, lsn);
@@ -70,23 +78,23 @@ impl EventTable {
 pub(super) fn are_right(table: &EventTable) -> bool {
     let (mut lanes, mut front) = (Lanes::default(), crate::outbox::front::Front::default());
     let mut firsts = BTreeMap::new();
-    for (lsn, live) in table.unsettled.iter() {
-        let name = table.lanes.of.get(lsn);
+    for (lsn, live) in table.live_between(..) {
+        let name = table.lanes.of.get(&lsn);
         let (first, is_parked) = match name {
             Some(name) => {
                 let parked = live.stage.waits_for_a_person();
-                *firsts.entry(*name).or_insert((*lsn, parked))
+                *firsts.entry(*name).or_insert((lsn, parked))
             }
-            None => (*lsn, false),
+            None => (lsn, false),
         };
-        if live.stage == Stage::Pending && !live.is_effect && first == *lsn {
-            front.add(live.scope, *lsn);
+        if live.stage == Stage::Pending && !live.is_effect && first == lsn {
+            front.add(live.scope, lsn);
         }
         if is_parked && live.is_to_deliver() {
             *lanes.behind_parked.entry(live.scope).or_default() += 1;
         }
     }
-    let is_there = |lsn: &u64| table.unsettled.contains_key(lsn);
+    let is_there = |lsn: &u64| table.live(*lsn).is_some();
     let counts = table.lanes.count();
     front == table.front
         && lanes.behind_parked == table.lanes.behind_parked

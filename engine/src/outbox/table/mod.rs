@@ -4,29 +4,36 @@
 //! no lock here.
 
 mod answers;
+mod keys;
 mod lanes;
+mod packed;
 mod segments;
+mod settle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeBounds;
 
-use onceward_index::{Fingerprint, SliceId};
+use onceward_index::Fingerprint;
 
 use super::front::Front;
 use super::lanes::Lanes;
 use super::outcomes::Outcomes;
 use super::tallies::Tallies;
-use super::{Arrived, Facts, FinalAnswer, Live, Settled, Stage, Standing};
-use crate::base::{ByLsn, Located, Moment, State, WrittenAt};
-use crate::kernel::{KEY_ENTRY_BYTES, Kernel};
+use super::{Arrived, Facts, Live, Settled, Stage, Standing};
+use crate::base::{Located, Moment, State, WrittenAt};
+use crate::kernel::Kernel;
+use packed::{EventSet, PackedEvents, one};
 use segments::Residents;
 
 /// Events by LSN.
 #[derive(Debug, Default)]
 pub(crate) struct EventTable {
-    /// The events without a final answer.
-    unsettled: ByLsn<Live>,
-    /// The events with a final answer whose frames are still in the log.
-    settled: ByLsn<Settled>,
+    /// The events without a final answer, and those with one whose frames are still in the log.
+    packed: PackedEvents,
+    /// The keys of unsettled events that moved to later slices, or may have.
+    moved: BTreeMap<u64, Fingerprint>,
+    /// The keys of events whose frames may still fail, ascending.
+    unconfirmed: VecDeque<(u64, Fingerprint)>,
     /// Answers for settled events whose keys were carried. Those of keys that expired stay until their holder is
     /// trimmed: nobody asks for them, because a number is never used again.
     outcomes: Outcomes,
@@ -37,25 +44,55 @@ pub(crate) struct EventTable {
     lanes: Lanes,
     /// The unsettled events that are to be sent next.
     front: Front,
-    /// The unsettled events that may be dropped and wait to be sent.
-    evictable: BTreeSet<u64>,
+    /// The unsettled events that the host declared evictable: their keys, and whether they may be dropped now.
+    evictable: BTreeMap<u64, (Fingerprint, bool)>,
     tallies: Tallies,
 }
 
 impl EventTable {
-    /// Events without a final answer, by LSN.
-    pub(crate) fn unsettled(&self) -> &ByLsn<Live> {
-        &self.unsettled
+    /// How many events have no final answer.
+    pub(crate) fn unsettled_count(&self) -> usize {
+        self.packed.unsettled_count()
     }
 
     /// An event without a final answer.
-    pub(crate) fn live(&self, lsn: u64) -> Option<&Live> {
-        self.unsettled.get(&lsn)
+    pub(crate) fn live(&self, lsn: u64) -> Option<Live> {
+        self.packed.live(lsn)
     }
 
-    /// Events with a final answer whose frames are still in the log, by LSN.
-    pub(crate) fn settled(&self) -> &ByLsn<Settled> {
-        &self.settled
+    /// The events without a final answer in a range of LSNs, ascending.
+    pub(crate) fn live_between(
+        &self,
+        range: impl RangeBounds<u64>,
+    ) -> impl Iterator<Item = (u64, Live)> {
+        self.packed.live_between(range)
+    }
+
+    /// The events of a scope in a range of LSNs that the upstream is to have, ascending.
+    pub(crate) fn to_deliver(
+        &self,
+        range: impl RangeBounds<u64>,
+        scope: usize,
+    ) -> impl Iterator<Item = u64> {
+        self.packed.to_deliver(range, scope)
+    }
+
+    /// An event with a final answer whose frame is still in the log.
+    pub(crate) fn settled(&self, lsn: u64) -> Option<Settled> {
+        self.packed.settled(lsn)
+    }
+
+    /// The events with a final answer in a range of LSNs whose frames are still in the log, ascending.
+    pub(crate) fn settled_between(
+        &self,
+        range: impl RangeBounds<u64>,
+    ) -> impl Iterator<Item = (u64, Settled)> {
+        self.packed.settled_between(range)
+    }
+
+    /// The events with this final answer in a range of LSNs whose frames are still in the log.
+    pub(super) fn answered_in(&self, range: impl RangeBounds<u64>, state: State) -> Vec<u64> {
+        self.packed.answered_in(range, state).flat_map(EventSet::lsns).collect()
     }
 
     /// Answers of events whose keys were carried.
@@ -75,7 +112,12 @@ impl EventTable {
 
     /// The events that may be dropped and wait to be sent, oldest first.
     pub(crate) fn evictable(&self) -> impl Iterator<Item = u64> + '_ {
-        self.evictable.iter().copied()
+        self.evictable.iter().filter(|(_, (_, may))| *may).map(|(lsn, _)| *lsn)
+    }
+
+    /// The key of an event that the host declared evictable.
+    pub(crate) fn evictable_key(&self, lsn: u64) -> Option<Fingerprint> {
+        self.evictable.get(&lsn).map(|(key, _)| *key)
     }
 
     /// Adds an event whose key is taken, under the LSN of its frame.
@@ -88,8 +130,8 @@ impl EventTable {
     ) {
         let Arrived { moment, is_effect, held } = arrived;
         let live = Live {
-            fingerprint: facts.fingerprint,
             held,
+            has_moved: false,
             scope,
             at,
             moment,
@@ -101,7 +143,8 @@ impl EventTable {
             is_imported: false,
             stage: Stage::Pending,
         };
-        self.insert(kernel, lsn, live);
+        self.note_key(kernel, (lsn, facts.fingerprint), &live);
+        self.insert(kernel, lsn, &live);
         self.join_lane(lsn, facts.lane);
     }
 
@@ -119,133 +162,70 @@ impl EventTable {
         self.copies.entry(lsn).or_default().push(before);
         self.residents(before.place.segment).copies.push(lsn);
         rest_where_it_is(kernel, &live, now);
-        self.insert(kernel, lsn, live);
+        self.insert(kernel, lsn, &live);
     }
 
     /// Adds an event that moved, of which nothing else is left in the log.
     pub(super) fn add_carried(
         &mut self,
         kernel: &mut Kernel,
-        (lsn, lane): (u64, Option<Fingerprint>),
-        (live, now): (Live, Moment),
+        lsn: u64,
+        facts: &Facts<'_>,
+        (live, now): (&Live, Moment),
     ) {
-        rest_where_it_is(kernel, &live, now);
+        rest_where_it_is(kernel, live, now);
+        self.note_key(kernel, (lsn, facts.fingerprint), live);
         self.insert(kernel, lsn, live);
-        self.join_lane(lsn, lane);
-    }
-
-    /// Removes an event that was not stored: its key is free again.
-    pub(super) fn withdraw(&mut self, kernel: &mut Kernel, lsn: u64) {
-        let Some(live) = self.unsettled.get(&lsn) else { return };
-        if kernel.keys.withdraw(live.fingerprint, lsn) {
-            self.drop_event(kernel, lsn);
-        }
+        self.join_lane(lsn, facts.lane);
     }
 
     /// Takes out an event that is not in the log, or should never have been written.
     pub(super) fn drop_event(&mut self, kernel: &mut Kernel, lsn: u64) -> Option<Live> {
         self.leave_lane(lsn);
-        self.take(kernel, lsn)
-    }
-
-    /// Gives events the same final answer. Returns those that had none before.
-    pub(super) fn settle(
-        &mut self,
-        kernel: &mut Kernel,
-        lsns: &[u64],
-        answer: FinalAnswer,
-    ) -> Vec<u64> {
-        let FinalAnswer { state, holder, trusted_ms, receipt_bytes } = answer;
-        let bytes = KEY_ENTRY_BYTES + u64::try_from(receipt_bytes).unwrap_or(0);
-        let mut ended = Vec::with_capacity(lsns.len());
-        for lsn in lsns {
-            let Some(live) = self.take(kernel, *lsn) else { continue };
-            self.leave_lane(*lsn);
-            ended.push((*lsn, live));
-        }
-        // Perhaps before the one who captured it says so.
-        kernel.keys.confirm(ended.iter().map(|(lsn, _)| *lsn));
-        let held: Vec<_> = ended.iter().map(|(_, live)| (live.fingerprint, live.held)).collect();
-        kernel.keys.settle(&held, trusted_ms);
-        for (lsn, live) in &ended {
-            let Live { at, moment, held, .. } = *live;
-            let wall = moment.wall;
-            let has_moved = held.begin != kernel.keys.slice_begin(held.window, moment.trusted_ms);
-            let settled = Settled { at, state, has_moved, wall, outcome_lsn: holder };
-            self.settled.insert(*lsn, settled);
-            self.residents(at.place.segment).settled.push(*lsn);
-            kernel.usage.add_key(at.place.segment, (held.window, held.begin), bytes);
-            self.answer_begins(kernel, *lsn, holder);
-        }
-        ended.into_iter().map(|(lsn, _)| lsn).collect()
+        let live = self.take(kernel, lsn)?;
+        self.forget_key(lsn);
+        Some(live)
     }
 
     /// Brings an event to another stage.
     pub(super) fn set_stage(&mut self, lsn: u64, stage: Stage) {
-        let Some(live) = self.unsettled.get_mut(&lsn) else { return };
-        self.tallies.set_stage(live, stage);
-        live.stage = stage;
-        if may_be_dropped(live) {
-            self.evictable.insert(lsn);
-        } else if live.is_evictable {
-            self.evictable.remove(&lsn);
-        }
+        let Some(live) = self.packed.live(lsn) else { return };
+        self.tallies.set_stage(&live, stage);
+        self.packed.set_stage(lsn, stage);
+        self.note_evictable(lsn, &Live { stage, ..live });
         self.lane_stage(lsn, stage);
     }
 
     /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read.
     /// From then on it may be upstream, and is not dropped to make room.
     pub(super) fn note_attempt(&mut self, lsn: u64, number: u64, formed: Option<WrittenAt>) {
-        let Some(live) = self.unsettled.get_mut(&lsn) else { return };
-        let is_first = !std::mem::replace(&mut live.is_attempted, true);
-        if number == 0 {
-            live.attempted = if is_first { formed } else { live.attempted };
-        } else if live.attempted.is_some_and(|first| number < first.lsn) {
-            // An older one, of whose time cleaning carried nothing.
-            live.attempted = None;
-        }
-        if live.is_evictable {
-            self.evictable.remove(&lsn);
-        }
-    }
-
-    /// Moves the keys of unsettled events on that are in these slices.
-    pub(super) fn carry_keys(&mut self, kernel: &mut Kernel, slices: &[SliceId], trusted_ms: u64) {
-        let is_held = |live: &&mut Live| live.held.slice.is_some_and(|it| slices.contains(&it));
-        for live in self.unsettled.values_mut().filter(is_held) {
-            kernel.keys.carry(live.fingerprint, &mut live.held, trusted_ms);
-        }
-    }
-
-    /// The log was read: events whose keys were carried hold the slices that have them now.
-    pub(super) fn hold_carried_keys(&mut self, kernel: &mut Kernel) {
-        for live in self.unsettled.values_mut().filter(|live| live.held.slice.is_none()) {
-            kernel.keys.hold_carried(live.fingerprint, &mut live.held);
-        }
-    }
-
-    /// The slices that unsettled events hold.
-    pub(super) fn held(&self) -> impl Iterator<Item = (Fingerprint, SliceId)> + '_ {
-        let held = self.unsettled.values().map(|live| (live.fingerprint, live.held.slice));
-        held.filter_map(|(fingerprint, slice)| Some((fingerprint, slice?)))
+        let Some(live) = self.packed.live(lsn) else { return };
+        let first = if number == 0 {
+            if live.is_attempted { live.attempted } else { formed }
+        } else {
+            // Not of an older one, of whose time cleaning carried nothing.
+            live.attempted.filter(|first| number >= first.lsn)
+        };
+        self.packed.set_attempt(lsn, first);
+        self.note_evictable(lsn, &Live { is_attempted: true, ..live });
     }
 
     /// The place and stage of an event; `None` if its frame is gone.
     pub(crate) fn standing(&self, kernel: &Kernel, lsn: u64) -> Option<Standing> {
-        if let Some(live) = self.unsettled.get(&lsn) {
+        if let Some(live) = self.packed.live(lsn) {
             let state = live.stage.state();
             let wall = live.moment.wall;
             return Some(Standing { lsn, at: live.at, wall, state, outcome: None });
         }
-        let Settled { at, state, wall, .. } = *self.settled.get(&lsn)?;
+        let Settled { at, state, wall, .. } = self.packed.settled(lsn)?;
         let outcome = self.outcome_at(kernel, lsn);
         Some(Standing { lsn, at, wall, state, outcome })
     }
 
     /// The state of an event whose key is known; of one of which the log has nothing, it cannot be known.
     pub(crate) fn state_of(&self, lsn: u64) -> State {
-        let stage = || self.unsettled.get(&lsn).map(|live| live.stage.state());
-        let settled = || self.settled.get(&lsn).map(|settled| settled.state);
+        let stage = || self.packed.stage(lsn).map(Stage::state);
+        let settled = || self.packed.settled(lsn).map(|settled| settled.state);
         let carried = || self.outcomes.get(lsn).map(|outcome| outcome.state);
         stage().or_else(settled).or_else(carried).unwrap_or(State::OutcomeUnknown)
     }
@@ -253,36 +233,44 @@ impl EventTable {
     /// Whether what is counted of events is what a count of all of them gives.
     #[cfg(test)]
     pub(crate) fn has_right_counts(&self) -> bool {
-        let evictable = self.unsettled.iter().filter(|(_, live)| may_be_dropped(live));
-        Tallies::recount(self.unsettled.values()).is_as(&self.tallies)
-            && evictable.map(|(lsn, _)| *lsn).eq(self.evictable.iter().copied())
+        let all: Vec<(u64, Live)> = self.packed.live_between(..).collect();
+        let evictable = all.iter().filter(|(_, live)| live.is_evictable);
+        let counted = evictable.map(|(lsn, live)| (*lsn, may_be_dropped(live)));
+        Tallies::recount(all.iter().map(|(_, live)| live)).is_as(&self.tallies)
+            && counted.eq(self.evictable.iter().map(|(lsn, (_, may))| (*lsn, *may)))
+            && all.len() == self.unsettled_count()
             && self.outcomes.has_right_counts()
             && lanes::are_right(self)
     }
 
     /// Puts an event in, counters included.
-    fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: Live) {
+    fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: &Live) {
         kernel.usage.add_whole(live.at);
-        self.tallies.add(&live);
-        if may_be_dropped(&live) {
-            self.evictable.insert(lsn);
-        }
-        if self.is_in_front(lsn, &live) {
+        self.tallies.add(live);
+        self.note_evictable(lsn, live);
+        if self.is_in_front(lsn, live) {
             self.front.add(live.scope, lsn);
         }
-        self.unsettled.insert(lsn, live);
+        self.packed.put(lsn, live);
     }
 
     /// Takes an event out, counters included.
     fn take(&mut self, kernel: &mut Kernel, lsn: u64) -> Option<Live> {
-        let live = self.unsettled.remove(&lsn)?;
-        kernel.usage.end_whole(live.at);
-        self.tallies.remove(&live);
-        if live.is_evictable {
-            self.evictable.remove(&lsn);
-        }
+        let live = self.packed.live(lsn)?;
+        kernel.usage.end_whole(live.at.place.segment, 1, u64::from(live.at.bytes));
+        self.tallies.remove(live.scope, live.stage, &live.counted());
         self.front.remove(live.scope, lsn);
+        self.packed.forget(one(lsn));
         Some(live)
+    }
+
+    /// Notes whether an event may be dropped, which may have changed.
+    fn note_evictable(&mut self, lsn: u64, live: &Live) {
+        if live.is_evictable
+            && let Some((_, may)) = self.evictable.get_mut(&lsn)
+        {
+            *may = may_be_dropped(live);
+        }
     }
 }
 

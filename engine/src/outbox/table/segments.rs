@@ -1,18 +1,33 @@
 //! What of the events each segment holds, so that a segment that goes is forgotten without a look at the others.
 
+use std::ops::RangeInclusive;
+
 use super::EventTable;
+use super::packed::{EventSet, one};
 use crate::kernel::Kernel;
 use crate::outbox::outcomes::NO_FRAME;
 
 /// What of the events is in one segment.
 #[derive(Debug, Default)]
 pub(super) struct Residents {
-    /// Settled events whose frames were here when they were settled; some may be elsewhere by now.
-    pub(super) settled: Vec<u64>,
+    /// How many settled events have their frames here.
+    settled: u64,
+    /// The lowest LSN and the highest of those.
+    between: Option<(u64, u64)>,
     /// Events of which a copy is here and a newer one elsewhere.
     pub(super) copies: Vec<u64>,
     /// Frames here that hold carried keys.
     key_frames: usize,
+}
+
+impl Residents {
+    /// Counts settled events whose frames are here.
+    pub(super) fn add_settled(&mut self, ends: RangeInclusive<u64>, count: u64) {
+        let (first, last) = ends.into_inner();
+        self.settled = self.settled.saturating_add(count);
+        let (lowest, highest) = self.between.unwrap_or((first, last));
+        self.between = Some((lowest.min(first), highest.max(last)));
+    }
 }
 
 impl EventTable {
@@ -29,11 +44,20 @@ impl EventTable {
     /// How many settled events have their frames in a segment, and how many frames there hold carried keys.
     pub(crate) fn known_in(&self, segment: u64) -> (usize, usize) {
         let residents = self.by_segment.get(&segment);
-        residents.map_or((0, 0), |residents| (residents.settled.len(), residents.key_frames))
+        let settled = |of: &Residents| usize::try_from(of.settled).unwrap_or(usize::MAX);
+        residents.map_or((0, 0), |residents| (settled(residents), residents.key_frames))
+    }
+
+    /// The events with a final answer whose frames are in a segment.
+    fn settled_in(&self, segment: u64) -> Vec<EventSet> {
+        let between = self.by_segment.get(&segment).and_then(|residents| residents.between);
+        let Some((first, last)) = between else { return Vec::new() };
+        self.packed.settled_in(first..=last, segment).collect()
     }
 
     /// Forgets the frames of a segment that goes.
     pub(crate) fn forget_segment(&mut self, kernel: &mut Kernel, number: u64) {
+        let settled = self.settled_in(number);
         let gone = self.by_segment.remove(&number).unwrap_or_default();
         for event in gone.copies {
             let Some(copies) = self.copies.get_mut(&event) else { continue };
@@ -45,12 +69,20 @@ impl EventTable {
             if copies.is_empty() {
                 self.copies.remove(&event);
             }
-            if let Some(settled) = self.settled.get(&event) {
+            if let Some(settled) = self.packed.settled(event) {
                 kernel.end_depend(settled.outcome_lsn, number);
             }
         }
-        for event in gone.settled {
-            self.forget_settled(kernel, event, number);
+        for some in settled {
+            for (holder, these) in self.packed.by_holder(some) {
+                kernel.end_depend_many(holder, number, u64::from(these.events.count_ones()));
+            }
+            if !self.copies.is_empty() {
+                some.lsns().for_each(|event| self.put_copy(event));
+            }
+            // What a copy took the place of is elsewhere now.
+            let left = self.packed.settled_in(some.ends(), number).collect::<Vec<EventSet>>();
+            left.into_iter().for_each(|some| self.packed.forget(some));
         }
         if gone.key_frames > 0 {
             // Keys that cleaning carried have another holder by now, and what is left expired. Those that no frame
@@ -60,26 +92,17 @@ impl EventTable {
         }
     }
 
-    /// Forgets the frame of a settled event. A copy that a crash left elsewhere takes its place.
-    fn forget_settled(&mut self, kernel: &mut Kernel, event: u64, number: u64) {
-        let Some(settled) = self.settled.get(&event) else { return };
-        if settled.at.place.segment != number {
-            return;
-        }
-        kernel.end_depend(settled.outcome_lsn, number);
-        // It counts already for what changes it.
-        let copy = self.copies.get_mut(&event).and_then(Vec::pop);
-        if self.copies.get(&event).is_some_and(Vec::is_empty) {
+    /// Puts a copy that a crash left elsewhere in the place of the frame of a settled event, which goes. It counts
+    /// already for what changes it.
+    fn put_copy(&mut self, event: u64) {
+        let Some(copies) = self.copies.get_mut(&event) else { return };
+        let copy = copies.pop();
+        if copies.is_empty() {
             self.copies.remove(&event);
         }
-        match (copy, self.settled.get_mut(&event)) {
-            (Some(copy), Some(settled)) => {
-                settled.at = copy;
-                self.residents(copy.place.segment).settled.push(event);
-            }
-            _ => {
-                self.settled.remove(&event);
-            }
+        if let Some(copy) = copy {
+            self.packed.move_settled(event, copy);
+            self.residents(copy.place.segment).add_settled(one(event).ends(), 1);
         }
     }
 }

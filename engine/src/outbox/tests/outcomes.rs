@@ -226,7 +226,8 @@ fn full_of_settled(rig: &Rig) -> Vec<Lsn> {
 fn in_two_places(store: &Store) -> usize {
     let state = store.inner.state.lock();
     let events = state.outbox.events();
-    events.settled().keys().filter(|lsn| events.outcomes().get(**lsn).is_some()).count()
+    let settled = events.settled_between(..);
+    settled.filter(|(lsn, _)| events.outcomes().get(*lsn).is_some()).count()
 }
 
 /// A crash between carrying and trimming leaves events and keys in two places.

@@ -250,7 +250,7 @@ impl RecordTable {
         settled_ms: u64,
     ) {
         let Some(LeaseItem { fingerprint, held, .. }) = self.open.remove(&item) else { return };
-        kernel.keys.settle(&[(fingerprint, held)], settled_ms);
+        kernel.keys.settle(Some(fingerprint), held, settled_ms);
         self.put_done(item, RecordItem { at, fence, begin: held.begin });
     }
 
@@ -266,7 +266,7 @@ impl RecordTable {
 impl Area for RecordTable {
     fn end_replay(&mut self, kernel: &mut Kernel) {
         for open in self.open.values_mut().filter(|open| open.held.slice.is_none()) {
-            kernel.keys.hold_carried(open.fingerprint, &mut open.held);
+            kernel.keys.hold_carried(Some(open.fingerprint), &mut open.held);
         }
         self.count(kernel);
     }
@@ -275,7 +275,7 @@ impl Area for RecordTable {
         let is_held =
             |open: &&mut LeaseItem| open.held.slice.is_some_and(|slice| slices.contains(&slice));
         for open in self.open.values_mut().filter(is_held) {
-            kernel.keys.carry(open.fingerprint, &mut open.held, trusted_ms);
+            kernel.keys.carry(Some(open.fingerprint), &mut open.held, trusted_ms);
         }
     }
 

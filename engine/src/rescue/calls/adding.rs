@@ -183,12 +183,14 @@ impl<'a> Adding<'a> {
         let mut held = state.kernel.keys.take(&[reservation], moment.trusted_ms);
         let held = held.pop().ok_or_else(lost_verdict)?;
         let carried = arrival.carried(moment.trusted_ms, held.begin);
+        let captured = carried.moment();
+        let begin = state.kernel.keys.slice_begin(held.window, captured.trusted_ms);
         let live = Live {
-            fingerprint: event.facts.fingerprint,
             held,
+            has_moved: held.begin != begin,
             scope: 0,
             at,
-            moment: carried.moment(),
+            moment: captured,
             amount: event.facts.amount.unwrap_or(0),
             is_effect: false,
             is_evictable: event.facts.is_evictable,

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::open::First;
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
-use crate::outbox::{Answer, Formed, Live};
+use crate::outbox::{Answer, Formed};
 use crate::store::{Shared, Store};
 use crate::sync::{Options, Upstream};
 use crate::timekeeping::Age;
@@ -72,7 +72,7 @@ impl StoreAccess {
     pub(super) fn with_waiting<T>(&self, ask: impl FnOnce(&dyn Fn(u64) -> bool) -> T) -> T {
         let state = self.inner().state.lock();
         let events = state.outbox.events();
-        ask(&|lsn| events.live(lsn).is_some_and(Live::is_to_deliver))
+        ask(&|lsn| events.live(lsn).is_some_and(|live| live.is_to_deliver()))
     }
 
     /// Reads events that wait for the upstream; what is damaged is in the report.

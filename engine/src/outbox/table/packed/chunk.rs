@@ -1,0 +1,349 @@
+//! Events whose numbers differ in the lowest bits only, in some 13 bytes each.
+//!
+//! What an event says of itself is in its frame. Here is what must be known without reading that: where it is, when it
+//! was captured, its amount, and how far it is. What neighbours share is there once.
+
+use std::collections::BTreeMap;
+
+use onceward_wal::Place;
+
+use super::amounts::Amounts;
+use super::marks::{Marks, Mask, SLOTS, bit, slots};
+use crate::base::{Located, Moment, State, Wall, WrittenAt};
+use crate::kernel::SliceHold;
+use crate::outbox::{Live, Settled, Stage};
+
+/// The unit in which the size of a frame is counted: the log aligns frames to it.
+const SIZE_UNIT: u32 = 8;
+
+/// What many events of a chunk have in common.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Common {
+    /// The segment in which the frame is.
+    pub(super) segment: u64,
+    pub(super) held: SliceHold,
+    pub(super) scope: usize,
+    /// Trusted time from which the times of the events count.
+    base_ms: u64,
+    /// By how much the wall clock was ahead of trusted time; `None`: nobody knows what it showed.
+    wall_ahead_ms: Option<i64>,
+    pub(super) has_moved: bool,
+    pub(super) is_effect: bool,
+    pub(super) is_evictable: bool,
+    is_imported: bool,
+}
+
+/// The answer to an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Answered {
+    pub(super) state: State,
+    /// The frame that holds the answer; `None`: the event's own.
+    pub(super) holder: Option<u64>,
+}
+
+/// What few events have.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    /// The frames of those that were carried: their LSNs.
+    frames: BTreeMap<usize, u64>,
+    /// Bytes of frames whose size does not fit.
+    bytes: BTreeMap<usize, u32>,
+}
+
+/// Events whose numbers begin alike.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    /// The events without a final answer.
+    pub(super) unsettled: Mask,
+    /// The events with one whose frames are still in the log.
+    pub(super) settled: Mask,
+    attempted: Mask,
+    /// Where each frame begins in its segment.
+    offsets: [u32; SLOTS],
+    /// Milliseconds from `Common::base_ms` on.
+    times: [u32; SLOTS],
+    /// In units of eight bytes; 0: see `Rare`.
+    sizes: [u16; SLOTS],
+    /// Which of `commons` is each event's.
+    common_of: [u8; SLOTS],
+    pub(super) commons: Vec<Common>,
+    pub(super) amounts: Amounts,
+    /// The stages of those that are not pending.
+    pub(super) stages: Marks<Stage>,
+    /// When the batch was formed with which each was attempted first, where that is known.
+    attempts: Marks<WrittenAt>,
+    answers: Marks<Answered>,
+    rare: Option<Box<Rare>>,
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        Self {
+            unsettled: 0,
+            settled: 0,
+            attempted: 0,
+            offsets: [0; SLOTS],
+            times: [0; SLOTS],
+            sizes: [0; SLOTS],
+            common_of: [0; SLOTS],
+            commons: Vec::new(),
+            amounts: Amounts::default(),
+            stages: Marks::default(),
+            attempts: Marks::default(),
+            answers: Marks::default(),
+            rare: None,
+        }
+    }
+}
+
+impl Chunk {
+    /// Whether it holds no event.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsettled | self.settled == 0
+    }
+
+    /// Puts an event in that has no final answer.
+    pub(super) fn put(&mut self, slot: usize, lsn: u64, live: &Live) {
+        self.forget(bit(slot));
+        let Moment { trusted_ms, wall } = live.moment;
+        let ahead = |wall_ms: i64| wall_ms.wrapping_sub(trusted_ms.cast_signed());
+        let common = Common {
+            segment: live.at.place.segment,
+            held: live.held,
+            scope: live.scope,
+            base_ms: trusted_ms,
+            wall_ahead_ms: wall.get().map(ahead),
+            has_moved: live.has_moved,
+            is_effect: live.is_effect,
+            is_evictable: live.is_evictable,
+            is_imported: live.is_imported,
+        };
+        let (common, elapsed) = self.common(common, trusted_ms);
+        set(&mut self.common_of, slot, common);
+        set(&mut self.times, slot, elapsed);
+        self.place(slot, lsn, live.at);
+        self.amounts.set(slot, live.amount);
+        let mask = bit(slot);
+        self.unsettled |= mask;
+        if live.is_attempted {
+            self.attempted |= mask;
+        }
+        if let Some(since) = live.attempted {
+            self.attempts.set(mask, since);
+        }
+        if live.stage != Stage::Pending {
+            self.stages.set(mask, live.stage);
+        }
+    }
+
+    /// Notes where the frame of an event is, but for its segment.
+    fn place(&mut self, slot: usize, lsn: u64, at: Located) {
+        set(&mut self.offsets, slot, at.place.offset);
+        let units = u16::try_from(at.bytes / SIZE_UNIT).ok();
+        let size = units.filter(|_| at.bytes % SIZE_UNIT == 0).unwrap_or(0);
+        set(&mut self.sizes, slot, size);
+        if size == 0 || at.lsn != lsn {
+            let rare = self.rare.get_or_insert_default();
+            if size == 0 {
+                rare.bytes.insert(slot, at.bytes);
+            }
+            if at.lsn != lsn {
+                rare.frames.insert(slot, at.lsn);
+            }
+        }
+    }
+
+    /// The number of what an event has in common with others, and its time from there.
+    fn common(&mut self, new: Common, trusted_ms: u64) -> (u8, u32) {
+        let since = |base_ms: u64| u32::try_from(trusted_ms.checked_sub(base_ms)?).ok();
+        let is_same = |it: &Common| Common { base_ms: it.base_ms, ..new } == *it;
+        let mut newest_first = self.commons.iter().enumerate().rev();
+        let found = newest_first.find_map(|(at, it)| {
+            is_same(it).then(|| since(it.base_ms)).flatten().map(|ms| (at, ms))
+        });
+        let (at, ms) = found.unwrap_or_else(|| {
+            if self.commons.len() > usize::from(u8::MAX) {
+                self.retain_commons();
+            }
+            self.commons.push(new);
+            (self.commons.len() - 1, 0)
+        });
+        (u8::try_from(at).unwrap_or(u8::MAX), ms)
+    }
+
+    /// Forgets what no event has any more: of those that were moved, or have gone.
+    fn retain_commons(&mut self) {
+        let mut left: Vec<Common> = Vec::new();
+        let mut numbers: BTreeMap<u8, u8> = BTreeMap::new();
+        for slot in slots(self.unsettled | self.settled) {
+            let Some(old) = self.common_of.get(slot).copied() else { continue };
+            let number = *numbers.entry(old).or_insert_with(|| {
+                left.extend(self.commons.get(usize::from(old)).copied());
+                u8::try_from(left.len().saturating_sub(1)).unwrap_or(u8::MAX)
+            });
+            set(&mut self.common_of, slot, number);
+        }
+        self.commons = left;
+    }
+
+    /// What the event at a slot has in common with others.
+    pub(super) fn common_at(&self, slot: usize) -> Option<&Common> {
+        self.commons.get(usize::from(*self.common_of.get(slot)?))
+    }
+
+    fn located(&self, slot: usize, lsn: u64, segment: u64) -> Option<Located> {
+        let offset = *self.offsets.get(slot)?;
+        let rare = self.rare.as_deref();
+        let bytes = match *self.sizes.get(slot)? {
+            0 => *rare?.bytes.get(&slot)?,
+            units => u32::from(units) * SIZE_UNIT,
+        };
+        let frame = rare.and_then(|rare| rare.frames.get(&slot)).copied().unwrap_or(lsn);
+        Some(Located { place: Place { segment, offset }, bytes, lsn: frame })
+    }
+
+    /// Bytes of the frame of an event.
+    pub(super) fn bytes(&self, slot: usize) -> u32 {
+        match self.sizes.get(slot).copied().unwrap_or(0) {
+            0 => self.rare.as_ref().and_then(|rare| rare.bytes.get(&slot)).copied().unwrap_or(0),
+            units => u32::from(units) * SIZE_UNIT,
+        }
+    }
+
+    fn moment(&self, slot: usize, common: &Common) -> Moment {
+        let elapsed = self.times.get(slot).copied().unwrap_or(0);
+        let trusted_ms = common.base_ms.saturating_add(u64::from(elapsed));
+        let wall = |ahead: i64| Wall::at(trusted_ms.cast_signed().wrapping_add(ahead));
+        Moment { trusted_ms, wall: common.wall_ahead_ms.map_or(Wall::UNKNOWN, wall) }
+    }
+
+    /// The event at a slot, if it has no final answer.
+    pub(super) fn live(&self, slot: usize, lsn: u64) -> Option<Live> {
+        let mask = bit(slot);
+        if self.unsettled & mask == 0 {
+            return None;
+        }
+        let common = self.common_at(slot)?;
+        Some(Live {
+            held: common.held,
+            has_moved: common.has_moved,
+            scope: common.scope,
+            at: self.located(slot, lsn, common.segment)?,
+            moment: self.moment(slot, common),
+            amount: self.amounts.get(slot),
+            is_effect: common.is_effect,
+            is_evictable: common.is_evictable,
+            is_attempted: self.attempted & mask != 0,
+            attempted: self.attempts.of(slot),
+            is_imported: common.is_imported,
+            stage: self.stages.of(slot).unwrap_or(Stage::Pending),
+        })
+    }
+
+    /// The event at a slot, if it has a final answer.
+    pub(super) fn settled_at(&self, slot: usize, lsn: u64) -> Option<Settled> {
+        if self.settled & bit(slot) == 0 {
+            return None;
+        }
+        let common = self.common_at(slot)?;
+        let answered = self.answers.of(slot)?;
+        Some(Settled {
+            at: self.located(slot, lsn, common.segment)?,
+            state: answered.state,
+            has_moved: common.has_moved,
+            wall: self.moment(slot, common).wall,
+            outcome_lsn: answered.holder.unwrap_or(lsn),
+        })
+    }
+
+    /// How far an event is that has no final answer.
+    pub(super) fn stage(&self, slot: usize) -> Option<Stage> {
+        let is_live = self.unsettled & bit(slot) != 0;
+        is_live.then(|| self.stages.of(slot).unwrap_or(Stage::Pending))
+    }
+
+    /// Brings events to a stage.
+    pub(super) fn set_stage(&mut self, events: Mask, stage: Stage) {
+        match stage {
+            Stage::Pending => self.stages.clear(events),
+            Stage::InFlight(_) | Stage::InReview | Stage::Uncertain => {
+                self.stages.set(events, stage);
+            }
+        }
+    }
+
+    /// Notes that an event was attempted, and since when, as far as that is known.
+    pub(super) fn set_attempt(&mut self, slot: usize, since: Option<WrittenAt>) {
+        let mask = bit(slot);
+        self.attempted |= mask;
+        match since {
+            Some(since) => self.attempts.set(mask, since),
+            None => self.attempts.clear(mask),
+        }
+    }
+
+    /// Gives events without a final answer one.
+    pub(super) fn settle(&mut self, events: Mask, answer: Answered) {
+        let events = events & self.unsettled;
+        self.unsettled &= !events;
+        self.settled |= events;
+        self.attempted &= !events;
+        self.stages.clear(events);
+        self.attempts.clear(events);
+        self.answers.set(events, answer);
+    }
+
+    /// The settled events among these with this state, in groups that have the same answer.
+    pub(super) fn answered(&self, events: Mask) -> impl Iterator<Item = (Mask, Answered)> + '_ {
+        self.answers.within(events & self.settled)
+    }
+
+    /// The answer to settled events is in another frame now.
+    pub(super) fn set_answer(&mut self, events: Mask, answer: Answered) {
+        self.answers.set(events & self.settled, answer);
+    }
+
+    /// The frame of a settled event is here now.
+    pub(super) fn move_settled(&mut self, slot: usize, lsn: u64, at: Located) {
+        let Some(common) = self.common_at(slot).copied() else { return };
+        let trusted_ms = self.moment(slot, &common).trusted_ms;
+        self.forget_rare(bit(slot));
+        let moved = Common { segment: at.place.segment, base_ms: trusted_ms, ..common };
+        let (common, elapsed) = self.common(moved, trusted_ms);
+        set(&mut self.common_of, slot, common);
+        set(&mut self.times, slot, elapsed);
+        self.place(slot, lsn, at);
+    }
+
+    /// Forgets events.
+    pub(super) fn forget(&mut self, events: Mask) {
+        let events = events & (self.unsettled | self.settled);
+        if events == 0 {
+            return;
+        }
+        self.unsettled &= !events;
+        self.settled &= !events;
+        self.attempted &= !events;
+        self.stages.clear(events);
+        self.attempts.clear(events);
+        self.answers.clear(events);
+        self.forget_rare(events);
+    }
+
+    fn forget_rare(&mut self, events: Mask) {
+        let Some(rare) = &mut self.rare else { return };
+        let is_left = |slot: &usize| bit(*slot) & events == 0;
+        rare.frames.retain(|slot, _| is_left(slot));
+        rare.bytes.retain(|slot, _| is_left(slot));
+        if rare.frames.is_empty() && rare.bytes.is_empty() {
+            self.rare = None;
+        }
+    }
+}
+
+/// Sets an item of an array.
+fn set<T>(all: &mut [T; SLOTS], slot: usize, item: T) {
+    if let Some(place) = all.get_mut(slot) {
+        *place = item;
+    }
+}

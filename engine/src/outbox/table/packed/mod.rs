@@ -1,0 +1,328 @@
+//! Events of the log by LSN, packed: those without a final answer, and those with one whose frames are still there.
+//!
+//! An event takes some 13 bytes here, 17 with an amount. What is read of one is put together anew for whoever asks.
+
+mod alike;
+mod amounts;
+mod chunk;
+mod marks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+
+pub(in crate::outbox) use alike::Alike;
+use chunk::{Answered, Chunk};
+pub(in crate::outbox) use marks::{Mask, slots};
+use marks::{SLOTS, between, bit};
+
+use crate::base::looked::look;
+use crate::base::{Located, State, WrittenAt};
+use crate::kernel::SliceHold;
+use crate::outbox::{Live, Settled, Stage};
+
+/// Slots of a chunk, in the type of LSNs.
+const CHUNK_LSNS: u64 = SLOTS as u64;
+
+/// Events by LSN.
+#[derive(Clone, Debug, Default)]
+pub(in crate::outbox) struct PackedEvents {
+    /// By number without the lowest bits. None is empty.
+    chunks: BTreeMap<u64, Box<Chunk>>,
+    unsettled_count: usize,
+}
+
+/// Some events of one chunk.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::outbox) struct EventSet {
+    /// The LSN of the chunk's first slot.
+    pub(in crate::outbox) base: u64,
+    pub(in crate::outbox) events: Mask,
+}
+
+impl EventSet {
+    /// Their LSNs, ascending.
+    pub(in crate::outbox) fn lsns(self) -> impl Iterator<Item = u64> {
+        slots(self.events).map(move |slot| lsn_at(self.base, slot))
+    }
+
+    /// The first of them and the last.
+    pub(in crate::outbox) fn ends(self) -> RangeInclusive<u64> {
+        let last = SLOTS - 1 - usize::try_from(self.events.leading_zeros()).unwrap_or(0);
+        let first = usize::try_from(self.events.trailing_zeros()).unwrap_or(0);
+        lsn_at(self.base, first)..=lsn_at(self.base, last)
+    }
+}
+
+/// The chunk of an event, and its slot there.
+fn split(lsn: u64) -> (u64, usize) {
+    (lsn / CHUNK_LSNS, usize::try_from(lsn % CHUNK_LSNS).unwrap_or_default())
+}
+
+/// The LSN at a slot.
+fn lsn_at(base: u64, slot: usize) -> u64 {
+    base.saturating_add(u64::try_from(slot).unwrap_or_default())
+}
+
+/// The first number of a range and the last; `None`: there is none in it.
+fn ends(range: &impl RangeBounds<u64>) -> Option<(u64, u64)> {
+    let first = match range.start_bound() {
+        Bound::Included(first) => Some(*first),
+        Bound::Excluded(before) => before.checked_add(1),
+        Bound::Unbounded => Some(0),
+    };
+    let last = match range.end_bound() {
+        Bound::Included(last) => Some(*last),
+        Bound::Excluded(after) => after.checked_sub(1),
+        Bound::Unbounded => Some(u64::MAX),
+    };
+    first.zip(last).filter(|(first, last)| first <= last)
+}
+
+impl PackedEvents {
+    /// How many events have no final answer.
+    pub(in crate::outbox) fn unsettled_count(&self) -> usize {
+        self.unsettled_count
+    }
+
+    fn chunk(&self, lsn: u64) -> Option<(&Chunk, usize)> {
+        let (number, slot) = split(lsn);
+        Some((self.chunks.get(&number)?, slot))
+    }
+
+    /// The chunk of an event, to change it.
+    fn chunk_mut(&mut self, lsn: u64) -> Option<(&mut Chunk, usize)> {
+        let (number, slot) = split(lsn);
+        Some((self.chunks.get_mut(&number)?, slot))
+    }
+
+    /// An event without a final answer.
+    pub(in crate::outbox) fn live(&self, lsn: u64) -> Option<Live> {
+        look();
+        let (chunk, slot) = self.chunk(lsn)?;
+        chunk.live(slot, lsn)
+    }
+
+    /// How far an event is that has no final answer.
+    pub(in crate::outbox) fn stage(&self, lsn: u64) -> Option<Stage> {
+        let (chunk, slot) = self.chunk(lsn)?;
+        chunk.stage(slot)
+    }
+
+    /// An event with a final answer.
+    pub(in crate::outbox) fn settled(&self, lsn: u64) -> Option<Settled> {
+        look();
+        let (chunk, slot) = self.chunk(lsn)?;
+        chunk.settled_at(slot, lsn)
+    }
+
+    /// The chunks that have numbers in a range, each with the set of those.
+    fn within(&self, range: impl RangeBounds<u64>) -> impl Iterator<Item = (u64, &Chunk, Mask)> {
+        ends(&range).into_iter().flat_map(|(first, last)| {
+            let chunks = self.chunks.range(first / CHUNK_LSNS..=last / CHUNK_LSNS);
+            chunks.map(move |(number, chunk)| {
+                let base = number * CHUNK_LSNS;
+                (base, &**chunk, in_chunk(base, (first, last)))
+            })
+        })
+    }
+
+    /// The events without a final answer in a range, ascending.
+    pub(in crate::outbox) fn live_between(
+        &self,
+        range: impl RangeBounds<u64>,
+    ) -> impl Iterator<Item = (u64, Live)> {
+        self.within(range).flat_map(|(base, chunk, events)| {
+            slots(events & chunk.unsettled).filter_map(move |slot| {
+                look();
+                let lsn = lsn_at(base, slot);
+                Some((lsn, chunk.live(slot, lsn)?))
+            })
+        })
+    }
+
+    /// The events with a final answer in a range, ascending.
+    pub(in crate::outbox) fn settled_between(
+        &self,
+        range: impl RangeBounds<u64>,
+    ) -> impl Iterator<Item = (u64, Settled)> {
+        self.within(range).flat_map(|(base, chunk, events)| {
+            slots(events & chunk.settled).filter_map(move |slot| {
+                look();
+                let lsn = lsn_at(base, slot);
+                Some((lsn, chunk.settled_at(slot, lsn)?))
+            })
+        })
+    }
+
+    /// The events without a final answer in a range.
+    pub(in crate::outbox) fn unsettled_in(
+        &self,
+        range: impl RangeBounds<u64>,
+    ) -> impl Iterator<Item = EventSet> {
+        let some = |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
+            base,
+            events: events & chunk.unsettled,
+        };
+        self.within(range).map(some).filter(|some| some.events != 0)
+    }
+
+    /// The events with a final answer in a range whose frames are in this segment.
+    pub(in crate::outbox) fn settled_in(
+        &self,
+        range: impl RangeBounds<u64>,
+        segment: u64,
+    ) -> impl Iterator<Item = EventSet> {
+        let some = move |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
+            base,
+            events: chunk.where_common(events & chunk.settled, |it| it.segment == segment),
+        };
+        self.within(range).map(some).filter(|some| some.events != 0)
+    }
+
+    /// The events with this final answer in a range.
+    pub(in crate::outbox) fn answered_in(
+        &self,
+        range: impl RangeBounds<u64>,
+        state: State,
+    ) -> impl Iterator<Item = EventSet> {
+        let some = move |(base, chunk, events): (u64, &Chunk, Mask)| {
+            let same = chunk.answered(events).filter(|(_, answer)| answer.state == state);
+            EventSet { base, events: same.fold(0, |all, (some, _)| all | some) }
+        };
+        self.within(range).map(some).filter(|some| some.events != 0)
+    }
+
+    /// The events of a scope in a range that the upstream is to have: those that are no effects, and wait for no
+    /// person.
+    pub(in crate::outbox) fn to_deliver(
+        &self,
+        range: impl RangeBounds<u64>,
+        scope: usize,
+    ) -> impl Iterator<Item = u64> {
+        self.within(range).flat_map(move |(base, chunk, events)| {
+            let events = chunk.to_deliver(events, Some(scope));
+            slots(events).inspect(|_| look()).map(move |slot| lsn_at(base, slot))
+        })
+    }
+
+    /// The events that hold any of these slices.
+    pub(in crate::outbox) fn holding(&self, is_one: impl Fn(&SliceHold) -> bool) -> Vec<u64> {
+        let is_one = |common: &chunk::Common| is_one(&common.held);
+        let chunks = self.chunks.iter().filter(|(_, chunk)| chunk.may_have(is_one));
+        let found = chunks.flat_map(|(number, chunk)| {
+            let events = chunk.where_common(chunk.unsettled, is_one);
+            EventSet { base: number * CHUNK_LSNS, events }.lsns()
+        });
+        found.collect()
+    }
+
+    /// These events, which have no final answer, in groups that are alike.
+    pub(in crate::outbox) fn alike(&self, some: EventSet) -> Vec<Alike> {
+        self.chunk(some.base).map_or_else(Vec::new, |(chunk, _)| chunk.alike(some.events))
+    }
+
+    /// Settled events by the frames that hold their answers; one whose own frame does is by itself.
+    pub(in crate::outbox) fn by_holder(&self, some: EventSet) -> Vec<(u64, EventSet)> {
+        let mut found = Vec::new();
+        let Some((chunk, _)) = self.chunk(some.base) else { return found };
+        for (events, answer) in chunk.answered(some.events) {
+            let these = EventSet { base: some.base, events };
+            match answer.holder {
+                Some(holder) => found.push((holder, these)),
+                None => found.extend(these.lsns().map(|lsn| (lsn, one(lsn)))),
+            }
+        }
+        found
+    }
+
+    /// Puts an event in that has no final answer, in the place of one with the same number.
+    pub(in crate::outbox) fn put(&mut self, lsn: u64, live: &Live) {
+        let (number, slot) = split(lsn);
+        let mut last = self.chunks.last_entry();
+        let newest = last.as_mut().filter(|last| *last.key() == number);
+        let (before, after) = match newest {
+            Some(newest) => put_in(newest.get_mut(), slot, lsn, live),
+            None => put_in(self.chunks.entry(number).or_default(), slot, lsn, live),
+        };
+        self.unsettled_count = self.unsettled_count + after - before;
+    }
+
+    /// Brings an event to a stage.
+    pub(in crate::outbox) fn set_stage(&mut self, lsn: u64, stage: Stage) {
+        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
+            chunk.set_stage(bit(slot), stage);
+        }
+    }
+
+    /// Notes that an event was attempted, and since when, as far as that is known.
+    pub(in crate::outbox) fn set_attempt(&mut self, lsn: u64, since: Option<WrittenAt>) {
+        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
+            chunk.set_attempt(slot, since);
+        }
+    }
+
+    /// Gives events without a final answer one, which the frame `holder` holds.
+    pub(in crate::outbox) fn settle(&mut self, some: EventSet, state: State, holder: u64) {
+        let Some((chunk, _)) = self.chunk_mut(some.base) else { return };
+        let events = some.events & chunk.unsettled;
+        chunk.settle(events, Answered { state, holder: elsewhere(some, holder) });
+        self.unsettled_count -= count(events);
+    }
+
+    /// The answer to settled events is in the frame `holder` now.
+    pub(in crate::outbox) fn set_holder(&mut self, lsn: u64, state: State, holder: u64) {
+        let holder = elsewhere(one(lsn), holder);
+        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
+            chunk.set_answer(bit(slot), Answered { state, holder });
+        }
+    }
+
+    /// The frame of a settled event is here now.
+    pub(in crate::outbox) fn move_settled(&mut self, lsn: u64, at: Located) {
+        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
+            chunk.move_settled(slot, lsn, at);
+        }
+    }
+
+    /// Forgets events.
+    pub(in crate::outbox) fn forget(&mut self, some: EventSet) {
+        let (number, _) = split(some.base);
+        let Some(chunk) = self.chunks.get_mut(&number) else { return };
+        self.unsettled_count -= count(some.events & chunk.unsettled);
+        chunk.forget(some.events);
+        if chunk.is_empty() {
+            self.chunks.remove(&number);
+        }
+    }
+}
+
+/// One event.
+pub(in crate::outbox) fn one(lsn: u64) -> EventSet {
+    let (number, slot) = split(lsn);
+    EventSet { base: number * CHUNK_LSNS, events: bit(slot) }
+}
+
+/// The frame that holds an answer, unless it is that of the only event itself.
+fn elsewhere(some: EventSet, holder: u64) -> Option<u64> {
+    let is_own = count(some.events) == 1 && some.ends() == (holder..=holder);
+    (!is_own).then_some(holder)
+}
+
+/// The numbers from the first to the last that a chunk has.
+fn in_chunk(base: u64, (first, last): (u64, u64)) -> Mask {
+    let slot = |lsn: u64| usize::try_from(lsn.saturating_sub(base)).unwrap_or(usize::MAX);
+    between(slot(first), slot(last).min(SLOTS - 1))
+}
+
+fn count(events: Mask) -> usize {
+    usize::try_from(events.count_ones()).unwrap_or(0)
+}
+
+/// Puts an event in; returns how many without a final answer there were, and are.
+fn put_in(chunk: &mut Chunk, slot: usize, lsn: u64, live: &Live) -> (usize, usize) {
+    let before = count(chunk.unsettled);
+    chunk.put(slot, lsn, live);
+    (before, count(chunk.unsettled))
+}

@@ -1,0 +1,71 @@
+//! Final answers: what is counted of the events that get one is counted for all that are alike.
+
+use std::ops::RangeBounds;
+
+use super::EventTable;
+use super::packed::{Alike, EventSet};
+use crate::kernel::{KEY_ENTRY_BYTES, Kernel};
+use crate::outbox::FinalAnswer;
+
+impl EventTable {
+    /// Gives the events in a range that have no final answer this one. `ended` is told of each.
+    pub(in crate::outbox) fn settle(
+        &mut self,
+        kernel: &mut Kernel,
+        range: impl RangeBounds<u64>,
+        answer: FinalAnswer,
+        mut ended: impl FnMut(&mut Kernel, u64),
+    ) {
+        let all: Vec<EventSet> = self.packed.unsettled_in(range).collect();
+        for some in all {
+            self.settle_some(kernel, some, answer);
+            some.lsns().for_each(|lsn| ended(kernel, lsn));
+        }
+    }
+
+    fn settle_some(&mut self, kernel: &mut Kernel, some: EventSet, answer: FinalAnswer) {
+        let FinalAnswer { state, holder, trusted_ms, receipt_bytes } = answer;
+        let bytes = KEY_ENTRY_BYTES + u64::try_from(receipt_bytes).unwrap_or(0);
+        let groups = self.packed.alike(some);
+        if self.is_unconfirmed(*some.ends().start()) {
+            // Perhaps before the one who captured it says so.
+            kernel.keys.confirm(some.lsns());
+        }
+        for group in &groups {
+            let these = EventSet { base: some.base, events: group.events };
+            self.end_keys(kernel, (these, group), trusted_ms);
+            let Alike { segment, held, scope, stage, counted, .. } = *group;
+            let keys_bytes = bytes.saturating_mul(counted.count);
+            kernel.usage.end_whole(segment, counted.count, counted.bytes);
+            kernel.usage.add_key(segment, (held.window, held.begin), keys_bytes);
+            self.tallies.remove(scope, stage, &counted);
+            self.front.remove_all(scope, these.lsns());
+            self.residents(segment).add_settled(these.ends(), counted.count);
+        }
+        self.packed.settle(some, state, holder);
+        if self.has_lanes() {
+            some.lsns().for_each(|lsn| self.leave_lane(lsn));
+        }
+        if !self.moved.is_empty() || !self.evictable.is_empty() {
+            some.lsns().for_each(|lsn| self.forget_key(lsn));
+        }
+        if self.copies.is_empty() {
+            for group in &groups {
+                kernel.depend_many(holder, group.segment, group.counted.count);
+            }
+        } else {
+            some.lsns().for_each(|lsn| self.answer_begins(kernel, lsn, holder));
+        }
+    }
+
+    /// The slices that hold the keys of these events are held by fewer, and remembered from now on.
+    fn end_keys(&self, kernel: &mut Kernel, (these, group): (EventSet, &Alike), trusted_ms: u64) {
+        if group.held.slice.is_some() {
+            kernel.keys.settle_many(group.held, group.counted.count, trusted_ms);
+            return;
+        }
+        for lsn in these.lsns() {
+            kernel.keys.settle(self.moved.get(&lsn).copied(), group.held, trusted_ms);
+        }
+    }
+}
