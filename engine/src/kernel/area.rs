@@ -136,7 +136,16 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
     fn apply_lost_keys(&mut self, keys: &super::KeysFrame, at: Option<Located>);
 
     /// Looks at a frame of a segment that is scanned.
-    fn scan(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<Self::Short>;
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    fn scan(
+        &self,
+        asking: Asking<'_>,
+        kind: FrameKind,
+        frame: &Frame<'_>,
+    ) -> Result<Scanned<Self::Short>>;
 
     /// How many frames of a segment [`Areas::scan`] must have counted: events, and frames with keys.
     fn counted_in(&self, segment: u64) -> (usize, usize);

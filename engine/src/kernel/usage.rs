@@ -21,6 +21,8 @@ pub(crate) type Slice = (Window, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     segments: BTreeMap<u64, SegmentUsage>,
+    /// Bytes of frames that need not be carried whole any more, since that was asked.
+    freed_bytes: u64,
 }
 
 /// What lives in one segment.
@@ -130,9 +132,15 @@ impl Usage {
 
     /// Counts frames of [`Usage::add_whole`] no more: they moved, or need not be carried whole.
     pub(crate) fn end_whole(&mut self, segment: u64, count: u64, bytes: u64) {
+        self.freed_bytes = self.freed_bytes.saturating_add(bytes);
         let part = self.part(segment);
         part.whole = part.whole.saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
         part.whole_bytes = part.whole_bytes.saturating_sub(bytes);
+    }
+
+    /// Bytes of frames that need not be carried whole any more, since this was asked last.
+    pub(in crate::kernel) fn take_freed(&mut self) -> u64 {
+        std::mem::take(&mut self.freed_bytes)
     }
 
     /// Counts something in a segment that must be carried before the segment goes.

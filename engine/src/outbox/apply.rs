@@ -2,13 +2,13 @@
 
 use std::ops::RangeBounds;
 
-use onceward_index::{ContentHash, Entry, Fingerprint};
+use onceward_index::{ContentHash, Entry, Fingerprint, Window};
 
 use super::frames::{BatchFrame, SettleFrame};
 use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::event::{Scope, layout};
-use crate::kernel::{KEY_ENTRY_BYTES, Kernel, KeysFrame, Reservation};
+use crate::kernel::{KEY_ENTRY_BYTES, Kernel, KeyEntry, KeysFrame, Reservation};
 
 /// What the receipt of an effect takes, as an estimate.
 const RECEIPT_BYTES_LIKELY: usize = 36;
@@ -139,7 +139,7 @@ impl Outbox {
                 continue;
             }
             for lsn in self.events.answered_in(range.clone(), state) {
-                self.events.answer_moves(kernel, lsn, at.lsn);
+                self.events.answers_move(kernel, lsn..=lsn, at.lsn);
             }
             let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };
             self.settle(kernel, range, answer);
@@ -189,39 +189,38 @@ impl Outbox {
         kernel.add_holder(at);
         let segment = at.place.segment;
         self.events.add_key_frame(segment);
-        for key in &keys.entries {
-            let state = State::from_code(key.state);
+        let is_next = |one: &KeyEntry, next: &KeyEntry| {
+            let of = |key: &KeyEntry| (key.state, key.slice_begin, key.receipt.len());
+            let is_lost = one.state == State::OutcomeUnknown.code();
+            !is_lost && one.event.checked_add(1) == Some(next.event) && of(one) == of(next)
+        };
+        for run in keys.entries.chunk_by(is_next) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            let state = State::from_code(first.state);
             // What damage seemed to have taken can be read again, and says more.
-            if state == Some(State::OutcomeUnknown) && self.has(key.event) {
+            if state == Some(State::OutcomeUnknown) && self.has(first.event) {
                 continue;
             }
             if kernel.keys.is_replaying() {
-                let content_hash = ContentHash::from_u64(key.content_hash);
-                let fingerprint = Fingerprint::from_u128(key.fingerprint);
-                let entry = Entry { key: fingerprint, content: content_hash, lsn: key.event };
-                let reservation = Reservation { entry, window };
-                let (begin, settled_ms) = (key.slice_begin, keys.settled_ms);
-                if keys.has_moved {
-                    kernel.keys.replay().moved_key(reservation, at.lsn, begin, settled_ms);
-                } else {
-                    kernel.keys.replay().key(reservation, at.lsn, begin, settled_ms);
-                }
+                run.iter().for_each(|key| replay_key(kernel, key, (keys, window), at.lsn));
             }
             // A state that only a newer program knows is known to it when it comes back: the frame
             // is carried as it is.
             let state = state.unwrap_or(State::OutcomeUnknown);
-            let slice = (window, key.slice_begin);
-            let bytes = KEY_ENTRY_BYTES + u64::try_from(key.receipt.len()).unwrap_or(0);
-            let (trusted_ms, receipt_bytes) = (keys.settled_ms, key.receipt.len());
+            let slice = (window, first.slice_begin);
+            let bytes = KEY_ENTRY_BYTES + u64::try_from(first.receipt.len()).unwrap_or(0);
+            let (trusted_ms, receipt_bytes) = (keys.settled_ms, first.receipt.len());
             let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };
-            self.settle(kernel, key.event..=key.event, answer);
-            self.events.answer_moves(kernel, key.event, at.lsn);
-            if let Some(before) = self.events.key_at(kernel, key.event) {
-                kernel.usage.end_key(before.place.segment, slice, bytes);
+            let events = first.event..=last.event;
+            self.settle(kernel, events.clone(), answer);
+            self.events.answers_move(kernel, events.clone(), at.lsn);
+            for (before, count) in self.events.keys_at(kernel, events.clone()) {
+                kernel.usage.end_key(before, slice, bytes.saturating_mul(count));
             }
-            kernel.usage.add_key(segment, slice, bytes);
-            self.events.outcomes_mut().set(key.event, state, at.lsn);
-            let over_ms = key.slice_begin.saturating_add(window.length_ms());
+            let count = u64::try_from(run.len()).unwrap_or(0);
+            kernel.usage.add_key(segment, slice, bytes.saturating_mul(count));
+            self.events.outcomes_mut().set_all(events, state, at.lsn);
+            let over_ms = first.slice_begin.saturating_add(window.length_ms());
             kernel.usage.rest_keys(segment, over_ms);
         }
         kernel.keys.mark_applied(at.lsn);
@@ -293,5 +292,19 @@ impl Outbox {
                 self.events.set_stage(lsn, self.stage_of(lsn));
             }
         }
+    }
+}
+
+/// Applies a key of a frame of the log to the index.
+fn replay_key(kernel: &mut Kernel, key: &KeyEntry, (keys, window): (&KeysFrame, Window), at: u64) {
+    let content_hash = ContentHash::from_u64(key.content_hash);
+    let fingerprint = Fingerprint::from_u128(key.fingerprint);
+    let entry = Entry { key: fingerprint, content: content_hash, lsn: key.event };
+    let reservation = Reservation { entry, window };
+    let (begin, settled_ms) = (key.slice_begin, keys.settled_ms);
+    if keys.has_moved {
+        kernel.keys.replay().moved_key(reservation, at, begin, settled_ms);
+    } else {
+        kernel.keys.replay().key(reservation, at, begin, settled_ms);
     }
 }

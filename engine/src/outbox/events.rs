@@ -90,6 +90,8 @@ pub(crate) struct Counted {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Settled {
     pub(crate) at: Located,
+    /// Number of its scope, see `Scopes`.
+    pub(in crate::outbox) scope: usize,
     pub(in crate::outbox) state: State,
     /// Whether the event's key moved to a later slice before the event was settled.
     pub(in crate::outbox) has_moved: bool,

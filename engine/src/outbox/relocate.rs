@@ -7,7 +7,7 @@ use onceward_index::{Fingerprint, SliceId};
 use onceward_wal::Frame;
 
 use super::frames::{BatchFrame, Envelope, ReceiptFor, Rejection, SettleFrame};
-use super::{Facts, Live, Outbox};
+use super::{Live, Outbox, Settled};
 use crate::base::{FrameKind, Located, Origin, Result, codec};
 use crate::event::{Scope, layout};
 use crate::kernel::{Asking, KEY_ENTRY_BYTES, Kernel, KeyEntry, KeysFrame, LiveFrames};
@@ -19,21 +19,31 @@ const REJECTIONS_MAX: usize = 16;
 /// What a rejection takes besides its texts.
 const REJECTION_BYTES: usize = 64;
 
-/// A settled event whose frame is in the segment and whose key no other frame holds.
+/// A settled event whose frame is in the segment and whose key no other frame holds. While a segment is cleaned
+/// nothing of that changes.
 #[derive(Debug)]
 pub(crate) struct SettledHere {
-    lsn: u64,
-    fingerprint: Fingerprint,
-    content_hash: u64,
-    scope: String,
+    /// Number of its scope.
+    scope: usize,
+    /// The slice that the index has its key in.
+    slice: SliceId,
+    has_moved: bool,
+    /// The frame that holds the answer.
+    holder: u64,
+    key: KeyEntry,
 }
 
-impl SettledHere {
-    /// What is needed of an event, without its payload.
-    pub(crate) fn of(lsn: u64, facts: &Facts<'_>) -> Self {
-        let content_hash = facts.content_hash.as_u64();
-        Self { lsn, fingerprint: facts.fingerprint, content_hash, scope: facts.scope.to_owned() }
-    }
+/// Keys of one scope and one slice that are carried together.
+#[derive(Debug)]
+struct KeyGroup {
+    scope: String,
+    /// When the slice began, and when it was last settled.
+    begin: u64,
+    settled_ms: u64,
+    /// Whether they moved to the slice.
+    has_moved: bool,
+    /// Each with the LSN of the frame that holds its outcome.
+    keys: Vec<(u64, KeyEntry)>,
 }
 
 /// What is gathered of several frames before it is carried together.
@@ -42,11 +52,8 @@ pub(crate) struct Gathered {
     /// Events in earlier segments that were in a batch once, and the number of the first such batch.
     attempted: (Option<u64>, BTreeSet<u64>),
     reviews: Vec<Rejection>,
-    /// Keys by scope, beginning of their slice and whether they moved to it, each with the LSN of the
-    /// frame that holds its outcome.
-    keys: BTreeMap<(String, u64, bool), Vec<(u64, KeyEntry)>>,
-    /// When each slice of a scope was last settled.
-    settled_ms: BTreeMap<(String, u64), u64>,
+    /// The group that got a key last is the last one.
+    keys: Vec<KeyGroup>,
 }
 
 impl Gathered {
@@ -60,22 +67,45 @@ impl Gathered {
             let batch = BatchFrame { number, scope, parent, events, envelope };
             live.push(FrameKind::Batch, codec::encode(&batch));
         }
-        for ((scope, begin, has_moved), keys) in self.keys {
-            let slice = (scope, begin);
-            let settled_ms = self.settled_ms.get(&slice).copied().unwrap_or(begin);
+        for KeyGroup { scope, settled_ms, has_moved, keys, .. } in self.keys {
             let mut keys = keys.into_iter().map(|(_, key)| key);
             loop {
                 let entries: Vec<KeyEntry> = keys.by_ref().take(KEYS_MAX).collect();
                 if entries.is_empty() {
                     break;
                 }
-                let frame = KeysFrame { scope: slice.0.clone(), entries, settled_ms, has_moved };
+                let frame = KeysFrame { scope: scope.clone(), entries, settled_ms, has_moved };
                 live.push(FrameKind::Keys, codec::encode(&frame));
             }
         }
         for some in self.reviews.chunks(REJECTIONS_MAX) {
             let settle = SettleFrame { rejections: some.to_vec(), ..SettleFrame::default() };
             live.push(FrameKind::Settle, codec::encode(&settle));
+        }
+    }
+
+    /// Adds a key of a scope and a slice, which was last settled then.
+    fn add(
+        &mut self,
+        scope: &str,
+        ((begin, settled_ms), has_moved): ((u64, u64), bool),
+        key: (u64, KeyEntry),
+    ) {
+        let is_it = |group: &KeyGroup| {
+            group.begin == begin && group.has_moved == has_moved && group.scope == scope
+        };
+        if !self.keys.last().is_some_and(is_it) {
+            let group = match self.keys.iter().position(is_it) {
+                Some(at) => self.keys.swap_remove(at),
+                None => {
+                    let (scope, keys) = (scope.to_owned(), Vec::new());
+                    KeyGroup { scope, begin, settled_ms, has_moved, keys }
+                }
+            };
+            self.keys.push(group);
+        }
+        if let Some(group) = self.keys.last_mut() {
+            group.keys.push(key);
         }
     }
 
@@ -88,7 +118,7 @@ impl Gathered {
         &mut self,
         receipts: impl Fn(u64) -> Result<BTreeMap<u64, Vec<u8>>>,
     ) -> Result<()> {
-        let all = self.keys.values_mut().flatten();
+        let all = self.keys.iter_mut().flat_map(|group| &mut group.keys);
         let mut keys: Vec<(u64, &mut KeyEntry)> = all.map(|(holder, key)| (*holder, key)).collect();
         keys.sort_by_key(|(holder, key)| (*holder, key.event));
         // Each frame that holds some is read once.
@@ -102,6 +132,40 @@ impl Gathered {
             }
         }
         Ok(())
+    }
+}
+
+impl Outbox {
+    /// Looks at a settled event of a segment that is cleaned: what of it must be carried, if anything.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    pub(crate) fn settled_here(
+        &self,
+        kernel: &Kernel,
+        asking: Asking<'_>,
+        (lsn, settled): (u64, &Settled),
+        event: &layout::View<'_>,
+    ) -> Result<Option<SettledHere>> {
+        let fingerprint = kernel.secret.fingerprint(event.scope, event.key.as_bytes());
+        // Another event may have come under the key after its window.
+        let found = asking.find(fingerprint)?.filter(|found| found.lsn == lsn);
+        Ok(found.map(|found| SettledHere {
+            scope: settled.scope,
+            slice: found.slice,
+            has_moved: settled.has_moved,
+            holder: settled.outcome_lsn,
+            key: KeyEntry {
+                fingerprint: fingerprint.as_u128(),
+                event: lsn,
+                // What the index has was made from this very content.
+                content_hash: found.content.as_u64(),
+                slice_begin: 0,
+                state: settled.state.code(),
+                receipt: Vec::new(),
+            },
+        }))
     }
 }
 
@@ -136,33 +200,22 @@ impl Relocating<'_> {
             }
             return Ok(());
         }
-        let Some(event) = layout::View::decode(frame.flags, body) else { return Ok(()) };
-        let facts = Facts::of(&self.kernel.secret, self.kernel.keys.windows(), &event);
-        self.settled(&SettledHere::of(lsn, &facts))
-    }
-
-    /// Looks at a settled event: its key lives, unless another frame holds it or it expired.
-    pub(crate) fn settled(&mut self, here: &SettledHere) -> Result<()> {
         let events = self.outbox.events();
-        let settled = events.settled(here.lsn);
-        let settled = settled.filter(|it| it.at.place.segment == self.live.segment());
-        let Some(settled) = settled.filter(|_| events.outcomes().get(here.lsn).is_none()) else {
+        let settled = events.settled(lsn).filter(|it| it.at.place == frame.place);
+        let Some(settled) = settled.filter(|_| events.outcomes().get(lsn).is_none()) else {
             return Ok(());
         };
-        // Another event may have come under the key after its window.
-        let found = self.asking.find(here.fingerprint)?.filter(|found| found.lsn == here.lsn);
-        let Some(found) = found else { return Ok(()) };
-        let key = KeyEntry {
-            fingerprint: here.fingerprint.as_u128(),
-            event: here.lsn,
-            content_hash: here.content_hash,
-            slice_begin: 0,
-            state: settled.state.code(),
-            receipt: Vec::new(),
-        };
-        let slice = (found.slice, settled.has_moved);
-        self.add_key((&here.scope, slice), settled.outcome_lsn, key);
+        let Some(event) = layout::View::decode(frame.flags, body) else { return Ok(()) };
+        let here = self.outbox.settled_here(self.kernel, self.asking, (lsn, &settled), &event)?;
+        here.iter().for_each(|here| self.settled(here));
         Ok(())
+    }
+
+    /// Keeps the key of a settled event.
+    pub(crate) fn settled(&mut self, here: &SettledHere) {
+        let Some(scope) = self.outbox.scopes().get(here.scope) else { return };
+        let (place, key) = ((here.slice, here.has_moved), here.key.clone());
+        self.add_key((scope.as_str(), place), here.holder, key);
     }
 
     /// Looks at carried keys: those that expired are still needed for events that are elsewhere.
@@ -276,16 +329,14 @@ impl Relocating<'_> {
         holder: u64,
         mut key: KeyEntry,
     ) {
-        if let Some((begin, settled_ms)) = self.kernel.keys.slice_times(slice) {
-            // Of a key that was carried before: it is where it was, or the index says so now.
-            has_moved |= key.slice_begin != 0 && key.slice_begin != begin;
-            key.slice_begin = begin;
-            self.gathered.settled_ms.insert((scope.to_owned(), begin), settled_ms);
-        }
-        let place = (scope.to_owned(), key.slice_begin, has_moved);
+        // One that ended since the index was asked is over with its keys.
+        let Some(times) = self.kernel.keys.slice_times(slice) else { return };
+        // Of a key that was carried before: it is where it was, or the index says so now.
+        has_moved |= key.slice_begin != 0 && key.slice_begin != times.0;
+        key.slice_begin = times.0;
         let receipt_bytes = u64::try_from(key.receipt.len()).unwrap_or(0);
         self.live.count_bytes(KEY_ENTRY_BYTES + receipt_bytes);
-        self.gathered.keys.entry(place).or_default().push((holder, key));
+        self.gathered.add(scope, (times, has_moved), (holder, key));
     }
 
     fn add_settle(&mut self, settle: &SettleFrame) {

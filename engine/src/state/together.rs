@@ -11,7 +11,7 @@ use crate::event::layout;
 use crate::kernel::{
     Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit, Scanned,
 };
-use crate::outbox::{Facts, SettledHere, receipts};
+use crate::outbox::{SettledHere, receipts};
 
 impl StoreState {
     /// Whether any frame that can be read says something of the event of a key.
@@ -22,27 +22,28 @@ impl StoreState {
     }
 
     /// Looks at a frame of a segment that is scanned.
-    fn scan_frame(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<SettledHere> {
+    fn scan_frame(
+        &self,
+        asking: Asking<'_>,
+        kind: FrameKind,
+        frame: &Frame<'_>,
+    ) -> Result<Scanned<SettledHere>> {
         let Some((lsn, _, body)) = layout::event_in(kind, frame.lsn.get(), frame.body) else {
-            return Scanned::Whole;
+            return Ok(Scanned::Whole);
         };
         let events = self.outbox.events();
-        if events.live(lsn).is_some_and(|live| live.at.place == frame.place) {
-            return Scanned::Counted;
-        }
-        if events.settled(lsn).is_none_or(|settled| settled.at.place != frame.place) {
-            return Scanned::Nothing;
-        }
+        let Some(settled) = events.settled(lsn).filter(|it| it.at.place == frame.place) else {
+            let is_here = events.live(lsn).is_some_and(|live| live.at.place == frame.place);
+            return Ok(if is_here { Scanned::Counted } else { Scanned::Nothing });
+        };
         if events.outcomes().get(lsn).is_some() {
-            return Scanned::Short(None);
+            return Ok(Scanned::Short(None));
         }
-        match layout::View::decode(frame.flags, body) {
-            Some(event) => {
-                let facts = Facts::of(&self.kernel.secret, self.kernel.keys.windows(), &event);
-                Scanned::Short(Some(SettledHere::of(lsn, &facts)))
-            }
-            None => Scanned::Nothing,
-        }
+        let Some(event) = layout::View::decode(frame.flags, body) else {
+            return Ok(Scanned::Nothing);
+        };
+        let here = self.outbox.settled_here(&self.kernel, asking, (lsn, &settled), &event)?;
+        Ok(Scanned::Short(here))
     }
 
     /// A frame was carried to here, durably.
@@ -154,8 +155,13 @@ impl Areas for StoreState {
         }
     }
 
-    fn scan(&self, kind: FrameKind, frame: &Frame<'_>) -> Scanned<SettledHere> {
-        self.scan_frame(kind, frame)
+    fn scan(
+        &self,
+        asking: Asking<'_>,
+        kind: FrameKind,
+        frame: &Frame<'_>,
+    ) -> Result<Scanned<SettledHere>> {
+        self.scan_frame(asking, kind, frame)
     }
 
     fn counted_in(&self, segment: u64) -> (usize, usize) {
@@ -183,7 +189,8 @@ impl Areas for StoreState {
         short: &SettledHere,
         (live, gathered): (&mut LiveFrames, &mut GatheredFrames),
     ) -> Result<()> {
-        self.outbox.relocating(&self.kernel, asking, (live, &mut gathered.outbox)).settled(short)
+        self.outbox.relocating(&self.kernel, asking, (live, &mut gathered.outbox)).settled(short);
+        Ok(())
     }
 
     fn complete(engine: &Engine<Self>, gathered: &mut GatheredFrames) -> Result<()> {

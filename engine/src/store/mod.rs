@@ -8,6 +8,7 @@
 //! What an area does is in its own folder, in `calls`.
 
 mod debug;
+mod keeper;
 mod open;
 mod tick;
 
@@ -33,6 +34,7 @@ pub(crate) use crate::state::StoreState;
 use crate::state::{ScopeStatus, Status};
 use crate::timekeeping::Timekeeping;
 use crate::upstreams::Upstreams;
+use keeper::Keeper;
 
 /// A handle to an open store: cheap to clone, to be used from any thread.
 ///
@@ -54,6 +56,8 @@ use crate::upstreams::Upstreams;
 /// ```
 #[derive(Clone)]
 pub struct Store {
+    /// Before what it works on: the last handle waits for it.
+    keeper: Arc<Keeper>,
     pub(crate) inner: Arc<Shared>,
 }
 

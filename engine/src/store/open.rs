@@ -8,6 +8,7 @@ use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::Preparation;
 use parking_lot::Mutex;
 
+use super::keeper::Keeper;
 use super::{Shared, Store};
 use crate::base::clock::{Clock, OsClock};
 use crate::base::{ErrorKind, Result, observe};
@@ -106,7 +107,7 @@ impl Store {
         shared.engine.recovery_mut().catalog_rebuilt = rebuilt;
         observe::opened(shared.engine.recovery());
         shared.report_held();
-        Ok(Self { inner: Arc::new(shared) })
+        Ok(Self { keeper: Arc::new(Keeper::new(preparation)), inner: Arc::new(shared) })
     }
 
     /// Closes the store in order: what is missing at the next opening is then known to be damage.

@@ -4,6 +4,7 @@ use super::{Shared, Store};
 use crate::base::Result;
 use crate::base::bounds::LINGER_MS;
 use crate::base::observe::{self, HeldCounts};
+use crate::kernel::CleaningTurn;
 use crate::timekeeping::Note;
 
 impl Store {
@@ -37,30 +38,47 @@ impl Store {
         self.inner.refuse_if_closed()?;
         // On a full disk, cleaning may make room for what could not be decided.
         let carried_out = self.inner.dropped().carry_out();
-        self.clean_up()?;
+        self.inner.clean_up()?;
         carried_out
     }
 
-    /// The part of [`Store::tick`] that settling does.
+    /// The part of [`Store::tick`] that settling does: beside the caller, where the store has threads.
     pub(crate) fn clean_up(&self) -> Result<()> {
         let inner = &self.inner;
-        inner.refuse_if_closed()?;
-        let since_ms = inner.deferred_since_ms();
-        if since_ms.is_some_and(|ms| inner.time.mono_ms().saturating_sub(ms) >= LINGER_MS) {
-            inner.sync_deferred()?;
+        if !self.keeper.has_threads() {
+            return inner.clean_up();
         }
-        inner.expire_now();
-        inner.tick_checkpointer();
-        let ended = inner.inbox().end_windows();
-        let ended = inner.timekeeping().note_time(Note::WhenLongAgo).and(ended);
-        inner.catalog().tidy();
-        inner.cleaner().clean_if_nobody_does()?;
-        inner.report_held();
-        ended
+        match inner.cleaner().turn() {
+            CleaningTurn::NotYet => Ok(()),
+            CleaningTurn::Call if self.keeper.call(inner)? => Ok(()),
+            CleaningTurn::Call => inner.clean_up(),
+            CleaningTurn::Help => inner.cleaner().clean_too(),
+        }
     }
 }
 
 impl Shared {
+    /// Makes durable what nobody waits for any more, forgets keys whose window is over, and gives space back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::tick`].
+    pub(super) fn clean_up(&self) -> Result<()> {
+        self.refuse_if_closed()?;
+        let since_ms = self.deferred_since_ms();
+        if since_ms.is_some_and(|ms| self.time.mono_ms().saturating_sub(ms) >= LINGER_MS) {
+            self.sync_deferred()?;
+        }
+        self.expire_now();
+        self.tick_checkpointer();
+        let ended = self.inbox().end_windows();
+        let ended = self.timekeeping().note_time(Note::WhenLongAgo).and(ended);
+        self.catalog().tidy();
+        self.cleaner().clean_if_nobody_does()?;
+        self.report_held();
+        ended
+    }
+
     /// Reports what the store holds now, if somebody listens.
     pub(super) fn report_held(&self) {
         observe::held(|| {

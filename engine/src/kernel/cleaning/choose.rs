@@ -65,6 +65,8 @@ pub(super) struct KnownSegments {
     pub(super) later: BTreeMap<u64, u64>,
     /// Cleaning is under way, until half of the slack is free.
     pub(super) is_busy: bool,
+    /// Bytes of no use in segments that are worth cleaning, when that was looked at last.
+    pub(super) wasted_bytes: u64,
 }
 
 /// What the choice is about.
@@ -100,6 +102,12 @@ pub(super) fn is_worth(used_bytes: u64, live_bytes: u64, need: Need) -> bool {
     }
 }
 
+/// How much of no use may wait in segments.
+pub(super) fn slack_bytes(segment_bytes: u64, slack_segments: u64) -> u64 {
+    let most = SLACK_BYTES_MAX.max(segment_bytes);
+    segment_bytes.saturating_mul(slack_segments).min(most)
+}
+
 /// The segment to clean next; `finished` are all but the last one.
 pub(super) fn choose(
     finished: &[SegmentInfo],
@@ -108,8 +116,7 @@ pub(super) fn choose(
     need: Need,
     About { segment_bytes, slack_segments, trusted_ms, is_turn }: About,
 ) -> Option<(SegmentInfo, CleaningReason)> {
-    let slack_most = SLACK_BYTES_MAX.max(segment_bytes);
-    let slack = segment_bytes.saturating_mul(slack_segments).min(slack_most);
+    let slack = slack_bytes(segment_bytes, slack_segments);
     let mut wasted: u64 = 0;
     let mut best: Option<(Resting, u64, SegmentInfo)> = None;
     known.later.retain(|_, until_ms| *until_ms > trusted_ms);
@@ -139,6 +146,7 @@ pub(super) fn choose(
             best = Some((rest, share, *info));
         }
     }
+    known.wasted_bytes = wasted;
     known.is_busy = wasted > if known.is_busy { slack / 2 } else { slack };
     let is_time = known.is_busy || matches!(need, Need::Short | Need::Low);
     let best = best.filter(|_| is_time).map(|(_, _, info)| (info, CleaningReason::IsWorth(need)));

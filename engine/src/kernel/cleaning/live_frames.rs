@@ -4,7 +4,7 @@ use crate::base::FrameKind;
 use crate::kernel::FrameBody;
 
 /// Bytes of carried frames that are made durable together.
-const GROUP_BYTES: usize = 64 * 1024;
+const GROUP_BYTES: usize = 128 * 1024;
 /// What a frame takes besides its body, about.
 const FRAME_BYTES: usize = 64;
 

@@ -7,7 +7,10 @@
 //!
 //! The segment is read without a lock. What was read is judged and carried in portions, each under
 //! `control`, so that whoever settles waits for one portion at most. Captures wait for none.
+//!
+//! In a store with threads this is done beside those who settle, see `beside.rs`.
 
+mod beside;
 mod choose;
 mod live_frames;
 mod scan;
@@ -20,6 +23,8 @@ use parking_lot::Mutex;
 use super::engine::Engine;
 use super::{Areas, Share};
 use crate::base::{Error, ErrorKind, Result, observe};
+use beside::Backlog;
+pub(crate) use beside::CleaningTurn;
 use choose::{About, CleaningReason, KnownSegments, Need, choose, is_turn, is_worth};
 pub(crate) use live_frames::LiveFrames;
 use scan::{Kept, SegmentScan};
@@ -46,6 +51,8 @@ pub(crate) struct Cleaning {
     is_short: AtomicBool,
     /// Bytes that were carried since the store was opened.
     carried: AtomicU64,
+    /// What waits to be cleaned.
+    backlog: Backlog,
 }
 
 /// What the one who cleans knows.
@@ -189,7 +196,10 @@ impl<'e, S: Areas> Cleaner<'e, S> {
             trusted_ms,
             is_turn: is_turn(&segments, &*state),
         };
-        choose(finished, &state.kernel().usage, &mut notes.known, need, about)
+        let chosen = choose(finished, &state.kernel().usage, &mut notes.known, need, about);
+        drop(state);
+        self.engine.cleaning.backlog.looked(notes.known.wasted_bytes);
+        chosen
     }
 
     /// Bytes that were carried since the store was opened.

@@ -63,13 +63,24 @@ impl<S: Areas> Cleaner<'_, S> {
     pub(super) fn scan(&self, number: u64) -> Result<Option<SegmentScan<S::Short>>> {
         let mut scan = SegmentScan { in_order: Vec::new(), others: Vec::new() };
         let (mut counted, mut with_keys) = (0, 0);
+        let mut looked = Ok(());
         self.engine
             .log
             .read_segment(number, &mut |frame| {
                 // Of a frame that only a newer program can read, memory knows, too.
                 let Some(kind) = FrameKind::of(frame) else { return };
+                if looked.is_err() {
+                    return;
+                }
                 with_keys += usize::from(S::has_keys(kind));
-                let found = self.engine.state.lock().scan(kind, frame);
+                let found = {
+                    let state = self.engine.state.lock();
+                    state.scan(state.kernel().keys.ask(), kind, frame)
+                };
+                let found = match found {
+                    Ok(found) => found,
+                    Err(error) => return looked = Err(error),
+                };
                 match found {
                     Scanned::Whole if kind.goes_in_order() => {
                         scan.in_order.push(Kept::whole(frame));
@@ -87,6 +98,7 @@ impl<S: Areas> Cleaner<'_, S> {
                 }
             })
             .map_err(|error| self.engine.log_error(error))?;
+        looked?;
         let state = self.engine.state.lock();
         // Only cleaning changes which of them are in a finished segment, so when each was looked at
         // does not matter.

@@ -45,6 +45,12 @@ impl Outcomes {
         self.span_with(lsn).map(|(_, span)| span.outcome)
     }
 
+    /// Whether none of these events has an outcome here.
+    pub(crate) fn is_free(&self, lsns: RangeInclusive<u64>) -> bool {
+        let reaching_in = self.span_with(*lsns.start()).is_some();
+        !reaching_in && self.spans.range(lsns).next().is_none()
+    }
+
     /// Whether the item of this number, whose key is known, is lost to damage: what became of it cannot be known.
     pub(crate) fn is_lost(&self, item: u64) -> bool {
         self.get(item).is_some_and(|outcome| outcome.state == State::OutcomeUnknown)
@@ -62,22 +68,23 @@ impl Outcomes {
 
     /// Sets the outcome of an event, whatever it was before.
     pub(crate) fn set(&mut self, lsn: u64, state: State, holder: u64) {
+        self.set_all(lsn..=lsn, state, holder);
+    }
+
+    /// Sets the outcomes of these events, of which there is at least one, whatever they were before.
+    pub(crate) fn set_all(&mut self, lsns: RangeInclusive<u64>, state: State, holder: u64) {
         let outcome = CarriedOutcome { state, holder };
-        match self.get(lsn) {
-            Some(now) if now == outcome => return,
-            Some(_) => self.forget(lsn..=lsn),
-            None => {}
-        }
-        let before = lsn.checked_sub(1).and_then(|before| self.span_with(before));
-        let first = before.filter(|(_, span)| span.outcome == outcome).map_or(lsn, |(at, _)| at);
-        let after =
-            lsn.checked_add(1).and_then(|after| self.spans.get(&after).map(|s| (after, *s)));
+        self.forget(lsns.clone());
+        let (from, to) = lsns.into_inner();
+        let before = from.checked_sub(1).and_then(|before| self.span_with(before));
+        let first = before.filter(|(_, span)| span.outcome == outcome).map_or(from, |(at, _)| at);
+        let after = to.checked_add(1).and_then(|after| self.spans.get(&after).map(|s| (after, *s)));
         let last = match after.filter(|(_, span)| span.outcome == outcome) {
             Some((after, span)) => {
                 self.take(after);
                 span.last
             }
-            None => lsn,
+            None => to,
         };
         self.take(first);
         self.put(first, OutcomeSpan { last, outcome });

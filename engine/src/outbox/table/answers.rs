@@ -1,6 +1,9 @@
 //! Which frame holds an event's final answer, and which frames of the event depend on that.
 
+use std::ops::{RangeBounds, RangeInclusive};
+
 use super::EventTable;
+use super::packed::EventSet;
 use crate::base::Located;
 use crate::kernel::Kernel;
 
@@ -17,7 +20,7 @@ impl EventTable {
     }
 
     /// The place from which an event's key was carried: the frame with the key, or the event itself.
-    pub(in crate::outbox) fn key_at(&self, kernel: &Kernel, lsn: u64) -> Option<Located> {
+    fn key_at(&self, kernel: &Kernel, lsn: u64) -> Option<Located> {
         match self.outcomes.get(lsn) {
             Some(outcome) => kernel.dependencies.at(outcome.holder),
             None => self.settled(lsn).map(|settled| settled.at),
@@ -37,17 +40,53 @@ impl EventTable {
         is_of && self.segments_of(lsn).iter().any(|it| *it != segment)
     }
 
-    /// The answer for an event that is settled already is in another frame now.
-    pub(in crate::outbox) fn answer_moves(&mut self, kernel: &mut Kernel, lsn: u64, holder: u64) {
-        let Some(settled) = self.settled(lsn) else { return };
-        let before = settled.outcome_lsn;
-        self.packed.set_holder(lsn, settled.state, holder);
-        if before != holder {
-            for segment in self.segments_of(lsn) {
-                kernel.end_depend(before, segment);
-                kernel.depend(holder, segment);
+    /// The answers for events in a range that are settled already are in another frame now.
+    pub(in crate::outbox) fn answers_move(
+        &mut self,
+        kernel: &mut Kernel,
+        range: impl RangeBounds<u64>,
+        holder: u64,
+    ) {
+        let all: Vec<EventSet> = self.packed.settled_sets(range).collect();
+        for some in all {
+            for (before, these) in self.packed.by_holder(some) {
+                if before == holder {
+                    continue;
+                }
+                for (segment, here) in self.packed.by_segment(these) {
+                    let count = u64::from(here.events.count_ones());
+                    kernel.end_depend_many(before, segment, count);
+                    kernel.depend_many(holder, segment, count);
+                }
+                if !self.copies.is_empty() {
+                    these.lsns().for_each(|lsn| self.copies_move(kernel, lsn, (before, holder)));
+                }
+                self.packed.set_holder(these, holder);
             }
         }
+    }
+
+    /// Older frames of an event depend on another frame now.
+    fn copies_move(&self, kernel: &mut Kernel, lsn: u64, (before, holder): (u64, u64)) {
+        for copy in self.copies.get(&lsn).into_iter().flatten() {
+            kernel.end_depend(before, copy.place.segment);
+            kernel.depend(holder, copy.place.segment);
+        }
+    }
+
+    /// The segments from which the keys of events in a range were carried, and how many from each: those of the frames
+    /// with the keys, or of the events themselves.
+    pub(in crate::outbox) fn keys_at(
+        &self,
+        kernel: &Kernel,
+        range: RangeInclusive<u64>,
+    ) -> Vec<(u64, u64)> {
+        if !self.outcomes.is_free(range.clone()) {
+            let places = range.filter_map(|lsn| self.key_at(kernel, lsn));
+            return places.map(|at| (at.place.segment, 1)).collect();
+        }
+        let here = self.packed.settled_sets(range).flat_map(|some| self.packed.by_segment(some));
+        here.map(|(segment, these)| (segment, u64::from(these.events.count_ones()))).collect()
     }
 
     /// An event was settled by the frame `holder`.

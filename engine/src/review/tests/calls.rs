@@ -289,9 +289,9 @@ fn callbacks_are_told_of_what_comes_and_may_use_the_store() {
     let told = Arc::new(Mutex::new(Vec::new()));
     reject(&store, 1, "BEFORE");
     let panicking = store.reviews().watch(Arc::new(|_| panic!("a host's own fault")));
-    let (inner, list) = (Arc::downgrade(&store.inner), Arc::clone(&told));
+    let (handle, list) = (store.clone(), Arc::clone(&told));
     let watch = store.reviews().watch(Arc::new(move |notice| {
-        let store = Store { inner: inner.upgrade().unwrap() };
+        let store: &Store = &handle;
         // Durable already, and no lock is held.
         let item = store.reviews().get(&notice.scope, &notice.key).unwrap();
         assert_eq!((item.version, item.lsn), (notice.version, notice.lsn));

@@ -249,6 +249,7 @@ impl Chunk {
         let answered = self.answers.of(slot)?;
         Some(Settled {
             at: self.located(slot, lsn, common.segment)?,
+            scope: common.scope,
             state: answered.state,
             has_moved: common.has_moved,
             wall: self.moment(slot, common).wall,

@@ -223,6 +223,32 @@ impl PackedEvents {
         self.chunk(some.base).map_or_else(Vec::new, |(chunk, _)| chunk.alike(some.events))
     }
 
+    /// Settled events by the segments in which their frames are.
+    pub(in crate::outbox) fn by_segment(&self, some: EventSet) -> Vec<(u64, EventSet)> {
+        let mut found = Vec::with_capacity(1);
+        let Some((chunk, _)) = self.chunk(some.base) else { return found };
+        let mut rest = some.events & chunk.settled;
+        while let Some(first) = slots(rest).next() {
+            let Some(segment) = chunk.common_at(first).map(|common| common.segment) else { break };
+            let events = chunk.where_common(rest, |it| it.segment == segment);
+            found.push((segment, EventSet { base: some.base, events }));
+            rest &= !(events | bit(first));
+        }
+        found
+    }
+
+    /// The events with a final answer in a range.
+    pub(in crate::outbox) fn settled_sets(
+        &self,
+        range: impl RangeBounds<u64>,
+    ) -> impl Iterator<Item = EventSet> {
+        let some = |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
+            base,
+            events: events & chunk.settled,
+        };
+        self.within(range).map(some).filter(|some| some.events != 0)
+    }
+
     /// Settled events by the frames that hold their answers; one whose own frame does is by itself.
     pub(in crate::outbox) fn by_holder(&self, some: EventSet) -> Vec<(u64, EventSet)> {
         let mut found = Vec::new();
@@ -272,10 +298,12 @@ impl PackedEvents {
     }
 
     /// The answer to settled events is in the frame `holder` now.
-    pub(in crate::outbox) fn set_holder(&mut self, lsn: u64, state: State, holder: u64) {
-        let holder = elsewhere(one(lsn), holder);
-        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
-            chunk.set_answer(bit(slot), Answered { state, holder });
+    pub(in crate::outbox) fn set_holder(&mut self, some: EventSet, holder: u64) {
+        let holder = elsewhere(some, holder);
+        let Some((chunk, _)) = self.chunk_mut(some.base) else { return };
+        let states: Vec<(Mask, Answered)> = chunk.answered(some.events).collect();
+        for (events, answer) in states {
+            chunk.set_answer(events, Answered { holder, ..answer });
         }
     }
 

@@ -110,8 +110,9 @@ impl Whole {
     fn settle(&mut self, range: RangeInclusive<u64>, state: State, holder: u64) {
         let ended: Vec<(u64, Live)> = self.live.extract_if(range, |_, _| true).collect();
         for (lsn, live) in ended {
-            let Live { at, has_moved, moment, .. } = live;
-            let settled = Settled { at, state, has_moved, wall: moment.wall, outcome_lsn: holder };
+            let Live { at, scope, has_moved, moment, .. } = live;
+            let settled =
+                Settled { at, scope, state, has_moved, wall: moment.wall, outcome_lsn: holder };
             self.settled.insert(lsn, settled);
         }
     }
@@ -157,7 +158,7 @@ fn apply(packed: &mut PackedEvents, whole: &mut Whole, step: Step) {
         Step::Holder(lsn, holder) => {
             if let Some(settled) = whole.settled.get_mut(&lsn) {
                 settled.outcome_lsn = holder;
-                packed.set_holder(lsn, settled.state, holder);
+                packed.set_holder(one(lsn), holder);
             }
         }
         Step::Move(lsn, at) => {
@@ -224,6 +225,8 @@ proptest! {
             let expected = whole.live.iter().filter(|(_, live)| live.held.begin == 1);
             prop_assert_eq!(held, expected.map(|(lsn, _)| *lsn).collect::<Vec<_>>());
             for some in packed.settled_in(.., 2).collect::<Vec<_>>() {
+                let all = packed.by_segment(some);
+                prop_assert!(all.len() == 1 && all[0].0 == 2 && all[0].1.events == some.events);
                 for (holder, these) in packed.by_holder(some) {
                     prop_assert!(these.lsns().all(|lsn| whole.settled[&lsn].outcome_lsn == holder));
                 }

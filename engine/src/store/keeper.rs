@@ -1,0 +1,121 @@
+//! The thread that gives space back beside those who settle.
+//!
+//! It is begun with the first call, holds the store while it runs, and ends with the last handle, which waits for it:
+//! so whoever opens the store then finds it free.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use onceward_wal::Preparation;
+use parking_lot::{Condvar, Mutex};
+
+use super::Shared;
+use crate::base::{Error, ErrorKind, Result};
+
+/// The thread, as the handles know it.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    calls: Arc<Calls>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the store has threads of its own.
+    preparation: Preparation,
+    /// The process that has the thread.
+    process: u32,
+}
+
+/// What the thread and the handles share.
+#[derive(Debug, Default)]
+struct Calls {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+}
+
+/// What the thread is to do, and what came of it.
+#[derive(Debug, Default)]
+struct Wish {
+    clean: bool,
+    stop: bool,
+    /// Why the last cleaning failed: told to the next who settles.
+    trouble: Option<Error>,
+}
+
+impl Keeper {
+    /// No thread yet.
+    pub(super) fn new(preparation: Preparation) -> Self {
+        let (calls, thread) = (Arc::default(), Mutex::new(None));
+        Self { calls, thread, preparation, process: std::process::id() }
+    }
+
+    /// Whether the store has threads of its own.
+    pub(super) fn has_threads(&self) -> bool {
+        self.preparation == Preparation::InBackground
+    }
+
+    /// Has the thread clean. `false`: there is none, and whoever calls cleans.
+    ///
+    /// # Errors
+    ///
+    /// As cleaning failed last.
+    pub(super) fn call(&self, store: &Arc<Shared>) -> Result<bool> {
+        if self.preparation == Preparation::OnDemand || self.process != std::process::id() {
+            return Ok(false);
+        }
+        let mut thread = self.thread.lock();
+        if thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (calls, store) = (Arc::clone(&self.calls), Arc::clone(store));
+            let named = std::thread::Builder::new().name("onceward-clean".to_owned());
+            *thread = named.spawn(move || calls.run(&store)).ok();
+        }
+        // Without one, as on a machine that has none left, the caller does the work.
+        let is_there = thread.is_some();
+        drop(thread);
+        let mut wish = self.calls.wish.lock();
+        wish.clean = is_there;
+        let trouble = wish.trouble.take();
+        drop(wish);
+        self.calls.changed.notify_one();
+        trouble.map_or(Ok(is_there), Err)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let thread = self.thread.get_mut().take();
+        if self.process != std::process::id() {
+            // A fork: the thread is the parent's, and may hold the lock.
+            return std::mem::forget(thread);
+        }
+        self.calls.wish.lock().stop = true;
+        self.calls.changed.notify_one();
+        if let Some(thread) =
+            thread.filter(|thread| thread.thread().id() != std::thread::current().id())
+        {
+            // It ends in no other way than by returning; a panic in it was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Calls {
+    fn run(&self, store: &Arc<Shared>) {
+        loop {
+            {
+                let mut wish = self.wish.lock();
+                while !wish.clean && !wish.stop {
+                    self.changed.wait(&mut wish);
+                }
+                if wish.stop {
+                    return;
+                }
+                wish.clean = false;
+            }
+            if let Err(error) = store.clean_up() {
+                let is_closed = error.code() == "CLOSED";
+                // On a full disk what could not be cleaned now is cleaned later.
+                if !is_closed && error.kind() != ErrorKind::Full {
+                    self.wish.lock().trouble = Some(error);
+                }
+            }
+        }
+    }
+}
