@@ -87,6 +87,9 @@ impl Drop for Keeper {
         }
         self.calls.wish.lock().stop = true;
         self.calls.changed.notify_one();
+        if cfg!(bug = "last-handle-does-not-wait") {
+            return;
+        }
         if let Some(thread) =
             thread.filter(|thread| thread.thread().id() != std::thread::current().id())
         {

@@ -82,7 +82,8 @@ impl Store {
         Self::open_with(vfs, clock, config, (Preparation::OnDemand, catalog, None))
     }
 
-    fn open_with(
+    /// Opens the store in `vfs` as it is told: with threads or without.
+    pub(super) fn open_with(
         vfs: Arc<dyn Vfs>,
         clock: Arc<dyn Clock>,
         config: Config,

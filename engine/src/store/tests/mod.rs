@@ -7,6 +7,7 @@ mod expiry;
 mod full;
 mod healing;
 mod holes;
+mod keeper;
 mod keys;
 mod life;
 pub(crate) mod lost_keys;
