@@ -24,16 +24,18 @@
 //!
 //! A host calls [`Store::tick`] from a timer, every second or so. A tick forgets keys whose window is over, gives space
 //! back, makes durable what nobody waits for, and carries out decisions that other processes dropped into the
-//! directory. Without ticks those decisions wait, and the rest is done when events are settled: where nothing is
-//! settled, keys and space are kept.
+//! directory. Without ticks those decisions wait, and the rest is done after events were settled, by a thread: where
+//! nothing is settled, keys and space are kept.
 //!
 //! The crate uses no network and prints nothing: it returns reports, and the host decides. It serves Linux and Android,
 //! and compiles on nothing else.
 //!
 //! An open store has two threads: `onceward-log` prepares segments of the log ahead of need, and `onceward-index`
-//! writes the index's files. Once a ticket is awaited there is `onceward-wake`. With the feature `sled`, once an event
-//! came into review, there are `onceward-catalog` and sled's own, about 8 together. The store's end when it is closed,
-//! `onceward-wake` with the last handle; sled's belong to the process, serve all its stores, and may outlive them all.
+//! writes the index's files. Once something was settled there is `onceward-clean`, which gives space back beside who
+//! settles, and once a ticket is awaited `onceward-wake`. With the feature `sled`, once an event came into review,
+//! there are `onceward-catalog` and sled's own, about 8 together. The store's end when it is closed, `onceward-clean`
+//! and `onceward-wake` with the last handle; sled's belong to the process, serve all its stores, and may outlive them
+//! all.
 //!
 //! The meaning of each word of this documentation is in `docs/GLOSSARY.md` of the repository, and what is promised in
 //! `GUARANTEES.md`.

@@ -219,8 +219,8 @@ impl Inspection {
     /// The numbers of all events that are still in the log, ascending.
     pub(crate) fn lsns(&self) -> impl Iterator<Item = u64> + use<> {
         let events = self.state.outbox.events();
-        let all = events.live_between(..).map(|(lsn, _)| lsn);
-        let all = all.chain(events.settled_between(..).map(|(lsn, _)| lsn));
+        let all = events.packed().live_between(..).map(|(lsn, _)| lsn);
+        let all = all.chain(events.packed().settled_between(..).map(|(lsn, _)| lsn));
         let mut all: Vec<u64> = all.collect();
         all.sort_unstable();
         all.dedup();

@@ -42,6 +42,7 @@ pub(crate) use engine::{
 };
 pub(crate) use keys::{
     Asking, KeyEntry, KeyIndex, KeySettings, KeysFrame, LostKeys, Reservation, SliceHold, Windows,
+    keys_of,
 };
 pub(crate) use times::{Marks, Times};
 pub(crate) use usage::{KEY_ENTRY_BYTES, Usage};

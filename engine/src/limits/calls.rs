@@ -223,7 +223,7 @@ impl<'s> Admission<'s> {
         let now_ms = self.inner.time.trusted_ms();
         let is_old = |live: &Live| now_ms.saturating_sub(live.moment.trusted_ms) > age_ms;
         // Trusted time never falls, so those with lower numbers are older.
-        let old = events.live_between(..).take_while(|(_, live)| is_old(live));
+        let old = events.packed().live_between(..).take_while(|(_, live)| is_old(live));
         old.map(|(lsn, _)| lsn).take(EVICTED_TOGETHER_MAX + 1).collect()
     }
 
@@ -236,7 +236,7 @@ impl<'s> Admission<'s> {
     ) -> std::result::Result<Room, Lack> {
         let mut chosen = Vec::new();
         let old_last = too_old.last().copied().unwrap_or(0);
-        for lsn in events.evictable() {
+        for lsn in events.keys().evictable() {
             let is_enough = lack.limit().is_none() && lsn > old_last;
             if is_enough || chosen.len() >= EVICTED_TOGETHER_MAX {
                 break;
@@ -302,7 +302,7 @@ impl<'s> Admission<'s> {
 
 /// How many events are unsettled.
 fn held(events: &EventTable) -> u64 {
-    u64::try_from(events.unsettled_count()).unwrap_or(u64::MAX)
+    u64::try_from(events.packed().unsettled_count()).unwrap_or(u64::MAX)
 }
 
 /// A sum of ten-thousandths, as people write it.

@@ -84,7 +84,7 @@ impl LossTable {
         let mut by_scope: BTreeMap<usize, Vec<LostEvent>> = BTreeMap::new();
         let events = outbox.events();
         for lsn in lsns {
-            let found = events.live(*lsn).zip(events.evictable_key(*lsn));
+            let found = events.live(*lsn).zip(events.keys().evictable_key(*lsn));
             let Some((live, key)) = found else { continue };
             let lost = LostEvent { event: *lsn, fingerprint: key.as_u128() };
             by_scope.entry(live.scope).or_default().push(lost);

@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 use onceward_index::{ContentHash, Entry, Fingerprint, Window};
 
 use super::frames::{BatchFrame, SettleFrame};
+use super::table::EventSet;
 use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::event::{Scope, layout};
@@ -138,7 +139,8 @@ impl Outbox {
             if span.first > span.last {
                 continue;
             }
-            for lsn in self.events.answered_in(range.clone(), state) {
+            let known = self.events.packed().answered_in(range.clone(), state);
+            for lsn in known.flat_map(EventSet::lsns).collect::<Vec<u64>>() {
                 self.events.answers_move(kernel, lsn..=lsn, at.lsn);
             }
             let answer = FinalAnswer { state, holder: at.lsn, trusted_ms, receipt_bytes };

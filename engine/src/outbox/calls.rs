@@ -52,6 +52,7 @@ impl Store {
             };
             let events = state.outbox.events();
             events
+                .packed()
                 .to_deliver((from, Bound::Included(synced)), number)
                 .take(max)
                 .filter_map(|lsn| events.standing(&state.kernel, lsn))
@@ -147,7 +148,8 @@ impl Store {
                 let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
                     return Ok(());
                 };
-                let found = state.outbox.events().to_deliver(first.get()..=last.get(), number);
+                let found =
+                    state.outbox.events().packed().to_deliver(first.get()..=last.get(), number);
                 found.map(|lsn| (lsn, answer)).collect()
             };
             self.inner.events().settle_events(0, &found)

@@ -44,6 +44,11 @@ impl Lanes {
         self.by_name.values().map(|lane| lane.members.len()).sum()
     }
 
+    /// Whether no event without a final answer has a lane.
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// An event of a lane of a scope, wherever in it. Returns the next one behind it.
     pub(super) fn join(&mut self, lsn: u64, name: Fingerprint, scope: usize) -> Option<u64> {
         self.of.insert(lsn, name);

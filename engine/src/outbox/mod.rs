@@ -76,12 +76,12 @@ impl Outbox {
     /// Trusted time at which the oldest event without a final answer was captured. Trusted time never falls, so it is
     /// the one with the lowest number.
     pub(crate) fn oldest_ms(&self) -> Option<u64> {
-        self.events.live_between(..).next().map(|(_, live)| live.moment.trusted_ms)
+        self.events.packed().live_between(..).next().map(|(_, live)| live.moment.trusted_ms)
     }
 
     /// Whether an event is in the log.
     fn has(&self, lsn: u64) -> bool {
-        self.events.live(lsn).is_some() || self.events.settled(lsn).is_some()
+        self.events.live(lsn).is_some() || self.events.packed().settled(lsn).is_some()
     }
 
     /// Scopes by their number.
@@ -117,7 +117,7 @@ impl Outbox {
 
     /// The frames of a commit of events are durable.
     pub(crate) fn confirm(&mut self, commit: &QueuedCommit) {
-        self.events.confirm_up_to(commit.last);
+        self.events.keys_mut().confirm_up_to(commit.last);
     }
 
     /// The frames of a commit of effects are durable.
@@ -197,7 +197,7 @@ impl Area for Outbox {
     }
 
     fn held_slices(&self, held: &mut BTreeMap<Fingerprint, SliceId>) {
-        held.extend(self.events.held());
+        held.extend(self.events.keys().held(self.events.packed()));
     }
 }
 

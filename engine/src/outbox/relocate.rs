@@ -201,7 +201,7 @@ impl Relocating<'_> {
             return Ok(());
         }
         let events = self.outbox.events();
-        let settled = events.settled(lsn).filter(|it| it.at.place == frame.place);
+        let settled = events.packed().settled(lsn).filter(|it| it.at.place == frame.place);
         let Some(settled) = settled.filter(|_| events.outcomes().get(lsn).is_none()) else {
             return Ok(());
         };
@@ -284,7 +284,7 @@ impl Relocating<'_> {
         let mut left = SettleFrame { settled_ms: settled_ms.max(1), ..SettleFrame::default() };
         let (events, segment) = (self.outbox.events(), self.live.segment());
         for span in &settle.spans {
-            let settled = events.settled_between(span.first..=span.last.max(span.first));
+            let settled = events.packed().settled_between(span.first..=span.last.max(span.first));
             for (lsn, _) in settled.filter(|(_, it)| it.state.code() == span.state) {
                 if events.answers_elsewhere(lsn, at, segment) {
                     left.add(lsn, span.state);

@@ -170,7 +170,7 @@ impl StoreState {
         let (events, keys) = (self.outbox.events(), &self.kernel.keys);
         let counts = events.tallies().all();
         let amounts = Amounts::of(&counts);
-        let unsettled = u64::try_from(events.unsettled_count()).unwrap_or(u64::MAX);
+        let unsettled = u64::try_from(events.packed().unsettled_count()).unwrap_or(u64::MAX);
         let (leases, records) = (self.records.open_count(), self.records.done_count());
         let lost = events.outcomes().lost();
         let others = [leases, records, lost, self.inbox.key_count()];

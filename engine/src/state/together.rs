@@ -32,7 +32,8 @@ impl StoreState {
             return Ok(Scanned::Whole);
         };
         let events = self.outbox.events();
-        let Some(settled) = events.settled(lsn).filter(|it| it.at.place == frame.place) else {
+        let Some(settled) = events.packed().settled(lsn).filter(|it| it.at.place == frame.place)
+        else {
             let is_here = events.live(lsn).is_some_and(|live| live.at.place == frame.place);
             return Ok(if is_here { Scanned::Counted } else { Scanned::Nothing });
         };
@@ -141,7 +142,7 @@ impl Areas for StoreState {
     }
 
     fn unanswered(&self) -> usize {
-        self.outbox.events().unsettled_count()
+        self.outbox.events().packed().unsettled_count()
     }
 
     fn owed_bytes(&self, retired: u64) -> u64 {

@@ -26,13 +26,13 @@ pub(crate) struct Keeper {
 /// What the thread and the handles share.
 #[derive(Debug, Default)]
 struct Calls {
-    wish: Mutex<Wish>,
+    wish: Mutex<KeeperWish>,
     changed: Condvar,
 }
 
 /// What the thread is to do, and what came of it.
 #[derive(Debug, Default)]
-struct Wish {
+struct KeeperWish {
     clean: bool,
     stop: bool,
     /// Why the last cleaning failed: told to the next who settles.

@@ -13,9 +13,9 @@ impl Store {
     /// [`write_decision`](crate::review::write_decision)), forgets keys whose window is over and trims
     /// segments that are mostly settled.
     ///
-    /// A host calls this from a timer, every second or so. Settling events does all of it but the decisions. Without
-    /// ticks these wait, and as long as nothing is settled, keys and space are kept. Deferred captures become durable
-    /// without a tick too, by the store's own thread.
+    /// A host calls this from a timer, every second or so. After events were settled the store's own thread does all
+    /// of it but the decisions. Without ticks these wait, and as long as nothing is settled, keys and space are kept.
+    /// Deferred captures become durable without a tick too, by the store's own thread.
     ///
     /// ```
     /// use onceward::{Config, Store};

@@ -18,7 +18,7 @@ const LAG_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
 /// What waits to be cleaned.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(super) struct Uncleaned {
     /// Bytes of no use in segments that are worth cleaning, when that was looked at last.
     wasted: AtomicU64,
     /// Bytes of frames that were settled since then.
@@ -29,7 +29,7 @@ pub(super) struct Backlog {
     called_ms: AtomicU64,
 }
 
-impl Backlog {
+impl Uncleaned {
     /// Somebody looked what is worth cleaning.
     pub(super) fn looked(&self, wasted_bytes: u64) {
         self.wasted.store(wasted_bytes, Relaxed);
@@ -52,24 +52,24 @@ impl<S: Areas> Cleaner<'_, S> {
     /// Counts what was settled since this was called last, and says what is to be done about it.
     pub(crate) fn turn(&self) -> CleaningTurn {
         let engine = self.engine;
-        let Cleaning { backlog, .. } = &engine.cleaning;
+        let Cleaning { uncleaned, .. } = &engine.cleaning;
         let bytes = engine.state.lock().kernel_mut().usage.take_freed();
-        let settled = backlog.settled.fetch_add(bytes, Relaxed).saturating_add(bytes);
-        let uncalled = backlog.uncalled.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        let settled = uncleaned.settled.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        let uncalled = uncleaned.uncalled.fetch_add(bytes, Relaxed).saturating_add(bytes);
         let segment_bytes = engine.settings.segment_bytes;
         let slack = slack_bytes(segment_bytes, engine.settings.slack_segments);
         let lag = LAG_BYTES_MIN.max(segment_bytes.saturating_mul(LAG_SEGMENTS));
-        let waits = backlog.wasted.load(Relaxed).saturating_add(settled);
+        let waits = uncleaned.wasted.load(Relaxed).saturating_add(settled);
         let now_ms = engine.time.mono_ms();
         if waits > slack.saturating_add(lag) {
             return CleaningTurn::Help;
         }
-        let since_ms = now_ms.saturating_sub(backlog.called_ms.load(Relaxed));
+        let since_ms = now_ms.saturating_sub(uncleaned.called_ms.load(Relaxed));
         if uncalled < segment_bytes / CALLED_AFTER && since_ms < CALLED_AFTER_MS {
             return CleaningTurn::NotYet;
         }
-        backlog.uncalled.store(0, Relaxed);
-        backlog.called_ms.store(now_ms, Relaxed);
+        uncleaned.uncalled.store(0, Relaxed);
+        uncleaned.called_ms.store(now_ms, Relaxed);
         CleaningTurn::Call
     }
 

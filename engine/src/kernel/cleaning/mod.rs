@@ -23,8 +23,8 @@ use parking_lot::Mutex;
 use super::engine::Engine;
 use super::{Areas, Share};
 use crate::base::{Error, ErrorKind, Result, observe};
-use beside::Backlog;
 pub(crate) use beside::CleaningTurn;
+use beside::Uncleaned;
 use choose::{About, CleaningReason, KnownSegments, Need, choose, is_turn, is_worth};
 pub(crate) use live_frames::LiveFrames;
 use scan::{Kept, SegmentScan};
@@ -52,7 +52,7 @@ pub(crate) struct Cleaning {
     /// Bytes that were carried since the store was opened.
     carried: AtomicU64,
     /// What waits to be cleaned.
-    backlog: Backlog,
+    uncleaned: Uncleaned,
 }
 
 /// What the one who cleans knows.
@@ -198,7 +198,7 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         };
         let chosen = choose(finished, &state.kernel().usage, &mut notes.known, need, about);
         drop(state);
-        self.engine.cleaning.backlog.looked(notes.known.wasted_bytes);
+        self.engine.cleaning.uncleaned.looked(notes.known.wasted_bytes);
         chosen
     }
 

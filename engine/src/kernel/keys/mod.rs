@@ -5,13 +5,14 @@
 
 mod anew;
 mod asking;
+mod carry;
 mod coverage;
 mod frames;
 mod lost;
 mod more;
 mod moved;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onceward_index::{
@@ -20,6 +21,7 @@ use onceward_index::{
 };
 
 pub(crate) use asking::Asking;
+pub(crate) use carry::keys_of;
 use coverage::Coverage;
 pub(crate) use frames::{KeyEntry, KeysFrame};
 pub(crate) use lost::{LostKeys, Strays, frames_of_lost};
@@ -281,54 +283,6 @@ impl KeyIndex {
         self.index.expire(trusted_ms)
     }
 
-    /// The keys of these events, ascending, that the index has in these slices, by event. `None`: not all of it can
-    /// be read now; damage of it is noted.
-    pub(crate) fn keys_of(
-        &mut self,
-        events: &[u64],
-        slices: &[SliceId],
-    ) -> Option<BTreeMap<u64, Fingerprint>> {
-        let mut found = BTreeMap::new();
-        let others = self.index.slices().into_iter().map(|info| info.id);
-        let others: Vec<SliceId> = others.filter(|slice| !slices.contains(slice)).collect();
-        // One that an earlier opening moved on may be in another slice than the log says.
-        for slice in slices.iter().chain(&others) {
-            if events.len() == found.len() {
-                break;
-            }
-            let (entries, unreadable) = self.index.entries(*slice);
-            if !unreadable.is_empty() {
-                let is_damage = |error: &&_| is_damage(error);
-                unreadable.iter().filter(is_damage).for_each(|error| self.missed(error));
-                return None;
-            }
-            let asked = entries.iter().filter(|entry| events.binary_search(&entry.lsn).is_ok());
-            found.extend(asked.map(|entry| (entry.lsn, entry.key)));
-        }
-        Some(found)
-    }
-
-    /// Moves the key of an unsettled event into the current slice; `None`: the index has none.
-    pub(crate) fn carry(
-        &mut self,
-        key: Option<Fingerprint>,
-        held: &mut SliceHold,
-        trusted_ms: u64,
-    ) {
-        let Some(from) = held.slice else { return };
-        let carried = key.map(|key| self.index.carry(key, from, trusted_ms));
-        match carried.unwrap_or(Ok(None)) {
-            Ok(Some(slice)) => {
-                held.slice = Some(slice);
-                held.begin = self.index.slice_info(slice).map_or(held.begin, |info| info.begin);
-            }
-            Ok(None) => self.give_up("it lacks the key of an unsettled event"),
-            // The disk does not answer now: the slice waits until it does. Or until it was made anew.
-            Err(error) if is_damage(&error) => self.missed(&error),
-            Err(_) => {}
-        }
-    }
-
     /// When the slice of a key began, and when it was last settled.
     pub(crate) fn slice_times(&self, slice: SliceId) -> Option<(u64, u64)> {
         let info = self.index.slice_info(slice)?;
@@ -382,11 +336,6 @@ impl KeyIndex {
         }
         self.damaged.as_ref().map_or(Ok(()), |why| Err(damaged(why)))
     }
-}
-
-/// Whether more is wrong than that the disk does not answer now.
-fn is_damage(error: &onceward_index::Error) -> bool {
-    error.kind() != onceward_index::ErrorKind::Io
 }
 
 /// The index could not answer. Damaged files stay until others took their place: nothing else may know the keys in

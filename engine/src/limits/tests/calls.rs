@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::capture::{Applied, Effect, WouldAccept};
 use crate::limits::{Limit, Limits, WhenFull};
-use crate::outbox::Live;
+use crate::outbox::{Live, Stage};
 use crate::testing::{
     Rig, SEGMENT_BYTES, WALL_MS, cents, event, key, keys, other_event, receipt, sales, sized_event,
 };
@@ -60,16 +60,15 @@ pub(crate) fn check_counters(rig: &Rig, store: &Store, context: &str) {
         let state = store.inner.state.lock();
         let events = state.outbox.events();
         assert!(state.has_right_counts(), "{context}");
-        let unsettled: Vec<(u64, Live)> = events.live_between(..).collect();
+        let unsettled: Vec<(u64, Live)> = events.packed().live_between(..).collect();
         let bytes: u64 = unsettled.iter().map(|(_, live)| u64::from(live.at.bytes)).sum();
         assert_eq!(told.unsettled_bytes, bytes, "{context}");
         let amount: i64 = unsettled.iter().map(|(_, live)| live.amount).sum();
         assert_eq!(crate::testing::held::all_amounts(&told), amount, "{context}");
-        let pending = crate::outbox::Stage::Pending;
-        let waits = |live: &Live| live.stage == pending && !live.is_attempted;
+        let waits = |live: &Live| live.stage == Stage::Pending && !live.is_attempted;
         let evictable = unsettled.iter().filter(|(_, live)| live.is_evictable && waits(live));
         let evictable: Vec<u64> = evictable.map(|(lsn, _)| *lsn).collect();
-        assert_eq!(events.evictable().collect::<Vec<_>>(), evictable, "{context}");
+        assert_eq!(events.keys().evictable().collect::<Vec<_>>(), evictable, "{context}");
         assert_eq!(told.pending + told.in_flight + told.in_review, unsettled.len() as u64);
     }
     let look = rig.look();

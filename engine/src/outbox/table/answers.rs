@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 impl EventTable {
     /// The place of the frame that holds the final answer for an event.
     pub(crate) fn outcome_at(&self, kernel: &Kernel, lsn: u64) -> Option<Located> {
-        let holder = match self.settled(lsn) {
+        let holder = match self.packed.settled(lsn) {
             // An effect's own frame holds its receipt.
             Some(settled) if settled.outcome_lsn == lsn => return Some(settled.at),
             Some(settled) => settled.outcome_lsn,
@@ -23,20 +23,20 @@ impl EventTable {
     fn key_at(&self, kernel: &Kernel, lsn: u64) -> Option<Located> {
         match self.outcomes.get(lsn) {
             Some(outcome) => kernel.dependencies.at(outcome.holder),
-            None => self.settled(lsn).map(|settled| settled.at),
+            None => self.packed.settled(lsn).map(|settled| settled.at),
         }
     }
 
     /// The segments in which frames of a settled event are.
     fn segments_of(&self, lsn: u64) -> Vec<u64> {
-        let at = self.settled(lsn).map(|settled| settled.at.place.segment);
+        let at = self.packed.settled(lsn).map(|settled| settled.at.place.segment);
         let copies = self.copies.get(&lsn).into_iter().flatten().map(|at| at.place.segment);
         at.into_iter().chain(copies).collect()
     }
 
     /// Whether the frame `holder` holds the answer of an event that has frames in other segments than this.
     pub(crate) fn answers_elsewhere(&self, lsn: u64, holder: u64, segment: u64) -> bool {
-        let is_of = self.settled(lsn).is_some_and(|it| it.outcome_lsn == holder);
+        let is_of = self.packed.settled(lsn).is_some_and(|it| it.outcome_lsn == holder);
         is_of && self.segments_of(lsn).iter().any(|it| *it != segment)
     }
 
@@ -58,19 +58,13 @@ impl EventTable {
                     kernel.end_depend_many(before, segment, count);
                     kernel.depend_many(holder, segment, count);
                 }
-                if !self.copies.is_empty() {
-                    these.lsns().for_each(|lsn| self.copies_move(kernel, lsn, (before, holder)));
+                let all = these.lsns().filter(|_| !self.copies.is_empty());
+                for copy in all.filter_map(|lsn| self.copies.get(&lsn)).flatten() {
+                    kernel.end_depend(before, copy.place.segment);
+                    kernel.depend(holder, copy.place.segment);
                 }
                 self.packed.set_holder(these, holder);
             }
-        }
-    }
-
-    /// Older frames of an event depend on another frame now.
-    fn copies_move(&self, kernel: &mut Kernel, lsn: u64, (before, holder): (u64, u64)) {
-        for copy in self.copies.get(&lsn).into_iter().flatten() {
-            kernel.end_depend(before, copy.place.segment);
-            kernel.depend(holder, copy.place.segment);
         }
     }
 
@@ -87,14 +81,5 @@ impl EventTable {
         }
         let here = self.packed.settled_sets(range).flat_map(|some| self.packed.by_segment(some));
         here.map(|(segment, these)| (segment, u64::from(these.events.count_ones()))).collect()
-    }
-
-    /// An event was settled by the frame `holder`.
-    pub(in crate::outbox) fn answer_begins(&self, kernel: &mut Kernel, lsn: u64, holder: u64) {
-        if self.copies.contains_key(&lsn) {
-            self.segments_of(lsn).into_iter().for_each(|segment| kernel.depend(holder, segment));
-        } else if let Some(settled) = self.settled(lsn) {
-            kernel.depend(holder, settled.at.place.segment);
-        }
     }
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use onceward_index::Fingerprint;
 
 use super::EventTable;
-#[cfg(test)]
 use crate::outbox::lanes::Lanes;
 use crate::outbox::{Live, Stage};
 
@@ -24,11 +23,6 @@ impl EventTable {
         self.note_front(lsn);
         // Replay meets events that were carried behind later ones of their lane.
         next.into_iter().for_each(|next| self.note_front(next));
-    }
-
-    /// Whether any event without a final answer has a lane.
-    pub(super) fn has_lanes(&self) -> bool {
-        !self.lanes.of.is_empty()
     }
 
     /// An event is no longer among the table, for good.
@@ -60,17 +54,17 @@ impl EventTable {
     fn note_front(&mut self, lsn: u64) {
         let Some(live) = self.live(lsn) else { return };
         let scope = live.scope;
-        if self.is_in_front(lsn, &live) {
+        if is_in_front(&self.lanes, lsn, &live) {
             self.front.add(scope, lsn);
         } else {
             self.front.remove(scope, lsn);
         }
     }
+}
 
-    /// Whether an event is to be sent next.
-    pub(super) fn is_in_front(&self, lsn: u64, live: &Live) -> bool {
-        live.stage == Stage::Pending && !live.is_effect && !self.lanes.is_behind(lsn)
-    }
+/// Whether an event is to be sent next.
+pub(super) fn is_in_front(lanes: &Lanes, lsn: u64, live: &Live) -> bool {
+    live.stage == Stage::Pending && !live.is_effect && !lanes.is_behind(lsn)
 }
 
 /// Whether what is counted of lanes is what a count of all events gives.
@@ -78,7 +72,7 @@ impl EventTable {
 pub(super) fn are_right(table: &EventTable) -> bool {
     let (mut lanes, mut front) = (Lanes::default(), crate::outbox::front::Front::default());
     let mut firsts = BTreeMap::new();
-    for (lsn, live) in table.live_between(..) {
+    for (lsn, live) in table.packed.live_between(..) {
         let name = table.lanes.of.get(&lsn);
         let (first, is_parked) = match name {
             Some(name) => {

@@ -10,10 +10,7 @@ mod packed;
 mod segments;
 mod settle;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeBounds;
-
-use onceward_index::Fingerprint;
+use std::collections::BTreeMap;
 
 use super::front::Front;
 use super::lanes::Lanes;
@@ -22,7 +19,9 @@ use super::tallies::Tallies;
 use super::{Arrived, Facts, Live, Settled, Stage, Standing};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::kernel::Kernel;
-use packed::{EventSet, PackedEvents, one};
+use keys::EventKeys;
+pub(super) use packed::EventSet;
+use packed::{PackedEvents, one};
 use segments::Residents;
 
 /// Events by LSN.
@@ -30,10 +29,8 @@ use segments::Residents;
 pub(crate) struct EventTable {
     /// The events without a final answer, and those with one whose frames are still in the log.
     packed: PackedEvents,
-    /// The keys of unsettled events that moved to later slices, or may have.
-    moved: BTreeMap<u64, Fingerprint>,
-    /// The keys of events whose frames may still fail, ascending.
-    unconfirmed: VecDeque<(u64, Fingerprint)>,
+    /// Keys of unsettled events that the index does not find by a number.
+    keys: EventKeys,
     /// Answers for settled events whose keys were carried. Those of keys that expired stay until their holder is
     /// trimmed: nobody asks for them, because a number is never used again.
     outcomes: Outcomes,
@@ -44,55 +41,28 @@ pub(crate) struct EventTable {
     lanes: Lanes,
     /// The unsettled events that are to be sent next.
     front: Front,
-    /// The unsettled events that the host declared evictable: their keys, and whether they may be dropped now.
-    evictable: BTreeMap<u64, (Fingerprint, bool)>,
     tallies: Tallies,
 }
 
 impl EventTable {
-    /// How many events have no final answer.
-    pub(crate) fn unsettled_count(&self) -> usize {
-        self.packed.unsettled_count()
-    }
-
     /// An event without a final answer.
     pub(crate) fn live(&self, lsn: u64) -> Option<Live> {
         self.packed.live(lsn)
     }
 
-    /// The events without a final answer in a range of LSNs, ascending.
-    pub(crate) fn live_between(
-        &self,
-        range: impl RangeBounds<u64>,
-    ) -> impl Iterator<Item = (u64, Live)> {
-        self.packed.live_between(range)
+    /// The events without a final answer, and those with one whose frames are still in the log.
+    pub(crate) fn packed(&self) -> &PackedEvents {
+        &self.packed
     }
 
-    /// The events of a scope in a range of LSNs that the upstream is to have, ascending.
-    pub(crate) fn to_deliver(
-        &self,
-        range: impl RangeBounds<u64>,
-        scope: usize,
-    ) -> impl Iterator<Item = u64> {
-        self.packed.to_deliver(range, scope)
+    /// The keys that are known here besides the index.
+    pub(crate) fn keys(&self) -> &EventKeys {
+        &self.keys
     }
 
-    /// An event with a final answer whose frame is still in the log.
-    pub(crate) fn settled(&self, lsn: u64) -> Option<Settled> {
-        self.packed.settled(lsn)
-    }
-
-    /// The events with a final answer in a range of LSNs whose frames are still in the log, ascending.
-    pub(crate) fn settled_between(
-        &self,
-        range: impl RangeBounds<u64>,
-    ) -> impl Iterator<Item = (u64, Settled)> {
-        self.packed.settled_between(range)
-    }
-
-    /// The events with this final answer in a range of LSNs whose frames are still in the log.
-    pub(super) fn answered_in(&self, range: impl RangeBounds<u64>, state: State) -> Vec<u64> {
-        self.packed.answered_in(range, state).flat_map(EventSet::lsns).collect()
+    /// The keys that are known here, to note what became of their frames.
+    pub(super) fn keys_mut(&mut self) -> &mut EventKeys {
+        &mut self.keys
     }
 
     /// Answers of events whose keys were carried.
@@ -108,16 +78,6 @@ impl EventTable {
     /// Counts of events without a final answer.
     pub(crate) fn tallies(&self) -> &Tallies {
         &self.tallies
-    }
-
-    /// The events that may be dropped and wait to be sent, oldest first.
-    pub(crate) fn evictable(&self) -> impl Iterator<Item = u64> + '_ {
-        self.evictable.iter().filter(|(_, (_, may))| *may).map(|(lsn, _)| *lsn)
-    }
-
-    /// The key of an event that the host declared evictable.
-    pub(crate) fn evictable_key(&self, lsn: u64) -> Option<Fingerprint> {
-        self.evictable.get(&lsn).map(|(key, _)| *key)
     }
 
     /// Adds an event whose key is taken, under the LSN of its frame.
@@ -143,7 +103,7 @@ impl EventTable {
             is_imported: false,
             stage: Stage::Pending,
         };
-        self.note_key(kernel, (lsn, facts.fingerprint), &live);
+        self.keys.note(kernel, (lsn, facts.fingerprint), &live);
         self.insert(kernel, lsn, &live);
         self.join_lane(lsn, facts.lane);
     }
@@ -174,7 +134,7 @@ impl EventTable {
         (live, now): (&Live, Moment),
     ) {
         rest_where_it_is(kernel, live, now);
-        self.note_key(kernel, (lsn, facts.fingerprint), live);
+        self.keys.note(kernel, (lsn, facts.fingerprint), live);
         self.insert(kernel, lsn, live);
         self.join_lane(lsn, facts.lane);
     }
@@ -183,7 +143,7 @@ impl EventTable {
     pub(super) fn drop_event(&mut self, kernel: &mut Kernel, lsn: u64) -> Option<Live> {
         self.leave_lane(lsn);
         let live = self.take(kernel, lsn)?;
-        self.forget_key(lsn);
+        self.keys.forget(lsn);
         Some(live)
     }
 
@@ -192,7 +152,7 @@ impl EventTable {
         let Some(live) = self.packed.live(lsn) else { return };
         self.tallies.set_stage(&live, stage);
         self.packed.set_stage(lsn, stage);
-        self.note_evictable(lsn, &Live { stage, ..live });
+        self.keys.note_evictable(lsn, &Live { stage, ..live });
         self.lane_stage(lsn, stage);
     }
 
@@ -207,7 +167,7 @@ impl EventTable {
             live.attempted.filter(|first| number >= first.lsn)
         };
         self.packed.set_attempt(lsn, first);
-        self.note_evictable(lsn, &Live { is_attempted: true, ..live });
+        self.keys.note_evictable(lsn, &Live { is_attempted: true, ..live });
     }
 
     /// The place and stage of an event; `None` if its frame is gone.
@@ -234,11 +194,9 @@ impl EventTable {
     #[cfg(test)]
     pub(crate) fn has_right_counts(&self) -> bool {
         let all: Vec<(u64, Live)> = self.packed.live_between(..).collect();
-        let evictable = all.iter().filter(|(_, live)| live.is_evictable);
-        let counted = evictable.map(|(lsn, live)| (*lsn, may_be_dropped(live)));
         Tallies::recount(all.iter().map(|(_, live)| live)).is_as(&self.tallies)
-            && counted.eq(self.evictable.iter().map(|(lsn, (_, may))| (*lsn, *may)))
-            && all.len() == self.unsettled_count()
+            && self.keys.are_right(&all)
+            && all.len() == self.packed.unsettled_count()
             && self.outcomes.has_right_counts()
             && lanes::are_right(self)
     }
@@ -247,8 +205,8 @@ impl EventTable {
     fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: &Live) {
         kernel.usage.add_whole(live.at);
         self.tallies.add(live);
-        self.note_evictable(lsn, live);
-        if self.is_in_front(lsn, live) {
+        self.keys.note_evictable(lsn, live);
+        if lanes::is_in_front(&self.lanes, lsn, live) {
             self.front.add(live.scope, lsn);
         }
         self.packed.put(lsn, live);
@@ -263,21 +221,6 @@ impl EventTable {
         self.packed.forget(one(lsn));
         Some(live)
     }
-
-    /// Notes whether an event may be dropped, which may have changed.
-    fn note_evictable(&mut self, lsn: u64, live: &Live) {
-        if live.is_evictable
-            && let Some((_, may)) = self.evictable.get_mut(&lsn)
-        {
-            *may = may_be_dropped(live);
-        }
-    }
-}
-
-/// Whether an event may be dropped to make room: the host declared it evictable, and no upstream may have it.
-fn may_be_dropped(live: &Live) -> bool {
-    let is_unsent = live.stage == Stage::Pending && !live.is_attempted && !live.is_effect;
-    live.is_evictable && is_unsent
 }
 
 /// An event that was carried when it was so old will stay for as long again: so it is carried each

@@ -48,17 +48,13 @@ impl EventTable {
         residents.map_or((0, 0), |residents| (settled(residents), residents.key_frames))
     }
 
-    /// The events with a final answer whose frames are in a segment.
-    fn settled_in(&self, segment: u64) -> Vec<EventSet> {
-        let between = self.by_segment.get(&segment).and_then(|residents| residents.between);
-        let Some((first, last)) = between else { return Vec::new() };
-        self.packed.settled_in(first..=last, segment).collect()
-    }
-
     /// Forgets the frames of a segment that goes.
     pub(crate) fn forget_segment(&mut self, kernel: &mut Kernel, number: u64) {
-        let settled = self.settled_in(number);
         let gone = self.by_segment.remove(&number).unwrap_or_default();
+        let between = gone.between.into_iter();
+        let settled =
+            between.flat_map(|(first, last)| self.packed.settled_in(first..=last, number));
+        let settled: Vec<EventSet> = settled.collect();
         for event in gone.copies {
             let Some(copies) = self.copies.get_mut(&event) else { continue };
             let count = copies.len();

@@ -27,13 +27,13 @@ impl EventTable {
         let FinalAnswer { state, holder, trusted_ms, receipt_bytes } = answer;
         let bytes = KEY_ENTRY_BYTES + u64::try_from(receipt_bytes).unwrap_or(0);
         let groups = self.packed.alike(some);
-        if self.is_unconfirmed(*some.ends().start()) {
+        if self.keys.is_unconfirmed(*some.ends().start()) {
             // Perhaps before the one who captured it says so.
             kernel.keys.confirm(some.lsns());
         }
         for group in &groups {
             let these = EventSet { base: some.base, events: group.events };
-            self.end_keys(kernel, (these, group), trusted_ms);
+            self.keys.end(kernel, (these, group), trusted_ms);
             let Alike { segment, held, scope, stage, counted, .. } = *group;
             let keys_bytes = bytes.saturating_mul(counted.count);
             kernel.usage.end_whole(segment, counted.count, counted.bytes);
@@ -43,29 +43,18 @@ impl EventTable {
             self.residents(segment).add_settled(these.ends(), counted.count);
         }
         self.packed.settle(some, state, holder);
-        if self.has_lanes() {
+        if !self.lanes.is_empty() {
             some.lsns().for_each(|lsn| self.leave_lane(lsn));
         }
-        if !self.moved.is_empty() || !self.evictable.is_empty() {
-            some.lsns().for_each(|lsn| self.forget_key(lsn));
+        self.keys.forget_all(some);
+        for group in &groups {
+            kernel.depend_many(holder, group.segment, group.counted.count);
         }
         if self.copies.is_empty() {
-            for group in &groups {
-                kernel.depend_many(holder, group.segment, group.counted.count);
-            }
-        } else {
-            some.lsns().for_each(|lsn| self.answer_begins(kernel, lsn, holder));
-        }
-    }
-
-    /// The slices that hold the keys of these events are held by fewer, and remembered from now on.
-    fn end_keys(&self, kernel: &mut Kernel, (these, group): (EventSet, &Alike), trusted_ms: u64) {
-        if group.held.slice.is_some() {
-            kernel.keys.settle_many(group.held, group.counted.count, trusted_ms);
             return;
         }
-        for lsn in these.lsns() {
-            kernel.keys.settle(self.moved.get(&lsn).copied(), group.held, trusted_ms);
+        for copies in some.lsns().filter_map(|lsn| self.copies.get(&lsn)) {
+            copies.iter().for_each(|copy| kernel.depend(holder, copy.place.segment));
         }
     }
 }

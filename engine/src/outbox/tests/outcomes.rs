@@ -226,7 +226,7 @@ fn full_of_settled(rig: &Rig) -> Vec<Lsn> {
 fn in_two_places(store: &Store) -> usize {
     let state = store.inner.state.lock();
     let events = state.outbox.events();
-    let settled = events.settled_between(..);
+    let settled = events.packed().settled_between(..);
     settled.filter(|(lsn, _)| events.outcomes().get(*lsn).is_some()).count()
 }
 

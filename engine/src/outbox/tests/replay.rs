@@ -131,7 +131,7 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     let mut replay = Replay::new();
     let check = |replay: &Replay| {
         let keys = &replay.kernel.keys;
-        for (lsn, live) in replay.outbox.events().live_between(..) {
+        for (lsn, live) in replay.outbox.events().packed().live_between(..) {
             let found = keys.find(Fingerprint::from_u128(u128::from(lsn))).unwrap().unwrap();
             assert_eq!(live.held.slice, Some(found.slice), "{lsn}");
             let begin = keys.slice_times(found.slice).map(|(begin, _)| begin);
@@ -151,7 +151,10 @@ fn an_unsettled_event_holds_the_slice_in_which_the_index_has_its_key() {
     replay.outbox.carry_keys(&mut replay.kernel, &ended, now_ms);
     let events = replay.outbox.events();
     let moved = |live: &Live| live.held.slice > first;
-    assert!(events.live_between(..).all(|(_, live)| moved(&live)), "control: they moved on");
+    assert!(
+        events.packed().live_between(..).all(|(_, live)| moved(&live)),
+        "control: they moved on"
+    );
     assert_eq!(events.live(1).unwrap().held.begin, 1_000 * SLICE_MS);
     check(&replay);
 }

@@ -228,9 +228,9 @@ impl Rescue<'_> {
         self.inner.resolve(&mut state);
         let events = state.outbox.events();
         if settled {
-            return events.settled_between(range).map(|(lsn, _)| lsn).take(PAGE).collect();
+            return events.packed().settled_between(range).map(|(lsn, _)| lsn).take(PAGE).collect();
         }
-        events.live_between(range).map(|(lsn, _)| lsn).take(PAGE).collect()
+        events.packed().live_between(range).map(|(lsn, _)| lsn).take(PAGE).collect()
     }
 
     /// An event and how far it is; `None` if the log does not have it any more.

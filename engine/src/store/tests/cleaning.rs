@@ -283,7 +283,7 @@ fn damage(rig: &Rig, store: &Store, at: Located) {
 fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_nothing() {
     let settled = |store: &Store| {
         let state = store.inner.state.lock();
-        let first = state.outbox.events().settled_between(..).next();
+        let first = state.outbox.events().packed().settled_between(..).next();
         first.unwrap().1.at
     };
     let a_settled_event = |store: &Store| {

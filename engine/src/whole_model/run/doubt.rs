@@ -66,8 +66,8 @@ impl Machine {
             }
             Ok(other) => {
                 self.counts.add("key: could be forgotten");
-                // What is queued and not durable holds its slice, until a later one begins; and a slice waits as long as
-                // the disk does not say which of its keys are to move on.
+                // What is queued and not durable holds its slice, until a later one begins; and a slice waits as
+                // long as the disk does not say which of its keys are to move on.
                 let is_late = self.model.now > self.queued_at + WINDOW_MS / 24;
                 let is_quiet = is_late && !self.is_cutting;
                 let must = is_quiet && self.model.must_be_forgotten(id);

@@ -2,9 +2,9 @@
 
 use super::marks::SLOTS;
 
-/// Amounts, in ten-thousandths.
+/// AmountArray, in ten-thousandths.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Amounts {
+pub(super) enum AmountArray {
     /// All are 0.
     #[default]
     None,
@@ -14,7 +14,7 @@ pub(super) enum Amounts {
     Wide(Box<[i64; SLOTS]>),
 }
 
-impl Amounts {
+impl AmountArray {
     /// The amount at a slot.
     pub(super) fn get(&self, slot: usize) -> i64 {
         match self {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use onceward_wal::Place;
 
-use super::amounts::Amounts;
-use super::marks::{Marks, Mask, SLOTS, bit, slots};
+use super::amounts::AmountArray;
+use super::marks::{Mask, SLOTS, SharedFacts, bit, slots};
 use crate::base::{Located, Moment, State, Wall, WrittenAt};
 use crate::kernel::SliceHold;
 use crate::outbox::{Live, Settled, Stage};
@@ -35,7 +35,7 @@ pub(super) struct Common {
 
 /// The answer to an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Answered {
+pub(super) struct AnswerAt {
     pub(super) state: State,
     /// The frame that holds the answer; `None`: the event's own.
     pub(super) holder: Option<u64>,
@@ -67,12 +67,12 @@ pub(super) struct Chunk {
     /// Which of `commons` is each event's.
     common_of: [u8; SLOTS],
     pub(super) commons: Vec<Common>,
-    pub(super) amounts: Amounts,
+    pub(super) amounts: AmountArray,
     /// The stages of those that are not pending.
-    pub(super) stages: Marks<Stage>,
+    pub(super) stages: SharedFacts<Stage>,
     /// When the batch was formed with which each was attempted first, where that is known.
-    attempts: Marks<WrittenAt>,
-    answers: Marks<Answered>,
+    attempts: SharedFacts<WrittenAt>,
+    answers: SharedFacts<AnswerAt>,
     rare: Option<Box<Rare>>,
 }
 
@@ -87,10 +87,10 @@ impl Default for Chunk {
             sizes: [0; SLOTS],
             common_of: [0; SLOTS],
             commons: Vec::new(),
-            amounts: Amounts::default(),
-            stages: Marks::default(),
-            attempts: Marks::default(),
-            answers: Marks::default(),
+            amounts: AmountArray::default(),
+            stages: SharedFacts::default(),
+            attempts: SharedFacts::default(),
+            answers: SharedFacts::default(),
             rare: None,
         }
     }
@@ -284,7 +284,7 @@ impl Chunk {
     }
 
     /// Gives events without a final answer one.
-    pub(super) fn settle(&mut self, events: Mask, answer: Answered) {
+    pub(super) fn settle(&mut self, events: Mask, answer: AnswerAt) {
         let events = events & self.unsettled;
         self.unsettled &= !events;
         self.settled |= events;
@@ -295,12 +295,12 @@ impl Chunk {
     }
 
     /// The settled events among these with this state, in groups that have the same answer.
-    pub(super) fn answered(&self, events: Mask) -> impl Iterator<Item = (Mask, Answered)> + '_ {
+    pub(super) fn answered(&self, events: Mask) -> impl Iterator<Item = (Mask, AnswerAt)> + '_ {
         self.answers.within(events & self.settled)
     }
 
     /// The answer to settled events is in another frame now.
-    pub(super) fn set_answer(&mut self, events: Mask, answer: Answered) {
+    pub(super) fn set_answer(&mut self, events: Mask, answer: AnswerAt) {
         self.answers.set(events & self.settled, answer);
     }
 

@@ -30,15 +30,15 @@ pub(super) fn between(first: usize, last: usize) -> Mask {
 
 /// Facts, of which at most one holds for each event; few for each chunk, because neighbours mostly share them.
 #[derive(Clone, Debug)]
-pub(super) struct Marks<T>(Vec<(Mask, T)>);
+pub(super) struct SharedFacts<T>(Vec<(Mask, T)>);
 
-impl<T> Default for Marks<T> {
+impl<T> Default for SharedFacts<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T: Copy + Eq> Marks<T> {
+impl<T: Copy + Eq> SharedFacts<T> {
     /// The fact that holds for the event at a slot.
     pub(super) fn of(&self, slot: usize) -> Option<T> {
         let mask = bit(slot);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 pub(in crate::outbox) use alike::Alike;
-use chunk::{Answered, Chunk};
+use chunk::{AnswerAt, Chunk};
 pub(in crate::outbox) use marks::{Mask, slots};
 use marks::{SLOTS, between, bit};
 
@@ -27,7 +27,7 @@ const CHUNK_LSNS: u64 = SLOTS as u64;
 
 /// Events by LSN.
 #[derive(Clone, Debug, Default)]
-pub(in crate::outbox) struct PackedEvents {
+pub(crate) struct PackedEvents {
     /// By number without the lowest bits. None is empty.
     chunks: BTreeMap<u64, Box<Chunk>>,
     unsettled_count: usize,
@@ -82,7 +82,7 @@ fn ends(range: &impl RangeBounds<u64>) -> Option<(u64, u64)> {
 
 impl PackedEvents {
     /// How many events have no final answer.
-    pub(in crate::outbox) fn unsettled_count(&self) -> usize {
+    pub(crate) fn unsettled_count(&self) -> usize {
         self.unsettled_count
     }
 
@@ -111,7 +111,7 @@ impl PackedEvents {
     }
 
     /// An event with a final answer.
-    pub(in crate::outbox) fn settled(&self, lsn: u64) -> Option<Settled> {
+    pub(crate) fn settled(&self, lsn: u64) -> Option<Settled> {
         look();
         let (chunk, slot) = self.chunk(lsn)?;
         chunk.settled_at(slot, lsn)
@@ -129,7 +129,7 @@ impl PackedEvents {
     }
 
     /// The events without a final answer in a range, ascending.
-    pub(in crate::outbox) fn live_between(
+    pub(crate) fn live_between(
         &self,
         range: impl RangeBounds<u64>,
     ) -> impl Iterator<Item = (u64, Live)> {
@@ -143,7 +143,7 @@ impl PackedEvents {
     }
 
     /// The events with a final answer in a range, ascending.
-    pub(in crate::outbox) fn settled_between(
+    pub(crate) fn settled_between(
         &self,
         range: impl RangeBounds<u64>,
     ) -> impl Iterator<Item = (u64, Settled)> {
@@ -196,7 +196,7 @@ impl PackedEvents {
 
     /// The events of a scope in a range that the upstream is to have: those that are no effects, and wait for no
     /// person.
-    pub(in crate::outbox) fn to_deliver(
+    pub(crate) fn to_deliver(
         &self,
         range: impl RangeBounds<u64>,
         scope: usize,
@@ -293,7 +293,7 @@ impl PackedEvents {
     pub(in crate::outbox) fn settle(&mut self, some: EventSet, state: State, holder: u64) {
         let Some((chunk, _)) = self.chunk_mut(some.base) else { return };
         let events = some.events & chunk.unsettled;
-        chunk.settle(events, Answered { state, holder: elsewhere(some, holder) });
+        chunk.settle(events, AnswerAt { state, holder: elsewhere(some, holder) });
         self.unsettled_count -= count(events);
     }
 
@@ -301,9 +301,9 @@ impl PackedEvents {
     pub(in crate::outbox) fn set_holder(&mut self, some: EventSet, holder: u64) {
         let holder = elsewhere(some, holder);
         let Some((chunk, _)) = self.chunk_mut(some.base) else { return };
-        let states: Vec<(Mask, Answered)> = chunk.answered(some.events).collect();
+        let states: Vec<(Mask, AnswerAt)> = chunk.answered(some.events).collect();
         for (events, answer) in states {
-            chunk.set_answer(events, Answered { holder, ..answer });
+            chunk.set_answer(events, AnswerAt { holder, ..answer });
         }
     }
 
