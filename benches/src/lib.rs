@@ -10,6 +10,7 @@ pub mod bench;
 pub mod device;
 pub mod engine;
 pub mod gathering;
+pub mod idle;
 pub mod index;
 pub mod pairing;
 pub mod raw;

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::hash::BuildHasherDefault;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use hashbrown::HashMap;
@@ -57,5 +57,14 @@ impl Buffered {
             self.buffer.clear();
         }
         true
+    }
+
+    /// Puts what was written on the disk: not what the limit does, but what those beside it must not be made to do.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 }

@@ -2,9 +2,10 @@
 
 pub mod bare;
 pub mod buffered;
+pub mod events;
 pub mod till;
 
-use crate::index::keys::{Key, key};
+use crate::index::keys::Key;
 
 /// Bytes of an event's payload.
 pub const PAYLOAD_BYTES: usize = 200;
@@ -12,13 +13,3 @@ pub const PAYLOAD_BYTES: usize = 200;
 pub const BODY_BYTES: usize = 1 + size_of::<Key>() + PAYLOAD_BYTES;
 /// Bytes of a segment of store and floor.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
-
-/// The key with this number, as text.
-///
-/// # Panics
-///
-/// Never: it is made of ASCII.
-#[must_use]
-pub fn key_text(number: u64) -> String {
-    String::from_utf8(key(number).to_vec()).unwrap()
-}

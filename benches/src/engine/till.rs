@@ -1,17 +1,22 @@
-//! A store with many keys, and the events that come to it.
+//! A store with many events, and what a host does with it.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use onceward::{
-    Answer, Config, Event, Key, Lsn, Payload, Receipt, Scope, Settlement, Store, Verdict,
+    Answer, Config, Event, Key, Lsn, Receipt, Result, Scope, Settlement, Store, Ticket, Verdict,
 };
 
-use super::{PAYLOAD_BYTES, SEGMENT_BYTES, key_text};
+use super::SEGMENT_BYTES;
+use super::events::event;
+use crate::idle::wait_until_idle;
 
 /// Events that are captured and settled together while a store is filled.
 const FILLING: usize = 1_000;
+/// Events that are answered together.
+pub const TOGETHER: usize = 100;
 
 /// A store at work.
 #[derive(Debug)]
@@ -21,52 +26,101 @@ pub struct Till {
     /// Where it is.
     pub dir: PathBuf,
     /// Number of the next event.
-    next: u64,
-    /// Keys of events that are not settled.
+    next: AtomicU64,
+    /// Keys of events that are to be settled.
     open: Vec<Key>,
 }
 
 impl Till {
+    /// Opens the store in `dir`, or makes one, which has the events with the numbers `1..=held` or none.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn open(dir: &Path, config: Config, held: u64) -> Result<Self> {
+        let store = Store::open(dir, config)?;
+        let next = AtomicU64::new(held + 1);
+        Ok(Self { store, dir: dir.to_owned(), next, open: Vec::new() })
+    }
+
     /// Makes a store in `dir` that remembers `keys` settled keys.
     ///
     /// # Errors
     ///
     /// What the store says.
-    pub fn with_keys(dir: &Path, keys: usize) -> Result<Self, Box<dyn Error>> {
-        let store = Store::open(dir, config())?;
-        let mut till = Self { store, dir: dir.to_owned(), next: 0, open: Vec::new() };
-        till.fill(keys, true)?;
+    pub fn with_keys(dir: &Path, keys: usize) -> Result<Self> {
+        let mut till = Self::open(dir, config(), 0)?;
+        till.fill_settled(keys)?;
         Ok(till)
     }
 
-    /// Captures so many events more, in batches, and settles them if it is so wanted.
-    ///
-    /// # Errors
-    ///
-    /// What the store says.
-    pub fn fill(&mut self, count: usize, settled: bool) -> Result<(), Box<dyn Error>> {
+    /// Captures so many events more, in batches, and settles them.
+    fn fill_settled(&mut self, count: usize) -> Result<()> {
         for first in (0..count).step_by(FILLING) {
             let events = self.events(FILLING.min(count - first));
             self.capture(&events);
-            if settled {
-                self.settle()?;
-            }
+            self.settle()?;
         }
         Ok(())
     }
 
-    /// New events, made beforehand as a terminal's own code does.
+    /// Captures so many events more, in batches, which nobody settles.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn fill(&self, count: usize) -> Result<()> {
+        for first in (0..count).step_by(FILLING) {
+            self.store.capture_batch(&self.events(FILLING.min(count - first)))?;
+        }
+        Ok(())
+    }
+
+    /// New events.
+    pub fn events(&self, count: usize) -> Vec<Event> {
+        let first = self.next.fetch_add(count as u64, Ordering::Relaxed);
+        (first..first + count as u64).map(event).collect()
+    }
+
+    /// Makes an event and captures it.
     ///
     /// # Panics
     ///
-    /// Never: keys and payloads are within the limits.
-    pub fn events(&mut self, count: usize) -> Vec<Event> {
-        let first = self.next;
-        self.next += count as u64;
-        (first..self.next).map(event).collect()
+    /// If the store refuses, or knows it.
+    pub fn capture_one(&self) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let verdict = self.store.capture(black_box(&event(number))).unwrap();
+        assert!(matches!(verdict, Verdict::Fresh { .. }));
     }
 
-    /// Captures events as one batch.
+    /// Makes events and captures them as one batch.
+    ///
+    /// # Panics
+    ///
+    /// If the store refuses, or knows one.
+    pub fn capture_many(&self, count: usize) {
+        let events = self.events(count);
+        let verdicts = self.store.capture_batch(black_box(&events)).unwrap();
+        assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Fresh { .. })));
+    }
+
+    /// Makes events and captures them one by one, and waits at the end until all of them are durable.
+    ///
+    /// # Panics
+    ///
+    /// If the store refuses.
+    pub fn capture_deferred(&self, count: usize) {
+        let mut last: Option<Ticket> = None;
+        for _ in 0..count {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            last = Some(self.store.capture_deferred(black_box(&event(number))).unwrap());
+        }
+        if let Some(ticket) = last {
+            assert!(matches!(ticket.wait().unwrap(), Verdict::Fresh { .. }));
+        }
+    }
+
+    /// Captures events as one batch, which [`Till::settle`] settles.
     ///
     /// # Panics
     ///
@@ -77,35 +131,67 @@ impl Till {
         self.open.extend(events.iter().map(|event| event.key.clone()));
     }
 
-    /// Leaves it to the caller to settle what is open.
-    pub fn forget_open(&mut self) {
-        self.open.clear();
-    }
-
     /// Gives all events that wait their answer, as one range, without receipts.
     ///
     /// # Errors
     ///
     /// What the store says.
-    pub fn settle_all(&mut self) -> Result<(), Box<dyn Error>> {
+    pub fn settle_all(&mut self) -> Result<()> {
         self.open.clear();
         let (first, last) = (Lsn::from_u64(1), Lsn::from_u64(u64::MAX / 2));
         let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
         let answer = Answer::Accepted { receipt: None };
-        Ok(self.store.settle_range(&Scope::default(), first, last, &answer)?)
+        self.store.settle_range(&Scope::default(), first, last, &answer)
     }
 
-    /// Gives all events that are not settled their answer, without receipts, and lets the store clean up.
+    /// Gives the events of [`Till::capture`] their answer, without receipts, and lets the store clean up.
     ///
     /// # Errors
     ///
     /// What the store says.
-    pub fn settle(&mut self) -> Result<(), Box<dyn Error>> {
+    pub fn settle(&mut self) -> Result<()> {
         let answers: Vec<Settlement> = self.open.drain(..).map(|key| accepted(key, None)).collect();
-        for some in answers.chunks(FILLING) {
-            self.store.settle(some)?;
+        answers.chunks(FILLING).try_for_each(|some| self.store.settle(some))
+    }
+
+    /// Reads what waits and settles it, some at a time, until nothing waits or `most` events are settled: each with a
+    /// receipt, or as ranges without. Returns how many it were.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn drain(&self, receipt: Option<&Receipt>, most: usize) -> Result<usize> {
+        let (scope, mut events) = (Scope::default(), 0);
+        while events < most {
+            let pending = self.store.pending(&scope, None, TOGETHER)?;
+            let Some((first, last)) = pending.first().zip(pending.last()) else { break };
+            events += pending.len();
+            if receipt.is_none() {
+                let answer = Answer::Accepted { receipt: None };
+                self.store.settle_range(&scope, first.lsn, last.lsn, &answer)?;
+            } else {
+                let keys = pending.into_iter().map(|stored| stored.event.key);
+                let answers: Vec<_> = keys.map(|key| accepted(key, receipt.cloned())).collect();
+                self.store.settle(&answers)?;
+            }
         }
-        Ok(())
+        Ok(events)
+    }
+
+    /// Lets the store clean up until nothing more comes of it: its threads rest, and a tick changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the store and the system say.
+    pub fn clean_up(&self) -> std::result::Result<(), Box<dyn Error>> {
+        loop {
+            let before = self.store.status().bytes;
+            self.store.tick()?;
+            wait_until_idle()?;
+            if self.store.status().bytes == before {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -114,24 +200,39 @@ pub fn config() -> Config {
     Config::new().with_segment_bytes(SEGMENT_BYTES)
 }
 
-/// The event with this number.
-///
-/// # Panics
-///
-/// Never: key and payload are within the limits.
-#[must_use]
-pub fn event(number: u64) -> Event {
-    let mut text = format!(r#"{{"number":{number},"filling":""#);
-    while text.len() < PAYLOAD_BYTES - 2 {
-        text.push(char::from(b'a' + (text.len() % 26).to_le_bytes()[0]));
-    }
-    text.push_str(r#""}"#);
-    let key = Key::new(&key_text(number)).unwrap();
-    Event::new(Scope::default(), key, Payload::json(&text).unwrap())
+/// The settlement of an event that the upstream took.
+fn accepted(key: Key, receipt: Option<Receipt>) -> Settlement {
+    Settlement { scope: Scope::default(), key, answer: Answer::Accepted { receipt } }
 }
 
-/// The settlement of an event that the upstream took.
-#[must_use]
-pub fn accepted(key: Key, receipt: Option<Receipt>) -> Settlement {
-    Settlement { scope: Scope::default(), key, answer: Answer::Accepted { receipt } }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_captured_is_drained_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, receipt) in [("range", None), ("receipts", Some(Receipt::new(&[7]).unwrap()))] {
+            let till = Till::open(&dir.path().join(name), Config::new(), 0).unwrap();
+            till.capture_one();
+            till.capture_many(299);
+            till.capture_deferred(100);
+            assert_eq!(till.store.status().pending, 400);
+            assert_eq!(till.drain(receipt.as_ref(), 150).unwrap(), 200, "in hundreds");
+            assert_eq!(till.drain(receipt.as_ref(), usize::MAX).unwrap(), 200);
+            till.clean_up().unwrap();
+            assert_eq!((till.store.status().pending, till.store.status().settled), (0, 400));
+        }
+    }
+
+    #[test]
+    fn a_store_goes_on_behind_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let till = Till::open(dir.path(), Config::new(), 0).unwrap();
+        till.fill(1_500).unwrap();
+        till.store.close().unwrap();
+        let till = Till::open(dir.path(), Config::new(), 1_500).unwrap();
+        till.capture_one();
+        assert_eq!(till.store.status().pending, 1_501);
+    }
 }

@@ -93,6 +93,21 @@ impl Sample {
         })
     }
 
+    /// The same of who does not tell LSNs by the keys' numbers: only whether a key is known is compared.
+    ///
+    /// # Panics
+    ///
+    /// If an answer was wrong.
+    pub fn timed_with_keys_known(&self, mut is_known: impl FnMut(&Key) -> bool) -> Slice {
+        let lsns = self.lsns;
+        self.proven(|found| {
+            for number in &self.numbers {
+                found.count(u64::from(is_known(&key(black_box(*number)))));
+            }
+            found.lsns = lsns;
+        })
+    }
+
     /// Times `ask`, which asks for all keys, `count` at once.
     ///
     /// # Panics

@@ -23,6 +23,12 @@ pub(crate) enum Child {
     IndexKilled,
     /// Opens a store, captures, and reports how long that took and what memory.
     EngineOpened,
+    /// Fills a store, reports what memory that took, and closes it.
+    EngineClosed,
+    /// Fills a store, reports the same, and waits to be killed.
+    EngineKilled,
+    /// Opens a store that was filled, captures, reports the same as for any store, and closes it.
+    EngineReopened,
 }
 
 impl Child {
@@ -35,13 +41,21 @@ impl Child {
         match self {
             Self::IndexMemory => say(&grown(dir, keys)?),
             Self::EngineOpened => say(&engine::grown(dir, keys)?),
+            Self::EngineClosed => {
+                let (till, filled) = engine::filled(dir, keys)?;
+                till.store.close()?;
+                say(&filled)
+            }
+            Self::EngineReopened => say(&engine::opened(dir, keys)?),
+            Self::EngineKilled => {
+                let (till, filled) = engine::filled(dir, keys)?;
+                say(&filled)?;
+                be_killed(till)
+            }
             Self::IndexKilled => {
                 let made = killed::make(dir, flow(SLICES, keys), keys)?;
                 say(&keys)?;
-                // Ends only if nobody kills it.
-                io::stdin().read_to_end(&mut Vec::new())?;
-                drop(made);
-                Err("this process was to be killed".into())
+                be_killed(made)
             }
         }
     }
@@ -75,6 +89,14 @@ impl Child {
         serde_json::from_str(&line)
             .map_err(|error| format!("{value:?} said {line:?}: {error}").into())
     }
+}
+
+/// Keeps what was made until somebody kills this process.
+fn be_killed<T>(made: T) -> Result<(), Box<dyn Error>> {
+    // Ends only if nobody kills it.
+    io::stdin().read_to_end(&mut Vec::new())?;
+    drop(made);
+    Err("this process was to be killed".into())
 }
 
 /// Prints what a process found.

@@ -1,4 +1,4 @@
-//! Captures that nobody waits for, from one thread.
+//! Captures that nobody waits for, from one thread: of events that were made before, and as a host makes them.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use onceward::Event;
 use onceward_benches::engine::buffered::Buffered;
-use onceward_benches::engine::till::Till;
-use onceward_benches::pairing::{Plan, Slice, paired};
+use onceward_benches::engine::events::payload;
+use onceward_benches::engine::till::{Till, config};
+use onceward_benches::idle::wait_until_idle;
+use onceward_benches::index::keys::key;
+use onceward_benches::pairing::{Extent, Plan, Slice, paired};
 
 use super::{Setting, sides};
 use crate::figure::{Asked, Must, Sheet};
@@ -18,13 +21,57 @@ const BUFFERED: Asked = Asked {
     unit: "ratio to the limit that keeps no secret and syncs nothing",
     must: Must::AtLeast(0.80),
 };
+/// The same in a new store that nobody settles, with the events made in the time that counts.
+const DEFERRED: Asked = Asked {
+    figure: "deferred",
+    unit: "ratio to the limit that keeps no secret and syncs nothing",
+    must: Must::AtLeast(0.50),
+};
 /// Captures of a slice: several times what may wait to be synced.
 const CAPTURES: usize = 100_000;
 /// Events that are made beforehand, not counted.
 const MADE: usize = 1_000;
 
-/// Measures it.
+/// Measures both.
 pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
+    measure_settled(sheet, setting)?;
+    measure_deferred(sheet, setting)
+}
+
+/// Measures captures that are never settled.
+fn measure_deferred(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
+    if !sheet.wants(DEFERRED) {
+        return Ok(());
+    }
+    let dir = setting.dir.join("deferred");
+    let plan = setting.once_a_round();
+    let till = Till::open(&dir.join("till"), config(), 0)?;
+    let mut limit = Buffered::create(&dir.join("limit"), plan.rounds * CAPTURES)?;
+    let mut number = 0;
+    let turns = paired(
+        plan,
+        || {
+            let slice = Extent::Times(1).of(CAPTURES, |_| till.capture_deferred(CAPTURES));
+            wait_until_idle().unwrap();
+            slice
+        },
+        || {
+            let slice = Extent::Times(CAPTURES).of(1, |_| {
+                number += 1;
+                assert!(limit.capture(black_box(&key(number)), &payload(number)));
+            });
+            // So that the store's syncs do not write the limit's bytes.
+            limit.sync().unwrap();
+            slice
+        },
+    )?;
+    sheet.add(DEFERRED, turns.share, sides(&turns))?;
+    drop(till);
+    Ok(std::fs::remove_dir_all(&dir)?)
+}
+
+/// Measures captures of events that were made beforehand, in segments that come free again.
+fn measure_settled(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
     if !sheet.wants(BUFFERED) {
         return Ok(());
     }

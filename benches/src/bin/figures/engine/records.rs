@@ -7,7 +7,7 @@ use std::time::Instant;
 use onceward::records::{LeaseReply, LeaseRequest};
 use onceward::{Payload, Scope};
 use onceward_benches::engine::bare::Bare;
-use onceward_benches::engine::key_text;
+use onceward_benches::engine::events::event_key;
 use onceward_benches::engine::till::Till;
 use onceward_benches::pairing::{Extent, Slice, paired};
 use onceward_benches::spread::Spread;
@@ -60,7 +60,7 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
 
 /// A question for the call with this number.
 fn question(number: u64) -> LeaseRequest {
-    LeaseRequest::new(Scope::default(), onceward::Key::new(&key_text(number)).unwrap())
+    LeaseRequest::new(Scope::default(), event_key(number))
 }
 
 /// Begins and completes new calls, one after the other.

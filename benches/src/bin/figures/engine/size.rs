@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use onceward::{Config, Event, Key, Payload, Scope, Store};
-use onceward_benches::engine::key_text;
-use onceward_benches::engine::till::{config, event};
+use onceward::{Config, Event, Payload, Scope, Store};
+use onceward_benches::engine::events::{event, event_key};
+use onceward_benches::engine::till::config;
 use onceward_benches::index::process::{Emptied, anonymous_bytes, dir_bytes, empty_cache};
 use onceward_benches::spread::Spread;
 use serde::{Deserialize, Serialize};
@@ -142,10 +142,8 @@ fn fill(dir: &Path, count: u64, payload_bytes: usize) -> Result<(), Box<dyn Erro
     let payload = Payload::bytes(vec![0x5a; payload_bytes]);
     for first in (0..count).step_by(usize::try_from(FILLING)?) {
         let numbers = first..(first + FILLING).min(count);
-        let events: Result<Vec<Event>, onceward::Error> = numbers
-            .map(|n| Ok(Event::new(Scope::default(), Key::new(&key_text(n))?, payload.clone())))
-            .collect();
-        store.capture_batch(&events?)?;
+        let event = |n| Event::new(Scope::default(), event_key(n), payload.clone());
+        store.capture_batch(&numbers.map(event).collect::<Vec<_>>())?;
     }
     // As after a crash: nobody wrote what closing writes.
     drop(store);

@@ -23,7 +23,7 @@ mod lookups;
 mod opening;
 mod space;
 
-pub(crate) use space::grown;
+pub(crate) use space::{Grown, grown};
 
 use std::error::Error;
 use std::path::Path;

@@ -40,7 +40,7 @@ pub(crate) struct Grown {
     /// After the last checkpoint.
     after_bytes: u64,
     /// What the index says of itself.
-    index_bytes: u64,
+    pub(crate) index_bytes: u64,
     /// Keys that it remembers.
     keys: u64,
 }
