@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Bytes of one step of filling.
-const FILL_BYTES: usize = 128 * 1024;
+/// Bytes of one step of filling: in larger ones the page cache keeps larger folios, and each sync walks the whole folio
+/// that it writes a part of.
+const FILL_BYTES: usize = 4 * 1024;
 
 /// A file whose blocks were all written once, so that writing into it changes no metadata.
 #[derive(Debug)]
