@@ -42,6 +42,10 @@ bugs:
 bench:
     cargo bench --locked -p onceward-benches
 
+# Instructions of the engine for an event, beside those that are committed.
+instructions:
+    cargo run --release --locked -p onceward-benches --bin figures -- engine --instructions --quick
+
 # Licences, advisories and bans of the dependency tree.
 deny:
     cargo deny check

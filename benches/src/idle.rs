@@ -28,6 +28,7 @@ struct Activity {
 /// # Errors
 ///
 /// The system does not say what threads do; they do not come to rest.
+#[inline(never)]
 pub fn wait_until_idle() -> io::Result<()> {
     let began = Instant::now();
     let (mut last, mut looks) = (activity()?, 0);
@@ -94,10 +95,10 @@ mod tests {
 
     #[test]
     fn a_thread_that_works_is_waited_for() {
-        let is_done = AtomicBool::new(false);
+        let is_done = &AtomicBool::new(false);
         let (end, ended) = mpsc::channel::<()>();
         thread::scope(|scope| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let began = Instant::now();
                 while began.elapsed() < 20 * LOOK {
                     std::hint::spin_loop();

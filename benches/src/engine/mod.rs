@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod buffered;
+pub mod counted;
 pub mod events;
 pub mod till;
 

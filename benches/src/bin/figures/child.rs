@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::engine;
 use crate::index::{SLICES, flow, grown};
+use crate::instructions;
 
 /// What such a process does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -29,6 +30,12 @@ pub(crate) enum Child {
     EngineKilled,
     /// Opens a store that was filled, captures, reports the same as for any store, and closes it.
     EngineReopened,
+    /// Captures in the loops that are counted.
+    CountedCaptures,
+    /// Drains a store by ranges, counted.
+    CountedRange,
+    /// Drains a store with receipts, counted.
+    CountedReceipts,
 }
 
 impl Child {
@@ -47,6 +54,10 @@ impl Child {
                 say(&filled)
             }
             Self::EngineReopened => say(&engine::opened(dir, keys)?),
+            Self::CountedCaptures => say(&instructions::captured(dir, keys)?),
+            Self::CountedRange | Self::CountedReceipts => {
+                say(&instructions::drained(dir, keys, self)?)
+            }
             Self::EngineKilled => {
                 let (till, filled) = engine::filled(dir, keys)?;
                 say(&filled)?;

@@ -9,6 +9,7 @@ mod child;
 mod engine;
 mod figure;
 mod index;
+mod instructions;
 mod wal;
 mod workplace;
 
@@ -21,6 +22,7 @@ use onceward_benches::pairing::Plan;
 
 use figure::Sheet;
 use index::Scale;
+use instructions::Against;
 use workplace::Workplace;
 
 /// Measures a part of Onceward beside what the machine can do, and says whether it is fast enough.
@@ -34,6 +36,13 @@ struct Arguments {
     /// Fewer and shorter rounds: ends within 50 seconds.
     #[arg(long)]
     quick: bool,
+    /// Of the engine: counts the instructions of an event, under valgrind. A quick run is compared with what is
+    /// committed in `benches/instructions.json`, within 5 percent; otherwise what must be reached counts.
+    #[arg(long)]
+    instructions: bool,
+    /// Commits what a quick run counts, from now on.
+    #[arg(long, requires = "instructions", requires = "quick")]
+    bless: bool,
     /// Only the figures whose names begin so, for work on one of them.
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
@@ -105,6 +114,15 @@ fn measure(arguments: &Arguments) -> Result<Sheet, Box<dyn Error>> {
         Area::Engine => {
             let place = Workplace::create(&arguments.dir)?;
             let mut sheet = Sheet::new("engine", &arguments.only);
+            if arguments.instructions {
+                let against = match (arguments.quick, arguments.bless) {
+                    (false, _) => Against::Must,
+                    (true, false) => Against::Committed,
+                    (true, true) => Against::Bless,
+                };
+                instructions::measure(&mut sheet, against, &place)?;
+                return Ok(sheet);
+            }
             engine::measure(&mut sheet, (plan, arguments.quick), &place)?;
             Ok(sheet)
         }
