@@ -38,8 +38,8 @@ const TEN_MILLION_MEMORY: Asked = Asked {
     unit: "MB of anonymous memory with ten million events that wait, captured or opened",
     must: Must::AtMost(350.0),
 };
-/// How often a store is opened.
-const OPENINGS: usize = 5;
+/// How often a store is opened, and how often in a quick run.
+const OPENINGS: (usize, usize) = (5, 3);
 
 /// The report of a process about a store that it opened.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -74,12 +74,13 @@ pub(super) fn measure(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Bo
         waiting(sheet, setting)?;
     }
     if sheet.wants(CLOSED) {
-        openings(setting.million()?, Reopened::InPlace)?.add(sheet, CLOSED)?;
+        openings(setting, setting.million()?, Reopened::InPlace)?.add(sheet, CLOSED)?;
     }
     if sheet.wants(KILLED) {
         let dir = setting.dir.join("killed");
         let made = Made::by(Child::EngineKilled, dir, setting.waiting)?;
-        openings(&made, Reopened::FromCopies(&setting.dir.join("copy")))?.add(sheet, KILLED)?;
+        openings(setting, &made, Reopened::FromCopies(&setting.dir.join("copy")))?
+            .add(sheet, KILLED)?;
     }
     Ok(())
 }
@@ -100,7 +101,7 @@ pub(super) fn measure_ten_million(
     let dir = setting.dir.join("ten-million");
     let made = Made::by(Child::EngineClosed, dir, 10 * setting.waiting)?;
     if sheet.wants(TEN_MILLION) || sheet.wants(TEN_MILLION_MEMORY) {
-        let openings = openings(&made, Reopened::InPlace)?;
+        let openings = openings(setting, &made, Reopened::InPlace)?;
         if sheet.wants(TEN_MILLION_MEMORY) {
             let (captured, opened) = (made.filled.bytes as f64 / 1e6, openings.bytes / 1e6);
             let detail = Detail::from([("captured_mb", captured), ("opened_mb", opened)]);
@@ -150,9 +151,13 @@ enum Reopened<'a> {
 }
 
 /// Opens a store some times, each time in a new process with a cold cache.
-fn openings(made: &Made, reopened: Reopened<'_>) -> Result<Openings, Box<dyn Error>> {
+fn openings(
+    setting: &Setting<'_>,
+    made: &Made,
+    reopened: Reopened<'_>,
+) -> Result<Openings, Box<dyn Error>> {
     let (mut all, mut emptied) = (Vec::new(), Emptied::All);
-    for _ in 0..OPENINGS {
+    for _ in 0..if setting.is_quick { OPENINGS.1 } else { OPENINGS.0 } {
         let dir = match reopened {
             Reopened::InPlace => &made.dir,
             Reopened::FromCopies(dir) => {
