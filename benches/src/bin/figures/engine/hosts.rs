@@ -14,7 +14,7 @@ use onceward_benches::engine::till::{Till, config};
 use onceward_benches::engine::{BODY_BYTES, SEGMENT_BYTES};
 use onceward_benches::gathering::Gathering;
 use onceward_benches::idle::wait_until_idle;
-use onceward_benches::pairing::{Extent, Slice, paired};
+use onceward_benches::pairing::{Extent, Plan, Slice, paired};
 use onceward_benches::raw::RawFile;
 use onceward_benches::threads::in_threads;
 use onceward_wal::frame_bytes;
@@ -37,6 +37,8 @@ enum Segments {
     Of64MiB,
 }
 
+/// New stores of a round: more of them, and shorter, meet the same disk as the limit.
+const STORES_A_ROUND: usize = 2;
 /// What is measured.
 const WRITERS: [Writers; 6] = [
     Writers { figure: "one_writer_new", count: 1, segments: Segments::OfDefaultSize },
@@ -90,7 +92,7 @@ impl Writers {
         Asked { figure: self.figure, unit, must: Must::AtLeast(0.95) }
     }
 
-    /// Measures them on a store of its own in every round.
+    /// Measures them, each time on a new store.
     fn measure(self, sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
         if !sheet.wants(self.asked()) {
             return Ok(());
@@ -98,13 +100,15 @@ impl Writers {
         let dir = setting.dir.join(self.figure);
         std::fs::create_dir(&dir)?;
         let extent = Extent::Lasting(setting.span);
+        let plan = setting.once_a_round();
+        let plan = Plan { slices: if setting.is_quick { 1 } else { STORES_A_ROUND }, ..plan };
         let thing = || self.captured(&dir.join("till"), extent);
         let turns = if self.count == 1 {
             let mut raw = Raw::create(&dir.join("raw"))?;
-            paired(setting.once_a_round(), thing, || extent.of(1, |_| raw.commit(1)))
+            paired(plan, thing, || extent.of(1, |_| raw.commit(1)))
         } else {
             let gathering = Gathering::new(RawFile::create(&dir.join("raw"), SEGMENT_BYTES)?);
-            paired(setting.once_a_round(), thing, || self.gathered(&gathering, extent))
+            paired(plan, thing, || self.gathered(&gathering, extent))
         }?;
         sheet.add(self.asked(), turns.share, sides(&turns))?;
         Ok(std::fs::remove_dir_all(&dir)?)

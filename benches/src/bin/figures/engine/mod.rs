@@ -108,7 +108,7 @@ pub(crate) fn measure(
         is_quick,
         waiting: if is_quick { 100_000 } else { 1_000_000 },
         captures: if is_quick { 20_000 } else { 100_000 },
-        span: Duration::from_millis(if is_quick { 150 } else { 1_000 }),
+        span: Duration::from_millis(if is_quick { 150 } else { 500 }),
         million: OnceCell::new(),
     };
     hosts::measure(sheet, &setting)?;
