@@ -43,6 +43,33 @@ impl Events<'_> {
         Ok(())
     }
 
+    /// Writes the same answer for events, ascending, that are synced and wait for the upstream. The caller holds
+    /// `control`.
+    pub(crate) fn settle_alike(&self, events: &[u64], answer: &Answer) -> Result<()> {
+        let state = match answer {
+            Answer::Accepted { receipt: None } => State::Accepted,
+            Answer::Duplicate { receipt: None } => State::Duplicate,
+            // What is written for each is more than its number.
+            Answer::Accepted { .. }
+            | Answer::Duplicate { .. }
+            | Answer::Rejected { .. }
+            | Answer::Uncertain { .. } => {
+                let answers: Vec<(u64, &Answer)> =
+                    events.iter().map(|lsn| (*lsn, answer)).collect();
+                return self.settle_events(0, &answers);
+            }
+        };
+        let settle = |some: &[u64]| {
+            let mut settle = SettleFrame::default();
+            some.iter().for_each(|lsn| settle.add(*lsn, state.code()));
+            settle
+        };
+        let frames: Vec<SettleFrame> = events.chunks(SETTLED_MAX).map(settle).collect();
+        self.append_settles(&frames, (Share::Answers, 0))?;
+        observe::answered(0, u64::try_from(events.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
     /// Appends answers, as one commit if a segment can hold them: else a crash between commits
     /// leaves some answers and the batch open.
     fn append_settles(&self, settles: &[SettleFrame], share: (Share, u64)) -> Result<()> {

@@ -50,13 +50,8 @@ impl Store {
             let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
                 return Ok(Vec::new());
             };
-            let events = state.outbox.events();
-            events
-                .packed()
-                .to_deliver((from, Bound::Included(synced)), number)
-                .take(max)
-                .filter_map(|lsn| events.standing(&state.kernel, lsn))
-                .collect()
+            let waiting = (from, Bound::Included(synced));
+            state.outbox.events().packed().standings(waiting, (number, max))
         };
         self.inner.events().read_events(&found)
     }
@@ -143,16 +138,16 @@ impl Store {
         let settled = self.inner.reserve().with_room(|| {
             self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
-            let found: Vec<(u64, &Answer)> = {
+            let last = last.get().min(self.inner.log.synced());
+            let found: Vec<u64> = {
                 let state = self.inner.state.lock();
                 let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
                     return Ok(());
                 };
-                let found =
-                    state.outbox.events().packed().to_deliver(first.get()..=last.get(), number);
-                found.map(|lsn| (lsn, answer)).collect()
+                let events = state.outbox.events().packed();
+                events.to_deliver(first.get()..=last, number).collect()
             };
-            self.inner.events().settle_events(0, &found)
+            self.inner.events().settle_alike(&found, answer)
         });
         self.end_settling(settled)
     }

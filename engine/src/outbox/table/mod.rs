@@ -172,10 +172,8 @@ impl EventTable {
 
     /// The place and stage of an event; `None` if its frame is gone.
     pub(crate) fn standing(&self, kernel: &Kernel, lsn: u64) -> Option<Standing> {
-        if let Some(live) = self.packed.live(lsn) {
-            let state = live.stage.state();
-            let wall = live.moment.wall;
-            return Some(Standing { lsn, at: live.at, wall, state, outcome: None });
+        if let Some(standing) = self.packed.standing(lsn) {
+            return Some(standing);
         }
         let Settled { at, state, wall, .. } = self.packed.settled(lsn)?;
         let outcome = self.outcome_at(kernel, lsn);

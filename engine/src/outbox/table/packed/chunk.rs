@@ -11,7 +11,7 @@ use super::amounts::AmountArray;
 use super::marks::{Mask, SLOTS, SharedFacts, bit, slots};
 use crate::base::{Located, Moment, State, Wall, WrittenAt};
 use crate::kernel::SliceHold;
-use crate::outbox::{Live, Settled, Stage};
+use crate::outbox::{Live, Settled, Stage, Standing};
 
 /// The unit in which the size of a frame is counted: the log aligns frames to it.
 const SIZE_UNIT: u32 = 8;
@@ -238,6 +238,15 @@ impl Chunk {
             is_imported: common.is_imported,
             stage: self.stages.of(slot).unwrap_or(Stage::Pending),
         })
+    }
+
+    /// Where the event at a slot is and how far, if it has no final answer.
+    pub(super) fn standing(&self, slot: usize, lsn: u64) -> Option<Standing> {
+        let stage = self.stage(slot)?;
+        let common = self.common_at(slot)?;
+        let at = self.located(slot, lsn, common.segment)?;
+        let (wall, state) = (self.moment(slot, common).wall, stage.state());
+        Some(Standing { lsn, at, wall, state, outcome: None })
     }
 
     /// The event at a slot, if it has a final answer.

@@ -20,7 +20,7 @@ use marks::{SLOTS, between, bit};
 use crate::base::looked::look;
 use crate::base::{Located, State, WrittenAt};
 use crate::kernel::SliceHold;
-use crate::outbox::{Live, Settled, Stage};
+use crate::outbox::{Live, Settled, Stage, Standing};
 
 /// Slots of a chunk, in the type of LSNs.
 const CHUNK_LSNS: u64 = SLOTS as u64;
@@ -102,6 +102,13 @@ impl PackedEvents {
         look();
         let (chunk, slot) = self.chunk(lsn)?;
         chunk.live(slot, lsn)
+    }
+
+    /// Where an event is and how far, if it has no final answer.
+    pub(in crate::outbox) fn standing(&self, lsn: u64) -> Option<Standing> {
+        look();
+        let (chunk, slot) = self.chunk(lsn)?;
+        chunk.standing(slot, lsn)
     }
 
     /// How far an event is that has no final answer.
@@ -205,6 +212,27 @@ impl PackedEvents {
             let events = chunk.to_deliver(events, Some(scope));
             slots(events).inspect(|_| look()).map(move |slot| lsn_at(base, slot))
         })
+    }
+
+    /// Where the next events of a scope are that the upstream is to have, at most `max` of those in a range.
+    pub(crate) fn standings(
+        &self,
+        range: impl RangeBounds<u64>,
+        (scope, max): (usize, usize),
+    ) -> Vec<Standing> {
+        let mut found = Vec::new();
+        for (base, chunk, events) in self.within(range) {
+            let events = chunk.to_deliver(events, Some(scope));
+            found.reserve(count(events).min(max - found.len()));
+            for slot in slots(events) {
+                if found.len() >= max {
+                    return found;
+                }
+                look();
+                found.extend(chunk.standing(slot, lsn_at(base, slot)));
+            }
+        }
+        found
     }
 
     /// The events that hold any of these slices.

@@ -216,7 +216,10 @@ proptest! {
                 let found: Vec<u64> = packed.to_deliver(90..150, scope).collect();
                 let is_one = |live: &&Live| live.scope == scope && live.is_to_deliver();
                 let expected = whole.live.range(90..150).filter(|(_, live)| is_one(live));
-                prop_assert_eq!(found, expected.map(|(lsn, _)| *lsn).collect::<Vec<_>>());
+                prop_assert_eq!(&found, &expected.clone().map(|(lsn, _)| *lsn).collect::<Vec<_>>());
+                let standing = packed.standings(90..150, (scope, 9)).into_iter();
+                let whole = expected.take(9).map(|(lsn, live)| (*lsn, live.at, live.moment.wall, live.stage.state()));
+                prop_assert!(standing.map(|it| (it.lsn, it.at, it.wall, it.state)).eq(whole));
             }
             let answered = packed.answered_in(.., State::Duplicate).flat_map(EventSet::lsns);
             let expected = whole.settled.iter().filter(|(_, it)| it.state == State::Duplicate);
