@@ -140,7 +140,7 @@ impl Chunk {
     fn place(&mut self, slot: usize, lsn: u64, at: Located) {
         set(&mut self.offsets, slot, at.place.offset);
         let units = u16::try_from(at.bytes / SIZE_UNIT).ok();
-        let size = units.filter(|_| at.bytes % SIZE_UNIT == 0).unwrap_or(0);
+        let size = units.filter(|_| at.bytes.is_multiple_of(SIZE_UNIT)).unwrap_or(0);
         set(&mut self.sizes, slot, size);
         if size == 0 || at.lsn != lsn {
             let rare = self.rare.get_or_insert_default();
