@@ -1,9 +1,11 @@
-//! Lookups and reservations, each beside a plain hash table: for work on a part of the index.
+//! Lookups and reservations, each beside a plain hash table, and hashes of contents: for work on a part of the index.
 //!
 //! What is promised is measured by the program `figures`, with ten million keys.
 
 #![forbid(unsafe_code)]
 
+use std::hash::Hasher;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
@@ -12,8 +14,11 @@ use onceward_benches::bench;
 use onceward_benches::index::floor::Floor;
 use onceward_benches::index::keys::{Key, key};
 use onceward_benches::index::samples::{Draws, Wanted};
+use onceward_benches::index::secret;
 use onceward_benches::index::stock::{BatchRoom, Flow, Stock};
 use onceward_index::Reserved;
+use siphasher::sip::SipHasher13;
+use twox_hash::XxHash3_64;
 
 /// Keys that are remembered.
 const SIZES: [(u64, &str); 2] = [(1_000, "1 k keys"), (1_000_000, "1 M keys")];
@@ -23,6 +28,8 @@ const SLICES: u32 = 24;
 const SAMPLE: usize = 1 << 14;
 /// Keys of a batch.
 const BATCH: usize = 100;
+/// Bytes of payloads of which hashes are made.
+const CONTENTS: [usize; 3] = [40, 200, 1_000];
 /// Keys that are taken between two checkpoints.
 const TAKEN: u64 = 30_000;
 
@@ -40,6 +47,9 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
+    for bytes in CONTENTS {
+        hashes(&mut criterion, bytes);
+    }
     for (keys, name) in SIZES {
         let flow = Flow { slice_count: SLICES, keys_a_window: keys };
         let stock = Stock::with_keys(&dir.path().join(name), flow, keys).unwrap();
@@ -54,6 +64,37 @@ fn main() {
         takes(&mut group, &stock, keys);
         group.finish();
     }
+}
+
+/// What a content's hash costs: as it was before (SipHash), as it is, and of the payload alone XXH3 and the checksum
+/// that the log makes of it anyway.
+fn hashes(criterion: &mut Criterion, bytes: usize) {
+    let mut group = criterion.benchmark_group(format!("index/hash, {bytes} bytes"));
+    group.throughput(Throughput::Bytes(bytes as u64));
+    let payload = vec![0x5a; bytes];
+    let (kind, amount) = (b"sale".as_slice(), 245_000_i64.to_le_bytes());
+    group.bench_function("SipHash-1-3", |b| {
+        b.iter(|| {
+            let mut hasher = SipHasher13::new_with_key(&[7; 16]);
+            for part in [kind, &amount, black_box(&payload)] {
+                hasher.write(&(part.len() as u64).to_le_bytes());
+                hasher.write(part);
+            }
+            hasher.finish()
+        });
+    });
+    let secret = secret();
+    group.bench_function("content", |b| {
+        b.iter(|| secret.content(black_box(&[kind, &amount, &payload])));
+    });
+    let xxh3_secret = [0xa5; 192];
+    group.bench_function("XXH3 of the payload", |b| {
+        b.iter(|| XxHash3_64::oneshot_with_secret(black_box(&xxh3_secret), black_box(&payload)));
+    });
+    group.bench_function("CRC-32 of the payload", |b| {
+        b.iter(|| crc32fast::hash(black_box(&payload)));
+    });
+    group.finish();
 }
 
 /// One by one, in batches, and of the floor.

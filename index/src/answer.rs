@@ -31,11 +31,15 @@ pub struct KnownKey {
 }
 
 impl KnownKey {
-    /// The verdict on the same key with this content.
+    /// The verdict on the same key with this content. Of a content that is not known every other one is a duplicate.
     #[must_use]
     pub fn judge(&self, content: ContentHash) -> Lookup {
         let lsn = self.lsn;
-        if self.content == content { Lookup::Duplicate { lsn } } else { Lookup::Conflict { lsn } }
+        if self.content.matches(content) {
+            Lookup::Duplicate { lsn }
+        } else {
+            Lookup::Conflict { lsn }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 /// First bytes of a file of entries.
 const MAGIC: &[u8; 8] = b"OnceKeys";
 /// Version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the first block.
 const HEADER_BYTES: usize = 48;
 /// Bytes of a block before its entries.

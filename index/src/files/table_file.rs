@@ -20,7 +20,7 @@ use crate::{
 /// First bytes of a table file.
 const MAGIC: &[u8; 8] = b"OnceTabl";
 /// Version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the directory.
 const FIXED_BYTES: usize = 36;
 /// Bytes of the directory for one shard.

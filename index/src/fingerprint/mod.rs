@@ -2,9 +2,13 @@
 //!
 //! The layout of the hashed bytes is in `FORMAT.md`, section "Fingerprints and hashes".
 
-use std::{fmt, hash::Hasher};
+mod content;
+mod sip;
 
-use siphasher::{sip, sip128, sip128::Hasher128};
+use std::fmt;
+
+use content::ContentSecret;
+use sip::Sip;
 
 /// Identity of a key within a store: 128 bits, keyed with the store's secret.
 ///
@@ -77,6 +81,11 @@ impl fmt::Debug for Fingerprint {
 pub struct ContentHash(u64);
 
 impl ContentHash {
+    /// The hash that stands for "not known": whatever content comes, it is the same one.
+    ///
+    /// For keys without a content, and for those whose hash was made in a way that nobody makes hashes any more.
+    pub const UNKNOWN: Self = Self(0);
+
     /// Wraps a number that [`ContentHash::as_u64`] gave. Only its low 48 bits count.
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {
@@ -87,6 +96,13 @@ impl ContentHash {
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
+    }
+
+    /// Whether what had this hash and what has the other one count as the same content: they are equal, or one is
+    /// [`ContentHash::UNKNOWN`].
+    #[must_use]
+    pub fn matches(self, other: Self) -> bool {
+        self == other || self == Self::UNKNOWN || other == Self::UNKNOWN
     }
 }
 
@@ -101,19 +117,23 @@ impl fmt::Debug for ContentHash {
 /// Who does not know it can neither craft two keys with one fingerprint nor aim many keys at one
 /// place of a table. `Debug` shows none of it. Losing it makes every remembered key fresh.
 #[derive(Clone)]
-pub struct Secret([u8; 16]);
+pub struct Secret {
+    bytes: [u8; 16],
+    /// What contents are hashed with; follows from the bytes.
+    content: ContentSecret,
+}
 
 impl Secret {
     /// Takes 16 bytes that must come from a good random source, once in a store's life.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self { bytes, content: ContentSecret::of(&bytes) }
     }
 
     /// The secret's bytes, to be stored where only the store's owner reads.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+        &self.bytes
     }
 
     /// The identity of `key` in `scope`.
@@ -121,92 +141,27 @@ impl Secret {
     /// Scope and key cannot run into one another: `("ab", "c")` and `("a", "bc")` differ.
     #[must_use]
     pub fn fingerprint(&self, scope: &str, key: &[u8]) -> Fingerprint {
-        let hasher = sip128::SipHasher13::new_with_key(&self.0);
-        let write = |put: &mut dyn FnMut(&[u8])| {
-            match u8::try_from(scope.len()) {
-                Ok(length) if length < LONG_SCOPE => put(&[length]),
-                Ok(_) | Err(_) => {
-                    put(&[LONG_SCOPE]);
-                    put(&wide(scope.len()));
-                }
-            }
-            put(scope.as_bytes());
-            put(key);
+        let hash = Sip::of_128(&self.bytes);
+        let hash = match u8::try_from(scope.len()) {
+            Ok(length) if length < LONG_SCOPE => hash.byte(length),
+            Ok(_) | Err(_) => hash.byte(LONG_SCOPE).number(wide(scope.len())),
         };
-        let hash = match gathered(scope.len() + key.len() + LENGTH_BYTES, &mut [0; GATHERED], write)
-        {
-            Some(bytes) => hasher.hash(bytes),
-            None => {
-                let mut hasher = hasher;
-                write(&mut |bytes| hasher.write(bytes));
-                hasher.finish128()
-            }
-        };
-        Fingerprint(hash.as_u128())
+        Fingerprint(hash.bytes(scope.as_bytes()).bytes(key).finish_128())
     }
 
     /// The hash of a content that consists of `parts`, in this order.
     ///
-    /// Parts cannot run into one another, and an empty part is not the same as no part.
+    /// Parts cannot run into one another, and an empty part is not the same as no part. Never
+    /// [`ContentHash::UNKNOWN`].
     #[must_use]
     pub fn content(&self, parts: &[&[u8]]) -> ContentHash {
-        let hasher = sip::SipHasher13::new_with_key(&self.0);
-        let write = |put: &mut dyn FnMut(&[u8])| {
-            for part in parts {
-                match u32::try_from(part.len()) {
-                    Ok(length) if length < LONG_PART => put(&length.to_le_bytes()),
-                    Ok(_) | Err(_) => {
-                        put(&LONG_PART.to_le_bytes());
-                        put(&wide(part.len()));
-                    }
-                }
-                put(part);
-            }
-        };
-        let most: usize = parts.iter().map(|part| part.len() + LENGTH_BYTES).sum();
-        ContentHash::from_u64(match gathered(most, &mut [0; GATHERED], write) {
-            Some(bytes) => hasher.hash(bytes),
-            None => {
-                let mut hasher = hasher;
-                write(&mut |bytes| hasher.write(bytes));
-                hasher.finish()
-            }
-        })
+        self.content.hash(parts)
     }
-}
 
-/// Bytes that are copied together to be hashed at once: a hasher that is given small pieces spends more
-/// on their edges than on their bytes.
-const GATHERED: usize = 512;
-/// The most that a length takes before its part.
-const LENGTH_BYTES: usize = 12;
-
-/// The bytes that `write` puts, one behind the other; `None` if `most` bytes do not fit.
-fn gathered(
-    most: usize,
-    into: &mut [u8; GATHERED],
-    write: impl Fn(&mut dyn FnMut(&[u8])),
-) -> Option<&[u8]> {
-    if most > GATHERED {
-        return None;
-    }
-    let mut count = 0;
-    write(&mut |bytes| {
-        if let Some(room) = into.get_mut(count..count + bytes.len()) {
-            room.copy_from_slice(bytes);
-            count += bytes.len();
-        }
-    });
-    into.get(..count)
-}
-
-impl Secret {
     /// A number by which files made under another secret are known, and which reveals nothing of this
     /// one.
     pub(crate) fn check(&self) -> u64 {
-        let mut hasher = sip::SipHasher13::new_with_key(&self.0);
-        hasher.write(b"onceward index");
-        hasher.finish()
+        Sip::of_64(&self.bytes).bytes(b"onceward index").finish_64()
     }
 }
 
@@ -221,15 +176,13 @@ pub(crate) const SHARD_BITS: u32 = 12;
 /// The bits of a content hash.
 const CONTENT_BITS: u64 = (1 << 48) - 1;
 
-/// A length on 8 bytes, the same on every target.
-fn wide(length: usize) -> [u8; 8] {
-    u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes()
+/// A length, the same on every target.
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 /// Stands in the length byte of a scope too long for it; the length follows on 8 bytes.
 const LONG_SCOPE: u8 = u8::MAX;
-/// Stands in the length of a part too long for it; the length follows on 8 bytes.
-const LONG_PART: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests;

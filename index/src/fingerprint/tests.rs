@@ -2,6 +2,8 @@
 
 use super::*;
 use onceward_vfs::testing::golden;
+use siphasher::sip128;
+use twox_hash::xxhash3_64;
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 
@@ -19,7 +21,7 @@ fn fingerprint_matches_the_bytes_in_the_format_document() {
 
 #[test]
 fn content_hash_matches_the_bytes_in_the_format_document() {
-    let hash = secret().content(&[b"sale", b"4.50"]);
+    let hash = secret().content(&[b"sale", b"4.50", br#"{"total":"4.50"}"#]);
     assert_eq!(hash.as_u64().to_le_bytes().to_vec(), golden(FORMAT, "content"));
 }
 
@@ -43,18 +45,57 @@ fn fingerprint_is_the_hash_of_the_laid_out_bytes_for_every_scope_length() {
     }
 }
 
+/// XXH3 with the content secret of the document.
+fn xxh3(bytes: &[u8]) -> u64 {
+    let content_secret = golden(FORMAT, "content-secret");
+    assert_eq!(content_secret.len(), 192);
+    xxhash3_64::Hasher::oneshot_with_secret(&content_secret, bytes).unwrap()
+}
+
 #[test]
-fn content_hash_is_the_hash_of_the_laid_out_bytes_for_every_length() {
-    for length in [0_usize, 1, 7, 200, 480, 490, 500, 512, 513, 70_000] {
+fn content_hash_is_the_hash_of_the_laid_out_parts_for_every_length_and_number() {
+    for length in [0_usize, 1, 7, 8, 9, 16, 17, 200, 240, 241, 70_000] {
         let payload = vec![0xa5; length];
-        let mut bytes = 4_u32.to_le_bytes().to_vec();
-        bytes.extend(b"sale");
-        bytes.extend(u32::try_from(length).unwrap().to_le_bytes());
-        bytes.extend(&payload);
-        let expected = sip::SipHasher13::new_with_key(secret().as_bytes()).hash(&bytes);
-        let hash = secret().content(&[b"sale", &payload]);
-        assert_eq!(hash, ContentHash::from_u64(expected), "payload of {length} bytes");
+        let length = u64::try_from(length).unwrap();
+        for more in [0, 1, 6, 7, 8, 40] {
+            let mut parts = vec![b"sale".as_slice()];
+            let mut bytes = b"\x04\0\0\0\0\0\0\0sale\0\0\0\0".to_vec();
+            for _ in 0..more {
+                parts.push(&payload);
+                bytes.extend(length.to_le_bytes());
+                if length <= 8 {
+                    bytes.extend(&payload);
+                    bytes.resize(bytes.len().next_multiple_of(8), 0);
+                    if length == 0 {
+                        bytes.extend([0; 8]);
+                    }
+                } else {
+                    bytes.extend(xxh3(&payload).to_le_bytes());
+                }
+            }
+            let expected = ContentHash::from_u64(xxh3(&bytes));
+            assert_eq!(secret().content(&parts), expected, "{more} payloads of {length} bytes");
+        }
     }
+}
+
+#[test]
+fn a_content_whose_hash_would_mean_that_it_is_not_known_has_another() {
+    assert_eq!(content::told_apart(0), ContentHash::from_u64(1));
+    assert_eq!(content::told_apart(1 << 48), ContentHash::from_u64(1), "the bits that are kept");
+    for hash in [1, 2, u64::MAX] {
+        assert_eq!(content::told_apart(hash), ContentHash::from_u64(hash), "{hash:x}");
+    }
+}
+
+#[test]
+fn a_content_that_is_not_known_is_every_content_and_no_other_is() {
+    let (one, other) = (ContentHash::from_u64(1), ContentHash::from_u64(2));
+    assert!(one.matches(one) && !one.matches(other), "control");
+    for hash in [one, other, ContentHash::UNKNOWN] {
+        assert!(hash.matches(ContentHash::UNKNOWN) && ContentHash::UNKNOWN.matches(hash));
+    }
+    assert_eq!(ContentHash::UNKNOWN, ContentHash::from_u64(1 << 48), "only 48 bits count");
 }
 
 #[test]
@@ -74,6 +115,10 @@ fn parts_of_a_content_do_not_run_into_one_another() {
     assert_ne!(hash(&[b"abc"]), hash(&[b"abc", b""]));
     assert_ne!(hash(&[]), hash(&[b""]));
     assert_ne!(hash(&[b"a", b"b"]), hash(&[b"b", b"a"]));
+    assert_ne!(hash(&[b"a"]), hash(&[b"a\0"]), "zeros behind a short part");
+    let long = [7; 40];
+    let stands = xxh3(&long).to_le_bytes();
+    assert_ne!(hash(&[&long]), hash(&[&stands]), "what stands for a long part");
 }
 
 #[test]

@@ -28,7 +28,7 @@ const KINDS: [Kind; 6] = [
 ];
 
 fn content(number: u64) -> ContentHash {
-    ContentHash::from_u64(number * 0x1_0001)
+    ContentHash::from_u64((number + 1) * 0x1_0001)
 }
 
 /// A store, and every key that is in it: its LSN, number, and the time from which on it may be gone.

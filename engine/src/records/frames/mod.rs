@@ -31,7 +31,7 @@ pub(crate) struct LeaseFrame {
     pub(in crate::records) key: String,
     /// The token of the lease's holder.
     pub(in crate::records) token: Token,
-    /// Content hash of the request that took the key; 0 for none.
+    /// Content hash of the request that took the key; 0: none, or not known.
     pub(in crate::records) content_hash: u64,
     /// Trusted time at which the key's slice began; 0 in the first frame, whose own time is it.
     pub(in crate::records) slice_begin: u64,
@@ -50,7 +50,7 @@ pub(crate) struct RecordHead {
     pub(in crate::records) scope: String,
     /// The key.
     pub(in crate::records) key: String,
-    /// Content hash of the request that took the key; 0 for none.
+    /// Content hash of the request that took the key; 0: none, or not known.
     pub(in crate::records) content_hash: u64,
     /// Trusted time at which the key's slice began.
     pub(in crate::records) slice_begin: u64,
@@ -73,11 +73,26 @@ pub(crate) struct LeaseEndFrame {
     pub(in crate::records) fingerprint: u128,
 }
 
+// Content hashes of the first versions are of a kind that is not made any more.
 impl Control for LeaseFrame {
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
+
+    fn decode_older(version: u16, body: &[u8]) -> Option<Self> {
+        match version {
+            1 => codec::decode_layout(body).map(|lease: Self| Self { content_hash: 0, ..lease }),
+            _ => None,
+        }
+    }
 }
 impl Control for RecordHead {
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
+
+    fn decode_older(version: u16, body: &[u8]) -> Option<Self> {
+        match version {
+            1 => codec::decode_layout(body).map(|head: Self| Self { content_hash: 0, ..head }),
+            _ => None,
+        }
+    }
 }
 impl Control for LeaseEndFrame {
     const VERSION: u16 = 1;

@@ -34,7 +34,7 @@ fn head(form: u8) -> RecordHead {
 fn a_lease_has_these_bytes() {
     assert_bytes(
         &lease(),
-        "0100 0100000000000000 0200000000000000 0100000000000000 73 0200000000000000 6b31 \
+        "0200 0100000000000000 0200000000000000 0100000000000000 73 0200000000000000 6b31 \
          aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 0300000000000000 0400000000000000 ffffffffffffffff",
     );
 }
@@ -51,11 +51,24 @@ fn a_record_has_these_bytes_and_its_body_behind_them() {
     let bytes = [head.encode().as_slice(), b"{}"].concat();
     assert_eq!(
         hex(&bytes),
-        "46000000 0100 0100000000000000 0200000000000000 0100000000000000 73 0200000000000000 6b31 \
+        "46000000 0200 0100000000000000 0200000000000000 0100000000000000 73 0200000000000000 6b31 \
          0300000000000000 0400000000000000 0500000000000000 0600000000000000 01 7b7d"
             .replace(' ', "")
     );
     assert_eq!(RecordHead::decode(&bytes), Some((head, b"{}".as_slice())));
+}
+
+#[test]
+fn leases_and_records_of_the_first_version_are_those_of_requests_that_are_not_known() {
+    let mut bytes = codec::encode(&lease());
+    bytes[0] = 1;
+    assert_eq!(codec::decode(&bytes), Some(LeaseFrame { content_hash: 0, ..lease() }));
+    let mut bytes = [head(FORM_JSON).encode().as_slice(), b"{}"].concat();
+    bytes[4] = 1;
+    let expected = RecordHead { content_hash: 0, ..head(FORM_JSON) };
+    assert_eq!(RecordHead::decode(&bytes), Some((expected, b"{}".as_slice())));
+    bytes[4] = 0;
+    assert_eq!(RecordHead::decode(&bytes), None, "no such version was written");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_blocks;
 mod cleaning;
 mod damage_run;
+mod earlier;
 mod expiry;
 mod full;
 mod healing;

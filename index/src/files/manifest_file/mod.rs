@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// First bytes of a slot.
 const MAGIC: &[u8; 8] = b"OnceMani";
 /// Version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of a slot before what the manifest says.
 const HEADER_BYTES: usize = 36;
 /// Bytes of the checksum.
@@ -173,6 +173,8 @@ pub(crate) fn verify(
     let check = checks.reduce(u64::max).unwrap_or(0);
     match newest(&bytes, check) {
         Ok(newest) => Ok(Some(InspectedManifest { manifest: newest.manifest, check })),
+        // As an earlier program left it. The next opening builds it anew.
+        Err(Unusable::Version(version)) if version < VERSION => Ok(None),
         Err(why) => {
             let what = format!("no slot can be used: {why:?}");
             faults.push(FileDamage { file, offset: 0, bytes: 2 * half, what });

@@ -5,7 +5,7 @@ mod built;
 
 use std::sync::Arc;
 
-use onceward_index::{ErrorKind, Index, ReadMode, Secret};
+use onceward_index::{ErrorKind, Index, ReadMode, Secret, verify};
 use onceward_vfs::{Fault, FaultKind, FaultOp, Mode, OsVfs, SimVfs, Vfs};
 
 use crate::scenery::slot::newest;
@@ -241,23 +241,47 @@ fn of_version(name: &str, bytes: &[u8], version: u32) -> Vec<u8> {
     bytes
 }
 
+/// The version that files have.
+const VERSION: u32 = 2;
+
 #[test]
-fn a_file_of_a_later_version_is_told_of() {
+fn a_file_of_another_version_is_told_of() {
     let built = built();
     for name in names(&built.disk) {
         let bytes = built.disk.bytes(&path(&name)).unwrap();
-        assert_eq!(of_version(&name, &bytes, 1), bytes, "control: the checksum is where it is");
-        let newer = of_version(&name, &bytes, 2);
-        let what = format!("{name} of version 2");
-        let outcome = built.outcome_of(|disk| rewrite(disk, &name, &newer), &[&name], &what);
-        assert_ne!(outcome, Outcome::Right, "{what}");
-        if name == MANIFEST {
-            let disk = copy(&built.disk);
-            rewrite(&disk, &name, &newer);
-            let opened = Index::open(location(disk), &secret(), options(ReadMode::Mapped)).unwrap();
-            assert!(opened.index.discarded().unwrap().why.contains("version 2"));
+        let same = of_version(&name, &bytes, VERSION);
+        assert_eq!(same, bytes, "control: the checksum is where it is");
+        for version in [VERSION - 1, VERSION + 1] {
+            let other = of_version(&name, &bytes, version);
+            let what = format!("{name} of version {version}");
+            let outcome = built.outcome_of(|disk| rewrite(disk, &name, &other), &[&name], &what);
+            assert_ne!(outcome, Outcome::Right, "{what}");
         }
     }
+}
+
+/// What an earlier program left: its content hashes are of another kind, so none of them may be used. The log,
+/// which has the contents, is replayed.
+#[test]
+fn files_of_an_earlier_version_are_no_damage_and_are_built_anew_from_the_log() {
+    let built = built();
+    let disk = copy(&built.disk);
+    for name in names(&built.disk) {
+        let bytes = built.disk.bytes(&path(&name)).unwrap();
+        rewrite(&disk, &name, &of_version(&name, &bytes, VERSION - 1));
+    }
+    assert_eq!(verify(location(disk.clone())).unwrap(), [], "nothing is damaged");
+    let opened = Index::open(location(disk.clone()), &secret(), options(ReadMode::Mapped)).unwrap();
+    let why = &opened.index.discarded().unwrap().why;
+    assert!(why.contains("version 1"), "{why}");
+    assert_eq!((opened.covered, opened.index.len()), (0, 0));
+    assert_eq!(names(&disk), [""; 0], "the files are gone");
+
+    let later = copy(&built.disk);
+    let bytes = later.bytes(&path(MANIFEST)).unwrap();
+    rewrite(&later, MANIFEST, &of_version(MANIFEST, &bytes, VERSION + 1));
+    let faults = verify(location(later)).unwrap();
+    assert!(faults.iter().any(|fault| fault.what.contains("Version(3)")), "{faults:?}");
 }
 
 #[test]

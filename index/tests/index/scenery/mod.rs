@@ -25,8 +25,9 @@ pub(crate) fn from_capture() -> Window {
     Window::new(MINUTE, WindowStart::FromCapture).unwrap()
 }
 
+/// A known content, another one for each number.
 pub(crate) fn content(n: u64) -> ContentHash {
-    ContentHash::from_u64(n)
+    ContentHash::from_u64(n + 1)
 }
 
 /// A key in a shard, with a tag, that `n` tells from others.
