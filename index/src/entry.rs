@@ -99,10 +99,7 @@ impl Entries {
             let more = self.len().max(ENTRIES_FIRST).min(left);
             self.bytes.reserve_exact(more * ENTRY_BYTES);
         }
-        self.bytes.extend_from_slice(&entry.key.to_bytes());
-        self.bytes.extend_from_slice(&delta.to_le_bytes());
-        let content = entry.content.as_u64().to_le_bytes();
-        self.bytes.extend(content.iter().take(6));
+        self.bytes.extend_from_slice(&encode(entry, delta));
         position
     }
 
@@ -118,6 +115,12 @@ impl Entries {
     /// The entry at a position; `None` if it is voided or beyond the last.
     pub(crate) fn entry(&self, position: usize) -> Option<Entry> {
         entry_in(&self.bytes, self.base, position)
+    }
+
+    /// Whether the bytes at a position begin with this key. One that is voided may have it too.
+    pub(crate) fn has_key(&self, position: usize, key: Fingerprint) -> bool {
+        let at = position * ENTRY_BYTES;
+        self.bytes.get(at..at + 16).is_some_and(|found| found == key.to_bytes())
     }
 
     fn delta(&self, lsn: u64) -> Option<u32> {
@@ -146,6 +149,18 @@ pub(crate) fn split(place: u32) -> (u32, usize) {
 pub(crate) fn entry_in(bytes: &[u8], base: u64, position: usize) -> Option<Entry> {
     let at = position.checked_mul(ENTRY_BYTES)?;
     decode(bytes.get(at..at.checked_add(ENTRY_BYTES)?)?.first_chunk()?, base)
+}
+
+/// The bytes of an entry.
+fn encode(entry: Entry, delta: u32) -> [u8; ENTRY_BYTES] {
+    let mut bytes = [0; ENTRY_BYTES];
+    let (key, rest) = bytes.split_at_mut(16);
+    let (number, content) = rest.split_at_mut(4);
+    key.copy_from_slice(&entry.key.to_bytes());
+    number.copy_from_slice(&delta.to_le_bytes());
+    let [a, b, c, d, e, f, ..] = entry.content.as_u64().to_le_bytes();
+    content.copy_from_slice(&[a, b, c, d, e, f]);
+    bytes
 }
 
 /// An entry from its bytes; `None` if it is voided.

@@ -144,8 +144,8 @@ impl Slices {
 
     /// Notes the final answer for so many events of a slice, which held it.
     pub(crate) fn settle(&mut self, id: SliceId, count: u64, at: u64) {
-        self.unhold(id, count);
         if let Some(slice) = self.all.get_mut(&id) {
+            slice.held = slice.held.saturating_sub(count);
             slice.raise_settled(at);
         }
     }
@@ -156,11 +156,11 @@ impl Slices {
     /// over, and before it was settled: every slice of that time is remembered for as long.
     pub(crate) fn raise_settled(&mut self, window: Window, begin: u64, at: u64) {
         let carried_from = begin.saturating_add(window.length_ms());
-        let own = self.by_begin.get(&(window, begin)).copied();
-        let later = self.by_begin.range((window, carried_from.min(at))..=(window, at));
-        let ids: Vec<SliceId> = own.into_iter().chain(later.map(|(_, id)| *id)).collect();
-        for id in ids {
-            if let Some(slice) = self.all.get_mut(&id) {
+        let Self { all, by_begin, .. } = self;
+        let own = by_begin.get(&(window, begin));
+        let later = by_begin.range((window, carried_from.min(at))..=(window, at));
+        for id in own.into_iter().chain(later.map(|(_, id)| id)) {
+            if let Some(slice) = all.get_mut(id) {
                 slice.raise_settled(at);
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     entry::{self, BLOCK_ENTRIES, BLOCKS_MAX, ENTRY_BYTES, Entries, Entry, place},
     error::{Error, Result},
     fingerprint::Fingerprint,
-    options::Window,
+    options::{ReadMode, Window},
 };
 
 /// First bytes of a file of entries.
@@ -137,6 +137,11 @@ impl KeyFile {
     /// The file's path.
     pub(crate) fn name(&self) -> String {
         self.folder.path(FileKind::Keys, self.number)
+    }
+
+    /// Whether the file is mapped where that can be.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.folder.reading == ReadMode::Mapped
     }
 
     /// The key at a position of a block, if the file is mapped. Nothing is checked.

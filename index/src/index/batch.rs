@@ -1,17 +1,17 @@
-//! Many keys at once: the memory is asked for all of them before any is judged.
+//! Many keys at once: the memory is asked for all of them before any is judged. Nothing is allocated for them.
 
-use super::{Index, found};
+use super::{Index, found, reserved};
 use crate::{
     answer::{Lookup, Reserved},
     entry::Entry,
     error::Result,
     fingerprint::{ContentHash, Fingerprint},
     options::Window,
-    state::{IndexState, Obstacle, RoomCheck},
-    table::ControlBytes,
+    slices::SliceId,
+    state::{IndexState, Obstacle, RoomCheck, Taking},
 };
 
-/// Keys that are looked at together: their control bytes fit the nearest cache.
+/// Keys that are looked at together: what they need first fits the nearest cache, and a bit for each is a number.
 const TOGETHER: usize = 64;
 
 impl Index {
@@ -27,22 +27,64 @@ impl Index {
         verdicts: &mut Vec<Lookup>,
     ) -> Result<()> {
         let before = verdicts.len();
-        let judged = self.state.fill(verdicts, |state, verdicts| {
-            verdicts.truncate(before);
-            verdicts.reserve(keys.len());
-            for some in keys.chunks(TOGETHER) {
-                let controls = first_controls(state, some.iter().map(|(key, _)| *key));
-                for ((key, content), control) in some.iter().zip(controls) {
-                    let known = state.find_after(*key, control)?;
-                    verdicts.push(known.map_or(Lookup::New, |known| found(known).judge(*content)));
+        verdicts.resize(before + keys.len(), Lookup::New);
+        let mut both = (keys, verdicts.get_mut(before..).unwrap_or_default());
+        let judged = self.judge_all(
+            (&mut both, keys.len()),
+            |(keys, _), at| keys.get(at).copied(),
+            |(_, verdicts), at, verdict| {
+                if let Some(place) = verdicts.get_mut(at) {
+                    *place = verdict;
                 }
-            }
-            Ok(())
-        });
+            },
+        );
         if judged.is_err() {
             verdicts.truncate(before);
         }
         judged
+    }
+
+    /// Judges the keys of many items, as [`Index::lookup`] each, all at one moment. `key_of` says the key of an item
+    /// and what came with it, if it is to be judged; `judged` is told the verdict.
+    ///
+    /// Both may be called more than once for an item: what `judged` is told last counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::lookup`]; what `judged` was told does not count.
+    pub fn lookup_each<T>(
+        &self,
+        items: &mut [T],
+        key_of: impl Fn(&T) -> Option<(Fingerprint, ContentHash)>,
+        mut judged: impl FnMut(&mut T, Lookup),
+    ) -> Result<()> {
+        let count = items.len();
+        self.judge_all(
+            (items, count),
+            |items, at| items.get(at).and_then(&key_of),
+            |items, at, verdict| {
+                if let Some(item) = items.get_mut(at) {
+                    judged(item, verdict);
+                }
+            },
+        )
+    }
+
+    fn judge_all<C: ?Sized>(
+        &self,
+        (items, count): (&mut C, usize),
+        key_at: impl Fn(&C, usize) -> Option<(Fingerprint, ContentHash)>,
+        mut judged: impl FnMut(&mut C, usize, Lookup),
+    ) -> Result<()> {
+        loop {
+            let state = self.state.read();
+            let obstacle = match judge_all(&state, (items, count), &key_at, &mut judged) {
+                Ok(()) => return Ok(()),
+                Err(obstacle) => obstacle,
+            };
+            drop(state);
+            self.state.load(obstacle)?;
+        }
     }
 
     /// Reserves many keys, as [`Index::reserve`] each, in their order: of two with the same key the
@@ -58,13 +100,58 @@ impl Index {
         now: u64,
         reserved: &mut Vec<Reserved>,
     ) -> Result<()> {
-        let before = reserved.len();
+        reserved.reserve(entries.len());
+        self.take_all(
+            (reserved, entries.len(), now),
+            |_, at| entries.get(at).map(|entry| (*entry, window)),
+            |reserved, _, outcome| reserved.push(outcome),
+        )
+    }
+
+    /// Reserves the keys of many items, as [`Index::reserve`] each, in their order: of two with the same key the
+    /// second one is known. `entry_of` says the entry and the window of an item, if its key is to be taken; `taken` is
+    /// told the outcome, once for each.
+    ///
+    /// Nobody sees some of them taken and others not, unless a shard must be loaded for one of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::reserve`]. The keys of which `taken` was told are reserved.
+    pub fn reserve_each<T>(
+        &self,
+        items: &mut [T],
+        now: u64,
+        entry_of: impl Fn(&T) -> Option<(Entry, Window)>,
+        mut taken: impl FnMut(&mut T, Reserved),
+    ) -> Result<()> {
+        let count = items.len();
+        self.take_all(
+            (items, count, now),
+            |items, at| items.get(at).and_then(&entry_of),
+            |items, at, outcome| {
+                if let Some(item) = items.get_mut(at) {
+                    taken(item, outcome);
+                }
+            },
+        )
+    }
+
+    fn take_all<C: ?Sized>(
+        &self,
+        (items, count, now): (&mut C, usize, u64),
+        entry_at: impl Fn(&C, usize) -> Option<(Entry, Window)>,
+        mut taken: impl FnMut(&mut C, usize, Reserved),
+    ) -> Result<()> {
+        let mut done = 0;
         loop {
             let mut state = self.state.write();
-            let done = reserved.len() - before;
-            let obstacle = match insert_some(&mut state, entries, done, (window, now), reserved) {
+            let left = (&mut *items, done..count, now);
+            let obstacle = match take_all(&mut state, left, &entry_at, &mut taken) {
                 Ok(()) => return Ok(()),
-                Err(obstacle) => obstacle,
+                Err((at, obstacle)) => {
+                    done = at;
+                    obstacle
+                }
             };
             drop(state);
             self.state.load(obstacle)?;
@@ -86,45 +173,93 @@ impl Index {
         }
         state.confirm(first, last);
     }
-}
 
-/// The control bytes that the search for each of these keys sees first.
-fn first_controls(
-    state: &IndexState,
-    keys: impl Iterator<Item = Fingerprint>,
-) -> [Option<ControlBytes>; TOGETHER] {
-    let mut controls = [None; TOGETHER];
-    for (control, key) in controls.iter_mut().zip(keys) {
-        *control = state.table.first_control(key);
+    /// Notes that all frames from `first` to `last` for which keys were reserved are durable, as one step.
+    pub fn confirm_range(&self, first: u64, last: u64) {
+        self.state.write().confirm(first, last);
     }
-    controls
+
+    /// Settles events of many slices at once, as [`Index::settle_many`] does so many of each.
+    pub fn settle_slices(&self, slices: impl IntoIterator<Item = (SliceId, u64)>, now: u64) {
+        let mut state = self.state.write();
+        for (slice, count) in slices {
+            state.slices.settle(slice, count, now);
+        }
+    }
 }
 
-/// Reserves the keys from `done` on, until one needs a shard.
-fn insert_some(
-    state: &mut IndexState,
-    entries: &[Entry],
-    done: usize,
-    (window, now): (Window, u64),
-    reserved: &mut Vec<Reserved>,
+/// Judges the keys of all items, until one needs a shard.
+fn judge_all<C: ?Sized>(
+    state: &IndexState,
+    (items, count): (&mut C, usize),
+    key_at: impl Fn(&C, usize) -> Option<(Fingerprint, ContentHash)>,
+    mut judged: impl FnMut(&mut C, usize, Lookup),
 ) -> std::result::Result<(), Obstacle> {
-    let left = entries.get(done..).unwrap_or_default();
-    let room =
-        if state.check_room_for(left.len()).is_ok() { RoomCheck::Done } else { RoomCheck::Needed };
-    let begin = state.slices.begin_of(window, now);
-    for some in left.chunks(TOGETHER) {
-        // Only to have the memory fetch all of them at once, control bytes first, then slots: each is
-        // judged anew.
-        std::hint::black_box(first_controls(state, some.iter().map(|entry| entry.key)));
-        for entry in some {
-            std::hint::black_box(state.table.first_free(entry.key));
+    for first in (0..count).step_by(TOGETHER) {
+        let some = first..count.min(first + TOGETHER);
+        let mut absent = 0_u64;
+        for at in some.clone().rev() {
+            let is_absent = key_at(items, at).is_some_and(|(key, _)| state.table.is_absent(key));
+            absent = absent << 1 | u64::from(is_absent);
         }
-        for entry in some {
-            reserved.push(match state.reserve(*entry, (window, begin), room)? {
-                Ok(slice) => Reserved::Taken(slice),
-                Err(known) => Reserved::Known(found(known)),
-            });
+        for at in some {
+            let is_absent = absent & 1 == 1;
+            absent >>= 1;
+            let verdict = match key_at(items, at) {
+                None => continue,
+                Some(_) if is_absent => Lookup::New,
+                Some((key, content)) => {
+                    state.find_entry(key)?.map_or(Lookup::New, |known| found(known).judge(content))
+                }
+            };
+            judged(items, at, verdict);
         }
     }
     Ok(())
+}
+
+/// Reserves the keys of the items at these positions, until one needs a shard; returns which that is.
+fn take_all<C: ?Sized>(
+    state: &mut IndexState,
+    (items, positions, now): (&mut C, std::ops::Range<usize>, u64),
+    entry_at: impl Fn(&C, usize) -> Option<(Entry, Window)>,
+    mut taken: impl FnMut(&mut C, usize, Reserved),
+) -> std::result::Result<(), (usize, Obstacle)> {
+    let is_room = state.check_room_for(positions.len()).is_ok();
+    let room = if is_room { RoomCheck::Done } else { RoomCheck::Needed };
+    let mut taking: Option<Taking> = None;
+    let end = positions.end;
+    for first in positions.step_by(TOGETHER) {
+        let some = first..end.min(first + TOGETHER);
+        if some.len() > 1 {
+            ask_ahead(state, some.clone().filter_map(|at| Some(entry_at(items, at)?.0.key)));
+        }
+        for at in some {
+            let Some((entry, window)) = entry_at(items, at) else { continue };
+            if taking.as_ref().is_none_or(|of| of.window() != window) {
+                taking.take().into_iter().for_each(|of| state.end_taking(of));
+            }
+            let of = taking.get_or_insert_with(|| state.begin_taking(window, now, room));
+            let outcome = state.take(of, entry);
+            match outcome {
+                Ok(outcome) => taken(items, at, reserved(outcome)),
+                Err(obstacle) => {
+                    taking.into_iter().for_each(|of| state.end_taking(of));
+                    return Err((at, obstacle));
+                }
+            }
+        }
+    }
+    taking.into_iter().for_each(|of| state.end_taking(of));
+    Ok(())
+}
+
+/// Only to have the memory fetch all at once that keys need, control bytes first, then slots.
+fn ask_ahead(state: &IndexState, keys: impl Iterator<Item = Fingerprint> + Clone) {
+    for key in keys.clone() {
+        std::hint::black_box(state.table.is_absent(key));
+    }
+    for key in keys {
+        std::hint::black_box(state.table.first_free(key));
+    }
 }

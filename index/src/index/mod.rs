@@ -108,11 +108,10 @@ impl Index {
     /// it. `Corrupt`, `Io`: as [`Index::lookup`]. Nothing was changed.
     pub fn reserve(&self, entry: Entry, window: Window, now: u64) -> Result<Reserved> {
         self.state.change(|state| {
-            let begin = state.slices.begin_of(window, now);
-            Ok(match state.reserve(entry, (window, begin), RoomCheck::Needed)? {
-                Ok(slice) => Reserved::Taken(slice),
-                Err(known) => Reserved::Known(found(known)),
-            })
+            let mut taking = state.begin_taking(window, now, RoomCheck::Needed);
+            let taken = state.take(&mut taking, entry);
+            state.end_taking(taking);
+            taken.map(reserved)
         })
     }
 
@@ -334,6 +333,14 @@ impl fmt::Debug for Index {
     /// Shows slices, never keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index").field("slices", &self.slices()).finish_non_exhaustive()
+    }
+}
+
+/// The outcome of a reservation as callers see it.
+fn reserved(taken: std::result::Result<SliceId, LocatedEntry>) -> Reserved {
+    match taken {
+        Ok(slice) => Reserved::Taken(slice),
+        Err(known) => Reserved::Known(found(known)),
     }
 }
 

@@ -75,19 +75,4 @@ impl SharedState {
             }
         }
     }
-
-    /// Asks the state as [`SharedState::ask`] does, with something to fill.
-    pub(super) fn fill<T>(
-        &self,
-        fill: &mut T,
-        ask: impl Fn(&IndexState, &mut T) -> std::result::Result<(), Obstacle>,
-    ) -> Result<()> {
-        loop {
-            let obstacle = match ask(&self.read(), fill) {
-                Ok(()) => return Ok(()),
-                Err(obstacle) => obstacle,
-            };
-            self.load(obstacle)?;
-        }
-    }
 }

@@ -31,6 +31,8 @@ pub(crate) const BLOCK_LOCATION_BYTES: usize = size_of::<BlockLocation>();
 #[derive(Debug, Default)]
 pub(crate) struct BlockLocations {
     all: Vec<BlockLocation>,
+    /// Files are mapped, unless they cannot be.
+    is_mapped: bool,
     key_files: Vec<Option<Arc<KeyFile>>>,
     /// Positions in `key_files` that are free.
     free: Vec<u32>,
@@ -41,7 +43,7 @@ pub(crate) struct BlockLocations {
 impl BlockLocations {
     /// Whether the entry at a place is certainly not this key's. `false` says nothing.
     pub(crate) fn is_other(&self, place: u32, key: Fingerprint) -> bool {
-        self.key_at(place).is_some_and(|found| found != key)
+        self.is_mapped && self.key_at(place).is_some_and(|found| found != key)
     }
 
     /// The key at a place in a file that is open and in memory, as bytes say.
@@ -55,6 +57,7 @@ impl BlockLocations {
 
     /// A block is in a file.
     pub(crate) fn put(&mut self, number: u32, key_file: &Arc<KeyFile>, offset: u32) {
+        self.is_mapped = key_file.is_mapped();
         let (at, blocks) = self.known.entry(key_file.number).or_insert_with(|| {
             let at = self.free.pop().unwrap_or_else(|| {
                 self.key_files.push(None);

@@ -56,12 +56,29 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// The entry at a place, if it is this key's.
-    pub(crate) fn entry_of(&self, place: u32, key: Fingerprint) -> Result<Option<Entry>> {
-        if self.locations.is_other(place, key) {
-            return Ok(None);
-        }
-        Ok(self.entry(place)?.filter(|entry| entry.key == key))
+    /// The entry at a place, if it is this key's, and its slice.
+    pub(crate) fn entry_of(
+        &self,
+        place: u32,
+        key: Fingerprint,
+    ) -> Result<Option<(Entry, SliceId)>> {
+        let (number, position) = split(place);
+        let Some(block) = self.get(number) else { return Ok(None) };
+        let entry = match &block.entries {
+            BlockState::Absent => None,
+            BlockState::Filling(entries) if entries.has_key(position, key) => {
+                entries.entry(position)
+            }
+            BlockState::Writing(entries) if entries.has_key(position, key) => {
+                entries.entry(position)
+            }
+            BlockState::Filling(_) | BlockState::Writing(_) => None,
+            BlockState::Stored(_) if self.locations.is_other(place, key) => None,
+            BlockState::Stored(stored) => {
+                self.stored_entry(number, position, stored)?.filter(|entry| entry.key == key)
+            }
+        };
+        Ok(entry.map(|entry| (entry, block.slice)))
     }
 
     /// The entry at a place; `None` if it is no more.
@@ -71,14 +88,22 @@ impl Blocks {
             None | Some(BlockState::Absent) => Ok(None),
             Some(BlockState::Filling(entries)) => Ok(entries.entry(position)),
             Some(BlockState::Writing(entries)) => Ok(entries.entry(position)),
-            Some(BlockState::Stored(stored)) => {
-                if !self.locations.is_checked(number) {
-                    stored.check(number)?;
-                    self.locations.note_checked(number);
-                }
-                stored.entry(position)
-            }
+            Some(BlockState::Stored(stored)) => self.stored_entry(number, position, stored),
         }
+    }
+
+    /// The entry at a position of a block in a file.
+    fn stored_entry(
+        &self,
+        number: u32,
+        position: usize,
+        stored: &StoredBlock,
+    ) -> Result<Option<Entry>> {
+        if !self.locations.is_checked(number) {
+            stored.check(number)?;
+            self.locations.note_checked(number);
+        }
+        stored.entry(position)
     }
 
     /// The entry at a place, if it is in memory.
@@ -161,23 +186,18 @@ impl Blocks {
         }
     }
 
-    /// Whether a block takes an entry of this LSN.
-    pub(crate) fn takes(&self, number: u32, lsn: u64) -> bool {
-        match self.get(number).map(|block| &block.entries) {
-            Some(BlockState::Filling(entries)) => entries.takes(lsn),
-            _ => false,
+    /// Adds an entry to a block; returns its place, or `None` if the block does not take it.
+    pub(crate) fn push(&mut self, number: u32, entry: Entry) -> Option<u32> {
+        let BlockState::Filling(entries) = self.entries_mut(number)? else { return None };
+        if !entries.takes(entry.lsn) {
+            return None;
         }
-    }
-
-    /// Adds an entry to a block that takes it; returns its place.
-    pub(crate) fn push(&mut self, number: u32, entry: Entry) -> u32 {
-        let Some(BlockState::Filling(entries)) = self.entries_mut(number) else { return u32::MAX };
         let before = entries.memory_bytes();
         let position = entries.push(entry);
         let grown = entries.memory_bytes() - before;
         self.bytes += grown;
         self.in_memory += 1;
-        place(number, position)
+        Some(place(number, position))
     }
 
     /// Makes the entry at a place none. `false`: it is in a file, or on the way to one.

@@ -10,12 +10,14 @@ mod blocks;
 mod checkpoint_plan;
 mod load;
 mod pending;
+mod taking;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) use blocks::Blocks;
 pub(crate) use checkpoint_plan::{CheckpointPlan, DirtyBlocks};
+pub(crate) use taking::Taking;
 
 use self::pending::PendingFrames;
 use crate::{
@@ -23,9 +25,9 @@ use crate::{
     error::{Error, ErrorKind},
     files::{KeyFile, TableFile},
     fingerprint::Fingerprint,
-    options::{Options, Window},
+    options::Options,
     slices::{Expired, SliceId, Slices},
-    table::{ColdShard, ControlBytes, SHARDS, SlotPosition, Table},
+    table::{ColdShard, SHARDS, SlotPosition, Table},
 };
 
 /// Shards that are purged for a key that finds no room.
@@ -94,67 +96,24 @@ impl IndexState {
     }
 
     /// The entry of a key.
+    #[inline]
     pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<LocatedEntry>, Obstacle> {
-        let mut failed = None;
-        let mut found = None;
-        let slot = self.table.find(key, |place| match self.blocks.entry_of(place, key) {
-            Ok(entry) => {
-                found = entry;
-                entry.is_some()
-            }
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
+        // As most searches end.
+        if self.table.is_absent(key) { Ok(None) } else { self.find_entry(key) }
+    }
+
+    /// The entry of a key, for who knows that the first look at the table does not say that there is none.
+    pub(crate) fn find_entry(&self, key: Fingerprint) -> Result<Option<LocatedEntry>, Obstacle> {
+        let mut read = Ok(None);
+        let slot = self.table.find(key, |place| {
+            read = self.blocks.entry_of(place, key);
+            // What cannot be read may be the entry: neither "new" nor "duplicate" would be exact.
+            !matches!(read, Ok(None))
         });
         let slot = slot.map_err(Obstacle::Cold)?;
-        if let Some(error) = failed {
-            // Perhaps that was the entry: neither "new" nor "duplicate" would be exact.
-            return Err(Obstacle::Failed(error));
-        }
-        Ok(slot.zip(found).and_then(|((at, place), entry)| {
-            Some(LocatedEntry { at, place, entry, slice: self.blocks.slice(place)? })
-        }))
-    }
-
-    /// Finds a key as [`IndexState::find`] does, for who has read the first control bytes already.
-    pub(crate) fn find_after(
-        &self,
-        key: Fingerprint,
-        first: Option<ControlBytes>,
-    ) -> Result<Option<LocatedEntry>, Obstacle> {
-        match first {
-            Some(control)
-                if control.has_empty() && control.matches(key.bits()).next().is_none() =>
-            {
-                Ok(None)
-            }
-            Some(_) | None => self.find(key),
-        }
-    }
-
-    /// Takes a key for the frame `lsn`, in the slice of its window that begins at `begin`; `Err` of the
-    /// known one if it is remembered.
-    pub(crate) fn reserve(
-        &mut self,
-        entry: Entry,
-        (window, begin): (Window, u64),
-        room: RoomCheck,
-    ) -> Result<Result<SliceId, LocatedEntry>, Obstacle> {
-        if let Some(known) = self.find_after(entry.key, self.table.first_control(entry.key))? {
-            return Ok(Err(known));
-        }
-        if room == RoomCheck::Needed && self.check_room(entry.key).is_err() {
-            // What slices left behind that were dropped is taken back as it is needed.
-            self.purge(PURGED_FOR_ROOM);
-            self.check_room(entry.key)?;
-        }
-        let slice = self.slices.open(window, begin);
-        let place = self.push(slice, entry).map_err(Obstacle::Failed)?;
-        self.insert(entry.key, place);
-        self.reserved.insert(entry.lsn);
-        self.slices.hold(slice);
-        Ok(Ok(slice))
+        Ok(slot
+            .zip(read.map_err(Obstacle::Failed)?)
+            .map(|((at, place), (entry, slice))| LocatedEntry { at, place, entry, slice }))
     }
 
     /// Notes that a frame was applied.
@@ -320,15 +279,30 @@ impl IndexState {
 
     /// Adds an entry to a slice; returns its place.
     fn push(&mut self, id: SliceId, entry: Entry) -> Result<u32, Error> {
-        let filling = self.slices.get(id).and_then(|slice| slice.filling);
-        let block = match filling.filter(|block| self.blocks.takes(*block, entry.lsn)) {
-            Some(block) => block,
-            None => self.begin_block(id, entry.lsn)?,
-        };
+        let mut filling = self.slices.get(id).and_then(|slice| slice.filling);
+        let place = self.push_into(&mut filling, id, entry)?;
         if let Some(slice) = self.slices.get_mut(id) {
             slice.keys += 1;
         }
-        Ok(self.blocks.push(block, entry))
+        Ok(place)
+    }
+
+    /// Adds an entry to the block that its slice fills, or to a new one, which is noted; returns its place. The caller
+    /// counts the key.
+    fn push_into(
+        &mut self,
+        filling: &mut Option<u32>,
+        id: SliceId,
+        entry: Entry,
+    ) -> Result<u32, Error> {
+        if let Some(place) = filling.and_then(|block| self.blocks.push(block, entry)) {
+            return Ok(place);
+        }
+        let block = self.begin_block(id, entry.lsn)?;
+        *filling = Some(block);
+        let pushed = self.blocks.push(block, entry);
+        debug_assert!(pushed.is_some(), "a new block takes the entry that it was begun for");
+        Ok(pushed.unwrap_or(u32::MAX))
     }
 
     fn begin_block(&mut self, id: SliceId, lsn: u64) -> Result<u32, Error> {

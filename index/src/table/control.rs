@@ -29,6 +29,11 @@ impl ControlBytes {
         SlotSet(self.0.map(|word| zero_bytes(word ^ wanted)))
     }
 
+    /// Whether a search for these 7 bits ends here, and finds nothing.
+    pub(crate) fn is_without(self, bits: u8) -> bool {
+        self.matches(bits).is_empty() && self.has_empty()
+    }
+
     /// The slots that hold a key.
     pub(crate) fn full(self) -> SlotSet {
         SlotSet(self.0.map(|word| !word & HIGH))
@@ -42,7 +47,8 @@ impl ControlBytes {
     /// Whether no search ever went past this group.
     pub(crate) fn has_empty(self) -> bool {
         // Of the two values with the highest bit only EMPTY has the next one.
-        self.0.iter().any(|word| word & (word << 1) & HIGH != 0)
+        let [low, high] = self.0;
+        (low & (low << 1) | high & (high << 1)) & HIGH != 0
     }
 
     /// Whether the slot was emptied and a search goes on past it.
@@ -59,6 +65,13 @@ impl ControlBytes {
     /// Puts 7 bits into a slot.
     pub(crate) fn fill(&mut self, slot: usize, bits: u8) {
         self.set(slot, bits & 0x7f);
+    }
+
+    /// Puts 7 bits into a slot that was never used.
+    pub(crate) fn fill_empty(&mut self, slot: usize, bits: u8) {
+        if let Some(word) = self.0.get_mut(slot / 8) {
+            *word ^= u64::from(EMPTY ^ bits & 0x7f) << ((slot % 8) * 8);
+        }
     }
 
     /// Empties a slot; returns whether it differs from one that was never used.
@@ -81,6 +94,14 @@ impl ControlBytes {
 /// A set of slots of a group, which are returned lowest first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotSet([u64; 2]);
+
+impl SlotSet {
+    /// Whether no slot is in it.
+    pub(crate) fn is_empty(self) -> bool {
+        let [low, high] = self.0;
+        low | high == 0
+    }
+}
 
 impl Iterator for SlotSet {
     type Item = usize;
@@ -123,6 +144,8 @@ mod tests {
         bytes[13] = REMOVED;
         for bits in 0..0x80 {
             let expected: Vec<usize> = (0..16).filter(|slot| bytes[*slot] == bits).collect();
+            assert_eq!(group(bytes).matches(bits).is_empty(), expected.is_empty(), "{bits:02x}");
+            assert_eq!(group(bytes).is_without(bits), expected.is_empty(), "{bits:02x}");
             assert_eq!(group(bytes).matches(bits).collect::<Vec<_>>(), expected, "{bits:02x}");
         }
         assert_eq!(group(bytes).full().collect::<Vec<_>>(), (0..13).collect::<Vec<_>>());
@@ -133,6 +156,7 @@ mod tests {
     fn only_an_unused_slot_ends_a_search() {
         assert!(ControlBytes::EMPTY.has_empty());
         assert!(!group([REMOVED; 16]).has_empty());
+        assert!(!group([REMOVED; 16]).is_without(0), "a search goes on");
         assert!(!group([0x7f; 16]).has_empty());
         for slot in 0..16 {
             let mut bytes = [REMOVED; 16];

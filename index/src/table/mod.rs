@@ -8,7 +8,6 @@ mod bodies;
 mod control;
 mod shard;
 
-pub(crate) use control::ControlBytes;
 pub(crate) use shard::{Shard, Slot, SlotPosition};
 
 use crate::fingerprint::{Fingerprint, SHARD_BITS};
@@ -94,20 +93,21 @@ impl Table {
 
     /// Bytes that one more key may add at most, whichever it is.
     pub(crate) fn growth_most(&self) -> u64 {
-        // A shard grows by a twelfth and what its last group leaves unused; a list doubles.
+        // A shard grows by a quarter and what its last group leaves unused; a list doubles.
         self.largest.max(2 * shard::GROUP_BYTES)
     }
 
-    /// The control bytes that a search for this key sees first: a batch reads those of all its keys
-    /// before it judges any, so that the memory answers them together. `None` if the shard is cold.
-    pub(crate) fn first_control(&self, key: Fingerprint) -> Option<ControlBytes> {
+    /// Whether the group that a search for this key sees first says that the key is in no slot: a batch asks that of
+    /// all its keys before it judges any, so that the memory answers them together. `false` says nothing.
+    #[inline]
+    pub(crate) fn is_absent(&self, key: Fingerprint) -> bool {
         match self.shards.get(key.shard()) {
-            Some(ShardState::Warm(shard)) => Some(shard.first_control(key.tag())),
-            Some(ShardState::Cold { .. }) | None => None,
+            Some(ShardState::Warm(shard)) => shard.is_absent(key.tag(), key.bits()),
+            Some(ShardState::Cold { .. }) | None => false,
         }
     }
 
-    /// The place in the slot that the key is mostly put into; read ahead as [`Table::first_control`] is.
+    /// The place in the slot that the key is mostly put into; read ahead as for [`Table::is_absent`].
     pub(crate) fn first_free(&self, key: Fingerprint) -> u32 {
         match self.shards.get(key.shard()) {
             Some(ShardState::Warm(shard)) => shard.first_free(key.tag()),
@@ -135,6 +135,33 @@ impl Table {
         }
     }
 
+    /// The slot that a key goes into, if that and that it is in no slot can be said at one look, as of most new keys;
+    /// see [`Table::put`].
+    #[inline]
+    pub(crate) fn vacancy(&self, key: Fingerprint) -> Option<SlotPosition> {
+        match self.shards.get(key.shard()) {
+            Some(ShardState::Warm(shard)) => shard.vacancy(key.tag(), key.bits()),
+            Some(ShardState::Cold { .. }) | None => None,
+        }
+    }
+
+    /// Puts in a key that is in no slot, where [`Table::vacancy`] says if that is known; nothing was changed in between.
+    ///
+    /// A shard that is copied to grow leaves out what `is_kept` refuses, if anybody is to be asked.
+    pub(crate) fn put(
+        &mut self,
+        key: Fingerprint,
+        (place, at): (u32, Option<SlotPosition>),
+        is_kept: Option<&dyn Fn(u32) -> bool>,
+    ) {
+        match (self.shards.get_mut(key.shard()), at) {
+            (Some(ShardState::Warm(shard)), Some(at)) if !shard.is_loaded() => {
+                shard.put(at, Slot { place, tag: key.tag(), bits: key.bits() });
+            }
+            _ => self.insert(key, place, is_kept),
+        }
+    }
+
     /// Puts in a key that the caller knows to be in no slot. A cold shard keeps it in its list.
     ///
     /// A shard that is copied to grow leaves out what `is_kept` refuses, if anybody is to be asked.
@@ -146,12 +173,14 @@ impl Table {
     ) {
         let slot = Slot { place, tag: key.tag(), bits: key.bits() };
         let Some(state) = self.shards.get_mut(key.shard()) else { return };
+        match state {
+            ShardState::Warm(shard) if !shard.is_loaded() => return shard.insert(slot),
+            ShardState::Warm(_) | ShardState::Cold { .. } => {}
+        }
         let before = state.bytes();
         match state {
             ShardState::Warm(shard) => {
-                if shard.is_loaded() {
-                    *shard = shard.rebuilt(1, is_kept);
-                }
+                *shard = shard.rebuilt(1, is_kept);
                 shard.insert(slot);
             }
             ShardState::Cold { waiting, .. } => waiting.push(slot),

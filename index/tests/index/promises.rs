@@ -237,6 +237,64 @@ fn of_a_key_twice_in_one_batch_the_first_is_taken_and_the_second_is_known() {
     assert_eq!(verdicts, [Lookup::New, Lookup::Duplicate { lsn: 5 }, Lookup::New]);
 }
 
+/// An event as a caller has it: what each step finds is put into it.
+#[derive(Debug)]
+struct Asked {
+    /// Whether it is to be asked for at all.
+    is_asked: bool,
+    entry: Entry,
+    window: Window,
+    verdict: Option<Lookup>,
+    slice: Option<SliceId>,
+}
+
+#[test]
+fn items_of_one_list_are_judged_and_reserved_in_place_each_in_its_window_and_some_left_out() {
+    let index = in_memory(6);
+    let known = taken(index.reserve(entry(5, 1), settling(), 0).unwrap());
+    let minute = Window::new(60_000, WindowStart::FromCapture).unwrap();
+    let mut items: Vec<Asked> = (0..200)
+        .map(|n| Asked {
+            is_asked: n % 3 != 0,
+            entry: entry(n, n + 10),
+            window: if n % 4 < 2 { settling() } else { minute },
+            verdict: None,
+            slice: None,
+        })
+        .collect();
+    let key_of = |item: &Asked| item.is_asked.then_some((item.entry.key, item.entry.content));
+    index.lookup_each(&mut items, key_of, |item, verdict| item.verdict = Some(verdict)).unwrap();
+    for (n, item) in (0..).zip(&items) {
+        let new = if n == 5 { Lookup::Duplicate { lsn: 1 } } else { Lookup::New };
+        assert_eq!(item.verdict, item.is_asked.then_some(new), "{n}");
+    }
+    let entry_of =
+        |item: &Asked| (item.verdict == Some(Lookup::New)).then_some((item.entry, item.window));
+    let put = |item: &mut Asked, outcome| item.slice = Some(taken(outcome));
+    index.reserve_each(&mut items, 0, entry_of, put).unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for item in &items {
+        let expected = (item.verdict == Some(Lookup::New)).then_some(item.window);
+        let slice = item.slice.and_then(|slice| index.slice_info(slice));
+        assert_eq!(slice.map(|info| info.window), expected, "{item:?}");
+        item.slice.into_iter().for_each(|slice| *counts.entry(slice).or_insert(0) += 1);
+    }
+    assert_eq!(counts.len(), 2, "control: two windows");
+    for (slice, count) in &counts {
+        let info = index.slice_info(*slice).unwrap();
+        let more = u64::from(*slice == known);
+        assert_eq!((info.keys, info.held), (count + more, count + more));
+    }
+    index.confirm_range(1, 1_000);
+    index.settle_slices(counts.clone(), 7_000);
+    for (slice, _) in counts {
+        let info = index.slice_info(slice).unwrap();
+        assert_eq!((info.held, info.last_settled), (u64::from(slice == known), Some(7_000)));
+    }
+    assert!(!index.withdraw(entry(7, 17).key, 17).unwrap(), "all are confirmed");
+    assert_eq!(index.len(), 133);
+}
+
 #[test]
 fn a_key_that_is_only_reserved_is_known_to_the_second_capture() {
     // T33

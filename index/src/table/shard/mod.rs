@@ -32,10 +32,12 @@ pub(crate) struct Shard {
     full: u32,
     /// Slots that a removed key left marked.
     removed: u32,
+    /// Slots that were never used and still may be.
+    left: u32,
 }
 
 /// A shard that is copied has room for one part of so many more keys.
-const GROWTH: usize = 12;
+const GROWTH: usize = 4;
 
 /// Bytes of a group: 7 for a slot.
 pub(crate) const GROUP_BYTES: u64 = 16 * 7;
@@ -71,8 +73,30 @@ impl Shard {
         None
     }
 
+    /// The slot that a key of this tag goes into, if its home group has one, and says that the key is in no slot.
+    #[inline]
+    pub(crate) fn vacancy(&self, tag: u16, bits: u8) -> Option<SlotPosition> {
+        let control = self.first_control(tag);
+        let slot = control.is_without(bits).then(|| control.free().next())??;
+        Some(SlotPosition { group: self.home(tag), slot })
+    }
+
+    /// All groups with their control bytes, from this one on around the end.
+    fn around(&self, group: usize) -> impl Iterator<Item = (usize, ControlBytes)> + '_ {
+        let (before, behind) = self.controls.split_at(group.min(self.controls.len()));
+        let numbers = (group..self.controls.len()).chain(0..group);
+        numbers.zip(behind.iter().chain(before).copied())
+    }
+
+    /// Whether the group that a search sees first ends it.
+    #[inline]
+    pub(crate) fn is_absent(&self, tag: u16, bits: u8) -> bool {
+        self.first_control(tag).is_without(bits)
+    }
+
     /// The control bytes that a search for this tag sees first.
-    pub(crate) fn first_control(&self, tag: u16) -> ControlBytes {
+    #[inline]
+    fn first_control(&self, tag: u16) -> ControlBytes {
         self.controls.get(self.home(tag)).copied().unwrap_or(ControlBytes::EMPTY)
     }
 
@@ -96,37 +120,49 @@ impl Shard {
     /// Removes the key in a slot.
     pub(crate) fn remove(&mut self, at: SlotPosition) {
         if let Some(control) = self.controls.get_mut(at.group) {
-            self.removed += u32::from(control.clear(at.slot));
+            let leaves_mark = control.clear(at.slot);
+            self.removed += u32::from(leaves_mark);
+            self.left += u32::from(!leaves_mark);
             self.full = self.full.saturating_sub(1);
         }
     }
 
     /// Whether one more key would load the shard beyond its limit.
     pub(crate) fn is_loaded(&self) -> bool {
-        u64::from(self.full) + u64::from(self.removed) >= load_max(self.controls.len())
+        self.left == 0
     }
 
     /// Puts in a key. The caller asked [`Shard::is_loaded`] and made room.
     pub(crate) fn insert(&mut self, slot: Slot) {
-        let mut group = self.home(slot.tag);
-        for _ in 0..self.controls.len() {
-            let Some(control) = self.controls.get_mut(group) else { return };
-            if let Some(free) = control.free().next() {
-                if self.removed > 0 {
-                    self.removed -= u32::from(control.is_removed(free));
-                }
-                control.fill(free, slot.bits);
-                self.full += 1;
-                self.bodies.set(group, free, SlotBody::new(slot.tag, slot.place));
-                return;
-            }
-            group = self.after(group);
+        let vacant = |control: ControlBytes| control.free().next();
+        let home = self.home(slot.tag);
+        let first =
+            vacant(self.first_control(slot.tag)).map(|slot| SlotPosition { group: home, slot });
+        let at = first.or_else(|| {
+            let mut all = self.around(home);
+            all.find_map(|(group, control)| Some(SlotPosition { group, slot: vacant(control)? }))
+        });
+        debug_assert!(at.is_some(), "a shard has room when a key is put in");
+        if let Some(at) = at {
+            self.put(at, slot);
         }
-        debug_assert!(false, "a shard has room when a key is put in");
+    }
+
+    /// Puts a key into the slot that [`Shard::vacancy`] found for it. The shard has room, as for [`Shard::insert`].
+    pub(crate) fn put(&mut self, at: SlotPosition, slot: Slot) {
+        let Some(control) = self.controls.get_mut(at.group) else { return };
+        if self.removed > 0 && control.is_removed(at.slot) {
+            self.removed -= 1;
+        } else {
+            self.left = self.left.saturating_sub(1);
+        }
+        control.fill(at.slot, slot.bits);
+        self.full += 1;
+        self.bodies.set(at.group, at.slot, SlotBody::new(slot.tag, slot.place));
     }
 
     /// The shard copied without the slots that `is_kept` refuses, all of them if nobody is to be asked,
-    /// with room for `more` keys, and for a twelfth beyond them, so that the next copy is far.
+    /// with room for `more` keys, and for a quarter beyond them, so that the next copy is far.
     pub(crate) fn rebuilt(&self, more: u32, is_kept: Option<&dyn Fn(u32) -> bool>) -> Self {
         // Counted first: a list between would leave a hole in memory as large as the shard.
         let kept = match is_kept {
@@ -134,12 +170,31 @@ impl Shard {
             Some(is_kept) => self.slots().filter(|slot| is_kept(slot.place)).count(),
         };
         let mut shard = Self::with_room_for(kept + usize::try_from(more).unwrap_or(0));
-        for slot in self.slots() {
-            if is_kept.is_none_or(|is_kept| is_kept(slot.place)) {
-                shard.insert(slot);
+        for (control, bodies) in self.controls.iter().zip(self.bodies.groups()) {
+            for slot in control.full() {
+                let Some(body) = bodies.get(slot).copied() else { continue };
+                if is_kept.is_none_or(|is_kept| is_kept(body.place())) {
+                    shard.copy_in(control.byte(slot), body);
+                }
             }
         }
         shard
+    }
+
+    /// Puts a slot of another shard into this one, from which nothing was ever removed.
+    #[inline]
+    fn copy_in(&mut self, bits: u8, body: SlotBody) {
+        let mut group = self.home(body.tag());
+        while let Some(control) = self.controls.get_mut(group) {
+            if let Some(slot) = control.free().next() {
+                control.fill_empty(slot, bits);
+                self.bodies.set(group, slot, body);
+                self.full += 1;
+                self.left = self.left.saturating_sub(1);
+                return;
+            }
+            group = self.after(group);
+        }
     }
 
     /// Whether a copy that leaves out what `is_kept` refuses would differ.
@@ -147,7 +202,7 @@ impl Shard {
         self.removed > 0 || self.slots().any(|slot| !is_kept(slot.place))
     }
 
-    /// An empty shard that takes `count` keys, and a twelfth more.
+    /// An empty shard that takes `count` keys, and a quarter more.
     pub(crate) fn with_room_for(count: usize) -> Self {
         let groups = groups_for(count + count / GROWTH);
         Self {
@@ -155,6 +210,7 @@ impl Shard {
             bodies: SlotBodies::of(groups),
             full: 0,
             removed: 0,
+            left: u32::try_from(load_max(groups)).unwrap_or(u32::MAX),
         }
     }
 
@@ -192,7 +248,7 @@ impl Shard {
     }
 }
 
-/// Bytes of a shard that takes `count` keys, and a twelfth more.
+/// Bytes of a shard that takes `count` keys, and a quarter more.
 pub(crate) fn bytes_for(count: usize) -> u64 {
     u64::try_from(groups_for(count + count / GROWTH))
         .unwrap_or(u64::MAX)

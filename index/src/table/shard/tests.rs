@@ -16,7 +16,15 @@ impl CheckedShard {
         if self.shard.is_loaded() {
             self.shard = self.shard.rebuilt(1, None);
         }
-        self.shard.insert(slot);
+        match self.shard.vacancy(slot.tag, slot.bits) {
+            Some(at) => {
+                let is_known = |place| self.held.contains_key(&place);
+                assert_eq!(self.shard.find(slot.tag, slot.bits, is_known), None, "{slot:?}");
+                assert!(self.shard.is_absent(slot.tag, slot.bits));
+                self.shard.put(at, slot);
+            }
+            None => self.shard.insert(slot),
+        }
         self.held.insert(slot.place, slot);
     }
 
@@ -27,7 +35,9 @@ impl CheckedShard {
     }
 
     fn check(&self) {
-        assert_eq!(self.shard.full as usize, self.held.len());
+        let Shard { full, removed, left, .. } = self.shard;
+        assert_eq!(full as usize, self.held.len());
+        assert_eq!(u64::from(full + removed + left), load_max(self.shard.controls.len()));
         for slot in self.held.values() {
             let found = self.shard.find(slot.tag, slot.bits, |place| place == slot.place);
             assert_eq!(found.map(|at| self.shard.place(at)), Some(slot.place), "{slot:?}");
@@ -84,11 +94,11 @@ fn a_copy_leaves_out_what_is_refused_and_is_within_its_load() {
         run.insert(Slot { place, tag: u16::try_from(place * 6).unwrap(), bits: 1 });
     }
     let bytes = run.shard.bytes();
-    assert!(bytes <= 10_000 * 10, "{bytes} bytes for 10,000 keys");
+    assert!(bytes <= 10_000 * 105 / 10, "{bytes} bytes for 10,000 keys");
     run.held.retain(|place, _| place % 2 == 0);
     run.shard = run.shard.rebuilt(0, Some(&|place| place % 2 == 0));
     run.check();
-    assert!(run.shard.bytes() < bytes * 6 / 10, "a shard that lost half its keys is smaller");
+    assert!(run.shard.bytes() < bytes * 7 / 10, "a shard that lost half its keys is smaller");
     assert!(!run.shard.is_loaded());
 }
 

@@ -103,8 +103,18 @@ impl Run {
             .zip(before..)
             .map(|(key, lsn)| Entry { key: fingerprint(*key), content, lsn })
             .collect();
+        // Either way of asking, by turns.
         let mut reserved = Vec::new();
-        self.store.index.insert_batch(&entries, window, now, &mut reserved).unwrap();
+        if before.is_multiple_of(2) {
+            self.store.index.insert_batch(&entries, window, now, &mut reserved).unwrap();
+        } else {
+            let mut items: Vec<(Entry, Option<Reserved>)> =
+                entries.iter().map(|entry| (*entry, None)).collect();
+            let entry_of = |(entry, _): &(Entry, Option<Reserved>)| Some((*entry, window));
+            let put = |(_, place): &mut (Entry, Option<Reserved>), outcome| *place = Some(outcome);
+            self.store.index.reserve_each(&mut items, now, entry_of, put).unwrap();
+            reserved.extend(items.into_iter().filter_map(|(_, outcome)| outcome));
+        }
         let last = reserved.len() - 1;
         for (nth, (entry, reserved)) in entries.iter().zip(&reserved).enumerate() {
             let Entry { key, lsn, .. } = *entry;
@@ -121,7 +131,12 @@ impl Run {
                 }
             }
         }
-        self.store.index.confirm_batch(entries.iter().map(|entry| entry.lsn));
+        match (entries.first(), entries.last()) {
+            (Some(first), Some(last)) if before.is_multiple_of(2) => {
+                self.store.index.confirm_range(first.lsn, last.lsn);
+            }
+            _ => self.store.index.confirm_batch(entries.iter().map(|entry| entry.lsn)),
+        }
         self.note_from(before - 1);
     }
 
@@ -237,6 +252,13 @@ impl Run {
             let keys = [(fingerprint(key), content), (fingerprint(key), other)];
             let mut verdicts = Vec::new();
             self.store.index.lookup_batch(&keys, &mut verdicts).unwrap();
+            let mut items = keys.map(|key| (Some(key), None));
+            let judge = |(key, _): &(Option<_>, Option<Lookup>)| *key;
+            let put = |(_, place): &mut (_, _), verdict| *place = Some(verdict);
+            self.store.index.lookup_each(&mut items, judge, put).unwrap();
+            assert!(
+                items.iter().map(|(_, verdict)| *verdict).eq(verdicts.iter().copied().map(Some))
+            );
             // A content that nobody knows is every content.
             let is_unknown = content.as_u64() * other.as_u64() == 0;
             let expected = known.map_or([Lookup::New; 2], |lsn| {
