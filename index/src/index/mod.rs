@@ -87,7 +87,9 @@ impl Index {
     /// `Corrupt`, `Io`: a file of the index cannot be read, so no answer would be exact. See
     /// [`discard`].
     pub fn lookup(&self, key: Fingerprint, content: ContentHash) -> Result<Lookup> {
-        Ok(self.find(key)?.map_or(Lookup::New, |found| found.judge(content)))
+        self.state.ask(|state| {
+            Ok(state.find(key)?.map_or(Lookup::New, |known| found(known).judge(content)))
+        })
     }
 
     /// Finds a key that is remembered.

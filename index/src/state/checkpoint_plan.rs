@@ -83,7 +83,7 @@ impl IndexState {
         for (place, entry) in entries {
             let Ok(moved) = self.push(id, *entry) else { return false };
             // Its frame may still fail, so its key was judged since opening: the shard is warm.
-            if let Ok(Some((at, _))) = self.table.find(entry.key, |found| found == *place) {
+            if let Some(at) = self.table.slot_at(entry.key, *place) {
                 self.table.set_place(entry.key, at, moved);
             }
             self.blocks.void(*place);

@@ -104,16 +104,16 @@ impl IndexState {
 
     /// The entry of a key, for who knows that the first look at the table does not say that there is none.
     pub(crate) fn find_entry(&self, key: Fingerprint) -> Result<Option<LocatedEntry>, Obstacle> {
-        let mut read = Ok(None);
-        let slot = self.table.find(key, |place| {
-            read = self.blocks.entry_of(place, key);
+        let shard = self.table.shard_of(key).map_err(Obstacle::Cold)?;
+        let mut search = shard.search(key.tag(), key.bits());
+        while let Some((at, place)) = shard.next(&mut search) {
             // What cannot be read may be the entry: neither "new" nor "duplicate" would be exact.
-            !matches!(read, Ok(None))
-        });
-        let slot = slot.map_err(Obstacle::Cold)?;
-        Ok(slot
-            .zip(read.map_err(Obstacle::Failed)?)
-            .map(|((at, place), (entry, slice))| LocatedEntry { at, place, entry, slice }))
+            let found = self.blocks.entry_of(place, key).map_err(Obstacle::Failed)?;
+            if let Some((entry, slice)) = found {
+                return Ok(Some(LocatedEntry { at, place, entry, slice }));
+            }
+        }
+        Ok(None)
     }
 
     /// Notes that a frame was applied.
@@ -132,13 +132,13 @@ impl IndexState {
     /// Forgets a key that was reserved for the frame `lsn`, which is not stored. Such a key is in memory: files,
     /// which may be damaged, are not asked.
     pub(crate) fn withdraw(&mut self, key: Fingerprint, lsn: u64) -> Result<bool, Obstacle> {
+        let shard = self.table.shard_of(key).map_err(Obstacle::Cold)?;
         let mut found = None;
-        let slot = self.table.find(key, |place| {
-            found = self.blocks.entry_in_memory(place);
-            found.is_some_and(|entry| entry.key == key && entry.lsn == lsn)
+        let at = shard.find(key.tag(), key.bits(), |place| {
+            found = self.blocks.entry_in_memory(place).map(|entry| (place, entry));
+            found.is_some_and(|(_, entry)| entry.key == key && entry.lsn == lsn)
         });
-        let slot = slot.map_err(Obstacle::Cold)?;
-        let known = slot.zip(found).and_then(|((at, place), entry)| {
+        let known = at.zip(found).and_then(|(at, (place, entry))| {
             Some(LocatedEntry { at, place, entry, slice: self.blocks.slice(place)? })
         });
         let Some(known) = known else { return Ok(false) };

@@ -40,7 +40,7 @@ impl IndexState {
     ) -> Result<Result<SliceId, LocatedEntry>, Obstacle> {
         let mut free = self.table.vacancy(entry.key);
         if free.is_none()
-            && let Some(known) = self.find(entry.key)?
+            && let Some(known) = self.find_entry(entry.key)?
         {
             return Ok(Err(known));
         }

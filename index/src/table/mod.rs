@@ -115,24 +115,23 @@ impl Table {
         }
     }
 
-    /// The slot that may be this key's and for which `is_it` holds of the place.
+    /// The shard of a key, to be searched.
     ///
     /// # Errors
     ///
     /// The key's shard is cold.
-    pub(crate) fn find(
-        &self,
-        key: Fingerprint,
-        is_it: impl FnMut(u32) -> bool,
-    ) -> Result<Option<(SlotPosition, u32)>, ColdShard> {
-        let number = key.shard();
-        match self.shards.get(number) {
-            Some(ShardState::Warm(shard)) => {
-                let at = shard.find(key.tag(), key.bits(), is_it);
-                Ok(at.map(|at| (at, shard.place(at))))
-            }
-            Some(ShardState::Cold { .. }) | None => Err(ColdShard { shard: number }),
+    #[inline]
+    pub(crate) fn shard_of(&self, key: Fingerprint) -> Result<&Shard, ColdShard> {
+        match self.shards.get(key.shard()) {
+            Some(ShardState::Warm(shard)) => Ok(shard),
+            Some(ShardState::Cold { .. }) | None => Err(ColdShard { shard: key.shard() }),
         }
+    }
+
+    /// The slot of a key's that leads to a place; `None` if there is none, or the shard is cold.
+    pub(crate) fn slot_at(&self, key: Fingerprint, place: u32) -> Option<SlotPosition> {
+        let shard = self.shard_of(key).ok()?;
+        shard.find(key.tag(), key.bits(), |found| found == place)
     }
 
     /// The slot that a key goes into, if that and that it is in no slot can be said at one look, as of most new keys;
@@ -190,14 +189,14 @@ impl Table {
         self.largest = self.largest.max(after);
     }
 
-    /// Removes the key in a slot that [`Table::find`] returned.
+    /// Removes the key in a slot of its shard.
     pub(crate) fn remove(&mut self, key: Fingerprint, at: SlotPosition) {
         if let Some(ShardState::Warm(shard)) = self.shards.get_mut(key.shard()) {
             shard.remove(at);
         }
     }
 
-    /// Changes the place in a slot that [`Table::find`] returned.
+    /// Changes the place in a slot of a key's shard.
     pub(crate) fn set_place(&mut self, key: Fingerprint, at: SlotPosition, place: u32) {
         if let Some(ShardState::Warm(shard)) = self.shards.get_mut(key.shard()) {
             shard.set_place(at, place);

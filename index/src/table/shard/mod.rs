@@ -3,7 +3,7 @@
 //! Control bytes are apart, because a search that finds nothing touches nothing else.
 
 use super::bodies::{SlotBodies, SlotBody};
-use super::control::{ControlBytes, GROUP_SLOTS};
+use super::control::{ControlBytes, GROUP_SLOTS, SlotSet};
 
 /// A key in the table: where its entry is, and 23 bits of its fingerprint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +21,19 @@ pub(crate) struct Slot {
 pub(crate) struct SlotPosition {
     group: usize,
     slot: usize,
+}
+
+/// A search for the slots that may be a key's. Good until the shard is changed.
+#[derive(Debug)]
+pub(crate) struct Search {
+    tag: u16,
+    bits: u8,
+    /// The group that is looked at, its control bytes, and those of its slots that are still to be looked at.
+    group: usize,
+    control: ControlBytes,
+    matches: SlotSet,
+    /// Groups that may be looked at, with this one.
+    left: usize,
 }
 
 /// An open-addressed table that grows alone.
@@ -48,6 +61,35 @@ const _: () = assert!(
 );
 
 impl Shard {
+    /// Begins a search for the slots of this tag and these bits: see [`Shard::next`].
+    #[inline]
+    pub(crate) fn search(&self, tag: u16, bits: u8) -> Search {
+        let (group, control) = (self.home(tag), self.first_control(tag));
+        let matches = control.matches(bits);
+        Search { tag, bits, group, control, matches, left: self.controls.len() }
+    }
+
+    /// The next slot of a search, and the place in it: mostly the key's own, or none.
+    #[inline]
+    pub(crate) fn next(&self, search: &mut Search) -> Option<(SlotPosition, u32)> {
+        loop {
+            while let Some(slot) = search.matches.next() {
+                let at = SlotPosition { group: search.group, slot };
+                let body = self.body(at);
+                if body.tag() == search.tag {
+                    return Some((at, body.place()));
+                }
+            }
+            if search.control.has_empty() || search.left <= 1 {
+                return None;
+            }
+            search.left -= 1;
+            search.group = self.after(search.group);
+            search.control = *self.controls.get(search.group)?;
+            search.matches = search.control.matches(search.bits);
+        }
+    }
+
     /// The slot with these bits for which `is_it` holds of the place.
     pub(crate) fn find(
         &self,
@@ -55,20 +97,11 @@ impl Shard {
         bits: u8,
         mut is_it: impl FnMut(u32) -> bool,
     ) -> Option<SlotPosition> {
-        let mut group = self.home(tag);
-        for _ in 0..self.controls.len() {
-            let control = *self.controls.get(group)?;
-            for slot in control.matches(bits) {
-                let at = SlotPosition { group, slot };
-                let body = self.body(at);
-                if body.tag() == tag && is_it(body.place()) {
-                    return Some(at);
-                }
+        let mut search = self.search(tag, bits);
+        while let Some((at, place)) = self.next(&mut search) {
+            if is_it(place) {
+                return Some(at);
             }
-            if control.has_empty() {
-                return None;
-            }
-            group = self.after(group);
         }
         None
     }
