@@ -152,8 +152,8 @@ mod tests {
         let location = Location { vfs, dir: "index".to_owned() };
         let secret = Secret::from_bytes([7; 16]);
         let OpenedIndex { index, .. } = Index::open(location, &secret, Options::default()).unwrap();
-        let in_files = items(0..2_000);
-        call(&index, &mut in_files.clone());
+        let mut in_files = items(0..2_000);
+        call(&index, &mut in_files);
         index.checkpoint(0, Until::Later).unwrap();
         call(&index, &mut items(2_000..4_000));
         for numbers in [0..2_000, 2_000..4_000] {

@@ -75,7 +75,7 @@ fn an_index_of_an_earlier_version_is_built_anew_with_the_contents_that_the_log_h
     for (version, is_anew) in [(2, false), (1, true)] {
         let rig = Rig::new();
         let store = rig.open();
-        (0..5).for_each(|n| drop(store.capture(&event(n)).unwrap()));
+        store.capture_batch(&(0..5).map(event).collect::<Vec<_>>()).unwrap();
         let answer = Answer::Accepted { receipt: None };
         store.settle(&[Settlement { scope: sales(), key: key(1), answer }]).unwrap();
         store.close().unwrap();

@@ -73,7 +73,7 @@ impl Shard {
     #[inline]
     pub(crate) fn next(&self, search: &mut Search) -> Option<(SlotPosition, u32)> {
         loop {
-            while let Some(slot) = search.matches.next() {
+            for slot in search.matches.by_ref() {
                 let at = SlotPosition { group: search.group, slot };
                 let body = self.body(at);
                 if body.tag() == search.tag {

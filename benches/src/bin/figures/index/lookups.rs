@@ -90,7 +90,7 @@ impl Of {
     /// The figures of this index.
     fn asked(&self) -> Vec<Asked> {
         let batches: &[Asked] = if self.batches { &batches::ASKED } else { &[] };
-        let half = self.half.map(|published| published.asked);
+        let half = self.half.into_iter().flat_map(Published::figures);
         [self.miss, self.hit].into_iter().chain(half).chain(batches.iter().copied()).collect()
     }
 

@@ -3,7 +3,8 @@
 //! | figure | what is compared | with |
 //! |---|---|---|
 //! | `miss_S`, `hit_S` | from a key's bytes to its verdict, in S slices | [`Floor`](onceward_benches::index::floor::Floor) |
-//! | `half_hits` | the same, every second key known | LMDB, or what it was beside another limit |
+//! | `half_hits` | the same, every second key known | what LMDB was beside another limit |
+//! | `half_hits_K_lmdb` | the same | LMDB in this run, with the feature `peers` |
 //! | `batch_100_misses` | one `lookup_batch` | as many lookups |
 //! | `memory_per_key`, `disk_per_key` | what the process and the directory take | the keys |
 //! | `expire_slice` | from `expire` to the end of the checkpoint | one unlink and a sync of the directory |
