@@ -13,8 +13,8 @@ mod tests {
     use std::sync::Arc;
 
     use onceward_index::{
-        ContentHash, Entry, Fingerprint, Index, Location, Lookup, OpenedIndex, Options, Reserved,
-        Secret, SliceId, Until, Window,
+        ContentHash, Entry, Fingerprint, Index, KeyBatch, Location, Lookup, OpenedIndex, Options,
+        Reserved, Secret, SliceId, Until, Window,
     };
     use onceward_vfs::OsVfs;
 
@@ -84,8 +84,9 @@ mod tests {
 
     /// All that a store asks of the index for the events of one call, until they are settled.
     fn call(index: &Index, items: &mut [Item]) {
+        let batch = KeyBatch::of(index);
         let key_of = |item: &Item| Some((item.entry.key, item.entry.content));
-        index.lookup_each(items, key_of, |item, verdict| item.verdict = Some(verdict)).unwrap();
+        batch.lookup_each(items, key_of, |item, verdict| item.verdict = Some(verdict)).unwrap();
         index.check_room(items.len()).unwrap();
         let entry_of = |item: &Item| {
             (item.verdict == Some(Lookup::New)).then_some((item.entry, Window::default()))
@@ -94,10 +95,10 @@ mod tests {
             let Reserved::Taken(slice) = outcome else { panic!("{item:?} is known") };
             item.slice = Some(slice);
         };
-        index.reserve_each(items, 0, entry_of, taken).unwrap();
+        batch.reserve_each(items, 0, entry_of, taken).unwrap();
         let (first, last) = (items[0].entry.lsn, items[items.len() - 1].entry.lsn);
-        index.confirm_range(first, last);
-        index.settle_slices(items.iter().filter_map(|item| Some((item.slice?, 1))), 5);
+        batch.confirm_range(first, last);
+        batch.settle_slices(items.iter().filter_map(|item| Some((item.slice?, 1))), 5);
     }
 
     const KEYS: u64 = 400_000;

@@ -29,7 +29,7 @@ impl Index {
         let before = verdicts.len();
         verdicts.resize(before + keys.len(), Lookup::New);
         let mut both = (keys, verdicts.get_mut(before..).unwrap_or_default());
-        let judged = self.judge_all(
+        let judged = KeyBatch::of(self).judge_all(
             (&mut both, keys.len()),
             |(keys, _), at| keys.get(at).copied(),
             |(_, verdicts), at, verdict| {
@@ -42,49 +42,6 @@ impl Index {
             verdicts.truncate(before);
         }
         judged
-    }
-
-    /// Judges the keys of many items, as [`Index::lookup`] each, all at one moment. `key_of` says the key of an item
-    /// and what came with it, if it is to be judged; `judged` is told the verdict.
-    ///
-    /// Both may be called more than once for an item: what `judged` is told last counts.
-    ///
-    /// # Errors
-    ///
-    /// As [`Index::lookup`]; what `judged` was told does not count.
-    pub fn lookup_each<T>(
-        &self,
-        items: &mut [T],
-        key_of: impl Fn(&T) -> Option<(Fingerprint, ContentHash)>,
-        mut judged: impl FnMut(&mut T, Lookup),
-    ) -> Result<()> {
-        let count = items.len();
-        self.judge_all(
-            (items, count),
-            |items, at| items.get(at).and_then(&key_of),
-            |items, at, verdict| {
-                if let Some(item) = items.get_mut(at) {
-                    judged(item, verdict);
-                }
-            },
-        )
-    }
-
-    fn judge_all<C: ?Sized>(
-        &self,
-        (items, count): (&mut C, usize),
-        key_at: impl Fn(&C, usize) -> Option<(Fingerprint, ContentHash)>,
-        mut judged: impl FnMut(&mut C, usize, Lookup),
-    ) -> Result<()> {
-        loop {
-            let state = self.state.read();
-            let obstacle = match judge_all(&state, (items, count), &key_at, &mut judged) {
-                Ok(()) => return Ok(()),
-                Err(obstacle) => obstacle,
-            };
-            drop(state);
-            self.state.load(obstacle)?;
-        }
     }
 
     /// Reserves many keys, as [`Index::reserve`] each, in their order: of two with the same key the
@@ -101,61 +58,11 @@ impl Index {
         reserved: &mut Vec<Reserved>,
     ) -> Result<()> {
         reserved.reserve(entries.len());
-        self.take_all(
+        KeyBatch::of(self).take_all(
             (reserved, entries.len(), now),
             |_, at| entries.get(at).map(|entry| (*entry, window)),
             |reserved, _, outcome| reserved.push(outcome),
         )
-    }
-
-    /// Reserves the keys of many items, as [`Index::reserve`] each, in their order: of two with the same key the
-    /// second one is known. `entry_of` says the entry and the window of an item, if its key is to be taken; `taken` is
-    /// told the outcome, once for each.
-    ///
-    /// Nobody sees some of them taken and others not, unless a shard must be loaded for one of them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Index::reserve`]. The keys of which `taken` was told are reserved.
-    pub fn reserve_each<T>(
-        &self,
-        items: &mut [T],
-        now: u64,
-        entry_of: impl Fn(&T) -> Option<(Entry, Window)>,
-        mut taken: impl FnMut(&mut T, Reserved),
-    ) -> Result<()> {
-        let count = items.len();
-        self.take_all(
-            (items, count, now),
-            |items, at| items.get(at).and_then(&entry_of),
-            |items, at, outcome| {
-                if let Some(item) = items.get_mut(at) {
-                    taken(item, outcome);
-                }
-            },
-        )
-    }
-
-    fn take_all<C: ?Sized>(
-        &self,
-        (items, count, now): (&mut C, usize, u64),
-        entry_at: impl Fn(&C, usize) -> Option<(Entry, Window)>,
-        mut taken: impl FnMut(&mut C, usize, Reserved),
-    ) -> Result<()> {
-        let mut done = 0;
-        loop {
-            let mut state = self.state.write();
-            let left = (&mut *items, done..count, now);
-            let obstacle = match take_all(&mut state, left, &entry_at, &mut taken) {
-                Ok(()) => return Ok(()),
-                Err((at, obstacle)) => {
-                    done = at;
-                    obstacle
-                }
-            };
-            drop(state);
-            self.state.load(obstacle)?;
-        }
     }
 
     /// Notes that many frames, for which keys were reserved, are durable.
@@ -173,17 +80,154 @@ impl Index {
         }
         state.confirm(first, last);
     }
+}
+
+/// Calls to an index for many keys at once, which are found in the caller's own items and answered there: nothing
+/// is allocated for a key. Each call is one moment to all others.
+///
+/// ```
+/// use onceward_index::{KeyBatch, Entry, Index, Lookup, Options, Reserved, Secret, SliceId, Window};
+///
+/// /// An event of a call, and what is found of its key.
+/// struct Event { entry: Entry, verdict: Lookup, slice: Option<SliceId> }
+///
+/// let secret = Secret::from_bytes([7; 16]);
+/// let index = Index::new(Options::default())?;
+/// let event = |lsn: u64| {
+///     let key = secret.fingerprint("till", &lsn.to_le_bytes());
+///     let entry = Entry { key, content: secret.content(&[b"4.50"]), lsn };
+///     Event { entry, verdict: Lookup::New, slice: None }
+/// };
+/// let mut events: Vec<Event> = (1..=500).map(event).collect();
+///
+/// let batch = KeyBatch::of(&index);
+/// let key_of = |event: &Event| Some((event.entry.key, event.entry.content));
+/// batch.lookup_each(&mut events, key_of, |event, verdict| event.verdict = verdict)?;
+/// let entry_of = |event: &Event| {
+///     (event.verdict == Lookup::New).then_some((event.entry, Window::default()))
+/// };
+/// batch.reserve_each(&mut events, 0, entry_of, |event, outcome| {
+///     if let Reserved::Taken(slice) = outcome { event.slice = Some(slice) }
+/// })?;
+/// batch.confirm_range(1, 500);
+/// assert_eq!(index.len(), 500);
+/// let settled = events.iter().filter_map(|event| Some((event.slice?, 1)));
+/// batch.settle_slices(settled, 1_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct KeyBatch<'i>(&'i Index);
+
+impl<'i> KeyBatch<'i> {
+    /// Calls to this index.
+    #[must_use]
+    pub fn of(index: &'i Index) -> Self {
+        Self(index)
+    }
+
+    /// Judges the keys of many items, as [`Index::lookup`] each, all at one moment. `key_of` says the key of an item
+    /// and what came with it, if it is to be judged; `judged` is told the verdict.
+    ///
+    /// Both may be called more than once for an item: what `judged` is told last counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::lookup`]; what `judged` was told does not count.
+    pub fn lookup_each<T>(
+        self,
+        items: &mut [T],
+        key_of: impl Fn(&T) -> Option<(Fingerprint, ContentHash)>,
+        mut judged: impl FnMut(&mut T, Lookup),
+    ) -> Result<()> {
+        let count = items.len();
+        self.judge_all(
+            (items, count),
+            |items, at| items.get(at).and_then(&key_of),
+            |items, at, verdict| {
+                if let Some(item) = items.get_mut(at) {
+                    judged(item, verdict);
+                }
+            },
+        )
+    }
+
+    /// Reserves the keys of many items, as [`Index::reserve`] each, in their order: of two with the same key the
+    /// second one is known. `entry_of` says the entry and the window of an item, if its key is to be taken; `taken` is
+    /// told the outcome, once for each.
+    ///
+    /// Nobody sees some of them taken and others not, unless a shard must be loaded for one of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::reserve`]. The keys of which `taken` was told are reserved.
+    pub fn reserve_each<T>(
+        self,
+        items: &mut [T],
+        now: u64,
+        entry_of: impl Fn(&T) -> Option<(Entry, Window)>,
+        mut taken: impl FnMut(&mut T, Reserved),
+    ) -> Result<()> {
+        let count = items.len();
+        self.take_all(
+            (items, count, now),
+            |items, at| items.get(at).and_then(&entry_of),
+            |items, at, outcome| {
+                if let Some(item) = items.get_mut(at) {
+                    taken(item, outcome);
+                }
+            },
+        )
+    }
 
     /// Notes that all frames from `first` to `last` for which keys were reserved are durable, as one step.
-    pub fn confirm_range(&self, first: u64, last: u64) {
-        self.state.write().confirm(first, last);
+    pub fn confirm_range(self, first: u64, last: u64) {
+        self.0.state.write().confirm(first, last);
     }
 
     /// Settles events of many slices at once, as [`Index::settle_many`] does so many of each.
-    pub fn settle_slices(&self, slices: impl IntoIterator<Item = (SliceId, u64)>, now: u64) {
-        let mut state = self.state.write();
+    pub fn settle_slices(self, slices: impl IntoIterator<Item = (SliceId, u64)>, now: u64) {
+        let mut state = self.0.state.write();
         for (slice, count) in slices {
             state.slices.settle(slice, count, now);
+        }
+    }
+
+    fn judge_all<C: ?Sized>(
+        self,
+        (items, count): (&mut C, usize),
+        key_at: impl Fn(&C, usize) -> Option<(Fingerprint, ContentHash)>,
+        mut judged: impl FnMut(&mut C, usize, Lookup),
+    ) -> Result<()> {
+        loop {
+            let state = self.0.state.read();
+            let obstacle = match judge_all(&state, (items, count), &key_at, &mut judged) {
+                Ok(()) => return Ok(()),
+                Err(obstacle) => obstacle,
+            };
+            drop(state);
+            self.0.state.load(obstacle)?;
+        }
+    }
+
+    fn take_all<C: ?Sized>(
+        self,
+        (items, count, now): (&mut C, usize, u64),
+        entry_at: impl Fn(&C, usize) -> Option<(Entry, Window)>,
+        mut taken: impl FnMut(&mut C, usize, Reserved),
+    ) -> Result<()> {
+        let mut done = 0;
+        loop {
+            let mut state = self.0.state.write();
+            let left = (&mut *items, done..count, now);
+            let obstacle = match take_all(&mut state, left, &entry_at, &mut taken) {
+                Ok(()) => return Ok(()),
+                Err((at, obstacle)) => {
+                    done = at;
+                    obstacle
+                }
+            };
+            drop(state);
+            self.0.state.load(obstacle)?;
         }
     }
 }
@@ -237,20 +281,20 @@ fn take_all<C: ?Sized>(
         for at in some {
             let Some((entry, window)) = entry_at(items, at) else { continue };
             if taking.as_ref().is_none_or(|of| of.window() != window) {
-                taking.take().into_iter().for_each(|of| state.end_taking(of));
+                taking.take().into_iter().for_each(|of| of.end(state));
             }
-            let of = taking.get_or_insert_with(|| state.begin_taking(window, now, room));
+            let of = taking.get_or_insert_with(|| Taking::begin(state, (window, now), room));
             let outcome = state.take(of, entry);
             match outcome {
                 Ok(outcome) => taken(items, at, reserved(outcome)),
                 Err(obstacle) => {
-                    taking.into_iter().for_each(|of| state.end_taking(of));
+                    taking.into_iter().for_each(|of| of.end(state));
                     return Err((at, obstacle));
                 }
             }
         }
     }
-    taking.into_iter().for_each(|of| state.end_taking(of));
+    taking.into_iter().for_each(|of| of.end(state));
     Ok(())
 }
 

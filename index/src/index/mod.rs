@@ -19,10 +19,11 @@ use crate::{
     fingerprint::{ContentHash, Fingerprint},
     options::{Options, OptionsError, Window},
     slices::{Expired, SliceId, SliceInfo},
-    state::{IndexState, LocatedEntry, PURGED_FOR_ROOM, RoomCheck},
+    state::{IndexState, LocatedEntry, PURGED_FOR_ROOM, RoomCheck, Taking},
     sync::Mutex,
 };
 
+pub use batch::KeyBatch;
 pub use persist::{Location, OpenedIndex, discard, verify};
 use shared_state::SharedState;
 
@@ -110,9 +111,9 @@ impl Index {
     /// it. `Corrupt`, `Io`: as [`Index::lookup`]. Nothing was changed.
     pub fn reserve(&self, entry: Entry, window: Window, now: u64) -> Result<Reserved> {
         self.state.change(|state| {
-            let mut taking = state.begin_taking(window, now, RoomCheck::Needed);
+            let mut taking = Taking::begin(state, (window, now), RoomCheck::Needed);
             let taken = state.take(&mut taking, entry);
-            state.end_taking(taking);
+            taking.end(state);
             taken.map(reserved)
         })
     }

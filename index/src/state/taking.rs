@@ -18,20 +18,29 @@ pub(crate) struct Taking {
 }
 
 impl Taking {
+    /// Begins to take keys of a window at `now`. Until [`Taking::end`] nothing else may happen to the state.
+    pub(crate) fn begin(state: &IndexState, (window, now): (Window, u64), room: RoomCheck) -> Self {
+        let begin = state.slices.begin_of(window, now);
+        Self { window, begin, room, slice: None, taken: 0 }
+    }
+
     /// The window of the keys.
     pub(crate) fn window(&self) -> Window {
         self.window
     }
+
+    /// Counts the keys that were taken in their slice, which each of them holds.
+    pub(crate) fn end(self, state: &mut IndexState) {
+        if let Some((slice, _)) = self.slice
+            && let Some(slice) = state.slices.get_mut(slice)
+        {
+            slice.keys += self.taken;
+            slice.held = slice.held.saturating_add(self.taken);
+        }
+    }
 }
 
 impl IndexState {
-    /// Begins to take keys of a window at `now`. Until [`IndexState::end_taking`] nothing else may happen to the
-    /// state.
-    pub(crate) fn begin_taking(&self, window: Window, now: u64, room: RoomCheck) -> Taking {
-        let begin = self.slices.begin_of(window, now);
-        Taking { window, begin, room, slice: None, taken: 0 }
-    }
-
     /// Takes a key for the frame `entry.lsn`; `Err` of the known one if it is remembered.
     pub(crate) fn take(
         &mut self,
@@ -65,15 +74,5 @@ impl IndexState {
         self.table.put(entry.key, (place, free), blocks.has_dropped().then_some(&is_live));
         self.reserved.insert(entry.lsn);
         Ok(Ok(slice))
-    }
-
-    /// Counts the keys that were taken in their slice, which each of them holds.
-    pub(crate) fn end_taking(&mut self, taking: Taking) {
-        if let Some((slice, _)) = taking.slice
-            && let Some(slice) = self.slices.get_mut(slice)
-        {
-            slice.keys += taking.taken;
-            slice.held = slice.held.saturating_add(taking.taken);
-        }
     }
 }

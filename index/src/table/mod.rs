@@ -144,7 +144,7 @@ impl Table {
         }
     }
 
-    /// Puts in a key that is in no slot, where [`Table::vacancy`] says if that is known; nothing was changed in between.
+    /// Puts in a key that is in no slot, where [`Table::vacancy`] says if that is known: nothing was changed since.
     ///
     /// A shard that is copied to grow leaves out what `is_kept` refuses, if anybody is to be asked.
     pub(crate) fn put(

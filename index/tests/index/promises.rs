@@ -2,8 +2,8 @@
 //! Method: each promise alone, at its boundaries, in memory and over a restart.
 
 use onceward_index::{
-    ContentHash, Entry, Fingerprint, Index, KnownKey, Lookup, Options, ReadMode, Reserved, SliceId,
-    Until, WINDOW_MS_MAX, WINDOW_MS_MIN, Window, WindowStart,
+    ContentHash, Entry, Fingerprint, Index, KeyBatch, KnownKey, Lookup, Options, ReadMode,
+    Reserved, SliceId, Until, WINDOW_MS_MAX, WINDOW_MS_MIN, Window, WindowStart,
 };
 use onceward_vfs::{SimVfs, Survival};
 
@@ -251,6 +251,7 @@ struct Asked {
 #[test]
 fn items_of_one_list_are_judged_and_reserved_in_place_each_in_its_window_and_some_left_out() {
     let index = in_memory(6);
+    let batch = KeyBatch::of(&index);
     let known = taken(index.reserve(entry(5, 1), settling(), 0).unwrap());
     let minute = Window::new(60_000, WindowStart::FromCapture).unwrap();
     let mut items: Vec<Asked> = (0..200)
@@ -263,7 +264,7 @@ fn items_of_one_list_are_judged_and_reserved_in_place_each_in_its_window_and_som
         })
         .collect();
     let key_of = |item: &Asked| item.is_asked.then_some((item.entry.key, item.entry.content));
-    index.lookup_each(&mut items, key_of, |item, verdict| item.verdict = Some(verdict)).unwrap();
+    batch.lookup_each(&mut items, key_of, |item, verdict| item.verdict = Some(verdict)).unwrap();
     for (n, item) in (0..).zip(&items) {
         let new = if n == 5 { Lookup::Duplicate { lsn: 1 } } else { Lookup::New };
         assert_eq!(item.verdict, item.is_asked.then_some(new), "{n}");
@@ -271,7 +272,7 @@ fn items_of_one_list_are_judged_and_reserved_in_place_each_in_its_window_and_som
     let entry_of =
         |item: &Asked| (item.verdict == Some(Lookup::New)).then_some((item.entry, item.window));
     let put = |item: &mut Asked, outcome| item.slice = Some(taken(outcome));
-    index.reserve_each(&mut items, 0, entry_of, put).unwrap();
+    batch.reserve_each(&mut items, 0, entry_of, put).unwrap();
     let mut counts = std::collections::BTreeMap::new();
     for item in &items {
         let expected = (item.verdict == Some(Lookup::New)).then_some(item.window);
@@ -285,8 +286,8 @@ fn items_of_one_list_are_judged_and_reserved_in_place_each_in_its_window_and_som
         let more = u64::from(*slice == known);
         assert_eq!((info.keys, info.held), (count + more, count + more));
     }
-    index.confirm_range(1, 1_000);
-    index.settle_slices(counts.clone(), 7_000);
+    batch.confirm_range(1, 1_000);
+    batch.settle_slices(counts.clone(), 7_000);
     for (slice, _) in counts {
         let info = index.slice_info(slice).unwrap();
         assert_eq!((info.held, info.last_settled), (u64::from(slice == known), Some(7_000)));

@@ -75,7 +75,8 @@ pub(super) fn fingerprint(key: u8) -> Fingerprint {
 
 /// The content that comes with a key in a frame.
 pub(super) fn content(key: u8, lsn: u64) -> ContentHash {
-    ContentHash::from_u64(u64::from(key) << 32 | lsn)
+    // Never 0, which is every content.
+    ContentHash::from_u64((u64::from(key) + 1) << 32 | lsn)
 }
 
 /// The window of all keys.

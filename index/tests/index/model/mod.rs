@@ -5,7 +5,7 @@ mod history;
 
 use std::{cell::Cell, collections::VecDeque};
 
-use onceward_index::{ContentHash, Entry, ErrorKind, Lookup, ReadMode, Reserved, Until};
+use onceward_index::{ContentHash, Entry, ErrorKind, KeyBatch, Lookup, ReadMode, Reserved, Until};
 use onceward_vfs::{Fault, SimVfs, Survival};
 use proptest::{
     prelude::*,
@@ -112,7 +112,7 @@ impl Run {
                 entries.iter().map(|entry| (*entry, None)).collect();
             let entry_of = |(entry, _): &(Entry, Option<Reserved>)| Some((*entry, window));
             let put = |(_, place): &mut (Entry, Option<Reserved>), outcome| *place = Some(outcome);
-            self.store.index.reserve_each(&mut items, now, entry_of, put).unwrap();
+            KeyBatch::of(&self.store.index).reserve_each(&mut items, now, entry_of, put).unwrap();
             reserved.extend(items.into_iter().filter_map(|(_, outcome)| outcome));
         }
         let last = reserved.len() - 1;
@@ -133,7 +133,7 @@ impl Run {
         }
         match (entries.first(), entries.last()) {
             (Some(first), Some(last)) if before.is_multiple_of(2) => {
-                self.store.index.confirm_range(first.lsn, last.lsn);
+                KeyBatch::of(&self.store.index).confirm_range(first.lsn, last.lsn);
             }
             _ => self.store.index.confirm_batch(entries.iter().map(|entry| entry.lsn)),
         }
@@ -255,7 +255,7 @@ impl Run {
             let mut items = keys.map(|key| (Some(key), None));
             let judge = |(key, _): &(Option<_>, Option<Lookup>)| *key;
             let put = |(_, place): &mut (_, _), verdict| *place = Some(verdict);
-            self.store.index.lookup_each(&mut items, judge, put).unwrap();
+            KeyBatch::of(&self.store.index).lookup_each(&mut items, judge, put).unwrap();
             assert!(
                 items.iter().map(|(_, verdict)| *verdict).eq(verdicts.iter().copied().map(Some))
             );
