@@ -13,6 +13,8 @@ pub mod gathering;
 pub mod idle;
 pub mod index;
 pub mod pairing;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod raw;
 pub mod spread;
 pub mod threads;
