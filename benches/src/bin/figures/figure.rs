@@ -154,7 +154,7 @@ pub(crate) fn sides(turns: &Turns) -> Detail {
 }
 
 /// Four digits behind the point: more is noise.
-fn rounded(number: f64) -> f64 {
+pub(crate) fn rounded(number: f64) -> f64 {
     (number * 1e4).round() / 1e4
 }
 

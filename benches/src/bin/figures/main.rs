@@ -10,6 +10,8 @@ mod engine;
 mod figure;
 mod index;
 mod instructions;
+#[cfg(feature = "peers")]
+mod peers;
 mod wal;
 mod workplace;
 
@@ -49,6 +51,12 @@ struct Arguments {
     /// Where to write, on the disk that is meant; what is written is removed at the end.
     #[arg(long, default_value = "target/figures")]
     dir: PathBuf,
+    /// Of peers: writes the document and the chart anew.
+    #[arg(long)]
+    write: bool,
+    /// Of peers: does only this measurement, in `dir`.
+    #[arg(long, hide = true)]
+    job: Option<String>,
     /// Does only this piece of a figure's work, in `dir`: some are for a process of their own.
     #[arg(long, hide = true)]
     child: Option<child::Child>,
@@ -76,22 +84,49 @@ enum Area {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(child) = arguments.child {
-        return match child.run(&arguments.dir, arguments.keys) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("figures: {error}");
-                ExitCode::from(figure::EXIT_FAILED)
-            }
-        };
-    }
-    match measure(&arguments) {
-        Ok(sheet) => ExitCode::from(sheet.exit_code()),
+    let done = match (&arguments.job, arguments.child) {
+        (Some(job), _) => peer_work(job, &arguments).map(|()| 0),
+        (None, Some(child)) => child.run(&arguments.dir, arguments.keys).map(|()| 0),
+        (None, None) => match arguments.area {
+            Area::Peers => measure_peers(&arguments),
+            _ => measure(&arguments).map(|sheet| sheet.exit_code()),
+        },
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("figures: {error}");
             ExitCode::from(figure::EXIT_FAILED)
         }
     }
+}
+
+/// Does one measurement of a peer.
+#[cfg(feature = "peers")]
+fn peer_work(job: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    peers::work(job, &arguments.dir)
+}
+
+/// Measures the peers; returns what the program ends with.
+#[cfg(feature = "peers")]
+fn measure_peers(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+    let extents = if arguments.quick { peers::Extents::QUICK } else { peers::Extents::FULL };
+    let place = Workplace::create(&arguments.dir)?;
+    let are_all = peers::measure((extents, &arguments.only, arguments.write), &place)?;
+    Ok(if are_all { 0 } else { figure::EXIT_FAILED })
+}
+
+/// Says what is missing.
+#[cfg(not(feature = "peers"))]
+fn peer_work(_job: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    measure_peers(arguments).map(drop)
+}
+
+/// Says what is missing.
+#[cfg(not(feature = "peers"))]
+fn measure_peers(arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+    let wanted = if arguments.write { "the document" } else { "the area `peers`" };
+    Err(format!("{wanted} needs a build with `--features peers`").into())
 }
 
 /// Measures one area.
