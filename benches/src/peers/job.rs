@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::load::Load;
-use super::workload::{
-    Costs, Work, Workload, batches, commits, million, unsynced, writers as of_writers,
-};
+use super::workload::{Costs, Work, batches, commits, million, unsynced, writers as of_writers};
 use super::{Peer, Result};
 use crate::index::process::anonymous_bytes;
 use crate::pairing::Slice;
@@ -65,52 +63,6 @@ impl Job {
             Work::Unsynced => unsynced::run(peer, load, lasting),
             Work::Million | Work::Commits(_) | Work::UnsyncedCommits(_) => {
                 Err("this work has an end of its own".into())
-            }
-        }
-    }
-
-    /// Whether it is to be done for any of `workloads`.
-    #[must_use]
-    pub fn serves(&self, workloads: &[Workload]) -> bool {
-        self.work.workloads().any(|one| workloads.contains(&one) && self.kind.does(one))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everybody_does_what_is_said_of_them_and_nothing_else() {
-        for kind in Kind::ALL {
-            for work in Work::ALL {
-                let job = Job { kind, work, seconds: 0.01, events: 2_000 };
-                if !job.serves(&Workload::ALL) {
-                    continue;
-                }
-                let dir = tempfile::tempdir().unwrap();
-                let costs = job.run(dir.path()).unwrap_or_else(|error| panic!("{job:?}: {error}"));
-                let expected: Vec<Workload> =
-                    work.workloads().filter(|workload| kind.does(*workload)).collect();
-                let found: Vec<Workload> = costs.keys().copied().collect();
-                assert_eq!(found, expected, "{job:?}");
-                assert!(costs.values().all(|cost| *cost >= 0.0), "{job:?}: {costs:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_key_that_came_before_is_stored_by_nobody() {
-        let load = Load::default();
-        for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_limit()) {
-            let dir = tempfile::tempdir().unwrap();
-            let peer = kind.open(dir.path(), Work::Writers(1)).unwrap();
-            let events = [load.event(1), load.event(2), load.event(1)];
-            assert_eq!(peer.capture_durable(0, &events).unwrap(), 2, "{kind:?}");
-            assert_eq!(peer.capture_durable(0, &events[..1]).unwrap(), 0, "{kind:?}");
-            if kind.does(Workload::Lookup) {
-                assert!(peer.seen(&load.event(2).key).unwrap() > 0, "{kind:?}");
-                assert_eq!(peer.seen(&load.event(3).key).unwrap(), 0, "{kind:?}");
             }
         }
     }

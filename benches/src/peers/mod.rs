@@ -109,6 +109,15 @@ pub trait Peer: Send + Sync {
         Err("this peer gives no events back".into())
     }
 
+    /// Ends what settling began: returns when nothing is left to be cleaned up.
+    ///
+    /// # Errors
+    ///
+    /// What the peer says.
+    fn end_draining(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Has all events wait again, where [`Settling::Mark`] leaves them.
     ///
     /// # Errors

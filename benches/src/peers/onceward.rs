@@ -1,11 +1,11 @@
 //! Ours, through its public interface, with its default limits and window.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use onceward::{
     Answer, Config, Event, Key as OurKey, Payload, Scope, State, Store, Ticket, Verdict,
 };
-use std::sync::{Mutex, PoisonError};
 
 use super::{Capture, Peer, Result, Settling};
 use crate::index::keys::Key;
@@ -87,5 +87,9 @@ impl Peer for Onceward {
         let answer = Answer::Accepted { receipt: None };
         self.store.settle_range(&self.scope, first.lsn, last.lsn, &answer)?;
         Ok(pending.len())
+    }
+
+    fn end_draining(&self) -> Result<()> {
+        Ok(self.store.tick()?)
     }
 }

@@ -120,4 +120,9 @@ impl Peer for RaftEngine {
         }
         Ok(entries.len())
     }
+
+    fn end_draining(&self) -> Result<()> {
+        self.engine.purge_expired_files()?;
+        Ok(())
+    }
 }

@@ -35,7 +35,7 @@ use workplace::Workplace;
 struct Arguments {
     /// What to measure.
     area: Area,
-    /// Fewer and shorter rounds: ends within 50 seconds.
+    /// Fewer and shorter rounds: ends within 50 seconds, of peers within three minutes.
     #[arg(long)]
     quick: bool,
     /// Of the engine: counts the instructions of an event, under valgrind. A quick run is compared with what is

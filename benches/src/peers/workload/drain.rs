@@ -1,4 +1,5 @@
-//! Draining: what waits is read in its order, a hundred at a time, and settled durably, until nothing waits.
+//! Draining: what waits is read in its order, a hundred at a time, and settled durably, until nothing waits and nothing
+//! is left to be cleaned up.
 
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ pub fn run(peer: &dyn Peer, count: u64, settling: Settling) -> Result<Slice> {
         }
         drained += events as u64;
     }
+    peer.end_draining()?;
     let seconds = began.elapsed().as_secs_f64();
     if drained != count {
         return Err(format!("{drained} of {count} events were drained").into());

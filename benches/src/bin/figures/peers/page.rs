@@ -135,8 +135,8 @@ impl Page<'_> {
         writeln!(
             f,
             "\nSyncs are `fsync`, `fdatasync` and `msync` of a process that commits 200 events one by one, by strace, \
-             less those of\nopening and closing. The test `peer_syncs` holds that nobody who claims durability has \
-             fewer than one."
+             less those of\nopening and closing. The test `every_durable_commit_is_synced` holds that \
+             nobody who claims\ndurability has fewer than one."
         )
     }
 
