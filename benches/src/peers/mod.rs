@@ -1,4 +1,4 @@
-//! Other stores doing the work of this one, *dedup capture* and draining, each through the interface that its users have.
+//! Other stores doing the work of this one, *dedup capture* and draining, each through what its users call.
 //!
 //! A peer takes events with keys: a key that it has is a duplicate, any other event is stored and its key
 //! remembered, in one step. What waits is read in its order and marked as settled. Each peer is opened as a careful

@@ -11,9 +11,9 @@ use super::words::shown;
 /// Width of a panel.
 const PANEL_WIDTH: f64 = 480.0;
 /// Where bars begin in it.
-const BARS_LEFT: f64 = 175.0;
+const BARS_LEFT: f64 = 190.0;
 /// Length of the longest bar.
-const BAR_LENGTH_MAX: f64 = 230.0;
+const BAR_LENGTH_MAX: f64 = 220.0;
 /// Height of a bar with the room below it.
 const ROW: f64 = 19.0;
 /// Height of a panel's title.
@@ -142,14 +142,14 @@ mod tests {
         }
         let svg = draw(&results);
         assert!(
-            svg.contains(r#"<rect class="ours" x="175" y="40.0" width="115.0" height="14"/>"#),
+            svg.contains(r#"<rect class="ours" x="190" y="40.0" width="110.0" height="14"/>"#),
             "{svg}"
         );
         assert!(
-            svg.contains(r#"<rect class="peer" x="175" y="59.0" width="23.0" height="14"/>"#),
+            svg.contains(r#"<rect class="peer" x="190" y="59.0" width="22.0" height="14"/>"#),
             "{svg}"
         );
-        assert!(svg.contains(r#"<line class="one" x1="405.0""#), "{svg}");
+        assert!(svg.contains(r#"<line class="one" x1="410.0""#), "{svg}");
         assert_eq!(svg.matches("<rect class=\"peer\"").count(), 1);
         assert!(svg.ends_with("</svg>\n"));
     }

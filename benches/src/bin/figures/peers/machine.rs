@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(field("a\t: 1\nmodel name\t: Some CPU\n", "model name"), "Some CPU");
         assert_eq!(field("a: 1\n", "b"), "unknown");
         let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmpest xfs rw 0 0\n";
-        assert_eq!(file_system(mounts, Path::new("/home/x")), "ext4");
+        assert_eq!(file_system(mounts, Path::new("/srv/x")), "ext4");
         assert_eq!(file_system(mounts, Path::new("/tmp/x")), "tmpfs");
     }
 

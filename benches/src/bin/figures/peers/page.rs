@@ -91,7 +91,11 @@ impl fmt::Display for Page<'_> {
 impl Page<'_> {
     /// Peers as rows, workloads as columns.
     fn table(&self, f: &mut fmt::Formatter<'_>, workloads: &[Workload]) -> fmt::Result {
-        let titles: Vec<&str> = workloads.iter().map(|workload| workload.title()).collect();
+        let title = |workload: &Workload| match workload {
+            Workload::Memory => format!("{}, bytes", workload.title()),
+            _ => workload.title().to_owned(),
+        };
+        let titles: Vec<String> = workloads.iter().map(title).collect();
         writeln!(f, "| | {} |", titles.join(" | "))?;
         writeln!(f, "|---|{}", "---|".repeat(workloads.len()))?;
         for kind in Kind::ALL {
@@ -114,7 +118,7 @@ impl Page<'_> {
             };
         }
         let [low, median, high] = [figure.value.low, figure.value.median, figure.value.high]
-            .map(|value| shown(workload, value));
+            .map(|value| shown(workload, value).trim_end_matches(" bytes").to_owned());
         let bold = if kind == Kind::Onceward { "**" } else { "" };
         format!("{bold}{median}{bold} ({low} to {high})")
     }

@@ -74,6 +74,13 @@ impl Results {
         self.beside(workload, kind, Kind::Limit)
     }
 
+    /// True if the limit's rounds lie so far apart that something else had the machine: figures of the workload then
+    /// say little about anybody.
+    pub(super) fn is_noisy(&self, workload: Workload) -> bool {
+        let limits: Vec<f64> = self.rounds(workload, Kind::Limit).into_values().collect();
+        Spread::of(&limits).is_some_and(|limit| limit.high > NOISE_MAX * limit.low)
+    }
+
     /// All figures of a workload, in the order of the tables.
     pub(super) fn figures(&self, workload: Workload) -> Vec<(Kind, Figure)> {
         let figure = |kind| self.figure(workload, kind).map(|figure| (kind, figure));
@@ -122,6 +129,9 @@ pub(super) fn unit(workload: Workload) -> &'static str {
     if workload == Workload::Memory { "bytes of anonymous memory" } else { "ratio to LIMIT" }
 }
 
+/// The limit's slowest round by its fastest, above which figures are not believed.
+const NOISE_MAX: f64 = 2.0;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +159,18 @@ mod tests {
         assert_eq!((figure.cost, figure.rounds), (2.0, 2));
         assert_eq!(results().figure(Workload::OneWriter, Kind::Lmdb), None);
         assert_eq!(results().figure(Workload::Drain, Kind::Fjall), None);
+    }
+
+    #[test]
+    fn a_limit_that_varies_too_much_is_noticed() {
+        let mut results = results();
+        assert!(results.is_noisy(Workload::OneWriter), "1 and 3");
+        for round in 0..3 {
+            let costs = Costs::from([(Workload::Lookup, 1.0 + round as f64 / 2.0)]);
+            results.add((Work::Million, round), Kind::Limit, &costs);
+        }
+        assert!(!results.is_noisy(Workload::Lookup), "1 and 2");
+        assert!(!results.is_noisy(Workload::Memory), "it has no limit");
     }
 
     #[test]

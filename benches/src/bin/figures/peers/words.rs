@@ -6,6 +6,9 @@ use onceward_benches::spread::Spread;
 
 use super::results::Results;
 
+/// What is added where the limit itself varied.
+const NOISE: &str = " LIMIT itself varied more than twofold between rounds: to be measured again on a quiet machine.";
+
 /// How a peer stands beside us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Standing {
@@ -41,15 +44,16 @@ pub(super) fn compared(results: &Results, workload: Workload) -> Option<String> 
     });
     let said: Vec<String> = better.into_iter().chain(nearly).collect();
     let title = workload.title();
+    let noise = if results.is_noisy(workload) { NOISE } else { "" };
     if said.is_empty() {
         let best = others.iter().copied().reduce(|best, next| {
             if standing(workload, best.1, next.1) == Standing::Behind { best } else { next }
         });
         let (kind, value) = best?;
         let next = format!("the next is {} ({})", kind.name(), shown(workload, value.median));
-        return Some(format!("**{title}** (Onceward {own}): no peer is better; {next}."));
+        return Some(format!("**{title}** (Onceward {own}): no peer is better; {next}.{noise}"));
     }
-    Some(format!("**{title}** (Onceward {own}): {}.", said.join("; ")))
+    Some(format!("**{title}** (Onceward {own}): {}.{noise}", said.join("; ")))
 }
 
 /// How a peer with `value` stands beside `ours`.
@@ -133,6 +137,19 @@ mod tests {
             said(Workload::OneWriter, Work::Writers(1), &costs),
             "**one writer** (Onceward 0.50): no peer is better; the next is SQLite (0.040)."
         );
+    }
+
+    #[test]
+    fn a_noisy_limit_is_told() {
+        let mut results = Results::default();
+        for (round, cost) in [1.0, 1.5, 3.0].into_iter().enumerate() {
+            for kind in [Kind::Limit, Kind::Onceward, Kind::Fjall] {
+                let costs = Costs::from([(Workload::OneWriter, cost)]);
+                results.add((Work::Writers(1), round), kind, &costs);
+            }
+        }
+        let said = compared(&results, Workload::OneWriter).unwrap();
+        assert!(said.ends_with(NOISE), "{said}");
     }
 
     #[test]
