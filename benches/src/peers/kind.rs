@@ -191,7 +191,7 @@ impl Kind {
                 "yes, events and keys",
             ),
             Self::Lmdb => (
-                "0.9 through lmdb-rkv, defaults (unsynced: `NO_SYNC`), a tree of keys and one of events, one transaction for each commit",
+                "0.9 through lmdb-rkv (heed opens with an unsafe call, which our sources do not have), defaults (unsynced: `NO_SYNC`), a tree of keys and one of events, one transaction for each commit",
                 "yes, events and keys; the page of the root is written with O_DSYNC besides, a second flush",
             ),
             Self::Redb => (
