@@ -45,6 +45,7 @@ bench:
 # Instructions of the engine for an event, beside those that are committed.
 instructions:
     cargo run --release --locked -p onceward-benches --bin figures -- engine --instructions --quick
+
 # Other stores doing the same work: writes benches/PEERS.md and its chart. A quarter of an hour; wants a quiet machine.
 peers:
     cargo run --release --locked -p onceward-benches --features peers --bin figures -- peers --write

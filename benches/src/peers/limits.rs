@@ -84,7 +84,9 @@ impl Unsynced {
     /// What the operating system says.
     pub fn open(dir: &Path) -> Result<Self> {
         let buffered = Buffered::create(&dir.join("events"), UNSYNCED_KEYS);
-        Ok(Self(Mutex::new(buffered.map_err(|error| error.to_string())?)))
+        let mut buffered = buffered.map_err(|error| error.to_string())?;
+        buffered.touch();
+        Ok(Self(Mutex::new(buffered)))
     }
 }
 

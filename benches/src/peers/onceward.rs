@@ -8,6 +8,7 @@ use onceward::{
 };
 
 use super::{Capture, Peer, Result, Settling};
+use crate::idle::wait_until_idle;
 use crate::index::keys::Key;
 
 /// The peer.
@@ -89,7 +90,15 @@ impl Peer for Onceward {
         Ok(pending.len())
     }
 
+    /// Cleaning goes on beside the caller: the store's threads rest at the end, and a tick changes nothing.
     fn end_draining(&self) -> Result<()> {
-        Ok(self.store.tick()?)
+        loop {
+            let before = self.store.status().bytes;
+            self.store.tick()?;
+            wait_until_idle()?;
+            if self.store.status().bytes == before {
+                return Ok(());
+            }
+        }
     }
 }
