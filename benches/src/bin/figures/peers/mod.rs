@@ -23,12 +23,13 @@ use std::path::Path;
 
 use onceward_benches::peers::job::Job;
 use onceward_benches::peers::kind::Kind;
-use onceward_benches::peers::workload::Workload;
+use onceward_benches::peers::workload::{Work, Workload};
 use onceward_benches::peers::{Mode, syncs};
 
 use crate::workplace::Workplace;
 use machine::Machine;
 use page::{Counted, Page};
+use results::Results;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,7 @@ pub(crate) fn work(job: &str, dir: &Path) -> Result<(), Box<dyn Error>> {
 ///
 /// # Errors
 ///
-/// The limit cannot be measured, or what was measured cannot be written.
+/// Not all that is needed is wanted, or what was measured cannot be written.
 pub(crate) fn measure(
     (extents, only, is_written): (Extents, &str, bool),
     place: &Workplace,
@@ -82,10 +83,11 @@ pub(crate) fn measure(
         return Err("the document needs all workloads, and a run at least one".into());
     }
     let machine = Machine::look(place.path())?;
-    let (results, failed) = rounds::measure(extents, &wanted, place.path())?;
-    for workload in &wanted {
-        for line in results.lines(*workload)? {
-            println!("{line}");
+    let (mut results, mut failed) = (Results::default(), 0);
+    for work in Work::ALL {
+        failed += rounds::measure(&mut results, (work, &wanted), extents, place.path());
+        for workload in work.workloads().filter(|workload| wanted.contains(workload)) {
+            results.lines(workload)?.iter().for_each(|line| println!("{line}"));
         }
     }
     if is_written {

@@ -74,11 +74,14 @@ impl Results {
         self.beside(workload, kind, Kind::Limit)
     }
 
-    /// True if the limit's rounds lie so far apart that something else had the machine: figures of the workload then
-    /// say little about anybody.
+    /// True if something else had the machine: the limit's rounds lie far apart, or somebody was far ahead of what
+    /// cannot be beaten by far. Figures of the workload then say little about anybody.
     pub(super) fn is_noisy(&self, workload: Workload) -> bool {
         let limits: Vec<f64> = self.rounds(workload, Kind::Limit).into_values().collect();
-        Spread::of(&limits).is_some_and(|limit| limit.high > NOISE_MAX * limit.low)
+        let varied = Spread::of(&limits).is_some_and(|limit| limit.high > NOISE_MAX * limit.low);
+        let is_beaten = |(_, figure): &(Kind, Figure)| figure.value.median > AHEAD_MAX;
+        let has_limit = workload != Workload::Memory;
+        varied || (has_limit && self.figures(workload).iter().any(is_beaten))
     }
 
     /// All figures of a workload, in the order of the tables.
@@ -131,6 +134,8 @@ pub(super) fn unit(workload: Workload) -> &'static str {
 
 /// The limit's slowest round by its fastest, above which figures are not believed.
 const NOISE_MAX: f64 = 2.0;
+/// Nobody is further ahead of the limit than this on a quiet machine.
+const AHEAD_MAX: f64 = 1.6;
 
 #[cfg(test)]
 mod tests {
@@ -171,6 +176,16 @@ mod tests {
         }
         assert!(!results.is_noisy(Workload::Lookup), "1 and 2");
         assert!(!results.is_noisy(Workload::Memory), "it has no limit");
+        for (workload, kind, cost) in [
+            (Workload::Memory, Kind::Fjall, 60.0),
+            (Workload::Lookup, Kind::Naive, 0.9),
+            (Workload::Lookup, Kind::Fjall, 0.5),
+        ] {
+            assert!(!results.is_noisy(workload), "before {kind:?}");
+            let costs = Costs::from([(workload, cost)]);
+            results.add((Work::Million, 0), kind, &costs);
+        }
+        assert!(results.is_noisy(Workload::Lookup), "fjall is twice as fast as the limit");
     }
 
     #[test]

@@ -13,35 +13,30 @@ use onceward_benches::peers::workload::{Costs, Work, Workload};
 use super::Extents;
 use super::results::Results;
 
-/// Measures all that is wanted; returns it with the number of measurements that failed.
-///
-/// # Errors
-///
-/// The directory cannot be used.
+/// Measures of one work what is wanted, into `results`; returns the number of measurements that failed.
 pub(super) fn measure(
+    results: &mut Results,
+    (work, wanted): (Work, &[Workload]),
     extents: Extents,
-    wanted: &[Workload],
     dir: &Path,
-) -> Result<(Results, usize), Box<dyn Error>> {
-    let (mut results, mut failed) = (Results::default(), 0);
-    for work in Work::ALL {
-        let is_of_many = work == Work::Million;
-        let rounds = if is_of_many { extents.rounds_of_many } else { extents.rounds };
-        for round in 0..rounds {
-            for kind in turns(work, wanted, round) {
-                let Extents { seconds, events, .. } = extents;
-                let job = Job { kind, work, seconds, events };
-                match measured(&job, &dir.join("turn")) {
-                    Ok(costs) => results.add((work, round), kind, &costs),
-                    Err(error) => {
-                        eprintln!("figures: {}, {work:?}: {error}", kind.name());
-                        failed += 1;
-                    }
+) -> usize {
+    let mut failed = 0;
+    let is_of_many = work == Work::Million;
+    let rounds = if is_of_many { extents.rounds_of_many } else { extents.rounds };
+    for round in 0..rounds {
+        for kind in turns(work, wanted, round) {
+            let Extents { seconds, events, .. } = extents;
+            let job = Job { kind, work, seconds, events };
+            match measured(&job, &dir.join("turn")) {
+                Ok(costs) => results.add((work, round), kind, &costs),
+                Err(error) => {
+                    eprintln!("figures: {}, {work:?}: {error}", kind.name());
+                    failed += 1;
                 }
             }
         }
     }
-    Ok((results, failed))
+    failed
 }
 
 /// Who is measured in a round, in which order: another one is first in each round, and the limit comes twice, so that
