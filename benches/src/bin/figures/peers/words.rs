@@ -6,8 +6,8 @@ use onceward_benches::spread::Spread;
 
 use super::results::Results;
 
-/// What is added where the limit itself varied.
-const NOISE: &str = " LIMIT itself varied more than twofold between rounds: to be measured again on a quiet machine.";
+/// What is added where others disturbed the rounds.
+const NOISE: &str = " But LIMIT varied more than twofold, or was beaten by far: to be measured again on a quiet machine.";
 
 /// How a peer stands beside us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
