@@ -48,12 +48,14 @@ impl Store {
         if !self.keeper.has_threads() {
             return inner.clean_up();
         }
-        match inner.cleaner().turn() {
+        let cleaned = match inner.cleaner().turn() {
             CleaningTurn::NotYet => Ok(()),
             CleaningTurn::Call if self.keeper.call(inner)? => Ok(()),
-            CleaningTurn::Call => inner.clean_up(),
+            CleaningTurn::Call => return inner.clean_up(),
             CleaningTurn::Help => inner.cleaner().clean_too(),
-        }
+        };
+        inner.report_held();
+        cleaned
     }
 }
 
