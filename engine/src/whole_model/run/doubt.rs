@@ -1,6 +1,8 @@
 //! What is not known before it is looked at: what a failed operation left, what was forgotten, what
 //! became of captures for which nobody waits.
 
+use std::collections::BTreeSet;
+
 use super::{Done, Machine, Stop};
 use crate::capture::WouldAccept;
 use crate::testing::WINDOW_MS;
@@ -30,12 +32,30 @@ impl Machine {
             return Err(format!("what is found fits no state: {whys:#?}"));
         };
         self.counts.add(if number == 0 { "doubt: nothing" } else { "doubt: something" });
-        // A batch that was answered without a word on an event leaves no other trace.
+        let mut perhaps_attempted = BTreeSet::new();
         for (_, other) in &fitting {
             let events = first.events.iter().zip(&other.events).enumerate();
             let differ = events.filter(|(_, (one, two))| one.is_attempted != two.is_attempted);
-            self.perhaps_attempted.extend(differ.map(|(id, _)| id));
+            perhaps_attempted.extend(differ.map(|(id, _)| id));
         }
+        self.resolve_one(first, fitting)?;
+        // A batch that was answered without a word on an event leaves no other trace than what the store noted.
+        let store = self.store();
+        let state = store.inner.state.lock();
+        for id in perhaps_attempted {
+            let event = &mut self.model.events[id];
+            let live = state.outbox.events().live(event.lsn);
+            event.is_attempted = live.is_some_and(|live| live.is_attempted);
+        }
+        Ok(())
+    }
+
+    /// One of these states is what is found: the first, unless they differ in what is sent.
+    fn resolve_one(
+        &mut self,
+        first: Reference,
+        fitting: Vec<(usize, Reference)>,
+    ) -> Result<(), String> {
         let sent = |state: &Reference| {
             state.batches.iter().map(|it| (it.scope, it.events.clone())).collect::<Vec<_>>()
         };

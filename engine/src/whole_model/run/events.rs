@@ -190,12 +190,6 @@ impl Machine {
         let store = self.store();
         let known = self.model.names.get(name).copied();
         let said = store.cancel(&scope(name), &key(name));
-        if let (Some(id), Ok(cancelled)) = (known, &said)
-            && self.perhaps_attempted.contains(&id)
-        {
-            let is_too_late = matches!(cancelled, Cancellation::TooLate { .. });
-            self.model.events[id].is_attempted = is_too_late;
-        }
         let told = known.map(|id| {
             // It is waited for.
             self.model.events[id].is_queued = false;

@@ -12,7 +12,7 @@ mod power;
 mod review;
 mod sending;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
@@ -74,8 +74,6 @@ pub(super) struct Machine {
     files: u64,
     receipts: u64,
     highest: u64,
-    /// Events that were perhaps in a batch when a crash came.
-    perhaps_attempted: BTreeSet<usize>,
     /// Trusted time at which something was queued last.
     queued_at: u64,
     is_full: bool,
@@ -120,7 +118,6 @@ impl Machine {
             files: 0,
             receipts: 0,
             highest: 0,
-            perhaps_attempted: BTreeSet::new(),
             queued_at: 0,
             is_full: false,
             is_cutting: false,
