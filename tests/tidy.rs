@@ -196,7 +196,7 @@ fn few_types_share_their_name_and_they_become_fewer() {
 }
 
 /// Thousandths of the fields of the engine's structs that are `pub(crate)`; they may only become fewer.
-const FIELDS_OF_THE_CRATE_PER_MILLE_MAX: usize = 161;
+const FIELDS_OF_THE_CRATE_PER_MILLE_MAX: usize = 149;
 
 #[test]
 fn few_fields_of_the_engine_are_open_to_the_whole_crate_and_they_become_fewer() {

@@ -6,6 +6,12 @@ use std::{fmt, io};
 pub const ZERO_STEP_BYTES: u32 = 128 * 1024;
 /// Most zeros that it writes at [`Pace::Fast`] before it syncs them.
 const FAST_STEP_BYTES: u64 = 4 * 1024 * 1024;
+/// Most zeros of one write call of a real file. Memory keeps a file in pieces as large as those in which it was
+/// written, and each later sync looks at whole pieces: after calls of 128 KiB it takes 4 % longer than after
+/// these, after 1 MiB 14 %.
+pub(crate) const ZERO_WRITE_BYTES: usize = 16 * 1024;
+/// The zeros of such a call.
+pub(crate) const ZEROS: &[u8] = &[0; ZERO_WRITE_BYTES];
 
 /// How much [`File::fill_zeros`] writes before it syncs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,6 +124,32 @@ pub trait File: Send + Sync + fmt::Debug {
     /// What the disk said; the length is then unchanged.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// Takes space for the bytes `0..len`: what is written there later does not find the disk full, as far as the
+    /// file system keeps that promise. The file is at least so long then; bytes keep what they are, new ones
+    /// read as zeros.
+    ///
+    /// # Durability
+    ///
+    /// Durable after the next [`File::sync_data`]; before that a crash leaves any length between the two.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`: the file system has no such call, and nothing was changed. Otherwise what the disk said: some of
+    /// the space may have been taken.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+
+    /// Writes zeros over `bytes` bytes at `offset`, as [`File::write_all_at`] does, in small pieces: once they are
+    /// synced, what is written in their place changes no metadata.
+    ///
+    /// # Durability
+    ///
+    /// As that of [`File::write_all_at`].
+    ///
+    /// # Errors
+    ///
+    /// As [`File::write_all_at`].
+    fn write_zeros(&self, offset: u64, bytes: u64) -> io::Result<()>;
+
     /// Writes zeros over the bytes `0..len`, so that later overwrites change no metadata.
     ///
     /// Contiguous space is asked for first, where the file system offers that. Bytes from `len` on
@@ -148,14 +180,12 @@ pub fn is_full(error: &io::Error) -> bool {
 }
 
 /// The writing half of [`File::fill_zeros`]: zeros over `0..len`, each step synced.
-pub(crate) fn write_zeros(file: &dyn File, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
-    const ZEROS: &[u8] = &[0; ZERO_STEP_BYTES as usize];
+pub(crate) fn fill(file: &dyn File, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
     let (mut offset, mut synced) = (0, 0);
     while offset < len {
-        let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
-        let piece = ZEROS.get(..left).unwrap_or(ZEROS);
-        file.write_all_at(offset, piece)?;
-        offset += u64::try_from(piece.len()).map_err(io::Error::other)?;
+        let bytes = u64::from(ZERO_STEP_BYTES).min(len - offset);
+        file.write_zeros(offset, bytes)?;
+        offset += bytes;
         let step_bytes = match pace() {
             Pace::Gentle => u64::from(ZERO_STEP_BYTES),
             Pace::Fast => FAST_STEP_BYTES,

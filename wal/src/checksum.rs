@@ -1,10 +1,50 @@
 //! Checksums, the salt of a segment, and the running digest of the log. No I/O here.
 
+use std::fmt;
+
 /// CRC-32 (IEEE) of `bytes`, continued from the checksum `from`.
 pub(crate) fn crc_from(from: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(from);
     hasher.update(bytes);
     hasher.finalize()
+}
+
+/// What checksums begin with: a number, or that number with the answer to what the processor can do.
+pub(crate) trait ChecksumStart: Copy {
+    /// CRC-32 (IEEE) of `bytes` from here.
+    fn crc(self, bytes: &[u8]) -> u32;
+}
+
+impl ChecksumStart for u32 {
+    fn crc(self, bytes: &[u8]) -> u32 {
+        crc_from(self, bytes)
+    }
+}
+
+/// The salt of a segment, for many checksums that begin with it: the processor is asked once.
+#[derive(Clone)]
+pub(crate) struct Salted(crc32fast::Hasher);
+
+impl Salted {
+    /// For checksums from `salt`.
+    pub(crate) fn new(salt: u32) -> Self {
+        Self(crc32fast::Hasher::new_with_initial(salt))
+    }
+}
+
+impl ChecksumStart for &Salted {
+    #[inline]
+    fn crc(self, bytes: &[u8]) -> u32 {
+        let mut hasher = self.0.clone();
+        hasher.update(bytes);
+        hasher.finalize()
+    }
+}
+
+impl fmt::Debug for Salted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Salted").field(&self.0.clone().finalize()).finish()
+    }
 }
 
 /// The salt that starts every checksum of a segment's frames.
@@ -45,6 +85,7 @@ mod tests {
     fn the_published_check_value_holds() {
         assert_eq!(crc_from(0, b"123456789"), 0xcbf4_3926);
         assert_eq!(crc_from(crc_from(0, b"1234"), b"56789"), 0xcbf4_3926, "continues");
+        assert_eq!(Salted::new(crc_from(0, b"1234")).crc(b"56789"), 0xcbf4_3926, "asked once");
     }
 
     #[test]

@@ -58,8 +58,8 @@ pub use limits::{
     SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
 };
 pub use log::{
-    Alignment, AppendTicket, Appended, CLOSED, FrameSlice, Lock, Log, NewFrame, Options,
-    Preparation, Purpose, Reader, create, create_sealed, lock,
+    Alignment, AppendFrame, AppendTicket, Appended, CLOSED, FrameSlice, Lock, Log, NewFrame,
+    Options, Placed, Preparation, Purpose, Reader, create, create_sealed, lock,
 };
 pub use lsn::Lsn;
 pub use quarantine::{ASIDE, verify_quarantine};

@@ -73,8 +73,11 @@ const _: () = assert!(
 
 /// The bytes that a frame with a body of `body_bytes` takes in a segment.
 #[must_use]
+#[inline]
 pub const fn frame_bytes(body_bytes: usize) -> usize {
-    (FRAME_HEADER_BYTES + body_bytes).next_multiple_of(FRAME_ALIGN_BYTES)
+    const _: () = assert!(FRAME_ALIGN_BYTES.is_power_of_two());
+    (FRAME_HEADER_BYTES + FRAME_ALIGN_BYTES - 1).saturating_add(body_bytes)
+        & !(FRAME_ALIGN_BYTES - 1)
 }
 
 /// Checks the size of segments.

@@ -2,6 +2,7 @@
 
 use std::collections::BinaryHeap;
 
+use crate::checksum::Salted;
 use crate::frame::{self, FrameHeader, KIND_LOST, KIND_RUN, KIND_SEAL};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::run::{RunBody, SealBody};
@@ -36,7 +37,7 @@ pub(crate) struct Resync<'a> {
     /// Where in the segment `bytes` begin.
     base: usize,
     bytes: &'a [u8],
-    salt: u32,
+    salted: Salted,
     first_lsn: u64,
     /// `None`: nobody asked yet.
     noted: Option<NotedFrames>,
@@ -97,7 +98,7 @@ fn longest_chain(frames: &[WholeFrame]) -> Vec<usize> {
 impl<'a> Resync<'a> {
     /// Searches `bytes`, which are at `base` in their segment and reach its end.
     pub(crate) fn new(base: usize, bytes: &'a [u8], salt: u32, first_lsn: u64) -> Self {
-        Self { base, bytes, salt, first_lsn, noted: None }
+        Self { base, bytes, salted: Salted::new(salt), first_lsn, noted: None }
     }
 
     /// The whole frames at `at` or behind it with a run of at least `run` and an LSN of at least `lsn`.
@@ -176,7 +177,7 @@ impl<'a> Resync<'a> {
         while let Some(bytes) = self.bytes.get(at..) {
             if frame::may_begin(bytes) {
                 if let Some(number) = self.lsn_of(bytes, run, lsn)
-                    && let Ok((header, _body)) = frame::decode(bytes, self.salt)
+                    && let Ok((header, _body)) = frame::decode(bytes, &self.salted)
                 {
                     let stands_in = (header.kind == KIND_LOST).then_some(header.time);
                     let offset = self.base + at;
@@ -196,7 +197,7 @@ impl<'a> Resync<'a> {
 
     /// The LSN of a header that passes the cheap checks.
     fn lsn_of(&self, bytes: &[u8], run: u32, lsn: u64) -> Option<u64> {
-        let header = frame::decode_header(bytes, self.salt).ok()?;
+        let header = frame::decode_header(bytes, &self.salted).ok()?;
         let number = self.first_lsn.checked_add(u64::from(header.lsn_delta))?;
         (header.run >= run && number >= lsn).then_some(number)
     }

@@ -18,9 +18,9 @@ mod tests {
     use std::sync::Arc;
 
     use onceward_vfs::{OsVfs, Vfs};
-    use onceward_wal::{Log, NewFrame, Purpose, Stamp, examine, lock};
+    use onceward_wal::{Log, NewFrame, Options, Placed, Purpose, Stamp, examine, lock};
 
-    use super::scenario::{KIND, OPTIONS, bodies, body, open, put};
+    use super::scenario::{KIND, OPTIONS, bodies, body, open, open_with, put};
 
     thread_local! {
         static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -99,6 +99,31 @@ mod tests {
         assert_eq!(log.segments().len(), 1, "control: rolling is another matter");
         drop(log);
         assert_eq!(bodies(&*vfs).len(), 40 + 50 + 500 + 40);
+    }
+
+    #[test]
+    fn a_batch_of_any_size_allocates_nothing_once_its_size_was_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::open(dir.path()).unwrap());
+        let options = Options { segment_bytes: 32 << 20, ..OPTIONS };
+        let (log, ..) = open_with(&vfs, options).unwrap();
+        let one = [7; 200];
+        let parts: [&[u8]; 4] = [&one[..3], &one[..40], &one[..8], &one];
+        let frame = NewFrame { kind: KIND, flags: 0, parts: &parts };
+        let append = |count: usize| {
+            let mut bytes = 0;
+            let frames = std::iter::repeat_n(&frame, count);
+            let placed = |placed: Placed| bytes += usize::try_from(placed.bytes).unwrap();
+            log.append_each(frames, 0, Purpose::Capture, placed).unwrap().wait().unwrap();
+            assert_eq!(bytes, count * log.frame_bytes(251));
+        };
+        let first = count(|| append(500));
+        assert!((1..50).contains(&first), "control: memory for the first ones, {first}");
+        (0..3).for_each(|_| append(500));
+        for size in [1, 2, 7, 100, 499, 500] {
+            assert_eq!(count(|| (0..20).for_each(|_| append(size))), 0, "{size} frames");
+        }
+        assert_eq!(log.segments().len(), 1, "control: rolling is another matter");
     }
 
     /// A log of so many segments.

@@ -1,6 +1,6 @@
 //! Checks of [`File`](crate::File).
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use super::{FILL_BYTES, expect, expect_refusal};
 use crate::{GroundMoved, Mode, Pace, Vfs, read_all};
@@ -76,6 +76,32 @@ pub(super) fn fill_zeros_keeps_the_rest(vfs: &dyn Vfs) -> io::Result<()> {
     expect(bytes.iter().filter(|byte| **byte == 7).count(), 60)
 }
 
+/// Takes space for a file with bytes, and writes zeros over some of them.
+pub(super) fn allocated_space_reads_as_zeros(vfs: &dyn Vfs) -> io::Result<()> {
+    let file = vfs.open("a", Mode::CreateNew)?;
+    file.write_all_at(0, &[7; 100])?;
+    match file.allocate(u64::from(FILL_BYTES)) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            expect(file.len()?, 100)?;
+            file.set_len(u64::from(FILL_BYTES))?;
+        }
+        allocated => allocated?,
+    }
+    expect(file.len()?, u64::from(FILL_BYTES))?;
+    if let Err(refused) = file.allocate(50) {
+        expect(refused.kind(), ErrorKind::Unsupported)?;
+    }
+    expect(file.len()?, u64::from(FILL_BYTES))?;
+    file.write_zeros(10, 20)?;
+    file.write_zeros(u64::from(FILL_BYTES) - 1, 40_001)?;
+    file.write_zeros(3, 0)?;
+    file.sync_data()?;
+    let bytes = read_all(vfs, "a", NO_LIMIT)?;
+    expect(u64::try_from(bytes.len()).map_err(io::Error::other)?, u64::from(FILL_BYTES) + 40_000)?;
+    expect(bytes.iter().filter(|byte| **byte == 7).count(), 80)?;
+    expect(bytes.iter().position(|byte| *byte != 7), Some(10))
+}
+
 /// Writes nothing, beyond the end.
 pub(super) fn empty_write_changes_nothing(vfs: &dyn Vfs) -> io::Result<()> {
     let file = vfs.open("a", Mode::CreateNew)?;
@@ -90,6 +116,8 @@ pub(super) fn read_handle_cannot_write(vfs: &dyn Vfs) -> io::Result<()> {
     expect_refusal(file.write_all_at(0, b"lost"))?;
     expect_refusal(file.set_len(0))?;
     expect_refusal(file.fill_zeros(2, &|| Pace::Gentle))?;
+    expect_refusal(file.write_zeros(0, 2))?;
+    expect_refusal(file.allocate(2))?;
     expect(read_all(vfs, "a", NO_LIMIT)?, b"kept")
 }
 
@@ -131,6 +159,8 @@ pub(super) fn handle_without_its_name_cannot_write(vfs: &dyn Vfs) -> io::Result<
         refused(file.write_all_at(0, b"lost"))?;
         refused(file.set_len(1))?;
         refused(file.fill_zeros(2, &|| Pace::Gentle))?;
+        refused(file.write_zeros(0, 2))?;
+        refused(file.allocate(20))?;
         refused(file.sync_data())?;
         expect(read_all(vfs, "b", NO_LIMIT)?, b"kept")?;
         if name == "b" {

@@ -21,6 +21,10 @@ pub const CHECKS: &[(&str, ConformanceCheck)] = &[
     ("a gap before a write reads as zeros", files::gap_reads_as_zeros),
     ("set_len cuts, and extends with zeros", files::set_len_cuts_and_extends),
     ("filling writes zeros over the prefix and keeps the rest", files::fill_zeros_keeps_the_rest),
+    (
+        "space that was taken reads as zeros until it is written",
+        files::allocated_space_reads_as_zeros,
+    ),
     ("an empty write changes nothing", files::empty_write_changes_nothing),
     ("a handle opened for reading cannot write", files::read_handle_cannot_write),
     ("handles of one file see each other's writes", files::handles_share_the_file),

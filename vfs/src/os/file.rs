@@ -15,10 +15,13 @@ use rustix::{
 };
 
 use super::{
-    ground::{FileIdentity, Ground, identity_of},
+    ground::{FileIdentity, Ground, RawName, identity_of},
     owner::Owner,
 };
-use crate::{Expected, File, Mode, Pace, Usurper, file::write_zeros};
+use crate::{
+    Expected, File, Mode, Pace, Usurper,
+    file::{ZEROS, fill},
+};
 
 /// Permissions of a file until it is its owner's.
 const FIRST_PERMISSIONS: Permissions = Permissions::RUSR.union(Permissions::WUSR);
@@ -31,7 +34,7 @@ pub(super) struct OsFile {
     /// Which file it is.
     identity: FileIdentity,
     /// The name under which it was opened.
-    name: String,
+    name: RawName,
     /// Where that was.
     ground: Arc<Ground>,
 }
@@ -40,7 +43,7 @@ impl OsFile {
     /// Wraps a file that [`open_at`] opened under `name`.
     pub(super) fn new(file: fs::File, name: &str, ground: &Arc<Ground>) -> io::Result<Self> {
         let identity = identity_of(&file)?;
-        Ok(Self { file, identity, name: name.to_owned(), ground: Arc::clone(ground) })
+        Ok(Self { file, identity, name: RawName::of(name)?, ground: Arc::clone(ground) })
     }
 
     /// Refuses once what is written here would not be found again.
@@ -158,12 +161,29 @@ impl File for OsFile {
         self.file.set_len(len)
     }
 
-    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
+    fn allocate(&self, len: u64) -> io::Result<()> {
         self.check()?;
-        if len > 0 {
-            allocate(&self.file, len)?;
+        if len == 0 { Ok(()) } else { allocate(&self.file, len) }
+    }
+
+    fn write_zeros(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.check()?;
+        let (mut at, end) = (offset, offset.saturating_add(bytes));
+        while at < end {
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+            let piece = ZEROS.get(..left).unwrap_or(ZEROS);
+            self.file.write_all_at(piece, at)?;
+            at += u64::try_from(piece.len()).map_err(io::Error::other)?;
         }
-        write_zeros(self, len, pace)
+        Ok(())
+    }
+
+    fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
+        match self.allocate(len) {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
+        fill(self, len, pace)
     }
 }
 
@@ -173,11 +193,13 @@ fn sync(file: &fs::File) -> io::Result<()> {
     Ok(rustix::fs::fdatasync(file)?)
 }
 
-/// Asks for contiguous space for the first `len` bytes, where the file system offers that.
+/// Asks for contiguous space for the first `len` bytes; `Unsupported` where the file system does not offer that.
 fn allocate(file: impl AsFd, len: u64) -> io::Result<()> {
     let ask = || rustix::fs::fallocate(file.as_fd(), FallocateFlags::empty(), 0, len);
     match retry_on_intr(ask) {
-        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        asked => Ok(asked?),
     }
 }

@@ -5,8 +5,12 @@
 //! inherits them: without a look, everything would go on to succeed.
 
 use std::{
+    ffi::{CStr, CString},
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Path, PathBuf},
     process,
 };
@@ -61,6 +65,22 @@ fn look(
     Ok(((found.st_dev, found.st_ino), FileType::from_raw_mode(found.st_mode)))
 }
 
+/// The name of a file and the directories on the way to it, as the system wants them at each look.
+#[derive(Debug)]
+pub(super) struct RawName {
+    dirs: Vec<CString>,
+    whole: CString,
+}
+
+impl RawName {
+    /// Of the file `name`.
+    pub(super) fn of(name: &str) -> io::Result<Self> {
+        let dirs =
+            name.match_indices('/').map(|(at, _)| CString::new(name.get(..at).unwrap_or(name)));
+        Ok(Self { dirs: dirs.collect::<Result<_, _>>()?, whole: CString::new(name)? })
+    }
+}
+
 /// Where a tree was opened, and by whom.
 #[derive(Debug)]
 pub(super) struct Ground {
@@ -70,6 +90,8 @@ pub(super) struct Ground {
     identity: FileIdentity,
     /// The directory's path, which does not change its meaning with the working directory.
     path: PathBuf,
+    /// The same, as the system wants it at each look.
+    path_raw: CString,
     /// The process that opened the tree.
     opener: u32,
 }
@@ -80,7 +102,8 @@ impl Ground {
         let root = retry_on_intr(|| rustix::fs::open(dir, DIR_FLAGS, Permissions::empty()))?;
         let identity = identity_of(&root)?;
         let path = std::path::absolute(dir)?;
-        Ok(Self { root, identity, path, opener: process::id() })
+        let path_raw = CString::new(path.as_os_str().as_bytes())?;
+        Ok(Self { root, identity, path, path_raw, opener: process::id() })
     }
 
     /// Refuses in a forked process, and once the path of the directory leads elsewhere.
@@ -88,7 +111,7 @@ impl Ground {
         if process::id() != self.opener {
             return Err(GroundMoved::Process { opener: self.opener }.into());
         }
-        match look(CWD, &self.path, AtFlags::empty()) {
+        match look(CWD, self.path_raw.as_c_str(), AtFlags::empty()) {
             Ok((found, _)) if found == self.identity => Ok(()),
             // Rights were given up since, and do not reach the path: that it exists is what is left
             // to be known.
@@ -99,26 +122,25 @@ impl Ground {
     }
 
     /// As [`Ground::check`], and refuses once `name` is not the name of this file.
-    pub(super) fn check_file(&self, name: &str, file: FileIdentity) -> io::Result<()> {
+    pub(super) fn check_file(&self, name: &RawName, file: FileIdentity) -> io::Result<()> {
         self.check()?;
         // Nothing is opened by way of a link that is in a directory's place: nothing is written there.
-        for (at, _) in name.match_indices('/') {
-            let dir = name.get(..at).unwrap_or(name);
+        for dir in &name.dirs {
             self.check_entry(dir, |_, kind| kind == FileType::Directory)?;
         }
-        self.check_entry(name, |found, _| found == file)
+        self.check_entry(&name.whole, |found, _| found == file)
     }
 
     /// Refuses once what is under `name` is not what it should be.
     fn check_entry(
         &self,
-        name: &str,
+        name: &CStr,
         is: impl Fn(FileIdentity, FileType) -> bool,
     ) -> io::Result<()> {
         match look(&self.root, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok((found, kind)) if is(found, kind) => Ok(()),
             Err(error) if !leads_nowhere(error) => Err(error.into()),
-            Ok(_) | Err(_) => Err(GroundMoved::File(name.to_owned()).into()),
+            Ok(_) | Err(_) => Err(GroundMoved::File(name.to_string_lossy().into_owned()).into()),
         }
     }
 }

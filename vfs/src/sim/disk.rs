@@ -75,6 +75,8 @@ pub(super) struct Inode {
     pub(super) maps: u64,
     /// Blocks that cannot be read until each is written as a whole.
     pub(super) bad: BTreeSet<u64>,
+    /// Syncs that failed.
+    pub(super) failed_syncs: u64,
 }
 
 /// A simulated disk.

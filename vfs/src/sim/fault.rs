@@ -31,7 +31,7 @@ pub(super) mod errno {
 pub enum FaultOp {
     /// `read_at`.
     Read,
-    /// `write_all_at`, `set_len`, and the steps of `fill_zeros`.
+    /// `write_all_at`, `write_zeros`, `set_len`, `allocate`, and the steps of `fill_zeros`.
     Write,
     /// `sync_data`, also within `fill_zeros`.
     SyncData,

@@ -1,6 +1,12 @@
 //! An open file of the simulated disk.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 
@@ -11,7 +17,7 @@ use super::{
     names::FileId,
     operations::Detail,
 };
-use crate::{File, GroundMoved, Mode, Pace, file::write_zeros};
+use crate::{File, GroundMoved, Mode, Pace, file::fill};
 
 /// Bytes that every interruption but the first of a call lets pass: a signal for ever must not keep it for
 /// ever.
@@ -27,12 +33,20 @@ pub(super) struct SimFile {
     name: String,
     /// How it was opened.
     mode: Mode,
+    /// Failed syncs of the file that this handle was told of, or that were before it.
+    told: AtomicU64,
 }
 
 impl SimFile {
-    /// A handle, counted already.
-    pub(super) fn new(disk: Arc<Mutex<DiskState>>, file: FileId, name: String, mode: Mode) -> Self {
-        Self { disk, file, name, mode }
+    /// A handle, counted already, of a file with so many failed syncs.
+    pub(super) fn new(
+        disk: Arc<Mutex<DiskState>>,
+        file: FileId,
+        name: String,
+        mode: Mode,
+        failed_syncs: u64,
+    ) -> Self {
+        Self { disk, file, name, mode, told: AtomicU64::new(failed_syncs) }
     }
 
     /// Refuses on a handle that only reads.
@@ -57,6 +71,32 @@ impl SimFile {
         match disk.find_file(&self.name) {
             Ok((_, file)) if file == self.file => Ok(()),
             Ok(_) | Err(_) => Err(GroundMoved::File(self.name.clone()).into()),
+        }
+    }
+
+    /// Writes all of `bytes`, traced under `label`.
+    fn write_as(&self, label: &'static str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let (mut at, mut rest) = (offset, bytes);
+        let mut count_min = 0;
+        loop {
+            let mut disk = self.disk.lock();
+            let detail = Detail::Range { offset: at, count: bytes_of(rest) };
+            let fault = disk.operations.start((label, FaultOp::Write), &self.name, detail)?;
+            self.changing(&mut disk)?;
+            disk.inode(self.file)?.mend(at, bytes_of(rest))?;
+            let Some(kind) = fault else { return disk.write(self.file, at, rest) };
+            let count = kind.moved(FaultOp::Write, count_min);
+            let (piece, after) = rest.split_at(first(rest, count));
+            disk.write(self.file, at, piece)?;
+            if !kind.is_continued() {
+                return Err(kind.error());
+            }
+            if after.is_empty() {
+                return Ok(());
+            }
+            at += bytes_of(piece);
+            rest = after;
+            count_min = MOVED_MIN;
         }
     }
 
@@ -95,28 +135,17 @@ impl File for SimFile {
     }
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let (mut at, mut rest) = (offset, bytes);
-        let mut count_min = 0;
-        loop {
-            let mut disk = self.disk.lock();
-            let detail = Detail::Range { offset: at, count: bytes_of(rest) };
-            let fault = disk.operations.start(("write", FaultOp::Write), &self.name, detail)?;
-            self.changing(&mut disk)?;
-            disk.inode(self.file)?.mend(at, bytes_of(rest))?;
-            let Some(kind) = fault else { return disk.write(self.file, at, rest) };
-            let count = kind.moved(FaultOp::Write, count_min);
-            let (piece, after) = rest.split_at(first(rest, count));
-            disk.write(self.file, at, piece)?;
-            if !kind.is_continued() {
-                return Err(kind.error());
-            }
-            if after.is_empty() {
-                return Ok(());
-            }
-            at += bytes_of(piece);
-            rest = after;
-            count_min = MOVED_MIN;
-        }
+        self.write_as("write", offset, bytes)
+    }
+
+    /// One operation: many small ones would be many places for a crash that leave the same.
+    fn write_zeros(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.write_as("zeros", offset, &vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)])
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let len_now = self.disk.lock().inode(self.file)?.live.len();
+        self.set_len_as("allocate", len.max(len_now))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -129,10 +158,17 @@ impl File for SimFile {
             None | Some(FaultKind::Moved) if lies => {}
             None | Some(FaultKind::Moved) => inode.sync(),
             // As Linux: the pages are now clean, and not on the disk.
-            Some(_) => inode.pending.clear(),
+            Some(_) => {
+                inode.pending.clear();
+                inode.failed_syncs += 1;
+            }
         }
+        // As Linux: of a failure each handle that was open then is told once, whoever's sync it was.
+        let failed = inode.failed_syncs;
+        let was_told = self.told.swap(failed, Ordering::Relaxed) == failed;
         match fault {
             Some(kind) => Err(kind.error()),
+            None if !was_told => Err(raw(errno::IO)),
             None => self.named(&disk),
         }
     }
@@ -150,9 +186,9 @@ impl File for SimFile {
     fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {
         let len_now = self.disk.lock().inode(self.file)?.live.len();
         if len > len_now {
-            self.set_len_as("allocate", len)?;
+            self.allocate(len)?;
         }
-        write_zeros(self, len, pace)
+        fill(self, len, pace)
     }
 }
 

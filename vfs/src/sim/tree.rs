@@ -31,8 +31,11 @@ impl Vfs for SimVfs {
                 (place, None) => disk.create(place)?,
             },
         };
-        disk.inode(file)?.handles += 1;
-        Ok(Arc::new(SimFile::new(Arc::clone(&self.disk), file, name.to_owned(), mode)))
+        let inode = disk.inode(file)?;
+        inode.handles += 1;
+        let failed_syncs = inode.failed_syncs;
+        let (shared, name) = (Arc::clone(&self.disk), name.to_owned());
+        Ok(Arc::new(SimFile::new(shared, file, name, mode, failed_syncs)))
     }
 
     /// Two operations, an opening and a read. The whole file is read at once, so that a planned read

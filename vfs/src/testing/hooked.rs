@@ -43,6 +43,10 @@ pub enum Operation<'a> {
     Len,
     /// Changing a file's length.
     SetLen,
+    /// Taking space for a file up to this length.
+    Allocate(u64),
+    /// Writing so many zeros.
+    WriteZeros(u64),
     /// Filling a file with zeros up to this length.
     FillZeros(u64),
 }
@@ -194,6 +198,14 @@ impl<H: Hook> File for Hooked<dyn File, H> {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.call(Operation::SetLen, 0, |file| file.set_len(len))
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.call(Operation::Allocate(len), 0, |file| file.allocate(len))
+    }
+
+    fn write_zeros(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.call(Operation::WriteZeros(bytes), offset, |file| file.write_zeros(offset, bytes))
     }
 
     fn fill_zeros(&self, len: u64, pace: &dyn Fn() -> Pace) -> io::Result<()> {

@@ -43,6 +43,19 @@ fn a_failed_sync_drops_the_bytes_that_reads_still_serve() {
 }
 
 #[test]
+fn every_handle_that_was_open_is_told_once_of_a_failed_sync_of_any() {
+    let (disk, file) = disk_with_log().unwrap();
+    let other = disk.open("log", Mode::Write).unwrap();
+    file.write_all_at(0, b"new").unwrap();
+    disk.plan(next(FaultOp::SyncData, FaultKind::Eio));
+    assert_eq!(other.sync_data().unwrap_err().raw_os_error(), Some(5));
+    assert_eq!(file.sync_data().unwrap_err().raw_os_error(), Some(5), "its bytes went with them");
+    file.sync_data().unwrap();
+    other.sync_data().unwrap();
+    disk.open("log", Mode::Write).unwrap().sync_data().unwrap();
+}
+
+#[test]
 fn the_nth_matching_operation_fails_and_only_it() {
     let (disk, file) = disk_with_log().unwrap();
     let other = disk.open("other", Mode::CreateNew).unwrap();

@@ -265,6 +265,7 @@ impl<'a> Examination<'a> {
             first_lsn: context.first_lsn,
             last_lsn: walked.last_lsn,
             used_bytes: u64::try_from(walked.offset).unwrap_or(u64::MAX),
+            written_bytes: u64::try_from(walked.offset).unwrap_or(u64::MAX),
             file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
             damaged: self.report.damage.iter().any(|damage| damage.file == path),
             unread: !unreadable.is_empty(),

@@ -1,8 +1,11 @@
 //! One frame: header and body, checksummed apart. No I/O and no policy here.
 
-use crate::checksum::{Digest, crc_from};
+mod headers;
+
+pub(crate) use self::headers::HeaderChecksums;
+use crate::checksum::{ChecksumStart, Digest, Salted};
 use crate::fields::FieldDecoder;
-use crate::limits::{FRAME_HEADER_BYTES, TAG_BYTES, frame_bytes};
+use crate::limits::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, TAG_BYTES, frame_bytes};
 use crate::lsn::Lsn;
 
 const CRC_BYTES: usize = 4;
@@ -27,7 +30,7 @@ pub(crate) const KIND_LOST: u8 = 4;
 pub const KIND_HOST_MIN: u8 = 16;
 
 /// The header of a frame, as it is in the bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct FrameHeader {
     pub(crate) header_crc: u32,
     pub(crate) body_crc: u32,
@@ -160,91 +163,90 @@ pub(crate) fn encode(
     fields: FrameFields,
     parts: &[&[u8]],
 ) -> FrameHeader {
-    encode_with(out, salt, fields, parts, None)
+    let (start, body_bytes) = (out.len(), parts.iter().map(|part| part.len()).sum());
+    out.resize(start + frame_bytes(body_bytes), 0);
+    let write = |body: &mut [u8]| write_parts(parts, body);
+    let area = out.get_mut(start..).unwrap_or_default();
+    let salted = Salted::new(salt);
+    let checksums = &mut HeaderChecksums::new(&salted, 1);
+    encode_in(area, (&salted, checksums), (fields, body_bytes), write, None).unwrap_or_default()
 }
 
-/// As [`encode`], with the body sealed if a seal is given.
-pub(crate) fn encode_with(
-    out: &mut Vec<u8>,
-    salt: u32,
-    fields: FrameFields,
-    parts: &[&[u8]],
-    seal: Option<BodySeal<'_>>,
-) -> FrameHeader {
-    let start = out.len();
-    let body_start = start + FRAME_HEADER_BYTES;
-    out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+/// Writes the parts one behind the other.
+pub(crate) fn write_parts(parts: &[&[u8]], body: &mut [u8]) {
+    let mut rest = body;
     for part in parts {
-        out.extend_from_slice(part);
+        let Some((to, behind)) = rest.split_at_mut_checked(part.len()) else { return };
+        to.copy_from_slice(part);
+        rest = behind;
     }
-    debug_assert!(out.len() > body_start, "a frame never has an empty body");
+}
+
+/// Makes a frame in `area`, just as many bytes as the frame has; `None`: they are fewer. `write` gets the place of the
+/// body, which is not empty, with whatever was there before.
+#[inline]
+pub(crate) fn encode_in(
+    area: &mut [u8],
+    (salted, of_headers): (&Salted, &mut HeaderChecksums<'_>),
+    (fields, body_bytes): (FrameFields, usize),
+    write: impl FnOnce(&mut [u8]),
+    seal: Option<BodySeal<'_>>,
+) -> Option<FrameHeader> {
+    debug_assert!(body_bytes > 0, "a frame never has an empty body");
     let tag_bytes = if seal.is_some() { TAG_BYTES } else { 0 };
-    let body_bytes = out.len() - body_start + tag_bytes;
-    let len = u32::try_from(body_bytes).unwrap_or(u32::MAX);
-    let FrameFields { lsn_delta, run, synced_lag, time, kind, flags } = fields;
-    let mut header = FrameHeader {
-        header_crc: 0,
-        body_crc: 0,
-        len,
-        lsn_delta,
-        run,
-        synced_lag,
-        time,
-        kind,
-        flags,
-    };
+    // The padding is within these.
+    *area.last_chunk_mut()? = [0; FRAME_ALIGN_BYTES];
+    let (head, padded) = area.split_first_chunk_mut::<FRAME_HEADER_BYTES>()?;
+    let (body, behind) = padded.split_at_mut_checked(body_bytes)?;
+    let len = u32::try_from(body_bytes + tag_bytes).unwrap_or(u32::MAX);
+    let mut header = FrameHeader::new(len, fields);
+    write(body);
     if let Some(seal) = seal {
-        let tag = seal(&header, out.get_mut(body_start..).unwrap_or_default());
-        out.extend_from_slice(&tag);
+        *behind.first_chunk_mut()? = seal(&header, body);
     }
-    out.resize(start + frame_bytes(body_bytes), 0);
-    header.body_crc = crc_from(salt, out.get(body_start..).unwrap_or_default());
-    if let Some(bytes) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
-        header.write(salt, bytes);
-    }
-    header
+    header.body_crc = salted.crc(padded);
+    header.write(of_headers, head);
+    Some(header)
 }
 
 impl FrameHeader {
+    /// A header whose checksums are not known yet.
+    fn new(len: u32, fields: FrameFields) -> Self {
+        let FrameFields { lsn_delta, run, synced_lag, time, kind, flags } = fields;
+        Self { header_crc: 0, body_crc: 0, len, lsn_delta, run, synced_lag, time, kind, flags }
+    }
+
     /// The bytes of its fields behind the checksums.
+    #[inline]
     pub(crate) fn fields(&self) -> [u8; FRAME_HEADER_BYTES - LEN_OFFSET] {
         let mut out = [0; FRAME_HEADER_BYTES - LEN_OFFSET];
-        let numbers = [self.len, self.lsn_delta, self.run, self.synced_lag, self.time];
-        let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
-        let fields = numbers.chain([self.kind, self.flags]);
-        out.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        out[..4].copy_from_slice(&self.len.to_le_bytes());
+        out[4..8].copy_from_slice(&self.lsn_delta.to_le_bytes());
+        out[8..12].copy_from_slice(&self.run.to_le_bytes());
+        out[12..16].copy_from_slice(&self.synced_lag.to_le_bytes());
+        out[16..20].copy_from_slice(&self.time.to_le_bytes());
+        out[20..].copy_from_slice(&[self.kind, self.flags]);
         out
     }
 
     /// Writes the header's bytes and its checksum.
-    fn write(&mut self, salt: u32, bytes: &mut [u8; FRAME_HEADER_BYTES]) {
-        let mut rest = bytes.as_mut_slice();
-        let mut put = |field: &[u8]| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(field.len());
-            head.copy_from_slice(field);
-            rest = tail;
-        };
-        put(&[0; CRC_BYTES]);
-        put(&self.body_crc.to_le_bytes());
-        put(&self.len.to_le_bytes());
-        put(&self.lsn_delta.to_le_bytes());
-        put(&self.run.to_le_bytes());
-        put(&self.synced_lag.to_le_bytes());
-        put(&self.time.to_le_bytes());
-        put(&[self.kind, self.flags]);
-        let (crc, covered) = bytes.split_at_mut(CRC_BYTES);
-        self.header_crc = header_crc(salt, covered);
-        crc.copy_from_slice(&self.header_crc.to_le_bytes());
+    #[inline]
+    fn write(&mut self, checksums: &mut HeaderChecksums<'_>, bytes: &mut [u8; FRAME_HEADER_BYTES]) {
+        bytes[CRC_BYTES..LEN_OFFSET].copy_from_slice(&self.body_crc.to_le_bytes());
+        bytes[LEN_OFFSET..].copy_from_slice(&self.fields());
+        self.header_crc = checksums.of(self, bytes);
+        bytes[..CRC_BYTES].copy_from_slice(&self.header_crc.to_le_bytes());
     }
 }
 
 /// The checksum of a header's bytes behind it.
-fn header_crc(salt: u32, covered: &[u8]) -> u32 {
+#[inline]
+fn header_crc<S: ChecksumStart>(salt: S, covered: &[u8]) -> u32 {
     if cfg!(bug = "length-outside-the-checksum") {
         let (before, rest) = covered.split_at(covered.len().min(4));
-        return crc_from(crc_from(salt, before), rest.get(4..).unwrap_or_default());
+        return salt.crc(before).crc(rest.get(4..).unwrap_or_default());
     }
-    crc_from(salt, covered)
+    salt.crc(covered)
 }
 
 /// Whether a frame could begin here, as far as its length shows: most bytes that are no frame fail.
@@ -256,7 +258,7 @@ pub(crate) fn may_begin(bytes: &[u8]) -> bool {
 }
 
 /// Whether `bytes` begin with a header whose checksum is right, however long its frame is.
-pub(crate) fn has_header(bytes: &[u8], salt: u32) -> bool {
+pub(crate) fn has_header<S: ChecksumStart>(bytes: &[u8], salt: S) -> bool {
     bytes.first_chunk::<FRAME_HEADER_BYTES>().is_some_and(|raw| {
         let (crc, covered) = raw.split_at(CRC_BYTES);
         *crc == header_crc(salt, covered).to_le_bytes()
@@ -266,7 +268,11 @@ pub(crate) fn has_header(bytes: &[u8], salt: u32) -> bool {
 /// Decodes the header at the start of `bytes`, where a frame that fits into `bytes` should be.
 ///
 /// Never panics and never allocates, whatever `bytes` holds.
-pub(crate) fn decode_header(bytes: &[u8], salt: u32) -> Result<FrameHeader, FrameError> {
+#[inline]
+pub(crate) fn decode_header<S: ChecksumStart>(
+    bytes: &[u8],
+    salt: S,
+) -> Result<FrameHeader, FrameError> {
     let raw = bytes.first_chunk::<FRAME_HEADER_BYTES>().ok_or(FrameError::Short)?;
     // Before anything else: it is cheap, and most bytes that are no frame fail here.
     let len =
@@ -289,10 +295,14 @@ pub(crate) fn decode_header(bytes: &[u8], salt: u32) -> Result<FrameHeader, Fram
 }
 
 /// Decodes the frame at the start of `bytes`: header and body.
-pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<(FrameHeader, &[u8]), FrameError> {
+#[inline]
+pub(crate) fn decode<S: ChecksumStart>(
+    bytes: &[u8],
+    salt: S,
+) -> Result<(FrameHeader, &[u8]), FrameError> {
     let header = decode_header(bytes, salt)?;
     let padded = bytes.get(FRAME_HEADER_BYTES..header.frame_bytes()).ok_or(FrameError::Short)?;
-    if crc_from(salt, padded) != header.body_crc {
+    if salt.crc(padded) != header.body_crc {
         return Err(FrameError::BodyChecksum);
     }
     let len = usize::try_from(header.len).map_err(|_beyond| FrameError::Short)?;

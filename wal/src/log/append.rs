@@ -1,6 +1,7 @@
 //! Gives LSNs and queues the bytes of frames. Touches the disk only when a segment is full.
 
-use super::frames::{MARK_FRAME_BYTES, SEAL_FRAME_BYTES};
+use super::frames::{FrameBatch, MARK_FRAME_BYTES, QueuedBatch, SEAL_FRAME_BYTES};
+use super::new_frame::{AppendFrame, NewFrame, Placed};
 use super::{ActiveSegment, Alignment, Commit, Core, Log};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{KIND_HOST_MIN, MORE, Place};
@@ -11,30 +12,6 @@ use crate::limits::{
 use crate::lsn::Lsn;
 use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering;
-
-/// A frame to be appended.
-#[derive(Clone, Copy, Debug)]
-pub struct NewFrame<'a> {
-    /// The kind, at least [`KIND_HOST_MIN`].
-    pub kind: u8,
-    /// The kind's own bits, `0..=127`.
-    pub flags: u8,
-    /// The body in pieces, not empty in all.
-    pub parts: &'a [&'a [u8]],
-}
-
-impl NewFrame<'_> {
-    /// The bytes that it takes in a segment whose bodies are clear; [`Log::bytes_of`] returns it for any.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes_with(0)
-    }
-
-    /// The bytes that it takes with so many bytes behind its body.
-    fn bytes_with(&self, tag_bytes: usize) -> usize {
-        frame_bytes(self.parts.iter().map(|part| part.len()).sum::<usize>() + tag_bytes)
-    }
-}
 
 /// The purpose of a frame, which decides what space it may use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,6 +99,12 @@ impl Log {
         frame.bytes_with(self.core.tag_bytes())
     }
 
+    /// The bytes that a frame with a body of `body_bytes` will take in a segment.
+    #[must_use]
+    pub fn frame_bytes(&self, body_bytes: usize) -> usize {
+        frame_bytes(body_bytes + self.core.tag_bytes())
+    }
+
     /// Appends one frame durably.
     ///
     /// # Durability
@@ -179,7 +162,25 @@ impl Log {
         now_ms: u64,
         purpose: Purpose,
     ) -> Result<AppendTicket<'_>, Error> {
-        let (appended, queued_bytes) = self.core.append(frames, now_ms, purpose)?;
+        self.append_each(frames, now_ms, purpose, |_| {})
+    }
+
+    /// As [`Log::append_deferred`], of frames that write their bodies themselves. `placed` is told of each where it is,
+    /// in their order; what it was told is void if this returns an error. Neither may use the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append_deferred`]; `Invalid`, too, if the frames do not say the same twice.
+    pub fn append_each<F: AppendFrame>(
+        &self,
+        frames: impl IntoIterator<Item = F, IntoIter: Clone>,
+        now_ms: u64,
+        purpose: Purpose,
+        mut placed: impl FnMut(Placed),
+    ) -> Result<AppendTicket<'_>, Error> {
+        let queued = self.core.queue(frames.into_iter(), now_ms, purpose, &mut placed);
+        let (appended, queued_bytes) =
+            queued.inspect_err(|_poisoned| self.core.tailing.announce())?;
         if queued_bytes > QUEUED_BYTES_MAX {
             // So that memory is bounded. How that ends the ticket reports.
             drop(self.core.wait(appended.last));
@@ -189,40 +190,25 @@ impl Log {
 }
 
 impl Core {
-    /// See [`Log::append_deferred`]. Also returns how many bytes are queued then.
-    fn append(
+    /// See [`Log::append_each`]. Also returns how many bytes are queued then.
+    fn queue<F: AppendFrame>(
         &self,
-        frames: &[NewFrame<'_>],
+        frames: impl Iterator<Item = F> + Clone,
         now_ms: u64,
         purpose: Purpose,
-    ) -> Result<(Appended, usize), Error> {
-        self.queue(frames, now_ms, purpose).inspect_err(|_poisoned| self.tailing.announce())
-    }
-
-    fn queue(
-        &self,
-        frames: &[NewFrame<'_>],
-        now_ms: u64,
-        purpose: Purpose,
+        placed: &mut impl FnMut(Placed),
     ) -> Result<(Appended, usize), Error> {
         self.refuse_if_forked()?;
-        let total = self.check(frames)?;
+        let (count, bytes) = self.check(frames.clone())?;
         let mut commit = self.commit.lock();
-        let time = self.make_ready(&mut commit, total, now_ms, purpose)?;
-        let mut queued: Option<Appended> = None;
-        for (left, new) in (0..frames.len()).rev().zip(frames) {
-            let more = if left > 0 { MORE } else { 0 };
-            let (lsn, place) = commit.push(new.kind, new.flags | more, time, new.parts)?;
-            let first = queued.map_or((lsn, place), |q| (q.first, q.place));
-            let tag_bytes = self.tag_bytes();
-            queued = Some(Appended { first: first.0, last: lsn, place: first.1, tag_bytes });
-        }
+        let time = self.make_ready(&mut commit, bytes, now_ms, purpose)?;
+        let batch = FrameBatch { count, bytes, time, is_seal: false };
+        let QueuedBatch { first, last, place } = commit.push_all(frames, batch, placed)?;
         self.joined.fetch_add(1, Ordering::Relaxed);
         let queued_bytes = commit.queued_bytes;
         drop(commit);
         self.spares.stir();
-        let appended = queued.ok_or_else(|| Error::invalid("a batch needs at least one frame"))?;
-        Ok((appended, queued_bytes))
+        Ok((Appended { first, last, place, tag_bytes: self.tag_bytes() }, queued_bytes))
     }
 
     /// Bytes behind each of the host's bodies.
@@ -253,20 +239,26 @@ impl Core {
         Lsn::from_u64(last).filter(|_| last > commit.synced)
     }
 
-    /// Refuses what no segment can hold; returns the size of all frames.
-    fn check(&self, frames: &[NewFrame<'_>]) -> Result<usize, Error> {
-        if frames.is_empty() {
-            return Err(Error::invalid("a batch needs at least one frame"));
-        }
-        let mut total = 0;
+    /// Refuses what no segment can hold; returns how many frames there are, and their size.
+    fn check<F: AppendFrame>(
+        &self,
+        frames: impl Iterator<Item = F>,
+    ) -> Result<(usize, usize), Error> {
+        let tag_bytes = self.tag_bytes();
+        let (mut count, mut total) = (0, 0_usize);
         for new in frames {
-            if new.parts.iter().all(|part| part.is_empty()) {
+            let body_bytes = new.body_bytes();
+            if body_bytes == 0 {
                 return Err(Error::invalid("a frame needs a body of at least one byte"));
             }
-            if new.kind < KIND_HOST_MIN || new.flags & MORE != 0 {
+            if new.kind() < KIND_HOST_MIN || new.flags() & MORE != 0 {
                 return Err(Error::invalid("kinds below 16 and flag bit 7 belong to the log"));
             }
-            total += new.bytes_with(self.tag_bytes());
+            total = total.saturating_add(frame_bytes(body_bytes + tag_bytes));
+            count += 1;
+        }
+        if count == 0 {
+            return Err(Error::invalid("a batch needs at least one frame"));
         }
         let most = usize::try_from(self.options.segment_bytes)
             .unwrap_or(usize::MAX)
@@ -279,7 +271,7 @@ impl Core {
                 "a commit of {total} bytes does not fit into a segment: at most {most}"
             )));
         }
-        Ok(total)
+        Ok((count, total))
     }
 
     /// Makes sure that `total` bytes fit behind the tail and that the run has begun. Returns the time
@@ -318,7 +310,7 @@ impl Core {
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
         let fits = |tail: &ActiveSegment| {
             let end = self.options.alignment.end(tail.offset + need);
-            !tail.sealed && !tail.closed && end + seal <= tail.segment_bytes
+            !tail.sealed && !tail.closed && end + seal <= tail.space.bytes
         };
         if !commit.tail.as_ref().is_some_and(fits) {
             self.roll(commit, purpose)?;

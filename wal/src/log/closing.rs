@@ -68,7 +68,7 @@ impl Log {
             }
             let none = CleanEnd::default();
             let clean = commit.tail.as_ref().map_or(none, |tail| CleanEnd {
-                number: tail.number,
+                number: tail.space.number,
                 offset: tail.offset,
                 digest: tail.digest,
             });

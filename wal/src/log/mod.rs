@@ -6,9 +6,12 @@
 //! | `start` | repairs what a crash left and begins a run |
 //! | `doubtful` | keeps the whole frames of a torn tail |
 //! | `append` | gives LSNs: single frames, batches, tickets |
+//! | `new_frame` | what is appended |
 //! | `frames` | queues the bytes of frames, in memory |
+//! | `buffer` | that memory |
 //! | `pad` | where commits end within the blocks of the disk |
 //! | `roll` | begins runs and segments |
+//! | `filling` | writes zeros ahead of the frames |
 //! | `commit` | writes and syncs what is queued: one leader for all that wait |
 //! | `write_out` | the write and the sync themselves |
 //! | `poison` | why nothing is written any more |
@@ -17,26 +20,32 @@
 //! | `reader` | reads forward from any LSN, and waits at the end |
 //! | `room` | the reserve, and for what it is kept |
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
+//! | `spares` | those that are ready |
 //! | `worker` | the thread that prepares ahead and marks an idle log |
 //!
-//! Locks, in the order in which they are taken: `commit`, `spares.making`, `meta`, `segments`, `spares.list`;
-//! `tailing.lock` before `commit`. That of the open files within `segments` is last. No frame is written under a lock.
+//! Locks, in the order in which they are taken: `commit`, `spares.making`, `meta`, `spares.filling`, `segments`,
+//! `spares.list`; `tailing.lock` before `commit`. That of the open files within `segments` is last. No frame is written
+//! under a lock.
 
 mod append;
+mod buffer;
 mod closing;
 mod commit;
 mod create;
 mod doubtful;
+mod filling;
 mod frames;
 mod gate;
 #[cfg(all(test, shuttle))]
 mod model;
+mod new_frame;
 mod pad;
 mod poison;
 mod reader;
 mod roll;
 mod room;
 mod space;
+mod spares;
 mod start;
 mod worker;
 mod write_out;
@@ -45,9 +54,9 @@ use std::ops::Range;
 use std::process;
 use std::sync::Arc;
 
-use onceward_vfs::{File, Vfs};
+use onceward_vfs::Vfs;
 
-use crate::checksum::Digest;
+use crate::checksum::{Digest, Salted};
 use crate::error::Error;
 use crate::frame::{Frame, Place};
 use crate::identity::Identity;
@@ -61,15 +70,18 @@ use crate::segment::{self, FrameBuf, SegmentInfo, Segments, Source};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
-pub use append::{AppendTicket, Appended, NewFrame, Purpose};
+pub use append::{AppendTicket, Appended, Purpose};
+use buffer::ChunkBytes;
 pub use create::{Lock, create, create_sealed, lock};
+use filling::SegmentSpace;
 use gate::Gates;
+pub use new_frame::{AppendFrame, NewFrame, Placed};
 pub use pad::Alignment;
 pub use poison::CLOSED;
 use poison::Poison;
 use reader::Tailing;
 pub use reader::{FrameSlice, Reader};
-use space::Spares;
+use spares::Spares;
 use worker::Worker;
 
 /// How a log behaves.
@@ -161,7 +173,7 @@ struct Commit {
     passed: Vec<(u32, u64, Place)>,
     /// Memory to use again.
     spare_queue: Vec<QueuedChunk>,
-    spare_bytes: Vec<Vec<u8>>,
+    spare_bytes: Vec<ChunkBytes>,
     /// Somebody gathers, writes or syncs.
     writing: bool,
     /// Number of the group that forms; the one before it is being written, or was.
@@ -175,18 +187,19 @@ struct Commit {
     poison: Option<Poison>,
     /// LSNs that were surely not stored: first and last, ascending.
     failed: Vec<(u64, u64)>,
+    /// Once so many bytes were appended the log's thread is to fill further ones with zeros. `None`: it needs nobody
+    /// to tell it.
+    fill_due: Option<u64>,
 }
 
 /// The segment that is written, up to its last queued frame.
 #[derive(Clone, Debug)]
 struct ActiveSegment {
-    number: u64,
-    file: Arc<dyn File>,
+    space: Arc<SegmentSpace>,
     first_lsn: u64,
     last_lsn: u64,
-    salt: u32,
+    salted: Salted,
     offset: u64,
-    segment_bytes: u64,
     count: u32,
     digest: Digest,
     sealed: bool,
@@ -200,10 +213,9 @@ struct ActiveSegment {
 /// Consecutive bytes for one segment.
 #[derive(Debug)]
 struct QueuedChunk {
-    file: Arc<dyn File>,
-    number: u64,
+    space: Arc<SegmentSpace>,
     offset: u64,
-    bytes: Vec<u8>,
+    bytes: ChunkBytes,
     /// The tail after these bytes; set when the chunk is complete.
     end: Option<ActiveSegment>,
 }

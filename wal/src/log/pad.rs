@@ -58,14 +58,14 @@ impl Commit {
     /// Fills the last block of the commit that is queued, if it is to have one of its own.
     pub(super) fn fill_block(&mut self) {
         let (Some(tail), Some(chunk)) = (&self.tail, self.queue.last()) else { return };
-        if tail.sealed || chunk.number != tail.number || chunk.bytes.is_empty() {
+        if tail.sealed || chunk.space.number != tail.space.number || chunk.bytes.is_empty() {
             return;
         }
         let bytes = filling(tail.offset);
         let own = self.alignment == Alignment::Block && !cfg!(bug = "commits-share-blocks");
         let wanted = own || chunk.bytes.len() >= LARGE_BYTES;
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
-        if wanted && bytes > 0 && tail.offset + bytes + seal <= tail.segment_bytes {
+        if wanted && bytes > 0 && tail.offset + bytes + seal <= tail.space.bytes {
             // Fails only where numbers are used up: then nothing follows that could harm the block.
             drop(self.push_mark(bytes));
         }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Core, Log};
+use crate::checksum::Salted;
 use crate::error::Error;
 use crate::frame::{self, Frame, KIND_HOST_MIN, Place};
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES, TAG_BYTES};
@@ -265,8 +266,8 @@ struct FrameRange {
 fn run_of(piece: &[u8], source: &Source, mut at: usize, next: u64) -> Option<FrameRange> {
     let mut run: Option<FrameRange> = None;
     let mut before = 0;
-    while let Ok((header, _body)) = frame::decode(piece.get(at..).unwrap_or_default(), source.salt)
-    {
+    let salted = Salted::new(source.salt);
+    while let Ok((header, _body)) = frame::decode(piece.get(at..).unwrap_or_default(), &salted) {
         let lsn = source.first_lsn + u64::from(header.lsn_delta);
         if lsn <= before {
             break;

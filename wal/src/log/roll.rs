@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::space::PreparedSegment;
+use super::spares::PreparedSegment;
 use super::{ActiveSegment, Commit, Core, Purpose, QueuedChunk};
-use crate::checksum::salt;
+use crate::checksum::{Salted, salt};
 use crate::error::{Error, ErrorKind};
 use crate::header::SegmentHeader;
 use crate::limits::HEADER_BLOCK_BYTES;
@@ -35,7 +35,8 @@ impl Core {
 
     /// Seals the tail and begins the next segment.
     pub(super) fn roll(&self, commit: &mut Commit, purpose: Purpose) -> Result<(), Error> {
-        let (prepared, key) = self.take_with_key(commit, purpose)?;
+        let (PreparedSegment { space, recycled }, key) = self.take_with_key(commit, purpose)?;
+        let number = space.number;
         let envelope = key.as_ref().map(|key| key.envelope());
         let (before, before_end) = self.seal_tail(commit)?;
         let none = (commit.digest, commit.last_lsn);
@@ -43,49 +44,49 @@ impl Core {
         let header = SegmentHeader {
             identity: self.identity,
             envelope,
-            number: prepared.number,
+            number,
             first_lsn: commit.next_lsn,
             run: commit.run,
-            segment_bytes: prepared.segment_bytes,
+            segment_bytes: space.bytes,
             before,
             before_end,
             digest,
             read_compat: 0,
-            recycled: prepared.recycled,
+            recycled,
         };
-        let salt = salt(&self.identity.store, prepared.number);
-        let file = prepared.file;
-        commit.queue.push(QueuedChunk {
-            file: file.clone(),
-            number: prepared.number,
-            offset: 0,
-            bytes: header.encode(),
-            end: None,
-        });
+        let salt = salt(&self.identity.store, number);
+        let mut bytes = commit.spare_bytes.pop().unwrap_or_default();
+        bytes.extend(&header.encode());
+        commit.queue.push(QueuedChunk { space: Arc::clone(&space), offset: 0, bytes, end: None });
         let mut segments = self.segments.write();
-        segments.written_in(prepared.number, &file);
+        segments.written_in(number, &space.file);
+        if let Some(left) = &commit.tail
+            && !left.closed
+            && let Some(segment) = segments.get_mut(left.space.number)
+        {
+            segment.written_bytes = left.space.filled();
+        }
         segments.insert(Segment {
-            number: prepared.number,
+            number,
             salt,
             first_lsn: commit.next_lsn,
             last_lsn,
             used_bytes: 0,
-            file_bytes: prepared.segment_bytes,
+            written_bytes: 0,
+            file_bytes: space.bytes,
             damaged: false,
             unread: false,
-            waypoints: Waypoints::for_segment(prepared.segment_bytes),
+            waypoints: Waypoints::for_segment(space.bytes),
             bodies: key.clone().map_or(SegmentBodies::Clear, SegmentBodies::Sealed),
             envelope,
         });
         drop(segments);
         commit.tail = Some(ActiveSegment {
-            number: prepared.number,
-            file,
+            space,
             first_lsn: commit.next_lsn,
             last_lsn,
-            salt,
+            salted: Salted::new(salt),
             offset: u64::try_from(HEADER_BLOCK_BYTES).unwrap_or(u64::MAX),
-            segment_bytes: prepared.segment_bytes,
             count: 0,
             digest,
             sealed: false,
@@ -105,7 +106,7 @@ impl Core {
         if commit.tail.as_ref().is_some_and(|tail| !tail.sealed) {
             commit.push_seal(self.identity.store)?;
         }
-        Ok(commit.tail.as_ref().map_or((0, 0), |tail| (tail.number, tail.offset)))
+        Ok(commit.tail.as_ref().map_or((0, 0), |tail| (tail.space.number, tail.offset)))
     }
 
     /// A prepared segment, and where bodies are sealed a fresh key for it; neither without the other.
@@ -116,10 +117,10 @@ impl Core {
     ) -> Result<(PreparedSegment, Option<Arc<SegmentKey>>), Error> {
         let prepared = self.take_prepared(commit, purpose)?;
         let Some(sealing) = &self.sealing else { return Ok((prepared, None)) };
-        match SegmentKey::new(&**sealing, &self.identity, prepared.number) {
+        match SegmentKey::new(&**sealing, &self.identity, prepared.space.number) {
             Ok(key) => Ok((prepared, Some(Arc::new(key)))),
             Err(refusal) => {
-                let path = name::segment(&self.identity.store, prepared.number);
+                let path = name::segment(&self.identity.store, prepared.space.number);
                 self.spares.put_back(prepared);
                 Err(refusal.of(&path))
             }

@@ -50,7 +50,7 @@ impl Core {
     pub(super) fn room(&self, commit: &Commit) -> u64 {
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
         let open = commit.tail.as_ref().filter(|tail| !tail.sealed && !tail.closed);
-        let rest = open.map_or(0, |tail| tail.segment_bytes.saturating_sub(tail.offset + seal));
+        let rest = open.map_or(0, |tail| tail.space.bytes.saturating_sub(tail.offset + seal));
         rest.saturating_add(self.spares.room(usize::MAX, BEGIN_BYTES))
     }
 
@@ -88,7 +88,7 @@ impl Core {
 
     /// Whether the disk has so much more than what is promised that it need not be taken from it now.
     fn has_plenty(&self, commit: &Commit, promised: u64) -> bool {
-        let segment = commit.tail.as_ref().map_or(0, |tail| tail.number);
+        let segment = commit.tail.as_ref().map_or(0, |tail| tail.space.number);
         if self.spares.plenty.was_seen(segment, promised) {
             return true;
         }
@@ -110,7 +110,7 @@ impl Core {
         total: usize,
         promised: u64,
     ) -> Result<(), Error> {
-        let segment = commit.tail.as_ref().map_or(0, |tail| tail.number);
+        let segment = commit.tail.as_ref().map_or(0, |tail| tail.space.number);
         if promised == 0 || self.spares.plenty.was_seen(segment, promised) {
             return Ok(());
         }

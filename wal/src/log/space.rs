@@ -1,179 +1,19 @@
 //! Segments: prepared ahead, trimmed when nothing in them is needed, recycled.
 
-use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onceward_vfs::{File, Mode, Pace, Vfs};
 
-use super::room::Plenty;
+use super::filling::SegmentSpace;
+use super::spares::PreparedSegment;
 use super::{Commit, Core, Log, Preparation, Purpose};
 use crate::error::{Error, ErrorKind};
 use crate::name;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Segments that are kept ready beyond the reserve, where a thread prepares them.
 const AHEAD: usize = 1;
-
-/// A segment that is listed in `meta` and not begun.
-#[derive(Debug)]
-pub(super) struct PreparedSegment {
-    pub(super) number: u64,
-    pub(super) file: Arc<dyn File>,
-    pub(super) segment_bytes: u64,
-    /// The file's bytes are those of an earlier segment, not zeros.
-    pub(super) recycled: bool,
-}
-
-/// The segments that are ready to be begun.
-#[derive(Debug)]
-pub(super) struct Spares {
-    /// Ascending by number.
-    list: Mutex<VecDeque<PreparedSegment>>,
-    /// Held by whoever makes one: only they give out numbers.
-    making: Mutex<()>,
-    /// How many wait for one to be made.
-    waiting: AtomicUsize,
-    /// A reserved segment was begun, and nothing took its place yet.
-    in_use: AtomicBool,
-    /// For how much the disk was seen to have plenty.
-    pub(super) plenty: Plenty,
-    /// Woken when one was taken, or when there may be other work for the log's thread.
-    taken: Condvar,
-    /// The log's thread sleeps until it is woken.
-    asleep: AtomicBool,
-    /// The log's thread is to sync what is queued, now.
-    sync_wanted: AtomicBool,
-    /// Watermarks for `meta`, which may lag behind.
-    synced: AtomicU64,
-    next_lsn: AtomicU64,
-}
-
-impl Spares {
-    /// Begins with the segments that an earlier opening left.
-    pub(super) fn new(found: VecDeque<PreparedSegment>, synced: u64, next_lsn: u64) -> Self {
-        Self {
-            list: Mutex::new(found),
-            making: Mutex::new(()),
-            waiting: AtomicUsize::new(0),
-            in_use: AtomicBool::new(false),
-            plenty: Plenty::default(),
-            taken: Condvar::new(),
-            asleep: AtomicBool::new(false),
-            sync_wanted: AtomicBool::new(false),
-            synced: AtomicU64::new(synced),
-            next_lsn: AtomicU64::new(next_lsn),
-        }
-    }
-
-    /// Bytes of their files.
-    pub(super) fn bytes(&self) -> u64 {
-        self.sizes().iter().sum()
-    }
-
-    /// How far the log is, for the next state of `meta`.
-    pub(super) fn note(&self, synced: u64, next_lsn: u64) {
-        self.synced.store(synced, Ordering::Relaxed);
-        self.next_lsn.store(next_lsn, Ordering::Relaxed);
-    }
-
-    /// The sizes of those that are ready.
-    pub(super) fn sizes(&self) -> Vec<u64> {
-        self.list.lock().iter().map(|spare| spare.segment_bytes).collect()
-    }
-
-    /// The bytes that the last `count` of them take if each is begun with so many.
-    pub(super) fn room(&self, count: usize, begin: u64) -> u64 {
-        let list = self.list.lock();
-        list.iter().rev().take(count).map(|it| it.segment_bytes.saturating_sub(begin)).sum()
-    }
-
-    /// Whether one of those that are reserved was begun, and nothing took its place yet.
-    pub(super) fn is_in_use(&self) -> bool {
-        self.in_use.load(Ordering::Relaxed)
-    }
-
-    /// As many are there again as are reserved.
-    pub(super) fn is_whole(&self) {
-        self.in_use.store(false, Ordering::Relaxed);
-    }
-
-    /// Fewer are there than are reserved: perhaps one of those was begun.
-    pub(super) fn lack(&self) {
-        self.in_use.store(true, Ordering::Relaxed);
-    }
-
-    /// Takes back one that was not begun after all; it has the lowest number.
-    pub(super) fn put_back(&self, spare: PreparedSegment) {
-        self.list.lock().push_front(spare);
-    }
-
-    /// Takes the next one, if there are more than `kept`.
-    fn take_beyond(&self, kept: usize) -> Option<PreparedSegment> {
-        let mut list = self.list.lock();
-        let taken = if list.len() > kept { list.pop_front() } else { None };
-        if taken.is_some() {
-            self.taken.notify_one();
-        }
-        taken
-    }
-
-    /// Wakes the log's thread.
-    pub(super) fn wake(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
-        let _list = self.list.lock();
-        self.taken.notify_all();
-    }
-
-    /// Has the log's thread sync what is queued.
-    pub(super) fn ask_sync(&self) {
-        self.sync_wanted.store(true, Ordering::SeqCst);
-        self.wake();
-    }
-
-    /// Whether somebody asked for that since this was last called.
-    pub(super) fn take_sync_wanted(&self) -> bool {
-        self.sync_wanted.swap(false, Ordering::SeqCst)
-    }
-
-    /// Wakes the log's thread if it sleeps until then: something was appended.
-    pub(super) fn stir(&self) {
-        if self.asleep.load(Ordering::SeqCst) {
-            self.wake();
-        }
-    }
-
-    /// Says that the log's thread will sleep until it is woken. Whatever is appended from now on wakes it:
-    /// it must look once more before it does.
-    pub(super) fn will_sleep(&self) {
-        self.asleep.store(true, Ordering::SeqCst);
-    }
-
-    /// Waits until fewer than `count` are ready, for `timeout`, or without one until it is woken.
-    ///
-    /// Does not wait once `stop` is set or a sync is wanted: whoever sets it calls [`Spares::wake`] then.
-    pub(super) fn wait_below(
-        &self,
-        count: usize,
-        timeout: Option<Duration>,
-        stop: &AtomicBool,
-    ) -> bool {
-        let mut list = self.list.lock();
-        let is_asked = stop.load(Ordering::Acquire) || self.sync_wanted.load(Ordering::SeqCst);
-        if list.len() >= count && !is_asked {
-            match timeout {
-                Some(timeout) => {
-                    self.taken.wait_for(&mut list, timeout);
-                }
-                None if self.asleep.load(Ordering::SeqCst) => self.taken.wait(&mut list),
-                None => {}
-            }
-        }
-        self.asleep.store(false, Ordering::SeqCst);
-        list.len() < count
-    }
-}
 
 impl Core {
     /// Takes a prepared segment, or makes one.
@@ -243,54 +83,59 @@ impl Core {
         }
         let number = self.meta.lock().current.next_number;
         let path = name::segment(&self.identity.store, number);
-        let segment_bytes = self.options.segment_bytes;
-        let file = self.zeros(&path, segment_bytes, pace).inspect_err(|_full_or_given_up| {
-            // What is left of it only takes space. If removing fails too, the next attempt or
-            // opening removes it, because its number is not listed.
-            self.vfs.remove(&path).unwrap_or_default();
-        })?;
-        self.list(PreparedSegment { number, file, segment_bytes, recycled: false })
+        let bytes = self.options.segment_bytes;
+        let (file, filled) =
+            self.new_file(&path, bytes, pace).inspect_err(|_full_or_given_up| {
+                // What is left of it only takes space. If removing fails too, the next attempt or
+                // opening removes it, because its number is not listed.
+                self.vfs.remove(&path).unwrap_or_default();
+            })?;
+        let space = SegmentSpace::new(number, file, bytes, filled);
+        self.list(PreparedSegment { space, recycled: false })
     }
 
     /// Lists a segment in `meta` and makes it ready. The caller holds `making`.
     fn list(&self, spare: PreparedSegment) -> Result<(), Error> {
         let mut meta = self.meta.lock();
         let mut next = meta.current.clone();
-        next.segments.add(spare.number);
-        next.next_number = spare.number + 1;
+        next.segments.add(spare.space.number);
+        next.next_number = spare.space.number + 1;
         next.synced = self.spares.synced.load(Ordering::Relaxed);
         next.next_lsn = self.spares.next_lsn.load(Ordering::Relaxed);
         meta.write(next)?;
         drop(meta);
         self.spares.list.lock().push_back(spare);
+        if self.options.preparation == Preparation::InBackground {
+            self.spares.ask_fill();
+        }
         Ok(())
     }
 
-    /// A new file of zeros whose name and content are durable.
-    fn zeros(
+    /// A new file of zeros whose name, space and length are durable, and how much of it was written.
+    fn new_file(
         &self,
         path: &str,
         bytes: u64,
         pace: &dyn Fn() -> Pace,
-    ) -> Result<Arc<dyn File>, Error> {
+    ) -> Result<(Arc<dyn File>, u64), Error> {
         let io = |source| Error::io(source, "create", path);
         if self.vfs.exists(path).map_err(io)? {
             // Never listed, so never written: what a crash left of an earlier preparation.
             self.vfs.remove(path).map_err(io)?;
         }
         let file = self.vfs.open(path, Mode::CreateNew).map_err(io)?;
-        file.fill_zeros(bytes, pace).map_err(io)?;
+        let filled = take_space(&*file, bytes, pace).map_err(io)?;
         if !cfg!(bug = "no-directory-sync") {
             self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
         }
-        Ok(file)
+        Ok((file, filled))
     }
 
     /// Uses the file of a trimmed segment again, under the next number; `false` if none is wanted.
     ///
     /// Its old frames are stale under the new number's salt. Until the new number is listed the file
-    /// is what a crash of a preparation leaves.
-    fn recycle(&self, old: u64) -> Result<bool, Error> {
+    /// is what a crash of a preparation leaves. Its first `filled` bytes were written.
+    fn recycle(&self, old: u64, filled: u64) -> Result<bool, Error> {
         let _one_at_a_time = self.spares.making.lock();
         // One beyond what is prepared ahead: otherwise the thread, which fills a file as soon as one was
         // taken, would leave no room for those that come back, and each would be filled anew.
@@ -304,8 +149,9 @@ impl Core {
         self.vfs.rename(&from, &to).map_err(io)?;
         self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
         let file = self.vfs.open(&to, Mode::Write).map_err(io)?;
-        let segment_bytes = file.len().map_err(io)?;
-        self.list(PreparedSegment { number, file, segment_bytes, recycled: true })?;
+        let bytes = file.len().map_err(io)?;
+        let space = SegmentSpace::new(number, file, bytes, filled);
+        self.list(PreparedSegment { space, recycled: true })?;
         Ok(true)
     }
 
@@ -346,7 +192,7 @@ impl Core {
         // setting only where the disk has none to give of this one.
         let fits = segment.file_bytes == self.options.segment_bytes || self.spares.is_in_use();
         if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
-            match self.recycle(number) {
+            match self.recycle(number, segment.written_bytes.max(segment.used_bytes)) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) => {
@@ -377,6 +223,17 @@ impl Log {
     /// `Io`, `Poisoned`.
     pub fn trim(&self, number: u64) -> Result<(), Error> {
         self.core.trim(number)
+    }
+}
+
+/// Takes space for the first `bytes` bytes of a file, durably; where the file system cannot, by writing zeros over
+/// them. Returns how many of them were written.
+pub(super) fn take_space(file: &dyn File, bytes: u64, pace: &dyn Fn() -> Pace) -> io::Result<u64> {
+    match file.allocate(bytes) {
+        Err(refused) if refused.kind() == io::ErrorKind::Unsupported => {
+            file.fill_zeros(bytes, pace).map(|()| bytes)
+        }
+        allocated => allocated.and_then(|()| file.sync_data()).map(|()| 0),
     }
 }
 

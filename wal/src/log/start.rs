@@ -7,12 +7,14 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode, Pace, Vfs, is_full};
 
 use super::doubtful;
+use super::filling::SegmentSpace;
 use super::gate::Gates;
 use super::reader::Tailing;
-use super::space::{PreparedSegment, Spares, discard};
+use super::space::{discard, take_space};
+use super::spares::{PreparedSegment, Spares};
 use super::worker::Worker;
 use super::{ActiveSegment, Alignment, Commit, Core, Lock, Log, Options, Preparation};
-use crate::checksum::salt;
+use crate::checksum::{Salted, salt};
 use crate::error::{Error, ErrorKind, Position};
 use crate::examine::{Examined, FoundTail, Resurrected};
 use crate::limits::{BLOCK_BYTES, HEADER_BLOCK_BYTES, check_segment_bytes};
@@ -76,7 +78,7 @@ impl Log {
         let spares = Spares::new(prepared, examined.last_frame, examined.highest_lsn + 1);
         let segments = examined.segments;
         if let Some(tail) = &tail {
-            segments.written_in(tail.number, &tail.file);
+            segments.written_in(tail.space.number, &tail.space.file);
         }
         let core = Core {
             vfs,
@@ -162,6 +164,7 @@ impl Commit {
             marked: false,
             poison: None,
             failed: Vec::new(),
+            fill_due: None,
         }
     }
 }
@@ -247,22 +250,24 @@ fn open_tail(
     let path = name::segment(store, found.number);
     let io = |source| Error::io(source, "open", &path);
     let file = vfs.open(&path, Mode::Write).map_err(io)?;
-    let segment_bytes = file.len().map_err(io)?;
+    let bytes = file.len().map_err(io)?;
+    let closed =
+        (examined.meta.envelope.is_some() && !cfg!(bug = "sealed-segment-goes-on")) || found.unread;
+    let offset = u64::try_from(found.offset).unwrap_or(u64::MAX);
+    // The block in which the log ends was written. Behind a seal alone nothing is touched.
+    let filled = if closed { bytes } else { offset.next_multiple_of(BLOCK_BYTES as u64) };
     let first_lsn =
         examined.segments.get(found.number).map_or(examined.last_lsn, |segment| segment.first_lsn);
     Ok(ActiveSegment {
-        number: found.number,
-        file,
+        space: SegmentSpace::new(found.number, file, bytes, filled),
         first_lsn,
         last_lsn: examined.last_lsn,
-        salt: salt(store, found.number),
-        offset: u64::try_from(found.offset).unwrap_or(u64::MAX),
-        segment_bytes,
+        salted: Salted::new(salt(store, found.number)),
+        offset,
         count: found.count,
         digest: examined.digest,
         sealed: found.sealed,
-        closed: (examined.meta.envelope.is_some() && !cfg!(bug = "sealed-segment-goes-on"))
-            || found.unread,
+        closed,
         unread: found.unread,
         key: None,
     })
@@ -291,15 +296,15 @@ fn rewrite(tail: &ActiveSegment, found: &FoundTail, spare_blocks: bool) -> Resul
     };
     let mut bytes = vec![0; tail.end().saturating_sub(from)];
     let offset = u64::try_from(from).unwrap_or(u64::MAX);
-    let count = tail.file.read_at(offset, &mut bytes).map_err(io)?;
+    let count = tail.space.file.read_at(offset, &mut bytes).map_err(io)?;
     bytes.truncate(count);
     if let (0, Some(header)) = (from, &found.torn_header) {
         let block = header.encode();
         bytes.iter_mut().zip(block).for_each(|(to, from)| *to = from);
     }
     bytes.resize(bytes.len() + found.torn_bytes, 0);
-    write_all(&*tail.file, offset, &bytes).map_err(io)?;
-    tail.file.sync_data().map_err(io)
+    write_all(&*tail.space.file, offset, &bytes).map_err(io)?;
+    tail.space.file.sync_data().map_err(io)
 }
 
 /// Writes `bytes` unless there are none.
@@ -335,24 +340,26 @@ fn open_prepared(
         let len = file.len().map_err(io)?;
         // Of an earlier, smaller setting: a commit of today's size might not fit. On a full disk it serves
         // for those that do.
-        let filled = if len < segment_bytes {
-            file.fill_zeros(segment_bytes, &|| Pace::Fast)
+        let longer = if len < segment_bytes {
+            take_space(&*file, segment_bytes, &|| Pace::Fast).map(|_| ())
         } else {
             Ok(())
         };
-        match filled {
+        match longer {
             Err(source) if !is_full(&source) => return Err(io(source)),
             Err(_) | Ok(()) => {}
         }
         let len = file.len().map_err(io)?;
         let is_spoiled = examined.spoiled.contains(number);
         let looked = if is_spoiled { None } else { has_stale_bytes(&*file, len).ok() };
-        let recycled = match looked {
-            Some(has_stale_bytes) => has_stale_bytes,
+        let (recycled, filled) = match looked {
+            // How much of it was written is not known any more.
+            Some(has_stale_bytes) => (has_stale_bytes, 0),
             // Nothing is in it: a bad block is written anew.
-            None => file.fill_zeros(len, &|| Pace::Fast).map(|()| false).map_err(io)?,
+            None => file.fill_zeros(len, &|| Pace::Fast).map(|()| (false, len)).map_err(io)?,
         };
-        prepared.push_back(PreparedSegment { number: *number, file, segment_bytes: len, recycled });
+        let space = SegmentSpace::new(*number, file, len, filled);
+        prepared.push_back(PreparedSegment { space, recycled });
     }
     Ok(prepared)
 }

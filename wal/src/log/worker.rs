@@ -1,12 +1,14 @@
-//! The log's own thread: prepares segments ahead of need, off everybody's path, and marks the log
+//! The log's own thread: prepares segments and fills them ahead of need, off everybody's path, and marks the log
 //! when it is idle.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::filling::Filler;
 use crate::error::Error;
 use crate::lsn::Lsn;
+use crate::sync::Stopwatch;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 
@@ -49,6 +51,8 @@ fn work(core: &Core, stop: &AtomicBool) {
     let mut before = Look { next_lsn: 0, synced: 0, left: Left::Nothing };
     let mut timeout = Some(IDLE);
     let mut refused = false;
+    let mut filler = Filler::default();
+    let mut looked = Stopwatch::start();
     while !stop.load(Ordering::Acquire) {
         let wanted = if refused { 0 } else { core.spares_wanted() };
         let missing = core.spares.wait_below(wanted, timeout, stop);
@@ -72,6 +76,21 @@ fn work(core: &Core, stop: &AtomicBool) {
             core.tailing.announce();
             refused = true;
         }
+        match core.fill_ahead(&mut filler) {
+            Ok(false) => {}
+            Ok(true) => {
+                core.spares.ask_fill();
+                // Looks are apart by what a quiet log waits between them.
+                if looked.elapsed() < IDLE {
+                    continue;
+                }
+            }
+            Err(poisoned) => {
+                core.commit.lock().note(&poisoned);
+                core.tailing.announce();
+            }
+        }
+        looked = Stopwatch::start();
         let look = core.look();
         // Two looks with the same next LSN are a quiet time, unless there was something to do in between.
         let quiet = look.next_lsn == before.next_lsn && !missing;

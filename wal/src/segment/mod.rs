@@ -33,6 +33,8 @@ pub(crate) struct Segment {
     pub(crate) first_lsn: u64,
     pub(crate) last_lsn: u64,
     pub(crate) used_bytes: u64,
+    /// The first bytes of which each block was written, by frames or zeros; as far as that is known.
+    pub(crate) written_bytes: u64,
     pub(crate) file_bytes: u64,
     pub(crate) damaged: bool,
     /// The disk could not read all of it.

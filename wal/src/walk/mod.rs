@@ -13,7 +13,7 @@ mod verdict;
 
 use std::collections::VecDeque;
 
-use crate::checksum::Digest;
+use crate::checksum::{Digest, Salted};
 use crate::frame::{self, Frame, FrameHeader, KIND_LOST, KIND_RUN, KIND_SEAL, Place};
 use crate::limits::{FRAME_HEADER_BYTES, HEADER_BLOCK_BYTES};
 use crate::lsn::Lsn;
@@ -157,6 +157,8 @@ pub(crate) fn walk(image: &[u8], context: &Context, visit: &mut dyn FnMut(&Frame
 #[derive(Debug)]
 pub(crate) struct SegmentWalk<'c> {
     context: &'c Context,
+    /// Its salt.
+    salted: Salted,
     kept: KeptPrefix,
     before_batch: Option<KeptPrefix>,
     /// LSN and end of the frames kept that are not proven yet.
@@ -179,6 +181,7 @@ impl<'c> SegmentWalk<'c> {
         };
         Self {
             context,
+            salted: Salted::new(context.salt),
             kept,
             before_batch: None,
             unproven: VecDeque::new(),
@@ -222,7 +225,7 @@ impl<'c> SegmentWalk<'c> {
             Resync::new(piece.offset, piece.bytes, self.context.salt, self.context.first_lsn);
         loop {
             let before = self.kept;
-            match frame::decode(piece.from(before.offset), self.context.salt) {
+            match frame::decode(piece.from(before.offset), &self.salted) {
                 Ok((header, body)) if self.belongs(&header, body) => {
                     self.keep(header, body, &mut shown);
                     if header.kind == KIND_SEAL {

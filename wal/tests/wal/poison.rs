@@ -70,7 +70,8 @@ fn a_sealed_segment_whose_sync_failed_is_written_again_too() {
     put(&log, &body(1, 200_000)).unwrap();
     queue(&log, &[body(2, 1000)]).unwrap();
     let last = queue(&log, &[body(3, 200_000)]).unwrap().last;
-    disk.plan(fault(FaultOp::SyncData, "log/", FaultKind::Eio));
+    // Before that the rest of the segment is filled with zeros.
+    disk.plan(Fault { nth: 1, ..fault(FaultOp::SyncData, "log/", FaultKind::Eio) });
     log.wait(last).unwrap_err();
     let disk = disk.after_kill();
     assert_eq!(found(&disk).1.last().unwrap().kind, 3, "control: it ends with the seal");
@@ -209,8 +210,8 @@ fn a_first_commit_of_a_segment_that_finds_the_disk_full_is_absent_too() {
 
 #[test]
 fn every_write_of_a_segment_may_find_the_disk_full() {
-    // The second write of this commit begins a segment.
-    for nth in 0..2 {
+    // Zeros and the end of one segment, zeros and the beginning of the next.
+    for (nth, kept) in (0..).zip([1, 1, 2, 2]) {
         let disk = SimVfs::new();
         let log = open_sim(&disk);
         put(&log, &body(1, 200_000)).unwrap();
@@ -220,7 +221,6 @@ fn every_write_of_a_segment_may_find_the_disk_full() {
         let kind = FaultKind::Enospc;
         disk.plan(Fault { op, name_contains: "log/".into(), nth, kind, forever: false });
         assert_eq!(log.wait(last).unwrap_err().kind(), ErrorKind::Full);
-        let kept = if nth == 0 { 1 } else { 2 };
         assert_eq!(bodies(&disk).len(), kept);
         put(&log, &body(4, 200_000)).unwrap();
         put(&log, &body(5, 200_000)).unwrap();

@@ -16,8 +16,10 @@ pub(crate) struct Watch {
     pub(crate) syncs: AtomicU64,
     /// This write from now on, counting from 1, stores all but its last byte, then finds the disk full.
     pub(crate) full_at: AtomicU64,
-    /// Names of the threads that filled files with zeros.
+    /// Names of the threads that wrote zeros.
     pub(crate) filled_by: Mutex<Vec<String>>,
+    /// Zeros that were written.
+    pub(crate) zeros: AtomicU64,
     /// Syncs do not return while somebody holds this.
     pub(crate) gate: Mutex<()>,
     /// Syncs that have begun.
@@ -52,12 +54,18 @@ impl Hook for Watch {
                 // Gives others a chance to queue behind this sync, as a slow disk does.
                 (0..50).for_each(|_| std::thread::yield_now());
             }
-            Operation::FillZeros(_) => {
+            Operation::WriteZeros(_) => {
                 let thread = std::thread::current().name().unwrap_or("?").to_owned();
                 self.filled_by.lock().unwrap().push(thread);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn after(&self, call: &DiskCall<'_>) {
+        if let Operation::WriteZeros(bytes) = call.operation {
+            self.zeros.fetch_add(bytes, Ordering::SeqCst);
+        }
     }
 }

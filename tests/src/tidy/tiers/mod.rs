@@ -50,7 +50,7 @@ const AREAS: [Area; 9] = [
     Area {
         name: "capture",
         may_import: &["limits", "outbox"],
-        calls: &["admission", "append", "calls", "tickets", "waking"],
+        calls: &["admission", "append", "call", "calls", "tickets", "waking"],
     },
     Area {
         name: "review",

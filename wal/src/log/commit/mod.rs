@@ -12,9 +12,11 @@
 //! written any more until it is reopened and read back. (Rebello et al., "Can Applications Recover
 //! from fsync Failures?", USENIX ATC 2020.)
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::space::PreparedSegment;
+use super::buffer::ChunkBytes;
+use super::spares::PreparedSegment;
 use super::write_out::{WriteFailure, WriteOutcome, write, write_out};
 use super::{ActiveSegment, Commit, Core, Log, Preparation, QueuedChunk};
 use crate::error::{Error, ErrorKind};
@@ -167,9 +169,14 @@ impl Core {
         let took_part = self.joined.swap(0, Ordering::Relaxed);
         commit.queue_sync_of_mark();
         commit.fill_block();
+        let bytes = u64::try_from(commit.queued_bytes).unwrap_or(u64::MAX);
+        let is_fill_due = commit.is_fill_due(bytes);
         let mut queue = commit.take_group();
         drop(commit);
-        let written = write_out(&queue);
+        if is_fill_due {
+            self.spares.ask_fill();
+        }
+        let written = write_out(self, &queue);
         let mut commit = self.commit.lock();
         commit.writing = false;
         let failed = written.failure.is_some();
@@ -220,7 +227,7 @@ impl Core {
         let mut leading = Leading { core: self, finished: false };
         let mut queue = commit.take_group();
         drop(commit);
-        let failure = queue.iter().find_map(|chunk| write(chunk).err());
+        let failure = queue.iter().find_map(|chunk| write(self, chunk).err());
         let mut commit = self.commit.lock();
         commit.writing = false;
         // Written, and not synced: nothing to apply but a failure.
@@ -286,8 +293,8 @@ impl Commit {
     fn queue_sync_of_mark(&mut self) {
         let unsynced = self.tail.as_ref().filter(|tail| tail.last_lsn > self.synced);
         if let (Some(tail), true) = (unsynced, self.queue.is_empty()) {
-            let (file, number, offset) = (tail.file.clone(), tail.number, tail.offset);
-            self.queue.push(QueuedChunk { file, number, offset, bytes: Vec::new(), end: None });
+            let (space, offset) = (Arc::clone(&tail.space), tail.offset);
+            self.queue.push(QueuedChunk { space, offset, bytes: ChunkBytes::default(), end: None });
         }
     }
 
@@ -309,7 +316,7 @@ impl Commit {
         for chunk in queue.iter_mut().take(written.synced) {
             let Some(end) = chunk.end.take() else { continue };
             self.synced = self.synced.max(end.last_lsn);
-            if let Some(segment) = segments.get_mut(end.number) {
+            if let Some(segment) = segments.get_mut(end.space.number) {
                 segment.last_lsn = end.last_lsn;
                 segment.used_bytes = end.offset;
             }
@@ -323,8 +330,8 @@ impl Commit {
         }
         match written.failure {
             None => {}
-            Some(WriteFailure::Refused(source)) => {
-                self.poison_from(self.synced + 1, &Error::failed(source, "a write was refused"));
+            Some(WriteFailure::Refused(source, what)) => {
+                self.poison_from(self.synced + 1, &Error::failed(source, what));
             }
             Some(WriteFailure::Unknown(source, what)) => self.poison(&Error::failed(source, what)),
             Some(WriteFailure::Absent) => self.take_back(queue, core, &mut segments),
@@ -345,17 +352,14 @@ impl Commit {
             Some(range) if range.1 + 1 >= first => range.1 = last,
             _ => self.failed.push((first, last)),
         }
-        let kept = self.synced_tail.as_ref().map_or(0, |tail| tail.number);
-        let begun = queue.iter().chain(&self.queue).filter(|c| c.offset == 0 && c.number > kept);
+        let kept = self.synced_tail.as_ref().map_or(0, |tail| tail.space.number);
+        let begun = queue.iter().chain(&self.queue);
+        let begun = begun.filter(|chunk| chunk.offset == 0 && chunk.space.number > kept);
         for chunk in begun.collect::<Vec<_>>().into_iter().rev() {
-            segments.remove(chunk.number);
-            core.spares.put_back(PreparedSegment {
-                number: chunk.number,
-                file: chunk.file.clone(),
-                segment_bytes: chunk.file.len().unwrap_or(0),
-                // What was written of it is stale now.
-                recycled: true,
-            });
+            segments.remove(chunk.space.number);
+            // What was written of it is stale now.
+            let space = Arc::clone(&chunk.space);
+            core.spares.put_back(PreparedSegment { space, recycled: true });
         }
         self.tail.clone_from(&self.synced_tail);
         self.queue.clear();
@@ -367,11 +371,11 @@ impl Commit {
     }
 
     /// Keeps a buffer for later, unless an unusually large commit made it large.
-    fn reuse(&mut self, mut bytes: Vec<u8>) {
+    fn reuse(&mut self, mut bytes: ChunkBytes) {
         const KEPT_BYTES_MAX: usize = 1024 * 1024;
         const KEPT_COUNT_MAX: usize = 4;
-        if bytes.capacity() <= KEPT_BYTES_MAX && self.spare_bytes.len() < KEPT_COUNT_MAX {
-            bytes.clear();
+        if bytes.memory_bytes() <= KEPT_BYTES_MAX && self.spare_bytes.len() < KEPT_COUNT_MAX {
+            bytes.truncate(0);
             self.spare_bytes.push(bytes);
         }
     }

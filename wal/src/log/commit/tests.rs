@@ -42,7 +42,7 @@ fn take_group(log: &Log) -> (Vec<QueuedChunk>, u64) {
 
 /// Does the second half: writes, syncs, and lets others lead. Nobody is woken yet.
 fn write_group(log: &Log, mut queue: Vec<QueuedChunk>) {
-    let written = write_out(&queue);
+    let written = write_out(&log.core, &queue);
     let mut commit = log.core.commit.lock();
     commit.accept(&mut queue, written, &log.core);
     commit.writing = false;

@@ -47,6 +47,8 @@ impl SlowDisk {
             | Operation::SyncDir
             | Operation::Write(_)
             | Operation::SyncData
+            | Operation::Allocate(_)
+            | Operation::WriteZeros(_)
             | Operation::FillZeros(_) => {
                 self.turn.load(Ordering::SeqCst);
             }
