@@ -6,6 +6,7 @@
 //! | to | call |
 //! |---|---|
 //! | keep an event, or several at once | [`Store::capture`], [`Store::capture_batch`], [`Store::capture_deferred`] |
+//! | keep what is in a buffer, without copies | the same, with an [`EventRef`] for the [`Event`] |
 //! | ask before | [`Store::would_accept`] |
 //! | know what became of an event, also after it is gone | [`Store::outcome`] |
 //! | take back an event that was never sent | [`Store::cancel`] |
@@ -157,7 +158,8 @@ pub use base::{Error, ErrorKind, Result, State, StoreId};
 pub use capture::{BatchTicket, Ticket, Verdict};
 pub use config::Config;
 pub use event::{
-    Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope, StoredEvent,
+    Amount, Class, Event, EventRef, Headers, Key, Kind, Lane, Payload, PayloadRef, Receipt, Scope,
+    StoredEvent,
 };
 pub use onceward_wal::Lsn;
 pub use outbox::{Answer, Outcome, Settlement};

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use onceward::capture::{Applied, Effect};
-use onceward::{Event, State, Store};
+use onceward::capture::{Applied, EffectRef};
+use onceward::{Event, EventRef, Receipt, State, Store};
 
 use crate::{receipt::TransactionReceipt, tenant::Tenant};
 
@@ -120,11 +120,12 @@ fn after_failure(tenant: &Tenant, proposal: &Proposal, trouble: Trouble) -> Judg
 
 /// Applies one atomic group, or nothing of it.
 fn try_group(store: &Store, group: &[Proposal]) -> Result<Vec<Judged>, onceward::Error> {
-    let mut effects = Vec::with_capacity(group.len());
-    for proposal in group {
-        let receipt = proposal.receipt.encode()?;
-        effects.push(Effect { event: proposal.event.clone(), receipt });
-    }
+    let receipts: Vec<Receipt> =
+        group.iter().map(|proposal| proposal.receipt.encode()).collect::<Result<_, _>>()?;
+    let with_receipts = group.iter().zip(&receipts);
+    let effects: Vec<EffectRef<'_>> = with_receipts
+        .map(|(proposal, receipt)| EffectRef { event: EventRef::from(&proposal.event), receipt })
+        .collect();
     let applied = store.apply_batch(&effects)?;
     let mut verdicts = applied.into_iter();
     Ok(group
@@ -141,7 +142,7 @@ fn try_group(store: &Store, group: &[Proposal]) -> Result<Vec<Judged>, onceward:
 }
 
 /// The answer for a key that is known with this receipt.
-fn duplicate(receipt: Option<&onceward::Receipt>) -> Judged {
+fn duplicate(receipt: Option<&Receipt>) -> Judged {
     let receipt = receipt.and_then(|kept| TransactionReceipt::decode(kept.as_bytes()));
     receipt.map_or(Judged::Failed(Trouble::Internal), Judged::Duplicate)
 }

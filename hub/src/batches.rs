@@ -3,8 +3,8 @@
 //! An answer is kept before it is sent, so a client that lost it can ask for it by the batch's id, and
 //! the same request gets the same answer. It is forgotten like any other key, after the window.
 
-use onceward::capture::Effect;
-use onceward::{Event, Key, Payload, Receipt, Scope};
+use onceward::capture::EffectRef;
+use onceward::{EventRef, Key, PayloadRef, Receipt, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -62,9 +62,9 @@ pub(crate) fn keep(tenant: &Tenant, id: &str, kept: &Kept) -> Result<(), Refused
     let Some((scope, key)) = name(id) else { return Ok(()) };
     let text = serde_json::to_string(kept).unwrap_or_default();
     tenant.with_store(|store| {
-        let event = Event::new(scope, key, Payload::json(&text)?);
+        let event = EventRef::new(&scope, key.as_str(), PayloadRef::json(&text)?)?;
         let receipt = Receipt::new(b"kept")?;
-        store.apply_batch(&[Effect { event, receipt }]).map(drop)
+        store.apply_batch(&[EffectRef { event, receipt: &receipt }]).map(drop)
     })
 }
 

@@ -2,8 +2,7 @@
 
 use std::fmt::Debug;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-use std::time::Instant;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Error, ErrorKind, Result};
 
@@ -64,6 +63,15 @@ impl Clock for OsClock {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn wall_ms(&self) -> i64 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        // Nanoseconds count up also before 1970.
+        let milliseconds = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or(0);
+        now.tv_sec.saturating_mul(1_000).saturating_add_unsigned(milliseconds)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     #[expect(clippy::disallowed_methods, reason = "this is the clock that all others use")]
     fn wall_ms(&self) -> i64 {
         let now = SystemTime::now();

@@ -1,13 +1,11 @@
 //! Whether new events find room, and what would be answered of one.
 
-use onceward_wal::NewFrame;
-
+use super::call::Call;
 use super::calls::Captures;
-use super::judging::{Judged, Plan, Prepared, fresh_frames, lost_verdict, plan};
+use super::judging::{Judged, Plan, lost_verdict, plan};
 use super::verdict::WouldAccept;
 use crate::base::{FrameKind, Result};
-use crate::event::Event;
-use crate::kernel::bytes_of;
+use crate::event::AnyEvent;
 use crate::limits::{Demand, Room};
 use crate::store::{Store, StoreState};
 
@@ -40,40 +38,41 @@ impl Store {
     /// assert_eq!(store.would_accept(&event("k2")?)?, refused);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn would_accept(&self, event: &Event) -> Result<WouldAccept> {
-        let inner = &self.inner;
-        let prepared = inner.captures().prepare(std::iter::once((event, None)), 1)?;
+    pub fn would_accept(&self, event: &impl AnyEvent) -> Result<WouldAccept> {
+        let captures = self.inner.captures();
+        captures.with_events(std::slice::from_ref(event), |call| captures.would_accept(call))
+    }
+}
+
+impl Captures<'_> {
+    /// What a call of one event would be answered now.
+    fn would_accept(&self, call: &mut Call<'_, '_>) -> Result<WouldAccept> {
+        let inner = self.inner;
         inner.refuse_if_closed()?;
         let mut state = inner.state.lock();
         inner.bring_up_to_now(&mut state);
-        let plans = inner.asking(&mut state, |state, keys| {
-            plan((&state.kernel, state.outbox.events()), keys, &prepared)
+        let fresh = inner.asking(&mut state, |state, keys| {
+            let known = (&state.kernel, state.outbox.events());
+            plan(known, keys, (call.events, &call.unsendable))
         })?;
-        let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
-        let frames = fresh_frames(&plans, &prepared, &parts, FrameKind::Event);
-        match plans.first().ok_or_else(lost_verdict)? {
-            Plan::Known(Judged::Conflict { lsn }) | Plan::Lost(Judged::Conflict { lsn }) => {
-                Ok(WouldAccept::Conflict { lsn: *lsn })
-            }
-            Plan::Known(known) | Plan::Lost(known) => {
-                let state = state.outbox.events().state_of(known.lsn().get());
-                Ok(WouldAccept::Duplicate { lsn: known.lsn(), state })
-            }
+        match call.events.first().ok_or_else(lost_verdict)?.plan {
+            Plan::Known(judged) | Plan::Lost(judged) => Ok(match judged {
+                Judged::Conflict { lsn } => WouldAccept::Conflict { lsn },
+                Judged::Duplicate { lsn, state } => WouldAccept::Duplicate { lsn, state },
+                Judged::Fresh { .. } => return Err(lost_verdict()),
+            }),
             Plan::Fresh | Plan::Again { .. } => {
                 state.rescue.refuse_if_fenced()?;
                 inner.refuse_if_in_doubt()?;
-                let demand = inner.captures().demand(&plans, &prepared, &frames);
-                match inner.admission().judge(&state.outbox, &demand) {
+                match inner.admission().judge(&state.outbox, &self.demand(call, fresh)) {
                     Ok(_) => Ok(WouldAccept::Fresh),
                     Err(refused) => Ok(WouldAccept::Refused { limit: refused.limit }),
                 }
             }
         }
     }
-}
 
-impl Captures<'_> {
-    /// Whether the fresh events of a call find room. The caller holds the state.
+    /// Whether the fresh events of a call, so many, find room. The caller holds the state.
     ///
     /// # Errors
     ///
@@ -81,23 +80,22 @@ impl Captures<'_> {
     pub(super) fn room_for(
         &self,
         state: &StoreState,
-        plans: &[Plan],
-        prepared: &[Prepared<'_>],
-        frames: &[NewFrame<'_>],
+        call: &Call<'_, '_>,
+        fresh: usize,
     ) -> Result<Room> {
-        let is_limited = self.inner.config.limits.is_any();
         // An effect is settled with its own frame: it waits for nothing.
-        if !is_limited || frames.first().is_none_or(|frame| frame.kind != FrameKind::Event.code()) {
+        if call.kind != FrameKind::Event || !self.inner.config.limits.is_any() {
             return Ok(Room::Enough);
         }
-        let demand = self.demand(plans, prepared, frames);
-        Ok(self.inner.admission().judge(&state.outbox, &demand)?)
+        Ok(self.inner.admission().judge(&state.outbox, &self.demand(call, fresh))?)
     }
 
-    /// What the fresh events of a call ask for, whose frames these are.
-    fn demand(&self, plans: &[Plan], prepared: &[Prepared<'_>], frames: &[NewFrame<'_>]) -> Demand {
-        let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
-        let amounts = fresh.filter_map(|(_, event)| event.facts.amount);
-        Demand::of(frames.len(), bytes_of(&self.inner.log, frames), amounts)
+    /// What the fresh events of a call, so many, ask for.
+    fn demand(&self, call: &Call<'_, '_>, fresh: usize) -> Demand {
+        let new = || call.events.iter().filter(|event| event.is_fresh());
+        let bytes: usize =
+            new().map(|event| self.inner.log.bytes_of(&event.frame(call.kind))).sum();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Demand::of(fresh, bytes, new().filter_map(|event| event.facts.amount))
     }
 }

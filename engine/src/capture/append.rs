@@ -2,16 +2,17 @@
 
 use onceward_wal::NewFrame;
 
+use super::call::Call;
 use super::calls::Captures;
-use super::judging::{Judged, Plan, Prepared, lost_verdict, number};
+use super::judging::{Prepared, lost_verdict};
 use crate::base::{FrameKind, Located, Result};
-use crate::kernel::{Queueing, Reservation, Waiter};
+use crate::kernel::{PlacedFrames, Queueing, Waiter};
 use crate::outbox::Arrived;
 use crate::store::StoreState;
 
 impl Captures<'_> {
-    /// Queues the frames of fresh events, takes their keys and notes them. In front of them may be one that
-    /// says what is dropped for them; returns where that is.
+    /// Queues the frames of the `fresh` events that are new, takes their keys and notes them. In front of them may be
+    /// one with this body, which says what is dropped for them; returns where that is.
     ///
     /// # Errors
     ///
@@ -19,52 +20,51 @@ impl Captures<'_> {
     pub(super) fn append(
         &self,
         state: &mut StoreState,
-        (plans, prepared): (&[Plan], &[Prepared<'_>]),
-        frames: &[NewFrame<'_>],
-        (kind, mono_ms, waiter): (FrameKind, u64, Waiter),
-    ) -> Result<(Vec<Judged>, Option<Located>)> {
-        let moment = self.inner.time.moment(mono_ms);
-        let is_evicting = frames.first().is_some_and(|it| it.kind == FrameKind::Evict.code());
-        let keys = frames.len() - usize::from(is_evicting);
-        let placed = if frames.is_empty() {
-            Vec::new()
-        } else {
-            // An effect is settled with its own frame: it needs no answer.
-            let unanswered = if kind == FrameKind::Effect { 0 } else { keys };
-            let purpose = self.inner.reserve().capture_purpose(state, unanswered);
-            self.inner.queue(state, frames, Queueing { kind, keys, mono_ms, purpose, waiter })?
+        call: &mut Call<'_, '_>,
+        evicted: Option<&[u8]>,
+        (fresh, mono_ms, waiter): (usize, u64, Waiter),
+    ) -> Result<Option<Located>> {
+        let (moment, kind) = (self.inner.time.moment(mono_ms), call.kind);
+        let is_effect = kind == FrameKind::Effect;
+        // An effect is settled with its own frame: it needs no answer.
+        let unanswered = if is_effect { 0 } else { fresh };
+        let purpose = self.inner.reserve().capture_purpose(state, unanswered);
+        let how = Queueing { kind, keys: fresh, mono_ms, purpose, waiter };
+        let (mut placed, evict_at) = match (&*call.events, evicted) {
+            ([only], None) => (self.inner.queue_placed(state, &[only.frame(kind)], how)?, None),
+            _ => self.queue_many(state, (call, evicted), how)?,
         };
-        let mut places = placed.into_iter();
-        let evict_at = if is_evicting { places.next() } else { None };
-        let fresh = plans.iter().zip(prepared).filter(|(plan, _)| matches!(plan, Plan::Fresh));
-        let reservations: Vec<Reservation> = fresh
-            .zip(places.as_slice())
-            .map(|((_, event), at)| event.facts.reservation(at.lsn))
-            .collect();
-        let mut held = state.kernel.keys.take(&reservations, moment.trusted_ms).into_iter();
-        let mut judged: Vec<Judged> = Vec::with_capacity(plans.len());
-        for (plan, event) in plans.iter().zip(prepared) {
-            judged.push(match plan {
-                Plan::Known(known) | Plan::Lost(known) => *known,
-                Plan::Fresh => {
-                    let at = places.next().ok_or_else(lost_verdict)?;
-                    let held = held.next().ok_or_else(lost_verdict)?;
-                    let is_effect = event.receipt.is_some();
-                    let moment = event.encoded.captured(moment);
-                    let arrived = Arrived { moment, is_effect, held };
-                    let StoreState { kernel, outbox, .. } = &mut *state;
-                    outbox.add(kernel, at.lsn, &event.facts, (at, arrived));
-                    Judged::Fresh { lsn: number(at.lsn)?, fingerprint: event.facts.fingerprint }
-                }
-                Plan::Again { first } => {
-                    let original = judged.get(*first).copied().ok_or_else(lost_verdict)?;
-                    let content_hash = prepared.get(*first).map(|first| first.facts.content_hash);
-                    let lsn = original.lsn();
-                    let same = content_hash == Some(event.facts.content_hash);
-                    if same { Judged::Duplicate { lsn } } else { Judged::Conflict { lsn } }
-                }
-            });
+        for event in call.events.iter_mut().filter(|event| event.is_fresh()) {
+            event.at = placed.next(&event.parts);
         }
-        Ok((judged, evict_at))
+        let keys = &mut state.kernel.keys;
+        keys.take_each(call.events, moment.trusted_ms, Prepared::reservation, |event, held| {
+            event.held = Some(held);
+        });
+        let captured = call.captured(moment);
+        let StoreState { kernel, outbox, .. } = state;
+        for event in call.events.iter().filter(|event| event.is_queued()) {
+            let held = event.held.ok_or_else(lost_verdict)?;
+            let arrived = Arrived { moment: captured, is_effect, held };
+            outbox.add(kernel, event.at.lsn, &event.facts, (event.at, arrived));
+        }
+        Ok(evict_at)
+    }
+
+    fn queue_many(
+        &self,
+        state: &mut StoreState,
+        (call, evicted): (&Call<'_, '_>, Option<&[u8]>),
+        how: Queueing,
+    ) -> Result<(PlacedFrames, Option<Located>)> {
+        let head = [evicted.unwrap_or_default()];
+        let evict = NewFrame { kind: FrameKind::Evict.code(), flags: 0, parts: &head };
+        let mut frames = Vec::with_capacity(how.keys + usize::from(evicted.is_some()));
+        frames.extend(evicted.map(|_| evict));
+        let fresh = call.events.iter().filter(|event| event.is_fresh());
+        frames.extend(fresh.map(|event| event.frame(call.kind)));
+        let mut placed = self.inner.queue_placed(state, &frames, how)?;
+        let evict_at = evicted.map(|_| placed.next(&head));
+        Ok((placed, evict_at))
     }
 }

@@ -4,22 +4,17 @@
 //! two callers cannot both be fresh. Whoever finds a key taken waits, outside it, until the one who
 //! took it is durable: a duplicate is answered only when no crash can lose the original.
 
-use std::collections::HashSet;
+use onceward_wal::Lsn;
 
-use onceward_wal::{Lsn, NewFrame};
-
-use super::judging::{
-    Judged, Plan, Prepared, fresh_frames, lost_verdict, originals, plan, verdict_counts,
-};
-use super::{Applied, Effect, Verdict};
-use crate::base::bounds::{BATCH_EVENTS_MAX, DEFERRED_BYTES_MAX};
-use crate::base::{Error, FrameKind, Located, Moment, Result, State, codec, observe};
-use crate::event::layout::{self, Encoded};
-use crate::event::{Event, Receipt};
+use super::call::Call;
+use super::judging::{Judged, lost_verdict, number, originals, plan, verdict_counts};
+use super::{AnyEffect, Applied, Verdict};
+use crate::base::bounds::DEFERRED_BYTES_MAX;
+use crate::base::{FrameKind, Located, Moment, Result, State, codec, observe};
+use crate::event::AnyEvent;
 use crate::kernel::Waiter;
 use crate::limits::Room;
 use crate::limits::frames::EvictFrame;
-use crate::outbox::Facts;
 use crate::store::{Shared, Store};
 
 /// Captures of an open store.
@@ -28,17 +23,11 @@ pub(crate) struct Captures<'s> {
     pub(super) inner: &'s Shared,
 }
 
-/// The events of one call.
-pub(super) struct Call<'a> {
-    pub(super) prepared: &'a [Prepared<'a>],
-    pub(super) kind: FrameKind,
-}
-
 /// Who waits for the events that hold keys and are not durable yet.
 pub(super) enum Originals<'a> {
-    /// The call waits for them: their numbers.
-    Wait(&'a mut HashSet<Lsn>),
-    /// The holder of the ticket waits for them: whether there are any.
+    /// The call.
+    Wait,
+    /// The holder of the ticket: whether there are any.
     Later(&'a mut bool),
 }
 
@@ -57,8 +46,9 @@ pub(super) struct Eviction {
 }
 
 /// What a call queued.
-pub(super) struct Stored {
-    pub(super) judged: Vec<Judged>,
+pub(super) struct Queued {
+    /// The last event of it; `None`: none was new.
+    last: Option<Lsn>,
     eviction: Option<Eviction>,
 }
 
@@ -68,7 +58,7 @@ impl Store {
     /// # Durability
     ///
     /// `Ok` means that the event (of a duplicate or conflict: the original) survives kill -9 and
-    /// power cut. After an error that is not [`in_doubt`](Error::in_doubt) it is surely absent.
+    /// power cut. After an error that is not [`in_doubt`](crate::Error::in_doubt) it is surely absent.
     ///
     /// # Errors
     ///
@@ -83,9 +73,18 @@ impl Store {
     ///
     /// A fresh event: one write and one `fdatasync`, shared with those who capture at the same time. Where a file of
     /// the index turns out to be damaged, one call reads the whole log, and all others wait for it.
-    pub fn capture(&self, event: &Event) -> Result<Verdict> {
-        let verdicts = self.capture_batch(std::slice::from_ref(event))?;
-        verdicts.into_iter().next().ok_or_else(lost_verdict)
+    pub fn capture(&self, event: &impl AnyEvent) -> Result<Verdict> {
+        let captures = self.inner.captures();
+        observe::capture(
+            1,
+            |verdict: &Verdict| verdict_counts([*verdict]),
+            || {
+                captures.with_events(std::slice::from_ref(event), |call| {
+                    captures.store(call)?;
+                    call.judged_one().map(Judged::verdict)
+                })
+            },
+        )
     }
 
     /// Stores those of `events` whose keys were not seen, all or none, with one sync.
@@ -100,18 +99,18 @@ impl Store {
     ///
     /// As [`Store::capture`], and `Invalid`: no events, over 1,000, or more bytes than a segment less
     /// 8 KiB.
-    pub fn capture_batch(&self, events: &[Event]) -> Result<Vec<Verdict>> {
+    pub fn capture_batch<E: AnyEvent>(&self, events: &[E]) -> Result<Vec<Verdict>> {
         let captures = self.inner.captures();
-        let judged = observe::capture(
+        observe::capture(
             events.len(),
-            |judged: &Vec<_>| verdict_counts(judged),
+            |verdicts: &Vec<Verdict>| verdict_counts(verdicts.iter().copied()),
             || {
-                let events_only = events.iter().map(|event| (event, None));
-                let prepared = captures.prepare(events_only, events.len())?;
-                captures.store(&prepared, FrameKind::Event)
+                captures.with_events(events, |call| {
+                    captures.store(call)?;
+                    call.judged(Judged::verdict)
+                })
             },
-        )?;
-        Ok(captures.verdicts(judged))
+        )
     }
 
     /// Applies those of `effects` whose keys were not seen, all or none: effect, key and receipt are
@@ -124,31 +123,32 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::capture_batch`].
-    pub fn apply_batch(&self, effects: &[Effect]) -> Result<Vec<Applied>> {
+    pub fn apply_batch<E: AnyEffect>(&self, effects: &[E]) -> Result<Vec<Applied>> {
+        let captures = self.inner.captures();
         let judged = observe::capture(
             effects.len(),
-            |judged: &Vec<_>| verdict_counts(judged),
+            |judged: &Vec<Judged>| verdict_counts(judged.iter().map(|it| it.verdict())),
             || {
-                let events = effects.iter().map(|effect| (&effect.event, Some(&effect.receipt)));
-                let prepared = self.inner.captures().prepare(events, effects.len())?;
-                self.inner.captures().store(&prepared, FrameKind::Effect)
+                captures.with_effects(effects, |call| {
+                    captures.store(call)?;
+                    call.judged(|judged| judged)
+                })
             },
         )?;
-        let mut applied = Vec::with_capacity(judged.len());
-        for judged in judged {
-            applied.push(match judged {
-                Judged::Fresh { lsn, .. } => Applied::Fresh { lsn },
+        let applied = |judged: Judged| {
+            Ok(match judged {
+                Judged::Fresh { lsn } => Applied::Fresh { lsn },
                 Judged::Conflict { lsn } => Applied::Conflict { lsn },
-                Judged::Duplicate { lsn } if self.inner.captures().is_outcome_unknown(lsn) => {
+                Judged::Duplicate { lsn, state: State::OutcomeUnknown } => {
                     Applied::OutcomeUnknown { lsn }
                 }
-                Judged::Duplicate { lsn } => {
+                Judged::Duplicate { lsn, .. } => {
                     let receipt = self.inner.events().receipt_of(lsn.get())?;
                     Applied::Duplicate { lsn, receipt }
                 }
-            });
-        }
-        Ok(applied)
+            })
+        };
+        judged.into_iter().map(applied).collect()
     }
 }
 
@@ -158,81 +158,26 @@ impl<'s> Captures<'s> {
         Self { inner }
     }
 
-    /// Whether the outcome of an event whose key is known is lost.
-    fn is_outcome_unknown(&self, lsn: Lsn) -> bool {
-        self.inner.state.lock().outbox.events().state_of(lsn.get()) == State::OutcomeUnknown
-    }
-
-    /// The verdicts on events that were judged: only of duplicates it is asked how far they are.
-    pub(super) fn verdicts(&self, judged: Vec<Judged>) -> Vec<Verdict> {
-        let mut state = None;
-        let verdict = |judged: Judged| match judged {
-            Judged::Fresh { lsn, .. } => Verdict::Fresh { lsn },
-            Judged::Conflict { lsn } => Verdict::Conflict { lsn },
-            Judged::Duplicate { lsn } => {
-                let state = state.get_or_insert_with(|| self.inner.state.lock());
-                let state = state.outbox.events().state_of(lsn.get());
-                Verdict::Duplicate { lsn, state }
-            }
-        };
-        judged.into_iter().map(verdict).collect()
-    }
-
-    /// Checks events and encodes them.
-    pub(crate) fn prepare<'a>(
-        &self,
-        events: impl Iterator<Item = (&'a Event, Option<&'a Receipt>)>,
-        count: usize,
-    ) -> Result<Vec<Prepared<'a>>> {
-        if count == 0 || count > BATCH_EVENTS_MAX {
-            return Err(Error::invalid(
-                "BATCH_SIZE",
-                format!("a batch has {count} events, must have 1 to {BATCH_EVENTS_MAX}"),
-            ));
-        }
-        let wall_offset_ms = self.inner.timekeeping().wall_offset_ms();
-        let mut prepared = Vec::with_capacity(count);
-        for (event, receipt) in events {
-            self.inner.refuse_if_long("payload", &event.payload)?;
-            let view = layout::View::of(event);
-            // A receiver's effects are sent nowhere.
-            let sendable = self.inner.config.sendable.as_ref().filter(|_| receipt.is_none());
-            prepared.push(Prepared {
-                encoded: Encoded::dated(event, wall_offset_ms),
-                facts: Facts::of(self.inner.secret(), self.inner.windows(), &view),
-                receipt: receipt.map(layout::effect_head),
-                unsendable: sendable
-                    .and_then(|check| check.refusal(event, self.inner.time.wall_ms())),
-            });
-        }
-        Ok(prepared)
-    }
-
     /// Judges, queues and waits.
-    fn store(&self, prepared: &[Prepared<'_>], kind: FrameKind) -> Result<Vec<Judged>> {
-        let call = Call { prepared, kind };
-        let mut durable = HashSet::new();
-        let originals = Originals::Wait(&mut durable);
-        match self.queue(&call, originals, Evicting::No)? {
-            Some(stored) => self.finish(stored),
-            None => self.store_evicting(&call),
+    pub(super) fn store(&self, call: &mut Call<'_, '_>) -> Result<()> {
+        match self.queue(call, &mut Originals::Wait, Evicting::No)? {
+            Some(queued) => self.finish(&queued, call),
+            None => self.store_evicting(call),
         }
     }
 
     /// Stores as [`Captures::store`] does, where other events must be dropped: one call after the other, because each
     /// changes what is stored already.
-    pub(super) fn store_evicting(&self, call: &Call<'_>) -> Result<Vec<Judged>> {
+    pub(super) fn store_evicting(&self, call: &mut Call<'_, '_>) -> Result<()> {
         let mut has_made_room = false;
         loop {
             let one_at_a_time = self.inner.control.lock();
-            let mut durable = HashSet::new();
-            let originals = Originals::Wait(&mut durable);
-            match self.queue(call, originals, Evicting::Yes) {
+            match self.queue(call, &mut Originals::Wait, Evicting::Yes) {
                 Err(error) => {
                     drop(one_at_a_time);
                     self.inner.cleaner().make_room_once(error, &mut has_made_room)?;
                 }
-                Ok(stored) => return self.finish(stored.ok_or_else(lost_verdict)?),
+                Ok(queued) => return self.finish(&queued.ok_or_else(lost_verdict)?, call),
             }
         }
     }
@@ -241,28 +186,28 @@ impl<'s> Captures<'s> {
     /// are dropped, and this call may not do that.
     pub(super) fn queue(
         &self,
-        call: &Call<'_>,
-        mut originals_are: Originals<'_>,
+        call: &mut Call<'_, '_>,
+        originals_are: &mut Originals<'_>,
         evicting: Evicting,
-    ) -> Result<Option<Stored>> {
-        let Call { prepared, kind } = *call;
-        let parts: Vec<[&[u8]; 4]> = prepared.iter().map(Prepared::parts).collect();
+    ) -> Result<Option<Queued>> {
         let mut has_made_room = false;
         loop {
             self.inner.refuse_if_closed()?;
             let mut state = self.inner.state.lock();
-            self.inner.bring_up_to_now(&mut state);
-            let plans = self.inner.asking(&mut state, |state, keys| {
-                plan((&state.kernel, state.outbox.events()), keys, prepared)
+            let mono_ms = self.inner.bring_up_to_now(&mut state);
+            let fresh = self.inner.asking(&mut state, |state, keys| {
+                let known = (&state.kernel, state.outbox.events());
+                plan(known, keys, (call.events, &call.unsendable))
             })?;
-            if plans.iter().any(|plan| matches!(plan, Plan::Fresh)) {
+            if fresh > 0 {
                 state.rescue.refuse_if_fenced()?;
             }
-            let mut waiter = match &mut originals_are {
-                Originals::Wait(durable) => {
-                    if !originals(&plans).all(|original| durable.contains(&original)) {
+            let open = originals(&state.kernel.commits, call.events).max();
+            let mut waiter = match originals_are {
+                Originals::Wait => {
+                    if let Some(open) = open {
                         drop(state);
-                        self.wait_for_originals(&plans, durable)?;
+                        self.wait_for_original(open)?;
                         continue;
                     }
                     Waiter::Call
@@ -276,29 +221,26 @@ impl<'s> Captures<'s> {
                     continue;
                 }
                 Originals::Later(has_open) => {
-                    **has_open = self.has_open_originals(&plans)?;
+                    **has_open = open.is_some();
                     Waiter::Ticket
                 }
             };
-            let mut frames = fresh_frames(&plans, prepared, &parts, kind);
-            let (mono_ms, mut evict) = (self.inner.time.mono_ms(), None);
-            if let Room::Evict(lsns) = self.room_for(&state, &plans, prepared, &frames)? {
+            if fresh == 0 {
+                return Ok(Some(Queued { last: None, eviction: None }));
+            }
+            let mut evict = None;
+            if let Room::Evict(lsns) = self.room_for(&state, call, fresh)? {
                 if evicting == Evicting::No {
                     return Ok(None);
                 }
                 let evicted =
                     state.losses.evict_frame(&state.outbox, &lsns, self.inner.time.wall_ms());
                 evict = Some((codec::encode(&evicted), evicted));
-            }
-            let head: [&[u8]; 1] = [evict.as_ref().map_or(&[], |(body, _)| body.as_slice())];
-            if evict.is_some() {
-                let kind = FrameKind::Evict.code();
-                frames.insert(0, NewFrame { kind, flags: 0, parts: &head });
                 waiter = Waiter::Call;
             }
-            let call = (&plans[..], prepared);
-            let queued = self.append(&mut state, call, &frames, (kind, mono_ms, waiter));
-            let (judged, at) = match queued {
+            let head = evict.as_ref().map(|(body, _)| body.as_slice());
+            let how = (fresh, mono_ms, waiter);
+            let at = match self.append(&mut state, call, head, how) {
                 // One that drops others holds `control`, which cleaning takes.
                 Err(error) if evicting == Evicting::No => {
                     drop(state);
@@ -309,54 +251,38 @@ impl<'s> Captures<'s> {
             };
             let moment = self.inner.time.moment(mono_ms);
             let eviction = evict.zip(at).map(|((_, evict), at)| Eviction { evict, at, moment });
-            return Ok(Some(Stored { judged, eviction }));
+            let last = call.events.iter().rev().find(|event| event.is_queued());
+            let last = number(last.map_or(0, |last| last.at.lsn))?;
+            return Ok(Some(Queued { last: Some(last), eviction }));
         }
     }
 
     /// Waits until what a call queued is durable, and applies it.
-    fn finish(&self, stored: Stored) -> Result<Vec<Judged>> {
-        let Stored { judged, eviction } = stored;
+    fn finish(&self, queued: &Queued, call: &mut Call<'_, '_>) -> Result<()> {
+        let Queued { last, eviction } = queued;
         // Without a fresh one nothing was queued, and the others are durable.
-        let Some((last, _)) = judged.iter().rev().find_map(|judged| judged.fresh()) else {
-            return Ok(judged);
-        };
-        self.inner.wait_then(last, |state| {
-            if let Some(Eviction { evict, at, moment }) = &eviction {
+        let Some(last) = *last else { return Ok(()) };
+        match eviction {
+            Some(Eviction { evict, at, moment }) => self.inner.wait_then(last, |state| {
                 let below = (&mut state.kernel, &mut state.outbox);
                 state.losses.apply_evict(below, evict, (*at, *moment));
-            }
-        })?;
-        Ok(judged)
+                // Events of which some are repetitions may be among those that were dropped for the others.
+                let events = state.outbox.events();
+                call.events.iter_mut().for_each(|event| event.plan.ask_again(events));
+            }),
+            None if call.kind == FrameKind::Event => self.inner.wait_for_events(last),
+            None => self.inner.wait(last),
+        }
     }
 
-    /// Waits until the events that hold the keys of others are durable. Those that turn out to be
-    /// absent lose their keys, so that the next judgement finds them free.
-    pub(crate) fn wait_for_originals(
-        &self,
-        plans: &[Plan],
-        durable: &mut HashSet<Lsn>,
-    ) -> Result<()> {
-        for original in originals(plans) {
-            match self.inner.log.wait(original) {
-                Ok(()) => {
-                    durable.insert(original);
-                }
-                Err(error) if error.kind() == onceward_wal::ErrorKind::Full => {}
-                Err(error) => return Err(self.inner.log_error(error)),
+    /// Waits until it is known what became of an event that holds a key. One that turns out to be absent
+    /// loses its key, so that the next judgement finds it free.
+    pub(crate) fn wait_for_original(&self, original: Lsn) -> Result<()> {
+        match self.inner.log.wait(original) {
+            Err(error) if error.kind() != onceward_wal::ErrorKind::Full => {
+                Err(self.inner.log_error(error))
             }
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
-    }
-
-    /// Whether any of the events that hold the keys of others is not known to be durable.
-    fn has_open_originals(&self, plans: &[Plan]) -> Result<bool> {
-        let mut has_open = false;
-        for original in originals(plans) {
-            match self.inner.log.poll(original) {
-                None => has_open = true,
-                Some(ended) => ended.map_err(|error| self.inner.log_error(error))?,
-            }
-        }
-        Ok(has_open)
     }
 }

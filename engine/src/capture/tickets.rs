@@ -6,11 +6,12 @@
 use onceward_wal::{ErrorKind as Log, Lsn};
 
 use super::Verdict;
-use super::calls::{Call, Evicting, Originals, Stored};
+use super::call::Call;
+use super::calls::{Captures, Evicting, Originals};
 use super::judging::{Judged, lost_verdict, verdict_counts};
 use super::waking::Seat;
-use crate::base::{FrameKind, Result, observe};
-use crate::event::Event;
+use crate::base::{Result, observe};
+use crate::event::{AnyEvent, Event};
 use crate::store::{Shared, Store};
 
 /// What becomes of a frame, if that is known.
@@ -63,11 +64,34 @@ pub struct Ticket {
 #[must_use = "nothing is durable before the ticket says so; drop it if nobody needs to know"]
 pub struct BatchTicket {
     pub(super) store: Store,
-    judged: Vec<Judged>,
+    judged: JudgedList,
     /// The events, if a key among them was taken by one that was not durable yet.
     events: Vec<Event>,
     /// Where it waits to be woken, if it was polled.
     pub(super) seat: Option<Seat>,
+}
+
+/// What was found of the keys of a call, in place where it is one.
+#[derive(Debug)]
+enum JudgedList {
+    One([Judged; 1]),
+    Many(Vec<Judged>),
+}
+
+impl JudgedList {
+    fn as_slice(&self) -> &[Judged] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Judged] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
 }
 
 impl Store {
@@ -98,8 +122,8 @@ impl Store {
     /// Microseconds. It waits for the disk only where 6 MiB are queued already, where a segment is full and the next
     /// one not prepared yet, where a limit is kept by dropping events, or where the disk is so full that space must be
     /// given back first.
-    pub fn capture_deferred(&self, event: &Event) -> Result<Ticket> {
-        let batch = self.capture_batch_deferred(std::slice::from_ref(event))?;
+    pub fn capture_deferred(&self, event: &impl AnyEvent) -> Result<Ticket> {
+        let batch = self.defer(std::slice::from_ref(event))?;
         Ok(Ticket { batch })
     }
 
@@ -127,26 +151,36 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::capture_batch`]; an error of the disk is mostly returned by the ticket.
-    pub fn capture_batch_deferred(&self, events: &[Event]) -> Result<BatchTicket> {
+    pub fn capture_batch_deferred<E: AnyEvent>(&self, events: &[E]) -> Result<BatchTicket> {
+        self.defer(events)
+    }
+
+    fn defer<E: AnyEvent>(&self, events: &[E]) -> Result<BatchTicket> {
         let captures = self.inner.captures();
-        let judgements = |(judged, _): &(Vec<Judged>, bool)| verdict_counts(judged);
-        let (judged, has_open) = observe::capture(events.len(), judgements, || {
-            let prepared =
-                captures.prepare(events.iter().map(|event| (event, None)), events.len())?;
-            let call = Call { prepared: &prepared, kind: FrameKind::Event };
-            let mut has_open = false;
-            let judged =
-                match captures.queue(&call, Originals::Later(&mut has_open), Evicting::No)? {
-                    Some(Stored { judged, .. }) => judged,
-                    None => {
-                        has_open = false;
-                        captures.store_evicting(&call)?
-                    }
-                };
-            Ok((judged, has_open))
+        let mut has_open = false;
+        let counts = |judged: &JudgedList| {
+            verdict_counts(judged.as_slice().iter().map(|judged| judged.verdict()))
+        };
+        let judged = observe::capture(events.len(), counts, || {
+            captures.with_events(events, |call| captures.defer(call, &mut has_open))
         })?;
-        let events = if has_open { events.to_vec() } else { Vec::new() };
+        let owned = |event: &E| event.event().into_owned();
+        let events = if has_open { events.iter().map(owned).collect() } else { Vec::new() };
         Ok(BatchTicket { store: self.clone(), judged, events, seat: None })
+    }
+}
+
+impl Captures<'_> {
+    /// Queues the events of a call that are new; `has_open`: events that hold keys of others may not be durable.
+    fn defer(&self, call: &mut Call<'_, '_>, has_open: &mut bool) -> Result<JudgedList> {
+        if self.queue(call, &mut Originals::Later(has_open), Evicting::No)?.is_none() {
+            *has_open = false;
+            self.store_evicting(call)?;
+        }
+        Ok(match call.events.len() {
+            1 => JudgedList::One([call.judged_one()?]),
+            _ => JudgedList::Many(call.judged(|judged| judged)?),
+        })
     }
 }
 
@@ -160,8 +194,9 @@ impl Ticket {
     /// `Full`: the disk had no room; the event is surely absent, and its key is free. `Poisoned`: a write or
     /// a sync failed, or the store was moved; where the error is [`in_doubt`](crate::Error::in_doubt), ask
     /// again by key after reopening. As [`Store::capture_deferred`] where the event is captured again.
-    pub fn wait(self) -> Result<Verdict> {
-        one(self.batch.wait()?)
+    pub fn wait(mut self) -> Result<Verdict> {
+        self.batch.wait_until_ended()?;
+        self.batch.verdict()
     }
 
     /// The verdict, if it is known; does not wait for the disk.
@@ -184,13 +219,9 @@ impl Ticket {
     ///
     /// As [`Ticket::wait`].
     pub fn try_get(&mut self) -> Result<Option<Verdict>> {
-        self.batch.try_get()?.map(one).transpose()
+        let ended = self.batch.resolve(|inner, lsn| inner.log.poll(lsn))?;
+        ended.then(|| self.batch.verdict()).transpose()
     }
-}
-
-/// The verdict of a batch of one.
-pub(super) fn one(verdicts: Vec<Verdict>) -> Result<Verdict> {
-    verdicts.into_iter().next().ok_or_else(lost_verdict)
 }
 
 impl BatchTicket {
@@ -200,12 +231,8 @@ impl BatchTicket {
     ///
     /// As [`Ticket::wait`], for all events of the batch.
     pub fn wait(mut self) -> Result<Vec<Verdict>> {
-        loop {
-            let ended = self.resolve(|inner, lsn| Some(inner.log.wait(lsn)))?;
-            if let Some(verdicts) = ended {
-                return Ok(verdicts);
-            }
-        }
+        self.wait_until_ended()?;
+        Ok(self.verdicts())
     }
 
     /// The verdicts, if they are known; does not wait for the disk.
@@ -214,29 +241,54 @@ impl BatchTicket {
     ///
     /// As [`BatchTicket::wait`].
     pub fn try_get(&mut self) -> Result<Option<Vec<Verdict>>> {
-        self.resolve(|inner, lsn| inner.log.poll(lsn))
+        let ended = self.resolve(|inner, lsn| inner.log.poll(lsn))?;
+        Ok(ended.then(|| self.verdicts()))
     }
 
-    /// `None`: not known yet, or some are captured again because the event that held their key is absent.
-    pub(super) fn resolve(
-        &mut self,
-        mut ask: impl FnMut(&Shared, Lsn) -> Told,
-    ) -> Result<Option<Vec<Verdict>>> {
+    fn wait_until_ended(&mut self) -> Result<()> {
+        while !self.resolve(|inner, lsn| Some(inner.log.wait(lsn)))? {}
+        Ok(())
+    }
+
+    /// The verdicts on events of which is known how they ended.
+    pub(super) fn verdicts(&self) -> Vec<Verdict> {
+        let mut state = None;
+        let verdict = |judged: &Judged| match *judged {
+            Judged::Duplicate { lsn, .. } => {
+                // How far the original is by now.
+                let state = state.get_or_insert_with(|| self.store.inner.state.lock());
+                let state = state.outbox.events().state_of(lsn.get());
+                Verdict::Duplicate { lsn, state }
+            }
+            Judged::Fresh { .. } | Judged::Conflict { .. } => judged.verdict(),
+        };
+        self.judged.as_slice().iter().map(verdict).collect()
+    }
+
+    /// The verdict on the only event.
+    pub(super) fn verdict(&self) -> Result<Verdict> {
+        match self.judged.as_slice() {
+            [judged] if judged.fresh().is_some() => Ok(judged.verdict()),
+            _ => self.verdicts().into_iter().next().ok_or_else(lost_verdict),
+        }
+    }
+
+    /// Whether it is known how all ended. If not: not yet, or some are captured again because the event that held their
+    /// key is absent.
+    pub(super) fn resolve(&mut self, mut ask: impl FnMut(&Shared, Lsn) -> Told) -> Result<bool> {
         let inner = &self.store.inner;
-        let last = self.judged.iter().rev().find_map(|judged| judged.fresh());
-        let ended = last.map_or(Some(Ok(())), |(last, _)| ask(inner, last));
-        if ended.is_some() {
-            inner.resolve(&mut inner.state.lock());
+        let mut fresh = self.judged.as_slice().iter().filter_map(|judged| judged.fresh());
+        let first = fresh.next();
+        if let Some(last) = fresh.next_back().or(first) {
+            let Some(ended) = ask(inner, last) else { return Ok(false) };
+            inner.apply_events(last, ended.is_ok());
+            ended.map_err(|error| inner.log_error(error))?;
         }
-        match ended {
-            None => return Ok(None),
-            Some(ended) => ended.map_err(|error| inner.log_error(error))?,
-        }
-        let first = self.judged.iter().find_map(|judged| judged.fresh()).map(|(first, _)| first);
+        let is_within = |lsn: Lsn| first.is_some_and(|first| first <= lsn);
         let mut is_absent = false;
-        for judged in &self.judged {
+        for judged in self.judged.as_slice() {
             let original = judged.lsn();
-            if first.is_some_and(|first| first <= original) {
+            if is_within(original) {
                 // Within the batch, which is durable.
                 continue;
             }
@@ -245,23 +297,22 @@ impl BatchTicket {
                 continue;
             }
             match ask(inner, original) {
-                None => return Ok(None),
+                None => return Ok(false),
                 Some(Ok(())) => {}
                 Some(Err(error)) if error.kind() == Log::Full => is_absent = true,
                 Some(Err(error)) => return Err(inner.log_error(error)),
             }
         }
-        inner.resolve(&mut inner.state.lock());
         if !is_absent {
-            return Ok(Some(inner.captures().verdicts(self.judged.clone())));
+            return Ok(true);
         }
         let again = self.store.capture_batch_deferred(&self.events)?;
-        for (judged, again) in self.judged.iter_mut().zip(&again.judged) {
+        for (judged, again) in self.judged.as_mut_slice().iter_mut().zip(again.judged.as_slice()) {
             // Those of this batch that are durable stay what they were.
             if judged.fresh().is_none() {
                 *judged = *again;
             }
         }
-        Ok(None)
+        Ok(false)
     }
 }

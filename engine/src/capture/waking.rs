@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use onceward_wal::Lsn;
 use parking_lot::{Condvar, Mutex};
 
-use super::tickets::{BatchTicket, Ticket, one};
+use super::tickets::{BatchTicket, Ticket};
 use super::verdict::Verdict;
 use crate::base::Result;
 use crate::store::Shared;
@@ -158,7 +158,8 @@ impl Future for Ticket {
     type Output = Result<Verdict>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.get_mut().batch).poll(context).map(|verdicts| one(verdicts?))
+        let batch = &mut self.get_mut().batch;
+        batch.poll_ended(context).map(|ended| ended.and_then(|()| batch.verdict()))
     }
 }
 
@@ -168,27 +169,33 @@ impl Future for BatchTicket {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = self.get_mut();
-        let store = Arc::clone(&ticket.store.inner);
+        ticket.poll_ended(context).map(|ended| ended.map(|()| ticket.verdicts()))
+    }
+}
+
+impl BatchTicket {
+    fn poll_ended(&mut self, context: &Context<'_>) -> Poll<Result<()>> {
+        let store = Arc::clone(&self.store.inner);
         // In a forked process nobody would ever wake it.
         if store.log.is_forked() {
             store.refuse_if_closed()?;
         }
         loop {
             let mut awaited = None;
-            let ended = ticket.resolve(|inner, lsn| {
+            let has_ended = self.resolve(|inner, lsn| {
                 let told = inner.log.poll(lsn);
                 awaited = told.is_none().then_some(lsn);
                 told
             })?;
-            if let Some(verdicts) = ended {
-                return Poll::Ready(Ok(verdicts));
+            if has_ended {
+                return Poll::Ready(Ok(()));
             }
             match awaited {
                 // Some were captured again.
                 None => {}
                 Some(lsn) => {
                     let (waking, task) = (&store.waking, context.waker());
-                    if waking.wake_after(&store, (lsn, &mut ticket.seat), task) {
+                    if waking.wake_after(&store, (lsn, &mut self.seat), task) {
                         return Poll::Pending;
                     }
                     drop(store.log.wait(lsn));

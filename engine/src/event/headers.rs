@@ -34,6 +34,11 @@ impl Headers {
         Self::default()
     }
 
+    /// As [`Headers::new`], for a constant.
+    pub(super) const fn none() -> Self {
+        Self { pairs: Vec::new() }
+    }
+
     /// Adds a header behind those that are there.
     ///
     /// # Errors

@@ -101,7 +101,17 @@ impl Key {
     ///
     /// `Invalid`: empty, or over 255 bytes.
     pub fn new(text: &str) -> Result<Self> {
-        sized("key", "KEY_INVALID", text, KEY_BYTES_MAX).map(|text| Self(text.into()))
+        Self::check(text).map(Self::of_checked)
+    }
+
+    /// Refuses a text that is none, as [`Key::new`] does.
+    pub(super) fn check(text: &str) -> Result<&str> {
+        sized("key", "KEY_INVALID", text, KEY_BYTES_MAX)
+    }
+
+    /// Takes a text that passed [`Key::check`].
+    pub(super) fn of_checked(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// Makes a new key, a UUID of version 7, for callers that have no name of their own for the
@@ -135,7 +145,17 @@ impl Kind {
     ///
     /// `Invalid`: empty, or over 64 bytes.
     pub fn new(text: &str) -> Result<Self> {
-        sized("kind", "KIND_INVALID", text, KIND_BYTES_MAX).map(|text| Self(text.into()))
+        Self::check(text).map(Self::of_checked)
+    }
+
+    /// Refuses a text that is none, as [`Kind::new`] does.
+    pub(super) fn check(text: &str) -> Result<&str> {
+        sized("kind", "KIND_INVALID", text, KIND_BYTES_MAX)
+    }
+
+    /// Takes a text that passed [`Kind::check`].
+    pub(super) fn of_checked(text: &str) -> Self {
+        Self(text.into())
     }
 }
 
@@ -152,7 +172,17 @@ impl Lane {
     ///
     /// `Invalid`: empty, or over 255 bytes.
     pub fn new(text: &str) -> Result<Self> {
-        sized("lane", "LANE_INVALID", text, LANE_BYTES_MAX).map(|text| Self(text.into()))
+        Self::check(text).map(Self::of_checked)
+    }
+
+    /// Refuses a text that is none, as [`Lane::new`] does.
+    pub(super) fn check(text: &str) -> Result<&str> {
+        sized("lane", "LANE_INVALID", text, LANE_BYTES_MAX)
+    }
+
+    /// Takes a text that passed [`Lane::check`].
+    pub(super) fn of_checked(text: &str) -> Self {
+        Self(text.into())
     }
 }
 

@@ -3,6 +3,7 @@
 mod amount;
 #[cfg(feature = "serde")]
 mod as_text;
+mod borrowed;
 mod headers;
 mod label;
 pub(crate) mod layout;
@@ -10,6 +11,8 @@ mod payload;
 mod receipt;
 
 pub use amount::Amount;
+pub(crate) use borrowed::fields;
+pub use borrowed::{AnyEvent, EventRef, PayloadRef};
 pub use headers::Headers;
 pub use label::{Key, Kind, Lane, Scope};
 pub use payload::Payload;

@@ -1,5 +1,6 @@
 //! The content of an event: JSON text or bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::base::{Error, Result};
@@ -31,7 +32,7 @@ const JSON_DEPTH_MAX: usize = 127;
 
 /// How the bytes are to be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Form {
+pub(super) enum Form {
     Json,
     Bytes,
 }
@@ -43,17 +44,7 @@ impl Payload {
     ///
     /// `Invalid`: not one JSON value, or nested deeper than 127.
     pub fn json(text: &str) -> Result<Self> {
-        let checked: std::result::Result<serde::de::IgnoredAny, _> = serde_json::from_str(text);
-        if let Err(found) = checked {
-            return Err(Error::invalid("PAYLOAD_INVALID", format!("payload: not JSON: {found}")));
-        }
-        match compact(text) {
-            (bytes, depth) if depth <= JSON_DEPTH_MAX => Ok(Self { bytes, form: Form::Json }),
-            _ => Err(Error::invalid(
-                "PAYLOAD_INVALID",
-                format!("payload: is nested deeper than {JSON_DEPTH_MAX}"),
-            )),
-        }
+        Ok(Self { bytes: checked_json(text)?.into_owned(), form: Form::Json })
     }
 
     /// Takes any bytes.
@@ -65,6 +56,11 @@ impl Payload {
     /// Takes JSON text that an earlier [`Payload::json`] produced, as the log holds it.
     pub(crate) fn from_stored_json(bytes: Vec<u8>) -> Self {
         Self { bytes, form: Form::Json }
+    }
+
+    /// How the bytes are to be read.
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
     /// The content as bytes.
@@ -96,11 +92,31 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// One JSON value without the white space outside strings: where it was given if it has none.
+///
+/// # Errors
+///
+/// `Invalid`: not one JSON value, or nested deeper than 127.
+pub(super) fn checked_json(text: &str) -> Result<Cow<'_, [u8]>> {
+    let checked: std::result::Result<serde::de::IgnoredAny, _> = serde_json::from_str(text);
+    if let Err(found) = checked {
+        return Err(Error::invalid("PAYLOAD_INVALID", format!("payload: not JSON: {found}")));
+    }
+    match compact(text) {
+        (bytes, depth) if depth <= JSON_DEPTH_MAX => Ok(bytes),
+        _ => Err(Error::invalid(
+            "PAYLOAD_INVALID",
+            format!("payload: is nested deeper than {JSON_DEPTH_MAX}"),
+        )),
+    }
+}
+
 /// Text that is known to be JSON, without the white space outside strings; and how deep its arrays and
 /// objects are nested. One look at each byte: every capture of JSON passes here.
-fn compact(text: &str) -> (Vec<u8>, usize) {
+fn compact(text: &str) -> (Cow<'_, [u8]>, usize) {
     let bytes = text.as_bytes();
-    let mut kept = Vec::with_capacity(bytes.len());
+    // Nothing until there is something to leave out.
+    let mut kept = Vec::new();
     let (mut depth, mut deepest) = (0_usize, 0);
     // What is between two pieces of white space is copied at once.
     let (mut from, mut at) = (0, 0);
@@ -108,6 +124,9 @@ fn compact(text: &str) -> (Vec<u8>, usize) {
         match byte {
             b'"' => at = string_end(bytes, at + 1),
             b' ' | b'\t' | b'\n' | b'\r' => {
+                if from == 0 {
+                    kept.reserve_exact(bytes.len() - 1);
+                }
                 kept.extend_from_slice(bytes.get(from..at).unwrap_or_default());
                 from = at + 1;
             }
@@ -120,8 +139,11 @@ fn compact(text: &str) -> (Vec<u8>, usize) {
         }
         at += 1;
     }
+    if from == 0 {
+        return (Cow::Borrowed(bytes), deepest);
+    }
     kept.extend_from_slice(bytes.get(from..).unwrap_or_default());
-    (kept, deepest)
+    (Cow::Owned(kept), deepest)
 }
 
 /// The offset of the quotation mark that ends the string from `at` on.

@@ -85,6 +85,12 @@ impl Commits {
         }
     }
 
+    /// Whether it is known that a frame that took a key is durable. What was absent has no key any more, as soon as its
+    /// commit was applied.
+    pub(crate) fn is_durable(&self, lsn: u64) -> bool {
+        self.queued.front().is_none_or(|oldest| lsn < oldest.first)
+    }
+
     /// Bytes of commits with tickets.
     pub(crate) fn deferred_bytes(&self) -> u64 {
         self.deferred_bytes

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use crate::base::{Error, RecoveryReport, Result, StoreId};
 use crate::capture::{Captures, Waking};
 use crate::config::Config;
-use crate::event::{Payload, Scope};
+use crate::event::Scope;
 use crate::inbox::Inbox;
 use crate::kernel::Engine;
 use crate::limits::Admission;
@@ -150,8 +150,8 @@ impl Shared {
     }
 
     /// Refuses a payload that is over the limit.
-    pub(crate) fn refuse_if_long(&self, what: &str, payload: &Payload) -> Result<()> {
-        let bytes = payload.as_bytes().len();
+    pub(crate) fn refuse_if_long(&self, what: &str, payload: &[u8]) -> Result<()> {
+        let bytes = payload.len();
         let most = self.config.payload_bytes_max;
         if u64::try_from(bytes).unwrap_or(u64::MAX) > u64::from(most) {
             let message = format!("{what}: has {bytes} bytes, at most {most}");

@@ -45,7 +45,11 @@ impl DiskOperation {
     pub(super) fn of(call: &Operation<'_>) -> Option<Self> {
         match call {
             Operation::Read(_) | Operation::Map => Some(Self::Read),
-            Operation::Write(_) | Operation::SetLen | Operation::FillZeros(_) => Some(Self::Write),
+            Operation::Write(_)
+            | Operation::WriteZeros(_)
+            | Operation::SetLen
+            | Operation::Allocate(_)
+            | Operation::FillZeros(_) => Some(Self::Write),
             Operation::SyncData => Some(Self::Sync),
             Operation::SyncDir => Some(Self::SyncNames),
             Operation::Open(_) | Operation::CreateDir | Operation::Lock => Some(Self::Open),

@@ -1,10 +1,10 @@
 //! Commits lines that arrived together and answers each in its place. Reads no input.
 
-use onceward::{Error, ErrorKind, Event, State, Store, Verdict};
+use onceward::{Error, ErrorKind, EventRef, State, Store, Verdict};
 use serde::Serialize;
 
 use super::{
-    line::{self, BadLine, Refusal, Shared},
+    line::{self, BadLine, Parsed, Refusal, Shared},
     lines::{Content, LINE_BYTES_MAX, Line},
 };
 use crate::{exit::Failure, output::Output};
@@ -15,7 +15,7 @@ pub(super) struct Committer<'a> {
     /// The store that events go to.
     store: &'a Store,
     /// The fields that all events of the run share.
-    shared: Shared,
+    shared: &'a Shared,
     /// The output that answers go to.
     out: Output,
     /// Counts of what was judged so far.
@@ -91,7 +91,7 @@ enum Judged {
 
 impl<'a> Committer<'a> {
     /// Starts with nothing answered.
-    pub(super) fn new(store: &'a Store, shared: Shared, out: Output) -> Self {
+    pub(super) fn new(store: &'a Store, shared: &'a Shared, out: Output) -> Self {
         Self { store, shared, out, tally: Tally::default(), unheard: None }
     }
 
@@ -105,28 +105,27 @@ impl<'a> Committer<'a> {
     /// # Errors
     ///
     /// Stdout refused. What was committed stays committed and counted, answered or not.
-    pub(super) fn commit(&mut self, batch: Vec<Line>) -> Result<(), Failure> {
+    pub(super) fn commit(&mut self, batch: &[Line]) -> Result<(), Failure> {
+        let shared = self.shared;
+        let parsed: Vec<_> = batch.iter().map(|line| parse(line, shared)).collect();
         let mut events = Vec::with_capacity(batch.len());
-        let parsed: Vec<(u64, Result<(), BadLine>)> = batch
-            .into_iter()
-            .map(|line| {
-                let result = self.parse(&line).map(|event| events.push(event));
-                (line.number, result)
-            })
-            .collect();
-        let judged = self.store_all(&events);
-        let mut stored = events.iter().zip(judged);
-        for (number, result) in parsed {
-            match result {
+        let mut answers = Vec::with_capacity(batch.len());
+        for result in &parsed {
+            let event = result.as_ref().map_err(BadLine::clone).and_then(Parsed::event);
+            answers.push(event.map(|event| events.push(event)));
+        }
+        let mut stored = events.iter().zip(self.store_all(&events));
+        for (line, answer) in batch.iter().zip(answers) {
+            match answer {
                 Ok(()) => {
                     // One verdict for each event: both were counted from the same lines.
                     if let Some((event, judged)) = stored.next() {
-                        self.answer(number, Some(event.key.as_str()), &judged);
+                        self.answer(line.number, Some(event.key()), &judged);
                     }
                 }
                 Err(bad) => {
                     let judged = Judged::Refused { refusal: bad.refusal, full: false };
-                    self.answer(number, bad.key.as_deref(), &judged);
+                    self.answer(line.number, bad.key.as_deref(), &judged);
                 }
             }
         }
@@ -136,20 +135,9 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// Reads one line.
-    fn parse(&self, line: &Line) -> Result<Event, BadLine> {
-        match &line.content {
-            Content::Bytes(bytes) => line::parse(bytes, &self.shared),
-            Content::TooLong => {
-                let message = format!("the line has more than {LINE_BYTES_MAX} bytes");
-                Err(BadLine { key: None, refusal: Refusal::new("LINE_TOO_LONG", message) })
-            }
-        }
-    }
-
     /// Stores the events in one commit. If the store refuses them together for a reason that may be one event's alone,
     /// it is given the halves, and so on, so that a bad event does not cost its neighbours.
-    fn store_all(&self, events: &[Event]) -> Vec<Judged> {
+    fn store_all(&self, events: &[EventRef<'_>]) -> Vec<Judged> {
         if events.is_empty() {
             return Vec::new();
         }
@@ -200,6 +188,17 @@ impl<'a> Committer<'a> {
         if self.unheard.is_none() {
             let state = state(judged);
             self.unheard = self.out.json(&Answer { line, key, lsn, verdict, state, error }).err();
+        }
+    }
+}
+
+/// Reads one line.
+fn parse<'a>(line: &'a Line, shared: &'a Shared) -> Result<Parsed<'a>, BadLine> {
+    match &line.content {
+        Content::Bytes(bytes) => line::parse(bytes, shared),
+        Content::TooLong => {
+            let message = format!("the line has more than {LINE_BYTES_MAX} bytes");
+            Err(BadLine { key: None, refusal: Refusal::new("LINE_TOO_LONG", message) })
         }
     }
 }

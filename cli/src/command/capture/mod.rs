@@ -46,7 +46,7 @@ pub fn run(args: &CaptureArgs) -> Outcome {
 
 /// Takes in all lines.
 fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
-    let mut committer = Committer::new(&store, shared, Output::stdout());
+    let mut committer = Committer::new(&store, &shared, Output::stdout());
 
     let (sender, arrived) = mpsc::sync_channel(CHUNKS_WAITING_MAX);
     let started = start(sender);
@@ -61,7 +61,7 @@ fn take_in(args: &CaptureArgs, store: Store, shared: Shared) -> Outcome {
     while answered.is_ok()
         && let Some(batch) = queue.next_batch(bytes_max)
     {
-        answered = committer.commit(batch);
+        answered = committer.commit(&batch);
     }
     let tally = committer.into_tally();
     let closed = shape::close(store);

@@ -3,16 +3,16 @@
 //! The layout is in `FORMAT.md`. Decoding never panics and never allocates more than the frame holds.
 
 mod carried;
-mod head;
+mod encoded;
 
 #[cfg(any(test, feature = "rescue"))]
 pub(crate) use carried::CARRIED_BYTES;
 pub(crate) use carried::Carried;
-use head::EventHead;
+pub(crate) use encoded::{Encoded, EventHead};
 
 use crate::base::bounds::RECEIPT_BYTES_MAX;
 use crate::base::{EventPart, FrameKind, Moment, Origin};
-use crate::event::{Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Receipt, Scope};
+use crate::event::{Amount, Class, Event, EventRef, Headers, Key, Kind, Lane, Payload, Scope};
 
 /// The payload is JSON.
 const JSON: u8 = 1;
@@ -37,103 +37,6 @@ const HEADERS: u8 = 1;
 /// Further flags: the wall clock was set since the run began.
 const WALL: u8 = 1 << 1;
 
-/// The variable parts of an event's body, ready to be written without copying key and payload.
-#[derive(Debug)]
-pub(crate) struct Encoded<'a> {
-    pub(crate) flags: u8,
-    /// Key length and attributes.
-    head: EventHead,
-    key: &'a [u8],
-    payload: &'a [u8],
-    /// How far the wall clock is from what the run's beginning says; 0 if it says it.
-    wall_offset_ms: i64,
-}
-
-impl<'a> Encoded<'a> {
-    /// Prepares the body of an event whose wall clock another frame says.
-    pub(crate) fn new(event: &'a Event) -> Self {
-        Self::dated(event, 0)
-    }
-
-    /// Prepares the body of an event frame. `wall_offset_ms`: how far the wall clock is from what it would
-    /// show had nobody set it since the run began.
-    pub(crate) fn dated(event: &'a Event, wall_offset_ms: i64) -> Self {
-        let mut flags = 0;
-        let mut head = EventHead::new();
-        let further = |is_given: bool, flag: u8| if is_given { flag } else { 0 };
-        match further(!event.headers.is_empty(), HEADERS) | further(wall_offset_ms != 0, WALL) {
-            0 => {}
-            further => head.extend(&[EXTENDED, further]),
-        }
-        if wall_offset_ms != 0 {
-            head.extend(&wall_offset_ms.to_le_bytes());
-        }
-        head.push(length(event.key.as_str()));
-        if event.payload.is_json() {
-            flags |= JSON;
-        }
-        if event.scope.as_str() != Scope::DEFAULT {
-            flags |= SCOPE;
-            put_text(&mut head, event.scope.as_str());
-        }
-        if event.kind.as_str() != Kind::DEFAULT {
-            flags |= KIND;
-            put_text(&mut head, event.kind.as_str());
-        }
-        if let Some(ms) = event.captured_at_ms {
-            flags |= CAPTURED_AT;
-            head.extend(&ms.to_le_bytes());
-        }
-        if let Some(amount) = event.amount {
-            flags |= AMOUNT;
-            head.extend(&amount.ten_thousandths().to_le_bytes());
-        }
-        if let Some(lane) = &event.lane {
-            flags |= LANE;
-            put_text(&mut head, lane.as_str());
-        }
-        if !event.headers.is_empty() {
-            put_headers(&mut head, &event.headers);
-        }
-        if event.class == Class::Evictable {
-            flags |= EVICTABLE;
-        }
-        let (key, payload) = (event.key.as_str().as_bytes(), event.payload.as_bytes());
-        Self { flags, head, key, payload, wall_offset_ms }
-    }
-
-    /// The moment of its capture, by that of its frame.
-    pub(crate) fn captured(&self, moment: Moment) -> Moment {
-        Moment { wall: moment.wall.moved(self.wall_offset_ms), ..moment }
-    }
-
-    /// The pieces of the body, in order.
-    pub(crate) fn parts(&self) -> [&[u8]; 3] {
-        [self.head.as_slice(), self.key, self.payload]
-    }
-}
-
-/// A text's length, which its type holds to one byte.
-fn length(text: &str) -> u8 {
-    u8::try_from(text.len()).unwrap_or(u8::MAX)
-}
-
-/// Writes a text with its length before it.
-fn put_text(out: &mut EventHead, text: &str) {
-    out.push(length(text));
-    out.extend(text.as_bytes());
-}
-
-/// Writes headers with their count before them.
-fn put_headers(out: &mut EventHead, headers: &Headers) {
-    out.push(u8::try_from(headers.len()).unwrap_or(u8::MAX));
-    for (name, value) in headers.iter() {
-        put_text(out, name);
-        out.extend(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
-        out.extend(value.as_bytes());
-    }
-}
-
 /// Takes headers with their count before them, as bytes: [`headers`] reads them.
 fn skip_headers<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let begin = *rest;
@@ -157,6 +60,25 @@ fn headers(mut rest: &[u8]) -> Option<Headers> {
     Some(all)
 }
 
+/// The headers of an event, where they are.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::event) enum HeadersView<'a> {
+    /// As a body has them, with their count before them; nothing: there are none.
+    Encoded(&'a [u8]),
+    /// As they were given.
+    Given(&'a Headers),
+}
+
+impl HeadersView<'_> {
+    /// Copies of them; `None` if one breaks its rule.
+    fn to_headers(self) -> Option<Headers> {
+        match self {
+            Self::Encoded(bytes) => headers(bytes),
+            Self::Given(given) => Some(given.clone()),
+        }
+    }
+}
+
 /// The fields of an event that its body refers to, without copies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
@@ -168,8 +90,7 @@ pub(crate) struct View<'a> {
     pub(crate) lane: Option<&'a str>,
     pub(crate) evictable: bool,
     pub(in crate::event) json: bool,
-    /// The headers as the body has them; empty for an event in memory, where nobody asks for them.
-    pub(in crate::event) headers: &'a [u8],
+    pub(in crate::event) headers: HeadersView<'a>,
     pub(crate) payload: &'a [u8],
     /// How far the wall clock was from what the run's beginning says.
     wall_offset_ms: i64,
@@ -187,7 +108,24 @@ impl<'a> View<'a> {
             lane: event.lane.as_ref().map(Lane::as_str),
             evictable: event.class == Class::Evictable,
             json: event.payload.is_json(),
-            headers: &[],
+            headers: HeadersView::Given(&event.headers),
+            payload: event.payload.as_bytes(),
+            wall_offset_ms: 0,
+        }
+    }
+
+    /// The fields of an event that is borrowed.
+    pub(in crate::event) fn of_ref(event: &'a EventRef<'_>) -> Self {
+        Self {
+            scope: event.scope.as_str(),
+            key: event.key,
+            kind: event.kind,
+            captured_at_ms: event.captured_at_ms,
+            amount: event.amount.map(Amount::ten_thousandths),
+            lane: event.lane,
+            evictable: event.class == Class::Evictable,
+            json: event.payload.is_json(),
+            headers: HeadersView::Given(event.headers),
             payload: event.payload.as_bytes(),
             wall_offset_ms: 0,
         }
@@ -215,6 +153,7 @@ impl<'a> View<'a> {
         let amount = if has(AMOUNT) { Some(i64::from_le_bytes(take(&mut rest)?)) } else { None };
         let lane = if has(LANE) { Some(text(&mut rest)?) } else { None };
         let headers = if further & HEADERS != 0 { skip_headers(&mut rest)? } else { &[] };
+        let headers = HeadersView::Encoded(headers);
         let (key, payload) = rest.split_at_checked(usize::from(key_bytes))?;
         let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
         Some(Self {
@@ -253,18 +192,9 @@ impl<'a> View<'a> {
             amount: self.amount.map(Amount::from_ten_thousandths),
             lane: self.lane.map(Lane::new).transpose().ok()?,
             class: if self.evictable { Class::Evictable } else { Class::Keep },
-            headers: headers(self.headers)?,
+            headers: self.headers.to_headers()?,
         })
     }
-}
-
-/// The receipt before an effect's event: its length and its bytes.
-pub(crate) fn effect_head(receipt: &Receipt) -> Vec<u8> {
-    let bytes = receipt.as_bytes();
-    let mut head = Vec::with_capacity(1 + bytes.len());
-    head.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
-    head.extend_from_slice(bytes);
-    head
 }
 
 /// Reads the receipt before an effect's event; returns the event's body too.

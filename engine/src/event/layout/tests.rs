@@ -1,4 +1,5 @@
 use super::*;
+use crate::Receipt;
 use crate::base::{BootId, Wall};
 use onceward_vfs::testing::golden;
 use proptest::prelude::*;
@@ -107,11 +108,18 @@ fn carried_and_effect_heads_come_back() {
     assert_eq!(Carried::decode(9, &bytes), Some((carried, b"rest".as_slice())));
     assert_eq!(Carried::decode(9, &bytes[..CARRIED_BYTES - 1]), None);
 
-    let receipt = Receipt::new(b"txn_1").unwrap();
-    let mut bytes = effect_head(&receipt);
-    bytes.extend_from_slice(b"rest");
-    assert_eq!(split_effect(&bytes), Some((b"txn_1".as_slice(), b"rest".as_slice())));
-    assert_eq!(split_effect(&bytes[..4]), None);
+    for event in [full(), with_headers()] {
+        let receipt = Receipt::new(b"txn_1").unwrap();
+        let view = View::of(&event);
+        let head = EventHead::new(&view, Some(&receipt), 0);
+        let (flags, rest) = body(&event);
+        assert_eq!(head.flags, flags);
+        let mut bytes = Vec::new();
+        head.append(&mut bytes);
+        bytes.extend(event.key.as_str().bytes().chain(event.payload.as_bytes().iter().copied()));
+        assert_eq!(split_effect(&bytes), Some((b"txn_1".as_slice(), rest.as_slice())));
+        assert_eq!(split_effect(&bytes[..4]), None);
+    }
 }
 
 proptest! {

@@ -77,7 +77,7 @@ impl Inbox<'_> {
     /// A fresh delivery: one write and one `fdatasync`.
     pub fn receive(&self, delivery: &Delivery) -> Result<Received> {
         let inner = &self.inner;
-        inner.refuse_if_long("payload", delivery.payload())?;
+        inner.refuse_if_long("payload", delivery.payload().as_bytes())?;
         inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.state.lock().rescue.refuse_if_fenced()?;

@@ -26,7 +26,7 @@ impl<S: Areas> Engine<S> {
     pub(crate) fn asking<T>(
         &self,
         state: &mut S,
-        ask: impl Fn(&S, Asking<'_>) -> Result<T>,
+        mut ask: impl FnMut(&S, Asking<'_>) -> Result<T>,
     ) -> Result<T> {
         match ask(state, state.kernel().keys.ask()) {
             Err(error) if error.code() == DAMAGED => {

@@ -5,14 +5,21 @@
 //! | bring up to now | state | commits whose end is known are applied, slices that are over are forgotten |
 //! | judge and queue | the same | frames get their LSNs, their keys are reserved, and the commit is noted |
 //! | wait | none | for the disk |
-//! | apply | state | whoever comes first applies what became of each commit, in their order |
+//! | apply | state, where it was not done yet | whoever comes first applies what became of each commit, in their order |
 //!
 //! Judging and queueing are one critical section, so that two callers cannot both find a key free. A commit is applied
 //! only when it is known to be durable: then what it changes takes place and its keys are confirmed; or its keys are
 //! withdrawn. What failed is known to be absent before anything behind it is queued.
+//!
+//! Of a group that was synced together the first one applies all commits, and notes up to where that was done: the
+//! others return without the state. A commit of events changes nothing when it is applied but what a checkpoint of the
+//! index may cover, so those who wait for one do not wait for the state either: where somebody else has it, who comes
+//! next applies the commit, before anything is judged.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use onceward_index::Expired;
-use onceward_wal::{Appended, Log, Lsn, NewFrame, Place, Purpose};
+use onceward_wal::{Appended, Log, Lsn, NewFrame, Place, Purpose, frame_bytes};
 
 use super::{Engine, Share, frame_lsn};
 use crate::base::{FrameKind, Located, Moment, Result, observe};
@@ -48,6 +55,42 @@ pub(crate) struct Queueing {
     pub(crate) waiter: Waiter,
 }
 
+/// Up to which frame it is applied what became of commits: told without the state, raised with it.
+#[derive(Debug, Default)]
+pub(super) struct AppliedUpto(AtomicU64);
+
+impl AppliedUpto {
+    fn covers(&self, last: Lsn) -> bool {
+        last.get() <= self.0.load(Ordering::Acquire)
+    }
+
+    fn raise(&self, last: u64) {
+        self.0.store(last, Ordering::Release);
+    }
+}
+
+/// Where queued frames are: one behind the other, and told one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlacedFrames {
+    /// Where the next one is.
+    next: Place,
+    lsn: u64,
+    /// Bytes behind each body.
+    tag_bytes: usize,
+}
+
+impl PlacedFrames {
+    /// Where the next frame is, whose body has these pieces.
+    pub(crate) fn next(&mut self, parts: &[&[u8]]) -> Located {
+        let body_bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let bytes = u32::try_from(frame_bytes(body_bytes + self.tag_bytes)).unwrap_or(u32::MAX);
+        let at = Located { place: self.next, bytes, lsn: self.lsn };
+        self.next.offset = self.next.offset.saturating_add(bytes);
+        self.lsn += 1;
+        at
+    }
+}
+
 /// Frames that are durable.
 #[derive(Debug)]
 pub(crate) struct Written {
@@ -58,13 +101,15 @@ pub(crate) struct Written {
 }
 
 impl<S: Areas> Engine<S> {
-    /// Applies what became of commits, and forgets keys whose window is over.
-    pub(crate) fn bring_up_to_now(&self, state: &mut S) {
+    /// Applies what became of commits, and forgets keys whose window is over. Returns what the monotonic clock shows.
+    pub(crate) fn bring_up_to_now(&self, state: &mut S) -> u64 {
         self.resolve(state);
-        let trusted_ms = self.time.trusted_ms();
+        let mono_ms = self.time.mono_ms();
+        let trusted_ms = self.time.moment(mono_ms).trusted_ms;
         if state.kernel_mut().is_time_to_expire(trusted_ms) && expire(state, trusted_ms) {
             self.checkpointer.ask();
         }
+        mono_ms
     }
 
     /// Forgets keys whose window is over, also if that was looked at lately.
@@ -86,14 +131,32 @@ impl<S: Areas> Engine<S> {
         new: &[NewFrame<'_>],
         how: Queueing,
     ) -> Result<Vec<Located>> {
+        let mut placed = self.queue_placed(state, new, how)?;
+        Ok(new.iter().map(|frame| placed.next(frame.parts)).collect())
+    }
+
+    /// Queues frames as [`Engine::queue`] does, and makes no list of where they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::queue`].
+    pub(crate) fn queue_placed(
+        &self,
+        state: &mut S,
+        new: &[NewFrame<'_>],
+        how: Queueing,
+    ) -> Result<PlacedFrames> {
         let Queueing { kind, keys, mono_ms, purpose, waiter } = how;
         let queued = self.log.append_deferred(new, mono_ms, purpose);
-        let queued = queued.map_err(|error| self.log_error(error))?;
-        let placed = located(&queued.appended(), new);
-        let Some((first, last)) = placed.first().zip(placed.last()) else { return Ok(placed) };
-        let bytes = self.count(state.kernel_mut(), new, &placed, (keys, mono_ms));
-        observe::appended(placed.len(), bytes);
-        let (first, last) = (first.lsn, last.lsn);
+        let Appended { first, last, place, tag_bytes } =
+            queued.map_err(|error| self.log_error(error))?.appended();
+        let placed = PlacedFrames { next: place, lsn: first.get(), tag_bytes };
+        let bytes = note(state.kernel_mut(), new, placed);
+        self.checkpointer.count(bytes, u64::try_from(keys).unwrap_or(u64::MAX));
+        self.cleaning.count(bytes);
+        self.time.note_written(mono_ms);
+        observe::appended(new.len(), bytes);
+        let (first, last) = (first.get(), last.get());
         let commit = QueuedCommit { first, last, kind, bytes, mono_ms, waiter };
         if state.kernel_mut().commits.push(commit) {
             self.log.sync_soon();
@@ -108,7 +171,36 @@ impl<S: Areas> Engine<S> {
     ///
     /// As the log says: what is not in doubt is absent.
     pub(crate) fn wait(&self, last: Lsn) -> Result<()> {
-        self.wait_then(last, |_| ())
+        let waited = observe::durable_wait(|| self.log.wait(last));
+        if !self.applied_upto.covers(last) {
+            self.resolve(&mut self.state.lock());
+        }
+        waited.map_err(|error| self.log_error(error))
+    }
+
+    /// Waits as [`Engine::wait`] does, for a commit of events: one that is durable is applied by who comes next, if
+    /// somebody has the state just now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::wait`].
+    pub(crate) fn wait_for_events(&self, last: Lsn) -> Result<()> {
+        let waited = observe::durable_wait(|| self.log.wait(last));
+        self.apply_events(last, waited.is_ok());
+        waited.map_err(|error| self.log_error(error))
+    }
+
+    /// Applies a commit of events of which it is known how it ended, unless somebody did; one that is durable only if
+    /// nobody has the state just now.
+    pub(crate) fn apply_events(&self, last: Lsn, is_durable: bool) {
+        if self.applied_upto.covers(last) {
+            return;
+        }
+        // Who hears that events are absent may count on their keys, and is told so seldom.
+        let state = if is_durable { self.state.try_lock() } else { Some(self.state.lock()) };
+        if let Some(mut state) = state {
+            self.resolve(&mut state);
+        }
     }
 
     /// Waits as [`Engine::wait`] does, and then does something before anybody else gets the state.
@@ -182,17 +274,39 @@ impl<S: Areas> Engine<S> {
 
     /// Applies what became of commits, as far as that is known.
     pub(crate) fn resolve(&self, state: &mut S) {
+        // Commits of events, one behind the other, are confirmed together.
+        let mut events: Option<QueuedCommit> = None;
+        let (mut last, mut has_durable) = (None, false);
         while let Some(oldest) = state.kernel().commits.oldest() {
-            match Lsn::from_u64(oldest.last).map(|last| self.log.poll(last)) {
-                Some(None) => return,
-                Some(Some(Ok(()))) => {
-                    self.checkpointer.is_durable();
-                    state.confirmed(&oldest);
-                    state.kernel_mut().keys.confirm(oldest.lsns());
+            let ended = Lsn::from_u64(oldest.last).map(|last| self.log.poll(last));
+            let is_durable = match ended {
+                Some(None) => break,
+                Some(Some(ended)) => ended.is_ok(),
+                None => false,
+            };
+            let before = events.filter(|run| run.last.checked_add(1) == Some(oldest.first));
+            if is_durable && oldest.kind == FrameKind::Event && before.is_some() == events.is_some()
+            {
+                let first = before.map_or(oldest.first, |run| run.first);
+                events = Some(QueuedCommit { first, ..oldest });
+            } else {
+                events.take().iter().for_each(|run| confirm(state, run));
+                if is_durable {
+                    confirm(state, &oldest);
+                } else {
+                    state.withdrawn(&oldest);
                 }
-                Some(Some(Err(_))) | None => state.withdrawn(&oldest),
             }
+            has_durable |= is_durable;
+            last = Some(oldest.last);
             state.kernel_mut().commits.pop();
+        }
+        events.iter().for_each(|run| confirm(state, run));
+        if has_durable {
+            self.checkpointer.is_durable();
+        }
+        if let Some(last) = last {
+            self.applied_upto.raise(last);
         }
     }
 
@@ -212,26 +326,30 @@ impl<S: Areas> Engine<S> {
         let last = self.state.lock().kernel().commits.deferred().map(|(_, last)| last);
         last.and_then(Lsn::from_u64).map_or(Ok(()), |last| self.wait(last))
     }
+}
 
-    /// Notes frames that were queued, and how many keys they take. Returns their bytes.
-    fn count(
-        &self,
-        kernel: &mut Kernel,
-        new: &[NewFrame<'_>],
-        placed: &[Located],
-        (keys, mono_ms): (usize, u64),
-    ) -> u64 {
-        let bytes = placed.iter().map(|at| u64::from(at.bytes)).sum();
-        self.checkpointer.count(bytes, u64::try_from(keys).unwrap_or(u64::MAX));
-        self.cleaning.count(bytes);
-        self.time.note_written(mono_ms);
-        for (frame, at) in new.iter().zip(placed) {
-            if let Some(kind) = FrameKind::from_code(frame.kind) {
-                kernel.note(kind, *at);
-            }
+/// Notes frames that were queued. Returns their bytes.
+fn note(kernel: &mut Kernel, new: &[NewFrame<'_>], mut placed: PlacedFrames) -> u64 {
+    let mut bytes = 0;
+    // Those of one kind mostly come together.
+    let mut noted = (0, None);
+    for frame in new {
+        let at = placed.next(frame.parts);
+        bytes += u64::from(at.bytes);
+        if noted.0 != frame.kind {
+            noted = (frame.kind, FrameKind::from_code(frame.kind).filter(|it| it.goes_in_order()));
         }
-        bytes
+        if let (_, Some(kind)) = noted {
+            kernel.note(kind, at);
+        }
     }
+    bytes
+}
+
+/// The frames of a commit, or of several one behind the other, are durable.
+fn confirm<S: Areas>(state: &mut S, commit: &QueuedCommit) {
+    state.confirmed(commit);
+    state.kernel_mut().keys.confirm(commit.lsns());
 }
 
 /// Forgets slices of keys that ended; the few keys of unfinished items that hold one move on. Returns whether any
@@ -248,19 +366,6 @@ pub(in crate::kernel) fn expire<S: Areas>(state: &mut S, trusted_ms: u64) -> boo
         kernel.usage.retain_slices(&kernel.keys.live_slices());
     }
     !dropped.is_empty()
-}
-
-/// The place of each frame of an appended batch.
-fn located(appended: &Appended, new: &[NewFrame<'_>]) -> Vec<Located> {
-    let mut offset = appended.place.offset;
-    let mut out = Vec::with_capacity(new.len());
-    for (frame, lsn) in new.iter().zip(appended.first.get()..) {
-        let bytes = u32::try_from(appended.bytes_of(frame)).unwrap_or(u32::MAX);
-        let place = Place { segment: appended.place.segment, offset };
-        out.push(Located { place, bytes, lsn });
-        offset = offset.saturating_add(bytes);
-    }
-    out
 }
 
 /// Bytes that frames would take.

@@ -34,8 +34,9 @@ use super::cleaning::{Cleaner, Cleaning};
 use super::{Areas, KeySettings, Windows};
 use crate::base::{Damage, Error, Located, RecoveryReport, Result, StoreId};
 
+use commit::AppliedUpto;
 pub(in crate::kernel) use commit::expire;
-pub(crate) use commit::{FrameBody, Queueing, bytes_of};
+pub(crate) use commit::{FrameBody, PlacedFrames, Queueing, bytes_of};
 pub(crate) use refusals::from_log;
 pub(crate) use reserve::{Reserve, Share, answer_bytes};
 pub(crate) use time::TrustedTime;
@@ -67,6 +68,7 @@ pub(crate) struct Engine<S: Areas> {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) state: Mutex<S>,
     pub(crate) control: Mutex<()>,
+    applied_upto: AppliedUpto,
     pub(super) settings: Settings,
     id: StoreId,
     /// Key of the fingerprints.
@@ -105,6 +107,7 @@ impl<S: Areas> Engine<S> {
             vfs,
             state: Mutex::new(state),
             control: Mutex::new(()),
+            applied_upto: AppliedUpto::default(),
             settings,
             id,
             secret,
@@ -189,6 +192,8 @@ impl<S: Areas> Engine<S> {
         // In the order of those who clean: nobody trims, and nobody changes what is stored, while the log ends.
         let _nobody_cleans = self.cleaning.wait_until_nobody_does();
         let _one_at_a_time = self.control.lock();
+        // What those who waited for events left to others: the index's files cover it then.
+        self.resolve(&mut self.state.lock());
         self.checkpointer.close();
         self.log.close().map_err(|error| self.log_error(error))
     }

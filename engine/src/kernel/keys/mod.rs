@@ -12,12 +12,12 @@ mod lost;
 mod more;
 mod moved;
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onceward_index::{
-    ContentHash, Discarded, Entry, Expired, Fingerprint, Index, KnownKey, Lookup, OpenedIndex,
-    Options, Reserved, SliceId, Window,
+    Discarded, Entry, Expired, Fingerprint, Index, KnownKey, OpenedIndex, Options, SliceId, Window,
 };
 
 pub(crate) use asking::Asking;
@@ -26,6 +26,7 @@ use coverage::Coverage;
 pub(crate) use frames::{KeyEntry, KeysFrame};
 pub(crate) use lost::{LostKeys, Strays, frames_of_lost};
 use replay::KeyReplay;
+use taking::IndexLists;
 pub(crate) use windows::Windows;
 
 use crate::base::{Error, ErrorKind, Result};
@@ -33,6 +34,7 @@ use crate::base::{Error, ErrorKind, Result};
 mod release;
 mod replay;
 mod settle;
+mod taking;
 mod windows;
 
 /// What a host chooses of the keys.
@@ -68,7 +70,14 @@ pub(crate) struct KeyIndex {
     damaged: Option<String>,
     /// Keys that were given back meanwhile, each with the frame that says so.
     unreleased: Vec<(Fingerprint, u64)>,
+    /// What the index is asked with, lent to one call at a time.
+    lists: RefCell<IndexLists>,
+    /// What was answered last of where a slice begins, which each capture asks twice.
+    begun: Cell<SliceBegun>,
 }
+
+/// A window and a moment, and when the slice began that is of both.
+type SliceBegun = (Option<(Window, u64)>, u64);
 
 /// A slice of keys that an unsettled event holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -105,6 +114,8 @@ impl KeyIndex {
             broken: None,
             damaged: None,
             unreleased: Vec::new(),
+            lists: RefCell::default(),
+            begun: Cell::default(),
         })
     }
 
@@ -170,23 +181,11 @@ impl KeyIndex {
         self.is_replaying = false;
     }
 
-    /// Judges the keys of a call.
-    ///
-    /// # Errors
-    ///
-    /// `Corrupt`, `Io`: the index cannot be read.
-    fn lookup(&self, keys: &[(Fingerprint, ContentHash)]) -> Result<Vec<Lookup>> {
-        self.refuse_if_unusable()?;
-        let mut verdicts = Vec::with_capacity(keys.len());
-        self.index.lookup_batch(keys, &mut verdicts).map_err(|error| failed(&error))?;
-        Ok(verdicts)
-    }
-
     /// What is remembered of a key.
     ///
     /// # Errors
     ///
-    /// As [`KeyIndex::lookup`].
+    /// `Corrupt`, `Io`: the index cannot be read.
     pub(crate) fn find(&self, key: Fingerprint) -> Result<Option<KnownKey>> {
         self.refuse_if_unusable()?;
         self.index.find(key).map_err(|error| failed(&error))
@@ -201,31 +200,6 @@ impl KeyIndex {
         self.index
             .check_room(count)
             .map_err(|error| Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string()))
-    }
-
-    /// Takes keys for frames that are queued. The caller judged them in the same critical section.
-    pub(crate) fn take(&mut self, reservations: &[Reservation], trusted_ms: u64) -> Vec<SliceHold> {
-        let mut all = Vec::with_capacity(reservations.len());
-        let mut reserved = Vec::with_capacity(reservations.len());
-        for same in reservations.chunk_by(|one, two| one.window == two.window) {
-            let Some(Reservation { window, .. }) = same.first().copied() else { continue };
-            let entries: Vec<Entry> = same.iter().map(|reservation| reservation.entry).collect();
-            reserved.clear();
-            let done = self.index.insert_batch(&entries, window, trusted_ms, &mut reserved);
-            if let Err(error) = done {
-                self.give_up(&error.to_string());
-            }
-            let held = |at: usize| match reserved.get(at) {
-                Some(Reserved::Taken(slice)) => Some(*slice),
-                Some(Reserved::Known(_)) | None => None,
-            };
-            let begin = self.index.slice_begin(window, trusted_ms);
-            all.extend((0..same.len()).map(|at| SliceHold { slice: held(at), window, begin }));
-        }
-        if all.iter().any(|held| held.slice.is_none()) {
-            self.give_up("a key that was judged new was not taken");
-        }
-        all
     }
 
     /// The frames are durable.
@@ -246,7 +220,13 @@ impl KeyIndex {
 
     /// When the slice of this window began that a key of this moment is in.
     pub(crate) fn slice_begin(&self, window: Window, trusted_ms: u64) -> u64 {
-        self.index.slice_begin(window, trusted_ms)
+        let (asked, known) = self.begun.get();
+        if asked == Some((window, trusted_ms)) {
+            return known;
+        }
+        let begin = self.index.slice_begin(window, trusted_ms);
+        self.begun.set((Some((window, trusted_ms)), begin));
+        begin
     }
 
     /// Whether the log is being read and applied to the index.

@@ -32,14 +32,14 @@ impl Windows {
 
     /// The window of a scope, or of an area's keys.
     pub(crate) fn of(&self, scope: &str) -> Window {
-        match scope.split_once(':') {
-            None => self.scopes.get(scope).copied().unwrap_or(self.default),
-            Some((area, _)) => {
-                let found =
-                    self.areas.iter().find(|(name, _)| name.strip_suffix(':') == Some(area));
-                found.map_or(self.default, |(_, window)| *window)
-            }
+        // Asked with every event: of a name so short a look at each byte is the fastest search.
+        let is_area = scope.bytes().any(|byte| byte == b':');
+        if !is_area {
+            return self.scopes.get(scope).copied().unwrap_or(self.default);
         }
+        let area = scope.split_once(':').map(|(area, _)| area);
+        let found = self.areas.iter().find(|(name, _)| name.strip_suffix(':') == area);
+        found.map_or(self.default, |(_, window)| *window)
     }
 
     /// A scope, or an area's name, that has this window; of one that nothing has any more, one with the

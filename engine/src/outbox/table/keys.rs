@@ -104,6 +104,12 @@ impl EventKeys {
         held.collect()
     }
 
+    /// How many events have frames that may still fail.
+    #[cfg(test)]
+    pub(crate) fn unconfirmed_count(&self) -> usize {
+        self.unconfirmed.len()
+    }
+
     /// Whether what may be dropped is what these, which are all, say.
     #[cfg(test)]
     pub(super) fn are_right(&self, all: &[(u64, Live)]) -> bool {

@@ -113,7 +113,7 @@ impl Records<'_> {
     /// One write and one `fdatasync`, shared with those who write at the same time. On a full disk the
     /// ends of leases share a quarter of a segment of what is reserved for finishing what was begun.
     pub fn complete(&self, lease: &Lease, body: &Payload) -> Result<Record> {
-        self.inner.refuse_if_long("body", body)?;
+        self.inner.refuse_if_long("body", body.as_bytes())?;
         match self.end_lease(lease, Ending::Complete(body))? {
             Holding::Mine { record: Some(record), .. } => Ok(record),
             Holding::Done { item, done } => {

@@ -1,13 +1,11 @@
 //! Makes events of a bundle durable: an imported event and what is known of it are one commit.
 
-use std::collections::HashSet;
-
 use onceward_wal::{Lsn, NewFrame};
 
 use super::import::Arrival;
 use crate::base::bounds::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::base::{FrameKind, Located, Moment, Result, State, codec};
-use crate::capture::{Judged, Plan, Prepared, lost_verdict, plan};
+use crate::capture::{Judged, Prepared, judged, lost_verdict, originals, plan};
 use crate::event::layout::{self, Encoded};
 use crate::kernel::{FrameBody, Kernel, Queueing, Waiter};
 use crate::outbox::frames::{ReceiptFor, Rejection, SettleFrame, Span};
@@ -40,8 +38,10 @@ impl<'a> Adding<'a> {
         inner.refuse_if_closed()?;
         let _one_at_a_time = inner.control.lock();
         inner.state.lock().rescue.refuse_if_fenced()?;
-        let prepared = self.prepare();
-        let (queued, last, moment) = self.queue(&prepared)?;
+        let encoded: Vec<_> =
+            self.arrivals.iter().map(|arrival| Encoded::new(&arrival.event)).collect();
+        let mut prepared = self.prepare(&encoded);
+        let (queued, last, moment) = self.queue(&mut prepared)?;
         let mut arrived = Vec::new();
         if let Some(last) = last {
             inner.wait_then(last, |state| {
@@ -61,71 +61,55 @@ impl<'a> Adding<'a> {
         Ok(())
     }
 
-    fn prepare(&self) -> Vec<Prepared<'a>> {
-        let one = |arrival: &&'a Arrival<'a>| Prepared {
-            encoded: Encoded::new(&arrival.event),
-            facts: Facts::of(
-                self.inner.secret(),
-                self.inner.windows(),
-                &layout::View::of(&arrival.event),
-            ),
-            receipt: None,
-            unsendable: None,
+    fn prepare<'e>(&self, encoded: &'e [Encoded<'a>]) -> Vec<Prepared<'e>>
+    where
+        'a: 'e,
+    {
+        let one = |(arrival, encoded): (&&'a Arrival<'a>, &'e Encoded<'a>)| {
+            let view = layout::View::of(&arrival.event);
+            let facts = Facts::of(self.inner.secret(), self.inner.windows(), &view);
+            Prepared::new(encoded.flags, (0, encoded.parts()), facts)
         };
-        self.arrivals.iter().map(one).collect()
+        self.arrivals.iter().zip(encoded).map(one).collect()
     }
 
     /// Judges the events and queues those that are new. Returns the LSN of the last frame.
     fn queue(
         &self,
-        prepared: &[Prepared<'a>],
+        prepared: &mut [Prepared<'_>],
     ) -> Result<(Vec<QueuedImport<'a>>, Option<Lsn>, Moment)> {
         let inner = self.inner;
-        let mut durable = HashSet::new();
         loop {
             let mut state = inner.state.lock();
             inner.bring_up_to_now(&mut state);
-            let plans = inner.asking(&mut state, |state, keys| {
-                plan((&state.kernel, state.outbox.events()), keys, prepared)
+            inner.asking(&mut state, |state, keys| {
+                plan((&state.kernel, state.outbox.events()), keys, (prepared, &[]))
             })?;
-            let is_known = |plan: &Plan| match plan {
-                Plan::Known(known) => durable.contains(&known.lsn()),
-                Plan::Lost(_) | Plan::Fresh | Plan::Again { .. } => true,
-            };
-            if !plans.iter().all(is_known) {
+            if let Some(open) = originals(&state.kernel.commits, prepared).max() {
                 drop(state);
-                inner.captures().wait_for_originals(&plans, &mut durable)?;
+                inner.captures().wait_for_original(open)?;
                 continue;
             }
             let mono_ms = inner.time.mono_ms();
             let moment = inner.time.moment(mono_ms);
-            let frames = self.frames(&state.kernel, &plans, prepared, moment);
+            let frames = self.frames(&state.kernel, prepared, moment);
             let places = self.queue_frames(&mut state, &frames, mono_ms)?;
             let last = places.last().and_then(|at| Lsn::from_u64(at.lsn));
-            let placed = (frames, places);
-            let queued = self.take(&mut state, (&plans, prepared), placed, moment)?;
+            let queued = self.take(&mut state, prepared, (frames, places), moment)?;
             return Ok((queued, last, moment));
         }
     }
 
     /// The frames of the events that are new.
-    fn frames(
-        &self,
-        kernel: &Kernel,
-        plans: &[Plan],
-        prepared: &[Prepared<'a>],
-        moment: Moment,
-    ) -> Vec<FrameBody> {
+    fn frames(&self, kernel: &Kernel, prepared: &[Prepared<'_>], moment: Moment) -> Vec<FrameBody> {
         let mut frames = Vec::new();
-        for ((plan, event), arrival) in plans.iter().zip(prepared).zip(self.arrivals) {
-            if !matches!(plan, Plan::Fresh) {
-                continue;
-            }
+        let fresh = prepared.iter().zip(self.arrivals).filter(|(event, _)| event.is_fresh());
+        for (event, arrival) in fresh {
             let begin = kernel.keys.slice_begin(event.facts.window, moment.trusted_ms);
             let head = arrival.carried(moment.trusted_ms, begin).encode();
-            let [one, two, three] = event.encoded.parts();
-            let (flags, body) = (event.encoded.flags, [&head[..], one, two, three].concat());
-            frames.push(FrameBody { kind: FrameKind::Carried, flags, body });
+            let [one, two, three] = event.parts;
+            let body = [&head[..], one, two, three].concat();
+            frames.push(FrameBody { kind: FrameKind::Carried, flags: event.flags, body });
             if let Some(known) = known(arrival) {
                 let body = codec::encode(&known);
                 frames.push(FrameBody { kind: FrameKind::Settle, flags: 0, body });
@@ -138,44 +122,35 @@ impl<'a> Adding<'a> {
     fn take(
         &self,
         state: &mut StoreState,
-        (plans, prepared): (&[Plan], &[Prepared<'a>]),
+        prepared: &mut [Prepared<'_>],
         (frames, places): (Vec<FrameBody>, Vec<Located>),
         moment: Moment,
     ) -> Result<Vec<QueuedImport<'a>>> {
         let mut placed = frames.iter().zip(places).peekable();
-        let mut queued: Vec<QueuedImport<'a>> = Vec::with_capacity(plans.len());
-        for ((plan, event), arrival) in plans.iter().zip(prepared).zip(self.arrivals) {
-            let arrival: &'a Arrival<'a> = arrival;
-            let (judged, known) = match plan {
-                Plan::Known(known) | Plan::Lost(known) => (*known, None),
-                Plan::Again { first } => {
-                    let lsn = queued.get(*first).ok_or_else(lost_verdict)?.judged.lsn();
-                    let first = prepared.get(*first).map(|first| first.facts.content_hash);
-                    let is_same = first == Some(event.facts.content_hash);
-                    let judged =
-                        if is_same { Judged::Duplicate { lsn } } else { Judged::Conflict { lsn } };
-                    (judged, None)
-                }
-                Plan::Fresh => {
-                    let (_, at) = placed.next().ok_or_else(lost_verdict)?;
-                    self.add(state, event, arrival, (at, moment))?;
-                    let behind = placed.next_if(|(frame, _)| frame.kind == FrameKind::Settle);
-                    let known = behind.and_then(|(frame, at)| {
-                        Some((SettleFrame::decode(at.lsn, &frame.body)?, at))
-                    });
-                    let lsn = Lsn::from_u64(at.lsn).ok_or_else(lost_verdict)?;
-                    (Judged::Fresh { lsn, fingerprint: event.facts.fingerprint }, known)
-                }
-            };
-            queued.push(QueuedImport { arrival, judged, known });
+        let mut behind = Vec::with_capacity(prepared.len());
+        for (event, arrival) in prepared.iter_mut().zip(self.arrivals) {
+            let mut known = None;
+            if event.is_fresh() {
+                let (_, at) = placed.next().ok_or_else(lost_verdict)?;
+                event.at = at;
+                self.add(state, event, arrival, (at, moment))?;
+                let behind = placed.next_if(|(frame, _)| frame.kind == FrameKind::Settle);
+                known = behind
+                    .and_then(|(frame, at)| Some((SettleFrame::decode(at.lsn, &frame.body)?, at)));
+            }
+            behind.push(known);
         }
-        Ok(queued)
+        let with_arrivals = prepared.iter().zip(self.arrivals).zip(behind);
+        let queued = with_arrivals.map(|((event, arrival), known)| {
+            Ok(QueuedImport { arrival, judged: judged(prepared, event)?, known })
+        });
+        queued.collect()
     }
 
     fn add(
         &self,
         state: &mut StoreState,
-        event: &Prepared<'a>,
+        event: &Prepared<'_>,
         arrival: &Arrival<'a>,
         (at, moment): (Located, Moment),
     ) -> Result<()> {

@@ -188,7 +188,7 @@ impl Rescue<'_> {
             rest = behind;
             let mut fitting = Vec::with_capacity(some.len());
             for arrival in some {
-                match self.inner.refuse_if_long("payload", &arrival.event.payload) {
+                match self.inner.refuse_if_long("payload", arrival.event.payload.as_bytes()) {
                     Ok(()) => fitting.push(arrival),
                     Err(error) => {
                         let why = SkipReason::Refused { why: error.to_string() };

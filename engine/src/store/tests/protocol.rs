@@ -3,6 +3,8 @@
 //! Method: a capture that nobody waits for is queued first; then each call that writes is made, on a disk that works,
 //! and on one that had no room for that capture, which another thread learned.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp, Survival};
@@ -209,4 +211,68 @@ fn after_a_failed_sync_no_key_is_said_to_be_unknown_until_the_store_is_opened_ag
         State::Unknown,
         "nothing is in doubt"
     );
+}
+
+/// Somebody has the state, for as long as it takes: an event is told to be stored all the same, and applied by who
+/// comes next.
+#[test]
+fn who_waits_for_an_event_does_not_wait_for_the_state() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let (first, second) = (event(1), event(2));
+    let tickets = [&first, &second].map(|event| store.capture_deferred(event).unwrap());
+    let state = store.inner.state.lock();
+    let (told, hears) = mpsc::channel();
+    let waiting = thread::spawn(move || {
+        for ticket in tickets {
+            told.send(ticket.wait().unwrap()).unwrap();
+        }
+    });
+    for _ in 0..2 {
+        let verdict = hears.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert!(matches!(verdict, Verdict::Fresh { .. }), "{verdict:?}");
+    }
+    drop(state);
+    waiting.join().unwrap();
+    assert!(!is_all_resolved(&store), "control: nobody had the state meanwhile");
+    assert!(matches!(store.capture(&first).unwrap(), Verdict::Duplicate { .. }));
+    assert!(is_all_resolved(&store));
+    let store = rig.after_power_cut(&Survival::Nothing).open();
+    assert!(matches!(store.capture(&second).unwrap(), Verdict::Duplicate { .. }));
+}
+
+/// The files of the index have every key of a store that was closed, also where nobody came to apply its commit.
+#[test]
+fn closing_applies_what_was_left_to_who_comes_next() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let ticket = store.capture_deferred(&event(1)).unwrap();
+    let state = store.inner.state.lock();
+    let waiting = thread::spawn(move || ticket.wait().unwrap());
+    waiting.join().unwrap();
+    drop(state);
+    assert!(!is_all_resolved(&store), "control");
+    store.close().unwrap();
+    assert!(is_all_resolved(&store));
+    drop(store);
+    let store = rig.after_kill().open();
+    assert_eq!(store.inner.state.lock().kernel().keys.coverage().upto(), 2, "all is covered");
+}
+
+/// A key that was noted because its frame may fail is forgotten once it cannot: else memory would grow with every event.
+#[test]
+fn keys_of_frames_that_are_durable_are_kept_nowhere_but_in_the_index() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let noted = || store.inner.state.lock().outbox.events().keys().unconfirmed_count();
+    let ticket = store.capture_deferred(&event(1)).unwrap();
+    drop(store.capture_deferred(&event(2)).unwrap());
+    assert_eq!(noted(), 2, "control");
+    ticket.wait().unwrap();
+    store.capture_batch(&[event(3), event(4)]).unwrap();
+    store.apply_batch(&[Effect { event: event(5), receipt: receipt(5) }]).unwrap();
+    store.capture(&event(6)).unwrap();
+    store.tick().unwrap();
+    assert!(is_all_resolved(&store));
+    assert_eq!(noted(), 0);
 }

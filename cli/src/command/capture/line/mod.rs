@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use onceward::{Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Scope};
+use onceward::{Amount, Class, EventRef, Headers, PayloadRef, Scope};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
@@ -29,7 +29,7 @@ impl From<onceward::Error> for Refusal {
 }
 
 /// A line that could not become an event, with its key if that much could be read.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct BadLine {
     /// The key as the line spelled it.
     pub(super) key: Option<String>,
@@ -46,13 +46,64 @@ pub(super) struct Shared {
     pub(super) headers: Headers,
 }
 
-/// Turns a line into an event.
+/// The fields of a line, each where the line has it if it is spelled there as it is meant.
+#[derive(Debug)]
+pub(super) struct Parsed<'a> {
+    /// The scope of all events of the run.
+    scope: &'a Scope,
+    /// The idempotency key.
+    key: Cow<'a, str>,
+    /// The content.
+    payload: PayloadRef<'a>,
+    /// The kind, if the line has one.
+    kind: Option<Cow<'a, str>>,
+    /// The amount, if the line has one.
+    amount: Option<Amount>,
+    /// When it happened, Unix milliseconds, if the line says so.
+    captured_at_ms: Option<i64>,
+    /// The lane, if the line has one.
+    lane: Option<Cow<'a, str>>,
+    /// Whether it may be dropped.
+    class: Class,
+    /// The headers of the run, and behind them those of the line.
+    headers: Cow<'a, Headers>,
+}
+
+impl Parsed<'_> {
+    /// The event that a line says.
+    ///
+    /// # Errors
+    ///
+    /// A field is over its limit.
+    pub(super) fn event(&self) -> Result<EventRef<'_>, BadLine> {
+        let checked = || {
+            let mut event = EventRef::new(self.scope, &self.key, self.payload.reborrow())?;
+            if let Some(kind) = &self.kind {
+                event = event.with_kind(kind)?;
+            }
+            if let Some(lane) = &self.lane {
+                event = event.with_lane(lane)?;
+            }
+            if let Some(amount) = self.amount {
+                event = event.with_amount(amount);
+            }
+            if let Some(ms) = self.captured_at_ms {
+                event = event.with_captured_at_ms(ms);
+            }
+            Ok(event.with_class(self.class).with_headers(&self.headers))
+        };
+        let key = || Some(self.key.clone().into_owned());
+        checked().map_err(|error: onceward::Error| BadLine { key: key(), refusal: error.into() })
+    }
+}
+
+/// Reads the fields of a line.
 ///
 /// # Errors
 ///
-/// The line is blank, not UTF-8, not a JSON object, has a field that is unknown, missing, twice there or over its
-/// limit. Nothing was stored.
-pub(super) fn parse(bytes: &[u8], shared: &Shared) -> Result<Event, BadLine> {
+/// The line is blank, not UTF-8, not a JSON object, has a field that is unknown, missing, twice there or of another
+/// form. Nothing was stored.
+pub(super) fn parse<'a>(bytes: &'a [u8], shared: &'a Shared) -> Result<Parsed<'a>, BadLine> {
     let bare = |refusal| BadLine { key: None, refusal };
     let text = str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to().saturating_add(1);
@@ -69,7 +120,7 @@ pub(super) fn parse(bytes: &[u8], shared: &Shared) -> Result<Event, BadLine> {
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| BadLine { key: key_of(text), refusal: unreadable(text, &error) })?;
     let key = fields.key.as_deref().map(str::to_owned);
-    event(fields, shared).map_err(|refusal| BadLine { key, refusal })
+    checked(fields, shared).map_err(|refusal| BadLine { key, refusal })
 }
 
 /// The fields of a line. Unknown and repeated ones are errors: a typing mistake must not lose data.
@@ -143,31 +194,25 @@ fn present<'de, D: Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>,
     <&RawValue>::deserialize(input).map(Some)
 }
 
-/// Checks each field and builds the event.
-fn event(fields: Fields<'_>, shared: &Shared) -> Result<Event, Refusal> {
+/// Reads what each field says.
+fn checked<'a>(fields: Fields<'a>, shared: &'a Shared) -> Result<Parsed<'a>, Refusal> {
     let key = fields.key.ok_or_else(|| missing("key"))?;
     let payload = fields.payload.ok_or_else(|| missing("payload"))?;
-    let (scope, mut headers) = (shared.scope.clone(), shared.headers.clone());
-    let mut event = Event::new(scope, Key::new(&key)?, Payload::json(payload.get())?);
-    if let Some(kind) = fields.kind {
-        event = event.with_kind(Kind::new(&kind)?);
-    }
-    if let Some(raw) = fields.amount {
-        event = event.with_amount(amount(raw)?);
-    }
-    if let Some(raw) = fields.captured_at {
-        event = event.with_captured_at_ms(captured_at_ms(raw)?);
-    }
-    if let Some(lane) = fields.lane {
-        event = event.with_lane(Lane::new(&lane)?);
-    }
-    if let Some(class) = fields.class {
-        event = event.with_class(class_of(&class)?);
-    }
+    let mut headers = Cow::Borrowed(&shared.headers);
     for (name, value) in fields.headers.map(|pairs| pairs.0).unwrap_or_default() {
-        headers = headers.with(&name, &value)?;
+        headers = Cow::Owned(headers.into_owned().with(&name, &value)?);
     }
-    Ok(event.with_headers(headers))
+    Ok(Parsed {
+        scope: &shared.scope,
+        key,
+        payload: PayloadRef::json(payload.get())?,
+        kind: fields.kind,
+        amount: fields.amount.map(amount).transpose()?,
+        captured_at_ms: fields.captured_at.map(captured_at_ms).transpose()?,
+        lane: fields.lane,
+        class: fields.class.map_or(Ok(Class::Keep), |class| class_of(&class))?,
+        headers,
+    })
 }
 
 /// The refusal of a line that does not begin as an object does.

@@ -1,11 +1,12 @@
 use super::*;
+use onceward::Event;
 
 fn shared() -> Shared {
     Shared { scope: Scope::default(), headers: Headers::new() }
 }
 
 fn read(line: &str) -> Result<Event, BadLine> {
-    parse(line.as_bytes(), &shared())
+    parse(line.as_bytes(), &shared())?.event().map(|event| event.to_event())
 }
 
 fn code(line: &str) -> String {
@@ -114,7 +115,7 @@ fn headers_are_an_object_or_a_list_and_come_behind_those_of_the_run() {
         [r#"{"trace":"a","till":"8","trace":"b"}"#, r#"[["trace","a"],["till","8"],["trace","b"]]"#]
     {
         let line = format!(r#"{{"key":"k","payload":1,"headers":{headers}}}"#);
-        let event = parse(line.as_bytes(), &shared).unwrap();
+        let event = parse(line.as_bytes(), &shared).unwrap().event().unwrap().to_event();
         let found: Vec<_> = event.headers.iter().collect();
         assert_eq!(found, [("till", "7"), ("trace", "a"), ("till", "8"), ("trace", "b")]);
     }
