@@ -16,6 +16,7 @@
 #![doc = include_str!("../FORMAT.md")]
 #![forbid(unsafe_code)]
 
+mod bell;
 mod blocks;
 mod checksum;
 mod error;

@@ -12,15 +12,25 @@ pub(crate) use scheduled::*;
 /// The real locks, atomics and threads, which a program runs with.
 #[cfg(not(all(test, shuttle)))]
 mod real {
+    use std::sync::PoisonError;
     use std::time::{Duration, Instant};
 
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic;
     pub(crate) use std::thread;
 
-    /// std's locks, for the gates.
+    /// std's locks, for those who wait for long.
     pub(crate) mod waiting {
         pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+    }
+
+    /// Waits until somebody wakes, or `timeout` is over.
+    pub(crate) fn wait_for<'l, T>(
+        (_, changed): (&'l waiting::Mutex<T>, &waiting::Condvar),
+        guard: waiting::MutexGuard<'l, T>,
+        timeout: Duration,
+    ) -> waiting::MutexGuard<'l, T> {
+        changed.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// How long something takes.
@@ -57,50 +67,20 @@ mod scheduled {
     pub(crate) use shuttle::thread;
     pub(crate) use shuttle_parking_lot_impl::{Mutex, MutexGuard, RwLock};
 
-    /// std's locks, for the gates.
+    /// std's locks, for those who wait for long.
     pub(crate) mod waiting {
         pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
     }
 
-    /// A condition variable whose timed waits may end at any time, woken or not; the others end when somebody wakes.
-    #[derive(Debug)]
-    pub(crate) struct Condvar {
-        wakes: waiting::Mutex<u64>,
-        changed: waiting::Condvar,
-    }
-
-    impl Condvar {
-        /// A condition variable that nobody waits for.
-        pub(crate) fn new() -> Self {
-            Self { wakes: waiting::Mutex::new(0), changed: waiting::Condvar::new() }
-        }
-
-        /// Lets others go on for a while.
-        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _timeout: Duration) {
-            MutexGuard::unlocked(guard, thread::yield_now);
-        }
-
-        /// Waits until somebody wakes.
-        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = *wakes;
-            MutexGuard::unlocked(guard, || {
-                while *wakes == before {
-                    wakes = self.changed.wait(wakes).unwrap_or_else(PoisonError::into_inner);
-                }
-            });
-        }
-
-        /// Wakes everybody: who has nothing to do waits again.
-        pub(crate) fn notify_one(&self) {
-            self.notify_all();
-        }
-
-        /// Wakes everybody.
-        pub(crate) fn notify_all(&self) {
-            *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            self.changed.notify_all();
-        }
+    /// Lets others go on for a while: a timed wait may end at any time, woken or not.
+    pub(crate) fn wait_for<'l, T>(
+        (lock, _): (&'l waiting::Mutex<T>, &waiting::Condvar),
+        guard: waiting::MutexGuard<'l, T>,
+        _timeout: Duration,
+    ) -> waiting::MutexGuard<'l, T> {
+        drop(guard);
+        thread::yield_now();
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows no time for the first few looks, and a long one after: how many is part of the schedule.

@@ -51,6 +51,28 @@ static void child_of_a_living_parent(ow_store *store, const char *path) {
     say("child", "open", ow_store_open(ow_text(path), NULL, &own));
 }
 
+/* What a child gets that opens stores of its own, again and again, while the threads of the parent's are idle: their
+   places in memory are taken by the threads that the child starts. */
+static void child_with_stores_of_its_own(const char *path) {
+    char own_path[4096];
+    int turn;
+    snprintf(own_path, sizeof own_path, "%s-own", path);
+    for (turn = 0; turn < 40; turn++) {
+        ow_store *own = NULL;
+        ow_event event = {0};
+        ow_verdict verdict = (ow_verdict)0;
+        event.struct_size = sizeof event;
+        event.key = ow_text("k-own");
+        if (ow_store_open(ow_text(own_path), NULL, &own) != OW_OK ||
+            ow_capture(own, &event, &verdict, NULL) != OW_OK || ow_store_close(own) != OW_OK) {
+            say("child", "of its own", OW_IO);
+            return;
+        }
+        ow_store_free(own);
+    }
+    say("child", "forty of its own", OW_OK);
+}
+
 /* As a program that goes into the background: the parent ends, the child goes on. */
 static void child_of_a_dead_parent(const char *path) {
     int pipe_of[2];
@@ -105,6 +127,13 @@ int main(int count, char **arguments) {
     if (child == 0) {
         alarm(60);
         /* Ends without a word. */
+        exit(0);
+    }
+    join(child);
+    child = fork();
+    if (child == 0) {
+        alarm(60);
+        child_with_stores_of_its_own(arguments[1]);
         exit(0);
     }
     join(child);

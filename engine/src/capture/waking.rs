@@ -8,11 +8,10 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use onceward_wal::Lsn;
-use parking_lot::{Condvar, Mutex};
 
 use super::tickets::{BatchTicket, Ticket};
 use super::verdict::Verdict;
-use crate::base::Result;
+use crate::base::{Monitor, Result};
 use crate::store::Shared;
 
 /// Wakes the tasks that wait for tickets. The thread begins with the first of them.
@@ -26,8 +25,7 @@ pub(crate) struct Waking {
 /// What the thread and the others share.
 #[derive(Debug, Default)]
 struct WakingShared {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
+    waiting: Monitor<Waiting>,
 }
 
 /// The tasks that wait for tickets.
@@ -61,24 +59,23 @@ impl Waking {
     ) -> bool {
         // Executors' own code runs at each step of a task's life: never under the lock.
         let task = task.clone();
-        let mut waiting = self.shared.waiting.lock();
-        if !waiting.has_thread {
-            let (shared, store) = (Arc::clone(&self.shared), Arc::downgrade(store));
-            let named = std::thread::Builder::new().name("onceward-wake".to_owned());
-            waiting.has_thread = named.spawn(move || shared.run(&store)).is_ok();
-        }
-        if !waiting.has_thread {
-            return false;
-        }
-        let before = seat.and_then(|seat| waiting.tasks.remove(&seat));
-        waiting.seats += 1;
-        let new = (lsn, waiting.seats);
-        *seat = Some(new);
-        waiting.tasks.insert(new, task);
-        drop(waiting);
-        self.shared.changed.notify_one();
-        drop(before);
-        true
+        let before = self.shared.waiting.change(|waiting| {
+            if !waiting.has_thread {
+                let (shared, store) = (Arc::clone(&self.shared), Arc::downgrade(store));
+                let named = std::thread::Builder::new().name("onceward-wake".to_owned());
+                waiting.has_thread = named.spawn(move || shared.run(&store)).is_ok();
+            }
+            if !waiting.has_thread {
+                return Err(task);
+            }
+            let before = seat.and_then(|seat| waiting.tasks.remove(&seat));
+            waiting.seats += 1;
+            let new = (lsn, waiting.seats);
+            *seat = Some(new);
+            waiting.tasks.insert(new, task);
+            Ok(before)
+        });
+        before.is_ok()
     }
 
     /// A ticket does not wait any more.
@@ -99,8 +96,7 @@ impl Drop for Waking {
             return;
         }
         // It may be the thread itself that dropped the last handle, so nobody waits for it here.
-        self.shared.waiting.lock().is_over = true;
-        self.shared.changed.notify_one();
+        self.shared.waiting.change(|waiting| waiting.is_over = true);
     }
 }
 
@@ -110,16 +106,10 @@ impl WakingShared {
     fn run(&self, store: &Weak<Shared>) {
         loop {
             let (last, _) = {
-                let mut waiting = self.waiting.lock();
-                loop {
-                    if let Some((last, _)) = waiting.tasks.last_key_value() {
-                        break *last;
-                    }
-                    if waiting.is_over {
-                        return;
-                    }
-                    self.changed.wait(&mut waiting);
-                }
+                let idle = |waiting: &mut Waiting| waiting.tasks.is_empty() && !waiting.is_over;
+                let waiting = self.waiting.wait_while(idle);
+                let Some((last, _)) = waiting.tasks.last_key_value() else { return };
+                *last
             };
             if let Some(store) = store.upgrade() {
                 // Whoever is woken asks for their own frame, and is told of an error then.

@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 
 use onceward_index::{Index, Until};
 use onceward_wal::Preparation;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
-use crate::base::observe;
+use crate::base::{Monitor, observe};
 
 /// Keys that opening may have to replay; also a bound on what they take in memory.
 const KEYS_MAX: u64 = 32 * 1024;
@@ -41,8 +41,7 @@ struct CheckpointerShared {
     index: Arc<Index>,
     /// The opening by which the index knows its log: one of which the log has a frame.
     mark: AtomicU64,
-    wish: Mutex<Wish>,
-    changed: Condvar,
+    wish: Monitor<Wish>,
     /// Why the last checkpoint failed.
     trouble: Mutex<Option<String>>,
     /// Why the index was made anew since the store was opened, if it was.
@@ -66,13 +65,12 @@ impl Checkpointer {
         log_bytes_max: u64,
         preparation: Preparation,
     ) -> Self {
-        let (wish, changed) = (Mutex::new(Wish::default()), Condvar::new());
+        let wish = Monitor::default();
         let mark = AtomicU64::new(mark);
         let shared = Arc::new(CheckpointerShared {
             index,
             mark,
             wish,
-            changed,
             trouble: Mutex::new(None),
             rebuilt: Mutex::new(None),
         });
@@ -115,8 +113,7 @@ impl Checkpointer {
     pub(crate) fn ask(&self) {
         self.bytes.store(0, Relaxed);
         self.keys.store(0, Relaxed);
-        self.shared.wish.lock().checkpoint = true;
-        self.shared.changed.notify_one();
+        self.shared.wish.change(|wish| wish.checkpoint = true);
     }
 
     /// Does what was asked for, if there is no thread to do it.
@@ -156,8 +153,7 @@ impl Checkpointer {
             std::mem::forget(self.thread.lock().take());
             return;
         }
-        self.shared.wish.lock().stop = true;
-        self.shared.changed.notify_one();
+        self.shared.wish.change(|wish| wish.stop = true);
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // It ends in no other way than by returning; a panic in it was reported when it happened.
@@ -178,10 +174,8 @@ impl CheckpointerShared {
         let mut cold = usize::MAX;
         loop {
             {
-                let mut wish = self.wish.lock();
-                while cold == 0 && !wish.checkpoint && !wish.stop {
-                    self.changed.wait(&mut wish);
-                }
+                let mut wish =
+                    self.wish.wait_while(|wish| cold == 0 && !wish.checkpoint && !wish.stop);
                 if wish.stop {
                     return;
                 }

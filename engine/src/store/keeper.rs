@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use onceward_wal::Preparation;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::Shared;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Monitor, Result};
 
 /// The thread, as the handles know it.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub(crate) struct Keeper {
 /// What the thread and the handles share.
 #[derive(Debug, Default)]
 struct Calls {
-    wish: Mutex<KeeperWish>,
-    changed: Condvar,
+    wish: Monitor<KeeperWish>,
 }
 
 /// What the thread is to do, and what came of it.
@@ -69,11 +68,10 @@ impl Keeper {
         // Without one, as on a machine that has none left, the caller does the work.
         let is_there = thread.is_some();
         drop(thread);
-        let mut wish = self.calls.wish.lock();
-        wish.clean = is_there;
-        let trouble = wish.trouble.take();
-        drop(wish);
-        self.calls.changed.notify_one();
+        let trouble = self.calls.wish.change(|wish| {
+            wish.clean = is_there;
+            wish.trouble.take()
+        });
         trouble.map_or(Ok(is_there), Err)
     }
 }
@@ -85,8 +83,7 @@ impl Drop for Keeper {
             // A fork: the thread is the parent's, and may hold the lock.
             return std::mem::forget(thread);
         }
-        self.calls.wish.lock().stop = true;
-        self.calls.changed.notify_one();
+        self.calls.wish.change(|wish| wish.stop = true);
         if cfg!(bug = "last-handle-does-not-wait") {
             return;
         }
@@ -103,10 +100,7 @@ impl Calls {
     fn run(&self, store: &Arc<Shared>) {
         loop {
             {
-                let mut wish = self.wish.lock();
-                while !wish.clean && !wish.stop {
-                    self.changed.wait(&mut wish);
-                }
+                let mut wish = self.wish.wait_while(|wish| !wish.clean && !wish.stop);
                 if wish.stop {
                     return;
                 }

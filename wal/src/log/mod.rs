@@ -24,8 +24,8 @@
 //! | `worker` | the thread that prepares ahead and marks an idle log |
 //!
 //! Locks, in the order in which they are taken: `commit`, `spares.making`, `meta`, `spares.filling`, `segments`,
-//! `spares.list`; `tailing.lock` before `commit`. That of the open files within `segments` is last. No frame is written
-//! under a lock.
+//! `spares.list`. That of the open files within `segments` is last. No frame is written under a lock, and nobody waits
+//! for a bell under one.
 
 mod append;
 mod buffer;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Core, Log};
+use crate::bell::Bell;
 use crate::checksum::Salted;
 use crate::error::Error;
 use crate::frame::{self, Frame, KIND_HOST_MIN, Place};
@@ -15,8 +16,8 @@ use crate::name;
 use crate::resync::Resync;
 use crate::sealing::SegmentBodies;
 use crate::segment::{Segment, Source};
+use crate::sync::Stopwatch;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex, Stopwatch};
 
 /// Most bytes that are read at once, unless one frame is larger.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -66,22 +67,20 @@ pub struct FrameSlice<'r> {
 #[derive(Debug)]
 pub(super) struct Tailing {
     waiting: AtomicUsize,
-    lock: Mutex<()>,
-    more: Condvar,
+    more: Bell,
 }
 
 impl Tailing {
     /// Nobody waits.
     pub(super) fn new() -> Self {
-        Self { waiting: AtomicUsize::new(0), lock: Mutex::new(()), more: Condvar::new() }
+        Self { waiting: AtomicUsize::new(0), more: Bell::new() }
     }
 
     /// Wakes them, if there are any. Called after `Core::durable` was raised or the log was poisoned, and
     /// not while holding `commit`.
     pub(super) fn announce(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {
-            let _lock = self.lock.lock();
-            self.more.notify_all();
+            self.more.ring();
         }
     }
 }
@@ -114,17 +113,19 @@ impl Log {
 impl Core {
     /// See [`Log::wait_beyond`].
     fn wait_beyond(&self, lsn: u64, timeout: Duration) -> u64 {
-        let Tailing { waiting, lock, more } = &self.tailing;
+        let Tailing { waiting, more } = &self.tailing;
         // Whoever raises `durable` looks at `waiting` afterwards, whoever waits does it the other way
         // round: one of the two sees the other.
         waiting.fetch_add(1, Ordering::SeqCst);
         let began = Stopwatch::start();
-        let mut guard = lock.lock();
-        while self.durable.load(Ordering::SeqCst) <= lsn && self.commit.lock().poison.is_none() {
+        loop {
+            let before = more.rings();
+            if self.durable.load(Ordering::SeqCst) > lsn || self.commit.lock().poison.is_some() {
+                break;
+            }
             let Some(left) = timeout.checked_sub(began.elapsed()) else { break };
-            more.wait_for(&mut guard, left);
+            more.wait(before, Some(left));
         }
-        drop(guard);
         let durable = self.durable.load(Ordering::SeqCst);
         waiting.fetch_sub(1, Ordering::SeqCst);
         durable

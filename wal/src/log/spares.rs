@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::filling::SegmentSpace;
 use super::room::Plenty;
+use crate::bell::Bell;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Mutex};
 
 /// A segment that is listed in `meta` and not begun.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ pub(super) struct Spares {
     in_use: AtomicBool,
     /// For how much the disk was seen to have plenty.
     pub(super) plenty: Plenty,
-    /// Woken when one was taken, or when there may be other work for the log's thread.
-    taken: Condvar,
+    /// Rings when one was taken, or when there may be other work for the log's thread.
+    taken: Bell,
     /// The log's thread sleeps until it is woken.
     asleep: AtomicBool,
     /// The log's thread is to sync what is queued, now.
@@ -54,7 +55,7 @@ impl Spares {
             waiting: AtomicUsize::new(0),
             in_use: AtomicBool::new(false),
             plenty: Plenty::default(),
-            taken: Condvar::new(),
+            taken: Bell::new(),
             asleep: AtomicBool::new(false),
             sync_wanted: AtomicBool::new(false),
             fill_wanted: AtomicBool::new(false),
@@ -115,8 +116,9 @@ impl Spares {
     pub(super) fn take_beyond(&self, kept: usize) -> Option<PreparedSegment> {
         let mut list = self.list.lock();
         let taken = if list.len() > kept { list.pop_front() } else { None };
+        drop(list);
         if taken.is_some() {
-            self.taken.notify_one();
+            self.taken.ring();
         }
         taken
     }
@@ -124,8 +126,7 @@ impl Spares {
     /// Wakes the log's thread.
     pub(super) fn wake(&self) {
         self.asleep.store(false, Ordering::SeqCst);
-        let _list = self.list.lock();
-        self.taken.notify_all();
+        self.taken.ring();
     }
 
     /// Has the log's thread sync what is queued.
@@ -167,20 +168,18 @@ impl Spares {
         timeout: Option<Duration>,
         stop: &AtomicBool,
     ) -> bool {
-        let mut list = self.list.lock();
+        let before = self.taken.rings();
         let fill_wanted = self.fill_wanted.swap(false, Ordering::SeqCst);
         let sync_wanted = self.sync_wanted.load(Ordering::SeqCst);
         let is_asked = stop.load(Ordering::Acquire) || sync_wanted || fill_wanted;
-        if list.len() >= count && !is_asked {
+        if self.list.lock().len() >= count && !is_asked {
             match timeout {
-                Some(timeout) => {
-                    self.taken.wait_for(&mut list, timeout);
-                }
-                None if self.asleep.load(Ordering::SeqCst) => self.taken.wait(&mut list),
+                Some(timeout) => self.taken.wait(before, Some(timeout)),
+                None if self.asleep.load(Ordering::SeqCst) => self.taken.wait(before, None),
                 None => {}
             }
         }
         self.asleep.store(false, Ordering::SeqCst);
-        list.len() < count
+        self.list.lock().len() < count
     }
 }
