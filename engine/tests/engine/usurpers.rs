@@ -106,6 +106,13 @@ fn store_in(dir: &TempDir) -> PathBuf {
     path
 }
 
+/// A copy of a store: how many files the index has differs from store to store, as its thread ran.
+fn copy_of(pattern: &Path, dir: &TempDir) -> PathBuf {
+    let path = dir.path().join("store");
+    assert!(Command::new("cp").arg("-a").args([pattern, &path]).status().unwrap().success());
+    path
+}
+
 /// The files of a directory of the store whose names begin so, ascending.
 fn files(path: &Path, dir: &str, begin: &str) -> Vec<String> {
     let entries = fs::read_dir(path.join(dir)).unwrap();
@@ -126,13 +133,14 @@ fn others(path: &Path) -> Vec<String> {
 
 #[test]
 fn what_stands_in_a_files_place_is_told_by_name_and_set_aside_and_the_store_goes_on() {
-    let counted = others(&store_in(&tempfile::tempdir().unwrap())).len();
-    assert!(counted >= 8, "{counted}");
-    for number in 0..counted {
+    let made_in = tempfile::tempdir().unwrap();
+    let pattern = store_in(&made_in);
+    let files = others(&pattern);
+    assert!(files.len() >= 8, "{files:?}");
+    for file in files {
         for kind in KINDS {
             let dir = tempfile::tempdir().unwrap();
-            let path = store_in(&dir);
-            let file = others(&path).remove(number);
+            let path = copy_of(&pattern, &dir);
             let elsewhere = dir.path().join("elsewhere");
             kind.usurp(&path.join(&file), &elsewhere);
             let case = format!("{kind:?} for {file}");
@@ -181,12 +189,12 @@ fn what_stands_in_the_place_of_a_file_that_counts_is_named_when_the_store_is_ope
 
 #[test]
 fn what_stands_in_the_place_of_an_index_file_is_set_aside_when_the_store_is_opened() {
-    let counted = files(&store_in(&tempfile::tempdir().unwrap()), "index", "").len();
-    for number in 0..counted {
+    let made_in = tempfile::tempdir().unwrap();
+    let pattern = store_in(&made_in);
+    for file in files(&pattern, "index", "") {
         for kind in KINDS {
             let dir = tempfile::tempdir().unwrap();
-            let path = store_in(&dir);
-            let file = files(&path, "index", "").remove(number);
+            let path = copy_of(&pattern, &dir);
             kind.usurp(&path.join(&file), &dir.path().join("elsewhere"));
             let store = Store::open(&path, config()).unwrap();
             assert!(!is_fresh(&store.capture(&sale("kept")).unwrap()), "{kind:?} for {file}");
