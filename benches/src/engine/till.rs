@@ -178,19 +178,28 @@ impl Till {
         Ok(events)
     }
 
-    /// Lets the store clean up until nothing more comes of it: its threads rest, and a tick changes nothing.
+    /// As [`clean_up`], of its store.
     ///
     /// # Errors
     ///
     /// What the store and the system say.
     pub fn clean_up(&self) -> std::result::Result<(), Box<dyn Error>> {
-        loop {
-            let before = self.store.status().bytes;
-            self.store.tick()?;
-            wait_until_idle()?;
-            if self.store.status().bytes == before {
-                return Ok(());
-            }
+        clean_up(&self.store).map_err(|error| error as Box<dyn Error>)
+    }
+}
+
+/// Lets a store clean up until nothing more comes of it: its threads rest, and a tick changes nothing.
+///
+/// # Errors
+///
+/// What the store and the system say.
+pub fn clean_up(store: &Store) -> std::result::Result<(), Box<dyn Error + Send + Sync>> {
+    loop {
+        let before = store.status().bytes;
+        store.tick()?;
+        wait_until_idle()?;
+        if store.status().bytes == before {
+            return Ok(());
         }
     }
 }

@@ -8,7 +8,7 @@ use onceward::{
 };
 
 use super::{Capture, Peer, Result, Settling};
-use crate::idle::wait_until_idle;
+use crate::engine::till::clean_up;
 use crate::index::keys::Key;
 
 /// The peer.
@@ -92,13 +92,6 @@ impl Peer for Onceward {
 
     /// Cleaning goes on beside the caller: the store's threads rest at the end, and a tick changes nothing.
     fn end_draining(&self) -> Result<()> {
-        loop {
-            let before = self.store.status().bytes;
-            self.store.tick()?;
-            wait_until_idle()?;
-            if self.store.status().bytes == before {
-                return Ok(());
-            }
-        }
+        clean_up(&self.store)
     }
 }
