@@ -4,10 +4,10 @@ use onceward_wal::NewFrame;
 
 use super::call::Call;
 use super::calls::Captures;
-use super::judging::{Prepared, lost_verdict};
+use super::judging::Prepared;
 use crate::base::{FrameKind, Located, Result};
-use crate::kernel::{PlacedFrames, Queueing, Waiter};
-use crate::outbox::Arrived;
+use crate::kernel::{Queueing, Waiter};
+use crate::outbox::{Arrived, TakenEvent};
 use crate::store::StoreState;
 
 impl Captures<'_> {
@@ -30,41 +30,44 @@ impl Captures<'_> {
         let unanswered = if is_effect { 0 } else { fresh };
         let purpose = self.inner.reserve().capture_purpose(state, unanswered);
         let how = Queueing { kind, keys: fresh, mono_ms, purpose, waiter };
-        let (mut placed, evict_at) = match (&*call.events, evicted) {
-            ([only], None) => (self.inner.queue_placed(state, &[only.frame(kind)], how)?, None),
-            _ => self.queue_many(state, (call, evicted), how)?,
-        };
-        for event in call.events.iter_mut().filter(|event| event.is_fresh()) {
-            event.at = placed.next(&event.parts);
-        }
+        let evict_at = self.queue_frames(state, (call, evicted), how)?;
         let keys = &mut state.kernel.keys;
-        keys.take_each(call.events, moment.trusted_ms, Prepared::reservation, |event, held| {
-            event.held = Some(held);
+        keys.take_each(call.events, moment.trusted_ms, Prepared::reservation, |event| {
+            &mut event.held
         });
-        let captured = call.captured(moment);
+        let taken = call.events.iter().filter(|event| event.is_queued()).map(|event| {
+            let Prepared { facts, at, held, .. } = event;
+            TakenEvent { facts, at: at.get(), held: *held }
+        });
         let StoreState { kernel, outbox, .. } = state;
-        for event in call.events.iter().filter(|event| event.is_queued()) {
-            let held = event.held.ok_or_else(lost_verdict)?;
-            let arrived = Arrived { moment: captured, is_effect, held };
-            outbox.add(kernel, event.at.lsn, &event.facts, (event.at, arrived));
-        }
+        outbox.add(kernel, taken, Arrived { moment: call.captured(moment), is_effect });
         Ok(evict_at)
     }
 
-    fn queue_many(
+    /// Queues the frames, and notes with each event where its own is. Returns where that is of what is dropped.
+    fn queue_frames(
         &self,
         state: &mut StoreState,
         (call, evicted): (&Call<'_, '_>, Option<&[u8]>),
         how: Queueing,
-    ) -> Result<(PlacedFrames, Option<Located>)> {
-        let head = [evicted.unwrap_or_default()];
-        let evict = NewFrame { kind: FrameKind::Evict.code(), flags: 0, parts: &head };
-        let mut frames = Vec::with_capacity(how.keys + usize::from(evicted.is_some()));
-        frames.extend(evicted.map(|_| evict));
-        let fresh = call.events.iter().filter(|event| event.is_fresh());
-        frames.extend(fresh.map(|event| event.frame(call.kind)));
-        let mut placed = self.inner.queue_placed(state, &frames, how)?;
-        let evict_at = evicted.map(|_| placed.next(&head));
-        Ok((placed, evict_at))
+    ) -> Result<Option<Located>> {
+        let fresh = || call.events.iter().filter(|event| event.is_fresh());
+        let events = fresh().map(|event| event.frame(call.kind));
+        let mut unplaced = fresh();
+        let mut place_next = |at| unplaced.next().into_iter().for_each(|event| event.at.set(at));
+        let Some(evicted) = evicted else {
+            self.inner.queue_each(state, events, how, place_next)?;
+            return Ok(None);
+        };
+        let mut evict_at = None;
+        let (kind, head) = (FrameKind::Evict, [evicted]);
+        let evict = NewFrame { kind: kind.code(), flags: 0, parts: &head };
+        let all = std::iter::once(evict).chain(events);
+        self.inner.queue_each(state, all, how, |at| match evict_at {
+            None => evict_at = Some(at),
+            Some(_) => place_next(at),
+        })?;
+        evict_at.into_iter().for_each(|at| state.kernel.note(kind, at));
+        Ok(evict_at)
     }
 }

@@ -252,7 +252,7 @@ impl<'s> Captures<'s> {
             let moment = self.inner.time.moment(mono_ms);
             let eviction = evict.zip(at).map(|((_, evict), at)| Eviction { evict, at, moment });
             let last = call.events.iter().rev().find(|event| event.is_queued());
-            let last = number(last.map_or(0, |last| last.at.lsn))?;
+            let last = number(last.map_or(0, |last| last.lsn()))?;
             return Ok(Some(Queued { last: Some(last), eviction }));
         }
     }

@@ -1,5 +1,7 @@
 //! Judges the keys of a call: what is new, what is known. No I/O here.
 
+use std::cell::Cell;
+
 use onceward_index::Lookup;
 use onceward_wal::{Lsn, NewFrame, Place};
 
@@ -19,9 +21,9 @@ pub(crate) struct Prepared<'a> {
     /// What is to be done with it, once its key was judged.
     pub(crate) plan: Plan,
     /// Where its frame is, once that is queued; the LSN is 0 before.
-    pub(crate) at: Located,
+    pub(crate) at: Cell<Located>,
     /// What holds its key, once that is taken.
-    pub(super) held: Option<SliceHold>,
+    pub(super) held: SliceHold,
 }
 
 impl<'a> Prepared<'a> {
@@ -33,7 +35,8 @@ impl<'a> Prepared<'a> {
         facts: Facts<'a>,
     ) -> Self {
         let at = Located { place: Place { segment: 0, offset: 0 }, bytes: 0, lsn: 0 };
-        Self { flags, head_bytes, parts, facts, plan: Plan::Fresh, at, held: None }
+        let held = SliceHold { slice: None, window: facts.window, begin: 0 };
+        Self { flags, head_bytes, parts, facts, plan: Plan::Fresh, at: Cell::new(at), held }
     }
 
     /// Takes the first part of its frame's body from these bytes.
@@ -57,12 +60,17 @@ impl<'a> Prepared<'a> {
 
     /// Whether its frame is queued.
     pub(super) fn is_queued(&self) -> bool {
-        self.at.lsn > 0
+        self.lsn() > 0
+    }
+
+    /// The LSN of its frame, once that is queued.
+    pub(super) fn lsn(&self) -> u64 {
+        self.at.get().lsn
     }
 
     /// The key to be taken for its frame; `None`: nothing is queued of it.
     pub(super) fn reservation(&self) -> Option<Reservation> {
-        self.is_queued().then(|| self.facts.reservation(self.at.lsn))
+        self.is_queued().then(|| self.facts.reservation(self.lsn()))
     }
 }
 
@@ -157,16 +165,12 @@ pub(crate) fn plan(
     (events, unsendable): (&mut [Prepared<'_>], &[Unsendable]),
 ) -> Result<usize> {
     let mut broken = None;
-    let mut fresh = 0;
     asking.lookup(
         events,
         |event| (event.facts.fingerprint, event.facts.content_hash),
         |event, found| match known(table, found) {
             Ok(Some(plan)) => event.plan = plan,
-            Ok(None) => {
-                event.plan = Plan::Fresh;
-                fresh += 1;
-            }
+            Ok(None) => event.plan = Plan::Fresh,
             Err(error) => broken = Some(error),
         },
     )?;
@@ -177,6 +181,7 @@ pub(crate) fn plan(
     if let Some((_, why)) = unsendable.iter().find(is_new) {
         return Err(Error::invalid("UNSENDABLE", why.clone()));
     }
+    let mut fresh = events.iter().filter(|event| event.is_fresh()).count();
     // Nothing to compare with, as in most calls.
     if fresh > 1 {
         fresh -= join_repetitions(events);
@@ -257,7 +262,7 @@ pub(crate) fn originals<'e>(
 /// What was found of an event's key: where it is new, the event is queued.
 #[inline]
 pub(crate) fn judged(events: &[Prepared<'_>], event: &Prepared<'_>) -> Result<Judged> {
-    let fresh = |event: &Prepared<'_>| number(event.at.lsn);
+    let fresh = |event: &Prepared<'_>| number(event.lsn());
     match event.plan {
         Plan::Known(known) | Plan::Lost(known) => Ok(known),
         Plan::Fresh => fresh(event).map(|lsn| Judged::Fresh { lsn }),

@@ -38,8 +38,7 @@ pub(crate) use cleaning::{CleaningTurn, LiveFrames};
 pub(crate) use commits::{Commits, QueuedCommit, Waiter};
 use dependencies::Dependencies;
 pub(crate) use engine::{
-    Engine, FrameBody, PlacedFrames, Queueing, Settings, Share, answer_bytes, bytes_of, frame_lsn,
-    from_log,
+    Engine, FrameBody, Queueing, Settings, Share, answer_bytes, bytes_of, frame_lsn, from_log,
 };
 pub(crate) use keys::{
     Asking, KeyEntry, KeyIndex, KeySettings, KeysFrame, LostKeys, Reservation, SliceHold, Windows,

@@ -123,11 +123,11 @@ impl Usage {
         }
     }
 
-    /// Counts a frame that is carried whole.
-    pub(crate) fn add_whole(&mut self, at: Located) {
-        let part = self.part(at.place.segment);
-        part.whole += 1;
-        part.whole_bytes += u64::from(at.bytes);
+    /// Counts frames that are carried whole.
+    pub(crate) fn add_whole(&mut self, segment: u64, count: u64, bytes: u64) {
+        let part = self.part(segment);
+        part.whole = part.whole.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
+        part.whole_bytes = part.whole_bytes.saturating_add(bytes);
     }
 
     /// Counts frames of [`Usage::add_whole`] no more: they moved, or need not be carried whole.

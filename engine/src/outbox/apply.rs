@@ -6,7 +6,7 @@ use onceward_index::{ContentHash, Entry, Fingerprint, Window};
 
 use super::frames::{BatchFrame, SettleFrame};
 use super::table::EventSet;
-use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage};
+use super::{Arrived, Facts, FinalAnswer, Live, Outbox, Stage, TakenEvent};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::event::{Scope, layout};
 use crate::kernel::{KEY_ENTRY_BYTES, Kernel, KeyEntry, KeysFrame, Reservation};
@@ -15,16 +15,19 @@ use crate::kernel::{KEY_ENTRY_BYTES, Kernel, KeyEntry, KeysFrame, Reservation};
 const RECEIPT_BYTES_LIKELY: usize = 36;
 
 impl Outbox {
-    /// Adds an event whose key is taken, under the LSN of its frame.
-    pub(crate) fn add(
+    /// Adds events whose keys are taken, under the LSNs of their frames.
+    pub(crate) fn add<'a>(
         &mut self,
         kernel: &mut Kernel,
-        lsn: u64,
-        facts: &Facts<'_>,
-        arrived: (Located, Arrived),
+        events: impl IntoIterator<Item = TakenEvent<'a>>,
+        arrived: Arrived,
     ) {
-        let scope = self.scopes.intern(facts.scope);
-        self.events.add(kernel, lsn, (facts, scope), arrived);
+        let mut events = events.into_iter().peekable();
+        while let Some(first) = events.next() {
+            let scope = self.scopes.intern(first.facts.scope);
+            let alike = std::iter::from_fn(|| events.next_if(|next| next.is_like(&first)));
+            self.events.add_alike(kernel, (first, scope), alike, arrived);
+        }
     }
 
     /// Applies an event of the log; one whose key an unsettled event has should never have been written.
@@ -46,7 +49,7 @@ impl Outbox {
             self.contested.push((first, at.lsn, why));
         }
         let held = kernel.replay_key(facts.reservation(at.lsn), at.lsn, moment);
-        self.add(kernel, at.lsn, &facts, (at, Arrived { moment, is_effect, held }));
+        self.add(kernel, [TakenEvent { facts: &facts, at, held }], Arrived { moment, is_effect });
         self.settle_effect(kernel, at.lsn);
     }
 

@@ -2,6 +2,7 @@
 
 use onceward_index::{ContentHash, Entry, Fingerprint, Secret, Window};
 
+use super::table::are_neighbours;
 use crate::base::{Located, Moment, State, Wall, WrittenAt};
 use crate::event::layout;
 use crate::kernel::{Reservation, SliceHold, Windows};
@@ -124,15 +125,37 @@ pub(crate) struct FinalAnswer {
     pub(crate) receipt_bytes: usize,
 }
 
-/// What comes with an event's first frame besides the event.
+/// An event whose key is taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrived {
-    /// When it was captured.
-    pub(crate) moment: Moment,
-    /// Whether the event's frame is an effect.
-    pub(crate) is_effect: bool,
+pub(crate) struct TakenEvent<'a> {
+    pub(crate) facts: &'a Facts<'a>,
+    /// Where its first frame is.
+    pub(crate) at: Located,
     /// The slice that holds its key.
     pub(crate) held: SliceHold,
+}
+
+impl TakenEvent<'_> {
+    /// Whether another is as this one in all that is counted and noted of both together, and stands near it.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let is_simple = |facts: &Facts<'_>| facts.lane.is_none() && !facts.is_evictable;
+        are_neighbours(self.at.lsn, other.at.lsn)
+            && self.at.place.segment == other.at.place.segment
+            && self.held == other.held
+            && self.held.slice.is_some()
+            && is_simple(self.facts)
+            && is_simple(other.facts)
+            && self.facts.scope == other.facts.scope
+    }
+}
+
+/// What the events of a call have in common, as their first frames say it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    /// When they were captured.
+    pub(crate) moment: Moment,
+    /// Whether their frames are effects.
+    pub(crate) is_effect: bool,
 }
 
 /// What keys, limits and lanes need to know of an event.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::table::EventSet;
 use crate::base::looked::look;
 
 /// Numbers that share an entry.
@@ -24,7 +25,29 @@ fn place(scope: usize, lsn: u64) -> ((usize, u64), u64) {
 impl Front {
     pub(super) fn add(&mut self, scope: usize, lsn: u64) {
         let (at, bit) = place(scope, lsn);
-        *self.bits.entry(at).or_default() |= bit;
+        self.mark(at, bit);
+    }
+
+    /// Adds numbers together.
+    pub(super) fn add_all(&mut self, scope: usize, some: EventSet) {
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        let (first, bits) = (some.base / TOGETHER, some.events);
+        for (entry, bits) in [(first, half(bits)), (first + 1, half(bits >> TOGETHER))] {
+            if bits != 0 {
+                self.mark((scope, entry), bits);
+            }
+        }
+    }
+
+    /// Marks numbers in an entry, which is mostly that of the newest events.
+    fn mark(&mut self, at: (usize, u64), bits: u64) {
+        if let Some(mut last) = self.bits.last_entry()
+            && *last.key() == at
+        {
+            *last.get_mut() |= bits;
+            return;
+        }
+        *self.bits.entry(at).or_default() |= bits;
     }
 
     pub(super) fn remove(&mut self, scope: usize, lsn: u64) {
@@ -82,6 +105,11 @@ mod tests {
                 if what == 0 {
                     front.remove_all(scope, lsn.saturating_sub(3)..=lsn);
                     (lsn.saturating_sub(3)..=lsn).for_each(|lsn| _ = tree.remove(&(scope, lsn)));
+                } else if what == 3 {
+                    let events = u128::from(other) << (lsn % 128);
+                    let some = EventSet { base: lsn / 128 * 128, events };
+                    front.add_all(scope, some);
+                    tree.extend(some.lsns().map(|lsn| (scope, lsn)));
                 } else if what == 1 {
                     front.remove(scope, lsn);
                     tree.remove(&(scope, lsn));

@@ -44,7 +44,9 @@ pub use answer::{Answer, Settlement};
 pub(crate) use answers::cut;
 pub(crate) use batches::{BatchTable, OpenBatch};
 pub(crate) use calls::{Events, Formed};
-pub(crate) use events::{Arrived, Counted, Facts, FinalAnswer, Live, Settled, Stage, Standing};
+pub(crate) use events::{
+    Arrived, Counted, Facts, FinalAnswer, Live, Settled, Stage, Standing, TakenEvent,
+};
 pub use outcome::Outcome;
 pub(crate) use read::{receipts, stored_event};
 pub(crate) use relocate::{Gathered, Relocating, SettledHere};

@@ -44,15 +44,14 @@ pub(crate) struct Tallies {
 }
 
 impl Tallies {
-    /// An event is one of them.
-    pub(super) fn add(&mut self, live: &Live) {
-        if self.by_scope.len() <= live.scope {
-            self.by_scope.resize(live.scope + 1, ScopeCounts::default());
+    /// Events of a scope that are at the same stage are among them.
+    pub(super) fn add(&mut self, scope: usize, stage: Stage, counted: &Counted) {
+        if self.by_scope.len() <= scope {
+            self.by_scope.resize(scope + 1, ScopeCounts::default());
         }
-        let counted = live.counted();
         self.sum += counted.sum;
         self.bytes = self.bytes.saturating_add(counted.bytes);
-        self.enter(live.scope, live.stage, &counted);
+        self.enter(scope, stage, counted);
     }
 
     /// Events of a scope that are at the same stage are none of them any more.
@@ -114,7 +113,7 @@ impl Tallies {
     #[cfg(test)]
     pub(super) fn recount<'a>(events: impl Iterator<Item = &'a Live>) -> Self {
         let mut tallies = Self::default();
-        events.for_each(|live| tallies.add(live));
+        events.for_each(|live| tallies.add(live.scope, live.stage, &live.counted()));
         tallies
     }
 

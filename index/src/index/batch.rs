@@ -83,7 +83,7 @@ impl Index {
 }
 
 /// Calls to an index for many keys at once, which are found in the caller's own items and answered there: nothing
-/// is allocated for a key. Each call is one moment to all others.
+/// is allocated for a key. Each call is one moment to all others: what it is given to ask may not use the index.
 ///
 /// ```
 /// use onceward_index::{KeyBatch, Entry, Index, Lookup, Options, Reserved, Secret, SliceId, Window};

@@ -248,8 +248,8 @@ impl<'s> Inbox<'s> {
         let at = at.first().copied().ok_or_else(broken)?;
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or_else(broken)?;
-        let held = state.kernel.keys.take(&[first.reservation(at.lsn)], moment.trusted_ms);
-        let first = HeldKey { key: first, held: held.first().copied().ok_or_else(broken)? };
+        let held = state.kernel.keys.take(first.reservation(at.lsn), moment.trusted_ms);
+        let first = HeldKey { key: first, held };
         let captured = Moment { wall: moment.wall.moved(wall_offset_ms), ..moment };
         let new = NewDelivery::of(body, captured, Vec::new());
         state.inbox.queue((at, moment.trusted_ms), first, (keys.collect(), new));

@@ -19,11 +19,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onceward_index::Expired;
-use onceward_wal::{Appended, Log, Lsn, NewFrame, Place, Purpose, frame_bytes};
+use onceward_wal::{AppendFrame, Appended, Log, Lsn, NewFrame, Placed, Purpose};
 
 use super::{Engine, Share, frame_lsn};
 use crate::base::{FrameKind, Located, Moment, Result, observe};
-use crate::kernel::{Areas, Kernel, QueuedCommit, Waiter};
+use crate::kernel::{Areas, QueuedCommit, Waiter};
 
 /// A frame with its body in one piece.
 #[derive(Debug)]
@@ -69,28 +69,6 @@ impl AppliedUpto {
     }
 }
 
-/// Where queued frames are: one behind the other, and told one after the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PlacedFrames {
-    /// Where the next one is.
-    next: Place,
-    lsn: u64,
-    /// Bytes behind each body.
-    tag_bytes: usize,
-}
-
-impl PlacedFrames {
-    /// Where the next frame is, whose body has these pieces.
-    pub(crate) fn next(&mut self, parts: &[&[u8]]) -> Located {
-        let body_bytes: usize = parts.iter().map(|part| part.len()).sum();
-        let bytes = u32::try_from(frame_bytes(body_bytes + self.tag_bytes)).unwrap_or(u32::MAX);
-        let at = Located { place: self.next, bytes, lsn: self.lsn };
-        self.next.offset = self.next.offset.saturating_add(bytes);
-        self.lsn += 1;
-        at
-    }
-}
-
 /// Frames that are durable.
 #[derive(Debug)]
 pub(crate) struct Written {
@@ -131,37 +109,48 @@ impl<S: Areas> Engine<S> {
         new: &[NewFrame<'_>],
         how: Queueing,
     ) -> Result<Vec<Located>> {
-        let mut placed = self.queue_placed(state, new, how)?;
-        Ok(new.iter().map(|frame| placed.next(frame.parts)).collect())
+        let mut placed = Vec::with_capacity(new.len());
+        self.queue_each(state, new.iter(), how, |at| placed.push(at))?;
+        let kernel = state.kernel_mut();
+        for (frame, at) in new.iter().zip(&placed) {
+            FrameKind::from_code(frame.kind).into_iter().for_each(|kind| kernel.note(kind, *at));
+        }
+        Ok(placed)
     }
 
-    /// Queues frames as [`Engine::queue`] does, and makes no list of where they are.
+    /// Queues frames as one commit. `placed` is told where each of them is, in their order; what it was told is void if
+    /// this fails. The caller notes with the kernel those that [go in order](FrameKind::goes_in_order).
     ///
     /// # Errors
     ///
     /// As [`Engine::queue`].
-    pub(crate) fn queue_placed(
+    pub(crate) fn queue_each<F: AppendFrame>(
         &self,
         state: &mut S,
-        new: &[NewFrame<'_>],
+        frames: impl IntoIterator<Item = F, IntoIter: Clone>,
         how: Queueing,
-    ) -> Result<PlacedFrames> {
+        mut placed: impl FnMut(Located),
+    ) -> Result<()> {
         let Queueing { kind, keys, mono_ms, purpose, waiter } = how;
-        let queued = self.log.append_deferred(new, mono_ms, purpose);
-        let Appended { first, last, place, tag_bytes } =
+        let (mut count, mut bytes) = (0, 0);
+        let located = |Placed { lsn, place, bytes: of_one }| {
+            count += 1;
+            bytes += u64::from(of_one);
+            placed(Located { place, bytes: of_one, lsn: lsn.get() });
+        };
+        let queued = self.log.append_each(frames, mono_ms, purpose, located);
+        let Appended { first, last, .. } =
             queued.map_err(|error| self.log_error(error))?.appended();
-        let placed = PlacedFrames { next: place, lsn: first.get(), tag_bytes };
-        let bytes = note(state.kernel_mut(), new, placed);
         self.checkpointer.count(bytes, u64::try_from(keys).unwrap_or(u64::MAX));
         self.cleaning.count(bytes);
         self.time.note_written(mono_ms);
-        observe::appended(new.len(), bytes);
+        observe::appended(count, bytes);
         let (first, last) = (first.get(), last.get());
         let commit = QueuedCommit { first, last, kind, bytes, mono_ms, waiter };
         if state.kernel_mut().commits.push(commit) {
             self.log.sync_soon();
         }
-        Ok(placed)
+        Ok(())
     }
 
     /// Waits until a commit that ends with this frame is durable, and applies it, unless somebody did. The caller
@@ -326,24 +315,6 @@ impl<S: Areas> Engine<S> {
         let last = self.state.lock().kernel().commits.deferred().map(|(_, last)| last);
         last.and_then(Lsn::from_u64).map_or(Ok(()), |last| self.wait(last))
     }
-}
-
-/// Notes frames that were queued. Returns their bytes.
-fn note(kernel: &mut Kernel, new: &[NewFrame<'_>], mut placed: PlacedFrames) -> u64 {
-    let mut bytes = 0;
-    // Those of one kind mostly come together.
-    let mut noted = (0, None);
-    for frame in new {
-        let at = placed.next(frame.parts);
-        bytes += u64::from(at.bytes);
-        if noted.0 != frame.kind {
-            noted = (frame.kind, FrameKind::from_code(frame.kind).filter(|it| it.goes_in_order()));
-        }
-        if let (_, Some(kind)) = noted {
-            kernel.note(kind, at);
-        }
-    }
-    bytes
 }
 
 /// The frames of a commit, or of several one behind the other, are durable.

@@ -36,7 +36,7 @@ use crate::base::{Damage, Error, Located, RecoveryReport, Result, StoreId};
 
 use commit::AppliedUpto;
 pub(in crate::kernel) use commit::expire;
-pub(crate) use commit::{FrameBody, PlacedFrames, Queueing, bytes_of};
+pub(crate) use commit::{FrameBody, Queueing, bytes_of};
 pub(crate) use refusals::from_log;
 pub(crate) use reserve::{Reserve, Share, answer_bytes};
 pub(crate) use time::TrustedTime;

@@ -12,12 +12,14 @@ mod lost;
 mod more;
 mod moved;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use onceward_index::{
-    Discarded, Entry, Expired, Fingerprint, Index, KnownKey, OpenedIndex, Options, SliceId, Window,
+    Discarded, Entry, Expired, Fingerprint, Index, KeyBatch, KnownKey, OpenedIndex, Options,
+    SliceId, Window,
 };
 
 pub(crate) use asking::Asking;
@@ -26,7 +28,6 @@ use coverage::Coverage;
 pub(crate) use frames::{KeyEntry, KeysFrame};
 pub(crate) use lost::{LostKeys, Strays, frames_of_lost};
 use replay::KeyReplay;
-use taking::IndexLists;
 pub(crate) use windows::Windows;
 
 use crate::base::{Error, ErrorKind, Result};
@@ -70,8 +71,6 @@ pub(crate) struct KeyIndex {
     damaged: Option<String>,
     /// Keys that were given back meanwhile, each with the frame that says so.
     unreleased: Vec<(Fingerprint, u64)>,
-    /// What the index is asked with, lent to one call at a time.
-    lists: RefCell<IndexLists>,
     /// What was answered last of where a slice begins, which each capture asks twice.
     begun: Cell<SliceBegun>,
 }
@@ -114,7 +113,6 @@ impl KeyIndex {
             broken: None,
             damaged: None,
             unreleased: Vec::new(),
-            lists: RefCell::default(),
             begun: Cell::default(),
         })
     }
@@ -202,9 +200,9 @@ impl KeyIndex {
             .map_err(|error| Error::new(ErrorKind::Full, "INDEX_FULL", error.to_string()))
     }
 
-    /// The frames are durable.
-    pub(crate) fn confirm(&self, lsns: impl IntoIterator<Item = u64>) {
-        self.index.confirm_batch(lsns);
+    /// The frames from the first to the last are durable.
+    pub(crate) fn confirm(&self, lsns: RangeInclusive<u64>) {
+        KeyBatch::of(&self.index).confirm_range(*lsns.start(), *lsns.end());
     }
 
     /// The frame was not stored: its key is free again, if it still is that frame's.

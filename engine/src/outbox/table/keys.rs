@@ -35,7 +35,7 @@ impl EventKeys {
     /// Notes the key of an event that is put in.
     pub(super) fn note(&mut self, kernel: &Kernel, (lsn, key): (u64, Fingerprint), live: &Live) {
         if !kernel.keys.is_replaying() {
-            self.unconfirmed.push_back((lsn, key));
+            self.note_unconfirmed(lsn, key);
         }
         if live.has_moved || live.held.slice.is_none() {
             self.moved.insert(lsn, key);
@@ -43,6 +43,11 @@ impl EventKeys {
         if live.is_evictable {
             self.evictable.insert(lsn, (key, may_be_dropped(live)));
         }
+    }
+
+    /// Notes the key of an event whose frame may still fail.
+    pub(super) fn note_unconfirmed(&mut self, lsn: u64, key: Fingerprint) {
+        self.unconfirmed.push_back((lsn, key));
     }
 
     /// Forgets the key of an event that is taken out for good, or has its final answer.

@@ -16,11 +16,11 @@ use super::front::Front;
 use super::lanes::Lanes;
 use super::outcomes::Outcomes;
 use super::tallies::Tallies;
-use super::{Arrived, Facts, Live, Settled, Stage, Standing};
+use super::{Arrived, Facts, Live, Settled, Stage, Standing, TakenEvent};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::kernel::Kernel;
 use keys::EventKeys;
-pub(super) use packed::EventSet;
+pub(super) use packed::{EventSet, are_neighbours};
 use packed::{PackedEvents, one};
 use segments::Residents;
 
@@ -80,15 +80,15 @@ impl EventTable {
         &self.tallies
     }
 
-    /// Adds an event whose key is taken, under the LSN of its frame.
-    pub(super) fn add(
+    /// Adds an event whose key is taken, and others that are like it, under the LSNs of their frames.
+    pub(super) fn add_alike<'a>(
         &mut self,
         kernel: &mut Kernel,
-        lsn: u64,
-        (facts, scope): (&Facts<'_>, usize),
-        (at, arrived): (Located, Arrived),
+        (first, scope): (TakenEvent<'_>, usize),
+        others: impl Iterator<Item = TakenEvent<'a>>,
+        Arrived { moment, is_effect }: Arrived,
     ) {
-        let Arrived { moment, is_effect, held } = arrived;
+        let TakenEvent { facts, at, held } = first;
         let live = Live {
             held,
             has_moved: false,
@@ -103,9 +103,22 @@ impl EventTable {
             is_imported: false,
             stage: Stage::Pending,
         };
-        self.keys.note(kernel, (lsn, facts.fingerprint), &live);
-        self.insert(kernel, lsn, &live);
-        self.join_lane(lsn, facts.lane);
+        self.keys.note(kernel, (at.lsn, facts.fingerprint), &live);
+        self.keys.note_evictable(at.lsn, &live);
+        let (keys, is_replaying) = (&mut self.keys, kernel.keys.is_replaying());
+        let others = others.map(|TakenEvent { facts, at, .. }| {
+            if !is_replaying {
+                keys.note_unconfirmed(at.lsn, facts.fingerprint);
+            }
+            (at, facts.amount.unwrap_or(0))
+        });
+        let (events, counted) = self.packed.put_alike((at.lsn, &live), others);
+        kernel.usage.add_whole(at.place.segment, counted.count, counted.bytes);
+        self.tallies.add(scope, live.stage, &counted);
+        if lanes::is_in_front(&self.lanes, at.lsn, &live) {
+            self.front.add_all(scope, events);
+        }
+        self.join_lane(at.lsn, facts.lane);
     }
 
     /// Moves an event: its frame is now here, and the one before it is still in the log.
@@ -201,8 +214,9 @@ impl EventTable {
 
     /// Puts an event in, counters included.
     fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: &Live) {
-        kernel.usage.add_whole(live.at);
-        self.tallies.add(live);
+        let counted = live.counted();
+        kernel.usage.add_whole(live.at.place.segment, counted.count, counted.bytes);
+        self.tallies.add(live.scope, live.stage, &counted);
         self.keys.note_evictable(lsn, live);
         if lanes::is_in_front(&self.lanes, lsn, live) {
             self.front.add(live.scope, lsn);

@@ -29,7 +29,7 @@ impl EventTable {
         let groups = self.packed.alike(some);
         if self.keys.is_unconfirmed(*some.ends().start()) {
             // Perhaps before the one who captured it says so.
-            kernel.keys.confirm(some.lsns());
+            kernel.keys.confirm(some.ends());
         }
         for group in &groups {
             let these = EventSet { base: some.base, events: group.events };

@@ -41,10 +41,10 @@ impl Replay {
     /// Adds an event that is captured and durable.
     fn add(&mut self, lsn: u64, facts: &Facts<'_>, moment: Moment) {
         let keys = &mut self.kernel.keys;
-        let held = keys.take(&[facts.reservation(lsn)], moment.trusted_ms)[0];
-        let arrived = Arrived { moment, is_effect: false, held };
-        self.outbox.add(&mut self.kernel, lsn, facts, (at(lsn, 1), arrived));
-        self.kernel.keys.confirm([lsn]);
+        let held = keys.take(facts.reservation(lsn), moment.trusted_ms);
+        let arrived = Arrived { moment, is_effect: false };
+        self.outbox.add(&mut self.kernel, [TakenEvent { facts, at: at(lsn, 1), held }], arrived);
+        self.kernel.keys.confirm(lsn..=lsn);
     }
 }
 

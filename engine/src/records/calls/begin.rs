@@ -148,10 +148,10 @@ impl Records<'_> {
         }
         let entry = Entry { key: asked.fingerprint, content: asked.content_hash, lsn: at.lsn };
         let reservation = Reservation { entry, window: self.inner.windows().of(RECORD_PREFIX) };
-        let held = state.kernel.keys.take(&[reservation], moment.trusted_ms).into_iter().next();
+        let held = state.kernel.keys.take(reservation, moment.trusted_ms);
         state.records.add(LeaseItem {
             fingerprint: asked.fingerprint,
-            held: held.ok_or_else(lost_key)?,
+            held,
             at,
             fence: at.lsn,
             token: asked.token,

@@ -132,7 +132,7 @@ impl<'a> Adding<'a> {
             let mut known = None;
             if event.is_fresh() {
                 let (_, at) = placed.next().ok_or_else(lost_verdict)?;
-                event.at = at;
+                event.at.set(at);
                 self.add(state, event, arrival, (at, moment))?;
                 let behind = placed.next_if(|(frame, _)| frame.kind == FrameKind::Settle);
                 known = behind
@@ -155,8 +155,7 @@ impl<'a> Adding<'a> {
         (at, moment): (Located, Moment),
     ) -> Result<()> {
         let reservation = event.facts.reservation(at.lsn);
-        let mut held = state.kernel.keys.take(&[reservation], moment.trusted_ms);
-        let held = held.pop().ok_or_else(lost_verdict)?;
+        let held = state.kernel.keys.take(reservation, moment.trusted_ms);
         let carried = arrival.carried(moment.trusted_ms, held.begin);
         let captured = carried.moment();
         let begin = state.kernel.keys.slice_begin(held.window, captured.trusted_ms);

@@ -259,7 +259,7 @@ fn closing_applies_what_was_left_to_who_comes_next() {
     assert_eq!(store.inner.state.lock().kernel().keys.coverage().upto(), 2, "all is covered");
 }
 
-/// A key that was noted because its frame may fail is forgotten once it cannot: else memory would grow with every event.
+/// A key that was noted because its frame may fail is forgotten once it cannot: memory would grow with every event.
 #[test]
 fn keys_of_frames_that_are_durable_are_kept_nowhere_but_in_the_index() {
     let rig = Rig::new();

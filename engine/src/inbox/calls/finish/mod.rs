@@ -13,7 +13,7 @@ use crate::event::{Event, Key, Kind, Payload};
 use crate::inbox::frames::{DeliveryEnd, ProgressFrame};
 use crate::inbox::{Delivery, DeliveryState, Progress};
 use crate::kernel::{FrameBody, Queueing, Share, Waiter, frame_lsn};
-use crate::outbox::{Arrived, Facts};
+use crate::outbox::{Arrived, Facts, TakenEvent};
 use crate::store::StoreState;
 
 /// How much of a number stays in a key that would be too long.
@@ -273,11 +273,11 @@ impl Inbox<'_> {
         let view = layout::View::of(&event);
         let facts = Facts::of(self.inner.secret(), self.inner.windows(), &view);
         let reservation = facts.reservation(event_at.lsn);
-        let held = state.kernel.keys.take(&[reservation], moment.trusted_ms);
-        let held = held.first().copied().ok_or_else(broken)?;
-        let arrived = Arrived { moment: encoded.captured(moment), is_effect: false, held };
+        let held = state.kernel.keys.take(reservation, moment.trusted_ms);
+        let event = TakenEvent { facts: &facts, at: *event_at, held };
+        let arrived = Arrived { moment: encoded.captured(moment), is_effect: false };
         let StoreState { kernel, outbox, .. } = &mut *state;
-        outbox.add(kernel, event_at.lsn, &facts, (*event_at, arrived));
+        outbox.add(kernel, [event], arrived);
         Ok(QueuedFinish { ending, at: *at, event: *event_at, moment })
     }
 

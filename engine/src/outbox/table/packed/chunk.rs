@@ -136,6 +136,19 @@ impl Chunk {
         }
     }
 
+    /// Puts an event in that has no final answer and is as the one at slot `like`, which is at no other stage than at
+    /// first, but for its place, in the same segment, and its amount.
+    pub(super) fn put_like(&mut self, (slot, like): (usize, usize), at: Located, amount: i64) {
+        self.forget(bit(slot));
+        let of_like = self.common_of.get(like).copied().unwrap_or(0);
+        let elapsed = self.times.get(like).copied().unwrap_or(0);
+        set(&mut self.common_of, slot, of_like);
+        set(&mut self.times, slot, elapsed);
+        self.place(slot, at.lsn, at);
+        self.amounts.set(slot, amount);
+        self.unsettled |= bit(slot);
+    }
+
     /// Notes where the frame of an event is, but for its segment.
     fn place(&mut self, slot: usize, lsn: u64, at: Located) {
         set(&mut self.offsets, slot, at.place.offset);

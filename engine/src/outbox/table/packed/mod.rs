@@ -20,7 +20,7 @@ use marks::{SLOTS, between, bit};
 use crate::base::looked::look;
 use crate::base::{Located, State, WrittenAt};
 use crate::kernel::SliceHold;
-use crate::outbox::{Live, Settled, Stage, Standing};
+use crate::outbox::{Counted, Live, Settled, Stage, Standing};
 
 /// Slots of a chunk, in the type of LSNs.
 const CHUNK_LSNS: u64 = SLOTS as u64;
@@ -58,6 +58,11 @@ impl EventSet {
 /// The chunk of an event, and its slot there.
 fn split(lsn: u64) -> (u64, usize) {
     (lsn / CHUNK_LSNS, usize::try_from(lsn % CHUNK_LSNS).unwrap_or_default())
+}
+
+/// Whether two events are in one chunk.
+pub(in crate::outbox) fn are_neighbours(lsn: u64, other: u64) -> bool {
+    lsn / CHUNK_LSNS == other / CHUNK_LSNS
 }
 
 /// The LSN at a slot.
@@ -293,14 +298,36 @@ impl PackedEvents {
 
     /// Puts an event in that has no final answer, in the place of one with the same number.
     pub(in crate::outbox) fn put(&mut self, lsn: u64, live: &Live) {
-        let (number, slot) = split(lsn);
+        self.put_alike((lsn, live), std::iter::empty());
+    }
+
+    /// Puts an event in that has no final answer, and others that are like it but for place and amount, all in the
+    /// places of those with the same numbers. They are neighbours. Returns which they are, and what is counted of them.
+    pub(in crate::outbox) fn put_alike(
+        &mut self,
+        (lsn, live): (u64, &Live),
+        others: impl Iterator<Item = (Located, i64)>,
+    ) -> (EventSet, Counted) {
+        let (number, like) = split(lsn);
         let mut last = self.chunks.last_entry();
         let newest = last.as_mut().filter(|last| *last.key() == number);
-        let (before, after) = match newest {
-            Some(newest) => put_in(newest.get_mut(), slot, lsn, live),
-            None => put_in(self.chunks.entry(number).or_default(), slot, lsn, live),
+        let chunk = match newest {
+            Some(newest) => newest.get_mut(),
+            None => self.chunks.entry(number).or_default(),
         };
-        self.unsettled_count = self.unsettled_count + after - before;
+        let before = count(chunk.unsettled);
+        chunk.put(like, lsn, live);
+        let (mut events, mut counted) = (bit(like), live.counted());
+        for (at, amount) in others {
+            let (_, slot) = split(at.lsn);
+            chunk.put_like((slot, like), at, amount);
+            events |= bit(slot);
+            counted.count += 1;
+            counted.bytes = counted.bytes.saturating_add(u64::from(at.bytes));
+            counted.sum += i128::from(amount);
+        }
+        self.unsettled_count = self.unsettled_count + count(chunk.unsettled) - before;
+        (EventSet { base: number * CHUNK_LSNS, events }, counted)
     }
 
     /// Brings an event to a stage.
@@ -374,11 +401,4 @@ fn in_chunk(base: u64, (first, last): (u64, u64)) -> Mask {
 
 fn count(events: Mask) -> usize {
     usize::try_from(events.count_ones()).unwrap_or(0)
-}
-
-/// Puts an event in; returns how many without a final answer there were, and are.
-fn put_in(chunk: &mut Chunk, slot: usize, lsn: u64, live: &Live) -> (usize, usize) {
-    let before = count(chunk.unsettled);
-    chunk.put(slot, lsn, live);
-    (before, count(chunk.unsettled))
 }

@@ -178,7 +178,7 @@ fn check_groups(packed: &PackedEvents, whole: &Whole, all: &[EventSet]) {
             assert_eq!(group.events & !left, 0, "twice");
             left &= !group.events;
             let these = EventSet { base: some.base, events: group.events };
-            let mut counted = crate::outbox::Counted::default();
+            let mut counted = Counted::default();
             for live in these.lsns().map(|lsn| whole.live[&lsn]) {
                 assert_eq!((live.at.place.segment, live.held), (group.segment, group.held));
                 assert_eq!((live.scope, live.stage), (group.scope, group.stage));

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::FrameKind;
 use crate::event::layout::{self as layout, Encoded};
 use crate::kernel::{Queueing, Waiter};
-use crate::outbox::{Arrived, Facts};
+use crate::outbox::{Arrived, Facts, TakenEvent};
 use crate::review::ReviewFilter;
 use crate::testing::upstream::{fits_but, rejected};
 use crate::testing::{Rig, sized_event};
@@ -85,9 +85,9 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
         let kernel = &mut state.kernel;
         let facts = Facts::of(&kernel.secret, kernel.keys.windows(), &layout::View::of(&queued));
         let moment = inner.time.moment(mono_ms);
-        let held = kernel.keys.take(&[facts.reservation(at.lsn)], moment.trusted_ms)[0];
-        let arrived = Arrived { moment, is_effect: false, held };
-        state.outbox.add(kernel, at.lsn, &facts, (at, arrived));
+        let held = kernel.keys.take(facts.reservation(at.lsn), moment.trusted_ms);
+        let arrived = Arrived { moment, is_effect: false };
+        state.outbox.add(kernel, [TakenEvent { facts: &facts, at, held }], arrived);
         Lsn::from_u64(at.lsn).unwrap()
     };
     let mut session = start(&store);
