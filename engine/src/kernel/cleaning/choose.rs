@@ -119,6 +119,7 @@ pub(super) fn choose(
     let slack = slack_bytes(segment_bytes, slack_segments);
     let mut wasted: u64 = 0;
     let mut best: Option<(Resting, u64, SegmentInfo)> = None;
+    let mut empty: Option<SegmentInfo> = None;
     known.later.retain(|_, until_ms| *until_ms > trusted_ms);
     if finished.iter().any(|info| info.unread) {
         // It may be read another time, and then what any other segment says of it counts: an event in it without
@@ -133,13 +134,15 @@ pub(super) fn choose(
     for info in finished.iter().filter(|info| may_go(&info.number) && is_next(info)) {
         let part = usage.get(info.number);
         let live_bytes = part.map_or(0, |part| part.live_bytes());
-        if live_bytes == 0 {
-            return Some((*info, CleaningReason::IsWorth(need)));
-        }
-        if !is_worth(info.used_bytes, live_bytes, need) {
+        if live_bytes > 0 && !is_worth(info.used_bytes, live_bytes, need) {
             continue;
         }
+        // All of them count, also when one goes at once: it is how far cleaning lags behind.
         wasted += info.used_bytes.saturating_sub(live_bytes);
+        if live_bytes == 0 {
+            empty = empty.or(Some(*info));
+            continue;
+        }
         let rest = part.map_or(Resting::Over, |part| part.rest(trusted_ms));
         let share = live_bytes.saturating_mul(1 << 16) / info.used_bytes.max(1);
         if best.is_none_or(|(least, least_share, _)| (rest, share) < (least, least_share)) {
@@ -147,10 +150,50 @@ pub(super) fn choose(
         }
     }
     known.wasted_bytes = wasted;
+    if let Some(empty) = empty {
+        return Some((empty, CleaningReason::IsWorth(need)));
+    }
     known.is_busy = wasted > if known.is_busy { slack / 2 } else { slack };
     let is_time = known.is_busy || matches!(need, Need::Short | Need::Low);
     let best = best.filter(|_| is_time).map(|(_, _, info)| (info, CleaningReason::IsWorth(need)));
     let turn = oldest.filter(|info| is_turn && may_turn(&info.number));
     let turn = turn.filter(|_| finished.iter().any(in_order));
     best.or_else(|| turn.map(|info| (*info, CleaningReason::IsTurn)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So much do the events that live in a segment take.
+    fn segments(live: &[u64]) -> (Vec<SegmentInfo>, Usage) {
+        let mut usage = Usage::default();
+        let mut all = Vec::new();
+        for (number, bytes) in (1..).zip(live) {
+            if *bytes > 0 {
+                usage.add_whole(number, 1, *bytes);
+            }
+            all.push(SegmentInfo {
+                number,
+                first_lsn: number * 10,
+                last_lsn: number * 10 + 9,
+                used_bytes: 100_000,
+                file_bytes: 100_000,
+                damaged: false,
+                unread: false,
+            });
+        }
+        (all, usage)
+    }
+
+    #[test]
+    fn all_that_may_go_is_counted_although_an_empty_segment_goes_first() {
+        let (all, usage) = segments(&[10, 0, 20, 90_000, 0]);
+        let mut known = KnownSegments::default();
+        let about =
+            About { segment_bytes: 100_000, slack_segments: 2, trusted_ms: 0, is_turn: false };
+        let chosen = choose(&all, &usage, &mut known, Need::Usual, about);
+        assert_eq!(chosen.map(|(info, _)| info.number), Some(2));
+        assert_eq!(known.wasted_bytes, 4 * 100_000 - 30);
+    }
 }
