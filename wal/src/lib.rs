@@ -6,6 +6,7 @@
 //! |---|---|
 //! | read and judge a log, changing nothing | [`examine`] |
 //! | mend what a crash left, and write | [`Log::start`] |
+//! | open a log without reading what the host knows of it | [`examine_known`], [`FinishedSegments`] |
 //! | keep frames durably | [`Log::append`], [`Log::append_batch`], [`Log::append_deferred`] with a [`AppendTicket`] |
 //! | read on from an LSN, beside writers of this process | [`Log::read_from`] |
 //! | follow a log that another process writes | [`Follower`] |
@@ -27,6 +28,7 @@ mod frame;
 pub mod fuzzing;
 mod header;
 mod identity;
+mod known;
 mod limits;
 mod log;
 mod lsn;
@@ -50,17 +52,19 @@ mod waypoints;
 pub use checksum::Digest;
 pub use error::{Error, ErrorKind, GROUND_MOVED, Position};
 pub use examine::{
-    Anchor, Examined, Followed, Follower, check_keys, examine, examine_with, identity,
-    identity_with, is_sealed,
+    Anchor, Examined, Followed, Follower, check_keys, examine, examine_known, examine_with,
+    identity, identity_with, is_sealed,
 };
 pub use frame::{Frame, KIND_HOST_MIN, Place};
 pub use identity::Identity;
+pub use known::{KnownSegment, KnownSegments};
 pub use limits::{
-    SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, check_segment_bytes, frame_bytes,
+    FRAME_HEADER_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    check_segment_bytes, frame_bytes,
 };
 pub use log::{
-    Alignment, AppendFrame, AppendTicket, Appended, CLOSED, FrameSlice, Lock, Log, NewFrame,
-    Options, Placed, Preparation, Purpose, Reader, create, create_sealed, lock,
+    Alignment, AppendFrame, AppendTicket, Appended, CLOSED, FinishedSegments, FrameSlice, Lock,
+    Log, NewFrame, Options, Placed, Preparation, Purpose, Reader, create, create_sealed, lock,
 };
 pub use lsn::Lsn;
 pub use quarantine::{ASIDE, verify_quarantine};

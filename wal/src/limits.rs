@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// Size of a frame's header.
-pub(crate) const FRAME_HEADER_BYTES: usize = 30;
+pub const FRAME_HEADER_BYTES: usize = 30;
 /// Frames start at multiples of this.
 pub(crate) const FRAME_ALIGN_BYTES: usize = 8;
 /// Size of the part of a segment's header that has fields.

@@ -17,6 +17,8 @@ pub struct ExaminationReport {
     pub torn_file: Option<String>,
     /// Whole frames among the torn bytes.
     pub in_doubt: usize,
+    /// Segments that were not read because the host knew them, by number.
+    pub unchecked: Vec<u64>,
     /// Bytes that cannot be used.
     pub damage: Vec<Damage>,
 }

@@ -1,5 +1,7 @@
 //! Places of every 64th frame of a segment, to find a frame by its LSN. No I/O here.
 
+use crate::fields::FieldDecoder;
+
 /// Frames from one waypoint to the next.
 const EVERY: u32 = 64;
 
@@ -31,6 +33,27 @@ impl Waypoints {
     /// Forgets frames from `lsn` on.
     pub(crate) fn forget_from(&mut self, lsn: u64) {
         while self.0.pop_if(|(last, _)| *last >= lsn).is_some() {}
+    }
+
+    /// Appends their bytes: a count, then for each how far its LSN is from the segment's first one, and the offset.
+    pub(crate) fn encode(&self, first_lsn: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&u32::try_from(self.0.len()).unwrap_or(u32::MAX).to_le_bytes());
+        for (lsn, offset) in &self.0 {
+            let delta = u32::try_from(lsn.saturating_sub(first_lsn)).unwrap_or(u32::MAX);
+            out.extend_from_slice(&delta.to_le_bytes());
+            out.extend_from_slice(&offset.to_le_bytes());
+        }
+    }
+
+    /// Reads what [`Waypoints::encode`] wrote.
+    pub(crate) fn decode(first_lsn: u64, fields: &mut FieldDecoder<'_>) -> Option<Self> {
+        let count = usize::try_from(fields.u32()?).ok()?;
+        // Not more memory than the bytes that are there vouch for.
+        let mut all = Vec::with_capacity(count.min(fields.0.len() / 8));
+        for _ in 0..count {
+            all.push((first_lsn.checked_add(u64::from(fields.u32()?))?, fields.u32()?));
+        }
+        Some(Self(all))
     }
 
     /// The offset of the last noted frame that is not behind `lsn`.

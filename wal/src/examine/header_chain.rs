@@ -70,7 +70,7 @@ impl Examination<'_> {
     }
 
     /// The segment before must end as this one's header says.
-    fn judge_before(&mut self, header: &SegmentHeader) {
+    pub(super) fn judge_before(&mut self, header: &SegmentHeader) {
         let Some((before, walked)) = self.previous.take() else { return };
         let whole = walked.lost.is_empty() && walked.end == SegmentEnd::Sealed && !walked.repaired;
         let offset = u64::try_from(walked.offset).unwrap_or(u64::MAX);

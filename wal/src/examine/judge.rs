@@ -40,6 +40,8 @@ pub(super) struct Examination<'a> {
     buffer: Vec<u8>,
     /// Numbers of the segments whose head says where they begin.
     first_lsns: Vec<(u64, u64)>,
+    /// The headers that are whole, by number, and the sizes of their files.
+    pub(super) headers: BTreeMap<u64, (SegmentHeader, u64)>,
     pub(super) shows: Shows,
     /// Frames that were not shown because nothing proves them, marks apart.
     pub(super) hidden: u64,
@@ -81,6 +83,7 @@ impl<'a> Examination<'a> {
             files: PendingFiles::default(),
             buffer: Vec::new(),
             first_lsns: Vec::new(),
+            headers: BTreeMap::new(),
             shows: Shows::All,
             hidden: 0,
             last_in_use: 0,
@@ -128,6 +131,10 @@ impl<'a> Examination<'a> {
         if let Some(first_lsn) = head.first_lsn() {
             self.first_lsns.push((number, first_lsn));
         }
+        if let Some(header) = head.header {
+            let bytes = u64::try_from(file.len()?).unwrap_or(u64::MAX);
+            self.headers.insert(number, (header, bytes));
+        }
         if !listed && in_use {
             self.meta.segments.add(number);
             self.meta.next_number = number + 1;
@@ -141,6 +148,11 @@ impl<'a> Examination<'a> {
     /// The numbers of the listed segments.
     pub(super) fn numbers(&self) -> Vec<u64> {
         self.meta.segments.iter().collect()
+    }
+
+    /// The file of a segment is not needed any more.
+    pub(super) fn forget_file(&mut self, number: u64) {
+        self.files.forget(number);
     }
 
     /// The segment in which `lsn` must be, if it is there: all before it have lower ones.
@@ -269,6 +281,7 @@ impl<'a> Examination<'a> {
             file_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
             damaged: self.report.damage.iter().any(|damage| damage.file == path),
             unread: !unreadable.is_empty(),
+            unchecked: None,
             waypoints: std::mem::take(&mut walked.waypoints),
             bodies,
             envelope: head.envelope(),

@@ -13,12 +13,14 @@
 //! | `scan_segment`, `scanned_segment` | reads one segment, twice where something seems damaged; what that found |
 //! | `header_chain` | what each header says of itself and of the segment before |
 //! | `resurrected` | files that are there again after their segment was trimmed |
+//! | `known`, `again` | segments that need not be read, and reading one later |
 //! | `unread` | what the disk could not read |
 //! | `unlock` | the keys of a sealed log |
 //! | `repairs` | what a repair has to write |
 //! | `ending`, `examined` | how the log ends, and all that was found |
 //! | `follow`, `anchor` | follows a log that another process writes |
 
+mod again;
 mod anchor;
 mod ending;
 mod examined;
@@ -27,6 +29,7 @@ mod found_meta;
 mod head;
 mod header_chain;
 mod judge;
+mod known;
 mod pending_files;
 mod repairs;
 mod resurrected;
@@ -43,11 +46,13 @@ use onceward_vfs::Vfs;
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::identity::Identity;
+use crate::known::{KnownSegment, KnownSegments};
 use crate::limits::SLOT_BYTES;
 use crate::meta::Meta;
 use crate::name;
 use crate::report::Damage;
 use crate::sealing::Sealing;
+pub(crate) use again::Reread;
 pub use anchor::Anchor;
 pub use examined::Examined;
 pub(crate) use examined::FoundTail;
@@ -80,7 +85,7 @@ pub fn examine(
 ) -> Result<Option<Examined>, Error> {
     let Some(found) = found_meta(vfs)? else { return Ok(None) };
     let identity = found.0.identity;
-    examine_found(vfs, found, (identity, None), visit).map(Some)
+    examine_found(vfs, found, (identity, None), &mut All(visit)).map(Some)
 }
 
 /// As [`examine`], and shows the host's frames of a sealed log as the host gave them. A whole frame that was
@@ -97,7 +102,41 @@ pub fn examine_with(
 ) -> Result<Option<Examined>, Error> {
     let Some(found) = found_meta(vfs)? else { return Ok(None) };
     let identity = unlock::identity(vfs, &found.0, &found.2, sealing)?;
-    examine_found(vfs, found, (identity, sealing.cloned()), visit).map(Some)
+    examine_found(vfs, found, (identity, sealing.cloned()), &mut All(visit)).map(Some)
+}
+
+/// As [`examine_with`], and does not read what `host` knows: of a segment that fits what is known of it only header
+/// and end are looked at. Whether it is still as it was written,
+/// [`FinishedSegments::check`](crate::FinishedSegments::check) says; the report lists those.
+///
+/// Nothing is known of a sealed log, nor of the segment in which the log ends. Under the lock only.
+///
+/// # Errors
+///
+/// As [`examine_with`].
+pub fn examine_known(
+    vfs: &dyn Vfs,
+    sealing: Option<&Arc<dyn Sealing>>,
+    host: &mut dyn KnownSegments,
+) -> Result<Option<Examined>, Error> {
+    let Some(found) = found_meta(vfs)? else { return Ok(None) };
+    let identity = unlock::identity(vfs, &found.0, &found.2, sealing)?;
+    examine_found(vfs, found, (identity, sealing.cloned()), host).map(Some)
+}
+
+/// Who is shown everything.
+struct All<'v>(&'v mut dyn FnMut(&Frame<'_>));
+
+impl KnownSegments for All<'_> {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        (self.0)(frame);
+    }
+
+    fn known(&mut self, _number: u64) -> Option<KnownSegment> {
+        None
+    }
+
+    fn pass(&mut self, _number: u64) {}
 }
 
 /// Reads the log that was found.
@@ -105,7 +144,7 @@ fn examine_found(
     vfs: &dyn Vfs,
     (meta, lost, files): (Meta, bool, Files),
     (identity, sealing): (Identity, Option<Arc<dyn Sealing>>),
-    visit: &mut dyn FnMut(&Frame<'_>),
+    host: &mut dyn KnownSegments,
 ) -> Result<Examined, Error> {
     let mut examination = Examination::new(vfs, meta, &files)?;
     (examination.identity, examination.sealing) = (identity, sealing);
@@ -126,7 +165,11 @@ fn examine_found(
         examination.report.damage.push(Damage { segment, lost, file, offset, bytes, what });
     }
     for number in examination.numbers() {
-        examination.segment(number, visit)?;
+        let known = host.known(number);
+        match known.filter(|known| known.number == number) {
+            Some(known) if examination.take_known(&known)? => host.pass(number),
+            Some(_) | None => examination.segment(number, &mut |frame| host.frame(frame))?,
+        }
     }
     Ok(examination.finish())
 }

@@ -22,6 +22,11 @@ impl PendingFiles {
         self.0.insert(file.number, stays_open.then_some(file));
     }
 
+    /// Forgets the file of a segment that is not judged by it.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.0.remove(&number);
+    }
+
     /// Takes the file of a segment; `None` if it was not there, or a writer at work trimmed it since.
     pub(super) fn take(
         &mut self,

@@ -116,6 +116,30 @@ impl Frame<'_> {
         self.with_body(&[])
     }
 
+    /// The bytes of its header, from which [`Frame::known`] makes it again.
+    #[must_use]
+    pub fn header(&self) -> [u8; FRAME_HEADER_BYTES] {
+        let mut out = [0; FRAME_HEADER_BYTES];
+        out[..CRC_BYTES].copy_from_slice(&self.stored.header_crc.to_le_bytes());
+        out[CRC_BYTES..LEN_OFFSET].copy_from_slice(&self.stored.body_crc.to_le_bytes());
+        out[LEN_OFFSET..].copy_from_slice(&self.stored.fields());
+        out
+    }
+
+    /// The frame at `place`, whose header has these bytes, in a segment that begins with this LSN. Nothing is checked
+    /// again, and the body is what the caller kept of it.
+    #[must_use]
+    pub fn known<'b>(
+        header: &[u8; FRAME_HEADER_BYTES],
+        first_lsn: u64,
+        place: Place,
+        body: &'b [u8],
+    ) -> Option<Frame<'b>> {
+        let header = fields(header)?;
+        let lsn = Lsn::from_u64(first_lsn.checked_add(u64::from(header.lsn_delta))?)?;
+        Some(header.frame(lsn, body, place))
+    }
+
     /// Returns this frame with another copy of its body.
     #[must_use]
     pub fn with_body<'b>(&self, body: &'b [u8]) -> Frame<'b> {

@@ -18,6 +18,7 @@
 //! | `gate` | where the members of a group wait |
 //! | `closing` | the end of a log that is closed in order |
 //! | `reader` | reads forward from any LSN, and waits at the end |
+//! | `finished` | what is known of finished segments, and whether they are as they were written |
 //! | `room` | the reserve, and for what it is kept |
 //! | `space` | prepares segments ahead, trims and recycles settled ones |
 //! | `spares` | those that are ready |
@@ -34,6 +35,7 @@ mod commit;
 mod create;
 mod doubtful;
 mod filling;
+mod finished;
 mod frames;
 mod gate;
 #[cfg(all(test, shuttle))]
@@ -74,6 +76,7 @@ pub use append::{AppendTicket, Appended, Purpose};
 use buffer::ChunkBytes;
 pub use create::{Lock, create, create_sealed, lock};
 use filling::SegmentSpace;
+pub use finished::FinishedSegments;
 use gate::Gates;
 pub use new_frame::{AppendFrame, NewFrame, Placed};
 pub use pad::Alignment;

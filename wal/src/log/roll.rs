@@ -76,6 +76,7 @@ impl Core {
             file_bytes: space.bytes,
             damaged: false,
             unread: false,
+            unchecked: None,
             waypoints: Waypoints::for_segment(space.bytes),
             bodies: key.clone().map_or(SegmentBodies::Clear, SegmentBodies::Sealed),
             envelope,

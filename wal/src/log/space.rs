@@ -167,6 +167,8 @@ impl Core {
             commit.refuse_if_poisoned()?;
             (commit.synced, commit.next_lsn)
         };
+        // One that nobody read since the log was opened is kept if it is damaged.
+        self.check_segment(number)?;
         // What is queued, or was synced last, is never finished.
         let finished = self.segments.read().goes_on_after(number);
         let mut meta = self.meta.lock();

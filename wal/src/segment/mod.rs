@@ -13,6 +13,7 @@ use onceward_vfs::{File, Mode, Vfs};
 pub use self::salvage::SalvagedFrame;
 pub(crate) use self::source::Source;
 use self::span::FrameSpan;
+use crate::checksum::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Frame, Place};
 use crate::identity::Identity;
@@ -39,6 +40,8 @@ pub(crate) struct Segment {
     pub(crate) damaged: bool,
     /// The disk could not read all of it.
     pub(crate) unread: bool,
+    /// Opening did not read it, and nobody did since: the running digest that its end has to have.
+    pub(crate) unchecked: Option<Digest>,
     pub(crate) waypoints: Waypoints,
     /// How the host's bodies are stored in it.
     pub(crate) bodies: SegmentBodies,
@@ -63,6 +66,8 @@ pub struct SegmentInfo {
     pub damaged: bool,
     /// Whether the disk could not read all of it: it may be able to another time.
     pub unread: bool,
+    /// Whether opening did not read it, because the host knew it, and nobody checked it since.
+    pub unchecked: bool,
 }
 
 /// The segments of a log, by number.
@@ -169,6 +174,7 @@ impl Segments {
             file_bytes: segment.file_bytes,
             damaged: segment.damaged,
             unread: segment.unread,
+            unchecked: segment.unchecked.is_some(),
         })
     }
 

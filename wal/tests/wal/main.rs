@@ -17,6 +17,7 @@ mod following;
 mod full;
 mod ground;
 mod interrupted;
+mod known;
 mod long_logs;
 mod marks;
 mod misplaced;
