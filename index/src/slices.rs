@@ -130,8 +130,13 @@ impl Slices {
 
     /// Counts one more unsettled event in a slice.
     pub(crate) fn hold(&mut self, id: SliceId) {
+        self.hold_for(id, 1);
+    }
+
+    /// Counts so many more unsettled events in a slice.
+    pub(crate) fn hold_for(&mut self, id: SliceId, count: u64) {
         if let Some(slice) = self.all.get_mut(&id) {
-            slice.held = slice.held.saturating_add(1);
+            slice.held = slice.held.saturating_add(count);
         }
     }
 

@@ -6,6 +6,8 @@ pub(crate) const LOG_DIR: &str = "log";
 pub(crate) const QUARANTINE_DIR: &str = "quarantine";
 /// The directory of the index's files.
 pub(crate) const INDEX_DIR: &str = "index";
+/// The directory of what replay needs of finished segments.
+pub(crate) const SUMMARIES_DIR: &str = "summaries";
 /// The directory into which other processes put decisions.
 pub(crate) const DECISIONS_DIR: &str = "decisions";
 /// The directory of the catalog's files.

@@ -72,8 +72,11 @@ pub struct Damage {
 pub struct RecoveryReport {
     /// Whether the store had been closed in order; `false` for one that was just made.
     pub clean: bool,
-    /// Frames that were read.
+    /// Frames that were read, those included of segments of which a summary was read.
     pub frames: u64,
+    /// Finished segments of which opening read a summary, and that nobody has read yet: damage in them is not found
+    /// yet. The store reads them one after another, beside its callers; what it finds is among the damage then.
+    pub unchecked_segments: u64,
     /// Bytes of a torn tail: what a crash during an append leaves. Cut, and a copy kept where whole
     /// frames were in it.
     pub torn_bytes: u64,

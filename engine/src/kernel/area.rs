@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use onceward_index::{Fingerprint, SliceId};
 use onceward_wal::Frame;
 
-use super::{Asking, Engine, FrameBody, Kernel, LiveFrames, QueuedCommit};
+use super::{Asking, Engine, EventRun, FrameBody, Kernel, LiveFrames, QueuedCommit};
 use crate::base::{FrameKind, Located, Moment, Result};
 
 /// A part of the state that has frames of its own.
@@ -87,6 +87,13 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
 
     /// Applies one frame of the log.
     fn replay(&mut self, frame: &Frame<'_>);
+
+    /// Applies events that a summary has.
+    fn replay_run(&mut self, run: &EventRun<'_>);
+
+    /// How much of the body of a frame of this kind replay reads, from its beginning on, where the index's files cover
+    /// the frame.
+    fn replayed_bytes(kind: FrameKind, frame: &Frame<'_>) -> usize;
 
     /// The log was read.
     fn end_replay(&mut self);
@@ -186,6 +193,10 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
 
     /// Puts what was gathered into frames.
     fn gathered(gathered: Self::Gathered, live: &mut LiveFrames);
+
+    /// All that it says, alike of two that say the same.
+    #[cfg(test)]
+    fn described(&self) -> String;
 
     /// A frame was carried to here, durably.
     fn relocated(&mut self, relocation: &FrameBody, at: Located, moment: Moment);

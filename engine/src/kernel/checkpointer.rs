@@ -1,5 +1,5 @@
 //! Keeps the index's files: writes new keys to them now and then, and forgets those of slices that
-//! are over. Beside captures, which never wait for it.
+//! are over; and the summaries of the segments that these files cover. Beside captures, which never wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,6 +9,7 @@ use onceward_index::{Index, Until};
 use onceward_wal::Preparation;
 use parking_lot::Mutex;
 
+use super::summaries::Summaries;
 use crate::base::{Monitor, observe};
 
 /// Keys that opening may have to replay; also a bound on what they take in memory.
@@ -39,6 +40,8 @@ pub(crate) struct Checkpointer {
 #[derive(Debug)]
 struct CheckpointerShared {
     index: Arc<Index>,
+    /// Summaries of the segments that the index's files cover.
+    summaries: Arc<Summaries>,
     /// The opening by which the index knows its log: one of which the log has a frame.
     mark: AtomicU64,
     wish: Monitor<Wish>,
@@ -60,7 +63,7 @@ impl Checkpointer {
     ///
     /// `mark` is the last opening of which the log has a frame, `opening` this one.
     pub(crate) fn start(
-        index: Arc<Index>,
+        (index, summaries): (Arc<Index>, Arc<Summaries>),
         (mark, opening): (u64, u64),
         log_bytes_max: u64,
         preparation: Preparation,
@@ -69,6 +72,7 @@ impl Checkpointer {
         let mark = AtomicU64::new(mark);
         let shared = Arc::new(CheckpointerShared {
             index,
+            summaries,
             mark,
             wish,
             trouble: Mutex::new(None),
@@ -126,6 +130,10 @@ impl Checkpointer {
             self.shared.checkpoint(Until::Later);
             while self.shared.index.purge(SHARDS_PURGED) {}
         }
+        if self.thread.lock().is_none() {
+            while self.shared.summaries.write_one() {}
+            self.shared.summaries.check_one();
+        }
     }
 
     /// Why the last checkpoint failed, if it did; else why the index was made anew while the store is open, if
@@ -144,6 +152,7 @@ impl Checkpointer {
     pub(crate) fn close(&self) {
         self.stop();
         self.shared.checkpoint(Until::Close);
+        while self.shared.summaries.write_one() {}
     }
 
     /// Ends the thread. A checkpoint that is under way is finished.
@@ -174,15 +183,20 @@ impl CheckpointerShared {
         let mut cold = usize::MAX;
         loop {
             {
-                let mut wish =
-                    self.wish.wait_while(|wish| cold == 0 && !wish.checkpoint && !wish.stop);
+                let mut wish = self.wish.wait_while(|wish| {
+                    cold == 0 && !wish.checkpoint && !wish.stop && !self.summaries.has_work()
+                });
                 if wish.stop {
                     return;
                 }
                 if !std::mem::take(&mut wish.checkpoint) {
                     drop(wish);
-                    // What cannot be read is an error for whoever asks for a key there.
-                    cold = self.index.warm(SHARDS_TOGETHER).unwrap_or(0);
+                    if cold > 0 {
+                        // What cannot be read is an error for whoever asks for a key there.
+                        cold = self.index.warm(SHARDS_TOGETHER).unwrap_or(0);
+                    } else {
+                        self.summaries.work_some();
+                    }
                     continue;
                 }
             }
@@ -197,6 +211,9 @@ impl CheckpointerShared {
     fn checkpoint(&self, until: Until) {
         let mark = self.mark.load(Relaxed);
         let done = observe::checkpoint(|| self.index.checkpoint(mark, until));
+        if let Ok(done) = &done {
+            self.summaries.covered(done.covered);
+        }
         *self.trouble.lock() = done.err().map(|error| error.to_string());
     }
 }

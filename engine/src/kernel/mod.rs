@@ -14,6 +14,7 @@
 //! | `cleaning` | carries what lives out of a segment, and trims it |
 //! | `checkpointer` | writes the index's files |
 //! | `opening` | reads the log, and the index beside it |
+//! | `summaries` | what is read of finished segments in their place |
 //!
 //! Memory changes by frames only: replay and live calls go through the same functions, in the order of the frames, so
 //! that what a restart rebuilds is what was there before.
@@ -26,6 +27,7 @@ mod dependencies;
 mod engine;
 mod keys;
 pub(crate) mod opening;
+mod summaries;
 mod times;
 mod usage;
 
@@ -44,6 +46,7 @@ pub(crate) use keys::{
     Asking, KeyEntry, KeyIndex, KeySettings, KeysFrame, LostKeys, Reservation, SliceHold, Windows,
     keys_of,
 };
+pub(crate) use summaries::{EventRun, RunColumns, RunFacts, discard as discard_summaries};
 pub(crate) use times::{Marks, Times};
 pub(crate) use usage::{KEY_ENTRY_BYTES, Usage};
 
@@ -110,6 +113,14 @@ impl Kernel {
     /// Frames whose checksum is right and that do not fit the log: where, and why.
     pub(crate) fn invalid(&self) -> &[(Located, String)] {
         &self.invalid
+    }
+
+    /// All that it says, alike of two that say the same.
+    #[cfg(test)]
+    pub(crate) fn described(&self) -> String {
+        let Self { usage, dependencies, times, invalid, .. } = self;
+        let slices = self.keys.index().slices();
+        format!("{:?}", (usage, dependencies, times, invalid, slices, self.keys.coverage()))
     }
 
     /// Whether it is time to look at expiry, which is once in every slice's length: so a key is gone at the latest

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use onceward_wal::{Frame, RunBody, Stamp};
 
+use super::EventRun;
 use crate::base::{BootId, Moment, Origin, Unmeasured, Wall};
 
 /// A reading of a monotonic clock.
@@ -49,6 +50,15 @@ impl RunBegun {
     fn of(stamp: &Stamp) -> Self {
         let moment = Moment { trusted_ms: stamp.trusted_ms, wall: Wall::at(stamp.wall_ms) };
         Self { moment, reading: ClockReading::of(stamp) }
+    }
+
+    /// The moment that many milliseconds later.
+    fn at(&self, ms: u32) -> Moment {
+        let Moment { trusted_ms, wall } = self.moment;
+        Moment {
+            trusted_ms: trusted_ms.saturating_add(u64::from(ms)),
+            wall: wall.moved(i64::from(ms)),
+        }
     }
 }
 
@@ -215,10 +225,7 @@ impl Times {
     /// says is remembered long enough. Where no later run bounds it, trusted time did not go on.
     pub(crate) fn moment_of(&self, frame: &Frame<'_>) -> Moment {
         match self.runs.get(&frame.run) {
-            Some(RunBegun { moment, .. }) => Moment {
-                trusted_ms: moment.trusted_ms.saturating_add(u64::from(frame.time_ms)),
-                wall: moment.wall.moved(i64::from(frame.time_ms)),
-            },
+            Some(begun) => begun.at(frame.time_ms),
             None => {
                 let later =
                     self.known_runs.as_ref().and_then(|known| known.range(frame.run..).next());
@@ -226,6 +233,31 @@ impl Times {
                 Moment { trusted_ms: trusted_ms.max(self.latest_ms), wall: Wall::UNKNOWN }
             }
         }
+    }
+
+    /// Notes a run of events as [`Times::of`] notes each of them. Returns the lowest moment of any; `None`: nobody knows
+    /// when their run began.
+    pub(crate) fn pass(&mut self, run: &EventRun<'_>) -> Option<Moment> {
+        if self.last_lsn == 0 {
+            self.marks.begin_lsn = Some(run.first_lsn);
+        }
+        self.last_lsn = run.last_lsn();
+        let Some(begun) = self.runs.get(&run.run).copied() else {
+            self.has_unknown = true;
+            self.is_lost = true;
+            return None;
+        };
+        let reading = begun.reading;
+        let mono_ms = reading.mono_ms.saturating_add(u64::from(run.last_ms()));
+        self.read = Some(ClockReading { mono_ms, ..reading });
+        self.observe(begun.at(run.time_ms.saturating_add(run.span_ms)));
+        self.observe(begun.at(run.last_ms()));
+        Some(begun.at(run.time_ms))
+    }
+
+    /// When a run began, trusted time, if that is known.
+    pub(crate) fn began_ms(&self, run: u32) -> Option<u64> {
+        self.runs.get(&run).map(|begun| begun.moment.trusted_ms)
     }
 
     /// The latest trusted time of any frame.

@@ -98,7 +98,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_the_set_that_a_tree_of_numbers_would_be(
-            steps in prop::collection::vec((0..4_u8, 0..2_usize, 0..300_u64, 0..300_u64), 0..200),
+            steps in prop::collection::vec((0..5_u8, 0..2_usize, 0..300_u64, 0..300_u64), 0..200),
         ) {
             let (mut front, mut tree) = (Front::default(), BTreeSet::new());
             for (what, scope, lsn, other) in steps {

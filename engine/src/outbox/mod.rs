@@ -12,6 +12,7 @@
 //! | `tallies` | counts by scope and stage |
 //! | `frames` | bodies of batch and settle frames |
 //! | `apply` | changes, one function for each kind of frame |
+//! | `runs` | events of a summary, many at once |
 //! | `relocate` | what cleaning carries |
 //! | `calls` | what is pending, batches, settling |
 //! | `answers` | writes what the upstream said |
@@ -30,6 +31,7 @@ mod outcome;
 mod outcomes;
 mod read;
 mod relocate;
+mod runs;
 mod scopes;
 mod table;
 mod tallies;
@@ -131,6 +133,13 @@ impl Outbox {
     /// The frames of a commit are surely absent: the keys of their events are free again.
     pub(crate) fn withdraw(&mut self, kernel: &mut Kernel, commit: &QueuedCommit) {
         self.events.withdraw_up_to(kernel, commit.last);
+    }
+
+    /// All that it says, alike of two that say the same.
+    #[cfg(test)]
+    pub(crate) fn described(&self) -> String {
+        let Self { scopes, batches, waiting, contested, events } = self;
+        format!("{:?}{}", (scopes, batches, waiting, contested), events.described())
     }
 
     /// The outbox, to be asked what of a segment lives.

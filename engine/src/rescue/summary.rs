@@ -238,6 +238,12 @@ pub enum Reason {
         /// How many.
         count: u64,
     },
+    /// Finished segments of the log were not read since the store was opened: whether they are whole is not known yet.
+    /// The store reads them one after another.
+    Unchecked {
+        /// How many.
+        segments: u64,
+    },
     /// Files with bytes that were damaged or in doubt are kept for a person to look at.
     Quarantine {
         /// How many.
@@ -260,6 +266,9 @@ impl fmt::Display for Reason {
             Self::Leases { count } => write!(f, "open leases: {count}"),
             Self::Deliveries { count } => write!(f, "unfinished deliveries: {count}"),
             Self::Damage { count } => write!(f, "damaged ranges of the log: {count}"),
+            Self::Unchecked { segments } => {
+                write!(f, "segments of the log that are not checked yet: {segments}")
+            }
             Self::Quarantine { files } => write!(
                 f,
                 "files in quarantine: {files}: what was lost, damaged or in doubt; look at them, and remove \

@@ -85,6 +85,9 @@ pub struct Status {
     /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::inspect::verify())
     /// all; a store of which this is not 0 should be shown to a person.
     pub damaged_ranges: u64,
+    /// Finished segments that opening did not read, because it read what it needs of them elsewhere, and that nobody has
+    /// read yet: damage in them is not found yet. The store reads them one after another, beside its callers.
+    pub unchecked_segments: u64,
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.
     pub fence: Option<Fence>,
@@ -203,6 +206,7 @@ impl StoreState {
             catalog_trouble: None,
             decision_troubles: Vec::new(),
             damaged_ranges: 0,
+            unchecked_segments: 0,
             fence: self.rescue.fence().map(Fence::of),
             server_offset_ms: None,
         }

@@ -9,9 +9,11 @@ use super::{GatheredFrames, StoreState};
 use crate::base::{FrameKind, Located, Moment, Result};
 use crate::event::layout;
 use crate::kernel::{
-    Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit, Scanned,
+    Areas, Asking, Engine, EventRun, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit,
+    Scanned,
 };
 use crate::outbox::{SettledHere, receipts};
+use crate::records::frames::RecordHead;
 
 impl StoreState {
     /// Whether any frame that can be read says something of the event of a key.
@@ -80,6 +82,43 @@ impl Areas for StoreState {
             let why = format!("a frame of kind {} whose body this program cannot read", frame.kind);
             self.kernel.note_invalid(Located::of(frame), why);
         }
+    }
+
+    fn replay_run(&mut self, run: &EventRun<'_>) {
+        let lowest = self.kernel.times.pass(run);
+        self.note_marks();
+        if let Some(lowest) = lowest {
+            self.outbox.replay_run(&mut self.kernel, run, lowest);
+        }
+    }
+
+    fn replayed_bytes(kind: FrameKind, frame: &Frame<'_>) -> usize {
+        let all = frame.body.len();
+        let behind = match kind {
+            FrameKind::Event | FrameKind::Effect | FrameKind::Carried => {
+                let event = layout::event_in(kind, frame.lsn.get(), frame.body);
+                let event = event.and_then(|(.., body)| layout::View::decode(frame.flags, body));
+                event.map_or(0, |event| event.payload.len())
+            }
+            FrameKind::Record => RecordHead::decode(frame.body).map_or(0, |(_, body)| body.len()),
+            FrameKind::Batch
+            | FrameKind::Settle
+            | FrameKind::Decision
+            | FrameKind::Keys
+            | FrameKind::Window
+            | FrameKind::Delivery
+            | FrameKind::Progress
+            | FrameKind::Clock
+            | FrameKind::Evict
+            | FrameKind::Cancel
+            | FrameKind::Lease
+            | FrameKind::LeaseEnd
+            | FrameKind::Fence
+            | FrameKind::Import
+            | FrameKind::Upstream
+            | FrameKind::Hold => 0,
+        };
+        all.saturating_sub(behind)
     }
 
     fn end_replay(&mut self) {
@@ -209,6 +248,13 @@ impl Areas for StoreState {
     fn gathered(gathered: GatheredFrames, live: &mut LiveFrames) {
         gathered.finished.end(live);
         gathered.outbox.end(live);
+    }
+
+    #[cfg(test)]
+    fn described(&self) -> String {
+        let Self { decisions, losses, records, inbox, rescue, server_clock, upstreams, .. } = self;
+        let areas = (decisions, losses, records, inbox, rescue, server_clock, upstreams);
+        format!("{:?}{}{areas:?}", self.kernel.described(), self.outbox.described())
     }
 
     fn relocated(&mut self, relocation: &FrameBody, at: Located, moment: Moment) {

@@ -192,6 +192,7 @@ impl Store {
         let mut status = self.inner.state.lock().status(self.inner.time.trusted_ms());
         status.bytes = self.inner.log.file_bytes();
         status.damaged_ranges = self.inner.damaged_ranges();
+        status.unchecked_segments = self.inner.unchecked_segments();
         status.index_trouble = self.inner.index_trouble();
         status.server_offset_ms = self.server_offset().map(|offset| offset.offset_ms);
         status.catalog_trouble = self.inner.kept_catalog.trouble();
@@ -219,10 +220,10 @@ impl Store {
         self.inner.state.lock().status_of(scope)
     }
 
-    /// What opening found.
+    /// What opening found. Of segments that it did not read, also what was found since.
     #[must_use]
-    pub fn recovery(&self) -> &RecoveryReport {
-        self.inner.engine.recovery()
+    pub fn recovery(&self) -> RecoveryReport {
+        self.inner.engine.report()
     }
 
     /// Bytes that the store's file system still offers; `None` if it does not say.

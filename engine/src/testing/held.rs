@@ -107,6 +107,8 @@ fn check_counters(rig: &Rig, store: &Store, context: &str) {
         "{told:?}, a look: {status:?}, {context}"
     );
     (status.keys, status.settled) = (told.keys, told.settled);
+    // A look reads everything.
+    status.unchecked_segments = told.unchecked_segments;
     // A look counts the time that the store was closed, by the wall clock.
     status.oldest_pending = told.oldest_pending;
     assert_eq!(told, status, "{context}");

@@ -234,7 +234,7 @@ impl Caller {
             }
         }
         for (lsn, (key, begin)) in unsettled {
-            let of_files = (lsn <= covered).then(|| index.hold_covered(window(), begin)).flatten();
+            let of_files = (lsn <= covered).then(|| index.hold_covered(window(), begin, 1)).flatten();
             let slice = match of_files {
                 Some(slice) => Some(slice),
                 None => index.hold(print(key))?,
@@ -299,7 +299,7 @@ impl Caller {
         }
         for (key, begin) in unsettled {
             let _told = index.lookup(print(key), content(key, 1));
-            let of_files = index.hold_covered(window(), begin);
+            let of_files = index.hold_covered(window(), begin, 1);
             if let Ok(Some(slice)) =
                 of_files.map_or_else(|| index.hold(print(key)), |it| Ok(Some(it)))
             {

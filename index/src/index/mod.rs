@@ -193,13 +193,13 @@ impl Index {
     }
 
     /// Holds the slice of `window` that begins at `begin`, which the files had when the index was
-    /// opened, for an unsettled event that they cover; `None` if they had it not: then the key was
-    /// carried, see [`Index::hold`].
-    pub fn hold_covered(&self, window: Window, begin: u64) -> Option<SliceId> {
+    /// opened, for so many unsettled events that they cover; `None` if they had it not: then the keys
+    /// were carried, see [`Index::hold`].
+    pub fn hold_covered(&self, window: Window, begin: u64, count: u64) -> Option<SliceId> {
         let mut state = self.state.write();
         let slice = state.slices.at(window, begin)?;
         let is_from_files = state.slices.get(slice)?.is_from_files;
-        is_from_files.then(|| state.slices.hold(slice))?;
+        is_from_files.then(|| state.slices.hold_for(slice, count))?;
         Some(slice)
     }
 
@@ -215,7 +215,12 @@ impl Index {
 
     /// Ends a hold without a settlement.
     pub fn unhold(&self, slice: SliceId) {
-        self.state.write().slices.unhold(slice, 1);
+        self.unhold_many(slice, 1);
+    }
+
+    /// Ends so many holds of one slice without a settlement.
+    pub fn unhold_many(&self, slice: SliceId, count: u64) {
+        self.state.write().slices.unhold(slice, count);
     }
 
     /// Forgets the slices whose deadline is `now` or earlier.

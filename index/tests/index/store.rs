@@ -104,7 +104,7 @@ impl Store {
         }
         for (lsn, (key, window, begin)) in unsettled {
             let covered =
-                (lsn <= covered).then(|| self.index.hold_covered(window, begin)).flatten();
+                (lsn <= covered).then(|| self.index.hold_covered(window, begin, 1)).flatten();
             let slice = match covered {
                 Some(slice) => Some(slice),
                 None => self.index.hold(key)?,

@@ -171,6 +171,11 @@ impl<'a> View<'a> {
         })
     }
 
+    /// How far the wall clock was from what the run's beginning says.
+    pub(crate) fn wall_offset_ms(&self) -> i64 {
+        self.wall_offset_ms
+    }
+
     /// The moment of its capture, by that of its frame.
     pub(crate) fn captured(&self, moment: Moment) -> Moment {
         Moment { wall: moment.wall.moved(self.wall_offset_ms), ..moment }

@@ -25,9 +25,9 @@ use crate::base::{ErrorKind, Result};
 use crate::config::Config;
 use crate::event::{Key, Scope};
 use crate::inspect::{Keys, read_log, read_without_keys};
-use crate::kernel::from_log;
 use crate::kernel::opening::READINGS_MAX;
 use crate::kernel::opening::{ask_for_check, cannot_open, damage_of, log_damage, no_store};
+use crate::kernel::{discard_summaries, from_log};
 use crate::state::StoreState;
 
 /// What a repair found and did, or would find.
@@ -256,6 +256,8 @@ pub(crate) fn repair_on(vfs: &dyn Vfs, keys: &Keys) -> Result<Repair> {
         // The index may know keys of which the log will not: they stay taken. First, so that no crash
         // leaves a mended log of which nobody knows that.
         ask_for_check(vfs)?;
+        // Of what a segment says then, its summary knows nothing.
+        discard_summaries(vfs)?;
     }
     let note = notice::write(vfs, &damage, &lost, keys.is_some())?;
     let repaired = match keys {

@@ -164,6 +164,7 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         let trimmed = self.engine.log.trim(forgotten);
         let is_gone = || self.engine.log.segments().iter().all(|it| it.number != forgotten);
         if trimmed.is_ok() || is_gone() {
+            self.engine.summaries.forget(forgotten);
             notes.forgotten = None;
         }
         trimmed.map(|()| true).map_err(|error| self.engine.log_error(error))
@@ -232,6 +233,8 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         reason: CleaningReason,
     ) -> Result<u64> {
         let number = segment.number;
+        // One that nobody read yet is kept if it is damaged, and that is told.
+        self.engine.summaries.check(number);
         let Some(contents) = self.scan(number)? else {
             notes.known.stuck.insert(number);
             return Ok(0);

@@ -5,7 +5,7 @@
 //! opened goes into the new one, and the damaged files stay until that is written.
 
 use super::Engine;
-use crate::base::{Damage, Error, ErrorKind, Result, observe};
+use crate::base::{Damage, Error, ErrorKind, RecoveryReport, Result, observe};
 use crate::kernel::keys::Strays;
 use crate::kernel::opening::{READINGS_MAX, damage_of, log_damage, read_log};
 use crate::kernel::{Areas, Asking};
@@ -51,8 +51,24 @@ impl<S: Areas> Engine<S> {
 
     /// How many ranges are damaged, as far as anybody found out.
     pub(crate) fn damaged_ranges(&self) -> u64 {
-        let since = self.damage_since.lock().len();
-        self.recovery.damaged_ranges().saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+        let report = self.report();
+        let since = self.damage_since.lock();
+        let more = since.iter().filter(|damage| !report.damage.contains(damage)).count();
+        report.damaged_ranges().saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+    }
+
+    /// What opening found, and what was found since in segments that it did not read.
+    pub(crate) fn report(&self) -> RecoveryReport {
+        // In this order: what is not among the damage is not counted as checked.
+        let unchecked_segments = self.unchecked_segments();
+        let mut report = RecoveryReport { unchecked_segments, ..self.recovery.clone() };
+        report.damage.extend(self.summaries.damage());
+        report
+    }
+
+    /// How many segments were not read when the store was opened, and not since either.
+    pub(crate) fn unchecked_segments(&self) -> u64 {
+        self.summaries.unchecked()
     }
 
     /// Reads the log, as opening does, and applies it to the index.

@@ -31,6 +31,7 @@ use parking_lot::Mutex;
 
 use super::checkpointer::Checkpointer;
 use super::cleaning::{Cleaner, Cleaning};
+use super::summaries::Summaries;
 use super::{Areas, KeySettings, Windows};
 use crate::base::{Damage, Error, Located, RecoveryReport, Result, StoreId};
 
@@ -64,6 +65,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Engine<S: Areas> {
     pub(super) checkpointer: Checkpointer,
+    pub(super) summaries: Arc<Summaries>,
     pub(crate) log: Log,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) state: Mutex<S>,
@@ -87,6 +89,7 @@ pub(crate) struct Engine<S: Areas> {
 /// What opening hands over.
 pub(super) struct Opened<S> {
     pub(super) checkpointer: Checkpointer,
+    pub(super) summaries: Arc<Summaries>,
     pub(super) log: Log,
     pub(super) vfs: Arc<dyn Vfs>,
     pub(super) state: S,
@@ -100,17 +103,18 @@ pub(super) struct Opened<S> {
 impl<S: Areas> Engine<S> {
     /// The engine of a store that was opened.
     pub(super) fn new(opened: Opened<S>) -> Self {
-        let Opened { checkpointer, log, vfs, state, settings, id, secret, .. } = opened;
+        let Opened { checkpointer, summaries, log, vfs, state, settings, .. } = opened;
         Self {
             checkpointer,
+            summaries,
             log,
             vfs,
             state: Mutex::new(state),
             control: Mutex::new(()),
             applied_upto: AppliedUpto::default(),
             settings,
-            id,
-            secret,
+            id: opened.id,
+            secret: opened.secret,
             time: opened.time,
             recovery: opened.recovery,
             damage_since: Mutex::default(),
@@ -209,6 +213,12 @@ impl<S: Areas> Engine<S> {
     pub(crate) fn write_index(&self) {
         self.checkpointer.ask();
         self.checkpointer.tick();
+    }
+
+    /// Checks a segment that nobody has read since the store was opened.
+    #[cfg(test)]
+    pub(crate) fn check_one(&self) {
+        self.summaries.check_one();
     }
 
     /// Why the index's files could not be written lately, or were made anew, if so.

@@ -1,5 +1,7 @@
 //! What frames say of keys, while the log is read.
 
+use onceward_index::Window;
+
 use super::{KeyIndex, Reservation, SliceHold};
 
 /// Keys, for one who reads the log.
@@ -8,17 +10,42 @@ pub(crate) struct KeyReplay<'k> {
     pub(super) keys: &'k mut KeyIndex,
 }
 
+impl KeyIndex {
+    /// Whether the index's files have the slice that began at `begin`.
+    pub(crate) fn has_slice(&self, window: Window, begin: u64) -> bool {
+        self.index.hold_covered(window, begin, 0).is_some()
+    }
+}
+
 impl KeyReplay<'_> {
     /// The frame `frame` has an event whose slice began at `begin`.
     pub(crate) fn event(self, reservation: Reservation, frame: u64, begin: u64) -> SliceHold {
         let Reservation { entry, window } = reservation;
         // Not the frame: one that cleaning carried is of an event that came before.
         if entry.lsn <= self.keys.coverage.upto() {
-            return SliceHold { slice: self.keys.index.hold_covered(window, begin), window, begin };
+            let slice = self.keys.index.hold_covered(window, begin, 1);
+            return SliceHold { slice, window, begin };
         }
         let slice = self.keys.restore(reservation, frame, begin);
         self.keys.index.hold_slice(slice);
         SliceHold { slice: Some(slice), window, begin }
+    }
+
+    /// So many events whose slice began at `begin`, and which the index's files cover. Their keys are not at hand: the
+    /// caller knows that these files have the slice, see [`KeyIndex::has_slice`].
+    pub(crate) fn covered_events(self, window: Window, begin: u64, count: u64) -> SliceHold {
+        let slice = self.keys.index.hold_covered(window, begin, count);
+        if slice.is_none() {
+            self.keys.give_up("it lacks the slice of unsettled events");
+        }
+        SliceHold { slice, window, begin }
+    }
+
+    /// Takes back what [`KeyReplay::covered_events`] held.
+    pub(crate) fn take_back(self, held: SliceHold, count: u64) {
+        if let Some(slice) = held.slice {
+            self.keys.index.unhold_many(slice, count);
+        }
     }
 
     /// The frame `frame` has the key of a settled event whose own frame is gone.

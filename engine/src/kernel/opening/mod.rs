@@ -16,6 +16,7 @@ use onceward_wal::{
 
 use super::checkpointer::Checkpointer;
 use super::engine::{Engine, Opened, Settings, TrustedTime, expire, from_log};
+use super::summaries::Summaries;
 use super::{Areas, Kernel};
 use crate::base::clock::{self, Clock};
 use crate::base::places::LOCK_FILE;
@@ -53,7 +54,8 @@ pub(crate) fn open<S: Areas>(
         make(&*vfs, &lock, sealing)?;
     }
     usurpers::free_index(&*vfs)?;
-    let Read { examined, mut state, rebuilt, lost } = read::<S>(&vfs, sealing, &settings.keys)?;
+    let Read { examined, mut state, rebuilt, lost, unread } =
+        read::<S>(&vfs, sealing, &settings.keys)?;
     let unmeasured = state.kernel().times.unmeasured(&read_clocks(&*clock));
     let (stamp, unwritten_ms) = resume(&mut state, &*clock)?;
     let identity = examined.identity();
@@ -76,12 +78,16 @@ pub(crate) fn open<S: Areas>(
     let marks = (keys.coverage().last_opening(), stamp.opening);
     let keeping = lost.keeping(preparation);
     let index = Arc::clone(keys.index());
-    let checkpointer = Checkpointer::start(index, marks, settings.index_log_bytes_max, keeping);
+    let summaries = Arc::new(Summaries::start::<S>(Arc::clone(&vfs), &log, unread));
+    summaries.covered(keys.coverage().upto());
+    let kept = (index, Arc::clone(&summaries));
+    let checkpointer = Checkpointer::start(kept, marks, settings.index_log_bytes_max, keeping);
     if recovery.index_rebuilt.is_some() {
         checkpointer.ask();
     }
     let mut engine = Engine::new(Opened {
         checkpointer,
+        summaries,
         log,
         vfs,
         state,
@@ -185,6 +191,7 @@ pub(crate) fn recovery_of(examined: &Examined) -> RecoveryReport {
     RecoveryReport {
         clean: report.clean,
         frames: report.frames,
+        unchecked_segments: u64::try_from(report.unchecked.len()).unwrap_or(u64::MAX),
         torn_bytes: report.torn_bytes,
         torn_frames_in_doubt: u64::try_from(report.in_doubt).unwrap_or(u64::MAX),
         damage: report.damage.iter().map(log_damage).collect(),

@@ -1,5 +1,6 @@
 //! Reads the log, and the index beside it, until they fit each other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onceward_index::{Index, Location};
@@ -10,6 +11,7 @@ use super::lost::LostToDamage;
 use super::{from_index, no_store, secret_of};
 use crate::base::places::{INDEX_DIR, UNCHECKED};
 use crate::base::{Error, ErrorKind, Result};
+use crate::kernel::summaries::{self, SummarizedLog, Unread};
 use crate::kernel::{Areas, Kernel, KeyIndex, KeySettings, Times, from_log};
 
 /// How often the log is read: as it is, with the times of all its runs, and for an index that is made anew.
@@ -25,6 +27,8 @@ pub(super) struct Read<S> {
     pub(super) rebuilt: Option<String>,
     /// Keys that the index knows and the log has lost.
     pub(super) lost: LostToDamage,
+    /// Segments of which summaries were read.
+    pub(super) unread: Unread,
 }
 
 /// Reads the log and the index. Files of the index that do not fit the log, or are damaged, are given up,
@@ -40,25 +44,35 @@ pub(super) fn read<S: Areas>(
     let location = Location { vfs: Arc::clone(vfs), dir: INDEX_DIR.to_owned() };
     let mut rebuilt = None;
     let mut times = Times::default();
+    // Only by an index that fits, and never twice: what did not do once is read.
+    let is_used = sealing.is_none();
+    let mut numbers = if is_used { summaries::numbers(&**vfs) } else { BTreeSet::new() };
     for _ in 0..OPENINGS_MAX {
         let (keys, trouble) = open_keys(&location, &identity, settings)?;
         rebuilt = rebuilt.or(trouble);
-        let mut state = S::new(Kernel::new(secret.clone(), keys, times.clone()));
-        let mut examined =
-            onceward_wal::examine_with(&**vfs, sealing, &mut |frame| state.replay(frame))
-                .map_err(from_log)?
-                .ok_or_else(no_store)?;
+        let state = S::new(Kernel::new(secret.clone(), keys, times.clone()));
+        let mut reading = SummarizedLog::new(&**vfs, state, std::mem::take(&mut numbers));
+        let mut examined = onceward_wal::examine_known(&**vfs, sealing, &mut reading)
+            .map_err(from_log)?
+            .ok_or_else(no_store)?;
+        let (mut state, passed) = reading.into_parts();
         if let Some(runs) = state.kernel().times.worth_another_reading() {
             times = Times::with_runs(runs);
             continue;
         }
+        let unread = Unread { passed, is_used };
         state.end_replay();
+        #[cfg(test)]
+        if !unread.passed.is_empty() {
+            let keys = open_keys(&location, &identity, settings)?.0;
+            assert_as_read(&**vfs, Kernel::new(secret.clone(), keys, Times::default()), &state);
+        }
         let mut lost = LostToDamage::find(&**vfs, &mut examined, &state)?;
         match state.kernel().keys.misfit().or_else(|| lost.misfit.take()) {
-            None => return Ok(Read { examined, state, rebuilt, lost }),
+            None => return Ok(Read { examined, state, rebuilt, lost, unread }),
             Some(why) if !lost.is_empty() => {
                 lost.misfit = Some(why);
-                return Ok(Read { examined, state, rebuilt, lost });
+                return Ok(Read { examined, state, rebuilt, lost, unread });
             }
             Some(why) => rebuilt = Some(why),
         }
@@ -85,6 +99,24 @@ fn open_keys(
         }
         Err(error) if error.kind() == onceward_index::ErrorKind::Invalid => Err(from_index(&error)),
         Err(error) => Ok((KeyIndex::in_memory(settings)?, Some(error.to_string()))),
+    }
+}
+
+/// Holds a state that came from summaries against what reading the whole log says, unless that has damage.
+#[cfg(test)]
+fn assert_as_read<S: Areas>(vfs: &dyn Vfs, kernel: Kernel, state: &S) {
+    let mut read = S::new(kernel);
+    let examined = onceward_wal::examine(vfs, &mut |frame| read.replay(frame));
+    // A disk that refuses refuses the opening too.
+    if let Ok(Some(examined)) = examined
+        && examined.report().damage.is_empty()
+    {
+        read.end_replay();
+        let (read, state) = (read.described(), state.described());
+        let same = read.bytes().zip(state.bytes()).take_while(|(one, other)| one == other).count();
+        let from = same.saturating_sub(400);
+        let part = |text: &str| text.chars().skip(from).take(800).collect::<String>();
+        assert!(read == state, "read:\n{}\nsummarized:\n{}", part(&read), part(&state));
     }
 }
 

@@ -10,7 +10,8 @@ use onceward_wal::ASIDE;
 
 use super::ask_for_check;
 use crate::base::places::{
-    CATALOG_DIR, DECISIONS_DIR, INDEX_DIR, LOCK_FILE, LOG_DIR, QUARANTINE_DIR, UNCHECKED,
+    CATALOG_DIR, DECISIONS_DIR, INDEX_DIR, LOCK_FILE, LOG_DIR, QUARANTINE_DIR, SUMMARIES_DIR,
+    UNCHECKED,
 };
 use crate::base::{Damage, Result};
 
@@ -19,8 +20,15 @@ const CATALOG_BLOBS: &str = "blobs";
 /// The path of that directory, from the store's directory on.
 const CATALOG_BLOBS_DIR: &str = "catalog/blobs";
 /// Every directory that a store may have. Where the log was is another matter: nothing else has what was in it.
-const DIRECTORIES: [&str; 6] =
-    [LOG_DIR, QUARANTINE_DIR, INDEX_DIR, DECISIONS_DIR, CATALOG_DIR, CATALOG_BLOBS_DIR];
+const DIRECTORIES: [&str; 7] = [
+    LOG_DIR,
+    QUARANTINE_DIR,
+    INDEX_DIR,
+    SUMMARIES_DIR,
+    DECISIONS_DIR,
+    CATALOG_DIR,
+    CATALOG_BLOBS_DIR,
+];
 /// Files in the store's own directory.
 const OWN_FILES: [&str; 3] = [LOCK_FILE, "meta", "meta.tmp"];
 /// How the names of the index's files begin.

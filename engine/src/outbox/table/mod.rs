@@ -7,6 +7,7 @@ mod answers;
 mod keys;
 mod lanes;
 mod packed;
+mod runs;
 mod segments;
 mod settle;
 

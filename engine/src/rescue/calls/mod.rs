@@ -129,9 +129,14 @@ impl Rescue<'_> {
         if deliveries > 0 {
             why.push(Reason::Deliveries { count: deliveries });
         }
+        // In this order: what is not among the damage is not counted as checked.
+        let segments = self.inner.unchecked_segments();
         let count = self.inner.damaged_ranges();
         if count > 0 {
             why.push(Reason::Damage { count });
+        }
+        if segments > 0 {
+            why.push(Reason::Unchecked { segments });
         }
         why.extend(self.quarantine());
         if why.is_empty() { SafeToWipe::Safe } else { SafeToWipe::NotSafe { why } }

@@ -212,7 +212,7 @@ fn keys_that_the_log_lost_outlive_an_index_that_must_be_made_anew() {
     let run = frames(&rig).into_iter().find(|frame| frame.kind == KIND_RUN).unwrap();
     damage(&rig, run.lsn);
     let store = rig.open();
-    let why = store.recovery().index_rebuilt.clone();
+    let why = store.recovery().index_rebuilt;
     assert!(why.unwrap().contains("another log"), "{:?}", store.recovery());
     assert_lost(&store, 0, lsns[0]);
     drop(store);

@@ -17,3 +17,4 @@ mod opening;
 mod printed;
 mod protocol;
 mod run_damage;
+mod summaries;

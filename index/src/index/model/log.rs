@@ -118,7 +118,7 @@ impl ModelLog {
             }
         }
         for (lsn, (key, window, begin)) in unsettled {
-            let of_files = (lsn <= covered).then(|| index.hold_covered(window, begin)).flatten();
+            let of_files = (lsn <= covered).then(|| index.hold_covered(window, begin, 1)).flatten();
             let held: Option<SliceId> = of_files.or_else(|| index.hold(fingerprint(key)).unwrap());
             assert!(held.is_some() || self.last(key) != Some(lsn), "{lsn} is held nowhere");
         }

@@ -6,6 +6,7 @@ mod alike;
 mod amounts;
 mod chunk;
 mod marks;
+mod runs;
 #[cfg(test)]
 mod tests;
 

@@ -117,7 +117,7 @@ impl Site {
         let store = open(self.dir.path());
         assert_eq!(answers(&store), self.answers);
         assert_eq!(store.status().catalog_trouble, None);
-        let rebuilt = store.recovery().catalog_rebuilt.clone();
+        let rebuilt = store.recovery().catalog_rebuilt;
         store.close().unwrap();
         rebuilt
     }

@@ -3,6 +3,8 @@
 //! What an event says of itself is in its frame. Here is what must be known without reading that: where it is, when it
 //! was captured, its amount, and how far it is. What neighbours share is there once.
 
+mod runs;
+
 use std::collections::BTreeMap;
 
 use onceward_wal::Place;
@@ -31,6 +33,25 @@ pub(super) struct Common {
     pub(super) is_effect: bool,
     pub(super) is_evictable: bool,
     is_imported: bool,
+}
+
+impl Common {
+    /// What others may have in common with an event.
+    fn of(live: &Live) -> Self {
+        let Moment { trusted_ms, wall } = live.moment;
+        let ahead = |wall_ms: i64| wall_ms.wrapping_sub(trusted_ms.cast_signed());
+        Self {
+            segment: live.at.place.segment,
+            held: live.held,
+            scope: live.scope,
+            base_ms: trusted_ms,
+            wall_ahead_ms: wall.get().map(ahead),
+            has_moved: live.has_moved,
+            is_effect: live.is_effect,
+            is_evictable: live.is_evictable,
+            is_imported: live.is_imported,
+        }
+    }
 }
 
 /// The answer to an event.
@@ -105,20 +126,7 @@ impl Chunk {
     /// Puts an event in that has no final answer.
     pub(super) fn put(&mut self, slot: usize, lsn: u64, live: &Live) {
         self.forget(bit(slot));
-        let Moment { trusted_ms, wall } = live.moment;
-        let ahead = |wall_ms: i64| wall_ms.wrapping_sub(trusted_ms.cast_signed());
-        let common = Common {
-            segment: live.at.place.segment,
-            held: live.held,
-            scope: live.scope,
-            base_ms: trusted_ms,
-            wall_ahead_ms: wall.get().map(ahead),
-            has_moved: live.has_moved,
-            is_effect: live.is_effect,
-            is_evictable: live.is_evictable,
-            is_imported: live.is_imported,
-        };
-        let (common, elapsed) = self.common(common, trusted_ms);
+        let (common, elapsed) = self.common(Common::of(live), live.moment.trusted_ms);
         set(&mut self.common_of, slot, common);
         set(&mut self.times, slot, elapsed);
         self.place(slot, lsn, live.at);

@@ -1,0 +1,54 @@
+//! Puts events in that came one behind the other, all at once.
+
+use super::super::marks::{SLOTS, between};
+use super::{Chunk, Common};
+use crate::kernel::{EventRun, RunColumns};
+use crate::outbox::Live;
+
+impl Chunk {
+    /// Puts events in, from a slot on, that have no final answer. `alike`: an event of each of the run's facts at the
+    /// lowest time. `false`, and nothing done: one is there, or they are too far apart.
+    pub(in crate::outbox::table::packed) fn put_run(
+        &mut self,
+        first: usize,
+        (run, columns): (&EventRun<'_>, &RunColumns),
+        alike: &[Live],
+    ) -> bool {
+        let last = first.saturating_add(run.count).saturating_sub(1);
+        let events = between(first, last);
+        if last >= SLOTS || (self.unsettled | self.settled) & events != 0 {
+            return false;
+        }
+        if self.commons.len().saturating_add(alike.len()) > usize::from(u8::MAX) {
+            // A number that nobody has yet might be taken back for another.
+            return false;
+        }
+        let mut numbers = Vec::with_capacity(alike.len());
+        for live in alike {
+            let (number, elapsed) = self.common(Common::of(live), live.moment.trusted_ms);
+            if elapsed.checked_add(run.span_ms).is_none() {
+                return false;
+            }
+            numbers.push((number, elapsed));
+        }
+        put_column(&mut self.offsets, first, &columns.offsets, run.count);
+        put_column(&mut self.sizes, first, &columns.sizes, run.count);
+        let slots = self.times.iter_mut().zip(&mut self.common_of).skip(first).take(run.count);
+        for ((time, common), (behind, facts)) in slots.zip(columns.times.iter().zip(&columns.facts))
+        {
+            let (number, elapsed) = numbers.get(usize::from(*facts)).copied().unwrap_or_default();
+            (*time, *common) = (elapsed.saturating_add(*behind), number);
+        }
+        for (slot, amount) in (first..=last).zip(columns.amounts) {
+            self.amounts.set(slot, amount);
+        }
+        self.unsettled |= events;
+        true
+    }
+}
+
+/// Sets items of an array, from a slot on.
+fn put_column<T: Copy>(all: &mut [T; SLOTS], first: usize, items: &[T], count: usize) {
+    let places = all.get_mut(first..first.saturating_add(count)).unwrap_or_default();
+    places.iter_mut().zip(items).for_each(|(to, from)| *to = *from);
+}
