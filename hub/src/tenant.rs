@@ -102,7 +102,7 @@ impl Tenant {
             .with_retain(Retain::Everything);
         let dir = directory(data, name)?;
         let store = Store::open(&dir, config).map_err(|error| Error::store(name, error))?;
-        let recovery = store.recovery().clone();
+        let recovery = store.recovery();
         report_opening((name, &dir), &recovery, &notices);
         Ok(Self {
             name: name.to_owned(),

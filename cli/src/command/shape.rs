@@ -22,7 +22,7 @@ use crate::output::chatter;
 /// The store is locked, damaged beyond opening, of a newer format, or not one.
 pub(super) fn open(dir: &Path, config: Config) -> Result<Store, Failure> {
     let store = Store::open(dir, config).map_err(|error| refused(dir, &error))?;
-    report_recovery(store.recovery());
+    report_recovery(&store.recovery());
     if let Some(remark) = onceward::host::remark_on(dir) {
         chatter(&format!("the file system of {}: {remark}", dir.display()));
     }

@@ -226,6 +226,28 @@ impl Store {
         self.inner.engine.report()
     }
 
+    /// Reads, now, the segments that opening did not read and nobody has read since. What is damaged in them is in
+    /// [`Store::recovery`] then.
+    ///
+    /// For a host that wants to know at once, as before wiping: the store does it by itself, beside its calls.
+    ///
+    /// ```
+    /// use onceward::{Config, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// store.check_segments();
+    /// assert_eq!(store.recovery().unchecked_segments, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Cost
+    ///
+    /// Reads each of them whole. One that cannot be read stays unchecked.
+    pub fn check_segments(&self) {
+        while self.inner.check_one() {}
+    }
+
     /// Bytes that the store's file system still offers; `None` if it does not say.
     ///
     /// # Errors

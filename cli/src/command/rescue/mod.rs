@@ -74,6 +74,8 @@ pub fn export(args: &ExportArgs, style: Style) -> Outcome {
             return shape::closing(store, Err(failure));
         }
     };
+    // Whoever exports is about to wipe.
+    store.check_segments();
     let damaged = store.recovery().damage.len();
     let closed = shape::close(store);
     let shape = ExportedShape::new(&exported, &args.file, (fence.is_some(), damaged));

@@ -20,6 +20,8 @@ use crate::{
 /// The store cannot be opened, or stdout refused.
 pub fn run(args: &StoreArgs, style: Style) -> Outcome {
     let store = shape::open_existing(&args.store)?;
+    // It is asked once, and not again when all of it was read.
+    store.check_segments();
     let (summary, safe) = (store.rescue().summary(), store.rescue().safe_to_wipe());
     let losses = store
         .losses(None, LOSSES_LISTED_MAX)

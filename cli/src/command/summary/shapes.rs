@@ -178,6 +178,7 @@ impl From<&Reason> for WhyShape {
             Reason::Leases { .. } => "leases",
             Reason::Deliveries { .. } => "deliveries",
             Reason::Damage { .. } => "damage",
+            Reason::Unchecked { .. } => "unchecked",
             Reason::Quarantine { .. } => "quarantine",
             Reason::Unreadable { .. } => "unreadable",
             _ => "other",

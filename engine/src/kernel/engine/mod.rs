@@ -215,10 +215,9 @@ impl<S: Areas> Engine<S> {
         self.checkpointer.tick();
     }
 
-    /// Checks a segment that nobody has read since the store was opened.
-    #[cfg(test)]
-    pub(crate) fn check_one(&self) {
-        self.summaries.check_one();
+    /// Checks a segment that nobody has read since the store was opened. `false`: there is none.
+    pub(crate) fn check_one(&self) -> bool {
+        self.summaries.check_one()
     }
 
     /// Why the index's files could not be written lately, or were made anew, if so.

@@ -41,6 +41,11 @@ impl KeyReplay<'_> {
         SliceHold { slice, window, begin }
     }
 
+    /// What was read of the log is not all of it: the index is not to be used, and the log is read again.
+    pub(crate) fn refuse(self, why: &str) {
+        self.keys.give_up(why);
+    }
+
     /// Takes back what [`KeyReplay::covered_events`] held.
     pub(crate) fn take_back(self, held: SliceHold, count: u64) {
         if let Some(slice) = held.slice {

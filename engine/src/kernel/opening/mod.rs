@@ -55,7 +55,7 @@ pub(crate) fn open<S: Areas>(
     }
     usurpers::free_index(&*vfs)?;
     let Read { examined, mut state, rebuilt, lost, unread } =
-        read::<S>(&vfs, sealing, &settings.keys)?;
+        read::<S>(&vfs, sealing, &settings.keys, preparation)?;
     let unmeasured = state.kernel().times.unmeasured(&read_clocks(&*clock));
     let (stamp, unwritten_ms) = resume(&mut state, &*clock)?;
     let identity = examined.identity();

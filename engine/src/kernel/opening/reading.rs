@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use onceward_index::{Index, Location};
 use onceward_vfs::Vfs;
-use onceward_wal::{Error as LogError, Examined, Frame, Identity, Sealing};
+use onceward_wal::{Error as LogError, Examined, Frame, Identity, Preparation, Sealing};
 
 use super::lost::LostToDamage;
 use super::{from_index, no_store, secret_of};
@@ -37,6 +37,7 @@ pub(super) fn read<S: Areas>(
     vfs: &Arc<dyn Vfs>,
     sealing: Option<&Arc<dyn Sealing>>,
     settings: &KeySettings,
+    preparation: Preparation,
 ) -> Result<Read<S>> {
     let identity =
         onceward_wal::identity_with(&**vfs, sealing).map_err(from_log)?.ok_or_else(no_store)?;
@@ -47,6 +48,9 @@ pub(super) fn read<S: Areas>(
     // Only by an index that fits, and never twice: what did not do once is read.
     let is_used = sealing.is_none();
     let mut numbers = if is_used { summaries::numbers(&**vfs) } else { BTreeSet::new() };
+    if preparation == Preparation::InBackground {
+        summaries::warm(&**vfs, &numbers);
+    }
     for _ in 0..OPENINGS_MAX {
         let (keys, trouble) = open_keys(&location, &identity, settings)?;
         rebuilt = rebuilt.or(trouble);

@@ -12,6 +12,7 @@
 //! | `run` | events in columns |
 //! | `writing` | makes a summary from the frames of a segment |
 //! | `reading` | reads summaries in the place of segments |
+//! | `warming` | has them read several at a time |
 //! | `keeping` | writes and removes them, and checks segments that were not read |
 //!
 //! Those who read a log without its lock, and those who judge it, never use them. There are none of a sealed log: a
@@ -21,6 +22,7 @@ mod keeping;
 mod layout;
 mod reading;
 mod run;
+mod warming;
 mod writing;
 
 use std::collections::BTreeSet;
@@ -31,6 +33,7 @@ use crate::base::places::SUMMARIES_DIR;
 pub(in crate::kernel) use keeping::{Summaries, Unread};
 pub(in crate::kernel) use reading::SummarizedLog;
 pub(crate) use run::{EventRun, RunColumns, RunFacts};
+pub(in crate::kernel) use warming::warm;
 
 /// Digits of a file's name.
 const NAME_DIGITS: usize = 16;

@@ -177,8 +177,9 @@ impl<S: Areas> KnownSegments for SummarizedLog<'_, S> {
             }
             Some(())
         });
-        if visited.is_some() {
-            self.passed.insert(number);
+        if visited.is_none() {
+            self.state.kernel_mut().keys.replay().refuse("a summary of a segment ended early");
         }
+        self.passed.insert(number);
     }
 }

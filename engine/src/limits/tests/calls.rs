@@ -76,6 +76,7 @@ pub(crate) fn check_counters(rig: &Rig, store: &Store, context: &str) {
     assert_eq!(look.recovery().damage, [], "{context}");
     (seen.bytes, seen.oldest_pending) = (told.bytes, told.oldest_pending);
     (seen.keys, seen.settled) = (told.keys, told.settled);
+    seen.unchecked_segments = told.unchecked_segments;
     seen.index_trouble.clone_from(&told.index_trouble);
     assert_eq!(told, seen, "{context}");
 }

@@ -245,7 +245,9 @@ fn a_cleaning_that_is_cut_anywhere_forgets_nothing_and_goes_on_without_carrying_
         let cut = rig.after_kill();
         let store = cut.open();
         cut.disk.cut_power_at(op);
-        store.tick().unwrap_err();
+        // Nobody hears of a summary that could not be written or removed.
+        drop(store.tick());
+        assert!(cut.disk.is_cut(), "op {op}");
         {
             let state = store.inner.state.lock();
             let events = state.outbox.events();

@@ -3,6 +3,7 @@
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 
 use crate::base::FrameKind;
+use crate::kernel::discard_summaries;
 use crate::records::tests::calls::{acquired, asks, body};
 use crate::records::{LeaseReply, RecordState};
 use crate::store::tests::lost_keys::frames;
@@ -141,6 +142,8 @@ fn lost_keys_leave_the_reserve_to_what_gives_room_back_and_none_is_forgotten() {
     for frame in lost.iter().filter(|frame| frame.kind >= 16) {
         rig.disk.flip_bit(&frame.file, frame.offset + frame.bytes / 2, 3);
     }
+    // So that opening reads what is damaged.
+    discard_summaries(&rig.disk).unwrap();
     rig.disk.set_free_bytes(Some(0));
     let store = rig.open();
     assert_eq!(store.recovery().keys_of_lost_frames, 8_001, "control");

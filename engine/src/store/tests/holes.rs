@@ -141,7 +141,9 @@ fn a_cleaning_out_of_order_that_is_cut_anywhere_takes_no_answer_back() {
             let cut = rig.after_kill();
             let store = cut.open();
             cut.disk.cut_power_at(op);
-            clean_all(&store).unwrap_err();
+            // Nobody hears of a summary that could not be removed.
+            drop(clean_all(&store));
+            assert!(cut.disk.is_cut(), "op {op}");
             drop(store);
             let rig = cut.after_power_cut(&survival);
             let store = rig.open();

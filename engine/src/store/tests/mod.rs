@@ -18,3 +18,4 @@ mod printed;
 mod protocol;
 mod run_damage;
 mod summaries;
+mod unchecked;

@@ -1,31 +1,30 @@
 //! Opening reads summaries of finished segments in their place, and everything is as if it had read the segments.
 //! Method: whoever opens from summaries in these tests holds the state against that of a reading of the whole log
 //! (`assert_as_read`); here are stores with something of every area, files that were cut, flipped, exchanged and left
-//! over, segments that were damaged behind their summaries, and an index that is older than they are.
+//! over, and an index that is older than they are.
+//! Segments that were damaged behind their summaries: see `unchecked`.
 
 use std::time::Duration;
 
 use onceward_vfs::{Mode, Survival, Vfs};
 use onceward_wal::testing::ToySealing;
 
-use super::lost_keys::{assert_lost, capture, damage, frames, settle};
+use super::lost_keys::{capture, settle};
 use crate::inbox::tests::calls::delivery;
-use crate::inspect::repair::repair_on;
 use crate::records::tests::calls::{acquired, body};
-use crate::rescue::{Reason, SafeToWipe};
 use crate::sync::{Session, Step};
 use crate::testing::upstream::fits;
 use crate::testing::{Rig, WINDOW_MS, cents, event, key, sales, sized_event};
 use crate::{Answer, Class, Lane, Scope, Settlement, Status, Store, Verdict};
 
 /// Files with summaries, by name.
-fn files(rig: &Rig) -> Vec<String> {
+pub(super) fn files(rig: &Rig) -> Vec<String> {
     let names = rig.disk.list("summaries").unwrap_or_default();
     names.iter().map(|name| format!("summaries/{name}")).collect()
 }
 
 /// Fills about a segment with events that stay, from number `first` on.
-fn fill(store: &Store, first: u64) {
+pub(super) fn fill(store: &Store, first: u64) {
     (first..first + 330).for_each(|n| capture_sized(store, n));
 }
 
@@ -34,7 +33,7 @@ fn capture_sized(store: &Store, n: u64) {
 }
 
 /// A store of several segments, and nothing but pending events. Closed.
-fn pending() -> Rig {
+pub(super) fn pending() -> Rig {
     let rig = Rig::new();
     let store = rig.open();
     (0..3).for_each(|part| fill(&store, 1_000 * part));
@@ -87,7 +86,7 @@ fn everything() -> Rig {
 }
 
 /// Opens; the segments that were not read, and what the store says of itself besides.
-fn opened(rig: &Rig) -> (Store, u64, Status) {
+pub(super) fn opened(rig: &Rig) -> (Store, u64, Status) {
     let store = rig.open();
     let (unread, mut status) = (store.recovery().unchecked_segments, store.status());
     status.unchecked_segments = 0;
@@ -189,80 +188,6 @@ fn a_file_that_is_not_as_it_was_written_is_not_believed_and_costs_nothing() {
         drop(store);
         assert_eq!(opened(&rig).1, count, "{what}: written again");
     }
-}
-
-#[test]
-fn segments_that_were_not_read_are_checked_one_at_a_time_and_until_then_nothing_is_safe_to_wipe() {
-    let mut rig = pending();
-    // No segment goes.
-    rig.config.cleaning_slack_segments = 1_000;
-    let store = rig.open();
-    (0..3_000).filter(|n| n % 1_000 < 330).for_each(|n| settle(&store, n));
-    drop(store);
-    let (store, unread, _) = opened(&rig);
-    assert!(unread >= 2, "control");
-    for left in (0..unread).rev() {
-        let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!("{left}") };
-        assert_eq!(why, [Reason::Unchecked { segments: left + 1 }]);
-        assert_eq!(store.status().unchecked_segments, left + 1);
-        store.inner.check_one();
-    }
-    assert_eq!(store.recovery().unchecked_segments, 0);
-    assert_eq!(store.rescue().safe_to_wipe(), SafeToWipe::Safe);
-}
-
-#[test]
-fn damage_behind_a_summary_is_found_told_and_read_by_the_next_opening() {
-    let rig = pending();
-    let store = rig.open();
-    let lsn = store.find(&sales(), &key(5)).unwrap().unwrap().lsn.get();
-    drop(store);
-    damage(&rig, lsn);
-    let told = rig.look().recovery().damage.clone();
-    assert_eq!(told.len(), 1, "control");
-    let (store, unread, _) = opened(&rig);
-    assert_eq!(store.recovery().damage, [], "nobody read it yet");
-    (0..unread).for_each(|_| store.tick().unwrap());
-    assert_eq!((store.recovery().damage, store.status().damaged_ranges), (told.clone(), 1));
-    let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!() };
-    assert!(why.contains(&Reason::Damage { count: 1 }), "{why:?}");
-    assert!(matches!(store.capture(&sized_event(5, 700)), Ok(Verdict::Duplicate { .. })));
-    drop(store);
-    let (store, read_less, _) = opened(&rig);
-    assert_eq!((read_less, store.recovery().damage), (unread - 1, told));
-    assert_eq!(store.recovery().keys_of_lost_frames, 1);
-    let known = store.capture(&sized_event(5, 700)).unwrap();
-    assert!(matches!(known, Verdict::Duplicate { lsn: of, .. } if of.get() == lsn), "{known:?}");
-}
-
-#[test]
-fn a_segment_that_nobody_read_is_kept_when_it_goes_and_is_damaged() {
-    let rig = pending();
-    let store = rig.open();
-    let lsn = store.find(&sales(), &key(5)).unwrap().unwrap().lsn.get();
-    drop(store);
-    let whole = frames(&rig);
-    let seen = whole.iter().find(|frame| frame.lsn == lsn).unwrap();
-    rig.disk.flip_bit(&seen.file, seen.offset + 40, 3);
-    let store = rig.open();
-    let cleaner = store.inner.cleaner();
-    assert!(!cleaner.clean_one(1).unwrap(), "what is damaged stays");
-    assert_eq!(store.status().damaged_ranges, 1, "and that is told");
-}
-
-#[test]
-fn a_repair_leaves_no_summary_of_what_was_there_before() {
-    let rig = pending();
-    let store = rig.open();
-    let lsn = store.find(&sales(), &key(5)).unwrap().unwrap().lsn.get();
-    drop(store);
-    damage(&rig, lsn);
-    repair_on(&rig.disk, &None).unwrap();
-    assert!(files(&rig).is_empty());
-    let (store, unread, _) = opened(&rig);
-    assert_eq!((unread, store.recovery().damage.len()), (0, 0));
-    let known = store.capture(&sized_event(5, 700)).unwrap();
-    assert!(matches!(known, Verdict::Duplicate { lsn: of, .. } if of.get() == lsn), "{known:?}");
 }
 
 #[test]
@@ -389,20 +314,4 @@ fn a_sealed_store_and_one_of_large_control_frames_have_none() {
     assert!(store.inner.log.segments().len() > 1 && files(&rig).is_empty(), "control");
     drop(store);
     assert_eq!(opened(&rig).1, 0);
-}
-
-#[test]
-fn a_key_of_a_frame_that_was_lost_behind_a_summary_stays_taken() {
-    let rig = Rig::new();
-    let store = rig.open();
-    let lsn = capture(&store, 7);
-    (0..2).for_each(|part| fill(&store, 1_000 + 1_000 * part));
-    store.close().unwrap();
-    drop(store);
-    damage(&rig, lsn);
-    let (store, unread, _) = opened(&rig);
-    assert!(unread > 0, "control");
-    (0..unread).for_each(|_| store.tick().unwrap());
-    drop(store);
-    assert_lost(&rig.open(), 7, lsn);
 }

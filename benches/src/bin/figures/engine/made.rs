@@ -94,5 +94,5 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Has the system forget what it knows of a store's files.
 pub(super) fn chill(dir: &Path) -> io::Result<Emptied> {
-    empty_cache(&[dir, &dir.join("log"), &dir.join("index")])
+    empty_cache(&[dir, &dir.join("log"), &dir.join("index"), &dir.join("summaries")])
 }
