@@ -181,6 +181,7 @@ mod tests {
                 file_bytes: 100_000,
                 damaged: false,
                 unread: false,
+                unchecked: false,
             });
         }
         (all, usage)
