@@ -31,7 +31,7 @@ pub struct KnownSegment {
 }
 
 /// Who is shown a log, and knows some of its segments already.
-pub trait KnownSegments {
+pub trait KnowingReader {
     /// A frame that belongs to the log, the next one.
     fn frame(&mut self, frame: &Frame<'_>);
 

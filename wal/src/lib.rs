@@ -57,7 +57,7 @@ pub use examine::{
 };
 pub use frame::{Frame, KIND_HOST_MIN, Place};
 pub use identity::Identity;
-pub use known::{KnownSegment, KnownSegments};
+pub use known::{KnowingReader, KnownSegment};
 pub use limits::{
     FRAME_HEADER_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     check_segment_bytes, frame_bytes,

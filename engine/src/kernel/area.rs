@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use onceward_index::{Fingerprint, SliceId};
 use onceward_wal::Frame;
 
-use super::{Asking, Engine, EventRun, FrameBody, Kernel, LiveFrames, QueuedCommit};
+use super::{Asking, Engine, FrameBody, Kernel, LiveFrames, QueuedCommit, SummaryRun};
 use crate::base::{FrameKind, Located, Moment, Result};
 
 /// A part of the state that has frames of its own.
@@ -89,7 +89,7 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
     fn replay(&mut self, frame: &Frame<'_>);
 
     /// Applies events that a summary has.
-    fn replay_run(&mut self, run: &EventRun<'_>);
+    fn replay_run(&mut self, run: &SummaryRun<'_>);
 
     /// How much of the body of a frame of this kind replay reads, from its beginning on, where the index's files cover
     /// the frame.

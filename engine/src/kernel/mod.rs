@@ -46,7 +46,7 @@ pub(crate) use keys::{
     Asking, KeyEntry, KeyIndex, KeySettings, KeysFrame, LostKeys, Reservation, SliceHold, Windows,
     keys_of,
 };
-pub(crate) use summaries::{EventRun, RunColumns, RunFacts, discard as discard_summaries};
+pub(crate) use summaries::{RunColumns, RunFacts, SummaryRun, discard as discard_summaries};
 pub(crate) use times::{Marks, Times};
 pub(crate) use usage::{KEY_ENTRY_BYTES, Usage};
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use onceward_wal::{Frame, RunBody, Stamp};
 
-use super::EventRun;
+use super::SummaryRun;
 use crate::base::{BootId, Moment, Origin, Unmeasured, Wall};
 
 /// A reading of a monotonic clock.
@@ -235,11 +235,11 @@ impl Times {
         }
     }
 
-    /// Notes a run of events as [`Times::of`] notes each of them. Returns the lowest moment of any; `None`: nobody knows
-    /// when their run began.
-    pub(crate) fn pass(&mut self, run: &EventRun<'_>) -> Option<Moment> {
+    /// Notes a run of events as [`Times::of`] notes each of them. Returns the lowest moment of any; `None`: nobody
+    /// knows when their run began.
+    pub(crate) fn pass(&mut self, run: &SummaryRun<'_>) -> Option<Moment> {
         if self.last_lsn == 0 {
-            self.marks.begin_lsn = Some(run.first_lsn);
+            self.marks.begin_lsn = Some(run.first_lsn());
         }
         self.last_lsn = run.last_lsn();
         let Some(begun) = self.runs.get(&run.run).copied() else {
@@ -250,7 +250,7 @@ impl Times {
         let reading = begun.reading;
         let mono_ms = reading.mono_ms.saturating_add(u64::from(run.last_ms()));
         self.read = Some(ClockReading { mono_ms, ..reading });
-        self.observe(begun.at(run.time_ms.saturating_add(run.span_ms)));
+        self.observe(begun.at(run.time_ms.saturating_add(run.span_ms())));
         self.observe(begun.at(run.last_ms()));
         Some(begun.at(run.time_ms))
     }

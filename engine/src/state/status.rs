@@ -85,8 +85,8 @@ pub struct Status {
     /// [`Store::recovery`](crate::Store::recovery) names those of the opening, [`verify`](crate::inspect::verify())
     /// all; a store of which this is not 0 should be shown to a person.
     pub damaged_ranges: u64,
-    /// Finished segments that opening did not read, because it read what it needs of them elsewhere, and that nobody has
-    /// read yet: damage in them is not found yet. The store reads them one after another, beside its callers.
+    /// Finished segments that opening did not read, because it read what it needs of them elsewhere, and that nobody
+    /// has read yet: damage in them is not found yet. The store reads them one after another, beside its callers.
     pub unchecked_segments: u64,
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.

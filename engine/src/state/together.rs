@@ -9,8 +9,8 @@ use super::{GatheredFrames, StoreState};
 use crate::base::{FrameKind, Located, Moment, Result};
 use crate::event::layout;
 use crate::kernel::{
-    Areas, Asking, Engine, EventRun, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit,
-    Scanned,
+    Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit, Scanned,
+    SummaryRun,
 };
 use crate::outbox::{SettledHere, receipts};
 use crate::records::frames::RecordHead;
@@ -84,7 +84,7 @@ impl Areas for StoreState {
         }
     }
 
-    fn replay_run(&mut self, run: &EventRun<'_>) {
+    fn replay_run(&mut self, run: &SummaryRun<'_>) {
         let lowest = self.kernel.times.pass(run);
         self.note_marks();
         if let Some(lowest) = lowest {

@@ -192,7 +192,7 @@ impl Store {
         let mut status = self.inner.state.lock().status(self.inner.time.trusted_ms());
         status.bytes = self.inner.log.file_bytes();
         status.damaged_ranges = self.inner.damaged_ranges();
-        status.unchecked_segments = self.inner.unchecked_segments();
+        status.unchecked_segments = self.inner.summaries.unchecked();
         status.index_trouble = self.inner.index_trouble();
         status.server_offset_ms = self.server_offset().map(|offset| offset.offset_ms);
         status.catalog_trouble = self.inner.kept_catalog.trouble();
@@ -245,7 +245,7 @@ impl Store {
     ///
     /// Reads each of them whole. One that cannot be read stays unchecked.
     pub fn check_segments(&self) {
-        while self.inner.check_one() {}
+        while self.inner.summaries.check_one() {}
     }
 
     /// Bytes that the store's file system still offers; `None` if it does not say.

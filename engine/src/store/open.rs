@@ -49,13 +49,14 @@ impl Store {
     ///
     /// # Cost
     ///
-    /// Reads what the last checkpoint of the index does not cover, which is at most some megabytes of the log and a segment;
-    /// of the segments before that their heads, and their summaries in `summaries/`, which the store leaves as it goes
-    /// on. A segment without one is read whole, and so is every segment of an encrypted store, or of one whose index
-    /// does not fit.
+    /// Reads what the last checkpoint of the index does not cover, which is at most some megabytes of the log and a
+    /// segment; of the segments before that their heads, and their summaries in `summaries/`, which the store leaves
+    /// as it goes on. A segment without one is read whole, and so is every segment of an encrypted store, or of one
+    /// whose index does not fit.
     ///
     /// What was not read is read afterwards, one segment after another, beside the calls. Until then
-    /// [`RecoveryReport::unchecked_segments`](crate::inspect::RecoveryReport::unchecked_segments) says how many are left.
+    /// [`RecoveryReport::unchecked_segments`](crate::inspect::RecoveryReport::unchecked_segments) says how many are
+    /// left.
     pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self> {
         let dir = dir.as_ref();
         config.check()?;
@@ -112,7 +113,7 @@ impl Store {
         };
         let rebuilt = shared.catalog().open();
         shared.engine.recovery_mut().catalog_rebuilt = rebuilt;
-        observe::opened(shared.engine.recovery());
+        observe::opened(&shared.engine.report());
         shared.report_held();
         Ok(Self { keeper: Arc::new(Keeper::new(preparation)), inner: Arc::new(shared) })
     }

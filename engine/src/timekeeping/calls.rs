@@ -156,7 +156,7 @@ impl<'s> Timekeeping<'s> {
             .live(event.lsn.get())
             .and_then(|live| live.attempted);
         // Damage may have taken the frame of an earlier batch.
-        let formed = formed.filter(|_| self.inner.recovery().damage.is_empty());
+        let formed = formed.filter(|_| self.inner.report().damage.is_empty());
         let attempted = formed.map(|formed| self.age_since(&self.inner.state.lock(), formed));
         match (attempted, self.age(event)) {
             (Some(age @ Age::Known(_)), _) | (_, age @ Age::Known(_)) => age,

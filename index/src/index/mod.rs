@@ -215,12 +215,7 @@ impl Index {
 
     /// Ends a hold without a settlement.
     pub fn unhold(&self, slice: SliceId) {
-        self.unhold_many(slice, 1);
-    }
-
-    /// Ends so many holds of one slice without a settlement.
-    pub fn unhold_many(&self, slice: SliceId, count: u64) {
-        self.state.write().slices.unhold(slice, count);
+        self.state.write().slices.unhold(slice, 1);
     }
 
     /// Forgets the slices whose deadline is `now` or earlier.

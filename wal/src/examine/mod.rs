@@ -46,7 +46,7 @@ use onceward_vfs::Vfs;
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::identity::Identity;
-use crate::known::{KnownSegment, KnownSegments};
+use crate::known::{KnowingReader, KnownSegment};
 use crate::limits::SLOT_BYTES;
 use crate::meta::Meta;
 use crate::name;
@@ -117,7 +117,7 @@ pub fn examine_with(
 pub fn examine_known(
     vfs: &dyn Vfs,
     sealing: Option<&Arc<dyn Sealing>>,
-    host: &mut dyn KnownSegments,
+    host: &mut dyn KnowingReader,
 ) -> Result<Option<Examined>, Error> {
     let Some(found) = found_meta(vfs)? else { return Ok(None) };
     let identity = unlock::identity(vfs, &found.0, &found.2, sealing)?;
@@ -127,7 +127,7 @@ pub fn examine_known(
 /// Who is shown everything.
 struct All<'v>(&'v mut dyn FnMut(&Frame<'_>));
 
-impl KnownSegments for All<'_> {
+impl KnowingReader for All<'_> {
     fn frame(&mut self, frame: &Frame<'_>) {
         (self.0)(frame);
     }
@@ -144,7 +144,7 @@ fn examine_found(
     vfs: &dyn Vfs,
     (meta, lost, files): (Meta, bool, Files),
     (identity, sealing): (Identity, Option<Arc<dyn Sealing>>),
-    host: &mut dyn KnownSegments,
+    host: &mut dyn KnowingReader,
 ) -> Result<Examined, Error> {
     let mut examination = Examination::new(vfs, meta, &files)?;
     (examination.identity, examination.sealing) = (identity, sealing);

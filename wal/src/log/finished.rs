@@ -40,7 +40,7 @@ impl FinishedSegments {
         visit: &mut dyn FnMut(&Frame<'_>),
     ) -> Result<Option<KnownSegment>, Error> {
         let is_finished = self.core.segments.read().goes_on_after(number);
-        let Some(reread) = self.core.reread(number, visit)?.filter(|_| is_finished) else {
+        let Some(reread) = reread(&self.core, number, visit)?.filter(|_| is_finished) else {
             return Ok(None);
         };
         Ok(reread.known())
@@ -53,7 +53,7 @@ impl FinishedSegments {
     ///
     /// `Io`: it cannot be read; it is not checked then.
     pub fn check(&self, number: u64) -> Result<Vec<Damage>, Error> {
-        self.core.check_segment(number)
+        check_segment(&self.core, number)
     }
 }
 
@@ -65,48 +65,46 @@ impl Log {
     }
 }
 
-impl Core {
-    /// Reads a finished segment; `None`: its bodies are sealed.
-    fn reread(
-        &self,
-        number: u64,
-        visit: &mut dyn FnMut(&Frame<'_>),
-    ) -> Result<Option<Reread>, Error> {
-        let gone = || {
-            let path = name::segment(&self.identity.store, number);
-            Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, 0)
-        };
-        let source = self.source(number)?.ok_or_else(gone)?;
-        if !matches!(source.bodies, SegmentBodies::Clear) {
-            return Ok(None);
-        }
-        Reread::of(&source, self.identity.store, visit).map(Some)
+/// Reads a finished segment; `None`: its bodies are sealed.
+fn reread(
+    core: &Core,
+    number: u64,
+    visit: &mut dyn FnMut(&Frame<'_>),
+) -> Result<Option<Reread>, Error> {
+    let gone = || {
+        let path = name::segment(&core.identity.store, number);
+        Error::new(ErrorKind::Trimmed, "the segment was trimmed").at(&path, 0)
+    };
+    let source = core.source(number)?.ok_or_else(gone)?;
+    if !matches!(source.bodies, SegmentBodies::Clear) {
+        return Ok(None);
     }
+    Reread::of(&source, core.identity.store, visit).map(Some)
+}
 
-    /// See [`FinishedSegments::check`].
-    pub(super) fn check_segment(&self, number: u64) -> Result<Vec<Damage>, Error> {
-        let unchecked = {
-            let segments = self.segments.read();
-            let info = segments.infos().find(|info| info.number == number);
-            info.zip(segments.get(number).and_then(|segment| segment.unchecked))
-        };
-        let Some((info, ends)) = unchecked else { return Ok(Vec::new()) };
-        let reread = || match self.reread(number, &mut |_frame| {}) {
-            Err(error) if error.kind() == ErrorKind::Trimmed => Ok(None),
-            reread => reread,
-        };
-        let Some(mut found) = reread()? else { return Ok(Vec::new()) };
-        if !found.damage(&info, ends).is_empty() {
-            // What came to memory wrongly once comes rightly the next time.
-            let Some(again) = reread()? else { return Ok(Vec::new()) };
-            found = again;
-        }
-        let damage = found.damage(&info, ends);
-        if let Some(segment) = self.segments.write().get_mut(number) {
-            segment.unchecked = None;
-            segment.damaged |= !damage.is_empty();
-            segment.unread |= found.is_unread();
-        }
-        Ok(damage)
+/// See [`FinishedSegments::check`].
+pub(super) fn check_segment(core: &Core, number: u64) -> Result<Vec<Damage>, Error> {
+    let unchecked = {
+        let segments = core.segments.read();
+        let info = segments.infos().find(|info| info.number == number);
+        info.zip(segments.get(number).and_then(|segment| segment.unchecked))
+    };
+    let Some((info, ends)) = unchecked else { return Ok(Vec::new()) };
+    let read = || match reread(core, number, &mut |_frame| {}) {
+        Err(error) if error.kind() == ErrorKind::Trimmed => Ok(None),
+        read => read,
+    };
+    let Some(mut found) = read()? else { return Ok(Vec::new()) };
+    if !found.damage(&info, ends).is_empty() {
+        // What came to memory wrongly once comes rightly the next time.
+        let Some(again) = read()? else { return Ok(Vec::new()) };
+        found = again;
     }
+    let damage = found.damage(&info, ends);
+    if let Some(segment) = core.segments.write().get_mut(number) {
+        segment.unchecked = None;
+        segment.damaged |= !damage.is_empty();
+        segment.unread |= found.is_unread();
+    }
+    Ok(damage)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use onceward_vfs::{File, Mode, Pace, Vfs};
 
 use super::filling::SegmentSpace;
+use super::finished::check_segment;
 use super::spares::PreparedSegment;
 use super::{Commit, Core, Log, Preparation, Purpose};
 use crate::error::{Error, ErrorKind};
@@ -168,7 +169,7 @@ impl Core {
             (commit.synced, commit.next_lsn)
         };
         // One that nobody read since the log was opened is kept if it is damaged.
-        self.check_segment(number)?;
+        check_segment(self, number)?;
         // What is queued, or was synced last, is never finished.
         let finished = self.segments.read().goes_on_after(number);
         let mut meta = self.meta.lock();

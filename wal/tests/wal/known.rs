@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use onceward_vfs::{SimVfs, Vfs};
-use onceward_wal::{Examined, Frame, KnownSegment, KnownSegments, Log, Lsn, Stamp, examine_known};
+use onceward_wal::{Examined, Frame, KnowingReader, KnownSegment, Log, Lsn, Stamp, examine_known};
 
 use super::scenario::{
     OPTIONS, Seen, body, fill_segment, host, look, open_sim, put, segment, shared,
@@ -21,7 +21,7 @@ struct Host {
     passed: Vec<u64>,
 }
 
-impl KnownSegments for Host {
+impl KnowingReader for Host {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.seen.push(Seen {
             lsn: frame.lsn.get(),

@@ -60,15 +60,10 @@ impl<S: Areas> Engine<S> {
     /// What opening found, and what was found since in segments that it did not read.
     pub(crate) fn report(&self) -> RecoveryReport {
         // In this order: what is not among the damage is not counted as checked.
-        let unchecked_segments = self.unchecked_segments();
+        let unchecked_segments = self.summaries.unchecked();
         let mut report = RecoveryReport { unchecked_segments, ..self.recovery.clone() };
         report.damage.extend(self.summaries.damage());
         report
-    }
-
-    /// How many segments were not read when the store was opened, and not since either.
-    pub(crate) fn unchecked_segments(&self) -> u64 {
-        self.summaries.unchecked()
     }
 
     /// Reads the log, as opening does, and applies it to the index.

@@ -65,7 +65,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Engine<S: Areas> {
     pub(super) checkpointer: Checkpointer,
-    pub(super) summaries: Arc<Summaries>,
+    pub(crate) summaries: Arc<Summaries>,
     pub(crate) log: Log,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) state: Mutex<S>,
@@ -145,11 +145,6 @@ impl<S: Areas> Engine<S> {
         self.settings.segment_bytes
     }
 
-    /// What opening found.
-    pub(crate) fn recovery(&self) -> &RecoveryReport {
-        &self.recovery
-    }
-
     /// What opening found, to add what areas found.
     pub(crate) fn recovery_mut(&mut self) -> &mut RecoveryReport {
         &mut self.recovery
@@ -213,11 +208,6 @@ impl<S: Areas> Engine<S> {
     pub(crate) fn write_index(&self) {
         self.checkpointer.ask();
         self.checkpointer.tick();
-    }
-
-    /// Checks a segment that nobody has read since the store was opened. `false`: there is none.
-    pub(crate) fn check_one(&self) -> bool {
-        self.summaries.check_one()
     }
 
     /// Why the index's files could not be written lately, or were made anew, if so.

@@ -10,13 +10,6 @@ pub(crate) struct KeyReplay<'k> {
     pub(super) keys: &'k mut KeyIndex,
 }
 
-impl KeyIndex {
-    /// Whether the index's files have the slice that began at `begin`.
-    pub(crate) fn has_slice(&self, window: Window, begin: u64) -> bool {
-        self.index.hold_covered(window, begin, 0).is_some()
-    }
-}
-
 impl KeyReplay<'_> {
     /// The frame `frame` has an event whose slice began at `begin`.
     pub(crate) fn event(self, reservation: Reservation, frame: u64, begin: u64) -> SliceHold {
@@ -32,7 +25,7 @@ impl KeyReplay<'_> {
     }
 
     /// So many events whose slice began at `begin`, and which the index's files cover. Their keys are not at hand: the
-    /// caller knows that these files have the slice, see [`KeyIndex::has_slice`].
+    /// caller knows that these files have the slice.
     pub(crate) fn covered_events(self, window: Window, begin: u64, count: u64) -> SliceHold {
         let slice = self.keys.index.hold_covered(window, begin, count);
         if slice.is_none() {
@@ -49,7 +42,7 @@ impl KeyReplay<'_> {
     /// Takes back what [`KeyReplay::covered_events`] held.
     pub(crate) fn take_back(self, held: SliceHold, count: u64) {
         if let Some(slice) = held.slice {
-            self.keys.index.unhold_many(slice, count);
+            (0..count).for_each(|_| self.keys.index.unhold(slice));
         }
     }
 

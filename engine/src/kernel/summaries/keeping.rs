@@ -29,19 +29,19 @@ pub(in crate::kernel) struct Unread {
 
 /// The summaries of an open log.
 #[derive(Debug)]
-pub(in crate::kernel) struct Summaries {
+pub(crate) struct Summaries {
     vfs: Arc<dyn Vfs>,
     finished: FinishedSegments,
     is_used: bool,
     /// Adds a frame of a segment to its summary.
     add: fn(&mut NewSummary, &Frame<'_>),
-    work: Mutex<Work>,
+    work: Mutex<SummaryWork>,
     damage: Mutex<Vec<Damage>>,
 }
 
 /// What is to be done.
 #[derive(Debug, Default)]
-struct Work {
+struct SummaryWork {
     /// Segments that have a summary, or of which there is to be none.
     done: BTreeSet<u64>,
     /// Segments that are to have one.
@@ -61,7 +61,7 @@ impl Summaries {
             // One that stays is looked at again by the next opening.
             drop(vfs.remove(&path(*stray)));
         }
-        let work = Work {
+        let work = SummaryWork {
             done: passed.clone(),
             due: BTreeSet::new(),
             unchecked: passed.clone(),
@@ -140,7 +140,7 @@ impl Summaries {
     }
 
     /// Checks a segment that nobody read. `false`: there is none.
-    pub(in crate::kernel) fn check_one(&self) -> bool {
+    pub(crate) fn check_one(&self) -> bool {
         let next = self.work.lock().to_check.pop_first();
         next.is_some_and(|number| {
             self.check(number);
@@ -182,7 +182,7 @@ impl Summaries {
     }
 
     /// How many segments nobody has read yet.
-    pub(in crate::kernel) fn unchecked(&self) -> u64 {
+    pub(crate) fn unchecked(&self) -> u64 {
         u64::try_from(self.work.lock().unchecked.len()).unwrap_or(u64::MAX)
     }
 

@@ -1,10 +1,10 @@
 //! Summaries of finished segments: what replay needs of one, in a file of a few hundredths of its size, so that opening
 //! need not read the segment.
 //!
-//! A summary says nothing that its segment does not, and may be gone at any time: one that is missing, damaged, of another
-//! version or of another segment means that the segment is read, as without summaries. It is used where the index's
-//! files cover the whole segment, so that the keys of its events, which are not in it, are known already; and where the
-//! log's head and end are those that it was made from (see [`onceward_wal::examine_known`]).
+//! A summary says nothing that its segment does not, and may be gone at any time: one that is missing, damaged, of
+//! another version or of another segment means that the segment is read, as without summaries. It is used where the
+//! index's files cover the whole segment, so that the keys of its events, which are not in it, are known already;
+//! and where the log's head and end are those that it was made from (see [`onceward_wal::examine_known`]).
 //!
 //! | file | what |
 //! |---|---|
@@ -30,9 +30,10 @@ use std::collections::BTreeSet;
 use onceward_vfs::Vfs;
 
 use crate::base::places::SUMMARIES_DIR;
-pub(in crate::kernel) use keeping::{Summaries, Unread};
+pub(crate) use keeping::Summaries;
+pub(in crate::kernel) use keeping::Unread;
 pub(in crate::kernel) use reading::SummarizedLog;
-pub(crate) use run::{EventRun, RunColumns, RunFacts};
+pub(crate) use run::{RunColumns, RunFacts, SummaryRun};
 pub(in crate::kernel) use warming::warm;
 
 /// Digits of a file's name.

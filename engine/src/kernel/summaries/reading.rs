@@ -5,33 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use onceward_index::Window;
 use onceward_vfs::{Vfs, read_all};
 use onceward_wal::{
-    FRAME_HEADER_BYTES, Frame, KIND_RUN, KnownSegment, KnownSegments, Place, RunBody,
+    FRAME_HEADER_BYTES, Frame, KIND_RUN, KnowingReader, KnownSegment, Place, RunBody,
     SEGMENT_BYTES_MAX,
 };
 
 use super::layout::{self, Tag};
 use super::path;
-use super::run::{EventRun, Fields};
+use super::run::{ItemFields, SummaryRun};
 use crate::kernel::Areas;
 
 /// What a summary says, item by item.
-pub(super) enum Item<'s> {
+pub(super) enum SummaryItem<'s> {
     /// A frame, with as much of its body as replay reads.
     Frame(Frame<'s>),
     /// Events.
-    Run(EventRun<'s>),
+    Run(SummaryRun<'s>),
 }
 
 /// The summary of a segment, whole.
 #[derive(Debug)]
-pub(super) struct Summary {
+pub(super) struct SegmentSummary {
     pub(super) known: KnownSegment,
     file: Vec<u8>,
     /// Bytes behind what is known of the segment.
     item_bytes: usize,
 }
 
-impl Summary {
+impl SegmentSummary {
     /// Reads a file; `None`: it is no summary of this version, or not as it was written.
     pub(super) fn decode(file: Vec<u8>) -> Option<Self> {
         let (known, items) = KnownSegment::decode(layout::unseal(&file)?)?;
@@ -40,7 +40,7 @@ impl Summary {
     }
 
     /// Shows every item in the order of the frames. `None`: one is of another form, or was refused.
-    pub(super) fn visit(&self, each: &mut dyn FnMut(Item<'_>) -> Option<()>) -> Option<()> {
+    pub(super) fn visit(&self, each: &mut dyn FnMut(SummaryItem<'_>) -> Option<()>) -> Option<()> {
         let (_, items) = KnownSegment::decode(layout::content(&self.file)?)?;
         debug_assert_eq!(items.len(), self.item_bytes, "the same bytes say the same");
         let of = (self.known.number(), self.known.first_lsn());
@@ -48,10 +48,10 @@ impl Summary {
         while let Some((tag, after)) = rest.split_first() {
             rest = after;
             match Tag::from_code(*tag)? {
-                Tag::Frame => each(Item::Frame(frame(&mut rest, of)?))?,
-                Tag::Run => each(Item::Run(EventRun::decode(&mut rest, of, &scopes)?))?,
+                Tag::Frame => each(SummaryItem::Frame(frame(&mut rest, of)?))?,
+                Tag::Run => each(SummaryItem::Run(SummaryRun::decode(&mut rest, of, &scopes)?))?,
                 Tag::Scope => {
-                    let mut fields = Fields(rest);
+                    let mut fields = ItemFields(rest);
                     let [count] = fields.take()?;
                     scopes.push(std::str::from_utf8(fields.bytes(usize::from(count))?).ok()?);
                     rest = fields.0;
@@ -64,7 +64,7 @@ impl Summary {
 
 /// Reads a frame behind its tag.
 fn frame<'s>(rest: &mut &'s [u8], (segment, first_lsn): (u64, u64)) -> Option<Frame<'s>> {
-    let mut fields = Fields(rest);
+    let mut fields = ItemFields(rest);
     let offset = fields.u32()?;
     let header: [u8; FRAME_HEADER_BYTES] = fields.take()?;
     let count = usize::try_from(fields.u32()?).ok()?;
@@ -82,7 +82,7 @@ pub(in crate::kernel) struct SummarizedLog<'v, S> {
     numbers: BTreeSet<u64>,
     /// Slices that the index's files have.
     slices: BTreeSet<(Window, u64)>,
-    found: Option<Summary>,
+    found: Option<SegmentSummary>,
     /// Segments that were not read.
     passed: BTreeSet<u64>,
 }
@@ -100,10 +100,11 @@ impl<'v, S: Areas> SummarizedLog<'v, S> {
     }
 
     /// The summary of a segment, if it can be used.
-    fn find(&mut self, number: u64) -> Option<Summary> {
+    fn find(&mut self, number: u64) -> Option<SegmentSummary> {
         self.numbers.contains(&number).then_some(())?;
         let file = read_all(self.vfs, &path(number), SEGMENT_BYTES_MAX).ok()?;
-        let summary = Summary::decode(file).filter(|found| found.known.number() == number)?;
+        let summary =
+            SegmentSummary::decode(file).filter(|found| found.known.number() == number)?;
         let covered = self.state.kernel().keys.coverage().upto();
         // The keys of its events are in the index's files alone.
         let is_covered = summary.known.last_lsn() <= covered
@@ -113,17 +114,17 @@ impl<'v, S: Areas> SummarizedLog<'v, S> {
 
     /// Whether the index's files have the slices of all its events: the key of one that was carried elsewhere is needed
     /// to find it. `None`: it is of another form.
-    fn has_slices(&mut self, summary: &Summary) -> Option<bool> {
+    fn has_slices(&mut self, summary: &SegmentSummary) -> Option<bool> {
         let mut began = BTreeMap::new();
         let mut has_all = true;
         summary.visit(&mut |item| {
             match item {
-                Item::Frame(frame) if frame.kind == KIND_RUN => {
+                SummaryItem::Frame(frame) if frame.kind == KIND_RUN => {
                     let body = RunBody::decode(frame.body)?;
                     began.insert(frame.run, body.stamp.trusted_ms);
                 }
-                Item::Frame(_) => {}
-                Item::Run(run) => {
+                SummaryItem::Frame(_) => {}
+                SummaryItem::Run(run) => {
                     let known = || self.state.kernel().times.began_ms(run.run);
                     let began_ms = began.get(&run.run).copied().or_else(known)?;
                     has_all &= self.has_slices_of(&run, began_ms);
@@ -134,30 +135,31 @@ impl<'v, S: Areas> SummarizedLog<'v, S> {
         Some(has_all)
     }
 
-    fn has_slices_of(&mut self, run: &EventRun<'_>, began_ms: u64) -> bool {
+    fn has_slices_of(&mut self, run: &SummaryRun<'_>, began_ms: u64) -> bool {
         let Self { state, slices, .. } = self;
         let keys = &state.kernel().keys;
+        let covers = |window, begin| keys.index().hold_covered(window, begin, 0).is_some();
         let first = began_ms.saturating_add(u64::from(run.time_ms));
-        let last = first.saturating_add(u64::from(run.span_ms));
-        run.facts.iter().all(|facts| {
+        let last = first.saturating_add(u64::from(run.span_ms()));
+        run.facts().iter().all(|facts| {
             let window = keys.windows().of(facts.scope);
             let ends = [first, last].map(|ms| keys.slice_begin(window, ms));
             let mut has = |begin| {
                 slices.contains(&(window, begin))
-                    || (keys.has_slice(window, begin) && slices.insert((window, begin)))
+                    || (covers(window, begin) && slices.insert((window, begin)))
             };
             let [begin, end] = ends;
             if begin == end {
                 return has(begin);
             }
-            let all = run.columns().times.into_iter().take(run.count);
+            let all = run.columns().times.into_iter().take(run.count());
             let begins: BTreeSet<u64> = all.map(|ms| first.saturating_add(u64::from(ms))).collect();
             begins.into_iter().all(|ms| has(keys.slice_begin(window, ms)))
         })
     }
 }
 
-impl<S: Areas> KnownSegments for SummarizedLog<'_, S> {
+impl<S: Areas> KnowingReader for SummarizedLog<'_, S> {
     fn frame(&mut self, frame: &Frame<'_>) {
         self.state.replay(frame);
     }
@@ -172,8 +174,8 @@ impl<S: Areas> KnownSegments for SummarizedLog<'_, S> {
         let state = &mut self.state;
         let visited = summary.visit(&mut |item| {
             match item {
-                Item::Frame(frame) => state.replay(&frame),
-                Item::Run(run) => state.replay_run(&run),
+                SummaryItem::Frame(frame) => state.replay(&frame),
+                SummaryItem::Run(run) => state.replay_run(&run),
             }
             Some(())
         });

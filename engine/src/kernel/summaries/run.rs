@@ -25,20 +25,20 @@ pub(crate) struct RunFacts<'s> {
 
 /// Events whose frames follow each other, and of which nothing else must be known without reading those.
 #[derive(Debug)]
-pub(crate) struct EventRun<'s> {
+pub(crate) struct SummaryRun<'s> {
     /// LSN of the first of them.
-    pub(crate) first_lsn: u64,
+    first_lsn: u64,
     /// Where its frame is.
-    pub(crate) place: Place,
+    place: Place,
     /// How many there are.
-    pub(crate) count: usize,
+    count: usize,
     /// The log's run in which they were written.
-    pub(crate) run: u32,
+    pub(in crate::kernel) run: u32,
     /// The lowest time of any of them, milliseconds since that run's first frame, and how far the highest is from it.
-    pub(crate) time_ms: u32,
-    pub(crate) span_ms: u32,
+    pub(in crate::kernel) time_ms: u32,
+    span_ms: u32,
     /// What they have in common, by number.
-    pub(crate) facts: Vec<RunFacts<'s>>,
+    facts: Vec<RunFacts<'s>>,
     /// The lowest size of a frame.
     size: u16,
     sizes: Column<'s>,
@@ -104,7 +104,32 @@ impl Column<'_> {
     }
 }
 
-impl<'s> EventRun<'s> {
+impl<'s> SummaryRun<'s> {
+    /// LSN of the first event.
+    pub(crate) fn first_lsn(&self) -> u64 {
+        self.first_lsn
+    }
+
+    /// Where the frame of the first event is.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How many events there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How far the highest time of an event is from the lowest, milliseconds.
+    pub(crate) fn span_ms(&self) -> u32 {
+        self.span_ms
+    }
+
+    /// What events have in common, by number.
+    pub(crate) fn facts(&self) -> &[RunFacts<'s>] {
+        &self.facts
+    }
+
     /// LSN of the last event.
     pub(crate) fn last_lsn(&self) -> u64 {
         self.first_lsn + u64::try_from(self.count).unwrap_or(u64::MAX) - 1
@@ -152,7 +177,7 @@ impl<'s> EventRun<'s> {
         scopes: &[&'s str],
     ) -> Option<Self> {
         let (head, mut after) = rest.split_first_chunk::<HEAD_BYTES>()?;
-        let mut head = Fields(head);
+        let mut head = ItemFields(head);
         let [count, fact_count] = head.take()?;
         let [lsn_delta, offset, run, time_ms, span_ms] =
             [head.u32()?, head.u32()?, head.u32()?, head.u32()?, head.u32()?];
@@ -170,7 +195,7 @@ impl<'s> EventRun<'s> {
         let mut facts = Vec::with_capacity(usize::from(fact_count));
         for _ in 0..fact_count {
             let (bytes, behind) = after.split_first_chunk::<FACTS_BYTES>()?;
-            let mut fields = Fields(bytes);
+            let mut fields = ItemFields(bytes);
             let scope = scopes.get(usize::from(u16::from_le_bytes(fields.take()?)))?;
             facts.push(RunFacts { scope, wall_offset_ms: i64::from_le_bytes(fields.take()?) });
             after = behind;
@@ -204,10 +229,10 @@ impl<'s> EventRun<'s> {
     }
 }
 
-/// Fields from the front of bytes.
-pub(super) struct Fields<'s>(pub(super) &'s [u8]);
+/// ItemFields from the front of bytes.
+pub(super) struct ItemFields<'s>(pub(super) &'s [u8]);
 
-impl<'s> Fields<'s> {
+impl<'s> ItemFields<'s> {
     pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

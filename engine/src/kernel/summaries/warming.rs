@@ -1,5 +1,5 @@
-//! Has the system read several files at a time that opening reads one after another: on a disk that was not read lately,
-//! an opening waits for each.
+//! Has the system read several files at a time that opening reads one after another: where they are not in memory, it
+//! waits for each.
 
 use std::collections::BTreeSet;
 

@@ -213,8 +213,8 @@ impl EventTable {
             && lanes::are_right(self)
     }
 
-    /// Puts an event in, counters included.
-    fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: &Live) {
+    /// Puts an event in, counters included. One with a lane or a key of its own is not all in then.
+    pub(super) fn insert(&mut self, kernel: &mut Kernel, lsn: u64, live: &Live) {
         let counted = live.counted();
         kernel.usage.add_whole(live.at.place.segment, counted.count, counted.bytes);
         self.tallies.add(live.scope, live.stage, &counted);

@@ -2,7 +2,7 @@
 
 use super::EventTable;
 use super::packed::{EventSet, are_neighbours, one};
-use crate::kernel::{EventRun, Kernel, RunColumns};
+use crate::kernel::{Kernel, RunColumns, SummaryRun};
 use crate::outbox::{Counted, Live, Stage};
 
 impl EventTable {
@@ -11,20 +11,20 @@ impl EventTable {
     pub(in crate::outbox) fn add_run(
         &mut self,
         kernel: &mut Kernel,
-        (run, columns): (&EventRun<'_>, &RunColumns),
+        (run, columns): (&SummaryRun<'_>, &RunColumns),
         alike: &[(Live, Counted)],
     ) -> bool {
         let lives: Vec<Live> = alike.iter().map(|(live, _)| *live).collect();
         if !self.packed.put_run((run, columns), &lives) {
             return false;
         }
-        let lsns = || run.first_lsn..=run.last_lsn();
+        let lsns = || run.first_lsn()..=run.last_lsn();
         for (number, (live, counted)) in (0_u8..).zip(alike) {
             let is_one = |(_, facts): &(u64, u8)| *facts == number;
             let these = lsns().zip(columns.facts).filter(is_one).map(|(lsn, _)| lsn);
             sets(these).for_each(|some| self.front.add_all(live.scope, some));
             self.tallies.add(live.scope, Stage::Pending, counted);
-            kernel.usage.add_whole(run.place.segment, counted.count, counted.bytes);
+            kernel.usage.add_whole(run.place().segment, counted.count, counted.bytes);
         }
         true
     }
@@ -39,11 +39,6 @@ impl EventTable {
             packed.unsettled_count(),
         );
         format!("{:?}", (events, keys, outcomes, copies, by_segment, lanes, front, tallies))
-    }
-
-    /// Adds one event of a run, which has no lane and may not be dropped.
-    pub(in crate::outbox) fn add_plain(&mut self, kernel: &mut Kernel, lsn: u64, live: &Live) {
-        self.insert(kernel, lsn, live);
     }
 }
 

@@ -130,7 +130,7 @@ impl Rescue<'_> {
             why.push(Reason::Deliveries { count: deliveries });
         }
         // In this order: what is not among the damage is not counted as checked.
-        let segments = self.inner.unchecked_segments();
+        let segments = self.inner.summaries.unchecked();
         let count = self.inner.damaged_ranges();
         if count > 0 {
             why.push(Reason::Damage { count });

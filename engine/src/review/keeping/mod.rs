@@ -291,7 +291,7 @@ impl<'s> Cataloguing<'s> {
         match shelf.applied()? {
             Some(applied) => self.catch_up(&mut shelf, applied)?,
             // A crash may have come before anything of it was written.
-            None if was_there && self.inner.recovery().clean => {
+            None if was_there && self.inner.report().clean => {
                 return Err(Trouble::Files("it is empty".to_owned()));
             }
             None => {
@@ -340,7 +340,7 @@ impl<'s> Cataloguing<'s> {
             let why = format!("it knows LSN {}, and the log ends at {last}", at.lsn);
             return Err(Trouble::Files(why));
         }
-        if self.inner.recovery().clean && at.lsn < known.changed {
+        if self.inner.report().clean && at.lsn < known.changed {
             // After a crash that is no wonder.
             let why = format!("it was closed with LSN {}, and knows {}", known.changed, at.lsn);
             return Err(Trouble::Files(why));

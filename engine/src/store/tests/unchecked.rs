@@ -23,7 +23,7 @@ fn segments_that_were_not_read_are_checked_one_at_a_time_and_until_then_nothing_
         let SafeToWipe::NotSafe { why } = store.rescue().safe_to_wipe() else { panic!("{left}") };
         assert_eq!(why, [Reason::Unchecked { segments: left + 1 }]);
         assert_eq!(store.status().unchecked_segments, left + 1);
-        store.inner.check_one();
+        store.inner.summaries.check_one();
     }
     assert_eq!(store.recovery().unchecked_segments, 0);
     assert_eq!(store.rescue().safe_to_wipe(), SafeToWipe::Safe);

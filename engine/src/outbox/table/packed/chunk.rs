@@ -3,8 +3,6 @@
 //! What an event says of itself is in its frame. Here is what must be known without reading that: where it is, when it
 //! was captured, its amount, and how far it is. What neighbours share is there once.
 
-mod runs;
-
 use std::collections::BTreeMap;
 
 use onceward_wal::Place;
@@ -37,7 +35,7 @@ pub(super) struct Common {
 
 impl Common {
     /// What others may have in common with an event.
-    fn of(live: &Live) -> Self {
+    pub(super) fn of(live: &Live) -> Self {
         let Moment { trusted_ms, wall } = live.moment;
         let ahead = |wall_ms: i64| wall_ms.wrapping_sub(trusted_ms.cast_signed());
         Self {
@@ -80,13 +78,13 @@ pub(super) struct Chunk {
     pub(super) settled: Mask,
     attempted: Mask,
     /// Where each frame begins in its segment.
-    offsets: [u32; SLOTS],
+    pub(super) offsets: [u32; SLOTS],
     /// Milliseconds from `Common::base_ms` on.
-    times: [u32; SLOTS],
+    pub(super) times: [u32; SLOTS],
     /// In units of eight bytes; 0: see `Rare`.
-    sizes: [u16; SLOTS],
+    pub(super) sizes: [u16; SLOTS],
     /// Which of `commons` is each event's.
-    common_of: [u8; SLOTS],
+    pub(super) common_of: [u8; SLOTS],
     pub(super) commons: Vec<Common>,
     pub(super) amounts: AmountArray,
     /// The stages of those that are not pending.
@@ -175,7 +173,7 @@ impl Chunk {
     }
 
     /// The number of what an event has in common with others, and its time from there.
-    fn common(&mut self, new: Common, trusted_ms: u64) -> (u8, u32) {
+    pub(super) fn common(&mut self, new: Common, trusted_ms: u64) -> (u8, u32) {
         let since = |base_ms: u64| u32::try_from(trusted_ms.checked_sub(base_ms)?).ok();
         let is_same = |it: &Common| Common { base_ms: it.base_ms, ..new } == *it;
         let mut newest_first = self.commons.iter().enumerate().rev();
