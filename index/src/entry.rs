@@ -2,6 +2,8 @@
 //!
 //! The layout is in `FORMAT.md`, section "Entries".
 
+use std::ops::RangeInclusive;
+
 use crate::fingerprint::{ContentHash, Fingerprint};
 
 /// Bytes of an entry.
@@ -35,7 +37,8 @@ pub(crate) struct Entries {
     bytes: Vec<u8>,
     /// Entries that were made none.
     voided: u16,
-    /// The highest LSN that was put in.
+    /// The lowest LSN that was put in, and the highest.
+    lsn_min: u64,
     lsn_max: u64,
 }
 
@@ -44,7 +47,7 @@ impl Entries {
     pub(crate) fn new(first_lsn: u64) -> Self {
         // Half the range to each side: what is restored comes in any order.
         let base = first_lsn.saturating_sub(u64::from(VOID) / 2);
-        Self { base, bytes: Vec::new(), voided: 0, lsn_max: 0 }
+        Self { base, bytes: Vec::new(), voided: 0, lsn_min: u64::MAX, lsn_max: 0 }
     }
 
     /// Takes the memory for all entries at once.
@@ -72,6 +75,11 @@ impl Entries {
         self.lsn_max
     }
 
+    /// The lowest LSN of an entry and the highest, of those that were made none too; `None`: it has no entry.
+    pub(crate) fn lsns(&self) -> Option<RangeInclusive<u64>> {
+        (self.lsn_min <= self.lsn_max).then_some(self.lsn_min..=self.lsn_max)
+    }
+
     /// Bytes of memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         u64::try_from(self.bytes.capacity() + size_of::<Self>()).unwrap_or(u64::MAX)
@@ -90,6 +98,7 @@ impl Entries {
     /// Adds an entry that [`Entries::takes`]; returns its position.
     pub(crate) fn push(&mut self, entry: Entry) -> usize {
         let position = self.len();
+        self.lsn_min = self.lsn_min.min(entry.lsn);
         self.lsn_max = self.lsn_max.max(entry.lsn);
         let delta = self.delta(entry.lsn).unwrap_or(VOID);
         debug_assert!(delta != VOID, "the caller asked whether the block takes it");

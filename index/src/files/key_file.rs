@@ -101,11 +101,20 @@ impl StoredBlock {
 
     /// All entries that are not voided, with their places.
     pub(crate) fn entries(&self, block: u32) -> Result<Vec<(u32, Entry)>> {
+        let mut all = Vec::with_capacity(usize::from(self.count));
+        self.show(block, |place, entry| all.push((place, entry)))?;
+        Ok(all)
+    }
+
+    /// Shows all entries that are not voided, with their places.
+    pub(crate) fn show(&self, block: u32, mut show: impl FnMut(u32, Entry)) -> Result<()> {
         self.with_block(block, |bytes| {
             let entries = bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default();
-            (0..usize::from(self.count))
-                .filter_map(|at| Some((place(block, at), entry::entry_in(entries, self.base, at)?)))
-                .collect()
+            for (at, bytes) in entries.as_chunks::<ENTRY_BYTES>().0.iter().enumerate() {
+                if let Some(entry) = entry::decode(bytes, self.base) {
+                    show(place(block, at), entry);
+                }
+            }
         })
     }
 

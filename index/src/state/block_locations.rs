@@ -1,11 +1,11 @@
 //! Where the entries of blocks in files are, in 8 bytes each: all that a hit needs to compare the
-//! key, so that it waits for the entry and for little else.
+//! key, so that it waits for the entry and for little else. And, in 8 bytes more, of which frames they are.
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -22,6 +22,19 @@ struct BlockLocation {
     key_file: AtomicU32,
     /// Offset of the block in the file.
     offset: u32,
+    /// The lowest LSN of an entry and the highest, counted from the block's base, in half of the bits each.
+    lsns: AtomicU64,
+}
+
+/// Where nobody looked yet of which frames the entries are: a lowest LSN above the highest.
+const NOT_LOOKED: u64 = 1 << 32;
+
+impl BlockLocation {
+    /// A block of whose entries nothing is known.
+    fn new(key_file: u32, offset: u32) -> Self {
+        let lsns = AtomicU64::new(NOT_LOOKED);
+        Self { key_file: AtomicU32::new(key_file), offset, lsns }
+    }
 }
 
 /// Bytes of a block here.
@@ -70,7 +83,7 @@ impl BlockLocations {
         if let Some(slot) = self.key_files.get_mut(usize::try_from(at).unwrap_or(usize::MAX)) {
             slot.get_or_insert_with(|| Arc::clone(key_file));
         }
-        self.set(number, BlockLocation { key_file: AtomicU32::new(at | UNCHECKED), offset });
+        self.set(number, BlockLocation::new(at | UNCHECKED, offset));
     }
 
     /// Whether the block's checksum was compared since it came here.
@@ -85,13 +98,27 @@ impl BlockLocations {
         }
     }
 
+    /// Of which frames the entries of a block are, as offsets from the block's base, if anybody looked.
+    pub(crate) fn lsns(&self, number: u32) -> Option<(u32, u32)> {
+        let lsns = self.get(number)?.lsns.load(Relaxed);
+        let half = |lsns: u64| u32::try_from(lsns & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        Some((half(lsns >> 32), half(lsns))).filter(|(first, last)| first <= last)
+    }
+
+    /// Notes of which frames the entries of a block are, as offsets from the block's base.
+    pub(crate) fn note_lsns(&self, number: u32, (first, last): (u32, u32)) {
+        if let Some(location) = self.get(number) {
+            location.lsns.store(u64::from(first) << 32 | u64::from(last), Relaxed);
+        }
+    }
+
     fn get(&self, number: u32) -> Option<&BlockLocation> {
         self.all.get(usize::try_from(number).ok()?)
     }
 
     /// A block that was in a file is no more.
     pub(crate) fn remove(&mut self, number: u32, key_file: &KeyFile) {
-        self.set(number, BlockLocation { key_file: AtomicU32::new(u32::MAX), offset: 0 });
+        self.set(number, BlockLocation::new(u32::MAX, 0));
         let Some((at, blocks)) = self.known.get_mut(&key_file.number) else { return };
         *blocks -= 1;
         if *blocks == 0 {
@@ -112,7 +139,7 @@ impl BlockLocations {
     fn set(&mut self, number: u32, location: BlockLocation) {
         let at = usize::try_from(number).unwrap_or(usize::MAX);
         while self.all.len() <= at {
-            self.all.push(BlockLocation { key_file: AtomicU32::new(u32::MAX), offset: 0 });
+            self.all.push(BlockLocation::new(u32::MAX, 0));
         }
         if let Some(old) = self.all.get_mut(at) {
             *old = location;

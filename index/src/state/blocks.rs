@@ -1,6 +1,6 @@
 //! The blocks of all slices: where the entry at a place is, in memory or in a file.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 
 use super::block_locations::{BLOCK_LOCATION_BYTES, BlockLocations};
 use crate::{
@@ -118,16 +118,55 @@ impl Blocks {
 
     /// The entries of a block that are not voided, with their places.
     pub(crate) fn entries(&self, number: u32) -> Result<Vec<(u32, Entry)>> {
-        let in_memory = |entries: &Entries| {
+        let mut all = Vec::new();
+        self.show(number, |place, entry| all.push((place, entry)))?;
+        Ok(all)
+    }
+
+    /// Shows the entries of a block that are not voided, with their places.
+    pub(crate) fn show(&self, number: u32, mut show: impl FnMut(u32, Entry)) -> Result<()> {
+        let mut in_memory = |entries: &Entries| {
             let all = (0..entries.len()).filter_map(|at| Some((at, entries.entry(at)?)));
-            all.map(|(at, entry)| (place(number, at), entry)).collect()
+            all.for_each(|(at, entry)| show(place(number, at), entry));
         };
         match self.get(number).map(|block| &block.entries) {
-            None | Some(BlockState::Absent) => Ok(Vec::new()),
-            Some(BlockState::Filling(entries)) => Ok(in_memory(entries)),
-            Some(BlockState::Writing(entries)) => Ok(in_memory(entries)),
-            Some(BlockState::Stored(stored)) => stored.entries(number),
+            None | Some(BlockState::Absent) => {}
+            Some(BlockState::Filling(entries)) => in_memory(entries),
+            Some(BlockState::Writing(entries)) => in_memory(entries),
+            Some(BlockState::Stored(stored)) => stored.show(number, show)?,
         }
+        Ok(())
+    }
+
+    /// The lowest LSN and the highest of the entries of a block; `None`: it has none. Of a block in a file of which
+    /// nobody asked yet, its entries are read.
+    pub(crate) fn lsns(&self, number: u32) -> Result<Option<RangeInclusive<u64>>> {
+        let stored = match self.get(number).map(|block| &block.entries) {
+            None | Some(BlockState::Absent) => return Ok(None),
+            Some(BlockState::Filling(entries)) => return Ok(entries.lsns()),
+            Some(BlockState::Writing(entries)) => return Ok(entries.lsns()),
+            Some(BlockState::Stored(stored)) => stored,
+        };
+        let found = match self.locations.lsns(number) {
+            Some(known) => Some(known),
+            None => self.look_for_lsns(number, stored)?,
+        };
+        let lsn = |offset: u32| stored.base.saturating_add(u64::from(offset));
+        Ok(found.map(|(first, last)| lsn(first)..=lsn(last)))
+    }
+
+    /// Looks of which frames the entries of a block in a file are, and notes it.
+    fn look_for_lsns(&self, number: u32, stored: &StoredBlock) -> Result<Option<(u32, u32)>> {
+        let mut found: Option<(u32, u32)> = None;
+        stored.show(number, |_, entry| {
+            let offset = u32::try_from(entry.lsn.saturating_sub(stored.base)).unwrap_or(u32::MAX);
+            let (first, last) = found.unwrap_or((offset, offset));
+            found = Some((first.min(offset), last.max(offset)));
+        })?;
+        if let Some(found) = found {
+            self.locations.note_lsns(number, found);
+        }
+        Ok(found)
     }
 
     /// The slice of a place.
@@ -247,10 +286,15 @@ impl Blocks {
     pub(crate) fn note_written(&mut self, number: u32, stored: StoredBlock) {
         let Some(entries) = self.entries_mut(number) else { return };
         if let BlockState::Writing(written) = entries {
-            let (bytes, count) = (written.memory_bytes(), written.len());
+            let (bytes, count, lsns) = (written.memory_bytes(), written.len(), written.lsns());
             self.bytes -= bytes;
             self.in_memory -= u64::try_from(count).unwrap_or(0);
             self.locations.put(number, &stored.key_file, stored.offset);
+            if let Some((first, last)) = lsns.map(RangeInclusive::into_inner) {
+                let offset =
+                    |lsn: u64| u32::try_from(lsn.saturating_sub(stored.base)).unwrap_or(u32::MAX);
+                self.locations.note_lsns(number, (offset(first), offset(last)));
+            }
             if let Some(entries) = self.entries_mut(number) {
                 *entries = BlockState::Stored(stored);
             }

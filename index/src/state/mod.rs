@@ -5,6 +5,7 @@
 //! begins again.
 
 mod anew;
+mod between;
 mod block_locations;
 mod blocks;
 mod checkpoint_plan;

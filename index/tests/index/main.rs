@@ -11,6 +11,7 @@
 mod adversarial;
 mod anew;
 mod beside;
+mod between;
 mod carrying;
 mod crashes;
 mod damage;
