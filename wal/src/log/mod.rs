@@ -67,7 +67,7 @@ use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
 use crate::sealing::{Sealing, SegmentKey, WrappedKey};
-use crate::segment::span::{self, FrameSpan};
+use crate::segment::span::{self, FrameSpan, SpareBytes};
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments, Source};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
@@ -142,6 +142,8 @@ struct Core {
     meta: Mutex<MetaFile>,
     segments: RwLock<Segments>,
     spares: Spares,
+    /// Memory for what is read next.
+    span_bytes: Arc<SpareBytes>,
     /// The process that opened the log: a fork of it has these bytes, and none of the rights and threads.
     opener: u32,
 }
@@ -314,7 +316,7 @@ impl Log {
     /// `Corrupt`: the segment was trimmed. `Io`.
     pub fn read_span(&self, segment: u64, offsets: Range<u32>) -> Result<FrameSpan, Error> {
         let source = self.core.source(segment)?;
-        span::read(&self.core.identity, source, segment, offsets)
+        span::read(&self.core.identity, source, (segment, offsets), Some(&self.core.span_bytes))
     }
 
     /// Shows every frame of a finished segment to `visit`, in order, and skips what is damaged.

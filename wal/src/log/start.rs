@@ -94,6 +94,7 @@ impl Log {
             meta: Mutex::new(meta),
             segments: RwLock::new(segments),
             spares,
+            span_bytes: Arc::default(),
             opener: process::id(),
         };
         match core.fill_reserve() {

@@ -282,7 +282,7 @@ pub(crate) fn read_frame(
     lsn: Lsn,
 ) -> Result<FrameBuf, Error> {
     let offsets = place.offset..place.offset.saturating_add(bytes);
-    let span = span::read(identity, source, place.segment, offsets)?;
+    let span = span::read(identity, source, (place.segment, offsets), None)?;
     span.frame(place, bytes, lsn)?;
     Ok(FrameBuf { span, place, bytes, lsn })
 }
