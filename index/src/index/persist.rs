@@ -136,7 +136,8 @@ impl Index {
     /// order of their frames, and returns the slice; `None`: no slice that lives began then.
     ///
     /// Of the frames for which a slice took keys one after the other it shows each. Others may be left out: of keys that
-    /// were carried to the slice, or of a slice whose files were written in another order. Who needs all of them counts.
+    /// were carried to the slice, or of a slice whose files were written in another order. Who needs all of them counts. One
+    /// that was removed may be among them once the index's files were written without it.
     ///
     /// # Errors
     ///
