@@ -63,3 +63,10 @@ pub(crate) struct Origin {
     /// What the boot's monotonic clock showed, milliseconds.
     pub(crate) mono_ms: u64,
 }
+
+impl Origin {
+    /// The same clock, so many milliseconds later.
+    pub(crate) fn after(self, ms: u32) -> Self {
+        Self { mono_ms: self.mono_ms.saturating_add(u64::from(ms)), ..self }
+    }
+}

@@ -212,11 +212,7 @@ impl<'a> PayloadRef<'a> {
 
     /// A payload with a copy of the content.
     fn to_payload(&self) -> Payload {
-        let bytes = self.bytes.to_vec();
-        match self.form {
-            Form::Json => Payload::from_stored_json(bytes),
-            Form::Bytes => Payload::bytes(bytes),
-        }
+        Payload::stored(self.bytes.to_vec(), self.form)
     }
 }
 

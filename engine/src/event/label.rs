@@ -1,7 +1,10 @@
 //! The short texts of an event: scope, key, kind and lane, each with its own rule.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::{fmt, str::FromStr};
 
+use super::text::Text;
 use crate::base::bounds::{KEY_BYTES_MAX, KIND_BYTES_MAX, LANE_BYTES_MAX, SCOPE_BYTES_MAX};
 use crate::base::{Error, Result};
 
@@ -17,7 +20,7 @@ use crate::base::{Error, Result};
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Scope(Box<str>);
+pub struct Scope(Text);
 
 /// Idempotency key: text of 1 to 255 bytes, unique for each event within its scope and window.
 ///
@@ -32,7 +35,7 @@ pub struct Scope(Box<str>);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Key(Box<str>);
+pub struct Key(Text);
 
 /// Kind of an event: text of 1 to 64 bytes; `event` by default.
 ///
@@ -45,7 +48,7 @@ pub struct Key(Box<str>);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Kind(Box<str>);
+pub struct Kind(Text);
 
 /// Name of a lane, such as a card or an order: text of 1 to 255 bytes.
 ///
@@ -59,7 +62,7 @@ pub struct Kind(Box<str>);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Lane(Box<str>);
+pub struct Lane(Text);
 
 impl Scope {
     /// The scope of events that were given none.
@@ -90,7 +93,7 @@ impl Scope {
 
 impl Default for Scope {
     fn default() -> Self {
-        Self(Self::DEFAULT.into())
+        Self(Text::Fixed(Self::DEFAULT))
     }
 }
 
@@ -112,6 +115,16 @@ impl Key {
     /// Takes a text that passed [`Key::check`].
     pub(super) fn of_checked(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// Takes a part of a text, of which the part passed [`Key::check`].
+    pub(super) fn part_of(all: &Arc<str>, range: Range<usize>) -> Self {
+        Self(Text::part(all, range))
+    }
+
+    /// Puts the text in of which the key is a part.
+    pub(super) fn share(&mut self, all: &Arc<str>) {
+        self.0.share(all);
     }
 
     /// Makes a new key, a UUID of version 7, for callers that have no name of their own for the
@@ -161,7 +174,7 @@ impl Kind {
 
 impl Default for Kind {
     fn default() -> Self {
-        Self(Self::DEFAULT.into())
+        Self(Text::Fixed(Self::DEFAULT))
     }
 }
 
@@ -216,13 +229,13 @@ macro_rules! text_label {
             /// The text itself.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.0.as_str())
             }
         }
 

@@ -9,6 +9,8 @@ mod label;
 pub(crate) mod layout;
 mod payload;
 mod receipt;
+mod text;
+pub(crate) mod together;
 
 pub use amount::Amount;
 pub(crate) use borrowed::fields;

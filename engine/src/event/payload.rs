@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::base::{Error, Result};
 
@@ -21,10 +23,19 @@ use crate::base::{Error, Result};
 /// assert_eq!(format!("{json:?}"), "Payload { bytes: 14, is_json: true }");
 /// # Ok::<(), onceward::Error>(())
 /// ```
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Payload {
-    bytes: Vec<u8>,
+    content: Content,
     form: Form,
+}
+
+/// The bytes of a payload.
+#[derive(Clone)]
+enum Content {
+    /// In memory of its own.
+    Own(Vec<u8>),
+    /// In memory that it shares with others.
+    Part { all: Arc<Vec<u8>>, from: u32, to: u32 },
 }
 
 /// Deepest nesting of JSON: what common parsers read.
@@ -44,18 +55,37 @@ impl Payload {
     ///
     /// `Invalid`: not one JSON value, or nested deeper than 127.
     pub fn json(text: &str) -> Result<Self> {
-        Ok(Self { bytes: checked_json(text)?.into_owned(), form: Form::Json })
+        Ok(Self::stored(checked_json(text)?.into_owned(), Form::Json))
     }
 
     /// Takes any bytes.
     #[must_use]
     pub fn bytes(bytes: Vec<u8>) -> Self {
-        Self { bytes, form: Form::Bytes }
+        Self::stored(bytes, Form::Bytes)
     }
 
     /// Takes JSON text that an earlier [`Payload::json`] produced, as the log holds it.
     pub(crate) fn from_stored_json(bytes: Vec<u8>) -> Self {
-        Self { bytes, form: Form::Json }
+        Self::stored(bytes, Form::Json)
+    }
+
+    /// Takes bytes that an earlier [`Payload::json`] or [`Payload::bytes`] has, as the log holds them.
+    pub(super) fn stored(bytes: Vec<u8>, form: Form) -> Self {
+        Self { content: Content::Own(bytes), form }
+    }
+
+    /// Takes such bytes where others are, too.
+    pub(super) fn part_of(all: &Arc<Vec<u8>>, range: Range<usize>, form: Form) -> Self {
+        let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        let (from, to) = (at(range.start), at(range.end));
+        Self { content: Content::Part { all: Arc::clone(all), from, to }, form }
+    }
+
+    /// Puts the memory in where the bytes are, unless they are in memory of their own.
+    pub(super) fn share(&mut self, with: &Arc<Vec<u8>>) {
+        if let Content::Part { all, .. } = &mut self.content {
+            all.clone_from(with);
+        }
     }
 
     /// How the bytes are to be read.
@@ -66,7 +96,13 @@ impl Payload {
     /// The content as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.content {
+            Content::Own(bytes) => bytes,
+            Content::Part { all, from, to } => {
+                let at = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+                all.get(at(*from)..at(*to)).unwrap_or_default()
+            }
+        }
     }
 
     /// Whether it was given as JSON.
@@ -79,16 +115,24 @@ impl Payload {
     #[must_use]
     pub fn as_json(&self) -> Option<&str> {
         match self.form {
-            Form::Json => std::str::from_utf8(&self.bytes).ok(),
+            Form::Json => std::str::from_utf8(self.as_bytes()).ok(),
             Form::Bytes => None,
         }
     }
 }
 
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.form == other.form && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Payload {}
+
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Payload");
-        shown.field("bytes", &self.bytes.len()).field("is_json", &self.is_json()).finish()
+        shown.field("bytes", &self.as_bytes().len()).field("is_json", &self.is_json()).finish()
     }
 }
 

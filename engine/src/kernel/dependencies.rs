@@ -25,6 +25,8 @@ struct Holder {
     at: Located,
     /// Frames of other segments that depend on it.
     outside: u64,
+    /// Whether it may hold receipts.
+    may_have_receipts: bool,
 }
 
 /// Frames on which older ones depend, by their LSN.
@@ -42,6 +44,11 @@ impl Dependencies {
     /// Whether a frame is known on which others may depend.
     pub(crate) fn has(&self, holder: u64) -> bool {
         self.holders.contains_key(&holder)
+    }
+
+    /// Whether a frame on which others may depend may hold receipts.
+    pub(crate) fn may_have_receipts(&self, holder: u64) -> bool {
+        self.holders.get(&holder).is_none_or(|found| found.may_have_receipts)
     }
 
     /// Whether the segment of a frame may not go without it.
@@ -64,8 +71,16 @@ impl Dependencies {
 impl Kernel {
     /// Notes a frame on which older ones will depend.
     pub(crate) fn add_holder(&mut self, at: Located) {
-        self.dependencies.holders.insert(at.lsn, Holder { at, outside: 0 });
+        let holder = Holder { at, outside: 0, may_have_receipts: true };
+        self.dependencies.holders.insert(at.lsn, holder);
         self.usage.add_holder(at);
+    }
+
+    /// Notes that a frame of [`Kernel::add_holder`] holds no receipt: nobody need read it for one.
+    pub(crate) fn note_no_receipts(&mut self, holder: u64) {
+        if let Some(found) = self.dependencies.holders.get_mut(&holder) {
+            found.may_have_receipts = false;
+        }
     }
 
     /// A frame in `segment` depends on this one.

@@ -187,10 +187,13 @@ impl Times {
 
     /// The clock by which a frame was written, that many milliseconds after its run began.
     pub(crate) fn origin(&self, run: u32, time_ms: u32) -> Origin {
-        self.runs.get(&run).map_or_else(Origin::default, |RunBegun { reading, .. }| Origin {
-            boot: BootId(reading.boot),
-            mono_ms: reading.mono_ms.saturating_add(u64::from(time_ms)),
-        })
+        self.begun(run).map_or_else(Origin::default, |begun| begun.after(time_ms))
+    }
+
+    /// The clock by which the frames of a run were written, when it began.
+    pub(crate) fn begun(&self, run: u32) -> Option<Origin> {
+        let RunBegun { reading, .. } = self.runs.get(&run)?;
+        Some(Origin { boot: BootId(reading.boot), mono_ms: reading.mono_ms })
     }
 
     /// Whether it is known when a run began.

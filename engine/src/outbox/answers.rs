@@ -1,6 +1,7 @@
 //! Writes down what the upstream said.
 
 use super::frames::{ReceiptFor, Rejection, SettleFrame};
+use super::table::EventSet;
 use super::{Answer, Events};
 use crate::base::bounds::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::base::{FrameKind, Result, State, codec, observe};
@@ -17,18 +18,15 @@ impl Events<'_> {
     /// `control`.
     pub(crate) fn settle_events(&self, batch: u64, answers: &[(u64, &Answer)]) -> Result<()> {
         let synced = self.inner.log.synced();
-        let open: Vec<(u64, &Answer)> = {
+        let mut open: Vec<(u64, &Answer)> = Vec::with_capacity(answers.len());
+        {
             let state = self.inner.state.lock();
-            let is_open = |lsn: &u64| {
-                *lsn <= synced
-                    && state
-                        .outbox
-                        .events()
-                        .live(*lsn)
-                        .is_some_and(|live| !live.stage.waits_for_a_person())
+            let events = state.outbox.events().packed();
+            let is_open = |lsn: u64| {
+                lsn <= synced && events.stage(lsn).is_some_and(|stage| !stage.waits_for_a_person())
             };
-            answers.iter().filter(|(lsn, _)| is_open(lsn)).copied().collect()
-        };
+            open.extend(answers.iter().filter(|(lsn, _)| is_open(*lsn)));
+        }
         let (mut frames, mut reasons) = settles_of(&open, self.inner.time.wall_ms());
         let share = if reasons.is_empty() { Share::Answers } else { Share::Reasons };
         frames.append(&mut reasons);
@@ -45,7 +43,11 @@ impl Events<'_> {
 
     /// Writes the same answer for events, ascending, that are synced and wait for the upstream. The caller holds
     /// `control`.
-    pub(crate) fn settle_alike(&self, events: &[u64], answer: &Answer) -> Result<()> {
+    pub(in crate::outbox) fn settle_alike(
+        &self,
+        events: &[EventSet],
+        answer: &Answer,
+    ) -> Result<()> {
         let state = match answer {
             Answer::Accepted { receipt: None } => State::Accepted,
             Answer::Duplicate { receipt: None } => State::Duplicate,
@@ -54,19 +56,34 @@ impl Events<'_> {
             | Answer::Duplicate { .. }
             | Answer::Rejected { .. }
             | Answer::Uncertain { .. } => {
-                let answers: Vec<(u64, &Answer)> =
-                    events.iter().map(|lsn| (*lsn, answer)).collect();
+                let lsns = events.iter().flat_map(|some| some.lsns());
+                let answers: Vec<(u64, &Answer)> = lsns.map(|lsn| (lsn, answer)).collect();
                 return self.settle_events(0, &answers);
             }
         };
-        let settle = |some: &[u64]| {
+        let settle = |some: &[EventSet]| {
             let mut settle = SettleFrame::default();
-            some.iter().for_each(|lsn| settle.add(*lsn, state.code()));
+            for (first, last) in some.iter().flat_map(|some| some.runs()) {
+                settle.add_run((first, last), state.code());
+            }
             settle
         };
-        let frames: Vec<SettleFrame> = events.chunks(SETTLED_MAX).map(settle).collect();
+        let mut frames = Vec::new();
+        let mut rest = events;
+        while !rest.is_empty() {
+            let mut count = 0;
+            let fits = rest.iter().take_while(|some| {
+                count += some.count();
+                count <= SETTLED_MAX
+            });
+            // Each has fewer than that.
+            let (some, others) = rest.split_at(fits.count().max(1));
+            frames.push(settle(some));
+            rest = others;
+        }
         self.append_settles(&frames, (Share::Answers, 0))?;
-        observe::answered(0, u64::try_from(events.len()).unwrap_or(u64::MAX));
+        let count: usize = events.iter().map(|some| some.count()).sum();
+        observe::answered(0, u64::try_from(count).unwrap_or(u64::MAX));
         Ok(())
     }
 

@@ -134,6 +134,9 @@ impl Outbox {
         kernel.add_holder(at);
         let is_carried = settle.settled_ms != 0;
         let trusted_ms = if is_carried { settle.settled_ms } else { moment.trusted_ms };
+        if settle.receipts.is_empty() {
+            kernel.note_no_receipts(at.lsn);
+        }
         let receipts = settle.receipts.iter().map(|receipt| receipt.bytes.len()).sum::<usize>();
         let receipt_bytes = receipts.checked_div(settle.receipts.len()).unwrap_or(0);
         for span in &settle.spans {
@@ -244,7 +247,7 @@ impl Outbox {
         answer: FinalAnswer,
     ) {
         let Self { events, waiting, .. } = self;
-        events.settle(kernel, range, answer, |kernel, lsn| waiting.settled(kernel, lsn));
+        events.settle(kernel, range, answer, |kernel, some| waiting.settled(kernel, some));
     }
 
     /// Gives these events that have none the same final answer.

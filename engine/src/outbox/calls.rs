@@ -5,6 +5,7 @@ use std::ops::Bound;
 use onceward_wal::Lsn;
 
 use super::frames::{BatchFrame, Envelope};
+use super::table::EventSet;
 use super::{Answer, Settlement, Standing};
 use crate::base::{Error, ErrorKind, FrameKind, Result, codec, observe};
 use crate::event::{Scope, StoredEvent};
@@ -33,6 +34,9 @@ pub(crate) struct Formed {
 impl Store {
     /// The events of a scope that wait to be sent or are on their way, in the order of their numbers,
     /// at most `max` of them from behind `after` on. Those in review are not among them.
+    ///
+    /// Events that are read together share memory: who keeps one of them keeps the keys and the payloads up to 1 KiB
+    /// of up to 64.
     ///
     /// # Errors
     ///
@@ -139,7 +143,7 @@ impl Store {
             self.inner.refuse_if_closed()?;
             let _one_at_a_time = self.inner.control.lock();
             let last = last.get().min(self.inner.log.synced());
-            let found: Vec<u64> = {
+            let found: Vec<EventSet> = {
                 let state = self.inner.state.lock();
                 let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
                     return Ok(());
@@ -264,16 +268,13 @@ impl<'s> Events<'s> {
             let live = lsns.iter().filter(|lsn| is_live(lsn));
             live.filter_map(|lsn| state.outbox.events().standing(&state.kernel, *lsn)).collect()
         };
-        let mut events = Vec::with_capacity(found.len());
-        self.read_each(&found, |read| {
-            match read {
-                Ok(event) => events.extend(event),
-                Err(error) if error.kind() == ErrorKind::Corrupt => damaged(&error),
-                Err(error) => return Err(error),
+        self.read_each(&found, |error| {
+            if error.kind() != ErrorKind::Corrupt {
+                return Err(error);
             }
+            damaged(&error);
             Ok(())
-        })?;
-        Ok(events)
+        })
     }
 
     /// The numbers of synced events of a scope that wait to be sent, from behind `after` on; of each

@@ -128,6 +128,14 @@ impl SettleFrame {
         }
     }
 
+    /// Adds the settled events of a run, which follows those that were added.
+    pub(crate) fn add_run(&mut self, (first, last): (u64, u64), state: u8) {
+        match self.spans.last_mut() {
+            Some(span) if span.state == state && span.last + 1 == first => span.last = last,
+            _ => self.spans.push(Span { first, last, state }),
+        }
+    }
+
     /// Whether it says nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.batch == 0 && self.spans.is_empty() && self.rejections.is_empty()

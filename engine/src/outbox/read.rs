@@ -10,7 +10,8 @@ use super::outcome::Outcome;
 use super::{Events, Standing};
 use crate::base::{Error, EventPart, FrameKind, Located, Origin, Result, State, codec};
 use crate::event::layout;
-use crate::event::{Key, Receipt, Scope, StoredEvent};
+use crate::event::together::{SharedParts, TOGETHER_MAX};
+use crate::event::{Event, Key, Receipt, Scope, StoredEvent};
 use crate::kernel::{Kernel, KeysFrame, frame_lsn};
 use crate::store::Store;
 
@@ -117,56 +118,86 @@ impl Events<'_> {
 
     /// The clock by which a frame was written.
     fn origin_of(&self, kernel: &mut Kernel, frame: &Frame<'_>) -> Origin {
-        if !kernel.times.knows(frame.run) {
+        let begun = self.begun(kernel, frame.run);
+        begun.map_or_else(Origin::default, |begun| begun.after(frame.time_ms))
+    }
+
+    /// The clock by which the frames of a run were written, when it began.
+    fn begun(&self, kernel: &mut Kernel, run: u32) -> Option<Origin> {
+        if !kernel.times.knows(run) {
             // A run that this opening began behind its first one.
             kernel.times.learn(self.inner.log.runs_begun());
         }
-        kernel.times.origin(frame.run, frame.time_ms)
+        kernel.times.begun(run)
     }
 
     /// Reads events, in the order of their numbers; those that are gone in the meantime are left out.
     pub(crate) fn read_events(&self, standings: &[Standing]) -> Result<Vec<StoredEvent>> {
-        let mut events = Vec::with_capacity(standings.len());
-        self.read_each(standings, |read| {
-            events.extend(read?);
-            Ok(())
-        })?;
-        Ok(events)
+        self.read_each(standings, Err)
     }
 
-    /// Reads events and gives each to `take`, in their order; `None` for one that is gone in the
-    /// meantime. Those that are next to each other are read together.
+    /// Reads events as [`Events::read_events`] does; one that cannot be read is left out, unless `failed` says that all
+    /// of it fails. Those that are next to each other are read together.
     pub(crate) fn read_each(
         &self,
         standings: &[Standing],
-        mut take: impl FnMut(Result<Option<StoredEvent>>) -> Result<()>,
-    ) -> Result<()> {
+        mut failed: impl FnMut(Error) -> Result<()>,
+    ) -> Result<Vec<StoredEvent>> {
+        let mut events = Vec::with_capacity(standings.len());
         let mut rest = standings;
         while let Some((first, _)) = rest.split_first() {
             let (together, behind) = rest.split_at(neighbours(rest));
             rest = behind;
             // What cannot be read this way is read by itself: then it is known what is wrong.
             let span = self.inner.log.read_span(first.at.place.segment, stretch(together)).ok();
-            let frames = together.iter().map(|standing| frame_in(span.as_ref()?, standing));
-            let frames: Vec<Option<Frame<'_>>> = frames.collect();
-            let origins: Vec<Option<Origin>> = {
-                let mut state = self.inner.state.lock();
-                let origin = |frame: &Option<Frame<'_>>| {
-                    frame.as_ref().map(|frame| self.origin_of(&mut state.kernel, frame))
-                };
-                frames.iter().map(origin).collect()
-            };
-            for ((standing, frame), origin) in together.iter().zip(&frames).zip(origins) {
-                let event = frame
-                    .as_ref()
-                    .zip(origin)
-                    .and_then(|(frame, origin)| stored_event(frame, standing, origin, None).ok());
-                match event {
-                    Some(event) => take(Ok(Some(event)))?,
-                    None => take(self.read_event(*standing))?,
-                }
+            for some in together.chunks(TOGETHER_MAX) {
+                self.read_in(span.as_ref(), some, &mut events, &mut failed)?;
             }
         }
+        Ok(events)
+    }
+
+    /// Adds events that are in what was read.
+    fn read_in(
+        &self,
+        span: Option<&FrameSpan>,
+        some: &[Standing],
+        events: &mut Vec<StoredEvent>,
+        failed: &mut impl FnMut(Error) -> Result<()>,
+    ) -> Result<()> {
+        let mut parts = SharedParts::new();
+        let mut last: Option<(u32, Option<Origin>)> = None;
+        let (from, mut alone) = (events.len(), Vec::new());
+        for standing in some {
+            let found = span.and_then(|span| frame_in(span, standing));
+            let found = found.and_then(|frame| Some((frame, event_of(&frame)?)));
+            let lsn = Lsn::from_u64(standing.lsn);
+            if let Some((frame, (own, view))) = found
+                && let Some((lsn, event)) = lsn.zip(parts.event(&view, some.len()))
+            {
+                let begun = match last {
+                    Some((run, begun)) if run == frame.run => begun,
+                    _ => self.begun(&mut self.inner.state.lock().kernel, frame.run),
+                };
+                last = Some((frame.run, begun));
+                let written = || begun.map_or_else(Origin::default, |it| it.after(frame.time_ms));
+                let origin = own.unwrap_or_else(written);
+                events.push(stored((lsn, standing), event, origin, None));
+            } else {
+                alone.push(standing);
+            }
+        }
+        parts.complete(events.iter_mut().skip(from).map(|stored| &mut stored.event));
+        if alone.is_empty() {
+            return Ok(());
+        }
+        for standing in alone {
+            match self.read_event(*standing) {
+                Ok(event) => events.extend(event),
+                Err(error) => failed(error)?,
+            }
+        }
+        events.get_mut(from..).unwrap_or_default().sort_by_key(|stored| stored.lsn);
         Ok(())
     }
 
@@ -215,6 +246,7 @@ fn stretch(standings: &[Standing]) -> Range<u32> {
 }
 
 /// The frame of an event in what was read; `None` if it is not there or its answer is elsewhere.
+#[inline]
 fn frame_in<'a>(span: &'a FrameSpan, standing: &Standing) -> Option<Frame<'a>> {
     let at = standing.at;
     let is_alone = standing.outcome.is_none();
@@ -244,26 +276,44 @@ pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> 
 pub(crate) fn stored_event(
     frame: &Frame<'_>,
     standing: &Standing,
-    mut origin: Origin,
+    origin: Origin,
     receipt: Option<Vec<u8>>,
 ) -> Result<StoredEvent> {
-    let found =
-        FrameKind::of(frame).and_then(|kind| layout::event_in(kind, frame.lsn.get(), frame.body));
-    let event = found.and_then(|(_, carried_origin, body)| {
-        origin = carried_origin.unwrap_or(origin);
-        layout::View::decode(frame.flags, body)?.to_event()
-    });
-    let (Some(event), Some(lsn)) = (event, Lsn::from_u64(standing.lsn)) else {
-        return Err(Error::corrupt(format!("LSN {}: the frame holds no event", frame.lsn)));
-    };
-    Ok(StoredEvent {
+    let found = event_of(frame).and_then(|(own, event)| Some((own, event.to_event()?)));
+    let (own, event) = found.ok_or_else(|| no_event(frame.lsn.get()))?;
+    let lsn = Lsn::from_u64(standing.lsn).ok_or_else(|| no_event(frame.lsn.get()))?;
+    let receipt = receipt.map(|bytes| Receipt::new(&bytes)).transpose()?;
+    Ok(stored((lsn, standing), event, own.unwrap_or(origin), receipt))
+}
+
+/// The event in a frame, and by which clock it was captured, if the frame says so.
+#[inline]
+fn event_of<'a>(frame: &Frame<'a>) -> Option<(Option<Origin>, layout::View<'a>)> {
+    let kind = FrameKind::of(frame)?;
+    let (_, origin, body) = layout::event_in(kind, frame.lsn.get(), frame.body)?;
+    Some((origin, layout::View::decode(frame.flags, body)?))
+}
+
+fn no_event(frame: u64) -> Error {
+    Error::corrupt(format!("LSN {frame}: the frame holds no event"))
+}
+
+/// An event that was read, with what is known of it besides.
+#[inline]
+fn stored(
+    (lsn, standing): (Lsn, &Standing),
+    event: Event,
+    origin: Origin,
+    receipt: Option<Receipt>,
+) -> StoredEvent {
+    StoredEvent {
         lsn,
         captured_at_ms: event.captured_at_ms.or_else(|| standing.wall.get()),
         boot: origin.boot,
         mono_ms: origin.mono_ms,
         wall_ms: standing.wall.get(),
         state: standing.state,
-        receipt: receipt.map(|bytes| Receipt::new(&bytes)).transpose()?,
+        receipt,
         event,
-    })
+    }
 }

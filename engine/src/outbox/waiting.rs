@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Stage;
 use super::frames::Rejection;
+use super::table::EventSet;
 use crate::base::{Located, State, WrittenAt};
 use crate::kernel::Kernel;
 
@@ -154,13 +155,15 @@ impl WaitingTable {
         reviewed.is_some_and(|it| it.segments.iter().any(|other| *other != segment))
     }
 
-    /// An event is settled.
-    pub(super) fn settled(&mut self, kernel: &mut Kernel, event: u64) {
+    /// Events are settled.
+    pub(super) fn settled(&mut self, kernel: &mut Kernel, some: EventSet) {
         if self.items.is_empty() && self.reviewed.is_empty() && self.sent_again.is_empty() {
             return;
         }
-        self.end(kernel, event);
-        self.end_reviewed(kernel, event);
+        for event in some.lsns() {
+            self.end(kernel, event);
+            self.end_reviewed(kernel, event);
+        }
     }
 
     /// An event is settled: what put it into review changes nothing any more.

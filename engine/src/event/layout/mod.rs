@@ -12,6 +12,7 @@ pub(crate) use encoded::{Encoded, EventHead};
 
 use crate::base::bounds::RECEIPT_BYTES_MAX;
 use crate::base::{EventPart, FrameKind, Moment, Origin};
+use crate::event::payload::Form;
 use crate::event::{Amount, Class, Event, EventRef, Headers, Key, Kind, Lane, Payload, Scope};
 
 /// The payload is JSON.
@@ -183,16 +184,30 @@ impl<'a> View<'a> {
 
     /// The event, with copies of its parts; `None` if a part breaks its rule.
     pub(crate) fn to_event(self) -> Option<Event> {
-        let payload = self.payload.to_vec();
+        let payload = Payload::stored(self.payload.to_vec(), self.form());
+        let (scope, kind) = (Scope::new(self.scope).ok()?, Kind::new(self.kind).ok()?);
+        self.event_of(scope, Key::new(self.key).ok()?, kind, payload)
+    }
+
+    /// How the payload is to be read.
+    pub(in crate::event) fn form(&self) -> Form {
+        if self.json { Form::Json } else { Form::Bytes }
+    }
+
+    /// The event, of these parts, which are its own, and copies of the others; `None` if one breaks its rule.
+    #[inline]
+    pub(in crate::event) fn event_of(
+        &self,
+        scope: Scope,
+        key: Key,
+        kind: Kind,
+        payload: Payload,
+    ) -> Option<Event> {
         Some(Event {
-            scope: Scope::new(self.scope).ok()?,
-            key: Key::new(self.key).ok()?,
-            kind: Kind::new(self.kind).ok()?,
-            payload: if self.json {
-                Payload::from_stored_json(payload)
-            } else {
-                Payload::bytes(payload)
-            },
+            scope,
+            key,
+            kind,
+            payload,
             captured_at_ms: self.captured_at_ms,
             amount: self.amount.map(Amount::from_ten_thousandths),
             lane: self.lane.map(Lane::new).transpose().ok()?,

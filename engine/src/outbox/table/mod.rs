@@ -21,8 +21,8 @@ use super::{Arrived, Facts, Live, Settled, Stage, Standing, TakenEvent};
 use crate::base::{Located, Moment, State, WrittenAt};
 use crate::kernel::Kernel;
 use keys::EventKeys;
-pub(super) use packed::{EventSet, are_neighbours};
-use packed::{PackedEvents, one};
+use packed::PackedEvents;
+pub(super) use packed::{EventSet, SettledAlike, are_neighbours, one};
 use segments::Residents;
 
 /// Events by LSN.

@@ -48,6 +48,11 @@ impl EventTable {
         residents.map_or((0, 0), |residents| (settled(residents), residents.key_frames))
     }
 
+    /// The lowest LSN and the highest of settled events whose frames are in a segment; others may be between them.
+    pub(in crate::outbox) fn settled_ends(&self, segment: u64) -> Option<(u64, u64)> {
+        self.by_segment.get(&segment)?.between
+    }
+
     /// Forgets the frames of a segment that goes.
     pub(crate) fn forget_segment(&mut self, kernel: &mut Kernel, number: u64) {
         let gone = self.by_segment.remove(&number).unwrap_or_default();

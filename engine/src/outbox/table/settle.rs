@@ -8,18 +8,18 @@ use crate::kernel::{KEY_ENTRY_BYTES, Kernel};
 use crate::outbox::FinalAnswer;
 
 impl EventTable {
-    /// Gives the events in a range that have no final answer this one. `ended` is told of each.
+    /// Gives the events in a range that have no final answer this one. `ended` is told of all.
     pub(in crate::outbox) fn settle(
         &mut self,
         kernel: &mut Kernel,
         range: impl RangeBounds<u64>,
         answer: FinalAnswer,
-        mut ended: impl FnMut(&mut Kernel, u64),
+        mut ended: impl FnMut(&mut Kernel, EventSet),
     ) {
         let all: Vec<EventSet> = self.packed.unsettled_in(range).collect();
         for some in all {
             self.settle_some(kernel, some, answer);
-            some.lsns().for_each(|lsn| ended(kernel, lsn));
+            ended(kernel, some);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which events of a chunk are alike: what is counted of them is counted for all at once.
 
-use super::chunk::{Chunk, Common};
+use super::chunk::{AnswerAt, Chunk, Common};
 use super::marks::{Mask, bit, slots};
+use crate::base::State;
 use crate::kernel::SliceHold;
 use crate::outbox::{Counted, Stage};
 
@@ -16,7 +17,36 @@ pub(in crate::outbox) struct Alike {
     pub(in crate::outbox) counted: Counted,
 }
 
+/// Settled events of a chunk whose keys are in the same slice, and whose answers are in the same frame.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::outbox) struct SettledAlike {
+    pub(in crate::outbox) events: Mask,
+    pub(in crate::outbox) held: SliceHold,
+    pub(in crate::outbox) has_moved: bool,
+    pub(in crate::outbox) scope: usize,
+    pub(in crate::outbox) state: State,
+    /// The frame that holds the answer; `None`: the event's own.
+    pub(in crate::outbox) holder: Option<u64>,
+}
+
 impl Chunk {
+    /// Settled events in groups that are alike.
+    pub(super) fn settled_alike(&self, events: Mask) -> Vec<SettledAlike> {
+        let mut groups = Vec::with_capacity(2);
+        for (some, answer) in self.answered(events) {
+            let mut rest = some;
+            while let Some(first) = slots(rest).next() {
+                let Some(common) = self.common_at(first) else { break };
+                let same = self.where_common(rest, |it| it == common);
+                let (Common { held, has_moved, scope, .. }, events) = (*common, same | bit(first));
+                let AnswerAt { state, holder } = answer;
+                groups.push(SettledAlike { events, held, has_moved, scope, state, holder });
+                rest &= !events;
+            }
+        }
+        groups
+    }
+
     /// The events among these that the upstream is to have: those that are no effects, and wait for no person. Of one
     /// scope, if one is given.
     pub(super) fn to_deliver(&self, events: Mask, scope: Option<usize>) -> Mask {

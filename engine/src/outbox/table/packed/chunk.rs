@@ -76,7 +76,7 @@ pub(super) struct Chunk {
     pub(super) unsettled: Mask,
     /// The events with one whose frames are still in the log.
     pub(super) settled: Mask,
-    attempted: Mask,
+    pub(super) attempted: Mask,
     /// Where each frame begins in its segment.
     pub(super) offsets: [u32; SLOTS],
     /// Milliseconds from `Common::base_ms` on.

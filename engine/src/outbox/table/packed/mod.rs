@@ -9,11 +9,12 @@ mod marks;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
-pub(in crate::outbox) use alike::Alike;
+pub(in crate::outbox) use alike::{Alike, SettledAlike};
 use chunk::{AnswerAt, Chunk};
 pub(in crate::outbox) use marks::{Mask, slots};
 use marks::{SLOTS, between, bit};
@@ -27,11 +28,19 @@ use crate::outbox::{Counted, Live, Settled, Stage, Standing};
 const CHUNK_LSNS: u64 = SLOTS as u64;
 
 /// Events by LSN.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct PackedEvents {
     /// By number without the lowest bits. None is empty.
     chunks: BTreeMap<u64, Box<Chunk>>,
     unsettled_count: usize,
+    /// No chunk before this one has an event without a final answer: those that wait for cleaning are passed over.
+    unsettled_from: u64,
+}
+
+impl Default for PackedEvents {
+    fn default() -> Self {
+        Self { chunks: BTreeMap::new(), unsettled_count: 0, unsettled_from: u64::MAX }
+    }
 }
 
 /// Some events of one chunk.
@@ -46,6 +55,23 @@ impl EventSet {
     /// Their LSNs, ascending.
     pub(in crate::outbox) fn lsns(self) -> impl Iterator<Item = u64> {
         slots(self.events).map(move |slot| lsn_at(self.base, slot))
+    }
+
+    /// How many there are.
+    pub(in crate::outbox) fn count(self) -> usize {
+        count(self.events)
+    }
+
+    /// The first and the last LSN of each run of those that follow each other, ascending.
+    pub(in crate::outbox) fn runs(self) -> impl Iterator<Item = (u64, u64)> {
+        let mut rest = self.events;
+        std::iter::from_fn(move || {
+            let first = usize::try_from(rest.trailing_zeros()).ok().filter(|slot| *slot < SLOTS)?;
+            let length = (rest >> first).trailing_ones();
+            let last = first + usize::try_from(length).unwrap_or(1) - 1;
+            rest &= !between(first, last);
+            Some((lsn_at(self.base, first), lsn_at(self.base, last)))
+        })
     }
 
     /// The first of them and the last.
@@ -141,20 +167,6 @@ impl PackedEvents {
         })
     }
 
-    /// The events without a final answer in a range, ascending.
-    pub(crate) fn live_between(
-        &self,
-        range: impl RangeBounds<u64>,
-    ) -> impl Iterator<Item = (u64, Live)> {
-        self.within(range).flat_map(|(base, chunk, events)| {
-            slots(events & chunk.unsettled).filter_map(move |slot| {
-                look();
-                let lsn = lsn_at(base, slot);
-                Some((lsn, chunk.live(slot, lsn)?))
-            })
-        })
-    }
-
     /// The events with a final answer in a range, ascending.
     pub(crate) fn settled_between(
         &self,
@@ -167,18 +179,6 @@ impl PackedEvents {
                 Some((lsn, chunk.settled_at(slot, lsn)?))
             })
         })
-    }
-
-    /// The events without a final answer in a range.
-    pub(in crate::outbox) fn unsettled_in(
-        &self,
-        range: impl RangeBounds<u64>,
-    ) -> impl Iterator<Item = EventSet> {
-        let some = |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
-            base,
-            events: events & chunk.unsettled,
-        };
-        self.within(range).map(some).filter(|some| some.events != 0)
     }
 
     /// The events with a final answer in a range whose frames are in this segment.
@@ -207,40 +207,6 @@ impl PackedEvents {
         self.within(range).map(some).filter(|some| some.events != 0)
     }
 
-    /// The events of a scope in a range that the upstream is to have: those that are no effects, and wait for no
-    /// person.
-    pub(crate) fn to_deliver(
-        &self,
-        range: impl RangeBounds<u64>,
-        scope: usize,
-    ) -> impl Iterator<Item = u64> {
-        self.within(range).flat_map(move |(base, chunk, events)| {
-            let events = chunk.to_deliver(events, Some(scope));
-            slots(events).inspect(|_| look()).map(move |slot| lsn_at(base, slot))
-        })
-    }
-
-    /// Where the next events of a scope are that the upstream is to have, at most `max` of those in a range.
-    pub(crate) fn standings(
-        &self,
-        range: impl RangeBounds<u64>,
-        (scope, max): (usize, usize),
-    ) -> Vec<Standing> {
-        let mut found = Vec::new();
-        for (base, chunk, events) in self.within(range) {
-            let events = chunk.to_deliver(events, Some(scope));
-            found.reserve(count(events).min(max - found.len()));
-            for slot in slots(events) {
-                if found.len() >= max {
-                    return found;
-                }
-                look();
-                found.extend(chunk.standing(slot, lsn_at(base, slot)));
-            }
-        }
-        found
-    }
-
     /// The events that hold any of these slices.
     pub(in crate::outbox) fn holding(&self, is_one: impl Fn(&SliceHold) -> bool) -> Vec<u64> {
         let is_one = |common: &chunk::Common| is_one(&common.held);
@@ -255,6 +221,11 @@ impl PackedEvents {
     /// These events, which have no final answer, in groups that are alike.
     pub(in crate::outbox) fn alike(&self, some: EventSet) -> Vec<Alike> {
         self.chunk(some.base).map_or_else(Vec::new, |(chunk, _)| chunk.alike(some.events))
+    }
+
+    /// Settled events in groups whose keys and answers are in the same places.
+    pub(in crate::outbox) fn settled_alike(&self, some: EventSet) -> Vec<SettledAlike> {
+        self.chunk(some.base).map_or_else(Vec::new, |(chunk, _)| chunk.settled_alike(some.events))
     }
 
     /// Settled events by the segments in which their frames are.
@@ -328,6 +299,7 @@ impl PackedEvents {
             counted.sum += i128::from(amount);
         }
         self.unsettled_count = self.unsettled_count + count(chunk.unsettled) - before;
+        self.unsettled_from = self.unsettled_from.min(number);
         (EventSet { base: number * CHUNK_LSNS, events }, counted)
     }
 
@@ -350,7 +322,11 @@ impl PackedEvents {
         let Some((chunk, _)) = self.chunk_mut(some.base) else { return };
         let events = some.events & chunk.unsettled;
         chunk.settle(events, AnswerAt { state, holder: elsewhere(some, holder) });
+        let is_left = chunk.unsettled != 0;
         self.unsettled_count -= count(events);
+        if !is_left {
+            self.pass_settled(split(some.base).0);
+        }
     }
 
     /// The answer to settled events is in the frame `holder` now.
@@ -376,8 +352,12 @@ impl PackedEvents {
         let Some(chunk) = self.chunks.get_mut(&number) else { return };
         self.unsettled_count -= count(some.events & chunk.unsettled);
         chunk.forget(some.events);
+        let is_left = chunk.unsettled != 0;
         if chunk.is_empty() {
             self.chunks.remove(&number);
+        }
+        if !is_left {
+            self.pass_settled(number);
         }
     }
 }

@@ -213,7 +213,11 @@ proptest! {
                 prop_assert!(here.eq(expected.map(|(lsn, _)| *lsn)));
             }
             for scope in 0..3 {
-                let found: Vec<u64> = packed.to_deliver(90..150, scope).collect();
+                let sets: Vec<EventSet> = packed.to_deliver(90..150, scope).collect();
+                let found: Vec<u64> = sets.iter().flat_map(|some| some.lsns()).collect();
+                let runs = sets.iter().flat_map(|some| some.runs());
+                prop_assert_eq!(runs.flat_map(|(first, last)| first..=last).collect::<Vec<_>>(), found.clone());
+                prop_assert_eq!(sets.iter().map(|some| some.count()).sum::<usize>(), found.len());
                 let is_one = |live: &&Live| live.scope == scope && live.is_to_deliver();
                 let expected = whole.live.range(90..150).filter(|(_, live)| is_one(live));
                 prop_assert_eq!(&found, &expected.clone().map(|(lsn, _)| *lsn).collect::<Vec<_>>());
@@ -236,6 +240,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn chunks_of_settled_events_are_passed_over() {
+    let (mut packed, chunks) = (PackedEvents::default(), 100);
+    let event = {
+        use proptest::strategy::ValueTree;
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        live().new_tree(&mut runner).unwrap().current()
+    };
+    (0..chunks * CHUNK_LSNS).for_each(|lsn| packed.put(lsn, &event));
+    for chunk in 0..chunks - 1 {
+        let all: Vec<EventSet> =
+            packed.unsettled_in(chunk * CHUNK_LSNS..(chunk + 1) * CHUNK_LSNS).collect();
+        all.into_iter().for_each(|some| packed.settle(some, State::Accepted, 1));
+        assert_eq!(packed.unsettled_from, chunk + 1);
+    }
+    packed.put(CHUNK_LSNS + 3, &event);
+    assert_eq!(packed.unsettled_from, 1, "one that moved is not passed over");
+    packed.forget(one(CHUNK_LSNS + 3));
+    assert_eq!(packed.unsettled_from, chunks - 1);
 }
 
 #[test]
