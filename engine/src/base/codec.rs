@@ -7,6 +7,8 @@
 use std::cmp::Ordering;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use bincode::{Decode, Encode};
 
 /// Most bytes that decoding may claim.
@@ -27,6 +29,11 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<LIMIT_BYTES>> =
 pub(crate) trait Control: Encode + Decode<()> {
     /// The newest version, which this program writes.
     const VERSION: u16;
+
+    /// About how many bytes it has, where that may be many.
+    fn bytes_likely(&self) -> usize {
+        0
+    }
 
     /// What a body of an older version says; `None`: no program wrote that version, or the bytes are not
     /// exactly one body of it.
@@ -53,12 +60,23 @@ impl ControlBody {
 
 /// Encodes a control frame's body.
 pub(crate) fn encode<T: Control>(value: &T) -> Vec<u8> {
-    let mut out = T::VERSION.to_le_bytes().to_vec();
+    let mut out = Vec::with_capacity(VERSION_BYTES + value.bytes_likely());
+    out.extend_from_slice(&T::VERSION.to_le_bytes());
     // Encoding into memory fails only beyond the limit; an empty rest is then refused by every reader.
-    if let Ok(body) = bincode::encode_to_vec(value, CONFIG) {
-        out.extend_from_slice(&body);
+    if bincode::encode_into_writer(value, Behind(&mut out), CONFIG).is_err() {
+        out.truncate(VERSION_BYTES);
     }
     out
+}
+
+/// Writes behind bytes.
+struct Behind<'b>(&'b mut Vec<u8>);
+
+impl Writer for Behind<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Decodes a control frame's body of any version up to the newest; `None` if it is not exactly one.

@@ -131,6 +131,36 @@ impl FrameKind {
         self.facts().2
     }
 
+    /// Whether cleaning must read frames of this kind to know what of them lives. Of the others memory says it, as long
+    /// as no event of theirs is unsettled.
+    pub(crate) const fn must_be_read(self) -> bool {
+        match self {
+            Self::Event | Self::Batch | Self::Settle => false,
+            Self::Carried
+            | Self::Effect
+            | Self::Decision
+            | Self::Keys
+            | Self::Lease
+            | Self::Record
+            | Self::LeaseEnd
+            | Self::Window
+            | Self::Delivery
+            | Self::Progress
+            | Self::Clock
+            | Self::Evict
+            | Self::Cancel
+            | Self::Fence
+            | Self::Import
+            | Self::Upstream
+            | Self::Hold => true,
+        }
+    }
+
+    /// Whether each frame of this kind is noted in its segment.
+    pub(crate) const fn is_noted(self) -> bool {
+        self.goes_in_order() || self.must_be_read()
+    }
+
     /// What readers and the order of trimming need of a kind: its part of events, whether it changes events, whether it
     /// goes in order.
     const fn facts(self) -> (EventPart, bool, bool) {

@@ -31,6 +31,10 @@ impl Captures<'_> {
         let purpose = self.inner.reserve().capture_purpose(state, unanswered);
         let how = Queueing { kind, keys: fresh, mono_ms, purpose, waiter };
         let evict_at = self.queue_frames(state, (call, evicted), how)?;
+        if kind.is_noted() {
+            let queued = call.events.iter().filter(|event| event.is_fresh());
+            queued.for_each(|event| state.kernel.note(kind, event.at.get()));
+        }
         let keys = &mut state.kernel.keys;
         keys.take_each(call.events, moment.trusted_ms, Prepared::reservation, |event| {
             &mut event.held

@@ -69,6 +69,15 @@ pub(crate) enum Scanned<S> {
     Nothing,
 }
 
+/// What gathering of a segment that is not read did, see [`Areas::gather_known`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct KnownPart {
+    /// How many settled events it looked at.
+    pub(crate) count: usize,
+    /// The LSN of the event from which it goes on; `None`: that were all.
+    pub(crate) next: Option<u64>,
+}
+
 /// All areas: what they are asked together, and each by the kind of a frame.
 pub(crate) trait Areas: Debug + Sized + Send + 'static {
     /// What is gathered of several frames before it is carried together.
@@ -159,6 +168,23 @@ pub(crate) trait Areas: Debug + Sized + Send + 'static {
 
     /// Whether a frame is one with keys, as [`Areas::counted_in`] counts them.
     fn has_keys(kind: FrameKind) -> bool;
+
+    /// Whether memory knows what lives in a segment: the keys of settled events at most.
+    fn is_known(&self, segment: u64) -> bool;
+
+    /// Finds what must be carried of some settled events of such a segment, from the LSN `from` on. `None`: the index
+    /// does not show all of their keys, and the segment must be read.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Io`: the index cannot be read.
+    fn gather_known(
+        &self,
+        asking: Asking<'_>,
+        segment: u64,
+        from: u64,
+        found: (&mut LiveFrames, &mut Self::Gathered),
+    ) -> Result<Option<KnownPart>>;
 
     /// Finds what of a frame must be carried.
     ///

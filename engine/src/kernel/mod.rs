@@ -35,7 +35,7 @@ use onceward_index::Secret;
 
 use crate::base::{FrameKind, Located, Moment};
 
-pub(crate) use area::{Area, Areas, Scanned};
+pub(crate) use area::{Area, Areas, KnownPart, Scanned};
 pub(crate) use cleaning::{CleaningTurn, LiveFrames};
 pub(crate) use commits::{Commits, QueuedCommit, Waiter};
 use dependencies::Dependencies;

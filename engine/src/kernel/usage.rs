@@ -41,6 +41,8 @@ pub(crate) struct SegmentUsage {
     holders: Vec<u64>,
     /// Frames here that may only go when every older segment is gone.
     in_order: usize,
+    /// Frames here that only reading them says what of them lives.
+    to_read: usize,
     /// Trusted time until which unsettled events that were carried here are expected to stay.
     events_rest_until: u64,
     /// Trusted time until which keys that were carried here are remembered.
@@ -74,6 +76,11 @@ impl SegmentUsage {
     /// Whether something is left that must be carried before the segment goes.
     pub(crate) fn is_needed(&self) -> bool {
         self.whole > 0 || self.needed > 0
+    }
+
+    /// Whether nothing lives here but keys of events of which memory knows all.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.is_needed() && self.to_read == 0
     }
 
     /// Whether the segment may only go as the oldest.
@@ -120,6 +127,9 @@ impl Usage {
     pub(super) fn note(&mut self, kind: FrameKind, at: Located) {
         if kind.goes_in_order() {
             self.part(at.place.segment).in_order += 1;
+        }
+        if kind.must_be_read() {
+            self.part(at.place.segment).to_read += 1;
         }
     }
 

@@ -13,7 +13,7 @@
 //! | `frames` | bodies of batch and settle frames |
 //! | `apply` | changes, one function for each kind of frame |
 //! | `runs` | events of a summary, many at once |
-//! | `relocate` | what cleaning carries |
+//! | `relocate`, `settled_keys` | what cleaning carries |
 //! | `calls` | what is pending, batches, settling |
 //! | `answers` | writes what the upstream said |
 //! | `read` | events and outcomes by key |
@@ -33,6 +33,7 @@ mod read;
 mod relocate;
 mod runs;
 mod scopes;
+mod settled_keys;
 mod table;
 mod tallies;
 mod waiting;

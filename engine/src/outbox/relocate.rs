@@ -84,12 +84,13 @@ impl Gathered {
         }
     }
 
-    /// Adds a key of a scope and a slice, which was last settled then.
-    fn add(
+    /// Adds keys of a scope and a slice to those that there are; with when the slice began and was last settled, and
+    /// whether they moved to it.
+    pub(in crate::outbox) fn add(
         &mut self,
         scope: &str,
         ((begin, settled_ms), has_moved): ((u64, u64), bool),
-        key: (u64, KeyEntry),
+        add: impl FnOnce(&mut Vec<(u64, KeyEntry)>),
     ) {
         let is_it = |group: &KeyGroup| {
             group.begin == begin && group.has_moved == has_moved && group.scope == scope
@@ -105,7 +106,7 @@ impl Gathered {
             self.keys.push(group);
         }
         if let Some(group) = self.keys.last_mut() {
-            group.keys.push(key);
+            add(&mut group.keys);
         }
     }
 
@@ -336,7 +337,7 @@ impl Relocating<'_> {
         key.slice_begin = times.0;
         let receipt_bytes = u64::try_from(key.receipt.len()).unwrap_or(0);
         self.live.count_bytes(KEY_ENTRY_BYTES + receipt_bytes);
-        self.gathered.add(scope, (times, has_moved), (holder, key));
+        self.gathered.add(scope, (times, has_moved), |keys| keys.push((holder, key)));
     }
 
     fn add_settle(&mut self, settle: &SettleFrame) {

@@ -9,8 +9,8 @@ use super::{GatheredFrames, StoreState};
 use crate::base::{FrameKind, Located, Moment, Result};
 use crate::event::layout;
 use crate::kernel::{
-    Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, LiveFrames, QueuedCommit, Scanned,
-    SummaryRun,
+    Areas, Asking, Engine, FrameBody, Kernel, KeysFrame, KnownPart, LiveFrames, QueuedCommit,
+    Scanned, SummaryRun,
 };
 use crate::outbox::{SettledHere, receipts};
 use crate::records::frames::RecordHead;
@@ -214,6 +214,27 @@ impl Areas for StoreState {
         kind == FrameKind::Keys
     }
 
+    fn is_known(&self, segment: u64) -> bool {
+        let kernel = &self.kernel;
+        kernel.usage.get(segment).is_none_or(|usage| usage.is_known())
+            && kernel.invalid().iter().all(|(at, _)| at.place.segment != segment)
+            && self.known_frames(segment) == 0
+            && !self.is_left_in(segment)
+            && !self.outbox.events().packed().is_attempted_before(segment)
+    }
+
+    fn gather_known(
+        &self,
+        asking: Asking<'_>,
+        segment: u64,
+        from: u64,
+        (live, gathered): (&mut LiveFrames, &mut GatheredFrames),
+    ) -> Result<Option<KnownPart>> {
+        let mut relocating =
+            self.outbox.relocating(&self.kernel, asking, (live, &mut gathered.outbox));
+        relocating.settled_keys(segment, from)
+    }
+
     fn relocate(
         &self,
         asking: Asking<'_>,
@@ -237,6 +258,8 @@ impl Areas for StoreState {
         gathered.outbox.complete(|event| {
             let state = engine.state.lock();
             let at = state.outbox.events().outcome_at(&state.kernel, event);
+            let dependencies = &state.kernel.dependencies;
+            let at = at.filter(|at| dependencies.may_have_receipts(at.lsn));
             drop(state);
             at.map_or_else(
                 || Ok(BTreeMap::new()),

@@ -28,6 +28,9 @@ const WORTH_WHEN_LOW: u64 = 7;
 /// What of a segment its header takes.
 const HEADER_BYTES: u64 = 4_096;
 
+/// A segment whose events are being settled waits so long at most, to have none that must be carried.
+const SETTLING_MS_MAX: u64 = 60_000;
+
 /// What a key entry takes at most: its fields and the longest receipt.
 const KEY_BYTES_MAX: u64 = 128;
 
@@ -63,10 +66,35 @@ pub(super) struct KnownSegments {
     pub(super) not_now: BTreeSet<u64>,
     /// Segments that are not looked at before this moment.
     pub(super) later: BTreeMap<u64, u64>,
+    /// What the last look at each segment found.
+    pub(super) looks: BTreeMap<u64, LastLook>,
     /// Cleaning is under way, until half of the slack is free.
     pub(super) is_busy: bool,
     /// Bytes of no use in segments that are worth cleaning, when that was looked at last.
     pub(super) wasted_bytes: u64,
+}
+
+/// What a look at a segment found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastLook {
+    /// How many frames were to be carried whole from it.
+    whole: usize,
+    /// Since when it waits to be settled wholly.
+    since_ms: Option<u64>,
+}
+
+impl KnownSegments {
+    /// Notes how many frames would be carried whole from a segment now. Returns whether it had better wait for the next
+    /// look: some of them were settled since the last one, and if that goes on all will be soon.
+    fn is_being_settled(&mut self, number: u64, whole: usize, trusted_ms: u64) -> bool {
+        let before = self.looks.get(&number).copied();
+        let is_shrinking = whole > 0 && before.is_some_and(|before| whole < before.whole);
+        let since_ms = before.and_then(|before| before.since_ms).unwrap_or(trusted_ms);
+        let waits = is_shrinking && trusted_ms.saturating_sub(since_ms) < SETTLING_MS_MAX;
+        let since_ms = is_shrinking.then_some(since_ms);
+        self.looks.insert(number, LastLook { whole, since_ms });
+        waits
+    }
 }
 
 /// What the choice is about.
@@ -121,34 +149,50 @@ pub(super) fn choose(
     let mut best: Option<(Resting, u64, SegmentInfo)> = None;
     let mut empty: Option<SegmentInfo> = None;
     known.later.retain(|_, until_ms| *until_ms > trusted_ms);
+    known.looks.retain(|number, _| finished.iter().any(|info| info.number == *number));
     if finished.iter().any(|info| info.unread) {
         // It may be read another time, and then what any other segment says of it counts: an event in it without
         // its answer would be sent again. So all stay until then, or until a repair gives it up.
         return None;
     }
-    let may_turn = |number| !known.stuck.contains(number) && !known.not_now.contains(number);
-    let may_go = |number| may_turn(number) && !known.later.contains_key(number);
+    let is_stuck = |number| known.stuck.contains(number);
+    let may_turn = |number| !is_stuck(number) && !known.not_now.contains(number);
+    let may_go = |number| !is_stuck(number) && !known.later.contains_key(number);
     let in_order = |info: &SegmentInfo| usage.get(info.number).is_some_and(|it| it.goes_in_order());
     let oldest = finished.first();
     let is_next = |info: &SegmentInfo| !in_order(info) || oldest == Some(info);
-    for info in finished.iter().filter(|info| may_go(&info.number) && is_next(info)) {
+    let mut wait = BTreeSet::new();
+    let candidates = finished.iter().filter(|info| may_go(&info.number) && is_next(info));
+    let candidates: Vec<SegmentInfo> = candidates.copied().collect();
+    let turn = oldest.filter(|info| is_turn && may_turn(&info.number)).copied();
+    for info in candidates {
         let part = usage.get(info.number);
         let live_bytes = part.map_or(0, |part| part.live_bytes());
+        let whole = part.map_or(0, |part| part.whole());
         if live_bytes > 0 && !is_worth(info.used_bytes, live_bytes, need) {
+            known.looks.insert(info.number, LastLook { whole, since_ms: None });
             continue;
         }
         // All of them count, also when one goes at once: it is how far cleaning lags behind.
         wasted += info.used_bytes.saturating_sub(live_bytes);
+        if known.not_now.contains(&info.number) {
+            continue;
+        }
         if live_bytes == 0 {
-            empty = empty.or(Some(*info));
+            empty = empty.or(Some(info));
+            continue;
+        }
+        if need == Need::Usual && known.is_being_settled(info.number, whole, trusted_ms) {
+            wait.insert(info.number);
             continue;
         }
         let rest = part.map_or(Resting::Over, |part| part.rest(trusted_ms));
         let share = live_bytes.saturating_mul(1 << 16) / info.used_bytes.max(1);
         if best.is_none_or(|(least, least_share, _)| (rest, share) < (least, least_share)) {
-            best = Some((rest, share, *info));
+            best = Some((rest, share, info));
         }
     }
+    known.not_now.append(&mut wait);
     known.wasted_bytes = wasted;
     if let Some(empty) = empty {
         return Some((empty, CleaningReason::IsWorth(need)));
@@ -156,9 +200,8 @@ pub(super) fn choose(
     known.is_busy = wasted > if known.is_busy { slack / 2 } else { slack };
     let is_time = known.is_busy || matches!(need, Need::Short | Need::Low);
     let best = best.filter(|_| is_time).map(|(_, _, info)| (info, CleaningReason::IsWorth(need)));
-    let turn = oldest.filter(|info| is_turn && may_turn(&info.number));
     let turn = turn.filter(|_| finished.iter().any(in_order));
-    best.or_else(|| turn.map(|info| (*info, CleaningReason::IsTurn)))
+    best.or_else(|| turn.map(|info| (info, CleaningReason::IsTurn)))
 }
 
 #[cfg(test)]
@@ -196,5 +239,17 @@ mod tests {
         let chosen = choose(&all, &usage, &mut known, Need::Usual, about);
         assert_eq!(chosen.map(|(info, _)| info.number), Some(2));
         assert_eq!(known.wasted_bytes, 4 * 100_000 - 30);
+    }
+
+    #[test]
+    fn a_segment_waits_while_it_is_being_settled_and_not_for_ever() {
+        let mut known = KnownSegments::default();
+        let mut waits = |whole, at_ms| known.is_being_settled(1, whole, at_ms);
+        assert!(!waits(100, 0), "nothing is known of it");
+        assert!(waits(60, 10) && waits(50, 20));
+        assert!(!waits(50, 30), "nobody settles any more");
+        assert!(waits(40, 40) && waits(30, 39 + SETTLING_MS_MAX));
+        assert!(!waits(20, 40 + SETTLING_MS_MAX), "not for longer");
+        assert!(!waits(0, 50), "it is settled");
     }
 }

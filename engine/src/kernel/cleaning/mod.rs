@@ -12,6 +12,7 @@
 
 mod beside;
 mod choose;
+mod known;
 mod live_frames;
 mod scan;
 
@@ -26,6 +27,7 @@ use crate::base::{Error, ErrorKind, Result, observe};
 pub(crate) use beside::CleaningTurn;
 use beside::Uncleaned;
 use choose::{About, CleaningReason, KnownSegments, Need, choose, is_turn, is_worth};
+use known::CleanedKnown;
 pub(crate) use live_frames::LiveFrames;
 use scan::{Kept, SegmentScan};
 
@@ -51,6 +53,9 @@ pub(crate) struct Cleaning {
     is_short: AtomicBool,
     /// Bytes that were carried since the store was opened.
     carried: AtomicU64,
+    /// Segments that were read to be cleaned.
+    #[cfg(test)]
+    read: AtomicU64,
     /// What waits to be cleaned.
     uncleaned: Uncleaned,
 }
@@ -209,6 +214,12 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         self.engine.cleaning.carried()
     }
 
+    /// Segments that were read to be cleaned, since the store was opened.
+    #[cfg(test)]
+    pub(crate) fn read_segments(&self) -> u64 {
+        self.engine.cleaning.read.load(Relaxed)
+    }
+
     /// Cleans one segment, whatever lives in it. Returns whether it went.
     #[cfg(test)]
     pub(crate) fn clean_one(&self, number: u64) -> Result<bool> {
@@ -232,9 +243,25 @@ impl<'e, S: Areas> Cleaner<'e, S> {
         segment: SegmentInfo,
         reason: CleaningReason,
     ) -> Result<u64> {
+        let (cleaned, carried) = self.clean_known(notes, segment)?;
+        match cleaned {
+            CleanedKnown::Done => Ok(carried),
+            CleanedKnown::MustBeRead => Ok(carried + self.clean_read(notes, segment, reason)?),
+        }
+    }
+
+    /// Reads a segment, and does what [`Cleaner::clean`] says.
+    fn clean_read(
+        &self,
+        notes: &mut Notes,
+        segment: SegmentInfo,
+        reason: CleaningReason,
+    ) -> Result<u64> {
         let number = segment.number;
         // One that nobody read yet is kept if it is damaged, and that is told.
         self.engine.summaries.check(number);
+        #[cfg(test)]
+        self.engine.cleaning.read.fetch_add(1, Relaxed);
         let Some(contents) = self.scan(number)? else {
             notes.known.stuck.insert(number);
             return Ok(0);
@@ -282,17 +309,22 @@ impl<'e, S: Areas> Cleaner<'e, S> {
                 break;
             }
         }
+        self.forget(notes, number);
+        Ok(carried)
+    }
+
+    /// Forgets a segment of which all was carried that lived in it; or notes that something is left.
+    fn forget(&self, notes: &mut Notes, number: u64) {
         let mut state = self.engine.state.lock();
         let is_needed = state.kernel().usage.get(number).is_some_and(|usage| usage.is_needed());
         if is_needed || state.is_left_in(number) {
             notes.known.stuck.insert(number);
-            return Ok(carried);
+            return;
         }
         // Before it goes, so that who finds a frame gone knows from the state that it is not needed
         // there.
         notes.forgotten = Some(number);
         state.forget_segment(number);
-        Ok(carried)
     }
 
     /// What carrying all that lives would take; `None`: not now.

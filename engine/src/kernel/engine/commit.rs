@@ -119,7 +119,7 @@ impl<S: Areas> Engine<S> {
     }
 
     /// Queues frames as one commit. `placed` is told where each of them is, in their order; what it was told is void if
-    /// this fails. The caller notes with the kernel those that [go in order](FrameKind::goes_in_order).
+    /// this fails. The caller notes with the kernel those whose kind [is noted](FrameKind::is_noted).
     ///
     /// # Errors
     ///

@@ -1,9 +1,11 @@
 //! Who asks for keys. The index reads files, which may be damaged: nobody gets at a key but through here, so that
 //! nobody forgets what is to be done then.
 
-use onceward_index::{Fingerprint, KnownKey};
+use std::ops::RangeInclusive;
 
-use super::KeyIndex;
+use onceward_index::{Entry, Fingerprint, KnownKey, SliceId, Window};
+
+use super::{KeyIndex, failed};
 use crate::base::Result;
 
 /// Keys, for one who can have the index made anew where its files turn out to be damaged: `Engine::asking`, and
@@ -27,5 +29,21 @@ impl Asking<'_> {
     /// `Corrupt`, `Io`: the index cannot be read.
     pub(crate) fn find(self, key: Fingerprint) -> Result<Option<KnownKey>> {
         self.0.find(key)
+    }
+
+    /// Shows entries of frames with these LSNs that the slice has which began then, and returns the slice; `None`: it
+    /// is over. Who needs all of them counts, see [`Index::entries_between`](onceward_index::Index::entries_between).
+    ///
+    /// # Errors
+    ///
+    /// As [`Asking::find`].
+    pub(crate) fn entries_between(
+        self,
+        slice: (Window, u64),
+        lsns: RangeInclusive<u64>,
+        show: impl FnMut(Entry),
+    ) -> Result<Option<SliceId>> {
+        self.0.refuse_if_unusable()?;
+        self.0.index.entries_between(slice, lsns, show).map_err(|error| failed(&error))
     }
 }

@@ -286,10 +286,6 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
         let first = state.outbox.events().packed().settled_between(..).next();
         first.unwrap().1.at
     };
-    let a_settled_event = |store: &Store| {
-        round(store, 1, 3, 100);
-        settled(store)
-    };
     let an_effect = |store: &Store| {
         store.apply_batch(&[Effect { event: event(1), receipt: receipt(1) }]).unwrap();
         settled(store)
@@ -312,8 +308,7 @@ fn a_frame_that_is_damaged_while_the_store_is_open_is_not_trimmed_as_if_it_were_
         state.outbox.events().outcome_at(&state.kernel, lsn).unwrap()
     };
     type Make<'a> = &'a dyn Fn(&Store) -> Located;
-    let kinds: [(&str, Make<'_>); 4] = [
-        ("a settled event", &a_settled_event),
+    let kinds: [(&str, Make<'_>); 3] = [
         ("an effect", &an_effect),
         ("an open batch", &an_open_batch),
         ("carried keys", &carried_keys),

@@ -19,3 +19,4 @@ mod protocol;
 mod run_damage;
 mod summaries;
 mod unchecked;
+mod unread;

@@ -18,6 +18,7 @@ impl PackedEvents {
         let is_put = self.chunks.entry(number).or_default().put_run(slot, (run, columns), alike);
         if is_put {
             self.unsettled_count += run.count();
+            self.unsettled_from = self.unsettled_from.min(number);
         } else if self.chunks.get(&number).is_some_and(|chunk| chunk.is_empty()) {
             self.chunks.remove(&number);
         }
