@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::{fmt, str::FromStr};
 
-use super::text::Text;
+use super::text::LabelText;
 use crate::base::bounds::{KEY_BYTES_MAX, KIND_BYTES_MAX, LANE_BYTES_MAX, SCOPE_BYTES_MAX};
 use crate::base::{Error, Result};
 
@@ -20,7 +20,7 @@ use crate::base::{Error, Result};
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Scope(Text);
+pub struct Scope(LabelText);
 
 /// Idempotency key: text of 1 to 255 bytes, unique for each event within its scope and window.
 ///
@@ -35,7 +35,7 @@ pub struct Scope(Text);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Key(Text);
+pub struct Key(LabelText);
 
 /// Kind of an event: text of 1 to 64 bytes; `event` by default.
 ///
@@ -48,7 +48,7 @@ pub struct Key(Text);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Kind(Text);
+pub struct Kind(LabelText);
 
 /// Name of a lane, such as a card or an order: text of 1 to 255 bytes.
 ///
@@ -62,7 +62,7 @@ pub struct Kind(Text);
 /// # Ok::<(), onceward::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Lane(Text);
+pub struct Lane(LabelText);
 
 impl Scope {
     /// The scope of events that were given none.
@@ -93,7 +93,7 @@ impl Scope {
 
 impl Default for Scope {
     fn default() -> Self {
-        Self(Text::Fixed(Self::DEFAULT))
+        Self(LabelText::Fixed(Self::DEFAULT))
     }
 }
 
@@ -119,7 +119,7 @@ impl Key {
 
     /// Takes a part of a text, of which the part passed [`Key::check`].
     pub(super) fn part_of(all: &Arc<str>, range: Range<usize>) -> Self {
-        Self(Text::part(all, range))
+        Self(LabelText::part(all, range))
     }
 
     /// Puts the text in of which the key is a part.
@@ -174,7 +174,7 @@ impl Kind {
 
 impl Default for Kind {
     fn default() -> Self {
-        Self(Text::Fixed(Self::DEFAULT))
+        Self(LabelText::Fixed(Self::DEFAULT))
     }
 }
 

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 /// The text of a label.
 #[derive(Clone)]
-pub(super) enum Text {
+pub(super) enum LabelText {
     /// One that the program has.
     Fixed(&'static str),
     /// A part of a text.
     Part { all: Arc<str>, from: u32, to: u32 },
 }
 
-impl Text {
+impl LabelText {
     /// The part of a text at these offsets, which are between characters.
     pub(super) fn part(all: &Arc<str>, range: Range<usize>) -> Self {
         let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
@@ -43,46 +43,46 @@ impl Text {
     }
 }
 
-impl From<&str> for Text {
+impl From<&str> for LabelText {
     fn from(text: &str) -> Self {
         let to = u32::try_from(text.len()).unwrap_or(u32::MAX);
         Self::Part { all: text.into(), from: 0, to }
     }
 }
 
-impl From<String> for Text {
+impl From<String> for LabelText {
     fn from(text: String) -> Self {
         Self::from(text.as_str())
     }
 }
 
-impl fmt::Debug for Text {
+impl fmt::Debug for LabelText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_str().fmt(f)
     }
 }
 
-impl PartialEq for Text {
+impl PartialEq for LabelText {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl Eq for Text {}
+impl Eq for LabelText {}
 
-impl PartialOrd for Text {
+impl PartialOrd for LabelText {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Text {
+impl Ord for LabelText {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
     }
 }
 
-impl Hash for Text {
+impl Hash for LabelText {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }
@@ -99,8 +99,8 @@ mod tests {
     fn a_part_is_as_a_text_of_its_own() {
         let all: Arc<str> = "till-1till-2".into();
         let (part, own, fixed) =
-            (Text::part(&all, 6..12), Text::from("till-2"), Text::Fixed("till-2"));
-        let hash = |text: &Text| {
+            (LabelText::part(&all, 6..12), LabelText::from("till-2"), LabelText::Fixed("till-2"));
+        let hash = |text: &LabelText| {
             let mut hasher = DefaultHasher::new();
             text.hash(&mut hasher);
             hasher.finish()
@@ -109,7 +109,7 @@ mod tests {
             assert_eq!((text.as_str(), text), ("till-2", &part));
             assert_eq!((format!("{text:?}"), hash(text)), ("\"till-2\"".to_owned(), hash(&part)));
         }
-        assert!(Text::part(&all, 0..6) < own);
+        assert!(LabelText::part(&all, 0..6) < own);
         assert_eq!(BTreeSet::from([part, own, fixed]).len(), 1);
     }
 }

@@ -11,8 +11,8 @@ use crate::kernel::{KEY_ENTRY_BYTES, KeyEntry, KnownPart};
 /// Sets of events that are looked at together.
 const SETS_MAX: usize = 8;
 
-/// Events that are alike.
-type Group = (u64, SettledAlike);
+/// Events that are alike, with the LSN of the first slot of their chunk.
+type KeysAlike = (u64, SettledAlike);
 
 impl Relocating<'_> {
     /// Keeps the keys of some settled events of a segment, from the LSN `from` on. `None`: not all of their keys are
@@ -30,7 +30,7 @@ impl Relocating<'_> {
         }
         let sets = events.packed().settled_in(from.max(first)..=last, segment);
         let sets: Vec<EventSet> = sets.take(SETS_MAX).collect();
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: Vec<KeysAlike> = Vec::new();
         let mut part = all;
         for some in &sets {
             part.count += usize::try_from(some.events.count_ones()).unwrap_or(0);
@@ -60,8 +60,8 @@ impl Relocating<'_> {
     }
 
     /// Keeps the keys of events that are in one slice, unless it is over. Whether all were found.
-    fn keys_in_slice(&mut self, groups: &[Group], entries: &mut Vec<Entry>) -> Result<bool> {
-        let ends = |(base, it): &Group| EventSet { base: *base, events: it.events }.ends();
+    fn keys_in_slice(&mut self, groups: &[KeysAlike], entries: &mut Vec<Entry>) -> Result<bool> {
+        let ends = |(base, it): &KeysAlike| EventSet { base: *base, events: it.events }.ends();
         let Some((_, SettledAlike { held, .. })) = groups.first() else { return Ok(true) };
         let first = groups.iter().map(|group| *ends(group).start()).min().unwrap_or(0);
         let last = groups.iter().map(|group| *ends(group).end()).max().unwrap_or(0);

@@ -1,5 +1,7 @@
 //! Many keys at once: the memory is asked for all of them before any is judged. Nothing is allocated for them.
 
+use std::ops::RangeInclusive;
+
 use super::{Index, found, reserved};
 use crate::{
     answer::{Lookup, Reserved},
@@ -8,7 +10,7 @@ use crate::{
     fingerprint::{ContentHash, Fingerprint},
     options::Window,
     slices::SliceId,
-    state::{IndexState, Obstacle, RoomCheck, Taking},
+    state::{IndexState, Obstacle, RoomCheck, Taking, entries_between},
 };
 
 /// Keys that are looked at together: what they need first fits the nearest cache, and a bit for each is a number.
@@ -190,6 +192,30 @@ impl<'i> KeyBatch<'i> {
         for (slice, count) in slices {
             state.slices.settle(slice, count, now);
         }
+    }
+
+    /// Shows entries of frames with these LSNs that the slice of `window` has which began at `begin`, mostly in the
+    /// order of their frames, and returns the slice; `None`: no slice that lives began then.
+    ///
+    /// Of the frames for which a slice took keys one after the other it shows each. Others may be left out: of keys
+    /// that were carried to the slice, or of a slice whose files were written in another order. Who needs all of them
+    /// counts. One that was removed may be among them once the index's files were written without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::lookup`].
+    ///
+    /// # Cost
+    ///
+    /// Reads the entries of the blocks that have any of these, of 256 each; and of some others on the way to them, each
+    /// once since the index was opened.
+    pub fn entries_between(
+        self,
+        slice: (Window, u64),
+        lsns: RangeInclusive<u64>,
+        show: impl FnMut(Entry),
+    ) -> Result<Option<SliceId>> {
+        entries_between(&self.0.state.read(), slice, &lsns, show)
     }
 
     fn judge_all<C: ?Sized>(

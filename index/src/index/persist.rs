@@ -1,6 +1,5 @@
 //! An index with files: opening, checkpoints, listing, discarding.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use onceward_vfs::Vfs;
@@ -12,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     files::{self, FileDamage, Folder},
     fingerprint::Secret,
-    options::{Options, Window},
+    options::Options,
     slices::SliceId,
     state::Obstacle,
     sync::Mutex,
@@ -130,30 +129,6 @@ impl Index {
     #[must_use]
     pub fn entries(&self, slice: SliceId) -> (Vec<Entry>, Vec<Error>) {
         self.state.read().entries(slice)
-    }
-
-    /// Shows entries of frames with these LSNs that the slice of `window` has which began at `begin`, mostly in the
-    /// order of their frames, and returns the slice; `None`: no slice that lives began then.
-    ///
-    /// Of the frames for which a slice took keys one after the other it shows each. Others may be left out: of keys that
-    /// were carried to the slice, or of a slice whose files were written in another order. Who needs all of them counts. One
-    /// that was removed may be among them once the index's files were written without it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Index::lookup`].
-    ///
-    /// # Cost
-    ///
-    /// Reads the entries of the blocks that have any of these, of 256 each; and of some others on the way to them, each
-    /// once since the index was opened.
-    pub fn entries_between(
-        &self,
-        (window, begin): (Window, u64),
-        lsns: RangeInclusive<u64>,
-        show: impl FnMut(Entry),
-    ) -> Result<Option<SliceId>> {
-        self.state.read().entries_between((window, begin), &lsns, show)
     }
 
     /// Gives the index's files up, so that the next opening begins with an empty index and the log is

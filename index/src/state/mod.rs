@@ -16,6 +16,7 @@ mod taking;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub(crate) use between::entries_between;
 pub(crate) use blocks::Blocks;
 pub(crate) use checkpoint_plan::{CheckpointPlan, DirtyBlocks};
 pub(crate) use taking::Taking;

@@ -1,9 +1,12 @@
 //! The entries of frames that are one behind the other are those that were taken and not removed: in memory, in files,
 //! and after a restart.
+//! Method: ranges of all lengths over several blocks, each against the list of what was taken.
 
 use std::ops::RangeInclusive;
 
-use onceward_index::{ContentHash, Entry, Fingerprint, Index, Options, ReadMode, Reserved, Until};
+use onceward_index::{
+    ContentHash, Entry, Fingerprint, Index, KeyBatch, Options, ReadMode, Reserved, Until,
+};
 use onceward_vfs::SimVfs;
 
 use crate::store::{MINUTE_MS, location, options, secret, settling};
@@ -49,7 +52,8 @@ fn check(
 
 fn between(index: &Index, begin: u64, lsns: RangeInclusive<u64>) -> Option<Vec<Entry>> {
     let mut found = Vec::new();
-    let slice = index.entries_between((settling(), begin), lsns, |entry| found.push(entry));
+    let slice =
+        KeyBatch::of(index).entries_between((settling(), begin), lsns, |entry| found.push(entry));
     slice.unwrap().map(|_| found)
 }
 
@@ -102,6 +106,6 @@ fn damage_of_a_block_is_told() {
     let keys = names.iter().find(|name| name.contains("keys")).unwrap();
     disk.flip_bit(&format!("{}/{keys}", crate::store::DIR), 20_000, 1);
     let index = Index::open(location(disk), &secret(), options).unwrap().index;
-    let found = index.entries_between((settling(), begin), 0..=u64::MAX, |_| ());
+    let found = KeyBatch::of(&index).entries_between((settling(), begin), 0..=u64::MAX, |_| ());
     assert!(found.is_err(), "{names:?}");
 }

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use onceward_index::{Entry, Fingerprint, KnownKey, SliceId, Window};
+use onceward_index::{Entry, Fingerprint, KeyBatch, KnownKey, SliceId, Window};
 
 use super::{KeyIndex, failed};
 use crate::base::Result;
@@ -32,7 +32,7 @@ impl Asking<'_> {
     }
 
     /// Shows entries of frames with these LSNs that the slice has which began then, and returns the slice; `None`: it
-    /// is over. Who needs all of them counts, see [`Index::entries_between`](onceward_index::Index::entries_between).
+    /// is over. Who needs all of them counts, see [`KeyBatch::entries_between`].
     ///
     /// # Errors
     ///
@@ -44,6 +44,8 @@ impl Asking<'_> {
         show: impl FnMut(Entry),
     ) -> Result<Option<SliceId>> {
         self.0.refuse_if_unusable()?;
-        self.0.index.entries_between(slice, lsns, show).map_err(|error| failed(&error))
+        KeyBatch::of(&self.0.index)
+            .entries_between(slice, lsns, show)
+            .map_err(|error| failed(&error))
     }
 }
