@@ -140,7 +140,7 @@ impl Outbox {
     #[cfg(test)]
     pub(crate) fn described(&self) -> String {
         let Self { scopes, batches, waiting, contested, events } = self;
-        format!("{:?}{}", (scopes, batches, waiting, contested), events.described())
+        format!("{:?}{}", (scopes, batches, waiting, contested), table::described(events))
     }
 
     /// The outbox, to be asked what of a segment lives.

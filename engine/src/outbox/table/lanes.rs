@@ -44,14 +44,8 @@ impl EventTable {
         self.front.between(scope, after, last)
     }
 
-    /// An event came to another stage.
-    pub(super) fn lane_stage(&mut self, lsn: u64, stage: Stage) {
-        self.lanes.set_stage(lsn, stage);
-        self.note_front(lsn);
-    }
-
     /// Notes whether an event is to be sent next, which may have changed.
-    fn note_front(&mut self, lsn: u64) {
+    pub(super) fn note_front(&mut self, lsn: u64) {
         let Some(live) = self.live(lsn) else { return };
         let scope = live.scope;
         if is_in_front(&self.lanes, lsn, &live) {

@@ -23,6 +23,8 @@ use crate::kernel::Kernel;
 use keys::EventKeys;
 use packed::PackedEvents;
 pub(super) use packed::{EventSet, SettledAlike, are_neighbours, one};
+#[cfg(test)]
+pub(super) use runs::described;
 use segments::Residents;
 
 /// Events by LSN.
@@ -167,7 +169,8 @@ impl EventTable {
         self.tallies.set_stage(&live, stage);
         self.packed.set_stage(lsn, stage);
         self.keys.note_evictable(lsn, &Live { stage, ..live });
-        self.lane_stage(lsn, stage);
+        self.lanes.set_stage(lsn, stage);
+        self.note_front(lsn);
     }
 
     /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read.

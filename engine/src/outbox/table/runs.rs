@@ -28,18 +28,18 @@ impl EventTable {
         }
         true
     }
+}
 
-    /// All that it says, alike of two that say the same.
-    #[cfg(test)]
-    pub(in crate::outbox) fn described(&self) -> String {
-        let Self { packed, keys, outcomes, copies, by_segment, lanes, front, tallies } = self;
-        let events = (
-            packed.live_between(..).collect::<Vec<_>>(),
-            packed.settled_between(..).collect::<Vec<_>>(),
-            packed.unsettled_count(),
-        );
-        format!("{:?}", (events, keys, outcomes, copies, by_segment, lanes, front, tallies))
-    }
+/// All that a table says, alike of two that say the same.
+#[cfg(test)]
+pub(in crate::outbox) fn described(table: &EventTable) -> String {
+    let EventTable { packed, keys, outcomes, copies, by_segment, lanes, front, tallies } = table;
+    let events = (
+        packed.live_between(..).collect::<Vec<_>>(),
+        packed.settled_between(..).collect::<Vec<_>>(),
+        packed.unsettled_count(),
+    );
+    format!("{:?}", (events, keys, outcomes, copies, by_segment, lanes, front, tallies))
 }
 
 /// Ascending numbers as sets: of each chunk one.
