@@ -7,7 +7,7 @@ use crate::lsn::Lsn;
 /// A frame to be appended.
 #[derive(Clone, Copy, Debug)]
 pub struct NewFrame<'a> {
-    /// The kind, at least [`KIND_HOST_MIN`].
+    /// The kind, at least [`KIND_HOST_MIN`](crate::KIND_HOST_MIN).
     pub kind: u8,
     /// The kind's own bits, `0..=127`.
     pub flags: u8,
@@ -16,7 +16,8 @@ pub struct NewFrame<'a> {
 }
 
 impl NewFrame<'_> {
-    /// The bytes that it takes in a segment whose bodies are clear; [`Log::bytes_of`] returns it for any.
+    /// The bytes that it takes in a segment whose bodies are clear; [`Log::bytes_of`](crate::Log::bytes_of) returns it
+    /// for any.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes_with(0)
@@ -33,7 +34,7 @@ impl NewFrame<'_> {
 /// Its methods are called more than once, under the lock of all who append: they are to be quick, and to say the same
 /// each time.
 pub trait AppendFrame {
-    /// The kind, at least [`KIND_HOST_MIN`].
+    /// The kind, at least [`KIND_HOST_MIN`](crate::KIND_HOST_MIN).
     fn kind(&self) -> u8;
 
     /// The kind's own bits, `0..=127`.
