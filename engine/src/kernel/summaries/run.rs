@@ -229,7 +229,7 @@ impl<'s> SummaryRun<'s> {
     }
 }
 
-/// ItemFields from the front of bytes.
+/// Fields from the front of bytes.
 pub(super) struct ItemFields<'s>(pub(super) &'s [u8]);
 
 impl<'s> ItemFields<'s> {

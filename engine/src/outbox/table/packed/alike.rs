@@ -47,14 +47,13 @@ impl Chunk {
         groups
     }
 
-    /// The events among these that the upstream is to have: those that are no effects, and wait for no person. Of one
-    /// scope, if one is given.
-    pub(super) fn to_deliver(&self, events: Mask, scope: Option<usize>) -> Mask {
+    /// The events of a scope among these that the upstream is to have: those that are no effects, and wait for no
+    /// person.
+    pub(super) fn to_deliver(&self, events: Mask, scope: usize) -> Mask {
         let events = events & self.unsettled;
         let persons = self.stages.within(events).filter(|(_, stage)| stage.waits_for_a_person());
         let waits = persons.fold(0, |all, (some, _)| all | some);
-        let is_one =
-            |common: &Common| !common.is_effect && scope.is_none_or(|it| it == common.scope);
+        let is_one = |common: &Common| !common.is_effect && scope == common.scope;
         (events & !waits) & self.where_common(events & !waits, is_one)
     }
 

@@ -187,11 +187,9 @@ impl PackedEvents {
         range: impl RangeBounds<u64>,
         segment: u64,
     ) -> impl Iterator<Item = EventSet> {
-        let some = move |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
-            base,
-            events: chunk.where_common(events & chunk.settled, |it| it.segment == segment),
-        };
-        self.within(range).map(some).filter(|some| some.events != 0)
+        sets(self.within(range), move |chunk, events| {
+            chunk.where_common(events & chunk.settled, |it| it.segment == segment)
+        })
     }
 
     /// The events with this final answer in a range.
@@ -200,11 +198,10 @@ impl PackedEvents {
         range: impl RangeBounds<u64>,
         state: State,
     ) -> impl Iterator<Item = EventSet> {
-        let some = move |(base, chunk, events): (u64, &Chunk, Mask)| {
+        sets(self.within(range), move |chunk, events| {
             let same = chunk.answered(events).filter(|(_, answer)| answer.state == state);
-            EventSet { base, events: same.fold(0, |all, (some, _)| all | some) }
-        };
-        self.within(range).map(some).filter(|some| some.events != 0)
+            same.fold(0, |all, (some, _)| all | some)
+        })
     }
 
     /// The events that hold any of these slices.
@@ -372,6 +369,18 @@ pub(in crate::outbox) fn one(lsn: u64) -> EventSet {
 fn elsewhere(some: EventSet, holder: u64) -> Option<u64> {
     let is_own = count(some.events) == 1 && some.ends() == (holder..=holder);
     (!is_own).then_some(holder)
+}
+
+/// Of each of these chunks the events that are picked of those given, where there are any.
+fn sets<'c>(
+    chunks: impl Iterator<Item = (u64, &'c Chunk, Mask)>,
+    pick: impl Fn(&Chunk, Mask) -> Mask,
+) -> impl Iterator<Item = EventSet> {
+    let picked = chunks.map(move |(base, chunk, events)| {
+        let events = pick(chunk, events);
+        EventSet { base, events }
+    });
+    picked.filter(|some| some.events != 0)
 }
 
 /// The numbers from the first to the last that a chunk has.

@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 
 use super::chunk::Chunk;
 use super::marks::{Mask, slots};
-use super::{CHUNK_LSNS, EventSet, PackedEvents, ends, lsn_at};
+use super::{CHUNK_LSNS, EventSet, PackedEvents, ends, lsn_at, sets};
 use crate::base::looked::look;
 use crate::outbox::{Live, Standing};
 
@@ -51,11 +51,7 @@ impl PackedEvents {
         &self,
         range: impl RangeBounds<u64>,
     ) -> impl Iterator<Item = EventSet> {
-        let some = |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
-            base,
-            events: events & chunk.unsettled,
-        };
-        self.within_unsettled(range).map(some).filter(|some| some.events != 0)
+        sets(self.within_unsettled(range), |chunk, events| events & chunk.unsettled)
     }
 
     /// The events of a scope in a range that the upstream is to have: those that are no effects, and wait for no
@@ -65,11 +61,7 @@ impl PackedEvents {
         range: impl RangeBounds<u64>,
         scope: usize,
     ) -> impl Iterator<Item = EventSet> {
-        let sets = self.within_unsettled(range).map(move |(base, chunk, events)| {
-            let events = chunk.to_deliver(events, Some(scope));
-            EventSet { base, events }
-        });
-        sets.filter(|some| some.events != 0)
+        sets(self.within_unsettled(range), move |chunk, events| chunk.to_deliver(events, scope))
     }
 
     /// Where the next events of a scope are that the upstream is to have, at most `max` of those in a range.
@@ -80,7 +72,7 @@ impl PackedEvents {
     ) -> Vec<Standing> {
         let mut found = Vec::with_capacity(max.min(self.unsettled_count).min(STANDINGS_FIRST));
         for (base, chunk, events) in self.within_unsettled(range) {
-            let events = chunk.to_deliver(events, Some(scope));
+            let events = chunk.to_deliver(events, scope);
             for slot in slots(events) {
                 if found.len() >= max {
                     return found;
