@@ -36,6 +36,8 @@ mod name;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod os;
 mod outside;
+#[doc(hidden)]
+pub mod planted;
 mod replace;
 mod sim;
 #[cfg(feature = "testing")]

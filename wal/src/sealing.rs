@@ -204,7 +204,7 @@ impl SegmentKey {
     /// Store, segment, and the header's fields behind its checksums.
     fn associated(&self, header: &FrameHeader) -> [u8; 46] {
         let mut out = [0; 46];
-        let vouched = if cfg!(bug = "header-not-vouched-for") { 0 } else { usize::MAX };
+        let vouched = if onceward_vfs::planted!("header-not-vouched-for") { 0 } else { usize::MAX };
         let fields = header.fields().into_iter().take(vouched);
         let fields = place(&self.store, self.number).into_iter().chain(fields);
         out.iter_mut().zip(fields).for_each(|(to, from)| *to = from);

@@ -100,7 +100,7 @@ impl IndexFiles {
         }
         if is_due {
             self.fold(state, &slices, &mut done)?;
-            if cfg!(bug = "removed-while-folding-forgotten") {
+            if onceward_vfs::planted!("removed-while-folding-forgotten") {
                 state.write().voids.clear();
             }
             self.publish(state, (covered, mark), &slices, &mut done)?;
@@ -226,7 +226,7 @@ impl IndexFiles {
             SliceRecord { id, window, begin, last_settled: last_settled.max(now) }
         };
         let is_listed = |info: &&SliceInfo| {
-            !cfg!(bug = "slice-dropped-since-the-cut-forgotten")
+            !onceward_vfs::planted!("slice-dropped-since-the-cut-forgotten")
                 || state.slices.get(info.id).is_some()
         };
         Manifest {

@@ -276,7 +276,7 @@ impl BlockHeader {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (crc, rest) = bytes.split_first_chunk::<4>()?;
         let is_right = crc32fast::hash(rest) == u32::from_le_bytes(*crc)
-            || cfg!(bug = "block-checksum-not-compared");
+            || onceward_vfs::planted!("block-checksum-not-compared");
         is_right.then(|| Self::fields(bytes))?
     }
 }

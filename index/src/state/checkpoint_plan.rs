@@ -33,7 +33,7 @@ pub(crate) struct CheckpointPlan {
 impl IndexState {
     /// The highest frame up to which no frame can fail any more.
     pub(crate) fn covered(&self) -> u64 {
-        if cfg!(bug = "checkpoint-takes-what-may-fail") {
+        if onceward_vfs::planted!("checkpoint-takes-what-may-fail") {
             return self.applied.max(self.reserved.last().unwrap_or(0));
         }
         self.reserved

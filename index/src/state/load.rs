@@ -80,8 +80,8 @@ impl IndexState {
         mut prepared: PreparedShard,
     ) -> bool {
         let Some(waiting) = self.table.waiting(shard) else { return true };
-        let is_current =
-            cfg!(bug = "shard-of-replaced-table-files") || stored.is_of(&self.table_files);
+        let is_current = onceward_vfs::planted!("shard-of-replaced-table-files")
+            || stored.is_of(&self.table_files);
         if !is_current || waiting != prepared.waiting {
             return false;
         }

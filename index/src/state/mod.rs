@@ -147,7 +147,7 @@ impl IndexState {
         if self.reserved.remove(lsn, lsn).is_none() {
             return Ok(false);
         }
-        if cfg!(bug = "withdrawn-entry-stays") {
+        if onceward_vfs::planted!("withdrawn-entry-stays") {
             self.table.remove(key, known.at);
         } else {
             self.remove(known);
@@ -357,7 +357,7 @@ impl IndexState {
         if let Some(slice) = self.blocks.slice(place).and_then(|id| self.slices.get_mut(id)) {
             slice.keys = slice.keys.saturating_sub(1);
         }
-        if !self.blocks.void(place) && !cfg!(bug = "removed-place-not-noted") {
+        if !self.blocks.void(place) && !onceward_vfs::planted!("removed-place-not-noted") {
             self.voids.insert(place);
         }
     }

@@ -67,7 +67,7 @@ impl Examination<'_> {
         let (last_lsn, run) =
             self.previous.as_ref().map_or((0, 0), |(_, walked)| (walked.last_lsn, walked.run));
         let goes_on = header.first_lsn > last_lsn && header.run >= run;
-        if cfg!(bug = "summary-of-another-log-is-believed") {
+        if onceward_vfs::planted!("summary-of-another-log-is-believed") {
             return Ok(Some(*header));
         }
         if !goes_on || !known.begins_with(header, *bytes) {

@@ -62,7 +62,8 @@ impl Commit {
             return;
         }
         let bytes = filling(tail.offset);
-        let own = self.alignment == Alignment::Block && !cfg!(bug = "commits-share-blocks");
+        let own =
+            self.alignment == Alignment::Block && !onceward_vfs::planted!("commits-share-blocks");
         let wanted = own || chunk.bytes.len() >= LARGE_BYTES;
         let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
         if wanted && bytes > 0 && tail.offset + bytes + seal <= tail.space.bytes {

@@ -126,7 +126,7 @@ impl Core {
         }
         let file = self.vfs.open(path, Mode::CreateNew).map_err(io)?;
         let filled = take_space(&*file, bytes, pace).map_err(io)?;
-        if !cfg!(bug = "no-directory-sync") {
+        if !onceward_vfs::planted!("no-directory-sync") {
             self.vfs.sync_dir(name::LOG_DIR).map_err(io)?;
         }
         Ok((file, filled))
@@ -176,7 +176,7 @@ impl Core {
         if !finished || !meta.current.segments.contains(number) {
             return Err(Error::invalid(format!("segment {number} is not a finished one")));
         }
-        if cfg!(bug = "segment-removed-before-meta") {
+        if onceward_vfs::planted!("segment-removed-before-meta") {
             discard(&*self.vfs, &self.identity.store, number, false)?;
         }
         let mut next = meta.current.clone();
@@ -188,13 +188,16 @@ impl Core {
         written.inspect_err(|error| self.commit.lock().note(error))?;
         let removed = self.segments.write().remove(number);
         let Some((segment, pinned)) = removed else { return Ok(()) };
-        if cfg!(bug = "segment-removed-before-meta") {
+        if onceward_vfs::planted!("segment-removed-before-meta") {
             return Ok(());
         }
         // A reader that still holds the file must not see it change; none gets it from now on. One of another
         // setting only where the disk has none to give of this one.
         let fits = segment.file_bytes == self.options.segment_bytes || self.spares.is_in_use();
-        if !segment.damaged && (!pinned || cfg!(bug = "recycled-under-a-reader")) && fits {
+        if !segment.damaged
+            && (!pinned || onceward_vfs::planted!("recycled-under-a-reader"))
+            && fits
+        {
             match self.recycle(number, segment.written_bytes.max(segment.used_bytes)) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}

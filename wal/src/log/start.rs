@@ -61,7 +61,7 @@ impl Log {
             Some(found) => Some(open_tail(&*vfs, &examined, found)?),
             None => None,
         };
-        let proven = examined.report.clean || cfg!(bug = "lying-page-cache-adopted");
+        let proven = examined.report.clean || onceward_vfs::planted!("lying-page-cache-adopted");
         if let (Some(tail), Some(found), false) = (&tail, &examined.tail, proven) {
             let other_boot = is_other_boot(stamp.boot, found.boot);
             let spare_blocks = other_boot && options.alignment == Alignment::Block;
@@ -189,7 +189,7 @@ fn refuse_to_write(examined: &Examined) -> Result<(), Error> {
         ));
     }
     if let Some(Position { file, offset }) = &examined.unreadable
-        && !cfg!(bug = "unreadable-is-opened")
+        && !onceward_vfs::planted!("unreadable-is-opened")
     {
         let message = "the disk cannot read where the log may end: try again, or repair it";
         return Err(Error::new(ErrorKind::Io, message).at(file, *offset));
@@ -252,8 +252,9 @@ fn open_tail(
     let io = |source| Error::io(source, "open", &path);
     let file = vfs.open(&path, Mode::Write).map_err(io)?;
     let bytes = file.len().map_err(io)?;
-    let closed =
-        (examined.meta.envelope.is_some() && !cfg!(bug = "sealed-segment-goes-on")) || found.unread;
+    let closed = (examined.meta.envelope.is_some()
+        && !onceward_vfs::planted!("sealed-segment-goes-on"))
+        || found.unread;
     let offset = u64::try_from(found.offset).unwrap_or(u64::MAX);
     // The block in which the log ends was written. Behind a seal alone nothing is touched.
     let filled = if closed { bytes } else { offset.next_multiple_of(BLOCK_BYTES as u64) };

@@ -35,7 +35,7 @@ impl WriteFailure {
 pub(super) fn write_out(core: &Core, queue: &[QueuedChunk]) -> WriteOutcome {
     for (synced, chunk) in queue.iter().enumerate() {
         let failure = match write(core, chunk) {
-            Ok(()) if cfg!(bug = "no-sync") => continue,
+            Ok(()) if onceward_vfs::planted!("no-sync") => continue,
             Ok(()) => match sync(chunk) {
                 Ok(()) => continue,
                 Err(source) => WriteFailure::Unknown(source, "a sync failed"),
@@ -51,7 +51,11 @@ pub(super) fn write_out(core: &Core, queue: &[QueuedChunk]) -> WriteOutcome {
 fn sync(chunk: &QueuedChunk) -> io::Result<()> {
     let file = &chunk.space.file;
     let synced = file.sync_data();
-    if cfg!(bug = "sync-retried") { synced.or_else(|_| file.sync_data()) } else { synced }
+    if onceward_vfs::planted!("sync-retried") {
+        synced.or_else(|_| file.sync_data())
+    } else {
+        synced
+    }
 }
 
 /// Writes one chunk.

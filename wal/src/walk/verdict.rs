@@ -18,9 +18,11 @@ impl SegmentWalk<'_> {
         let missing = self.kept.last_lsn + 1;
         let found = resync.after(at, self.kept.run, missing);
         let synced = self.synced.max(found.synced);
-        let proven = if cfg!(bug = "cut-at-any-bad-frame") {
+        let proven = if onceward_vfs::planted!("cut-at-any-bad-frame") {
             false
-        } else if cfg!(bug = "multi-block-commit-taken-for-damage") && found.next.is_some() {
+        } else if onceward_vfs::planted!("multi-block-commit-taken-for-damage")
+            && found.next.is_some()
+        {
             true
         } else {
             self.context.later_in_use || synced >= missing

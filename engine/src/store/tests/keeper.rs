@@ -1,6 +1,8 @@
 //! Cleaning beside those who settle: nobody is kept from opening the store again, and nothing lags without a bound.
 
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use onceward_vfs::{Fault, FaultKind, FaultOp};
 use onceward_wal::Preparation;
@@ -54,6 +56,30 @@ fn the_last_handle_waits_for_the_thread_so_whoever_opens_finds_the_store_free() 
     for n in [0, 999, 10_999] {
         assert_eq!(store.outcome(&sales(), &key(n)).unwrap().state, State::Accepted, "{n}");
     }
+}
+
+#[test]
+fn the_last_handle_ends_after_the_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let inner = Arc::clone(&store.inner);
+    // Cleaning needs the state: so the thread is at it until this is given back.
+    let state = inner.state.lock();
+    assert!(store.keeper.call(&inner).unwrap());
+    while store.keeper.is_called() {
+        std::thread::yield_now();
+    }
+    let (ended, end) = std::sync::mpsc::channel();
+    let dropping = std::thread::spawn(move || {
+        drop(store);
+        ended.send(()).unwrap();
+    });
+    let early = end.recv_timeout(Duration::from_millis(500));
+    assert_eq!(early, Err(RecvTimeoutError::Timeout), "it ended before the thread");
+    drop(state);
+    assert_eq!(end.recv(), Ok(()));
+    dropping.join().unwrap();
+    assert_eq!(Arc::strong_count(&inner), 1, "nobody else holds the store");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl ManifestFile {
     /// `Full`: it is longer than [`MANIFEST_BYTES_MAX`], or the disk is full; `Io`.
     pub(crate) fn write(&mut self, folder: &Folder, manifest: &Manifest) -> Result<u64> {
         // Of one that could not be written the number is not used again.
-        let step = if cfg!(bug = "current-slot-overwritten") { 2 } else { 1 };
+        let step = if onceward_vfs::planted!("current-slot-overwritten") { 2 } else { 1 };
         self.sequence = self.sequence.saturating_add(step);
         // From here on, nobody knows what is in the file until it is written.
         let before = self.slot_bytes.take();
@@ -218,7 +218,7 @@ fn overwrite(folder: &Folder, slot_bytes: usize, sequence: u64, body: &[u8]) -> 
         let file = folder.vfs.open(&name, Mode::Write)?;
         file.write_all_at(at(slot_of(sequence)), &this)?;
         file.sync_data()?;
-        if !cfg!(bug = "newest-manifest-not-told") {
+        if !onceward_vfs::planted!("newest-manifest-not-told") {
             // Not synced: until it lasts, the manifest before is there, which a crash a moment ago would
             // have left too.
             file.write_all_at(at(1 - slot_of(sequence)), &other)?;

@@ -112,7 +112,7 @@ mod tests {
             "#[cfg(any(test, unix))]",
             "#[cfg(not(all(test, unix)))]",
             "#[cfg(feature = \"test\")]",
-            "#[cfg(bug = \"test\")]",
+            "#[cfg(other = \"test\")]",
             "#[cfg_attr(test, inline)]",
         ] {
             assert!(!judged(other), "{other}");

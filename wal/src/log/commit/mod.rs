@@ -119,7 +119,7 @@ impl Core {
             let commit = self.commit.lock();
             commit.refuse_unknown(lsn)?;
             if let Some(answer) = commit.answer(lsn.get()) {
-                if (answer.is_err() || called) && !cfg!(bug = "poison-wakes-one") {
+                if (answer.is_err() || called) && !onceward_vfs::planted!("poison-wakes-one") {
                     // Who was chosen to lead and does not, passes that on: the log may be poisoned
                     // from elsewhere, with nobody writing who would wake the others.
                     self.gates.call_leaders();
@@ -140,7 +140,7 @@ impl Core {
             if lsn.get() <= self.durable.load(Ordering::Acquire)
                 && !self.has_failures.load(Ordering::Acquire)
             {
-                if called && !cfg!(bug = "call-not-passed-on") {
+                if called && !onceward_vfs::planted!("call-not-passed-on") {
                     // The group's leader has not come to waking it yet, and the leader after it called
                     // one of the next group of this gate.
                     self.gates.of(group).call_leader();
@@ -193,7 +193,7 @@ impl Core {
         let answer = commit.answer(lsn.get());
         drop(commit);
         self.tailing.announce();
-        if failed && !cfg!(bug = "poison-wakes-one") {
+        if failed && !onceward_vfs::planted!("poison-wakes-one") {
             self.gates.finish_all(finished);
         } else {
             self.gates.of(finished).finish(finished);
@@ -282,7 +282,7 @@ impl Commit {
         let synced = self.tail.as_ref().is_some_and(|tail| tail.last_lsn == self.synced);
         // After a failed append only the run frame of another run may follow: it declares the gap.
         self.run_begun
-            && (!self.run_spent || cfg!(bug = "mark-after-a-failed-append"))
+            && (!self.run_spent || onceward_vfs::planted!("mark-after-a-failed-append"))
             && !self.marked
             && synced
             && self.queue.is_empty()
