@@ -11,7 +11,7 @@
 //! | know what became of an event, also after it is gone | [`Store::outcome`] |
 //! | take back an event that was never sent | [`Store::cancel`] |
 //! | send what waits | [`sync`] decides what to send and what a reply means; the crate `onceward-uplink` sends it over HTTP |
-//! | send by other means | [`Store::pending`], [`Store::settle`], [`Store::settle_range`] |
+//! | send by other means | [`Store::pending`], [`Store::settle_each`], [`Store::settle_range`], [`Store::settle`] |
 //! | do work once, whoever asks how often | [`Records::begin`](crate::records::Records::begin), [`Records::complete`](crate::records::Records::complete), [`Records::release`](crate::records::Records::release) |
 //! | take what the upstream delivers, once | [`Inbox::receive`](crate::inbox::Inbox::receive), [`Inbox::progress`](crate::inbox::Inbox::progress), [`Inbox::ack`](crate::inbox::Inbox::ack), [`Inbox::fail`](crate::inbox::Inbox::fail) |
 //! | let a person decide | [`Reviews::list`](crate::review::Reviews::list), [`Reviews::retry`](crate::review::Reviews::retry), [`Reviews::resolve`](crate::review::Reviews::resolve), [`Reviews::decide`](crate::review::Reviews::decide) |

@@ -137,7 +137,7 @@ pub struct Options {
     /// that a slice always waits for its unsettled keys.
     pub carry_max: u64,
     /// Bytes of memory that the index may take: at least [`MEMORY_BYTES_MIN`]. New keys beyond it
-    /// are refused; none that is remembered is given up. About 11 bytes a key, and 40 for each that
+    /// are refused; none that is remembered is given up. About 12 bytes a key, and 40 for each that
     /// no checkpoint wrote yet.
     pub memory_bytes_max: u64,
     /// The way in which the index's files are read.

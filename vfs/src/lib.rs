@@ -49,7 +49,7 @@ pub use file::{File, Mode, Pace, ZERO_STEP_BYTES, is_full};
 pub use map::Map;
 pub use moved::GroundMoved;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub use os::{OsVfs, remark_on};
+pub use os::{OpenedBy, OsVfs, remark_on};
 pub use outside::{Outside, read_at_most};
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, LostWrite, Medium, Overwrite, SimVfs, Survival};

@@ -5,10 +5,10 @@ use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
 
-use onceward::{Config, Event, Receipt, Store};
+use onceward::{Config, Event, Store};
 use serde::{Deserialize, Serialize};
 
-use super::till::{Till, config};
+use super::till::{Settling, Till, config};
 
 /// Events of a turn that are captured in batches, in batches of another size, and deferred: as many each.
 const A_TURN: usize = 500;
@@ -53,14 +53,10 @@ pub fn capture_in_turn(dir: &Path, keys: usize) -> Result<Captured, Box<dyn Erro
 /// # Errors
 ///
 /// What the store says.
-pub fn drain_all(
-    dir: &Path,
-    events: usize,
-    receipt: Option<&Receipt>,
-) -> Result<usize, Box<dyn Error>> {
+pub fn drain_all(dir: &Path, events: usize, how: Settling<'_>) -> Result<usize, Box<dyn Error>> {
     let till = Till::open(dir, Config::new(), events as u64)?;
     crate::idle::wait_until_idle()?;
-    drained(&till, receipt)
+    drained(&till, how)
 }
 
 /// Batches of 500, durable.
@@ -99,8 +95,8 @@ fn deferred(store: &Store, events: &[Event]) {
 
 /// Everything that waits, until all cleaning is done. What the store's threads do meanwhile counts too.
 #[inline(never)]
-fn drained(till: &Till, receipt: Option<&Receipt>) -> Result<usize, Box<dyn Error>> {
-    let events = till.drain(receipt, usize::MAX)?;
+fn drained(till: &Till, how: Settling<'_>) -> Result<usize, Box<dyn Error>> {
+    let events = till.drain(how, usize::MAX)?;
     till.clean_up()?;
     Ok(events)
 }

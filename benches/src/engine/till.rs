@@ -154,25 +154,35 @@ impl Till {
         answers.chunks(FILLING).try_for_each(|some| self.store.settle(some))
     }
 
-    /// Reads what waits and settles it, some at a time, until nothing waits or `most` events are settled: each with a
-    /// receipt, or as ranges without. Returns how many it were.
+    /// Reads what waits and settles it, some at a time, until nothing waits or `most` events are settled. Returns how
+    /// many it were.
     ///
     /// # Errors
     ///
     /// What the store says.
-    pub fn drain(&self, receipt: Option<&Receipt>, most: usize) -> Result<usize> {
+    pub fn drain(&self, how: Settling<'_>, most: usize) -> Result<usize> {
         let (scope, mut events) = (Scope::default(), 0);
         while events < most {
             let pending = self.store.pending(&scope, None, TOGETHER)?;
             let Some((first, last)) = pending.first().zip(pending.last()) else { break };
             events += pending.len();
-            if receipt.is_none() {
-                let answer = Answer::Accepted { receipt: None };
-                self.store.settle_range(&scope, first.lsn, last.lsn, &answer)?;
-            } else {
-                let keys = pending.into_iter().map(|stored| stored.event.key);
-                let answers: Vec<_> = keys.map(|key| accepted(key, receipt.cloned())).collect();
-                self.store.settle(&answers)?;
+            match how {
+                Settling::AsRange => {
+                    let answer = Answer::Accepted { receipt: None };
+                    self.store.settle_range(&scope, first.lsn, last.lsn, &answer)?;
+                }
+                Settling::ByNumber(receipt) => {
+                    let answer = || Answer::Accepted { receipt: Some(receipt.clone()) };
+                    let answers: Vec<_> =
+                        pending.iter().map(|stored| (stored.lsn, answer())).collect();
+                    self.store.settle_each(&scope, &answers)?;
+                }
+                Settling::ByKey(receipt) => {
+                    let keys = pending.into_iter().map(|stored| stored.event.key);
+                    let receipt = Some(receipt);
+                    let answers: Vec<_> = keys.map(|key| accepted(key, receipt.cloned())).collect();
+                    self.store.settle(&answers)?;
+                }
             }
         }
         Ok(events)
@@ -204,6 +214,17 @@ pub fn clean_up(store: &Store) -> std::result::Result<(), Box<dyn Error + Send +
     }
 }
 
+/// How events that were read get their answers.
+#[derive(Clone, Copy, Debug)]
+pub enum Settling<'r> {
+    /// As a range, without receipts.
+    AsRange,
+    /// Each by the number with which it was read, with this receipt.
+    ByNumber(&'r Receipt),
+    /// Each by its key, with this receipt.
+    ByKey(&'r Receipt),
+}
+
 /// How the store is opened.
 pub fn config() -> Config {
     Config::new().with_segment_bytes(SEGMENT_BYTES)
@@ -221,14 +242,20 @@ mod tests {
     #[test]
     fn all_that_is_captured_is_drained_once() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, receipt) in [("range", None), ("receipts", Some(Receipt::new(&[7]).unwrap()))] {
+        let receipt = Receipt::new(&[7]).unwrap();
+        let all = [
+            ("range", Settling::AsRange),
+            ("numbers", Settling::ByNumber(&receipt)),
+            ("keys", Settling::ByKey(&receipt)),
+        ];
+        for (name, how) in all {
             let till = Till::open(&dir.path().join(name), Config::new(), 0).unwrap();
             till.capture_one();
             till.capture_many(299);
             till.capture_deferred(100);
             assert_eq!(till.store.status().pending, 400);
-            assert_eq!(till.drain(receipt.as_ref(), 150).unwrap(), 200, "in hundreds");
-            assert_eq!(till.drain(receipt.as_ref(), usize::MAX).unwrap(), 200);
+            assert_eq!(till.drain(how, 150).unwrap(), 200, "in hundreds");
+            assert_eq!(till.drain(how, usize::MAX).unwrap(), 200);
             till.clean_up().unwrap();
             assert_eq!((till.store.status().pending, till.store.status().settled), (0, 400));
         }

@@ -14,7 +14,7 @@ use std::{
 use tempfile::tempdir;
 
 use crate::{
-    order::with_failing_sync,
+    order::{Failing, with_failing_sync},
     process::{Guarded, KEY, capture, lines, on_store, onceward, run, serve, terminate},
     upstreams::copy,
 };
@@ -68,7 +68,9 @@ fn a_close_that_fails_hides_nothing_of_what_came_of_a_run() {
         copy(&store, &copied);
         let to = ["sync", "--once", "--to", "http://127.0.0.1:1", "--dialect", "wede", "--store"];
         let args = [&to[..], &[copied.to_str().unwrap()]].concat();
-        let Some(ended) = with_failing_sync(number, &args, "") else { break };
+        let Some(ended) = with_failing_sync((Failing::EveryThread, number), &args, "") else {
+            break;
+        };
         if ended.err.contains("cannot close the store") && ended.err.contains("still pending") {
             failed += 1;
             assert_eq!(ended.expect(5).last_json()["pending"], 2);

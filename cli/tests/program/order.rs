@@ -75,13 +75,28 @@ fn a_hub_that_cannot_listen_closes_its_stores_in_order() {
     assert!(is_closed(&data.join("tenants").join("default")));
 }
 
-/// The command on a disk whose `number`th sync of a file fails, counted from 1 in each thread; `None` if it makes
-/// fewer.
-pub(crate) fn with_failing_sync(number: u32, args: &[&str], input: &str) -> Option<Ended> {
+/// Whose syncs fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failing {
+    /// Those of the thread that runs the command.
+    TheCommand,
+    /// Those of every thread, each counted by itself.
+    EveryThread,
+}
+
+/// The command on a disk whose `number`th sync of a file fails, counted from 1; `None` if it makes fewer.
+pub(crate) fn with_failing_sync(
+    (whose, number): (Failing, u32),
+    args: &[&str],
+    input: &str,
+) -> Option<Ended> {
     let dir = tempdir().unwrap();
     let trace = dir.path().join("trace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-e", "trace=fdatasync", "-o"]).arg(&trace);
+    if matches!(whose, Failing::EveryThread) {
+        strace.arg("-f");
+    }
+    strace.args(["-qq", "-e", "trace=fdatasync", "-o"]).arg(&trace);
     strace.args(["-e", &format!("inject=fdatasync:error=EIO:when={number}")]);
     strace.arg(env!("CARGO_BIN_EXE_onceward")).args(args).env_remove("ONCEWARD_API_KEY");
     let ended = run(&mut strace, input.as_bytes());
@@ -98,17 +113,19 @@ fn at_every_sync(
     after: impl Fn(&Path, &Ended),
 ) {
     let mut said = Vec::new();
-    for number in 1.. {
-        let dir = tempdir().unwrap();
-        let damaged = dir.path().join("store");
-        copy(store, &damaged);
-        let args = [args, &["--store", damaged.to_str().unwrap()]].concat();
-        let Some(ended) = with_failing_sync(number, &args, input) else { break };
-        assert!(!ended.err.contains("panicked"), "{}", ended.err);
-        after(&damaged, &ended);
-        if ended.code != Some(0) {
-            let ended = ended.expect(1);
-            said.push(format!("{}{}", ended.out, ended.err));
+    for whose in [Failing::TheCommand, Failing::EveryThread] {
+        for number in 1.. {
+            let dir = tempdir().unwrap();
+            let damaged = dir.path().join("store");
+            copy(store, &damaged);
+            let args = [args, &["--store", damaged.to_str().unwrap()]].concat();
+            let Some(ended) = with_failing_sync((whose, number), &args, input) else { break };
+            assert!(!ended.err.contains("panicked"), "{}", ended.err);
+            after(&damaged, &ended);
+            if ended.code != Some(0) {
+                let ended = ended.expect(1);
+                said.push(format!("{}{}", ended.out, ended.err));
+            }
         }
     }
     assert!(said.iter().any(|said| said.contains(words)), "{said:#?}");
@@ -171,7 +188,9 @@ fn a_close_that_fails_is_told_beside_what_failed_before() {
         copy(&store, &copied);
         let to = ["sync", "--once", "--to", "http://127.0.0.1:1", "--dialect", "wede"];
         let args = [&to[..], &scope, &[copied.to_str().unwrap()]].concat();
-        let Some(ended) = with_failing_sync(number, &args, "") else { break };
+        let Some(ended) = with_failing_sync((Failing::EveryThread, number), &args, "") else {
+            break;
+        };
         let is_refused = ended.err.contains("--wire-keys");
         told += usize::from(is_refused && ended.err.contains("; and cannot close the store: "));
     }

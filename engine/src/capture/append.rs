@@ -7,7 +7,7 @@ use super::calls::Captures;
 use super::judging::Prepared;
 use crate::base::{FrameKind, Located, Result};
 use crate::kernel::{Queueing, Waiter};
-use crate::outbox::{Arrived, TakenEvent};
+use crate::outbox::Arrived;
 use crate::store::StoreState;
 
 impl Captures<'_> {
@@ -39,12 +39,9 @@ impl Captures<'_> {
         keys.take_each(call.events, moment.trusted_ms, Prepared::reservation, |event| {
             &mut event.held
         });
-        let taken = call.events.iter().filter(|event| event.is_queued()).map(|event| {
-            let Prepared { facts, at, held, .. } = event;
-            TakenEvent { facts, at: at.get(), held: *held }
-        });
         let StoreState { kernel, outbox, .. } = state;
-        outbox.add(kernel, taken, Arrived { moment: call.captured(moment), is_effect });
+        let arrived = Arrived { moment: call.captured(moment), is_effect };
+        outbox.add_all(kernel, call.events, Prepared::taken, arrived);
         Ok(evict_at)
     }
 

@@ -9,7 +9,7 @@ use super::verdict::Verdict;
 use crate::base::observe::VerdictCounts;
 use crate::base::{Error, ErrorKind, FrameKind, Located, Result, State};
 use crate::kernel::{Asking, Commits, Kernel, Reservation, SliceHold};
-use crate::outbox::{EventTable, Facts};
+use crate::outbox::{EventTable, Facts, TakenEvent};
 
 /// An event of a call: all that is known of it, which each step adds to in its place.
 pub(crate) struct Prepared<'a> {
@@ -66,6 +66,12 @@ impl<'a> Prepared<'a> {
     /// The LSN of its frame, once that is queued.
     pub(super) fn lsn(&self) -> u64 {
         self.at.get().lsn
+    }
+
+    /// Itself, once its key is taken; `None`: nothing is queued of it.
+    pub(super) fn taken(&self) -> Option<TakenEvent<'_>> {
+        let Self { facts, at, held, .. } = self;
+        self.is_queued().then(|| TakenEvent { facts, at: at.get(), held: *held })
     }
 
     /// The key to be taken for its frame; `None`: nothing is queued of it.

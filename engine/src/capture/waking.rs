@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
+use onceward_vfs::OpenedBy;
 use onceward_wal::Lsn;
 
 use super::tickets::{BatchTicket, Ticket};
@@ -19,7 +20,7 @@ use crate::store::Shared;
 pub(crate) struct Waking {
     shared: Arc<WakingShared>,
     /// The process that has the thread.
-    process: u32,
+    process: OpenedBy,
 }
 
 /// What the thread and the others share.
@@ -46,7 +47,7 @@ pub(super) type Seat = (Lsn, u64);
 impl Waking {
     /// Nobody waits.
     pub(crate) fn new() -> Self {
-        Self { shared: Arc::default(), process: std::process::id() }
+        Self { shared: Arc::default(), process: OpenedBy::this_process() }
     }
 
     /// Wakes a task once it is known what became of the frame `lsn`; `seat` is the ticket's, and only the task that
@@ -80,7 +81,7 @@ impl Waking {
 
     /// A ticket does not wait any more.
     fn leave(&self, seat: Seat) {
-        if self.process != std::process::id() {
+        if !self.process.is_this_process() {
             // A fork: the thread is the parent's, and may hold the lock.
             return;
         }
@@ -91,7 +92,7 @@ impl Waking {
 
 impl Drop for Waking {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if !self.process.is_this_process() {
             // A fork: the thread is the parent's, and may hold the lock.
             return;
         }

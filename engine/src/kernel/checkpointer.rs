@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use onceward_index::{Index, Until};
+use onceward_vfs::OpenedBy;
 use onceward_wal::Preparation;
 use parking_lot::Mutex;
 
@@ -30,7 +31,7 @@ pub(crate) struct Checkpointer {
     /// The number of this opening, which the log has once a frame of it is durable.
     opening: u64,
     /// The process that has the thread.
-    process: u32,
+    process: OpenedBy,
     /// Bytes of the log, and keys, since a checkpoint was asked for.
     bytes: AtomicU64,
     keys: AtomicU64,
@@ -88,7 +89,7 @@ impl Checkpointer {
             }
         };
         let (bytes, keys) = (AtomicU64::new(0), AtomicU64::new(0));
-        let process = std::process::id();
+        let process = OpenedBy::this_process();
         let thread = Mutex::new(thread);
         Self { shared, thread, log_bytes_max, opening, process, bytes, keys }
     }
@@ -157,7 +158,7 @@ impl Checkpointer {
 
     /// Ends the thread. A checkpoint that is under way is finished.
     fn stop(&self) {
-        if self.process != std::process::id() {
+        if !self.process.is_this_process() {
             // A fork: the thread is the parent's, and may hold the lock.
             std::mem::forget(self.thread.lock().take());
             return;

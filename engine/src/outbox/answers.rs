@@ -17,14 +17,21 @@ impl Events<'_> {
     /// Writes the answers for events, ascending, and closes `batch` (0 for none). The caller holds
     /// `control`.
     pub(crate) fn settle_events(&self, batch: u64, answers: &[(u64, &Answer)]) -> Result<()> {
+        self.settle_open((batch, None), answers)
+    }
+
+    /// The same, for events of this scope only, if one is named.
+    pub(in crate::outbox) fn settle_open(
+        &self,
+        (batch, scope): (u64, Option<usize>),
+        answers: &[(u64, &Answer)],
+    ) -> Result<()> {
         let synced = self.inner.log.synced();
         let mut open: Vec<(u64, &Answer)> = Vec::with_capacity(answers.len());
         {
             let state = self.inner.state.lock();
             let events = state.outbox.events().packed();
-            let is_open = |lsn: u64| {
-                lsn <= synced && events.stage(lsn).is_some_and(|stage| !stage.waits_for_a_person())
-            };
+            let is_open = |lsn: u64| lsn <= synced && events.is_open(lsn, scope);
             open.extend(answers.iter().filter(|(lsn, _)| is_open(*lsn)));
         }
         let (mut frames, mut reasons) = settles_of(&open, self.inner.time.wall_ms());
@@ -140,8 +147,7 @@ fn settles_of(open: &[(u64, &Answer)], since_ms: i64) -> (Vec<SettleFrame>, Vec<
                 settled += 1;
                 settle.add(lsn, state.code());
                 if let Some(receipt) = receipt {
-                    let bytes = receipt.as_bytes().to_vec();
-                    settle.receipts.push(ReceiptFor { event: lsn, bytes });
+                    settle.receipts.push(ReceiptFor { event: lsn, receipt: receipt.clone() });
                 }
             }
             Answer::Rejected { code, message, reply } => refused.rejections.push(Rejection {

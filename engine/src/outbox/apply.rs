@@ -15,18 +15,29 @@ use crate::kernel::{KEY_ENTRY_BYTES, Kernel, KeyEntry, KeysFrame, Reservation};
 const RECEIPT_BYTES_LIKELY: usize = 36;
 
 impl Outbox {
-    /// Adds events whose keys are taken, under the LSNs of their frames.
-    pub(crate) fn add<'a>(
+    /// Adds an event whose key is taken, under the LSN of its frame.
+    pub(crate) fn add(&mut self, kernel: &mut Kernel, event: TakenEvent<'_>, arrived: Arrived) {
+        self.add_all(kernel, &[event], |event| Some(*event), arrived);
+    }
+
+    /// Adds those of a call whose keys are taken.
+    pub(crate) fn add_all<'a, T>(
         &mut self,
         kernel: &mut Kernel,
-        events: impl IntoIterator<Item = TakenEvent<'a>>,
+        call: &'a [T],
+        taken: impl Fn(&'a T) -> Option<TakenEvent<'a>>,
         arrived: Arrived,
     ) {
-        let mut events = events.into_iter().peekable();
-        while let Some(first) = events.next() {
+        let mut rest = call;
+        while let Some((next, behind)) = rest.split_first() {
+            rest = behind;
+            let Some(first) = taken(next) else { continue };
+            let is_like = |event: &&'a T| taken(event).is_some_and(|event| event.is_like(&first));
+            let (alike, behind) = behind.split_at(behind.iter().take_while(is_like).count());
+            rest = behind;
             let scope = self.scopes.intern(first.facts.scope);
-            let alike = std::iter::from_fn(|| events.next_if(|next| next.is_like(&first)));
-            self.events.add_alike(kernel, (first, scope), alike, arrived);
+            let others = alike.iter().filter_map(&taken);
+            self.events.add_alike(kernel, (first, scope), others, arrived);
         }
     }
 
@@ -49,7 +60,7 @@ impl Outbox {
             self.contested.push((first, at.lsn, why));
         }
         let held = kernel.replay_key(facts.reservation(at.lsn), at.lsn, moment);
-        self.add(kernel, [TakenEvent { facts: &facts, at, held }], Arrived { moment, is_effect });
+        self.add(kernel, TakenEvent { facts: &facts, at, held }, Arrived { moment, is_effect });
         self.settle_effect(kernel, at.lsn);
     }
 
@@ -137,7 +148,8 @@ impl Outbox {
         if settle.receipts.is_empty() {
             kernel.note_no_receipts(at.lsn);
         }
-        let receipts = settle.receipts.iter().map(|receipt| receipt.bytes.len()).sum::<usize>();
+        let receipts =
+            settle.receipts.iter().map(|receipt| receipt.receipt.as_bytes().len()).sum::<usize>();
         let receipt_bytes = receipts.checked_div(settle.receipts.len()).unwrap_or(0);
         for span in &settle.spans {
             let Some(state) = State::from_code(span.state) else { continue };

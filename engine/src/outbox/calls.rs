@@ -96,6 +96,53 @@ impl Store {
         self.end_settling(settled)
     }
 
+    /// Gives events of a scope their final answers by their numbers: for hosts that deliver what [`Store::pending`]
+    /// gave them, which has the numbers.
+    ///
+    /// As [`Store::settle`], but no key is looked up. What is left as it is besides: numbers of other scopes, and
+    /// events in review. Of two answers for one number the first one counts.
+    ///
+    /// ```
+    /// use onceward::{Answer, Config, Event, Key, Payload, Receipt, Scope, State, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("store");
+    /// let store = Store::open(&dir, Config::new())?;
+    /// let (scope, key) = (Scope::new("sales")?, Key::new("till-7-000042")?);
+    /// store.capture(&Event::new(scope.clone(), key.clone(), Payload::json("{}")?))?;
+    /// for sent in store.pending(&scope, None, 100)? {
+    ///     // Sent by other means; the upstream answered each.
+    ///     let answer = Answer::Accepted { receipt: Some(Receipt::new(b"txn_1")?) };
+    ///     store.settle_each(&scope, &[(sent.lsn, answer)])?;
+    /// }
+    /// assert_eq!(store.outcome(&scope, &key)?.state, State::Accepted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Durability
+    ///
+    /// As [`Store::settle`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::settle`].
+    pub fn settle_each(&self, scope: &Scope, answers: &[(Lsn, Answer)]) -> Result<()> {
+        let settled = self.inner.reserve().with_room(|| {
+            self.inner.refuse_if_closed()?;
+            let _one_at_a_time = self.inner.control.lock();
+            let Some(number) = self.inner.state.lock().outbox.scopes().number(scope.as_str())
+            else {
+                return Ok(());
+            };
+            let mut known: Vec<(u64, &Answer)> =
+                answers.iter().map(|(lsn, answer)| (lsn.get(), answer)).collect();
+            known.sort_by_key(|(lsn, _)| *lsn);
+            known.dedup_by_key(|(lsn, _)| *lsn);
+            self.inner.events().settle_open((0, Some(number)), &known)
+        });
+        self.end_settling(settled)
+    }
+
     /// Gives all events of a scope that wait to be sent or are on their way, and whose numbers are from
     /// `first` to `last`, the same final answer: for hosts whose upstream confirms up to a point.
     ///

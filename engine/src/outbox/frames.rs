@@ -1,8 +1,15 @@
 //! Bodies of the frames of batches and answers. Field order is the format: never reorder, never reuse.
 
+use bincode::de::Decoder;
+use bincode::de::read::Reader;
+use bincode::enc::Encoder;
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use crate::base::bounds::RECEIPT_BYTES_MAX;
 use crate::base::codec::{self, Control};
+use crate::event::Receipt;
 
 /// What is sent together.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
@@ -42,13 +49,37 @@ pub(crate) struct Span {
 }
 
 /// A receipt for one event.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ReceiptFor {
     /// The event.
     pub(crate) event: u64,
-    /// The receipt.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) receipt: Receipt,
 }
+
+/// The event, the receipt's length as 64 bits, the receipt.
+impl Encode for ReceiptFor {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let receipt = self.receipt.as_bytes();
+        self.event.encode(encoder)?;
+        u64::try_from(receipt.len()).unwrap_or(u64::MAX).encode(encoder)?;
+        encoder.writer().write(receipt)
+    }
+}
+
+impl<C> Decode<C> for ReceiptFor {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let event = u64::decode(decoder)?;
+        let mut bytes = [0; RECEIPT_BYTES_MAX];
+        let length = usize::try_from(u64::decode(decoder)?).unwrap_or(usize::MAX);
+        let receipt = bytes.get_mut(..length).ok_or(DecodeError::LimitExceeded)?;
+        decoder.claim_container_read::<u8>(length)?;
+        decoder.reader().read(receipt)?;
+        let receipt = Receipt::new(receipt).map_err(|_over| DecodeError::LimitExceeded)?;
+        Ok(Self { event, receipt })
+    }
+}
+
+bincode::impl_borrow_decode!(ReceiptFor);
 
 /// An event that goes to review.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use onceward_wal::{Frame, FrameSpan, Lsn};
 
-use super::frames::SettleFrame;
+use super::frames::{ReceiptFor, SettleFrame};
 use super::outcome::Outcome;
 use super::{Events, Standing};
 use crate::base::{Error, EventPart, FrameKind, Located, Origin, Result, State, codec};
@@ -256,13 +256,14 @@ fn frame_in<'a>(span: &'a FrameSpan, standing: &Standing) -> Option<Frame<'a>> {
 /// The receipts in a frame that holds outcomes, by event. An effect's own is that of `event`.
 pub(crate) fn receipts(frame: &Frame<'_>, event: u64) -> BTreeMap<u64, Vec<u8>> {
     let Some(kind) = FrameKind::of(frame) else { return BTreeMap::new() };
+    let bytes_of = |of: &ReceiptFor| (of.event, of.receipt.as_bytes().to_vec());
     let found: Vec<(u64, Vec<u8>)> = match kind.event_part() {
         EventPart::Effect => layout::split_effect(frame.body)
             .map(|(receipt, _)| (event, receipt.to_vec()))
             .into_iter()
             .collect(),
         EventPart::Answers => SettleFrame::decode(frame.lsn.get(), frame.body)
-            .map(|settle| settle.receipts.into_iter().map(|r| (r.event, r.bytes)).collect())
+            .map(|settle| settle.receipts.iter().map(bytes_of).collect())
             .unwrap_or_default(),
         EventPart::Keys => codec::decode::<KeysFrame>(frame.body)
             .map(|keys| keys.entries.into_iter().map(|key| (key.event, key.receipt)).collect())

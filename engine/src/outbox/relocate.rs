@@ -9,7 +9,7 @@ use onceward_wal::Frame;
 use super::frames::{BatchFrame, Envelope, ReceiptFor, Rejection, SettleFrame};
 use super::{Live, Outbox, Settled};
 use crate::base::{FrameKind, Located, Origin, Result, codec};
-use crate::event::{Scope, layout};
+use crate::event::{Receipt, Scope, layout};
 use crate::kernel::{Asking, KEY_ENTRY_BYTES, Kernel, KeyEntry, KeysFrame, LiveFrames};
 
 /// Key entries in one frame.
@@ -231,7 +231,9 @@ impl Relocating<'_> {
                 self.add_key((&keys.scope, (found.slice, keys.has_moved)), at.lsn, key);
             } else if events.answers_elsewhere(key.event, at.lsn, self.live.segment()) {
                 left.add(key.event, key.state);
-                left.receipts.push(ReceiptFor { event: key.event, bytes: key.receipt });
+                let receipt = Receipt::new(&key.receipt).ok();
+                let receipt = receipt.map(|receipt| ReceiptFor { event: key.event, receipt });
+                left.receipts.extend(receipt);
             }
         }
         self.add_settle(&left);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use onceward_vfs::OpenedBy;
 use onceward_wal::Preparation;
 use parking_lot::Mutex;
 
@@ -20,7 +21,7 @@ pub(crate) struct Keeper {
     /// Whether the store has threads of its own.
     preparation: Preparation,
     /// The process that has the thread.
-    process: u32,
+    process: OpenedBy,
 }
 
 /// What the thread and the handles share.
@@ -42,7 +43,7 @@ impl Keeper {
     /// No thread yet.
     pub(super) fn new(preparation: Preparation) -> Self {
         let (calls, thread) = (Arc::default(), Mutex::new(None));
-        Self { calls, thread, preparation, process: std::process::id() }
+        Self { calls, thread, preparation, process: OpenedBy::this_process() }
     }
 
     /// Whether the store has threads of its own.
@@ -56,7 +57,7 @@ impl Keeper {
     ///
     /// As cleaning failed last.
     pub(super) fn call(&self, store: &Arc<Shared>) -> Result<bool> {
-        if self.preparation == Preparation::OnDemand || self.process != std::process::id() {
+        if self.preparation == Preparation::OnDemand || !self.process.is_this_process() {
             return Ok(false);
         }
         let mut thread = self.thread.lock();
@@ -85,7 +86,7 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         let thread = self.thread.get_mut().take();
-        if self.process != std::process::id() {
+        if !self.process.is_this_process() {
             // A fork: the thread is the parent's, and may hold the lock.
             return std::mem::forget(thread);
         }

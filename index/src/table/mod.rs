@@ -93,7 +93,7 @@ impl Table {
 
     /// Bytes that one more key may add at most, whichever it is.
     pub(crate) fn growth_most(&self) -> u64 {
-        // A shard grows by a quarter and what its last group leaves unused; a list doubles.
+        // A shard grows by a half and what its last group leaves unused; a list doubles.
         self.largest.max(2 * shard::GROUP_BYTES)
     }
 

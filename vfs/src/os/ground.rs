@@ -12,7 +12,6 @@ use std::{
         unix::ffi::OsStrExt,
     },
     path::{Path, PathBuf},
-    process,
 };
 
 use rustix::{
@@ -21,7 +20,7 @@ use rustix::{
     path::Arg,
 };
 
-use super::DIR_FLAGS;
+use super::{DIR_FLAGS, OpenedBy};
 use crate::GroundMoved;
 
 /// Device and number of a file: its identity, whatever path led to it.
@@ -93,7 +92,7 @@ pub(super) struct Ground {
     /// The same, as the system wants it at each look.
     path_raw: CString,
     /// The process that opened the tree.
-    opener: u32,
+    opener: OpenedBy,
 }
 
 impl Ground {
@@ -103,14 +102,20 @@ impl Ground {
         let identity = identity_of(&root)?;
         let path = std::path::absolute(dir)?;
         let path_raw = CString::new(path.as_os_str().as_bytes())?;
-        Ok(Self { root, identity, path, path_raw, opener: process::id() })
+        Ok(Self { root, identity, path, path_raw, opener: OpenedBy::this_process() })
+    }
+
+    /// Refuses in a forked process.
+    pub(super) fn check_process(&self) -> io::Result<()> {
+        if self.opener.is_this_process() {
+            return Ok(());
+        }
+        Err(GroundMoved::Process { opener: self.opener.pid() }.into())
     }
 
     /// Refuses in a forked process, and once the path of the directory leads elsewhere.
     pub(super) fn check(&self) -> io::Result<()> {
-        if process::id() != self.opener {
-            return Err(GroundMoved::Process { opener: self.opener }.into());
-        }
+        self.check_process()?;
         match look(CWD, self.path_raw.as_c_str(), AtFlags::empty()) {
             Ok((found, _)) if found == self.identity => Ok(()),
             // Rights were given up since, and do not reach the path: that it exists is what is left

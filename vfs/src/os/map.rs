@@ -1,9 +1,14 @@
-//! Maps of real files: the only file of this crate with `unsafe`, and the only one that knows memmap2.
+//! Maps of real files, and a page that forks find empty: the only file of this crate with `unsafe`, and the only one
+//! that knows memmap2.
 
-use std::{fs, io};
+use std::{fs, io, ptr};
 
-use memmap2::MmapOptions;
-use rustix::io::Errno;
+use memmap2::{MmapMut, MmapOptions};
+use rustix::{
+    io::Errno,
+    mm::{Advice, madvise},
+    param::page_size,
+};
 
 use crate::Map;
 
@@ -38,4 +43,30 @@ fn map(file: &fs::File, len: usize) -> io::Result<Map> {
     // not 0 and is the file's length, so the whole range is within the file.
     let mapped = unsafe { MmapOptions::new().len(len).map(file) }?;
     Ok(Map::new(mapped))
+}
+
+/// A page that is not empty in the process that made it, and empty in each of its forks.
+#[derive(Debug)]
+pub(super) struct WipedByFork(MmapMut);
+
+impl WipedByFork {
+    /// Whether it is as it was made.
+    #[expect(unsafe_code, reason = "what the system changes is read as what others change")]
+    pub(super) fn is_whole(&self) -> bool {
+        // SAFETY: The pointer is to the first byte of a page that lives as long as `self`. Nobody writes to it after it
+        // was made but the system, in a new process before that runs.
+        unsafe { ptr::read_volatile(self.0.as_ptr()) != 0 }
+    }
+}
+
+/// Makes such a page; `None`: this system has none.
+#[expect(unsafe_code, reason = "advice may change what memory holds")]
+pub(super) fn wiped_by_fork() -> Option<WipedByFork> {
+    let mut page = MmapMut::map_anon(page_size()).ok()?;
+    page.fill(1);
+    let address = page.as_mut_ptr().cast();
+    // SAFETY: The range is one page of an anonymous private map that is ours alone. The advice changes nothing of it
+    // in this process; in a fork it is read as zeros, which a byte may be.
+    unsafe { madvise(address, page.len(), Advice::LinuxWipeOnFork) }.ok()?;
+    Some(WipedByFork(page))
 }

@@ -29,9 +29,11 @@ mod ground;
 mod lock;
 mod map;
 mod medium;
+mod opened_by;
 mod owner;
 
 pub use self::medium::remark_on;
+pub use self::opened_by::OpenedBy;
 
 /// How every directory is opened.
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

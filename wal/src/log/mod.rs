@@ -53,10 +53,9 @@ mod worker;
 mod write_out;
 
 use std::ops::Range;
-use std::process;
 use std::sync::Arc;
 
-use onceward_vfs::Vfs;
+use onceward_vfs::{OpenedBy, Vfs};
 
 use crate::checksum::{Digest, Salted};
 use crate::error::Error;
@@ -69,7 +68,7 @@ use crate::run::Stamp;
 use crate::sealing::{Sealing, SegmentKey, WrappedKey};
 use crate::segment::span::{self, FrameSpan, SpareBytes};
 use crate::segment::{self, FrameBuf, SegmentInfo, Segments, Source};
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock};
 
 pub use append::{AppendTicket, Appended, Purpose};
@@ -137,15 +136,15 @@ struct Core {
     durable: AtomicU64,
     /// Readers at the end of the log.
     tailing: Tailing,
-    /// Some LSN was surely not stored: only `commit` knows which.
-    has_failures: AtomicBool,
+    /// Some LSN was surely not stored, or nothing more is: only `commit` knows which. It raises this.
+    has_failures: Arc<AtomicBool>,
     meta: Mutex<MetaFile>,
     segments: RwLock<Segments>,
     spares: Spares,
     /// Memory for what is read next.
     span_bytes: Arc<SpareBytes>,
     /// The process that opened the log: a fork of it has these bytes, and none of the rights and threads.
-    opener: u32,
+    opener: OpenedBy,
 }
 
 /// The state that appending and committing share.
@@ -190,6 +189,8 @@ struct Commit {
     /// The last frame is a mark.
     marked: bool,
     poison: Option<Poison>,
+    /// For those who do not hold this: see [`Core::has_failures`].
+    has_failures: Arc<AtomicBool>,
     /// LSNs that were surely not stored: first and last, ascending.
     failed: Vec<(u64, u64)>,
     /// Once so many bytes were appended the log's thread is to fill further ones with zeros. `None`: it needs nobody
@@ -271,7 +272,7 @@ impl Log {
     /// parent's.
     #[must_use]
     pub fn is_forked(&self) -> bool {
-        self.core.opener != process::id()
+        !self.core.opener.is_this_process()
     }
 
     /// The identity of the store.
@@ -283,7 +284,16 @@ impl Log {
     /// The highest LSN that survives a crash; 0 for none.
     #[must_use]
     pub fn synced(&self) -> u64 {
-        self.core.commit.lock().synced
+        self.core.durable.load(Ordering::Acquire)
+    }
+
+    /// The highest LSN that survives a crash, as long as no append or sync has failed: [`Log::poll`] says `Some(Ok)` of
+    /// what was queued up to it, and said `None` a moment ago of what is behind it. Asks for no lock.
+    #[must_use]
+    pub fn synced_unless_failed(&self) -> Option<u64> {
+        // In this order: who raises the first after a failure said so before.
+        let durable = self.core.durable.load(Ordering::Acquire);
+        (!self.core.has_failures.load(Ordering::Acquire)).then_some(durable)
     }
 
     /// The run in which this handle writes.

@@ -1,11 +1,10 @@
 //! Why a log writes nothing any more, and what is then known of frames that are not synced. No I/O here.
 
-use std::process;
-
 use onceward_vfs::GroundMoved;
 
 use super::{Commit, Core};
 use crate::error::{Error, ErrorKind};
+use crate::sync::atomic::Ordering;
 
 /// The code of what is refused because the log was closed.
 pub const CLOSED: &str = "CLOSED";
@@ -26,12 +25,14 @@ impl Commit {
     pub(super) fn poison_from(&mut self, absent_from: u64, cause: &Error) {
         let (cause, code) = (cause.to_string(), cause.code());
         self.poison.get_or_insert(Poison { cause, code, absent_from });
+        self.has_failures.store(true, Ordering::Release);
     }
 
     /// Writes nothing any more because the log was closed: all that was queued is synced.
     pub(super) fn poison_closed(&mut self) {
         let (cause, absent_from) = ("it was closed".to_owned(), self.next_lsn);
         self.poison.get_or_insert(Poison { cause, code: Some(CLOSED), absent_from });
+        self.has_failures.store(true, Ordering::Release);
     }
 
     /// Poisons the log where what is being written may reach the disk.
@@ -74,10 +75,10 @@ impl Core {
     /// Refuses work in a process that was forked from the one that opened the log, before a lock is waited
     /// for that a thread of the parent may hold.
     pub(super) fn refuse_if_forked(&self) -> Result<(), Error> {
-        if self.opener == process::id() {
+        if self.opener.is_this_process() {
             return Ok(());
         }
-        let moved = GroundMoved::Process { opener: self.opener };
+        let moved = GroundMoved::Process { opener: self.opener.pid() };
         Err(Error::failed(moved.into(), "the log is not this process's"))
     }
 }

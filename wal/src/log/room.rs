@@ -48,10 +48,8 @@ impl Core {
 
     /// The bytes that may be appended if the disk gives no more: the rest of the tail, and what is ready.
     pub(super) fn room(&self, commit: &Commit) -> u64 {
-        let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
-        let open = commit.tail.as_ref().filter(|tail| !tail.sealed && !tail.closed);
-        let rest = open.map_or(0, |tail| tail.space.bytes.saturating_sub(tail.offset + seal));
-        rest.saturating_add(self.spares.room(usize::MAX, BEGIN_BYTES))
+        let (ready, _) = self.spares.room(self.options.reserve, BEGIN_BYTES);
+        rest_of_tail(commit).saturating_add(ready)
     }
 
     /// Makes segments until there is so much room, as far as the disk gives them.
@@ -114,10 +112,11 @@ impl Core {
         if promised == 0 || self.spares.plenty.was_seen(segment, promised) {
             return Ok(());
         }
-        let reserved = self.spares.room(self.options.reserve, BEGIN_BYTES);
+        let (ready, reserved) = self.spares.room(self.options.reserve, BEGIN_BYTES);
+        let room = rest_of_tail(commit).saturating_add(ready);
         let need = u64::try_from(total).unwrap_or(u64::MAX).saturating_add(reserved);
         // Before a segment is made: one that cannot be for another reason is no full disk.
-        if self.room(commit) >= need.saturating_add(promised) || self.has_plenty(commit, promised) {
+        if room >= need.saturating_add(promised) || self.has_plenty(commit, promised) {
             return Ok(());
         }
         self.keep_room(commit, need, promised)
@@ -168,4 +167,11 @@ impl Log {
     pub fn has_whole_reserve(&self) -> bool {
         self.core.spares.sizes().len() >= self.core.options.reserve
     }
+}
+
+/// The bytes that the tail still takes.
+fn rest_of_tail(commit: &Commit) -> u64 {
+    let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
+    let open = commit.tail.as_ref().filter(|tail| !tail.sealed && !tail.closed);
+    open.map_or(0, |tail| tail.space.bytes.saturating_sub(tail.offset + seal))
 }

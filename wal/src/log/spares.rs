@@ -81,10 +81,15 @@ impl Spares {
         self.list.lock().iter().map(|spare| spare.space.bytes).collect()
     }
 
-    /// The bytes that the last `count` of them take if each is begun with so many.
-    pub(super) fn room(&self, count: usize, begin: u64) -> u64 {
-        let list = self.list.lock();
-        list.iter().rev().take(count).map(|it| it.space.bytes.saturating_sub(begin)).sum()
+    /// The bytes that they take if each is begun with so many: all of them, and the last `count`.
+    pub(super) fn room(&self, count: usize, begin: u64) -> (u64, u64) {
+        let (mut all, mut last) = (0, 0);
+        for (nth, spare) in self.list.lock().iter().rev().enumerate() {
+            let bytes = spare.space.bytes.saturating_sub(begin);
+            all += bytes;
+            last += if nth < count { bytes } else { 0 };
+        }
+        (all, last)
     }
 
     /// Whether one of those that are reserved was begun, and nothing took its place yet.

@@ -1,10 +1,9 @@
 //! Repairs what a crash left and begins a run. Each step may be cut short and done again.
 
 use std::collections::VecDeque;
-use std::process;
 use std::sync::Arc;
 
-use onceward_vfs::{File, Mode, Pace, Vfs, is_full};
+use onceward_vfs::{File, Mode, OpenedBy, Pace, Vfs, is_full};
 
 use super::doubtful;
 use super::filling::SegmentSpace;
@@ -22,7 +21,7 @@ use crate::meta::MetaFile;
 use crate::name;
 use crate::run::Stamp;
 use crate::sealing::{KeyEnvelope, META_NUMBER, SegmentKey, key_needed};
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::{Mutex, RwLock};
 
 impl Log {
@@ -75,6 +74,7 @@ impl Log {
         }
         let prepared = open_prepared(&*vfs, &examined, options.segment_bytes)?;
         let commit = Commit::begin(&examined, tail.clone(), (run, stamp), options.alignment);
+        let has_failures = Arc::clone(&commit.has_failures);
         let spares = Spares::new(prepared, examined.last_frame, examined.highest_lsn + 1);
         let segments = examined.segments;
         if let Some(tail) = &tail {
@@ -90,12 +90,12 @@ impl Log {
             joined: AtomicU32::new(0),
             durable: AtomicU64::new(examined.last_frame),
             tailing: Tailing::new(),
-            has_failures: AtomicBool::new(false),
+            has_failures,
             meta: Mutex::new(meta),
             segments: RwLock::new(segments),
             spares,
             span_bytes: Arc::default(),
-            opener: process::id(),
+            opener: OpenedBy::this_process(),
         };
         match core.fill_reserve() {
             // An old store opens on a full disk too: settling what it holds is what gives room.
@@ -164,6 +164,7 @@ impl Commit {
             expected: 0,
             marked: false,
             poison: None,
+            has_failures: Arc::default(),
             failed: Vec::new(),
             fill_due: None,
         }

@@ -266,13 +266,14 @@ impl<S: Areas> Engine<S> {
         // Commits of events, one behind the other, are confirmed together.
         let mut events: Option<QueuedCommit> = None;
         let (mut last, mut has_durable) = (None, false);
+        let sure = self.log.synced_unless_failed();
         while let Some(oldest) = state.kernel().commits.oldest() {
-            let ended = Lsn::from_u64(oldest.last).map(|last| self.log.poll(last));
-            let is_durable = match ended {
-                Some(None) => break,
-                Some(Some(ended)) => ended.is_ok(),
-                None => false,
+            let ended = match sure {
+                Some(synced) => (oldest.last <= synced).then_some(true),
+                None => Lsn::from_u64(oldest.last)
+                    .map_or(Some(false), |last| self.log.poll(last).map(|end| end.is_ok())),
             };
+            let Some(is_durable) = ended else { break };
             let before = events.filter(|run| run.last.checked_add(1) == Some(oldest.first));
             if is_durable && oldest.kind == FrameKind::Event && before.is_some() == events.is_some()
             {

@@ -43,7 +43,7 @@ impl Replay {
         let keys = &mut self.kernel.keys;
         let held = keys.take(facts.reservation(lsn), moment.trusted_ms);
         let arrived = Arrived { moment, is_effect: false };
-        self.outbox.add(&mut self.kernel, [TakenEvent { facts, at: at(lsn, 1), held }], arrived);
+        self.outbox.add(&mut self.kernel, TakenEvent { facts, at: at(lsn, 1), held }, arrived);
         self.kernel.keys.confirm(lsn..=lsn);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use onceward_wal::Lsn;
+
 use crate::review::ReviewFilter;
 use crate::testing::{Rig, event, key, keys, lsns, receipt, sales};
 use crate::{Answer, Settlement};
@@ -68,6 +70,42 @@ fn a_range_settles_what_waits_in_its_scope_and_leaves_all_else_as_it_is() {
         let receipt_of = |n| store.outcome(&sales(), &key(n)).unwrap().receipt;
         assert_eq!((receipt_of(2), receipt_of(5)), (Some(receipt(2)), Some(receipt(8))));
         assert_eq!(store.status().keys, 7);
+    }
+}
+
+#[test]
+fn numbers_settle_what_waits_in_their_scope_and_leave_all_else_as_it_is() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let tickets = Scope::new("tickets").unwrap();
+    let other = Event { scope: tickets.clone(), ..event(1) };
+    let batch = [event(1), event(2), other, event(3), event(4), event(5)];
+    let numbers: Vec<_> = store.capture_batch(&batch).unwrap().iter().map(Verdict::lsn).collect();
+    let refused = || Answer::Rejected { code: "C".into(), message: "m".into(), reply: vec![] };
+    store.settle(&[accepted(2), settlement(4, refused())]).unwrap();
+    let with = |n| Answer::Accepted { receipt: Some(receipt(n)) };
+    // In no order, twice, with an answer already, of another scope, in review, of nobody.
+    let beyond = Lsn::from_u64(numbers[5].get() + 1_000).unwrap();
+    let answers = [
+        (numbers[3], with(3)),
+        (numbers[1], with(9)),
+        (numbers[3], with(9)),
+        (numbers[2], with(9)),
+        (numbers[4], with(9)),
+        (beyond, with(9)),
+        (numbers[5], refused()),
+    ];
+    store.settle_each(&sales(), &answers).unwrap();
+    store.settle_each(&Scope::new("none").unwrap(), &[(numbers[0], with(9))]).unwrap();
+    store.settle_each(&sales(), &[]).unwrap();
+    for store in [store, rig.after_kill().open()] {
+        let states = [1, 2, 3, 4, 5].map(|n| state(&store, n));
+        let (pending, accepted, in_review) = (State::Pending, State::Accepted, State::InReview);
+        assert_eq!(states, [pending, accepted, accepted, in_review, in_review]);
+        assert_eq!(store.outcome(&tickets, &key(1)).unwrap().state, pending);
+        let receipt_of = |n| store.outcome(&sales(), &key(n)).unwrap().receipt;
+        assert_eq!((receipt_of(2), receipt_of(3)), (Some(receipt(2)), Some(receipt(3))));
+        assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap().len(), 2);
     }
 }
 

@@ -6,6 +6,7 @@ use super::import::Arrival;
 use crate::base::bounds::{CODE_BYTES_KEPT, MESSAGE_BYTES_KEPT, REPLY_BYTES_KEPT};
 use crate::base::{FrameKind, Located, Moment, Result, State, codec};
 use crate::capture::{Judged, Prepared, judged, lost_verdict, originals, plan};
+use crate::event::Receipt;
 use crate::event::layout::{self, Encoded};
 use crate::kernel::{FrameBody, Kernel, Queueing, Waiter};
 use crate::outbox::frames::{ReceiptFor, Rejection, SettleFrame, Span};
@@ -220,8 +221,10 @@ impl QueuedImport<'_> {
 fn known(arrival: &Arrival<'_>) -> Option<SettleFrame> {
     let state = arrival.state.code();
     if arrival.state.is_final() {
-        let receipt = Some(&arrival.item.receipt).filter(|receipt| !receipt.is_empty());
-        let receipt = receipt.map(|bytes| ReceiptFor { event: 0, bytes: bytes.clone() });
+        // Its length was looked at when it was read.
+        let receipt = Receipt::new(&arrival.item.receipt).ok();
+        let receipt = receipt.filter(|receipt| !receipt.as_bytes().is_empty());
+        let receipt = receipt.map(|receipt| ReceiptFor { event: 0, receipt });
         return Some(SettleFrame {
             spans: vec![Span { first: 0, last: 0, state }],
             receipts: receipt.into_iter().collect(),

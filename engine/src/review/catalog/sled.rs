@@ -10,6 +10,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use onceward_vfs::OpenedBy;
+
 use super::hand::{self, Hand};
 use super::place::make_private;
 use super::{Catalog, Change, Trouble, Visit};
@@ -36,7 +38,7 @@ pub(crate) struct Sled {
     /// Waits for it.
     hand: Hand,
     /// The process that opened it, and has its threads.
-    process: u32,
+    process: OpenedBy,
 }
 
 impl Sled {
@@ -53,7 +55,7 @@ impl Sled {
         let config = config(dir);
         let db = hand.ask(move || guarded(|| open(&config)))?;
         HAS_THREADS.store(true, Ordering::Release);
-        let it = Self { db: Some(db), hand, process: std::process::id() };
+        let it = Self { db: Some(db), hand, process: OpenedBy::this_process() };
         make_private(dir).map_err(|error| Trouble::Files(error.to_string()))?;
         Ok(it)
     }
@@ -126,7 +128,7 @@ impl Catalog for Sled {
 impl Drop for Sled {
     fn drop(&mut self) {
         let db = self.db.take();
-        if self.process != std::process::id() {
+        if !self.process.is_this_process() {
             // A fork: closing writes to the files, which are the parent's, and waits for its threads.
             std::mem::forget(db);
             return;

@@ -50,7 +50,7 @@ pub(crate) struct Shard {
 }
 
 /// A shard that is copied has room for one part of so many more keys.
-const GROWTH: usize = 4;
+const GROWTH: usize = 2;
 
 /// Bytes of a group: 7 for a slot.
 pub(crate) const GROUP_BYTES: u64 = 16 * 7;
@@ -195,7 +195,7 @@ impl Shard {
     }
 
     /// The shard copied without the slots that `is_kept` refuses, all of them if nobody is to be asked,
-    /// with room for `more` keys, and for a quarter beyond them, so that the next copy is far.
+    /// with room for `more` keys, and for half as many beyond them, so that the next copy is far.
     pub(crate) fn rebuilt(&self, more: u32, is_kept: Option<&dyn Fn(u32) -> bool>) -> Self {
         // Counted first: a list between would leave a hole in memory as large as the shard.
         let kept = match is_kept {
@@ -235,7 +235,7 @@ impl Shard {
         self.removed > 0 || self.slots().any(|slot| !is_kept(slot.place))
     }
 
-    /// An empty shard that takes `count` keys, and a quarter more.
+    /// An empty shard that takes `count` keys, and half as many more.
     pub(crate) fn with_room_for(count: usize) -> Self {
         let groups = groups_for(count + count / GROWTH);
         Self {
@@ -281,7 +281,7 @@ impl Shard {
     }
 }
 
-/// Bytes of a shard that takes `count` keys, and a quarter more.
+/// Bytes of a shard that takes `count` keys, and half as many more.
 pub(crate) fn bytes_for(count: usize) -> u64 {
     u64::try_from(groups_for(count + count / GROWTH))
         .unwrap_or(u64::MAX)

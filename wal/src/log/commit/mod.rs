@@ -366,7 +366,7 @@ impl Commit {
         self.queued_bytes = 0;
         self.passed.clear();
         core.joined.store(0, Ordering::Relaxed);
-        core.has_failures.store(true, Ordering::Release);
+        self.has_failures.store(true, Ordering::Release);
         self.run_spent = true;
     }
 

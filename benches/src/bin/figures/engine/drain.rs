@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use onceward::Receipt;
 use onceward_benches::engine::BODY_BYTES;
-use onceward_benches::engine::till::{TOGETHER, Till};
+use onceward_benches::engine::till::{Settling, TOGETHER, Till};
 use onceward_benches::pairing::{Plan, Slice, paired};
 use onceward_benches::raw::RawFile;
 use onceward_benches::spread::Spread;
@@ -33,6 +33,9 @@ const MILLION_RECEIPTS: Asked = Asked {
     unit: "ratio to raw limit",
     must: Must::AtLeast(0.65),
 };
+/// The same with receipts, for a host that has only the keys of what it sent.
+const MILLION_KEYS: Asked =
+    Asked { figure: "drain_million_keys", unit: "ratio to raw limit", must: Must::BeReported };
 /// Events of a slice.
 const EVENTS: usize = 5_000;
 /// Bytes of a receipt.
@@ -52,7 +55,13 @@ fn receipt() -> Result<Receipt, onceward::Error> {
 /// Drains copies of one store. Neither copying nor opening counts; what is cleaned counts to the end.
 fn measure_million(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
     let events = setting.waiting;
-    for (asked, receipt) in [(MILLION_RANGE, None), (MILLION_RECEIPTS, Some(receipt()?))] {
+    let receipt = receipt()?;
+    let all = [
+        (MILLION_RANGE, Settling::AsRange),
+        (MILLION_RECEIPTS, Settling::ByNumber(&receipt)),
+        (MILLION_KEYS, Settling::ByKey(&receipt)),
+    ];
+    for (asked, how) in all {
         if !sheet.wants(asked) {
             continue;
         }
@@ -64,7 +73,7 @@ fn measure_million(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<d
         let thing = || {
             let till = made.copied(&dir.join("till")).unwrap();
             let began = Instant::now();
-            assert_eq!(till.drain(receipt.as_ref(), usize::MAX).unwrap(), events);
+            assert_eq!(till.drain(how, usize::MAX).unwrap(), events);
             till.clean_up().unwrap();
             let seconds = began.elapsed().as_secs_f64();
             left.push(till.store.status().bytes as f64 / 1e6);
@@ -83,7 +92,8 @@ fn measure_million(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<d
 
 /// Measures both on one store that is filled again and again.
 fn measure_few(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn Error>> {
-    for (asked, receipt) in [(RANGE, None), (RECEIPTS, Some(receipt()?))] {
+    let receipt = receipt()?;
+    for (asked, how) in [(RANGE, Settling::AsRange), (RECEIPTS, Settling::ByNumber(&receipt))] {
         if !sheet.wants(asked) {
             continue;
         }
@@ -91,7 +101,7 @@ fn measure_few(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn E
         let till = Till::with_keys(&dir.join("till"), 0)?;
         let mut floor = Floor::create(&dir, EVENTS)?;
         let plan = Plan { slices: setting.plan.slices / 2, ..setting.plan };
-        let turns = paired(plan, || drained(&till, receipt.as_ref()), || floor.drain())?;
+        let turns = paired(plan, || drained(&till, how), || floor.drain())?;
         sheet.add(asked, turns.share, sides(&turns))?;
         drop(till);
         std::fs::remove_dir_all(&dir)?;
@@ -100,10 +110,10 @@ fn measure_few(sheet: &mut Sheet, setting: &Setting<'_>) -> Result<(), Box<dyn E
 }
 
 /// Reads what waits and settles it, some at a time. Capturing it is not counted.
-fn drained(till: &Till, receipt: Option<&Receipt>) -> Slice {
+fn drained(till: &Till, how: Settling<'_>) -> Slice {
     till.fill(EVENTS).unwrap();
     let began = Instant::now();
-    assert_eq!(till.drain(receipt, usize::MAX).unwrap(), EVENTS);
+    assert_eq!(till.drain(how, usize::MAX).unwrap(), EVENTS);
     Slice { seconds: began.elapsed().as_secs_f64(), events: EVENTS as f64 }
 }
 

@@ -26,6 +26,7 @@ use std::process::{Command, Stdio};
 use clap::ValueEnum;
 use onceward::Receipt;
 use onceward_benches::engine::counted::{self, Captured};
+use onceward_benches::engine::till::Settling;
 use onceward_benches::spread::Spread;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -94,11 +95,12 @@ pub(crate) fn captured(dir: &Path, keys: u64) -> Result<Report<Captured>, Box<dy
 
 /// Drains a store, by ranges or with receipts.
 pub(crate) fn drained(dir: &Path, events: u64, by: Child) -> Result<Report<usize>, Box<dyn Error>> {
-    let receipt = match by {
-        Child::CountedReceipts => Some(Receipt::new(&[7; RECEIPT_BYTES])?),
-        _ => None,
+    let receipt = Receipt::new(&[7; RECEIPT_BYTES])?;
+    let how = match by {
+        Child::CountedReceipts => Settling::ByNumber(&receipt),
+        _ => Settling::AsRange,
     };
-    let done = counted::drain_all(dir, usize::try_from(events)?, receipt.as_ref())?;
+    let done = counted::drain_all(dir, usize::try_from(events)?, how)?;
     Ok(Report { processor: processor(), done })
 }
 

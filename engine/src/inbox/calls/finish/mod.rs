@@ -277,7 +277,7 @@ impl Inbox<'_> {
         let event = TakenEvent { facts: &facts, at: *event_at, held };
         let arrived = Arrived { moment: encoded.captured(moment), is_effect: false };
         let StoreState { kernel, outbox, .. } = &mut *state;
-        outbox.add(kernel, [event], arrived);
+        outbox.add(kernel, event, arrived);
         Ok(QueuedFinish { ending, at: *at, event: *event_at, moment })
     }
 

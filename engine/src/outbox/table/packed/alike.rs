@@ -2,6 +2,7 @@
 
 use super::chunk::{AnswerAt, Chunk, Common};
 use super::marks::{Mask, bit, slots};
+use super::slot_numbers::SlotNumbers;
 use crate::base::State;
 use crate::kernel::SliceHold;
 use crate::outbox::{Counted, Stage};
@@ -71,6 +72,14 @@ impl Chunk {
         self.commons.iter().any(is_one)
     }
 
+    /// The sum of the amounts of these events.
+    fn sum(&self, events: Mask) -> i128 {
+        if matches!(self.amounts, SlotNumbers::Zeros) {
+            return 0;
+        }
+        slots(events).map(|slot| i128::from(self.amounts.get(slot))).sum()
+    }
+
     /// These events in groups that are alike, with what is counted of each.
     pub(super) fn alike(&self, events: Mask) -> Vec<Alike> {
         let events = events & self.unsettled;
@@ -83,7 +92,7 @@ impl Chunk {
                 let Some(common) = self.common_at(first) else { break };
                 let same = self.where_common(rest, |it| it == common);
                 let bytes = slots(same).map(|slot| u64::from(self.bytes(slot))).sum();
-                let sum = self.amounts.sum(slots(same));
+                let sum = self.sum(same);
                 let Common { segment, held, scope, .. } = *common;
                 let counted = Counted { count: u64::from(same.count_ones()), bytes, sum };
                 groups.push(Alike { events: same, segment, held, scope, stage, counted });

@@ -1,4 +1,4 @@
-//! Events whose numbers differ in the lowest bits only, in some 13 bytes each.
+//! Events whose numbers differ in the lowest bits only, in some 9 bytes each.
 //!
 //! What an event says of itself is in its frame. Here is what must be known without reading that: where it is, when it
 //! was captured, its amount, and how far it is. What neighbours share is there once.
@@ -7,14 +7,11 @@ use std::collections::BTreeMap;
 
 use onceward_wal::Place;
 
-use super::amounts::AmountArray;
-use super::marks::{Mask, SLOTS, SharedFacts, bit, slots};
+use super::marks::{Mask, SharedFacts, bit, slots};
+use super::slot_numbers::{SlotNumbers, from_eights, in_eights};
 use crate::base::{Located, Moment, State, Wall, WrittenAt};
 use crate::kernel::SliceHold;
 use crate::outbox::{Live, Settled, Stage, Standing};
-
-/// The unit in which the size of a frame is counted: the log aligns frames to it.
-const SIZE_UNIT: u32 = 8;
 
 /// What many events of a chunk have in common.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,59 +57,38 @@ pub(super) struct AnswerAt {
     pub(super) holder: Option<u64>,
 }
 
-/// What few events have.
-#[derive(Clone, Debug, Default)]
-struct Rare {
-    /// The frames of those that were carried: their LSNs.
-    frames: BTreeMap<usize, u64>,
-    /// Bytes of frames whose size does not fit.
-    bytes: BTreeMap<usize, u32>,
-}
-
 /// Events whose numbers begin alike.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
     /// The events without a final answer.
     pub(super) unsettled: Mask,
     /// The events with one whose frames are still in the log.
     pub(super) settled: Mask,
     pub(super) attempted: Mask,
-    /// Where each frame begins in its segment.
-    pub(super) offsets: [u32; SLOTS],
+    /// From where offsets count: so they are small, as events of one chunk are mostly near each other.
+    base_offset: u32,
+    /// Where each frame begins in its segment, in eights of bytes behind the base.
+    offsets: SlotNumbers<u16, u32>,
     /// Milliseconds from `Common::base_ms` on.
-    pub(super) times: [u32; SLOTS],
-    /// In units of eight bytes; 0: see `Rare`.
-    pub(super) sizes: [u16; SLOTS],
+    times: SlotNumbers<u16, u32>,
+    /// Bytes of each frame, in eights.
+    sizes: SlotNumbers<u16, u32>,
     /// Which of `commons` is each event's.
-    pub(super) common_of: [u8; SLOTS],
+    common_of: SlotNumbers<u8, u8>,
     pub(super) commons: Vec<Common>,
-    pub(super) amounts: AmountArray,
+    /// In ten-thousandths.
+    pub(super) amounts: SlotNumbers<i32, i64>,
     /// The stages of those that are not pending.
     pub(super) stages: SharedFacts<Stage>,
     /// When the batch was formed with which each was attempted first, where that is known.
     attempts: SharedFacts<WrittenAt>,
     answers: SharedFacts<AnswerAt>,
-    rare: Option<Box<Rare>>,
-}
-
-impl Default for Chunk {
-    fn default() -> Self {
-        Self {
-            unsettled: 0,
-            settled: 0,
-            attempted: 0,
-            offsets: [0; SLOTS],
-            times: [0; SLOTS],
-            sizes: [0; SLOTS],
-            common_of: [0; SLOTS],
-            commons: Vec::new(),
-            amounts: AmountArray::default(),
-            stages: SharedFacts::default(),
-            attempts: SharedFacts::default(),
-            answers: SharedFacts::default(),
-            rare: None,
-        }
-    }
+    /// The frames of those that were carried: their LSNs.
+    #[expect(
+        clippy::box_collection,
+        reason = "few chunks have any, and a box is a third of a map"
+    )]
+    frames: Option<Box<BTreeMap<usize, u64>>>,
 }
 
 impl Chunk {
@@ -124,9 +100,12 @@ impl Chunk {
     /// Puts an event in that has no final answer.
     pub(super) fn put(&mut self, slot: usize, lsn: u64, live: &Live) {
         self.forget(bit(slot));
+        if self.is_empty() {
+            self.base_offset = live.at.place.offset;
+        }
         let (common, elapsed) = self.common(Common::of(live), live.moment.trusted_ms);
-        set(&mut self.common_of, slot, common);
-        set(&mut self.times, slot, elapsed);
+        self.common_of.set(slot, common);
+        self.times.set(slot, elapsed);
         self.place(slot, lsn, live.at);
         self.amounts.set(slot, live.amount);
         let mask = bit(slot);
@@ -146,10 +125,8 @@ impl Chunk {
     /// first, but for its place, in the same segment, and its amount.
     pub(super) fn put_like(&mut self, (slot, like): (usize, usize), at: Located, amount: i64) {
         self.forget(bit(slot));
-        let of_like = self.common_of.get(like).copied().unwrap_or(0);
-        let elapsed = self.times.get(like).copied().unwrap_or(0);
-        set(&mut self.common_of, slot, of_like);
-        set(&mut self.times, slot, elapsed);
+        self.common_of.set(slot, self.common_of.get(like));
+        self.times.set(slot, self.times.get(like));
         self.place(slot, at.lsn, at);
         self.amounts.set(slot, amount);
         self.unsettled |= bit(slot);
@@ -157,19 +134,47 @@ impl Chunk {
 
     /// Notes where the frame of an event is, but for its segment.
     fn place(&mut self, slot: usize, lsn: u64, at: Located) {
-        set(&mut self.offsets, slot, at.place.offset);
-        let units = u16::try_from(at.bytes / SIZE_UNIT).ok();
-        let size = units.filter(|_| at.bytes.is_multiple_of(SIZE_UNIT)).unwrap_or(0);
-        set(&mut self.sizes, slot, size);
-        if size == 0 || at.lsn != lsn {
-            let rare = self.rare.get_or_insert_default();
-            if size == 0 {
-                rare.bytes.insert(slot, at.bytes);
-            }
-            if at.lsn != lsn {
-                rare.frames.insert(slot, at.lsn);
-            }
+        self.set_offset(slot, at.place.offset);
+        self.sizes.set(slot, in_eights(at.bytes));
+        if at.lsn != lsn {
+            self.frames.get_or_insert_default().insert(slot, at.lsn);
         }
+    }
+
+    fn set_offset(&mut self, slot: usize, offset: u32) {
+        self.offsets.set(slot, in_eights(offset.wrapping_sub(self.base_offset)));
+    }
+
+    /// Puts events in that have no final answer: each with its offset, its size, its time behind that
+    /// of what it has in common with others, the number of that, and its amount.
+    pub(super) fn put_columns(
+        &mut self,
+        events: Mask,
+        offsets: &[u32],
+        rest: impl Iterator<Item = (u32, (u8, u32), i64)>,
+    ) {
+        if let (true, Some(first)) = (self.is_empty(), offsets.first()) {
+            self.base_offset = *first;
+        }
+        for (slot, (offset, (bytes, (common, elapsed), amount))) in
+            slots(events).zip(offsets.iter().zip(rest))
+        {
+            self.set_offset(slot, *offset);
+            self.sizes.set(slot, in_eights(bytes));
+            self.common_of.set(slot, common);
+            self.times.set(slot, elapsed);
+            self.amounts.set(slot, amount);
+        }
+        self.unsettled |= events;
+    }
+
+    /// The bytes of each allocation of a chunk whose events have no answers and are at no stage.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> impl Iterator<Item = usize> {
+        let columns = [&self.offsets, &self.times, &self.sizes].map(SlotNumbers::allocated);
+        let rest = [self.common_of.allocated(), self.amounts.allocated()];
+        let commons = self.commons.capacity() * size_of::<Common>();
+        columns.into_iter().chain(rest).flatten().chain([size_of::<Self>(), commons])
     }
 
     /// The number of what an event has in common with others, and its time from there.
@@ -184,6 +189,10 @@ impl Chunk {
             if self.commons.len() > usize::from(u8::MAX) {
                 self.retain_commons();
             }
+            if self.commons.is_empty() {
+                // Most chunks have no other.
+                self.commons.reserve_exact(1);
+            }
             self.commons.push(new);
             (self.commons.len() - 1, 0)
         });
@@ -195,42 +204,35 @@ impl Chunk {
         let mut left: Vec<Common> = Vec::new();
         let mut numbers: BTreeMap<u8, u8> = BTreeMap::new();
         for slot in slots(self.unsettled | self.settled) {
-            let Some(old) = self.common_of.get(slot).copied() else { continue };
+            let old = self.common_of.get(slot);
             let number = *numbers.entry(old).or_insert_with(|| {
                 left.extend(self.commons.get(usize::from(old)).copied());
                 u8::try_from(left.len().saturating_sub(1)).unwrap_or(u8::MAX)
             });
-            set(&mut self.common_of, slot, number);
+            self.common_of.set(slot, number);
         }
         self.commons = left;
     }
 
     /// What the event at a slot has in common with others.
     pub(super) fn common_at(&self, slot: usize) -> Option<&Common> {
-        self.commons.get(usize::from(*self.common_of.get(slot)?))
+        self.commons.get(usize::from(self.common_of.get(slot)))
     }
 
-    fn located(&self, slot: usize, lsn: u64, segment: u64) -> Option<Located> {
-        let offset = *self.offsets.get(slot)?;
-        let rare = self.rare.as_deref();
-        let bytes = match *self.sizes.get(slot)? {
-            0 => *rare?.bytes.get(&slot)?,
-            units => u32::from(units) * SIZE_UNIT,
-        };
-        let frame = rare.and_then(|rare| rare.frames.get(&slot)).copied().unwrap_or(lsn);
-        Some(Located { place: Place { segment, offset }, bytes, lsn: frame })
+    fn located(&self, slot: usize, lsn: u64, segment: u64) -> Located {
+        let offset = from_eights(self.offsets.get(slot)).wrapping_add(self.base_offset);
+        let frame = self.frames.as_ref().and_then(|frames| frames.get(&slot)).copied();
+        let (place, bytes) = (Place { segment, offset }, self.bytes(slot));
+        Located { place, bytes, lsn: frame.unwrap_or(lsn) }
     }
 
     /// Bytes of the frame of an event.
     pub(super) fn bytes(&self, slot: usize) -> u32 {
-        match self.sizes.get(slot).copied().unwrap_or(0) {
-            0 => self.rare.as_ref().and_then(|rare| rare.bytes.get(&slot)).copied().unwrap_or(0),
-            units => u32::from(units) * SIZE_UNIT,
-        }
+        from_eights(self.sizes.get(slot))
     }
 
     fn moment(&self, slot: usize, common: &Common) -> Moment {
-        let elapsed = self.times.get(slot).copied().unwrap_or(0);
+        let elapsed = self.times.get(slot);
         let trusted_ms = common.base_ms.saturating_add(u64::from(elapsed));
         let wall = |ahead: i64| Wall::at(trusted_ms.cast_signed().wrapping_add(ahead));
         Moment { trusted_ms, wall: common.wall_ahead_ms.map_or(Wall::UNKNOWN, wall) }
@@ -247,7 +249,7 @@ impl Chunk {
             held: common.held,
             has_moved: common.has_moved,
             scope: common.scope,
-            at: self.located(slot, lsn, common.segment)?,
+            at: self.located(slot, lsn, common.segment),
             moment: self.moment(slot, common),
             amount: self.amounts.get(slot),
             is_effect: common.is_effect,
@@ -263,7 +265,7 @@ impl Chunk {
     pub(super) fn standing(&self, slot: usize, lsn: u64) -> Option<Standing> {
         let stage = self.stage(slot)?;
         let common = self.common_at(slot)?;
-        let at = self.located(slot, lsn, common.segment)?;
+        let at = self.located(slot, lsn, common.segment);
         let (wall, state) = (self.moment(slot, common).wall, stage.state());
         Some(Standing { lsn, at, wall, state, outcome: None })
     }
@@ -276,13 +278,19 @@ impl Chunk {
         let common = self.common_at(slot)?;
         let answered = self.answers.of(slot)?;
         Some(Settled {
-            at: self.located(slot, lsn, common.segment)?,
+            at: self.located(slot, lsn, common.segment),
             scope: common.scope,
             state: answered.state,
             has_moved: common.has_moved,
             wall: self.moment(slot, common).wall,
             outcome_lsn: answered.holder.unwrap_or(lsn),
         })
+    }
+
+    /// Whether the event at a slot has no final answer, waits for no person, and is of this scope, if one is named.
+    pub(super) fn is_open(&self, slot: usize, scope: Option<usize>) -> bool {
+        let is_of = |scope| self.common_at(slot).is_some_and(|common| common.scope == scope);
+        self.stage(slot).is_some_and(|stage| !stage.waits_for_a_person()) && scope.is_none_or(is_of)
     }
 
     /// How far an event is that has no final answer.
@@ -336,11 +344,11 @@ impl Chunk {
     pub(super) fn move_settled(&mut self, slot: usize, lsn: u64, at: Located) {
         let Some(common) = self.common_at(slot).copied() else { return };
         let trusted_ms = self.moment(slot, &common).trusted_ms;
-        self.forget_rare(bit(slot));
+        self.forget_frames(bit(slot));
         let moved = Common { segment: at.place.segment, base_ms: trusted_ms, ..common };
         let (common, elapsed) = self.common(moved, trusted_ms);
-        set(&mut self.common_of, slot, common);
-        set(&mut self.times, slot, elapsed);
+        self.common_of.set(slot, common);
+        self.times.set(slot, elapsed);
         self.place(slot, lsn, at);
     }
 
@@ -356,23 +364,14 @@ impl Chunk {
         self.stages.clear(events);
         self.attempts.clear(events);
         self.answers.clear(events);
-        self.forget_rare(events);
+        self.forget_frames(events);
     }
 
-    fn forget_rare(&mut self, events: Mask) {
-        let Some(rare) = &mut self.rare else { return };
-        let is_left = |slot: &usize| bit(*slot) & events == 0;
-        rare.frames.retain(|slot, _| is_left(slot));
-        rare.bytes.retain(|slot, _| is_left(slot));
-        if rare.frames.is_empty() && rare.bytes.is_empty() {
-            self.rare = None;
+    fn forget_frames(&mut self, events: Mask) {
+        let Some(frames) = &mut self.frames else { return };
+        frames.retain(|slot, _| bit(*slot) & events == 0);
+        if frames.is_empty() {
+            self.frames = None;
         }
-    }
-}
-
-/// Sets an item of an array.
-fn set<T>(all: &mut [T; SLOTS], slot: usize, item: T) {
-    if let Some(place) = all.get_mut(slot) {
-        *place = item;
     }
 }

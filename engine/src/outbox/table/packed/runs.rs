@@ -52,24 +52,15 @@ impl Chunk {
             }
             numbers.push((number, elapsed));
         }
-        put_column(&mut self.offsets, first, &columns.offsets, run.count());
-        put_column(&mut self.sizes, first, &columns.sizes, run.count());
-        let slots = self.times.iter_mut().zip(&mut self.common_of).skip(first).take(run.count());
-        for ((time, common), (behind, facts)) in slots.zip(columns.times.iter().zip(&columns.facts))
-        {
-            let (number, elapsed) = numbers.get(usize::from(*facts)).copied().unwrap_or_default();
-            (*time, *common) = (elapsed.saturating_add(*behind), number);
-        }
-        for (slot, amount) in (first..=last).zip(columns.amounts) {
-            self.amounts.set(slot, amount);
-        }
-        self.unsettled |= events;
+        let offsets = columns.offsets.get(..run.count()).unwrap_or_default();
+        let bytes = columns.sizes.iter().map(|units| u32::from(*units) * RunColumns::SIZE_UNIT);
+        let facts = columns.times.iter().zip(columns.facts).map(|(behind, facts)| {
+            let (number, elapsed) = numbers.get(usize::from(facts)).copied().unwrap_or_default();
+            (number, elapsed.saturating_add(*behind))
+        });
+        let rest = bytes.zip(facts).zip(columns.amounts);
+        let rest = rest.map(|((bytes, facts), amount)| (bytes, facts, amount));
+        self.put_columns(events, offsets, rest);
         true
     }
-}
-
-/// Sets items of an array, from a slot on.
-fn put_column<T: Copy>(all: &mut [T; SLOTS], first: usize, items: &[T], count: usize) {
-    let places = all.get_mut(first..first.saturating_add(count)).unwrap_or_default();
-    places.iter_mut().zip(items).for_each(|(to, from)| *to = *from);
 }

@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 
 use super::chunk::Chunk;
 use super::marks::{Mask, slots};
-use super::{CHUNK_LSNS, EventSet, PackedEvents, ends, lsn_at, sets};
+use super::{CHUNK_LSNS, EventSet, PackedEvents, ends, lsn_at, sets, split};
 use crate::base::looked::look;
 use crate::outbox::{Live, Standing};
 
@@ -12,6 +12,12 @@ use crate::outbox::{Live, Standing};
 const STANDINGS_FIRST: usize = 1_024;
 
 impl PackedEvents {
+    /// Whether an event has no final answer, waits for no person, and is of this scope, if one is named.
+    pub(in crate::outbox) fn is_open(&self, lsn: u64, scope: Option<usize>) -> bool {
+        let (number, slot) = split(lsn);
+        self.chunks.get(&number).is_some_and(|chunk| chunk.is_open(slot, scope))
+    }
+
     /// As [`PackedEvents::within`], without chunks at the beginning that have only events with a final answer.
     fn within_unsettled(
         &self,

@@ -87,7 +87,7 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
         let moment = inner.time.moment(mono_ms);
         let held = kernel.keys.take(facts.reservation(at.lsn), moment.trusted_ms);
         let arrived = Arrived { moment, is_effect: false };
-        state.outbox.add(kernel, [TakenEvent { facts: &facts, at, held }], arrived);
+        state.outbox.add(kernel, TakenEvent { facts: &facts, at, held }, arrived);
         Lsn::from_u64(at.lsn).unwrap()
     };
     let mut session = start(&store);
