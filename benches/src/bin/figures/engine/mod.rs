@@ -7,7 +7,7 @@
 //! | `batches_N_new` | `capture_batch` of N events, a million others waiting, always into new segments | *raw* of N frames |
 //! | `deferred` | `capture_deferred`, one thread, a new store, until the last is durable | xxh3, a table that was large enough at once, a checksum, and a write for each MiB, nothing synced |
 //! | `drain_million_range`, `drain_million_receipts`, `drain_million_keys` | a million events are read and given their answers, 100 at a time, until all cleaning is done | they are read from a file, checked, and 8 bytes synced for each 100 |
-//! | `outcome_1m`, `outcome_10m` | `outcome` by key, every second key known, none settled | [`Floor`](onceward_benches::index::floor::Floor) |
+//! | `outcome_1m`, `outcome_10m`, and both `_mapped` | `outcome` by key, every second key known, none settled; the index read by position, or with maps | [`Floor`](onceward_benches::index::floor::Floor) |
 //! | `waiting_memory` | anonymous memory of a process that captured a million | the 14 bytes a key that the index may take; beside it, what an index with as many keys says of itself |
 //! | `open_million_closed`, `open_million_killed` | from opening to the first capture, a million events waiting, cold cache | the clock |
 //! | `ten_million_open`, `ten_million_memory` | the same of ten million, closed; anonymous memory of the process | the clock |
@@ -118,8 +118,10 @@ pub(crate) fn measure(
     records::measure(sheet, &setting)?;
     size::measure(sheet, &setting)?;
     opening::measure(sheet, &setting)?;
-    if sheet.wants(outcomes::OF_1M) {
-        outcomes::measure(sheet, &setting, outcomes::OF_1M, setting.million()?)?;
+    for question in outcomes::OF_1M {
+        if sheet.wants(question.asked) {
+            outcomes::measure(sheet, &setting, question, setting.million()?)?;
+        }
     }
     opening::measure_ten_million(sheet, &setting)
 }

@@ -92,7 +92,8 @@ pub(super) fn measure_ten_million(
     sheet: &mut Sheet,
     setting: &Setting<'_>,
 ) -> Result<(), Box<dyn Error>> {
-    let asked = [outcomes::OF_10M, TEN_MILLION, TEN_MILLION_MEMORY];
+    let [by_position, with_maps] = outcomes::OF_10M.map(|question| question.asked);
+    let asked = [by_position, with_maps, TEN_MILLION, TEN_MILLION_MEMORY];
     if !asked.into_iter().any(|asked| sheet.wants(asked)) {
         return Ok(());
     }
@@ -115,7 +116,9 @@ pub(super) fn measure_ten_million(
             openings.add(sheet, TEN_MILLION)?;
         }
     }
-    outcomes::measure(sheet, setting, outcomes::OF_10M, &made)
+    outcomes::OF_10M
+        .into_iter()
+        .try_for_each(|question| outcomes::measure(sheet, setting, question, &made))
 }
 
 /// Takes from the memory of the process that captured the events what as many keys take in an index alone.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::str;
 
+use onceward::config::IndexReading;
 use onceward::{Key, Scope};
 use onceward_benches::engine::till::Till;
 use onceward_benches::idle::wait_until_idle;
@@ -18,27 +19,42 @@ use crate::figure::{Asked, Must, Sheet};
 /// Questions of a slice.
 const SAMPLE: usize = 100_000;
 
-/// What is asked of a store with so many keys.
-const fn asked(figure: &'static str) -> Asked {
-    Asked { figure, unit: "times the floor of the index", must: Must::AtMost(2.0) }
+/// What is asked of a store, and how it reads its index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    pub(super) asked: Asked,
+    reading: IndexReading,
+}
+
+/// What is asked of a store with so many keys: by position, as it reads unless it is told otherwise, and with maps.
+const fn questions(positioned: &'static str, mapped: &'static str) -> [Question; 2] {
+    let (unit, must) = ("times the floor of the index", Must::AtMost(2.0));
+    [
+        Question {
+            asked: Asked { figure: positioned, unit, must },
+            reading: IndexReading::Positioned,
+        },
+        Question { asked: Asked { figure: mapped, unit, must }, reading: IndexReading::Mapped },
+    ]
 }
 /// With one million keys.
-pub(super) const OF_1M: Asked = asked("outcome_1m");
+pub(super) const OF_1M: [Question; 2] = questions("outcome_1m", "outcome_1m_mapped");
 /// With ten million.
-pub(super) const OF_10M: Asked = asked("outcome_10m");
+pub(super) const OF_10M: [Question; 2] = questions("outcome_10m", "outcome_10m_mapped");
 
 /// Asks the store in `made`, and closes it again. The making of each key counts on both sides.
 pub(super) fn measure(
     sheet: &mut Sheet,
     setting: &Setting<'_>,
-    asked: Asked,
+    Question { asked, reading }: Question,
     made: &Made,
 ) -> Result<(), Box<dyn Error>> {
     if !sheet.wants(asked) {
         return Ok(());
     }
     let keys = made.events as u64;
-    let till = Till::open(&made.dir, config_of(made.events), keys)?;
+    let config = config_of(made.events).with_index_reading(reading);
+    let till = Till::open(&made.dir, config, keys)?;
     wait_until_idle()?;
     let scope = Scope::default();
     let is_known = |key: &[u8]| {
