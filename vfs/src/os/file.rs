@@ -43,7 +43,7 @@ impl OsFile {
     /// Wraps a file that [`open_at`] opened under `name`.
     pub(super) fn new(file: fs::File, name: &str, ground: &Arc<Ground>) -> io::Result<Self> {
         let identity = identity_of(&file)?;
-        Ok(Self { file, identity, name: RawName::of(name)?, ground: Arc::clone(ground) })
+        Ok(Self { file, identity, name: RawName::of(name, ground)?, ground: Arc::clone(ground) })
     }
 
     /// Refuses once what is written here would not be found again.
@@ -143,7 +143,7 @@ impl File for OsFile {
     }
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.check()?;
+        self.ground.check_file_first(&self.name, self.identity)?;
         self.file.write_all_at(bytes, offset)
     }
 

@@ -69,14 +69,17 @@ fn look(
 pub(super) struct RawName {
     dirs: Vec<CString>,
     whole: CString,
+    /// The same, from where every path begins.
+    path: CString,
 }
 
 impl RawName {
-    /// Of the file `name`.
-    pub(super) fn of(name: &str) -> io::Result<Self> {
+    /// Of the file `name` in a tree.
+    pub(super) fn of(name: &str, ground: &Ground) -> io::Result<Self> {
         let dirs =
             name.match_indices('/').map(|(at, _)| CString::new(name.get(..at).unwrap_or(name)));
-        Ok(Self { dirs: dirs.collect::<Result<_, _>>()?, whole: CString::new(name)? })
+        let path = CString::new(ground.path.join(name).as_os_str().as_bytes())?;
+        Ok(Self { dirs: dirs.collect::<Result<_, _>>()?, whole: CString::new(name)?, path })
     }
 }
 
@@ -134,6 +137,17 @@ impl Ground {
             self.check_entry(dir, |_, kind| kind == FileType::Directory)?;
         }
         self.check_entry(&name.whole, |found, _| found == file)
+    }
+
+    /// As [`Ground::check_file`], before a write, with one call instead of one for each directory: what that does not see
+    /// (links that lead to the same file) the look after the sync does.
+    pub(super) fn check_file_first(&self, name: &RawName, file: FileIdentity) -> io::Result<()> {
+        self.check_process()?;
+        match look(CWD, name.path.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok((found, _)) if found == file => Ok(()),
+            // What is wrong, if anything is: rights may have been given up.
+            Ok(_) | Err(_) => self.check_file(name, file),
+        }
     }
 
     /// Refuses once what is under `name` is not what it should be.
