@@ -117,6 +117,12 @@ impl Error {
         Self::new(ErrorKind::Corrupt, "CORRUPT", message)
     }
 
+    /// The same, of which it is told which event could not be read.
+    pub(crate) fn of_event(mut self, lsn: u64) -> Self {
+        self.message.insert_str(0, &format!("event {lsn}: "));
+        self
+    }
+
     pub(crate) fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self

@@ -48,7 +48,7 @@ impl fmt::Display for StoreId {
 pub struct Damage {
     /// The file's name within the store's directory.
     pub file: String,
-    /// Offset of the first bad byte.
+    /// Offset at which what is damaged begins: mostly a frame's.
     pub offset: u64,
     /// Count of bytes that cannot be used.
     pub length: u64,
@@ -70,7 +70,8 @@ pub struct Damage {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RecoveryReport {
-    /// Whether the store had been closed in order; `false` for one that was just made.
+    /// Whether the store had been closed in order, and its log is as that left it, as far as opening read it; `false`
+    /// for one that was just made, and where damage was found.
     pub clean: bool,
     /// Frames that were read, those included of segments of which a summary was read.
     pub frames: u64,

@@ -20,9 +20,9 @@ type Told = Option<std::result::Result<(), onceward_wal::Error>>;
 /// A capture that is queued; its verdict comes with durability.
 ///
 /// Dropping it takes nothing back: the event becomes durable with the next capture that somebody waits for, or when the
-/// store is closed; without either, about a fifth of a second later, by the store's own thread, or at a [`Store::tick`]
-/// if that comes first. A ticket is a handle of the store, and a future: awaiting it is waiting without keeping the
-/// thread.
+/// store is closed; without either, within about a fifth of a second, by the store's own thread, or at a
+/// [`Store::tick`] if that comes first. A ticket is a handle of the store, and a future: awaiting it is waiting without
+/// keeping the thread.
 ///
 /// ```
 /// use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};

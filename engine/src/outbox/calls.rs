@@ -35,6 +35,9 @@ impl Store {
     /// The events of a scope that wait to be sent or are on their way, in the order of their numbers,
     /// at most `max` of them from behind `after` on. Those in review are not among them.
     ///
+    /// One that was damaged since the store was opened fails the call, which names its number: those behind it come
+    /// with `after` that number. The next opening takes it out, and reports it as lost.
+    ///
     /// Events that are read together share memory: who keeps one of them keeps the keys and the payloads up to 1 KiB
     /// of up to 64.
     ///
@@ -62,8 +65,8 @@ impl Store {
 
     /// Gives events their final answers: for hosts that deliver by themselves.
     ///
-    /// Events that are unknown or have a final answer are left as they are: a late answer changes
-    /// nothing.
+    /// Events that are unknown, not durable yet, in review, or have a final answer are left as they are: a late answer
+    /// changes nothing, and of those in review a person decides.
     ///
     /// # Durability
     ///
@@ -99,8 +102,8 @@ impl Store {
     /// Gives events of a scope their final answers by their numbers: for hosts that deliver what [`Store::pending`]
     /// gave them, which has the numbers.
     ///
-    /// As [`Store::settle`], but no key is looked up. What is left as it is besides: numbers of other scopes, and
-    /// events in review. Of two answers for one number the first one counts.
+    /// As [`Store::settle`], but no key is looked up. Numbers of other scopes are left as they are, too. Of two answers
+    /// for one number the first one counts.
     ///
     /// ```
     /// use onceward::{Answer, Config, Event, Key, Payload, Receipt, Scope, State, Store};

@@ -194,7 +194,7 @@ impl Events<'_> {
         for standing in alone {
             match self.read_event(*standing) {
                 Ok(event) => events.extend(event),
-                Err(error) => failed(error)?,
+                Err(error) => failed(error.of_event(standing.lsn))?,
             }
         }
         events.get_mut(from..).unwrap_or_default().sort_by_key(|stored| stored.lsn);

@@ -208,7 +208,7 @@ impl Table {
         let Some(state) = self.shards.get_mut(number) else { return };
         let before = state.bytes();
         let mut shard =
-            if slots.is_empty() { Shard::default() } else { Shard::with_room_for(slots.len()) };
+            if slots.is_empty() { Shard::default() } else { Shard::for_files(slots.len()) };
         slots.iter().for_each(|slot| shard.insert(*slot));
         self.cold -= usize::from(matches!(state, ShardState::Cold { .. }));
         *state = ShardState::Warm(shard);

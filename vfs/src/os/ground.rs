@@ -109,7 +109,7 @@ impl Ground {
     }
 
     /// Refuses in a forked process.
-    pub(super) fn check_process(&self) -> io::Result<()> {
+    fn check_process(&self) -> io::Result<()> {
         if self.opener.is_this_process() {
             return Ok(());
         }
@@ -139,8 +139,8 @@ impl Ground {
         self.check_entry(&name.whole, |found, _| found == file)
     }
 
-    /// As [`Ground::check_file`], before a write, with one call instead of one for each directory: what that does not see
-    /// (links that lead to the same file) the look after the sync does.
+    /// As [`Ground::check_file`], before a write, with one call instead of one for each directory: what that does not
+    /// see (links that lead to the same file) the look after the sync does.
     pub(super) fn check_file_first(&self, name: &RawName, file: FileIdentity) -> io::Result<()> {
         self.check_process()?;
         match look(CWD, name.path.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {

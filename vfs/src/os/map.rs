@@ -68,5 +68,8 @@ pub(super) fn wiped_by_fork() -> Option<WipedByFork> {
     // SAFETY: The range is one page of an anonymous private map that is ours alone. The advice changes nothing of it
     // in this process; in a fork it is read as zeros, which a byte may be.
     unsafe { madvise(address, page.len(), Advice::LinuxWipeOnFork) }.ok()?;
-    Some(WipedByFork(page))
+    // What takes the place of a system may take any advice and follow none: this one is of no whole page.
+    // SAFETY: As above, of a part of the page, were it not refused.
+    let nonsense = unsafe { madvise(address.wrapping_byte_add(1), 1, Advice::LinuxWipeOnFork) };
+    nonsense.is_err().then_some(WipedByFork(page))
 }

@@ -136,7 +136,8 @@ struct Core {
     durable: AtomicU64,
     /// Readers at the end of the log.
     tailing: Tailing,
-    /// Some LSN was surely not stored, or nothing more is: only `commit` knows which. It raises this.
+    /// Something was not stored, or nothing more is, also because the log was closed: only `commit` knows what became
+    /// of which frame. It raises this, for as long as the log is open.
     has_failures: Arc<AtomicBool>,
     meta: Mutex<MetaFile>,
     segments: RwLock<Segments>,
@@ -288,7 +289,8 @@ impl Log {
     }
 
     /// The highest LSN that survives a crash, as long as no append or sync has failed: [`Log::poll`] says `Some(Ok)` of
-    /// what was queued up to it, and said `None` a moment ago of what is behind it. Asks for no lock.
+    /// what was queued up to it, and said `None` a moment ago of what is behind it. Asks for no lock, nor whether this
+    /// process is a fork.
     #[must_use]
     pub fn synced_unless_failed(&self) -> Option<u64> {
         // In this order: who raises the first after a failure said so before.

@@ -36,6 +36,8 @@ pub(crate) enum Child {
     CountedRange,
     /// Drains a store with receipts, counted.
     CountedReceipts,
+    /// Drains a store with receipts by key, counted.
+    CountedKeys,
 }
 
 impl Child {
@@ -55,7 +57,7 @@ impl Child {
             }
             Self::EngineReopened => say(&engine::opened(dir, keys)?),
             Self::CountedCaptures => say(&instructions::captured(dir, keys)?),
-            Self::CountedRange | Self::CountedReceipts => {
+            Self::CountedRange | Self::CountedReceipts | Self::CountedKeys => {
                 say(&instructions::drained(dir, keys, self)?)
             }
             Self::EngineKilled => {

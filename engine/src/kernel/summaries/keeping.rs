@@ -37,6 +37,8 @@ pub(crate) struct Summaries {
     add: fn(&mut NewSummary, &Frame<'_>),
     work: Mutex<SummaryWork>,
     damage: Mutex<Vec<Damage>>,
+    /// Held while one of those segments is read: so whoever finds none left knows what all of them are.
+    checking: Mutex<()>,
 }
 
 /// What is to be done.
@@ -68,7 +70,8 @@ impl Summaries {
             to_check: passed,
         };
         let (finished, add) = (log.finished(), NewSummary::add::<S> as fn(&mut _, &Frame<'_>));
-        Self { vfs, finished, is_used, add, work: Mutex::new(work), damage: Mutex::default() }
+        let (work, damage, checking) = (Mutex::new(work), Mutex::default(), Mutex::default());
+        Self { vfs, finished, is_used, add, work, damage, checking }
     }
 
     /// The index's files cover frames up to this one: finished segments up to there are to have summaries.
@@ -139,8 +142,9 @@ impl Summaries {
         self.vfs.open(path, Mode::CreateNew)?.write_all_at(0, file)
     }
 
-    /// Checks a segment that nobody read. `false`: there is none.
+    /// Checks a segment that nobody read. `false`: there is none, and none is being read by another thread.
     pub(crate) fn check_one(&self) -> bool {
+        let _one_at_a_time = self.checking.lock();
         let next = self.work.lock().to_check.pop_first();
         next.is_some_and(|number| {
             self.check(number);

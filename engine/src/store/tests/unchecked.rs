@@ -98,3 +98,18 @@ fn a_key_of_a_frame_that_was_lost_behind_a_summary_stays_taken() {
     drop(store);
     assert_lost(&rig.open(), 7, lsn);
 }
+
+#[test]
+fn whoever_has_segments_checked_waits_for_the_one_that_another_thread_reads() {
+    let rig = pending();
+    for round in 0..30 {
+        let store = rig.open();
+        assert!(store.recovery().unchecked_segments > 1, "control");
+        std::thread::scope(|scope| {
+            scope.spawn(|| while store.inner.summaries.check_one() {});
+            store.check_segments();
+            assert_eq!(store.recovery().unchecked_segments, 0, "round {round}");
+        });
+        store.close().unwrap();
+    }
+}

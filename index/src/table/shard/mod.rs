@@ -49,8 +49,12 @@ pub(crate) struct Shard {
     left: u32,
 }
 
-/// A shard that is copied has room for one part of so many more keys.
+/// A shard that is copied because it is loaded has room for half as many keys more: each key is copied three times
+/// until the table stops growing.
 const GROWTH: usize = 2;
+/// One that is made of what files hold has room for an eighth more, so that opening a store takes hardly more memory
+/// than it took before.
+const GROWTH_FROM_FILES: usize = 8;
 
 /// Bytes of a group: 7 for a slot.
 pub(crate) const GROUP_BYTES: u64 = 16 * 7;
@@ -202,7 +206,8 @@ impl Shard {
             None => usize::try_from(self.full).unwrap_or(usize::MAX),
             Some(is_kept) => self.slots().filter(|slot| is_kept(slot.place)).count(),
         };
-        let mut shard = Self::with_room_for(kept + usize::try_from(more).unwrap_or(0));
+        let count = kept + usize::try_from(more).unwrap_or(0);
+        let mut shard = Self::with_room_for(count + count / GROWTH);
         for (control, bodies) in self.controls.iter().zip(self.bodies.groups()) {
             for slot in control.full() {
                 let Some(body) = bodies.get(slot).copied() else { continue };
@@ -235,9 +240,14 @@ impl Shard {
         self.removed > 0 || self.slots().any(|slot| !is_kept(slot.place))
     }
 
-    /// An empty shard that takes `count` keys, and half as many more.
-    pub(crate) fn with_room_for(count: usize) -> Self {
-        let groups = groups_for(count + count / GROWTH);
+    /// An empty shard for `count` keys from files, and an eighth more.
+    pub(crate) fn for_files(count: usize) -> Self {
+        Self::with_room_for(count + count / GROWTH_FROM_FILES)
+    }
+
+    /// An empty shard that takes `count` keys.
+    fn with_room_for(count: usize) -> Self {
+        let groups = groups_for(count);
         Self {
             controls: vec![ControlBytes::EMPTY; groups].into(),
             bodies: SlotBodies::of(groups),
@@ -259,12 +269,13 @@ impl Shard {
 
     /// Bytes that all groups take.
     pub(crate) fn bytes(&self) -> u64 {
-        u64::try_from(self.controls.len()).unwrap_or(u64::MAX).saturating_mul(GROUP_BYTES)
+        bytes_of(self.controls.len())
     }
 
     /// Bytes that they will take once the shard has grown for one more key.
     pub(crate) fn bytes_grown(&self) -> u64 {
-        bytes_for(usize::try_from(self.full).unwrap_or(usize::MAX).saturating_add(1))
+        let count = usize::try_from(self.full).unwrap_or(usize::MAX).saturating_add(1);
+        bytes_of(groups_for(count + count / GROWTH))
     }
 
     fn body(&self, at: SlotPosition) -> SlotBody {
@@ -281,11 +292,13 @@ impl Shard {
     }
 }
 
-/// Bytes of a shard that takes `count` keys, and half as many more.
+/// Bytes of a shard that is made for `count` keys from files.
 pub(crate) fn bytes_for(count: usize) -> u64 {
-    u64::try_from(groups_for(count + count / GROWTH))
-        .unwrap_or(u64::MAX)
-        .saturating_mul(GROUP_BYTES)
+    bytes_of(groups_for(count + count / GROWTH_FROM_FILES))
+}
+
+fn bytes_of(groups: usize) -> u64 {
+    u64::try_from(groups).unwrap_or(u64::MAX).saturating_mul(GROUP_BYTES)
 }
 
 /// Keys and marks that this many groups may hold: 0.86 of their slots, and never all of them.

@@ -5,7 +5,7 @@
 //! | `instructions_batch_500`, `instructions_batch_100` | the thread that calls `capture_batch` |
 //! | `instructions_capture` | the thread that calls `capture` |
 //! | `instructions_deferred` | the thread that calls `capture_deferred`, and waits after 500 |
-//! | `instructions_drain_range`, `instructions_drain_receipts` | all threads, from the first `pending` until all cleaning is done; the store was opened before |
+//! | `instructions_drain_range`, `instructions_drain_receipts` (by number), `instructions_drain_keys` (the same by key) | all threads, from the first `pending` until all cleaning is done; the store was opened before |
 //!
 //! Events have 200 bytes, were made beforehand, and wait. Captures come in turn while the store's keys double, up to a
 //! million; a million are drained, 100 at a time. That is judged by what must be reached. A quick run takes a tenth of
@@ -48,9 +48,10 @@ const CAPTURES: [(&str, &str, f64); 4] = [
 /// The loop that has fewer events.
 const SINGLES: &str = "singles";
 /// Drains: the figure, who does it, and what must be reached.
-const DRAINS: [(&str, Child, f64); 2] = [
+const DRAINS: [(&str, Child, f64); 3] = [
     ("instructions_drain_range", Child::CountedRange, 2_000.0),
     ("instructions_drain_receipts", Child::CountedReceipts, 2_600.0),
+    ("instructions_drain_keys", Child::CountedKeys, 2_600.0),
 ];
 /// The function that drains.
 const DRAIN: &str = "drained";
@@ -98,6 +99,7 @@ pub(crate) fn drained(dir: &Path, events: u64, by: Child) -> Result<Report<usize
     let receipt = Receipt::new(&[7; RECEIPT_BYTES])?;
     let how = match by {
         Child::CountedReceipts => Settling::ByNumber(&receipt),
+        Child::CountedKeys => Settling::ByKey(&receipt),
         _ => Settling::AsRange,
     };
     let done = counted::drain_all(dir, usize::try_from(events)?, how)?;

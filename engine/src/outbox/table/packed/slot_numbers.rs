@@ -64,6 +64,7 @@ where
                 put(&mut all, slot, narrow);
                 Self::Narrow(all)
             }
+            // Too wide a number. Where it fits, and where all are wide, there is room.
             _ => {
                 let mut all = Box::new([W::default(); SLOTS]);
                 let before = (0..SLOTS).map(|slot| self.get(slot));

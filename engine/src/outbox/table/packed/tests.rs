@@ -264,27 +264,30 @@ fn chunks_of_settled_events_are_passed_over() {
 }
 
 #[test]
-fn a_million_events_that_wait_take_less_than_ten_bytes_each() {
-    // As events of one segment are, some milliseconds apart.
+fn events_that_wait_take_less_than_ten_bytes_each() {
+    // Some milliseconds apart, and a few hundred bytes each.
+    assert!(bytes_of_each(40, 256) < 10.0, "{}", bytes_of_each(40, 256));
+    // 128 of them take more than a minute, and more than half a MiB of the log.
+    assert!(bytes_of_each(1_000, 5_120) < 14.0, "{}", bytes_of_each(1_000, 5_120));
+}
+
+/// Memory of each of many events that come so many milliseconds after each other and have frames of so many bytes.
+fn bytes_of_each(apart_ms: u64, frame_bytes: u32) -> f64 {
     let mut all = PackedEvents::default();
     let mut live = alike();
-    for lsn in 1..=2_000 {
+    live.at.bytes = frame_bytes;
+    let count = 20_000_u32;
+    for lsn in 1..=u64::from(count) {
         let offset = live.at.place.offset + live.at.bytes;
         live.at = Located { lsn, place: Place { segment: 1, offset }, ..live.at };
-        live.moment.trusted_ms += 40;
+        live.moment.trusted_ms += apart_ms;
         all.put(lsn, &live);
     }
     // A map's node has room for twice what it holds, at worst; an allocation has 16 bytes of its own.
     let in_map = 2 * (size_of::<u64>() + size_of::<usize>());
-    let bytes: usize = all
-        .chunks
-        .values()
-        .map(|chunk| in_map + chunk.allocated().map(|bytes| bytes + 16).sum::<usize>())
-        .sum();
-    assert!(bytes < 10 * 2_000, "{bytes} for 2,000 events");
-    live.amount = 12_500;
-    all.put(2_000, &live);
-    assert_eq!(all.live(2_000).map(|it| it.amount), Some(12_500));
+    let of_chunk = |chunk: &Chunk| chunk.allocated().map(|bytes| bytes + 16).sum::<usize>();
+    let bytes: usize = all.chunks.values().map(|chunk| in_map + of_chunk(chunk)).sum();
+    f64::from(u32::try_from(bytes).unwrap()) / f64::from(count)
 }
 
 /// An event with nothing special.
