@@ -92,8 +92,7 @@ impl Store {
                 }
                 known
             };
-            known.sort_by_key(|(lsn, _)| *lsn);
-            known.dedup_by_key(|(lsn, _)| *lsn);
+            first_of_each(&mut known);
             self.inner.events().settle_events(0, &known)
         });
         self.end_settling(settled)
@@ -139,8 +138,7 @@ impl Store {
             };
             let mut known: Vec<(u64, &Answer)> =
                 answers.iter().map(|(lsn, answer)| (lsn.get(), answer)).collect();
-            known.sort_by_key(|(lsn, _)| *lsn);
-            known.dedup_by_key(|(lsn, _)| *lsn);
+            first_of_each(&mut known);
             self.inner.events().settle_open((0, Some(number)), &known)
         });
         self.end_settling(settled)
@@ -347,4 +345,10 @@ impl<'s> Events<'s> {
         let number = state.outbox.scopes().number(scope.as_str());
         number.map_or(0, |number| state.outbox.events().behind_parked(Some(number)))
     }
+}
+
+/// Puts answers in the order of their events, and leaves the first one to each.
+fn first_of_each(answers: &mut Vec<(u64, &Answer)>) {
+    answers.sort_by_key(|(lsn, _)| *lsn);
+    answers.dedup_by_key(|(lsn, _)| *lsn);
 }

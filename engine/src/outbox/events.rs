@@ -64,6 +64,28 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// An event of this scope as it comes, with nothing special and without an amount: it waits to be sent.
+    pub(in crate::outbox) fn plain(
+        scope: usize,
+        held: SliceHold,
+        (at, moment): (Located, Moment),
+    ) -> Self {
+        Self {
+            held,
+            has_moved: false,
+            scope,
+            at,
+            moment,
+            amount: 0,
+            is_effect: false,
+            is_evictable: false,
+            is_attempted: false,
+            attempted: None,
+            is_imported: false,
+            stage: Stage::Pending,
+        }
+    }
+
     /// Whether the upstream is to have it: it is no effect, and waits for no person.
     pub(crate) fn is_to_deliver(&self) -> bool {
         !self.is_effect && !self.stage.waits_for_a_person()

@@ -1,7 +1,7 @@
 //! Applies events of which a summary says what replay needs: many at once, and what is then known of them is what their
 //! frames would have said.
 
-use super::{Counted, Live, Outbox, Stage};
+use super::{Counted, Live, Outbox};
 use crate::base::{Located, Moment};
 use crate::kernel::{Kernel, RunColumns, RunFacts, SliceHold, SummaryRun};
 use onceward_wal::Place;
@@ -76,20 +76,9 @@ impl Outbox {
         facts: &RunFacts<'_>,
         (moment, held): (Moment, SliceHold),
     ) -> Live {
-        Live {
-            held,
-            has_moved: false,
-            scope: self.scopes.intern(facts.scope),
-            at: Located { place: run.place(), bytes: 0, lsn: run.first_lsn() },
-            moment: Moment { wall: moment.wall.moved(facts.wall_offset_ms), ..moment },
-            amount: 0,
-            is_effect: false,
-            is_evictable: false,
-            is_attempted: false,
-            attempted: None,
-            is_imported: false,
-            stage: Stage::Pending,
-        }
+        let at = Located { place: run.place(), bytes: 0, lsn: run.first_lsn() };
+        let moment = Moment { wall: moment.wall.moved(facts.wall_offset_ms), ..moment };
+        Live::plain(self.scopes.intern(facts.scope), held, (at, moment))
     }
 }
 

@@ -24,14 +24,17 @@ impl Commit {
     /// the first cause is the one that is told.
     pub(super) fn poison_from(&mut self, absent_from: u64, cause: &Error) {
         let (cause, code) = (cause.to_string(), cause.code());
-        self.poison.get_or_insert(Poison { cause, code, absent_from });
-        self.has_failures.store(true, Ordering::Release);
+        self.poison_once(Poison { cause, code, absent_from });
     }
 
     /// Writes nothing any more because the log was closed: all that was queued is synced.
     pub(super) fn poison_closed(&mut self) {
         let (cause, absent_from) = ("it was closed".to_owned(), self.next_lsn);
-        self.poison.get_or_insert(Poison { cause, code: Some(CLOSED), absent_from });
+        self.poison_once(Poison { cause, code: Some(CLOSED), absent_from });
+    }
+
+    fn poison_once(&mut self, poison: Poison) {
+        self.poison.get_or_insert(poison);
         self.has_failures.store(true, Ordering::Release);
     }
 

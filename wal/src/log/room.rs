@@ -48,8 +48,7 @@ impl Core {
 
     /// The bytes that may be appended if the disk gives no more: the rest of the tail, and what is ready.
     pub(super) fn room(&self, commit: &Commit) -> u64 {
-        let (ready, _) = self.spares.room(self.options.reserve, BEGIN_BYTES);
-        rest_of_tail(commit).saturating_add(ready)
+        room_of(self, commit).0
     }
 
     /// Makes segments until there is so much room, as far as the disk gives them.
@@ -112,8 +111,7 @@ impl Core {
         if promised == 0 || self.spares.plenty.was_seen(segment, promised) {
             return Ok(());
         }
-        let (ready, reserved) = self.spares.room(self.options.reserve, BEGIN_BYTES);
-        let room = rest_of_tail(commit).saturating_add(ready);
+        let (room, reserved) = room_of(self, commit);
         let need = u64::try_from(total).unwrap_or(u64::MAX).saturating_add(reserved);
         // Before a segment is made: one that cannot be for another reason is no full disk.
         if room >= need.saturating_add(promised) || self.has_plenty(commit, promised) {
@@ -169,9 +167,11 @@ impl Log {
     }
 }
 
-/// The bytes that the tail still takes.
-fn rest_of_tail(commit: &Commit) -> u64 {
+/// What [`Core::room`] says, and how much of it is in the reserved segments.
+fn room_of(core: &Core, commit: &Commit) -> (u64, u64) {
     let seal = u64::try_from(SEAL_FRAME_BYTES).unwrap_or(u64::MAX);
     let open = commit.tail.as_ref().filter(|tail| !tail.sealed && !tail.closed);
-    open.map_or(0, |tail| tail.space.bytes.saturating_sub(tail.offset + seal))
+    let rest = open.map_or(0, |tail| tail.space.bytes.saturating_sub(tail.offset + seal));
+    let (ready, reserved) = core.spares.room(core.options.reserve, BEGIN_BYTES);
+    (rest.saturating_add(ready), reserved)
 }

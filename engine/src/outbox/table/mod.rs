@@ -93,18 +93,10 @@ impl EventTable {
     ) {
         let TakenEvent { facts, at, held } = first;
         let live = Live {
-            held,
-            has_moved: false,
-            scope,
-            at,
-            moment,
             amount: facts.amount.unwrap_or(0),
             is_effect,
             is_evictable: facts.is_evictable,
-            is_attempted: false,
-            attempted: None,
-            is_imported: false,
-            stage: Stage::Pending,
+            ..Live::plain(scope, held, (at, moment))
         };
         self.keys.note(kernel, (at.lsn, facts.fingerprint), &live);
         self.keys.note_evictable(at.lsn, &live);

@@ -244,11 +244,7 @@ impl PackedEvents {
         &self,
         range: impl RangeBounds<u64>,
     ) -> impl Iterator<Item = EventSet> {
-        let some = |(base, chunk, events): (u64, &Chunk, Mask)| EventSet {
-            base,
-            events: events & chunk.settled,
-        };
-        self.within(range).map(some).filter(|some| some.events != 0)
+        sets(self.within(range), |chunk, events| events & chunk.settled)
     }
 
     /// Settled events by the frames that hold their answers; one whose own frame does is by itself.

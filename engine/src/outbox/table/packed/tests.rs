@@ -274,8 +274,12 @@ fn events_that_wait_take_less_than_ten_bytes_each() {
 /// Memory of each of many events that come so many milliseconds after each other and have frames of so many bytes.
 fn bytes_of_each(apart_ms: u64, frame_bytes: u32) -> f64 {
     let mut all = PackedEvents::default();
-    let mut live = alike();
-    live.at.bytes = frame_bytes;
+    let window = Window::new(60_000, onceward_index::WindowStart::FromSettle).unwrap();
+    let held = SliceHold { slice: None, window, begin: 0 };
+    let place = Place { segment: 1, offset: 4_096 };
+    let at = Located { place, bytes: frame_bytes, lsn: 0 };
+    let moment = Moment { trusted_ms: 5_000, wall: Wall::UNKNOWN };
+    let mut live = Live::plain(0, held, (at, moment));
     let count = 20_000_u32;
     for lsn in 1..=u64::from(count) {
         let offset = live.at.place.offset + live.at.bytes;
@@ -288,23 +292,4 @@ fn bytes_of_each(apart_ms: u64, frame_bytes: u32) -> f64 {
     let of_chunk = |chunk: &Chunk| chunk.allocated().map(|bytes| bytes + 16).sum::<usize>();
     let bytes: usize = all.chunks.values().map(|chunk| in_map + of_chunk(chunk)).sum();
     f64::from(u32::try_from(bytes).unwrap()) / f64::from(count)
-}
-
-/// An event with nothing special.
-fn alike() -> Live {
-    let window = Window::new(60_000, onceward_index::WindowStart::FromSettle).unwrap();
-    Live {
-        held: SliceHold { slice: None, window, begin: 0 },
-        has_moved: false,
-        scope: 0,
-        at: Located { place: Place { segment: 1, offset: 4_096 }, bytes: 256, lsn: 0 },
-        moment: Moment { trusted_ms: 5_000, wall: Wall::UNKNOWN },
-        amount: 0,
-        is_effect: false,
-        is_evictable: false,
-        is_attempted: false,
-        attempted: None,
-        is_imported: false,
-        stage: Stage::Pending,
-    }
 }
