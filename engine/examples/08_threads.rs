@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use onceward::review::{Decision, ReviewNotice};
 use onceward::sync::{
-    Answered, Batch, Effort, Failure, ItemOutcome, Options, Reply, Session, Step,
+    Answered, Batch, Effort, Failure, ItemOutcome, Options, Reply, Session, Step, payloads,
 };
 use onceward::{Config, Event, Key, Payload, Scope, Store, Verdict};
 
@@ -41,8 +41,8 @@ impl Upstream<'_> {
         self.requests += 1;
         let mut items = Vec::new();
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        for item in &batch.items {
-            let key = item.event.key.to_string();
+        for item in batch.items() {
+            let key = item.key.to_owned();
             let outcome = if refused.contains(&key) {
                 let (code, message) = ("CARD_UNKNOWN".to_owned(), "add it first".to_owned());
                 ItemOutcome::Rejected { code, message, reply: Vec::new() }
@@ -95,7 +95,7 @@ fn options() -> Options {
 
 /// A session to a store whose events all fit.
 fn session(store: &Store, options: Options) -> Result<Session, onceward::Error> {
-    Session::start(store, options, Box::new(|event, _key| Ok(event.event.payload.as_bytes().len())))
+    Session::start(store, options, payloads())
 }
 
 /// Sends whatever is captured until `closing`, and then what is left.

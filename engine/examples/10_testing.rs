@@ -5,10 +5,8 @@
 
 use std::time::Duration;
 
-use onceward::sync::{Options, Session};
-use onceward::testing::{
-    DiskError, DiskOperation, Machine, Mood, ScriptedUpstream, Unsynced, fits,
-};
+use onceward::sync::{Options, Session, payloads};
+use onceward::testing::{DiskError, DiskOperation, Machine, Mood, ScriptedUpstream, Unsynced};
 use onceward::{Config, ErrorKind, Event, Key, Payload, Result, Scope, State, Store, Verdict};
 
 /// One hour.
@@ -65,7 +63,7 @@ fn an_expired_key() -> Result<()> {
     let store = machine.open(Config::new().with_window(24 * HOUR))?;
     let (first, other) = (sale(1)?, Event { payload: Payload::json("3.80")?, ..sale(1)? });
     store.capture(&first)?;
-    let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     ScriptedUpstream::new().serve(&mut session, machine.clock())?;
 
     machine.clock().advance(23 * HOUR);
@@ -116,7 +114,7 @@ fn a_horizon_that_passed() -> Result<()> {
     upstream.remember_keys_for(48 * HOUR);
     upstream.script([Mood::LosesReply]);
     let options = Options::new(Scope::default()).with_horizon(48 * HOUR);
-    let mut session = Session::start(&store, options, fits())?;
+    let mut session = Session::start(&store, options, payloads())?;
     upstream.serve(&mut session, machine.clock())?;
     assert_eq!(store.outcome(&old.scope, &old.key)?.state, State::InFlight);
 

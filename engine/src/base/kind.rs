@@ -50,6 +50,8 @@ pub(crate) enum FrameKind {
     Upstream = 34,
     /// The time until which an upstream asked not to be asked.
     Hold = 35,
+    /// What came of sending a scope's events last.
+    SyncResult = 36,
 }
 
 /// The parts of events that are in a frame.
@@ -71,7 +73,7 @@ pub(crate) enum EventPart {
 
 impl FrameKind {
     /// Every kind, in the order of the numbers.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Event,
         Self::Carried,
         Self::Effect,
@@ -92,6 +94,7 @@ impl FrameKind {
         Self::Import,
         Self::Upstream,
         Self::Hold,
+        Self::SyncResult,
     ];
 
     /// The number on disk.
@@ -152,7 +155,8 @@ impl FrameKind {
             | Self::Fence
             | Self::Import
             | Self::Upstream
-            | Self::Hold => true,
+            | Self::Hold
+            | Self::SyncResult => true,
         }
     }
 
@@ -185,6 +189,7 @@ impl FrameKind {
             Self::Import => (EventPart::Nothing, true, true),
             Self::Upstream => (EventPart::Nothing, true, false),
             Self::Hold => (EventPart::Nothing, true, false),
+            Self::SyncResult => (EventPart::Nothing, false, false),
         }
     }
 }

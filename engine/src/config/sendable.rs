@@ -35,7 +35,7 @@ impl Config {
     /// `check` is given the event and the moment of its capture, Unix milliseconds. A capture of what it
     /// refuses is `Invalid`, code `UNSENDABLE`, unless the key is known already: then it is answered as ever.
     /// What was captured before, or came from another store, is never sent, and goes to review once the upstream took
-    /// others in the same session: see [`Fit`](crate::sync::Fit).
+    /// others in the same session: see [`Form`](crate::sync::Form).
     ///
     /// ```
     /// use onceward::sync::Misfit;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::layout::View;
-use super::payload::{Form, checked_json};
+use super::payload::{PayloadForm, checked_json};
 use super::{Amount, Class, Event, Headers, Key, Kind, Lane, Payload, Scope};
 use crate::base::Result;
 
@@ -61,7 +61,7 @@ pub struct EventRef<'a> {
 #[derive(Clone, Eq, PartialEq)]
 pub struct PayloadRef<'a> {
     bytes: Cow<'a, [u8]>,
-    form: Form,
+    form: PayloadForm,
 }
 
 /// What most events have.
@@ -183,13 +183,13 @@ impl<'a> PayloadRef<'a> {
     ///
     /// As [`Payload::json`].
     pub fn json(text: &'a str) -> Result<Self> {
-        Ok(Self { bytes: checked_json(text)?, form: Form::Json })
+        Ok(Self { bytes: checked_json(text)?, form: PayloadForm::Json })
     }
 
     /// Takes any bytes.
     #[must_use]
     pub fn bytes(bytes: &'a [u8]) -> Self {
-        Self { bytes: Cow::Borrowed(bytes), form: Form::Bytes }
+        Self { bytes: Cow::Borrowed(bytes), form: PayloadForm::Bytes }
     }
 
     /// The content as bytes.
@@ -201,7 +201,7 @@ impl<'a> PayloadRef<'a> {
     /// Whether it was given as JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.form == Form::Json
+        self.form == PayloadForm::Json
     }
 
     /// The same content, borrowed from this one: a clone would copy what was made compact.

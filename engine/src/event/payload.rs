@@ -26,7 +26,7 @@ use crate::base::{Error, Result};
 #[derive(Clone)]
 pub struct Payload {
     content: Content,
-    form: Form,
+    form: PayloadForm,
 }
 
 /// The bytes of a payload.
@@ -43,7 +43,7 @@ const JSON_DEPTH_MAX: usize = 127;
 
 /// How the bytes are to be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Form {
+pub(super) enum PayloadForm {
     Json,
     Bytes,
 }
@@ -55,27 +55,27 @@ impl Payload {
     ///
     /// `Invalid`: not one JSON value, or nested deeper than 127.
     pub fn json(text: &str) -> Result<Self> {
-        Ok(Self::stored(checked_json(text)?.into_owned(), Form::Json))
+        Ok(Self::stored(checked_json(text)?.into_owned(), PayloadForm::Json))
     }
 
     /// Takes any bytes.
     #[must_use]
     pub fn bytes(bytes: Vec<u8>) -> Self {
-        Self::stored(bytes, Form::Bytes)
+        Self::stored(bytes, PayloadForm::Bytes)
     }
 
     /// Takes JSON text that an earlier [`Payload::json`] produced, as the log holds it.
     pub(crate) fn from_stored_json(bytes: Vec<u8>) -> Self {
-        Self::stored(bytes, Form::Json)
+        Self::stored(bytes, PayloadForm::Json)
     }
 
     /// Takes bytes that an earlier [`Payload::json`] or [`Payload::bytes`] has, as the log holds them.
-    pub(super) fn stored(bytes: Vec<u8>, form: Form) -> Self {
+    pub(super) fn stored(bytes: Vec<u8>, form: PayloadForm) -> Self {
         Self { content: Content::Own(bytes), form }
     }
 
     /// Takes such bytes where others are, too.
-    pub(super) fn part_of(all: &Arc<Vec<u8>>, range: Range<usize>, form: Form) -> Self {
+    pub(super) fn part_of(all: &Arc<Vec<u8>>, range: Range<usize>, form: PayloadForm) -> Self {
         let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
         let (from, to) = (at(range.start), at(range.end));
         Self { content: Content::Part { all: Arc::clone(all), from, to }, form }
@@ -89,7 +89,7 @@ impl Payload {
     }
 
     /// How the bytes are to be read.
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn form(&self) -> PayloadForm {
         self.form
     }
 
@@ -108,15 +108,15 @@ impl Payload {
     /// Whether it was given as JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.form == Form::Json
+        self.form == PayloadForm::Json
     }
 
     /// The JSON text, if it was given as JSON.
     #[must_use]
     pub fn as_json(&self) -> Option<&str> {
         match self.form {
-            Form::Json => std::str::from_utf8(self.as_bytes()).ok(),
-            Form::Bytes => None,
+            PayloadForm::Json => std::str::from_utf8(self.as_bytes()).ok(),
+            PayloadForm::Bytes => None,
         }
     }
 }

@@ -7,9 +7,9 @@ use onceward_vfs::Survival;
 use super::upstream::{MOODS, Mood, Upstream};
 use crate::base::{Error, ErrorKind};
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{Effort, Session, Step};
 use crate::testing::draw::Draw;
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, SEGMENT_BYTES, key, sales};
 use crate::{Event, Payload, Store};
 
@@ -247,7 +247,7 @@ impl<'c> Run<'c> {
         most: u64,
     ) -> Result<(), Error> {
         let options = crate::testing::options().with_items_max(self.items_max).with_effort(effort);
-        let mut session = Session::start(store, options, fits())?;
+        let mut session = Session::start(store, options, payloads())?;
         for _ in 0..most {
             match session.next(self.now_ms)? {
                 Step::Send(batch) => match self.upstream.take(&batch, mood, &mut self.draw) {

@@ -67,12 +67,12 @@ impl Upstream {
                 let (code, message) = ("RULE".to_owned(), "an item breaks it".to_owned());
                 return Err(Failure::Refused { code, message });
             }
-            Mood::TooLarge if batch.items.len() > 3 => return Err(Failure::TooLarge),
+            Mood::TooLarge if batch.items().len() > 3 => return Err(Failure::TooLarge),
             _ => {}
         }
         let mut items = Vec::new();
-        for item in &batch.items {
-            let key = item.event.key.to_string();
+        for item in batch.items() {
+            let key = item.key.to_owned();
             let some = draw.below(3) == 0;
             match mood {
                 Mood::Half if draw.below(9) == 0 => continue,

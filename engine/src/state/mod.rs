@@ -28,7 +28,7 @@ use crate::review::frames::DecisionFrame;
 use crate::timekeeping::ServerClock;
 use crate::timekeeping::frames::ClockFrame;
 use crate::upstreams::UpstreamTable;
-use crate::upstreams::frames::{Hold, Rule};
+use crate::upstreams::frames::{Hold, Rule, SyncResultFrame};
 
 pub use status::{ScopeStatus, Status};
 
@@ -171,6 +171,7 @@ impl StoreState {
             FrameKind::Clock => self.server_clock.apply(kernel, &decode(body)?, at),
             FrameKind::Upstream => self.upstreams.apply_rule(kernel, &decode(body)?, at),
             FrameKind::Hold => self.upstreams.apply_hold(kernel, &decode(body)?, at),
+            FrameKind::SyncResult => self.upstreams.results.apply(kernel, &decode(body)?, at),
         }
         Some(())
     }
@@ -198,7 +199,8 @@ impl StoreState {
             | FrameKind::Fence
             | FrameKind::Import
             | FrameKind::Upstream
-            | FrameKind::Hold => {}
+            | FrameKind::Hold
+            | FrameKind::SyncResult => {}
         }
     }
 
@@ -226,7 +228,8 @@ impl StoreState {
             | FrameKind::Fence
             | FrameKind::Import
             | FrameKind::Upstream
-            | FrameKind::Hold => {}
+            | FrameKind::Hold
+            | FrameKind::SyncResult => {}
         }
     }
 
@@ -301,7 +304,7 @@ impl StoreState {
                 rescue.relocate_import(import, at, live);
             }
             FrameKind::Clock => self.server_clock.relocate(at, live),
-            FrameKind::Upstream | FrameKind::Hold => {
+            FrameKind::Upstream | FrameKind::Hold | FrameKind::SyncResult => {
                 self.upstreams.relocate(kind, body, at, live);
             }
         }
@@ -341,7 +344,8 @@ impl StoreState {
             | FrameKind::Fence
             | FrameKind::Import
             | FrameKind::Clock
-            | FrameKind::Upstream => {
+            | FrameKind::Upstream
+            | FrameKind::SyncResult => {
                 return self.apply(relocation.kind, (relocation.flags, body), (at, moment));
             }
             FrameKind::Lease => records.lease_moved(&decode(body)?, at),
@@ -376,5 +380,6 @@ pub(crate) fn control_body_of(kind: FrameKind) -> Option<ControlBody> {
         FrameKind::Import => ControlBody::of::<ImportFrame>(),
         FrameKind::Upstream => ControlBody::of::<Rule>(),
         FrameKind::Hold => ControlBody::of::<Hold>(),
+        FrameKind::SyncResult => ControlBody::of::<SyncResultFrame>(),
     })
 }

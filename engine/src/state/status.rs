@@ -8,6 +8,7 @@ use crate::kernel::Area;
 use crate::outbox::ScopeCounts;
 use crate::rescue::Fence;
 use crate::review::DecisionTrouble;
+use crate::upstreams::SyncResult;
 
 /// How many events are where, and how much room they take.
 ///
@@ -91,6 +92,8 @@ pub struct Status {
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.
     pub fence: Option<Fence>,
+    /// What came of sending last, by scope; of scopes that were never sent there is none.
+    pub sync: Vec<SyncResult>,
 }
 
 /// How many events of one scope are where, and their amounts: see [`Store::status_of`](crate::Store::status_of).
@@ -208,6 +211,7 @@ impl StoreState {
             damaged_ranges: 0,
             unchecked_segments: 0,
             fence: self.rescue.fence().map(Fence::of),
+            sync: self.upstreams.results.all(),
             server_offset_ms: None,
         }
     }

@@ -116,7 +116,8 @@ impl Areas for StoreState {
             | FrameKind::Fence
             | FrameKind::Import
             | FrameKind::Upstream
-            | FrameKind::Hold => 0,
+            | FrameKind::Hold
+            | FrameKind::SyncResult => 0,
         };
         all.saturating_sub(behind)
     }

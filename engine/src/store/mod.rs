@@ -12,10 +12,11 @@ mod keeper;
 mod open;
 mod tick;
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
@@ -79,8 +80,8 @@ pub(crate) struct Shared {
     pub(crate) reserve_used: AtomicU64,
     /// The thread that wakes the tasks that wait for tickets.
     pub(crate) waking: Waking,
-    /// A session drains this store.
-    pub(crate) draining: AtomicBool,
+    /// The scopes that sessions drain.
+    pub(crate) draining: Mutex<BTreeSet<Scope>>,
     /// Somebody closed the store, and its end was written. Held by whoever closes it, before all other locks.
     is_closed_in_order: Mutex<bool>,
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use onceward_vfs::{OsVfs, Vfs};
 use onceward_wal::Preparation;
@@ -108,7 +108,7 @@ impl Store {
             config,
             reserve_used: AtomicU64::new(0),
             waking: Waking::new(),
-            draining: AtomicBool::new(false),
+            draining: Mutex::default(),
             is_closed_in_order: Mutex::new(false),
         };
         let rebuilt = shared.catalog().open();

@@ -29,18 +29,18 @@ impl Backoff {
     pub(super) fn wait_ms(&mut self, retry_after_ms: Option<u64>) -> u64 {
         self.failures = self.failures.saturating_add(1);
         let room = doubled_ms(self.base_ms, self.cap_ms, self.failures) - self.base_ms;
-        let jittered = self.base_ms + self.draw() % room.saturating_add(1).max(1);
+        let jittered = self.base_ms + draw(&mut self.state) % room.saturating_add(1).max(1);
         jittered.max(retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MS_MAX))
     }
+}
 
-    /// The next number of the SplitMix64 sequence.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
+/// The next number of the SplitMix64 sequence.
+pub(super) fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// The base, doubled for each failure, up to the cap; the base itself where the cap is less.

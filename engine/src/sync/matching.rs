@@ -1,45 +1,70 @@
 //! What a reply means for the events of its batch. Matches by key and nothing else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use super::batch::Items;
 use super::{ItemOutcome, Reply};
 use crate::outbox::Answer;
 
+/// What a reply says of one event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum KeyOutcomes<'a> {
+    /// Nothing.
+    None,
+    /// This, once or more often.
+    One(&'a ItemOutcome),
+    /// Two different things.
+    Two,
+}
+
+impl<'a> KeyOutcomes<'a> {
+    /// With one more.
+    fn and(self, outcome: &'a ItemOutcome) -> Self {
+        match self {
+            Self::None => Self::One(outcome),
+            Self::One(before) => agreed(before, outcome).map_or(Self::Two, Self::One),
+            Self::Two => Self::Two,
+        }
+    }
+}
+
 /// What a reply says of a batch's events.
 pub(super) struct Said<'a> {
-    /// By key; `None` where it says two different things.
-    pub(super) outcomes: HashMap<&'a str, Option<&'a ItemOutcome>>,
+    /// In the order of the events.
+    pub(super) outcomes: Vec<KeyOutcomes<'a>>,
     pub(super) strangers: u64,
 }
 
 impl Said<'_> {
     /// Why some of its items did not take effect for now, by the first of such codes.
     pub(super) fn for_now(&self) -> Option<String> {
-        let code = |outcome: &ItemOutcome| {
-            if let ItemOutcome::Transient { code, .. } = outcome {
-                Some(code.clone())
-            } else {
-                None
-            }
-        };
-        let codes = self.outcomes.values().flatten().filter_map(|outcome| code(outcome));
+        let codes = self.outcomes.iter().filter_map(|outcome| match outcome {
+            KeyOutcomes::One(ItemOutcome::Transient { code, .. }) => Some(code),
+            KeyOutcomes::One(_) | KeyOutcomes::None | KeyOutcomes::Two => None,
+        });
         codes.min().map(|code| format!("the upstream did not take events for now: {code}"))
     }
 }
 
 /// Matches a reply to the events of its batch, by the keys under which they were sent and nothing else.
-pub(super) fn match_by_key<'a>(keys: &[String], reply: &'a Reply) -> Said<'a> {
-    let keys: HashSet<&str> = keys.iter().map(String::as_str).collect();
-    let mut said = Said { outcomes: HashMap::with_capacity(keys.len()), strangers: 0 };
+pub(super) fn match_by_key<'a>(items: &Items, reply: &'a Reply) -> Said<'a> {
+    let mut said = Said { outcomes: vec![KeyOutcomes::None; items.len()], strangers: 0 };
+    let mut in_order = items.iter().enumerate();
+    let mut by_key: Option<HashMap<&str, usize>> = None;
     for (key, outcome) in &reply.items {
-        if !keys.contains(key.as_str()) {
-            said.strangers += 1;
-            continue;
+        // Most upstreams answer in the order of the request; from the first on that does not, keys are looked up.
+        let next = in_order.next().filter(|(_, item)| by_key.is_none() && item.key == key);
+        let found = match next {
+            Some((at, _)) => Some(at),
+            None => {
+                let all = || items.iter().enumerate().map(|(at, item)| (item.key, at)).collect();
+                by_key.get_or_insert_with(all).get(key.as_str()).copied()
+            }
+        };
+        match found.and_then(|at| said.outcomes.get_mut(at)) {
+            Some(outcomes) => *outcomes = outcomes.and(outcome),
+            None => said.strangers += 1,
         }
-        said.outcomes
-            .entry(key.as_str())
-            .and_modify(|before| *before = before.and_then(|before| agreed(before, outcome)))
-            .or_insert(Some(outcome));
     }
     said
 }

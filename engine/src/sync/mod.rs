@@ -11,7 +11,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //!
-//! use onceward::sync::{Batch, Failure, KeyRule, Options, Reply, Session, Step};
+//! use onceward::sync::{Batch, Failure, KeyRule, Options, Reply, Session, Step, payloads};
 //! use onceward::{Result, Scope, Store};
 //!
 //! /// Sends what one scope has, and returns what its session wants then.
@@ -23,8 +23,7 @@
 //! ) -> Result<Step> {
 //!     // Every scope but `default` needs a rule for its keys.
 //!     let options = Options::new(scope.clone()).with_keys(KeyRule::ScopePrefix);
-//!     let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-//!     let mut session = Session::start(store, options, Box::new(fit))?;
+//!     let mut session = Session::start(store, options, payloads())?;
 //!     loop {
 //!         match session.next(now_ms())? {
 //!             Step::Send(batch) => match send(&batch) {
@@ -66,13 +65,19 @@
 
 mod answered;
 mod backoff;
+mod batch;
+mod drain;
 mod matching;
 mod options;
 mod protocol;
+mod report;
 mod session;
 
-pub use crate::upstreams::{KeyRule, Misfit, Upstream};
+pub use crate::upstreams::{KeyRule, Misfit, SyncResult, SyncState, Upstream};
 pub use answered::Answered;
+pub use batch::{Batch, BatchId, Form, Item, payloads};
+pub use drain::{Drain, LineOptions};
 pub use options::{Effort, Options};
-pub use protocol::{Batch, BatchId, Failure, Fit, ItemOutcome, Reply, Report, Step};
+pub use protocol::{Failure, ItemOutcome, Reply, Step};
+pub use report::Report;
 pub use session::Session;

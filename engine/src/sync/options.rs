@@ -9,15 +9,14 @@ use std::time::Duration;
 /// How long a session goes on.
 ///
 /// ```
-/// use onceward::sync::{Effort, Options, Session, Step};
+/// use onceward::sync::{Effort, Options, Session, Step, payloads};
 /// use onceward::{Config, Event, Key, Payload, Scope, Store};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
 /// let options = Options::new(Scope::default()).with_effort(Effort::Once);
-/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-/// let mut session = Session::start(&store, options, Box::new(fit))?;
+/// let mut session = Session::start(&store, options, payloads())?;
 /// assert!(matches!(session.next(0)?, Step::Send(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -31,6 +30,22 @@ pub enum Effort {
     Once,
     /// Attempts have no limit; they are spaced by the backoff.
     Forever,
+}
+
+/// In what proportion events of now and older ones are sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::sync) struct Mix {
+    fresh: u32,
+    backlog: u32,
+}
+
+impl Mix {
+    /// How many of so many events may be fresh ones, where enough of both wait.
+    pub(in crate::sync) fn fresh_of(self, count: usize) -> usize {
+        let (fresh, all) = (u64::from(self.fresh), u64::from(self.fresh) + u64::from(self.backlog));
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        usize::try_from(count.saturating_mul(fresh).div_ceil(all)).unwrap_or(usize::MAX)
+    }
 }
 
 /// How a session behaves; see each setter for its default.
@@ -60,6 +75,8 @@ pub struct Options {
     pub(in crate::sync) is_now: bool,
     pub(in crate::sync) items_max: usize,
     pub(in crate::sync) bytes_max: usize,
+    pub(in crate::sync) window_max: usize,
+    pub(in crate::sync) mix: Option<Mix>,
     pub(in crate::sync) backoff_base_ms: u64,
     pub(in crate::sync) backoff_cap_ms: u64,
     pub(in crate::sync) seed: u64,
@@ -84,6 +101,8 @@ impl Options {
             is_now: false,
             items_max: 50,
             bytes_max: 475_000,
+            window_max: 1,
+            mix: None,
             backoff_base_ms: 1_000,
             backoff_cap_ms: 300_000,
             seed: 0,
@@ -146,6 +165,32 @@ impl Options {
     /// is larger is sent alone.
     pub fn with_bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;
+        self
+    }
+
+    /// The same, with at most so many bytes in a batch.
+    pub(in crate::sync) fn with_bytes_at_most(mut self, bytes: u64) -> Self {
+        self.bytes_max = self.bytes_max.min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self
+    }
+
+    /// Most batches that may be on their way at once: 1 by default; at least 1.
+    ///
+    /// A session begins with one, lets one more go with each answer, and after a failure of the line begins anew. Of a
+    /// lane at most one event is on its way, however many batches are.
+    pub fn with_window(mut self, count: usize) -> Self {
+        self.window_max = count.max(1);
+        self
+    }
+
+    /// Sends what is captured while a backlog drains beside it, and not behind it: of each batch at most `fresh` of
+    /// `fresh + backlog` parts are events that were captured since the line came back, and the rest are older ones.
+    /// What one side leaves the other takes. Off by default: the oldest go first. 2 to 1 is a good mix where people
+    /// wait for what they do now.
+    ///
+    /// Lanes keep their order. 0 counts as 1.
+    pub fn with_fresh_first(mut self, fresh: u32, backlog: u32) -> Self {
+        self.mix = Some(Mix { fresh: fresh.max(1), backlog: backlog.max(1) });
         self
     }
 

@@ -2,120 +2,22 @@
 
 use std::fmt;
 
-use super::Misfit;
-use super::{Answered, KeyRule, Upstream};
-use crate::Lsn;
+use super::{Answered, Batch};
 use crate::base::shown::OnlyLength;
-use crate::event::{Receipt, Scope, StoredEvent};
-
-/// The number of a batch: that of the frame that fixed its content.
-///
-/// ```
-/// use onceward::sync::{Options, Session, Step};
-/// use onceward::{Config, Event, Key, Payload, Scope, Store};
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
-/// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
-/// assert!(batch.idempotency_key.ends_with(&format!("-{}", batch.id)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct BatchId(pub(crate) Lsn);
-
-impl BatchId {
-    /// The number itself.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0.get()
-    }
-}
-
-impl fmt::Display for BatchId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Returns the size in bytes of an event's item in a dialect, under the key by which the upstream gets it
-/// ([`Batch::wire_key`]), or why it cannot form one.
-///
-/// An event that cannot is never sent: it goes to review when the upstream took others in the session, and
-/// stays pending until then. With a wrong dialect no event can, and none of them is at fault.
-///
-/// ```
-/// use onceward::sync::Fit;
-///
-/// let fit: Fit = Box::new(|event, key| Ok(event.event.payload.as_bytes().len() + key.len()));
-/// # let _ = fit;
-/// ```
-pub type Fit = Box<dyn Fn(&StoredEvent, &str) -> Result<usize, Misfit> + Send>;
-
-/// Events that are sent together. Content and number are durable before the first attempt, so a
-/// resend, also after a crash, is the same batch.
-///
-/// ```
-/// use onceward::sync::{Options, Session, Step};
-/// use onceward::{Config, Event, Key, Payload, Scope, Store};
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
-/// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
-/// assert_eq!((batch.items.len(), batch.attempt), (1, 1));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Batch {
-    /// The batch's number.
-    pub id: BatchId,
-    /// The scope of all its events.
-    pub scope: Scope,
-    /// The events, in the order of their numbers.
-    pub items: Vec<StoredEvent>,
-    /// Which attempt of this session this is, from 1.
-    pub attempt: u32,
-    /// `<store id>-<opening>-<batch number>`: the same for every resend. The opening is the random
-    /// number, as 16 hex digits, of the opening of the store that formed the batch: a copy of a store
-    /// forms batches with the same numbers.
-    pub idempotency_key: String,
-    /// The upstream for which the batch was formed.
-    pub upstream: Upstream,
-    /// How the keys of its events are kept apart from those of other scopes; see [`Batch::wire_key`].
-    pub keys: KeyRule,
-    /// The [settings](super::Options::with_settings) with which it was formed. The request is made of
-    /// these and not of what the host has set now.
-    pub settings: String,
-}
-
-impl Batch {
-    /// The key under which the upstream gets one of the batch's events, and by which its reply names it.
-    #[must_use]
-    pub fn wire_key(&self, item: &StoredEvent) -> String {
-        // One that has none is in no batch; without a key no upstream takes it.
-        self.keys.wire_key(&self.scope, &item.event.key).unwrap_or_default()
-    }
-}
+use crate::event::{Receipt, Scope};
 
 /// What the driver is to do next.
 ///
 /// ```
-/// use onceward::sync::{Options, Session, Step};
+/// use onceward::sync::{Options, Session, Step, payloads};
 /// use onceward::{Config, Event, Key, Payload, Scope, Store};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
 /// match session.next(0)? {
-///     Step::Send(batch) => println!("send {} events", batch.items.len()),
+///     Step::Send(batch) => println!("send {} events", batch.items().len()),
 ///     Step::Wait { until_ms } => println!("ask again at {until_ms}"),
 ///     Step::Idle => println!("ask again after a capture"),
 ///     Step::Blocked => println!("a new key is needed"),
@@ -138,6 +40,16 @@ pub enum Step {
     /// The upstream refuses the credentials or the version. Nothing is sent until
     /// [`on_new_key`](super::Session::on_new_key), or [`on_online`](super::Session::on_online) if it was mended there.
     Blocked,
+    /// As many batches are on their way as may be, or what comes next depends on what becomes of them: ask again after
+    /// the next report. Never for a driver that reports on each batch before it asks for another one.
+    Await,
+    /// Open a connection to the upstream, send nothing, and report with [`Drain::on_probe`](super::Drain::on_probe)
+    /// whether that succeeded. Never from a session.
+    Probe,
+    /// Ask the upstream for anything that changes nothing there, so that it says what time it is, and report with
+    /// [`Drain::on_time_answer`](super::Drain::on_time_answer). Never from a session, of which the driver asks
+    /// [`Session::asks_time`](super::Session::asks_time).
+    AskTime(Scope),
 }
 
 /// What a well-formed reply says, item by item.
@@ -152,8 +64,8 @@ pub enum Step {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    /// Key as the reply spelled it ([`Batch::wire_key`]), and its outcome. Order does not matter; an item that is
-    /// missing stays pending, an unknown one is counted and ignored.
+    /// Key as the reply spelled it ([`Item::key`](super::Item::key)), and its outcome. Order does not matter; an item
+    /// that is missing stays pending, an unknown one is counted and ignored.
     pub items: Vec<(String, ItemOutcome)>,
 }
 
@@ -324,76 +236,4 @@ pub enum Failure {
         /// The upstream's wish.
         retry_after_ms: Option<u64>,
     },
-}
-
-/// What a session has done so far.
-///
-/// ```
-/// use onceward::sync::{Options, Session, Step};
-/// use onceward::{Config, Event, Key, Payload, Scope, Store};
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let store = Store::open(dir.path().join("store"), Config::new())?;
-/// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
-/// while let Step::Send(batch) = session.next(0)? {
-///     # let taken = onceward::sync::ItemOutcome::Accepted { receipt: None };
-///     # let items = batch.items.iter().map(|item| (item.event.key.to_string(), taken.clone()));
-///     # let reply = onceward::sync::Reply { items: items.collect() };
-///     session.on_reply(batch.id, &reply, 0)?;
-/// }
-/// let report = session.report();
-/// assert_eq!((report.attempted, report.accepted, report.missing), (1, 1, 0));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Items sent, resends counted.
-    pub attempted: u64,
-    /// Items that took effect now.
-    pub accepted: u64,
-    /// Items that the upstream already had.
-    pub duplicate: u64,
-    /// Items that went to review.
-    pub rejected: u64,
-    /// The rejected items that no reply to a request with them rejected: they must not be sent again, or cannot be
-    /// sent, or were suspects.
-    pub parked: u64,
-    /// Requests that were sent.
-    pub batches: u64,
-    /// Bytes of items sent, as the dialect counts them.
-    pub bytes: u64,
-    /// Items of replies that were not in the batch.
-    pub strangers: u64,
-    /// Items of batches that the reply left out, or gave two outcomes.
-    pub missing: u64,
-    /// Events that were sent to another [upstream](super::Upstream), which gave no answer, and are sent to this one
-    /// now: the other may have taken them.
-    pub readdressed: u64,
-    /// Whether the line failed last.
-    pub unreachable: bool,
-    /// Whether an answer could not be written for want of room, and there is none yet. Its events stay pending.
-    pub is_full: bool,
-    /// Whether the upstream refuses the credentials or the version.
-    pub blocked: bool,
-    /// Wall clock until which the upstream asked not to be asked, Unix milliseconds, if it is not asked now.
-    pub held_until_ms: Option<i64>,
-    /// Events that were refused alone by what refuses a whole request. They stay pending until the
-    /// upstream takes others, and go to review then.
-    pub suspects: u64,
-    /// Events that the dialect cannot send. They stay pending until the upstream takes others, and go to
-    /// review then; after that they go at once.
-    pub misfits: u64,
-    /// Events that wait in their lane behind one that waits for a person, when there was nothing to send.
-    pub behind: u64,
-    /// Why the configuration is taken to be at fault: nothing that is sent is taken. All stays pending
-    /// and one event is tried after the longest wait; with [`Effort::Once`](super::Effort::Once) the
-    /// session ends.
-    pub misconfigured: Option<String>,
-    /// Requests that failed as a whole.
-    pub failures: u64,
-    /// Why something is not sent or not settled, if anything is not: the last reason, in words.
-    pub last_failure: Option<String>,
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use onceward_vfs::Survival;
 
 use super::script::{End, Host, Note, is, number};
-use super::upstream::{Mood, fits};
+use super::upstream::Mood;
 use super::{Rig, event, key, sales};
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
 use crate::{Outcome, State, Store, StoredEvent, Verdict};
 
@@ -136,12 +137,11 @@ fn check_batch(host: &Host, store: &Store, context: &str) {
     }
     let Some((idempotency_key, numbers)) = &host.out else { return };
     let is_answered = |n: &u64| host.notes[n].perhaps.is_some();
-    let session = Session::start(store, crate::testing::options().with_items_max(6), fits());
+    let session = Session::start(store, crate::testing::options().with_items_max(6), payloads());
     let step = session.unwrap().next(0).unwrap();
     match step {
         Step::Send(batch) if batch.idempotency_key == *idempotency_key => {
-            let again: BTreeSet<u64> =
-                batch.items.iter().map(|item| number(item.event.key.as_str())).collect();
+            let again: BTreeSet<u64> = batch.items().map(|item| number(item.key)).collect();
             assert_eq!(again, *numbers, "{context}");
         }
         step => assert!(numbers.iter().all(is_answered), "{step:?}: {context}"),
@@ -156,7 +156,7 @@ fn deliver(host: &Host, store: &Store, context: &str) {
         store.reviews().retry(&item.scope, &item.key).unwrap();
     }
     let mut session =
-        Session::start(store, crate::testing::options().with_items_max(6), fits()).unwrap();
+        Session::start(store, crate::testing::options().with_items_max(6), payloads()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();

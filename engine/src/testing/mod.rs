@@ -69,4 +69,4 @@ pub(crate) use rig::{
     Rig, SEGMENT_BYTES, WINDOW_MS, cents, event, key, keys, lsns, options, other_event, receipt,
     sales, sized_event,
 };
-pub use upstream::{Mood, ScriptedUpstream, fits};
+pub use upstream::{Mood, ScriptedUpstream};

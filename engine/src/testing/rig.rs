@@ -9,7 +9,7 @@ use onceward_wal::testing::ToySealing;
 use super::Machine;
 use super::clock::{HandClock, MachineClock};
 use super::disk::SimulatedDisk;
-use crate::base::Result;
+use crate::base::{FrameKind, Result};
 use crate::inspect::Inspection;
 use crate::sync::{KeyRule, Options};
 use crate::{Amount, Config, Event, Key, Payload, Receipt, Scope, Store, StoredEvent};
@@ -76,6 +76,15 @@ impl Rig {
     pub(crate) fn look(&self) -> Inspection {
         let seen = self.machine().inspect_with(&self.config);
         seen.unwrap_or_else(|error| panic!("cannot look: {error}"))
+    }
+
+    /// How many frames of a kind are in the log.
+    pub(crate) fn frame_count(&self, kind: FrameKind) -> usize {
+        let mut count = 0;
+        let mut count_frame =
+            |frame: &onceward_wal::Frame<'_>| count += usize::from(frame.kind == kind.code());
+        onceward_wal::examine(&self.disk, &mut |frame| count_frame(frame)).unwrap();
+        count
     }
 
     /// The same with what a power cut leaves.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::upstream::{Mood, ScriptedUpstream, fits};
+use super::upstream::{Mood, ScriptedUpstream};
+use crate::sync::payloads;
 use onceward_vfs::Survival;
 
 use super::{Rig, WINDOW_MS, key, other_event, receipt, sales, sized_event};
@@ -266,9 +267,9 @@ impl Host {
 
     fn sync(&mut self, store: &Store, mood: Mood) -> Result<(), Error> {
         let mut session =
-            Session::start(store, crate::testing::options().with_items_max(6), fits())?;
+            Session::start(store, crate::testing::options().with_items_max(6), payloads())?;
         let Next::Send(batch) = session.next(0)? else { return Ok(()) };
-        let numbers: Vec<u64> = batch.items.iter().map(|i| number(i.event.key.as_str())).collect();
+        let numbers: Vec<u64> = batch.items().map(|i| number(i.key)).collect();
         let sent = (batch.idempotency_key.clone(), numbers.iter().copied().collect());
         if let Some(out) = &self.out {
             assert_eq!(*out, sent, "what was out is sent again");

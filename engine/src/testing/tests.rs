@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    DiskError, DiskOperation, Machine, Mood, ScriptedUpstream, Unsynced, event, fits, key, options,
-    sales,
+    DiskError, DiskOperation, Machine, Mood, ScriptedUpstream, Unsynced, event, key, options, sales,
 };
-use crate::sync::{Session, Step};
+use crate::sync::{Session, Step, payloads};
 use crate::{Config, ErrorKind, State, Store, Verdict};
 
 fn open(machine: &Machine) -> Store {
@@ -138,7 +137,7 @@ fn an_upstream_answers_as_its_script_says_and_then_well() {
     let mut upstream = ScriptedUpstream::new();
     let busy = Mood::Busy { retry_after_ms: Some(5_000) };
     upstream.script([Mood::Away, busy, Mood::InProgress, Mood::LosesReply]);
-    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let mut session = Session::start(&store, options(), payloads()).unwrap();
     let mut seen = Vec::new();
     while let Step::Wait { until_ms } = upstream.serve(&mut session, machine.clock()).unwrap() {
         seen.push((upstream.request_count(), upstream.effects().len()));

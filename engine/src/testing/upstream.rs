@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::clock::MachineClock;
+use crate::Receipt;
 use crate::base::Result;
-use crate::sync::{Answered, Batch, Failure, Fit, ItemOutcome, Reply, Session, Step};
-use crate::{Receipt, StoredEvent};
+use crate::sync::{Answered, Batch, Failure, Item, ItemOutcome, Reply, Session, Step};
 
 /// How an upstream answers a batch.
 ///
 /// ```
-/// use onceward::testing::{Machine, Mood, ScriptedUpstream, fits};
-/// use onceward::sync::{Options, Session, Step};
+/// use onceward::testing::{Machine, Mood, ScriptedUpstream};
+/// use onceward::sync::{Options, Session, Step, payloads};
 /// use onceward::{Config, Event, Key, Payload, Scope};
 ///
 /// let machine = Machine::new();
@@ -20,7 +20,7 @@ use crate::{Receipt, StoredEvent};
 /// store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
 /// let mut upstream = ScriptedUpstream::new();
 /// upstream.script([Mood::Away, Mood::Well]);
-/// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+/// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
 /// // It is away, so the session wants to wait.
 /// let step = upstream.serve(&mut session, machine.clock())?;
 /// let Step::Wait { until_ms } = step else { panic!("{step:?}") };
@@ -53,8 +53,8 @@ pub enum Mood {
 /// An upstream in memory: applies each key once, and counts.
 ///
 /// ```
-/// use onceward::testing::{Machine, ScriptedUpstream, fits};
-/// use onceward::sync::{Options, Session};
+/// use onceward::testing::{Machine, ScriptedUpstream};
+/// use onceward::sync::{Options, Session, payloads};
 /// use onceward::{Config, Event, Key, Payload, Scope, State};
 ///
 /// let machine = Machine::new();
@@ -65,7 +65,7 @@ pub enum Mood {
 /// }
 /// let mut upstream = ScriptedUpstream::new();
 /// upstream.refuse("sale-2", "CARD_NOT_FOUND");
-/// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+/// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
 /// upstream.serve(&mut session, machine.clock())?;
 /// assert_eq!(store.outcome(&Scope::default(), &good)?.state, State::Accepted);
 /// assert_eq!(store.outcome(&Scope::default(), &bad)?.state, State::InReview);
@@ -104,7 +104,7 @@ impl ScriptedUpstream {
 
     /// From now on the event under this key is refused for good, with this code, unless it was applied before.
     ///
-    /// `key` is the key as it is sent ([`Batch::wire_key`]), as in [`ScriptedUpstream::effects`]: with
+    /// `key` is the key as it is sent ([`Item::key`]), as in [`ScriptedUpstream::effects`]: with
     /// [`KeyRule::ScopePrefix`](crate::sync::KeyRule::ScopePrefix) `~sales/t-1` for the event `t-1` of scope `sales`.
     pub fn refuse(&mut self, key: &str, code: &str) {
         self.refused.insert(key.to_owned(), code.to_owned());
@@ -114,8 +114,8 @@ impl ScriptedUpstream {
     /// [`ScriptedUpstream::refuse`].
     ///
     /// ```
-    /// use onceward::testing::{Machine, ScriptedUpstream, fits};
-    /// use onceward::sync::{Options, Session};
+    /// use onceward::testing::{Machine, ScriptedUpstream};
+    /// use onceward::sync::{Options, Session, payloads};
     /// use onceward::{Config, Event, Key, Payload, Scope, State};
     ///
     /// let machine = Machine::new();
@@ -126,7 +126,7 @@ impl ScriptedUpstream {
     /// }
     /// let mut upstream = ScriptedUpstream::new();
     /// upstream.refuse_batches_with("sale-2");
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// upstream.serve(&mut session, machine.clock())?;
     /// // The batch is split until the one that is at fault is alone.
     /// let suspect = store.outcome(&Scope::default(), &Key::new("sale-2")?)?;
@@ -150,8 +150,8 @@ impl ScriptedUpstream {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use onceward::testing::{Machine, Mood, ScriptedUpstream, fits};
-    /// use onceward::sync::{Options, Session};
+    /// use onceward::testing::{Machine, Mood, ScriptedUpstream};
+    /// use onceward::sync::{Options, Session, payloads};
     /// use onceward::{Config, Event, Key, Payload, Scope, State};
     ///
     /// const DAY: Duration = Duration::from_secs(86_400);
@@ -163,7 +163,7 @@ impl ScriptedUpstream {
     /// let mut upstream = ScriptedUpstream::new();
     /// upstream.remember_keys_for(30 * DAY);
     /// upstream.script([Mood::Well, Mood::LosesReply]);
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// for key in ["sale-0", "sale-1"] {
     ///     store.capture(&sale(key)?)?;
     ///     upstream.serve(&mut session, machine.clock())?;
@@ -182,7 +182,7 @@ impl ScriptedUpstream {
         self.horizon = Some(time);
     }
 
-    /// How often each key took effect, by the key as it was sent ([`Batch::wire_key`]): once, or something is wrong.
+    /// How often each key took effect, by the key as it was sent ([`Item::key`]): once, or something is wrong.
     #[must_use]
     pub fn effects(&self) -> &BTreeMap<String, u64> {
         &self.effects
@@ -232,15 +232,15 @@ impl ScriptedUpstream {
     /// Takes one batch in this mood, whatever the script says: for hosts with a loop of their own.
     ///
     /// ```
-    /// use onceward::testing::{Machine, Mood, ScriptedUpstream, fits};
-    /// use onceward::sync::{Options, Session, Step};
+    /// use onceward::testing::{Machine, Mood, ScriptedUpstream};
+    /// use onceward::sync::{Options, Session, Step, payloads};
     /// use onceward::{Config, Event, Key, Payload, Scope, State};
     ///
     /// let store = Machine::new().open(Config::new())?;
     /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
     /// store.capture(&sale)?;
     /// let mut upstream = ScriptedUpstream::new();
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), fits())?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
     /// match upstream.take(&batch, Mood::Well) {
     ///     Ok(reply) => session.on_reply(batch.id, &reply, 0)?,
@@ -262,15 +262,12 @@ impl ScriptedUpstream {
             return Err(unreachable_now());
         }
         self.request_count += 1;
-        let content: Vec<(u64, Vec<u8>)> = batch
-            .items
-            .iter()
-            .map(|item| (item.lsn.get(), item.event.payload.as_bytes().to_vec()))
-            .collect();
+        let content: Vec<(u64, Vec<u8>)> =
+            batch.items().map(|item| (item.lsn.get(), item.body.to_vec())).collect();
         let seen =
             self.batches.entry(batch.idempotency_key.clone()).or_insert_with(|| content.clone());
         assert!(*seen == content, "{} was sent with other content", batch.idempotency_key);
-        if batch.items.iter().any(|item| self.poison.contains(&batch.wire_key(item))) {
+        if batch.items().any(|item| self.poison.contains(item.key)) {
             let code = "VALIDATION".to_owned();
             return Err(Failure::Refused { code, message: "an item breaks a rule".to_owned() });
         }
@@ -278,11 +275,11 @@ impl ScriptedUpstream {
             Mood::Blocked => Err(Failure::Blocked { why: "the key is refused".to_owned() }),
             Mood::Busy { retry_after_ms } => {
                 let busy = ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms };
-                let items = batch.items.iter().map(|item| (batch.wire_key(item), busy.clone()));
+                let items = batch.items().map(|item| (item.key.to_owned(), busy.clone()));
                 Ok(Reply { items: items.collect() })
             }
             Mood::Well | Mood::LosesReply | Mood::InProgress | Mood::Away => {
-                let items = batch.items.iter().map(|item| self.apply(batch.wire_key(item), item));
+                let items = batch.items().map(|item| self.apply(item));
                 let reply = Reply { items: items.collect() };
                 match mood {
                     Mood::LosesReply => Err(unreachable_now()),
@@ -293,7 +290,8 @@ impl ScriptedUpstream {
         }
     }
 
-    fn apply(&mut self, key: String, item: &StoredEvent) -> (String, ItemOutcome) {
+    fn apply(&mut self, item: Item<'_>) -> (String, ItemOutcome) {
+        let key = item.key.to_owned();
         if let Some(code) = self.refused.get(&key) {
             return (key, rejected(code));
         }
@@ -321,31 +319,15 @@ pub(crate) fn rejected(code: &str) -> ItemOutcome {
     ItemOutcome::Rejected { code, message, reply }
 }
 
-/// A [`Fit`] that every event has, with as many bytes as its payload.
-///
-/// ```
-/// use onceward::testing::{Machine, fits};
-/// use onceward::sync::{Options, Session};
-/// use onceward::{Config, Scope};
-///
-/// let store = Machine::new().open(Config::new())?;
-/// let session = Session::start(&store, Options::new(Scope::default()), fits())?;
-/// # drop(session);
-/// # Ok::<(), onceward::Error>(())
-/// ```
-#[must_use]
-pub fn fits() -> Fit {
-    Box::new(|event, _key| Ok(event.event.payload.as_bytes().len()))
-}
-
-/// Every event fits but those with these keys.
+/// Every event has a form but those with these keys.
 #[cfg(test)]
-pub(crate) fn fits_but(keys: &'static [&'static str]) -> Fit {
-    Box::new(move |event, _key| {
+pub(crate) fn payloads_but(keys: &'static [&'static str]) -> crate::sync::Form {
+    let payloads = crate::sync::payloads();
+    std::sync::Arc::new(move |event, key, item| {
         if keys.contains(&event.event.key.as_str()) {
             let (code, message) = ("INVALID_ITEM".to_owned(), "payload: no object".to_owned());
             return Err(crate::sync::Misfit { code, message });
         }
-        Ok(event.event.payload.as_bytes().len())
+        payloads(event, key, item)
     })
 }

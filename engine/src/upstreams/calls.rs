@@ -1,7 +1,7 @@
 //! Which rule for its keys counts for an upstream, and how long it is left alone.
 
 use super::frames::{Hold, Rule};
-use super::{KeyRule, Route, Upstream};
+use super::{KeyRule, Route, SyncResult, Upstream};
 use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
 use crate::event::Scope;
 use crate::kernel::{FrameBody, Share};
@@ -83,6 +83,39 @@ impl<'s> Upstreams<'s> {
         let now_ms = self.inner.time.trusted_ms();
         let until_ms = self.inner.state.lock().upstreams.held_until_ms(upstream.as_str());
         until_ms.map_or(0, |until_ms| until_ms.saturating_sub(now_ms))
+    }
+
+    /// Something came of sending a scope's events: notes it in memory. Returns whether it is another thing than what
+    /// was written down last.
+    pub(crate) fn note_result(&self, result: SyncResult) -> bool {
+        let mut state = self.inner.state.lock();
+        let written = state.upstreams.results.written(&result.scope);
+        let is_news = written.is_none_or(|before| result.is_news(before));
+        state.upstreams.results.note(result);
+        is_news
+    }
+
+    /// Writes down what came of sending a scope's events. Returns whether there was room for it besides the reserve.
+    ///
+    /// # Errors
+    ///
+    /// `Io`, `Poisoned`.
+    pub(crate) fn write_result(&self, result: &SyncResult) -> Result<bool> {
+        let _one_at_a_time = self.inner.control.lock();
+        let result = result.to_frame();
+        let frame = FrameBody::new(FrameKind::SyncResult, codec::encode(&result));
+        match self.inner.write(&[frame], Share::Nothing) {
+            Ok(written) => {
+                let mut state = self.inner.state.lock();
+                let StoreState { kernel, upstreams, .. } = &mut *state;
+                for at in written.placed {
+                    upstreams.results.apply(kernel, &result, at);
+                }
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// An upstream asked not to be asked for so long; 0: it may be asked again. By trusted time: a machine

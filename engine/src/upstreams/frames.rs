@@ -24,10 +24,30 @@ pub(crate) struct Hold {
     pub(crate) until_ms: u64,
 }
 
+/// What came of sending a scope's events last. The newest of these frames of a scope alone says it.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(crate) struct SyncResultFrame {
+    /// The scope.
+    pub(crate) scope: String,
+    /// The upstream.
+    pub(crate) upstream: String,
+    /// Number of the [`SyncState`](crate::sync::SyncState).
+    pub(crate) state: u8,
+    /// What came, in words.
+    pub(crate) what: String,
+    /// Wall clock at that time, Unix milliseconds.
+    pub(crate) at_ms: i64,
+    /// Wall clock of the next attempt; the least number: none is planned.
+    pub(crate) next_ms: i64,
+}
+
 impl Control for Rule {
     const VERSION: u16 = 1;
 }
 impl Control for Hold {
+    const VERSION: u16 = 1;
+}
+impl Control for SyncResultFrame {
     const VERSION: u16 = 1;
 }
 
@@ -40,6 +60,17 @@ mod tests {
     fn a_rule_has_these_bytes() {
         let rule = Rule { upstream: "u".to_owned(), scope: "s".to_owned(), rule: 2 };
         assert_bytes(&rule, "0100 0100000000000000 75 0100000000000000 73 02");
+    }
+
+    #[test]
+    fn a_result_has_these_bytes() {
+        let (scope, upstream, what) = ("s".to_owned(), "u".to_owned(), "w".to_owned());
+        let result = SyncResultFrame { scope, upstream, state: 2, what, at_ms: 3, next_ms: -1 };
+        assert_bytes(
+            &result,
+            "0100 0100000000000000 73 0100000000000000 75 02 0100000000000000 77 0300000000000000 \
+             ffffffffffffffff",
+        );
     }
 
     #[test]

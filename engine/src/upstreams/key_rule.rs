@@ -49,30 +49,47 @@ impl KeyRule {
     /// Why this event can never be sent so: `KEY_RESERVED`, a bare key looks as one with a scope before it;
     /// `KEY_TOO_LONG`, it would have over 255 bytes.
     pub fn wire_key(self, scope: &Scope, key: &Key) -> Result<String, Misfit> {
+        let mut wire_key = String::new();
+        self.push_wire_key(scope, key, &mut wire_key).map(|()| wire_key)
+    }
+
+    /// Appends the key that the upstream gets. After an error part of it may be there.
+    pub(crate) fn push_wire_key(
+        self,
+        scope: &Scope,
+        key: &Key,
+        to: &mut String,
+    ) -> Result<(), Misfit> {
         let key = key.as_str();
         match self {
-            Self::Bare if names_a_scope(key) => Err(Misfit {
-                code: "KEY_RESERVED".to_owned(),
-                message:
-                    "key: begins as the keys of other scopes do at the upstream, and might be \
-                          taken for one of theirs"
-                        .to_owned(),
-            }),
-            Self::Bare | Self::Conveyed => Ok(key.to_owned()),
+            Self::Bare if names_a_scope(key) => {
+                return Err(Misfit {
+                    code: "KEY_RESERVED".to_owned(),
+                    message:
+                        "key: begins as the keys of other scopes do at the upstream, and might be \
+                              taken for one of theirs"
+                            .to_owned(),
+                });
+            }
+            Self::Bare | Self::Conveyed => {}
             Self::ScopePrefix => {
-                let wire_key = format!("{SIGIL}{scope}{SEPARATOR}{key}");
-                let bytes = wire_key.len();
-                if bytes <= KEY_BYTES_MAX {
-                    return Ok(wire_key);
+                let scope = scope.as_str();
+                let bytes = scope.len() + key.len() + 2;
+                if bytes > KEY_BYTES_MAX {
+                    return Err(Misfit {
+                        code: "KEY_TOO_LONG".to_owned(),
+                        message: format!(
+                            "key: has {bytes} bytes with its scope before it, at most {KEY_BYTES_MAX} are sent"
+                        ),
+                    });
                 }
-                Err(Misfit {
-                    code: "KEY_TOO_LONG".to_owned(),
-                    message: format!(
-                        "key: has {bytes} bytes with its scope before it, at most {KEY_BYTES_MAX} are sent"
-                    ),
-                })
+                to.push(SIGIL);
+                to.push_str(scope);
+                to.push(SEPARATOR);
             }
         }
+        to.push_str(key);
+        Ok(())
     }
 
     /// The rule's number in frames.

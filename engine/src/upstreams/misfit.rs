@@ -3,17 +3,22 @@
 /// Why an event cannot form an item of a dialect.
 ///
 /// ```
-/// use onceward::sync::{Fit, Misfit};
+/// use std::sync::Arc;
+///
+/// use onceward::sync::{Form, Misfit};
 ///
 /// // This upstream takes objects only.
-/// let fit: Fit = Box::new(|event, _key| match event.event.payload.as_json() {
-///     Some(text) if text.starts_with('{') => Ok(text.len()),
+/// let form: Form = Arc::new(|event, _key, item| match event.event.payload.as_json() {
+///     Some(text) if text.starts_with('{') => {
+///         item.extend_from_slice(text.as_bytes());
+///         Ok(())
+///     }
 ///     _ => Err(Misfit {
 ///         code: "INVALID_ITEM".to_owned(),
 ///         message: "payload: is no object".to_owned(),
 ///     }),
 /// });
-/// # let _ = fit;
+/// # let _ = form;
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Misfit {

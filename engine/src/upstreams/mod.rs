@@ -5,12 +5,14 @@ pub(crate) mod frames;
 mod identity;
 mod key_rule;
 mod misfit;
+mod results;
 mod table;
 
 pub(crate) use calls::Upstreams;
 pub use identity::Upstream;
 pub use key_rule::KeyRule;
 pub use misfit::Misfit;
+pub use results::{SyncResult, SyncState};
 pub(crate) use table::UpstreamTable;
 
 use crate::event::Scope;

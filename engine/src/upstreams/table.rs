@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::KeyRule;
 use super::frames::{Hold, Rule};
+use super::results::ResultTable;
 use crate::base::{FrameKind, Located};
 use crate::kernel::{Area, Kernel, LiveFrames};
 
@@ -14,6 +15,8 @@ pub(crate) struct UpstreamTable {
     rules: BTreeMap<(String, String), (u8, Located)>,
     /// The newest hold of each upstream.
     holds: BTreeMap<String, KnownHold>,
+    /// What came of sending last.
+    pub(crate) results: ResultTable,
 }
 
 /// The time until which an upstream is not asked.
@@ -136,7 +139,8 @@ impl UpstreamTable {
         self.hold(&hold.upstream, until_ms);
     }
 
-    /// Keeps a rule for keys, or until when an upstream is not asked, if it still counts; `body` is that of its frame.
+    /// Keeps a rule for keys, until when an upstream is not asked, or what came of sending, if it still counts;
+    /// `body` is that of its frame.
     pub(crate) fn relocate(
         &self,
         kind: FrameKind,
@@ -149,11 +153,11 @@ impl UpstreamTable {
         }
     }
 
-    /// Whether the rule or the hold of the frame at `at` still counts.
+    /// Whether what is said in the frame at `at` still counts.
     fn is_needed(&self, at: Located) -> bool {
         let rules = self.rules.values().map(|(_, found)| *found);
         let holds = self.holds.values().filter_map(KnownHold::needed);
-        rules.chain(holds).any(|found| found.place == at.place)
+        rules.chain(holds).chain(self.results.places()).any(|found| found.place == at.place)
     }
 }
 

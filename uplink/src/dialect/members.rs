@@ -1,5 +1,6 @@
 //! The members of a JSON object in their order, each value as it was spelled.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use onceward::sync::Misfit;
@@ -11,7 +12,7 @@ use super::misfit;
 
 /// The members of an object, in order, repeated names included.
 #[derive(Debug)]
-pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// The shape of a JSON value, by its first byte.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +62,37 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
+/// As many members as most objects have at most.
+const EXPECTED: usize = 16;
+
+/// The name of a member; a part of the text where it holds no escape.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(AsSpelled)
+    }
+}
+
+/// Takes a text as it is spelled.
+struct AsSpelled;
+
+impl<'de> Visitor<'de> for AsSpelled {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Owned(text.to_owned())))
+    }
+}
+
 /// Collects members as they come.
 struct InOrder;
 
@@ -72,9 +104,9 @@ impl<'de> Visitor<'de> for InOrder {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
-            members.push(member);
+        let mut members = Vec::with_capacity(EXPECTED);
+        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            members.push((name, value));
         }
         Ok(Members(members))
     }

@@ -61,19 +61,18 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///         1
 ///     }
 ///
-///     fn fit(&self, event: &StoredEvent, _wire_key: &str) -> Result<usize, Misfit> {
-///         Ok(event.event.payload.as_bytes().len())
+///     fn form(&self, event: &StoredEvent, _key: &str, item: &mut Vec<u8>) -> Result<(), Misfit> {
+///         item.extend_from_slice(event.event.payload.as_bytes());
+///         Ok(())
 ///     }
 ///
 ///     fn request(&self, batch: &Batch) -> Request {
-///         // The header is the only key that this upstream sees, so it is the event's own.
-///         let key = |item: &StoredEvent| ("Idempotency-Key".to_owned(), batch.wire_key(item));
-///         let body = |item: &StoredEvent| item.event.payload.as_bytes().to_vec();
-///         let first = batch.items.first();
+///         let first = batch.items().next();
 ///         Request {
 ///             path: "/events".to_owned(),
-///             headers: first.map(key).into_iter().collect(),
-///             body: first.map(body).unwrap_or_default(),
+///             // The header is the only key that this upstream sees, so it is the event's own.
+///             headers: first.map(|item| ("Idempotency-Key".to_owned(), item.key.to_owned())).into_iter().collect(),
+///             body: first.map(|item| item.body.to_vec()).unwrap_or_default(),
 ///         }
 ///     }
 ///
@@ -92,8 +91,8 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///                 return Err(Failure::Unavailable { why, retry_after_ms: None, answered });
 ///             }
 ///         };
-///         let keys = batch.items.iter().map(|item| batch.wire_key(item));
-///         Ok(Reply { items: keys.map(|key| (key, outcome.clone())).collect() })
+///         let outcomes = batch.items().map(|item| (item.key.to_owned(), outcome.clone()));
+///         Ok(Reply { items: outcomes.collect() })
 ///     }
 /// }
 /// assert_eq!(Plain.items_max(), 1);
@@ -130,20 +129,19 @@ pub trait Dialect: Send + Sync {
         Some(HORIZON_MS)
     }
 
-    /// How many bytes `event` adds to a request, under the key by which the upstream gets it.
+    /// Appends the item that `event` is in a request, under the key by which the upstream gets it.
     ///
     /// # Errors
     ///
-    /// Why the event cannot form an item of this dialect. It is never sent: see [`Fit`](onceward::sync::Fit).
-    fn fit(&self, event: &StoredEvent, wire_key: &str) -> Result<usize, Misfit>;
+    /// Why the event cannot form an item of this dialect. It is never sent: see [`Form`](onceward::sync::Form).
+    fn form(&self, event: &StoredEvent, wire_key: &str, item: &mut Vec<u8>) -> Result<(), Misfit>;
 
-    /// The request that carries `batch`, each event under its [`Batch::wire_key`]: of its
+    /// The request that carries the [items](Batch::items) of `batch`, as they were formed: of its
     /// [settings](Batch::settings), not of those that the dialect has now.
-    ///
-    /// An event that does not [`fit`](Dialect::fit) is left out, and so stays pending.
     fn request(&self, batch: &Batch) -> Request;
 
-    /// Reads what `response` proves about the items of `batch`, which it names by their [`Batch::wire_key`].
+    /// Reads what `response` proves about the items of `batch`, which it names by their
+    /// [keys](onceward::sync::Item::key).
     ///
     /// # Errors
     ///
@@ -199,13 +197,29 @@ pub(crate) fn captured_at(event: &StoredEvent, name: &str) -> Result<String, Mis
         .ok_or_else(|| misfit(format!("{name}: {unix_ms} ms is no moment that can be sent")))
 }
 
-/// The item, if it is short enough to be taken at all.
-pub(crate) fn fits_alone(item: String) -> Result<String, Misfit> {
-    let bytes = item.len();
+/// Checks that an item is short enough to be taken at all: what is in `item` from `start` on.
+pub(crate) fn fits_alone(item: &[u8], start: usize) -> Result<(), Misfit> {
+    let bytes = item.len().saturating_sub(start);
     if bytes > ITEM_BYTES_MAX {
         return Err(misfit(format!("the item has {bytes} bytes, more than {ITEM_BYTES_MAX}")));
     }
-    Ok(item)
+    Ok(())
+}
+
+/// Appends a text as JSON spells it.
+pub(crate) fn push_text(text: &str, item: &mut Vec<u8>) {
+    // Writing texts into memory does not fail.
+    drop(serde_json::to_writer(item, text));
+}
+
+/// Appends items to a body, with commas between.
+pub(crate) fn push_items<'a>(items: impl Iterator<Item = &'a [u8]>, body: &mut Vec<u8>) {
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(item);
+    }
 }
 
 /// Why an event cannot form an item.

@@ -6,7 +6,7 @@ use onceward::{Event, StoredEvent};
 use super::Dialect;
 
 /// The check for [`Config::with_sendable`](onceward::Config::with_sendable) by which a store refuses at capture what
-/// `dialect` can never send: what does not [fit](Dialect::fit), and what has no key by `rule`, which must be the one
+/// `dialect` can never send: what [forms](Dialect::form) no item, and what has no key by `rule`, which must be the one
 /// that the events' session will have.
 ///
 /// ```
@@ -32,7 +32,7 @@ pub fn sendable(
         // No dialect sends the number that the store will give it.
         let event = event.clone().with_captured_at_ms(captured_at_ms);
         let stored = StoredEvent::as_if_captured(event, captured_at_ms);
-        dialect.fit(&stored, &wire_key).map(drop)
+        dialect.form(&stored, &wire_key, &mut Vec::new())
     }
 }
 

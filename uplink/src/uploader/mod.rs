@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use onceward::Store;
-use onceward::sync::{Batch, Effort, Failure, Fit, Options, Reply, Report, Session, Step};
+use onceward::sync::{Batch, Effort, Failure, Form, Options, Reply, Report, Session, Step};
 
 use crate::clock::Monotonic;
 use crate::control::Control;
@@ -192,8 +192,8 @@ impl Uploader {
 
     fn start(&self, effort: Effort) -> Result<Session, Error> {
         let dialect = Arc::clone(&self.dialect);
-        let fit: Fit = Box::new(move |event, wire_key| dialect.fit(event, wire_key));
-        Ok(Session::start(&self.store, self.options.clone().with_effort(effort), fit)?)
+        let form: Form = Arc::new(move |event, wire_key, item| dialect.form(event, wire_key, item));
+        Ok(Session::start(&self.store, self.options.clone().with_effort(effort), form)?)
     }
 
     /// The loop.
@@ -328,7 +328,7 @@ impl Uploader {
 
     /// Carries one batch: what came of it, also of the upstream, and whether the answer's status refuses the key.
     fn carry(&self, batch: &Batch) -> (Result<(Reply, About), Failure>, bool) {
-        if batch.items.len() > self.dialect.items_max() {
+        if batch.items().len() > self.dialect.items_max() {
             return (Err(Failure::TooLarge), false);
         }
         match self.line.post(&self.dialect.request(batch)) {

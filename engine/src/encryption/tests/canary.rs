@@ -21,8 +21,8 @@ use crate::inspect::repair::repair_on;
 use crate::limits::{Limits, WhenFull};
 use crate::records::{LeaseReply, LeaseRequest};
 use crate::review::{Decision, write_decision};
+use crate::sync::payloads;
 use crate::sync::{Options, Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, SEGMENT_BYTES};
 use crate::{Answer, Settlement};
 use crate::{Class, Config, Event, Headers, Key, Kind, Lane, Lsn, Payload, Receipt, Scope, Store};
@@ -75,11 +75,11 @@ fn work(store: &Store) {
     let mut session = Session::start(
         store,
         Options::new(scope()).with_keys(crate::sync::KeyRule::Conveyed),
-        fits(),
+        payloads(),
     )
     .unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("there is something to send") };
-    assert!(!batch.items.is_empty());
+    assert!(batch.items().len() > 0);
     drop(session);
     churn(store);
 }

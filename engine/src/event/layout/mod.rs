@@ -12,7 +12,7 @@ pub(crate) use encoded::{Encoded, EventHead};
 
 use crate::base::bounds::RECEIPT_BYTES_MAX;
 use crate::base::{EventPart, FrameKind, Moment, Origin};
-use crate::event::payload::Form;
+use crate::event::payload::PayloadForm;
 use crate::event::{Amount, Class, Event, EventRef, Headers, Key, Kind, Lane, Payload, Scope};
 
 /// The payload is JSON.
@@ -190,8 +190,8 @@ impl<'a> View<'a> {
     }
 
     /// How the payload is to be read.
-    pub(in crate::event) fn form(&self) -> Form {
-        if self.json { Form::Json } else { Form::Bytes }
+    pub(in crate::event) fn form(&self) -> PayloadForm {
+        if self.json { PayloadForm::Json } else { PayloadForm::Bytes }
     }
 
     /// The event, of these parts, which are its own, and copies of the others; `None` if one breaks its rule.

@@ -1,8 +1,8 @@
 //! Looking without a lock: the same answers as the store's own.
 
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, event, key, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Event, Scope, Store, StoredEvent};
@@ -51,7 +51,7 @@ fn a_look_at_a_store_that_is_open_tells_what_the_store_tells() {
     store.reviews().resolve(&sales(), &key(4), "gone").unwrap();
     assert_same(&rig, &store, 20, "decided");
     let options = crate::testing::options().with_items_max(4);
-    let mut session = Session::start(&store, options, fits()).unwrap();
+    let mut session = Session::start(&store, options, payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     assert_same(&rig, &store, 20, "in flight");
     rig.clock.advance(5_000);

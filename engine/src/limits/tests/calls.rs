@@ -255,7 +255,7 @@ fn what_is_in_flight_or_in_review_is_never_dropped() {
         fresh(&store, &evictable(n));
     }
     let options = crate::testing::options().with_items_max(2);
-    let mut session = Session::start(&store, options, crate::testing::upstream::fits()).unwrap();
+    let mut session = Session::start(&store, options, crate::sync::payloads()).unwrap();
     session.next(0).unwrap();
     assert_eq!(store.status().in_flight, 2, "control");
     let (code, message) = ("NO".to_owned(), "no".to_owned());

@@ -1,14 +1,14 @@
 //! T54: what was never sent can be taken back, and what was cannot.
 
 use crate::limits::Cancellation;
+use crate::sync::payloads;
 use crate::sync::{ItemOutcome, Reply, Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, State, Store, Verdict};
 
 fn start(store: &Store) -> Session {
-    Session::start(store, crate::testing::options().with_items_max(2), fits()).unwrap()
+    Session::start(store, crate::testing::options().with_items_max(2), payloads()).unwrap()
 }
 
 fn too_late(store: &Store, n: u64) -> State {
@@ -44,7 +44,7 @@ fn a_cancelled_event_is_never_sent_and_its_key_stays_taken() {
     }
     let mut session = start(&store);
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
-    assert_eq!(keys(&batch.items), ["k2"]);
+    assert_eq!(batch.item_keys(), ["k2"]);
     settle(&store, 1..2);
     assert_eq!(too_late(&store, 1), State::Cancelled, "a late answer changes nothing");
 }

@@ -14,11 +14,11 @@ fn what_was_attempted_is_never_dropped_also_after_a_restart() {
     let store = rig.open();
     (1..=3).for_each(|n| fresh(&store, &evictable(n)));
     let options = crate::testing::options().with_items_max(2);
-    let mut session = Session::start(&store, options, crate::testing::upstream::fits()).unwrap();
+    let mut session = Session::start(&store, options, crate::sync::payloads()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     // The upstream asks for each of them again, so the batch is over.
     let again = |code: &str| ItemOutcome::Transient { code: code.to_owned(), retry_after_ms: None };
-    let items = batch.items.iter().map(|item| (item.event.key.to_string(), again("BUSY")));
+    let items = batch.items().map(|item| (item.key.to_owned(), again("BUSY")));
     let reply = Reply { items: items.collect() };
     session.on_reply(batch.id, &reply, 0).unwrap();
     assert_eq!((store.status().pending, store.status().in_flight), (3, 0), "control");

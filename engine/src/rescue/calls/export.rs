@@ -12,7 +12,7 @@ use crate::base::{ErrorKind, Result, State};
 use crate::event::StoredEvent;
 use crate::event::layout;
 use crate::outbox::{Facts, Stage, Standing};
-use crate::rescue::items::{self, Begin, End, Head, Item, Reason};
+use crate::rescue::items::{self, Begin, BundleItem, End, Head, Reason};
 use crate::rescue::sealed::{Header, Sealer};
 use crate::rescue::{BundleId, BundleKey, Exported, Fence};
 use crate::review::catalog::RowId;
@@ -185,12 +185,12 @@ impl Rescue<'_> {
     }
 
     /// The event and what is known of it; `None` if it was settled and is gone.
-    fn read_leaver(&self, mut leaver: Leaver) -> Result<Option<(Item, StoredEvent)>> {
+    fn read_leaver(&self, mut leaver: Leaver) -> Result<Option<(BundleItem, StoredEvent)>> {
         for _ in 0..LOOKS_MAX {
             let Some(event) = self.inner.events().read_event(leaver.standing)? else {
                 return Ok(None);
             };
-            let item = Item::of(&event, leaver.is_attempted, leaver.batch);
+            let item = BundleItem::of(&event, leaver.is_attempted, leaver.batch);
             let Some(version) = leaver.version else { return Ok(Some((item, event))) };
             if let Some(row) =
                 self.inner.catalog().review_row(RowId { version, event: leaver.standing.lsn })
@@ -201,7 +201,7 @@ impl Rescue<'_> {
                     reply: row.reason.reply,
                     since_ms: row.reason.since_ms,
                 };
-                return Ok(Some((Item { reason: Some(reason), ..item }, event)));
+                return Ok(Some((BundleItem { reason: Some(reason), ..item }, event)));
             }
             // Somebody decided meanwhile.
             let Some(now) = self.leaver(leaver.standing.lsn) else { return Ok(None) };

@@ -9,7 +9,7 @@ use crate::event::layout::{self, Carried};
 use crate::event::{Event, Receipt};
 use crate::kernel::{FrameBody, Share};
 use crate::rescue::frames::ImportFrame;
-use crate::rescue::items::{self, Begin, End, Head, Item};
+use crate::rescue::items::{self, Begin, BundleItem, End, Head};
 use crate::rescue::sealed::{Opener, SealedChunk, damaged};
 use crate::rescue::{BundleId, BundleKey, Imported, LeftOut, SkipReason};
 use crate::store::StoreState;
@@ -230,7 +230,7 @@ impl Rescue<'_> {
 /// An event of a bundle.
 #[derive(Debug)]
 pub(super) struct Arrival<'a> {
-    pub(super) item: Item,
+    pub(super) item: BundleItem,
     pub(super) state: State,
     pub(super) event: Event,
     body: &'a [u8],

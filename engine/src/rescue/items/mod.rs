@@ -18,7 +18,7 @@ pub(crate) enum Head {
     /// The first record.
     Begin(Begin),
     /// An event.
-    Item(Item),
+    Item(BundleItem),
     /// The last record, alone in the last chunk.
     End(End),
     /// The rule under which keys an upstream got the events of a scope; before all events.
@@ -42,7 +42,7 @@ pub(crate) struct Begin {
 
 /// What is known of an event beside its bytes.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-pub(crate) struct Item {
+pub(crate) struct BundleItem {
     /// The event's number in the source.
     pub(in crate::rescue) lsn: u64,
     /// Code of its [`State`](crate::State) there.
@@ -112,9 +112,9 @@ pub(crate) fn encode(head: &Head, event: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The record of an event. `item` says all but the flags.
-pub(crate) fn encode_event(item: Item, event: &StoredEvent) -> Vec<u8> {
+pub(crate) fn encode_event(item: BundleItem, event: &StoredEvent) -> Vec<u8> {
     let encoded = Encoded::new(&event.event);
-    let head = Head::Item(Item { flags: encoded.flags, ..item });
+    let head = Head::Item(BundleItem { flags: encoded.flags, ..item });
     encode(&head, &encoded.parts())
 }
 
@@ -139,7 +139,7 @@ fn number(rest: &mut &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*number)).ok()
 }
 
-impl Item {
+impl BundleItem {
     /// What is known of an event, but for why it waits.
     pub(crate) fn of(event: &StoredEvent, is_attempted: bool, batch: u64) -> Self {
         let receipt = event.receipt.as_ref().map(|receipt| receipt.as_bytes().to_vec());

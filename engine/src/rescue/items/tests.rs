@@ -1,10 +1,10 @@
 use super::*;
 use crate::base::golden::hex;
 
-fn item() -> Item {
+fn item() -> BundleItem {
     let reason =
         Reason { code: "C".to_owned(), message: "m".to_owned(), reply: vec![1], since_ms: -2 };
-    Item {
+    BundleItem {
         lsn: 1,
         state: 6,
         is_attempted: true,

@@ -7,8 +7,9 @@ use crate::limits::{Cancellation, Limits};
 use crate::rescue::{BundleKey, Exported, Imported, SkipReason};
 use crate::rescue::{Reason, SafeToWipe};
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{KeyRule, Options, Session, Step};
-use crate::testing::upstream::{Mood, ScriptedUpstream, fits};
+use crate::testing::upstream::{Mood, ScriptedUpstream};
 use crate::testing::{Rig, event, key, keys, other_event, receipt, sales, sized_event};
 use crate::{Amount, Class, Event, Headers, Kind, Lane, Payload, Scope, State, Store, Verdict};
 use crate::{Answer, Settlement};
@@ -64,7 +65,7 @@ fn rich(n: u64) -> Event {
 pub(crate) fn full_house(rig: &Rig) -> Store {
     let store = rig.open();
     store.capture_batch(&[event(2), event(7)]).unwrap();
-    let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
+    let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
     let Step::Send(first) = session.next(0).unwrap() else { panic!() };
     let retry = crate::sync::Reply { items: vec![] };
     session.on_reply(first.id, &retry, 0).unwrap();
@@ -76,7 +77,7 @@ pub(crate) fn full_house(rig: &Rig) -> Store {
     settle(&store, 5, accepted(5));
     assert!(matches!(store.cancel(&sales(), &key(6)).unwrap(), Cancellation::Cancelled { .. }));
     let mut session =
-        Session::start(&store, crate::testing::options().with_items_max(1), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(1), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
     store.capture(&rich(1)).unwrap();
@@ -273,7 +274,7 @@ fn what_went_along_is_sent_from_the_new_store_in_its_order_and_once() {
     import(&target, &bundle);
     target.reviews().retry(&sales(), &key(4)).unwrap();
     let mut upstream = ScriptedUpstream::default();
-    let mut session = Session::start(&target, crate::testing::options(), fits()).unwrap();
+    let mut session = Session::start(&target, crate::testing::options(), payloads()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
         let reply = upstream.take(&batch, Mood::Well).unwrap();
         session.on_reply(batch.id, &reply, 0).unwrap();
@@ -372,22 +373,22 @@ fn a_bundle_takes_along_under_which_keys_an_upstream_got_a_scope() {
     let source = Rig::new().open();
     source.capture(&event(1)).unwrap();
     let prefixed = options.clone().with_keys(KeyRule::ScopePrefix);
-    let mut session = Session::start(&source, prefixed, fits()).unwrap();
+    let mut session = Session::start(&source, prefixed, payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it may be there");
     drop(session);
     let (bundle, _) = export(&source, true);
     let target = Rig::new().open();
     import(&target, &bundle);
     let other = options.clone().with_keys(KeyRule::Conveyed);
-    let error = Session::start(&target, other.clone(), fits()).unwrap_err();
+    let error = Session::start(&target, other.clone(), payloads()).unwrap_err();
     assert_eq!(error.code(), "WIRE_KEYS_CHANGED");
-    let mut session = Session::start(&target, options, fits()).unwrap();
+    let mut session = Session::start(&target, options, payloads()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("it waits") };
-    assert_eq!(batch.wire_key(&batch.items[0]), "~sales/k1", "the key that the upstream knows");
+    assert_eq!(batch.items().next().unwrap().key, "~sales/k1", "the key that the upstream knows");
     // A store that went another way cannot go on for this one.
     let target = Rig::new().open();
     target.capture(&event(2)).unwrap();
-    let mut session = Session::start(&target, other, fits()).unwrap();
+    let mut session = Session::start(&target, other, payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
     let refused = target.rescue().import(&mut bundle.as_slice(), &secret()).unwrap_err();

@@ -10,8 +10,8 @@ use crate::capture::{Effect, WouldAccept};
 use crate::inbox::Delivery;
 use crate::rescue::BundleId;
 use crate::review::Decision;
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, event, key, other_event, receipt, sales, sized_event};
 use crate::{ErrorKind, Payload, Result, State, Store, Verdict};
 
@@ -33,7 +33,7 @@ fn assert_left(store: &Store) {
     assert_fenced(
         store.inbox().receive(&Delivery::new("d-1", Payload::json("{}").unwrap()).unwrap()),
     );
-    assert_fenced(Session::start(store, crate::testing::options(), fits()).map(drop));
+    assert_fenced(Session::start(store, crate::testing::options(), payloads()).map(drop));
     // What is known is still told.
     assert!(matches!(store.capture(&event(7)).unwrap(), Verdict::Duplicate { .. }));
     assert!(matches!(store.capture(&other_event(7)).unwrap(), Verdict::Conflict { .. }));
@@ -66,7 +66,7 @@ fn a_store_that_is_left_takes_and_sends_nothing_until_it_is_opened_again() {
         assert_eq!(store.rescue().unfence(exported.bundle).unwrap_err().code(), "NOT_FENCED");
         assert!(matches!(store.capture(&event(100)).unwrap(), Verdict::Fresh { .. }));
         store.inbox().ack(lsn).unwrap();
-        let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
+        let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
         assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
         drop(session);
         assert_eq!(store.status().fence, None);
@@ -79,10 +79,10 @@ fn a_session_that_runs_stops_before_its_next_batch() {
     let rig = Rig::new();
     let store = full_house(&rig);
     let mut session =
-        Session::start(&store, crate::testing::options().with_items_max(1), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(1), payloads()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!() };
     let (_, exported) = export(&store, true);
-    let item = batch.items[0].event.key.as_str().to_owned();
+    let item = batch.items().next().unwrap().key.to_owned();
     let accepted = crate::sync::ItemOutcome::Accepted { receipt: None };
     session.on_reply(batch.id, &crate::sync::Reply { items: vec![(item, accepted)] }, 0).unwrap();
     assert_fenced(session.next(0));

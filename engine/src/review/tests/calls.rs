@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 
 use crate::review::ReviewFilter;
 use crate::review::{Decision, ReviewItem};
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
-use crate::testing::upstream::{Mood, ScriptedUpstream, fits};
+use crate::testing::upstream::{Mood, ScriptedUpstream};
 use crate::testing::{Rig, WALL_MS, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{ErrorKind, Event, Scope, State, Store, Verdict};
@@ -321,7 +322,7 @@ fn a_session_tells_of_what_the_upstream_refused() {
     let told = Arc::new(Mutex::new(0));
     let count = Arc::clone(&told);
     let _watch = store.reviews().watch(Arc::new(move |_| *count.lock() += 1));
-    let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
+    let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     let mut upstream = ScriptedUpstream::default();
     upstream.refuse("k1", "CARD_NOT_FOUND");

@@ -7,8 +7,8 @@ use crate::base::{FrameKind, codec};
 use crate::capture::{Applied, Effect};
 use crate::kernel::{FrameBody, KeyEntry, KeysFrame, Share};
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{
     Rig, SEGMENT_BYTES, event, key, keys, other_event, receipt, sales, sized_event,
 };
@@ -127,9 +127,9 @@ fn review_items_and_open_batches_outlive_their_segments() {
     reject(2);
     let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
     assert_eq!(reviews.len(), 2);
-    let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
+    let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
-    assert_eq!(keys(&batch.items), ["k3", "k4"]);
+    assert_eq!(batch.item_keys(), ["k3", "k4"]);
     drop(session);
     let before = trimmed(&store);
     for n in 1..=60 {
@@ -139,9 +139,12 @@ fn review_items_and_open_batches_outlive_their_segments() {
     for store in [store, rig.after_kill().open()] {
         assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), reviews);
         assert_eq!((store.status().in_flight, store.status().pending), (2, 0));
-        let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
+        let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
         let Step::Send(again) = session.next(0).unwrap() else { panic!("nothing to send") };
-        assert_eq!((&again.idempotency_key, &again.items), (&batch.idempotency_key, &batch.items));
+        assert_eq!(
+            (&again.idempotency_key, again.item_keys()),
+            (&batch.idempotency_key, batch.item_keys())
+        );
         drop(session);
         store.reviews().retry(&sales(), &key(2)).unwrap();
         store.reviews().resolve(&sales(), &key(1), "done").unwrap();

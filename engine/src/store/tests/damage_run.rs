@@ -11,8 +11,8 @@ use crate::inbox::Received;
 use crate::inbox::tests::calls::delivery;
 use crate::records::LeaseReply;
 use crate::records::tests::calls::{acquired, asks, body};
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, event, key, receipt, sales};
 use crate::{Answer, Settlement};
 use crate::{Lsn, Result, State, Store, Verdict};
@@ -45,7 +45,7 @@ fn whole() -> Whole {
         settle(n, Answer::Rejected { code, message, reply: vec![] }).unwrap();
     }
     let mut session =
-        Session::start(&store, crate::testing::options().with_items_max(2), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(2), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "control: in flight");
     drop(session);
     for n in 6..EVENTS {

@@ -6,9 +6,9 @@ use onceward_vfs::Survival;
 
 use crate::capture::Effect;
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
 use crate::testing::draw::Draw;
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, event, key, keys, receipt, sales, sized_event};
 use crate::{Answer, Settlement};
 use crate::{Lane, State, Store};
@@ -212,9 +212,9 @@ fn a_closed_batch_stays_closed_when_the_frame_that_closed_it_goes_first() {
             store = rig.open();
             assert_eq!(look(&store), before, "{order:?}: {number} is gone, reopened");
         }
-        let mut session = Session::start(&store, crate::testing::options(), fits()).unwrap();
+        let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
         let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
-        assert_eq!(keys(&batch.items), ["k2", "k3"]);
+        assert_eq!(batch.item_keys(), ["k2", "k3"]);
     }
 }
 

@@ -12,8 +12,8 @@ use onceward_wal::testing::ToySealing;
 use super::lost_keys::{capture, settle};
 use crate::inbox::tests::calls::delivery;
 use crate::records::tests::calls::{acquired, body};
+use crate::sync::payloads;
 use crate::sync::{Session, Step};
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, WINDOW_MS, cents, event, key, sales, sized_event};
 use crate::{Answer, Class, Lane, Scope, Settlement, Status, Store, Verdict};
 
@@ -69,7 +69,7 @@ fn everything() -> Rig {
     }
     fill(&store, 20_000);
     let mut session =
-        Session::start(&store, crate::testing::options().with_items_max(40), fits()).unwrap();
+        Session::start(&store, crate::testing::options().with_items_max(40), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "control: in flight");
     drop(session);
     acquired(&store, 1);

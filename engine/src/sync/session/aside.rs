@@ -40,7 +40,7 @@ pub(super) struct AsideBatches {
 impl AsideBatches {
     /// Adds a batch.
     pub(super) fn push(&mut self, aside: Aside) {
-        self.batches.push(aside);
+        self.batches.push(Aside { open: aside.open.unsent(), ..aside });
     }
 
     /// Whether a batch for which the line failed goes on being sent first: it was not attempted often enough, or

@@ -12,8 +12,6 @@ pub(super) struct BatchSizes {
     /// Fewer than that, where replies were too long.
     items_max: usize,
     bytes_max: usize,
-    /// Numbers and sizes of the items that were sent last.
-    sent: Vec<(u64, usize)>,
     /// Size of the largest item that the upstream took.
     taken_bytes: usize,
 }
@@ -26,7 +24,6 @@ impl BatchSizes {
             bytes_allowed: options.bytes_max,
             items_max: options.items_max,
             bytes_max: options.bytes_max,
-            sent: Vec::new(),
             taken_bytes: 0,
         }
     }
@@ -41,30 +38,20 @@ impl BatchSizes {
         self.bytes_max
     }
 
-    /// Notes what is sent: LSN and size of each item.
-    pub(super) fn note_sent(&mut self, sizes: impl Iterator<Item = (u64, usize)>) {
-        self.sent = sizes.collect();
+    /// The upstream took an item of so many bytes.
+    pub(super) fn note_taken(&mut self, bytes: usize) {
+        self.taken_bytes = self.taken_bytes.max(bytes);
     }
 
-    /// Size of what was sent last.
-    pub(super) fn sent_bytes(&self) -> usize {
-        self.sent.iter().map(|(_, size)| size).sum()
-    }
-
-    /// The upstream took these items of what was sent last; they ascend.
-    pub(super) fn note_taken(&mut self, taken: &[u64]) {
-        let sizes = self.sent.iter().filter(|(lsn, _)| taken.binary_search(lsn).is_ok());
-        self.taken_bytes = sizes.map(|(_, size)| *size).fold(self.taken_bytes, usize::max);
-    }
-
-    /// Whether a batch, the last one sent, is one event that is no larger than one that was taken.
+    /// Whether a batch that was sent is one event that is no larger than one that was taken.
     pub(super) fn is_smaller_than_taken(&self, open: &Open) -> bool {
-        open.is_single() && self.sent_bytes() <= self.taken_bytes
+        open.is_single() && open.sent_bytes() <= self.taken_bytes
     }
 
-    /// What was sent last has too many bytes: the next batches have half of them.
-    pub(super) fn halve_bytes(&mut self) {
-        self.bytes_max = (self.sent_bytes() / 2).max(1);
+    /// A batch that was sent has too many bytes: the next ones have half of them. One that was formed before that was
+    /// known makes them no larger again.
+    pub(super) fn halve_bytes(&mut self, sent_bytes: usize) {
+        self.bytes_max = self.bytes_max.min((sent_bytes / 2).max(1));
     }
 
     /// Allows as many bytes as the host does: a single event that is too large explains why the batches around it were.
@@ -85,18 +72,22 @@ impl BatchSizes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::open::tests::open;
     use super::*;
     use crate::event::Scope;
+    use crate::sync::batch::Items;
 
     #[test]
     fn limits_are_narrowed_by_what_was_sent_and_restored_to_what_the_host_allows() {
         let options = Options::new(Scope::default()).with_items_max(9).with_bytes_max(1_000);
         let mut sizes = BatchSizes::new(&options);
-        sizes.halve_bytes();
+        sizes.halve_bytes(1);
         assert_eq!(sizes.bytes_max(), 1, "never 0");
-        sizes.note_sent([(1, 300), (2, 200)].into_iter());
-        sizes.halve_bytes();
+        sizes.restore_bytes();
+        sizes.halve_bytes(500);
+        sizes.halve_bytes(900);
         sizes.limit_items(2);
         assert_eq!((sizes.items_max(), sizes.bytes_max()), (2, 250));
         sizes.restore_bytes();
@@ -107,15 +98,13 @@ mod tests {
     #[test]
     fn a_single_event_is_compared_with_the_largest_that_was_ever_taken() {
         let mut sizes = BatchSizes::new(&Options::new(Scope::default()));
-        sizes.note_sent([(1, 300), (2, 900)].into_iter());
-        sizes.note_taken(&[1]);
-        sizes.note_sent([(3, 100)].into_iter());
-        sizes.note_taken(&[3]);
+        sizes.note_taken(300);
+        sizes.note_taken(100);
         for (bytes, is_smaller) in [(300, true), (301, false)] {
-            sizes.note_sent([(4, bytes)].into_iter());
-            assert_eq!(sizes.is_smaller_than_taken(&open(&[4])), is_smaller, "{bytes}");
+            let sent = Open { items: Some(Arc::new(Items::of_sizes(&[bytes]))), ..open(&[4]) };
+            assert_eq!(sizes.is_smaller_than_taken(&sent), is_smaller, "{bytes}");
         }
-        sizes.note_sent([(4, 1)].into_iter());
-        assert!(!sizes.is_smaller_than_taken(&open(&[4, 5])), "not a single one");
+        let sent = Open { items: Some(Arc::new(Items::of_sizes(&[1, 1]))), ..open(&[4, 5]) };
+        assert!(!sizes.is_smaller_than_taken(&sent), "not a single one");
     }
 }

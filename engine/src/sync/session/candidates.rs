@@ -4,6 +4,8 @@
 //! [suspects](super::evidence) do, until the upstream takes others; and whatever is to be done with them
 //! costs no request.
 
+use std::sync::Arc;
+
 use super::Open;
 use super::attempts::Attempts;
 use super::batch_sizes::BatchSizes;
@@ -17,6 +19,8 @@ use super::suspicion::Suspicion;
 use crate::base::{ErrorKind, Result};
 use crate::event::StoredEvent;
 use crate::outbox::Answer;
+use crate::sync::batch::Items;
+use crate::sync::options::Mix;
 
 /// Events that are looked at for one batch at most.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -25,10 +29,9 @@ const LOOKED_AT_MAX: usize = 4_096;
 const MISFITS_MAX: u64 = 8;
 
 /// What is to be done with the events that are due.
-#[derive(Default)]
 struct Choice {
-    /// The events that one batch takes.
-    taken: Vec<u64>,
+    /// The events that one batch takes, as they are sent.
+    taken: Items,
     /// The events that the dialect cannot send, or that must not be sent again, and why.
     misfits: Vec<(u64, Answer)>,
 }
@@ -39,9 +42,18 @@ pub(super) struct Candidates {
     pub(super) form: ItemForm,
     pub(super) attempts: Attempts,
     pub(super) horizon: Horizon,
+    /// How events of now and older ones are mixed, if the host wants that.
+    pub(super) mix: Option<Mix>,
+    /// The last event that waited when the line came back.
+    pub(super) backlog_to: u64,
 }
 
 impl Candidates {
+    /// The line is back: what waits now is the backlog.
+    pub(super) fn note_backlog(&mut self) {
+        self.backlog_to = self.access.inner().log.synced();
+    }
+
     /// Forms a batch of events that wait; `None` if there are none for now.
     pub(super) fn form_batch(
         &mut self,
@@ -51,7 +63,10 @@ impl Candidates {
         now_ms: u64,
     ) -> Result<Option<Open>> {
         let mut after = 0;
-        while let Some((due, last)) = self.find_due(after, sizes, now_ms) {
+        let mut mixed = self.find_mixed(sizes, now_ms);
+        while let Some((due, last)) =
+            mixed.take().or_else(|| self.find_due(after, usize::MAX, sizes, now_ms))
+        {
             let Choice { taken, misfits } = self.choose(&due, sizes, evidence, findings)?;
             match self.park(&misfits, findings) {
                 // They wait, and do not hold up the others.
@@ -62,8 +77,7 @@ impl Candidates {
                 parked => parked?,
             }
             if !taken.is_empty() {
-                let formed = self.access.form_some(taken, findings)?;
-                return Ok(Some(Open::new(formed)));
+                return self.access.form_some(taken, findings).map(Some);
             }
             after = last;
         }
@@ -72,14 +86,34 @@ impl Candidates {
 
     /// Whether any event is to be sent now.
     pub(super) fn has_due(&self, sizes: &BatchSizes, now_ms: u64) -> bool {
-        self.find_due(0, sizes, now_ms).is_some()
+        self.find_due(0, usize::MAX, sizes, now_ms).is_some()
     }
 
-    /// The first events from behind `after` on that are to be sent now, as many as a batch may have, and
-    /// the number of the last of them. `None`: there are none.
-    fn find_due(&self, mut after: u64, sizes: &BatchSizes, now_ms: u64) -> Option<(Vec<u64>, u64)> {
+    /// Some of the backlog and some of what came since, in the proportion that the host wants; and 0, from behind which
+    /// on to look where none of them can be sent. `None`: it wants none, or there is only one of them.
+    fn find_mixed(&self, sizes: &BatchSizes, now_ms: u64) -> Option<(Vec<u64>, u64)> {
+        let fresh_max = self.mix?.fresh_of(sizes.items_max());
+        let (fresh, _) = self.find_due(self.backlog_to, fresh_max, sizes, now_ms)?;
+        let rest = sizes.items_max().saturating_sub(fresh.len());
+        let (mut mixed, _) = self.find_due(0, rest, sizes, now_ms)?;
+        // Where the backlog is short, these are fresh ones too.
+        mixed.extend(fresh);
+        mixed.sort_unstable();
+        mixed.dedup();
+        Some((mixed, 0))
+    }
+
+    /// The first events from behind `after` on that are to be sent now, as many as a batch may have and at most `max`,
+    /// and the number of the last of them. `None`: there are none.
+    fn find_due(
+        &self,
+        mut after: u64,
+        max: usize,
+        sizes: &BatchSizes,
+        now_ms: u64,
+    ) -> Option<(Vec<u64>, u64)> {
         let is_due = |lsn: &u64| !self.horizon.holds(*lsn) && self.attempts.is_due(*lsn, now_ms);
-        let items_max = sizes.items_max();
+        let items_max = sizes.items_max().min(max);
         let looked_at = items_max.saturating_add(self.attempts.failed_count()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
         while due.len() < items_max {
@@ -101,8 +135,8 @@ impl Candidates {
         evidence: &Evidence,
         findings: &mut Findings,
     ) -> Result<Choice> {
-        let mut choice = Choice::default();
-        let mut bytes = 0_usize;
+        let taken = Items::with_capacity(due.len().min(sizes.items_max()));
+        let mut choice = Choice { taken, misfits: Vec::new() };
         let attempted = self.access.attempted(due);
         let items_max = if evidence.is_trying() { 1 } else { sizes.items_max() };
         for event in self.access.read(due, findings)? {
@@ -125,13 +159,13 @@ impl Candidates {
                     }
                 }
             }
-            match self.form.size(&event) {
-                Ok(size) => {
-                    bytes = bytes.saturating_add(size);
-                    if bytes > sizes.bytes_max() && !choice.taken.is_empty() {
+            let before = choice.taken.len();
+            match self.form.push(&event, &mut choice.taken) {
+                Ok(_) => {
+                    if choice.taken.bytes() > sizes.bytes_max() && before > 0 {
+                        choice.taken.truncate(before);
                         break;
                     }
-                    choice.taken.push(lsn);
                     if is_again {
                         self.attempts.note_earlier(lsn);
                     }
@@ -162,17 +196,24 @@ impl Candidates {
         None
     }
 
-    /// The events of a batch that are to be sent: those that still wait, and may be sent again.
+    /// The events of a batch that are to be sent, as they are sent: those that still wait, and may be sent again.
     pub(super) fn items_to_send(
         &mut self,
         open: &mut Open,
         findings: &mut Findings,
-    ) -> Result<Vec<StoredEvent>> {
-        let items = self.items(open, findings)?;
-        if self.park_forgotten(open, &items, findings)? {
-            self.items(open, findings)
-        } else {
-            Ok(items)
+    ) -> Result<Arc<Items>> {
+        // Formed just now, and nothing became of any of them since.
+        if let Some(items) = open.items.take()
+            && self.access.with_waiting(|waits| items.lsns().all(waits))
+        {
+            return Ok(items);
+        }
+        loop {
+            let events = self.items(open, findings)?;
+            let mut formed = Items::with_capacity(events.len());
+            if !self.park_unsendable(open, &events, (&mut formed, findings))? {
+                return Ok(Arc::new(formed));
+            }
         }
     }
 
@@ -214,32 +255,28 @@ impl Candidates {
         Ok(waits)
     }
 
-    /// Makes those of a batch's events uncertain that must not be sent again. Returns whether any were.
-    fn park_forgotten(
+    /// Forms those of a batch's events that may be sent, and makes the others uncertain. Returns whether any were.
+    fn park_unsendable(
         &mut self,
         open: &Open,
-        items: &[StoredEvent],
-        findings: &mut Findings,
+        events: &[StoredEvent],
+        (formed, findings): (&mut Items, &mut Findings),
     ) -> Result<bool> {
         let mut answers = Vec::new();
-        for event in items {
+        for event in events {
             let lsn = event.lsn.get();
-            if open.first.is_none() && !self.attempts.has(lsn) {
-                continue;
-            }
-            let first = self.attempts.first(lsn, open.first());
-            let answer = match self.horizon.again(&self.access, event, first) {
-                Again::Park(answer) => Some(answer),
+            if open.first.is_some() || self.attempts.has(lsn) {
+                let first = self.attempts.first(lsn, open.first());
                 // A batch with one that waits is held.
-                Again::Send | Again::Wait => None,
-            };
-            // An earlier session could send it, and damage took a part since.
-            let is_before = first == First::Before;
-            let misfit = || {
-                let misfit = self.form.size(event).err().filter(|_| is_before)?;
-                Some(Suspicion::misfit(misfit, true).into_answer())
-            };
-            answers.extend(answer.or_else(misfit).map(|answer| (lsn, answer)));
+                if let Again::Park(answer) = self.horizon.again(&self.access, event, first) {
+                    answers.push((lsn, answer));
+                    continue;
+                }
+            }
+            // It could be sent when the batch was formed, and damage took a part since.
+            if let Err(misfit) = self.form.push(event, formed) {
+                answers.push((lsn, Suspicion::misfit(misfit, true).into_answer()));
+            }
         }
         self.park(&answers, findings)?;
         Ok(!answers.is_empty())

@@ -12,14 +12,13 @@ impl Session {
     /// nothing.
     ///
     /// ```
-    /// use onceward::sync::{Failure, Options, Session, Step};
+    /// use onceward::sync::{Failure, Options, Session, Step, payloads};
     /// use onceward::{Config, Event, Key, Payload, Scope, Store};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
     /// let why = "busy".to_owned();
     /// let answered = onceward::sync::Answered::Upstream;
@@ -40,6 +39,7 @@ impl Session {
         let Some(mut open) = self.batches.take_sent(batch) else {
             return Ok(());
         };
+        let sent_bytes = open.sent_bytes();
         match failure {
             Failure::Unavailable { why, retry_after_ms, answered } => {
                 open.met_stranger = *answered == Answered::Stranger;
@@ -48,7 +48,7 @@ impl Session {
             }
             Failure::LineTooNarrow { why } => {
                 if self.split_for_line(open, why, now_ms)? {
-                    self.sizes.halve_bytes();
+                    self.sizes.halve_bytes(sent_bytes);
                 } else {
                     self.sizes.restore_bytes();
                 }
@@ -64,7 +64,7 @@ impl Session {
             Failure::InProgress { retry_after_ms } => {
                 self.pacing.line_answers();
                 self.findings.note("the upstream still works on it".to_owned());
-                self.pacing.pause(*retry_after_ms, now_ms);
+                self.pacing.pause_for(open.epoch, *retry_after_ms, now_ms);
                 self.hold.begin_if_long(*retry_after_ms)?;
                 // Its halves would be other batches while it is being worked on.
                 self.send_after_failure(open, now_ms, false)?;
@@ -83,7 +83,7 @@ impl Session {
             Failure::BatchKeyRefused { code, message } => {
                 self.findings.note_failure(format!("{code}: {message}"));
                 self.pacing.line_answers();
-                self.pacing.pause(None, now_ms);
+                self.pacing.pause_for(open.epoch, None, now_ms);
                 self.rename(open, now_ms)?;
             }
             Failure::Refused { code, message } => {
@@ -105,7 +105,8 @@ impl Session {
     /// The upstream refuses a batch for its size.
     fn too_large(&mut self, mut open: Open, now_ms: u64) -> Result<()> {
         self.findings.note_failure("the batch is too large".to_owned());
-        self.pacing.line_works();
+        self.pacing.line_works(open.epoch);
+        let sent_bytes = open.sent_bytes();
         let is_single = open.is_single();
         self.evidence.note_refusal(&mut open);
         let why = Suspicion::new("TOO_LARGE", "the upstream refuses it as too large");
@@ -113,7 +114,7 @@ impl Session {
         if is_single {
             self.sizes.restore_bytes();
         } else {
-            self.sizes.halve_bytes();
+            self.sizes.halve_bytes(sent_bytes);
         }
         Ok(())
     }
@@ -121,7 +122,7 @@ impl Session {
     /// The upstream refuses a batch as a whole.
     fn refused(&mut self, mut open: Open, why: Suspicion, now_ms: u64) -> Result<()> {
         self.findings.note_failure(why.to_string());
-        self.pacing.line_works();
+        self.pacing.line_works(open.epoch);
         if open.formed.envelope.settings == self.events.access.settings() {
             self.evidence.note_refusal(&mut open);
             self.split(open, why, now_ms)
@@ -141,7 +142,8 @@ impl Session {
     ) -> Result<()> {
         self.findings.note_failure(why.to_owned());
         self.pacing.line_fails();
-        self.pacing.pause(retry_after_ms, now_ms);
+        self.events.note_backlog();
+        self.pacing.pause_for(open.epoch, retry_after_ms, now_ms);
         self.send_after_failure(open, now_ms, true)
     }
 
@@ -184,7 +186,7 @@ impl Session {
                 // It waits as it is: what the line does is no reason to end a run.
                 Err(error) if error.kind() == ErrorKind::Full => self.findings.found_no_room(),
                 Err(error) => {
-                    self.batches.note_sent(open);
+                    self.batches.send_first(open);
                     return Err(error);
                 }
             }
@@ -205,7 +207,7 @@ impl Session {
                 return self.line_fails(open, why, None, now_ms).map(|()| false);
             }
             Err(error) => {
-                self.batches.note_sent(open);
+                self.batches.send_first(open);
                 return Err(error);
             }
         }
@@ -235,7 +237,7 @@ impl Session {
     fn split(&mut self, open: Open, why: Suspicion, now_ms: u64) -> Result<()> {
         match self.try_split(&open, why, now_ms) {
             Err(full) if full.kind() == ErrorKind::Full => self.no_room(open, &full, now_ms),
-            split => split.inspect_err(|_| self.batches.note_sent(open)),
+            split => split.inspect_err(|_| self.batches.send_first(open)),
         }
     }
 

@@ -52,13 +52,12 @@ impl Session {
     /// [`Session::on_horizon`] and [`Session::on_time`], [`Session::on_no_time`] or [`Session::on_no_answer`].
     ///
     /// ```
-    /// use onceward::sync::{Options, Session, Step};
+    /// use onceward::sync::{Options, Session, Step, payloads};
     /// use onceward::{Config, Scope, Store};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// assert!(matches!(session.next(0)?, Step::Idle) && !session.asks_time(), "a new store");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -73,12 +72,11 @@ impl Session {
     /// uncertain.
     ///
     /// ```
-    /// # use onceward::sync::{Options, Session};
+    /// # use onceward::sync::{Options, Session, payloads};
     /// # use onceward::{Config, Scope, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// # let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-    /// # let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// # let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// if session.asks_time() {
     ///     // The answer had no header `Date`.
     ///     session.on_no_time();
@@ -97,12 +95,11 @@ impl Session {
     /// Reports that nobody answered who could say the time: the session asks for it again after the backoff.
     ///
     /// ```
-    /// # use onceward::sync::{Answered, Failure, Options, Session};
+    /// # use onceward::sync::{Answered, Failure, Options, Session, payloads};
     /// # use onceward::{Config, Scope, Store};
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
-    /// # let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-    /// # let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// # let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// let (why, answered) = ("timeout".to_owned(), Answered::Stranger);
     /// let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
     /// if session.asks_time() {

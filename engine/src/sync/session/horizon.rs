@@ -106,7 +106,7 @@ impl Horizon {
 
     /// A batch waits for it.
     pub(super) fn hold_batch(&mut self, open: Open) {
-        self.batches.push(open);
+        self.batches.push(open.unsent());
     }
 
     /// What is to be done with an event that was attempted first then.

@@ -1,20 +1,21 @@
-//! What an event is on the wire: its key there, and the size of its item.
+//! What an event is on the wire: its key there, and its item.
 
 use crate::event::{Scope, StoredEvent};
-use crate::sync::{Fit, KeyRule, Misfit, Options};
+use crate::sync::batch::Items;
+use crate::sync::{Form, KeyRule, Misfit, Options};
 
 /// The form in which events of a scope go to an upstream.
 pub(super) struct ItemForm {
     scope: Scope,
     rule: KeyRule,
-    fit: Fit,
+    form: Form,
 }
 
 impl ItemForm {
-    /// The form by a session's options, in the dialect of `fit`.
-    pub(super) fn new(options: &Options, fit: Fit) -> Self {
+    /// The form by a session's options, in the dialect of `form`.
+    pub(super) fn new(options: &Options, form: Form) -> Self {
         let rule = options.keys.unwrap_or(KeyRule::Bare);
-        Self { scope: options.scope.clone(), rule, fit }
+        Self { scope: options.scope.clone(), rule, form }
     }
 
     /// The rule under which keys events are sent.
@@ -27,17 +28,8 @@ impl ItemForm {
         self.rule.wire_key(&self.scope, &event.event.key).is_ok()
     }
 
-    /// The keys of events as the upstream spells them.
-    pub(super) fn wire_keys(&self, events: &[StoredEvent]) -> Vec<String> {
-        let key = |event: &StoredEvent| {
-            self.rule.wire_key(&self.scope, &event.event.key).unwrap_or_default()
-        };
-        events.iter().map(key).collect()
-    }
-
-    /// What an event's item takes, or why it can never be sent.
-    pub(super) fn size(&self, event: &StoredEvent) -> Result<usize, Misfit> {
-        let key = self.rule.wire_key(&self.scope, &event.event.key)?;
-        (self.fit)(event, &key)
+    /// Adds an event's item to others, or reports why it can never be sent. Returns the item's size in bytes.
+    pub(super) fn push(&self, event: &StoredEvent, items: &mut Items) -> Result<usize, Misfit> {
+        items.push(event, (self.rule, &self.scope), &self.form)
     }
 }

@@ -27,7 +27,7 @@
 //! | [`Horizon`] | what the upstream may have forgotten, and what waits for its clock |
 //! | [`OpenBatches`] | where each batch is: queued, sent, kept as it is, or [aside](aside) |
 //! | [`BatchSizes`] | how much a batch may take |
-//! | [`Pacing`] | when the next request may go, and the state of the line |
+//! | [`Pacing`] | when the next request may go, how many may be on their [way](window), and the state of the line |
 //! | [`UpstreamHold`] | until when the upstream asked to be left alone |
 //! | [`Evidence`] | whether refused events are at fault, or the configuration |
 //! | [`Findings`] | counts and reasons for the report, and the [shortage](shortage) of room |
@@ -51,14 +51,15 @@ mod shortage;
 mod store_access;
 mod suspicion;
 mod upstream_hold;
+mod window;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::{Fit, Options, Report, Step};
+use super::{Form, Options, Report, Step};
 use crate::base::bounds::SETTINGS_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result};
-use crate::store::{Shared, Store};
+use crate::event::Scope;
+use crate::store::Store;
 use attempts::Attempts;
 use batch_sizes::BatchSizes;
 use candidates::Candidates;
@@ -74,17 +75,16 @@ use upstream_hold::UpstreamHold;
 
 /// One drain of a store.
 ///
-/// A store has one session at a time; a second one is refused until the first is dropped.
+/// A scope has one session at a time; a second one is refused until the first is dropped.
 ///
 /// ```
-/// use onceward::sync::{ItemOutcome, Options, Reply, Session, Step};
+/// use onceward::sync::{ItemOutcome, Options, Reply, Session, Step, payloads};
 /// use onceward::{Config, Event, Key, Payload, Scope, Store};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-/// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-/// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+/// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
 /// # let now_ms = 0; // By a monotonic clock of the host's.
 /// while let Step::Send(batch) = session.next(now_ms)? {
 ///     // Sent by whatever means; this upstream took all of it.
@@ -98,6 +98,8 @@ use upstream_hold::UpstreamHold;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Session {
+    /// The scope is this session's.
+    claim: Arc<Claim>,
     /// The events, and what was tried of each.
     events: Candidates,
     /// The batches that are not answered.
@@ -120,9 +122,27 @@ impl std::fmt::Debug for Session {
     }
 }
 
-impl Drop for Session {
+/// The right to drain a scope, which one session has.
+#[derive(Debug)]
+struct Claim {
+    store: Store,
+    scope: Scope,
+}
+
+impl Claim {
+    /// Takes a scope that no session drains.
+    fn take(store: &Store, scope: &Scope) -> Result<Self> {
+        if !store.inner.draining.lock().insert(scope.clone()) {
+            let message = format!("another session drains scope {scope}");
+            return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
+        }
+        Ok(Self { store: store.clone(), scope: scope.clone() })
+    }
+}
+
+impl Drop for Claim {
     fn drop(&mut self) {
-        self.inner().draining.store(false, Ordering::Release);
+        self.store.inner.draining.lock().remove(&self.scope);
     }
 }
 
@@ -130,53 +150,43 @@ impl Session {
     /// Starts to drain one scope of a store. Batches that an earlier session left unanswered are
     /// sent first, as they were.
     ///
-    /// A store has one session at a time, and a session one scope: several scopes are drained one after the other, see
-    /// [`sync`](crate::sync). A session that is new has no backoff: it does not know the [wait](Step::Wait) of the one
+    /// A session has one scope, and a scope one session at a time; those of other scopes may drain beside it. A session
+    /// that is new has no backoff: it does not know the [wait](Step::Wait) of the one
     /// before it, how often that failed, or that its credentials were refused. A host that starts sessions often keeps
     /// that itself. What the upstream asked for by itself is kept by the store.
     ///
     /// # Errors
     ///
-    /// `Fenced`: another session drains this store; with the code `STORE_FENCED` the store is left, see
+    /// `Fenced`: another session drains this scope; with the code `STORE_FENCED` the store is left, see
     /// [`Rescue::unfence`](crate::rescue::Rescue::unfence). `Invalid`: the options' settings are too long, or their
     /// rule for [keys](Options::with_keys) is missing (`WIRE_KEYS_MISSING`), not for this scope (`WIRE_KEYS_BARE`), or
     /// another one than before (`WIRE_KEYS_CHANGED`).
-    pub fn start(store: &Store, options: Options, fit: Fit) -> Result<Self> {
+    pub fn start(store: &Store, options: Options, form: Form) -> Result<Self> {
         store.inner.state.lock().rescue.refuse_if_fenced()?;
         if options.settings.len() > SETTINGS_BYTES_MAX {
             let message = format!("settings have more than {SETTINGS_BYTES_MAX} bytes");
             return Err(Error::invalid("SETTINGS_TOO_LONG", message));
         }
-        if store.inner.draining.swap(true, Ordering::AcqRel) {
-            let message = "another session drains this store";
-            return Err(Error::new(ErrorKind::Fenced, "DRAINING", message));
-        }
-        // Only now: until here another session could write one.
-        let keys = store.inner.upstreams().rule_for(options.route()).inspect_err(|_| {
-            store.inner.draining.store(false, Ordering::Release);
-        })?;
-        let options = Options { keys: Some(keys), ..options };
-        let session = Self {
-            batches: OpenBatches::new(store.inner.events().open_batches(&options.scope)),
-            pacing: Pacing::new(&options),
-            hold: UpstreamHold::new(store, &options.upstream),
-            sizes: BatchSizes::new(&options),
-            evidence: Evidence::default(),
-            findings: Findings::new(store),
-            events: Candidates {
-                form: ItemForm::new(&options, fit),
-                attempts: Attempts::new(&options),
-                horizon: Horizon::new(options.horizon_ms),
-                access: StoreAccess::new(store, options.clone()),
-            },
-        };
-        if options.is_now {
-            session.hold.end()?;
-        }
-        Ok(session)
+        let claim = Claim::take(store, &options.scope)?;
+        begin(store, options, (form, Arc::new(claim)))
     }
 
-    /// What the driver is to do next. A batch that was sent and never reported on is sent again.
+    /// Begins anew in the place of this session, as another one would.
+    pub(in crate::sync) fn restart(
+        &mut self,
+        store: &Store,
+        options: Options,
+        form: Form,
+    ) -> Result<()> {
+        *self = begin(store, options, (form, Arc::clone(&self.claim)))?;
+        Ok(())
+    }
+
+    /// What the driver is to do next.
+    ///
+    /// Each batch that it returns is to be reported on, with [`Session::on_reply`] or [`Session::on_failure`], also
+    /// where nothing is known of what became of it. Up to [`Options::with_window`] of them may be on their way, and
+    /// are reported on in any order; what comes back late, twice or for an older batch changes nothing.
     ///
     /// `now_ms` are milliseconds of any clock of the host that never goes back, such as one that began at 0 with the
     /// program. Each session has one clock: [`Session::on_reply`] and [`Session::on_failure`] get the time of the same
@@ -193,8 +203,11 @@ impl Session {
     /// `WIRE_KEYS_CHANGED`: a bundle that was imported meanwhile brought another rule for keys, by which a new
     /// session sends.
     pub fn next(&mut self, now_ms: u64) -> Result<Step> {
-        self.inner().state.lock().rescue.refuse_if_fenced()?;
-        self.batches.requeue_unreported();
+        self.events.access.inner().state.lock().rescue.refuse_if_fenced()?;
+        let is_over = self.pacing.is_blocked() || self.pacing.is_finished();
+        if is_over && self.batches.in_flight() > 0 {
+            return Ok(Step::Await);
+        }
         if self.pacing.is_blocked() {
             return Ok(Step::Blocked);
         }
@@ -203,6 +216,11 @@ impl Session {
         }
         if let Some(step) = self.paused_line(now_ms).or_else(|| self.held_line(now_ms)) {
             return Ok(step);
+        }
+        let in_flight = self.batches.in_flight();
+        // One that is tried alone shows whether the others are worth sending.
+        if !self.pacing.has_room(in_flight) || (in_flight > 0 && self.evidence.is_trying()) {
+            return Ok(Step::Await);
         }
         self.batches.queue_due(now_ms, !self.pacing.is_once());
         while let Some(open) = self.next_batch(now_ms)? {
@@ -228,14 +246,13 @@ impl Session {
     /// upstream asked for. Not for a fresh key: that is [`Session::on_new_key`].
     ///
     /// ```
-    /// use onceward::sync::{Failure, Options, Session, Step};
+    /// use onceward::sync::{Failure, Options, Session, Step, payloads};
     /// use onceward::{Config, Event, Key, Payload, Scope, Store};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
     /// let failure = Failure::Blocked { why: "the key is expired".to_owned() };
     /// session.on_failure(batch.id, &failure, 0)?;
@@ -246,8 +263,8 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_online(&mut self) {
-        self.pacing.forget_failures();
-        self.pacing.unblock();
+        self.pacing.forget_line();
+        self.events.note_backlog();
         self.sizes.restore_items();
         // What the disk refuses now is kept in memory.
         drop(self.hold.end());
@@ -256,18 +273,47 @@ impl Session {
         self.events.attempts.forgive();
     }
 
-    /// The credentials are others: what was refused for them is sent once more at once. Whatever else is waited
-    /// for goes on, so that keys that are no better make no stream of requests.
+    /// The line is back, as a connection shows that could be opened: what waits for it goes now. What the upstream
+    /// asked for counts, and so does all that an answer said.
+    pub(in crate::sync) fn on_line_back(&mut self) {
+        self.pacing.forget_failures();
+        self.events.note_backlog();
+        self.batches.recall();
+    }
+
+    /// The driver gave up whatever is on its way, for a reason of its own and none of the line's: all of it is sent
+    /// again, as it was.
     ///
     /// ```
-    /// use onceward::sync::{Failure, Options, Session, Step};
+    /// use onceward::sync::{Options, Session, Step, payloads};
     /// use onceward::{Config, Event, Key, Payload, Scope, Store};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let store = Store::open(dir.path().join("store"), Config::new())?;
     /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
-    /// let fit = |event: &onceward::StoredEvent, _key: &str| Ok(event.event.payload.as_bytes().len());
-    /// let mut session = Session::start(&store, Options::new(Scope::default()), Box::new(fit))?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
+    /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
+    /// // Until it is reported on, nothing else is sent.
+    /// assert!(matches!(session.next(0)?, Step::Await));
+    /// session.on_abandoned();
+    /// assert!(matches!(session.next(0)?, Step::Send(again) if again.id == batch.id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_abandoned(&mut self) {
+        self.batches.requeue_sent();
+    }
+
+    /// The credentials are others: what was refused for them is sent once more at once. Whatever else is waited
+    /// for goes on, so that keys that are no better make no stream of requests.
+    ///
+    /// ```
+    /// use onceward::sync::{Failure, Options, Session, Step, payloads};
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # store.capture(&Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?))?;
+    /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
     /// let Step::Send(batch) = session.next(0)? else { panic!("an event waits") };
     /// let failure = Failure::Blocked { why: "the key is expired".to_owned() };
     /// session.on_failure(batch.id, &failure, 0)?;
@@ -304,10 +350,34 @@ impl Session {
             ..self.findings.counts.clone()
         }
     }
+}
 
-    fn inner(&self) -> &Arc<Shared> {
-        self.events.access.inner()
+/// Begins a session that has its scope.
+fn begin(store: &Store, options: Options, (form, claim): (Form, Arc<Claim>)) -> Result<Session> {
+    // Only now: before it was claimed another session could write one.
+    let keys = store.inner.upstreams().rule_for(options.route())?;
+    let options = Options { keys: Some(keys), ..options };
+    let session = Session {
+        claim,
+        batches: OpenBatches::new(store.inner.events().open_batches(&options.scope)),
+        pacing: Pacing::new(&options),
+        hold: UpstreamHold::new(store, &options.upstream),
+        sizes: BatchSizes::new(&options),
+        evidence: Evidence::default(),
+        findings: Findings::new(store),
+        events: Candidates {
+            form: ItemForm::new(&options, form),
+            attempts: Attempts::new(&options),
+            horizon: Horizon::new(options.horizon_ms),
+            mix: options.mix,
+            backlog_to: store.inner.log.synced(),
+            access: StoreAccess::new(store, options.clone()),
+        },
+    };
+    if options.is_now {
+        session.hold.end()?;
     }
+    Ok(session)
 }
 
 #[cfg(test)]

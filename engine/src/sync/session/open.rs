@@ -1,6 +1,9 @@
 //! A batch that is on its way.
 
+use std::sync::Arc;
+
 use crate::outbox::Formed;
+use crate::sync::batch::Items;
 
 /// When an event was attempted first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +27,10 @@ pub(super) struct Open {
     pub(super) failed_at: Option<u64>,
     /// Whether somebody who is not the upstream answered the batch last.
     pub(super) met_stranger: bool,
+    /// Its events as they are sent: from its forming, or from the reading for an attempt, to the attempt's end.
+    pub(super) items: Option<Arc<Items>>,
+    /// The [epoch](super::pacing::Pacing::epoch) of the line in which the batch was sent last.
+    pub(super) epoch: u64,
 }
 
 impl Open {
@@ -41,17 +48,35 @@ impl Open {
             refused_at: None,
             failed_at: None,
             met_stranger: false,
+            items: None,
+            epoch: 0,
         }
+    }
+
+    /// One that was formed now, of these items.
+    pub(super) fn of_items(formed: Formed, items: Items) -> Self {
+        Self { items: Some(Arc::new(items)), ..Self::new(formed) }
     }
 
     /// One that takes the place of this one, with some of its events or all: the line has not failed for it.
     pub(super) fn replaced_by(&self, formed: Formed) -> Self {
-        Self { formed, attempts: 0, failed_at: None, met_stranger: false, ..*self }
+        let Self { first, refused_at, epoch, .. } = *self;
+        Self { first, refused_at, epoch, ..Self::new(formed) }
     }
 
     /// When its events were attempted first, at the latest.
     pub(super) fn first(&self) -> First {
         self.first.unwrap_or(First::Before)
+    }
+
+    /// The batch, to be sent another time: what its events are by then is read by then.
+    pub(super) fn unsent(self) -> Self {
+        Self { items: None, ..self }
+    }
+
+    /// Bytes of its items, while it is on its way.
+    pub(super) fn sent_bytes(&self) -> usize {
+        self.items.as_ref().map_or(0, |items| items.bytes())
     }
 
     /// Whether it has one event.
@@ -78,10 +103,12 @@ pub(super) mod tests {
             refused_at: Some(1),
             failed_at: Some(2),
             met_stranger: true,
+            epoch: 4,
             ..open(&[1, 2])
         };
         let after = before.replaced_by(open(&[1]).formed);
         assert_eq!((after.first, after.refused_at), (before.first, before.refused_at));
+        assert_eq!(after.epoch, 4);
         assert_eq!((after.attempts, after.failed_at, after.met_stranger), (0, None, false));
         assert!(after.is_single() && !before.is_single());
     }

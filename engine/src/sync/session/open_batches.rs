@@ -1,6 +1,6 @@
 //! The batches that were formed and are not answered, and where each of them waits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Open;
 use super::aside::AsideBatches;
@@ -24,8 +24,8 @@ pub(super) struct OpenBatches {
     pub(super) aside: AsideBatches,
     /// The batches that failed for now and are sent again as they are.
     as_is: Vec<Held>,
-    /// The batch that the driver got to send.
-    sent: Option<Open>,
+    /// The batches that the driver got to send and did not report on, by their numbers.
+    sent: BTreeMap<u64, Open>,
 }
 
 impl OpenBatches {
@@ -35,13 +35,18 @@ impl OpenBatches {
             queue: left.into_iter().map(Open::left).collect(),
             aside: AsideBatches::default(),
             as_is: Vec::new(),
-            sent: None,
+            sent: BTreeMap::new(),
         }
     }
 
     /// Whether none is sent and none is to be sent now.
     pub(super) fn is_idle(&self) -> bool {
-        self.sent.is_none() && !self.has_next()
+        self.sent.is_empty() && !self.has_next()
+    }
+
+    /// How many are on their way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.sent.len()
     }
 
     /// Whether one is to be sent now.
@@ -56,36 +61,35 @@ impl OpenBatches {
 
     /// A batch goes before all others.
     pub(super) fn send_first(&mut self, open: Open) {
-        self.queue.push_front(open);
+        self.queue.push_front(open.unsent());
     }
 
     /// Puts these batches before all others, in their order.
     pub(super) fn send_all_first(&mut self, batches: Vec<Open>) {
         for open in batches.into_iter().rev() {
-            self.queue.push_front(open);
+            self.send_first(open);
         }
     }
 
-    /// Notes that the driver got this batch to send, or is to report on it again.
+    /// Notes that the driver got this batch to send.
     pub(super) fn note_sent(&mut self, open: Open) {
-        self.sent = Some(open);
+        self.sent.insert(open.formed.number, open);
     }
 
-    /// Takes the one that was sent, if it is this one.
+    /// Takes one that was sent, to apply what became of it.
     pub(super) fn take_sent(&mut self, batch: BatchId) -> Option<Open> {
-        self.sent.take_if(|open| open.formed.number == batch.get())
+        self.sent.remove(&batch.get())
     }
 
-    /// The one that was sent and not reported on goes before all others.
-    pub(super) fn requeue_unreported(&mut self) {
-        if let Some(unreported) = self.sent.take() {
-            self.queue.push_front(unreported);
-        }
+    /// Those that were sent go before all others.
+    pub(super) fn requeue_sent(&mut self) {
+        let sent = std::mem::take(&mut self.sent);
+        self.send_all_first(sent.into_values().collect());
     }
 
     /// Keeps a batch of which nothing is answered, to be sent again as it is.
     pub(super) fn keep_as_is(&mut self, open: Open, not_before_ms: u64) {
-        self.as_is.push(Held { open, not_before_ms });
+        self.as_is.push(Held { open: open.unsent(), not_before_ms });
     }
 
     /// Puts those in the queue whose time has come; those that are kept as they are only `with_as_is`.
@@ -121,25 +125,32 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_and_not_reported_on_goes_first_again() {
+    fn what_is_on_its_way_is_not_sent_again_and_what_takes_its_place_goes_first() {
         let mut batches = OpenBatches::new(vec![open(&[1]).formed, open(&[2]).formed]);
         let first = batches.take_next().unwrap();
         batches.note_sent(first);
         assert!(!batches.is_idle() && batches.has_next());
-        batches.requeue_unreported();
         batches.send_all_first(vec![open(&[3]), open(&[4])]);
-        assert_eq!([0; 5].map(|_| next(&mut batches)), [Some(3), Some(4), Some(1), Some(2), None]);
-        assert!(batches.is_idle());
+        assert_eq!([0; 4].map(|_| next(&mut batches)), [Some(3), Some(4), Some(2), None]);
+        assert!(!batches.is_idle(), "one is on its way");
     }
 
     #[test]
-    fn a_report_is_taken_for_the_batch_that_was_sent_only() {
+    fn reports_are_taken_in_any_order_once_for_each_batch_that_was_sent() {
         let id = |number| BatchId(crate::Lsn::from_u64(number).unwrap());
         let mut batches = OpenBatches::new(Vec::new());
-        batches.note_sent(open(&[1]));
+        let numbered = |number, event| {
+            let mut open = open(&[event]);
+            open.formed.number = number;
+            open
+        };
+        batches.note_sent(numbered(7, 1));
+        batches.note_sent(numbered(9, 2));
+        assert_eq!(batches.in_flight(), 2);
         assert!(batches.take_sent(id(8)).is_none());
-        assert!(batches.take_sent(id(7)).is_some());
-        assert!(batches.take_sent(id(7)).is_none(), "once");
+        assert_eq!(batches.take_sent(id(9)).unwrap().formed.events, [2]);
+        assert_eq!(batches.take_sent(id(7)).unwrap().formed.events, [1]);
+        assert!(batches.take_sent(id(7)).is_none() && batches.is_idle(), "once");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! When anything is sent again. Every repetition passes through one backoff, of the line or of an
 //! event ([`Attempts`](super::attempts::Attempts)); what is due is gathered, so that few requests carry it.
 
-use crate::sync::backoff::{Backoff, doubled_ms};
+use super::window::SendWindow;
+use crate::sync::backoff::{Backoff, RETRY_AFTER_MS_MAX, doubled_ms};
 use crate::sync::{Effort, Options};
 
 /// With [`Effort::Once`]: requests in a row that brought nothing, after which no more are sent.
@@ -19,6 +20,10 @@ pub(super) struct Pacing {
     not_before_ms: u64,
     /// Requests in a row that brought nothing.
     fruitless: u32,
+    /// Counts the pauses.
+    epoch: u64,
+    /// How many batches may be on their way.
+    window: SendWindow,
     /// The line failed last.
     is_unreachable: bool,
     /// The upstream refuses the credentials or the version.
@@ -38,6 +43,8 @@ impl Pacing {
             backoff: Backoff::new(base_ms, cap_ms, options.seed),
             not_before_ms: 0,
             fruitless: 0,
+            epoch: 0,
+            window: SendWindow::new(options),
             is_unreachable: false,
             is_blocked: false,
             is_finished: false,
@@ -59,8 +66,35 @@ impl Pacing {
         !self.is_once() || wait_ms <= ONCE_WAIT_MS_MAX
     }
 
-    /// A request brought nothing: the next one waits.
+    /// The count of the pauses so far: what was sent in an earlier one says nothing about the line that the failure
+    /// which began the last pause did not say.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether another batch may go while so many are on their way.
+    pub(super) fn has_room(&self, in_flight: usize) -> bool {
+        self.window.has_room(in_flight)
+    }
+
+    /// A request that was sent in this epoch brought nothing: the next one waits, and goes alone. Of requests that
+    /// were on their way together, the first that fails counts; the others only make the wait longer, if the upstream
+    /// wishes that.
+    pub(super) fn pause_for(&mut self, epoch: u64, retry_after_ms: Option<u64>, now_ms: u64) {
+        if epoch == self.epoch {
+            self.window.shrink();
+            self.pause(retry_after_ms, now_ms);
+            return;
+        }
+        let wish_ms = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MS_MAX);
+        if self.until_ms(now_ms).is_some() {
+            self.not_before_ms = self.not_before_ms.max(now_ms.saturating_add(wish_ms));
+        }
+    }
+
+    /// What was sent brought nothing: the next request waits.
     pub(super) fn pause(&mut self, retry_after_ms: Option<u64>, now_ms: u64) {
+        self.epoch = self.epoch.saturating_add(1);
         let wait_ms = self.backoff.wait_ms(retry_after_ms);
         self.not_before_ms = now_ms.saturating_add(wait_ms);
         self.fruitless = self.fruitless.saturating_add(1);
@@ -81,10 +115,21 @@ impl Pacing {
         now_ms.saturating_add(wait_ms).max(self.not_before_ms.saturating_add(self.base_ms))
     }
 
-    /// Something came back that is worth the next request.
-    pub(super) fn line_works(&mut self) {
-        self.forget_failures();
+    /// Something came back that is worth the next request, to a request of this epoch. To one that was sent before a
+    /// pause it is no reason to end that.
+    pub(super) fn line_works(&mut self, epoch: u64) {
         self.line_answers();
+        self.window.grow();
+        if epoch == self.epoch {
+            self.forget_failures();
+        }
+    }
+
+    /// The host says that it is worth trying: what was learned of the line counts no more.
+    pub(super) fn forget_line(&mut self) {
+        self.forget_failures();
+        self.unblock();
+        self.window.forget();
     }
 
     /// Nothing that failed is waited for.
@@ -172,7 +217,7 @@ mod tests {
             let mut pacing = pacing(effort);
             pacing.pause(None, 0);
             pacing.pause(None, 0);
-            pacing.line_works();
+            pacing.line_works(pacing.epoch());
             for _ in 1..FRUITLESS_MAX {
                 pacing.pause(None, 0);
                 assert!(!pacing.is_finished(), "what worked begins the count anew");
@@ -215,7 +260,30 @@ mod tests {
         pacing.pause(None, 0);
         pacing.forget_failures();
         assert_eq!((pacing.until_ms(0), pacing.is_unreachable()), (None, true));
-        pacing.line_works();
+        pacing.line_works(pacing.epoch());
         assert!(!pacing.is_unreachable());
+    }
+
+    #[test]
+    fn of_requests_that_were_on_their_way_together_one_failure_counts_and_the_longest_wish() {
+        let mut pacing = pacing(Effort::Forever);
+        let epoch = pacing.epoch();
+        for _ in 0..9 {
+            pacing.pause_for(epoch, None, 0);
+        }
+        let until_ms = pacing.until_ms(0).unwrap();
+        assert!((1_000..=2_000).contains(&until_ms), "one failure: {until_ms}");
+        pacing.pause_for(epoch, Some(60_000), 500);
+        assert_eq!(pacing.until_ms(0), Some(60_500));
+        pacing.line_works(epoch);
+        assert_eq!(pacing.until_ms(0), Some(60_500), "it was sent before the pause");
+        pacing.pause_for(epoch, Some(9_000), 61_000);
+        assert_eq!(
+            pacing.until_ms(61_000),
+            None,
+            "the pause is over, and another request may be on its way"
+        );
+        pacing.line_works(pacing.epoch());
+        assert_eq!(pacing.until_ms(0), None);
     }
 }

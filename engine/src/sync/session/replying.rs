@@ -3,9 +3,9 @@
 use super::findings::Findings;
 use super::{Open, Session};
 use crate::base::{ErrorKind, Result};
-use crate::event::StoredEvent;
 use crate::outbox::Answer;
-use crate::sync::matching::{Said, answer, match_by_key};
+use crate::sync::batch::Items;
+use crate::sync::matching::{KeyOutcomes, Said, answer, match_by_key};
 use crate::sync::{BatchId, Reply};
 
 /// How many times as many events of a reply fail for now as do not, where the upstream counts as busy.
@@ -29,35 +29,29 @@ impl Session {
             return Ok(());
         };
         self.on_no_time();
-        let events = match self.events.access.read(&open.formed.events, &mut self.findings) {
-            Ok(events) => events,
-            Err(error) => {
-                self.batches.note_sent(open);
-                return Err(error);
-            }
-        };
+        let items = open.items.clone().unwrap_or_default();
         // What the disk refuses, what follows reports.
         drop(self.hold.end());
-        let keys = self.events.form.wire_keys(&events);
-        let said = match_by_key(&keys, reply);
+        let said = match_by_key(&items, reply);
         self.findings.counts.strangers += said.strangers;
-        let (mut answers, mut later) = sort_out(&events, &keys, &said, &mut self.findings);
+        let (mut answers, mut later) = sort_out(&items, &said, &mut self.findings);
         let refused = self.findings.leave_out_reasons(&mut answers, self.pacing.is_once());
         later.extend(refused.into_iter().map(|lsn| (lsn, None)));
-        if answers.is_empty() && !later.is_empty() && self.inner().reserve().is_low() {
+        if answers.is_empty() && !later.is_empty() && self.events.access.inner().reserve().is_low()
+        {
             self.apply_pace(&open, &answers, &later, now_ms)?;
             let not_before_ms = self.events.attempts.last_ms(&open.formed.events);
             self.batches.keep_as_is(open, not_before_ms);
             return Ok(());
         }
         if let Err(error) = self.events.close(&open, &answers, &mut self.findings) {
-            self.batches.note_sent(open);
+            self.batches.send_first(open);
             return Err(error);
         }
         self.apply_pace(&open, &answers, &later, now_ms)?;
         self.apply_acceptances(&open, &answers)?;
         // What other processes decided; what the disk refuses now is tried again.
-        drop(self.inner().dropped().carry_out());
+        drop(self.events.access.inner().dropped().carry_out());
         match self.events.access.store().clean_up() {
             // What could not be cleaned now is cleaned later; the answers are kept.
             Err(error) if error.kind() == ErrorKind::Full => Ok(()),
@@ -82,10 +76,10 @@ impl Session {
             let wishes = later.iter().map(|(_, wish)| wish.unwrap_or(0));
             let wish = wishes.min();
             self.pacing.line_answers();
-            self.pacing.pause(wish, now_ms);
+            self.pacing.pause_for(open.epoch, wish, now_ms);
             return self.hold.begin_if_long(wish);
         }
-        self.pacing.line_works();
+        self.pacing.line_works(open.epoch);
         Ok(())
     }
 
@@ -96,7 +90,11 @@ impl Session {
             |answer: &Answer| matches!(answer, Answer::Accepted { .. } | Answer::Duplicate { .. });
         let taken: Vec<u64> =
             answers.iter().filter(|(_, answer)| is_taken(answer)).map(|(lsn, _)| *lsn).collect();
-        self.sizes.note_taken(&taken);
+        for item in open.items.iter().flat_map(|items| items.iter()) {
+            if taken.binary_search(&item.lsn.get()).is_ok() {
+                self.sizes.note_taken(item.body.len());
+            }
+        }
         if taken.is_empty() || open.formed.envelope.settings != self.events.access.settings() {
             return Ok(());
         }
@@ -107,18 +105,16 @@ impl Session {
 
 /// The events that have an answer, and those that are sent again later. Why is in the report.
 fn sort_out(
-    events: &[StoredEvent],
-    keys: &[String],
+    items: &Items,
     said: &Said<'_>,
     findings: &mut Findings,
 ) -> (Vec<(u64, Answer)>, Later) {
-    let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(events.len());
+    let mut answers: Vec<(u64, Answer)> = Vec::with_capacity(items.len());
     let mut later = Vec::new();
     let mut left_out = 0_u64;
-    for (event, key) in events.iter().zip(keys) {
-        let lsn = event.lsn.get();
+    for (lsn, outcome) in items.lsns().zip(&said.outcomes) {
         // Left out, or given two outcomes: nothing is known.
-        let Some(Some(outcome)) = said.outcomes.get(key.as_str()) else {
+        let KeyOutcomes::One(outcome) = outcome else {
             left_out += 1;
             later.push((lsn, None));
             continue;

@@ -1,12 +1,13 @@
 //! Whether anything is sent now, and what.
 
+use std::sync::Arc;
+
 use onceward_wal::Lsn;
 
 use super::Session;
 use super::candidates::Candidates;
 use super::open::{First, Open};
 use crate::base::{ErrorKind, Result};
-use crate::event::StoredEvent;
 use crate::sync::{Batch, BatchId, Step};
 
 impl Session {
@@ -79,11 +80,10 @@ impl Session {
             return self.close_unsent(open).map(|()| None);
         };
         open.attempts = open.attempts.saturating_add(1);
+        open.epoch = self.pacing.epoch();
         let Candidates { access, form, .. } = &self.events;
         open.first.get_or_insert_with(|| First::Here { trusted_ms: access.trusted_ms() });
-        let size = |item: &StoredEvent| Some((item.lsn.get(), form.size(item).ok()?));
-        self.sizes.note_sent(items.iter().filter_map(size));
-        self.findings.count_sent(items.len(), self.sizes.sent_bytes());
+        self.findings.count_sent(items.len(), items.bytes());
         let envelope = &open.formed.envelope;
         let batch = Batch {
             id: BatchId(id),
@@ -93,8 +93,9 @@ impl Session {
             upstream: access.upstream().clone(),
             keys: form.rule(),
             settings: envelope.settings.clone(),
-            items,
+            items: Arc::clone(&items),
         };
+        open.items = Some(items);
         self.batches.note_sent(open);
         Ok(Some(Step::Send(batch)))
     }
@@ -107,6 +108,11 @@ impl Session {
 
     /// What to do where nothing is to be sent now.
     pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {
+        if self.batches.in_flight() > 0 {
+            return self
+                .next_due_ms(now_ms)
+                .map_or(Step::Await, |until_ms| Step::Wait { until_ms });
+        }
         let Self { events, evidence, findings, .. } = self;
         events.explain_waits(evidence, findings, self.pacing.is_once());
         if self.pacing.is_once() {
@@ -114,10 +120,15 @@ impl Session {
             return Step::Idle;
         }
         self.events.forget_settled();
-        let waits = self.events.attempts.next_ms().into_iter().chain(self.batches.next_ms());
-        match waits.min() {
-            Some(until_ms) => Step::Wait { until_ms: until_ms.max(now_ms) },
-            None => Step::Idle,
+        self.next_due_ms(now_ms).map_or(Step::Idle, |until_ms| Step::Wait { until_ms })
+    }
+
+    /// When something that failed is to be sent again, if anything is.
+    fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
+        if self.pacing.is_once() {
+            return None;
         }
+        let waits = self.events.attempts.next_ms().into_iter().chain(self.batches.next_ms());
+        waits.min().map(|until_ms| until_ms.max(now_ms))
     }
 }

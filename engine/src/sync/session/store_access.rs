@@ -7,8 +7,9 @@ use super::findings::Findings;
 use super::open::First;
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
-use crate::outbox::{Answer, Formed};
+use crate::outbox::Answer;
 use crate::store::{Shared, Store};
+use crate::sync::batch::Items;
 use crate::sync::{Options, Upstream};
 use crate::timekeeping::Age;
 
@@ -87,21 +88,17 @@ impl StoreAccess {
     }
 
     /// Forms a batch of events; on a full disk of as many of the first as find room, with their answers.
-    pub(super) fn form_some(
-        &self,
-        mut events: Vec<u64>,
-        findings: &mut Findings,
-    ) -> Result<Formed> {
+    pub(super) fn form_some(&self, mut items: Items, findings: &mut Findings) -> Result<Open> {
         loop {
-            let parts = [events];
-            let formed = self.inner().events().form_batches(self.options.route(), 0, &parts);
-            let [mut part] = parts;
-            match formed {
-                Ok(formed) => return formed.into_iter().next().ok_or_else(no_batch),
-                Err(error) if error.kind() == ErrorKind::Full && part.len() > 1 => {
+            let parts = [items.lsns().collect()];
+            match self.inner().events().form_batches(self.options.route(), 0, &parts) {
+                Ok(formed) => {
+                    let formed = formed.into_iter().next().ok_or_else(no_batch)?;
+                    return Ok(Open::of_items(formed, items));
+                }
+                Err(error) if error.kind() == ErrorKind::Full && items.len() > 1 => {
                     findings.found_no_room();
-                    part.truncate(part.len() / 2);
-                    events = part;
+                    items.truncate(items.len() / 2);
                 }
                 Err(error) => return Err(error),
             }

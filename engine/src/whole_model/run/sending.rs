@@ -3,7 +3,7 @@
 use super::{Done, Machine, Stop};
 use crate::sync::{self, Batch, Failure, ItemOutcome, Options, Reply, Session, Step};
 use crate::testing::receipt;
-use crate::testing::upstream::{Mood as Line, fits_but};
+use crate::testing::upstream::{Mood as Line, payloads_but};
 use crate::whole_model::compare::told;
 use crate::whole_model::hold;
 use crate::whole_model::operations::Mood;
@@ -23,7 +23,7 @@ impl Machine {
         let options = Options::new(Scope::new(of).unwrap())
             .with_keys(sync::KeyRule::Conveyed)
             .with_items_max(ITEMS_MAX);
-        let session = Session::start(&store, options, fits_but(&MISFITS));
+        let session = Session::start(&store, options, payloads_but(&MISFITS));
         let Ok(mut session) = self.said(session)? else {
             return Err(Stop::Wrong("another session".to_owned()));
         };
@@ -66,10 +66,10 @@ impl Machine {
         let options = Options::new(Scope::new(of).unwrap())
             .with_keys(sync::KeyRule::Conveyed)
             .with_items_max(ITEMS_MAX);
-        let session = Session::start(&store, options, fits_but(&MISFITS));
+        let session = Session::start(&store, options, payloads_but(&MISFITS));
         let step = session.and_then(|mut session| session.next(0)).map_err(told)?;
         let sent = match &step {
-            Step::Send(batch) => batch.items.iter().map(|item| item.lsn.get()).collect(),
+            Step::Send(batch) => batch.items().map(|item| item.lsn.get()).collect(),
             _ => Vec::new(),
         };
         for state in states {
@@ -136,11 +136,16 @@ impl Machine {
         hold!([0, batch.id.get()].contains(&known.lsn), "{known:?} is sent as {}", batch.id);
         known.lsn = batch.id.get();
         let events = known.events.clone();
-        hold!(events.len() == batch.items.len(), "{events:?} are sent as {:?}", batch.items);
-        for (id, item) in events.into_iter().zip(&batch.items) {
+        hold!(
+            events.len() == batch.items().len(),
+            "{events:?} are sent as {:?}",
+            batch.item_keys()
+        );
+        for (id, item) in events.into_iter().zip(batch.items()) {
             self.model.learn(id, item.lsn)?;
             let event = self.model.event(id);
-            hold!(item.event == event, "{id} is sent as {item:?}");
+            let is_it = item.body == event.payload.as_bytes() && item.key == event.key.as_str();
+            hold!(is_it, "{id} is sent as {item:?}");
         }
         Ok(())
     }
@@ -201,8 +206,8 @@ impl Machine {
         }
         let events = self.model.batches.remove(at).events;
         let mut answers = Vec::new();
-        for (id, item) in events.into_iter().zip(&batch.items) {
-            let key = item.event.key.as_str();
+        for (id, item) in events.into_iter().zip(batch.items()) {
+            let key = item.key;
             let said = reply.items.iter().filter(|(said, _)| said == key).map(|(_, it)| it);
             let said: Vec<&ItemOutcome> = said.collect();
             let is_clear = said.windows(2).all(|two| two[0] == two[1]);

@@ -6,7 +6,7 @@ use onceward::{Amount, StoredEvent};
 use serde_json::value::RawValue;
 
 use crate::dialect::members::{Members, Shape, shape, text};
-use crate::dialect::{captured_at, fits_alone, misfit};
+use crate::dialect::{captured_at, fits_alone, misfit, push_text};
 use crate::excerpt;
 
 /// The rule that a field's value has to keep.
@@ -52,7 +52,7 @@ const FIELDS: [(&str, Rule); 10] = [
     (MOMENT, Rule::Moment),
 ];
 
-/// The transaction that `event` is, as JSON text, with the key under which the upstream gets it, also in the
+/// Appends the transaction that `event` is, as JSON text, with the key under which the upstream gets it, also in the
 /// place of the payload's own.
 ///
 /// # Errors
@@ -60,8 +60,12 @@ const FIELDS: [(&str, Rule); 10] = [
 /// The payload is no object, lacks a required field, has one that is unknown, twice there or of the
 /// wrong type or too long, carries another key, or its money differs from the event's amount; or the transaction
 /// as a whole is too long.
-pub(super) fn encode(event: &StoredEvent, wire_key: &str) -> Result<String, Misfit> {
-    let key = serde_json::Value::from(wire_key).to_string();
+pub(super) fn encode(
+    event: &StoredEvent,
+    wire_key: &str,
+    item: &mut Vec<u8>,
+) -> Result<(), Misfit> {
+    let start = item.len();
     let members = members(event)?;
     for (name, rule) in FIELDS {
         let value = members.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value);
@@ -70,21 +74,33 @@ pub(super) fn encode(event: &StoredEvent, wire_key: &str) -> Result<String, Misf
     // Checked above: every member has a known name, which needs no escape.
     // The payload's own key is the event's, and stays as it is spelled where the upstream gets just that.
     let is_other_key = wire_key != event.event.key.as_str();
-    let spelled = |name: &str, value: &RawValue| {
-        let value = if name == KEY && is_other_key { &key } else { value.get() };
-        format!("\"{name}\":{value}")
-    };
-    let mut parts: Vec<String> =
-        members.0.iter().map(|(name, value)| spelled(name, value)).collect();
+    for (name, value) in &members.0 {
+        push_name(name, start, item);
+        if name == KEY && is_other_key {
+            push_text(wire_key, item);
+        } else {
+            item.extend_from_slice(value.get().as_bytes());
+        }
+    }
     let has = |name: &str| members.0.iter().any(|(member, _)| member == name);
     if !has(KEY) {
-        parts.push(format!("\"{KEY}\":{key}"));
+        push_name(KEY, start, item);
+        push_text(wire_key, item);
     }
     if !has(MOMENT) {
         let moment = captured_at(event, MOMENT)?;
-        parts.push(format!("\"{MOMENT}\":\"{moment}\""));
+        push_name(MOMENT, start, item);
+        push_text(&moment, item);
     }
-    fits_alone(format!("{{{}}}", parts.join(",")))
+    item.push(b'}');
+    fits_alone(item, start)
+}
+
+/// Appends the name of a member of the item that begins at `start`, and what is before its value.
+fn push_name(name: &str, start: usize, item: &mut Vec<u8>) {
+    item.extend_from_slice(if item.len() == start { b"{\"" } else { b",\"" });
+    item.extend_from_slice(name.as_bytes());
+    item.extend_from_slice(b"\":");
 }
 
 /// The payload's members, if it is an object of known fields, each at most once.

@@ -9,13 +9,17 @@ mod reply;
 use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
 
-use super::{Dialect, Request, Response, own};
+use super::{Dialect, Request, Response, own, push_items};
 
 /// Most transactions in one request.
 const ITEMS_MAX: usize = 100;
 
 /// The path that transactions go to.
 const PATH: &str = "/api/v1/transactions/sync";
+
+/// What is before the transactions, and behind them.
+const HEAD: &[u8] = b"{\"transactions\":[";
+const TAIL: &[u8] = b"]}";
 
 /// The dialect of Forloy's offline sync.
 ///
@@ -44,14 +48,13 @@ impl Dialect for Forloy {
         ITEMS_MAX
     }
 
-    fn fit(&self, event: &StoredEvent, wire_key: &str) -> Result<usize, Misfit> {
-        // One for the comma.
-        item::encode(event, wire_key).map(|item| item.len().saturating_add(1))
+    fn form(&self, event: &StoredEvent, wire_key: &str, item: &mut Vec<u8>) -> Result<(), Misfit> {
+        item::encode(event, wire_key, item)
     }
 
     fn request(&self, batch: &Batch) -> Request {
-        let keyed = batch.items.iter().map(|item| (item, batch.wire_key(item)));
-        request(keyed)
+        let bytes = batch.bytes().saturating_add(batch.items().len());
+        request(batch.items().map(|item| item.body), bytes)
     }
 
     fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {
@@ -60,7 +63,7 @@ impl Dialect for Forloy {
 
     /// A list without a transaction, which the upstream refuses.
     fn time_request(&self) -> Option<Request> {
-        Some(request(std::iter::empty()))
+        Some(request(std::iter::empty(), 0))
     }
 
     fn time_answer(&self, response: &Response) -> Result<(), Failure> {
@@ -68,12 +71,13 @@ impl Dialect for Forloy {
     }
 }
 
-/// The request that carries events, each under its key.
-fn request<'a>(events: impl Iterator<Item = (&'a StoredEvent, String)>) -> Request {
-    let items: Vec<String> =
-        events.filter_map(|(event, key)| item::encode(event, &key).ok()).collect();
-    let body = format!("{{\"transactions\":[{}]}}", items.join(","));
-    Request { path: PATH.to_owned(), headers: Vec::new(), body: body.into_bytes() }
+/// The request that carries items, which have about so many bytes.
+fn request<'a>(items: impl Iterator<Item = &'a [u8]>, bytes: usize) -> Request {
+    let mut body = Vec::with_capacity(HEAD.len() + bytes + TAIL.len());
+    body.extend_from_slice(HEAD);
+    push_items(items, &mut body);
+    body.extend_from_slice(TAIL);
+    Request { path: PATH.to_owned(), headers: Vec::new(), body }
 }
 
 #[cfg(test)]

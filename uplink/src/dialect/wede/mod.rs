@@ -6,10 +6,11 @@ use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
 use onceward::wire::{JSON_LEVELS_MAX, TEXT_BYTES_MAX, check_json, member_path};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::members::{Members, Shape, shape, text};
-use super::{Dialect, Request, Response, captured_at, fits_alone, misfit, own};
+use super::{
+    Dialect, Request, Response, captured_at, fits_alone, misfit, own, push_items, push_text,
+};
 use crate::timestamp;
 
 /// Most events in one batch.
@@ -20,6 +21,9 @@ const PATH: &str = "/v1/sync/batch";
 
 /// The header by which a batch can be asked for when its answer was lost.
 const BATCH_KEY: &str = "Idempotency-Key";
+
+/// What is before the events.
+const HEAD: &[u8] = b"{\"events\":[";
 
 /// The levels of a message around a payload: the batch, its list of events, the event.
 const LEVELS_AROUND: usize = 3;
@@ -40,18 +44,6 @@ pub struct Wede {
     device_id: String,
 }
 
-/// An event as Wede takes it.
-#[derive(Serialize)]
-struct Item<'a> {
-    /// The event's kind.
-    #[serde(rename = "type")]
-    kind: &'a str,
-    /// The event's key.
-    idempotency_key: &'a str,
-    /// The payload, spelled as it was captured.
-    payload: &'a RawValue,
-}
-
 /// The members of a batch besides its events.
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -69,42 +61,50 @@ impl Wede {
     }
 }
 
-/// The request that carries `events` of that device, each under its key, as the batch of that name.
-fn carry(device_id: &str, events: &[(&StoredEvent, String)], batch_key: &str) -> Request {
-    let items: Vec<String> =
-        events.iter().filter_map(|(event, key)| encode(event, key).ok()).collect();
+/// The request that carries items of that device, the last of them captured at that moment, as the batch of that name.
+fn carry<'a>(
+    (device_id, batch_key): (&str, &str),
+    (items, bytes): (impl Iterator<Item = &'a [u8]>, usize),
+    moment: i64,
+) -> Request {
     // Of the events, not of the attempt: a resend has the same bytes.
-    let moment =
-        events.iter().filter_map(|(event, _)| event.captured_at_ms).max().unwrap_or_default();
     let envelope =
         Envelope { device_id, captured_at: timestamp::rfc3339(moment).unwrap_or_default() };
     // Texts only, which always encode.
     let envelope = serde_json::to_string(&envelope).unwrap_or_default();
     let rest = envelope.trim_start_matches('{');
-    let body = format!("{{\"events\":[{}],{rest}", items.join(","));
+    let mut body = Vec::with_capacity(HEAD.len() + bytes + rest.len() + 2);
+    body.extend_from_slice(HEAD);
+    push_items(items, &mut body);
+    body.extend_from_slice(b"],");
+    body.extend_from_slice(rest.as_bytes());
     Request {
         path: PATH.to_owned(),
         headers: vec![(BATCH_KEY.to_owned(), batch_key.to_owned())],
-        body: body.into_bytes(),
+        body,
     }
 }
 
-/// The event as JSON text, under the key by which the upstream knows it.
+/// Appends the event as JSON text, under the key by which the upstream knows it.
 ///
 /// # Errors
 ///
 /// The payload is no object, or one that readers understand differently; the item is too long, or its moment at
 /// the edge of the calendar.
-fn encode(event: &StoredEvent, idempotency_key: &str) -> Result<String, Misfit> {
+fn encode(event: &StoredEvent, wire_key: &str, item: &mut Vec<u8>) -> Result<(), Misfit> {
+    let start = item.len();
     let payload = event.event.payload.as_json().ok_or_else(|| misfit("the payload is not JSON"))?;
     check_payload(payload)?;
     captured_at(event, "captured_at")?;
-    let payload =
-        serde_json::from_str(payload).map_err(|found| misfit(format!("payload: {found}")))?;
-    let kind = event.event.kind.as_str();
-    let item = serde_json::to_string(&Item { kind, idempotency_key, payload })
-        .map_err(|found| misfit(found.to_string()))?;
-    fits_alone(item)
+    item.extend_from_slice(b"{\"type\":");
+    push_text(event.event.kind.as_str(), item);
+    item.extend_from_slice(b",\"idempotency_key\":");
+    push_text(wire_key, item);
+    item.extend_from_slice(b",\"payload\":");
+    // Spelled as it was captured.
+    item.extend_from_slice(payload.as_bytes());
+    item.push(b'}');
+    fits_alone(item, start)
 }
 
 /// Checks what the upstream asks of a payload, which may hold anything else besides.
@@ -144,15 +144,16 @@ impl Dialect for Wede {
         ITEMS_MAX
     }
 
-    fn fit(&self, event: &StoredEvent, wire_key: &str) -> Result<usize, Misfit> {
-        // One for the comma.
-        encode(event, wire_key).map(|item| item.len().saturating_add(1))
+    fn form(&self, event: &StoredEvent, wire_key: &str, item: &mut Vec<u8>) -> Result<(), Misfit> {
+        encode(event, wire_key, item)
     }
 
     fn request(&self, batch: &Batch) -> Request {
-        let keyed: Vec<(&StoredEvent, String)> =
-            batch.items.iter().map(|item| (item, batch.wire_key(item))).collect();
-        carry(&batch.settings, &keyed, &batch.idempotency_key)
+        let bytes = batch.bytes().saturating_add(batch.items().len());
+        let moment = batch.items().filter_map(|item| item.captured_at_ms).max();
+        let names = (batch.settings.as_str(), batch.idempotency_key.as_str());
+        let items = batch.items().map(|item| item.body);
+        carry(names, (items, bytes), moment.unwrap_or_default())
     }
 
     fn decode(&self, _batch: &Batch, response: &Response) -> Result<Reply, Failure> {
@@ -161,7 +162,10 @@ impl Dialect for Wede {
 
     /// A batch without an event and without a key, which the upstream refuses.
     fn time_request(&self) -> Option<Request> {
-        Some(Request { headers: Vec::new(), ..carry(&self.device_id, &[], "") })
+        Some(Request {
+            headers: Vec::new(),
+            ..carry((&self.device_id, ""), (std::iter::empty(), 0), 0)
+        })
     }
 
     fn time_answer(&self, response: &Response) -> Result<(), Failure> {

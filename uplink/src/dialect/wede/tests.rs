@@ -33,16 +33,22 @@ fn documented() -> Vec<StoredEvent> {
         .collect()
 }
 
-/// What an event takes under its own key.
-fn fit(dialect: &Wede, event: &StoredEvent) -> Result<usize, Misfit> {
-    dialect.fit(event, event.event.key.as_str())
+/// What an event takes under its own key, with a comma.
+fn item_size(dialect: &Wede, event: &StoredEvent) -> Result<usize, Misfit> {
+    let mut item = Vec::new();
+    dialect.form(event, event.event.key.as_str(), &mut item).map(|()| item.len() + 1)
 }
 
 /// The request that carries events under their own keys.
 fn bare(device_id: &str, events: &[StoredEvent], batch_key: &str) -> Request {
-    let keyed: Vec<(&StoredEvent, String)> =
-        events.iter().map(|event| (event, event.event.key.to_string())).collect();
-    carry(device_id, &keyed, batch_key)
+    let item = |event: &StoredEvent| {
+        let mut item = Vec::new();
+        Wede::new("d").form(event, event.event.key.as_str(), &mut item).unwrap();
+        item
+    };
+    let items: Vec<Vec<u8>> = events.iter().map(item).collect();
+    let moment = events.iter().filter_map(|event| event.captured_at_ms).max();
+    carry((device_id, batch_key), (items.iter().map(Vec::as_slice), 0), moment.unwrap_or(0))
 }
 
 fn decode(status: u16, body: &str) -> Result<Reply, Failure> {
@@ -75,10 +81,10 @@ fn names_and_keys_are_escaped() {
 }
 
 #[test]
-fn fit_counts_the_bytes_that_a_request_grows_by() {
+fn a_request_grows_by_its_items_and_the_commas_between() {
     let dialect = Wede::new("device-001");
     let events = documented();
-    let sizes: usize = events.iter().map(|event| fit(&dialect, event).unwrap()).sum();
+    let sizes: usize = events.iter().map(|event| item_size(&dialect, event).unwrap()).sum();
     let alone =
         r#"{"events":[],"device_id":"device-001","captured_at":"2026-03-10T14:25:31.000Z"}"#;
     assert_eq!(bare("device-001", &events, "b").body.len(), alone.len() + sizes - 1);
@@ -89,9 +95,9 @@ fn fit_counts_the_bytes_that_a_request_grows_by() {
 fn an_event_that_cannot_form_an_item_says_why() {
     let dialect = Wede::new("d");
     let json = || Payload::json("{}").unwrap();
-    assert!(fit(&dialect, &stored("k", json(), 0)).is_ok(), "control");
+    assert!(item_size(&dialect, &stored("k", json(), 0)).is_ok(), "control");
     for event in [stored("k", Payload::bytes(b"{}".to_vec()), 0), stored("k", json(), i64::MAX)] {
-        assert_eq!(fit(&dialect, &event).unwrap_err().code, INVALID_ITEM);
+        assert_eq!(item_size(&dialect, &event).unwrap_err().code, INVALID_ITEM);
     }
 }
 
@@ -99,7 +105,8 @@ fn an_event_that_cannot_form_an_item_says_why() {
 fn an_event_that_the_upstream_can_never_take_does_not_fit_and_says_why() {
     let fit = |payload: &str, at_ms| {
         let payload = Payload::json(payload).unwrap();
-        Wede::new("till-7").fit(&stored("k", payload, at_ms), "k").map_err(|misfit| misfit.message)
+        item_size(&Wede::new("till-7"), &stored("k", payload, at_ms))
+            .map_err(|misfit| misfit.message)
     };
     let nested =
         |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
@@ -266,9 +273,9 @@ fn the_documented_problems_are_told_apart_and_nothing_else_is_taken_for_one() {
 #[test]
 fn an_event_of_which_nobody_knows_when_it_was_captured_is_not_sent() {
     let mut event = documented().remove(0);
-    assert!(fit(&Wede::new("d"), &event).is_ok(), "control");
+    assert!(item_size(&Wede::new("d"), &event).is_ok(), "control");
     event.captured_at_ms = None;
-    let misfit = fit(&Wede::new("d"), &event).unwrap_err();
+    let misfit = item_size(&Wede::new("d"), &event).unwrap_err();
     assert_eq!(misfit.code, crate::dialect::TIME_UNKNOWN);
 }
 

@@ -1,5 +1,7 @@
 //! What a reply says of the upstream itself.
 
+use onceward::sync::payloads;
+
 use super::*;
 
 /// A day on which no test runs.
@@ -28,8 +30,8 @@ fn the_time_is_asked_for_with_a_request_that_changes_nothing() {
         let store = store_with(&folder, 0);
         let hub = Hub::start(&[act]);
         let mut uploader = hub.uploader(&store);
-        let fit: Fit = Box::new(|_, _| Ok(1));
-        let mut session = Session::start(&store, uploader.options.clone(), fit).unwrap();
+        let form = payloads();
+        let mut session = Session::start(&store, uploader.options.clone(), form).unwrap();
         uploader.ask_time(&mut session).unwrap();
         assert_eq!(hub.requests.try_iter().collect::<Vec<_>>(), [0], "without an item");
         assert!(hub.applied().is_empty());
@@ -91,8 +93,8 @@ fn a_dialect_has_a_horizon_where_the_host_names_none() {
 /// A session of an uploader that sent one event and got no reply.
 fn unanswered(uploader: &mut Uploader) -> Session {
     let dialect = Arc::clone(&uploader.dialect);
-    let fit: Fit = Box::new(move |event, key| dialect.fit(event, key));
-    let mut session = Session::start(&uploader.store, uploader.options.clone(), fit).unwrap();
+    let form: Form = Arc::new(move |event, key, item| dialect.form(event, key, item));
+    let mut session = Session::start(&uploader.store, uploader.options.clone(), form).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("an event waits") };
     uploader.exchange(&mut session, &batch).unwrap();
     session

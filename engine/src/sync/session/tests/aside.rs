@@ -8,7 +8,7 @@ use crate::testing::Rig;
 
 /// A filter on the way that lets nothing through that has this event in it.
 fn filtered(batch: &Batch, poison: &str) -> Option<Failure> {
-    let has = batch.items.iter().any(|item| item.event.key.as_str() == poison);
+    let has = batch.items().any(|item| item.key == poison);
     let (why, answered) = ("the answer is a web page".to_owned(), Answered::Stranger);
     has.then_some(Failure::Unavailable { why, retry_after_ms: None, answered })
 }
@@ -31,7 +31,7 @@ fn run(store: &Store, session: &mut Session, poison: &str, until_ms: u64) -> u64
             },
             Step::Wait { until_ms } => now_ms = until_ms.min(now_ms + 60_000),
             Step::Idle => now_ms += 60_000,
-            Step::Blocked => panic!("blocked"),
+            step => panic!("{step:?}"),
         }
         if now_ms / 60_000 >= next - 1_000 {
             next += 1;
@@ -99,7 +99,9 @@ fn a_batch_on_which_the_upstream_works_for_ever_holds_up_nobody_and_stays_whole(
                     session.on_reply(batch.id, &reply, now_ms).unwrap();
                 }
                 Step::Wait { until_ms } => now_ms = until_ms.min(now_ms + 10_000),
-                Step::Idle | Step::Blocked => {}
+                step => {
+                    assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                }
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Disks that fail under a session.
 
+use std::sync::Arc;
+
 use onceward_vfs::{Fault, FaultKind, FaultOp, Vfs};
 
 use super::*;
 use crate::ErrorKind;
 use crate::base::FrameKind;
-use crate::sync::{Failure, Fit, Misfit};
+use crate::sync::{Failure, Form, Misfit};
 use crate::testing::Rig;
 
 /// The next write into a segment finds no room.
@@ -54,17 +56,17 @@ fn halves_that_cannot_be_stored_leave_the_batch_to_be_sent_again() {
     }
     session.on_failure(first.id, &Failure::TooLarge, now_ms).unwrap();
     let half = batch(&mut session, now_ms);
-    assert_eq!(keys(&half.items), ["k1", "k2"]);
+    assert_eq!(half.item_keys(), ["k1", "k2"]);
     let refused = Failure::Refused { code: "NO".into(), message: "no".into() };
     fail(&mut session, &half, &refused, &mut now_ms);
     session.on_failure(half.id, &refused, now_ms).unwrap();
     let one = batch(&mut session, now_ms);
-    assert_eq!(keys(&one.items), ["k1"]);
+    assert_eq!(one.item_keys(), ["k1"]);
     fail(&mut session, &one, &refused, &mut now_ms);
     assert_eq!(store.status().in_review, 0);
     session.on_failure(one.id, &refused, now_ms).unwrap();
     let other = batch(&mut session, now_ms);
-    assert_eq!((keys(&other.items), store.status().in_review), (vec!["k2".to_owned()], 0));
+    assert_eq!((other.item_keys(), store.status().in_review), (vec!["k2".to_owned()], 0));
     // A suspect that cannot be sent to review now is one until the next acceptance.
     session.on_reply(other.id, &reply(&[2], &accepted()), now_ms).unwrap();
     assert_eq!(store.status().in_review, 1);
@@ -79,7 +81,7 @@ fn a_batch_that_cannot_be_stored_is_not_sent() {
     full_once(&rig);
     assert_eq!(session.next(0).unwrap_err().kind(), ErrorKind::Full);
     assert_eq!((store.status().pending, session.report().batches), (1, 0));
-    assert_eq!(keys(&batch(&mut session, 0).items), ["k1"], "asked again");
+    assert_eq!(batch(&mut session, 0).item_keys(), ["k1"], "asked again");
 }
 
 /// P4: one damaged event costs no neighbour its delivery.
@@ -89,10 +91,11 @@ fn an_event_that_was_damaged_on_disk_is_told_and_its_neighbours_are_sent() {
     let store = rig.open();
     capture(&store, 1..=6);
     let mut session = start(&store);
-    assert_eq!(keys(&batch(&mut session, 0).items).len(), 4, "control");
+    assert_eq!(batch(&mut session, 0).item_keys().len(), 4, "control");
     for needle in ["k2{", "k5{"] {
         flip(&rig, needle);
     }
+    session.on_abandoned();
     let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 0);
     let sent: Vec<&String> = upstream.effects().keys().collect();
@@ -127,9 +130,12 @@ fn flip(rig: &Rig, needle: &str) {
 }
 
 /// As a dialect whose items say when an event was captured.
-fn dated() -> Fit {
-    Box::new(|event, _key| match event.captured_at_ms {
-        Some(_) => Ok(1),
+fn dated() -> Form {
+    Arc::new(|event, _key, item| match event.captured_at_ms {
+        Some(_) => {
+            item.push(b'x');
+            Ok(())
+        }
         None => {
             Err(Misfit { code: "TIME_UNKNOWN".to_owned(), message: "nobody knows when".to_owned() })
         }
@@ -166,7 +172,7 @@ fn events_whose_time_damage_took_are_not_sent_with_another_one() {
     let store = rig.open();
     let mut session = Session::start(&store, options(), dated()).unwrap();
     let sent = batch(&mut session, 0);
-    assert_eq!(keys(&sent.items), ["k4"], "the host said when that was");
+    assert_eq!(sent.item_keys(), ["k4"], "the host said when that was");
     session.on_reply(sent.id, &reply(&[4], &accepted()), 0).unwrap();
     assert_eq!(
         [1, 2, 3].map(|n| state(&store, n)),
@@ -184,7 +190,7 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     let store = rig.open();
     capture(&store, 1..=1);
     let options = || options().with_horizon(Duration::from_millis(30 * 86_400_000));
-    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let mut session = Session::start(&store, options(), payloads()).unwrap();
     assert_eq!(batch(&mut session, 0).items.len(), 1);
     store.confirm_time(crate::testing::WALL_MS, Duration::ZERO).unwrap();
     let rig = rig.after_kill();
@@ -208,7 +214,7 @@ fn a_damaged_note_of_the_upstreams_clock_makes_no_gap_known() {
     rig.disk.flip_bit(&format!("log/{name}"), u64::from(before.offset) + 40, 1);
     let store = rig.open();
     assert_eq!(store.recovery().damage.len(), 1, "control: {:?}", store.recovery());
-    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let mut session = Session::start(&store, options(), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
     session.on_time(crate::testing::WALL_MS + 40 * 86_400_000, Duration::ZERO).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));

@@ -34,7 +34,7 @@ fn reasons_that_find_no_room_are_told_until_there_is_some() {
     };
     for _ in 0..1_000 {
         let Step::Send(sent) = session.next(0).unwrap() else { break };
-        let items = sent.items.iter().map(|item| (item.event.key.to_string(), refused.clone()));
+        let items = sent.items().map(|item| (item.key.to_owned(), refused.clone()));
         session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
         if session.report().is_full {
             break;
@@ -55,7 +55,7 @@ fn what_is_parked_is_counted_apart_from_what_a_reply_rejects() {
     let store = Rig::new().open();
     capture(&store, 1..=3);
     let mut session =
-        Session::start(&store, options(), crate::testing::upstream::fits_but(&["k1"])).unwrap();
+        Session::start(&store, options(), crate::testing::upstream::payloads_but(&["k1"])).unwrap();
     let sent = batch(&mut session, 0);
     let outcomes = [("k2", accepted()), ("k3", crate::testing::upstream::rejected("NO"))];
     let items = outcomes.into_iter().map(|(key, outcome)| (key.to_owned(), outcome)).collect();

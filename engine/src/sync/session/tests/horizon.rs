@@ -16,7 +16,7 @@ pub(super) fn rig() -> Rig {
 
 /// A session with an upstream that remembers keys for 30 days.
 pub(super) fn start(store: &Store) -> Session {
-    Session::start(store, options().with_horizon(Duration::from_millis(30 * DAY_MS)), fits())
+    Session::start(store, options().with_horizon(Duration::from_millis(30 * DAY_MS)), payloads())
         .unwrap()
 }
 
@@ -90,7 +90,7 @@ fn a_machine_that_was_off_for_longer_does_not_send_again_what_it_had_sent() {
         let mut session = start(&store);
         // First what was never sent: its reply tells how long the machine was off.
         let sent = batch(&mut session, 0);
-        assert_eq!(keys(&sent.items), ["k5"]);
+        assert_eq!(sent.item_keys(), ["k5"]);
         session.on_time(server_ms(days * DAY_MS), Duration::ZERO).unwrap();
         let said = upstream.take(&sent, Mood::Well).unwrap();
         session.on_reply(sent.id, &said, 0).unwrap();
@@ -110,7 +110,7 @@ fn what_was_sent_before_the_machine_was_off_waits_for_the_upstreams_clock_and_is
             store.cancel(&sales(), &key(5)).unwrap();
             let options =
                 options().with_horizon(Duration::from_millis(30 * DAY_MS)).with_effort(effort);
-            let mut session = Session::start(&store, options, fits()).unwrap();
+            let mut session = Session::start(&store, options, payloads()).unwrap();
             assert!(matches!(session.next(0).unwrap(), Step::Idle) && session.asks_time());
             assert_eq!(
                 (states(&store, 1..=4), upstream.request_count()),
@@ -195,7 +195,7 @@ fn what_the_upstream_says_takes_the_place_of_what_the_host_said() {
     let store = rig.open();
     capture(&store, 1..=4);
     let mut upstream = ScriptedUpstream::default();
-    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let mut session = Session::start(&store, options(), payloads()).unwrap();
     lose_a_reply(&mut session, &mut upstream);
     rig.clock.advance(400 * DAY_MS);
     lose_a_reply(&mut session, &mut upstream);
@@ -230,6 +230,7 @@ fn what_was_attempted_over_an_hour_ago_waits_until_the_upstream_tells_its_horizo
                 let step = session.next(100_000).unwrap();
                 assert_eq!(matches!(step, Step::Send(_)), !waits, "{case}");
                 assert_eq!(session.asks_time(), waits, "{case}");
+                session.on_abandoned();
                 if waits {
                     session.on_horizon(Duration::from_millis(told_ms));
                     session.on_no_time();
@@ -254,7 +255,7 @@ fn a_tenth_of_the_horizon_and_an_hour_at_most_are_for_the_way() {
             capture(&store, 1..=1);
             let mut upstream = ScriptedUpstream::default();
             let options = options().with_horizon(Duration::from_millis(horizon_ms));
-            let mut session = Session::start(&store, options, fits()).unwrap();
+            let mut session = Session::start(&store, options, payloads()).unwrap();
             lose_a_reply(&mut session, &mut upstream);
             rig.clock.advance(age_ms);
             // It was heard lately.
@@ -271,7 +272,7 @@ fn an_upstream_that_remembers_nothing_gets_each_event_once() {
     capture(&store, 1..=4);
     let mut upstream = ScriptedUpstream::default();
     let mut session =
-        Session::start(&store, options().with_horizon(Duration::ZERO), fits()).unwrap();
+        Session::start(&store, options().with_horizon(Duration::ZERO), payloads()).unwrap();
     lose_a_reply(&mut session, &mut upstream);
     drain(&mut session, &mut upstream, 100_000);
     assert_eq!((states(&store, 1..=4), upstream.request_count()), (vec![State::Uncertain; 4], 1));
@@ -346,7 +347,7 @@ fn a_reply_settles_by_the_time_that_came_with_it() {
     let rig = rig();
     let store = rig.open();
     capture(&store, 1..=1);
-    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let mut session = Session::start(&store, options(), payloads()).unwrap();
     let sent = batch(&mut session, 0);
     session.on_time(WALL_MS, Duration::ZERO).unwrap();
     let rig = rig.after_kill();
@@ -354,7 +355,7 @@ fn a_reply_settles_by_the_time_that_came_with_it() {
     let off_ms = 40 * DAY_MS;
     rig.clock.reboot(off_ms);
     let store = rig.open();
-    let mut session = Session::start(&store, options(), fits()).unwrap();
+    let mut session = Session::start(&store, options(), payloads()).unwrap();
     let again = batch(&mut session, 0);
     assert_eq!(again.id, sent.id);
     session.on_time(WALL_MS.saturating_add_unsigned(off_ms), Duration::ZERO).unwrap();

@@ -1,15 +1,17 @@
 //! Under which keys an upstream gets events, and when it is not asked.
 
+use std::sync::Arc;
+
 use onceward_vfs::Survival;
 
 use crate::Answer;
 use crate::base::{FrameKind, codec};
 use crate::kernel::{FrameBody, Share};
+use crate::sync::payloads;
 use crate::sync::{
-    Answered, Effort, Failure, Fit, ItemOutcome, KeyRule, Misfit, Options, Reply, Session, Step,
+    Answered, Effort, Failure, Form, ItemOutcome, KeyRule, Misfit, Options, Reply, Session, Step,
     Upstream,
 };
-use crate::testing::upstream::fits;
 use crate::testing::{Rig, SEGMENT_BYTES, key, sales, sized_event};
 use crate::upstreams::frames::Hold;
 use crate::{ErrorKind, Event, Key, Payload, Scope, Settlement, State, Store};
@@ -33,10 +35,10 @@ pub(super) fn capture(store: &Store, name: &str, key: &str) {
 
 /// Sends everything; returns the keys that the upstream saw, all of which it accepts.
 fn drain(store: &Store, options: Options) -> Vec<String> {
-    let mut session = Session::start(store, options, fits()).unwrap();
+    let mut session = Session::start(store, options, payloads()).unwrap();
     let mut seen = Vec::new();
     while let Step::Send(batch) = session.next(0).unwrap() {
-        let keys: Vec<String> = batch.items.iter().map(|item| batch.wire_key(item)).collect();
+        let keys: Vec<String> = batch.items().map(|item| item.key.to_owned()).collect();
         let taken = |key: &String| (key.clone(), ItemOutcome::Accepted { receipt: None });
         let reply = Reply { items: keys.iter().map(taken).collect() };
         session.on_reply(batch.id, &reply, 0).unwrap();
@@ -47,7 +49,7 @@ fn drain(store: &Store, options: Options) -> Vec<String> {
 }
 
 fn refusal(store: &Store, options: Options) -> &'static str {
-    let error = Session::start(store, options, fits()).unwrap_err();
+    let error = Session::start(store, options, payloads()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     error.code()
 }
@@ -77,9 +79,9 @@ fn a_rule_for_keys_cannot_change_after_an_attempt() {
     let store = rig.open();
     capture(&store, "tips", "k");
     // A session alone attempts nothing.
-    drop(Session::start(&store, once("tips").with_keys(KeyRule::Conveyed), fits()).unwrap());
+    drop(Session::start(&store, once("tips").with_keys(KeyRule::Conveyed), payloads()).unwrap());
     let prefixed = once("tips").with_keys(KeyRule::ScopePrefix);
-    let mut session = Session::start(&store, prefixed.clone(), fits()).unwrap();
+    let mut session = Session::start(&store, prefixed.clone(), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
     drop(session);
     drop(store);
@@ -88,7 +90,7 @@ fn a_rule_for_keys_cannot_change_after_an_attempt() {
         let store = rig.open();
         let changed = once("tips").with_keys(KeyRule::Conveyed);
         assert_eq!(refusal(&store, changed), "WIRE_KEYS_CHANGED");
-        assert!(Session::start(&store, once("tips"), fits()).is_ok(), "it is known");
+        assert!(Session::start(&store, once("tips"), payloads()).is_ok(), "it is known");
         // Its segment goes.
         for n in 0..16 {
             store.capture(&sized_event(seed * 16 + n, 40_000)).unwrap();
@@ -103,7 +105,7 @@ fn a_rule_for_keys_cannot_change_after_an_attempt() {
     // Another upstream never saw them.
     let other = Upstream::new("https://other.example", "wede").unwrap();
     let options = once("tips").with_upstream(other).with_keys(KeyRule::Conveyed);
-    assert!(Session::start(&store, options, fits()).is_ok());
+    assert!(Session::start(&store, options, payloads()).is_ok());
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn a_key_that_cannot_be_told_from_another_on_the_wire_waits_for_a_person_unsent(
 
 /// Sends one batch that is answered with this wish; `false`: there was none to send.
 pub(super) fn refuse_for_now(store: &Store, options: Options, answered: Answered) -> bool {
-    let mut session = Session::start(store, options, fits()).unwrap();
+    let mut session = Session::start(store, options, payloads()).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else {
         let report = session.report();
         assert!(report.unreachable && report.held_until_ms.is_some(), "{report:?}");
@@ -166,7 +168,7 @@ fn the_host_can_ask_now_and_an_answer_ends_the_wait() {
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
     assert!(refuse_for_now(&store, once("default").with_hold_ignored(), Answered::Upstream), "now");
     let mut session =
-        Session::start(&store, once("default").with_effort(Effort::Forever), fits()).unwrap();
+        Session::start(&store, once("default").with_effort(Effort::Forever), payloads()).unwrap();
     assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
     let why = session.report().last_failure.unwrap();
     assert!(why.contains(" not to be asked until ") && why.ends_with(" UTC, in 600 s"), "{why}");
@@ -207,7 +209,7 @@ fn a_wish_to_be_left_alone_takes_nothing_of_the_reserve() {
 fn a_wish_that_answers_the_question_for_the_time_is_kept_too() {
     let store = Rig::new().open();
     capture(&store, "default", "k");
-    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    let mut session = Session::start(&store, once("default"), payloads()).unwrap();
     let (why, retry_after_ms) = ("429".to_owned(), Some(600_000));
     let failure = Failure::Unavailable { why, retry_after_ms, answered: Answered::Upstream };
     session.on_no_answer(&failure, 0).unwrap();
@@ -221,7 +223,7 @@ fn another_key_of_the_host_is_no_word_to_ask_now() {
     capture(&store, "default", "k");
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
     let options = once("default").with_effort(Effort::Forever);
-    let mut session = Session::start(&store, options, fits()).unwrap();
+    let mut session = Session::start(&store, options, payloads()).unwrap();
     session.on_new_key();
     assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 600_005 }));
 }
@@ -230,13 +232,13 @@ fn another_key_of_the_host_is_no_word_to_ask_now() {
 fn a_wish_of_a_few_seconds_is_waited_for_by_a_later_run_too() {
     let store = Rig::new().open();
     capture(&store, "default", "k");
-    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    let mut session = Session::start(&store, once("default"), payloads()).unwrap();
     let Step::Send(sent) = session.next(0).unwrap() else { panic!("an event waits") };
     let (why, retry_after_ms) = ("429".to_owned(), Some(5_000));
     let failure = Failure::Unavailable { why, retry_after_ms, answered: Answered::Upstream };
     session.on_failure(sent.id, &failure, 0).unwrap();
     drop(session);
-    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    let mut session = Session::start(&store, once("default"), payloads()).unwrap();
     assert!(matches!(session.next(5).unwrap(), Step::Wait { until_ms: 5_005 }));
     assert!(!session.report().unreachable, "it was not asked");
 }
@@ -247,7 +249,7 @@ fn an_upstream_that_is_left_alone_keeps_nobody_who_has_nothing_for_it() {
     capture(&store, "default", "k");
     assert!(refuse_for_now(&store, once("default"), Answered::Upstream));
     let options = once("tips").with_keys(KeyRule::ScopePrefix);
-    let mut session = Session::start(&store, options, fits()).unwrap();
+    let mut session = Session::start(&store, options, payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
     let report = session.report();
     assert!(!report.unreachable && report.held_until_ms.is_none(), "{report:?}");
@@ -288,12 +290,7 @@ fn the_end_of_a_wait_outlives_its_segment() {
     (0..4).for_each(settle);
     pass(50..90);
     assert!(!segments().contains(&first), "control: {:?}", segments());
-    let mut frames = 0;
-    onceward_wal::examine(&rig.disk, &mut |frame| {
-        frames += usize::from(frame.kind == FrameKind::Hold.code());
-    })
-    .unwrap();
-    assert_eq!(frames, 0);
+    assert_eq!(rig.frame_count(FrameKind::Hold), 0);
 }
 
 #[test]
@@ -327,12 +324,12 @@ fn a_session_sends_nothing_once_another_rule_for_its_keys_is_written() {
     let old = Rig::new().open();
     capture(&old, "default", "receipt-1");
     let prefixed = once("default").with_keys(KeyRule::ScopePrefix);
-    let mut session = Session::start(&old, prefixed, fits()).unwrap();
+    let mut session = Session::start(&old, prefixed, payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it may be there");
     drop(session);
     let store = Rig::new().open();
     let mut session =
-        Session::start(&store, once("default").with_effort(Effort::Forever), fits()).unwrap();
+        Session::start(&store, once("default").with_effort(Effort::Forever), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
     let (key, mut stick) = (crate::rescue::BundleKey::from_bytes([7; 32]), Vec::new());
     old.rescue().export(&mut stick, &key, true).unwrap();
@@ -351,8 +348,8 @@ fn a_session_takes_up_its_rule_once_it_has_the_store_to_itself() {
     let store = Rig::new().open();
     capture(&store, "tips", "k");
     let prefixed = once("tips").with_keys(KeyRule::ScopePrefix);
-    let mut first = Session::start(&store, prefixed.clone(), fits()).unwrap();
-    let other = || Session::start(&store, once("tips").with_keys(KeyRule::Conveyed), fits());
+    let mut first = Session::start(&store, prefixed.clone(), payloads()).unwrap();
+    let other = || Session::start(&store, once("tips").with_keys(KeyRule::Conveyed), payloads());
     assert!(matches!(first.next(0).unwrap(), Step::Send(_)));
     assert_eq!(other().unwrap_err().code(), "DRAINING");
     drop(first);
@@ -365,14 +362,17 @@ fn a_session_takes_up_its_rule_once_it_has_the_store_to_itself() {
 fn what_does_not_fit_under_the_key_that_is_sent_goes_to_review_and_holds_nobody_up() {
     let store = Rig::new().open();
     ["k1", "k22"].iter().for_each(|key| capture(&store, "tips", key));
-    let fit: Fit = Box::new(|_event, key| match key.len() {
-        0..9 => Ok(key.len()),
+    let form: Form = Arc::new(|_event, key, item| match key.len() {
+        0..9 => {
+            item.extend_from_slice(key.as_bytes());
+            Ok(())
+        }
         bytes => Err(Misfit { code: "LONG".to_owned(), message: format!("{bytes} bytes") }),
     });
     let options = once("tips").with_keys(KeyRule::ScopePrefix);
-    let mut session = Session::start(&store, options, fit).unwrap();
+    let mut session = Session::start(&store, options, form).unwrap();
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("`~tips/k1` has 8 bytes") };
-    assert_eq!((batch.items.len(), session.report().misfits), (1, 1));
+    assert_eq!((batch.items().len(), session.report().misfits), (1, 1));
     let taken = ("~tips/k1".to_owned(), ItemOutcome::Accepted { receipt: None });
     session.on_reply(batch.id, &Reply { items: vec![taken] }, 0).unwrap();
     let item = store.reviews().get(&scope("tips"), &Key::new("k22").unwrap()).unwrap();

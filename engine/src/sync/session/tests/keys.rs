@@ -2,9 +2,9 @@
 
 use super::{accepted, batch, capture, options, pending, reply, start, state, wait};
 use crate::State;
+use crate::sync::payloads;
 use crate::sync::{Failure, Options, Session, Step, Upstream};
 use crate::testing::Rig;
-use crate::testing::upstream::fits;
 
 fn upstream(url: &str) -> Upstream {
     Upstream::new(url, "wede").unwrap()
@@ -24,14 +24,14 @@ fn a_resend_by_a_later_opening_with_other_settings_is_the_same_request() {
     let rig = Rig::new();
     let store = rig.open();
     capture(&store, 1..=3);
-    let mut session = Session::start(&store, set("http://hub", "till-1"), fits()).unwrap();
+    let mut session = Session::start(&store, set("http://hub", "till-1"), payloads()).unwrap();
     let first = batch(&mut session, 0);
     assert_eq!((first.settings.as_str(), &first.upstream), ("till-1", &upstream("http://hub")));
     drop((session, store));
 
     let store = rig.open();
     capture(&store, 4..=5);
-    let mut session = Session::start(&store, set("http://HUB:80/", "till-2"), fits()).unwrap();
+    let mut session = Session::start(&store, set("http://HUB:80/", "till-2"), payloads()).unwrap();
     let again = batch(&mut session, 0);
     assert_eq!(
         (&again.idempotency_key, &again.settings, &again.items),
@@ -49,10 +49,10 @@ fn a_batch_for_another_upstream_is_not_sent_to_this_one_and_its_events_are() {
     let rig = Rig::new();
     let store = rig.open();
     capture(&store, 1..=3);
-    let mut session = Session::start(&store, set("http://one", "d"), fits()).unwrap();
+    let mut session = Session::start(&store, set("http://one", "d"), payloads()).unwrap();
     let first = batch(&mut session, 0);
     drop(session);
-    let mut session = Session::start(&store, set("http://two", "d"), fits()).unwrap();
+    let mut session = Session::start(&store, set("http://two", "d"), payloads()).unwrap();
     let moved = batch(&mut session, 0);
     assert_eq!(moved.items, first.items);
     assert_ne!((moved.id, &moved.idempotency_key), (first.id, &first.idempotency_key));
@@ -75,7 +75,7 @@ fn a_refused_batch_key_forms_the_batch_anew_and_sends_nothing_to_review() {
         let mut now_ms = 0;
         for _ in 0..5 {
             let sent = batch(&mut session, now_ms);
-            assert_eq!(u64::try_from(sent.items.len()).unwrap(), count);
+            assert_eq!(u64::try_from(sent.items().len()).unwrap(), count);
             assert!(!keys.contains(&sent.idempotency_key), "{keys:?}");
             keys.push(sent.idempotency_key);
             session.on_failure(sent.id, &key_refused(), now_ms).unwrap();
@@ -102,7 +102,7 @@ fn a_refused_batch_key_forms_the_batch_anew_and_sends_nothing_to_review() {
 fn settings_that_no_batch_can_hold_are_refused_at_once() {
     let store = Rig::new().open();
     let error =
-        Session::start(&store, options().with_settings("d".repeat(1_025)), fits()).unwrap_err();
+        Session::start(&store, options().with_settings("d".repeat(1_025)), payloads()).unwrap_err();
     assert_eq!(error.code(), "SETTINGS_TOO_LONG");
-    assert!(Session::start(&store, options().with_settings("d".repeat(1_024)), fits()).is_ok());
+    assert!(Session::start(&store, options().with_settings("d".repeat(1_024)), payloads()).is_ok());
 }

@@ -3,10 +3,11 @@
 
 use super::{accepted, batch, capture, options, pending, reply, start, state, transient};
 use crate::review::ReviewFilter;
+use crate::sync::payloads;
 use crate::sync::{Batch, Failure, ItemOutcome, Reply, Session, Step};
 use crate::testing::draw::Draw;
-use crate::testing::upstream::{fits, rejected};
-use crate::testing::{Rig, event, key, keys, sales};
+use crate::testing::upstream::rejected;
+use crate::testing::{Rig, event, key, sales};
 use crate::{Event, Lane, Scope, State, Store};
 
 /// Far enough for whatever waits.
@@ -23,11 +24,11 @@ fn three_and_one(store: &Store) {
 }
 
 fn sent(session: &mut Session, now_ms: u64) -> Vec<String> {
-    keys(&batch(session, now_ms).items)
+    batch(session, now_ms).item_keys()
 }
 
 fn answer(session: &mut Session, outcomes: &[(u64, ItemOutcome)], now_ms: u64) {
-    let sent = batch(session, now_ms);
+    let sent = super::again(session, now_ms);
     let items = outcomes.iter().map(|(n, outcome)| (key(*n).to_string(), outcome.clone()));
     session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
 }
@@ -183,8 +184,7 @@ fn lane_of(n: u64) -> Option<u64> {
 
 /// What is sent is first of its lane, and nothing of a lane is sent twice in one batch.
 fn is_in_order(store: &Store, batch: &Batch) {
-    let numbers: Vec<u64> =
-        batch.items.iter().map(|item| item.event.key.as_str()[1..].parse().unwrap()).collect();
+    let numbers: Vec<u64> = batch.items().map(|item| item.key[1..].parse().unwrap()).collect();
     for n in numbers {
         let Some(lane) = lane_of(n) else { continue };
         for before in (1..n).filter(|before| lane_of(*before) == Some(lane)) {
@@ -227,7 +227,8 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                 .collect();
             captured += u64::try_from(more.len()).unwrap();
             store.capture_batch(&more).unwrap();
-            let mut session = Session::start(&store, options().with_seed(seed), fits()).unwrap();
+            let mut session =
+                Session::start(&store, options().with_seed(seed), payloads()).unwrap();
             for _ in 0..draw.below(12) {
                 now_ms += LATER_MS;
                 let Step::Send(batch) = session.next(now_ms).unwrap() else { break };
@@ -240,7 +241,7 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                 let mut items: Vec<_> = batch
                     .items
                     .iter()
-                    .map(|item| (item.event.key.to_string(), outcome(&mut draw)))
+                    .map(|item| (item.key.to_owned(), outcome(&mut draw)))
                     .collect();
                 items.truncate(items.len() - usize::try_from(draw.below(2)).unwrap());
                 session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
@@ -268,11 +269,8 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
             let mut session = start(&store);
             while let Step::Send(batch) = session.next(now_ms).unwrap() {
                 is_in_order(&store, &batch);
-                let numbers: Vec<u64> = batch
-                    .items
-                    .iter()
-                    .map(|item| item.event.key.as_str()[1..].parse().unwrap())
-                    .collect();
+                let numbers: Vec<u64> =
+                    batch.items.iter().map(|item| item.key[1..].parse().unwrap()).collect();
                 session.on_reply(batch.id, &reply(&numbers, &accepted()), now_ms).unwrap();
             }
         }

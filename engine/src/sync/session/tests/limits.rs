@@ -1,5 +1,7 @@
 //! What goes into a batch: durable events of its scope that fit.
 
+use std::sync::Arc;
+
 use onceward_wal::{Lsn, NewFrame, Purpose};
 
 use super::*;
@@ -8,7 +10,7 @@ use crate::event::layout::{self as layout, Encoded};
 use crate::kernel::{Queueing, Waiter};
 use crate::outbox::{Arrived, Facts, TakenEvent};
 use crate::review::ReviewFilter;
-use crate::testing::upstream::{fits_but, rejected};
+use crate::testing::upstream::{payloads_but, rejected};
 use crate::testing::{Rig, sized_event};
 use crate::{Answer, Settlement};
 
@@ -19,11 +21,12 @@ fn batches_keep_to_the_counts_and_bytes_and_a_larger_single_goes_alone() {
         store.capture(&sized_event(n, bytes)).unwrap();
     }
     let mut session =
-        Session::start(&store, options().with_items_max(3).with_bytes_max(300), fits()).unwrap();
+        Session::start(&store, options().with_items_max(3).with_bytes_max(300), payloads())
+            .unwrap();
     let mut batches = Vec::new();
     while let Step::Send(sent) = session.next(0).unwrap() {
-        batches.push(keys(&sent.items).join(" "));
-        let items = sent.items.iter().map(|i| (i.event.key.to_string(), accepted()));
+        batches.push(sent.item_keys().join(" "));
+        let items = sent.items().map(|i| (i.key.to_owned(), accepted()));
         session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
     }
     assert_eq!(batches, ["k1 k2", "k3", "k4 k5 k6", "k7 k8"]);
@@ -34,8 +37,8 @@ fn events_that_cannot_form_an_item_go_to_review_unsent() {
     let rig = Rig::new();
     let store = rig.open();
     capture(&store, 1..=6);
-    let fit = fits_but(&["k1", "k3", "k6"]);
-    let mut session = Session::start(&store, options(), fit).unwrap();
+    let form = payloads_but(&["k1", "k3", "k6"]);
+    let mut session = Session::start(&store, options(), form).unwrap();
     let mut upstream = ScriptedUpstream::default();
     drain(&mut session, &mut upstream, 0);
     let sent: Vec<&String> = upstream.effects().keys().collect();
@@ -55,13 +58,16 @@ fn five_thousand_misfits_in_a_row_do_not_hide_what_follows() {
     for first in (1..=5_000).step_by(1_000) {
         capture(&store, first..=first + 999);
     }
-    let fit: crate::sync::Fit = Box::new(|event, _key| match event.event.key.as_str() {
-        "k5000" => Ok(1),
+    let form: crate::sync::Form = Arc::new(|event, _key, item| match event.event.key.as_str() {
+        "k5000" => {
+            item.push(b'x');
+            Ok(())
+        }
         _ => Err(crate::sync::Misfit { code: "INVALID_ITEM".into(), message: String::new() }),
     });
-    let mut session = Session::start(&store, options(), fit).unwrap();
+    let mut session = Session::start(&store, options(), form).unwrap();
     let sent = batch(&mut session, 0);
-    assert_eq!(keys(&sent.items), ["k5000"]);
+    assert_eq!(sent.item_keys(), ["k5000"]);
     session.on_reply(sent.id, &reply(&[5_000], &accepted()), 0).unwrap();
     assert_eq!(store.status().in_review, 4_999);
 }
@@ -93,11 +99,11 @@ fn an_event_that_is_not_durable_yet_is_not_sent() {
     let mut session = start(&store);
     // Forming the batch syncs what was queued before it, but it is formed of what was durable then.
     let first = batch(&mut session, 0);
-    assert_eq!(keys(&first.items), ["k1"]);
+    assert_eq!(first.item_keys(), ["k1"]);
     assert_eq!(session.report().last_failure, None, "nor was it tried to be read");
     session.on_reply(first.id, &reply(&[1], &accepted()), 0).unwrap();
     inner.log.wait(lsn).unwrap();
-    assert_eq!(keys(&batch(&mut session, 0).items), ["k2"], "control: now it is durable");
+    assert_eq!(batch(&mut session, 0).item_keys(), ["k2"], "control: now it is durable");
 }
 
 /// T39: a number stands for one content.
@@ -117,7 +123,7 @@ fn a_batch_of_which_a_part_was_settled_otherwise_is_sent_under_another_number() 
     settle(2, Answer::Rejected { code, message, reply: bytes });
     let mut session = start(&store);
     let rest = batch(&mut session, 0);
-    assert_eq!(keys(&rest.items), ["k3", "k4"], "neither what is settled nor what is in review");
+    assert_eq!(rest.item_keys(), ["k3", "k4"], "neither what is settled nor what is in review");
     assert_ne!(rest.idempotency_key, first.idempotency_key);
     drop(session);
     let store = rig.after_kill().open();

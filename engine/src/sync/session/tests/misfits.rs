@@ -1,15 +1,17 @@
 //! Events that the dialect cannot send: whose fault that is shows by what the upstream takes besides.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::review::ReviewFilter;
-use crate::sync::{Answered, Failure, Fit, Misfit};
+use crate::sync::{Answered, Failure, Form, Misfit};
 use crate::testing::Rig;
-use crate::testing::upstream::fits_but;
+use crate::testing::upstream::payloads_but;
 
 /// As another dialect than the one for which the events were captured.
-fn wrong_dialect() -> Fit {
+fn wrong_dialect() -> Form {
     let (code, message) = ("INVALID_ITEM".to_owned(), "amount: is missing".to_owned());
-    Box::new(move |_, _| Err(Misfit { code: code.clone(), message: message.clone() }))
+    Arc::new(move |_, _, _| Err(Misfit { code: code.clone(), message: message.clone() }))
 }
 
 #[test]
@@ -37,10 +39,10 @@ fn a_wrong_dialect_sends_nothing_and_rejects_nothing_and_is_told_as_the_configur
 fn what_forms_no_item_waits_until_the_upstream_takes_another_event_and_goes_to_review_then() {
     let store = Rig::new().open();
     capture(&store, 1..=6);
-    let fit = fits_but(&["k1", "k3", "k6", "k7"]);
+    let fit = payloads_but(&["k1", "k3", "k6", "k7"]);
     let mut session = Session::start(&store, options(), fit).unwrap();
     let sent = batch(&mut session, 0);
-    assert_eq!(keys(&sent.items), ["k2", "k4"]);
+    assert_eq!(sent.item_keys(), ["k2", "k4"]);
     assert_eq!(store.status().in_review, 0, "nobody took anything yet");
     let (why, answered) = ("away".to_owned(), Answered::Nobody);
     let failure = Failure::Unavailable { why, retry_after_ms: None, answered };
@@ -52,7 +54,7 @@ fn what_forms_no_item_waits_until_the_upstream_takes_another_event_and_goes_to_r
     assert_eq!((store.status().in_review, session.report().misfits), (2, 0));
     // From then on at once.
     capture(&store, 7..=7);
-    assert_eq!(keys(&batch(&mut session, again).items), ["k5"]);
+    assert_eq!(batch(&mut session, again).item_keys(), ["k5"]);
     assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap().len(), 4);
 }
 

@@ -21,8 +21,9 @@ mod wishes;
 use std::time::Duration;
 
 use super::Session;
+use crate::sync::payloads;
 use crate::sync::{Batch, Effort, ItemOutcome, Options, Reply, Step};
-use crate::testing::upstream::{Mood, ScriptedUpstream, fits};
+use crate::testing::upstream::{Mood, ScriptedUpstream};
 use crate::testing::{event, key, keys, sales};
 use crate::{State, Store};
 
@@ -31,11 +32,11 @@ fn options() -> Options {
 }
 
 fn start(store: &Store) -> Session {
-    Session::start(store, options(), fits()).unwrap()
+    Session::start(store, options(), payloads()).unwrap()
 }
 
 fn start_once(store: &Store) -> Session {
-    Session::start(store, options().with_effort(Effort::Once), fits()).unwrap()
+    Session::start(store, options().with_effort(Effort::Once), payloads()).unwrap()
 }
 
 /// Captures events with these numbers.
@@ -50,6 +51,12 @@ fn batch(session: &mut Session, now_ms: u64) -> Batch {
         Step::Send(batch) => batch,
         step => panic!("{step:?}"),
     }
+}
+
+/// What was sent last and not reported on, sent again.
+fn again(session: &mut Session, now_ms: u64) -> Batch {
+    session.on_abandoned();
+    batch(session, now_ms)
 }
 
 /// When the session wants to be asked again.
@@ -90,7 +97,10 @@ fn drain(session: &mut Session, upstream: &mut ScriptedUpstream, mut now_ms: u64
                 Err(failure) => session.on_failure(batch.id, &failure, now_ms).unwrap(),
             },
             Step::Wait { until_ms } => now_ms = until_ms,
-            Step::Idle | Step::Blocked => return now_ms,
+            step => {
+                assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                return now_ms;
+            }
         }
     }
     panic!("it never ends: {:?}", session.report());

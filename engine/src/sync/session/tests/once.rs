@@ -12,11 +12,11 @@ fn every_event_is_attempted_once_and_then_it_is_idle_for_ever() {
     let mut seen = Vec::new();
     let mut now_ms = 0;
     while let Step::Send(sent) = session.next(now_ms).unwrap() {
-        seen.extend(keys(&sent.items));
+        seen.extend(sent.item_keys());
         // Half fail for now, one is missing.
-        let items = sent.items.iter().skip(1).enumerate().map(|(i, item)| {
+        let items = sent.items().skip(1).enumerate().map(|(i, item)| {
             let outcome = if i % 2 == 0 { transient(None) } else { accepted() };
-            (item.event.key.to_string(), outcome)
+            (item.key.to_owned(), outcome)
         });
         session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
         now_ms += 10_000_000;
@@ -41,8 +41,8 @@ fn batches_that_an_earlier_session_left_are_attempted_once_too() {
         if seen.is_empty() {
             assert_eq!(sent.idempotency_key, left.idempotency_key);
         }
-        seen.extend(keys(&sent.items));
-        let items = sent.items.iter().map(|i| (i.event.key.to_string(), transient(None)));
+        seen.extend(sent.item_keys());
+        let items = sent.items().map(|i| (i.key.to_owned(), transient(None)));
         session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
         now_ms += 10_000_000;
     }
@@ -79,7 +79,7 @@ fn one_batch_that_is_still_worked_on_does_not_take_their_attempt_from_the_others
     let until_ms = wait(&mut session, 0);
     assert!(until_ms >= 1_000, "{until_ms}");
     let third = batch(&mut session, until_ms);
-    assert_eq!(keys(&third.items), ["k9", "k10", "k11", "k12"]);
+    assert_eq!(third.item_keys(), ["k9", "k10", "k11", "k12"]);
     session.on_reply(third.id, &reply(&[9, 10, 11, 12], &accepted()), until_ms).unwrap();
     for now_ms in [until_ms, 10_000_000_000] {
         assert!(matches!(session.next(now_ms).unwrap(), Step::Idle), "{failure:?}");
@@ -93,7 +93,7 @@ fn one_batch_that_is_still_worked_on_does_not_take_their_attempt_from_the_others
 
 /// A filter on the way that lets no batch through that has this event in it.
 fn filtered(batch: &Batch, poison: &str) -> Option<Failure> {
-    let has = batch.items.iter().any(|item| item.event.key.as_str() == poison);
+    let has = batch.items().any(|item| item.key == poison);
     let (why, answered) = ("a web page".to_owned(), Answered::Stranger);
     has.then_some(Failure::Unavailable { why, retry_after_ms: None, answered })
 }
@@ -106,7 +106,7 @@ fn run_filtered(
     items_max: usize,
 ) -> u64 {
     let options = options().with_items_max(items_max).with_effort(Effort::Once);
-    let mut session = Session::start(store, options, fits()).unwrap();
+    let mut session = Session::start(store, options, payloads()).unwrap();
     let mut now_ms = 0;
     loop {
         match session.next(now_ms).unwrap() {
@@ -118,7 +118,10 @@ fn run_filtered(
                 }
             },
             Step::Wait { until_ms } => now_ms = until_ms,
-            Step::Idle | Step::Blocked => return session.report().batches,
+            step => {
+                assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                return session.report().batches;
+            }
         }
     }
 }
@@ -153,7 +156,7 @@ fn a_line_that_is_down_halves_nothing_however_often_it_is_tried() {
         capture(&store, 1..=64);
         for _ in 0..10 {
             let options = options().with_items_max(64).with_effort(Effort::Once);
-            let mut session = Session::start(&store, options, fits()).unwrap();
+            let mut session = Session::start(&store, options, payloads()).unwrap();
             let mut now_ms = 0;
             loop {
                 match session.next(now_ms).unwrap() {
@@ -163,7 +166,10 @@ fn a_line_that_is_down_halves_nothing_however_often_it_is_tried() {
                         session.on_failure(sent.id, &failure, now_ms).unwrap();
                     }
                     Step::Wait { until_ms } => now_ms = until_ms,
-                    Step::Idle | Step::Blocked => break,
+                    step => {
+                        assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                        break;
+                    }
                 }
             }
         }
@@ -187,7 +193,7 @@ fn nothing_is_waited_for_when_everything_was_attempted() {
 #[test]
 fn a_third_request_in_a_row_that_brings_nothing_ends_it() {
     let busy = |batch: &Batch| Reply {
-        items: batch.items.iter().map(|it| (it.event.key.to_string(), transient(None))).collect(),
+        items: batch.items().map(|it| (it.key.to_owned(), transient(None))).collect(),
     };
     for is_busy in [false, true] {
         let store = Rig::new().open();
@@ -251,7 +257,10 @@ fn fresh_keys_that_are_no_better_make_no_stream_of_requests() {
                 session.on_new_key();
             }
             Step::Wait { until_ms } => now_ms = until_ms,
-            Step::Idle | Step::Blocked => break,
+            step => {
+                assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                break;
+            }
         }
     }
     assert_eq!((requests, pending(&store).len()), (3, 40));

@@ -3,7 +3,7 @@
 use super::*;
 use std::time::Duration;
 
-use crate::StoredEvent;
+use crate::sync::Item;
 use crate::sync::{Answered, Failure};
 use crate::testing::{Rig, receipt};
 
@@ -42,7 +42,7 @@ fn a_lost_reply_is_answered_by_the_same_batch_again_also_after_a_crash() {
     let one = store.outcome(&sales(), &key(1)).unwrap();
     assert_eq!(
         (one.state, one.receipt),
-        (State::Duplicate, Some(receipt(first.items[0].lsn.get())))
+        (State::Duplicate, Some(receipt(first.items().next().unwrap().lsn.get())))
     );
     assert_eq!(pending(&store), ["k5"]);
     assert!(upstream.effects().values().all(|count| *count == 1));
@@ -104,7 +104,7 @@ fn two_thousand_failures_give_nothing_up_and_no_wait_is_longer_than_the_longest(
     let mut session = Session::start(
         &store,
         options().with_backoff(Duration::from_secs(1), Duration::from_mins(5)),
-        fits(),
+        payloads(),
     )
     .unwrap();
     let mut now_ms = 5;
@@ -134,8 +134,8 @@ fn events_that_always_fail_for_now_stay_pending_and_do_not_block_others() {
     for round in 0..300 {
         match session.next(now_ms).unwrap() {
             Step::Send(sent) => {
-                let items = sent.items.iter().map(|item| {
-                    let key = item.event.key.to_string();
+                let items = sent.items().map(|item| {
+                    let key = item.key.to_owned();
                     let outcome = if key == "k1" { transient(None) } else { accepted() };
                     (key, outcome)
                 });
@@ -176,7 +176,7 @@ fn the_upstreams_wish_is_honoured_for_batches_and_items_up_to_one_hour() {
     rig.clock.advance(50_000);
     let until_ms = wait(&mut session, now + 50_000);
     assert!((now + 50_000..=now + 50_500).contains(&until_ms), "{until_ms}");
-    assert_eq!(keys(&batch(&mut session, until_ms).items), ["k1"]);
+    assert_eq!(batch(&mut session, until_ms).item_keys(), ["k1"]);
 }
 
 #[test]
@@ -238,13 +238,13 @@ fn replies_that_are_too_long_make_batches_smaller_until_the_line_is_another() {
     capture(&store, 1..=16);
     let mut session = start(&store);
     let sent = batch(&mut session, 0);
-    assert_eq!(sent.items.len(), 4);
+    assert_eq!(sent.items().len(), 4);
     session.on_failure(sent.id, &Failure::ReplyTooLarge { why: "long".to_owned() }, 0).unwrap();
     for expected in [2, 2, 2] {
         let sent = batch(&mut session, 0);
-        assert_eq!(sent.items.len(), expected);
-        let taken = |item: &StoredEvent| (item.event.key.to_string(), accepted());
-        let reply = Reply { items: sent.items.iter().map(taken).collect() };
+        assert_eq!(sent.items().len(), expected);
+        let taken = |item: Item<'_>| (item.key.to_owned(), accepted());
+        let reply = Reply { items: sent.items().map(taken).collect() };
         session.on_reply(sent.id, &reply, 0).unwrap();
     }
     session.on_online();

@@ -10,7 +10,7 @@ const LONG_MS: u64 = 600_000;
 /// What the upstream always says, and how many requests that makes in [`LONG_MS`], none of them within
 /// a second of the one before.
 fn requests(store: &Store, options: Options, say: impl Fn(&mut Session, &Batch, u64)) -> u64 {
-    let mut session = Session::start(store, options, fits()).unwrap();
+    let mut session = Session::start(store, options, payloads()).unwrap();
     let (mut now_ms, mut count, mut last_ms) = (0, 0, None);
     while now_ms < LONG_MS {
         match session.next(now_ms).unwrap() {
@@ -78,7 +78,7 @@ fn an_upstream_that_fails_every_item_for_now_is_asked_seldom() {
             capture(&store, first..=first + 499);
         }
         let busy = |session: &mut Session, batch: &Batch, now_ms: u64| {
-            let keys = batch.items.iter().map(|item| item.event.key.to_string());
+            let keys = batch.items().map(|item| item.key.to_owned());
             let items = keys.map(|key| (key, transient(wish))).collect();
             session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
         };
@@ -103,18 +103,18 @@ fn a_reply_without_items_is_no_reason_to_hurry() {
 fn events_that_fail_for_now_one_by_one_come_back_together() {
     let store = Rig::new().open();
     capture(&store, 1..=400);
-    let mut session = Session::start(&store, options().with_items_max(50), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(50), payloads()).unwrap();
     let (mut now_ms, mut count) = (0, 0);
     // A few of each batch fail for now, for ever; so their failures lie apart.
     while now_ms < LONG_MS {
         match session.next(now_ms).unwrap() {
             Step::Send(batch) => {
                 count += 1;
-                let outcome = |item: &crate::StoredEvent| {
-                    let n: u64 = item.event.key.as_str()[1..].parse().unwrap();
+                let outcome = |item: crate::sync::Item<'_>| {
+                    let n: u64 = item.key[1..].parse().unwrap();
                     if n.is_multiple_of(10) { transient(None) } else { accepted() }
                 };
-                let items = batch.items.iter().map(|it| (it.event.key.to_string(), outcome(it)));
+                let items = batch.items().map(|it| (it.key.to_owned(), outcome(it)));
                 session.on_reply(batch.id, &Reply { items: items.collect() }, now_ms).unwrap();
                 now_ms += 200;
             }

@@ -15,7 +15,7 @@ fn bisecting_finds_the_one_event_for_which_a_batch_is_refused() {
         let poison = key(poison).to_string();
         let mut upstream = ScriptedUpstream::default();
         upstream.refuse_batches_with(&poison);
-        let mut session = Session::start(&store, options().with_items_max(64), fits()).unwrap();
+        let mut session = Session::start(&store, options().with_items_max(64), payloads()).unwrap();
         drain(&mut session, &mut upstream, 0);
         assert!(upstream.request_count() <= 2 * 6 + 1, "{poison}: {}", upstream.request_count());
         let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
@@ -37,7 +37,7 @@ fn several_poisoned_events_are_all_found_and_nothing_else_is_held() {
         [3, 4, 20, 39].map(|n| key(n).to_string()).into();
     let mut upstream = ScriptedUpstream::default();
     poison.iter().for_each(|key| upstream.refuse_batches_with(key));
-    let mut session = Session::start(&store, options().with_items_max(20), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(20), payloads()).unwrap();
     drain(&mut session, &mut upstream, 0);
     let found: Vec<String> = store
         .reviews()
@@ -58,19 +58,20 @@ fn a_crash_in_the_middle_of_bisecting_goes_on_with_the_same_halves() {
     capture(&store, 1..=8);
     let mut upstream = ScriptedUpstream::default();
     upstream.refuse_batches_with("k7");
-    let mut session = Session::start(&store, options().with_items_max(8), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(8), payloads()).unwrap();
     let whole = batch(&mut session, 0);
     let refused = upstream.take(&whole, Mood::Well).unwrap_err();
     session.on_failure(whole.id, &refused, 0).unwrap();
     let half = batch(&mut session, 0);
-    assert_eq!(keys(&half.items), ["k1", "k2", "k3", "k4"]);
+    assert_eq!(half.item_keys(), ["k1", "k2", "k3", "k4"]);
     upstream.take(&half, Mood::LosesReply).unwrap_err();
     let killed = rig.after_kill();
     drop(session);
     let store = killed.open();
-    let mut session = Session::start(&store, options().with_items_max(8), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(8), payloads()).unwrap();
     let again = batch(&mut session, 0);
     assert_eq!((again.id, &again.items), (half.id, &half.items));
+    session.on_abandoned();
     drain(&mut session, &mut upstream, 0);
     assert_eq!((store.status().settled, store.status().in_review), (7, 1));
     let is_whole = |(key, count): (&str, usize)| key != whole.idempotency_key && count > 4;
@@ -86,18 +87,18 @@ fn a_batch_that_is_too_large_is_halved_and_a_single_event_that_is_goes_to_review
         let bytes = if n == 5 { 5_000 } else { 100 };
         store.capture(&sized_event(n, bytes)).unwrap();
     }
-    let mut session = Session::start(&store, options().with_items_max(16), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(16), payloads()).unwrap();
     let mut sizes = Vec::new();
     let mut refused = 0;
     while let Step::Send(sent) = session.next(0).unwrap() {
-        let bytes: usize = sent.items.iter().map(|i| i.event.payload.as_bytes().len()).sum();
-        sizes.push(sent.items.len());
+        let bytes: usize = sent.items().map(|i| i.body.len()).sum();
+        sizes.push(sent.items().len());
         if bytes > 2_000 {
             refused += 1;
             session.on_failure(sent.id, &Failure::TooLarge, 0).unwrap();
         } else {
             let numbers: Vec<(String, ItemOutcome)> =
-                sent.items.iter().map(|i| (i.event.key.to_string(), accepted())).collect();
+                sent.items().map(|i| (i.key.to_owned(), accepted())).collect();
             session.on_reply(sent.id, &Reply { items: numbers }, 0).unwrap();
         }
     }
@@ -115,16 +116,16 @@ fn what_an_upstream_takes_at_most_is_learned() {
     for n in 1..=64 {
         store.capture(&sized_event(n, 200)).unwrap();
     }
-    let mut session = Session::start(&store, options().with_items_max(16), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(16), payloads()).unwrap();
     let (mut refused, mut taken) = (0, 0);
     while let Step::Send(sent) = session.next(0).unwrap() {
-        let bytes: usize = sent.items.iter().map(|i| i.event.payload.as_bytes().len()).sum();
+        let bytes: usize = sent.items().map(|i| i.body.len()).sum();
         if bytes > 2_000 {
             refused += 1;
             session.on_failure(sent.id, &Failure::TooLarge, 0).unwrap();
         } else {
-            taken += sent.items.len();
-            let items = sent.items.iter().map(|i| (i.event.key.to_string(), accepted()));
+            taken += sent.items().len();
+            let items = sent.items().map(|i| (i.key.to_owned(), accepted()));
             session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
         }
     }
@@ -135,14 +136,14 @@ fn what_an_upstream_takes_at_most_is_learned() {
 fn a_reply_that_is_too_large_halves_the_batch_and_the_next_ones_and_rejects_nothing() {
     let store = Rig::new().open();
     capture(&store, 1..=12);
-    let mut session = Session::start(&store, options().with_items_max(8), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(8), payloads()).unwrap();
     let failure = Failure::ReplyTooLarge { why: "the reply has more bytes".to_owned() };
     let whole = batch(&mut session, 0);
-    assert_eq!(whole.items.len(), 8);
+    assert_eq!(whole.items().len(), 8);
     session.on_failure(whole.id, &failure, 0).unwrap();
     for numbers in [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]] {
         let half = batch(&mut session, 0);
-        assert_eq!(half.items.len(), 4, "{numbers:?}");
+        assert_eq!(half.items().len(), 4, "{numbers:?}");
         session.on_reply(half.id, &reply(&numbers, &accepted()), 0).unwrap();
     }
     assert_eq!((session.report().accepted, store.status().in_review), (12, 0));
@@ -175,14 +176,14 @@ fn a_request_that_is_too_large_for_who_is_on_the_way_is_halved_and_no_event_is_r
             store.capture(&sized_event(n, if n == 5 { 5_000 } else { 200 })).unwrap();
         }
         let options = options().with_items_max(64).with_effort(effort);
-        let mut session = Session::start(&store, options, fits()).unwrap();
+        let mut session = Session::start(&store, options, payloads()).unwrap();
         let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
         let (mut now_ms, mut upstream) = (0, ScriptedUpstream::default());
         while now_ms < 60_000 {
             match session.next(now_ms).unwrap() {
                 Step::Send(sent) => {
-                    let size = |it: &crate::StoredEvent| it.event.payload.as_bytes().len();
-                    if sent.items.iter().map(size).sum::<usize>() > 2_000 {
+                    let size = |it: crate::sync::Item<'_>| it.body.len();
+                    if sent.items().map(size).sum::<usize>() > 2_000 {
                         session.on_failure(sent.id, &failure, now_ms).unwrap();
                     } else {
                         let reply = upstream.take(&sent, Mood::Well).unwrap();
@@ -190,7 +191,10 @@ fn a_request_that_is_too_large_for_who_is_on_the_way_is_halved_and_no_event_is_r
                     }
                 }
                 Step::Wait { until_ms } => now_ms = until_ms,
-                Step::Idle | Step::Blocked => break,
+                step => {
+                    assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                    break;
+                }
             }
         }
         assert_eq!((pending(&store), store.status().in_review), (vec!["k5".to_owned()], 0));
@@ -203,14 +207,17 @@ fn a_gate_that_calls_everything_too_large_is_the_line_and_not_asked_more_and_mor
     let store = Rig::new().open();
     capture(&store, 1..=64);
     let options = options().with_items_max(64).with_effort(Effort::Once);
-    let mut session = Session::start(&store, options, fits()).unwrap();
+    let mut session = Session::start(&store, options, payloads()).unwrap();
     let failure = Failure::LineTooNarrow { why: "status 413: a web page".to_owned() };
     let mut now_ms = 0;
     loop {
         match session.next(now_ms).unwrap() {
             Step::Send(sent) => session.on_failure(sent.id, &failure, now_ms).unwrap(),
             Step::Wait { until_ms } => now_ms = until_ms,
-            Step::Idle | Step::Blocked => break,
+            step => {
+                assert!(matches!(step, Step::Idle | Step::Blocked), "{step:?}");
+                break;
+            }
         }
     }
     assert!(session.report().batches <= 12, "{:?}", session.report());

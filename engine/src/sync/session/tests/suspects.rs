@@ -57,7 +57,7 @@ fn one_that_is_refused_alone_stays_pending_until_the_upstream_takes_another() {
     assert!(matches!(session.next(1_000_000_000), Ok(Step::Idle)), "it waits for evidence");
     capture(&store, 2..=2);
     let other = batch(&mut session, 0);
-    assert_eq!(keys(&other.items), ["k2"]);
+    assert_eq!(other.item_keys(), ["k2"]);
     session.on_reply(other.id, &reply(&[2], &accepted()), 0).unwrap();
     assert_eq!((in_review(&store), session.report().rejected), (vec!["k1".to_owned()], 1));
     let report = session.report();
@@ -70,7 +70,8 @@ fn two_that_are_refused_alone_wait_in_every_session_and_it_is_said_for_what() {
     let store = Rig::new().open();
     capture(&store, 1..=2);
     for effort in [Effort::Once, Effort::Forever, Effort::Once] {
-        let mut session = Session::start(&store, options().with_effort(effort), fits()).unwrap();
+        let mut session =
+            Session::start(&store, options().with_effort(effort), payloads()).unwrap();
         assert_eq!(refuse_all(&mut session, 0), 3, "together, and each alone");
         let report = session.report();
         assert_eq!((report.suspects, report.rejected, report.misconfigured), (2, 0, None));
@@ -95,7 +96,7 @@ fn two_that_are_refused_alone_wait_in_every_session_and_it_is_said_for_what() {
 fn an_upstream_that_refuses_whatever_it_is_sent_pauses_the_session_and_rejects_nothing() {
     let store = Rig::new().open();
     capture(&store, 1..=40);
-    let mut session = Session::start(&store, options().with_items_max(50), fits()).unwrap();
+    let mut session = Session::start(&store, options().with_items_max(50), payloads()).unwrap();
     let requests = refuse_all(&mut session, 0);
     assert!(requests <= 25, "{requests}");
     let until_ms = wait(&mut session, 0);
@@ -158,11 +159,12 @@ fn what_was_taken_with_other_settings_is_no_evidence_and_what_they_broke_is_sent
     let store = rig.open();
     capture(&store, 1..=4);
     let wrong = options().with_settings("");
-    let mut session = Session::start(&store, wrong, fits()).unwrap();
+    let mut session = Session::start(&store, wrong, payloads()).unwrap();
     let left = batch(&mut session, 0);
     drop(session);
     capture(&store, 5..=5);
-    let mut session = Session::start(&store, options().with_settings("till-1"), fits()).unwrap();
+    let mut session =
+        Session::start(&store, options().with_settings("till-1"), payloads()).unwrap();
     let again = batch(&mut session, 0);
     assert_eq!((again.id, again.settings.as_str()), (left.id, ""), "a resend is the same request");
     session.on_failure(again.id, &refused(), 0).unwrap();
@@ -172,12 +174,14 @@ fn what_was_taken_with_other_settings_is_no_evidence_and_what_they_broke_is_sent
     drop(session);
 
     // And an acceptance of what has other settings convicts nobody.
-    let mut session = Session::start(&store, options().with_settings("till-1"), fits()).unwrap();
+    let mut session =
+        Session::start(&store, options().with_settings("till-1"), payloads()).unwrap();
     let left = batch(&mut session, 0);
-    assert_eq!(keys(&left.items), ["k5"]);
+    assert_eq!(left.item_keys(), ["k5"]);
     drop(session);
     capture(&store, 6..=6);
-    let mut session = Session::start(&store, options().with_settings("till-2"), fits()).unwrap();
+    let mut session =
+        Session::start(&store, options().with_settings("till-2"), payloads()).unwrap();
     let resent = batch(&mut session, 0);
     session.on_failure(resent.id, &unavailable(), 0).unwrap();
     session.on_online();
@@ -274,7 +278,7 @@ fn a_pause_for_the_configuration_makes_no_event_one_that_an_earlier_session_atte
     capture(&store, 1..=8);
     rig.clock.advance(31 * DAY_MS);
     let options = options().with_horizon(Duration::from_millis(30 * DAY_MS)).with_items_max(8);
-    let mut session = Session::start(&store, options, fits()).unwrap();
+    let mut session = Session::start(&store, options, payloads()).unwrap();
     refuse_all(&mut session, 0);
     assert!(session.report().misconfigured.is_some());
     // The address is mended.

@@ -12,7 +12,7 @@ fn a_wish_of_what_works_on_it_or_fails_every_item_is_kept_too() {
     for is_in_progress in [false, true] {
         let store = Rig::new().open();
         capture(&store, "default", "k");
-        let mut session = Session::start(&store, once("default"), fits()).unwrap();
+        let mut session = Session::start(&store, once("default"), payloads()).unwrap();
         let Step::Send(sent) = session.next(0).unwrap() else { panic!("an event waits") };
         if is_in_progress {
             let failure = Failure::InProgress { retry_after_ms: Some(600_000) };
@@ -30,13 +30,13 @@ fn a_wish_of_what_works_on_it_or_fails_every_item_is_kept_too() {
 fn what_another_upstream_may_have_taken_is_told_when_it_goes_to_this_one() {
     let store = Rig::new().open();
     capture(&store, "default", "k");
-    let mut session = Session::start(&store, once("default"), fits()).unwrap();
+    let mut session = Session::start(&store, once("default"), payloads()).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "and no reply comes");
     drop(session);
     for (dialect, readdressed) in [("wede", 0), ("forloy", 1)] {
         let upstream = Upstream::new("https://hub.example", dialect).unwrap();
         let mut session =
-            Session::start(&store, once("default").with_upstream(upstream), fits()).unwrap();
+            Session::start(&store, once("default").with_upstream(upstream), payloads()).unwrap();
         assert!(matches!(session.next(0).unwrap(), Step::Send(_)));
         assert_eq!(session.report().readdressed, readdressed, "{dialect}");
     }

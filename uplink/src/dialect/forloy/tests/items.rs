@@ -64,7 +64,7 @@ fn an_event_that_cannot_form_an_item_says_why() {
     }
     let mut bytes = stored("k", BARE);
     bytes.event.payload = Payload::bytes(BARE.as_bytes().to_vec());
-    assert_eq!(item::encode(&bytes, "k").unwrap_err().message, "the payload is not JSON");
+    assert_eq!(item(&bytes, "k").unwrap_err().message, "the payload is not JSON");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn an_amount_must_equal_the_payloads_money_exactly() {
     let with_amount = |money: &str, amount: &str| {
         let mut event = stored("k", &BARE.replace("24.50", money));
         event.event.amount = Some(amount.parse().unwrap());
-        item::encode(&event, event.event.key.as_str())
+        item(&event, event.event.key.as_str())
     };
     for (money, amount) in [("24.50", "24.5"), ("24.500000", "24.50"), ("0", "0")] {
         assert!(with_amount(money, amount).is_ok(), "{money} is {amount}");
