@@ -49,6 +49,6 @@ mod upstream;
 pub use control::Control;
 pub use dialect::{Dialect, Forloy, Request, Response, Wede, sendable};
 pub use error::{Error, ErrorKind};
-pub use line::{Line, Timeouts};
+pub use line::{Line, Pin, Timeouts, Unreachable};
 pub use secret::Secret;
 pub use uploader::{Uploader, UploaderHandle};

@@ -91,14 +91,14 @@ fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
 
     let refused = send(&store, "k0", &url, |_| {}).expect(5);
     assert!(
-        refused.err.contains("UnknownIssuer") && refused.err.contains("--ca-file"),
+        refused.err.contains("UnknownIssuer") && refused.err.contains("--ca, SSL_CERT_FILE"),
         "{}",
         refused.err
     );
     let accepted = |ended: Ended| ended.expect(0).last_json()["accepted"].clone();
     let option = |command: &mut std::process::Command| {
         // What is given counts before what the environment names.
-        command.arg("--ca-file").arg(&file).env("SSL_CERT_FILE", &missing);
+        command.arg("--ca").arg(&file).env("SSL_CERT_FILE", &missing);
     };
     assert_eq!(accepted(send(&store, "k1", &url, option)), 2);
     let in_file = |command: &mut std::process::Command| {
@@ -112,7 +112,7 @@ fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
         );
     };
     assert_eq!(accepted(send(&store, "k3", &url, in_directories)), 1);
-    // Only those that are given are trusted.
+    // Another one that is given does not help.
     fs::write(&file, CERTIFICATE).unwrap();
     send(&store, "k4", &url, in_file).expect(5);
     fs::write(certs.join("damaged.crt"), AUTHORITY.replacen("MII", "MIJ", 1)).unwrap();

@@ -20,7 +20,7 @@ fn closing_at_the_second(count: usize) -> Server {
 }
 
 fn line_through(proxy: &str, to: &str) -> Line {
-    Line::direct(to, Some(Secret::new(KEY)), Timeouts::default())
+    Line::allowing_plain_http(to, Some(Secret::new(KEY)), Timeouts::default())
         .unwrap()
         .through("--proxy", proxy)
         .unwrap()
