@@ -44,9 +44,13 @@ impl Line {
     /// There is no connection within that time; the words say whose fault it is.
     pub fn probe(&self) -> Result<(), Unreachable> {
         let unreachable = |why: &str| Unreachable(format!("{}: {why}", self.address.origin()));
-        let line = self.clone();
-        match self.off.unless(move || line.reach()) {
-            None => Err(unreachable("the line was shut down")),
+        let agent = self.prober();
+        let (line, theirs) = (self.clone(), agent.clone());
+        match self.off.unless(move || line.reach(&theirs)) {
+            None => {
+                agent.shutdown();
+                Err(unreachable("the line was shut down"))
+            }
             Some(Ok(())) => Ok(()),
             Some(Err(Error::Timeout(_))) => {
                 let via = self.via.as_ref();
@@ -57,8 +61,8 @@ impl Line {
         }
     }
 
-    /// Makes a connection that ends where a request would begin.
-    fn reach(&self) -> Result<(), Error> {
+    /// Makes connections that end where a request would begin.
+    fn prober(&self) -> Agent {
         let within = Timeouts { total: self.timeouts.connect, ..self.timeouts };
         let config = way::config(&self.address, within, self.via.as_ref());
         let connector =
@@ -66,7 +70,11 @@ impl Line {
                 .chain(TcpConnector::default())
                 .chain(Stop { address: self.address.clone() })
                 .chain(self.tls.clone());
-        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        Agent::with_parts(config, connector, DefaultResolver::default())
+    }
+
+    /// Makes such a connection.
+    fn reach(&self, agent: &Agent) -> Result<(), Error> {
         match agent.get(self.address.as_str()).call() {
             Err(Error::Other(found)) if found.is::<Reached>() => Ok(()),
             Err(Error::ConnectProxyFailed(why)) if self.opens_no_tunnel(&why) => Ok(()),

@@ -75,7 +75,7 @@ fn a_proxy_that_opens_tunnels_for_https_only_counts_as_reached_for_http() {
         ("HTTP/1.1 405 Method Not Allowed\r\n\r\n", true),
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", false),
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", false),
-        ("SSH-2.0-OpenSSH_9.2\r\n", false),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", false),
         ("", false),
     ];
     for (answer, is_reached) in refusals {
@@ -146,5 +146,7 @@ fn shutting_down_breaks_off_a_probe() {
     asked.recv().unwrap();
     line.shut_down();
     assert!(probing.join().unwrap().contains("shut down"));
+    // It sees the end of the connection.
+    assert_eq!(server.seen(), ["CONNECT"]);
     assert!(words(&line).contains("shut down"));
 }

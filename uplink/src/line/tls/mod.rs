@@ -1,5 +1,5 @@
-//! TLS to the upstream: whom it trusts, what it shows of itself, and what it wants to see. A connection is handed on only
-//! when all of that is checked, so a request, and the key in it, never goes to somebody who was not.
+//! TLS to the upstream: whom it trusts, what it shows of itself, and what it wants to see. A connection is handed on
+//! only when all of that is checked, so a request, and the key in it, never goes to somebody who was not.
 
 mod authorities;
 mod identity;
@@ -122,17 +122,17 @@ impl<In: Transport> Connector<In> for Tls {
         let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
         let connection =
             ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-        let transport = TlsTransport::open(connection, inner, details, left(details))?;
+        let now = (details.current_time)();
+        let timeout = left(details.timeout, details.now, now);
+        let transport = TlsTransport::open(connection, inner, details, timeout)?;
         Ok(Some(Either::B(transport)))
     }
 }
 
-/// What is left of the time to connect.
-fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
-    let mut timeout = details.timeout;
-    let now = (details.current_time)();
+/// What is left of the time to connect, which was begun then.
+fn left(mut timeout: NextTimeout, begun: time::Instant, now: time::Instant) -> NextTimeout {
     if let (time::Duration::Exact(all), time::Instant::Exact(begun), time::Instant::Exact(now)) =
-        (timeout.after, details.now, now)
+        (timeout.after, begun, now)
     {
         let spent = now.saturating_duration_since(begun);
         timeout.after = time::Duration::Exact(all.saturating_sub(spent));
@@ -152,4 +152,25 @@ fn config(
     // The name says what it can be used for: both verifiers check the whole chain and the name.
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     Ok(builder.with_client_cert_resolver(shown.resolver()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn shaking_hands_has_what_connecting_left_of_the_time() {
+        let time::Instant::Exact(begun) = time::Instant::now() else { panic!("no time") };
+        let [all, spent] = [5, 2].map(Duration::from_secs);
+        let timeout = NextTimeout { after: time::Duration::Exact(all), ..NextTimeout::default() };
+        let after =
+            |now| left(timeout, time::Instant::Exact(begun), time::Instant::Exact(now)).after;
+        assert_eq!(after(begun + spent), time::Duration::Exact(all - spent));
+        assert_eq!(after(begun + all + spent), time::Duration::Exact(Duration::ZERO));
+        let endless =
+            left(NextTimeout::default(), time::Instant::Exact(begun), time::Instant::now());
+        assert_eq!(endless.after, time::Duration::NotHappening);
+    }
 }
