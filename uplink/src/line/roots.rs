@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use onceward::host::{Outside, read_at_most};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use ureq::tls::{Certificate, PemItem, parse_pem};
 
@@ -34,6 +35,10 @@ pub(super) fn read(
     let found = certificates(pem).map_err(|why| Error::invalid(named_by, why))?;
     if found.is_empty() {
         return Err(Error::invalid(named_by, "has no certificate in it"));
+    }
+    // Bundles of systems have some that mean nothing to TLS; what has no other is a mistake.
+    if RootCertStore::empty().add_parsable_certificates(found.iter().cloned()).0 == 0 {
+        return Err(Error::invalid(named_by, "has no certificate in it that TLS can use"));
     }
     Ok(found)
 }

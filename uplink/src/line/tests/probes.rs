@@ -14,7 +14,7 @@ fn listening() -> Server {
     })
 }
 
-/// A proxy that gives this answer to a `CONNECT`; all that came to it.
+/// A proxy that gives this answer to a `CONNECT`, or closes without one; all that came to it.
 fn proxy(answer: &'static str) -> Server {
     Server::start(1, move |stream| {
         let (mut seen, mut byte) = (Vec::new(), [0]);
@@ -22,7 +22,9 @@ fn proxy(answer: &'static str) -> Server {
             seen.extend(byte);
         }
         drop(stream.write_all(answer.as_bytes()));
-        drop(stream.read_to_end(&mut seen));
+        if !answer.is_empty() {
+            drop(stream.read_to_end(&mut seen));
+        }
         seen
     })
 }
@@ -82,12 +84,7 @@ fn a_proxy_that_opens_tunnels_for_https_only_counts_as_reached_for_http() {
         let through = |to: &str| {
             let proxy = proxy(answer);
             let named = format!("http://{}", proxy.address);
-            let line = line(to).through("--proxy", &named).unwrap();
-            // Closed only when the answer was read.
-            let found = line.probe();
-            drop(line);
-            drop(proxy);
-            found
+            line(to).through("--proxy", &named).unwrap().probe()
         };
         assert_eq!(through("http://hub.invalid").is_ok(), is_reached, "{answer}");
         let why = through("https://hub.invalid").unwrap_err().to_string();

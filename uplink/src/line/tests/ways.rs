@@ -143,6 +143,7 @@ fn a_file_of_certificates_must_be_there_and_hold_some() {
     for (pem, expected) in [
         ("", "has no certificate in it"),
         ("-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n", "is damaged"),
+        ("-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n", "TLS can use"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is damaged"),
     ] {
         std::fs::write(&file, pem).unwrap();

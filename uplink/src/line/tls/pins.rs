@@ -106,7 +106,11 @@ impl Pinned {
             if keys.iter().any(|key| self.pins.contains(key)) {
                 return Ok(());
             }
-            seen.borrow_mut().extend(keys);
+            // There may be several chains, and the first is as good as another to tell of.
+            let mut seen = seen.borrow_mut();
+            if seen.is_empty() {
+                *seen = keys;
+            }
             Err(webpki::Error::UnknownIssuer)
         };
         let certificate = EndEntityCert::try_from(end_entity)
@@ -191,7 +195,7 @@ impl ServerCertVerifier for Pinned {
 /// A chain is valid and has no pinned key.
 #[derive(Debug)]
 pub(in crate::line) struct NotPinned {
-    /// The keys that it has, the server's first; those of several chains behind each other.
+    /// The keys that it has, the server's first.
     seen: Vec<Pin>,
 }
 
