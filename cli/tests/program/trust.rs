@@ -186,7 +186,7 @@ fn arguments_of_tls_that_do_not_fit_are_refused_by_name() {
         (https, &["--pin", "sha256/AAAA"], "--pin <sha256/BASE64>': pin: has no hash of 32 bytes"),
         (https, &["--pin", &pin[7..]], "--pin <sha256/BASE64>': pin: must start with sha256/"),
         (http, &["--pin", pin], "--pin: pin: means nothing without TLS"),
-        (https, &["--ca-only"], "--ca-only: no authority was given"),
+        (https, &["--ca-only"], "--ca-only: certificates: no authority was given"),
         ("http://hub.invalid", &[], "allow it by name (--allow-plain-http)"),
     ] {
         let refused = send(&store, "k", url, |command| {
