@@ -12,6 +12,10 @@
 //! One rule is above all: an event is confirmed only by an explicit positive answer for its own
 //! key in a complete, well-formed document. Anything else leaves it pending.
 //!
+//! A [`Line`] sends nothing before it knows whom it talks to: certificates are always checked, plain `http` leaves
+//! the machine only where that is allowed by name, and an operator can ask for more: a pinned key, authorities of his
+//! own, a certificate of the terminal. [`Line::probe`] tries the way without sending anything.
+//!
 //! # Example
 //!
 //! ```no_run
@@ -49,6 +53,6 @@ mod upstream;
 pub use control::Control;
 pub use dialect::{Dialect, Forloy, Request, Response, Wede, sendable};
 pub use error::{Error, ErrorKind};
-pub use line::{Line, Timeouts};
+pub use line::{Line, Pin, Timeouts, Unreachable};
 pub use secret::Secret;
 pub use uploader::{Uploader, UploaderHandle};

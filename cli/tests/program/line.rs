@@ -13,6 +13,9 @@ use tempfile::tempdir;
 
 use crate::process::{Ended, KEY, capture, on_store, onceward, run, serve};
 
+/// Lets plain http go to other machines.
+const PLAIN: &str = "--allow-plain-http";
+
 /// `onceward capture --dialect NAME --store DIR` with `input`.
 fn capture_for(dialect: &str, store: &Path, input: &str) -> Ended {
     let mut command = onceward();
@@ -292,11 +295,11 @@ fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_
         (2, &["--proxy", "socks5://u:pass@p:1"][..], &[][..], ": --proxy: socks5 proxies are not"),
         (2, &[], &[("ALL_PROXY", "socks5://u:pass@p:1")], ": ALL_PROXY: socks5 proxies are not"),
         (2, &[], &[("HTTPS_PROXY", "r32/?//52:pass")], ": HTTPS_PROXY: is no address of a proxy"),
-        (2, &["--ca-file", empty], &[], ": --ca-file: has no certificate in it"),
+        (2, &["--ca", empty], &[], ": --ca: has no certificate in it"),
         (2, &[], &[("SSL_CERT_FILE", empty)], ": SSL_CERT_FILE: has no certificate in it"),
         (2, &[], &[("SSL_CERT_DIR", folder)], ": SSL_CERT_DIR: has no certificate in it"),
-        (1, &["--ca-file", missing], &[], ": --ca-file: cannot read "),
-        (1, &["--ca-file", "/dev/null"], &[], "/dev/null: it is not a regular file"),
+        (1, &["--ca", missing], &[], ": --ca: cannot read "),
+        (1, &["--ca", "/dev/null"], &[], "/dev/null: it is not a regular file"),
         (1, &[], &[("SSL_CERT_FILE", missing)], ": SSL_CERT_FILE: cannot read "),
         (1, &[], &[("SSL_CERT_DIR", missing)], ": SSL_CERT_DIR: cannot read "),
         (1, &["--api-key-file", missing], &[], ": --api-key-file: cannot read "),
@@ -310,7 +313,7 @@ fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_
     // An address that is not this machine by its name, and where nobody listens.
     let here = "http://0.0.0.0:1";
     for none in ["none", "NONE", "None"] {
-        let ended = sync(&store, here, &["--proxy", none], &broken).expect(5);
+        let ended = sync(&store, here, &["--proxy", none, PLAIN], &broken).expect(5);
         assert!(
             ended.err.contains("POST http://0.0.0.0:1/v1/sync/batch: connection refused"),
             "{}",
@@ -319,14 +322,15 @@ fn proxies_and_certificates_that_cannot_be_honoured_are_refused_before_anything_
     }
     for (name, spared) in [("NO_PROXY", "*"), ("no_proxy", "0.0.0.0"), ("NO_PROXY", "0.0.0.0/8")] {
         let variables = [("HTTP_PROXY", "http://127.0.0.1:2"), (name, spared)];
-        let ended = sync(&store, here, &[], &variables).expect(5);
+        let ended = sync(&store, here, &[PLAIN], &variables).expect(5);
         assert!(
             ended.err.contains("POST http://0.0.0.0:1/v1/sync/batch: connection refused"),
             "{name}: {}",
             ended.err
         );
     }
-    let through = sync(&store, "http://hub.invalid", &["--proxy", "http://127.0.0.1:1"], &[]);
+    let through =
+        sync(&store, "http://hub.invalid", &["--proxy", "http://127.0.0.1:1", PLAIN], &[]);
     let expected = "the proxy http://127.0.0.1:1 (named by --proxy): connection refused";
     let through = through.expect(5);
     assert!(through.err.contains(expected), "{}", through.err);
@@ -337,7 +341,7 @@ fn a_dead_proxy_is_told_as_the_proxy_and_a_living_one_is_asked_by_the_full_name(
     let dir = tempdir().unwrap();
     capture(dir.path(), "{\"key\":\"k\",\"payload\":{}}\n").expect(0);
     let dead = [("HTTP_PROXY", "http://127.0.0.1:1"), ("HTTPS_PROXY", "http://127.0.0.1:2")];
-    let ended = sync(dir.path(), "http://hub.invalid", &[], &dead).expect(5);
+    let ended = sync(dir.path(), "http://hub.invalid", &[PLAIN], &dead).expect(5);
     assert!(
         ended
             .err
@@ -353,7 +357,7 @@ fn a_dead_proxy_is_told_as_the_proxy_and_a_living_one_is_asked_by_the_full_name(
         let count = stream.read(&mut seen).unwrap();
         String::from_utf8_lossy(&seen[..count]).into_owned()
     });
-    sync(dir.path(), "http://hub.invalid/x", &[], &[("http_proxy", &proxy)]).expect(5);
+    sync(dir.path(), "http://hub.invalid/x", &[PLAIN], &[("http_proxy", &proxy)]).expect(5);
     let seen = asked.join().unwrap();
     assert!(seen.starts_with("POST http://hub.invalid:80/x/v1/sync/batch HTTP/1.1\r\n"), "{seen}");
 }

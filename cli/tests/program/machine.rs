@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::chown,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::tempdir;
@@ -17,7 +18,10 @@ use crate::process::{
 /// Owns the files where the tests run as root, whom no limit on threads binds. Each test has its own, for the kernel
 /// counts the threads of a user.
 fn user() -> u32 {
-    100_000 + std::process::id() % 1_000_000
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    thread_local! { static TEST: u32 = TESTS.fetch_add(1, Ordering::Relaxed); }
+    // A test has a thread of its own; the runner may have one process for all of them.
+    100_000 + (std::process::id() % 1_000_000) * 16 + TEST.with(|number| number % 16)
 }
 
 /// The program with at most so many threads; where the tests do not run as root, with none but its first.

@@ -40,7 +40,7 @@ fn files_without_an_end_and_pipes_without_a_writer_are_refused() {
         assert!(ended.err.contains("--api-key-file: cannot read "), "{}", ended.err);
     }
     for file in ["/dev/zero", pipe.as_str(), dir.path().to_str().unwrap()] {
-        let ended = ask(&[&to[..], &["--ca-file", file]].concat()).expect(1);
+        let ended = ask(&[&to[..], &["--ca", file]].concat()).expect(1);
         assert!(ended.err.contains("regular file"), "{}", ended.err);
     }
     let hub = ["serve", "--listen", "127.0.0.1:0", "--api-key", "k", "--data", &data, "--cards"];

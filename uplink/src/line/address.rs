@@ -50,9 +50,7 @@ impl Address {
         if !has_whole_port(authority) {
             return Err(invalid("has a port that is no number from 0 to 65535"));
         }
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let loopback = bare.eq_ignore_ascii_case("localhost")
-            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let loopback = is_loopback(host);
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         let (base, host) = (text.trim_end_matches('/').to_owned(), host.to_owned());
         Ok(Self { base, loopback, https, host, port })
@@ -89,10 +87,25 @@ impl Address {
         self.loopback
     }
 
+    /// Whether that is this host and port.
+    pub(super) fn is_at(&self, uri: &Uri) -> bool {
+        let https = uri.scheme() == Some(&Scheme::HTTPS);
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let host = uri.host().unwrap_or_default();
+        port == self.port && host.eq_ignore_ascii_case(&self.host)
+    }
+
     /// Whether plain `http` must never be used.
     pub(super) fn is_https(&self) -> bool {
         self.https
     }
+}
+
+/// Whether a host is this machine by its name or address, which may be in brackets.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether what follows a host is a port, or nothing.

@@ -6,22 +6,23 @@ mod explain;
 mod forward;
 mod no_proxy;
 mod opened;
+mod plain;
+mod probe;
 mod proxy;
 mod reply;
 mod roots;
+mod tls;
+mod trust;
+mod way;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use onceward::sync::{Answered, Failure, Upstream};
 use ureq::Agent;
 use ureq::http::{self, HeaderValue, header};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use crate::clock::Monotonic;
 use crate::dialect::{Request, Response};
@@ -30,10 +31,11 @@ use crate::secret::Secret;
 use address::Address;
 use broken_off::BrokenOff;
 use opened::Opened;
+use plain::Plain;
+pub use probe::Unreachable;
 use proxy::Via;
-
-/// What this program calls itself.
-const USER_AGENT: &str = concat!("onceward/", env!("CARGO_PKG_VERSION"));
+pub use tls::Pin;
+use tls::{Terms, Tls};
 
 /// How long an exchange may take.
 ///
@@ -63,14 +65,19 @@ impl Default for Timeouts {
 /// A blocking HTTP line to one upstream.
 ///
 /// Redirects are not followed, so the credentials go to the given address only. Replies are read up
-/// to 1 MiB and not decompressed. Where the address is `https`, the certificate must be valid for it
-/// and there is no way around that.
+/// to 1 MiB and not decompressed.
+///
+/// Where the address is `https`, nothing is sent before TLS 1.2 or 1.3 is agreed on and the certificate was checked: it
+/// must be valid for that host, and signed by an authority that is trusted. There is no way around that. Trusted are
+/// the authorities of the web, which are built in, and besides the certificates in the file that `SSL_CERT_FILE` names
+/// and in the directories that `SSL_CERT_DIR` names; see [`Line::trusting_also`] and [`Line::trusting_only_given`].
+/// [`Line::pinning`] asks for more, and [`Line::with_client_certificate`] shows the upstream who this is.
+///
+/// Plain `http` is for upstreams on this machine, unless it is allowed by name: [`Line::allowing_plain_http`].
 ///
 /// Proxies are taken from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, as curl reads
 /// them), except for loopback addresses; `http` and `https` proxies are supported, and what is set and cannot be
-/// honoured is refused. The certificates in the file that `SSL_CERT_FILE` names, and in the directories that
-/// `SSL_CERT_DIR` names, are trusted in place of those that are built in. A host that knows better begins with
-/// [`Line::direct`].
+/// honoured is refused. A host that knows better begins with [`Line::direct`].
 ///
 /// Connections are kept. One that turns out to be closed when it is used again is followed by a fresh one at once:
 /// whether the upstream saw the request is unknown then, so requests must carry keys, as batches do.
@@ -92,10 +99,14 @@ pub struct Line {
     address: Address,
     /// What they may take.
     timeouts: Timeouts,
+    /// Where plain `http` may go.
+    plain: Plain,
     /// The proxy that they go through.
     via: Option<Via>,
-    /// Whose certificates are trusted.
-    roots: RootCerts,
+    /// What must hold of their connections.
+    terms: Terms,
+    /// Makes connections that way.
+    tls: Tls,
     /// Carries them.
     agent: Agent,
     /// Counts connections that are opened; clones share it.
@@ -115,8 +126,8 @@ impl Line {
     /// # Errors
     ///
     /// `Invalid`: the address is no `http` or `https` address, or holds credentials, a query or a
-    /// fragment; the key has a character that a header cannot hold; or a variable of the environment cannot be
-    /// honoured. `Io`: a file that one names cannot be read.
+    /// fragment, or is plain `http` to another machine; the key has a character that a header cannot hold; or a
+    /// variable of the environment cannot be honoured. `Io`: a file that one names cannot be read.
     pub fn new(base_url: &str, key: Option<Secret>, timeouts: Timeouts) -> Result<Self, Error> {
         Self::direct(base_url, key, timeouts)?.through_environment()?.trusting_environment()
     }
@@ -128,13 +139,49 @@ impl Line {
     ///
     /// As [`Line::new`], of address and key.
     pub fn direct(base_url: &str, key: Option<Secret>, timeouts: Timeouts) -> Result<Self, Error> {
+        Self::made(base_url, key, timeouts, Plain::Here)
+    }
+
+    /// As [`Line::direct`], and plain `http` may go to other machines too: whoever is on the way reads the key and all
+    /// events, and can answer in the upstream's place. For networks that nobody else is on.
+    ///
+    /// ```
+    /// use onceward_uplink::{Line, Timeouts};
+    ///
+    /// assert!(Line::direct("http://hub.example", None, Timeouts::default()).is_err());
+    /// let line = Line::allowing_plain_http("http://hub.example", None, Timeouts::default())?;
+    /// let line = line.through_environment()?;
+    /// # let _ = line;
+    /// # Ok::<(), onceward_uplink::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::direct`].
+    pub fn allowing_plain_http(
+        base_url: &str,
+        key: Option<Secret>,
+        timeouts: Timeouts,
+    ) -> Result<Self, Error> {
+        Self::made(base_url, key, timeouts, Plain::Anywhere)
+    }
+
+    /// A line without a proxy that trusts the authorities that are built in.
+    fn made(
+        base_url: &str,
+        key: Option<Secret>,
+        timeouts: Timeouts,
+        plain: Plain,
+    ) -> Result<Self, Error> {
         let address = Address::parse(base_url)?;
+        plain.check(&address)?;
         check_key(key.as_ref())?;
-        let (via, roots) = (None, RootCerts::WebPki);
+        let terms = Terms::default();
+        let tls = Tls::new(&address, &terms)?;
         let (off, opened) = (BrokenOff::default(), Opened::default());
-        let agent = agent(&address, timeouts, (via.as_ref(), &roots), &opened);
+        let agent = way::agent(&address, timeouts, (None, &tls), &opened);
         let key = Arc::new(RwLock::new(key));
-        Ok(Self { address, timeouts, via, roots, agent, opened, off, key })
+        Ok(Self { address, timeouts, plain, via: None, terms, tls, agent, opened, off, key })
     }
 
     /// Goes through this proxy, also to a loopback address: `http://proxy.example:3128`, with
@@ -143,9 +190,11 @@ impl Line {
     ///
     /// # Errors
     ///
-    /// `Invalid`: it is no address of a proxy, or of a kind that is not supported.
+    /// `Invalid`: it is no address of a proxy, or of a kind that is not supported; or plain `http` would go to another
+    /// machine that way.
     pub fn through(self, named_by: &'static str, proxy: &str) -> Result<Self, Error> {
         let via = Via::parse(named_by, proxy, &self.address)?;
+        self.plain.check_proxy(&self.address, &via)?;
         Ok(self.along(Some(via)))
     }
 
@@ -159,58 +208,11 @@ impl Line {
         Ok(self.along(via))
     }
 
-    /// Trusts the certificates in `pem` and no others, for upstreams with an authority of their own.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid`: there is no certificate in `pem`, or something that is damaged.
-    pub fn trusting(self, pem: &[u8]) -> Result<Self, Error> {
-        let roots = roots::read("certificates", pem)?;
-        Ok(self.believing(roots))
-    }
-
-    /// The same with the certificates in a file of at most 16 MiB. `named_by` is what messages call the place
-    /// where the file was named, such as `--ca-file`.
-    ///
-    /// # Errors
-    ///
-    /// `Io`: the file cannot be read, or is no regular one or too large. `Invalid`: it has no certificate in it, or
-    /// something that is damaged.
-    pub fn trusting_file(self, named_by: &'static str, path: &Path) -> Result<Self, Error> {
-        let roots = roots::read(named_by, &roots::read_file(named_by, path)?)?;
-        Ok(self.believing(roots))
-    }
-
-    /// Trusts the certificates in the file that `SSL_CERT_FILE` names and in the files of the directories that
-    /// `SSL_CERT_DIR` names, with colons between, and no others, if one of these is set and the upstream is at an
-    /// `https` address. Files of such a directory that hold no certificate are passed by, and beside a file so is what
-    /// is no directory.
-    ///
-    /// # Errors
-    ///
-    /// As [`Line::trusting_file`]; `Invalid` also where no file of those directories has a certificate in it.
-    pub fn trusting_environment(self) -> Result<Self, Error> {
-        if !self.address.is_https() {
-            return Ok(self);
-        }
-        match roots::of_environment(proxy::variable)? {
-            Some(roots) => Ok(self.believing(roots)),
-            None => Ok(self),
-        }
-    }
-
     /// The line by way of another proxy, or of none.
     fn along(self, via: Option<Via>) -> Self {
-        let way = (via.as_ref(), &self.roots);
-        let agent = agent(&self.address, self.timeouts, way, &self.opened);
+        let way = (via.as_ref(), &self.tls);
+        let agent = way::agent(&self.address, self.timeouts, way, &self.opened);
         Self { agent, via, ..self }
-    }
-
-    /// The line with other trusted certificates.
-    fn believing(self, roots: RootCerts) -> Self {
-        let way = (self.via.as_ref(), &roots);
-        let agent = agent(&self.address, self.timeouts, way, &self.opened);
-        Self { agent, roots, ..self }
     }
 
     /// Uses another key from the next request on, also in clones of this line.
@@ -253,7 +255,7 @@ impl Line {
         let carried =
             carried.unwrap_or_else(|| Err(io::Error::other("the line was shut down").into()));
         carried.map_err(|found| {
-            let why = format!("POST {uri}: {}", explain::explain(&found, self.via.as_ref()));
+            let why = format!("POST {uri}: {}", self.explain(&found));
             if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
                 return Failure::ReplyTooLarge { why };
             }
@@ -327,35 +329,6 @@ impl fmt::Debug for Line {
             .field("timeouts", &self.timeouts)
             .field("via", &self.via.as_ref().map(|via| &via.shown))
             .finish_non_exhaustive()
-    }
-}
-
-/// What carries requests to `address`, by this way and trusting these.
-fn agent(
-    address: &Address,
-    timeouts: Timeouts,
-    (via, roots): (Option<&Via>, &RootCerts),
-    opened: &Opened,
-) -> Agent {
-    let tunnel = via.filter(|_| address.is_https()).map(|via| via.proxy.clone());
-    let config = Agent::config_builder()
-        .https_only(address.is_https())
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(timeouts.total))
-        .timeout_resolve(Some(timeouts.connect))
-        .timeout_connect(Some(timeouts.connect))
-        .user_agent(USER_AGENT)
-        .accept("application/json")
-        .proxy(tunnel)
-        .tls_config(TlsConfig::builder().root_certs(roots.clone()).build())
-        .build();
-    match via {
-        Some(via) if !address.is_https() => forward::agent(config, address, via, opened),
-        Some(_) | None => {
-            let connector = opened.clone().chain(DefaultConnector::default());
-            Agent::with_parts(config, connector, DefaultResolver::default())
-        }
     }
 }
 

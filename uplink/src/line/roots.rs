@@ -8,7 +8,9 @@
 use std::path::Path;
 
 use onceward::host::{Outside, read_at_most};
-use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use ureq::tls::{Certificate, PemItem, parse_pem};
 
 use crate::error::{Cause, Error};
 
@@ -21,36 +23,38 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Most files of such a directory: a few hundred authorities, each under two names.
 const FILES_MAX: usize = 4_096;
 
-/// The certificates in `pem`, and no others. `named_by` says where they come from.
+/// The certificates in `pem`. `named_by` says where they come from.
 ///
 /// # Errors
 ///
 /// `Invalid`: there is none, or something that is damaged.
-pub(super) fn read(named_by: &'static str, pem: &[u8]) -> Result<RootCerts, Error> {
+pub(super) fn read(
+    named_by: &'static str,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, Error> {
     let found = certificates(pem).map_err(|why| Error::invalid(named_by, why))?;
     if found.is_empty() {
         return Err(Error::invalid(named_by, "has no certificate in it"));
     }
-    Ok(RootCerts::new_with_certs(&found))
+    // Bundles of systems have some that mean nothing to TLS; what has no other is a mistake.
+    if RootCertStore::empty().add_parsable_certificates(found.iter().cloned()).0 == 0 {
+        return Err(Error::invalid(named_by, "has no certificate in it that TLS can use"));
+    }
+    Ok(found)
 }
 
-/// The certificates that the environment names, if it names some. `variable` looks a variable up.
+/// The certificates that the environment names; none if it names none. `variable` looks a variable up.
 ///
 /// # Errors
 ///
 /// `Io`: what it names cannot be read. `Invalid`: as [`read`].
 pub(super) fn of_environment(
     variable: impl Fn(&'static str) -> Result<Option<String>, Error>,
-) -> Result<Option<RootCerts>, Error> {
+) -> Result<Vec<CertificateDer<'static>>, Error> {
     let (file, directories) = (variable(FILE)?, variable(DIRECTORIES)?);
     let mut all = Vec::new();
     if let Some(path) = &file {
-        let pem = read_file(FILE, Path::new(path))?;
-        let found = certificates(&pem).map_err(|why| Error::invalid(FILE, why))?;
-        if found.is_empty() {
-            return Err(Error::invalid(FILE, "has no certificate in it"));
-        }
-        all.extend(found);
+        all.extend(read(FILE, &read_file(FILE, Path::new(path))?)?);
     }
     if let Some(paths) = &directories {
         for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
@@ -64,12 +68,12 @@ pub(super) fn of_environment(
             return Err(Error::invalid(DIRECTORIES, "has no certificate in it"));
         }
     }
-    Ok((!all.is_empty()).then(|| RootCerts::new_with_certs(&all)))
+    Ok(all)
 }
 
 /// The certificates in the files of a directory. Others lie there too (lists of what was revoked, a word about it):
 /// what has no certificate in it is passed by, and what has one that is damaged is refused.
-fn of_directory(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+fn of_directory(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let unreadable = |found: std::io::Error| unreadable(DIRECTORIES, path, &found.to_string());
     let mut all = Vec::new();
     for (count, entry) in std::fs::read_dir(path).map_err(unreadable)?.enumerate() {
@@ -91,11 +95,13 @@ fn of_directory(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
 }
 
 /// The certificates in a text; why it cannot be used where one is damaged.
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut all = Vec::new();
     for item in parse_pem(pem) {
         match item {
-            Ok(PemItem::Certificate(found)) if is_whole(&found) => all.push(found),
+            Ok(PemItem::Certificate(found)) if is_whole(&found) => {
+                all.push(CertificateDer::from(found.der().to_vec()));
+            }
             Ok(PemItem::Certificate(_)) => {
                 return Err("has a certificate that is damaged".to_owned());
             }

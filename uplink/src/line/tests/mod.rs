@@ -1,3 +1,8 @@
+mod plain;
+mod private;
+mod probes;
+mod refusals;
+mod trust;
 mod ways;
 
 use std::io::{ErrorKind, Read, Write};
@@ -51,7 +56,7 @@ impl Server {
 }
 
 /// Reads one request with a `Content-Length`, or what there is of it.
-fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+fn read_request(stream: &mut impl Read) -> Vec<u8> {
     let mut seen = Vec::new();
     let mut block = [0; 4_096];
     while !is_whole(&seen) {

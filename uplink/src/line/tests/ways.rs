@@ -20,7 +20,7 @@ fn closing_at_the_second(count: usize) -> Server {
 }
 
 fn line_through(proxy: &str, to: &str) -> Line {
-    Line::direct(to, Some(Secret::new(KEY)), Timeouts::default())
+    Line::allowing_plain_http(to, Some(Secret::new(KEY)), Timeouts::default())
         .unwrap()
         .through("--proxy", proxy)
         .unwrap()
@@ -143,6 +143,7 @@ fn a_file_of_certificates_must_be_there_and_hold_some() {
     for (pem, expected) in [
         ("", "has no certificate in it"),
         ("-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n", "is damaged"),
+        ("-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n", "TLS can use"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is damaged"),
     ] {
         std::fs::write(&file, pem).unwrap();
