@@ -51,7 +51,7 @@ mod uploader;
 mod upstream;
 
 pub use control::Control;
-pub use dialect::{Dialect, Forloy, Request, Response, Wede, sendable};
+pub use dialect::{Dialect, Forloy, KeyPlace, Method, Request, Response, Wede, sendable};
 pub use error::{Error, ErrorKind};
 pub use line::{Line, Pin, Timeouts, Unreachable};
 pub use secret::Secret;

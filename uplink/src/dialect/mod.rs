@@ -20,7 +20,7 @@ use crate::timestamp;
 
 pub use forloy::Forloy;
 pub(crate) use form::may_be_json;
-pub use request::Request;
+pub use request::{KeyPlace, Method, Request};
 pub use response::Response;
 pub use sendable::sendable;
 pub use wede::Wede;
@@ -68,12 +68,9 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///
 ///     fn request(&self, batch: &Batch) -> Request {
 ///         let first = batch.items().next();
-///         Request {
-///             path: "/events".to_owned(),
-///             // The header is the only key that this upstream sees, so it is the event's own.
-///             headers: first.map(|item| ("Idempotency-Key".to_owned(), item.key.to_owned())).into_iter().collect(),
-///             body: first.map(|item| item.body.to_vec()).unwrap_or_default(),
-///         }
+///         let (key, body) = first.map(|item| (item.key, item.body)).unwrap_or_default();
+///         // The header is the only key that this upstream sees, so it is the event's own.
+///         Request::post("/events", body).with_header("Idempotency-Key", key)
 ///     }
 ///
 ///     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure> {

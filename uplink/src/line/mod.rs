@@ -21,11 +21,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use onceward::sync::{Answered, Failure, Upstream};
-use ureq::Agent;
 use ureq::http::{self, HeaderValue, header};
+use ureq::{Agent, AsSendBody};
 
 use crate::clock::Monotonic;
-use crate::dialect::{Request, Response};
+use crate::dialect::{KeyPlace, Method, Request, Response};
 use crate::error::Error;
 use crate::secret::Secret;
 use address::Address;
@@ -247,15 +247,15 @@ impl Line {
     ///
     /// `Unavailable` if there was no complete answer, `ReplyTooLarge` if it is longer than is taken: whether
     /// the upstream saw the request is then unknown. The reason never holds the key.
-    pub fn post(&self, request: &Request) -> Result<Response, Failure> {
-        let uri = self.address.join(&request.path);
+    pub fn send(&self, request: Request) -> Result<Response, Failure> {
+        let (method, uri) = (request.method.as_str(), self.address.join(&request.path));
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let (line, to, body) = (self.clone(), uri.clone(), request.clone());
-        let carried = self.off.unless(move || line.exchange(&to, key, &body));
+        let (line, to, request) = (self.clone(), uri.clone(), Arc::new(request));
+        let carried = self.off.unless(move || line.exchange(&to, key, &request));
         let carried =
             carried.unwrap_or_else(|| Err(io::Error::other("the line was shut down").into()));
         carried.map_err(|found| {
-            let why = format!("POST {uri}: {}", self.explain(&found));
+            let why = format!("{method} {uri}: {}", self.explain(&found));
             if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
                 return Failure::ReplyTooLarge { why };
             }
@@ -280,12 +280,12 @@ impl Line {
     ) -> Result<Response, ureq::Error> {
         let clock = Monotonic::start();
         let opened = self.opened.count();
-        let (reply, round_trip_ms) = match self.send(uri, key.as_ref(), request, None) {
+        let (reply, round_trip_ms) = match self.attempt(uri, key.as_ref(), request, None) {
             // None was opened since, by a clone neither: it went over one that was kept.
             Err(found) if self.opened.count() == opened && is_closed(&found) => {
                 let spent = Duration::from_millis(clock.now_ms());
                 let left = self.timeouts.total.saturating_sub(spent);
-                self.send(uri, key.as_ref(), request, Some(left))?
+                self.attempt(uri, key.as_ref(), request, Some(left))?
             }
             sent => sent?,
         };
@@ -294,31 +294,55 @@ impl Line {
 
     /// Sends a request and takes the head of its answer; also how long that took, milliseconds. `fresh`: over a
     /// connection of its own, within this time.
-    fn send(
+    fn attempt(
         &self,
         uri: &str,
         key: Option<&Secret>,
         request: &Request,
         fresh: Option<Duration>,
     ) -> Result<(http::Response<ureq::Body>, u64), ureq::Error> {
-        let mut builder = self.agent.post(uri).content_type("application/json");
-        if let Some(within) = fresh {
-            let config = builder.config().timeout_global(Some(within));
-            builder = config.max_idle_age(Duration::ZERO).build();
-        }
+        let mut builder = http::Request::builder().method(request.method.as_str()).uri(uri);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        if let Some(bearer) = key.and_then(authorization) {
-            builder = builder.header(header::AUTHORIZATION, bearer);
+        let is_typed = |name: &str| name.eq_ignore_ascii_case(header::CONTENT_TYPE.as_str());
+        let has_body = request.method != Method::Get;
+        if has_body && !request.headers.iter().any(|(name, _)| is_typed(name)) {
+            builder = builder.header(header::CONTENT_TYPE, "application/json");
         }
+        builder = match (&request.key, key) {
+            (KeyPlace::Bearer, Some(key)) => match sensitive(&format!("Bearer {}", key.expose())) {
+                Some(bearer) => builder.header(header::AUTHORIZATION, bearer),
+                None => builder,
+            },
+            (KeyPlace::Header(name), Some(key)) => match sensitive(key.expose()) {
+                Some(value) => builder.header(name, value),
+                None => builder,
+            },
+            (KeyPlace::Bearer | KeyPlace::Header(_) | KeyPlace::Nowhere, _) => builder,
+        };
         let forwarded = self.via.as_ref().filter(|_| !self.address.is_https());
         if let Some(basic) = forwarded.and_then(|via| forward::authorization(&via.proxy)) {
             builder = builder.header(header::PROXY_AUTHORIZATION, basic);
         }
         let clock = Monotonic::start();
-        let reply = builder.send(&request.body)?;
+        let reply = if has_body {
+            self.run(builder.body(&request.body)?, fresh)?
+        } else {
+            self.run(builder.body(())?, fresh)?
+        };
         Ok((reply, clock.now_ms()))
+    }
+
+    /// Carries a request. `fresh`: over a connection of its own, within this time.
+    fn run<B: AsSendBody>(
+        &self,
+        request: http::Request<B>,
+        fresh: Option<Duration>,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let Some(within) = fresh else { return self.agent.run(request) };
+        let config = self.agent.configure_request(request).timeout_global(Some(within));
+        self.agent.run(config.max_idle_age(Duration::ZERO).build())
     }
 }
 
@@ -344,9 +368,9 @@ fn is_closed(error: &ureq::Error) -> bool {
     )
 }
 
-/// The header that holds the key, marked so that it is not logged either.
-fn authorization(key: &Secret) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok()?;
+/// The value of the header that holds the key, marked so that it is not logged either.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -290,7 +290,7 @@ impl Uploader {
             session.on_no_time();
             return Ok(());
         };
-        let (answered, is_key_refused) = match self.line.post(&request) {
+        let (answered, is_key_refused) = match self.line.send(request) {
             Err(failure) => (Err(failure), false),
             Ok(response) => {
                 let answer = self.dialect.time_answer(&response);
@@ -331,7 +331,7 @@ impl Uploader {
         if batch.items().len() > self.dialect.items_max() {
             return (Err(Failure::TooLarge), false);
         }
-        match self.line.post(&self.dialect.request(batch)) {
+        match self.line.send(self.dialect.request(batch)) {
             Err(failure) => (Err(failure), false),
             Ok(response) => {
                 let reply = self.dialect.decode(batch, &response);

@@ -77,7 +77,7 @@ fn request<'a>(items: impl Iterator<Item = &'a [u8]>, bytes: usize) -> Request {
     body.extend_from_slice(HEAD);
     push_items(items, &mut body);
     body.extend_from_slice(TAIL);
-    Request { path: PATH.to_owned(), headers: Vec::new(), body }
+    Request::post(PATH, body)
 }
 
 #[cfg(test)]

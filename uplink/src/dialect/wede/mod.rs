@@ -78,11 +78,7 @@ fn carry<'a>(
     push_items(items, &mut body);
     body.extend_from_slice(b"],");
     body.extend_from_slice(rest.as_bytes());
-    Request {
-        path: PATH.to_owned(),
-        headers: vec![(BATCH_KEY.to_owned(), batch_key.to_owned())],
-        body,
-    }
+    Request::post(PATH, body).with_header(BATCH_KEY, batch_key)
 }
 
 /// Appends the event as JSON text, under the key by which the upstream knows it.

@@ -80,15 +80,11 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 fn request() -> Request {
-    Request {
-        path: "/v1/sync/batch".to_owned(),
-        headers: vec![("Idempotency-Key".to_owned(), "store-7".to_owned())],
-        body: br#"{"events":[]}"#.to_vec(),
-    }
+    Request::post("/v1/sync/batch", r#"{"events":[]}"#).with_header("Idempotency-Key", "store-7")
 }
 
 fn failure(line: &Line) -> String {
-    match line.post(&request()) {
+    match line.send(request()) {
         Err(Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Nobody }) => why,
         other => panic!("{other:?}"),
     }
@@ -98,7 +94,7 @@ fn failure(line: &Line) -> String {
 fn a_request_arrives_as_it_was_made_and_its_answer_comes_back() {
     let headers = "Retry-After: 7\r\nDate: Tue, 10 Mar 2026 14:22:05 GMT\r\n";
     let server = Server::answering(1, answer("207 Multi-Status", headers, "{\"a\":1}"));
-    let response = server.line().post(&request()).unwrap();
+    let response = server.line().send(request()).unwrap();
     assert_eq!((response.status, response.body.as_slice()), (207, b"{\"a\":1}".as_slice()));
     assert_eq!(response.retry_after.as_deref(), Some("7"));
     assert_eq!(response.date.as_deref(), Some("Tue, 10 Mar 2026 14:22:05 GMT"));
@@ -120,7 +116,7 @@ fn a_request_arrives_as_it_was_made_and_its_answer_comes_back() {
 fn a_status_is_an_answer_whatever_it_is() {
     for status in ["201 Created", "401 Unauthorized", "413 Too Large", "500 Oops", "503 Later"] {
         let server = Server::answering(1, answer(status, "", "why"));
-        let response = server.line().post(&request()).unwrap();
+        let response = server.line().send(request()).unwrap();
         assert_eq!(response.status.to_string(), status[..3]);
         assert_eq!(response.body, b"why");
         drop(server.seen());
@@ -133,7 +129,7 @@ fn a_date_in_retry_after_can_be_read_without_the_servers_date() {
         1,
         answer("503 Later", "Retry-After: Wed, 01 Jan 2200 00:00:00 GMT\r\n", ""),
     );
-    let response = server.line().post(&request()).unwrap();
+    let response = server.line().send(request()).unwrap();
     assert_eq!(response.retry_after_ms(), Some(crate::retry_after::RETRY_AFTER_MS_MAX));
 }
 
@@ -144,7 +140,7 @@ fn a_redirect_is_not_followed_and_its_target_never_contacted() {
     for status in ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"] {
         let header = format!("Location: http://{}/\r\n", target.local_addr().unwrap());
         let server = Server::answering(1, answer(status, &header, ""));
-        let response = server.line().post(&request()).unwrap();
+        let response = server.line().send(request()).unwrap();
         assert_eq!(response.status.to_string(), status[..3]);
         drop(server.seen());
     }
@@ -164,7 +160,7 @@ fn nobody_there_is_unavailable_and_says_so() {
 fn an_answer_that_is_not_whole_or_not_http_is_unavailable() {
     let whole = answer("200 OK", "", "{\"a\":1}");
     let server = Server::answering(1, whole);
-    assert!(server.line().post(&request()).is_ok(), "control");
+    assert!(server.line().send(request()).is_ok(), "control");
     for bytes in [
         "",
         "HTTP/1.1 200 OK\r\nContent-Le",
@@ -196,20 +192,20 @@ fn an_answer_that_never_ends_is_cut_at_its_limit() {
         ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"]
     {
         let server = endless(head);
-        let Err(Failure::ReplyTooLarge { why }) = server.line().post(&request()) else {
+        let Err(Failure::ReplyTooLarge { why }) = server.line().send(request()) else {
             panic!("it is taken");
         };
         assert!(why.contains("more than 1048576 bytes"), "{why}");
         drop(server.seen());
     }
     let server = endless("HTTP/1.1 401 Unauthorized\r\n\r\n");
-    let response = server.line().post(&request()).unwrap();
+    let response = server.line().send(request()).unwrap();
     assert_eq!((response.status, response.body.len()), (401, 0), "the status is not forgotten");
     drop(server.seen());
     // A portal's page is no reply of which a smaller batch would bring less.
     let server =
         endless("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><title>Log in</title>");
-    let response = server.line().post(&request()).unwrap();
+    let response = server.line().send(request()).unwrap();
     let (status, body) = (response.status, String::from_utf8_lossy(&response.body));
     assert!(status == 200 && body.starts_with("<html><title>Log in</title>"), "{status} {body}");
     drop(server.seen());
@@ -265,7 +261,7 @@ fn the_key_is_in_no_message_even_if_the_server_echoes_it() {
     let echo = format!("{{\"headers\":{{\"Authorization\":\"Bearer {KEY}\"}}}}");
     let server = Server::answering(1, answer("401 Unauthorized", "", &echo));
     let line = server.line();
-    let response = line.post(&request()).unwrap();
+    let response = line.send(request()).unwrap();
     assert!(String::from_utf8_lossy(&response.body).contains(KEY), "control: it was echoed");
     assert!(response.excerpt().contains("Bearer [redacted]"), "{}", response.excerpt());
     for shown in [format!("{response:?}"), format!("{line:?}")] {
@@ -279,10 +275,10 @@ fn the_key_is_in_no_message_even_if_the_server_echoes_it() {
 fn another_key_counts_from_the_next_request_on() {
     let server = Server::answering(2, answer("200 OK", "Connection: close\r\n", "{}"));
     let line = server.line();
-    line.post(&request()).unwrap();
+    line.send(request()).unwrap();
     let clone = line.clone();
     line.set_key(Some(Secret::new("another"))).unwrap();
-    clone.post(&request()).unwrap();
+    clone.send(request()).unwrap();
     let seen = server.seen();
     assert!(seen[0].contains(KEY) && !seen[1].contains(KEY), "{seen:?}");
     assert!(seen[1].to_lowercase().contains("bearer another\r\n"), "{seen:?}");

@@ -24,7 +24,7 @@ fn a_certificate_that_is_not_right_is_refused_with_the_reason_and_the_request_is
     let authority = Authority::new("ours");
     let good = Server::private(1, showing(&authority.sign(), None));
     let line = good.private_line().trusting(authority.pem().as_bytes()).unwrap();
-    assert_eq!(line.post(&request()).unwrap().status, 200, "control");
+    assert_eq!(line.send(request()).unwrap().status, 200, "control");
     assert!(good.seen().remove(0).contains(KEY), "control");
 
     let expired = authority.sign_this(|params| params.not_after = date_time_ymd(2020, 1, 1));
@@ -164,7 +164,7 @@ fn tls_before_1_2_is_refused_with_the_reason() {
         let Some((_running, port)) = OpenSsl::start(&leaf, version) else { continue };
         let to = format!("https://127.0.0.1:{port}");
         let line = Line::direct(&to, Some(Secret::new(KEY)), Timeouts::default()).unwrap();
-        let sent = line.trusting(authority.pem().as_bytes()).unwrap().post(&request());
+        let sent = line.trusting(authority.pem().as_bytes()).unwrap().send(request());
         match sent {
             // It answers with what it was sent, backwards.
             Err(Failure::Unavailable { why, .. }) if is_safe => {

@@ -20,10 +20,10 @@ fn authorities_are_added_to_those_that_are_built_in_unless_only_they_are_asked_f
     assert!(built_in > 50, "control: {built_in}");
     let both = trusting(&server, &ours).trusting_also(other.pem().as_bytes()).unwrap();
     assert_eq!(count(&both), built_in + 2);
-    assert_eq!(both.post(&request()).unwrap().status, 200);
+    assert_eq!(both.send(request()).unwrap().status, 200);
     let only = both.clone().trusting_only_given().unwrap();
     assert_eq!(count(&only), 2);
-    assert_eq!(only.post(&request()).unwrap().status, 200);
+    assert_eq!(only.send(request()).unwrap().status, 200);
     let replaced = both.trusting(other.pem().as_bytes()).unwrap();
     assert_eq!(count(&replaced), 1);
     assert!(failure(&replaced).contains("UnknownIssuer"));
@@ -42,13 +42,13 @@ fn an_upstream_that_wants_a_certificate_gets_it_and_a_terminal_without_is_told()
         let key = Secret::new(leaf.key.serialize_pem());
         line.clone().with_client_certificate(leaf.pem.as_bytes(), key).unwrap()
     };
-    assert_eq!(with(&till).post(&request()).unwrap().status, 200);
+    assert_eq!(with(&till).send(request()).unwrap().status, 200);
     let why = failure(&line);
     assert!(why.contains("wants a certificate of this terminal") && why.contains("--client-cert"));
     let why = failure(&with(&stranger));
     assert!(why.contains("it refuses the certificate of this terminal"), "{why}");
     // The next one is not taken for one without a certificate.
-    assert_eq!(with(&till).post(&request()).unwrap().status, 200);
+    assert_eq!(with(&till).send(request()).unwrap().status, 200);
     let read: Vec<bool> = server.seen().iter().map(|seen| seen.contains(KEY)).collect();
     assert_eq!(read, [true, false, false, true]);
 }
@@ -98,7 +98,7 @@ fn a_chain_without_a_pinned_key_is_refused_and_its_keys_are_named() {
     let line = trusting(&server, &root);
     for pinned in &pins[..4] {
         let line = line.clone().pinning(pinned).unwrap();
-        assert_eq!(line.post(&request()).unwrap().status, 200, "{pinned:?}");
+        assert_eq!(line.send(request()).unwrap().status, 200, "{pinned:?}");
     }
     let why = failure(&line.pinning(pins[4]).unwrap());
     for seen in [leaf.pin(), between.pin(), root.pin()] {
@@ -118,7 +118,7 @@ fn a_pinned_certificate_that_is_only_sent_along_and_one_that_nobody_signed_do_no
     chain.chain.extend([right.chain[0].clone(), ours.der()]);
     let server = Server::private(2, showing(&chain, None));
     let line = trusting(&server, &ours).trusting_also(evil.pem().as_bytes()).unwrap();
-    assert_eq!(line.post(&request()).unwrap().status, 200, "control: without a pin it is taken");
+    assert_eq!(line.send(request()).unwrap().status, 200, "control: without a pin it is taken");
     let why = failure(&line.pinning(&[right.pin(), ours.pin()]).unwrap());
     assert!(why.contains("none of the pinned ones"), "{why}");
     assert!(why.contains(&chain.pin().to_string()), "{why}");
@@ -168,7 +168,7 @@ fn a_proxy_by_tls_is_checked_too_but_sees_neither_the_certificate_nor_the_key_of
     let line = line.trusting(ours.pem().as_bytes()).unwrap().pinning(&[upstream.pin()]).unwrap();
     let key = Secret::new(till.key.serialize_pem());
     let line = line.with_client_certificate(till.pem.as_bytes(), key).unwrap();
-    assert_eq!(line.post(&request()).unwrap().status, 200);
+    assert_eq!(line.send(request()).unwrap().status, 200);
     let seen = proxy.seen().remove(0);
     let (by_proxy, by_upstream) = seen.split_once("BEHIND ").unwrap();
     assert!(by_proxy.starts_with("CONNECT localhost:1 ") && !by_proxy.contains(KEY), "{by_proxy}");

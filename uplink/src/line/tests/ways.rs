@@ -31,7 +31,7 @@ fn a_kept_connection_that_died_unused_is_followed_by_a_fresh_one_at_once() {
     let server = closing_at_the_second(4);
     let line = server.line();
     for _ in 0..4 {
-        assert_eq!(line.post(&request()).unwrap().status, 200);
+        assert_eq!(line.send(request()).unwrap().status, 200);
     }
     drop(line);
     assert_eq!(server.seen().len(), 4);
@@ -52,11 +52,11 @@ fn a_request_over_a_fresh_connection_is_not_sent_again_although_one_was_kept_bef
         request
     });
     let line = server.line();
-    assert_eq!(line.post(&request()).unwrap().status, 200);
+    assert_eq!(line.send(request()).unwrap().status, 200);
     is_closed.recv().unwrap();
     // What was kept is closed, as can be seen.
     failure(&line);
-    assert_eq!(line.post(&request()).unwrap().status, 200);
+    assert_eq!(line.send(request()).unwrap().status, 200);
     assert_eq!(server.seen().len(), 3);
 }
 
@@ -71,8 +71,8 @@ fn plain_http_goes_through_a_proxy_by_its_full_name_and_without_a_tunnel() {
     });
     let through = format!("http://user:pass%20word@{}", proxy.address);
     let line = line_through(&through, "http://hub.invalid:8080/tills");
-    assert_eq!(line.post(&request()).unwrap().body, b"{\"a\":1}");
-    assert_eq!(line.post(&request()).unwrap().body, b"{}");
+    assert_eq!(line.send(request()).unwrap().body, b"{\"a\":1}");
+    assert_eq!(line.send(request()).unwrap().body, b"{}");
     assert!(!format!("{line:?}").contains("word"), "{line:?}");
     let seen = proxy.seen().remove(0).to_lowercase();
     let target = "post http://hub.invalid:8080/tills/v1/sync/batch http/1.1\r\n";
