@@ -12,6 +12,12 @@
 //! One rule is above all: an event is confirmed only by an explicit positive answer for its own
 //! key in a complete, well-formed document. Anything else leaves it pending.
 //!
+//! # Testing against a bad line
+//!
+//! With the feature `faults` there is a proxy, in the module `faults`, that delays, cuts, loses, repeats and spoils
+//! what passes it, as a script or a seed has it. `onceward fault-proxy` is the same as a program, for terminals in any
+//! language.
+//!
 //! # Example
 //!
 //! ```no_run
@@ -39,6 +45,8 @@ mod control;
 mod dialect;
 mod error;
 mod excerpt;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod line;
 mod retry_after;
 mod secret;
