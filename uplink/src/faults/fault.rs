@@ -21,6 +21,8 @@ pub enum Argument {
     Bytes,
     /// `bytes_per_s`: bytes per second, at least 1.
     BytesPerS,
+    /// `code`: the name of the problem in the body, for programs.
+    Code,
     /// `depth`: how deep arrays are nested.
     Depth,
     /// `ms`: milliseconds.
@@ -43,6 +45,7 @@ impl Argument {
             Self::Applied => "applied",
             Self::Bytes => "bytes",
             Self::BytesPerS => "bytes_per_s",
+            Self::Code => "code",
             Self::Depth => "depth",
             Self::Ms => "ms",
             Self::Reply => "reply",
@@ -59,6 +62,7 @@ impl Argument {
             Self::Applied => (["yes", "no"].contains(&value), "needs yes or no"),
             Self::Bytes => (number.is_ok() || value == "half", "needs a number of bytes, or half"),
             Self::BytesPerS => (number.is_ok_and(|rate| rate > 0), "needs a number from 1"),
+            Self::Code => (is_code(value), "needs letters, digits and _"),
             Self::Depth => (number.is_ok_and(|depth| depth <= DEPTH_MAX), "needs a number"),
             Self::Ms | Self::Requests => (number.is_ok(), "needs a number"),
             Self::Reply => (["1", "2"].contains(&value), "needs 1 or 2"),
@@ -73,6 +77,11 @@ impl Argument {
         };
         (!is_fine).then_some(wanted)
     }
+}
+
+/// Whether this can be the name of a problem.
+fn is_code(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The shapes of `Retry-After` that have a word.
@@ -173,16 +182,16 @@ faults! {
     RedirectSameHost "redirect_same_host" [Applied = "no", To = "/elsewhere"] "307 to another path of the same host"
     RedirectOtherHost "redirect_other_host" [Applied = "no", To = "http://other.invalid/"] "307 to another host"
     RedirectLoop "redirect_loop" [Applied = "no"] "307 to the very address that was asked"
-    Status400 "status_400" [Applied = "no"] "400 for the whole request"
-    Status401 "status_401" [Applied = "no"] "401, as for an expired credential"
+    Status400 "status_400" [Applied = "no", Code = "NOT_JSON"] "400 for the whole request, with a problem document"
+    Status401 "status_401" [Applied = "no", Code = "UNAUTHORIZED"] "401 with a problem document, as for an expired credential"
     Status403 "status_403" [Applied = "no"] "403 with the HTML page of a middlebox"
-    Status409 "status_409" [Applied = "no"] "409 for the whole request"
-    Status413 "status_413" [Applied = "no"] "413 for the whole request"
-    Status421 "status_421" [Applied = "no"] "421: the request went to the wrong host"
-    Status429 "status_429" [Applied = "no", RetryAfter = "1"] "429 with Retry-After"
-    Status500 "status_500" [Applied = "no"] "500 with a JSON error"
+    Status409 "status_409" [Applied = "no", Code = "REQUEST_IN_PROGRESS"] "409 for the whole request, with a problem document"
+    Status413 "status_413" [Applied = "no", Code = "TOO_LARGE"] "413 for the whole request, with a problem document"
+    Status421 "status_421" [Applied = "no", Code = "MISDIRECTED"] "421 with a problem document: the request went to the wrong host"
+    Status429 "status_429" [Applied = "no", Code = "TOO_MANY_REQUESTS", RetryAfter = "1"] "429 with a problem document and Retry-After"
+    Status500 "status_500" [Applied = "no", Code = "INTERNAL"] "500 with a problem document"
     Status502 "status_502" [Applied = "no"] "502 with the HTML page of a gateway"
-    Status503 "status_503" [Applied = "no", RetryAfter = "1"] "503 with Retry-After"
+    Status503 "status_503" [Applied = "no", Code = "UNAVAILABLE", RetryAfter = "1"] "503 with a problem document and Retry-After"
     Status511 "status_511" [Applied = "no"] "511: the network wants a login"
     DripHead "drip_head" [Ms = "100"] "the head of the reply comes byte by byte, with this long between two"
     DripBody "drip_body" [Ms = "100"] "the body of the reply comes byte by byte, with this long between two"

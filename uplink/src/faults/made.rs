@@ -10,9 +10,10 @@ use crate::retry_after::http_date_of;
 ///
 /// `now_ms` is the time of day, for dates.
 pub(super) fn reply(injection: &Injection, request: &Head, now_ms: i64) -> Option<Reply> {
-    let fault = injection.fault();
     let redirect = |status, to: &str| Reply::html(status, MOVED).with("Location", to);
-    Some(match fault {
+    let problem = |status| Reply::problem(status, injection.value(Argument::Code));
+    let wait = |made| retry_after(made, injection.value(Argument::RetryAfter), now_ms);
+    Some(match injection.fault() {
         Fault::MalformedJson => Reply::json(200, r#"{"items":[{"key":"a","status":"accepted"},{"#),
         Fault::EmptyBody => Reply::json(200, ""),
         Fault::NullBody => Reply::json(200, "null"),
@@ -24,19 +25,15 @@ pub(super) fn reply(injection: &Injection, request: &Head, now_ms: i64) -> Optio
             redirect(307, injection.value(Argument::To))
         }
         Fault::RedirectLoop => redirect(307, &own_address(request)),
-        Fault::Status400 | Fault::Status409 | Fault::Status413 | Fault::Status421 => {
-            let status = fault.name().trim_start_matches("status_").parse().ok()?;
-            Reply::json(status, &format!(r#"{{"error":"{}"}}"#, reason(status)))
-        }
-        Fault::Status401 => Reply::json(401, r#"{"error":"the token has expired"}"#)
-            .with("WWW-Authenticate", "Bearer error=\"invalid_token\""),
+        Fault::Status400 => problem(400),
+        Fault::Status401 => problem(401).with("WWW-Authenticate", "Bearer error=\"invalid_token\""),
         Fault::Status403 => Reply::html(403, BLOCKED),
-        Fault::Status429 | Fault::Status503 => {
-            let status = if fault == Fault::Status429 { 429 } else { 503 };
-            let made = Reply::json(status, r#"{"error":"come back later"}"#);
-            retry_after(made, injection.value(Argument::RetryAfter), now_ms)
-        }
-        Fault::Status500 => Reply::json(500, r#"{"error":"internal error"}"#),
+        Fault::Status409 => problem(409),
+        Fault::Status413 => problem(413),
+        Fault::Status421 => problem(421),
+        Fault::Status429 => wait(problem(429)),
+        Fault::Status500 => problem(500),
+        Fault::Status503 => wait(problem(503)),
         Fault::Status502 => Reply::html(502, GATEWAY),
         Fault::Status511 => Reply::html(511, PORTAL),
         Fault::GzipBomb => {
@@ -77,6 +74,15 @@ impl Reply {
     /// A reply of JSON.
     fn json(status: u16, body: &str) -> Self {
         Self::new(status, "application/json", body.as_bytes().to_vec())
+    }
+
+    /// A problem document (RFC 9457), with a name for programs.
+    fn problem(status: u16, code: &str) -> Self {
+        let title = reason(status);
+        let body = format!(
+            r#"{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}"}}"#
+        );
+        Self::new(status, "application/problem+json", body.into_bytes())
     }
 
     /// A page.

@@ -56,6 +56,7 @@ fn values_that_mean_nothing_are_refused() {
         ("twice reply=3", "reply=3"),
         ("status_503 retry_after=soon", "retry_after=soon"),
         ("status_503 applied=perhaps", "applied=perhaps"),
+        ("status_401 code=\"", "code=\""),
         ("redirect_other_host to=hub", "to=hub"),
         ("deep_json depth=99999999999", "depth=99999999999"),
         ("lost_reply ms=1", "ms=1"),

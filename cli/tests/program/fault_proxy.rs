@@ -1,0 +1,140 @@
+//! A bad line that the program runs for tests is as bad as it was asked to be, and `sync` gets everything through it.
+//! Method: run the built program between its own uploader and its own hub, and read what each of them says.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use tempfile::tempdir;
+
+use crate::process::{
+    Ended, Guarded, KEY, ask, capture, first_line, lines, on_store, onceward, run, send, serve,
+    terminate,
+};
+
+/// The arguments of a proxy to `upstream`.
+fn proxy(upstream: &str, args: &[&str]) -> Command {
+    let upstream = upstream.strip_prefix("http://").unwrap();
+    let mut command = onceward();
+    command.args(["fault-proxy", "--listen", "127.0.0.1:0", "--upstream", upstream]).args(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts it, and returns its URL too.
+fn started(mut command: Command) -> (Guarded, String) {
+    let mut child = Guarded(command.spawn().unwrap());
+    let line = first_line(child.0.stdout.take().unwrap());
+    (child, line.strip_prefix("listening on ").unwrap().trim().to_owned())
+}
+
+/// One run of `sync` to `url`.
+fn sync(store: &Path, url: &str) -> Ended {
+    let mut command = onceward();
+    command.args(["sync", "--once", "--now", "--dialect", "wede", "--to", url, "--store"]);
+    run(command.arg(store).env("ONCEWARD_API_KEY", KEY), b"")
+}
+
+#[test]
+fn everything_gets_through_a_bad_line_once_and_each_request_is_told_of() {
+    let dir = tempdir().unwrap();
+    let (store, data, script) =
+        (dir.path().join("store"), dir.path().join("data"), dir.path().join("script"));
+    let faults =
+        "1 lost_reply\n2 cut_reply bytes=30\n3 twice\n4 status_503 retry_after=0\n5 html_200";
+    fs::write(&script, format!("{faults}\n* delay ms=1 # and slow")).unwrap();
+    capture(&store, &lines(50, "a")).expect(0);
+    let hub = serve(&data, None);
+    let (mut child, url) =
+        started(proxy(&hub.url, &["--script", script.to_str().unwrap(), "--fault", "pass"]));
+
+    let mut runs = 0;
+    while sync(&store, &url).code != Some(0) {
+        runs += 1;
+        assert!(runs < 10, "nothing gets through");
+    }
+    assert_eq!(on_store("status", &store).expect(0).last_json()["pending"], 0);
+
+    terminate(&child);
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    let said = child.said();
+    let told: Vec<_> = said.lines().collect();
+    assert_eq!(told[0], "1 POST /v1/sync/batch lost_reply -> no reply");
+    assert_eq!(told[1], "2 POST /v1/sync/batch cut_reply bytes=30 -> 200");
+
+    let tenant = data.join("tenants/default");
+    drop(hub);
+    let dump = on_store("dump", &tenant).expect(0);
+    let keys: BTreeSet<_> =
+        dump.column("key").into_iter().filter(|key| key.starts_with('k')).collect();
+    let count = dump.column("key").iter().filter(|key| key.starts_with('k')).count();
+    assert_eq!((keys.len(), count), (50, 50), "each of them once");
+}
+
+#[test]
+fn a_proxy_says_nothing_if_it_is_to_and_ends_by_each_signal() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &lines(1, "a")).expect(0);
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let args = ["--quiet", "--fault", "status_401", "--rate-kbit", "8000", "--delay-ms", "1"];
+        let (mut child, url) = started(proxy("http://127.0.0.1:1", &args));
+        sync(&store, &url).expect(6);
+        send(signal, &child);
+        assert_eq!(child.0.wait().unwrap().code(), Some(0), "{signal}");
+        assert_eq!(child.said(), "", "{signal}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_line() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &lines(1, "a")).expect(0);
+    let told = |seed: &str| {
+        let args = ["--seed", seed, "--fault", "status_429", "--fault", "status_502"];
+        let (mut child, url) = started(proxy("http://127.0.0.1:1", &args));
+        (0..5).for_each(|_| drop(sync(&store, &url)));
+        terminate(&child);
+        child.0.wait().unwrap();
+        child.said()
+    };
+    let first = told("5");
+    assert!(first.contains("status_429") || first.contains("status_502"), "{first}");
+    assert_eq!(first, told("5"));
+    assert_ne!(first, told("6"));
+}
+
+#[test]
+fn the_table_is_printed_for_people_and_for_programs() {
+    let table = ask(&["fault-proxy", "--list"]).expect(0).out;
+    let line = table.lines().find(|line| line.starts_with("status_503 ")).unwrap();
+    assert!(line.ends_with("Retry-After [applied=no code=UNAVAILABLE retry_after=1]"), "{line}");
+    let rows = ask(&["fault-proxy", "--list", "--json"]).expect(0).json_lines();
+    assert_eq!(rows.len(), table.lines().count());
+    let row = rows.iter().find(|row| row["name"] == "twice").unwrap();
+    assert_eq!(row["arguments"][0]["default"], "1");
+}
+
+#[test]
+fn what_means_nothing_is_a_failure_of_usage_and_names_its_place() {
+    let dir = tempdir().unwrap();
+    let script = dir.path().join("script");
+    fs::write(&script, "1 pass\n2 lost_socks\n").unwrap();
+    let with = |args: &[&str]| run(&mut proxy("http://127.0.0.1:1", args), b"");
+    let wrong = with(&["--script", script.to_str().unwrap()]).expect(2);
+    assert!(wrong.err.contains("line 2, \"lost_socks\": no fault has this name"), "{}", wrong.err);
+    assert!(
+        with(&["--fault", "delay s=1"]).expect(2).err.contains("\"s=1\": the fault has no such")
+    );
+    with(&["--script", dir.path().join("none").to_str().unwrap()]).expect(1);
+    with(&["--rate-kbit", "0"]).expect(2);
+    ask(&["fault-proxy", "--listen", "127.0.0.1:0"]).expect(2);
+    ask(&["fault-proxy", "--listen", "127.0.0.1:0", "--list"]).expect(2);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    ask(&["fault-proxy", "--listen", &taken, "--upstream", "127.0.0.1:1"]).expect(1);
+}
