@@ -12,7 +12,8 @@ use super::injection::Injection;
 /// Which request meets which fault. Requests count from 1, over all connections.
 ///
 /// The first line of the script that names a request decides its fault, and the seed where no line does. `delay` and
-/// `rate` decide nothing: they shape the line of every request that they name, whatever else it meets.
+/// `rate` decide nothing: they shape the line of every request that they name, whatever else it meets, and of several
+/// the slowest holds.
 ///
 /// ```
 /// use onceward_uplink::faults::{Fault, Plan, Weights};
