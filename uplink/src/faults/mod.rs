@@ -13,13 +13,13 @@
 //! in any language.
 //!
 //! It speaks HTTP/1.1 without TLS. It keeps the connection to the client, and opens one to the upstream for each
-//! request. A request that meets no fault, or only `delay` and `rate`, is carried piece by piece; for all others request
-//! and reply are read whole first, up to 64 MiB. It takes real time and real sockets, and no place in a program that
-//! people rely on.
+//! request. A request that meets no fault, or only `delay` and `rate`, is carried piece by piece; for all others
+//! request and reply are read whole first, up to 64 MiB. It takes real time and real sockets, and has no place in a
+//! program that people rely on.
 //!
 //! | module                            | job                                              |
 //! |-----------------------------------|--------------------------------------------------|
-//! | `fault`, `injection`              | the table of faults; a fault and what it is told |
+//! | `fault`, `table`, `injection`     | the faults by name; a fault and what it is told  |
 //! | `plan`, `chance`, `parse_error`   | which request meets which                        |
 //! | `carry`, `upstream`, `shared`     | the way of a request                             |
 //! | `link`, `door`, `ending`          | bytes on their way; the port; the end            |
@@ -66,6 +66,7 @@ mod parse_error;
 mod plan;
 mod shared;
 mod spoilt;
+mod table;
 mod upstream;
 
 use std::io;
@@ -74,11 +75,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use fault::{Argument, Fault, Row, TABLE};
+pub use fault::{Argument, Fault};
 pub use injection::Injection;
 pub use journal::{Counts, Exchange};
 pub use parse_error::ParseError;
 pub use plan::{Draw, Plan, Shape, Weights};
+pub use table::{Row, TABLE};
 
 use door::Door;
 use shared::{Report, Shared};

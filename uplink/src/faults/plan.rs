@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::ParseError;
 use super::chance::Chance;
-use super::fault::{Argument, Fault, TABLE};
+use super::fault::{Argument, Fault};
 use super::injection::Injection;
+use super::table::TABLE;
 
 /// Which request meets which fault. Requests count from 1, over all connections.
 ///
@@ -162,6 +163,15 @@ impl Plan {
     }
 
     /// The same, and the requests that the script does not name meet one of these, in turn.
+    ///
+    /// ```
+    /// use onceward_uplink::faults::{Fault, Plan};
+    ///
+    /// let plan = Plan::script("1 pass")?.or_in_turn([Fault::Reset.into()]);
+    /// assert_eq!(plan.draw(1).injection.fault(), Fault::Pass);
+    /// assert_eq!(plan.draw(2).injection.fault(), Fault::Reset);
+    /// # Ok::<(), onceward_uplink::faults::ParseError>(())
+    /// ```
     #[must_use]
     pub fn or_in_turn(mut self, injections: impl IntoIterator<Item = Injection>) -> Self {
         let injections: Vec<_> = injections.into_iter().collect();
@@ -190,6 +200,15 @@ impl Plan {
     }
 
     /// The same, and chance decides for the requests that the script does not name.
+    ///
+    /// ```
+    /// use onceward_uplink::faults::{Fault, Plan, Weights};
+    ///
+    /// let plan = Plan::script("1 hang")?.or_seeded(1, Weights::of([(Fault::Reset.into(), 1)]));
+    /// assert_eq!(plan.draw(1).injection.fault(), Fault::Hang);
+    /// assert_eq!(plan.draw(2).injection.fault(), Fault::Reset);
+    /// # Ok::<(), onceward_uplink::faults::ParseError>(())
+    /// ```
     #[must_use]
     pub fn or_seeded(mut self, seed: u64, weights: Weights) -> Self {
         self.seeded = Some((seed, weights));

@@ -34,6 +34,15 @@ fn each_row_is_that_of_its_variant_and_has_its_name() {
 }
 
 #[test]
+fn the_documentation_of_a_variant_is_its_summary() {
+    let source = include_str!("../fault.rs");
+    for row in TABLE {
+        let doc = format!("/// `{}`: {}.\n    {:?},\n", row.name, row.summary, row.fault);
+        assert!(source.contains(&doc), "{doc}");
+    }
+}
+
+#[test]
 fn what_holds_if_nothing_is_said_could_be_said() {
     for row in TABLE {
         for (argument, default) in row.arguments {
