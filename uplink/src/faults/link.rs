@@ -4,13 +4,13 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::ending::{Ending, far, lock};
 use super::plan::Shape;
+use super::queue::{Piece, Queue};
 use crate::clock;
 
 /// What all connections share in one direction: the rate, and the count.
@@ -48,22 +48,13 @@ impl Lane {
     }
 }
 
-/// Bytes on their way.
-#[derive(Debug)]
-struct Piece {
-    /// When they arrive.
-    due: Instant,
-    /// What arrives.
-    bytes: Vec<u8>,
-}
-
 /// One direction of one connection. Dropping it waits until what was sent has arrived.
 #[derive(Debug)]
 pub(super) struct Link {
     /// The way of its direction.
     lane: Arc<Lane>,
-    /// Where pieces go; `None` only while it is dropped.
-    sender: Option<SyncSender<Piece>>,
+    /// What is on its way.
+    queue: Arc<Queue>,
     /// Delivers them.
     thread: Option<JoinHandle<()>>,
 }
@@ -79,14 +70,16 @@ impl Link {
         ending: &Arc<Ending>,
         socket: &Arc<TcpStream>,
     ) -> io::Result<Self> {
-        let (sender, pieces) = mpsc::sync_channel(PIECES_MAX);
+        let queue = Arc::<Queue>::default();
+        let pieces = Arc::clone(&queue);
         let (ending, socket) = (Arc::clone(ending), Arc::clone(socket));
         let thread = thread::Builder::new().name("fault-link".to_owned()).spawn(move || {
             if deliver(&pieces, &ending, &socket).is_err() {
-                // The other side is gone, or the proxy ends; whoever sends hears of it by the closed queue.
+                // The other side is gone, or the proxy ends; whoever sends hears of it now.
             }
+            pieces.abandon();
         })?;
-        Ok(Self { lane: Arc::clone(lane), sender: Some(sender), thread: Some(thread) })
+        Ok(Self { lane: Arc::clone(lane), queue, thread: Some(thread) })
     }
 
     /// Puts bytes on their way. Waits only where very much is on its way already.
@@ -95,13 +88,12 @@ impl Link {
     ///
     /// The other side is gone, or the proxy ends.
     pub(super) fn send(&self, bytes: &[u8], shape: Shape) -> io::Result<()> {
-        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-        let sender = self.sender.as_ref().ok_or_else(gone)?;
         for bytes in bytes.chunks(piece_bytes(shape)) {
             let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let due = self.lane.arrival(count, shape);
-            let piece = Piece { due, bytes: bytes.to_vec() };
-            sender.send(piece).map_err(|_closed| gone())?;
+            if !self.queue.push(Piece { due, bytes: bytes.to_vec() }) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
         }
         Ok(())
     }
@@ -109,7 +101,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        drop(self.sender.take());
+        self.queue.finish();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -119,8 +111,8 @@ impl Drop for Link {
 }
 
 /// The thread: each piece at its time.
-fn deliver(pieces: &Receiver<Piece>, ending: &Ending, mut socket: &TcpStream) -> io::Result<()> {
-    for piece in pieces {
+fn deliver(pieces: &Queue, ending: &Ending, mut socket: &TcpStream) -> io::Result<()> {
+    while let Some(piece) = pieces.pop() {
         ending.wait_until(piece.due)?;
         socket.write_all(&piece.bytes)?;
     }
@@ -135,9 +127,6 @@ fn piece_bytes(shape: Shape) -> usize {
 
 /// The longest piece.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
-
-/// Pieces on their way at most: 32 MiB, which is a second and a half of delay at 100 Mbit/s and more.
-const PIECES_MAX: usize = 2 * 1024;
 
 /// Nanoseconds in a second.
 const NS_PER_S: u128 = 1_000_000_000;

@@ -22,7 +22,8 @@
 //! | `fault`, `table`, `injection`     | the faults by name; a fault and what it is told  |
 //! | `plan`, `chance`, `parse_error`   | which request meets which                        |
 //! | `carry`, `upstream`, `shared`     | the way of a request                             |
-//! | `link`, `door`, `ending`          | bytes on their way; the port; the end            |
+//! | `link`, `queue`                   | bytes on their way                               |
+//! | `door`, `ending`                  | the port; the end                                |
 //! | `items`, `made`, `spoilt`, `bomb` | what a reply becomes                             |
 //! | `http`                            | where a message ends                             |
 //! | `journal`                         | what happened                                    |
@@ -64,6 +65,7 @@ mod link;
 mod made;
 mod parse_error;
 mod plan;
+mod queue;
 mod shared;
 mod spoilt;
 mod table;
