@@ -23,8 +23,8 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo and serve print
-    /// JSON only with this
+    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo, serve and
+    /// fault-proxy print JSON only with this
     #[arg(long, global = true)]
     pub json: bool,
     /// The command to run.

@@ -15,7 +15,8 @@
 //! It speaks HTTP/1.1 without TLS. It keeps the connection to the client, and opens one to the upstream for each
 //! request. A request that meets no fault, or only `delay` and `rate`, is carried piece by piece; for all others
 //! request and reply are read whole first, up to 64 MiB. It takes real time and real sockets, and has no place in a
-//! program that people rely on.
+//! program that people rely on: nothing bounds the number of its connections, of which each takes two threads, and one
+//! more for each request.
 //!
 //! | module                            | job                                              |
 //! |-----------------------------------|--------------------------------------------------|

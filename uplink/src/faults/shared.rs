@@ -134,7 +134,7 @@ impl Shared {
         self.door.shut(now.checked_add(time).unwrap_or_else(|| far(now)));
     }
 
-    /// Holds a request until the one of this number is through.
+    /// Holds a request until the one of this number is through. If the proxy ends before, it never arrives.
     pub(super) fn hold(&self, after: u64, bytes: Vec<u8>) {
         lock(&self.held).push(Held { after, bytes });
     }
