@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use super::super::Fault;
-use super::{Upstream, ask, items_of, reply_body, request};
+use super::{Upstream, ask, ask_on, items_of, read_to_end, reply_body, request};
 
 /// The head and the body of the only reply, through one fault.
 fn through(fault: &str) -> (String, Vec<u8>) {
@@ -49,6 +49,19 @@ fn lengths_chunks_and_headers_are_wrong_as_named_around_the_true_body() {
     let (head, came) = through("bad_header");
     assert!(head.contains("\r\nthis line is no header\r\n"), "{head}");
     assert!(head.contains(&says(length)) && came == body.as_bytes(), "{head}");
+}
+
+#[test]
+fn what_a_short_length_leaves_over_comes_before_the_next_reply() {
+    let upstream = Upstream::start();
+    let proxy = upstream.behind("1 short_length");
+    let stream = TcpStream::connect(proxy.addr()).unwrap();
+    let whole = reply_body(1);
+    let (half, rest) = whole.as_bytes().split_at(whole.len() / 2);
+    assert_eq!(ask_on(&stream, "x").content(), half);
+    (&stream).write_all(request("y", "Connection: close\r\n").as_bytes()).unwrap();
+    let next = read_to_end(&stream).bytes;
+    assert!(next.starts_with(&[rest, b"HTTP/1.1 200 OK\r\n"].concat()));
 }
 
 #[test]
