@@ -26,6 +26,14 @@ impl Monotonic {
     }
 }
 
+/// The present moment, for the fault proxy: it delays real bytes between real sockets.
+#[cfg(feature = "faults")]
+pub(crate) fn instant() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "what is on a real line takes real time")]
+    let now = Instant::now();
+    now
+}
+
 /// Wall time in Unix milliseconds, for one purpose: to read a date in `Retry-After` when the reply
 /// has no `Date` of its own. A wrong clock can only change how long we wait, within the cap.
 pub(crate) fn wall_ms() -> i64 {

@@ -16,6 +16,12 @@
 //! the machine only where that is allowed by name, and an operator can ask for more: a pinned key, authorities of his
 //! own, a certificate of the terminal. [`Line::probe`] tries the way without sending anything.
 //!
+//! # Testing against a bad line
+//!
+//! With the feature `faults` there is a proxy, in the module `faults`, that delays, cuts, loses, repeats and spoils
+//! what passes it, as a script or a seed has it. `onceward fault-proxy` is the same as a program, for terminals in any
+//! language.
+//!
 //! # Example
 //!
 //! ```no_run
@@ -43,6 +49,8 @@ mod control;
 mod dialect;
 mod error;
 mod excerpt;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod line;
 mod retry_after;
 mod secret;

@@ -1,5 +1,6 @@
 //! The arguments of the program. Parses and checks form only; what they name is the commands' business.
 
+mod fault_proxy;
 mod line;
 mod rescue;
 mod review;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
+    fault_proxy::FaultProxyArgs,
     line::LineArgs,
     rescue::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
     review::{
@@ -21,8 +23,8 @@ pub use self::{
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo and serve print
-    /// JSON only with this
+    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo, serve and
+    /// fault-proxy print JSON only with this
     #[arg(long, global = true)]
     pub json: bool,
     /// The command to run.
@@ -66,6 +68,8 @@ pub enum Command {
     Unfence(UnfenceArgs),
     /// Run the hub: the upstream that accepts, dedupes and confirms
     Serve(ServeArgs),
+    /// Run a bad line for tests: it delays, cuts, loses, repeats and spoils what passes it
+    FaultProxy(FaultProxyArgs),
 }
 
 /// A store and nothing else.

@@ -4,6 +4,7 @@ pub mod api_key;
 mod bundle_key;
 pub mod capture;
 pub mod dump;
+pub mod fault_proxy;
 mod line;
 pub mod repair;
 pub mod rescue;

@@ -9,6 +9,7 @@ mod clocks;
 mod demo;
 mod endings;
 mod exit_codes;
+mod fault_proxy;
 mod full;
 mod kill;
 mod line;
