@@ -31,7 +31,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The signals since the last look. `stopped` stays.
+/// The signals since the last look. `stopped` and `paused` stay.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signals {
     /// Something was captured.
@@ -40,6 +40,10 @@ pub(crate) struct Signals {
     pub(crate) online: bool,
     /// The credentials changed.
     pub(crate) has_new_key: bool,
+    /// Something came of a request.
+    pub(crate) reported: bool,
+    /// Nothing new is to be sent.
+    pub(crate) paused: bool,
     /// The uploader is to end.
     pub(crate) stopped: bool,
 }
@@ -47,7 +51,7 @@ pub(crate) struct Signals {
 impl Signals {
     /// Whether there is a reason not to wait.
     fn any(self) -> bool {
-        self.woken || self.online || self.has_new_key || self.stopped
+        self.woken || self.online || self.has_new_key || self.reported || self.stopped
     }
 }
 
@@ -75,7 +79,22 @@ impl Control {
         self.signal(|signals| signals.has_new_key = true);
     }
 
-    /// End after what is under way. Cannot be taken back.
+    /// Send nothing new until [`Control::resume`]; what is on its way comes to its end.
+    pub fn pause(&self) {
+        self.signal(|signals| signals.paused = true);
+    }
+
+    /// Go on after [`Control::pause`].
+    pub fn resume(&self) {
+        self.signal(|signals| (signals.paused, signals.woken) = (false, true));
+    }
+
+    /// Something came of a request.
+    pub(crate) fn report(&self) {
+        self.signal(|signals| signals.reported = true);
+    }
+
+    /// End, after what is under way if that takes less than a second. Cannot be taken back.
     pub fn stop(&self) {
         self.signal(|signals| signals.stopped = true);
     }
@@ -90,7 +109,8 @@ impl Control {
     pub(crate) fn take(&self) -> Signals {
         let mut signals = self.signals();
         let taken = *signals;
-        *signals = Signals { stopped: taken.stopped, ..Signals::default() };
+        let Signals { stopped, paused, .. } = taken;
+        *signals = Signals { stopped, paused, ..Signals::default() };
         taken
     }
 
@@ -101,6 +121,17 @@ impl Control {
             signals,
             Duration::from_millis(wait_ms),
             |signals| !signals.any(),
+        );
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until something came of a request, or for `wait_ms` at most.
+    pub(crate) fn wait_for_report(&self, wait_ms: u64) {
+        let signals = self.signals();
+        let waited = self.shared.changed.wait_timeout_while(
+            signals,
+            Duration::from_millis(wait_ms),
+            |signals| !std::mem::take(&mut signals.reported),
         );
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
@@ -134,6 +165,18 @@ mod tests {
             assert!(taken.woken || taken.online || taken.has_new_key);
             assert!(!control.take().any(), "a signal is taken once");
         }
+    }
+
+    #[test]
+    fn a_pause_stays_until_it_is_taken_back_and_ends_no_wait_before_its_time() {
+        let control = Control::new();
+        control.pause();
+        control.wait(1);
+        assert!(control.take().paused && control.take().paused);
+        control.resume();
+        control.wait(FOR_EVER_MS);
+        let taken = control.take();
+        assert!(taken.woken && !taken.paused);
     }
 
     #[test]

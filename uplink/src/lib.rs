@@ -49,18 +49,22 @@ mod control;
 mod dialect;
 mod error;
 mod excerpt;
+mod exchange;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod line;
 mod retry_after;
 mod secret;
 mod timestamp;
+mod transport;
 mod uploader;
 mod upstream;
 
 pub use control::Control;
 pub use dialect::{Dialect, Forloy, KeyPlace, Method, Request, Response, Wede, sendable};
 pub use error::{Error, ErrorKind};
+pub use exchange::{Exchange, RequestId, Route, Work};
 pub use line::{Line, Pin, Timeouts, Unreachable};
 pub use secret::Secret;
+pub use transport::Transport;
 pub use uploader::{Uploader, UploaderHandle};

@@ -63,6 +63,40 @@ impl Store {
         self.inner.events().read_events(&found)
     }
 
+    /// The number up to which everything is durable; `None`: nothing was written.
+    #[must_use]
+    pub fn synced(&self) -> Option<Lsn> {
+        Lsn::from_u64(self.inner.log.synced())
+    }
+
+    /// Whether any event of a scope, up to this number, waits for an answer of the upstream: to be sent, or for the
+    /// answer to a request. One that waits for a person, in review or behind one that is in its lane, is none of
+    /// them.
+    ///
+    /// ```
+    /// use onceward::{Config, Event, Key, Payload, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// let scope = Scope::default();
+    /// store.capture(&Event::new(scope.clone(), Key::new("sale-1")?, Payload::json("{}")?))?;
+    /// let until_now = store.synced().ok_or("an event was captured")?;
+    /// assert!(store.waits_for_upstream(&scope, until_now));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn waits_for_upstream(&self, scope: &Scope, up_to: Lsn) -> bool {
+        let state = self.inner.state.lock();
+        let Some(number) = state.outbox.scopes().number(scope.as_str()) else { return false };
+        let in_flight = state.outbox.batches().values().filter(|batch| batch.scope == *scope);
+        let mut events = in_flight.flat_map(|batch| batch.events.iter().copied());
+        let waits = |lsn: u64| {
+            lsn <= up_to.get()
+                && state.outbox.events().live(lsn).is_some_and(|live| live.is_to_deliver())
+        };
+        events.any(waits) || state.outbox.events().front(number, 0, up_to.get()).next().is_some()
+    }
+
     /// Gives events their final answers: for hosts that deliver by themselves.
     ///
     /// Events that are unknown, not durable yet, in review, or have a final answer are left as they are: a late answer

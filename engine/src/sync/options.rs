@@ -75,7 +75,7 @@ pub struct Options {
     pub(in crate::sync) is_now: bool,
     pub(in crate::sync) items_max: usize,
     pub(in crate::sync) bytes_max: usize,
-    pub(in crate::sync) window_max: usize,
+    pub(in crate::sync) window_max: Option<usize>,
     pub(in crate::sync) mix: Option<Mix>,
     pub(in crate::sync) backoff_base_ms: u64,
     pub(in crate::sync) backoff_cap_ms: u64,
@@ -101,7 +101,7 @@ impl Options {
             is_now: false,
             items_max: 50,
             bytes_max: 475_000,
-            window_max: 1,
+            window_max: None,
             mix: None,
             backoff_base_ms: 1_000,
             backoff_cap_ms: 300_000,
@@ -179,7 +179,7 @@ impl Options {
     /// A session begins with one, lets one more go with each answer, and after a failure of the line begins anew. Of a
     /// lane at most one event is on its way, however many batches are.
     pub fn with_window(mut self, count: usize) -> Self {
-        self.window_max = count.max(1);
+        self.window_max = Some(count.max(1));
         self
     }
 
@@ -222,6 +222,17 @@ impl Options {
         // Rounded down: the upstream is not taken to remember keys longer than it does.
         self.horizon_ms = Some(whole_ms_down(horizon));
         self
+    }
+
+    /// The same, with so many batches on their way at most where no number was chosen.
+    pub fn with_window_if_unset(self, count: usize) -> Self {
+        if self.window_max.is_some() { self } else { self.with_window(count) }
+    }
+
+    /// The scope whose events are sent.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Whether an upstream is set.

@@ -4,6 +4,7 @@ mod address;
 mod broken_off;
 mod explain;
 mod forward;
+mod key;
 mod no_proxy;
 mod opened;
 mod plain;
@@ -21,7 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use onceward::sync::{Answered, Failure, Upstream};
-use ureq::http::{self, HeaderValue, header};
+use ureq::http::{self, header};
 use ureq::{Agent, AsSendBody};
 
 use crate::clock::Monotonic;
@@ -30,6 +31,7 @@ use crate::error::Error;
 use crate::secret::Secret;
 use address::Address;
 use broken_off::BrokenOff;
+use key::{check_key, sensitive};
 use opened::Opened;
 use plain::Plain;
 pub use probe::Unreachable;
@@ -248,19 +250,29 @@ impl Line {
     /// `Unavailable` if there was no complete answer, `ReplyTooLarge` if it is longer than is taken: whether
     /// the upstream saw the request is then unknown. The reason never holds the key.
     pub fn send(&self, request: Request) -> Result<Response, Failure> {
-        let (method, uri) = (request.method.as_str(), self.address.join(&request.path));
-        let key = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let (line, to, request) = (self.clone(), uri.clone(), Arc::new(request));
-        let carried = self.off.unless(move || line.exchange(&to, key, &request));
-        let carried =
-            carried.unwrap_or_else(|| Err(io::Error::other("the line was shut down").into()));
-        carried.map_err(|found| {
-            let why = format!("{method} {uri}: {}", self.explain(&found));
-            if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
-                return Failure::ReplyTooLarge { why };
-            }
-            Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Nobody }
+        let (line, request) = (self.clone(), Arc::new(request));
+        let theirs = Arc::clone(&request);
+        let carried = self.off.unless(move || line.carry(&theirs));
+        carried.unwrap_or_else(|| {
+            Err(self.failure(&request, &io::Error::other("the line was shut down").into()))
         })
+    }
+
+    /// As [`Line::send`], for a thread that need not be let go before a name is looked up or a connection comes about.
+    pub(crate) fn carry(&self, request: &Request) -> Result<Response, Failure> {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let carried = self.exchange(&self.address.join(&request.path), key, request);
+        carried.map_err(|found| self.failure(request, &found))
+    }
+
+    /// What it means for a request that it did not come to its end.
+    fn failure(&self, request: &Request, found: &ureq::Error) -> Failure {
+        let (method, uri) = (request.method.as_str(), self.address.join(&request.path));
+        let why = format!("{method} {uri}: {}", self.explain(found));
+        if matches!(found, ureq::Error::BodyExceedsLimit(_)) {
+            return Failure::ReplyTooLarge { why };
+        }
+        Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Nobody }
     }
 
     /// Breaks off what is under way, in clones of this line too; nothing can be sent any more.
@@ -366,24 +378,6 @@ fn is_closed(error: &ureq::Error) -> bool {
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
     )
-}
-
-/// The value of the header that holds the key, marked so that it is not logged either.
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// A key must be visible ASCII, or it would not arrive as it is.
-fn check_key(key: Option<&Secret>) -> Result<(), Error> {
-    match key.map(Secret::expose) {
-        Some("") => Err(Error::invalid("key", "is empty")),
-        Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(Error::invalid("key", "has a character that a header cannot hold"))
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,14 @@ use super::{Line, Timeouts, way};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unreachable(String);
 
+impl Unreachable {
+    /// For this reason, in words.
+    #[must_use]
+    pub fn because(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

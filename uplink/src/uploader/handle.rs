@@ -1,19 +1,22 @@
 //! What the host keeps of an uploader that runs on a thread of its own.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use onceward::sync::Report;
+use onceward::{Scope, Store};
 
+use crate::clock::Monotonic;
 use crate::control::Control;
 use crate::error::{Cause, Error};
-use crate::line::Line;
 use crate::secret::Secret;
+use crate::transport::Transport;
 
-/// The last report, written by the thread and read by the host.
+/// The last report, written by the thread and read by the host, with a condition to wait for the next one.
 #[derive(Clone, Default)]
-pub(super) struct Progress(Arc<Mutex<Report>>);
+pub(super) struct Progress(Arc<(Mutex<Report>, Condvar)>);
 
 /// The two ends of a progress.
 pub(super) fn progress() -> (Progress, Progress) {
@@ -24,12 +27,21 @@ pub(super) fn progress() -> (Progress, Progress) {
 impl Progress {
     /// Replaces the last report.
     pub(super) fn publish(&self, report: &Report) {
-        report.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let (last, changed) = &*self.0;
+        report.clone_into(&mut last.lock().unwrap_or_else(PoisonError::into_inner));
+        changed.notify_all();
+    }
+
+    /// Waits for the next report, and for so long at most.
+    fn wait(&self, at_most: Duration) {
+        let (last, changed) = &*self.0;
+        let last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(changed.wait_timeout(last, at_most).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The last report.
     fn last(&self) -> Report {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -53,8 +65,10 @@ impl Progress {
 pub struct UploaderHandle {
     /// Signals to the thread.
     control: Control,
-    /// The thread's line.
-    line: Line,
+    /// What carries the thread's requests.
+    transport: Arc<dyn Transport>,
+    /// The store that is drained, and the scopes of it.
+    drained: (Store, Vec<Scope>),
     /// What the thread has done.
     progress: Progress,
     /// The process that has the thread.
@@ -67,11 +81,12 @@ impl UploaderHandle {
     /// Keeps a thread that was started.
     pub(super) fn new(
         control: Control,
-        line: Line,
+        (transport, drained): (Arc<dyn Transport>, (Store, Vec<Scope>)),
         progress: Progress,
         thread: JoinHandle<Result<Report, Error>>,
     ) -> Self {
-        Self { control, line, progress, process: std::process::id(), thread: Some(thread) }
+        let process = std::process::id();
+        Self { control, transport, drained, progress, process, thread: Some(thread) }
     }
 
     /// Something was captured: look for work now. A wait for the upstream's sake goes on.
@@ -92,9 +107,53 @@ impl UploaderHandle {
     ///
     /// `Invalid`: the key has a character that a header cannot hold. The old one stays.
     pub fn set_key(&self, key: Option<Secret>) -> Result<(), Error> {
-        self.line.set_key(key)?;
+        self.transport.set_key(key)?;
         self.control.new_key();
         Ok(())
+    }
+
+    /// Sends nothing new until [`UploaderHandle::resume`]; what is on its way comes to its end.
+    pub fn pause(&self) {
+        self.control.pause();
+    }
+
+    /// Goes on after [`UploaderHandle::pause`].
+    pub fn resume(&self) {
+        self.control.resume();
+    }
+
+    /// Waits until whatever is pending now is answered, and for so long at most. Returns whether it is: an event that
+    /// waits for a person, in review or behind one that is in its lane, is not waited for.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use onceward::{Config, Scope, Store, sync};
+    /// # use onceward_uplink::{Forloy, Line, Timeouts, Uploader};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// # let line = Line::new("http://127.0.0.1:9", None, Timeouts::default())?;
+    /// # let options = sync::Options::new(Scope::default());
+    /// # let uploader = Uploader::new(store, line, Box::new(Forloy::new()), options)?.spawn()?;
+    /// // At the end of a shift.
+    /// let is_sent = uploader.flush(Duration::from_secs(20));
+    /// assert!(is_sent, "nothing was captured");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flush(&self, timeout: Duration) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        let clock = Monotonic::start();
+        let (store, scopes) = &self.drained;
+        let Some(until_now) = store.synced() else { return true };
+        self.control.wake();
+        loop {
+            let is_answered =
+                !scopes.iter().any(|scope| store.waits_for_upstream(scope, until_now));
+            let left = timeout.saturating_sub(Duration::from_millis(clock.now_ms()));
+            if is_answered || left.is_zero() || self.is_finished() {
+                return is_answered;
+            }
+            self.progress.wait(left.min(LOOK_EVERY));
+        }
     }
 
     /// What the thread has done so far.
@@ -131,7 +190,7 @@ impl UploaderHandle {
             return Ok(self.progress.last());
         }
         self.control.stop();
-        self.line.shut_down();
+        self.transport.shut_down();
         thread.join().unwrap_or_else(|_panic| Err(Error::from(Cause::Panic)))
     }
 }
@@ -146,7 +205,7 @@ impl Drop for UploaderHandle {
 impl fmt::Debug for UploaderHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UploaderHandle")
-            .field("line", &self.line)
+            .field("line", &self.transport)
             .field("report", &self.report())
             .finish_non_exhaustive()
     }

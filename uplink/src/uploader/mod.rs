@@ -1,48 +1,52 @@
-//! The short loop around a session: takes what it wants sent, carries it, brings back the answer.
+//! The short loop around an exchange: has carried what it wants sent, and brings back what came.
 //!
 //! It decides nothing: when, what and how often is the session's, and what an answer means is the
 //! dialect's.
 
+mod crew;
 mod handle;
 
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use onceward::Store;
-use onceward::sync::{Batch, Effort, Failure, Form, Options, Reply, Report, Session, Step};
+use onceward::sync::{Effort, LineOptions, Options, Report};
+use onceward::{Scope, Store};
 
 use crate::clock::Monotonic;
-use crate::control::Control;
+use crate::control::{Control, Signals};
 use crate::dialect::Dialect;
 use crate::error::{Cause, Error};
-use crate::line::Line;
+use crate::exchange::{Exchange, Route, Work};
 use crate::secret::Secret;
-use crate::upstream::{About, ServerTime};
+use crate::transport::Transport;
+use crew::{Came, Crew, Job};
 
 pub use handle::UploaderHandle;
 
-/// How long an idle uploader relies on signals about captures: a host may have several programs.
-const IDLE_MS_MAX: u64 = 1_000;
-/// The status that asks for other credentials.
-const UNAUTHORIZED: u16 = 401;
+/// How long the loop relies on signals about captures: a host may have several programs.
+const LOOK_MS: u64 = 1_000;
+/// How long what is under way is waited for once the loop is to end.
+const END_MS: u64 = 800;
 /// Shortest wait, so that a time limit in the past cannot make the loop spin.
 const WAIT_MS_MIN: u64 = 1;
-/// Longest single wait; the loop just asks again.
-const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 
-/// Drains a store to one upstream, on the calling thread or on one of its own.
+/// Drains scopes of a store to one upstream, on the calling thread or on one of its own.
+///
+/// Requests go on threads of their own, as many as are on their way.
 ///
 /// ```
+/// use onceward::sync::KeyRule;
 /// use onceward::{Config, Scope, Store, sync};
-/// use onceward_uplink::{Forloy, Line, Timeouts, Uploader};
+/// use onceward_uplink::{Line, Route, Timeouts, Uploader, Wede};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let store = Store::open(dir.path().join("store"), Config::new())?;
 /// let line = Line::new("http://127.0.0.1:9", None, Timeouts::default())?;
-/// let options = sync::Options::new(Scope::default());
-/// let mut uploader = Uploader::new(store, line, Box::new(Forloy::new()), options)?;
+/// let sales = sync::Options::new(Scope::default());
+/// let tips = sync::Options::new(Scope::new("tips")?).with_keys(KeyRule::ScopePrefix);
+/// let mut uploader = Uploader::new(store, line, Box::new(Wede::new("till-7")), sales)?
+///     .and(Route::new(Wede::new("till-7"), tips))?;
 /// let report = uploader.run_once(&mut |report| println!("sent {}", report.attempted))?;
 /// assert_eq!(report.attempted, 0, "nothing was captured");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -50,13 +54,13 @@ const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 pub struct Uploader {
     /// The store that is drained.
     store: Store,
-    /// The way to the upstream.
-    line: Line,
-    /// The language of the upstream.
-    dialect: Arc<dyn Dialect>,
-    /// How the session is to behave.
-    options: Options,
-    /// The clock whose time the session is given.
+    /// What carries requests.
+    transport: Arc<dyn Transport>,
+    /// How the line is used.
+    line: LineOptions,
+    /// How the events of each scope go.
+    routes: Vec<Route>,
+    /// The clock whose time the exchange is given.
     clock: Monotonic,
     /// Gives a fresh key, if the host has one.
     fresh_key: Option<FreshKey>,
@@ -67,25 +71,11 @@ pub struct Uploader {
 /// Gives a fresh key, if the host has one.
 type FreshKey = Box<dyn FnMut() -> Option<Secret> + Send>;
 
-/// Why there is nothing to send, and for how many milliseconds to believe it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Pause {
-    /// The session wants to be asked again then.
-    Until(u64),
-    /// The session has no wish: something has to happen first.
-    UntilSignal(u64),
-}
-
 impl Uploader {
     /// Puts the parts together; sends nothing yet.
     ///
-    /// Of `options`, the effort is set by the way it is run. A batch with more items than the
-    /// dialect allows is halved before it is sent, so `items_max` should be at most
-    /// [`Dialect::items_max`]. Where they name no horizon, that of the dialect counts until the
-    /// upstream says its own.
-    ///
-    /// Where they name no upstream, it is the line's address with the dialect's name. Their settings
-    /// are the dialect's.
+    /// Of `options`, the effort is set by the way it is run; the rest is as for [`Route::new`]. Where they name no
+    /// upstream, it is that of the line, in the dialect of that name.
     ///
     /// What a reply says of the upstream is applied: its clock ([`Store::confirm_time`]) from the
     /// header `Date`, and how long it remembers keys, in seconds, from the header `Onceward-Horizon`.
@@ -97,31 +87,48 @@ impl Uploader {
     /// upstream the scope.
     pub fn new(
         store: Store,
-        line: Line,
+        line: impl Transport + 'static,
         dialect: Box<dyn Dialect>,
         options: Options,
     ) -> Result<Self, Error> {
-        let options = match dialect.horizon_ms().filter(|_| !options.has_horizon()) {
-            Some(horizon_ms) => options.with_horizon(Duration::from_millis(horizon_ms)),
-            None => options,
+        let uploader = Self {
+            store,
+            transport: Arc::new(line),
+            line: LineOptions::new(),
+            routes: Vec::new(),
+            clock: Monotonic::start(),
+            fresh_key: None,
+            has_asked: false,
         };
-        let options = if options.has_upstream() {
-            options
-        } else {
-            options.with_upstream(line.upstream(dialect.name())?)
-        };
-        if options.conveys_scope() && !dialect.conveys_scope() {
-            let why = "the dialect does not give the upstream the scope: use another rule";
-            return Err(Error::invalid("keys", why));
-        }
-        let options = options.with_settings(dialect.settings());
-        let (dialect, clock) = (Arc::from(dialect), Monotonic::start());
-        Ok(Self { store, line, dialect, options, clock, fresh_key: None, has_asked: false })
+        uploader.and(Route::shared(Arc::from(dialect), options))
     }
 
-    /// Asks `source` for a fresh key when somebody answers 401, be it the upstream or a stranger on the way: once
-    /// for each wait that the backoff brings. With a key that differs the same batch is sent again at once;
-    /// otherwise things go on as without this.
+    /// Drains another scope too, over the same line.
+    ///
+    /// # Errors
+    ///
+    /// As [`Uploader::new`]; and the scope is one of those that it drains already.
+    pub fn and(mut self, route: Route) -> Result<Self, Error> {
+        if self.routes.iter().any(|other| other.scope() == route.scope()) {
+            let why = format!("{} has a route already", route.scope());
+            return Err(Error::invalid("scope", why));
+        }
+        route.check()?;
+        let route = route.named(&|dialect| self.transport.upstream(dialect))?;
+        self.routes.push(route);
+        Ok(self)
+    }
+
+    /// Sets how the line is used: how many requests may be on their way, how many bytes a second may go.
+    #[must_use]
+    pub fn with_line(mut self, options: LineOptions) -> Self {
+        self.line = options;
+        self
+    }
+
+    /// Asks `source` for a fresh key before anything is sent, when the line is back, and when somebody answers 401,
+    /// be it the upstream or a stranger on the way: once for each wait that the backoff brings. With a key that
+    /// differs the same batch is sent again at once; otherwise things go on as without this.
     #[must_use]
     pub fn fresh_key(mut self, source: impl FnMut() -> Option<Secret> + Send + 'static) -> Self {
         self.fresh_key = Some(Box::new(source));
@@ -137,7 +144,7 @@ impl Uploader {
     ///
     /// # Errors
     ///
-    /// The store's: another session drains it, or it cannot write. What was sent is then sent again
+    /// The store's: another session drains one of the scopes, or it cannot write. What was sent is then sent again
     /// by a later session.
     pub fn run_once(&mut self, observe: &mut dyn FnMut(&Report)) -> Result<Report, Error> {
         self.run_once_until(&Control::new(), observe)
@@ -156,7 +163,8 @@ impl Uploader {
         self.run(Effort::Once, control, observe)
     }
 
-    /// Sends whatever is captured until `control` is stopped.
+    /// Sends whatever is captured until `control` is stopped, and does the store's [housekeeping](Store::tick) in
+    /// between.
     ///
     /// A disk that is too full for what sending has to write ends nothing: the report says so, and it goes
     /// on after the backoff, when there is room again.
@@ -179,21 +187,33 @@ impl Uploader {
     /// # Errors
     ///
     /// `Io`: the operating system gives no thread.
-    pub fn spawn(mut self) -> Result<UploaderHandle, Error> {
-        let (control, line) = (Control::new(), self.line.clone());
-        let (sender, progress) = handle::progress();
-        let theirs = control.clone();
-        let thread = thread::Builder::new()
-            .name("onceward-uplink".to_owned())
-            .spawn(move || self.run_until(&theirs, &mut |report| sender.publish(report)))
-            .map_err(|found| Error::from(Cause::Thread(found)))?;
-        Ok(UploaderHandle::new(control, line, progress, thread))
+    pub fn spawn(self) -> Result<UploaderHandle, Error> {
+        self.spawn_observed(|_report| {})
     }
 
-    fn start(&self, effort: Effort) -> Result<Session, Error> {
-        let dialect = Arc::clone(&self.dialect);
-        let form: Form = Arc::new(move |event, wire_key, item| dialect.form(event, wire_key, item));
-        Ok(Session::start(&self.store, self.options.clone().with_effort(effort), form)?)
+    /// Does the same, and shows the progress after every exchange and before every wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Uploader::spawn`].
+    pub fn spawn_observed(
+        mut self,
+        mut observe: impl FnMut(&Report) + Send + 'static,
+    ) -> Result<UploaderHandle, Error> {
+        let (control, transport) = (Control::new(), Arc::clone(&self.transport));
+        let scopes: Vec<Scope> = self.routes.iter().map(|route| route.scope().clone()).collect();
+        let drained = (self.store.clone(), scopes);
+        let (sender, progress) = handle::progress();
+        let theirs = control.clone();
+        let mut publish = move |report: &Report| {
+            sender.publish(report);
+            observe(report);
+        };
+        let thread = thread::Builder::new()
+            .name("onceward-uplink".to_owned())
+            .spawn(move || self.run_until(&theirs, &mut publish))
+            .map_err(|found| Error::from(Cause::Thread(found)))?;
+        Ok(UploaderHandle::new(control, (transport, drained), progress, thread))
     }
 
     /// The loop.
@@ -203,166 +223,127 @@ impl Uploader {
         control: &Control,
         observe: &mut dyn FnMut(&Report),
     ) -> Result<Report, Error> {
-        let mut session = self.start(effort)?;
+        let line =
+            if self.transport.can_probe() { self.line } else { self.line.with_probes(false) };
+        let mut exchange = Exchange::start(&self.store, line, effort, self.routes.iter().cloned())?;
+        let mut crew = Crew::new(Arc::clone(&self.transport), control.clone());
+        self.renew_key();
         loop {
             let signals = control.take();
+            if self.apply_came(&mut exchange, &mut crew)? {
+                observe(&exchange.report());
+            }
             if signals.stopped {
-                return Ok(session.report());
+                self.end(&mut exchange, &mut crew, control)?;
+                return Ok(exchange.report());
             }
-            if signals.online {
-                session.on_online();
-            }
-            if signals.has_new_key {
-                session.on_new_key();
-            }
-            let pause = match self.go_on(&mut session) {
-                Ok(pause) => pause,
-                // A bundle brought the rule for its keys. Another session sends by that, unless the host wants
-                // another one.
-                Err(found) if found.code() == "WIRE_KEYS_CHANGED" => {
-                    drop(session);
-                    session = self.start(effort)?;
+            self.apply_signals(&mut exchange, signals);
+            let work =
+                if signals.paused { Work::Await } else { exchange.next(self.clock.now_ms())? };
+            let wait_ms = match work {
+                Work::Send(id, request) => {
+                    crew.carry(Job::Send(id, request));
                     continue;
                 }
-                // Others give room back. Until then nothing is lost: the backoff says when to look.
-                Err(full) if effort == Effort::Forever && is_full(&full) => {
-                    session.on_full(&full, self.clock.now_ms());
-                    Some(Pause::Until(WAIT_MS_MIN))
+                Work::Probe => {
+                    crew.carry(Job::Probe);
+                    continue;
                 }
-                Err(other) => return Err(other.into()),
+                Work::Wait { until_ms } => until_ms.saturating_sub(self.clock.now_ms()),
+                Work::Await => LOOK_MS,
+                // Only with one effort there is somebody who will do something about it.
+                Work::Idle | Work::Blocked if effort == Effort::Once => {
+                    return Ok(exchange.report());
+                }
+                Work::Idle | Work::Blocked => LOOK_MS,
             };
-            match (effort, pause) {
-                (_, None) => observe(&session.report()),
-                (_, Some(Pause::Until(wait_ms)))
-                | (Effort::Forever, Some(Pause::UntilSignal(wait_ms))) => {
-                    observe(&session.report());
-                    control.wait(wait_ms.clamp(WAIT_MS_MIN, WAIT_MS_MAX));
-                    self.has_asked = false;
+            if crew.out() == 0 {
+                observe(&exchange.report());
+                self.has_asked = false;
+                self.keep_house(effort)?;
+            }
+            control.wait(wait_ms.clamp(WAIT_MS_MIN, LOOK_MS));
+        }
+    }
+
+    /// Applies what came of requests. Returns whether anything did.
+    fn apply_came(&mut self, exchange: &mut Exchange, crew: &mut Crew) -> Result<bool, Error> {
+        let came = crew.take();
+        let is_any = !came.is_empty();
+        for came in came {
+            let now_ms = self.clock.now_ms();
+            match came {
+                Came::Answer(id, answer) => match *answer {
+                    Ok(response) => exchange.on_response(id, &response, now_ms)?,
+                    Err(failure) => exchange.on_failure(id, &failure, now_ms)?,
+                },
+                Came::Probed(is_reached) => {
+                    if exchange.on_probe(is_reached, now_ms) {
+                        self.renew_key();
+                    }
                 }
-                (_, Some(Pause::UntilSignal(_))) => return Ok(session.report()),
+            }
+            match exchange.take_key_refusal() {
+                None => {}
+                Some(false) => self.has_asked = false,
+                Some(true) => {
+                    if !self.has_asked && self.renew_key() {
+                        exchange.on_new_key();
+                    }
+                    self.has_asked = true;
+                }
             }
         }
+        Ok(is_any)
     }
 
-    /// Does what the session wants next; how long to pause if that is nothing.
-    fn go_on(&mut self, session: &mut Session) -> onceward::Result<Option<Pause>> {
-        let step = session.next(self.clock.now_ms())?;
-        if let Step::Send(batch) = &step {
-            self.exchange(session, batch)?;
-            return Ok(None);
+    fn apply_signals(&mut self, exchange: &mut Exchange, signals: Signals) {
+        if signals.online {
+            self.renew_key();
+            exchange.on_online();
         }
-        if matches!(step, Step::Idle) && session.asks_time() {
-            self.ask_time(session)?;
-            return Ok(None);
-        }
-        Ok(Some(self.pause(&step)))
-    }
-
-    /// How long to pause when there is nothing to send.
-    fn pause(&self, step: &Step) -> Pause {
-        match step {
-            Step::Wait { until_ms } => Pause::Until(until_ms.saturating_sub(self.clock.now_ms())),
-            // Only the host can change that, and then it says so.
-            Step::Blocked => Pause::UntilSignal(WAIT_MS_MAX),
-            // A step that this version does not know asks for nothing that it could do.
-            _ => Pause::UntilSignal(IDLE_MS_MAX),
+        if signals.has_new_key {
+            exchange.on_new_key();
         }
     }
 
-    /// Carries one batch and reports to the session what came of it.
-    fn exchange(&mut self, session: &mut Session, batch: &Batch) -> onceward::Result<()> {
-        let (carried, is_key_refused) = self.carry(batch);
-        match carried {
-            Ok((reply, about)) => {
-                // First: what the reply settles is remembered from that time on.
-                apply(session, about)?;
-                session.on_reply(batch.id, &reply, self.clock.now_ms())?;
-            }
-            Err(failure) => session.on_failure(batch.id, &failure, self.clock.now_ms())?,
+    /// Waits for what is under way, for a moment.
+    fn end(
+        &mut self,
+        exchange: &mut Exchange,
+        crew: &mut Crew,
+        control: &Control,
+    ) -> Result<(), Error> {
+        let until_ms = self.clock.now_ms().saturating_add(END_MS);
+        while crew.out() > 0 && self.clock.now_ms() < until_ms {
+            control.wait_for_report(until_ms.saturating_sub(self.clock.now_ms()));
+            self.apply_came(exchange, crew)?;
         }
-        self.look_at_key(session, is_key_refused);
         Ok(())
     }
 
-    /// Asks what time it is by the upstream's clock, and for nothing else.
-    fn ask_time(&mut self, session: &mut Session) -> onceward::Result<()> {
-        let Some(request) = self.dialect.time_request() else {
-            session.on_no_time();
-            return Ok(());
-        };
-        let (answered, is_key_refused) = match self.line.send(request) {
-            Err(failure) => (Err(failure), false),
-            Ok(response) => {
-                let answer = self.dialect.time_answer(&response);
-                (answer.map(|()| response.about()), response.status == UNAUTHORIZED)
-            }
-        };
-        match answered {
-            Ok(about) => {
-                apply(session, about)?;
-                session.on_no_time();
-            }
-            Err(failure) => session.on_no_answer(&failure, self.clock.now_ms())?,
-        }
-        self.look_at_key(session, is_key_refused);
-        Ok(())
+    /// Asks the host for a fresh key. Returns whether it gave another one.
+    fn renew_key(&mut self) -> bool {
+        let Some(source) = self.fresh_key.as_mut() else { return false };
+        source().is_some_and(|key| self.transport.set_key(Some(key)).unwrap_or(false))
     }
 
-    /// Goes on with a fresh key, if the host has one for an answer that refuses the last.
-    fn look_at_key(&mut self, session: &mut Session, is_refused: bool) {
-        if !is_refused {
-            self.has_asked = false;
-        } else if self.renews_key() {
-            session.on_new_key();
+    /// Does what the store wants done now and then.
+    fn keep_house(&self, effort: Effort) -> Result<(), Error> {
+        match self.store.tick() {
+            Err(full) if full.kind() == onceward::ErrorKind::Full => Ok(()),
+            // One run is no keeper of the house.
+            Err(_) if effort == Effort::Once => Ok(()),
+            kept => Ok(kept?),
         }
     }
-
-    /// Asks the host for a fresh key, unless it was asked just now. Returns whether it gave another one.
-    fn renews_key(&mut self) -> bool {
-        let Some(source) = self.fresh_key.as_mut().filter(|_| !self.has_asked) else {
-            return false;
-        };
-        self.has_asked = true;
-        source().is_some_and(|key| !self.line.has_key(&key) && self.line.set_key(Some(key)).is_ok())
-    }
-
-    /// Carries one batch: what came of it, also of the upstream, and whether the answer's status refuses the key.
-    fn carry(&self, batch: &Batch) -> (Result<(Reply, About), Failure>, bool) {
-        if batch.items().len() > self.dialect.items_max() {
-            return (Err(Failure::TooLarge), false);
-        }
-        match self.line.send(self.dialect.request(batch)) {
-            Err(failure) => (Err(failure), false),
-            Ok(response) => {
-                let reply = self.dialect.decode(batch, &response);
-                (reply.map(|reply| (reply, response.about())), response.status == UNAUTHORIZED)
-            }
-        }
-    }
-}
-
-/// Applies what an answer says of the upstream: how long it remembers keys first, since what its time shows
-/// is judged by that.
-fn apply(session: &mut Session, about: About) -> onceward::Result<()> {
-    if let Some(horizon) = about.horizon {
-        session.on_horizon(horizon);
-    }
-    if let Some(ServerTime { unix_ms, uncertainty }) = about.time {
-        session.on_time(unix_ms, uncertainty)?;
-    }
-    Ok(())
-}
-
-/// Whether the store found no room, and nothing of what was to be written is there.
-fn is_full(error: &onceward::Error) -> bool {
-    error.kind() == onceward::ErrorKind::Full && !error.in_doubt()
 }
 
 impl fmt::Debug for Uploader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Uploader")
-            .field("line", &self.line)
-            .field("options", &self.options)
+            .field("line", &self.transport)
+            .field("routes", &self.routes)
             .finish_non_exhaustive()
     }
 }

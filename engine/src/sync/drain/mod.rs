@@ -263,8 +263,8 @@ impl Drain {
         applied
     }
 
-    /// What was asked for with [`Step::AskTime`] came, or did not. What an answer says of the upstream is applied
-    /// before, with [`Drain::session_of`]: [`Session::on_time`], [`Session::on_horizon`].
+    /// The answer that was asked for with [`Step::AskTime`] came, or this did instead. What an answer says of the
+    /// upstream is applied before, with [`Drain::session_of`]: [`Session::on_time`], [`Session::on_horizon`].
     ///
     /// # Errors
     ///
@@ -272,31 +272,35 @@ impl Drain {
     pub fn on_time_answer(
         &mut self,
         scope: &Scope,
-        answer: std::result::Result<(), &Failure>,
+        failure: Option<&Failure>,
         now_ms: u64,
     ) -> Result<()> {
-        match answer {
-            Ok(()) => self.line.on_answer(),
-            Err(failure) => self.hear(failure, now_ms),
+        match failure {
+            None => self.line.on_answer(),
+            Some(failure) => self.hear(failure, now_ms),
         }
         let Some(drained) = self.find(scope) else { return Ok(()) };
         drained.is_asking = false;
-        let applied = match answer {
-            Ok(()) => {
+        let applied = match failure {
+            None => {
                 drained.session.on_no_time();
                 Ok(())
             }
-            Err(failure) => drained.session.on_no_answer(failure, now_ms),
+            Some(failure) => drained.session.on_no_answer(failure, now_ms),
         };
         self.tell(scope);
         applied
     }
 
     /// The probe that was asked for with [`Step::Probe`] reached the upstream, or did not.
-    pub fn on_probe(&mut self, is_reached: bool, now_ms: u64) {
-        if self.line.on_probe(is_reached, now_ms) {
+    ///
+    /// Returns whether the line is back: what waits for it goes now.
+    pub fn on_probe(&mut self, is_reached: bool, now_ms: u64) -> bool {
+        let is_back = self.line.on_probe(is_reached, now_ms);
+        if is_back {
             self.scopes.iter_mut().for_each(|drained| drained.session.on_line_back());
         }
+        is_back
     }
 
     /// The line is back, and the host says now: see [`Session::on_online`].

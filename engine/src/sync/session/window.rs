@@ -19,7 +19,8 @@ pub(super) struct SendWindow {
 impl SendWindow {
     /// One batch, until it is answered.
     pub(super) fn new(options: &Options) -> Self {
-        Self { max: options.window_max, now: 1, slow_from: options.window_max, answers: 0 }
+        let max = options.window_max.unwrap_or(1);
+        Self { max, now: 1, slow_from: max, answers: 0 }
     }
 
     /// Whether another batch may go while so many are on their way.

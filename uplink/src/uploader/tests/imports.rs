@@ -12,10 +12,6 @@ fn an_uploader_goes_on_under_the_keys_by_which_an_imported_sale_was_sent() {
     let uploader = |store: &Store, options| {
         Uploader::new(store.clone(), line(), Box::new(Forloy::new()), options).unwrap()
     };
-    let options = || {
-        Options::new(Scope::default())
-            .with_backoff(Duration::from_millis(1), Duration::from_millis(1))
-    };
     let folder = tempfile::tempdir().unwrap();
     let old = store_with(&folder, 1);
     let prefixed = options().with_keys(KeyRule::ScopePrefix);

@@ -25,18 +25,18 @@ fn a_fresh_key_of_the_host_goes_on_after_a_refusal() {
     let hub = Hub::start(&[Act::Say(401, REFUSAL)]);
     let (mut uploader, asked) = asking(&hub, &store);
     let report = uploader.run_once(&mut |_| ()).unwrap();
-    assert_eq!((report.accepted, report.blocked, asked.load(Ordering::SeqCst)), (1, false, 1));
+    assert_eq!((report.accepted, report.blocked, asked.load(Ordering::SeqCst)), (1, false, 2));
 }
 
 #[test]
-fn a_host_is_asked_once_for_each_wait_and_never_in_a_loop() {
+fn a_host_is_asked_at_the_beginning_and_once_for_each_wait_and_never_in_a_loop() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(&folder, 1);
     let hub = Hub::start(&[Act::Say(401, REFUSAL); 9]);
     let (mut uploader, asked) = asking(&hub, &store);
     let report = uploader.run_once(&mut |_| ()).unwrap();
     assert!(report.blocked, "{report:?}");
-    assert_eq!((hub.requests.try_iter().count(), asked.load(Ordering::SeqCst)), (2, 1));
+    assert_eq!((hub.requests.try_iter().count(), asked.load(Ordering::SeqCst)), (2, 2));
 
     let hub = Hub::start(&[Act::Say(401, PAGE); 4]);
     let (uploader, asked) = asking(&hub, &store);
@@ -44,7 +44,7 @@ fn a_host_is_asked_once_for_each_wait_and_never_in_a_loop() {
     until(&uploader, |report| report.accepted == 1);
     uploader.stop().unwrap();
     // Each wait is followed by two requests: with the old key, and with the fresh one.
-    assert_eq!((hub.requests.try_iter().count(), asked.load(Ordering::SeqCst)), (5, 2));
+    assert_eq!((hub.requests.try_iter().count(), asked.load(Ordering::SeqCst)), (5, 3));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 mod imports;
 mod keys;
+mod scopes;
 mod told;
 mod ways;
 
@@ -9,14 +10,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use onceward::{Config, Event, Key, Payload, Scope, State};
+use onceward::{Config, Event, Key, Payload, State};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::dialect::Forloy;
 use crate::error::ErrorKind;
-use crate::line::Timeouts;
+use crate::line::{Line, Timeouts};
 use crate::secret::Secret;
 
 /// What the hub does with one request.
@@ -67,7 +69,8 @@ impl Hub {
                 if theirs.closing.load(Ordering::SeqCst) {
                     return;
                 }
-                let items = read_items(&mut stream);
+                // A probe sends nothing.
+                let Some(items) = read_items(&mut stream) else { continue };
                 sender.send(items.len()).unwrap();
                 serve(&mut stream, acts.next().unwrap_or(Act::Answer), &items, &theirs);
             }
@@ -75,15 +78,14 @@ impl Hub {
         Self { address, seen, requests, thread: Some(thread) }
     }
 
-    /// An uploader of `store` to this hub, whose session waits a millisecond at most.
+    /// An uploader of `store` to this hub, which sends one request at a time and waits a millisecond at most.
     fn uploader(&self, store: &Store) -> Uploader {
-        let line = Line::new(
-            &format!("http://{}", self.address),
-            Some(Secret::new("some-key")),
-            Timeouts::default(),
-        );
-        let options = Options::new(Scope::default())
-            .with_backoff(Duration::from_millis(1), Duration::from_millis(1));
+        self.uploader_with(store, options())
+    }
+
+    fn uploader_with(&self, store: &Store, options: Options) -> Uploader {
+        let key = Some(Secret::new("some-key"));
+        let line = Line::new(&format!("http://{}", self.address), key, Timeouts::default());
         Uploader::new(store.clone(), line.unwrap(), Box::new(Forloy::new()), options).unwrap()
     }
 
@@ -101,8 +103,15 @@ impl Drop for Hub {
     }
 }
 
-/// The transactions of one request.
-fn read_items(stream: &mut TcpStream) -> Vec<Value> {
+/// One request at a time, and waits of a millisecond at most.
+fn options() -> Options {
+    Options::new(Scope::default())
+        .with_window(1)
+        .with_backoff(Duration::from_millis(1), Duration::from_millis(1))
+}
+
+/// The transactions of one request; `None`: none came.
+fn read_items(stream: &mut TcpStream) -> Option<Vec<Value>> {
     let mut seen = Vec::new();
     let mut block = [0; 4_096];
     loop {
@@ -111,10 +120,10 @@ fn read_items(stream: &mut TcpStream) -> Vec<Value> {
         let text = String::from_utf8_lossy(&seen);
         let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         if let Ok(document) = serde_json::from_str::<Value>(body) {
-            return document["transactions"].as_array().unwrap().clone();
+            return document["transactions"].as_array().cloned();
         }
         if count == 0 {
-            return Vec::new();
+            return None;
         }
     }
 }
@@ -330,8 +339,7 @@ fn a_batch_with_more_items_than_the_dialect_allows_is_halved_unsent() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(&folder, 130);
     let hub = Hub::start(&[]);
-    let mut uploader = hub.uploader(&store);
-    uploader.options = uploader.options.clone().with_items_max(500);
+    let mut uploader = hub.uploader_with(&store, options().with_items_max(500));
     let report = uploader.run_once(&mut |_| ()).unwrap();
     assert_eq!(report.accepted, 130);
     assert!(hub.requests.try_iter().all(|items| (1..=100).contains(&items)));
