@@ -44,6 +44,11 @@ impl EventTable {
         self.front.between(scope, after, last)
     }
 
+    /// Whether an event of a scope is to be sent next.
+    pub(crate) fn is_in_front(&self, scope: usize, lsn: u64) -> bool {
+        self.front.between(scope, lsn.saturating_sub(1), lsn).next().is_some()
+    }
+
     /// Notes whether an event is to be sent next, which may have changed.
     pub(super) fn note_front(&mut self, lsn: u64) {
         let Some(live) = self.live(lsn) else { return };

@@ -114,10 +114,10 @@ impl Attempts {
         retry.not_before_ms = due_ms.saturating_add(grid_ms - past_ms);
     }
 
-    /// When the first event that failed for now is to be sent again.
-    pub(super) fn next_ms(&self) -> Option<u64> {
-        let retries = self.retries.values().filter(|retry| retry.suspicion.is_none());
-        retries.map(|retry| retry.not_before_ms).min()
+    /// When the first event that failed for now is to be sent again, of those for which `waits` holds.
+    pub(super) fn next_ms(&self, waits: impl Fn(u64) -> bool) -> Option<u64> {
+        let retries = self.retries.iter().filter(|(_, retry)| retry.suspicion.is_none());
+        retries.filter(|(lsn, _)| waits(**lsn)).map(|(_, retry)| retry.not_before_ms).min()
     }
 
     /// When the last of these events is to be sent again; 0: at once.
@@ -219,10 +219,11 @@ mod tests {
         let mut attempts = Attempts::new(&options());
         for failures in 0..9 {
             attempts.retry_later((1, HERE), None, 10_000);
-            let wait_ms = attempts.next_ms().unwrap() - 10_000;
+            let wait_ms = attempts.next_ms(|_| true).unwrap() - 10_000;
             assert!((1_000..=12_000).contains(&wait_ms), "{failures}: {wait_ms}");
             assert!(!attempts.is_due(1, 10_000 + wait_ms - 1));
             assert!(attempts.is_due(1, 10_000 + wait_ms));
+            assert_eq!(attempts.next_ms(|lsn| lsn != 1), None, "it is in a batch");
         }
         attempts.retry_later((2, HERE), Some(60_000), 10_000);
         assert!(!attempts.is_due(2, 69_999), "a wish of the upstream's");
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!((attempts.suspects(), attempts.misfits()), (2, 2));
         assert_eq!(attempts.last_suspect().unwrap().0, 4);
         assert_eq!(attempts.last_misfit().unwrap().0, 2);
-        assert_eq!(attempts.next_ms(), None);
+        assert_eq!(attempts.next_ms(|_| true), None);
         assert!(!attempts.is_due(3, u64::MAX));
         let convicted = attempts.convicted(|lsn| lsn != 4);
         assert_eq!(convicted.iter().map(|(lsn, _)| *lsn).collect::<Vec<_>>(), [1, 2, 3]);

@@ -95,12 +95,12 @@ impl Candidates {
         let fresh_max = self.mix?.fresh_of(sizes.items_max());
         let (fresh, _) = self.find_due(self.backlog_to, fresh_max, sizes, now_ms)?;
         let rest = sizes.items_max().saturating_sub(fresh.len());
-        let (mut mixed, _) = self.find_due(0, rest, sizes, now_ms)?;
-        // Where the backlog is short, these are fresh ones too.
-        mixed.extend(fresh);
-        mixed.sort_unstable();
-        mixed.dedup();
-        Some((mixed, 0))
+        let (mut mixed, last) = self.find_due(0, rest, sizes, now_ms)?;
+        // Otherwise the oldest are fresh ones too, and nothing is to be mixed.
+        (last <= self.backlog_to).then(|| {
+            mixed.extend(fresh);
+            (mixed, 0)
+        })
     }
 
     /// The first events from behind `after` on that are to be sent now, as many as a batch may have and at most `max`,

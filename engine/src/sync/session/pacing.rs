@@ -115,11 +115,15 @@ impl Pacing {
         now_ms.saturating_add(wait_ms).max(self.not_before_ms.saturating_add(self.base_ms))
     }
 
+    /// Events were answered: one more batch may be on its way. What only refuses is asked one batch at a time.
+    pub(super) fn events_are_answered(&mut self) {
+        self.window.grow();
+    }
+
     /// Something came back that is worth the next request, to a request of this epoch. To one that was sent before a
     /// pause it is no reason to end that.
     pub(super) fn line_works(&mut self, epoch: u64) {
         self.line_answers();
-        self.window.grow();
         if epoch == self.epoch {
             self.forget_failures();
         }

@@ -128,7 +128,10 @@ impl Session {
         if self.pacing.is_once() {
             return None;
         }
-        let waits = self.events.attempts.next_ms().into_iter().chain(self.batches.next_ms());
+        // One that is in a batch goes with that, and one behind another of its lane after that.
+        let Candidates { access, attempts, .. } = &self.events;
+        let single = access.with_front(|is_in_front| attempts.next_ms(is_in_front));
+        let waits = single.into_iter().chain(self.batches.next_ms());
         waits.min().map(|until_ms| until_ms.max(now_ms))
     }
 }

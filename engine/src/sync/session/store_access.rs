@@ -76,6 +76,14 @@ impl StoreAccess {
         ask(&|lsn| events.live(lsn).is_some_and(|live| live.is_to_deliver()))
     }
 
+    /// Asks by number, at one moment, which events could be sent next.
+    pub(super) fn with_front<T>(&self, ask: impl FnOnce(&dyn Fn(u64) -> bool) -> T) -> T {
+        let state = self.inner().state.lock();
+        let number = state.outbox.scopes().number(self.scope().as_str());
+        let events = state.outbox.events();
+        ask(&|lsn| number.is_some_and(|number| events.is_in_front(number, lsn)))
+    }
+
     /// Reads events that wait for the upstream; what is damaged is in the report.
     pub(super) fn read(&self, events: &[u64], findings: &mut Findings) -> Result<Vec<StoredEvent>> {
         let mut damaged = None;

@@ -6,6 +6,7 @@ mod damage;
 mod full;
 mod horizon;
 mod identity;
+mod in_flight;
 mod keys;
 mod lanes;
 mod limits;
