@@ -137,6 +137,8 @@ pub mod inbox;
 pub mod inspect;
 mod kernel;
 pub mod limits;
+#[cfg(test)]
+mod outage_model;
 mod outbox;
 pub mod records;
 #[cfg(test)]

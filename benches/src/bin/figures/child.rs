@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::engine;
 use crate::index::{SLICES, flow, grown};
 use crate::instructions;
+use crate::sync;
 
 /// What such a process does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -38,6 +39,10 @@ pub(crate) enum Child {
     CountedReceipts,
     /// Drains a store with receipts by key, counted.
     CountedKeys,
+    /// Serves a hub, says where, and waits to be killed.
+    SyncHub,
+    /// Drains a store to a hub, and reports how long that took and what else.
+    SyncDrained,
 }
 
 impl Child {
@@ -60,6 +65,8 @@ impl Child {
             Self::CountedRange | Self::CountedReceipts | Self::CountedKeys => {
                 say(&instructions::drained(dir, keys, self)?)
             }
+            Self::SyncHub => sync::serve(dir),
+            Self::SyncDrained => say(&sync::drain(dir)?),
             Self::EngineKilled => {
                 let (till, filled) = engine::filled(dir, keys)?;
                 say(&filled)?;

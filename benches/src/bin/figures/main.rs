@@ -12,6 +12,7 @@ mod index;
 mod instructions;
 #[cfg(feature = "peers")]
 mod peers;
+mod sync;
 mod wal;
 mod workplace;
 
@@ -161,11 +162,17 @@ fn measure(arguments: &Arguments) -> Result<Sheet, Box<dyn Error>> {
             engine::measure(&mut sheet, (plan, arguments.quick), &place)?;
             Ok(sheet)
         }
-        area @ (Area::Sync | Area::Hub | Area::Peers) => {
+        Area::Sync => {
+            let place = Workplace::create(&arguments.dir)?;
+            let mut sheet = Sheet::new("sync", &arguments.only);
+            sync::measure(&mut sheet, (plan, arguments.quick), &place)?;
+            Ok(sheet)
+        }
+        area @ (Area::Hub | Area::Peers) => {
             let name = area.to_possible_value();
             let name = name.as_ref().map_or("this", clap::builder::PossibleValue::get_name);
-            Err(format!("the area `{name}` has no figures yet; `wal`, `index` and `engine` have")
-                .into())
+            let others = "`wal`, `index`, `engine` and `sync` have";
+            Err(format!("the area `{name}` has no figures yet; {others}").into())
         }
     }
 }

@@ -115,9 +115,12 @@ impl Pacing {
         now_ms.saturating_add(wait_ms).max(self.not_before_ms.saturating_add(self.base_ms))
     }
 
-    /// Events were answered: one more batch may be on its way. What only refuses is asked one batch at a time.
-    pub(super) fn events_are_answered(&mut self) {
-        self.window.grow();
+    /// Events of a request of this epoch were answered: one more batch may be on its way. What only refuses is asked
+    /// one batch at a time.
+    pub(super) fn events_are_answered(&mut self, epoch: u64) {
+        if epoch == self.epoch {
+            self.window.grow();
+        }
     }
 
     /// Something came back that is worth the next request, to a request of this epoch. To one that was sent before a

@@ -80,7 +80,7 @@ impl Session {
             return self.hold.begin_if_long(wish);
         }
         self.pacing.line_works(open.epoch);
-        self.pacing.events_are_answered();
+        self.pacing.events_are_answered(open.epoch);
         Ok(())
     }
 

@@ -1,0 +1,226 @@
+//! The figures of sending: what a till drains to our own hub, both on this machine, over loopback and over a line that
+//! is slow.
+//!
+//! | figure | what is measured |
+//! |---|---|
+//! | `forloy_loopback`, `wede_loopback` | events a second that the hub confirms durably, till and hub on the same cores |
+//! | `forloy_cpu`, `wede_cpu` | processor time of the till's process for each of them |
+//! | `forloy_100ms`, `wede_100ms` | events a second over a round trip of 100 ms, against one request at a time |
+//! | `forloy_wire`, `wede_wire` | bytes both ways for each event, heads included |
+//! | `lanes_10000` | as `forloy_loopback`, each event in one of 10,000 lanes |
+//! | `drain_memory` | anonymous memory of the till's process while it drains, over what it has with the same store open |
+//! | `signal_ms` | from the host's word that the line is back to the first request at the upstream |
+//! | `line_back_s` | from the line's return to the first request, without a word: the middle of 200 terminals after outages of 150 s, in simulated time |
+//!
+//! Till and hub are processes of their own. Each event is a purchase of about 200 bytes under a key of 36.
+
+mod back;
+mod drained;
+mod hub;
+mod stock;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use onceward_benches::pairing::Plan;
+use onceward_benches::spread::Spread;
+use onceward_uplink::faults::{self, FaultProxy};
+
+use crate::child::Child;
+use crate::figure::{Asked, Detail, Must, Sheet};
+use crate::workplace::Workplace;
+
+pub(crate) use drained::{Drained, drain};
+pub(crate) use hub::serve;
+
+use drained::{Dialect, Job};
+use hub::Hub;
+use stock::Stock;
+
+/// Events a second.
+const PER_S: &str = "events/s";
+
+/// What is measured of a dialect.
+struct Of {
+    dialect: Dialect,
+    loopback: Asked,
+    cpu: Asked,
+    slow: Asked,
+    wire: Asked,
+}
+
+const DIALECTS: [Of; 2] = [
+    Of {
+        dialect: Dialect::Forloy,
+        loopback: asked("forloy_loopback", PER_S, Must::AtLeast(40_000.0)),
+        cpu: asked("forloy_cpu", "us/event", Must::AtMost(8.0)),
+        slow: asked("forloy_100ms", "ratio to one request at a time", Must::AtLeast(8.0)),
+        wire: asked("forloy_wire", "bytes/event", Must::BeReported),
+    },
+    Of {
+        dialect: Dialect::Wede,
+        loopback: asked("wede_loopback", PER_S, Must::AtLeast(70_000.0)),
+        cpu: asked("wede_cpu", "us/event", Must::AtMost(5.0)),
+        slow: asked("wede_100ms", "ratio to one request at a time", Must::BeReported),
+        wire: asked("wede_wire", "bytes/event", Must::BeReported),
+    },
+];
+
+const LANES: Asked = asked("lanes_10000", PER_S, Must::BeReported);
+const MEMORY: Asked = asked("drain_memory", "MB", Must::AtMost(32.0));
+
+const fn asked(figure: &'static str, unit: &'static str, must: Must) -> Asked {
+    Asked { figure, unit, must }
+}
+
+/// What the figures share.
+struct Setting<'a> {
+    dir: &'a Path,
+    rounds: usize,
+    stock: BTreeMap<(u64, u64), Stock>,
+}
+
+impl Setting<'_> {
+    /// A copy of a store with so many events in so many lanes.
+    fn till(&mut self, events: u64, lanes: u64) -> Result<PathBuf, Box<dyn Error>> {
+        let dir = self.dir;
+        let stock = match self.stock.entry((events, lanes)) {
+            Entry::Occupied(made) => made.into_mut(),
+            Entry::Vacant(wanted) => wanted.insert(Stock::make(dir, events, lanes)?),
+        };
+        stock.copied(&dir.join("till"))
+    }
+
+    /// Drains a store of so many events to a hub that has none.
+    fn drain(&mut self, job: &Job, events: u64, lanes: u64) -> Result<Drained, Box<dyn Error>> {
+        let till = self.till(events, lanes)?;
+        let data = self.dir.join("hub");
+        let hub = Hub::start(&data)?;
+        let proxy = match job.round_trip_ms {
+            0 => None,
+            ms => Some(FaultProxy::start(([127, 0, 0, 1], 0).into(), hub.address(), slow(ms)?)?),
+        };
+        let to = proxy.as_ref().map_or_else(|| hub.address(), FaultProxy::addr);
+        job.write(&till, &format!("http://{to}"))?;
+        let mut drained: Drained = Child::SyncDrained.have_done("sync", &till, events)?;
+        if let Some(proxy) = &proxy {
+            let counts = proxy.counts();
+            drained.wire_bytes = (counts.bytes_up + counts.bytes_down) as f64;
+        }
+        drop((proxy, hub));
+        std::fs::remove_dir_all(&till)?;
+        std::fs::remove_dir_all(&data)?;
+        if drained.events != events {
+            return Err(format!("{} of {events} events were confirmed", drained.events).into());
+        }
+        Ok(drained)
+    }
+
+    /// The same several times.
+    fn drains(
+        &mut self,
+        job: &Job,
+        events: u64,
+        lanes: u64,
+    ) -> Result<Vec<Drained>, Box<dyn Error>> {
+        (0..self.rounds).map(|_| self.drain(job, events, lanes)).collect()
+    }
+}
+
+/// A line with this round trip.
+fn slow(round_trip_ms: u64) -> Result<faults::Plan, Box<dyn Error>> {
+    Ok(faults::Plan::script(&format!("* delay ms={}\n", round_trip_ms / 2))?)
+}
+
+/// Measures all of them.
+pub(crate) fn measure(
+    sheet: &mut Sheet,
+    (_plan, is_quick): (Plan, bool),
+    place: &Workplace,
+) -> Result<(), Box<dyn Error>> {
+    let rounds = if is_quick { 1 } else { 5 };
+    let many = if is_quick { 100_000 } else { 500_000 };
+    let mut setting = Setting { dir: place.path(), rounds, stock: BTreeMap::new() };
+    for of in DIALECTS {
+        measure_loopback(sheet, &mut setting, &of, many)?;
+        measure_slow(sheet, &mut setting, &of, if is_quick { 10_000 } else { 100_000 })?;
+    }
+    if sheet.wants(LANES) {
+        let drained = setting.drains(&Job::new(Dialect::Forloy), many / 5, 10_000)?;
+        sheet.add(LANES, spread(&drained, |it| it.events as f64 / it.seconds)?, Detail::new())?;
+    }
+    if sheet.wants(MEMORY) {
+        let events = if is_quick { 100_000 } else { 1_000_000 };
+        let drained = setting.drain(&Job::new(Dialect::Forloy), events, 0)?;
+        let over = (drained.most_bytes - drained.idle_bytes) as f64 / 1e6;
+        let detail = Detail::from([("idle_mb", drained.idle_bytes as f64 / 1e6)]);
+        sheet.add(MEMORY, Spread::of(&[over]).ok_or("no rounds")?, detail)?;
+    }
+    back::measure(sheet, place.path(), rounds)
+}
+
+fn spread(drained: &[Drained], of: impl Fn(&Drained) -> f64) -> Result<Spread, Box<dyn Error>> {
+    let values: Vec<f64> = drained.iter().map(of).collect();
+    Spread::of(&values).ok_or_else(|| "no rounds".into())
+}
+
+fn measure_loopback(
+    sheet: &mut Sheet,
+    setting: &mut Setting<'_>,
+    of: &Of,
+    events: u64,
+) -> Result<(), Box<dyn Error>> {
+    if !(sheet.wants(of.loopback) || sheet.wants(of.cpu)) {
+        return Ok(());
+    }
+    let drained = setting.drains(&Job::new(of.dialect), events, 0)?;
+    let detail = || Detail::from([("events", events as f64)]);
+    if sheet.wants(of.loopback) {
+        let rate = spread(&drained, |it| it.events as f64 / it.seconds)?;
+        sheet.add(of.loopback, rate, detail())?;
+    }
+    if sheet.wants(of.cpu) {
+        let cpu = spread(&drained, |it| it.cpu_s * 1e6 / it.events as f64)?;
+        sheet.add(of.cpu, cpu, detail())?;
+    }
+    Ok(())
+}
+
+fn measure_slow(
+    sheet: &mut Sheet,
+    setting: &mut Setting<'_>,
+    of: &Of,
+    events: u64,
+) -> Result<(), Box<dyn Error>> {
+    if !(sheet.wants(of.slow) || sheet.wants(of.wire)) {
+        return Ok(());
+    }
+    let over = |window| Job::new(of.dialect).over(window, 100);
+    let drained = setting.drains(&over(16), events, 0)?;
+    if sheet.wants(of.slow) {
+        // One request at a time takes long: a tenth of the events shows the rate.
+        let lone = setting.drain(&over(1), (events / 10).max(2_000), 0)?;
+        let lone_rate = lone.events as f64 / lone.seconds;
+        let ratio = spread(&drained, |it| it.events as f64 / it.seconds / lone_rate)?;
+        let detail = Detail::from([
+            ("one_at_a_time_events_per_s", lone_rate),
+            ("events_per_s", spread(&drained, |it| it.events as f64 / it.seconds)?.median),
+        ]);
+        sheet.add(of.slow, ratio, detail)?;
+    }
+    if sheet.wants(of.wire) {
+        let bytes = spread(&drained, |it| it.wire_bytes / it.events as f64)?;
+        sheet.add(
+            of.wire,
+            bytes,
+            Detail::from([("payload_bytes", stock::PAYLOAD_BYTES as f64)]),
+        )?;
+    }
+    Ok(())
+}
+
+/// How long anything is waited for that has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
