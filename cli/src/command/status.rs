@@ -2,6 +2,8 @@
 
 use onceward::Status;
 use onceward::inspect::RecoveryReport;
+use onceward::sync::{SyncResult, SyncState};
+use onceward::wire::rfc3339;
 use serde::Serialize;
 
 use crate::{
@@ -71,8 +73,50 @@ struct StatusShape<'a> {
     file_system: Option<&'static str>,
     /// Since when and for which bundle the store is left; null if it is not.
     fence: Option<FenceShape>,
+    /// What came of sending last, by scope; of one that was never sent there is none.
+    sync: Vec<SyncShape<'a>>,
     /// The result that recovery would have at opening.
     recovery: RecoveryShape<'a>,
+}
+
+/// What came of sending a scope's events last, as JSON.
+#[derive(Debug, Serialize)]
+struct SyncShape<'a> {
+    scope: &'a str,
+    upstream: &'a str,
+    /// `good`, `waiting`, `blocked` or `misconfigured`.
+    state: &'static str,
+    /// What came, in words.
+    what: &'a str,
+    /// When, by this machine's clock; null if that is no moment.
+    at: Option<String>,
+    /// When the next attempt was planned for; null: for none, or with the next event.
+    next: Option<String>,
+}
+
+impl<'a> From<&'a SyncResult> for SyncShape<'a> {
+    fn from(result: &'a SyncResult) -> Self {
+        let SyncResult { scope, upstream, what, .. } = result;
+        Self {
+            scope: scope.as_str(),
+            upstream,
+            state: state_of(result.state),
+            what,
+            at: rfc3339(result.at_ms),
+            next: result.next_ms.and_then(rfc3339),
+        }
+    }
+}
+
+/// A state as JSON spells it.
+fn state_of(state: SyncState) -> &'static str {
+    match state {
+        SyncState::Good => "good",
+        SyncState::Waiting => "waiting",
+        SyncState::Blocked => "blocked",
+        SyncState::Misconfigured => "misconfigured",
+        _ => "unknown",
+    }
 }
 
 /// Writes the status.
@@ -105,6 +149,7 @@ fn show(
             amount_is_at_limit: status.amount_is_at_limit,
             file_system,
             fence: status.fence.as_ref().map(FenceShape::from),
+            sync: status.sync.iter().map(SyncShape::from).collect(),
             recovery: RecoveryShape::from(recovery),
         });
     }
@@ -138,6 +183,12 @@ fn show(
     }
     if let Some(remark) = file_system {
         table.row(["file system", remark]);
+    }
+    for result in &status.sync {
+        let SyncShape { scope, state, what, at, next, .. } = SyncShape::from(result);
+        let at = at.unwrap_or_default();
+        let next = next.map(|next| format!("; next attempt {next}")).unwrap_or_default();
+        table.row([&format!("sync of {scope}"), &format!("{state}, {at}: {what}{next}")]);
     }
     if let Some(fence) = &status.fence {
         table.row(["left for bundle", &fence.bundle.to_string()]);

@@ -68,6 +68,7 @@ fn everything_is_settled_and_a_second_run_sends_nothing() {
 
     let second = sync(&store, &hub.url, KEY).expect(0).last_json();
     assert_eq!((&second["attempted"], &second["batches"]), (&json!(0), &json!(0)));
+    assert_eq!(result(&store)["state"], "good");
     assert_eq!(on_store("verify", &store).expect(0).out, "");
     let status = on_store("status", &store).expect(0).last_json();
     assert_eq!((&status["pending"], &status["settled"]), (&json!(0), &json!(1_000)));
@@ -79,6 +80,15 @@ fn without_a_hub_everything_stays_pending() {
     capture(dir.path(), &purchases(3)).expect(0);
     let summary = sync(dir.path(), "http://127.0.0.1:1", KEY).expect(5).last_json();
     assert_eq!((&summary["pending"], &summary["accepted"]), (&json!(3), &json!(0)));
+    let told = result(dir.path());
+    assert_eq!((&told["scope"], &told["state"]), (&json!("default"), &json!("waiting")));
+    assert_eq!(told["upstream"], "forloy http://127.0.0.1:1");
+    assert!(told["what"].as_str().unwrap().contains("connection refused"), "{told}");
+}
+
+/// What `status` says of sending, from another process.
+fn result(store: &Path) -> serde_json::Value {
+    on_store("status", store).expect(0).last_json()["sync"][0].clone()
 }
 
 #[test]
@@ -90,6 +100,7 @@ fn a_wrong_key_is_told_apart_from_a_broken_line() {
     let refused = sync(&store, &hub.url, "another_key_9").expect(6);
     assert_eq!(refused.last_json()["pending"], 3);
     assert!(!refused.err.contains("another_key_9"), "{}", refused.err);
+    assert_eq!(result(&store)["state"], "blocked");
 
     let file = dir.path().join("key");
     fs::write(&file, format!("{KEY}\n")).unwrap();
@@ -205,6 +216,12 @@ fn an_outage_is_told_when_it_begins_and_when_its_reason_changes_and_at_the_end()
     assert!(said.next().unwrap().contains("status 401"), "printed while it lasts");
     assert!(said.next().unwrap().contains("status 503"), "printed once, until it changes");
     assert!(made.iter().nth(2).is_some(), "control: there were several attempts");
+    // Why it does not upload is also shown beside it, while it runs.
+    let told = result(dir.path());
+    assert!(
+        told["state"] == "waiting" && told["what"].as_str().unwrap().contains("status 401"),
+        "{told}"
+    );
     terminate(&child);
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
     let end = said.last().unwrap();
