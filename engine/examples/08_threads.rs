@@ -62,7 +62,7 @@ impl Upstream<'_> {
                 answered,
             });
         }
-        Ok(Reply { items })
+        Ok(Reply::of(items))
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) enum FrameKind {
     Hold = 35,
     /// What came of sending a scope's events last.
     SyncResult = 36,
+    /// What an upstream that keeps the history of a scope wants to be reminded of.
+    Mark = 37,
 }
 
 /// The parts of events that are in a frame.
@@ -73,7 +75,7 @@ pub(crate) enum EventPart {
 
 impl FrameKind {
     /// Every kind, in the order of the numbers.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Event,
         Self::Carried,
         Self::Effect,
@@ -95,6 +97,7 @@ impl FrameKind {
         Self::Upstream,
         Self::Hold,
         Self::SyncResult,
+        Self::Mark,
     ];
 
     /// The number on disk.
@@ -156,7 +159,8 @@ impl FrameKind {
             | Self::Import
             | Self::Upstream
             | Self::Hold
-            | Self::SyncResult => true,
+            | Self::SyncResult
+            | Self::Mark => true,
         }
     }
 
@@ -190,6 +194,7 @@ impl FrameKind {
             Self::Upstream => (EventPart::Nothing, true, false),
             Self::Hold => (EventPart::Nothing, true, false),
             Self::SyncResult => (EventPart::Nothing, false, false),
+            Self::Mark => (EventPart::Nothing, false, false),
         }
     }
 }

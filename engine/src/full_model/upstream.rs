@@ -90,7 +90,7 @@ impl Upstream {
                 _ => items.push((key.clone(), self.apply(key))),
             }
         }
-        if mood == Mood::LosesReply { Err(away()) } else { Ok(Reply { items }) }
+        if mood == Mood::LosesReply { Err(away()) } else { Ok(Reply::of(items)) }
     }
 
     /// Applies an item, and gives the longest receipt.

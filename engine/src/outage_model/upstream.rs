@@ -76,6 +76,6 @@ impl Upstream {
             }
             answers.push((key.clone(), ItemOutcome::Accepted { receipt: None }));
         }
-        Reply { items: answers }
+        Reply::of(answers)
     }
 }

@@ -358,27 +358,6 @@ impl<'s> Events<'s> {
             Ok(())
         })
     }
-
-    /// The numbers of synced events of a scope that wait to be sent, from behind `after` on; of each
-    /// lane the first that has no final answer, if that one waits to be sent.
-    pub(crate) fn waiting(&self, scope: &Scope, after: u64, max: usize) -> Vec<u64> {
-        let synced = self.inner.log.synced();
-        if after >= synced {
-            return Vec::new();
-        }
-        let state = self.inner.state.lock();
-        let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
-            return Vec::new();
-        };
-        state.outbox.events().front(number, after, synced).take(max).collect()
-    }
-
-    /// How many events of a scope wait behind one of their lane that waits for a person.
-    pub(crate) fn behind_parked(&self, scope: &Scope) -> u64 {
-        let state = self.inner.state.lock();
-        let number = state.outbox.scopes().number(scope.as_str());
-        number.map_or(0, |number| state.outbox.events().behind_parked(Some(number)))
-    }
 }
 
 /// Puts answers in the order of their events, and leaves the first one to each.

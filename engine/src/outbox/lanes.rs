@@ -81,6 +81,18 @@ impl Lanes {
         });
     }
 
+    /// The event before this one in its lane that has no final answer.
+    pub(super) fn before(&self, lsn: u64) -> Option<u64> {
+        let lane = self.of.get(&lsn).and_then(|name| self.by_name.get(name))?;
+        lane.members.range(..lsn).next_back().copied()
+    }
+
+    /// Whether an earlier event of its lane waits for a person.
+    pub(super) fn is_behind_parked(&self, lsn: u64) -> bool {
+        let lane = self.of.get(&lsn).and_then(|name| self.by_name.get(name));
+        lane.and_then(|lane| lane.parked.first()).is_some_and(|parked| *parked < lsn)
+    }
+
     /// Whether an earlier event of its lane has no final answer.
     pub(super) fn is_behind(&self, lsn: u64) -> bool {
         let lane = self.of.get(&lsn).and_then(|name| self.by_name.get(name));

@@ -15,6 +15,7 @@
 //! | `runs` | events of a summary, many at once |
 //! | `relocate`, `settled_keys` | what cleaning carries |
 //! | `calls` | what is pending, batches, settling |
+//! | `next` | which events may be sent next |
 //! | `answers` | writes what the upstream said |
 //! | `read` | events and outcomes by key |
 
@@ -27,6 +28,7 @@ mod events;
 pub(crate) mod frames;
 mod front;
 mod lanes;
+mod next;
 mod outcome;
 mod outcomes;
 mod read;
@@ -43,7 +45,6 @@ use std::collections::BTreeMap;
 use onceward_index::{Fingerprint, SliceId};
 
 pub use answer::{Answer, Settlement};
-#[cfg(feature = "rescue")]
 pub(crate) use answers::cut;
 pub(crate) use batches::{BatchTable, OpenBatch};
 pub(crate) use calls::{Events, Formed};

@@ -28,7 +28,7 @@ use crate::review::frames::DecisionFrame;
 use crate::timekeeping::ServerClock;
 use crate::timekeeping::frames::ClockFrame;
 use crate::upstreams::UpstreamTable;
-use crate::upstreams::frames::{Hold, Rule, SyncResultFrame};
+use crate::upstreams::frames::{Hold, MarkFrame, Rule, SyncResultFrame};
 
 pub use status::{ScopeStatus, Status};
 
@@ -172,6 +172,7 @@ impl StoreState {
             FrameKind::Upstream => self.upstreams.apply_rule(kernel, &decode(body)?, at),
             FrameKind::Hold => self.upstreams.apply_hold(kernel, &decode(body)?, at),
             FrameKind::SyncResult => self.upstreams.results.apply(kernel, &decode(body)?, at),
+            FrameKind::Mark => self.upstreams.apply_mark(kernel, decode(body)?, at),
         }
         Some(())
     }
@@ -200,7 +201,8 @@ impl StoreState {
             | FrameKind::Import
             | FrameKind::Upstream
             | FrameKind::Hold
-            | FrameKind::SyncResult => {}
+            | FrameKind::SyncResult
+            | FrameKind::Mark => {}
         }
     }
 
@@ -229,7 +231,8 @@ impl StoreState {
             | FrameKind::Import
             | FrameKind::Upstream
             | FrameKind::Hold
-            | FrameKind::SyncResult => {}
+            | FrameKind::SyncResult
+            | FrameKind::Mark => {}
         }
     }
 
@@ -304,7 +307,7 @@ impl StoreState {
                 rescue.relocate_import(import, at, live);
             }
             FrameKind::Clock => self.server_clock.relocate(at, live),
-            FrameKind::Upstream | FrameKind::Hold | FrameKind::SyncResult => {
+            FrameKind::Upstream | FrameKind::Hold | FrameKind::SyncResult | FrameKind::Mark => {
                 self.upstreams.relocate(kind, body, at, live);
             }
         }
@@ -345,7 +348,8 @@ impl StoreState {
             | FrameKind::Import
             | FrameKind::Clock
             | FrameKind::Upstream
-            | FrameKind::SyncResult => {
+            | FrameKind::SyncResult
+            | FrameKind::Mark => {
                 return self.apply(relocation.kind, (relocation.flags, body), (at, moment));
             }
             FrameKind::Lease => records.lease_moved(&decode(body)?, at),
@@ -381,5 +385,6 @@ pub(crate) fn control_body_of(kind: FrameKind) -> Option<ControlBody> {
         FrameKind::Upstream => ControlBody::of::<Rule>(),
         FrameKind::Hold => ControlBody::of::<Hold>(),
         FrameKind::SyncResult => ControlBody::of::<SyncResultFrame>(),
+        FrameKind::Mark => ControlBody::of::<MarkFrame>(),
     })
 }

@@ -117,7 +117,8 @@ impl Areas for StoreState {
             | FrameKind::Import
             | FrameKind::Upstream
             | FrameKind::Hold
-            | FrameKind::SyncResult => 0,
+            | FrameKind::SyncResult
+            | FrameKind::Mark => 0,
         };
         all.saturating_sub(behind)
     }

@@ -92,6 +92,9 @@ pub struct Item<'a> {
     pub body: &'a [u8],
     /// When it was captured, Unix milliseconds; `None`: nobody knows.
     pub captured_at_ms: Option<i64>,
+    /// With [history](super::Options::with_history): the event before it in its lane, if that has no answer and is not in
+    /// this batch.
+    pub behind: Option<Lsn>,
 }
 
 /// Where the parts of an item end, and what is known of it besides.
@@ -101,6 +104,7 @@ struct FormedItem {
     key_end: usize,
     body_end: usize,
     captured_at_ms: Option<i64>,
+    behind: Option<Lsn>,
 }
 
 /// The items of a batch, their keys and bodies one behind the other.
@@ -136,8 +140,18 @@ impl Items {
         }
         let (key_end, body_end) = (self.keys.len(), self.bodies.len());
         let captured_at_ms = event.captured_at_ms;
-        self.entries.push(FormedItem { lsn: event.lsn, key_end, body_end, captured_at_ms });
+        let (lsn, behind) = (event.lsn, None);
+        self.entries.push(FormedItem { lsn, key_end, body_end, captured_at_ms, behind });
         Ok(body_end.saturating_sub(start))
+    }
+
+    /// Notes the events before these in their lanes that have no answer, in their order.
+    pub(in crate::sync) fn set_behind(&mut self, before: Vec<Option<u64>>) {
+        let lsns: Vec<u64> = self.lsns().collect();
+        let is_here = |lsn: &u64| lsns.binary_search(lsn).is_ok();
+        for (entry, before) in self.entries.iter_mut().zip(before) {
+            entry.behind = before.filter(|lsn| !is_here(lsn)).and_then(Lsn::from_u64);
+        }
     }
 
     /// Leaves the first `count` of them.
@@ -177,6 +191,7 @@ impl Items {
                 key: self.keys.get(key_start..entry.key_end).unwrap_or_default(),
                 body: self.bodies.get(start..entry.body_end).unwrap_or_default(),
                 captured_at_ms: entry.captured_at_ms,
+                behind: entry.behind,
             }
         })
     }
@@ -188,7 +203,13 @@ impl Items {
         for (lsn, size) in (1..).filter_map(Lsn::from_u64).zip(sizes) {
             items.bodies.resize(items.bodies.len() + size, b'x');
             let (key_end, body_end) = (0, items.bodies.len());
-            items.entries.push(FormedItem { lsn, key_end, body_end, captured_at_ms: None });
+            items.entries.push(FormedItem {
+                lsn,
+                key_end,
+                body_end,
+                captured_at_ms: None,
+                behind: None,
+            });
         }
         items
     }
@@ -236,6 +257,11 @@ pub struct Batch {
     /// The [settings](super::Options::with_settings) with which it was formed. The request is made of
     /// these and not of what the host has set now.
     pub settings: String,
+    /// With [history](super::Options::with_history): what the upstream wants to be reminded of, from its last reply.
+    pub mark: String,
+    /// With history: the keys of the other batches that are this store's own and that the upstream may have: those that
+    /// are not answered, and those in whose place others are.
+    pub own: Vec<String>,
     /// Its events, as they are sent; shared with the session, which compares the reply with them.
     pub(in crate::sync) items: Arc<Items>,
 }

@@ -66,6 +66,10 @@ pub(super) fn match_by_key<'a>(items: &Items, reply: &'a Reply) -> Said<'a> {
             None => said.strangers += 1,
         }
     }
+    if let Some(rest) = &reply.rest {
+        let unnamed = said.outcomes.iter_mut().filter(|it| **it == KeyOutcomes::None);
+        unnamed.for_each(|outcomes| *outcomes = KeyOutcomes::One(rest));
+    }
     said
 }
 

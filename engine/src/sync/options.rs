@@ -77,6 +77,7 @@ pub struct Options {
     pub(in crate::sync) bytes_max: usize,
     pub(in crate::sync) window_max: Option<usize>,
     pub(in crate::sync) mix: Option<Mix>,
+    pub(in crate::sync) has_history: bool,
     pub(in crate::sync) backoff_base_ms: u64,
     pub(in crate::sync) backoff_cap_ms: u64,
     pub(in crate::sync) seed: u64,
@@ -103,6 +104,7 @@ impl Options {
             bytes_max: 475_000,
             window_max: None,
             mix: None,
+            has_history: false,
             backoff_base_ms: 1_000,
             backoff_cap_ms: 300_000,
             seed: 0,
@@ -191,6 +193,18 @@ impl Options {
     /// Lanes keep their order. 0 counts as 1.
     pub fn with_fresh_first(mut self, fresh: u32, backlog: u32) -> Self {
         self.mix = Some(Mix { fresh: fresh.max(1), backlog: backlog.max(1) });
+        self
+    }
+
+    /// Sends to an upstream that keeps the history of this scope, and the order of its lanes: off by default.
+    ///
+    /// Of a lane several events may be on their way then, and each that waits for one in another batch says for which
+    /// ([`Item::behind`](super::Item::behind)); the upstream must not let it take effect before that. Each batch has the
+    /// upstream's last [mark](super::Batch::mark) and names the batches that are [this store's own](super::Batch::own),
+    /// by which the upstream finds out that another store has gone on with its history: a copy of an image, or what was
+    /// there before a backup was put back.
+    pub fn with_history(mut self) -> Self {
+        self.has_history = true;
         self
     }
 

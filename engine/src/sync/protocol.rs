@@ -59,14 +59,29 @@ pub enum Step {
 ///
 /// // In any order; what is not among them stays pending.
 /// let items = vec![("sale-2".to_owned(), ItemOutcome::Duplicate { receipt: None })];
-/// let reply = Reply { items };
+/// let reply = Reply::of(items);
 /// # let _ = reply;
 /// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Reply {
     /// Key as the reply spelled it ([`Item::key`](super::Item::key)), and its outcome. Order does not matter; an item
     /// that is missing stays pending, an unknown one is counted and ignored.
     pub items: Vec<(String, ItemOutcome)>,
+    /// The outcome of all that the reply does not name, from an upstream that confirms a batch as a whole, by its key, and
+    /// names the exceptions; `None`, as from every other one: what it does not name stays pending.
+    pub rest: Option<ItemOutcome>,
+    /// What the upstream wants to be reminded of with the next batches ([`Batch::mark`]), such as how far it has the
+    /// history of this store: at most 1,024 bytes; kept by the store before anything is settled.
+    pub mark: Option<String>,
+}
+
+impl Reply {
+    /// A reply with these outcomes by key, and nothing else.
+    #[must_use]
+    pub fn of(items: Vec<(String, ItemOutcome)>) -> Self {
+        Self { items, rest: None, mark: None }
+    }
 }
 
 /// What the upstream says of one event.

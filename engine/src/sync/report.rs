@@ -13,7 +13,7 @@
 /// while let Step::Send(batch) = session.next(0)? {
 ///     # let taken = onceward::sync::ItemOutcome::Accepted { receipt: None };
 ///     # let items = batch.items.iter().map(|item| (item.event.key.to_string(), taken.clone()));
-///     # let reply = onceward::sync::Reply { items: items.collect() };
+///     # let reply = onceward::sync::Reply::of(items.collect());
 ///     session.on_reply(batch.id, &reply, 0)?;
 /// }
 /// let report = session.report();

@@ -276,11 +276,11 @@ impl ScriptedUpstream {
             Mood::Busy { retry_after_ms } => {
                 let busy = ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms };
                 let items = batch.items().map(|item| (item.key.to_owned(), busy.clone()));
-                Ok(Reply { items: items.collect() })
+                Ok(Reply::of(items.collect()))
             }
             Mood::Well | Mood::LosesReply | Mood::InProgress | Mood::Away => {
                 let items = batch.items().map(|item| self.apply(item));
-                let reply = Reply { items: items.collect() };
+                let reply = Reply::of(items.collect());
                 match mood {
                     Mood::LosesReply => Err(unreachable_now()),
                     Mood::InProgress => Err(Failure::InProgress { retry_after_ms: None }),

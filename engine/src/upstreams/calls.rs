@@ -1,6 +1,6 @@
 //! Which rule for its keys counts for an upstream, and how long it is left alone.
 
-use super::frames::{Hold, Rule};
+use super::frames::{Hold, MarkFrame, Rule};
 use super::{KeyRule, Route, SyncResult, Upstream};
 use crate::base::{Error, ErrorKind, FrameKind, Result, codec};
 use crate::event::Scope;
@@ -116,6 +116,32 @@ impl<'s> Upstreams<'s> {
             Err(error) if error.kind() == ErrorKind::Full => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What an upstream wants to be reminded of with the events of a scope.
+    pub(crate) fn mark(&self, route: Route<'_>) -> MarkFrame {
+        let (upstream, scope) = (route.upstream.as_str(), route.scope.as_str());
+        let known = self.inner.state.lock().upstreams.mark(upstream, scope).cloned();
+        let (upstream, scope) = (upstream.to_owned(), scope.to_owned());
+        known.unwrap_or_else(|| MarkFrame { upstream, scope, ..MarkFrame::default() })
+    }
+
+    /// Keeps a mark, durably. Takes `control`.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Io`, `Poisoned`.
+    pub(crate) fn keep_mark(&self, mark: MarkFrame) -> Result<()> {
+        let _one_at_a_time = self.inner.control.lock();
+        let frame = FrameBody::new(FrameKind::Mark, codec::encode(&mark));
+        // Answers come after it, and find room as long as any does.
+        let written = self.inner.write(&[frame], Share::Answers)?;
+        let mut state = self.inner.state.lock();
+        let StoreState { kernel, upstreams, .. } = &mut *state;
+        for at in written.placed {
+            upstreams.apply_mark(kernel, mark.clone(), at);
+        }
+        Ok(())
     }
 
     /// An upstream asked not to be asked for so long; 0: it may be asked again. By trusted time: a machine

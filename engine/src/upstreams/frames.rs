@@ -41,6 +41,20 @@ pub(crate) struct SyncResultFrame {
     pub(crate) next_ms: i64,
 }
 
+/// What an upstream that keeps the history of a scope wants to be reminded of. The newest of these frames of an upstream
+/// and a scope alone says it.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub(crate) struct MarkFrame {
+    /// The upstream.
+    pub(crate) upstream: String,
+    /// The scope.
+    pub(crate) scope: String,
+    /// The upstream's words; empty: none yet.
+    pub(crate) mark: String,
+    /// Keys of batches that were sent since, and in whose place others are.
+    pub(crate) replaced: Vec<String>,
+}
+
 impl Control for Rule {
     const VERSION: u16 = 1;
 }
@@ -48,6 +62,9 @@ impl Control for Hold {
     const VERSION: u16 = 1;
 }
 impl Control for SyncResultFrame {
+    const VERSION: u16 = 1;
+}
+impl Control for MarkFrame {
     const VERSION: u16 = 1;
 }
 
@@ -70,6 +87,17 @@ mod tests {
             &result,
             "0100 0100000000000000 73 0100000000000000 75 02 0100000000000000 77 0300000000000000 \
              ffffffffffffffff",
+        );
+    }
+
+    #[test]
+    fn a_mark_has_these_bytes() {
+        let (upstream, scope, mark) = ("u".to_owned(), "s".to_owned(), "m".to_owned());
+        let mark = MarkFrame { upstream, scope, mark, replaced: vec!["r".to_owned()] };
+        assert_bytes(
+            &mark,
+            "0100 0100000000000000 75 0100000000000000 73 0100000000000000 6d 0100000000000000 \
+             0100000000000000 72",
         );
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::KeyRule;
-use super::frames::{Hold, Rule};
+use super::frames::{Hold, MarkFrame, Rule};
 use super::results::ResultTable;
 use crate::base::{FrameKind, Located};
 use crate::kernel::{Area, Kernel, LiveFrames};
@@ -17,6 +17,8 @@ pub(crate) struct UpstreamTable {
     holds: BTreeMap<String, KnownHold>,
     /// What came of sending last.
     pub(crate) results: ResultTable,
+    /// What upstreams want to be reminded of, by upstream and scope, and where its frame is.
+    marks: BTreeMap<(String, String), (MarkFrame, Located)>,
 }
 
 /// The time until which an upstream is not asked.
@@ -64,6 +66,20 @@ impl UpstreamTable {
             scope: scope.clone(),
             rule: *rule,
         })
+    }
+
+    /// What an upstream wants to be reminded of with the events of a scope.
+    pub(crate) fn mark(&self, upstream: &str, scope: &str) -> Option<&MarkFrame> {
+        self.marks.get(&(upstream.to_owned(), scope.to_owned())).map(|(mark, _)| mark)
+    }
+
+    /// A mark was written, or carried to here.
+    pub(crate) fn apply_mark(&mut self, kernel: &mut Kernel, mark: MarkFrame, at: Located) {
+        kernel.usage.need(at.place.segment, u64::from(at.bytes));
+        let of = (mark.upstream.clone(), mark.scope.clone());
+        if let Some((_, before)) = self.marks.insert(of, (mark, at)) {
+            kernel.usage.end_need(before.place.segment, u64::from(before.bytes));
+        }
     }
 
     /// Trusted time until which an upstream is not asked.
@@ -157,7 +173,12 @@ impl UpstreamTable {
     fn is_needed(&self, at: Located) -> bool {
         let rules = self.rules.values().map(|(_, found)| *found);
         let holds = self.holds.values().filter_map(KnownHold::needed);
-        rules.chain(holds).chain(self.results.places()).any(|found| found.place == at.place)
+        let marks = self.marks.values().map(|(_, at)| *at);
+        rules
+            .chain(holds)
+            .chain(self.results.places())
+            .chain(marks)
+            .any(|found| found.place == at.place)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod json;
 mod moment;
+mod slice;
 
 /// Most bytes of an item in a message of the dialects of this program's hub, as it is sent without white space.
 ///
@@ -19,3 +20,4 @@ pub const TEXT_BYTES_MAX: usize = 255;
 
 pub use json::{JSON_LEVELS_MAX, JSON_MEMBERS_MAX, JsonFault, check_json, member_path};
 pub use moment::{MomentFault, parse_rfc3339, rfc3339};
+pub use slice::{Entry, Slice, SliceFault, begin_slice, end_slice, push_entry};

@@ -62,7 +62,7 @@ fn send(store: &Store) {
         let taken = |item: &onceward::StoredEvent| {
             (item.event.key.to_string(), ItemOutcome::Accepted { receipt: None })
         };
-        let reply = Reply { items: batch.items().map(taken).collect() };
+        let reply = Reply::of(batch.items().map(taken).collect());
         session.on_reply(batch.id, &reply, 0).unwrap();
     }
 }

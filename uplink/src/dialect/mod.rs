@@ -89,7 +89,7 @@ pub(crate) const TIME_UNKNOWN: &str = "TIME_UNKNOWN";
 ///             }
 ///         };
 ///         let outcomes = batch.items().map(|item| (item.key.to_owned(), outcome.clone()));
-///         Ok(Reply { items: outcomes.collect() })
+///         Ok(Reply::of(outcomes.collect()))
 ///     }
 /// }
 /// assert_eq!(Plain.items_max(), 1);

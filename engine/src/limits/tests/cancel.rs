@@ -61,7 +61,7 @@ fn an_event_that_was_attempted_cannot_be_cancelled_and_the_answer_tells_its_stat
     let refused =
         ItemOutcome::Rejected { code: "NO".to_owned(), message: "no".to_owned(), reply: vec![] };
     let items = vec![(key(1).to_string(), transient), (key(2).to_string(), refused)];
-    session.on_reply(batch.id, &Reply { items }, 0).unwrap();
+    session.on_reply(batch.id, &Reply::of(items), 0).unwrap();
     drop(session);
     for store in [&store, &rig.after_kill().open()] {
         assert_eq!([1, 2].map(|n| too_late(store, n)), [State::Pending, State::InReview]);
@@ -84,7 +84,7 @@ fn that_an_event_was_attempted_outlives_segments() {
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("nothing to send") };
     let transient = ItemOutcome::Transient { code: "BUSY".to_owned(), retry_after_ms: None };
     let items = vec![(key(1).to_string(), transient.clone()), (key(2).to_string(), transient)];
-    session.on_reply(batch.id, &Reply { items }, 0).unwrap();
+    session.on_reply(batch.id, &Reply::of(items), 0).unwrap();
     drop(session);
     store.capture(&event(3)).unwrap();
     let first = store.inner.log.segments()[0].number;

@@ -19,7 +19,7 @@ fn what_was_attempted_is_never_dropped_also_after_a_restart() {
     // The upstream asks for each of them again, so the batch is over.
     let again = |code: &str| ItemOutcome::Transient { code: code.to_owned(), retry_after_ms: None };
     let items = batch.items().map(|item| (item.key.to_owned(), again("BUSY")));
-    let reply = Reply { items: items.collect() };
+    let reply = Reply::of(items.collect());
     session.on_reply(batch.id, &reply, 0).unwrap();
     assert_eq!((store.status().pending, store.status().in_flight), (3, 0), "control");
     drop(session);

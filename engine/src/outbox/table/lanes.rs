@@ -44,6 +44,25 @@ impl EventTable {
         self.front.between(scope, after, last)
     }
 
+    /// The events of a scope that could be sent if the upstream keeps the order of lanes, from behind `after` on up to
+    /// and including `last`: those that wait to be sent, but for those behind one of their lane that waits for a person.
+    pub(crate) fn in_order(
+        &self,
+        scope: usize,
+        after: u64,
+        last: u64,
+    ) -> impl Iterator<Item = u64> {
+        let range = after.saturating_add(1)..=last;
+        let all = self.packed.to_deliver(range, scope).flat_map(|some| some.lsns());
+        let is_pending = |lsn: &u64| self.live(*lsn).is_some_and(|it| it.stage == Stage::Pending);
+        all.filter(move |lsn| is_pending(lsn) && !self.lanes.is_behind_parked(*lsn))
+    }
+
+    /// The events before these in their lanes that have no final answer.
+    pub(crate) fn before_in_lane(&self, lsns: impl Iterator<Item = u64>) -> Vec<Option<u64>> {
+        lsns.map(|lsn| self.lanes.before(lsn)).collect()
+    }
+
     /// Whether an event of a scope is to be sent next.
     pub(crate) fn is_in_front(&self, scope: usize, lsn: u64) -> bool {
         self.front.between(scope, lsn.saturating_sub(1), lsn).next().is_some()

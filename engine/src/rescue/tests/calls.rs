@@ -67,7 +67,7 @@ pub(crate) fn full_house(rig: &Rig) -> Store {
     store.capture_batch(&[event(2), event(7)]).unwrap();
     let mut session = Session::start(&store, crate::testing::options(), payloads()).unwrap();
     let Step::Send(first) = session.next(0).unwrap() else { panic!() };
-    let retry = crate::sync::Reply { items: vec![] };
+    let retry = crate::sync::Reply::of(vec![]);
     session.on_reply(first.id, &retry, 0).unwrap();
     drop(session);
     store.capture_batch(&[event(3), event(4), event(5), event(6)]).unwrap();

@@ -84,7 +84,7 @@ fn a_session_that_runs_stops_before_its_next_batch() {
     let (_, exported) = export(&store, true);
     let item = batch.items().next().unwrap().key.to_owned();
     let accepted = crate::sync::ItemOutcome::Accepted { receipt: None };
-    session.on_reply(batch.id, &crate::sync::Reply { items: vec![(item, accepted)] }, 0).unwrap();
+    session.on_reply(batch.id, &crate::sync::Reply::of(vec![(item, accepted)]), 0).unwrap();
     assert_fenced(session.next(0));
     store.rescue().unfence(exported.bundle).unwrap();
     assert!(matches!(session.next(0).unwrap(), Step::Send(_)), "it goes on");

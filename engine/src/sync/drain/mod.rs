@@ -69,7 +69,7 @@ enum SessionWish {
 ///         Step::Send(batch) => {
 ///             // Sent by whatever means; this upstream takes all of it.
 ///             let taken = |key: &str| (key.to_owned(), ItemOutcome::Accepted { receipt: None });
-///             let reply = Reply { items: batch.items().map(|item| taken(item.key)).collect() };
+///             let reply = Reply::of(batch.items().map(|item| taken(item.key)).collect());
 ///             drain.on_reply(&batch, &reply, now_ms)?;
 ///         }
 ///         Step::Idle => break,

@@ -41,7 +41,7 @@ fn sent(step: Step) -> Batch {
 
 fn accept(drain: &mut Drain, batch: &Batch, now_ms: u64) {
     let taken = |key: &str| (key.to_owned(), ItemOutcome::Accepted { receipt: None });
-    let reply = Reply { items: batch.items().map(|item| taken(item.key)).collect() };
+    let reply = Reply::of(batch.items().map(|item| taken(item.key)).collect());
     drain.on_reply(batch, &reply, now_ms).unwrap();
 }
 

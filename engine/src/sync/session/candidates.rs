@@ -46,6 +46,8 @@ pub(super) struct Candidates {
     pub(super) mix: Option<Mix>,
     /// The last event that waited when the line came back.
     pub(super) backlog_to: u64,
+    /// The last event that was in a batch of this session.
+    pub(super) seen: u64,
 }
 
 impl Candidates {
@@ -67,7 +69,7 @@ impl Candidates {
         while let Some((due, last)) =
             mixed.take().or_else(|| self.find_due(after, usize::MAX, sizes, now_ms))
         {
-            let Choice { taken, misfits } = self.choose(&due, sizes, evidence, findings)?;
+            let Choice { mut taken, misfits } = self.choose(&due, sizes, evidence, findings)?;
             match self.park(&misfits, findings) {
                 // They wait, and do not hold up the others.
                 Err(error) if error.kind() == ErrorKind::Full => {
@@ -77,6 +79,8 @@ impl Candidates {
                 parked => parked?,
             }
             if !taken.is_empty() {
+                self.seen = taken.lsns().fold(self.seen, u64::max);
+                self.access.note_lanes(&mut taken);
                 return self.access.form_some(taken, findings).map(Some);
             }
             after = last;
@@ -117,7 +121,7 @@ impl Candidates {
         let looked_at = items_max.saturating_add(self.attempts.failed_count()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
         while due.len() < items_max {
-            let waiting = self.access.waiting(after, looked_at);
+            let waiting = self.access.waiting((after, self.seen), looked_at);
             let Some(last) = waiting.last() else { break };
             after = *last;
             due.extend(waiting.into_iter().filter(is_due));
@@ -212,6 +216,7 @@ impl Candidates {
             let events = self.items(open, findings)?;
             let mut formed = Items::with_capacity(events.len());
             if !self.park_unsendable(open, &events, (&mut formed, findings))? {
+                self.access.note_lanes(&mut formed);
                 return Ok(Arc::new(formed));
             }
         }

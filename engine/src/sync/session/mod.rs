@@ -91,7 +91,7 @@ use upstream_hold::UpstreamHold;
 ///     let taken = |item: &onceward::StoredEvent| {
 ///         (item.event.key.to_string(), ItemOutcome::Accepted { receipt: None })
 ///     };
-///     let reply = Reply { items: batch.items.iter().map(taken).collect() };
+///     let reply = Reply::of(batch.items.iter().map(taken).collect());
 ///     session.on_reply(batch.id, &reply, now_ms)?;
 /// }
 /// assert_eq!((session.report().accepted, store.status().settled), (1, 1));
@@ -114,6 +114,8 @@ pub struct Session {
     evidence: Evidence,
     /// What is reported.
     findings: Findings,
+    /// The count of sendings, and of the one whose reply gave the upstream's mark.
+    sendings: (u64, u64),
 }
 
 impl std::fmt::Debug for Session {
@@ -365,12 +367,14 @@ fn begin(store: &Store, options: Options, (form, claim): (Form, Arc<Claim>)) -> 
         sizes: BatchSizes::new(&options),
         evidence: Evidence::default(),
         findings: Findings::new(store),
+        sendings: (0, 0),
         events: Candidates {
             form: ItemForm::new(&options, form),
             attempts: Attempts::new(&options),
             horizon: Horizon::new(options.horizon_ms),
             mix: options.mix,
             backlog_to: store.inner.log.synced(),
+            seen: 0,
             access: StoreAccess::new(store, options.clone()),
         },
     };

@@ -31,6 +31,8 @@ pub(super) struct Open {
     pub(super) items: Option<Arc<Items>>,
     /// The [epoch](super::pacing::Pacing::epoch) of the line in which the batch was sent last.
     pub(super) epoch: u64,
+    /// The count of sendings when it was sent last.
+    pub(super) sent_as: u64,
 }
 
 impl Open {
@@ -50,6 +52,7 @@ impl Open {
             met_stranger: false,
             items: None,
             epoch: 0,
+            sent_as: 0,
         }
     }
 

@@ -32,6 +32,14 @@ impl Session {
         let items = open.items.clone().unwrap_or_default();
         // What the disk refuses, what follows reports.
         drop(self.hold.end());
+        // First: once anything is settled, the batch is not known as this store's own but by the mark.
+        if let Some(mark) = reply.mark.as_deref().filter(|_| open.sent_as > self.sendings.1) {
+            if let Err(error) = self.events.access.keep_mark(mark) {
+                self.batches.send_first(open);
+                return Err(error);
+            }
+            self.sendings.1 = open.sent_as;
+        }
         let said = match_by_key(&items, reply);
         self.findings.counts.strangers += said.strangers;
         let (mut answers, mut later) = sort_out(&items, &said, &mut self.findings);

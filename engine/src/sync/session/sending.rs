@@ -81,18 +81,23 @@ impl Session {
         };
         open.attempts = open.attempts.saturating_add(1);
         open.epoch = self.pacing.epoch();
+        self.sendings.0 += 1;
+        open.sent_as = self.sendings.0;
         let Candidates { access, form, .. } = &self.events;
         open.first.get_or_insert_with(|| First::Here { trusted_ms: access.trusted_ms() });
         self.findings.count_sent(items.len(), items.bytes());
         let envelope = &open.formed.envelope;
+        let (mark, own) = access.history(id.get());
         let batch = Batch {
             id: BatchId(id),
             scope: access.scope().clone(),
             attempt: open.attempts,
-            idempotency_key: format!("{}-{:016x}-{id}", access.store().id(), envelope.opening),
+            idempotency_key: access.batch_key(envelope.opening, id.get()),
             upstream: access.upstream().clone(),
             keys: form.rule(),
             settings: envelope.settings.clone(),
+            mark,
+            own,
             items: Arc::clone(&items),
         };
         open.items = Some(items);

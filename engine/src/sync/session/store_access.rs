@@ -7,11 +7,16 @@ use super::findings::Findings;
 use super::open::First;
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::{Scope, StoredEvent};
-use crate::outbox::Answer;
+use crate::outbox::frames::Envelope;
+use crate::outbox::{Answer, cut};
 use crate::store::{Shared, Store};
 use crate::sync::batch::Items;
 use crate::sync::{Options, Upstream};
 use crate::timekeeping::Age;
+use crate::upstreams::frames::MarkFrame;
+
+/// Most bytes of what an upstream wants to be reminded of.
+const MARK_BYTES_MAX: usize = 1_024;
 
 /// A store, and for what a session uses it.
 #[derive(Debug)]
@@ -51,9 +56,53 @@ impl StoreAccess {
         &self.options.settings
     }
 
-    /// Events that wait to be sent, from behind `after` on, at most `max` of them.
-    pub(super) fn waiting(&self, after: u64, max: usize) -> Vec<u64> {
-        self.inner().events().waiting(self.scope(), after, max)
+    /// Events that wait to be sent, from behind `after` on, at most `max` of them. `seen`: the last event that was ever
+    /// in a batch of the session.
+    pub(super) fn waiting(&self, (after, seen): (u64, u64), max: usize) -> Vec<u64> {
+        let events = self.inner().events();
+        if self.options.has_history {
+            return events.waiting_in_order(self.scope(), (after, seen), max);
+        }
+        events.waiting(self.scope(), after, max)
+    }
+
+    /// With [history](Options::with_history), notes of a batch's items for which of their lane they wait.
+    pub(super) fn note_lanes(&self, items: &mut Items) {
+        if !self.options.has_history {
+            return;
+        }
+        let before = {
+            let state = self.inner().state.lock();
+            state.outbox.events().before_in_lane(items.lsns())
+        };
+        items.set_behind(before);
+    }
+
+    /// With history: what the upstream wants to be reminded of, and the store's own batches besides this one.
+    pub(super) fn history(&self, number: u64) -> (String, Vec<String>) {
+        if !self.options.has_history {
+            return (String::new(), Vec::new());
+        }
+        let MarkFrame { mark, replaced, .. } = self.inner().upstreams().mark(self.options.route());
+        let open = self.inner().events().open_names(self.scope());
+        let others = open.into_iter().filter(|(_, other)| *other != number);
+        let own = others.map(|(opening, number)| self.batch_key(opening, number));
+        (mark, own.chain(replaced).collect())
+    }
+
+    /// Keeps what the upstream wants to be reminded of.
+    pub(super) fn keep_mark(&self, mark: &str) -> Result<()> {
+        let before = self.inner().upstreams().mark(self.options.route());
+        if before.mark == mark && before.replaced.is_empty() {
+            return Ok(());
+        }
+        let mark = cut(mark, MARK_BYTES_MAX).to_owned();
+        self.inner().upstreams().keep_mark(MarkFrame { mark, replaced: Vec::new(), ..before })
+    }
+
+    /// The key of a batch.
+    pub(super) fn batch_key(&self, opening: u64, number: u64) -> String {
+        format!("{}-{opening:016x}-{number}", self.store.id())
     }
 
     /// How many events wait for no answer of the upstream, but of a person.
@@ -115,6 +164,14 @@ impl StoreAccess {
 
     /// Forms batches of these events of a batch, durably in its place.
     pub(super) fn replace(&self, open: &Open, parts: &[Vec<u64>]) -> Result<Vec<Open>> {
+        if self.options.has_history && open.first.is_some() {
+            // The upstream may have it, and goes on behind it.
+            let upstreams = self.inner().upstreams();
+            let mut mark = upstreams.mark(self.options.route());
+            let Envelope { opening, .. } = open.formed.envelope;
+            mark.replaced.push(self.batch_key(opening, open.formed.number));
+            upstreams.keep_mark(mark)?;
+        }
         let events = self.inner().events();
         let formed = events.form_batches(self.options.route(), open.formed.number, parts)?;
         Ok(formed.into_iter().map(|formed| open.replaced_by(formed)).collect())

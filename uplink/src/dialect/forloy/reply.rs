@@ -91,7 +91,7 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
         })?;
         items.push((entry.idempotency_key, outcome));
     }
-    Ok(Reply { items })
+    Ok(Reply::of(items))
 }
 
 /// Reads what one result proves, or `None` if it is incomplete.

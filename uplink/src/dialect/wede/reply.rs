@@ -89,7 +89,7 @@ pub(super) fn decode(response: &Response) -> Result<Reply, Failure> {
         let outcome = judge(response, &entry, raw);
         items.push((entry.idempotency_key, outcome));
     }
-    Ok(Reply { items })
+    Ok(Reply::of(items))
 }
 
 /// Reads what one entry proves.

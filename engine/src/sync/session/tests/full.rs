@@ -35,7 +35,7 @@ fn reasons_that_find_no_room_are_told_until_there_is_some() {
     for _ in 0..1_000 {
         let Step::Send(sent) = session.next(0).unwrap() else { break };
         let items = sent.items().map(|item| (item.key.to_owned(), refused.clone()));
-        session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
+        session.on_reply(sent.id, &Reply::of(items.collect()), 0).unwrap();
         if session.report().is_full {
             break;
         }
@@ -59,7 +59,7 @@ fn what_is_parked_is_counted_apart_from_what_a_reply_rejects() {
     let sent = batch(&mut session, 0);
     let outcomes = [("k2", accepted()), ("k3", crate::testing::upstream::rejected("NO"))];
     let items = outcomes.into_iter().map(|(key, outcome)| (key.to_owned(), outcome)).collect();
-    session.on_reply(sent.id, &Reply { items }, 0).unwrap();
+    session.on_reply(sent.id, &Reply::of(items), 0).unwrap();
     let report = session.report();
     assert_eq!((report.accepted, report.rejected, report.parked), (1, 2, 1));
 }

@@ -40,7 +40,7 @@ fn drain(store: &Store, options: Options) -> Vec<String> {
     while let Step::Send(batch) = session.next(0).unwrap() {
         let keys: Vec<String> = batch.items().map(|item| item.key.to_owned()).collect();
         let taken = |key: &String| (key.clone(), ItemOutcome::Accepted { receipt: None });
-        let reply = Reply { items: keys.iter().map(taken).collect() };
+        let reply = Reply::of(keys.iter().map(taken).collect());
         session.on_reply(batch.id, &reply, 0).unwrap();
         seen.extend(keys);
     }
@@ -374,7 +374,7 @@ fn what_does_not_fit_under_the_key_that_is_sent_goes_to_review_and_holds_nobody_
     let Step::Send(batch) = session.next(0).unwrap() else { panic!("`~tips/k1` has 8 bytes") };
     assert_eq!((batch.items().len(), session.report().misfits), (1, 1));
     let taken = ("~tips/k1".to_owned(), ItemOutcome::Accepted { receipt: None });
-    session.on_reply(batch.id, &Reply { items: vec![taken] }, 0).unwrap();
+    session.on_reply(batch.id, &Reply::of(vec![taken]), 0).unwrap();
     let item = store.reviews().get(&scope("tips"), &Key::new("k22").unwrap()).unwrap();
     assert_eq!((item.code.as_str(), item.message.as_str()), ("LONG", "9 bytes"));
 }

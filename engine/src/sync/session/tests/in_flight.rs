@@ -25,7 +25,7 @@ fn all(session: &mut Session, now_ms: u64) -> Vec<Batch> {
 
 fn accept(session: &mut Session, batch: &Batch, now_ms: u64) {
     let items = batch.items().map(|item| (item.key.to_owned(), accepted()));
-    session.on_reply(batch.id, &Reply { items: items.collect() }, now_ms).unwrap();
+    session.on_reply(batch.id, &Reply::of(items.collect()), now_ms).unwrap();
 }
 
 fn away() -> Failure {
@@ -192,7 +192,7 @@ fn of_a_lane_one_event_is_on_its_way_and_they_take_effect_in_order_whatever_beco
                 };
                 items.push((item.key.to_owned(), outcome));
             }
-            session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
+            session.on_reply(batch.id, &Reply::of(items), now_ms).unwrap();
         }
         assert_eq!(store.status().settled, 120);
     }

@@ -30,7 +30,7 @@ fn sent(session: &mut Session, now_ms: u64) -> Vec<String> {
 fn answer(session: &mut Session, outcomes: &[(u64, ItemOutcome)], now_ms: u64) {
     let sent = super::again(session, now_ms);
     let items = outcomes.iter().map(|(n, outcome)| (key(*n).to_string(), outcome.clone()));
-    session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
+    session.on_reply(sent.id, &Reply::of(items.collect()), now_ms).unwrap();
 }
 
 fn unavailable() -> Failure {
@@ -244,7 +244,7 @@ fn under_random_faults_no_event_of_a_lane_is_sent_before_those_ahead_of_it_are_d
                     .map(|item| (item.key.to_owned(), outcome(&mut draw)))
                     .collect();
                 items.truncate(items.len() - usize::try_from(draw.below(2)).unwrap());
-                session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
+                session.on_reply(batch.id, &Reply::of(items), now_ms).unwrap();
             }
             drop(session);
             for item in store.reviews().list(&ReviewFilter::new()).unwrap() {

@@ -27,7 +27,7 @@ fn batches_keep_to_the_counts_and_bytes_and_a_larger_single_goes_alone() {
     while let Step::Send(sent) = session.next(0).unwrap() {
         batches.push(sent.item_keys().join(" "));
         let items = sent.items().map(|i| (i.key.to_owned(), accepted()));
-        session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
+        session.on_reply(sent.id, &Reply::of(items.collect()), 0).unwrap();
     }
     assert_eq!(batches, ["k1 k2", "k3", "k4 k5 k6", "k7 k8"]);
 }

@@ -70,7 +70,7 @@ fn wait(session: &mut Session, now_ms: u64) -> u64 {
 
 /// A reply that gives one outcome to these keys.
 fn reply(numbers: &[u64], outcome: &ItemOutcome) -> Reply {
-    Reply { items: numbers.iter().map(|n| (key(*n).to_string(), outcome.clone())).collect() }
+    Reply::of(numbers.iter().map(|n| (key(*n).to_string(), outcome.clone())).collect())
 }
 
 fn accepted() -> ItemOutcome {

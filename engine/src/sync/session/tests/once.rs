@@ -18,7 +18,7 @@ fn every_event_is_attempted_once_and_then_it_is_idle_for_ever() {
             let outcome = if i % 2 == 0 { transient(None) } else { accepted() };
             (item.key.to_owned(), outcome)
         });
-        session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
+        session.on_reply(sent.id, &Reply::of(items.collect()), now_ms).unwrap();
         now_ms += 10_000_000;
     }
     assert_eq!(seen, (1..=10).map(|n| key(n).to_string()).collect::<Vec<_>>());
@@ -43,7 +43,7 @@ fn batches_that_an_earlier_session_left_are_attempted_once_too() {
         }
         seen.extend(sent.item_keys());
         let items = sent.items().map(|i| (i.key.to_owned(), transient(None)));
-        session.on_reply(sent.id, &Reply { items: items.collect() }, now_ms).unwrap();
+        session.on_reply(sent.id, &Reply::of(items.collect()), now_ms).unwrap();
         now_ms += 10_000_000;
     }
     assert_eq!(seen, ["k1", "k2", "k3", "k4", "k5", "k6"]);

@@ -139,7 +139,7 @@ fn events_that_always_fail_for_now_stay_pending_and_do_not_block_others() {
                     let outcome = if key == "k1" { transient(None) } else { accepted() };
                     (key, outcome)
                 });
-                let reply = Reply { items: items.collect() };
+                let reply = Reply::of(items.collect());
                 session.on_reply(sent.id, &reply, now_ms).unwrap();
             }
             Step::Wait { until_ms } => {
@@ -170,7 +170,7 @@ fn the_upstreams_wish_is_honoured_for_batches_and_items_up_to_one_hour() {
     let again = batch(&mut session, now);
     let mut items = reply(&[1], &transient(Some(50_000))).items;
     items.extend(reply(&[2], &transient(Some(90_000))).items);
-    session.on_reply(again.id, &Reply { items }, now).unwrap();
+    session.on_reply(again.id, &Reply::of(items), now).unwrap();
     // Both wish for that much, so it is the upstream's; and what is due is gathered.
     assert_eq!(wait(&mut session, now), now + 50_000);
     rig.clock.advance(50_000);
@@ -244,7 +244,7 @@ fn replies_that_are_too_long_make_batches_smaller_until_the_line_is_another() {
         let sent = batch(&mut session, 0);
         assert_eq!(sent.items().len(), expected);
         let taken = |item: Item<'_>| (item.key.to_owned(), accepted());
-        let reply = Reply { items: sent.items().map(taken).collect() };
+        let reply = Reply::of(sent.items().map(taken).collect());
         session.on_reply(sent.id, &reply, 0).unwrap();
     }
     session.on_online();

@@ -80,7 +80,7 @@ fn an_upstream_that_fails_every_item_for_now_is_asked_seldom() {
         let busy = |session: &mut Session, batch: &Batch, now_ms: u64| {
             let keys = batch.items().map(|item| item.key.to_owned());
             let items = keys.map(|key| (key, transient(wish))).collect();
-            session.on_reply(batch.id, &Reply { items }, now_ms).unwrap();
+            session.on_reply(batch.id, &Reply::of(items), now_ms).unwrap();
         };
         let count = requests(&store, options().with_items_max(50), busy);
         assert!((5..=20).contains(&count), "{count}");
@@ -115,7 +115,7 @@ fn events_that_fail_for_now_one_by_one_come_back_together() {
                     if n.is_multiple_of(10) { transient(None) } else { accepted() }
                 };
                 let items = batch.items().map(|it| (it.key.to_owned(), outcome(it)));
-                session.on_reply(batch.id, &Reply { items: items.collect() }, now_ms).unwrap();
+                session.on_reply(batch.id, &Reply::of(items.collect()), now_ms).unwrap();
                 now_ms += 200;
             }
             Step::Wait { until_ms } => now_ms = until_ms,

@@ -26,7 +26,7 @@ fn a_full_reply_settles_its_batch_with_receipts() {
         ("k3".to_owned(), rejected("CARD_NOT_FOUND")),
         ("k4".to_owned(), accepted()),
     ];
-    session.on_reply(first.id, &Reply { items }, 0).unwrap();
+    session.on_reply(first.id, &Reply::of(items), 0).unwrap();
     let second = batch(&mut session, 0);
     assert_eq!(second.item_keys(), ["k5", "k6"]);
     session.on_reply(second.id, &reply(&[5, 6], &accepted()), 0).unwrap();
@@ -61,7 +61,7 @@ fn a_reply_that_is_reordered_partial_strange_and_contradictory_settles_only_what
     items.extend(reply(&[1], &accepted()).items);
     items.push((" k3".to_owned(), accepted()));
     items.push(("K3".to_owned(), accepted()));
-    session.on_reply(first.id, &Reply { items }, 0).unwrap();
+    session.on_reply(first.id, &Reply::of(items), 0).unwrap();
     assert_eq!(pending(&store), ["k2", "k3"]);
     assert_eq!(store.reviews().list(&ReviewFilter::new()).unwrap(), []);
     let report = session.report();
@@ -86,7 +86,7 @@ fn a_key_that_one_reply_tells_accepted_and_duplicate_took_effect_in_either_order
     let mut items = reply(&[1], &accepted()).items;
     items.extend(reply(&[1, 2], &known).items);
     items.extend(reply(&[2], &accepted()).items);
-    session.on_reply(first.id, &Reply { items }, 0).unwrap();
+    session.on_reply(first.id, &Reply::of(items), 0).unwrap();
     assert_eq!(pending(&store), Vec::<String>::new());
     let report = session.report();
     assert_eq!((report.accepted, report.duplicate, report.missing), (2, 0, 0));

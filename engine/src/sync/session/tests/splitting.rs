@@ -99,7 +99,7 @@ fn a_batch_that_is_too_large_is_halved_and_a_single_event_that_is_goes_to_review
         } else {
             let numbers: Vec<(String, ItemOutcome)> =
                 sent.items().map(|i| (i.key.to_owned(), accepted())).collect();
-            session.on_reply(sent.id, &Reply { items: numbers }, 0).unwrap();
+            session.on_reply(sent.id, &Reply::of(numbers), 0).unwrap();
         }
     }
     let reviews = store.reviews().list(&ReviewFilter::new()).unwrap();
@@ -126,7 +126,7 @@ fn what_an_upstream_takes_at_most_is_learned() {
         } else {
             taken += sent.items().len();
             let items = sent.items().map(|i| (i.key.to_owned(), accepted()));
-            session.on_reply(sent.id, &Reply { items: items.collect() }, 0).unwrap();
+            session.on_reply(sent.id, &Reply::of(items.collect()), 0).unwrap();
         }
     }
     assert_eq!((refused, taken), (1, 64), "only the first was too large");

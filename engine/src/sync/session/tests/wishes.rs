@@ -18,7 +18,7 @@ fn a_wish_of_what_works_on_it_or_fails_every_item_is_kept_too() {
             let failure = Failure::InProgress { retry_after_ms: Some(600_000) };
             session.on_failure(sent.id, &failure, 0).unwrap();
         } else {
-            let reply = Reply { items: vec![("k".to_owned(), all(Some(600_000)))] };
+            let reply = Reply::of(vec![("k".to_owned(), all(Some(600_000)))]);
             session.on_reply(sent.id, &reply, 0).unwrap();
         }
         drop(session);
