@@ -79,10 +79,9 @@ enum Pause {
 impl Uploader {
     /// Puts the parts together; sends nothing yet.
     ///
-    /// Of `options`, the effort is set by the way it is run. A batch with more items than the
-    /// dialect allows is halved before it is sent, so `items_max` should be at most
-    /// [`Dialect::items_max`]. Where they name no horizon, that of the dialect counts until the
-    /// upstream says its own.
+    /// Of `options`, the effort is set by the way it is run. A batch with more items or bytes than the dialect allows
+    /// is halved before it is sent, so `items_max` should be at most [`Dialect::items_max`], and `bytes_max` at most
+    /// [`Dialect::bytes_max`]. Where they name no horizon, that of the dialect counts until the upstream says its own.
     ///
     /// Where they name no upstream, it is the line's address with the dialect's name. Their settings
     /// are the dialect's.
@@ -328,7 +327,9 @@ impl Uploader {
 
     /// Carries one batch: what came of it, also of the upstream, and whether the answer's status refuses the key.
     fn carry(&self, batch: &Batch) -> (Result<(Reply, About), Failure>, bool) {
-        if batch.items().len() > self.dialect.items_max() {
+        let has_many_bytes = self.dialect.bytes_max().is_some_and(|max| batch.bytes() > max);
+        let count = batch.items().len();
+        if count > self.dialect.items_max() || (count > 1 && has_many_bytes) {
             return (Err(Failure::TooLarge), false);
         }
         match self.line.send(self.dialect.request(batch)) {
