@@ -3,6 +3,7 @@
 pub mod api_key;
 mod bundle_key;
 pub mod capture;
+pub mod dialect;
 pub mod dump;
 mod line;
 pub mod repair;
