@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::dialect::DialectFault;
+
 /// A failed operation of this crate.
 ///
 /// What happens on the line is not an error but a
@@ -22,7 +24,7 @@ pub struct Error(#[from] Cause);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An address, a key or a certificate is unusable. Fix it; a retry fails the same way.
+    /// An address, a key, a certificate or the file of a dialect is unusable. Fix it; a retry fails the same way.
     Invalid,
     /// The store refused; [`Error::store`] says why.
     Store,
@@ -51,6 +53,9 @@ pub(crate) enum Cause {
         /// What is wrong with the file.
         why: String,
     },
+    /// The file of a dialect is wrong.
+    #[error(transparent)]
+    Dialect(#[from] DialectFault),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] onceward::Error),
@@ -67,7 +72,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self.0 {
-            Cause::Invalid { .. } => ErrorKind::Invalid,
+            Cause::Invalid { .. } | Cause::Dialect(_) => ErrorKind::Invalid,
             Cause::Store(_) => ErrorKind::Store,
             Cause::File { .. } | Cause::Thread(_) => ErrorKind::Io,
             Cause::Panic => ErrorKind::Bug,
@@ -79,7 +84,11 @@ impl Error {
     pub fn store(&self) -> Option<&onceward::Error> {
         match &self.0 {
             Cause::Store(error) => Some(error),
-            Cause::Invalid { .. } | Cause::File { .. } | Cause::Thread(_) | Cause::Panic => None,
+            Cause::Invalid { .. }
+            | Cause::File { .. }
+            | Cause::Dialect(_)
+            | Cause::Thread(_)
+            | Cause::Panic => None,
         }
     }
 

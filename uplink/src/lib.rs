@@ -12,6 +12,8 @@
 //! One rule is above all: an event is confirmed only by an explicit positive answer for its own
 //! key in a complete, well-formed document. Anything else leaves it pending.
 //!
+//! Two dialects are written in Rust, [`Forloy`] and [`Wede`]; an [`HttpDialect`] is described by a file.
+//!
 //! A [`Line`] sends nothing before it knows whom it talks to: certificates are always checked, plain `http` leaves
 //! the machine only where that is allowed by name, and an operator can ask for more: a pinned key, authorities of his
 //! own, a certificate of the terminal. [`Line::probe`] tries the way without sending anything.
@@ -61,7 +63,10 @@ mod uploader;
 mod upstream;
 
 pub use control::Control;
-pub use dialect::{Dialect, Forloy, KeyPlace, Method, Request, Response, Wede, sendable};
+pub use dialect::{
+    BUILT_IN, Dialect, DialectFault, Forloy, HttpDialect, KeyPlace, Method, Request, Response,
+    Spot, Wede, sendable,
+};
 pub use error::{Error, ErrorKind};
 pub use exchange::{Exchange, RequestId, Route, Work};
 pub use line::{Line, Pin, Timeouts, Unreachable};

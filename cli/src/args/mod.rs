@@ -1,5 +1,6 @@
 //! The arguments of the program. Parses and checks form only; what they name is the commands' business.
 
+mod dialect;
 mod fault_proxy;
 mod line;
 mod rescue;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
+    dialect::{DialectCheckArgs, DialectCommand, DialectName, DialectShowArgs},
     fault_proxy::FaultProxyArgs,
     line::LineArgs,
     rescue::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
@@ -66,6 +68,9 @@ pub enum Command {
     Import(ImportArgs),
     /// Open a store again that was left, because its file was imported nowhere
     Unfence(UnfenceArgs),
+    /// Check files that describe dialects, and print those that come with the program
+    #[command(subcommand)]
+    Dialect(DialectCommand),
     /// Run the hub: the upstream that accepts, dedupes and confirms
     Serve(ServeArgs),
     /// Run a bad line for tests: it delays, cuts, loses, repeats and spoils what passes it
@@ -131,7 +136,7 @@ pub struct CaptureArgs {
     pub segment_bytes: Option<u64>,
     /// Refuse what an upstream that speaks this can never take; keys of another scope than `default` are judged as
     /// `sync --wire-keys scope-prefix` sends them
-    #[arg(long, value_enum, value_name = "NAME")]
+    #[arg(long, value_name = "forloy|wede|http:FILE", value_parser = dialect::dialect)]
     pub dialect: Option<DialectName>,
 }
 
@@ -145,8 +150,9 @@ pub struct SyncArgs {
     /// Base URL of the upstream
     #[arg(long, value_name = "URL")]
     pub to: String,
-    /// The dialect that the upstream speaks
-    #[arg(long, value_enum)]
+    /// The dialect that the upstream speaks: forloy is `POST /api/v1/transactions/sync`, wede `POST /v1/sync/batch`,
+    /// and http:FILE what the file describes, see `dialect`
+    #[arg(long, value_name = "forloy|wede|http:FILE", value_parser = dialect::dialect)]
     pub dialect: DialectName,
     /// The scope to send
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
@@ -162,7 +168,7 @@ pub struct SyncArgs {
     /// Ask now, also where the upstream asked to be left alone for a while
     #[arg(long)]
     pub now: bool,
-    /// The device id that is sent to a Wede upstream; the store's id unless given
+    /// The device id that is sent to a Wede upstream, or where a file has {device_id}; the store's id unless given
     #[arg(long, value_name = "ID", value_parser = device_id)]
     pub device_id: Option<String>,
     /// A name for this upstream, the same from then on, where one address serves several that know nothing of each
@@ -201,15 +207,6 @@ pub enum WireKeys {
     Bare,
     /// `~scope/key`, at most 255 bytes
     ScopePrefix,
-}
-
-/// The dialects that `sync` speaks, and for which `capture` refuses what cannot be sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum DialectName {
-    /// `POST /api/v1/transactions/sync`, up to 100 items
-    Forloy,
-    /// `POST /v1/sync/batch`, up to 500 events
-    Wede,
 }
 
 /// Arguments of `serve`.
@@ -369,5 +366,5 @@ const EXIT_CODES: &str =
 5 events still pending (sync --once), or needed (summary), 6 credentials refused (sync), 7 full,
 8 the upstream refused whatever it was sent: a wrong address or dialect (sync),
 9 events went to review in this run (sync). The first that holds of 3, 7, 6, 8, 5, 9 counts.
-2 is for what was given, also in a file of a key or of certificates; 1 for a file that cannot be
+2 is for what was given, also in a file of a key, of certificates or of a dialect; 1 for a file that cannot be
 read.";

@@ -3,6 +3,7 @@
 pub mod api_key;
 mod bundle_key;
 pub mod capture;
+pub mod dialect;
 pub mod dump;
 pub mod fault_proxy;
 mod line;

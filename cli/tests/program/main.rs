@@ -7,6 +7,7 @@ mod capture;
 #[cfg(target_os = "linux")]
 mod clocks;
 mod demo;
+mod dialects;
 mod endings;
 mod exit_codes;
 mod fault_proxy;

@@ -3,6 +3,7 @@
 mod answer;
 mod forloy;
 mod form;
+mod http;
 mod members;
 mod object;
 mod problem;
@@ -20,6 +21,7 @@ use crate::timestamp;
 
 pub use forloy::Forloy;
 pub(crate) use form::may_be_json;
+pub use http::{BUILT_IN, DialectFault, HttpDialect, Spot};
 pub use request::{KeyPlace, Method, Request};
 pub use response::Response;
 pub use sendable::sendable;
@@ -115,6 +117,11 @@ pub trait Dialect: Send + Sync {
 
     /// Most items that one request may carry.
     fn items_max(&self) -> usize;
+
+    /// Most bytes of the items of one request, if there is a limit: a session's own otherwise.
+    fn bytes_max(&self) -> Option<usize> {
+        None
+    }
 
     /// How long an upstream of this kind remembers keys at least, milliseconds, where it does not say;
     /// `None`: nobody knows, and everything is sent again however long ago it was first attempted.

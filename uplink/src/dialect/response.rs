@@ -30,6 +30,8 @@ pub struct Response {
     pub content_encoding: Option<String>,
     /// The header `Location`: where a redirect leads, which is not followed.
     pub location: Option<String>,
+    /// All headers that are text, those above too, as they were spelled.
+    headers: Vec<(String, String)>,
     /// The body, whole.
     pub body: Vec<u8>,
     /// The credential that must not come back out of the body into a report.
@@ -52,6 +54,7 @@ impl Response {
             content_type: None,
             content_encoding: None,
             location: None,
+            headers: Vec::new(),
             body,
             hidden: None,
             about,
@@ -92,6 +95,45 @@ impl Response {
     pub fn with_location(mut self, value: impl Into<String>) -> Self {
         self.location = Some(value.into());
         self
+    }
+
+    /// Adds a header, whichever it is; one that has a field of its own sets that too.
+    ///
+    /// ```
+    /// use onceward_uplink::Response;
+    ///
+    /// let response = Response::new(201, "").with_header("Location", "/sales/7");
+    /// assert_eq!(response.header("location"), Some("/sales/7"));
+    /// assert_eq!(response.location.as_deref(), Some("/sales/7"));
+    /// ```
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        let field = match name.to_ascii_lowercase().as_str() {
+            "retry-after" => Some(&mut self.retry_after),
+            "date" => Some(&mut self.date),
+            "content-type" => Some(&mut self.content_type),
+            "content-encoding" => Some(&mut self.content_encoding),
+            "location" => Some(&mut self.location),
+            _ => None,
+        };
+        if let Some(field) = field {
+            *field = Some(value.clone());
+        }
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Notes all headers, without setting a field.
+    pub(crate) fn set_headers(&mut self, headers: Vec<(String, String)>) {
+        self.headers = headers;
+    }
+
+    /// The first header of that name, in whatever case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut named = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.as_str())
     }
 
     /// Sets the credential that is taken out of whatever is quoted from the body.

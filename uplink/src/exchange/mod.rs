@@ -140,7 +140,10 @@ impl Exchange {
             return Ok(match self.drain.next(now_ms)? {
                 Step::Send(batch) => {
                     let Some(dialect) = self.dialects.get(&batch.scope) else { continue };
-                    if batch.items().len() > dialect.items_max() {
+                    let is_too_long = dialect.bytes_max().is_some_and(|most| batch.bytes() > most);
+                    // A single one is as it is.
+                    let is_many = batch.items().len() > 1;
+                    if batch.items().len() > dialect.items_max() || (is_too_long && is_many) {
                         self.drain.on_failure(&batch, &Failure::TooLarge, now_ms)?;
                         continue;
                     }

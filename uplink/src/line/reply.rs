@@ -35,6 +35,10 @@ pub(super) fn take(
     response.content_type = owned(header::CONTENT_TYPE);
     response.content_encoding = owned(header::CONTENT_ENCODING);
     response.location = owned(header::LOCATION);
+    let texts =
+        reply.headers().iter().filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
+    let texts = texts.map(|(name, value)| (name.as_str().to_owned(), value.to_owned()));
+    response.set_headers(texts.collect());
     let mut body = reply.body_mut().with_config().limit(REPLY_BYTES_MAX).reader();
     let read = body.read_to_end(&mut response.body);
     match read {

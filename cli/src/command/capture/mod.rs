@@ -16,8 +16,7 @@ use std::{
 };
 
 use onceward::config::Create;
-use onceward::{Config, Headers, Scope, Store, sync::KeyRule};
-use onceward_uplink::{Forloy, Wede, sendable};
+use onceward::{Config, Event, Headers, Scope, Store, sync::KeyRule};
 
 use self::{
     commit::{Committer, Tally},
@@ -25,8 +24,8 @@ use self::{
     lines::{Flow, Line},
 };
 use crate::{
-    args::{CaptureArgs, DialectName},
-    command::{shape, stop::Stop},
+    args::CaptureArgs,
+    command::{dialect::Chosen, shape, stop::Stop},
     exit::{self, Exit, Failure, Outcome},
     output::{Output, complain},
 };
@@ -39,9 +38,16 @@ use crate::{
 /// no error here: its answer and the exit code report it.
 pub fn run(args: &CaptureArgs) -> Outcome {
     let shared = shared(args)?;
-    let store = shape::open(&args.store, config(args))?;
+    let store = shape::open(&args.store, config(args)?)?;
     let is_damaged = !store.recovery().damage.is_empty();
     exit::ranked(take_in(args, store, shared), is_damaged)
+}
+
+/// The event that a line says, in scope `default`; the error says why it says none.
+pub(super) fn event(line: &[u8]) -> Result<Event, String> {
+    let shared = Shared { scope: Scope::default(), headers: Headers::new() };
+    let parsed = line::parse(line, &shared).map_err(|bad| bad.refusal.message)?;
+    parsed.event().map(|event| event.to_event()).map_err(|bad| bad.refusal.message)
 }
 
 /// Takes in all lines.
@@ -114,7 +120,7 @@ fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Fai
 }
 
 /// How the store is opened.
-fn config(args: &CaptureArgs) -> Config {
+fn config(args: &CaptureArgs) -> Result<Config, Failure> {
     let mut config = Config::new();
     if let Some(bytes) = args.segment_bytes {
         config = config.with_segment_bytes(bytes);
@@ -125,11 +131,9 @@ fn config(args: &CaptureArgs) -> Config {
     // As `sync` sends them.
     let is_default = args.scope == Scope::default();
     let rule = if is_default { KeyRule::Bare } else { KeyRule::ScopePrefix };
-    match args.dialect {
-        None => config,
-        Some(DialectName::Forloy) => config.with_sendable(sendable(Forloy::new(), rule)),
-        // Which device it is makes no difference to an event.
-        Some(DialectName::Wede) => config.with_sendable(sendable(Wede::new("any"), rule)),
+    match &args.dialect {
+        None => Ok(config),
+        Some(name) => Ok(Chosen::named(name)?.refusing(config, rule)),
     }
 }
 

@@ -5,15 +5,15 @@ mod summary;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onceward::{Store, sync};
-use onceward_uplink::{Control, Dialect, Error, ErrorKind, Forloy, Line, Secret, Uploader, Wede};
+use onceward_uplink::{Control, Dialect, Error, ErrorKind, Line, Secret, Uploader};
 
 use self::{
     ending::{Run, tell_of_reviews},
     summary::{Summary, pending},
 };
 use crate::{
-    args::{DialectName, SyncArgs, WireKeys},
-    command::{api_key, line, shape, stop::Stop},
+    args::{SyncArgs, WireKeys},
+    command::{api_key, dialect::Chosen, line, shape, stop::Stop},
     exit::{self, Failure, Outcome},
     output::{Style, chatter},
 };
@@ -26,14 +26,15 @@ use crate::{
 pub fn run(args: &SyncArgs, style: Style) -> Outcome {
     let key = api_key::given(&args.key)?.map(Secret::new);
     let line = line::to(&args.to, key, &args.line)?;
+    let dialect = Chosen::named(&args.dialect)?;
     let store = shape::open_existing(&args.store)?;
     let is_damaged = !store.recovery().damage.is_empty();
-    exit::ranked(send(args, style, store, line), is_damaged)
+    exit::ranked(send(args, style, store, (line, dialect)), is_damaged)
 }
 
 /// Sends what is in the store, and sums up.
-fn send(args: &SyncArgs, style: Style, store: Store, line: Line) -> Outcome {
-    let summed = drain(args, &store, line).and_then(|run| {
+fn send(args: &SyncArgs, style: Style, store: Store, way: (Line, Chosen)) -> Outcome {
+    let summed = drain(args, &store, way).and_then(|run| {
         let summary = Summary::new(&run.report, &store, &args.scope)
             .inspect_err(|_failure| tell_of_reviews(&run.report))?;
         Ok((run, summary))
@@ -54,8 +55,8 @@ fn send(args: &SyncArgs, style: Style, store: Store, line: Line) -> Outcome {
 }
 
 /// Sends, and says how far it came.
-fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
-    let dialect = dialect(args, store);
+fn drain(args: &SyncArgs, store: &Store, (line, chosen): (Line, Chosen)) -> Result<Run, Failure> {
+    let dialect = chosen.of(args.device_id.clone().unwrap_or_else(|| store.id().to_string()));
     let options = options(args, &line, &*dialect)?;
     let total = pending(store, &args.scope)?;
     let source = args.key.clone();
@@ -127,6 +128,9 @@ fn options(args: &SyncArgs, line: &Line, dialect: &dyn Dialect) -> Result<sync::
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
     let mut options =
         sync::Options::new(args.scope.clone()).with_items_max(dialect.items_max()).with_seed(seed);
+    if let Some(bytes) = dialect.bytes_max() {
+        options = options.with_bytes_max(bytes);
+    }
     if let Some(rule) = args.wire_keys {
         options = options.with_keys(match rule {
             WireKeys::Bare => sync::KeyRule::Bare,
@@ -169,17 +173,6 @@ impl News {
         }
         self.delivered = delivered;
         self.why.as_deref()
-    }
-}
-
-/// The dialect that was asked for.
-fn dialect(args: &SyncArgs, store: &Store) -> Box<dyn Dialect> {
-    match args.dialect {
-        DialectName::Forloy => Box::new(Forloy::new()),
-        DialectName::Wede => {
-            let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
-            Box::new(Wede::new(device_id))
-        }
     }
 }
 

@@ -192,8 +192,8 @@ fn nothing_is_waited_for_when_everything_was_attempted() {
 
 #[test]
 fn a_third_request_in_a_row_that_brings_nothing_ends_it() {
-    let busy = |batch: &Batch| Reply {
-        items: batch.items().map(|it| (it.key.to_owned(), transient(None))).collect(),
+    let busy = |batch: &Batch| {
+        Reply::of(batch.items().map(|it| (it.key.to_owned(), transient(None))).collect())
     };
     for is_busy in [false, true] {
         let store = Rig::new().open();

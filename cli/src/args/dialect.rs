@@ -1,0 +1,87 @@
+//! The dialects that can be asked for, and the arguments of `dialect`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// The dialects that `sync` speaks, and for which `capture` refuses what cannot be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DialectName {
+    /// `POST /api/v1/transactions/sync`, up to 100 items.
+    Forloy,
+    /// `POST /v1/sync/batch`, up to 500 events.
+    Wede,
+    /// What a file describes.
+    Http(PathBuf),
+}
+
+/// Parses the name of a dialect, or the file that describes one.
+pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
+    match text {
+        "forloy" => Ok(DialectName::Forloy),
+        "wede" => Ok(DialectName::Wede),
+        other => match other.strip_prefix("http:") {
+            Some("") => Err("http: needs the file that describes the dialect behind it".to_owned()),
+            Some(file) => Ok(DialectName::Http(file.into())),
+            None => Err("possible values: forloy, wede, http:FILE".to_owned()),
+        },
+    }
+}
+
+/// What is to be done with descriptions of dialects.
+#[derive(Debug, Subcommand)]
+pub enum DialectCommand {
+    /// Check a file that describes a dialect, and print what it sends and how it reads an answer
+    #[command(after_help = CHECK_NOTES)]
+    Check(DialectCheckArgs),
+    /// Print the names of the files that come with the program
+    List,
+    /// Print one of these files, to start from
+    Show(DialectShowArgs),
+}
+
+/// Arguments of `dialect check`.
+#[derive(Args, Debug)]
+pub struct DialectCheckArgs {
+    /// The file
+    pub file: PathBuf,
+    /// A file with the event to send, as a line of `capture`; a made-up one unless given
+    #[arg(long, value_name = "F")]
+    pub event: Option<PathBuf>,
+    /// The status of an answer to read
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(100..=599))]
+    pub status: Option<u16>,
+    /// A file with the body of that answer; an empty one unless given
+    #[arg(long, value_name = "F", requires = "status")]
+    pub reply: Option<PathBuf>,
+    /// A header of that answer, such as 'Content-Type: application/json'; may be given several times
+    #[arg(long = "header", value_name = "HEADER", requires = "status", value_parser = answer_header)]
+    pub headers: Vec<(String, String)>,
+    /// Read it as the answer to a lookup of the event's key
+    #[arg(long, requires = "status")]
+    pub lookup: bool,
+}
+
+/// Arguments of `dialect show`.
+#[derive(Args, Debug)]
+pub struct DialectShowArgs {
+    /// The name, without `.toml`
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(
+        onceward_uplink::BUILT_IN.map(|(name, _)| name)
+    ))]
+    pub name: String,
+}
+
+/// Parses `Name: value`.
+fn answer_header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':').map(|(name, value)| (name.trim(), value.trim())) {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("needs a name, ':' and a value".to_owned()),
+    }
+}
+
+/// The last part of `dialect check --help`.
+const CHECK_NOTES: &str = "The format of the file is in uplink/DIALECTS.md. Nothing is sent anywhere.
+
+Exit codes: 0 the file describes a dialect, 1 the event cannot be sent in it, or a file cannot be read, 2 the file, or an \
+argument, is wrong: the message has file, line and column.";

@@ -1,0 +1,68 @@
+//! The dialect that was asked for by name.
+
+use std::path::Path;
+
+use onceward::Config;
+use onceward::sync::KeyRule;
+use onceward_uplink::{Dialect, ErrorKind, Forloy, HttpDialect, Wede, sendable};
+
+use crate::{args::DialectName, exit::Failure};
+
+/// A dialect, before the device has its name.
+#[derive(Debug)]
+pub(in crate::command) enum Chosen {
+    /// Forloy.
+    Forloy,
+    /// Wede.
+    Wede,
+    /// What a file describes.
+    Http(Box<HttpDialect>),
+}
+
+impl Chosen {
+    /// The dialect of that name.
+    ///
+    /// # Errors
+    ///
+    /// Its file describes none, or cannot be read.
+    pub(in crate::command) fn named(name: &DialectName) -> Result<Self, Failure> {
+        match name {
+            DialectName::Forloy => Ok(Self::Forloy),
+            DialectName::Wede => Ok(Self::Wede),
+            DialectName::Http(file) => load(file).map(|dialect| Self::Http(Box::new(dialect))),
+        }
+    }
+
+    /// The dialect of the device of that name.
+    pub(in crate::command) fn of(self, device_id: String) -> Box<dyn Dialect> {
+        match self {
+            Self::Forloy => Box::new(Forloy::new()),
+            Self::Wede => Box::new(Wede::new(device_id)),
+            Self::Http(dialect) => Box::new(dialect.with_device_id(device_id)),
+        }
+    }
+
+    /// The configuration of a store that refuses what the dialect can never send.
+    pub(in crate::command) fn refusing(self, config: Config, rule: KeyRule) -> Config {
+        // Which device it is makes no difference to an event.
+        match self {
+            Self::Forloy => config.with_sendable(sendable(Forloy::new(), rule)),
+            Self::Wede => config.with_sendable(sendable(Wede::new("any"), rule)),
+            Self::Http(dialect) => {
+                config.with_sendable(sendable(dialect.with_device_id("any"), rule))
+            }
+        }
+    }
+}
+
+/// The dialect of a file.
+///
+/// # Errors
+///
+/// The file describes none, or cannot be read.
+pub(super) fn load(file: &Path) -> Result<HttpDialect, Failure> {
+    HttpDialect::from_file(file).map_err(|error| match error.kind() {
+        ErrorKind::Invalid => Failure::usage(error.to_string()),
+        _ => Failure::failed(error.to_string()),
+    })
+}

@@ -1,0 +1,158 @@
+//! `dialect`: checks the description of a dialect, and shows those that come with the program. Sends nothing.
+
+mod chosen;
+mod reading;
+
+use std::path::Path;
+
+use onceward::{Event, StoredEvent};
+use onceward_uplink::{BUILT_IN, Dialect, HttpDialect, KeyPlace, Request, Response};
+
+pub(super) use self::chosen::Chosen;
+use self::reading::{described, outcome};
+use crate::{
+    args::{DialectCheckArgs, DialectCommand},
+    command::capture,
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    outside,
+};
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// The file or the event is wrong or cannot be read, or stdout refused.
+pub fn run(command: &DialectCommand) -> Outcome {
+    let mut out = Output::stdout();
+    match command {
+        DialectCommand::Check(args) => check(args, &mut out)?,
+        DialectCommand::List => {
+            for (name, text) in BUILT_IN {
+                let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+                out.line(&format!("{name}: {about}"))?;
+            }
+        }
+        DialectCommand::Show(args) => {
+            let text = BUILT_IN.into_iter().find(|(name, _)| *name == args.name);
+            out.paragraph(text.map(|(_, text)| text).unwrap_or_default())?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Ok)
+}
+
+/// Shows what a file describes.
+fn check(args: &DialectCheckArgs, out: &mut Output) -> Result<(), Failure> {
+    let dialect = chosen::load(&args.file)?.with_device_id(DEVICE_ID);
+    let event = match &args.event {
+        Some(file) => sample(&read("--event", file)?, file)?,
+        None => sample(SAMPLE.as_bytes(), Path::new("the made-up event"))?,
+    };
+    let key = event.key.as_str().to_owned();
+    let scope = event.scope.as_str().to_owned();
+    let stored = StoredEvent::as_if_captured(event, CAPTURED_AT_MS);
+    let request = dialect.sample_request(&stored, &key, BATCH_KEY).map_err(|misfit| {
+        Failure::failed(format!("the event cannot be sent in this dialect: {}", misfit.message))
+    })?;
+    let many = match dialect.items_max() {
+        1 => "one event a request".to_owned(),
+        count => format!("up to {count} events a request"),
+    };
+    let horizon = match dialect.horizon_ms() {
+        Some(ms) => format!("keys are remembered for {} s", ms / 1_000),
+        None => "nobody knows how long keys are remembered".to_owned(),
+    };
+    out.line(&format!("# dialect {}: {many}, {horizon}", dialect.name()))?;
+    show(&request, out)?;
+    if let Some(lookup) = dialect.lookup_request(&key, &scope) {
+        out.line("# a lookup")?;
+        show(&lookup, out)?;
+    }
+    match args.status {
+        Some(status) => answer(args, status, (&dialect, &key), out),
+        None => Ok(()),
+    }
+}
+
+/// Shows how an answer is read.
+fn answer(
+    args: &DialectCheckArgs,
+    status: u16,
+    (dialect, key): (&HttpDialect, &str),
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let body = args.reply.as_ref().map(|file| read("--reply", file)).transpose()?;
+    let response = Response::new(status, body.unwrap_or_default());
+    let response = args
+        .headers
+        .iter()
+        .fold(response, |response, (name, value)| response.with_header(name, value));
+    out.line(&format!("# status {status} is read as"))?;
+    if args.lookup {
+        return out.line(&match dialect.read_lookup(key, &response) {
+            Ok(Some(found)) => format!("{key}: {}", outcome(&found)),
+            Ok(None) => format!("{key}: unknown: the upstream never got it"),
+            Err(failure) => described(&failure),
+        });
+    }
+    match dialect.read_reply(key, &response) {
+        Err(failure) => out.line(&described(&failure)),
+        Ok(reply) => {
+            for (named, found) in &reply.items {
+                let other = if named == key { "" } else { " (not the event that was sent)" };
+                out.line(&format!("{named}: {}{other}", outcome(found)))?;
+            }
+            if !reply.items.iter().any(|(named, _)| named == key) {
+                out.line(&format!("{key}: not named: it stays pending"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Shows a request as HTTP.
+fn show(request: &Request, out: &mut Output) -> Result<(), Failure> {
+    out.line(&format!("{} {} HTTP/1.1", request.method.as_str(), request.path))?;
+    match &request.key {
+        KeyPlace::Bearer => out.line("Authorization: Bearer [the terminal's key]")?,
+        KeyPlace::Header(name) => out.line(&format!("{name}: [the terminal's key]"))?,
+        _ => {}
+    }
+    for (name, value) in &request.headers {
+        out.line(&format!("{name}: {value}"))?;
+    }
+    out.line("")?;
+    if !request.body.is_empty() {
+        out.paragraph(&String::from_utf8_lossy(&request.body))?;
+        out.line("")?;
+    }
+    Ok(())
+}
+
+/// The event in a text.
+fn sample(text: &[u8], file: &Path) -> Result<Event, Failure> {
+    capture::event(text.trim_ascii())
+        .map_err(|why| Failure::usage(format!("{}: {why}", file.display())))
+}
+
+/// The bytes of a file that an argument names.
+fn read(argument: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = outside::read(file, FILE_BYTES_MAX).map_err(|error| {
+        Failure::failed(format!("{argument}: cannot read {}: {error}", file.display()))
+    })?;
+    Ok(bytes.to_vec())
+}
+
+/// Largest file of an event or an answer.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What stands for the batch's key and the device.
+const BATCH_KEY: &str = "sample-batch-1";
+const DEVICE_ID: &str = "sample-device";
+
+/// When the sample was captured, unless it says so: noon of 2026-01-01.
+const CAPTURED_AT_MS: i64 = 1_767_268_800_000;
+
+/// The event that is sent unless one is given.
+const SAMPLE: &str = r#"{"key":"sample-1","kind":"sale","amount":"24.50","headers":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},"payload":{"total":24.50,"currency":"eur"}}"#;
