@@ -52,6 +52,8 @@ mod excerpt;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod line;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod retry_after;
 mod secret;
 mod timestamp;
