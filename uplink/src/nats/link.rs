@@ -211,14 +211,8 @@ async fn connect(
             theirs.hear(&event);
             std::future::ready(())
         });
-    let with = match &options.ca_file {
-        Some(file) => with.add_root_certificates(file.clone()),
-        None => with,
-    };
-    let with = match &options.client_certificate {
-        Some((certificate, key)) => with.add_client_certificate(certificate.clone(), key.clone()),
-        None => with,
-    };
+    let tls = options.tls_config().map_err(|error| Trouble::Misdirected(error.to_string()))?;
+    let with = with.tls_client_config(tls.as_ref().clone());
     let with = shown(with, credentials).await?;
     let client =
         with.connect(options.servers.clone()).await.map_err(|error| match error.kind() {

@@ -1,17 +1,20 @@
 //! Where a store's events go, and how.
 
-use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::ServerAddr;
 use onceward::sync::Upstream;
+use rustls::ClientConfig;
 
 use super::credentials::NatsCredentials;
 use super::subject::SubjectTemplate;
 use crate::error::Error;
-use crate::line::is_loopback;
+use crate::line::{Line, Timeouts, is_loopback};
 
+/// An address by which a line is made whose TLS is wanted and nothing else.
+const ANY: &str = "https://localhost";
 /// Longest name of a stream, bytes.
 const STREAM_BYTES_MAX: usize = 255;
 
@@ -36,8 +39,7 @@ pub struct NatsOptions {
     pub(super) stream: String,
     pub(super) subject: SubjectTemplate,
     pub(super) credentials: Option<NatsCredentials>,
-    pub(super) ca_file: Option<PathBuf>,
-    pub(super) client_certificate: Option<(PathBuf, PathBuf)>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) is_plain_allowed: bool,
     pub(super) new_stream: Option<NewStream>,
     pub(super) ack_timeout: Duration,
@@ -84,8 +86,7 @@ impl NatsOptions {
             stream: stream.to_owned(),
             subject: SubjectTemplate::default(),
             credentials: None,
-            ca_file: None,
-            client_certificate: None,
+            tls: None,
             is_plain_allowed: false,
             new_stream: None,
             ack_timeout: Duration::from_secs(5),
@@ -111,19 +112,23 @@ impl NatsOptions {
         self
     }
 
-    /// Trusts only the authorities of this file (PEM), in the place of those of the machine.
-    pub fn trusting_only_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.ca_file = Some(file.into());
-        self
-    }
-
-    /// Shows this certificate of the terminal to a server that asks for one: the files of certificate and key (PEM).
-    pub fn with_client_certificate(
-        mut self,
-        certificate: impl Into<PathBuf>,
-        key: impl Into<PathBuf>,
-    ) -> Self {
-        self.client_certificate = Some((certificate.into(), key.into()));
+    /// TLS as this line has it: its authorities, its pins and its certificate of the terminal count for all servers. Its
+    /// address and its proxy do not. By default, as a new line has it: the authorities that are built in.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    ///
+    /// use onceward_uplink::nats::NatsOptions;
+    /// use onceward_uplink::{Line, Timeouts};
+    ///
+    /// let line = Line::direct("https://nats.shop.example", None, Timeouts::default())?;
+    /// let line = line.trusting_file("ca", Path::new("shop-ca.pem"))?;
+    /// let options = NatsOptions::new(&["tls://nats.shop.example"], "SALES")?.with_tls_of(&line);
+    /// # let _ = options;
+    /// # Ok::<(), onceward_uplink::Error>(())
+    /// ```
+    pub fn with_tls_of(mut self, line: &Line) -> Self {
+        self.tls = Some(line.tls_config());
         self
     }
 
@@ -169,6 +174,18 @@ impl NatsOptions {
     pub fn upstream(&self) -> Result<Upstream, Error> {
         let url = format!("nats://{}/{}", self.first_server(), self.stream);
         Ok(Upstream::new(&url, "nats")?)
+    }
+
+    /// What TLS is held to.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: never, with what is built in.
+    pub(super) fn tls_config(&self) -> Result<Arc<ClientConfig>, Error> {
+        match &self.tls {
+            Some(config) => Ok(Arc::clone(config)),
+            None => Ok(Line::direct(ANY, None, Timeouts::default())?.tls_config()),
+        }
     }
 
     /// Host and port of the first server.

@@ -8,8 +8,8 @@ use onceward::sync::{Answered, Batch, Failure, ItemOutcome, Reply};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::ack::{Told, rejected, told};
-use super::envelope::Envelope;
 use super::link::Link;
+use super::message::MessageParts;
 
 /// The header by which another stream that has the subject refuses a message.
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
@@ -29,8 +29,8 @@ pub(super) async fn publish(link: Arc<Link>, batch: Batch) -> (Batch, Result<Rep
     let mut tasks = JoinSet::new();
     let mut sent: Vec<Sent> = Vec::with_capacity(batch.items().len());
     for (at, item) in batch.items().enumerate() {
-        let message = Envelope::open(item.body).ok_or_else(unanswered);
-        let message = message.and_then(|envelope| Message::new(&link.stream, &envelope));
+        let message = MessageParts::open(item.body).ok_or_else(unanswered);
+        let message = message.and_then(|parts| Outgoing::new(&link.stream, &parts));
         let subject = message.as_ref().map(|message| message.subject.as_str()).unwrap_or_default();
         let quoted = format!("\"{subject}\"");
         let link = Arc::clone(&link);
@@ -81,24 +81,24 @@ fn give_up(sent: &mut [Sent], is_about: impl Fn(&Sent) -> bool, failure: &Failur
 }
 
 /// A message as it is published.
-struct Message {
+struct Outgoing {
     subject: String,
     headers: HeaderMap,
     payload: Vec<u8>,
 }
 
-impl Message {
+impl Outgoing {
     /// The message of an event; or why it cannot be one.
-    fn new(stream: &str, envelope: &Envelope<'_>) -> Result<Self, Told> {
+    fn new(stream: &str, parts: &MessageParts<'_>) -> Result<Self, Told> {
         let mut headers = HeaderMap::new();
-        for (name, value) in envelope.headers.iter().chain(&[(EXPECTED_STREAM, stream)]) {
+        for (name, value) in parts.headers.iter().chain(&[(EXPECTED_STREAM, stream)]) {
             let unsendable = |why: String| rejected("HEADER_UNSENDABLE", format!("{name}: {why}"));
             let header = HeaderName::from_str(name);
             let header = header.map_err(|error| unsendable(error.to_string()))?;
             let value = HeaderValue::from_str(value);
             headers.append(header, value.map_err(|error| unsendable(error.to_string()))?);
         }
-        let (subject, payload) = (envelope.subject.to_owned(), envelope.payload.to_vec());
+        let (subject, payload) = (parts.subject.to_owned(), parts.payload.to_vec());
         Ok(Self { subject, headers, payload })
     }
 

@@ -13,9 +13,9 @@ use tokio::runtime;
 
 use super::credentials::NatsCredentials;
 use super::driver::{Driver, Ended, Observe};
-use super::envelope;
 use super::handle::{NatsHandle, Published};
 use super::link::Link;
+use super::message;
 use super::options::NatsOptions;
 use super::trouble::Trouble;
 use crate::clock::Monotonic;
@@ -283,7 +283,7 @@ impl NatsUploader {
                 true => options,
                 false => options.with_upstream(self.options.upstream()?),
             };
-            let form = envelope::form(self.store.id(), self.options.subject.clone());
+            let form = message::form(self.store.id(), self.options.subject.clone());
             drain.add(options, form, *weight)?;
         }
         let scopes = drain.reports().into_iter().map(|(scope, _)| scope).collect();

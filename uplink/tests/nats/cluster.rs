@@ -46,21 +46,21 @@ fn the_death_of_the_streams_leader_loses_nothing_and_doubles_nothing() {
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let reader = Reader::of(&urls);
     until("the cluster has a leader", || reader.makes("SALES", r#""num_replicas":3"#));
-    let terminal = Terminal::with(6_000, &["default"]);
+    let terminal = Terminal::with(3_000, &["default"]);
     let to = NatsOptions::new(&urls, "SALES").unwrap().with_ack_timeout(Duration::from_secs(2));
     let uploader = NatsUploader::new(terminal.store.clone(), to)
         .unwrap()
         .draining(options("default").with_items_max(50), 1)
         .spawn()
         .unwrap();
-    until("a part of it is there", || reader.last("SALES") > 500);
+    until("a part of it is there", || reader.last("SALES") > 200);
     let leader = reader.leader("SALES");
     let at = ["a", "b", "c"].iter().position(|name| *name == leader).unwrap();
     cluster.servers[at].kill();
     assert!(terminal.pending() > 0, "too late: all of it was gone before");
     assert!(uploader.flush(Duration::from_secs(60)), "{:?}", uploader.report());
     let report = uploader.stop().unwrap();
-    assert_eq!(report.accepted + report.duplicate, 6_000, "{report:?}");
+    assert_eq!(report.accepted + report.duplicate, 3_000, "{report:?}");
     drop(reader);
     let alive: Vec<&str> =
         urls.iter().enumerate().filter(|(of, _)| *of != at).map(|(_, url)| *url).collect();

@@ -18,3 +18,4 @@ mod reader;
 mod refusals;
 mod server;
 mod terminal;
+mod tls;

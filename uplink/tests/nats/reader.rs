@@ -50,6 +50,8 @@ impl Reader {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let urls: Vec<async_nats::ServerAddr> =
             urls.iter().map(|url| url.parse().unwrap()).collect();
+        // A cluster without a leader answers nothing: it is asked again.
+        let options = options.request_timeout(Some(Duration::from_secs(1)));
         let client = runtime.block_on(options.connect(urls)).unwrap();
         let entered = runtime.enter();
         let mut stream = jetstream::new(client.clone());

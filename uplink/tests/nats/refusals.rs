@@ -156,17 +156,6 @@ fn a_full_stream_leaves_pending_what_it_does_not_take() {
 }
 
 #[test]
-fn a_terminal_that_asks_for_tls_sends_nothing_to_a_server_without() {
-    let server = Server::start();
-    Reader::of(&[&server.url()]).make("SALES", "");
-    let terminal = Terminal::with(5, &["default"]);
-    let to = NatsOptions::new(&[&format!("tls://127.0.0.1:{}", server.port)], "SALES").unwrap();
-    let report = once(&terminal, to);
-    assert!(report.unreachable && report.attempted == 0, "{report:?}");
-    assert_eq!(terminal.pending(), 5);
-}
-
-#[test]
 fn a_second_uploader_of_a_scope_is_fenced() {
     let server = Server::start();
     let terminal = Terminal::with(5, &["default"]);

@@ -28,11 +28,19 @@ impl Server {
 
     /// The same, with these lines in its configuration.
     pub(crate) fn with_config(config: &str) -> Self {
+        Self::with_files(config, &[])
+    }
+
+    /// The same, with more files beside it.
+    pub(crate) fn with_files(config: &str, files: &[(&str, String)]) -> Self {
         let mut server = Self::new(free_port(), &[]);
-        let file = server.folder.path().join("server.conf");
-        #[expect(clippy::disallowed_methods, reason = "the configuration of another program")]
-        std::fs::write(&file, config).unwrap();
-        server.more = vec!["-c".to_owned(), file.display().to_string()];
+        let folder = server.folder.path().to_owned();
+        let config = [("server.conf", config.to_owned())];
+        for (name, text) in files.iter().chain(&config) {
+            #[expect(clippy::disallowed_methods, reason = "the configuration of another program")]
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        server.more = vec!["-c".to_owned(), folder.join("server.conf").display().to_string()];
         server.run();
         server
     }
@@ -56,6 +64,7 @@ impl Server {
             .args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"])
             .arg(self.folder())
             .args(&self.more)
+            .current_dir(self.folder())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

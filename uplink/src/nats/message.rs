@@ -19,7 +19,7 @@ const END: &[u8] = b"\n\n";
 
 /// A message, taken apart.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Envelope<'a> {
+pub(super) struct MessageParts<'a> {
     /// Where it goes.
     pub(super) subject: &'a str,
     /// Names and values.
@@ -28,7 +28,7 @@ pub(super) struct Envelope<'a> {
     pub(super) payload: &'a [u8],
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> MessageParts<'a> {
     /// Takes apart what [`form`] made.
     pub(super) fn open(item: &'a [u8]) -> Option<Self> {
         let end = item.windows(END.len()).position(|window| window == END)?;
@@ -144,7 +144,7 @@ mod tests {
 
     fn id(event: Event) -> String {
         let item = item(event).unwrap();
-        Envelope::open(&item).unwrap().headers[0].1.to_owned()
+        MessageParts::open(&item).unwrap().headers[0].1.to_owned()
     }
 
     #[test]
@@ -152,9 +152,9 @@ mod tests {
         let headers = Headers::new().with("trace-id", "a: b").unwrap().with("empty", "").unwrap();
         let event = event("tips", "k-1").with_kind(Kind::new("A b").unwrap()).with_headers(headers);
         let item = item(event).unwrap();
-        let envelope = Envelope::open(&item).unwrap();
+        let parts = MessageParts::open(&item).unwrap();
         assert_eq!(
-            (envelope.subject, envelope.payload),
+            (parts.subject, parts.payload),
             ("once.tips.A%20b", b"\n\nbytes\xff".as_slice())
         );
         let expected = [
@@ -166,7 +166,7 @@ mod tests {
             ("trace-id", "a: b"),
             ("empty", ""),
         ];
-        assert_eq!(envelope.headers, expected);
+        assert_eq!(parts.headers, expected);
     }
 
     #[test]
