@@ -2,6 +2,8 @@
 
 mod fault_proxy;
 mod line;
+#[cfg(feature = "nats")]
+mod nats;
 mod rescue;
 mod review;
 
@@ -18,6 +20,9 @@ pub use self::{
         ReviewResolveArgs, ReviewRetryArgs,
     },
 };
+
+#[cfg(feature = "nats")]
+pub use self::nats::NatsArgs;
 
 /// Keeps every event that a terminal captures until the other side confirms it, once.
 #[derive(Debug, Parser)]
@@ -142,7 +147,8 @@ pub struct SyncArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// Base URL of the upstream
+    /// Base URL of the upstream; with --dialect nats the servers of a cluster, with commas between:
+    /// nats://HOST:PORT or tls://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The dialect that the upstream speaks
@@ -175,6 +181,10 @@ pub struct SyncArgs {
     /// How the bearer key is given.
     #[command(flatten)]
     pub key: KeyArgs,
+    /// The stream that takes the events.
+    #[cfg(feature = "nats")]
+    #[command(flatten)]
+    pub nats: NatsArgs,
 }
 
 /// Where the bearer key comes from: file, argument or `ONCEWARD_API_KEY`, in this order.
@@ -210,6 +220,9 @@ pub enum DialectName {
     Forloy,
     /// `POST /v1/sync/batch`, up to 500 events
     Wede,
+    /// A stream of NATS JetStream, a message for each event
+    #[cfg(feature = "nats")]
+    Nats,
 }
 
 /// Arguments of `serve`.

@@ -16,6 +16,8 @@ mod line;
 mod looking;
 mod machine;
 mod names;
+#[cfg(feature = "nats")]
+mod nats;
 mod order;
 mod process;
 mod repair;

@@ -17,6 +17,8 @@ use std::{
 
 use onceward::config::Create;
 use onceward::{Config, Headers, Scope, Store, sync::KeyRule};
+#[cfg(feature = "nats")]
+use onceward_uplink::nats;
 use onceward_uplink::{Forloy, Wede, sendable};
 
 use self::{
@@ -130,6 +132,11 @@ fn config(args: &CaptureArgs) -> Config {
         Some(DialectName::Forloy) => config.with_sendable(sendable(Forloy::new(), rule)),
         // Which device it is makes no difference to an event.
         Some(DialectName::Wede) => config.with_sendable(sendable(Wede::new("any"), rule)),
+        // Which subject it gets makes no difference either.
+        #[cfg(feature = "nats")]
+        Some(DialectName::Nats) => {
+            config.with_sendable(nats::sendable(nats::SubjectTemplate::default()))
+        }
     }
 }
 
