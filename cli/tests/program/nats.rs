@@ -38,12 +38,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "nats-server cannot be started: {error}. These tests need it: on Debian, apt-get install \
-                     nats-server"
-                )
-            });
+            .expect("these tests need nats-server: on Debian, apt-get install nats-server");
         let server = Self { port, _child: Guarded(child), _folder: folder };
         until(|| says_who_it_is(port));
         server
@@ -62,13 +57,11 @@ fn says_who_it_is(port: u16) -> bool {
 
 /// Waits until something is so.
 fn until(mut is_so: impl FnMut() -> bool) {
-    for _ in 0..400 {
-        if is_so() {
-            return;
-        }
+    let is_so = (0..400).any(|_| {
         thread::sleep(Duration::from_millis(25));
-    }
-    panic!("it is not so after ten seconds");
+        is_so()
+    });
+    assert!(is_so, "it is not so after ten seconds");
 }
 
 fn free_port() -> u16 {

@@ -16,6 +16,8 @@
 //! | `Onceward-Kind` | its kind, spelled as the key is |
 //! | `Onceward-Captured-At` | when it happened, RFC 3339; not there if nobody knows |
 //!
+//! A template that was changed counts also for what is sent again: the id alone makes it the same message.
+//!
 //! An event is confirmed by the stream's own publish ack and by nothing else: one that names the stream that was meant
 //! and the message's number there, which both become the receipt, `STREAM:NUMBER`. After no ack, or any other answer,
 //! the event stays pending and is sent again under the same id.
@@ -33,8 +35,8 @@
 //!
 //! A stream remembers ids for its `duplicate_window`, and the default of NATS is *two minutes*: too short for a
 //! terminal that loses its line. What was sent without an ack, and could not be sent again within nine tenths of the
-//! window, is not sent blindly after that: it becomes uncertain and waits for a person, who looks in the stream. Make the
-//! window longer than the outages that you expect:
+//! window, is not sent blindly after that: it becomes uncertain and waits for a person, who looks in the stream. Make
+//! the window longer than the outages that you expect:
 //!
 //! ```text
 //! nats stream add SALES --subjects 'onceward.>' --dupe-window 24h

@@ -112,8 +112,8 @@ impl NatsOptions {
         self
     }
 
-    /// TLS as this line has it: its authorities, its pins and its certificate of the terminal count for all servers. Its
-    /// address and its proxy do not. By default, as a new line has it: the authorities that are built in.
+    /// TLS as this line has it: its authorities, its pins and its certificate of the terminal count for all servers.
+    /// Its address and its proxy do not. By default, as a new line has it: the authorities that are built in.
     ///
     /// ```no_run
     /// use std::path::Path;

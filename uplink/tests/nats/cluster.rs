@@ -1,4 +1,7 @@
 //! The leader of a stream on three servers is killed while events are drained into it.
+//!
+//! Method: drain into a stream with three replicas, kill its leader once a part is there, and count what the others
+//! have.
 
 use std::time::Duration;
 

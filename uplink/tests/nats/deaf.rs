@@ -1,4 +1,6 @@
 //! A way to a server on which answers get lost, and nothing else: what the terminal sends arrives.
+//!
+//! Method: carry bytes both ways, and keep back what a server says once an event went over the connection.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

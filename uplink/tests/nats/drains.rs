@@ -1,4 +1,6 @@
 //! What is drained is in the stream, once each, as it was captured.
+//!
+//! Method: drain stores into a server, in one run and beside captures, and read back every message.
 
 use std::time::{Duration, Instant};
 
@@ -131,7 +133,7 @@ fn a_server_that_comes_late_gets_everything_and_a_stop_waits_for_none() {
 fn an_uploader_without_a_scope_is_refused() {
     let terminal = Terminal::with(1, &["default"]);
     let to = NatsOptions::new(&["nats://127.0.0.1:9"], "SALES").unwrap();
-    let uploader = NatsUploader::new(terminal.store.clone(), to).unwrap();
+    let uploader = NatsUploader::new(terminal.store, to).unwrap();
     let error = { uploader }.run_once(&mut |_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }

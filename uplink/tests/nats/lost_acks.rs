@@ -1,4 +1,6 @@
 //! An ack that is lost doubles nothing: the stream knows the message again, or a person is asked.
+//!
+//! Method: keep acks back, kill the server or let its window pass, drain again, and count by message id.
 
 use std::time::Duration;
 

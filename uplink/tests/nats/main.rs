@@ -10,6 +10,14 @@
 //! | `deaf` | a way to a server on which answers get lost |
 //! | `terminal` | stores, and what is to be true of them |
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test helper that cannot go on has failed the test"
+)]
+
 mod cluster;
 mod deaf;
 mod drains;

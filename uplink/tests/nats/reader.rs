@@ -1,4 +1,6 @@
 //! Asks servers beside the uploader: makes streams, reads what is in them.
+//!
+//! Method: a client of its own, which asks the interface of JetStream and reads message by message.
 
 use std::time::Duration;
 

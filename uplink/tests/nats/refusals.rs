@@ -1,4 +1,6 @@
 //! What servers refuse, and what becomes of the events: to review only what can never be taken.
+//!
+//! Method: configure servers and streams that refuse, drain, and look at the report, the review and the stream.
 
 use std::time::Duration;
 

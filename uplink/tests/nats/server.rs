@@ -1,4 +1,6 @@
 //! A server of a test's own.
+//!
+//! Method: run `nats-server` on a free port with a new folder, and wait until it says who it is.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};

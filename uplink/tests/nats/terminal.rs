@@ -1,4 +1,6 @@
 //! Stores with events, and what is to be true of them and the stream in the end.
+//!
+//! Method: capture numbered events, and compare the ids in the stream with them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! Nothing goes to a server that does not show who it is, where that is asked for.
+//!
+//! Method: certificates of an authority made for the test, trusted, unknown or not pinned.
 
 use onceward::sync::Report;
 use onceward_uplink::nats::{NatsCredentials, NatsOptions, NatsUploader, NewStream};

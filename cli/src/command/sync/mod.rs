@@ -15,7 +15,7 @@ use self::{
     summary::Summary,
 };
 use crate::{
-    args::{DialectName, SyncArgs},
+    args::SyncArgs,
     command::{api_key, line, shape},
     exit::{self, Failure, Outcome},
     output::{Style, chatter},
@@ -24,7 +24,7 @@ use crate::{
 /// The way to the upstream.
 enum Way {
     /// Requests, in one of the dialects that have some.
-    Http(Line),
+    Http(Box<Line>),
     /// A stream.
     #[cfg(feature = "nats")]
     Nats(Box<onceward_uplink::nats::NatsOptions>),
@@ -35,12 +35,12 @@ impl Way {
     fn of(args: &SyncArgs) -> Result<Self, Failure> {
         let key = api_key::given(&args.key)?.map(Secret::new);
         #[cfg(feature = "nats")]
-        if args.dialect == DialectName::Nats {
+        if args.dialect == crate::args::DialectName::Nats {
             return nats::to(args, key).map(Box::new).map(Self::Nats);
         }
         #[cfg(feature = "nats")]
         args.nats.refuse_any().map_err(Failure::usage)?;
-        line::to(&args.to, key, &args.line).map(Self::Http)
+        line::to(&args.to, key, &args.line).map(Box::new).map(Self::Http)
     }
 }
 
@@ -81,7 +81,7 @@ fn send(args: &SyncArgs, style: Style, store: Store, way: Way) -> Outcome {
 /// Sends, and says how far it came.
 fn drain(args: &SyncArgs, store: &Store, way: Way) -> Result<Run, Failure> {
     match way {
-        Way::Http(line) => http::drain(args, store, line),
+        Way::Http(line) => http::drain(args, store, *line),
         #[cfg(feature = "nats")]
         Way::Nats(to) => nats::drain(args, store, *to),
     }
