@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use onceward::Store;
 use onceward::sync::Report;
+use onceward::{Scope, Store};
 
 use super::credentials::NatsCredentials;
 use super::uploader::Shown;
@@ -24,6 +24,8 @@ pub(super) struct Published {
     report: Mutex<Report>,
     changed: Condvar,
     has_ended: AtomicBool,
+    /// The scopes that are drained, once it is known.
+    scopes: OnceLock<Vec<Scope>>,
 }
 
 impl Published {
@@ -31,6 +33,11 @@ impl Published {
     pub(super) fn publish(&self, report: &Report) {
         report.clone_into(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
+    }
+
+    /// These scopes are drained.
+    pub(super) fn begin(&self, scopes: Vec<Scope>) {
+        self.scopes.get_or_init(|| scopes);
     }
 
     /// There are no more.
@@ -110,7 +117,7 @@ impl NatsHandle {
         self.control.new_key();
     }
 
-    /// Waits until nothing is pending in any scope of the store that is drained, for `timeout` at most. Returns
+    /// Waits until nothing is pending in any scope that is drained, for `timeout` at most. Returns
     /// whether that is so: everything has its final answer, or waits for a person.
     #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
@@ -129,8 +136,11 @@ impl NatsHandle {
     }
 
     fn is_all_answered(&self) -> bool {
-        let status = self.store.status();
-        status.pending == 0 && status.in_flight == 0
+        let Some(scopes) = self.published.scopes.get() else { return false };
+        scopes.iter().all(|scope| {
+            let status = self.store.status_of(scope);
+            status.pending == 0 && status.in_flight == 0
+        })
     }
 
     /// What the thread has done so far.

@@ -48,7 +48,8 @@
 //! its stream within the window, as in a work queue, is forgotten when the server starts again.
 //!
 //! The window is read from the stream over each new connection, before anything is sent over it. A connection that was
-//! lost is never used again, with whatever waited in its buffers: a message cannot arrive later than that.
+//! lost is never used again, with whatever waited in its buffers. What the network itself holds back, for over a tenth
+//! of the window, and delivers then, is beyond anybody's control: another reason for a long window.
 //!
 //! The account needs the permission to publish to `$JS.API.STREAM.INFO.STREAM` and to the subjects, and to subscribe to
 //! `_INBOX.>`.

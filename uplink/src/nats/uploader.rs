@@ -170,7 +170,10 @@ impl NatsUploader {
         let thread = thread::Builder::new()
             .name("onceward-nats".to_owned())
             .spawn(move || {
-                let ended = self.run(Effort::Forever, &theirs, &mut |report| news.publish(report));
+                let ended = self.start(Effort::Forever).and_then(|course| {
+                    news.begin(course.scopes.clone());
+                    self.run(course, Effort::Forever, &theirs, &mut |report| news.publish(report))
+                });
                 news.end();
                 ended
             })
@@ -188,7 +191,7 @@ impl NatsUploader {
         thread::scope(|scope| {
             thread::Builder::new()
                 .name("onceward-nats".to_owned())
-                .spawn_scoped(scope, || self.run(effort, control, observe))
+                .spawn_scoped(scope, || self.run(self.start(effort)?, effort, control, observe))
                 .map_err(|found| Error::from(Cause::Thread(found)))?
                 .join()
                 .unwrap_or_else(|_panic| Err(Error::from(Cause::Panic)))
@@ -198,11 +201,11 @@ impl NatsUploader {
     /// The loop over connections.
     fn run(
         &self,
+        mut course: Course,
         effort: Effort,
         control: &Control,
         observe: Observe<'_>,
     ) -> Result<Report, Error> {
-        let mut course = self.start(effort)?;
         loop {
             let signals = control.take();
             if signals.stopped {
@@ -219,7 +222,9 @@ impl NatsUploader {
             }
             match self.connect_and_drain(&mut course, effort, (control, observe))? {
                 Some(Ended::Done | Ended::Stopped) => return Ok(course.report()),
-                Some(Ended::Lost | Ended::Renewed) => {}
+                Some(Ended::Renewed) => {}
+                // A server that takes connections and drops them is not called without end.
+                Some(Ended::Lost) => self.pause(&mut course, control),
                 None => {
                     observe(&course.report());
                     let is_over = course.failures >= ATTEMPTS_ONCE
@@ -227,7 +232,7 @@ impl NatsUploader {
                     if effort == Effort::Once && is_over {
                         return Ok(course.report());
                     }
-                    control.wait(self.wait_ms(&course));
+                    self.pause(&mut course, control);
                 }
             }
         }
@@ -296,6 +301,20 @@ impl NatsUploader {
             let status = self.store.status_of(scope);
             status.pending > 0 || status.in_flight > 0
         })
+    }
+
+    /// Waits before it is connected again. A capture does not end that.
+    fn pause(&self, course: &mut Course, control: &Control) {
+        let (clock, wait_ms) = (Monotonic::start(), self.wait_ms(course));
+        loop {
+            let left_ms = wait_ms.saturating_sub(clock.now_ms());
+            control.wait(left_ms);
+            let signals = control.take();
+            course.take(signals);
+            if left_ms == 0 || signals.stopped || signals.online || signals.has_new_key {
+                return;
+            }
+        }
     }
 
     /// How long to wait before it is connected again.

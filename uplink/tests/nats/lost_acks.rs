@@ -59,6 +59,24 @@ fn after_an_outage_that_is_longer_than_the_window_nothing_is_sent_again() {
 }
 
 #[test]
+fn an_uploader_that_goes_on_over_the_outage_asks_a_person_too() {
+    let server = Server::start();
+    let reader = Reader::of(&[&server.url()]);
+    reader.make("SALES", r#""duplicate_window":500000000"#);
+    let terminal = Terminal::with(100, &["default", "tips"]);
+    let deaf = Deaf::to(server.port);
+    let to = NatsOptions::new(&[&deaf.url()], "SALES").unwrap();
+    let to = to.with_ack_timeout(Duration::from_millis(600));
+    let uploader = NatsUploader::new(terminal.store.clone(), to).unwrap();
+    let uploader = uploader.draining(options("default"), 1).spawn().unwrap();
+    assert!(uploader.flush(Duration::from_secs(20)), "{:?}", uploader.report());
+    assert_eq!(terminal.store.status().uncertain, 100);
+    assert_eq!(terminal.pending(), 100, "the other scope is not drained, and not waited for");
+    assert_eq!(uploader.stop().unwrap().attempted, 100, "each once");
+    assert_eq!(reader.last("SALES"), 100);
+}
+
+#[test]
 fn after_an_outage_within_the_window_a_new_program_sends_again() {
     let server = Server::start();
     let reader = Reader::of(&[&server.url()]);
