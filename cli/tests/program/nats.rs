@@ -7,6 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -64,8 +65,16 @@ fn until(mut is_so: impl FnMut() -> bool) {
     assert!(is_so, "it is not so after ten seconds");
 }
 
+/// A port on which nobody listens, below those that the system gives to connections.
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Each process begins elsewhere: a test may be one.
+    let own = std::process::id().wrapping_mul(8);
+    let mut ports = (0..4_000).map(|_| {
+        let at = own.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % 4_000;
+        u16::try_from(16_000 + at).unwrap()
+    });
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// `onceward sync --dialect nats` with these arguments besides.
@@ -140,6 +149,34 @@ fn a_signal_ends_a_run_that_goes_on_within_a_second_or_two() {
 }
 
 #[test]
+fn credentials_that_cannot_be_read_are_refused_credentials() {
+    let dir = tempdir().unwrap();
+    let (store, server) = (dir.path().join("store"), Server::start());
+    capture(&store, &events(1)).expect(0);
+    let file = dir.path().join("till-7.creds");
+    let creds = [&ONCE[..], &["--creds", file.to_str().unwrap()]].concat();
+    for text in [None, Some("no credentials, but a secret")] {
+        if let Some(text) = text {
+            fs::write(&file, text).unwrap();
+        }
+        let refused = sync(&store, &server.url(), "good-token", &creds).expect(6);
+        let (is_named, is_shown) =
+            (refused.err.contains("till-7.creds"), refused.err.contains("secret"));
+        assert!(is_named && !is_shown, "{}", refused.err);
+    }
+}
+
+#[test]
+fn what_would_be_an_order_to_the_server_is_refused_at_capture() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    let mut command = onceward();
+    command.args(["capture", "--dialect", "nats", "--header", "nats-rollup=all", "--store"]);
+    let refused = run(command.arg(&store), events(1).as_bytes()).expect(1);
+    assert!(refused.out.contains("headers.nats-rollup: would be an order"), "{}", refused.out);
+}
+
+#[test]
 fn arguments_of_other_upstreams_are_refused() {
     let dir = tempdir().unwrap();
     let store = dir.path().join("store");
@@ -151,6 +188,7 @@ fn arguments_of_other_upstreams_are_refused() {
         &["--stream", "S", "--wire-keys", "scope-prefix"],
         &["--stream", "S", "--proxy", "http://127.0.0.1:1"],
         &["--stream", "S", "--subject", "onceward.*"],
+        &["--stream", "S", "--creds", "till-7.creds", "--api-key", "key"],
     ] {
         sync(&store, url, "token", wrong).expect(2);
     }

@@ -257,3 +257,20 @@ async fn shown(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_covers_every_moment_at_which_the_clock_may_have_been_read() {
+        let ts_ms = 1_773_152_525_007;
+        for round_trip_ms in [0, 1, 80, 5_000] {
+            let time = reading("2026-03-10T14:22:05.007123456Z", round_trip_ms).unwrap();
+            let around = i64::try_from(time.uncertainty.as_millis()).unwrap();
+            let latest = ts_ms + 1 + i64::try_from(round_trip_ms).unwrap();
+            assert!(time.unix_ms - around <= ts_ms && time.unix_ms + around >= latest);
+        }
+        assert_eq!(reading("yesterday", 0), None);
+    }
+}

@@ -51,6 +51,9 @@
 //! lost is never used again, with whatever waited in its buffers. What the network itself holds back, for over a tenth
 //! of the window, and delivers then, is beyond anybody's control: another reason for a long window.
 //!
+//! How long ago an attempt was that was made before the machine was off, only a server shows that says its clock: one
+//! of 2.10 or newer. With an older one such an event becomes uncertain.
+//!
 //! The account needs the permission to publish to `$JS.API.STREAM.INFO.STREAM` and to the subjects, and to subscribe to
 //! `_INBOX.>`.
 //!

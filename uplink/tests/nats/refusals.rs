@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use onceward::{Event, Key, Payload, Scope};
-use onceward_uplink::nats::{NatsCredentials, NatsOptions, NatsUploader};
+use onceward_uplink::nats::{NatsCredentials, NatsOptions, NatsUploader, NewStream};
 use onceward_uplink::{ErrorKind, Secret};
 
 use super::reader::Reader;
@@ -24,6 +24,11 @@ authorization { users: [
       permissions: { publish: ["onceward.default"], subscribe: ["_INBOX.>"] } }
 ] }
 "#;
+
+/// A key as the documentation of NATS has it, and its seed; and the seed of another one.
+const PUBLIC: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
+const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+const OTHER_SEED: &str = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
 
 fn to(server: &Server) -> NatsOptions {
     NatsOptions::new(&[&server.url()], "SALES").unwrap()
@@ -143,6 +148,24 @@ fn who_may_not_publish_is_blocked_at_once_and_told_what_is_missing() {
     assert_eq!((terminal.pending(), reader.last("SALES")), (5, 0));
     let report = once(&terminal, to(&server).with_credentials(user("till", "till-password")));
     assert_eq!(report.accepted, 5, "control: {report:?}");
+}
+
+#[test]
+fn who_signs_what_the_server_asks_is_let_in() {
+    let server =
+        Server::with_config(&format!("authorization {{ users: [ {{ nkey: {PUBLIC} }} ] }}"));
+    let terminal = Terminal::with(5, &["default"]);
+    let to = || to(&server).creating(NewStream::default());
+    let by = |seed: &str| to().with_credentials(NatsCredentials::Nkey(Secret::new(seed)));
+    let report = once(&terminal, to());
+    assert!(report.blocked, "nobody is refused: {report:?}");
+    for wrong in [OTHER_SEED, "no-seed-at-all"] {
+        let report = once(&terminal, by(wrong));
+        assert!(report.blocked, "{report:?}");
+        assert!(!report.last_failure.unwrap().contains(wrong));
+    }
+    let report = once(&terminal, by(SEED));
+    assert_eq!(report.accepted, 5, "{report:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -13,6 +14,12 @@ use tempfile::TempDir;
 /// How often it is looked whether a server is there, and how long between two looks.
 const LOOKS: u32 = 400;
 const LOOK: Duration = Duration::from_millis(25);
+
+/// The ports that are tried.
+const FIRST_PORT: u32 = 20_000;
+const PORTS: u32 = 12_000;
+/// More than a test takes.
+const PORTS_OF_A_PROCESS: u32 = 64;
 
 /// A server; killed when it is dropped.
 pub(crate) struct Server {
@@ -122,9 +129,17 @@ fn says_who_it_is(port: u16) -> bool {
     BufReader::new(stream).read_line(&mut line).is_ok() && line.starts_with("INFO ")
 }
 
-/// A port on which nobody listens.
+/// A port on which nobody listens, below those that the system gives to connections.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Each process begins elsewhere: a test may be one.
+    let own = std::process::id().wrapping_mul(PORTS_OF_A_PROCESS);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = (0..PORTS).map(|_| {
+        let at = own.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        u16::try_from(FIRST_PORT + at).unwrap()
+    });
+    ports.find(is_free).unwrap()
 }
 
 /// Waits.

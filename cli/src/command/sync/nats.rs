@@ -37,6 +37,11 @@ pub(super) fn to(args: &SyncArgs, token: Option<Secret>) -> Result<NatsOptions, 
     let Some(stream) = &nats.stream else {
         return Err(Failure::usage("--dialect nats: which stream? Give --stream NAME"));
     };
+    if nats.creds.is_some() && (args.key.api_key.is_some() || args.key.api_key_file.is_some()) {
+        return Err(Failure::usage(
+            "--creds: says who this is, and so does a key: give one of them",
+        ));
+    }
     let servers: Vec<&str> = args.to.split(',').map(str::trim).collect();
     let options = NatsOptions::new(&servers, stream);
     let mut options = options.map_err(|error| refused("--to, --stream", &error))?;
