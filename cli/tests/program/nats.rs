@@ -30,16 +30,21 @@ impl Server {
         let config = folder.path().join("server.conf");
         fs::write(&config, "authorization { token: \"good-token\" }\nmax_payload: 4096\n").unwrap();
         let port = free_port();
-        let child = Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
-            .arg(folder.path())
-            .arg("-c")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("these tests need nats-server: on Debian, apt-get install nats-server");
+        let spawn = |program: &str| {
+            Command::new(program)
+                .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
+                .arg(folder.path())
+                .arg("-c")
+                .arg(&config)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        // Where Debian has it, and where users do not look by themselves.
+        let child = spawn("nats-server").or_else(|_| spawn("/usr/sbin/nats-server"));
+        let child =
+            child.expect("these tests need nats-server: on Debian, apt-get install nats-server");
         let server = Self { port, _child: Guarded(child), _folder: folder };
         until(|| says_who_it_is(port));
         server

@@ -73,7 +73,7 @@ impl Driver<'_> {
                 return Ok(Ended::Lost);
             }
             if signals.has_new_key {
-                link.news.lose();
+                self.take_last(&link, on_way).await?;
                 self.drain.on_abandoned();
                 self.drain.on_new_key();
                 return Ok(Ended::Renewed);

@@ -69,15 +69,19 @@ impl Server {
     /// Starts it.
     pub(crate) fn run_unasked(&mut self) {
         let port = self.port.to_string();
-        let spawned = Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"])
-            .arg(self.folder())
-            .args(&self.more)
-            .current_dir(self.folder())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let spawn = |program: &str| {
+            Command::new(program)
+                .args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"])
+                .arg(self.folder())
+                .args(&self.more)
+                .current_dir(self.folder())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        // Where Debian has it, and where users do not look by themselves.
+        let spawned = spawn("nats-server").or_else(|_| spawn("/usr/sbin/nats-server"));
         self.child = Some(spawned.unwrap_or_else(|error| {
             panic!(
                 "nats-server cannot be started: {error}. These tests need it: on Debian, apt-get install nats-server"
