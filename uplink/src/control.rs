@@ -27,6 +27,9 @@ pub struct Control {
 struct Shared {
     /// The signals since the last look.
     signals: Mutex<Signals>,
+    /// The task that waits for one.
+    #[cfg(feature = "nats")]
+    waiting: Mutex<Option<std::task::Waker>>,
     /// Notified at every change.
     changed: Condvar,
 }
@@ -136,10 +139,45 @@ impl Control {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Waits until something happens, in a task; one at a time.
+    #[cfg(feature = "nats")]
+    pub(crate) async fn changed(&self) {
+        self.until(Signals::any).await;
+    }
+
+    /// Waits until [`Control::stop`] was called, in a task; one at a time.
+    #[cfg(feature = "nats")]
+    pub(crate) async fn stopped(&self) {
+        self.until(|signals| signals.stopped).await;
+    }
+
+    #[cfg(feature = "nats")]
+    async fn until(&self, is_so: impl Fn(Signals) -> bool) {
+        std::future::poll_fn(|context| {
+            // Before the look, so that what happens after it wakes the task.
+            *self.waiting() = Some(context.waker().clone());
+            match is_so(*self.signals()) {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// The task that waits.
+    #[cfg(feature = "nats")]
+    fn waiting(&self) -> MutexGuard<'_, Option<std::task::Waker>> {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes a flag and wakes whoever waits.
     fn signal(&self, change: impl FnOnce(&mut Signals)) {
         change(&mut self.signals());
         self.shared.changed.notify_all();
+        #[cfg(feature = "nats")]
+        if let Some(task) = self.waiting().take() {
+            task.wake();
+        }
     }
 
     /// The flags. They are plain values, so a panic elsewhere cannot have left them half done.

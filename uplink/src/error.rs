@@ -96,6 +96,12 @@ impl Error {
     pub(crate) fn invalid(argument: &'static str, why: impl Into<String>) -> Self {
         Self(Cause::Invalid { argument, why: why.into() })
     }
+
+    /// A task of the uploader's panicked.
+    #[cfg(feature = "nats")]
+    pub(crate) fn panicked() -> Self {
+        Self(Cause::Panic)
+    }
 }
 
 impl From<onceward::Error> for Error {

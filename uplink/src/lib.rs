@@ -24,6 +24,13 @@
 //! what passes it, as a script or a seed has it. `onceward fault-proxy` is the same as a program, for terminals in any
 //! language.
 //!
+//! # NATS
+//!
+//! With the feature `nats`, the module `nats` drains scopes of a store into a stream of NATS JetStream: a message for
+//! each event, which the stream knows again by its id, and which is confirmed by the stream's publish ack alone. How
+//! long it knows it again is the stream's `duplicate_window`, two minutes unless it is made with more; what may have
+//! been forgotten is not sent again, and waits for a person.
+//!
 //! # Example
 //!
 //! ```no_run
@@ -55,6 +62,8 @@ mod exchange;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod line;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod retry_after;
 mod secret;
 mod timestamp;

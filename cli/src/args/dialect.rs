@@ -13,17 +13,29 @@ pub enum DialectName {
     Wede,
     /// What a file describes.
     Http(PathBuf),
+    /// A stream of NATS JetStream, a message for each event.
+    #[cfg(feature = "nats")]
+    Nats,
 }
+
+/// What can be asked for.
+#[cfg(feature = "nats")]
+pub(super) const NAMES: &str = "forloy, wede, nats, http:FILE";
+/// What can be asked for.
+#[cfg(not(feature = "nats"))]
+pub(super) const NAMES: &str = "forloy, wede, http:FILE";
 
 /// Parses the name of a dialect, or the file that describes one.
 pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
     match text {
         "forloy" => Ok(DialectName::Forloy),
         "wede" => Ok(DialectName::Wede),
+        #[cfg(feature = "nats")]
+        "nats" => Ok(DialectName::Nats),
         other => match other.strip_prefix("http:") {
             Some("") => Err("http: needs the file that describes the dialect behind it".to_owned()),
             Some(file) => Ok(DialectName::Http(file.into())),
-            None => Err("possible values: forloy, wede, http:FILE".to_owned()),
+            None => Err(format!("possible values: {NAMES}")),
         },
     }
 }

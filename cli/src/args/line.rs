@@ -31,8 +31,8 @@ pub struct LineArgs {
     /// --pin sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
     #[arg(long = "pin", value_name = "sha256/BASE64", value_parser = Pin::parse)]
     pub pins: Vec<Pin>,
-    /// Send to another machine at an http:// address: whoever is on the way reads the bearer key and all events, and
-    /// can answer in the upstream's place
+    /// Send to another machine at an http:// address, or without TLS at a nats:// address: whoever is on the way
+    /// reads the bearer key and all events, and can answer in the upstream's place
     #[arg(long)]
     pub allow_plain_http: bool,
 }

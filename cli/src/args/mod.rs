@@ -3,6 +3,8 @@
 mod dialect;
 mod fault_proxy;
 mod line;
+#[cfg(feature = "nats")]
+mod nats;
 mod rescue;
 mod review;
 
@@ -20,6 +22,9 @@ pub use self::{
         ReviewResolveArgs, ReviewRetryArgs,
     },
 };
+
+#[cfg(feature = "nats")]
+pub use self::nats::NatsArgs;
 
 /// Keeps every event that a terminal captures until the other side confirms it, once.
 #[derive(Debug, Parser)]
@@ -136,7 +141,7 @@ pub struct CaptureArgs {
     pub segment_bytes: Option<u64>,
     /// Refuse what an upstream that speaks this can never take; keys of another scope than `default` are judged as
     /// `sync --wire-keys scope-prefix` sends them
-    #[arg(long, value_name = "forloy|wede|http:FILE", value_parser = dialect::dialect)]
+    #[arg(long, value_name = "forloy|wede|nats|http:FILE", value_parser = dialect::dialect)]
     pub dialect: Option<DialectName>,
 }
 
@@ -147,12 +152,13 @@ pub struct SyncArgs {
     /// The store's directory
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// Base URL of the upstream
+    /// Base URL of the upstream; with --dialect nats the servers of a cluster, with commas between:
+    /// nats://HOST:PORT or tls://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The dialect that the upstream speaks: forloy is `POST /api/v1/transactions/sync`, wede `POST /v1/sync/batch`,
-    /// and http:FILE what the file describes, see `dialect`
-    #[arg(long, value_name = "forloy|wede|http:FILE", value_parser = dialect::dialect)]
+    /// nats a stream of JetStream, and http:FILE what the file describes, see `dialect`
+    #[arg(long, value_name = "forloy|wede|nats|http:FILE", value_parser = dialect::dialect)]
     pub dialect: DialectName,
     /// The scope to send
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
@@ -181,6 +187,10 @@ pub struct SyncArgs {
     /// How the bearer key is given.
     #[command(flatten)]
     pub key: KeyArgs,
+    /// The stream that takes the events.
+    #[cfg(feature = "nats")]
+    #[command(flatten)]
+    pub nats: NatsArgs,
 }
 
 /// Where the bearer key comes from: file, argument or `ONCEWARD_API_KEY`, in this order.

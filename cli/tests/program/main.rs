@@ -17,6 +17,8 @@ mod line;
 mod looking;
 mod machine;
 mod names;
+#[cfg(feature = "nats")]
+mod nats;
 mod order;
 mod process;
 mod repair;

@@ -30,6 +30,8 @@ use crate::dialect::{KeyPlace, Method, Request, Response};
 use crate::error::Error;
 use crate::secret::Secret;
 use address::Address;
+#[cfg(feature = "nats")]
+pub(crate) use address::is_loopback;
 use broken_off::BrokenOff;
 use key::{check_key, sensitive};
 use opened::Opened;

@@ -186,6 +186,12 @@ impl Line {
         Err(Error::invalid(argument, "means nothing without TLS: the address must be https"))
     }
 
+    /// What TLS to the upstream is held to.
+    #[cfg(feature = "nats")]
+    pub(crate) fn tls_config(&self) -> std::sync::Arc<rustls::ClientConfig> {
+        self.tls.strict()
+    }
+
     /// The line with other trusted certificates.
     fn believing(self, authorities: Authorities) -> Result<Self, Error> {
         let terms = Terms { authorities, ..self.terms.clone() };

@@ -133,6 +133,12 @@ fn config(args: &CaptureArgs) -> Result<Config, Failure> {
     let rule = if is_default { KeyRule::Bare } else { KeyRule::ScopePrefix };
     match &args.dialect {
         None => Ok(config),
+        // Which subject it gets makes no difference to an event.
+        #[cfg(feature = "nats")]
+        Some(crate::args::DialectName::Nats) => {
+            let template = onceward_uplink::nats::SubjectTemplate::default();
+            Ok(config.with_sendable(onceward_uplink::nats::sendable(template)))
+        }
         Some(name) => Ok(Chosen::named(name)?.refusing(config, rule)),
     }
 }

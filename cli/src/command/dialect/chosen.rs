@@ -30,6 +30,8 @@ impl Chosen {
             DialectName::Forloy => Ok(Self::Forloy),
             DialectName::Wede => Ok(Self::Wede),
             DialectName::Http(file) => load(file).map(|dialect| Self::Http(Box::new(dialect))),
+            #[cfg(feature = "nats")]
+            DialectName::Nats => Err(Failure::usage("--dialect: nats has no requests")),
         }
     }
 

@@ -1,22 +1,49 @@
 //! `sync`: sends what is pending upstream, and sums up what came of it.
 
 mod ending;
+mod http;
+#[cfg(feature = "nats")]
+mod nats;
 mod summary;
+mod watch;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use onceward::{Store, sync};
-use onceward_uplink::{Control, Dialect, Error, ErrorKind, Line, Secret, Uploader};
+use onceward_uplink::{Error, ErrorKind, Line, Secret};
 
 use self::{
     ending::{Run, tell_of_reviews},
-    summary::{Summary, pending},
+    summary::Summary,
 };
 use crate::{
-    args::{SyncArgs, WireKeys},
-    command::{api_key, dialect::Chosen, line, shape, stop::Stop},
+    args::SyncArgs,
+    command::{api_key, dialect::Chosen, line, shape},
     exit::{self, Failure, Outcome},
     output::{Style, chatter},
 };
+
+/// The way to the upstream.
+enum Way {
+    /// Requests, in one of the dialects that have some.
+    Http(Box<(Line, Chosen)>),
+    /// A stream.
+    #[cfg(feature = "nats")]
+    Nats(Box<onceward_uplink::nats::NatsOptions>),
+}
+
+impl Way {
+    /// As the arguments and the environment have it.
+    fn of(args: &SyncArgs) -> Result<Self, Failure> {
+        let key = api_key::given(&args.key)?.map(Secret::new);
+        #[cfg(feature = "nats")]
+        if args.dialect == crate::args::DialectName::Nats {
+            return nats::to(args, key).map(Box::new).map(Self::Nats);
+        }
+        #[cfg(feature = "nats")]
+        args.nats.refuse_any().map_err(Failure::usage)?;
+        let line = line::to(&args.to, key, &args.line)?;
+        Ok(Self::Http(Box::new((line, Chosen::named(&args.dialect)?))))
+    }
+}
 
 /// Runs the command: until nothing can be sent with `--once`, otherwise until SIGHUP, SIGINT or SIGTERM.
 ///
@@ -24,16 +51,14 @@ use crate::{
 ///
 /// The arguments are wrong, the store cannot be opened or written, or all went well and stdout refused.
 pub fn run(args: &SyncArgs, style: Style) -> Outcome {
-    let key = api_key::given(&args.key)?.map(Secret::new);
-    let line = line::to(&args.to, key, &args.line)?;
-    let dialect = Chosen::named(&args.dialect)?;
+    let way = Way::of(args)?;
     let store = shape::open_existing(&args.store)?;
     let is_damaged = !store.recovery().damage.is_empty();
-    exit::ranked(send(args, style, store, (line, dialect)), is_damaged)
+    exit::ranked(send(args, style, store, way), is_damaged)
 }
 
 /// Sends what is in the store, and sums up.
-fn send(args: &SyncArgs, style: Style, store: Store, way: (Line, Chosen)) -> Outcome {
+fn send(args: &SyncArgs, style: Style, store: Store, way: Way) -> Outcome {
     let summed = drain(args, &store, way).and_then(|run| {
         let summary = Summary::new(&run.report, &store, &args.scope)
             .inspect_err(|_failure| tell_of_reviews(&run.report))?;
@@ -55,125 +80,33 @@ fn send(args: &SyncArgs, style: Style, store: Store, way: (Line, Chosen)) -> Out
 }
 
 /// Sends, and says how far it came.
-fn drain(args: &SyncArgs, store: &Store, (line, chosen): (Line, Chosen)) -> Result<Run, Failure> {
-    let dialect = chosen.of(args.device_id.clone().unwrap_or_else(|| store.id().to_string()));
-    let options = options(args, &line, &*dialect)?;
-    let total = pending(store, &args.scope)?;
-    let source = args.key.clone();
-    let mut uploader = Uploader::new(store.clone(), line.clone(), dialect, options)
-        .map_err(|error| refused("cannot sync", &error))?
-        // The key's file may have been renewed meanwhile; if it cannot be read now, the old key stays.
-        .fresh_key(move || api_key::given(&source).ok().flatten().map(Secret::new));
-
-    let control = Control::new();
-    let stop = {
-        let control = control.clone();
-        Stop::listen(move || {
-            control.stop();
-            line.shut_down();
-        })?
-    };
-    let bar = progress(total);
-    let mut last = sync::Report::default();
-    let mut news = News::default();
-    let mut advance = |report: &sync::Report| {
-        last.clone_from(report);
-        bar.set_position(report.accepted + report.duplicate + report.rejected);
-        if !stop.is_asked()
-            && let Some(why) = news.of(report)
-            && !args.once
-        {
-            bar.suspend(|| chatter(why));
-        }
-    };
-    let report = if args.once {
-        uploader.run_once_until(&control, &mut |report| advance(report))
-    } else {
-        uploader.run_until(&control, &mut |report| {
-            advance(report);
-            if report.blocked || report.misconfigured.is_some() {
-                // The arguments of this process will not change by themselves.
-                control.stop();
-            }
-        })
-    };
-    // What follows is the end in order, if one came.
-    let by_signal = stop.is_asked();
-    bar.finish_and_clear();
-    match report {
-        Ok(report) => {
-            // A request that the end cut off has failed for that.
-            let why = if by_signal { news.why } else { report.last_failure.clone() };
-            Ok(Run { report, why, by_signal })
-        }
-        Err(error) => {
-            tell_of_reviews(&last);
-            Err(refused("cannot sync", &error))
-        }
+fn drain(args: &SyncArgs, store: &Store, way: Way) -> Result<Run, Failure> {
+    match way {
+        Way::Http(way) => http::drain(args, store, *way),
+        #[cfg(feature = "nats")]
+        Way::Nats(to) => nats::drain(args, store, *to),
     }
 }
 
-/// A bar on stderr if that is a terminal.
-fn progress(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template("sending {bar:40} {pos}/{len}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// How the session is to behave.
-fn options(args: &SyncArgs, line: &Line, dialect: &dyn Dialect) -> Result<sync::Options, Failure> {
+/// How a session is to behave, whatever carries its batches.
+fn options(args: &SyncArgs) -> Result<sync::Options, Failure> {
     let seed = getrandom::u64()
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
-    let mut options =
-        sync::Options::new(args.scope.clone()).with_items_max(dialect.items_max()).with_seed(seed);
-    if let Some(bytes) = dialect.bytes_max() {
-        options = options.with_bytes_max(bytes);
-    }
-    if let Some(rule) = args.wire_keys {
-        options = options.with_keys(match rule {
-            WireKeys::Bare => sync::KeyRule::Bare,
-            WireKeys::ScopePrefix => sync::KeyRule::ScopePrefix,
-        });
-    }
-    if args.now {
-        options = options.with_hold_ignored();
-    }
-    if let Some(name) = &args.upstream_name {
-        let upstream = line.upstream(dialect.name()).map_err(|error| refused("--to", &error))?;
-        let named = upstream.named(name);
-        let named = named.map_err(|error| Failure::usage(format!("--upstream-name: {error}")))?;
-        options = options.with_upstream(named);
-    }
-    Ok(options)
+    let options = sync::Options::new(args.scope.clone()).with_seed(seed);
+    Ok(if args.now { options.with_hold_ignored() } else { options })
 }
 
-/// Why nothing is delivered, for a person who watches: printed when it changes, not for each attempt.
-#[derive(Default)]
-struct News {
-    /// The last failure.
-    why: Option<String>,
-    /// Whole-batch failures so far.
-    failures: u64,
-    /// Events that had been delivered when something was printed last.
-    delivered: u64,
-}
-
-impl News {
-    /// What is new in `report`.
-    fn of(&mut self, report: &sync::Report) -> Option<&str> {
-        let why = report.last_failure.clone();
-        let delivered = report.accepted + report.duplicate + report.rejected;
-        let fails_again = report.failures > self.failures && delivered > self.delivered;
-        let is_news = why != self.why || fails_again;
-        (self.why, self.failures) = (why, report.failures);
-        if !is_news {
-            return None;
-        }
-        self.delivered = delivered;
-        self.why.as_deref()
-    }
+/// The options with the upstream's name, if it was given one.
+fn named(
+    args: &SyncArgs,
+    options: sync::Options,
+    upstream: impl FnOnce() -> Result<sync::Upstream, Error>,
+) -> Result<sync::Options, Failure> {
+    let Some(name) = &args.upstream_name else { return Ok(options) };
+    let upstream = upstream().map_err(|error| refused("--to", &error))?;
+    let named = upstream.named(name);
+    let named = named.map_err(|error| Failure::usage(format!("--upstream-name: {error}")))?;
+    Ok(options.with_upstream(named))
 }
 
 /// A failure of the uplink as the program's.

@@ -87,6 +87,12 @@ impl Tls {
         Ok(Self { address: address.clone(), strict, plain, asked })
     }
 
+    /// What connections to the upstream are held to.
+    #[cfg(feature = "nats")]
+    pub(super) fn strict(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.strict)
+    }
+
     /// Whether the upstream wanted a certificate of this terminal when it was connected last, and got none.
     pub(super) fn was_asked_in_vain(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
