@@ -184,7 +184,7 @@ pub mod time {
 /// What a program around a store needs besides: files that an operator names, remarks on the place of a store, and
 /// the panics of the catalog that a hook passes over.
 pub mod host {
-    pub use onceward_vfs::{Outside, read_at_most, remark_on};
+    pub use onceward_vfs::{Outside, SmallFiles, read_at_most, remark_on};
 
     pub use crate::base::panics::reports_panic;
 }

@@ -24,6 +24,30 @@ const DRAIN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// it ends early.
 pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     check_type(request.headers())?;
+    read_any(request, bytes_max).await
+}
+
+/// The same of another type than JSON.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) async fn read_as(
+    request: Request,
+    media_type: &str,
+    bytes_max: usize,
+) -> Result<Vec<u8>, Problem> {
+    let mut types = request.headers().get_all(header::CONTENT_TYPE).iter();
+    let is_it = |value: &axum::http::HeaderValue| value.as_bytes() == media_type.as_bytes();
+    if !matches!((types.next(), types.next()), (Some(only), None) if is_it(only)) {
+        let detail = format!("Content-Type must be {media_type}");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    read_any(request, bytes_max).await
+}
+
+/// The body of a request, whatever it is.
+async fn read_any(request: Request, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     let waits_for_a_go = request.headers().contains_key(header::EXPECT);
     if waits_for_a_go && declared_bytes(request.headers()) > bytes_max {
         return Err(too_large(bytes_max));

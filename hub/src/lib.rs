@@ -62,6 +62,7 @@ mod process;
 mod receipt;
 mod request_id;
 mod routes;
+mod segments;
 mod serve;
 mod shared;
 mod strict;

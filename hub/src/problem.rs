@@ -19,6 +19,8 @@ use crate::request_id::RequestId;
 pub(crate) enum Code {
     /// The body is not JSON.
     NotJson,
+    /// The request is no slice of a segment stream.
+    InvalidSlice,
     /// The body ended early.
     BodyIncomplete,
     /// The `Idempotency-Key` header is malformed.
@@ -37,6 +39,8 @@ pub(crate) enum Code {
     RequestTimeout,
     /// The same request is being worked on.
     InProgress,
+    /// Another store went on with the history of this one.
+    HistoryForked,
     /// Too many bytes.
     TooLarge,
     /// The body is not `application/json`, or is compressed.
@@ -49,6 +53,8 @@ pub(crate) enum Code {
     Internal,
     /// The store refused.
     Database,
+    /// The batch before this one did not come.
+    PredecessorMissing,
     /// The store is full.
     Full,
     /// Too many requests at once.
@@ -75,8 +81,9 @@ const RETRY: &str =
 
 impl Code {
     /// Every code, in the order of the statuses.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::NotJson,
+        Self::InvalidSlice,
         Self::BodyIncomplete,
         Self::InvalidIdempotencyKey,
         Self::InvalidBatchId,
@@ -86,21 +93,27 @@ impl Code {
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::InProgress,
+        Self::HistoryForked,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidRequest,
         Self::IdempotencyKeyReused,
         Self::Internal,
         Self::Database,
+        Self::PredecessorMissing,
         Self::Full,
         Self::Overloaded,
     ];
 
     /// The documentation of this code.
+    #[expect(clippy::too_many_lines, reason = "one table, a row for each code")]
     pub(crate) const fn row(self) -> Row {
         use StatusCode as S;
         let (status, code, title, advice) = match self {
             Self::NotJson => (S::BAD_REQUEST, "NOT_JSON", "The body is not JSON", FIX),
+            Self::InvalidSlice => {
+                (S::BAD_REQUEST, "INVALID_SLICE", "The request is no slice of a stream", FIX)
+            }
             Self::BodyIncomplete => {
                 (S::BAD_REQUEST, "BODY_INCOMPLETE", "The body ended early", RETRY)
             }
@@ -138,6 +151,13 @@ impl Code {
             Self::InProgress => {
                 (S::CONFLICT, "REQUEST_IN_PROGRESS", "The same request is being worked on", RETRY)
             }
+            Self::HistoryForked => (
+                S::CONFLICT,
+                "HISTORY_FORKED",
+                "Another store went on with this history",
+                "Find out which of the stores is the terminal's. Nothing was applied. With `Onceward-Fork: accepted` the \
+                 events of this one are applied each under its own key.",
+            ),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "TOO_LARGE", "The request is too large", FIX),
             Self::UnsupportedMediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -160,6 +180,12 @@ impl Code {
             Self::Database => {
                 (S::SERVICE_UNAVAILABLE, "DATABASE_ERROR", "The store did not answer", RETRY)
             }
+            Self::PredecessorMissing => (
+                S::SERVICE_UNAVAILABLE,
+                "PREDECESSOR_MISSING",
+                "The batch before this one did not come",
+                RETRY,
+            ),
             Self::Full => (S::SERVICE_UNAVAILABLE, "FULL", "The storage is full", RETRY),
             Self::Overloaded => {
                 (S::SERVICE_UNAVAILABLE, "OVERLOADED", "Too many requests at once", RETRY)

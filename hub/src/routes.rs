@@ -16,6 +16,7 @@ use crate::{
     auth, forloy, health,
     problem::{self, Code, Problem},
     request_id::RequestId,
+    segments,
     shared::Shared,
     tenant::WINDOW_S,
     wede,
@@ -34,6 +35,7 @@ pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/api/v1/transactions/sync", post(forloy::sync.layer(admit())))
         .route("/v1/sync/batch", post(wede::submit.layer(admit())))
+        .route("/v1/segments", post(segments::submit.layer(admit())))
         .route("/v1/sync/batch/{id}", get(wede::show.layer(admit())))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

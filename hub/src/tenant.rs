@@ -16,6 +16,7 @@ use onceward::{Config, ErrorKind, Scope, Store};
 use crate::{
     error::Error,
     notice::{Notice, Notices},
+    segments::Histories,
 };
 
 /// Name of the only tenant so far.
@@ -42,6 +43,8 @@ pub(crate) struct Tenant {
     segment_bytes: u64,
     /// Ids of the batches that are being worked on.
     running: Mutex<HashSet<String>>,
+    /// How far the histories of its terminals are.
+    histories: Histories,
     /// Whether the store refuses everything until it is opened again.
     poisoned: AtomicBool,
     /// Whether the store took nothing new when it was last asked, for want of room.
@@ -111,6 +114,7 @@ impl Tenant {
             store: RwLock::new(Some(store)),
             segment_bytes,
             running: Mutex::default(),
+            histories: Histories::new(data.join("histories").join(name)),
             poisoned: AtomicBool::new(false),
             notices,
         })
@@ -149,6 +153,11 @@ impl Tenant {
     /// Whether the store takes nothing new for want of room, as far as is known.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+
+    /// How far the histories of its terminals are.
+    pub(crate) const fn histories(&self) -> &Histories {
+        &self.histories
     }
 
     /// The tenant's name.

@@ -97,7 +97,7 @@ impl Control {
         self.signal(|signals| signals.reported = true);
     }
 
-    /// End, after what is under way if that takes less than a second. Cannot be taken back.
+    /// End, after what is under way if that takes less than a third of a second. Cannot be taken back.
     pub fn stop(&self) {
         self.signal(|signals| signals.stopped = true);
     }

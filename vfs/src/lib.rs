@@ -40,6 +40,8 @@ mod outside;
 pub mod planted;
 mod replace;
 mod sim;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod small_files;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod usurper;
@@ -53,5 +55,7 @@ pub use os::{OpenedBy, OsVfs, remark_on};
 pub use outside::{Outside, read_at_most};
 pub use replace::{read_all, replace};
 pub use sim::{Fault, FaultKind, FaultOp, LostWrite, Medium, Overwrite, SimVfs, Survival};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use small_files::SmallFiles;
 pub use usurper::{Expected, Usurper};
 pub use vfs::{LockError, LockGuard, Vfs};

@@ -11,6 +11,8 @@ pub enum DialectName {
     Forloy,
     /// `POST /v1/sync/batch`, up to 500 events.
     Wede,
+    /// `POST /v1/segments`, up to 4,096 events, to a hub of this program.
+    Onceward,
     /// What a file describes.
     Http(PathBuf),
     /// A stream of NATS JetStream, a message for each event.
@@ -20,16 +22,17 @@ pub enum DialectName {
 
 /// What can be asked for.
 #[cfg(feature = "nats")]
-pub(super) const NAMES: &str = "forloy, wede, nats, http:FILE";
+pub(super) const NAMES: &str = "forloy, wede, onceward, nats, http:FILE";
 /// What can be asked for.
 #[cfg(not(feature = "nats"))]
-pub(super) const NAMES: &str = "forloy, wede, http:FILE";
+pub(super) const NAMES: &str = "forloy, wede, onceward, http:FILE";
 
 /// Parses the name of a dialect, or the file that describes one.
 pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
     match text {
         "forloy" => Ok(DialectName::Forloy),
         "wede" => Ok(DialectName::Wede),
+        "onceward" => Ok(DialectName::Onceward),
         #[cfg(feature = "nats")]
         "nats" => Ok(DialectName::Nats),
         other => match other.strip_prefix("http:") {

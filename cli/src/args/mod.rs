@@ -141,7 +141,7 @@ pub struct CaptureArgs {
     pub segment_bytes: Option<u64>,
     /// Refuse what an upstream that speaks this can never take; keys of another scope than `default` are judged as
     /// `sync --wire-keys scope-prefix` sends them
-    #[arg(long, value_name = "forloy|wede|nats|http:FILE", value_parser = dialect::dialect)]
+    #[arg(long, value_name = "forloy|wede|onceward|nats|http:FILE", value_parser = dialect::dialect)]
     pub dialect: Option<DialectName>,
 }
 
@@ -157,8 +157,8 @@ pub struct SyncArgs {
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The dialect that the upstream speaks: forloy is `POST /api/v1/transactions/sync`, wede `POST /v1/sync/batch`,
-    /// nats a stream of JetStream, and http:FILE what the file describes, see `dialect`
-    #[arg(long, value_name = "forloy|wede|nats|http:FILE", value_parser = dialect::dialect)]
+    /// onceward `POST /v1/segments`, nats a stream of JetStream, and http:FILE what the file describes, see `dialect`
+    #[arg(long, value_name = "forloy|wede|onceward|nats|http:FILE", value_parser = dialect::dialect)]
     pub dialect: DialectName,
     /// The scope to send
     #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
@@ -167,6 +167,10 @@ pub struct SyncArgs {
     /// scope but `default`, at its first sync to that upstream, and the same from then on
     #[arg(long, value_enum, value_name = "RULE")]
     pub wire_keys: Option<WireKeys>,
+    /// With --dialect onceward: send although another store went on with the history of this one, each event under its
+    /// own key; first find out which of the stores is the terminal's
+    #[arg(long)]
+    pub accept_fork: bool,
     /// Make one attempt for each pending event, then end; three requests in a row that bring nothing end the run
     /// before that
     #[arg(long)]

@@ -124,7 +124,9 @@ fn a_wrong_file_is_named_with_line_and_column() {
     assert_eq!(capture.err.trim(), said);
     let missing = ask(&[&sync[..], &["http:/no/such/file"]].concat()).expect(1);
     assert!(missing.err.contains("cannot read /no/such/file"), "{}", missing.err);
-    for (name, what) in [("wide", "forloy, wede, http:FILE"), ("http:", "needs the file")] {
+    for (name, what) in
+        [("wide", "forloy, wede, onceward, nats, http:FILE"), ("http:", "needs the file")]
+    {
         let refused = ask(&[&sync[..], &[name]].concat()).expect(2);
         assert!(refused.err.contains(what), "{}", refused.err);
     }

@@ -26,6 +26,7 @@ mod rescue;
 mod rights;
 mod scopes;
 mod signals;
+mod stream;
 mod sync;
 mod tail;
 mod trust;

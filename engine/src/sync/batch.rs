@@ -92,8 +92,8 @@ pub struct Item<'a> {
     pub body: &'a [u8],
     /// When it was captured, Unix milliseconds; `None`: nobody knows.
     pub captured_at_ms: Option<i64>,
-    /// With [history](super::Options::with_history): the event before it in its lane, if that has no answer and is not in
-    /// this batch.
+    /// With [history](super::Options::with_history): the event before it in its lane, if that has no answer and is
+    /// not in this batch.
     pub behind: Option<Lsn>,
 }
 
@@ -262,6 +262,8 @@ pub struct Batch {
     /// With history: the keys of the other batches that are this store's own and that the upstream may have: those that
     /// are not answered, and those in whose place others are.
     pub own: Vec<String>,
+    /// With history: the key of the batch before this one, if that is on its way.
+    pub after: Option<String>,
     /// Its events, as they are sent; shared with the session, which compares the reply with them.
     pub(in crate::sync) items: Arc<Items>,
 }

@@ -68,11 +68,12 @@ pub struct Reply {
     /// Key as the reply spelled it ([`Item::key`](super::Item::key)), and its outcome. Order does not matter; an item
     /// that is missing stays pending, an unknown one is counted and ignored.
     pub items: Vec<(String, ItemOutcome)>,
-    /// The outcome of all that the reply does not name, from an upstream that confirms a batch as a whole, by its key, and
-    /// names the exceptions; `None`, as from every other one: what it does not name stays pending.
+    /// The outcome of all that the reply does not name, from an upstream that confirms a batch as a whole, by its
+    /// key, and names the exceptions; `None`, as from every other one: what it does not name stays pending.
     pub rest: Option<ItemOutcome>,
     /// What the upstream wants to be reminded of with the next batches ([`Batch::mark`]), such as how far it has the
-    /// history of this store: at most 1,024 bytes; kept by the store before anything is settled.
+    /// history of this store: its first word the key of the last batch there; at most 1,024 bytes; kept by the store
+    /// before anything is settled.
     pub mark: Option<String>,
 }
 

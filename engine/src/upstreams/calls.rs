@@ -126,6 +126,14 @@ impl<'s> Upstreams<'s> {
         known.unwrap_or_else(|| MarkFrame { upstream, scope, ..MarkFrame::default() })
     }
 
+    /// The last batches of the histories that other upstreams have of a scope: one of them may be this one under another
+    /// address.
+    pub(crate) fn batches_elsewhere(&self, route: Route<'_>) -> Vec<String> {
+        let state = self.inner.state.lock();
+        let marks = state.upstreams.other_marks(route.upstream.as_str(), route.scope.as_str());
+        marks.filter_map(|mark| mark.split(' ').next()).map(ToOwned::to_owned).collect()
+    }
+
     /// Keeps a mark, durably. Takes `control`.
     ///
     /// # Errors

@@ -73,6 +73,12 @@ impl UpstreamTable {
         self.marks.get(&(upstream.to_owned(), scope.to_owned())).map(|(mark, _)| mark)
     }
 
+    /// What the other upstreams than this one said of the same scope.
+    pub(crate) fn other_marks(&self, upstream: &str, scope: &str) -> impl Iterator<Item = &str> {
+        let others = self.marks.iter().filter(move |((of, its), _)| of != upstream && its == scope);
+        others.map(|(_, (mark, _))| mark.mark.as_str())
+    }
+
     /// A mark was written, or carried to here.
     pub(crate) fn apply_mark(&mut self, kernel: &mut Kernel, mark: MarkFrame, at: Located) {
         kernel.usage.need(at.place.segment, u64::from(at.bytes));

@@ -11,6 +11,7 @@ mod request;
 mod response;
 mod sendable;
 mod status;
+mod stream;
 mod wede;
 
 use onceward::StoredEvent;
@@ -25,6 +26,7 @@ pub use http::{BUILT_IN, DialectFault, HttpDialect, Spot};
 pub use request::{KeyPlace, Method, Request};
 pub use response::Response;
 pub use sendable::sendable;
+pub use stream::Onceward;
 pub use wede::Wede;
 
 /// How long upstreams remember keys that do not say how long: as our hub, 30 days.
@@ -105,6 +107,12 @@ pub trait Dialect: Send + Sync {
     /// apart: no, unless a dialect says so. Only then may a session use
     /// [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed).
     fn conveys_scope(&self) -> bool {
+        false
+    }
+
+    /// Whether the upstream keeps the history of a scope and the order of its lanes: no, unless a dialect says so. Its
+    /// sessions are [told so](onceward::sync::Options::with_history).
+    fn keeps_history(&self) -> bool {
         false
     }
 

@@ -39,10 +39,10 @@ pub struct Route {
 impl Route {
     /// The events of the options' scope, in this dialect.
     ///
-    /// A batch with more items or bytes than the dialect allows is halved before it is sent, so `items_max` should be at most
-    /// [`Dialect::items_max`], and `bytes_max` at most [`Dialect::bytes_max`]. Where the options name no horizon, that of the dialect counts until the upstream says
-    /// its own; where they leave the window at 1, 16 requests may be on their way, or as many as the dialect allows.
-    /// Their settings are the dialect's.
+    /// A batch with more items or bytes than the dialect allows is halved before it is sent, so `items_max` should be
+    /// at most [`Dialect::items_max`], and `bytes_max` at most [`Dialect::bytes_max`]. Where the options name no
+    /// horizon, that of the dialect counts until the upstream says its own; where they leave the window at 1, 16
+    /// requests may be on their way, or as many as the dialect allows. Their settings are the dialect's.
     pub fn new(dialect: impl Dialect + 'static, options: Options) -> Self {
         Self::shared(Arc::new(dialect), options)
     }
@@ -53,6 +53,7 @@ impl Route {
             Some(horizon_ms) => options.with_horizon(Duration::from_millis(horizon_ms)),
             None => options,
         };
+        let options = if dialect.keeps_history() { options.with_history() } else { options };
         let settings = dialect.settings();
         let options = options.with_settings(settings).with_window_if_unset(WINDOW);
         Self { dialect, options, weight: 1 }

@@ -27,7 +27,7 @@ pub use handle::UploaderHandle;
 /// How long the loop relies on signals about captures: a host may have several programs.
 const LOOK_MS: u64 = 1_000;
 /// How long what is under way is waited for once the loop is to end.
-const END_MS: u64 = 800;
+const END_MS: u64 = 300;
 /// Shortest wait, so that a time limit in the past cannot make the loop spin.
 const WAIT_MS_MIN: u64 = 1;
 

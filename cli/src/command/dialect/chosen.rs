@@ -4,7 +4,7 @@ use std::path::Path;
 
 use onceward::Config;
 use onceward::sync::KeyRule;
-use onceward_uplink::{Dialect, ErrorKind, Forloy, HttpDialect, Wede, sendable};
+use onceward_uplink::{Dialect, ErrorKind, Forloy, HttpDialect, Onceward, Wede, sendable};
 
 use crate::{args::DialectName, exit::Failure};
 
@@ -15,6 +15,8 @@ pub(in crate::command) enum Chosen {
     Forloy,
     /// Wede.
     Wede,
+    /// The segment stream.
+    Onceward(Onceward),
     /// What a file describes.
     Http(Box<HttpDialect>),
 }
@@ -29,9 +31,18 @@ impl Chosen {
         match name {
             DialectName::Forloy => Ok(Self::Forloy),
             DialectName::Wede => Ok(Self::Wede),
+            DialectName::Onceward => Ok(Self::Onceward(Onceward::new())),
             DialectName::Http(file) => load(file).map(|dialect| Self::Http(Box::new(dialect))),
             #[cfg(feature = "nats")]
             DialectName::Nats => Err(Failure::usage("--dialect: nats has no requests")),
+        }
+    }
+
+    /// The same where a person accepted that another store went on with the history of this one.
+    pub(in crate::command) fn accepting_fork(self) -> Self {
+        match self {
+            Self::Onceward(dialect) => Self::Onceward(dialect.accepting_fork()),
+            other => other,
         }
     }
 
@@ -40,6 +51,7 @@ impl Chosen {
         match self {
             Self::Forloy => Box::new(Forloy::new()),
             Self::Wede => Box::new(Wede::new(device_id)),
+            Self::Onceward(dialect) => Box::new(dialect),
             Self::Http(dialect) => Box::new(dialect.with_device_id(device_id)),
         }
     }
@@ -50,6 +62,7 @@ impl Chosen {
         match self {
             Self::Forloy => config.with_sendable(sendable(Forloy::new(), rule)),
             Self::Wede => config.with_sendable(sendable(Wede::new("any"), rule)),
+            Self::Onceward(dialect) => config.with_sendable(sendable(dialect, rule)),
             Self::Http(dialect) => {
                 config.with_sendable(sendable(dialect.with_device_id("any"), rule))
             }

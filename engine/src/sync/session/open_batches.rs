@@ -71,6 +71,12 @@ impl OpenBatches {
         }
     }
 
+    /// The name of the last batch before this number that is on its way: opening and number.
+    pub(super) fn sent_before(&self, number: u64) -> Option<(u64, u64)> {
+        let (number, open) = self.sent.range(..number).next_back()?;
+        Some((open.formed.envelope.opening, *number))
+    }
+
     /// Notes that the driver got this batch to send.
     pub(super) fn note_sent(&mut self, open: Open) {
         self.sent.insert(open.formed.number, open);

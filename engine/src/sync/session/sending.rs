@@ -88,6 +88,8 @@ impl Session {
         self.findings.count_sent(items.len(), items.bytes());
         let envelope = &open.formed.envelope;
         let (mark, own) = access.history(id.get());
+        let before = self.batches.sent_before(id.get());
+        let after = before.map(|(opening, number)| access.batch_key(opening, number));
         let batch = Batch {
             id: BatchId(id),
             scope: access.scope().clone(),
@@ -98,6 +100,7 @@ impl Session {
             settings: envelope.settings.clone(),
             mark,
             own,
+            after,
             items: Arc::clone(&items),
         };
         open.items = Some(items);

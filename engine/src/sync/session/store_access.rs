@@ -87,7 +87,8 @@ impl StoreAccess {
         let open = self.inner().events().open_names(self.scope());
         let others = open.into_iter().filter(|(_, other)| *other != number);
         let own = others.map(|(opening, number)| self.batch_key(opening, number));
-        (mark, own.chain(replaced).collect())
+        let elsewhere = self.inner().upstreams().batches_elsewhere(self.options.route());
+        (mark, own.chain(replaced).chain(elsewhere).filter(|key| !key.is_empty()).collect())
     }
 
     /// Keeps what the upstream wants to be reminded of.

@@ -67,7 +67,7 @@ fn a_slice_that_is_cut_anywhere_or_goes_on_is_none() {
     for end in 0..bytes.len() {
         assert!(Slice::decode(&bytes[..end]).is_err(), "{end}");
     }
-    let mut longer = bytes.clone();
+    let mut longer = bytes;
     longer.push(0);
     assert_eq!(Slice::decode(&longer), Err(SliceFault::Length));
     let outside = encoded(&events(), &[(3, 1)]);

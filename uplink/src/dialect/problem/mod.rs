@@ -31,6 +31,8 @@ pub(crate) enum Meaning {
     InProgress,
     /// Nothing is wrong with items or credentials; the same request may succeed later.
     Later,
+    /// Another store went on with the history of this one: a person has to find out which of them is the terminal's.
+    Forked,
     /// A server that speaks the format has no such route, or somebody on the way changed the request.
     Elsewhere,
 }
@@ -143,6 +145,10 @@ pub(crate) fn failure(response: &Response, own: &[Known]) -> Failure {
         }
         Meaning::InProgress => Failure::InProgress { retry_after_ms: response.retry_after_ms() },
         Meaning::Later => later(response, &Problem { code, message }),
+        Meaning::Forked => {
+            let what = "another store has the history of this one";
+            Failure::Misdirected { why: describe(response, what, &code, message.as_deref()) }
+        }
         Meaning::Elsewhere => {
             let what = status::meaning(response.status);
             Failure::Misdirected { why: describe(response, what, &code, message.as_deref()) }

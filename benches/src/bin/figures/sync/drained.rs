@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use onceward::{Config, Scope, Store, sync};
 use onceward_benches::index::process::anonymous_bytes;
-use onceward_uplink::{Forloy, Line, Secret, Timeouts, Uploader, Wede};
+use onceward_uplink::{Forloy, Line, Onceward, Secret, Timeouts, Uploader, Wede};
 use serde::{Deserialize, Serialize};
 
 use super::PATIENCE;
@@ -25,6 +25,8 @@ pub(super) enum Dialect {
     Forloy,
     /// Up to 500 events.
     Wede,
+    /// The segment stream.
+    Stream,
 }
 
 /// What is to be drained, and how.
@@ -89,6 +91,10 @@ pub(crate) fn drain(dir: &Path) -> Result<Drained, Box<dyn Error>> {
         Dialect::Forloy => {
             let options = options.with_items_max(100);
             Uploader::new(store.clone(), line, Box::new(Forloy::new()), options)?
+        }
+        Dialect::Stream => {
+            let options = options.with_items_max(4_096).with_bytes_max(1024 * 1024);
+            Uploader::new(store.clone(), line, Box::new(Onceward::new()), options)?
         }
         Dialect::Wede => {
             let options = options.with_items_max(500);

@@ -3,10 +3,10 @@
 //!
 //! | figure | what is measured |
 //! |---|---|
-//! | `forloy_loopback`, `wede_loopback` | events a second that the hub confirms durably, till and hub on the same cores |
-//! | `forloy_cpu`, `wede_cpu` | processor time of the till's process for each of them |
-//! | `forloy_100ms`, `wede_100ms` | events a second over a round trip of 100 ms, against one request at a time |
-//! | `forloy_wire`, `wede_wire` | bytes both ways for each event, heads included |
+//! | `forloy_loopback`, `wede_loopback`, `stream_loopback` | events a second that the hub confirms durably, till and hub on the same cores |
+//! | `forloy_cpu`, `wede_cpu`, `stream_cpu` | processor time of the till's process for each of them |
+//! | `forloy_100ms`, `wede_100ms`, `stream_100ms` | events a second over a round trip of 100 ms, against one request at a time |
+//! | `forloy_wire`, `wede_wire`, `stream_wire` | bytes both ways for each event, heads included |
 //! | `lanes_10000` | as `forloy_loopback`, each event in one of 10,000 lanes |
 //! | `drain_memory` | anonymous memory of the till's process while it drains, over what it has with the same store open |
 //! | `signal_ms` | from the host's word that the line is back to the first request at the upstream |
@@ -52,7 +52,7 @@ struct Of {
     wire: Asked,
 }
 
-const DIALECTS: [Of; 2] = [
+const DIALECTS: [Of; 3] = [
     Of {
         dialect: Dialect::Forloy,
         loopback: asked("forloy_loopback", PER_S, Must::AtLeast(40_000.0)),
@@ -66,6 +66,14 @@ const DIALECTS: [Of; 2] = [
         cpu: asked("wede_cpu", "us/event", Must::AtMost(5.0)),
         slow: asked("wede_100ms", "ratio to one request at a time", Must::BeReported),
         wire: asked("wede_wire", "bytes/event", Must::BeReported),
+    },
+    Of {
+        dialect: Dialect::Stream,
+        loopback: asked("stream_loopback", PER_S, Must::AtLeast(250_000.0)),
+        cpu: asked("stream_cpu", "us/event", Must::AtMost(1.5)),
+        slow: asked("stream_100ms", "ratio to one request at a time", Must::BeReported),
+        // Of payloads of 200 bytes.
+        wire: asked("stream_wire", "bytes/event", Must::AtMost(0.35 * stock::PAYLOAD_BYTES as f64)),
     },
 ];
 
@@ -146,7 +154,9 @@ pub(crate) fn measure(
     let mut setting = Setting { dir: place.path(), rounds, stock: BTreeMap::new() };
     for of in DIALECTS {
         measure_loopback(sheet, &mut setting, &of, many)?;
-        measure_slow(sheet, &mut setting, &of, if is_quick { 10_000 } else { 100_000 })?;
+        let few = if is_quick { 10_000 } else { 100_000 };
+        let few = if matches!(of.dialect, Dialect::Stream) { few * 10 } else { few };
+        measure_slow(sheet, &mut setting, &of, few)?;
     }
     if sheet.wants(LANES) {
         let drained = setting.drains(&Job::new(Dialect::Forloy), many / 5, 10_000)?;
