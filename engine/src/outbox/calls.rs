@@ -94,7 +94,8 @@ impl Store {
             lsn <= up_to.get()
                 && state.outbox.events().live(lsn).is_some_and(|live| live.is_to_deliver())
         };
-        events.any(waits) || state.outbox.events().front(number, 0, up_to.get()).next().is_some()
+        events.any(waits)
+            || state.outbox.events().next().front(number, 0, up_to.get()).next().is_some()
     }
 
     /// Gives events their final answers: for hosts that deliver by themselves.

@@ -15,7 +15,7 @@ impl Events<'_> {
         let Some(number) = state.outbox.scopes().number(scope.as_str()) else {
             return Vec::new();
         };
-        state.outbox.events().front(number, after, synced).take(max).collect()
+        state.outbox.events().next().front(number, after, synced).take(max).collect()
     }
 
     /// The same for an upstream that keeps the order of lanes: up to `seen` as [`Events::waiting`], since what of these
@@ -34,10 +34,10 @@ impl Events<'_> {
         let events = state.outbox.events();
         let mut found: Vec<u64> = Vec::with_capacity(max.min(1_024));
         if after < seen {
-            found.extend(events.front(number, after, seen.min(synced)).take(max));
+            found.extend(events.next().front(number, after, seen.min(synced)).take(max));
         }
         let left = max.saturating_sub(found.len());
-        found.extend(events.in_order(number, after.max(seen), synced).take(left));
+        found.extend(events.next().in_order(number, after.max(seen), synced).take(left));
         found
     }
 
@@ -52,6 +52,6 @@ impl Events<'_> {
     pub(crate) fn behind_parked(&self, scope: &Scope) -> u64 {
         let state = self.inner.state.lock();
         let number = state.outbox.scopes().number(scope.as_str());
-        number.map_or(0, |number| state.outbox.events().behind_parked(Some(number)))
+        number.map_or(0, |number| state.outbox.events().next().behind_parked(Some(number)))
     }
 }

@@ -199,10 +199,10 @@ impl Options {
     /// Sends to an upstream that keeps the history of this scope, and the order of its lanes: off by default.
     ///
     /// Of a lane several events may be on their way then, and each that waits for one in another batch says for which
-    /// ([`Item::behind`](super::Item::behind)); the upstream must not let it take effect before that. Each batch has the
-    /// upstream's last [mark](super::Batch::mark) and names the batches that are [this store's own](super::Batch::own),
-    /// by which the upstream finds out that another store has gone on with its history: a copy of an image, or what was
-    /// there before a backup was put back.
+    /// ([`Item::behind`](super::Item::behind)); the upstream must not let it take effect before that. Each batch has
+    /// the upstream's last [mark](super::Batch::mark) and names the batches that are [this store's
+    /// own](super::Batch::own), by which the upstream finds out that another store has gone on with its history: a
+    /// copy of an image, or what was there before a backup was put back.
     pub fn with_history(mut self) -> Self {
         self.has_history = true;
         self

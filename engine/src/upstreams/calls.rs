@@ -126,8 +126,8 @@ impl<'s> Upstreams<'s> {
         known.unwrap_or_else(|| MarkFrame { upstream, scope, ..MarkFrame::default() })
     }
 
-    /// The last batches of the histories that other upstreams have of a scope: one of them may be this one under another
-    /// address.
+    /// The last batches of the histories that other upstreams have of a scope: one of them may be this one under
+    /// another address.
     pub(crate) fn batches_elsewhere(&self, route: Route<'_>) -> Vec<String> {
         let state = self.inner.state.lock();
         let marks = state.upstreams.other_marks(route.upstream.as_str(), route.scope.as_str());

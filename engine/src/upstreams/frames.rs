@@ -41,8 +41,8 @@ pub(crate) struct SyncResultFrame {
     pub(crate) next_ms: i64,
 }
 
-/// What an upstream that keeps the history of a scope wants to be reminded of. The newest of these frames of an upstream
-/// and a scope alone says it.
+/// What an upstream that keeps the history of a scope wants to be reminded of. The newest of these frames of an
+/// upstream and a scope alone says it.
 #[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub(crate) struct MarkFrame {
     /// The upstream.

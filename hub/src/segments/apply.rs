@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use onceward::wire::Entry;
+use onceward::wire::StreamEntry;
 use onceward::{Event, Scope};
 
 use super::history::History;
@@ -33,7 +33,7 @@ enum Step<'a> {
     /// It is not, and why; those behind it in its lane wait.
     Not(Exception),
     /// It came before.
-    Known(&'a Entry<'a>),
+    Known(&'a StreamEntry<'a>),
 }
 
 /// Applies the events of a slice to the tenant's store, in this scope of it.
@@ -45,13 +45,13 @@ pub(super) fn apply_slice(
     tenant: &Tenant,
     history: &History,
     scope: &Scope,
-    entries: &[Entry<'_>],
+    entries: &[StreamEntry<'_>],
 ) -> Applied {
     let mut done = Applied::default();
     // The event of each lane that did not take effect.
     let mut held: HashMap<&str, u64> = HashMap::new();
     let receipt = TransactionReceipt::issue(None);
-    let mut waiting: Vec<(&Entry<'_>, Proposal)> = Vec::with_capacity(entries.len());
+    let mut waiting: Vec<(&StreamEntry<'_>, Proposal)> = Vec::with_capacity(entries.len());
     for entry in entries {
         match judge(tenant, history, (scope, entry), &held) {
             Step::Apply(event) => {
@@ -78,7 +78,7 @@ pub(super) fn apply_slice(
 fn judge<'a>(
     tenant: &Tenant,
     history: &History,
-    (scope, entry): (&Scope, &'a Entry<'a>),
+    (scope, entry): (&Scope, &'a StreamEntry<'a>),
     held: &HashMap<&str, u64>,
 ) -> Step<'a> {
     let behind = entry.behind.filter(|lsn| !history.is_done(*lsn));
@@ -110,11 +110,11 @@ fn judge<'a>(
 /// Applies what nothing is known against.
 fn settle<'a>(
     tenant: &Tenant,
-    waiting: Vec<(&'a Entry<'a>, Proposal)>,
+    waiting: Vec<(&'a StreamEntry<'a>, Proposal)>,
     held: &mut HashMap<&'a str, u64>,
     done: &mut Applied,
 ) {
-    let (entries, proposals): (Vec<&Entry<'_>>, Vec<Proposal>) = waiting.into_iter().unzip();
+    let (entries, proposals): (Vec<&StreamEntry<'_>>, Vec<Proposal>) = waiting.into_iter().unzip();
     for (entry, judged) in entries.into_iter().zip(apply::apply(tenant, &proposals)) {
         match exception(entry.lsn, &judged) {
             Some(exception) => {

@@ -246,8 +246,8 @@ mod tests {
         let kept = open();
         assert_eq!(kept.after(None).unwrap().check("b2", &mark, &[]), Ok(()));
         assert!(kept.after(Some("b1")).is_some(), "it is the last one");
-        std::fs::remove_file(dir.path().join("store.default.json")).unwrap();
-        assert_eq!(open().after(None).unwrap().check("b2", &mark, &[]), Err(Fork::Unknown));
+        let gone = Histories::new(dir.path().join("another")).of("store", "default").unwrap();
+        assert_eq!(gone.after(None).unwrap().check("b2", &mark, &[]), Err(Fork::Unknown));
     }
 
     #[test]

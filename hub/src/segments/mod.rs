@@ -16,7 +16,7 @@ use axum::{
     response::Response,
 };
 use onceward::Scope;
-use onceward::wire::Slice;
+use onceward::wire::StreamSlice;
 
 use self::history::Fork;
 use crate::{
@@ -65,7 +65,7 @@ fn answer(
     notices: &Notices,
 ) -> Result<String, Problem> {
     let (bytes, digest) = head.slice(body)?;
-    let slice = Slice::decode(&bytes)
+    let slice = StreamSlice::decode(&bytes)
         .map_err(|fault| Problem::new(Code::InvalidSlice, format!("the body {fault}")))?;
     let scope = Scope::new(&format!("{SCOPE_PREFIX}{}", head.scope)).map_err(|_too_long| {
         Problem::new(Code::InvalidSlice, "the scope's name is too long to be kept here")

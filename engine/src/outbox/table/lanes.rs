@@ -31,41 +31,9 @@ impl EventTable {
         first.into_iter().for_each(|first| self.note_front(first));
     }
 
-    /// How many events, of a scope or of all, wait behind one of their lane that waits for a person.
-    pub(crate) fn behind_parked(&self, scope: Option<usize>) -> u64 {
-        match scope {
-            Some(scope) => self.lanes.behind_parked.get(&scope).copied().unwrap_or(0),
-            None => self.lanes.behind_parked.values().sum(),
-        }
-    }
-
-    /// The events of a scope that are to be sent next, from behind `after` on up to and including `last`.
-    pub(crate) fn front(&self, scope: usize, after: u64, last: u64) -> impl Iterator<Item = u64> {
-        self.front.between(scope, after, last)
-    }
-
-    /// The events of a scope that could be sent if the upstream keeps the order of lanes, from behind `after` on up to
-    /// and including `last`: those that wait to be sent, but for those behind one of their lane that waits for a person.
-    pub(crate) fn in_order(
-        &self,
-        scope: usize,
-        after: u64,
-        last: u64,
-    ) -> impl Iterator<Item = u64> {
-        let range = after.saturating_add(1)..=last;
-        let all = self.packed.to_deliver(range, scope).flat_map(|some| some.lsns());
-        let is_pending = |lsn: &u64| self.live(*lsn).is_some_and(|it| it.stage == Stage::Pending);
-        all.filter(move |lsn| is_pending(lsn) && !self.lanes.is_behind_parked(*lsn))
-    }
-
-    /// The events before these in their lanes that have no final answer.
-    pub(crate) fn before_in_lane(&self, lsns: impl Iterator<Item = u64>) -> Vec<Option<u64>> {
-        lsns.map(|lsn| self.lanes.before(lsn)).collect()
-    }
-
-    /// Whether an event of a scope is to be sent next.
-    pub(crate) fn is_in_front(&self, scope: usize, lsn: u64) -> bool {
-        self.front.between(scope, lsn.saturating_sub(1), lsn).next().is_some()
+    /// Which events may be sent next.
+    pub(crate) fn next(&self) -> NextEvents<'_> {
+        NextEvents(self)
     }
 
     /// Notes whether an event is to be sent next, which may have changed.
@@ -77,6 +45,55 @@ impl EventTable {
         } else {
             self.front.remove(scope, lsn);
         }
+    }
+}
+
+/// Which events may be sent next, by the order of their lanes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NextEvents<'t>(&'t EventTable);
+
+impl<'t> NextEvents<'t> {
+    /// How many events, of a scope or of all, wait behind one of their lane that waits for a person.
+    pub(crate) fn behind_parked(self, scope: Option<usize>) -> u64 {
+        match scope {
+            Some(scope) => self.0.lanes.behind_parked.get(&scope).copied().unwrap_or(0),
+            None => self.0.lanes.behind_parked.values().sum(),
+        }
+    }
+
+    /// The events of a scope that are to be sent next, from behind `after` on up to and including `last`.
+    pub(crate) fn front(
+        self,
+        scope: usize,
+        after: u64,
+        last: u64,
+    ) -> impl Iterator<Item = u64> + 't {
+        self.0.front.between(scope, after, last)
+    }
+
+    /// The events of a scope that could be sent if the upstream keeps the order of lanes, from behind `after` on up
+    /// to and including `last`: those that wait to be sent, but for those behind one of their lane that waits for a
+    /// person.
+    pub(crate) fn in_order(
+        self,
+        scope: usize,
+        after: u64,
+        last: u64,
+    ) -> impl Iterator<Item = u64> + 't {
+        let range = after.saturating_add(1)..=last;
+        let all = self.0.packed.to_deliver(range, scope).flat_map(|some| some.lsns());
+        let is_pending = |lsn: &u64| self.0.live(*lsn).is_some_and(|it| it.stage == Stage::Pending);
+        all.filter(move |lsn| is_pending(lsn) && !self.0.lanes.is_behind_parked(*lsn))
+    }
+
+    /// The events before these in their lanes that have no final answer.
+    pub(crate) fn before_in_lane(self, lsns: impl Iterator<Item = u64>) -> Vec<Option<u64>> {
+        lsns.map(|lsn| self.0.lanes.before(lsn)).collect()
+    }
+
+    /// Whether an event of a scope is to be sent next.
+    pub(crate) fn is_in_front(self, scope: usize, lsn: u64) -> bool {
+        self.0.front.between(scope, lsn.saturating_sub(1), lsn).next().is_some()
     }
 }
 

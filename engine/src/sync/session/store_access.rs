@@ -73,7 +73,7 @@ impl StoreAccess {
         }
         let before = {
             let state = self.inner().state.lock();
-            state.outbox.events().before_in_lane(items.lsns())
+            state.outbox.events().next().before_in_lane(items.lsns())
         };
         items.set_behind(before);
     }
@@ -131,7 +131,7 @@ impl StoreAccess {
         let state = self.inner().state.lock();
         let number = state.outbox.scopes().number(self.scope().as_str());
         let events = state.outbox.events();
-        ask(&|lsn| number.is_some_and(|number| events.is_in_front(number, lsn)))
+        ask(&|lsn| number.is_some_and(|number| events.next().is_in_front(number, lsn)))
     }
 
     /// Reads events that wait for the upstream; what is damaged is in the report.

@@ -63,14 +63,14 @@ impl std::error::Error for SliceFault {}
 /// Appends an event's entry, under this key.
 ///
 /// ```
-/// use onceward::wire::{Slice, begin_slice, end_slice, push_entry};
+/// use onceward::wire::{StreamSlice, begin_slice, end_slice, push_entry};
 /// use onceward::{Event, Key, Payload, Scope, StoredEvent};
 ///
 /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json(r#"{"total":2.5}"#)?);
 /// let mut bytes = begin_slice(1);
 /// push_entry(&StoredEvent::as_if_captured(sale, 1_800_000_000_000), "sale-1", &mut bytes);
 /// end_slice(&[], &mut bytes);
-/// let slice = Slice::decode(&bytes)?;
+/// let slice = StreamSlice::decode(&bytes)?;
 /// assert_eq!((slice.entries[0].key, slice.entries[0].payload), ("sale-1", br#"{"total":2.5}"#.as_slice()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -144,7 +144,7 @@ fn push_short(text: &[u8], to: &mut Vec<u8>) {
 /// One event of a slice, as it was sent: nothing of it is checked but its layout.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Entry<'a> {
+pub struct StreamEntry<'a> {
     /// The event's number in the store that sent it.
     pub lsn: u64,
     /// When it was captured, Unix milliseconds; `None`: nobody knows.
@@ -167,7 +167,7 @@ pub struct Entry<'a> {
     pub behind: Option<u64>,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> StreamEntry<'a> {
     /// The headers, checked.
     ///
     /// # Errors
@@ -181,7 +181,8 @@ impl<'a> Entry<'a> {
         Ok(all)
     }
 
-    /// The event in a scope of the receiver's, checked as any other. `headers` are [its own](Entry::checked_headers).
+    /// The event in a scope of the receiver's, checked as any other. `headers` are [its
+    /// own](StreamEntry::checked_headers).
     ///
     /// # Errors
     ///
@@ -217,19 +218,19 @@ fn not_utf8() -> crate::Error {
 /// A slice that was received.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Slice<'a> {
+pub struct StreamSlice<'a> {
     /// Its events, in their order.
-    pub entries: Vec<Entry<'a>>,
+    pub entries: Vec<StreamEntry<'a>>,
 }
 
-impl<'a> Slice<'a> {
+impl<'a> StreamSlice<'a> {
     /// Reads a slice, all of it or nothing.
     ///
     /// # Errors
     ///
     /// What is wrong with the bytes first.
     pub fn decode(bytes: &'a [u8]) -> std::result::Result<Self, SliceFault> {
-        let mut rest = Rest(bytes.strip_prefix(MAGIC).ok_or(SliceFault::Magic)?);
+        let mut rest = UnreadSlice(bytes.strip_prefix(MAGIC).ok_or(SliceFault::Magic)?);
         let count = rest.u32().ok_or(SliceFault::Length)?;
         // Each takes some bytes: no count makes more memory than the bytes themselves.
         let most = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len() / ENTRY_HEAD);
@@ -242,7 +243,7 @@ impl<'a> Slice<'a> {
             if crc32fast::hash(body) != crc {
                 return Err(SliceFault::Checksum { index });
             }
-            entries.push(entry(&mut Rest(body)).ok_or(SliceFault::Entry { index })?);
+            entries.push(entry(&mut UnreadSlice(body)).ok_or(SliceFault::Entry { index })?);
         }
         for _ in 0..rest.u32().ok_or(SliceFault::Length)? {
             let index = rest.u32().ok_or(SliceFault::Length)?;
@@ -255,7 +256,7 @@ impl<'a> Slice<'a> {
 }
 
 /// The entry in a body, to its end.
-fn entry<'a>(rest: &mut Rest<'a>) -> Option<Entry<'a>> {
+fn entry<'a>(rest: &mut UnreadSlice<'a>) -> Option<StreamEntry<'a>> {
     let lsn = rest.u64()?;
     let captured_at_ms = Some(i64::from_le_bytes(rest.array()?)).filter(|ms| *ms != UNKNOWN_MS);
     let flags = rest.u8()?;
@@ -279,7 +280,7 @@ fn entry<'a>(rest: &mut Rest<'a>) -> Option<Entry<'a>> {
     }
     let payload = std::mem::take(&mut rest.0);
     let is_json = has(JSON);
-    Some(Entry {
+    Some(StreamEntry {
         lsn,
         captured_at_ms,
         key,
@@ -294,9 +295,9 @@ fn entry<'a>(rest: &mut Rest<'a>) -> Option<Entry<'a>> {
 }
 
 /// What is not read yet.
-struct Rest<'a>(&'a [u8]);
+struct UnreadSlice<'a>(&'a [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> UnreadSlice<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;

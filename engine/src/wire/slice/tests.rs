@@ -34,7 +34,7 @@ fn encoded(events: &[StoredEvent], behind: &[(u32, u64)]) -> Vec<u8> {
 fn a_slice_comes_back_as_it_was_made() {
     let events = events();
     let bytes = encoded(&events, &[(2, 77)]);
-    let slice = Slice::decode(&bytes).unwrap();
+    let slice = StreamSlice::decode(&bytes).unwrap();
     assert_eq!(slice.entries.len(), 3);
     for (entry, stored) in slice.entries.iter().zip(&events) {
         let headers = entry.checked_headers().unwrap();
@@ -45,7 +45,7 @@ fn a_slice_comes_back_as_it_was_made() {
     }
     let behind: Vec<_> = slice.entries.iter().map(|entry| entry.behind).collect();
     assert_eq!(behind, [None, None, Some(77)]);
-    assert_eq!(Slice::decode(&encoded(&[], &[])).unwrap().entries, []);
+    assert_eq!(StreamSlice::decode(&encoded(&[], &[])).unwrap().entries, []);
 }
 
 #[test]
@@ -63,22 +63,22 @@ fn an_entry_has_these_bytes() {
 #[test]
 fn a_slice_that_is_cut_anywhere_or_goes_on_is_none() {
     let bytes = encoded(&events(), &[(0, 1)]);
-    assert!(Slice::decode(&bytes).is_ok(), "control");
+    assert!(StreamSlice::decode(&bytes).is_ok(), "control");
     for end in 0..bytes.len() {
-        assert!(Slice::decode(&bytes[..end]).is_err(), "{end}");
+        assert!(StreamSlice::decode(&bytes[..end]).is_err(), "{end}");
     }
     let mut longer = bytes;
     longer.push(0);
-    assert_eq!(Slice::decode(&longer), Err(SliceFault::Length));
+    assert_eq!(StreamSlice::decode(&longer), Err(SliceFault::Length));
     let outside = encoded(&events(), &[(3, 1)]);
-    assert_eq!(Slice::decode(&outside), Err(SliceFault::Entry { index: 3 }));
+    assert_eq!(StreamSlice::decode(&outside), Err(SliceFault::Entry { index: 3 }));
 }
 
 #[test]
 fn what_is_not_utf_8_and_says_that_it_is_json_is_refused_as_an_event() {
     let scope = Scope::default();
     let bytes = encoded(&events()[1..2], &[]);
-    let mut slice = Slice::decode(&bytes).unwrap();
+    let mut slice = StreamSlice::decode(&bytes).unwrap();
     slice.entries[0].is_json = true;
     let headers = Headers::new();
     let refused = slice.entries[0].event(&scope, &headers).unwrap_err();
@@ -91,12 +91,12 @@ proptest! {
         let mut bytes = encoded(&events(), &[]);
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        prop_assert!(Slice::decode(&bytes).is_err());
+        prop_assert!(StreamSlice::decode(&bytes).is_err());
     }
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        drop(Slice::decode(&bytes));
-        drop(Slice::decode(&[MAGIC.as_slice(), &bytes].concat()));
+        drop(StreamSlice::decode(&bytes));
+        drop(StreamSlice::decode(&[MAGIC.as_slice(), &bytes].concat()));
     }
 }
