@@ -26,7 +26,7 @@ pub enum ErrorKind {
     Invalid,
     /// The store refused; [`Error::store`] says why.
     Store,
-    /// The operating system refused a thread, or a file cannot be read.
+    /// The operating system refused a thread, or news of links, or a file cannot be read.
     Io,
     /// The uploader's thread ended in a panic, which is a bug.
     Bug,
@@ -57,6 +57,9 @@ pub(crate) enum Cause {
     /// The operating system gave no thread.
     #[error("no thread for the uploader: {0}")]
     Thread(#[source] io::Error),
+    /// The operating system tells nothing of links.
+    #[error("no news of network links from the system: {0}")]
+    Links(#[source] io::Error),
     /// The thread panicked.
     #[error("the uploader's thread ended in a panic")]
     Panic,
@@ -69,7 +72,7 @@ impl Error {
         match self.0 {
             Cause::Invalid { .. } => ErrorKind::Invalid,
             Cause::Store(_) => ErrorKind::Store,
-            Cause::File { .. } | Cause::Thread(_) => ErrorKind::Io,
+            Cause::File { .. } | Cause::Thread(_) | Cause::Links(_) => ErrorKind::Io,
             Cause::Panic => ErrorKind::Bug,
         }
     }
@@ -79,7 +82,11 @@ impl Error {
     pub fn store(&self) -> Option<&onceward::Error> {
         match &self.0 {
             Cause::Store(error) => Some(error),
-            Cause::Invalid { .. } | Cause::File { .. } | Cause::Thread(_) | Cause::Panic => None,
+            Cause::Invalid { .. }
+            | Cause::File { .. }
+            | Cause::Thread(_)
+            | Cause::Links(_)
+            | Cause::Panic => None,
         }
     }
 

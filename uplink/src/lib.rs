@@ -53,6 +53,7 @@ mod exchange;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod line;
+mod links;
 mod retry_after;
 mod secret;
 mod timestamp;
@@ -65,6 +66,7 @@ pub use dialect::{Dialect, Forloy, KeyPlace, Method, Request, Response, Wede, se
 pub use error::{Error, ErrorKind};
 pub use exchange::{Exchange, RequestId, Route, Work};
 pub use line::{Line, Pin, Timeouts, Unreachable};
+pub use links::LinkWatch;
 pub use secret::Secret;
 pub use transport::Transport;
 pub use uploader::{Uploader, UploaderHandle};

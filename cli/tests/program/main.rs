@@ -16,6 +16,7 @@ mod line;
 mod looking;
 mod machine;
 mod names;
+mod online;
 mod order;
 mod process;
 mod repair;

@@ -1,6 +1,7 @@
 //! `sync`: sends what is pending upstream, and sums up what came of it.
 
 mod ending;
+mod online;
 mod summary;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +10,7 @@ use onceward_uplink::{Control, Dialect, Error, ErrorKind, Forloy, Line, Secret, 
 
 use self::{
     ending::{Run, tell_of_reviews},
+    online::Online,
     summary::{Summary, pending},
 };
 use crate::{
@@ -72,6 +74,7 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
             line.shut_down();
         })?
     };
+    let online = (!args.once).then(|| Online::listen(&control));
     let bar = progress(total);
     let mut last = sync::Report::default();
     let mut news = News::default();
@@ -96,6 +99,7 @@ fn drain(args: &SyncArgs, store: &Store, line: Line) -> Result<Run, Failure> {
             }
         })
     };
+    drop(online);
     // What follows is the end in order, if one came.
     let by_signal = stop.is_asked();
     bar.finish_and_clear();
