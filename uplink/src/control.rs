@@ -29,6 +29,9 @@ struct Shared {
     signals: Mutex<Signals>,
     /// Notified at every change.
     changed: Condvar,
+    /// The same for a task.
+    #[cfg(feature = "tokio")]
+    changed_for_task: tokio::sync::Notify,
 }
 
 /// The signals since the last look. `stopped` and `paused` stay.
@@ -140,6 +143,20 @@ impl Control {
     fn signal(&self, change: impl FnOnce(&mut Signals)) {
         change(&mut self.signals());
         self.shared.changed.notify_all();
+        #[cfg(feature = "tokio")]
+        {
+            self.shared.changed_for_task.notify_waiters();
+            // For a task that looked and does not wait yet.
+            self.shared.changed_for_task.notify_one();
+        }
+    }
+
+    /// Resolves when something happens. Dropped, it has taken nothing.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn changed(&self) {
+        while !self.signals().any() {
+            self.shared.changed_for_task.notified().await;
+        }
     }
 
     /// The flags. They are plain values, so a panic elsewhere cannot have left them half done.

@@ -56,6 +56,8 @@ mod line;
 mod links;
 mod retry_after;
 mod secret;
+#[cfg(feature = "tokio")]
+mod tasks;
 mod timestamp;
 mod transport;
 mod uploader;
@@ -68,5 +70,7 @@ pub use exchange::{Exchange, RequestId, Route, Work};
 pub use line::{Line, Pin, Timeouts, Unreachable};
 pub use links::LinkWatch;
 pub use secret::Secret;
+#[cfg(feature = "tokio")]
+pub use tasks::{AsyncHandle, AsyncTransport, AsyncUploader, Blocking, Carrying};
 pub use transport::Transport;
 pub use uploader::{Uploader, UploaderHandle};

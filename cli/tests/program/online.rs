@@ -35,8 +35,11 @@ fn busy() -> (String, Receiver<Instant>) {
             }
             let came = Instant::now();
             from.read_exact(&mut vec![0; length]).unwrap();
-            let head = "HTTP/1.1 503 Busy\r\nretry-after: 600\r\nconnection: close";
-            client.write_all(format!("{head}\r\ncontent-length: 0\r\n\r\n").as_bytes()).unwrap();
+            // In the upstream's own format: a stranger's wish would only count until a probe reached somebody.
+            let body = r#"{"status":408,"code":"REQUEST_TIMEOUT"}"#;
+            let head =
+                "HTTP/1.1 408 Busy\r\nretry-after: 600\r\nconnection: close\r\ncontent-length";
+            client.write_all(format!("{head}: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
             if sender.send(came).is_err() {
                 return;
             }

@@ -1,11 +1,12 @@
 //! The response that the line hands back to a dialect.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::excerpt;
 use crate::retry_after;
 use crate::secret::Secret;
-use crate::upstream::About;
+use crate::upstream::{About, HORIZON_HEADER};
 
 /// An answer, whatever its status. Anybody may have written it.
 ///
@@ -57,6 +58,51 @@ impl Response {
             about,
             is_cut: false,
         }
+    }
+
+    /// An answer with those of its headers that count, whatever the case of their names, for hosts with a client of
+    /// their own. `round_trip` is the time from the beginning of the request to the head of the answer.
+    ///
+    /// The upstream's clock is taken from `Date`, and how long it remembers keys, in seconds, from `Onceward-Horizon`;
+    /// both are believed only where the dialect understood the answer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use onceward_uplink::Response;
+    ///
+    /// let headers = [("content-type", "application/json"), ("Retry-After", "120")];
+    /// let response = Response::from_headers(503, headers, Duration::from_millis(80), "{}");
+    /// assert_eq!(response.retry_after.as_deref(), Some("120"));
+    /// ```
+    #[must_use]
+    pub fn from_headers<'a>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        round_trip: Duration,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        let (mut response, mut horizon) = (Self::new(status, body), None);
+        for (name, value) in headers {
+            let first = |field: &mut Option<String>| {
+                field.get_or_insert_with(|| value.to_owned());
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "retry-after" => match &mut response.retry_after {
+                    // Two wishes are none that is understood.
+                    Some(wishes) => wishes.extend([", ", value]),
+                    none => *none = Some(value.to_owned()),
+                },
+                "date" => first(&mut response.date),
+                "content-type" => first(&mut response.content_type),
+                "content-encoding" => first(&mut response.content_encoding),
+                "location" => first(&mut response.location),
+                HORIZON_HEADER => first(&mut horizon),
+                _ => {}
+            }
+        }
+        let round_trip_ms = u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
+        let about = About::read(response.date.as_deref(), horizon.as_deref(), round_trip_ms);
+        response.with_about(about)
     }
 
     /// Sets the header `Retry-After`.
