@@ -40,7 +40,7 @@ impl Handle {
         &self,
         work: impl FnOnce(&Store) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.refuse_if_forked()?;
+        refuse_if_forked(self.process)?;
         self.refuse_if_panicked()?;
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let Some(store) = &*store else { return Err(closed()) };
@@ -52,21 +52,12 @@ impl Handle {
 
     /// Closes the store in order. The handle refuses everything from now on, also after an error.
     pub(crate) fn close(&self) -> Result<(), Failure> {
-        self.refuse_if_forked()?;
+        refuse_if_forked(self.process)?;
         let taken = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(store) = taken else { return Err(closed()) };
         // Dropping the store without the clean mark is to it as a crash is.
         self.refuse_if_panicked()?;
         store.close().map_err(Failure::from)
-    }
-
-    /// Refuses work in a process that was forked from the one that opened the store.
-    fn refuse_if_forked(&self) -> Result<(), Failure> {
-        if self.process == std::process::id() {
-            return Ok(());
-        }
-        let message = "the store was opened by the process from which this one was forked: open it after fork()";
-        Err(Failure::new(Status::Poisoned, "GROUND_MOVED", message))
     }
 
     /// Refuses work after a panic.
@@ -77,6 +68,16 @@ impl Handle {
         }
         Ok(())
     }
+}
+
+/// Refuses work in a process that was forked from this one, which opened the store.
+pub(crate) fn refuse_if_forked(process: u32) -> Result<(), Failure> {
+    if process == std::process::id() {
+        return Ok(());
+    }
+    let message =
+        "the store was opened by the process from which this one was forked: open it after fork()";
+    Err(Failure::new(Status::Poisoned, "GROUND_MOVED", message))
 }
 
 /// The answer on a closed handle.

@@ -202,3 +202,39 @@ impl fmt::Debug for Response {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_that_count_are_taken_in_any_case_and_the_first_of_each() {
+        let headers = [
+            ("X-Other", "1"),
+            ("DATE", "Tue, 10 Mar 2026 14:22:05 GMT"),
+            ("Date", "Wed, 11 Mar 2026 14:22:05 GMT"),
+            ("onceward-Horizon", "60"),
+            ("Content-Type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("Location", "/login"),
+        ];
+        let response = Response::from_headers(302, headers, Duration::from_millis(80), "{}");
+        let about = response.about();
+        assert_eq!(about.horizon, Some(Duration::from_mins(1)));
+        assert_eq!(about.time.unwrap().unix_ms, 1_773_152_525_540);
+        assert_eq!(response.content_type.as_deref(), Some("application/json"));
+        assert_eq!(response.content_encoding.as_deref(), Some("gzip"));
+        assert_eq!(response.location.as_deref(), Some("/login"));
+        assert_eq!((response.status, response.retry_after, response.body.len()), (302, None, 2));
+    }
+
+    #[test]
+    fn two_wishes_to_wait_are_none_that_is_understood() {
+        let wish = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().copied();
+            Response::from_headers(503, headers, Duration::ZERO, "").retry_after_ms()
+        };
+        assert_eq!(wish(&[("retry-after", "7")]), Some(7_000), "control");
+        assert_eq!(wish(&[("retry-after", "7"), ("Retry-After", "9")]), None);
+    }
+}

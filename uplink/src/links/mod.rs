@@ -77,5 +77,6 @@ fn listen(_on_news: impl FnMut() + Send + 'static) -> io::Result<LinkWatch> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux tells of them"))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests;
