@@ -88,7 +88,8 @@ typedef enum ow_status {
     OW_LOCKED = 9,       /**< Another process, or another handle, has the store open. */
     OW_UNSUPPORTED = 10, /**< The files, or the request, are of a newer version than this library. */
     OW_IO = 11,          /**< The operating system refused. */
-    OW_PANIC = 12,       /**< A bug in the library. The handle then answers ::OW_POISONED only. */
+    OW_PANIC = 12,       /**< A bug in the library. The handle then answers ::OW_POISONED only, and so does every
+                              exchange of that store. */
     OW_OTHER = 13        /**< A failure of a kind that this interface does not know yet. */
 } ow_status;
 

@@ -1,4 +1,4 @@
-//! The functions of an exchange that C calls. Each checks its pointers, borrows them for the call, and answers a status.
+//! The functions of an exchange that C calls. Each checks its pointers, borrows them, and answers a status.
 
 use std::ptr;
 use std::time::Duration;
@@ -36,8 +36,10 @@ pub unsafe extern "C" fn ow_exchange_start(
         let started = store.with(|store| {
             // SAFETY: what the options point to is readable, by this function's contract.
             let exchange = unsafe { request::start(store, &options) }?;
-            Ok(ExchangeHandle::new(store.clone(), exchange))
-        })?;
+            Ok((store.clone(), exchange))
+        });
+        let (of, started) = started?;
+        let started = ExchangeHandle::new(of, started, store.panicked());
         // SAFETY: as above.
         unsafe { exchange.write(Box::into_raw(Box::new(started))) };
         Ok(())
@@ -70,7 +72,8 @@ pub unsafe extern "C" fn ow_exchange_next(
 ///
 /// # Safety
 ///
-/// `exchange` is null or a handle; `response` is null or readable as its `struct_size` says, and so is what it points to.
+/// `exchange` is null or a handle; `response` is null or readable as its `struct_size` says, and so is what it points
+/// to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ow_exchange_on_response(
     exchange: *const ExchangeHandle,
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn ow_exchange_on_response(
             let round_trip = Duration::from_millis(now_ms.saturating_sub(given_ms));
             // SAFETY: what the answer points to is readable, by this function's contract.
             let response = unsafe { request::response(&response, round_trip) }?;
-            drop(running.take(id));
+            running.sent.remove(&id);
             Ok(running.exchange.on_response(RequestId::from_u64(id), &response, now_ms)?)
         })
     })
@@ -112,7 +115,8 @@ pub unsafe extern "C" fn ow_exchange_on_no_answer(
         // SAFETY: by this function's contract.
         let why = unsafe { borrow::text(why, "why") }?.unwrap_or("no answer");
         exchange.with(|running| {
-            drop(running.take(id));
+            // The words may be some of the request's: it goes when they were read.
+            let _request = running.sent.remove(&id);
             Ok(running.exchange.on_no_answer(RequestId::from_u64(id), why, now_ms)?)
         })
     })

@@ -16,7 +16,8 @@ mod request;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use onceward::{ErrorKind, Store};
 use onceward_uplink as uplink;
@@ -38,8 +39,10 @@ use crate::handle;
 /// Calls from several threads go one after the other.
 #[derive(Debug)]
 pub struct ExchangeHandle {
-    /// `None` once stopped, and after a panic.
+    /// `None` once stopped.
     running: Mutex<Option<Running>>,
+    /// A call on the store or on one of its exchanges panicked.
+    panicked: Arc<AtomicBool>,
     /// The process that started it.
     process: u32,
 }
@@ -65,23 +68,24 @@ struct Sent {
 
 impl ExchangeHandle {
     /// Wraps an exchange of this store.
-    fn new(store: Store, exchange: Exchange) -> Self {
+    fn new(store: Store, exchange: Exchange, panicked: Arc<AtomicBool>) -> Self {
         let running = Running { exchange, store, sent: BTreeMap::new() };
-        Self { running: Mutex::new(Some(running)), process: std::process::id() }
+        Self { running: Mutex::new(Some(running)), panicked, process: std::process::id() }
     }
 
-    /// Runs `work` on the exchange. After a panic it is stopped: what it has in memory may be half changed.
+    /// Runs `work` on the exchange.
+    ///
+    /// After a panic the store and its exchanges refuse every call: what they have in memory may be half changed. What C
+    /// reads of requests stays until the exchange is stopped.
     fn with<T>(&self, work: impl FnOnce(&mut Running) -> Result<T, Failure>) -> Result<T, Failure> {
         handle::refuse_if_forked(self.process)?;
         let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(running) = slot.as_mut() else { return Err(stopped()) };
-        match catch_unwind(AssertUnwindSafe(|| work(running))) {
-            Ok(done) => done,
-            Err(said) => {
-                *slot = None;
-                resume_unwind(said)
-            }
-        }
+        handle::refuse_if_panicked(&self.panicked)?;
+        catch_unwind(AssertUnwindSafe(|| work(running))).unwrap_or_else(|said| {
+            self.panicked.store(true, Ordering::Release);
+            resume_unwind(said)
+        })
     }
 
     /// Stops it: what is on its way is abandoned.
@@ -89,6 +93,7 @@ impl ExchangeHandle {
         handle::refuse_if_forked(self.process)?;
         let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut running) = slot.take() else { return Err(stopped()) };
+        handle::refuse_if_panicked(&self.panicked)?;
         running.exchange.on_abandoned();
         Ok(())
     }
@@ -128,11 +133,6 @@ impl Running {
         let work = sent.as_work(id);
         self.sent.insert(id.get(), sent);
         work
-    }
-
-    /// Takes what was kept of a request whose answer is reported; `None`: it is not on its way.
-    fn take(&mut self, id: u64) -> Option<Sent> {
-        self.sent.remove(&id)
     }
 
     /// Does what the store wants done now and then.
@@ -247,23 +247,25 @@ mod tests {
         let route = uplink::Route::new(uplink::Wede::new("till"), Options::new(Scope::default()))
             .to(Upstream::new("http://hub", "wede").unwrap());
         let exchange = Exchange::start(&store, LineOptions::new(), Effort::Forever, [route]);
-        ExchangeHandle::new(store, exchange.unwrap())
+        ExchangeHandle::new(store, exchange.unwrap(), Arc::default())
     }
 
     #[test]
-    fn after_a_panic_it_is_stopped_and_the_store_is_as_after_a_crash() {
+    fn after_a_panic_it_refuses_until_it_is_stopped_and_the_store_can_be_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let handle = started(dir.path());
         let ask = || guard(|| handle.with(|running| running.next(0)).map(drop));
         assert_eq!(ask(), Status::Ok, "control: before the panic");
         assert_eq!(guard(|| handle.with(|_| -> Result<(), _> { panic!("x") })), Status::Panic);
+        assert_eq!(ask(), Status::Poisoned);
+        assert_eq!(guard(|| handle.stop()), Status::Poisoned);
+        assert_eq!(guard(|| handle.stop()), Status::Invalid, "stopped by the first");
         assert_eq!(ask(), Status::Invalid);
-        assert_eq!(guard(|| handle.stop()), Status::Invalid);
         assert!(Store::open(dir.path(), Config::new()).is_ok());
     }
 
     #[test]
-    fn a_request_is_kept_until_its_answer_and_stays_where_it_is() {
+    fn a_request_is_kept_and_stays_where_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let handle = started(dir.path());
         let kept = handle.with(|running| {
@@ -271,7 +273,6 @@ mod tests {
             let sent = running.sent.get(&work.id).expect("it is kept");
             assert_eq!(sent.as_work(RequestId::from_u64(work.id)).body.start, work.body.start);
             assert_eq!((sent.at_ms, sent.headers.len()), (7, work.header_count));
-            assert!(running.take(work.id).is_some() && running.take(work.id).is_none());
             Ok(())
         });
         assert!(kept.is_ok());

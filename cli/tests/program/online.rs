@@ -1,5 +1,5 @@
 //! Whoever knows that the line is back ends a wait of `sync`, however long the upstream asked for it.
-//! Method: run the built program towards an upstream that asks for ten minutes, send SIGUSR1, and time its next request.
+//! Method: run the built program towards an upstream that asks for ten minutes, send SIGUSR1, and time what it sends.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -88,7 +88,7 @@ impl Response {
             };
             match name.to_ascii_lowercase().as_str() {
                 "retry-after" => match &mut response.retry_after {
-                    // Two wishes are none that is understood.
+                    // Which of several counts is judged where they are read.
                     Some(wishes) => wishes.extend([", ", value]),
                     none => *none = Some(value.to_owned()),
                 },
@@ -229,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn two_wishes_to_wait_are_none_that_is_understood() {
+    fn of_two_wishes_to_wait_the_longer_one_counts() {
         let wish = |headers: &[(&'static str, &'static str)]| {
             let headers = headers.iter().copied();
             Response::from_headers(503, headers, Duration::ZERO, "").retry_after_ms()
         };
         assert_eq!(wish(&[("retry-after", "7")]), Some(7_000), "control");
-        assert_eq!(wish(&[("retry-after", "7"), ("Retry-After", "9")]), None);
+        assert_eq!(wish(&[("retry-after", "9"), ("Retry-After", "7")]), Some(9_000));
     }
 }

@@ -1,7 +1,8 @@
 //! What a datagram of a netlink route socket says of links and addresses. Pure: bytes in, facts out.
 //!
 //! ```text
-//! datagram = message*          message = length u32, kind u16, flags u16, number u32, port u32, body, to a multiple of 4
+//! datagram = message*
+//! message  = length u32, kind u16, flags u16, number u32, port u32, body, to a multiple of 4
 //! link     = family u8, _, type u16, index u32, flags u32, change u32
 //! address  = family u8, prefix u8, flags u8, scope u8, index u32, attribute*
 //! attribute = length u16, kind u16, value, to a multiple of 4

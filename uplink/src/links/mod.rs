@@ -1,7 +1,7 @@
 //! Hears from the system that the machine has a network again, so that nobody has to wait for a backoff to end.
 //!
-//! A hint, never a condition: what it misses, the next probe or the backoff finds. Linux tells it over netlink; elsewhere,
-//! and where a sandbox allows no such socket, there is no watch, and everything else works as before.
+//! A hint, never a condition: what it misses, the next probe or the backoff finds. Linux tells it over netlink;
+//! elsewhere, and where a sandbox allows no such socket, there is no watch, and everything else works as before.
 //!
 //! | file      | what                                             |
 //! |-----------|--------------------------------------------------|

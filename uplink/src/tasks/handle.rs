@@ -14,8 +14,8 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// Signals for a run of an [`AsyncUploader`](super::AsyncUploader), from any task or thread, and what came of it. Clones
-/// are the same.
+/// Signals for a run of an [`AsyncUploader`](super::AsyncUploader), from any task or thread, and what came of it.
+/// Clones are the same.
 ///
 /// Dropping it ends nothing. None of its calls blocks.
 #[derive(Clone)]

@@ -80,8 +80,8 @@ pub trait AsyncTransport: fmt::Debug + Send + Sync {
     fn shut_down(&self) {}
 }
 
-/// A [`Transport`] that blocks, such as a [`Line`](crate::Line), for a host with a runtime: each request takes one of the
-/// runtime's threads for blocking work as long as it is on its way.
+/// A [`Transport`] that blocks, such as a [`Line`](crate::Line), for a host with a runtime: each request takes one of
+/// the runtime's threads for blocking work as long as it is on its way.
 ///
 /// What is dropped goes on there, unheard, until it ends by its own time limits or the uploader is dropped, which
 /// shuts the transport down.
