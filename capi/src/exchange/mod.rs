@@ -75,8 +75,8 @@ impl ExchangeHandle {
 
     /// Runs `work` on the exchange.
     ///
-    /// After a panic the store and its exchanges refuse every call: what they have in memory may be half changed. What C
-    /// reads of requests stays until the exchange is stopped.
+    /// After a panic the store and its exchanges refuse every call: what they have in memory may be half changed. What
+    /// C reads of requests stays until the exchange is stopped.
     fn with<T>(&self, work: impl FnOnce(&mut Running) -> Result<T, Failure>) -> Result<T, Failure> {
         handle::refuse_if_forked(self.process)?;
         let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);

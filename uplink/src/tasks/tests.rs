@@ -5,7 +5,7 @@ use std::sync::Mutex as Lock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use onceward::sync::{Answered, Failure, Upstream};
-use onceward::testing::Machine;
+use onceward::testing::{DiskOperation, Machine};
 use onceward::{Config, Event, Key, Payload, State};
 use serde_json::{Value, json};
 
@@ -148,7 +148,11 @@ fn capture(store: &Store, keys: std::ops::Range<usize>) {
 
 /// A store with `count` purchases, and an uploader of one event a request.
 fn draining(hub: &Hub, count: usize) -> (Store, AsyncUploader) {
-    let store = Machine::new().open(Config::new()).unwrap();
+    draining_on(&Machine::new(), hub, count)
+}
+
+fn draining_on(machine: &Machine, hub: &Hub, count: usize) -> (Store, AsyncUploader) {
+    let store = machine.open(Config::new()).unwrap();
     capture(&store, 0..count);
     let options = Options::new(Scope::default()).with_items_max(1);
     let uploader = AsyncUploader::new(store.clone(), hub.clone(), Box::new(Forloy::new()), options);
@@ -241,6 +245,23 @@ async fn a_run_that_is_dropped_at_any_moment_is_made_up_for_by_the_next() {
         assert_eq!((status.settled, status.pending, status.in_flight), (20, 0, 0), "{after_ms}");
         assert_eq!(hub.applied().len(), 20);
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_stands_still_holds_up_no_task_and_the_next_run_waits_for_it() {
+    let (machine, hub) = (Machine::new(), Hub::default());
+    let (store, mut uploader) = draining_on(&machine, &hub, 3);
+    let gate = machine.disk().close_gate(DiskOperation::Sync);
+    let control = Control::new();
+    let short = Duration::from_millis(100);
+    let dropped = tokio::time::timeout(short, uploader.run(&control)).await;
+    assert!(dropped.is_err(), "the only thread of this runtime is free");
+    gate.wait_until_reached();
+    let waiting = tokio::time::timeout(short, uploader.run_once(&control)).await;
+    assert!(waiting.is_err(), "what the first one began is not over");
+    gate.open();
+    uploader.run_once(&control).await.unwrap();
+    assert_eq!((store.status().settled, hub.applied().len()), (3, 3));
 }
 
 #[tokio::test(start_paused = true)]
