@@ -335,8 +335,8 @@ const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accept
 how many \"batches\" and \"bytes\", and what is left: \"pending\", \"behind\" those of them that wait in their lane \
 behind one that waits for a person, \"pending_elsewhere\" in other scopes, \"in_review\".
 
-Without --once it goes on until SIGHUP, SIGINT or SIGTERM. The bearer key is that of --api-key-file, --api-key or \
-ONCEWARD_API_KEY.
+Without --once it goes on until SIGHUP, SIGINT or SIGTERM; SIGUSR1 says that the line is back, and so does a link of \
+this machine that comes up: then no wait goes on. The bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY.
 
 Exit codes: 0 nothing of this scope is pending, or a signal ended a run without --once, 1 failed, such as a file that \
 cannot be read, 2 usage, 3 the store was found damaged, 4 another process has the store, 5 events are still pending \

@@ -109,13 +109,9 @@ impl Uploader {
     ///
     /// As [`Uploader::new`]; and the scope is one of those that it drains already.
     pub fn and(mut self, route: Route) -> Result<Self, Error> {
-        if self.routes.iter().any(|other| other.scope() == route.scope()) {
-            let why = format!("{} has a route already", route.scope());
-            return Err(Error::invalid("scope", why));
-        }
         route.check()?;
         let route = route.named(&|dialect| self.transport.upstream(dialect))?;
-        self.routes.push(route);
+        route.add_to(&mut self.routes)?;
         Ok(self)
     }
 

@@ -4,6 +4,7 @@ mod ending;
 mod http;
 #[cfg(feature = "nats")]
 mod nats;
+mod online;
 mod summary;
 mod watch;
 
