@@ -114,7 +114,7 @@ pub struct Session {
     evidence: Evidence,
     /// What is reported.
     findings: Findings,
-    /// The count of sendings, and of the one whose reply gave the upstream's mark.
+    /// The count of sendings, and of the last one that found nothing on its way.
     sendings: (u64, u64),
 }
 
