@@ -84,7 +84,8 @@ impl Uploader {
     ///
     /// `Invalid`: the dialect's name, or the line's address, cannot be part of an upstream's identity; or
     /// the keys' rule is [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed), and the dialect does not give the
-    /// upstream the scope.
+    /// upstream the scope; or the scope is that of the inbox and the dialect [takes no acks](Dialect::takes_acks), or
+    /// the other way round.
     pub fn new(
         store: Store,
         line: impl Transport + 'static,
@@ -113,7 +114,7 @@ impl Uploader {
             let why = format!("{} has a route already", route.scope());
             return Err(Error::invalid("scope", why));
         }
-        route.check()?;
+        route.check(&self.store)?;
         let route = route.named(&|dialect| self.transport.upstream(dialect))?;
         self.routes.push(route);
         Ok(self)
