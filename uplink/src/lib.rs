@@ -92,8 +92,8 @@ mod upstream;
 
 pub use control::Control;
 pub use dialect::{
-    BUILT_IN, Dialect, DialectFault, Forloy, HttpDialect, KeyPlace, Method, Onceward, Request,
-    Response, Spot, Wede, sendable,
+    BUILT_IN, Deliveries, Dialect, DialectFault, Forloy, HttpDialect, KeyPlace, Method, Onceward,
+    Request, Response, Spot, Transyt, Wede, sendable,
 };
 pub use error::{Error, ErrorKind};
 pub use exchange::{Exchange, RequestId, Route, Work};

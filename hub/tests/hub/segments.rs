@@ -138,7 +138,8 @@ fn a_history_outlives_a_restart_of_the_hub() {
     hub.stop().unwrap();
     let hub = Running::start(dir.path());
     let third = golden(PROTOCOL, "slice-third");
-    let key = BATCH.replace("-15", "-16");
+    // Of a later opening, as after a restart of the terminal.
+    let key = BATCH.replace("a1-15", "a2-16");
     let forked = post(&hub, &third, &[("Idempotency-Key", &key)]);
     forked.assert_problem(409, "HISTORY_FORKED", "does not know");
     let headers = [("Idempotency-Key", key.as_str()), ("Onceward-Mark", mark.as_str())];

@@ -132,7 +132,7 @@ impl AsyncUploader {
     ///
     /// As [`AsyncUploader::new`]; and the scope is one of those that it drains already.
     pub fn and(mut self, route: Route) -> Result<Self, Error> {
-        route.check()?;
+        route.check(&self.store)?;
         let route = route.named(&|dialect| self.transport.upstream(dialect))?;
         route.add_to(&mut self.routes)?;
         Ok(self)

@@ -84,7 +84,8 @@ impl Uploader {
     ///
     /// `Invalid`: the dialect's name, or the line's address, cannot be part of an upstream's identity; or
     /// the keys' rule is [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed), and the dialect does not give the
-    /// upstream the scope.
+    /// upstream the scope; or the scope is that of the inbox and the dialect [takes no acks](Dialect::takes_acks), or
+    /// the other way round.
     pub fn new(
         store: Store,
         line: impl Transport + 'static,
@@ -109,7 +110,7 @@ impl Uploader {
     ///
     /// As [`Uploader::new`]; and the scope is one of those that it drains already.
     pub fn and(mut self, route: Route) -> Result<Self, Error> {
-        route.check()?;
+        route.check(&self.store)?;
         let route = route.named(&|dialect| self.transport.upstream(dialect))?;
         route.add_to(&mut self.routes)?;
         Ok(self)
