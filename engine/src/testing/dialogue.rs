@@ -1,5 +1,7 @@
 //! The dialogues of a protocol's document: what one side says, what the other answers, and what is taken from it.
 
+#![expect(clippy::panic, reason = "for tests: a failure is a panic")]
+
 /// One request of a dialogue, and its answer.
 ///
 /// ```

@@ -92,6 +92,19 @@ impl Uploader {
         dialect: Box<dyn Dialect>,
         options: Options,
     ) -> Result<Self, Error> {
+        Self::draining(store, line, [Route::shared(Arc::from(dialect), options)])
+    }
+
+    /// The same for several scopes, each by its route, over one line.
+    ///
+    /// # Errors
+    ///
+    /// As [`Uploader::and`].
+    pub fn draining(
+        store: Store,
+        line: impl Transport + 'static,
+        routes: impl IntoIterator<Item = Route>,
+    ) -> Result<Self, Error> {
         let uploader = Self {
             store,
             transport: Arc::new(line),
@@ -101,7 +114,7 @@ impl Uploader {
             fresh_key: None,
             has_asked: false,
         };
-        uploader.and(Route::shared(Arc::from(dialect), options))
+        routes.into_iter().try_fold(uploader, Self::and)
     }
 
     /// Drains another scope too, over the same line.

@@ -39,17 +39,17 @@ impl EventTable {
     /// Notes whether an event is to be sent next, which may have changed.
     pub(super) fn note_front(&mut self, lsn: u64) {
         if let Some(live) = self.live(lsn) {
-            self.place_front(lsn, &live);
+            place_front(self, lsn, &live);
         }
     }
+}
 
-    /// The same of an event that is so.
-    pub(super) fn place_front(&mut self, lsn: u64, live: &Live) {
-        if is_in_front(&self.lanes, lsn, live) {
-            self.front.add(live.scope, lsn);
-        } else {
-            self.front.remove(live.scope, lsn);
-        }
+/// Notes whether an event that is so is to be sent next.
+pub(super) fn place_front(table: &mut EventTable, lsn: u64, live: &Live) {
+    if is_in_front(&table.lanes, lsn, live) {
+        table.front.add(live.scope, lsn);
+    } else {
+        table.front.remove(live.scope, lsn);
     }
 }
 

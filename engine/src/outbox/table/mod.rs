@@ -168,7 +168,7 @@ impl EventTable {
         let live = Live { stage, ..live };
         self.keys.note_evictable(lsn, &live);
         self.lanes.set_stage(lsn, stage);
-        self.place_front(lsn, &live);
+        lanes::place_front(self, lsn, &live);
     }
 
     /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read.
