@@ -56,6 +56,6 @@ pub use answered::Answered;
 pub use batch::{Batch, BatchId, Form, Item, payloads};
 pub use drain::{Drain, LineOptions};
 pub use options::{Effort, Options};
-pub use protocol::{Failure, ItemOutcome, Reply, Step};
+pub use protocol::{Failure, ItemOutcome, Question, Reply, Step};
 pub use report::Report;
 pub use session::Session;

@@ -79,6 +79,8 @@ pub struct Options {
     pub(in crate::sync) window_max: Option<usize>,
     pub(in crate::sync) mix: Option<Mix>,
     pub(in crate::sync) has_history: bool,
+    /// Whether the upstream can be asked for the outcome of a key.
+    pub(in crate::sync) can_look_up: bool,
     pub(in crate::sync) backoff_base_ms: u64,
     pub(in crate::sync) backoff_cap_ms: u64,
     pub(in crate::sync) seed: u64,
@@ -106,6 +108,7 @@ impl Options {
             window_max: None,
             mix: None,
             has_history: false,
+            can_look_up: false,
             backoff_base_ms: 1_000,
             backoff_cap_ms: 300_000,
             seed: 0,
@@ -206,6 +209,17 @@ impl Options {
     /// copy of an image, or what was there before a backup was put back.
     pub fn with_history(mut self) -> Self {
         self.has_history = true;
+        self
+    }
+
+    /// Asks the upstream for the outcome of a key that it may have forgotten, before a person has to: off by default.
+    /// [`Step::AskOutcome`](super::Step::AskOutcome) has the questions, [`Session::question`](super::Session::question)
+    /// where a session is driven without a [`Drain`](super::Drain).
+    ///
+    /// Only for upstreams that keep outcomes for longer than they recognise keys: the word of one that forgets both,
+    /// and then says that it never had an event, would send the event a second time.
+    pub fn with_lookups(mut self) -> Self {
+        self.can_look_up = true;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Answered, Batch};
+use crate::Lsn;
 use crate::base::shown::OnlyLength;
 use crate::event::{Receipt, Scope};
 
@@ -50,6 +51,22 @@ pub enum Step {
     /// [`Drain::on_time_answer`](super::Drain::on_time_answer). Never from a session, of which the driver asks
     /// [`Session::asks_time`](super::Session::asks_time).
     AskTime(Scope),
+    /// Ask the upstream for the outcome of a key, and report with [`Drain::on_outcome`](super::Drain::on_outcome).
+    /// Never from a session, which has [`Session::question`](super::Session::question); and only with
+    /// [`Options::with_lookups`](super::Options::with_lookups).
+    AskOutcome(Question),
+}
+
+/// What the upstream is asked for: the outcome of one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Question {
+    /// The scope of the event.
+    pub scope: Scope,
+    /// The key by which the upstream has it.
+    pub key: String,
+    /// The event's number.
+    pub lsn: Lsn,
 }
 
 /// What a well-formed reply says, item by item.

@@ -19,7 +19,7 @@ mod transyt;
 mod wede;
 
 use onceward::StoredEvent;
-use onceward::sync::{Answered, Batch, Failure, Misfit, Reply};
+use onceward::sync::{Answered, Batch, Failure, ItemOutcome, Misfit, Reply};
 use onceward::wire::ITEM_BYTES_MAX;
 
 use crate::timestamp;
@@ -172,6 +172,33 @@ pub trait Dialect: Send + Sync {
     ///
     /// What the response is instead of an answer by item. Then it proves nothing about any.
     fn decode(&self, batch: &Batch, response: &Response) -> Result<Reply, Failure>;
+
+    /// Whether the upstream can be asked for the outcome of a key, for longer than it recognises keys that come again:
+    /// no, unless a dialect says so. Its sessions then [ask](onceward::sync::Options::with_lookups) before a person has
+    /// to.
+    fn can_look_up(&self) -> bool {
+        false
+    }
+
+    /// The request that asks for the outcome of one key, as the upstream got it, in that scope; `None`: it cannot be
+    /// asked for that one.
+    fn lookup_request(&self, _wire_key: &str, _scope: &str) -> Option<Request> {
+        None
+    }
+
+    /// Reads the answer to [`Dialect::lookup_request`] for that key: what became of the event, or `None` where the
+    /// upstream says that it never got the key.
+    ///
+    /// # Errors
+    ///
+    /// What the response is instead. It proves nothing then.
+    fn read_lookup(
+        &self,
+        _wire_key: &str,
+        response: &Response,
+    ) -> Result<Option<ItemOutcome>, Failure> {
+        Err(status::not_recognised(response, "an answer that nobody expected"))
+    }
 
     /// A request that changes nothing at the upstream, whatever it answers: it is asked with to learn what
     /// time it is there, where events wait for that and nothing else is to be sent.

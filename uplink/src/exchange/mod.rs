@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use onceward::sync::{
-    Answered, Batch, Drain, Effort, Failure, Form, LineOptions, Report, Step, Upstream,
+    Answered, Batch, Drain, Effort, Failure, Form, LineOptions, Question, Report, Step, Upstream,
 };
 use onceward::{Scope, Store};
 
@@ -72,6 +72,8 @@ enum Sent {
     Batch(Box<Batch>),
     /// The question for the time, for the events of this scope.
     Time(Scope),
+    /// The question for the outcome of a key.
+    Outcome(Question),
 }
 
 /// What passes between a store and its upstream.
@@ -161,6 +163,17 @@ impl Exchange {
                     };
                     Work::Send(self.note(Sent::Time(scope)), request)
                 }
+                Step::AskOutcome(question) => {
+                    let dialect = self.dialects.get(&question.scope);
+                    let request = dialect.and_then(|dialect| {
+                        dialect.lookup_request(&question.key, question.scope.as_str())
+                    });
+                    let Some(request) = request else {
+                        self.drain.on_outcome(&question, &Err(not_askable()), now_ms)?;
+                        continue;
+                    };
+                    Work::Send(self.note(Sent::Outcome(question)), request)
+                }
                 Step::Probe => Work::Probe,
                 Step::Wait { until_ms } => Work::Wait { until_ms },
                 Step::Await => Work::Await,
@@ -207,6 +220,15 @@ impl Exchange {
                 }
                 self.drain.on_time_answer(&scope, answer.as_ref().err(), now_ms)
             }
+            Sent::Outcome(question) => {
+                let Some(dialect) = self.dialects.get(&question.scope) else { return Ok(()) };
+                let outcome = dialect.read_lookup(&question.key, response);
+                self.note_key(response, outcome.as_ref().err());
+                if outcome.is_ok() {
+                    self.hear(&question.scope, about)?;
+                }
+                self.drain.on_outcome(&question, &outcome, now_ms)
+            }
         }
     }
 
@@ -225,6 +247,9 @@ impl Exchange {
             None => Ok(()),
             Some(Sent::Batch(batch)) => self.drain.on_failure(&batch, failure, now_ms),
             Some(Sent::Time(scope)) => self.drain.on_time_answer(&scope, Some(failure), now_ms),
+            Some(Sent::Outcome(question)) => {
+                self.drain.on_outcome(&question, &Err(failure.clone()), now_ms)
+            }
         }
     }
 
@@ -316,6 +341,12 @@ impl fmt::Debug for Exchange {
             .field("drain", &self.drain)
             .finish_non_exhaustive()
     }
+}
+
+/// A key that the dialect cannot ask for.
+fn not_askable() -> Failure {
+    let message = "the upstream cannot be asked for this key".to_owned();
+    Failure::Refused { code: "NOT_ASKABLE".to_owned(), message }
 }
 
 /// Of what upstream a driver's line is, in a dialect.

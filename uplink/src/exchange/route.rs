@@ -55,6 +55,7 @@ impl Route {
             None => options,
         };
         let options = if dialect.keeps_history() { options.with_history() } else { options };
+        let options = if dialect.can_look_up() { options.with_lookups() } else { options };
         // The upstream knows an ack by what it is of, and not by a key.
         let options = match dialect.takes_acks() {
             true => options.with_keys(KeyRule::Conveyed).with_items_max(dialect.items_max()),

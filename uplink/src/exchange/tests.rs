@@ -7,7 +7,7 @@ use onceward::testing::Machine;
 use onceward::{Config, Event, Key, Payload, State};
 
 use super::*;
-use crate::dialect::Forloy;
+use crate::dialect::{BUILT_IN, Forloy, HttpDialect, Method};
 
 const PURCHASE: &str =
     r#"{"qr_code_data":"q","location_id":"l","staff_user_id":"u","purchase_amount":1.50}"#;
@@ -115,4 +115,44 @@ fn a_dialect_has_a_horizon_where_the_host_names_none() {
     let route = Route::new(Forloy::new(), Options::new(Scope::default()));
     let (_, options, _) = route.to(Upstream::new("http://hub", "f").unwrap()).into_parts().unwrap();
     assert!(options.has_horizon());
+}
+
+#[test]
+fn what_the_upstream_may_have_forgotten_is_asked_for_where_a_file_says_how() {
+    let text = BUILT_IN.iter().find(|(name, _)| *name == "cloudevents-batch").unwrap().1;
+    let machine = Machine::new();
+    let store = machine.open(Config::new()).unwrap();
+    capture(&store, "known");
+    capture(&store, "lost");
+    let dialect = HttpDialect::from_toml(text).unwrap().with_device_id("till-7");
+    let route = Route::new(dialect, Options::new(Scope::default()));
+    let route = route.to(Upstream::new("http://hub", "http").unwrap());
+    let mut exchange =
+        Exchange::start(&store, LineOptions::new(), Effort::Forever, [route]).unwrap();
+    let (id, _) = sent(exchange.next(0).unwrap());
+    exchange.on_no_answer(id, "timeout", 0).unwrap();
+    let days = 400;
+    machine.clock().advance(Duration::from_hours(24 * days));
+    let now_ms = days * 86_400_000;
+    exchange.on_online();
+    // One question behind the other.
+    let (id, request) = sent(exchange.next(now_ms).unwrap());
+    assert_eq!((request.method, request.body.len()), (Method::Get, 0), "{}", request.path);
+    assert!(request.path.contains("known"), "{}", request.path);
+    assert!(matches!(exchange.next(now_ms).unwrap(), Work::Await));
+    let json =
+        |status: u16, body: &str| Response::new(status, body).with_content_type("application/json");
+    let known = r#"{"id":"known","status":"accepted"}"#;
+    exchange.on_response(id, &json(200, known), now_ms).unwrap();
+    assert_eq!(state(&store, "known"), State::Accepted);
+    let (id, request) = sent(exchange.next(now_ms).unwrap());
+    assert!(request.path.contains("lost"), "{}", request.path);
+    let none = r#"{"error":{"code":"event_not_found"}}"#;
+    exchange.on_response(id, &json(404, none), now_ms).unwrap();
+    let (id, request) = sent(exchange.next(now_ms).unwrap());
+    assert_eq!(request.method, Method::Post, "it never came");
+    assert!(String::from_utf8(request.body).unwrap().contains("lost"));
+    let taken = r#"{"results":[{"id":"lost","status":"accepted"}]}"#;
+    exchange.on_response(id, &json(200, taken), now_ms).unwrap();
+    assert_eq!((state(&store, "lost"), exchange.report().accepted), (State::Accepted, 2));
 }

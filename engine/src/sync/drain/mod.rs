@@ -13,10 +13,11 @@
 mod budget;
 mod line;
 mod options;
+mod reporting;
 mod results;
 mod turns;
 
-use super::{Answered, Batch, Effort, Failure, Form, Options, Reply, Report, Session, Step};
+use super::{Effort, Form, Options, Report, Session, Step};
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::Scope;
 use crate::store::Store;
@@ -34,6 +35,8 @@ struct Drained {
     session: Session,
     /// The driver asks what time it is at the upstream.
     is_asking: bool,
+    /// A question for an outcome is on its way.
+    is_looking_up: bool,
     /// What it wanted when it was asked last.
     wish: SessionWish,
 }
@@ -127,13 +130,22 @@ impl Drain {
         }
         let session = Session::start(&self.store, options.clone(), form.clone())?;
         let (scope, wish) = (options.scope.clone(), SessionWish::Event);
-        self.scopes.push(Drained { scope, options, form, session, is_asking: false, wish });
+        self.scopes.push(Drained {
+            scope,
+            options,
+            form,
+            session,
+            is_asking: false,
+            is_looking_up: false,
+            wish,
+        });
         self.turns.add(weight);
         Ok(())
     }
 
-    /// What the driver is to do next. See [`Session::next`], also for the time; of [`Step::Probe`] and
-    /// [`Step::AskTime`] it reports with [`Drain::on_probe`] and [`Drain::on_time_answer`].
+    /// What the driver is to do next. See [`Session::next`], also for the time; of [`Step::Probe`],
+    /// [`Step::AskTime`] and [`Step::AskOutcome`] it reports with [`Drain::on_probe`], [`Drain::on_time_answer`] and
+    /// [`Drain::on_outcome`].
     ///
     /// A full disk ends nothing: what finds no room comes again after the backoff, and the report says so. With
     /// [`Effort::Once`] it is an error.
@@ -197,6 +209,12 @@ impl Drain {
             }
             step => step?,
         };
+        if !matches!(step, Step::Send(_))
+            && let Some(question) = drained.session.question(now_ms)
+        {
+            drained.is_looking_up = true;
+            return Ok(Some(Step::AskOutcome(question)));
+        }
         drained.wish = match step {
             Step::Idle if drained.session.asks_time() => {
                 drained.is_asking = true;
@@ -221,7 +239,7 @@ impl Drain {
         if let Some(until_ms) = first.min() {
             return Step::Wait { until_ms };
         }
-        if self.in_flight > 0 || self.scopes.iter().any(|drained| drained.is_asking) {
+        if self.in_flight > 0 || self.scopes.iter().any(|it| it.is_asking || it.is_looking_up) {
             return Step::Await;
         }
         // As long as one of them can send without another key, there may be an event for it.
@@ -235,92 +253,6 @@ impl Drain {
             let status = self.store.status_of(&drained.scope);
             status.pending > 0 || status.in_flight > 0
         })
-    }
-
-    /// Applies a reply to a batch: see [`Session::on_reply`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Session::on_reply`], but for a full disk where it goes on for ever.
-    pub fn on_reply(&mut self, batch: &Batch, reply: &Reply, now_ms: u64) -> Result<()> {
-        self.line.on_answer();
-        let applied =
-            self.report_to(batch, now_ms, |session| session.on_reply(batch.id, reply, now_ms));
-        self.tell(&batch.scope);
-        applied
-    }
-
-    /// Applies that a batch as a whole has no outcome: see [`Session::on_failure`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Session::on_failure`], but for a full disk where it goes on for ever.
-    pub fn on_failure(&mut self, batch: &Batch, failure: &Failure, now_ms: u64) -> Result<()> {
-        self.hear(failure, now_ms);
-        let applied =
-            self.report_to(batch, now_ms, |session| session.on_failure(batch.id, failure, now_ms));
-        self.tell(&batch.scope);
-        applied
-    }
-
-    /// The answer that was asked for with [`Step::AskTime`] came, or this did instead. What an answer says of the
-    /// upstream is applied before, with [`Drain::session_of`]: [`Session::on_time`], [`Session::on_horizon`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Session::on_no_answer`].
-    pub fn on_time_answer(
-        &mut self,
-        scope: &Scope,
-        failure: Option<&Failure>,
-        now_ms: u64,
-    ) -> Result<()> {
-        match failure {
-            None => self.line.on_answer(),
-            Some(failure) => self.hear(failure, now_ms),
-        }
-        let Some(drained) = self.find(scope) else { return Ok(()) };
-        drained.is_asking = false;
-        let applied = match failure {
-            None => {
-                drained.session.on_no_time();
-                Ok(())
-            }
-            Some(failure) => drained.session.on_no_answer(failure, now_ms),
-        };
-        self.tell(scope);
-        applied
-    }
-
-    /// The probe that was asked for with [`Step::Probe`] reached the upstream, or did not.
-    ///
-    /// Returns whether the line is back: what waits for it goes now.
-    pub fn on_probe(&mut self, is_reached: bool, now_ms: u64) -> bool {
-        let is_back = self.line.on_probe(is_reached, now_ms);
-        if is_back {
-            self.scopes.iter_mut().for_each(|drained| drained.session.on_line_back());
-        }
-        is_back
-    }
-
-    /// The line is back, and the host says now: see [`Session::on_online`].
-    pub fn on_online(&mut self) {
-        self.line.on_answer();
-        self.scopes.iter_mut().for_each(|drained| drained.session.on_online());
-    }
-
-    /// The credentials are others: see [`Session::on_new_key`].
-    pub fn on_new_key(&mut self) {
-        self.scopes.iter_mut().for_each(|drained| drained.session.on_new_key());
-    }
-
-    /// The driver gave up whatever is on its way: see [`Session::on_abandoned`].
-    pub fn on_abandoned(&mut self) {
-        self.in_flight = 0;
-        for drained in &mut self.scopes {
-            drained.is_asking = false;
-            drained.session.on_abandoned();
-        }
     }
 
     /// The session of a scope, to give it what an answer says of the upstream; `None`: the scope is not drained.
@@ -345,39 +277,6 @@ impl Drain {
 
     fn find(&mut self, scope: &Scope) -> Option<&mut Drained> {
         self.scopes.iter_mut().find(|drained| drained.scope == *scope)
-    }
-
-    /// What a failure says of the line.
-    fn hear(&mut self, failure: &Failure, now_ms: u64) {
-        match failure {
-            Failure::Unavailable { answered: Answered::Nobody, .. } => self.line.on_failure(now_ms),
-            _ => self.line.on_answer(),
-        }
-    }
-
-    /// Reports on a batch to its session.
-    fn report_to(
-        &mut self,
-        batch: &Batch,
-        now_ms: u64,
-        report: impl FnOnce(&mut Session) -> Result<()>,
-    ) -> Result<()> {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(drained) = self.find(&batch.scope) else { return Ok(()) };
-        match report(&mut drained.session) {
-            Err(full) if is_full(&full) && drained.options.effort == Effort::Forever => {
-                drained.session.on_full(&full, now_ms);
-                Ok(())
-            }
-            reported => reported,
-        }
-    }
-
-    /// Notes what came of a scope's events last.
-    fn tell(&mut self, scope: &Scope) {
-        if let Some(drained) = self.scopes.iter().find(|drained| drained.scope == *scope) {
-            self.results.note(&self.store, &drained.options, &drained.session.report());
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::State;
 use crate::event::{Event, Key, Payload};
-use crate::sync::{ItemOutcome, KeyRule, SyncState, payloads};
+use crate::sync::{Answered, Batch, Failure, ItemOutcome, KeyRule, Reply, SyncState, payloads};
 use crate::testing::Rig;
 
 fn scope(name: &str) -> Scope {

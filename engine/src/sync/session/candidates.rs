@@ -13,6 +13,7 @@ use super::evidence::Evidence;
 use super::findings::Findings;
 use super::horizon::{Again, Horizon};
 use super::item_form::ItemForm;
+use super::lookups::Lookups;
 use super::open::First;
 use super::store_access::StoreAccess;
 use super::suspicion::Suspicion;
@@ -24,9 +25,6 @@ use crate::sync::options::Mix;
 
 /// Events that are looked at for one batch at most.
 const LOOKED_AT_MAX: usize = 4_096;
-
-/// Count of misfits from which on they are the configuration's fault, where nothing can be sent.
-const MISFITS_MAX: u64 = 8;
 
 /// What is to be done with the events that are due.
 struct Choice {
@@ -42,6 +40,7 @@ pub(super) struct Candidates {
     pub(super) form: ItemForm,
     pub(super) attempts: Attempts,
     pub(super) horizon: Horizon,
+    pub(super) lookups: Lookups,
     /// How events of now and older ones are mixed, if the host wants that.
     pub(super) mix: Option<Mix>,
     /// The last event that waited when the line came back.
@@ -88,6 +87,11 @@ impl Candidates {
         Ok(None)
     }
 
+    /// Whether anything waits for what the upstream says.
+    pub(super) fn waits_for_upstream(&self) -> bool {
+        self.horizon.is_waited_for() || self.lookups.is_any()
+    }
+
     /// Whether any event is to be sent now.
     pub(super) fn has_due(&self, sizes: &BatchSizes, now_ms: u64) -> bool {
         self.find_due(0, usize::MAX, sizes, now_ms).is_some()
@@ -116,7 +120,8 @@ impl Candidates {
         sizes: &BatchSizes,
         now_ms: u64,
     ) -> Option<(Vec<u64>, u64)> {
-        let is_due = |lsn: &u64| !self.horizon.holds(*lsn) && self.attempts.is_due(*lsn, now_ms);
+        let is_held = |lsn: u64| self.horizon.holds(lsn) || self.lookups.holds(lsn);
+        let is_due = |lsn: &u64| !is_held(*lsn) && self.attempts.is_due(*lsn, now_ms);
         let items_max = sizes.items_max().min(max);
         let looked_at = items_max.saturating_add(self.attempts.failed_count()).min(LOOKED_AT_MAX);
         let mut due = Vec::new();
@@ -150,7 +155,7 @@ impl Candidates {
             let lsn = event.lsn.get();
             let is_again = attempted.binary_search(&lsn).is_ok();
             if is_again {
-                let first = self.attempts.first(lsn, First::Before);
+                let first = self.lookups.first(lsn, self.attempts.first(lsn, First::Before));
                 match self.horizon.again(&self.access, &event, first) {
                     Again::Send => {}
                     Again::Wait => {
@@ -158,7 +163,9 @@ impl Candidates {
                         continue;
                     }
                     Again::Park(answer) => {
-                        choice.misfits.push((lsn, answer));
+                        if !self.lookups.add(&event, self.form.key(&event), &answer) {
+                            choice.misfits.push((lsn, answer));
+                        }
                         continue;
                     }
                 }
@@ -215,9 +222,19 @@ impl Candidates {
         loop {
             let events = self.items(open, findings)?;
             let mut formed = Items::with_capacity(events.len());
-            if !self.park_unsendable(open, &events, (&mut formed, findings))? {
+            let is_part = self.park_unsendable(open, &events, (&mut formed, findings))?;
+            if !is_part {
                 self.access.note_lanes(&mut formed);
                 return Ok(Arc::new(formed));
+            }
+            let asked = |event: &&StoredEvent| self.lookups.holds(event.lsn.get());
+            if events.iter().any(|event| asked(&event)) {
+                let rest = events.iter().filter(|event| !asked(event));
+                let rest: Vec<u64> = rest.map(|event| event.lsn.get()).collect();
+                if rest.is_empty() {
+                    return Ok(Arc::new(Items::default()));
+                }
+                *open = self.access.reform(open, rest)?;
             }
         }
     }
@@ -252,7 +269,10 @@ impl Candidates {
             return Ok(false);
         };
         let items = self.access.read(&open.formed.events, findings)?;
-        let again = |event| self.horizon.again(&self.access, event, first);
+        let again = |event: &StoredEvent| {
+            let first = self.lookups.first(event.lsn.get(), first);
+            self.horizon.again(&self.access, event, first)
+        };
         let waits = items.iter().any(|event| matches!(again(event), Again::Wait));
         if waits {
             self.horizon.hold_batch(open.clone());
@@ -260,7 +280,8 @@ impl Candidates {
         Ok(waits)
     }
 
-    /// Forms those of a batch's events that may be sent, and makes the others uncertain. Returns whether any were.
+    /// Forms those of a batch's events that may be sent; the others are asked for, or become uncertain. Returns whether
+    /// there were any of those.
     fn park_unsendable(
         &mut self,
         open: &Open,
@@ -268,13 +289,18 @@ impl Candidates {
         (formed, findings): (&mut Items, &mut Findings),
     ) -> Result<bool> {
         let mut answers = Vec::new();
+        let mut is_any_asked = false;
         for event in events {
             let lsn = event.lsn.get();
             if open.first.is_some() || self.attempts.has(lsn) {
-                let first = self.attempts.first(lsn, open.first());
+                let first = self.lookups.first(lsn, self.attempts.first(lsn, open.first()));
                 // A batch with one that waits is held.
                 if let Again::Park(answer) = self.horizon.again(&self.access, event, first) {
-                    answers.push((lsn, answer));
+                    if self.lookups.add(event, self.form.key(event), &answer) {
+                        is_any_asked = true;
+                    } else {
+                        answers.push((lsn, answer));
+                    }
                     continue;
                 }
             }
@@ -284,7 +310,7 @@ impl Candidates {
             }
         }
         self.park(&answers, findings)?;
-        Ok(!answers.is_empty())
+        Ok(is_any_asked || !answers.is_empty())
     }
 
     /// Gives events that are not sent their answers.
@@ -327,49 +353,9 @@ impl Candidates {
 
     /// Retries of events that are settled by now would be waited for without end.
     pub(super) fn forget_settled(&mut self) {
-        self.access.with_waiting(|waits| self.attempts.retain(waits));
-    }
-
-    /// Nothing can be sent: says what waits, and why.
-    pub(super) fn explain_waits(
-        &self,
-        evidence: &mut Evidence,
-        findings: &mut Findings,
-        is_once: bool,
-    ) {
-        if let Some(why) = self.blame_of_misfits(findings, is_once) {
-            evidence.blame(why);
-        }
-        if let Some((_, last)) = self.attempts.last_suspect() {
-            findings.note(format!(
-                "{} events that were sent alone were refused, the last with {last}; they wait until \
-                 the upstream takes others, which shows that they are at fault, and not the address or the dialect",
-                self.attempts.suspects()
-            ));
-        }
-        let behind = self.access.behind_parked();
-        findings.counts.behind = behind;
-        if behind > 0 {
-            findings.note_if_first(|| {
-                format!("{behind} wait in their lane behind one that waits for a person")
-            });
-        }
-    }
-
-    /// Reports the configuration as the fault where nothing could be sent since the session began: with
-    /// [`Effort::Once`](crate::sync::Effort::Once) whatever waits, otherwise for many events.
-    fn blame_of_misfits(&self, findings: &mut Findings, is_once: bool) -> Option<String> {
-        let count = self.attempts.misfits();
-        if findings.counts.attempted > 0 || count == 0 || (count < MISFITS_MAX && !is_once) {
-            return None;
-        }
-        let (lsn, why) = self.attempts.last_misfit()?;
-        // One that cannot be read has no key to report.
-        let read = self.access.read(&[lsn], findings).unwrap_or_default();
-        let key = read.first().map(|event| format!(" ({})", event.event.key)).unwrap_or_default();
-        Some(format!(
-            "none of {count} events that wait can be sent in this dialect, the last{key} for {why}: is it the \
-             right one?"
-        ))
+        self.access.with_waiting(|waits| {
+            self.attempts.retain(waits);
+            self.lookups.retain(waits);
+        });
     }
 }

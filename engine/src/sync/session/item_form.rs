@@ -25,7 +25,12 @@ impl ItemForm {
 
     /// Whether an event has a key on the wire. No dialect can send one whose key is another event's there.
     pub(super) fn has_key(&self, event: &StoredEvent) -> bool {
-        self.rule.wire_key(&self.scope, &event.event.key).is_ok()
+        self.key(event).is_some()
+    }
+
+    /// The key of an event on the wire, if it has one.
+    pub(super) fn key(&self, event: &StoredEvent) -> Option<String> {
+        self.rule.wire_key(&self.scope, &event.event.key).ok()
     }
 
     /// Adds an event's item to others, or reports why it can never be sent. Returns the item's size in bytes.

@@ -35,6 +35,7 @@
 //! | [`ItemForm`] | what an event is on the wire |
 //! | [`Attempts`] | what was tried of each event, and of what it is suspected |
 //! | [`Horizon`] | what the upstream may have forgotten, and what waits for its clock |
+//! | [`Lookups`] | whom the upstream is asked about, because it may have forgotten |
 //! | [`OpenBatches`] | where each batch is: queued, sent, kept as it is, or [aside](aside) |
 //! | [`BatchSizes`] | how much a batch may take |
 //! | [`Pacing`] | when the next request may go, how many may be on their [way](window), and the state of the line |
@@ -47,11 +48,13 @@ mod attempts;
 mod batch_sizes;
 mod candidates;
 mod evidence;
+mod explaining;
 mod failing;
 mod findings;
 mod hearing;
 mod horizon;
 mod item_form;
+mod lookups;
 mod open;
 mod open_batches;
 mod pacing;
@@ -77,6 +80,7 @@ use evidence::Evidence;
 use findings::Findings;
 use horizon::Horizon;
 use item_form::ItemForm;
+use lookups::Lookups;
 use open::Open;
 use open_batches::OpenBatches;
 use pacing::Pacing;
@@ -124,12 +128,6 @@ pub struct Session {
     findings: Findings,
     /// The count of sendings, and of the last one that found nothing on its way.
     sendings: (u64, u64),
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("report", &self.known()).finish_non_exhaustive()
-    }
 }
 
 /// The right to drain a scope, which one session has.
@@ -281,6 +279,7 @@ impl Session {
         self.batches.recall();
         self.evidence.trust();
         self.events.attempts.forgive();
+        self.events.lookups.recall();
     }
 
     /// The line is back, as a connection shows that could be opened: what waits for it goes now. What the upstream
@@ -311,6 +310,7 @@ impl Session {
     /// ```
     pub fn on_abandoned(&mut self) {
         self.batches.requeue_sent();
+        self.events.lookups.forget_asked();
     }
 
     /// The credentials are others: what was refused for them is sent once more at once. Whatever else is waited
@@ -380,6 +380,7 @@ fn begin(store: &Store, options: Options, (form, claim): (Form, Arc<Claim>)) -> 
             form: ItemForm::new(&options, form),
             attempts: Attempts::new(&options),
             horizon: Horizon::new(options.horizon_ms),
+            lookups: Lookups::new(&options),
             mix: options.mix,
             backlog_to: store.inner.log.synced(),
             seen: 0,

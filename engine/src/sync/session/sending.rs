@@ -14,14 +14,14 @@ impl Session {
     /// What to do while the line waits; `None`: it does not, or there is nothing to wait for.
     pub(super) fn paused_line(&self, now_ms: u64) -> Option<Step> {
         let until_ms = self.pacing.until_ms(now_ms)?;
-        self.has_more(now_ms).then_some(Step::Wait { until_ms })
+        has_more(self, now_ms).then_some(Step::Wait { until_ms })
     }
 
     /// What to do while the upstream is not to be asked; `None`: it may be.
     pub(super) fn held_line(&mut self, now_ms: u64) -> Option<Step> {
         let left_ms = self.hold.left_ms();
         // With nothing to ask for, nobody is kept waiting.
-        if left_ms == 0 || !(self.has_more(now_ms) || self.events.horizon.is_waited_for()) {
+        if left_ms == 0 || !(has_more(self, now_ms) || self.events.waits_for_upstream()) {
             self.hold.note_no_wait();
             return None;
         }
@@ -34,15 +34,6 @@ impl Session {
         self.pacing.line_fails();
         self.pacing.finish();
         Some(Step::Idle)
-    }
-
-    /// Whether there is anything to wait for: with [`Effort::Once`](crate::sync::Effort::Once) what was not
-    /// attempted, or is halved.
-    fn has_more(&self, now_ms: u64) -> bool {
-        !self.pacing.is_once()
-            || self.batches.has_next()
-            || self.batches.aside.has_one_to_halve(&self.evidence)
-            || self.events.has_due(&self.sizes, now_ms)
     }
 
     /// What is to be sent next: what was formed, what waits, and what others went before.
@@ -120,8 +111,7 @@ impl Session {
     /// What to do where nothing is to be sent now.
     pub(super) fn nothing_to_send(&mut self, now_ms: u64) -> Step {
         if self.batches.in_flight() > 0 {
-            return self
-                .next_due_ms(now_ms)
+            return next_due_ms(self, now_ms)
                 .map_or(Step::Await, |until_ms| Step::Wait { until_ms });
         }
         let Self { events, evidence, findings, .. } = self;
@@ -131,18 +121,27 @@ impl Session {
             return Step::Idle;
         }
         self.events.forget_settled();
-        self.next_due_ms(now_ms).map_or(Step::Idle, |until_ms| Step::Wait { until_ms })
+        next_due_ms(self, now_ms).map_or(Step::Idle, |until_ms| Step::Wait { until_ms })
     }
+}
 
-    /// When something that failed is to be sent again, if anything is.
-    fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
-        if self.pacing.is_once() {
-            return None;
-        }
-        // One that is in a batch goes with that, and one behind another of its lane after that.
-        let Candidates { access, attempts, .. } = &self.events;
-        let single = access.with_front(|is_in_front| attempts.next_ms(is_in_front));
-        let waits = single.into_iter().chain(self.batches.next_ms());
-        waits.min().map(|until_ms| until_ms.max(now_ms))
+/// Whether there is anything to wait for: with [`Effort::Once`](crate::sync::Effort::Once) what was not
+/// attempted, or is halved.
+fn has_more(session: &Session, now_ms: u64) -> bool {
+    !session.pacing.is_once()
+        || session.batches.has_next()
+        || session.batches.aside.has_one_to_halve(&session.evidence)
+        || session.events.has_due(&session.sizes, now_ms)
+}
+
+/// When something that failed is to be sent again, if anything is.
+fn next_due_ms(session: &Session, now_ms: u64) -> Option<u64> {
+    if session.pacing.is_once() {
+        return None;
     }
+    // One that is in a batch goes with that, and one behind another of its lane after that.
+    let Candidates { access, attempts, lookups, .. } = &session.events;
+    let single = access.with_front(|is_in_front| attempts.next_ms(is_in_front));
+    let waits = single.into_iter().chain(session.batches.next_ms()).chain(lookups.next_ms());
+    waits.min().map(|until_ms| until_ms.max(now_ms))
 }

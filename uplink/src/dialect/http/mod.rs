@@ -166,30 +166,6 @@ impl HttpDialect {
         self.plan.has(wanted) || self.lookup.as_ref().is_some_and(|lookup| lookup.has(wanted))
     }
 
-    /// The request that asks for the outcome of one key, as the upstream got it, in that scope; `None` where the file
-    /// has no `[lookup]`, or where the key cannot be in such a request as it is.
-    #[must_use]
-    pub fn lookup_request(&self, key: &str, scope: &str) -> Option<Request> {
-        self.lookup.as_ref()?.request(key, scope, &self.device_id)
-    }
-
-    /// Reads the answer to [`HttpDialect::lookup_request`] for that key: what became of the event, or `None` where the
-    /// upstream says that it never got the key.
-    ///
-    /// # Errors
-    ///
-    /// What the response is instead. It proves nothing then.
-    pub fn read_lookup(
-        &self,
-        key: &str,
-        response: &Response,
-    ) -> Result<Option<ItemOutcome>, Failure> {
-        match &self.lookup {
-            Some(lookup) => lookup.read(key, response),
-            None => Err(status::not_recognised(response, "an answer that nobody expected")),
-        }
-    }
-
     /// The request that would carry this event alone, under that key, in a batch of that name: for looking at.
     ///
     /// ```
@@ -325,6 +301,22 @@ impl Dialect for HttpDialect {
 
     fn horizon_ms(&self) -> Option<u64> {
         self.horizon_ms
+    }
+
+    fn can_look_up(&self) -> bool {
+        self.lookup.is_some()
+    }
+
+    /// `None` too where the key cannot be in such a request as it is.
+    fn lookup_request(&self, key: &str, scope: &str) -> Option<Request> {
+        self.lookup.as_ref()?.request(key, scope, &self.device_id)
+    }
+
+    fn read_lookup(&self, key: &str, response: &Response) -> Result<Option<ItemOutcome>, Failure> {
+        match &self.lookup {
+            Some(lookup) => lookup.read(key, response),
+            None => Err(status::not_recognised(response, "an answer that nobody expected")),
+        }
     }
 
     fn form(&self, event: &StoredEvent, wire_key: &str, item: &mut Vec<u8>) -> Result<(), Misfit> {

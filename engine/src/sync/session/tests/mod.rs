@@ -10,6 +10,7 @@ mod in_flight;
 mod keys;
 mod lanes;
 mod limits;
+mod lookups;
 mod misfits;
 mod once;
 mod outages;

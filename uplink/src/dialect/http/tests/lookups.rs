@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::{KeyPlace, Method};
+use crate::{Dialect, KeyPlace, Method};
 
 #[test]
 fn a_lookup_asks_for_one_key() {
