@@ -55,6 +55,8 @@
 
 mod clock;
 mod control;
+mod crew;
+pub mod deliveries;
 mod dialect;
 mod error;
 mod excerpt;
