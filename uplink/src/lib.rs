@@ -66,6 +66,7 @@ pub mod faults;
 mod line;
 #[cfg(feature = "nats")]
 pub mod nats;
+pub mod records;
 mod retry_after;
 mod secret;
 mod timestamp;
