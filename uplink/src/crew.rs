@@ -1,4 +1,5 @@
-//! The threads that carry requests while that of an uploader or a puller goes on: as many as there are requests on their way.
+//! The threads that carry requests while that of an uploader or a puller goes on: as many as there are requests on
+//! their way.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -12,11 +12,18 @@
 //! One rule is above all: an event is confirmed only by an explicit positive answer for its own
 //! key in a complete, well-formed document. Anything else leaves it pending.
 //!
-//! Two dialects are written in Rust, [`Forloy`] and [`Wede`]; an [`HttpDialect`] is described by a file.
+//! Two dialects of events are written in Rust, [`Forloy`] and [`Wede`]; an [`HttpDialect`] is described by a file.
 //!
 //! A [`Line`] sends nothing before it knows whom it talks to: certificates are always checked, plain `http` leaves
 //! the machine only where that is allowed by name, and an operator can ask for more: a pinned key, authorities of his
 //! own, a certificate of the terminal. [`Line::probe`] tries the way without sending anything.
+//!
+//! # What comes from upstream
+//!
+//! [`deliveries::Puller`] brings what a hub queued for a device into the store's inbox. How deliveries ended goes
+//! back in the dialect [`Deliveries`], or in [`Transyt`] to that upstream itself: the acks' scope takes no other
+//! dialect. [`records::RecordsClient`] asks an upstream for the right to do a piece of work that many terminals
+//! share. `DELIVERIES.md` has the routes, the codes, and what the terminal does.
 //!
 //! # Testing against a bad line
 //!

@@ -28,7 +28,8 @@
 //! | 401, 403 in the hub's format                    | nothing is asked for until there is another key                |
 //! | anything else                                   | the same again after the backoff, or after `Retry-After`       |
 //!
-//! No time of this machine is told to anybody: how long a window is open, and whether an ack is late, is the hub's word.
+//! No time of this machine is told to anybody: how long a window is open, and whether an ack is late, is the hub's
+//! word.
 
 mod handle;
 mod offer;

@@ -64,8 +64,8 @@ impl Puller {
         Self { store, transport, options, clock, fresh_key: None, has_asked: false }
     }
 
-    /// Asks `source` for a fresh key before anything is sent, when the host says that the line is back, and when somebody
-    /// answers 401: once for each wait that the backoff brings.
+    /// Asks `source` for a fresh key before anything is sent, when the host says that the line is back, and when
+    /// somebody answers 401: once for each wait that the backoff brings.
     #[must_use]
     pub fn fresh_key(mut self, source: impl FnMut() -> Option<Secret> + Send + 'static) -> Self {
         self.fresh_key = Some(Box::new(source));

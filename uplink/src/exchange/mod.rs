@@ -110,9 +110,10 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `Invalid`: a route does not name its upstream, has a rule for keys that its dialect cannot keep, or has the scope
-    /// of the inbox without [a dialect that takes acks](Dialect::takes_acks), or such a dialect without that scope. The
-    /// store's: another session drains one of the scopes, or the rule for its keys is missing or another one than before.
+    /// `Invalid`: a route does not name its upstream, has a rule for keys that its dialect cannot keep, or has the
+    /// scope of the inbox without [a dialect that takes acks](Dialect::takes_acks), or such a dialect without that
+    /// scope. The store's: another session drains one of the scopes, or the rule for its keys is missing or another
+    /// one than before.
     pub fn start(
         store: &Store,
         line: LineOptions,

@@ -42,8 +42,8 @@ impl Route {
     /// A batch with more items or bytes than the dialect allows is halved before it is sent, so `items_max` should be
     /// at most [`Dialect::items_max`], and `bytes_max` at most [`Dialect::bytes_max`]. Where the options name no
     /// horizon, that of the dialect counts until the upstream says its own; where they leave the window at 1, 16
-    /// requests may be on their way, or as many as the dialect allows. Their settings are the dialect's, and of one that
-    /// [takes acks](Dialect::takes_acks) also the rule for keys and the count of items.
+    /// requests may be on their way, or as many as the dialect allows. Their settings are the dialect's, and of one
+    /// that [takes acks](Dialect::takes_acks) also the rule for keys and the count of items.
     pub fn new(dialect: impl Dialect + 'static, options: Options) -> Self {
         Self::shared(Arc::new(dialect), options)
     }

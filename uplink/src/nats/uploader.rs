@@ -130,8 +130,8 @@ impl NatsUploader {
     ///
     /// # Errors
     ///
-    /// `Invalid`: no scope was named, or that of the inbox. The store's: another session drains one of them, or it cannot write. What was
-    /// sent is then sent again by a later session.
+    /// `Invalid`: no scope was named, or that of the inbox. The store's: another session drains one of them, or it
+    /// cannot write. What was sent is then sent again by a later session.
     pub fn run_once(&mut self, observe: Observe<'_>) -> Result<Report, Error> {
         self.run_once_until(&Control::new(), observe)
     }

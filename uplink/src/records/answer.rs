@@ -102,8 +102,8 @@ pub(super) fn begun(response: &Response, asked: RecordLease) -> Result<RecordBeg
     }
 }
 
-/// Reads the answer to a completion. One that gave a lease says that it is complete; of another nothing is documented but
-/// that it takes it.
+/// Reads the answer to a completion. One that gave a lease says that it is complete; of another nothing is documented
+/// but that it takes it.
 pub(super) fn completed(response: &Response, lease: &RecordLease) -> Result<(), RecordError> {
     let has_lease = lease.token().is_some();
     if !has_lease && response.status == 204 {

@@ -171,8 +171,8 @@ impl RecordsClient {
         Self { transport: Arc::new(line) }
     }
 
-    /// Asks for the record of (scope, key), and for the right to do its work. `request`, as JSON text, says what is asked
-    /// to be done: the upstream refuses the key for another one.
+    /// Asks for the record of (scope, key), and for the right to do its work. `request`, as JSON text, says what is
+    /// asked to be done: the upstream refuses the key for another one.
     ///
     /// | argument  | unit  | range           |
     /// |-----------|-------|-----------------|
@@ -182,8 +182,8 @@ impl RecordsClient {
     ///
     /// # Durability
     ///
-    /// `Locked` holds across a crash of the upstream. After `Unavailable` this caller may have the lease without knowing
-    /// it: asked again it is `Busy` until that ends, and `is_outcome_unknown` then.
+    /// `Locked` holds across a crash of the upstream. After `Unavailable` this caller may have the lease without
+    /// knowing it: asked again it is `Busy` until that ends, and `is_outcome_unknown` then.
     ///
     /// # Errors
     ///
@@ -203,8 +203,8 @@ impl RecordsClient {
         answer::begun(&response, asked)
     }
 
-    /// Says how the work ended, with a body as JSON text of at most 64 KiB: whoever asks from now on gets it. `status` is
-    /// 200 where it is left out.
+    /// Says how the work ended, with a body as JSON text of at most 64 KiB: whoever asks from now on gets it.
+    /// `status` is 200 where it is left out.
     ///
     /// # Durability
     ///
@@ -213,8 +213,9 @@ impl RecordsClient {
     ///
     /// # Errors
     ///
-    /// `LeaseLost`, `CompletedOtherwise`, `NotLocked`, `LeaseAmbiguous`: it is not completed by this. `Invalid`: the body
-    /// is no JSON, or too long, or the status is not 100 to 599. `Unauthorized`. `Unavailable`: unknown; the lease stays.
+    /// `LeaseLost`, `CompletedOtherwise`, `NotLocked`, `LeaseAmbiguous`: it is not completed by this. `Invalid`: the
+    /// body is no JSON, or too long, or the status is not 100 to 599. `Unauthorized`. `Unavailable`: unknown; the
+    /// lease stays.
     pub fn complete(
         &self,
         lease: &RecordLease,

@@ -1,4 +1,5 @@
-//! Records of an upstream: one call for each (scope, key), wherever it is asked for, and its outcome for whoever asks again.
+//! Records of an upstream: one call for each (scope, key), wherever it is asked for, and its outcome for whoever asks
+//! again.
 //!
 //! What [`Store::begin`](onceward::Store::begin) does inside one store, an upstream does for many terminals. Nothing is
 //! kept here, and nothing is tried again: each call is one request, and its error says what to do.
@@ -25,8 +26,8 @@
 //! | 400, 413, 422 in the upstream's format                       | `Invalid`                                     |
 //! | anything else, or nothing                                    | `Unavailable`                                 |
 //!
-//! Members besides `locked`, `cached` and `retryAfterMs` are optional: an upstream that gives no lease is served too, and
-//! then two holders cannot be told apart.
+//! Members besides `locked`, `cached` and `retryAfterMs` are optional: an upstream that gives no lease is served too,
+//! and then two holders cannot be told apart.
 
 mod answer;
 mod client;

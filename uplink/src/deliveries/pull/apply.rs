@@ -143,7 +143,8 @@ impl Pull {
         }
     }
 
-    /// The hub ended a window: what is open in it is dropped. If it is the one that is asked in, another session is due.
+    /// The hub ended a window: what is open in it is dropped. If it is the one that is asked in, another session is
+    /// due.
     pub(super) fn on_window_over(&mut self, window: &WindowId) -> Result<()> {
         self.store.inbox().close_window(window)?;
         self.report.windows_over = self.report.windows_over.saturating_add(1);

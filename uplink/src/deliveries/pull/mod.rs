@@ -56,8 +56,8 @@ impl Asked {
 
 /// What passes between a store's inbox and a hub.
 ///
-/// At most two requests are on their way: the question for a delivery, which the hub may hold back, and beside it what is
-/// told of steps.
+/// At most two requests are on their way: the question for a delivery, which the hub may hold back, and beside it
+/// what is told of steps.
 ///
 /// ```
 /// use onceward::{Config, Store};
@@ -169,8 +169,8 @@ impl Pull {
     ///
     /// # Durability
     ///
-    /// A delivery that was handed over survives a crash when this returned `Ok`, or the hub keeps it. Nothing is told of
-    /// it before.
+    /// A delivery that was handed over survives a crash when this returned `Ok`, or the hub keeps it. Nothing is told
+    /// of it before.
     ///
     /// # Errors
     ///
@@ -218,8 +218,8 @@ impl Pull {
         self.on_failure(id, &crate::transport::no_answer(why), now_ms);
     }
 
-    /// The line is back, or there is room again, and the host says now: forget the backoff and what the hub asked for, and
-    /// go on after a refusal of the credentials.
+    /// The line is back, or there is room again, and the host says now: forget the backoff and what the hub asked
+    /// for, and go on after a refusal of the credentials.
     pub fn on_online(&mut self) {
         self.pacing.reset();
         self.on_new_key();

@@ -5,7 +5,8 @@ use super::till::{Fate, Till};
 
 /// Has it done until nothing but time is left to pass.
 fn settle(till: &mut Till, hub: &mut HubModel) {
-    while till.pull_once(hub, Fate::Arrives).is_ok() {}
+    let times = (0..100).take_while(|_| till.pull_once(hub, Fate::Arrives).is_ok()).count();
+    assert!(times < 100, "it goes on without end");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A till and a hub in memory: what passes between them is lost, repeated and broken off, and everything is worked once.
+//! A till and a hub in memory: what passes between them is lost, repeated and broken off, and everything is worked
+//! once.
 
 mod crashes;
 mod devices;

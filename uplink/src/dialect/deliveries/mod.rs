@@ -1,7 +1,7 @@
 //! Acks of whatever a hub delivers: events, as [`Transyt`](crate::Transyt) does, and deliveries of a window.
 //!
-//! One store may hold deliveries of both kinds, and its inbox has one scope, so one dialect tells of both; which request
-//! it forms follows from the ack: one that names a window is of a delivery of that window.
+//! One store may hold deliveries of both kinds, and its inbox has one scope, so one dialect tells of both; which
+//! request it forms follows from the ack: one that names a window is of a delivery of that window.
 //!
 //! ```text
 //! POST /v1/engage/deliveries/{delivery_id}/ack          {"window": "w_...", "device": "phone-1"}
