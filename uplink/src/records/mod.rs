@@ -1,8 +1,9 @@
 //! Records of an upstream: one call for each (scope, key), wherever it is asked for, and its outcome for whoever asks
 //! again.
 //!
-//! What [`Store::begin`](onceward::Store::begin) does inside one store, an upstream does for many terminals. Nothing is
-//! kept here, and nothing is tried again: each call is one request, and its error says what to do.
+//! What [`Records::begin`](onceward::records::Records::begin) does inside one store, an upstream does for many
+//! terminals. Nothing is kept here, and nothing is tried again: each call is one request, and its error says what to
+//! do.
 //!
 //! ```text
 //! begin --> Locked --> the work --> complete            or release, if nothing came of it

@@ -5,6 +5,7 @@ mod crashes;
 mod devices;
 mod driver;
 mod hub;
+mod line;
 mod refusals;
 mod till;
 mod windows;
