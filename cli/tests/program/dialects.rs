@@ -30,7 +30,10 @@ fn the_files_that_come_with_it_are_listed_and_shown_and_pass_the_check() {
     let dir = tempdir().unwrap();
     let list = ask(&["dialect", "list"]).expect(0).out;
     let names: Vec<&str> = list.lines().map(|line| line.split(':').next().unwrap()).collect();
-    assert_eq!(names, ["cloudevents", "cloudevents-batch", "stripe-like", "webhook"]);
+    assert_eq!(
+        names,
+        ["cloudevents", "cloudevents-batch", "stripe-like", "webhook", "wede-single"]
+    );
     for name in names {
         let out = check(&shown(&dir, name), &[]).expect(0).out;
         assert!(out.starts_with(&format!("# dialect {name}: ")), "{out}");

@@ -51,7 +51,8 @@ pub(crate) struct MarkFrame {
     pub(crate) scope: String,
     /// The upstream's words; empty: none yet.
     pub(crate) mark: String,
-    /// Keys of batches that were sent since, and in whose place others are.
+    /// Keys of batches that the upstream may have taken after that of the mark: those in whose place others are, and
+    /// those that were answered while others were on their way.
     pub(crate) replaced: Vec<String>,
 }
 

@@ -1,7 +1,8 @@
 //! How far the hub has the history of each terminal's scope: the last batch of its stream, and what came lately.
 //!
-//! A batch goes on with a history if the last batch of that is one that the terminal says is its own. Of two copies of
-//! one store only one goes on: the other does not know the batch with which that happened.
+//! A batch goes on with a history if the last batch of that is one that the terminal says is its own, or one that the
+//! same opening of its store formed. Of two copies of one store only one goes on: the other does not know the batch
+//! with which that happened, and is another opening.
 //!
 //! | file | what |
 //! |---|---|
@@ -69,6 +70,12 @@ pub(super) struct History {
     done: BTreeSet<u64>,
 }
 
+/// The store and its opening that formed a batch, by the batch's key: `<store id>-<opening>-<batch number>`. The
+/// opening is a random number.
+fn opening(batch: &str) -> Option<&str> {
+    batch.rsplit_once('-').map(|(opening, _number)| opening).filter(|opening| opening.contains('-'))
+}
+
 /// Why a batch does not go on with a history.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Fork {
@@ -79,14 +86,17 @@ pub(super) enum Fork {
 }
 
 impl History {
-    /// Whether a batch goes on with this history: its last batch is this one, or the terminal's own, or the one that it
-    /// reminds of, with the same digest.
+    /// Whether a batch goes on with this history: its last batch is this one, or the terminal's own, or the one that
+    /// it reminds of, with the same digest. Or it is of the same opening: a request that the line held back, for a
+    /// batch in whose place the terminal has long sent others.
     pub(super) fn check(&self, batch: &str, mark: &str, own: &[&str]) -> Result<(), Fork> {
         let Some(head) = &self.head else {
             // What it reminds of is gone here, and of what was confirmed nobody knows any more.
             return if mark.is_empty() { Ok(()) } else { Err(Fork::Unknown) };
         };
-        if mark == head.mark() || head.batch == batch || own.contains(&head.batch.as_str()) {
+        let is_last = mark == head.mark() || head.batch == batch;
+        let is_same_opening = opening(batch).is_some_and(|its| opening(&head.batch) == Some(its));
+        if is_last || is_same_opening || own.contains(&head.batch.as_str()) {
             return Ok(());
         }
         Err(Fork::Forked { head: head.batch.clone() })
@@ -234,6 +244,23 @@ mod tests {
         assert_eq!(history.check("b2", &mark.replace("b1 1", "b1 2"), &[]), forked);
         kept.go_on(&mut history, "b2", [2; 32]).unwrap();
         assert_eq!(history.check("c2", &mark, &[]), Err(Fork::Forked { head: "b2".to_owned() }));
+    }
+
+    #[test]
+    fn a_batch_that_the_line_held_back_is_no_fork_for_the_opening_that_formed_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Histories::new(dir.path().to_owned()).of("store", "default").unwrap();
+        let mut history = kept.after(None).unwrap();
+        for (n, batch) in [(1, "s-aa-1"), (2, "s-aa-2")] {
+            kept.go_on(&mut history, batch, [n; 32]).unwrap();
+        }
+        let mark = history.head.as_ref().unwrap().mark();
+        // Sent long ago; the terminal has others in its place and forgot it.
+        kept.go_on(&mut history, "s-aa-0", [0; 32]).unwrap();
+        assert_eq!(history.check("s-aa-3", &mark, &[]), Ok(()));
+        let forked = Err(Fork::Forked { head: "s-aa-0".to_owned() });
+        assert_eq!(history.check("s-bb-3", &mark, &[]), forked, "a copy of the store");
+        assert_eq!(history.check("s-3", &mark, &[]), forked, "no opening is named");
     }
 
     #[test]

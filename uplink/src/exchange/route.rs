@@ -123,6 +123,20 @@ impl Route {
         Ok(())
     }
 
+    /// Puts it beside the others.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: one of them has its scope.
+    pub(crate) fn add_to(self, routes: &mut Vec<Self>) -> Result<(), Error> {
+        if routes.iter().any(|other| other.scope() == self.scope()) {
+            let why = format!("{} has a route already", self.scope());
+            return Err(Error::invalid("scope", why));
+        }
+        routes.push(self);
+        Ok(())
+    }
+
     pub(super) fn into_parts(self) -> Result<(Arc<dyn Dialect>, Options, u32), Error> {
         if !self.options.has_upstream() {
             let why = format!("the upstream of scope {} has no name", self.options.scope());

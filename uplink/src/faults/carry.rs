@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, BufReader};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +113,7 @@ impl Carrier<'_> {
                 self.ask(&request)?;
                 self.close(None)
             }
+            Fault::HungUp => self.hang_up(&request, input.get_ref()),
             Fault::Twice => self.twice(&request),
             Fault::Late => {
                 self.shared.hold(self.due(), request.to_bytes());
@@ -251,6 +252,16 @@ impl Carrier<'_> {
         let end = cut_at(&self.injection, request);
         self.connect()?.send(bytes.get(..end).unwrap_or(&bytes), self.shape)?;
         self.close(None)
+    }
+
+    /// Gives the upstream the request, and closes the connection to the client while the upstream is at work.
+    fn hang_up(&self, request: &Message, client: &TcpStream) -> io::Result<Then> {
+        let way = self.connect()?;
+        way.send(&request.to_bytes(), self.shape)?;
+        self.note(None, None);
+        client.shutdown(Shutdown::Both)?;
+        // The upstream is not cut off, and what it says is for nobody.
+        way.hear(self.head.method()).map(|_reply| Then::Close)
     }
 
     /// Gives the upstream the request twice at once, and the client either reply.

@@ -115,6 +115,8 @@ pub enum Fault {
     CutReply,
     /// `lost_reply`: the upstream applies the request, and the connection is closed without a reply.
     LostReply,
+    /// `hung_up`: the upstream gets the request, and the connection is closed before it answers.
+    HungUp,
     /// `twice`: the upstream gets the request twice at once, and either reply is delivered.
     Twice,
     /// `late`: the connection is closed, and the request reaches the upstream after newer ones.

@@ -64,6 +64,8 @@ table! {
         "the upstream applies the request, and the connection breaks after so many bytes of the reply"
     LostReply "lost_reply" []
         "the upstream applies the request, and the connection is closed without a reply"
+    HungUp "hung_up" []
+        "the upstream gets the request, and the connection is closed before it answers"
     Twice "twice" [Reply = "1"]
         "the upstream gets the request twice at once, and either reply is delivered"
     Late "late" [Requests = "2"]

@@ -12,6 +12,7 @@ mod probe;
 mod proxy;
 mod reply;
 mod roots;
+mod timeouts;
 mod tls;
 mod trust;
 mod way;
@@ -38,33 +39,9 @@ use opened::Opened;
 use plain::Plain;
 pub use probe::Unreachable;
 use proxy::Via;
+pub use timeouts::Timeouts;
 pub use tls::Pin;
 use tls::{Terms, Tls};
-
-/// How long an exchange may take.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use onceward_uplink::Timeouts;
-///
-/// // A till on a slow line.
-/// let timeouts = Timeouts { total: Duration::from_secs(60), ..Timeouts::default() };
-/// assert_eq!(timeouts.connect, Duration::from_secs(5));
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Timeouts {
-    /// Until the connection is made, name resolution and TLS included. 5 s by default.
-    pub connect: Duration,
-    /// Until the last byte of the reply is there, however slowly bytes drip. 15 s by default.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), total: Duration::from_secs(15) }
-    }
-}
 
 /// A blocking HTTP line to one upstream.
 ///
@@ -241,8 +218,16 @@ impl Line {
     ///
     /// `Invalid`: the name has a blank in it, or it or the address is too long.
     pub fn upstream(&self, dialect: &str) -> Result<Upstream, Error> {
-        Upstream::new(self.address.as_str(), dialect)
-            .map_err(|found| Error::invalid("upstream", found.to_string()))
+        self.address.upstream(dialect)
+    }
+
+    /// The same for an address, for hosts that reach it with a client of their own.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: as [`Line::upstream`], or it is no address of a line.
+    pub fn upstream_of(address: &str, dialect: &str) -> Result<Upstream, Error> {
+        Address::parse(address)?.upstream(dialect)
     }
 
     /// Sends `request` and takes the answer, whatever its status.

@@ -1,6 +1,7 @@
 //! What a reply means for the events of its batch.
 
 use super::findings::Findings;
+use super::store_access::MarkCame;
 use super::{Open, Session};
 use crate::base::{ErrorKind, Result};
 use crate::outbox::Answer;
@@ -33,12 +34,13 @@ impl Session {
         // What the disk refuses, what follows reports.
         drop(self.hold.end());
         // First: once anything is settled, the batch is not known as this store's own but by the mark.
-        if let Some(mark) = reply.mark.as_deref().filter(|_| open.sent_as > self.sendings.1) {
-            if let Err(error) = self.events.access.keep_mark(mark) {
+        if let Some(mark) = reply.mark.as_deref() {
+            let was_alone = self.sendings == (open.sent_as, open.sent_as);
+            let came = if was_alone { MarkCame::Alone } else { MarkCame::Beside };
+            if let Err(error) = self.events.access.keep_mark(mark, came) {
                 self.batches.send_first(open);
                 return Err(error);
             }
-            self.sendings.1 = open.sent_as;
         }
         let said = match_by_key(&items, reply);
         self.findings.counts.strangers += said.strangers;

@@ -83,6 +83,9 @@ impl Session {
         open.epoch = self.pacing.epoch();
         self.sendings.0 += 1;
         open.sent_as = self.sendings.0;
+        if self.batches.in_flight() == 0 {
+            self.sendings.1 = open.sent_as;
+        }
         let Candidates { access, form, .. } = &self.events;
         open.first.get_or_insert_with(|| First::Here { trusted_ms: access.trusted_ms() });
         self.findings.count_sent(items.len(), items.bytes());

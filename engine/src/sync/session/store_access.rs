@@ -18,6 +18,18 @@ use crate::upstreams::frames::MarkFrame;
 /// Most bytes of what an upstream wants to be reminded of.
 const MARK_BYTES_MAX: usize = 1_024;
 
+/// Most batches that are remembered besides that of the mark. As many are on their way at most, mostly far fewer.
+const REPLACED_MAX: usize = 32;
+
+/// How the reply with a mark came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum MarkCame {
+    /// No other batch was on its way meanwhile.
+    Alone,
+    /// Others were, of which the upstream may have taken one last.
+    Beside,
+}
+
 /// A store, and for what a session uses it.
 #[derive(Debug)]
 pub(super) struct StoreAccess {
@@ -91,14 +103,25 @@ impl StoreAccess {
         (mark, own.chain(replaced).chain(elsewhere).filter(|key| !key.is_empty()).collect())
     }
 
-    /// Keeps what the upstream wants to be reminded of.
-    pub(super) fn keep_mark(&self, mark: &str) -> Result<()> {
+    /// Keeps what the upstream wants to be reminded of. With others on their way, also that the batch of the mark
+    /// before is this store's own: replies come in any order, and that one may be the upstream's last.
+    pub(super) fn keep_mark(&self, mark: &str, came: MarkCame) -> Result<()> {
         let before = self.inner().upstreams().mark(self.options.route());
-        if before.mark == mark && before.replaced.is_empty() {
+        let mut now = MarkFrame { mark: cut(mark, MARK_BYTES_MAX).to_owned(), ..before.clone() };
+        match came {
+            MarkCame::Alone => now.replaced.clear(),
+            MarkCame::Beside if now.mark != before.mark => {
+                let batch = before.mark.split(' ').next().filter(|key| !key.is_empty());
+                now.replaced.extend(batch.map(ToOwned::to_owned));
+                let surplus = now.replaced.len().saturating_sub(REPLACED_MAX);
+                now.replaced.drain(..surplus);
+            }
+            MarkCame::Beside => {}
+        }
+        if now == before {
             return Ok(());
         }
-        let mark = cut(mark, MARK_BYTES_MAX).to_owned();
-        self.inner().upstreams().keep_mark(MarkFrame { mark, replaced: Vec::new(), ..before })
+        self.inner().upstreams().keep_mark(now)
     }
 
     /// The key of a batch.
@@ -114,9 +137,8 @@ impl StoreAccess {
     /// Which of these events were attempted, ascending as they are.
     pub(super) fn attempted(&self, events: &[u64]) -> Vec<u64> {
         let state = self.inner().state.lock();
-        let is_attempted =
-            |lsn: &u64| state.outbox.events().live(*lsn).is_some_and(|live| live.is_attempted);
-        events.iter().copied().filter(|lsn| is_attempted(lsn)).collect()
+        let packed = state.outbox.events().packed();
+        events.iter().copied().filter(|lsn| packed.is_attempted(*lsn)).collect()
     }
 
     /// Asks by number, at one moment, which events wait for the upstream.

@@ -9,9 +9,10 @@
 ///     assert!(HttpDialect::from_toml(text).is_ok(), "{name}");
 /// }
 /// ```
-pub const BUILT_IN: [(&str, &str); 4] = [
+pub const BUILT_IN: [(&str, &str); 5] = [
     ("cloudevents", include_str!("../../../dialects/cloudevents.toml")),
     ("cloudevents-batch", include_str!("../../../dialects/cloudevents-batch.toml")),
     ("stripe-like", include_str!("../../../dialects/stripe-like.toml")),
     ("webhook", include_str!("../../../dialects/webhook.toml")),
+    ("wede-single", include_str!("../../../dialects/wede-single.toml")),
 ];

@@ -48,7 +48,7 @@ fn expected(fault: Fault) -> Seen {
         Status502 => Seen::Reply(502),
         Status503 => Seen::Reply(503),
         Status511 => Seen::Reply(511),
-        CutRequest | LostReply | Late | Refuse => Seen::Nothing,
+        CutRequest | LostReply | HungUp | Late | Refuse => Seen::Nothing,
         Reset => Seen::Reset,
         EndlessBody | Hang => Seen::NoEnd,
     }
@@ -125,6 +125,25 @@ fn a_lost_reply_is_applied_and_the_next_request_is_carried() {
     assert_eq!(ask(&proxy, "sale").text(), "");
     assert_eq!(lock(&upstream.heard).whole, ["sale"]);
     assert_eq!(ask(&proxy, "sale").parts().1, reply_body(2).as_bytes());
+}
+
+#[test]
+fn whoever_hangs_up_is_gone_while_the_upstream_is_still_at_work() {
+    let listener = super::TcpListener::bind(super::any_port()).unwrap();
+    let plan = super::Plan::script("* hung_up").unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let proxy = super::FaultProxy::start(super::any_port(), upstream, plan).unwrap();
+    let client = TcpStream::connect(proxy.addr()).unwrap();
+    (&client).write_all(request("sale", "").as_bytes()).unwrap();
+    let (work, _) = listener.accept().unwrap();
+    // Nobody has answered.
+    assert!(read_to_end(&client).bytes.is_empty());
+    assert_eq!(proxy.log()[0].to_string(), "1 POST /sync hung_up -> no reply");
+    let mut heard = vec![0; request("sale", "").len()];
+    (&work).read_exact(&mut heard).unwrap();
+    assert!(heard.ends_with(b"sale"), "it has the whole request");
+    (&work).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert!(!read_to_end(&work).is_reset, "it was listened to");
 }
 
 #[test]

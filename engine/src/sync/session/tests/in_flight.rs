@@ -59,6 +59,56 @@ fn one_more_goes_with_each_answer_and_they_may_come_in_any_order() {
     assert!(matches!(session.next(0).unwrap(), Step::Idle));
 }
 
+/// The upstream's answer to a batch that it took as the `count`-th of its history.
+fn accept_as(session: &mut Session, batch: &Batch, count: u64) {
+    let items = batch.items().map(|item| (item.key.to_owned(), accepted()));
+    let mut reply = Reply::of(items.collect());
+    reply.mark = Some(format!("{} {count} digest", batch.idempotency_key));
+    session.on_reply(batch.id, &reply, 0).unwrap();
+}
+
+/// The batches by which the upstream finds that a batch goes on with its history.
+fn known_by(batch: &Batch) -> BTreeSet<String> {
+    let of_mark = batch.mark.split(' ').next().map(str::to_owned);
+    batch.own.iter().cloned().chain(of_mark).collect()
+}
+
+#[test]
+fn whichever_of_several_the_upstream_took_last_the_next_batch_goes_on_with_it() {
+    for is_resent_first in [false, true] {
+        let store = Rig::new().open();
+        capture(&store, 1..=16);
+        let options = options().with_window(2).with_history();
+        let mut session = Session::start(&store, options, payloads()).unwrap();
+        let first = batch(&mut session, 0);
+        accept_as(&mut session, &first, 1);
+        let (one, other) = (batch(&mut session, 0), batch(&mut session, 0));
+        assert_eq!(known_by(&other), [&first, &one].map(|b| b.idempotency_key.clone()).into());
+        // Its key was refused, so that it is sent after the other one, and the upstream takes them in their order.
+        let blocked = Failure::Blocked { why: "the key is expired".to_owned() };
+        session.on_failure(one.id, &blocked, 0).unwrap();
+        session.on_new_key();
+        let one = batch(&mut session, 0);
+        let answers = match is_resent_first {
+            true => [(&one, 2), (&other, 3)],
+            false => [(&other, 3), (&one, 2)],
+        };
+        for (batch, count) in answers {
+            accept_as(&mut session, batch, count);
+        }
+        drop(session);
+        let options = super::options().with_history();
+        let mut session = Session::start(&store, options, payloads()).unwrap();
+        let last = batch(&mut session, 0);
+        assert!(known_by(&last).contains(&other.idempotency_key), "{:?}", known_by(&last));
+        // It was alone, so nothing else can be the last one.
+        accept_as(&mut session, &last, 4);
+        capture(&store, 17..=17);
+        let after = batch(&mut session, 0);
+        assert_eq!(known_by(&after), [last.idempotency_key].into());
+    }
+}
+
 #[test]
 fn a_line_that_fails_for_all_of_them_failed_once_and_the_same_batches_go_again_one_at_first() {
     let store = Rig::new().open();
