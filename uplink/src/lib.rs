@@ -12,7 +12,7 @@
 //! One rule is above all: an event is confirmed only by an explicit positive answer for its own
 //! key in a complete, well-formed document. Anything else leaves it pending.
 //!
-//! Two dialects are written in Rust, [`Forloy`] and [`Wede`]; an [`HttpDialect`] is described by a file.
+//! Two dialects of events are written in Rust, [`Forloy`] and [`Wede`]; an [`HttpDialect`] is described by a file.
 //!
 //! A [`Line`] sends nothing before it knows whom it talks to: certificates are always checked, plain `http` leaves
 //! the machine only where that is allowed by name, and an operator can ask for more: a pinned key, authorities of his
@@ -33,6 +33,13 @@
 //!
 //! The two with tokio need the feature `tokio`. An [`Uploader`] and an `AsyncUploader` listen to a [`Control`]; so does
 //! whoever hears that the line is back, such as a [`LinkWatch`].
+//!
+//! # What comes from upstream
+//!
+//! [`deliveries::Puller`] brings what a hub queued for a device into the store's inbox. How deliveries ended goes
+//! back in the dialect [`Deliveries`], or in [`Transyt`] to that upstream itself: the acks' scope takes no other
+//! dialect. [`records::RecordsClient`] asks an upstream for the right to do a piece of work that many terminals
+//! share. `DELIVERIES.md` has the routes, the codes, and what the terminal does.
 //!
 //! # Testing against a bad line
 //!
@@ -71,6 +78,8 @@
 
 mod clock;
 mod control;
+mod crew;
+pub mod deliveries;
 mod dialect;
 mod error;
 mod excerpt;
@@ -81,6 +90,7 @@ mod line;
 mod links;
 #[cfg(feature = "nats")]
 pub mod nats;
+pub mod records;
 mod retry_after;
 mod secret;
 #[cfg(feature = "tokio")]

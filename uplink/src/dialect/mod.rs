@@ -25,12 +25,17 @@ use onceward::wire::ITEM_BYTES_MAX;
 use crate::timestamp;
 
 pub use deliveries::Deliveries;
+pub(crate) use ending::{Ending, step_request};
 pub use forloy::Forloy;
 pub(crate) use form::may_be_json;
 pub use http::{BUILT_IN, DialectFault, HttpDialect, Spot};
+pub(crate) use object::Object;
+pub(crate) use path::percent_encoded;
+pub(crate) use problem::Problem;
 pub use request::{KeyPlace, Method, Request};
 pub use response::Response;
 pub use sendable::sendable;
+pub(crate) use status::not_recognised;
 pub use stream::Onceward;
 pub use transyt::Transyt;
 pub use wede::Wede;
@@ -217,6 +222,11 @@ pub trait Dialect: Send + Sync {
         let why = format!("status {}: an answer that nobody expected", response.status);
         Err(Failure::Unavailable { why, retry_after_ms: None, answered: Answered::Stranger })
     }
+}
+
+/// What an answer says that is no answer to a request outside of batches, by the problems that all upstreams document.
+pub(crate) fn failure_of(response: &Response) -> Failure {
+    problem::failure(response, &[])
 }
 
 /// Whether an answer is the upstream's own: one by item, or a refusal in its own format.

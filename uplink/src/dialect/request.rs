@@ -1,5 +1,7 @@
 //! The request that a dialect hands to the line.
 
+use std::time::Duration;
+
 /// The method of a request.
 ///
 /// ```
@@ -71,6 +73,9 @@ pub struct Request {
     pub key: KeyPlace,
     /// The body; of a `GET` it is not sent.
     pub body: Vec<u8>,
+    /// How long the upstream is asked to hold its answer back: a transport waits so much longer than for others. None
+    /// by default.
+    pub hold: Duration,
 }
 
 impl Request {
@@ -78,7 +83,14 @@ impl Request {
     #[must_use]
     pub fn new(method: Method, path: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         let (path, body) = (path.into(), body.into());
-        Self { method, path, headers: Vec::new(), key: KeyPlace::Bearer, body }
+        Self {
+            method,
+            path,
+            headers: Vec::new(),
+            key: KeyPlace::Bearer,
+            body,
+            hold: Duration::ZERO,
+        }
     }
 
     /// A `POST` without headers, whose key is a bearer token.
@@ -98,6 +110,13 @@ impl Request {
     #[must_use]
     pub fn with_key(mut self, place: KeyPlace) -> Self {
         self.key = place;
+        self
+    }
+
+    /// Asks the upstream to hold its answer back for so long at most, until it has one: the transport waits for it.
+    #[must_use]
+    pub fn with_hold(mut self, hold: Duration) -> Self {
+        self.hold = hold;
         self
     }
 }

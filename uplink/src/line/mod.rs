@@ -12,6 +12,7 @@ mod probe;
 mod proxy;
 mod reply;
 mod roots;
+mod timeouts;
 mod tls;
 mod trust;
 mod way;
@@ -38,33 +39,9 @@ use opened::Opened;
 use plain::Plain;
 pub use probe::Unreachable;
 use proxy::Via;
+pub use timeouts::Timeouts;
 pub use tls::Pin;
 use tls::{Terms, Tls};
-
-/// How long an exchange may take.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use onceward_uplink::Timeouts;
-///
-/// // A till on a slow line.
-/// let timeouts = Timeouts { total: Duration::from_secs(60), ..Timeouts::default() };
-/// assert_eq!(timeouts.connect, Duration::from_secs(5));
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Timeouts {
-    /// Until the connection is made, name resolution and TLS included. 5 s by default.
-    pub connect: Duration,
-    /// Until the last byte of the reply is there, however slowly bytes drip. 15 s by default.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), total: Duration::from_secs(15) }
-    }
-}
 
 /// A blocking HTTP line to one upstream.
 ///
@@ -306,7 +283,8 @@ impl Line {
             // None was opened since, by a clone neither: it went over one that was kept.
             Err(found) if self.opened.count() == opened && is_closed(&found) => {
                 let spent = Duration::from_millis(clock.now_ms());
-                let left = self.timeouts.total.saturating_sub(spent);
+                let total = self.timeouts.total.saturating_add(request.hold);
+                let left = total.saturating_sub(spent);
                 self.attempt(uri, key.as_ref(), request, Some(left))?
             }
             sent => sent?,
@@ -349,22 +327,29 @@ impl Line {
         }
         let clock = Monotonic::start();
         let reply = if has_body {
-            self.run(builder.body(&request.body)?, fresh)?
+            self.run(builder.body(&request.body)?, request.hold, fresh)?
         } else {
-            self.run(builder.body(())?, fresh)?
+            self.run(builder.body(())?, request.hold, fresh)?
         };
         Ok((reply, clock.now_ms()))
     }
 
-    /// Carries a request. `fresh`: over a connection of its own, within this time.
+    /// Carries a request whose answer is held back for `hold`. `fresh`: over a connection of its own, within this time.
     fn run<B: AsSendBody>(
         &self,
         request: http::Request<B>,
+        hold: Duration,
         fresh: Option<Duration>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let Some(within) = fresh else { return self.agent.run(request) };
+        if fresh.is_none() && hold.is_zero() {
+            return self.agent.run(request);
+        }
+        let within = fresh.unwrap_or_else(|| self.timeouts.total.saturating_add(hold));
         let config = self.agent.configure_request(request).timeout_global(Some(within));
-        self.agent.run(config.max_idle_age(Duration::ZERO).build())
+        match fresh {
+            Some(_) => self.agent.run(config.max_idle_age(Duration::ZERO).build()),
+            None => self.agent.run(config.build()),
+        }
     }
 }
 

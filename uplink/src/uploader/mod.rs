@@ -3,7 +3,6 @@
 //! It decides nothing: when, what and how often is the session's, and what an answer means is the
 //! dialect's.
 
-mod crew;
 mod handle;
 
 use std::fmt;
@@ -15,12 +14,12 @@ use onceward::{Scope, Store};
 
 use crate::clock::Monotonic;
 use crate::control::{Control, Signals};
+use crate::crew::{Came, Crew, Job};
 use crate::dialect::Dialect;
 use crate::error::{Cause, Error};
 use crate::exchange::{Exchange, Route, Work};
 use crate::secret::Secret;
 use crate::transport::Transport;
-use crew::{Came, Crew, Job};
 
 pub use handle::UploaderHandle;
 

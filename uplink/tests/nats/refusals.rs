@@ -194,3 +194,14 @@ fn a_second_uploader_of_a_scope_is_fenced() {
     assert_eq!(error.kind(), ErrorKind::Store);
     first.stop().unwrap();
 }
+
+#[test]
+fn a_stream_takes_no_acks() {
+    let terminal = Terminal::with(0, &[]);
+    let nowhere = NatsOptions::new(&["nats://127.0.0.1:1"], "SALES").unwrap();
+    let uploader = NatsUploader::new(terminal.store.clone(), nowhere).unwrap();
+    let scope = terminal.store.inbox().scope().unwrap();
+    let error = uploader.draining(options(scope.as_str()), 1).run_once(&mut |_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("inbox"), "{error}");
+}

@@ -321,3 +321,48 @@ fn shutting_down_breaks_off_what_is_under_way() {
     assert!(failure(&line).contains("shut down"));
     drop(server.seen());
 }
+
+#[test]
+fn an_answer_that_is_asked_to_be_held_back_is_waited_for_so_much_longer() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (arrive, arrived) = std::sync::mpsc::channel();
+    let released = std::sync::Mutex::new(released);
+    // Answers the held request when it is told to, and the other one never.
+    let server = Server::start(2, move |stream| {
+        let request = read_request(stream);
+        if request.starts_with(b"POST /held") {
+            arrive.send(()).unwrap();
+            released.lock().unwrap().recv().unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        } else {
+            drop(stream.read(&mut [0; 1]));
+        }
+        request
+    });
+    let total = Duration::from_millis(100);
+    let line = server.line_within(Timeouts { total, ..Timeouts::default() });
+    let held = Request::post("/held", "{}").with_hold(Duration::from_hours(1));
+    let theirs = line.clone();
+    let holding = thread::spawn(move || theirs.send(held));
+    arrived.recv().unwrap();
+    // Three times as long as an answer may take, by requests that nobody answers: the first listens to nobody, too.
+    for _ in 0..3 {
+        let waiting = line.send(Request::post("/other", "{}")).unwrap_err();
+        assert!(format!("{waiting:?}").contains("no complete answer in time"), "{waiting:?}");
+    }
+    release.send(()).unwrap();
+    assert_eq!(holding.join().unwrap().unwrap().status, 204);
+    drop(line);
+    drop(server.seen());
+}
+
+#[test]
+fn a_delete_has_its_body() {
+    let server = Server::answering(1, "HTTP/1.1 204 No Content\r\n\r\n");
+    let line = server.line();
+    let request = Request::new(Method::Delete, "/v1/record", r#"{"scope":"orders"}"#);
+    assert_eq!(line.send(request).unwrap().status, 204);
+    let seen = server.seen().remove(0);
+    assert!(seen.starts_with("DELETE /v1/record HTTP/1.1"), "{seen}");
+    assert!(seen.ends_with(r#"{"scope":"orders"}"#), "{seen}");
+}

@@ -1,4 +1,5 @@
-//! The threads that carry requests while the uploader's own goes on: as many as there are requests on their way.
+//! The threads that carry requests while that of an uploader or a puller goes on: as many as there are requests on
+//! their way.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,7 @@ use crate::transport::{Transport, no_answer};
 
 /// Something to carry.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(crate) enum Job {
     /// A request.
     Send(RequestId, Request),
     /// A connection, and nothing over it.
@@ -24,7 +25,7 @@ pub(super) enum Job {
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) enum Came {
+pub(crate) enum Came {
     /// An answer, or none.
     Answer(RequestId, Box<Result<Response, Failure>>),
     /// Whether the upstream could be reached.
@@ -42,7 +43,7 @@ struct Shared {
 
 /// The threads, which end with it, each when it has carried what it has.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(crate) struct Crew {
     shared: Arc<Shared>,
     jobs: Sender<Job>,
     threads: usize,
@@ -51,7 +52,7 @@ pub(super) struct Crew {
 
 impl Crew {
     /// No thread yet. What came is signalled by `control`.
-    pub(super) fn new(transport: Arc<dyn Transport>, control: Control) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, control: Control) -> Self {
         let (jobs, receiver) = mpsc::channel();
         let (jobs_of, came) = (Mutex::new(receiver), Mutex::default());
         let shared = Arc::new(Shared { transport, jobs: jobs_of, came, control });
@@ -59,7 +60,7 @@ impl Crew {
     }
 
     /// Has something carried. Where there is no thread for it, that is done at once.
-    pub(super) fn carry(&mut self, job: Job) {
+    pub(crate) fn carry(&mut self, job: Job) {
         self.out += 1;
         if self.out > self.threads {
             let theirs = Arc::clone(&self.shared);
@@ -76,14 +77,14 @@ impl Crew {
     }
 
     /// What came since the last call.
-    pub(super) fn take(&mut self) -> VecDeque<Came> {
+    pub(crate) fn take(&mut self) -> VecDeque<Came> {
         let came = std::mem::take(&mut *lock(&self.shared.came));
         self.out = self.out.saturating_sub(came.len());
         came
     }
 
     /// How much is on its way.
-    pub(super) fn out(&self) -> usize {
+    pub(crate) fn out(&self) -> usize {
         self.out
     }
 }
