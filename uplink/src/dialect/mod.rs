@@ -202,7 +202,7 @@ pub trait Dialect: Send + Sync {
         _wire_key: &str,
         response: &Response,
     ) -> Result<Option<ItemOutcome>, Failure> {
-        Err(status::not_recognised(response, "an answer that nobody expected"))
+        Err(not_recognised(response, "an answer that nobody expected"))
     }
 
     /// A request that changes nothing at the upstream, whatever it answers: it is asked with to learn what
