@@ -160,7 +160,7 @@ fn send_again(store: &Store, uploader: &UploaderHandle) -> u64 {
 /// How many lanes there are.
 const LANES: usize = 4;
 
-/// The terminal's time limit for a request: far over what the hub takes, and short because hanging requests last as long.
+/// The terminal's time limit for a request: far over what the hub takes, and short because hanging ones last as long.
 const TIME_LIMIT: Duration = Duration::from_millis(400);
 
 /// Between two attempts.

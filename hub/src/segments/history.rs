@@ -1,8 +1,8 @@
 //! How far the hub has the history of each terminal's scope: the last batch of its stream, and what came lately.
 //!
 //! A batch goes on with a history if the last batch of that is one that the terminal says is its own, or one that the
-//! same opening of its store formed. Of two copies of one store only one goes on: the other does not know the batch with
-//! which that happened, and is another opening.
+//! same opening of its store formed. Of two copies of one store only one goes on: the other does not know the batch
+//! with which that happened, and is another opening.
 //!
 //! | file | what |
 //! |---|---|
@@ -70,8 +70,8 @@ pub(super) struct History {
     done: BTreeSet<u64>,
 }
 
-/// The store and its opening that formed a batch, by the batch's key: `<store id>-<opening>-<batch number>`. The opening
-/// is a random number.
+/// The store and its opening that formed a batch, by the batch's key: `<store id>-<opening>-<batch number>`. The
+/// opening is a random number.
 fn opening(batch: &str) -> Option<&str> {
     batch.rsplit_once('-').map(|(opening, _number)| opening).filter(|opening| opening.contains('-'))
 }
@@ -87,8 +87,8 @@ pub(super) enum Fork {
 
 impl History {
     /// Whether a batch goes on with this history: its last batch is this one, or the terminal's own, or the one that it
-    /// reminds of, with the same digest. Or it is of the same opening: a request that the line held back, for a batch in
-    /// whose place the terminal has long sent others.
+    /// reminds of, with the same digest. Or it is of the same opening: a request that the line held back, for a batch
+    /// in whose place the terminal has long sent others.
     pub(super) fn check(&self, batch: &str, mark: &str, own: &[&str]) -> Result<(), Fork> {
         let Some(head) = &self.head else {
             // What it reminds of is gone here, and of what was confirmed nobody knows any more.
