@@ -1,5 +1,6 @@
 mod imports;
 mod keys;
+mod outages;
 mod scopes;
 mod told;
 mod ways;
