@@ -1,4 +1,5 @@
 //! The hub of the matrix: a real one, on a port of the loopback, until its ledger is wanted.
+//! Method: Hub::open, served by a runtime of its own; its ledger is read from the files after its end.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
 //! The matrix: plays all rows of a dialect, compares with the ledger, and prints.
+//! Method: a few threads take the runs one after another; counts are made once the hub has ended.
 
 use std::{
     collections::{HashMap, HashSet},

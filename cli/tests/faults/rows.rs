@@ -1,4 +1,5 @@
 //! The rows of the matrix: every fault of the kit, some in several shapes, and how often each is met.
+//! Method: a table of lines as scripts of the kit have them; a test holds it against the kit's own table.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
 //! The dialects of the matrix, and how each is set up.
+//! Method: the crate's own dialects, one of its built-in files, and one file that is written out here.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
 //! One run of the matrix: a terminal that captures events, and sends them over a line with a fault.
+//! Method: a store and an uploader of this process with short time limits, driven until nothing waits.
 
 use std::{
     net::SocketAddr,
