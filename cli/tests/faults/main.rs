@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! cargo nextest run -p onceward-cli -E 'binary(faults)' --success-output final
-//! ONCEWARD_MATRIX_RUNS=20 cargo nextest run -p onceward-cli -E 'binary(faults)' --success-output final
+//! ONCEWARD_MATRIX_RUNS=6 cargo nextest run -p onceward-cli -E 'binary(faults)' --success-output final
 //! ```
 //!
 //! With `--no-capture` the dialects come one after another, which takes longer.
