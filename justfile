@@ -7,24 +7,24 @@ ci:
 # The quick look before the tests.
 check:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats --locked -- -D warnings
+    cargo clippy --workspace --all-targets --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats,onceward-uplink/tokio --locked -- -D warnings
 
 # Unit, integration and tidy tests.
 test:
-    cargo nextest run --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats --locked
+    cargo nextest run --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats,onceward-uplink/tokio --locked
 
 # One test, by its name or a part of it: just one torn_last_frame_is_cut_and_counted
 one name:
-    cargo nextest run --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats --locked {{name}}
+    cargo nextest run --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats,onceward-uplink/tokio --locked {{name}}
 
 # The same as `test`, without cargo-nextest.
 test-plain:
-    cargo test --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats --locked --all-targets
+    cargo test --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats,onceward-uplink/tokio --locked --all-targets
 
 # The examples in the documentation, as tests, and the documentation itself.
 doc:
-    cargo test --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats --doc --locked
-    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats --no-deps --locked
+    cargo test --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats,onceward-uplink/tokio --doc --locked
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --features onceward/encryption,onceward/testing,onceward-uplink/faults,onceward-uplink/nats,onceward-uplink/tokio --no-deps --locked
 
 # Only the rules about the source tree.
 tidy:

@@ -50,6 +50,12 @@ impl Failure {
 
 impl From<onceward::Error> for Failure {
     fn from(error: onceward::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&onceward::Error> for Failure {
+    fn from(error: &onceward::Error) -> Self {
         Self {
             status: error.kind().into(),
             code: error.code().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use onceward::Store;
 
@@ -16,8 +16,8 @@ use crate::failure::Failure;
 pub struct Handle {
     /// `None` once closed.
     store: RwLock<Option<Store>>,
-    /// A call panicked, so what the store holds in memory may be half changed.
-    panicked: AtomicBool,
+    /// A call panicked, so what the store holds in memory may be half changed. Shared with its exchanges.
+    panicked: Arc<AtomicBool>,
     /// The process that opened it.
     process: u32,
 }
@@ -27,7 +27,7 @@ impl Handle {
     pub(crate) fn new(store: Store) -> Self {
         Self {
             store: RwLock::new(Some(store)),
-            panicked: AtomicBool::new(false),
+            panicked: Arc::default(),
             process: std::process::id(),
         }
     }
@@ -40,8 +40,8 @@ impl Handle {
         &self,
         work: impl FnOnce(&Store) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.refuse_if_forked()?;
-        self.refuse_if_panicked()?;
+        refuse_if_forked(self.process)?;
+        refuse_if_panicked(&self.panicked)?;
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let Some(store) = &*store else { return Err(closed()) };
         catch_unwind(AssertUnwindSafe(|| work(store))).unwrap_or_else(|said| {
@@ -52,31 +52,37 @@ impl Handle {
 
     /// Closes the store in order. The handle refuses everything from now on, also after an error.
     pub(crate) fn close(&self) -> Result<(), Failure> {
-        self.refuse_if_forked()?;
+        refuse_if_forked(self.process)?;
         let taken = self.store.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(store) = taken else { return Err(closed()) };
         // Dropping the store without the clean mark is to it as a crash is.
-        self.refuse_if_panicked()?;
+        refuse_if_panicked(&self.panicked)?;
         store.close().map_err(Failure::from)
     }
 
-    /// Refuses work in a process that was forked from the one that opened the store.
-    fn refuse_if_forked(&self) -> Result<(), Failure> {
-        if self.process == std::process::id() {
-            return Ok(());
-        }
-        let message = "the store was opened by the process from which this one was forked: open it after fork()";
-        Err(Failure::new(Status::Poisoned, "GROUND_MOVED", message))
+    /// Whether a call panicked: for what works on the same store.
+    pub(crate) fn panicked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.panicked)
     }
+}
 
-    /// Refuses work after a panic.
-    fn refuse_if_panicked(&self) -> Result<(), Failure> {
-        if self.panicked.load(Ordering::Acquire) {
-            let message = "an earlier call met a bug in onceward: close and reopen the store";
-            return Err(Failure::new(Status::Poisoned, "PANICKED", message));
-        }
-        Ok(())
+/// Refuses work after a panic.
+pub(crate) fn refuse_if_panicked(panicked: &AtomicBool) -> Result<(), Failure> {
+    if panicked.load(Ordering::Acquire) {
+        let message = "an earlier call met a bug in onceward: close and reopen the store";
+        return Err(Failure::new(Status::Poisoned, "PANICKED", message));
     }
+    Ok(())
+}
+
+/// Refuses work in a process that was forked from this one, which opened the store.
+pub(crate) fn refuse_if_forked(process: u32) -> Result<(), Failure> {
+    if process == std::process::id() {
+        return Ok(());
+    }
+    let message =
+        "the store was opened by the process from which this one was forked: open it after fork()";
+    Err(Failure::new(Status::Poisoned, "GROUND_MOVED", message))
 }
 
 /// The answer on a closed handle.

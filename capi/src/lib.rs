@@ -7,6 +7,7 @@
 
 mod abi;
 mod borrow;
+mod exchange;
 mod failure;
 mod handle;
 mod request;
@@ -21,6 +22,12 @@ pub use abi::{
     Bytes, Counts, Dialect, Event, KeyRule, OPEN_EXISTING, Options, State, Status, Verdict,
 };
 use borrow::aligned;
+pub use exchange::{
+    ExchangeHandle, ExchangeOptions, Header, KeyPlace, ReportCounts, Response, Work, WorkKind,
+    ow_exchange_free, ow_exchange_next, ow_exchange_on_new_key, ow_exchange_on_no_answer,
+    ow_exchange_on_online, ow_exchange_on_probe, ow_exchange_on_response, ow_exchange_report,
+    ow_exchange_start, ow_exchange_stop,
+};
 use failure::{Failure, guard};
 pub use handle::Handle;
 

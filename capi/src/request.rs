@@ -104,7 +104,7 @@ pub(crate) unsafe fn event(from: &Event) -> Result<onceward::Event, Failure> {
 }
 
 /// A yes or no from C: any other number is a field that was never set, or of a newer header.
-fn is_one(number: u32, name: &str) -> Result<bool, Failure> {
+pub(crate) fn is_one(number: u32, name: &str) -> Result<bool, Failure> {
     match number {
         0 => Ok(false),
         1 => Ok(true),

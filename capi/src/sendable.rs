@@ -7,6 +7,11 @@ use onceward_uplink::{Forloy, Wede, sendable};
 use crate::abi::{Dialect, KeyRule, Status};
 use crate::failure::Failure;
 
+/// All dialects.
+pub(crate) const DIALECTS: [Dialect; 3] = [Dialect::None, Dialect::Forloy, Dialect::Wede];
+/// All rules.
+pub(crate) const KEY_RULES: [KeyRule; 2] = [KeyRule::None, KeyRule::ScopePrefix];
+
 /// Judges an event and the moment of its capture, Unix milliseconds.
 type Judge = Box<dyn Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync>;
 
@@ -17,10 +22,8 @@ type Judge = Box<dyn Fn(&Event, i64) -> Result<(), Misfit> + Send + Sync>;
 ///
 /// `Unsupported`: a number is of a newer version. `Invalid`: a rule without a dialect, for which nobody asks.
 pub(crate) fn judged(config: Config, dialect: u32, key_rule: u32) -> Result<Config, Failure> {
-    let dialects = [Dialect::None, Dialect::Forloy, Dialect::Wede];
-    let dialect = known("dialect", dialect, &dialects, |found| found as u32)?;
-    let rules = [KeyRule::None, KeyRule::ScopePrefix];
-    let rule = known("key_rule", key_rule, &rules, |found| found as u32)?;
+    let dialect = known("dialect", dialect, &DIALECTS, |found| found as u32)?;
+    let rule = known("key_rule", key_rule, &KEY_RULES, |found| found as u32)?;
     if dialect == Dialect::None {
         return match rule {
             KeyRule::None => Ok(config),
@@ -44,7 +47,7 @@ pub(crate) fn judged(config: Config, dialect: u32, key_rule: u32) -> Result<Conf
 }
 
 /// The value of this number.
-fn known<T: Copy>(
+pub(crate) fn known<T: Copy>(
     name: &str,
     number: u32,
     all: &[T],

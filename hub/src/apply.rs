@@ -10,7 +10,7 @@ use crate::{receipt::TransactionReceipt, tenant::Tenant};
 /// What one frame adds to its key and payload, bytes, generously.
 const FRAME_BYTES: u64 = 512;
 /// How many effects one atomic write may have.
-const GROUP_ITEMS_MAX: usize = 500;
+const GROUP_ITEMS_MAX: usize = 1_000;
 
 /// An item that keeps all rules, with the receipt that it gets if it is new.
 #[derive(Clone)]
@@ -156,7 +156,7 @@ fn groups(proposals: &[Proposal], bytes_max: u64) -> Vec<Range<usize>> {
     cut(sizes, bytes_max)
 }
 
-/// Cuts a row of sizes into ranges of at most `bytes_max` and 500 items each; a single size over the
+/// Cuts a row of sizes into ranges of at most `bytes_max` and 1,000 items each; a single size over the
 /// limit is alone in its range, and the store refuses it.
 fn cut(sizes: impl Iterator<Item = u64>, bytes_max: u64) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(cut([].into_iter(), 10), vec![]);
         assert_eq!(cut([5, 5, 1].into_iter(), 10), vec![0..2, 2..3]);
         assert_eq!(cut([50, 1, 1].into_iter(), 10), vec![0..1, 1..3]);
-        let many = cut(std::iter::repeat_n(1, 1_001), u64::MAX);
-        assert_eq!(many, vec![0..500, 500..1_000, 1_000..1_001]);
+        let many = cut(std::iter::repeat_n(1, 2_001), u64::MAX);
+        assert_eq!(many, vec![0..1_000, 1_000..2_000, 2_000..2_001]);
     }
 }

@@ -27,11 +27,11 @@ pub struct Control {
 struct Shared {
     /// The signals since the last look.
     signals: Mutex<Signals>,
-    /// The task that waits for one.
-    #[cfg(feature = "nats")]
-    waiting: Mutex<Option<std::task::Waker>>,
     /// Notified at every change.
     changed: Condvar,
+    /// The same for tasks.
+    #[cfg(feature = "tokio")]
+    changed_for_tasks: tokio::sync::Notify,
 }
 
 /// The signals since the last look. `stopped` and `paused` stay.
@@ -139,45 +139,38 @@ impl Control {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits until something happens, in a task; one at a time.
-    #[cfg(feature = "nats")]
+    /// Resolves when something happens. Dropped, it has taken nothing.
+    #[cfg(feature = "tokio")]
     pub(crate) async fn changed(&self) {
         self.until(Signals::any).await;
     }
 
-    /// Waits until [`Control::stop`] was called, in a task; one at a time.
+    /// Resolves once [`Control::stop`] was called.
     #[cfg(feature = "nats")]
     pub(crate) async fn stopped(&self) {
         self.until(|signals| signals.stopped).await;
     }
 
-    #[cfg(feature = "nats")]
+    #[cfg(feature = "tokio")]
     async fn until(&self, is_so: impl Fn(Signals) -> bool) {
-        std::future::poll_fn(|context| {
+        loop {
+            let mut news = std::pin::pin!(self.shared.changed_for_tasks.notified());
             // Before the look, so that what happens after it wakes the task.
-            *self.waiting() = Some(context.waker().clone());
-            match is_so(*self.signals()) {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
+            news.as_mut().enable();
+            let signals = *self.signals();
+            if is_so(signals) {
+                return;
             }
-        })
-        .await;
-    }
-
-    /// The task that waits.
-    #[cfg(feature = "nats")]
-    fn waiting(&self) -> MutexGuard<'_, Option<std::task::Waker>> {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+            news.await;
+        }
     }
 
     /// Changes a flag and wakes whoever waits.
     fn signal(&self, change: impl FnOnce(&mut Signals)) {
         change(&mut self.signals());
         self.shared.changed.notify_all();
-        #[cfg(feature = "nats")]
-        if let Some(task) = self.waiting().take() {
-            task.wake();
-        }
+        #[cfg(feature = "tokio")]
+        self.shared.changed_for_tasks.notify_waiters();
     }
 
     /// The flags. They are plain values, so a panic elsewhere cannot have left them half done.

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Invalid,
     /// The store refused; [`Error::store`] says why.
     Store,
-    /// The operating system refused a thread, or a file cannot be read.
+    /// The operating system refused a thread, or news of links, or a file cannot be read.
     Io,
     /// The uploader's thread ended in a panic, which is a bug.
     Bug,
@@ -62,6 +62,9 @@ pub(crate) enum Cause {
     /// The operating system gave no thread.
     #[error("no thread for the uploader: {0}")]
     Thread(#[source] io::Error),
+    /// The operating system tells nothing of links.
+    #[error("no news of network links from the system: {0}")]
+    Links(#[source] io::Error),
     /// The thread panicked.
     #[error("the uploader's thread ended in a panic")]
     Panic,
@@ -74,7 +77,7 @@ impl Error {
         match self.0 {
             Cause::Invalid { .. } | Cause::Dialect(_) => ErrorKind::Invalid,
             Cause::Store(_) => ErrorKind::Store,
-            Cause::File { .. } | Cause::Thread(_) => ErrorKind::Io,
+            Cause::File { .. } | Cause::Thread(_) | Cause::Links(_) => ErrorKind::Io,
             Cause::Panic => ErrorKind::Bug,
         }
     }
@@ -88,6 +91,7 @@ impl Error {
             | Cause::File { .. }
             | Cause::Dialect(_)
             | Cause::Thread(_)
+            | Cause::Links(_)
             | Cause::Panic => None,
         }
     }

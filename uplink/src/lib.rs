@@ -18,6 +18,22 @@
 //! the machine only where that is allowed by name, and an operator can ask for more: a pinned key, authorities of his
 //! own, a certificate of the terminal. [`Line::probe`] tries the way without sending anything.
 //!
+//! # Which driver
+//!
+//! All of them are short loops around an [`Exchange`], which has no socket, no clock and no thread.
+//!
+//! | the host has                                     | it takes                                             |
+//! |--------------------------------------------------|------------------------------------------------------|
+//! | threads, and no HTTP client                      | [`Uploader`] with a [`Line`]                         |
+//! | threads, and a client or another way upstream    | [`Uploader`] with a [`Transport`] of its own         |
+//! | a tokio runtime, and no HTTP client              | `AsyncUploader` with `Blocking` of a [`Line`]        |
+//! | a tokio runtime, and a client such as hyper's    | `AsyncUploader` with an `AsyncTransport` of its own  |
+//! | another loop, a simulation, a client in C        | [`Exchange`], in C `ow_exchange_start`               |
+//! | a command line                                   | `onceward sync`                                      |
+//!
+//! The two with tokio need the feature `tokio`. An [`Uploader`] and an `AsyncUploader` listen to a [`Control`]; so does
+//! whoever hears that the line is back, such as a [`LinkWatch`].
+//!
 //! # Testing against a bad line
 //!
 //! With the feature `faults` there is a proxy, in the module `faults`, that delays, cuts, loses, repeats and spoils
@@ -69,10 +85,13 @@ mod exchange;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod line;
+mod links;
 #[cfg(feature = "nats")]
 pub mod nats;
 mod retry_after;
 mod secret;
+#[cfg(feature = "tokio")]
+mod tasks;
 mod timestamp;
 mod transport;
 mod uploader;
@@ -80,12 +99,15 @@ mod upstream;
 
 pub use control::Control;
 pub use dialect::{
-    BUILT_IN, Dialect, DialectFault, Forloy, HttpDialect, KeyPlace, Method, Onceward, Request,
-    Response, Spot, Wede, sendable,
+    BUILT_IN, Deliveries, Dialect, DialectFault, Forloy, HttpDialect, KeyPlace, Method, Onceward,
+    Request, Response, Spot, Transyt, Wede, sendable,
 };
 pub use error::{Error, ErrorKind};
 pub use exchange::{Exchange, RequestId, Route, Work};
 pub use line::{Line, Pin, Timeouts, Unreachable};
+pub use links::LinkWatch;
 pub use secret::Secret;
+#[cfg(feature = "tokio")]
+pub use tasks::{AsyncHandle, AsyncTransport, AsyncUploader, Blocking, Carrying};
 pub use transport::Transport;
 pub use uploader::{Uploader, UploaderHandle};

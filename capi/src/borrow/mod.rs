@@ -3,6 +3,7 @@
 use std::slice;
 
 use crate::abi::{Bytes, Counts, Event, Options, Status};
+use crate::exchange::{ExchangeOptions, ReportCounts, Response, Work};
 use crate::failure::Failure;
 
 /// A struct whose first field is its size as the caller knows it.
@@ -28,6 +29,26 @@ unsafe impl SizedStruct for Event {
 // SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers.
 unsafe impl SizedStruct for Counts {
     const NAME: &'static str = "counts";
+}
+
+// SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers and raw pointers.
+unsafe impl SizedStruct for ExchangeOptions {
+    const NAME: &'static str = "options";
+}
+
+// SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers and raw pointers.
+unsafe impl SizedStruct for Work {
+    const NAME: &'static str = "work";
+}
+
+// SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers and raw pointers.
+unsafe impl SizedStruct for Response {
+    const NAME: &'static str = "response";
+}
+
+// SAFETY: `repr(C)`, begins with `struct_size`, holds only numbers.
+unsafe impl SizedStruct for ReportCounts {
+    const NAME: &'static str = "report";
 }
 
 /// Largest size of a struct that is believed: a larger one is a field that was never set.
@@ -58,6 +79,16 @@ pub(crate) unsafe fn read<T: SizedStruct + Copy>(from: *const T) -> Result<T, Fa
     // SAFETY: not null, aligned, and readable for the size of `T`, all checked by `struct_bytes`;
     // every bit pattern is valid, by the trait's contract.
     Ok(unsafe { from.read() })
+}
+
+/// Checks a struct that is to be filled, before anything is done that could not be taken back.
+///
+/// # Safety
+///
+/// `at` is null, or readable for a `usize`.
+pub(crate) unsafe fn check<T: SizedStruct>(at: *const T) -> Result<(), Failure> {
+    // SAFETY: by this function's contract.
+    unsafe { struct_bytes(at) }.map(drop)
 }
 
 /// Fills a struct of the caller, as much of it as both sides know.
@@ -119,6 +150,28 @@ pub(crate) unsafe fn bytes<'a>(from: Bytes, name: &str) -> Result<Option<&'a [u8
     }
     // SAFETY: not null, no larger than an allocation can be, readable by this function's contract.
     Ok(Some(unsafe { slice::from_raw_parts(from.start.cast::<u8>(), from.size_bytes) }))
+}
+
+/// Borrows an array; null is one of none.
+///
+/// # Safety
+///
+/// `start` is null, or as many values as `count` are readable there, and stay unchanged for `'a`.
+pub(crate) unsafe fn array<'a, T>(
+    start: *const T,
+    count: usize,
+    name: &str,
+) -> Result<&'a [T], Failure> {
+    if start.is_null() && count == 0 {
+        return Ok(&[]);
+    }
+    aligned(start, name)?;
+    let size_bytes = count.checked_mul(size_of::<T>());
+    if size_bytes.and_then(|size_bytes| isize::try_from(size_bytes).ok()).is_none() {
+        return Err(Failure::invalid("SIZE_INVALID", format!("{name}: {count} of them cannot be")));
+    }
+    // SAFETY: not null, aligned, no larger than an allocation can be, readable by this function's contract.
+    Ok(unsafe { slice::from_raw_parts(start, count) })
 }
 
 /// Borrows text; `None` where it is not given.

@@ -77,6 +77,9 @@ static void child_with_stores_of_its_own(const char *path) {
 static void child_of_a_dead_parent(const char *path) {
     int pipe_of[2];
     ow_store *store = NULL;
+    ow_exchange *exchange = NULL;
+    ow_exchange_options options = {0};
+    ow_work work = {0};
     char byte = 0;
     pid_t parent;
     if (pipe(pipe_of) != 0) {
@@ -86,6 +89,10 @@ static void child_of_a_dead_parent(const char *path) {
     if (parent == 0) {
         say("first", "open", ow_store_open(ow_text(path), NULL, &store));
         capture(store, "first", "k-first");
+        options.struct_size = sizeof options;
+        options.upstream = ow_text("https://hub.example");
+        options.dialect = OW_DIALECT_WEDE;
+        say("first", "start", ow_exchange_start(store, &options, &exchange));
         if (fork() != 0) {
             _exit(0);
         }
@@ -93,6 +100,10 @@ static void child_of_a_dead_parent(const char *path) {
         while (read(pipe_of[0], &byte, 1) > 0) {
         }
         capture(store, "second", "k-second");
+        work.struct_size = sizeof work;
+        say("second", "next", ow_exchange_next(exchange, 0, &work));
+        say("second", "stop", ow_exchange_stop(exchange));
+        ow_exchange_free(exchange);
         ow_store_free(store);
         say("second", "open", ow_store_open(ow_text(path), NULL, &store));
         capture(store, "second", "k-second");

@@ -10,7 +10,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use onceward_capi::{Bytes, Counts, Event, Options};
+use onceward_capi::{
+    Bytes, Counts, Event, ExchangeOptions, Header, Options, ReportCounts, Response, Work,
+};
 
 /// What the program prints, after the version and the sizes.
 const EXPECTED: &str = include_str!("smoke.txt");
@@ -89,6 +91,23 @@ fn a_program_linked_with_the_shared_library_gets_every_answer() {
     let program = dir.path().join("smoke");
     compile_shared("smoke.c", &program);
     answers_as_written(&program, &dir.path().join("store"));
+}
+
+#[test]
+fn a_host_in_c_drains_its_store_with_a_client_of_its_own_and_nothing_takes_effect_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("exchange");
+    compile_shared("exchange.c", &program);
+    let printed = run(Command::new(&program).arg(dir.path().join("store")));
+    let sizes = [
+        size_of::<ExchangeOptions>(),
+        size_of::<Header>(),
+        size_of::<Work>(),
+        size_of::<Response>(),
+        size_of::<ReportCounts>(),
+    ];
+    let sizes = sizes.map(|size| size.to_string()).join(" ");
+    assert_eq!(printed, format!("sizes {sizes}\n{}", include_str!("exchange.txt")));
 }
 
 #[test]

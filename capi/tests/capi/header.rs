@@ -4,18 +4,19 @@
 
 use std::collections::BTreeSet;
 
-use onceward_capi::{Dialect, KeyRule, State, Status, Verdict};
+use onceward_capi::{Dialect, KeyPlace, KeyRule, State, Status, Verdict, WorkKind};
 
 /// The committed header.
 const HEADER: &str = include_str!("../../include/onceward.h");
-/// The file of the exported functions.
-const LIBRARY: &str = include_str!("../../src/lib.rs");
+/// The files of the exported functions.
+const LIBRARY: [&str; 2] =
+    [include_str!("../../src/lib.rs"), include_str!("../../src/exchange/calls.rs")];
 
 /// The functions that the library exports.
 fn exported() -> BTreeSet<&'static str> {
     LIBRARY
-        .split("extern \"C\" fn ")
-        .skip(1)
+        .iter()
+        .flat_map(|file| file.split("extern \"C\" fn ").skip(1))
         .filter_map(|after| after.split_once('(').map(|(name, _)| name))
         .collect()
 }
@@ -54,7 +55,8 @@ fn upper_snake(name: &str) -> String {
 fn every_exported_function_is_declared_and_the_reverse() {
     assert!(exported().contains("ow_capture"), "control: {:?}", exported());
     assert_eq!(exported(), declared());
-    assert_eq!(LIBRARY.matches("#[unsafe(no_mangle)]").count(), exported().len());
+    let marks = LIBRARY.iter().map(|file| file.matches("#[unsafe(no_mangle)]").count());
+    assert_eq!(marks.sum::<usize>(), exported().len());
 }
 
 #[test]
@@ -119,11 +121,21 @@ fn every_number_is_the_same_on_both_sides() {
         let name = format!("OW_KEY_RULE_{}", upper_snake(&format!("{rule:?}")));
         assert!(has_number(&name, rule as i64), "the header lacks {name}");
     }
+    use WorkKind as C;
+    let kinds = [C::Send, C::Probe, C::Wait, C::Await, C::Idle, C::Blocked];
+    for kind in kinds {
+        let name = format!("OW_WORK_{}", upper_snake(&format!("{kind:?}")));
+        assert!(has_number(&name, kind as i64), "the header lacks {name}");
+    }
+    for place in [KeyPlace::Nowhere, KeyPlace::Bearer, KeyPlace::Header] {
+        let name = format!("OW_KEY_PLACE_{}", upper_snake(&format!("{place:?}")));
+        assert!(has_number(&name, place as i64), "the header lacks {name}");
+    }
     let is_number = |line: &&str| line.starts_with("    OW_") && line.contains(" = ");
     let in_header = HEADER.lines().filter(is_number).count();
     assert_eq!(
         in_header,
-        statuses.len() + 3 + states.len() + 3 + 2,
+        statuses.len() + 3 + states.len() + 3 + 2 + kinds.len() + 3,
         "numbers that only the header has"
     );
 }

@@ -15,6 +15,10 @@ pub enum DialectName {
     Onceward,
     /// What a file describes.
     Http(PathBuf),
+    /// `POST /admin/events/{event_id}/ack` and `/fail`: acks of deliveries.
+    Transyt,
+    /// The same, and `POST /v1/engage/deliveries/{delivery_id}/ack`.
+    Deliveries,
     /// A stream of NATS JetStream, a message for each event.
     #[cfg(feature = "nats")]
     Nats,
@@ -33,6 +37,8 @@ impl DialectName {
                 argument.push(file);
                 argument
             }
+            Self::Transyt => "transyt".into(),
+            Self::Deliveries => "deliveries".into(),
             #[cfg(feature = "nats")]
             Self::Nats => "nats".into(),
         }
@@ -41,10 +47,10 @@ impl DialectName {
 
 /// What can be asked for.
 #[cfg(feature = "nats")]
-pub(super) const NAMES: &str = "forloy, wede, onceward, nats, http:FILE";
+pub(super) const NAMES: &str = "forloy, wede, onceward, nats, http:FILE, transyt, deliveries";
 /// What can be asked for.
 #[cfg(not(feature = "nats"))]
-pub(super) const NAMES: &str = "forloy, wede, onceward, http:FILE";
+pub(super) const NAMES: &str = "forloy, wede, onceward, http:FILE, transyt, deliveries";
 
 /// Parses the name of a dialect, or the file that describes one.
 pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
@@ -52,6 +58,8 @@ pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
         "forloy" => Ok(DialectName::Forloy),
         "wede" => Ok(DialectName::Wede),
         "onceward" => Ok(DialectName::Onceward),
+        "transyt" => Ok(DialectName::Transyt),
+        "deliveries" => Ok(DialectName::Deliveries),
         #[cfg(feature = "nats")]
         "nats" => Ok(DialectName::Nats),
         other => match other.strip_prefix("http:") {
@@ -59,6 +67,16 @@ pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
             Some(file) => Ok(DialectName::Http(file.into())),
             None => Err(format!("possible values: {NAMES}")),
         },
+    }
+}
+
+/// The same for those of events that a terminal captures.
+pub(super) fn dialect_of_events(text: &str) -> Result<DialectName, String> {
+    match dialect(text)? {
+        DialectName::Transyt | DialectName::Deliveries => {
+            Err(format!("{text} is for acks of deliveries, which are not captured"))
+        }
+        other => Ok(other),
     }
 }
 

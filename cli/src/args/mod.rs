@@ -141,7 +141,7 @@ pub struct CaptureArgs {
     pub segment_bytes: Option<u64>,
     /// Refuse what an upstream that speaks this can never take; keys of another scope than `default` are judged as
     /// `sync --wire-keys scope-prefix` sends them
-    #[arg(long, value_name = "forloy|wede|onceward|nats|http:FILE", value_parser = dialect::dialect)]
+    #[arg(long, value_name = "forloy|wede|onceward|nats|http:FILE", value_parser = dialect::dialect_of_events)]
     pub dialect: Option<DialectName>,
 }
 
@@ -157,14 +157,17 @@ pub struct SyncArgs {
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The dialect that the upstream speaks: forloy is `POST /api/v1/transactions/sync`, wede `POST /v1/sync/batch`,
-    /// onceward `POST /v1/segments`, nats a stream of JetStream, and http:FILE what the file describes, see `dialect`
-    #[arg(long, value_name = "forloy|wede|onceward|nats|http:FILE", value_parser = dialect::dialect)]
+    /// onceward `POST /v1/segments`, nats a stream of JetStream, http:FILE what the file describes, see `dialect`; for
+    /// acks of deliveries transyt `POST /admin/events/{event_id}/ack` and deliveries the same and those of windows
+    #[arg(long, value_name = SYNC_DIALECTS, value_parser = dialect::dialect)]
     pub dialect: DialectName,
-    /// The scope to send
-    #[arg(long, value_name = "S", default_value = "default", value_parser = scope)]
-    pub scope: onceward::Scope,
-    /// How keys of this scope are spelled for the upstream, so that they differ from those of others: needed for every
-    /// scope but `default`, at its first sync to that upstream, and the same from then on
+    /// A scope to send; may be given several times. Unless given, all that have something to send, but for those whose
+    /// keys have no rule yet, see --wire-keys, and for acks of deliveries, which go by a dialect of their own
+    #[arg(long = "scope", value_name = "S", value_parser = scope)]
+    pub scopes: Vec<onceward::Scope>,
+    /// How keys of scopes are spelled for the upstream, so that they differ from those of others: needed for every
+    /// scope but `default`, at its first sync to that upstream, and the same from then on; onceward and nats need none,
+    /// because they give the upstream the scope
     #[arg(long, value_enum, value_name = "RULE")]
     pub wire_keys: Option<WireKeys>,
     /// With --dialect onceward: send although another store went on with the history of this one, each event under its
@@ -254,7 +257,7 @@ pub struct ServeArgs {
 #[derive(Args, Debug)]
 pub struct DemoArgs {
     /// The dialect that the purchases are sent in; a file must lead to the hub's Wede route, as `wede-single` does
-    #[arg(long, value_name = "forloy|wede|onceward|http:FILE", default_value = "forloy", value_parser = dialect::dialect)]
+    #[arg(long, value_name = "forloy|wede|onceward|http:FILE", default_value = "forloy", value_parser = dialect::dialect_of_events)]
     pub dialect: DialectName,
     /// Seed of the line's faults; the same seed, the same faults in the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -333,15 +336,18 @@ Exit codes: 0 all lines are stored now or were before, 1 a line was refused or i
 3 the store was found damaged, whatever became of the lines, or a line is the duplicate of an event that is lost to \
 damage, 4 another process has the store, 7 no room.";
 
+/// The dialects of `sync`.
+const SYNC_DIALECTS: &str = "forloy|wede|onceward|nats|http:FILE|transyt|deliveries";
+
 /// The last part of `sync --help`.
 const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accepted\", \"duplicate\" and \"rejected\", in \
 how many \"batches\" and \"bytes\", and what is left: \"pending\", \"behind\" those of them that wait in their lane \
 behind one that waits for a person, \"pending_elsewhere\" in other scopes, \"in_review\".
 
-Without --once it goes on until SIGHUP, SIGINT or SIGTERM. The bearer key is that of --api-key-file, --api-key or \
-ONCEWARD_API_KEY.
+Without --once it goes on until SIGHUP, SIGINT or SIGTERM; SIGUSR1 says that the line is back, and so does a link of \
+this machine that comes up: then no wait goes on. The bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY.
 
-Exit codes: 0 nothing of this scope is pending, or a signal ended a run without --once, 1 failed, such as a file that \
+Exit codes: 0 nothing is pending, of the scopes that --scope names if it is given, or a signal ended a run without --once, 1 failed, such as a file that \
 cannot be read, 2 usage, 3 the store was found damaged, 4 another process has the store, 5 events are still pending \
 (--once), 6 the credentials are refused, 7 no room, 8 the upstream refused whatever it was sent, 9 events went to \
 review in this run. The first that holds of 3, 7, 6, 8, 5, 9 counts.";

@@ -1,5 +1,7 @@
 //! `status`: what a store holds. Takes no lock.
 
+use std::collections::BTreeMap;
+
 use onceward::Status;
 use onceward::inspect::RecoveryReport;
 use onceward::sync::{SyncResult, SyncState};
@@ -73,6 +75,8 @@ struct StatusShape<'a> {
     file_system: Option<&'static str>,
     /// Since when and for which bundle the store is left; null if it is not.
     fence: Option<FenceShape>,
+    /// How many events each scope has that are pending or in flight; none of a scope without any.
+    to_send: BTreeMap<&'a str, u64>,
     /// What came of sending last, by scope; of one that was never sent there is none.
     sync: Vec<SyncShape<'a>>,
     /// The result that recovery would have at opening.
@@ -149,10 +153,21 @@ fn show(
             amount_is_at_limit: status.amount_is_at_limit,
             file_system,
             fence: status.fence.as_ref().map(FenceShape::from),
+            to_send: status.to_send.iter().map(|(scope, count)| (scope.as_str(), *count)).collect(),
             sync: status.sync.iter().map(SyncShape::from).collect(),
             recovery: RecoveryShape::from(recovery),
         });
     }
+    show_table(out, status, recovery, file_system)
+}
+
+/// The same for a person.
+fn show_table(
+    out: &mut Output,
+    status: &Status,
+    recovery: &RecoveryReport,
+    file_system: Option<&'static str>,
+) -> Result<(), Failure> {
     let mut table = Listing::new();
     table.row(["pending", &status.pending.to_string()]);
     table.row(["in flight", &status.in_flight.to_string()]);
@@ -180,6 +195,11 @@ fn show(
             _ => "",
         };
         table.row([what, &format!("{bound}{amount}")]);
+    }
+    if status.to_send.len() > 1 {
+        for (scope, count) in &status.to_send {
+            table.row([format!("to send of {scope}").as_str(), &count.to_string()]);
+        }
     }
     if let Some(remark) = file_system {
         table.row(["file system", remark]);

@@ -114,6 +114,7 @@ fn a_demo_in_no_dialect_of_the_hub_is_refused_before_anything_is_made() {
     let dir = tempdir().unwrap();
     let site = dir.path().join("site");
     play_in("esperanto", &site).expect(2);
+    play_in("deliveries", &site).expect(2);
     play_in("http:/no/such/file", &site).expect(1);
     #[cfg(feature = "nats")]
     play_in("nats", &site).expect(2);

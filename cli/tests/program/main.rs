@@ -19,6 +19,7 @@ mod machine;
 mod names;
 #[cfg(feature = "nats")]
 mod nats;
+mod online;
 mod order;
 mod process;
 mod repair;

@@ -51,7 +51,7 @@ impl Outbox {
     ) {
         let facts = Facts::of(&kernel.secret, kernel.keys.windows(), event);
         let moment = event.captured(moment);
-        let is_open = |lsn: &u64| *lsn != at.lsn && self.events.live(*lsn).is_some();
+        let is_open = |lsn: &u64| *lsn != at.lsn && self.events.stage(*lsn).is_some();
         if let Some(first) = kernel.keys.taken_by(facts.fingerprint).filter(is_open) {
             let why = format!(
                 "the key {:?} of scope {} was taken by an earlier event",
@@ -73,7 +73,7 @@ impl Outbox {
         (at, now): (Located, Moment),
     ) {
         let lsn = carried.event_lsn;
-        if self.events.live(lsn).is_some() {
+        if self.events.stage(lsn).is_some() {
             self.events.move_event(kernel, (lsn, carried.is_attempted), (at, now));
             return;
         }
@@ -196,7 +196,7 @@ impl Outbox {
             self.close_batch(kernel, batch.parent, at.lsn);
         }
         for lsn in &batch.events {
-            if self.events.live(*lsn).is_some_and(|live| live.stage == Stage::Pending) {
+            if self.events.stage(*lsn) == Some(Stage::Pending) {
                 self.events.set_stage(*lsn, Stage::InFlight(number));
             }
         }
@@ -292,7 +292,7 @@ impl Outbox {
         let (event, _version) = review;
         self.waiting.end(kernel, event);
         self.waiting.send_again(kernel, review, decision, since);
-        if self.events.live(event).is_some_and(|live| live.stage.waits_for_a_person()) {
+        if self.events.stage(event).is_some_and(Stage::waits_for_a_person) {
             self.events.set_stage(event, self.stage_of(event));
         }
     }
@@ -308,7 +308,7 @@ impl Outbox {
     /// A batch is answered, or parts take its place: what it did not settle waits again.
     fn close_batch(&mut self, kernel: &mut Kernel, number: u64, closer: u64) {
         for lsn in self.batches.close(kernel, number, closer) {
-            if self.events.live(lsn).is_some_and(|live| live.stage == Stage::InFlight(number)) {
+            if self.events.stage(lsn) == Some(Stage::InFlight(number)) {
                 self.events.set_stage(lsn, self.stage_of(lsn));
             }
         }

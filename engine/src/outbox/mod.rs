@@ -87,7 +87,7 @@ impl Outbox {
 
     /// Whether an event is in the log.
     fn has(&self, lsn: u64) -> bool {
-        self.events.live(lsn).is_some() || self.events.packed().settled(lsn).is_some()
+        self.events.stage(lsn).is_some() || self.events.packed().settled(lsn).is_some()
     }
 
     /// Scopes by their number.
@@ -117,7 +117,7 @@ impl Outbox {
 
     /// Why an event waits for a person; `None`: it does not.
     pub(crate) fn waiting(&self, event: u64) -> Option<&Review> {
-        let waits = self.events.live(event).is_some_and(|live| live.stage.waits_for_a_person());
+        let waits = self.events.stage(event).is_some_and(Stage::waits_for_a_person);
         self.waiting.get(event).filter(|_| waits)
     }
 
@@ -165,7 +165,7 @@ impl Outbox {
     pub(crate) fn end_contested(&mut self, kernel: &mut Kernel) {
         self.settle_contested(kernel);
         let Self { events, waiting, .. } = self;
-        waiting.retain(kernel, |event| events.live(event).is_some());
+        waiting.retain(kernel, |event| events.stage(event).is_some());
     }
 
     /// Settles events whose key another event had: of two with one key the first was settled before the second came,
@@ -173,7 +173,7 @@ impl Outbox {
     /// both.
     fn settle_contested(&mut self, kernel: &mut Kernel) {
         for (first, second, why) in std::mem::take(&mut self.contested) {
-            if self.events.live(first).is_some()
+            if self.events.stage(first).is_some()
                 && let Some(live) = self.events.drop_event(kernel, second)
             {
                 kernel.note_invalid(live.at, why);

@@ -92,6 +92,8 @@ pub struct Status {
     /// The fence, if the store is left: what it did not deliver is in a bundle, so it sends nothing and
     /// takes nothing new.
     pub fence: Option<Fence>,
+    /// How many events each scope has that the upstream is to have, pending or in a batch; none of a scope without any.
+    pub to_send: Vec<(Scope, u64)>,
     /// What came of sending last, by scope; of scopes that were never sent there is none.
     pub sync: Vec<SyncResult>,
 }
@@ -171,6 +173,17 @@ impl StoreState {
             && self.outbox.reviews().has_right_counts()
     }
 
+    /// How many events of each scope are pending or in a batch.
+    fn to_send(&self) -> Vec<(Scope, u64)> {
+        let scopes = self.outbox.events().tallies().scopes();
+        let counts = scopes.map(|(number, counts)| {
+            (number, counts.pending.count.saturating_add(counts.in_flight.count))
+        });
+        let known = self.outbox.scopes();
+        let named = counts.filter(|(_, count)| *count > 0);
+        named.filter_map(|(number, count)| Some((known.get(number)?.clone(), count))).collect()
+    }
+
     /// Counts and sums; what is known outside of the state is for the caller to fill in.
     pub(crate) fn status(&self, trusted_ms: u64) -> Status {
         let (events, keys) = (self.outbox.events(), &self.kernel.keys);
@@ -211,6 +224,7 @@ impl StoreState {
             damaged_ranges: 0,
             unchecked_segments: 0,
             fence: self.rescue.fence().map(Fence::of),
+            to_send: self.to_send(),
             sync: self.upstreams.results.all(),
             server_offset_ms: None,
         }

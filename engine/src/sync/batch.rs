@@ -115,6 +115,11 @@ pub(in crate::sync) struct Items {
     bodies: Vec<u8>,
 }
 
+/// How much longer than the first item of a batch the others may be before their room has to grow.
+const SPARE_BYTES: usize = 8;
+/// Most room that is made before it is needed, bytes.
+const ROOM_BYTES_MAX: usize = 1024 * 1024;
+
 impl Items {
     /// None yet, and room for so many.
     pub(in crate::sync) fn with_capacity(count: usize) -> Self {
@@ -141,6 +146,13 @@ impl Items {
         let (key_end, body_end) = (self.keys.len(), self.bodies.len());
         let captured_at_ms = event.captured_at_ms;
         let (lsn, behind) = (event.lsn, None);
+        if self.entries.is_empty() {
+            // The others are likely to be as long, or nearly.
+            let others = self.entries.capacity().saturating_sub(1);
+            let room = |one: usize| others.saturating_mul(one.saturating_add(SPARE_BYTES));
+            self.keys.reserve(room(key_end).min(ROOM_BYTES_MAX));
+            self.bodies.reserve(room(body_end).min(ROOM_BYTES_MAX));
+        }
         self.entries.push(FormedItem { lsn, key_end, body_end, captured_at_ms, behind });
         Ok(body_end.saturating_sub(start))
     }
@@ -269,6 +281,49 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// A batch of these events as a session would form it for the first attempt: for trying a dialect. The other
+    /// fields may be set.
+    ///
+    /// ```
+    /// use onceward::sync::{Batch, payloads};
+    /// use onceward::{Event, Key, Payload, Scope, StoredEvent};
+    ///
+    /// let sale = Event::new(Scope::default(), Key::new("sale-1")?, Payload::json("{}")?);
+    /// let stored = [StoredEvent::as_if_captured(sale, 1_800_000_000_000)];
+    /// let batch = Batch::as_if_formed("store-1-7", &stored, &payloads()).map_err(|misfit| misfit.message)?;
+    /// assert_eq!((batch.items().len(), batch.bytes()), (1, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why an event cannot form an item.
+    pub fn as_if_formed(
+        idempotency_key: &str,
+        events: &[StoredEvent],
+        form: &Form,
+    ) -> Result<Self, Misfit> {
+        let first = events.first();
+        let scope = first.map_or_else(Scope::default, |first| first.event.scope.clone());
+        let mut items = Items::with_capacity(events.len());
+        for event in events {
+            items.push(event, (KeyRule::Bare, &scope), form)?;
+        }
+        Ok(Self {
+            id: BatchId(Lsn::FIRST),
+            scope,
+            attempt: 1,
+            idempotency_key: idempotency_key.to_owned(),
+            upstream: Upstream::default(),
+            keys: KeyRule::Bare,
+            settings: String::new(),
+            mark: String::new(),
+            own: Vec::new(),
+            after: None,
+            items: Arc::new(items),
+        })
+    }
+
     /// The events, as they are sent, in the order of their numbers.
     pub fn items(&self) -> impl ExactSizeIterator<Item = Item<'_>> {
         self.items.iter()

@@ -5,61 +5,39 @@
 //!
 //! # Several scopes
 //!
-//! A store has one session at a time, so several scopes are drained in turn. A session that is new does not know the
-//! wait of the one before it: the host keeps the wait of each scope.
+//! Scopes are drained beside each other, a session each. A [`Drain`] has the sessions of all that go over one line: it
+//! shares the line by weight, notices once for all of them that it is down, probes it, and keeps what came last for
+//! [`Status::sync`](crate::Status::sync). Its calls are those of a session.
 //!
 //! ```
-//! use std::collections::BTreeMap;
+//! use onceward::sync::{Drain, Effort, ItemOutcome, KeyRule, LineOptions, Options, Reply, Step, payloads};
+//! use onceward::{Config, Event, Key, Payload, Scope, Store};
 //!
-//! use onceward::sync::{Batch, Failure, KeyRule, Options, Reply, Session, Step, payloads};
-//! use onceward::{Result, Scope, Store};
-//!
-//! /// Sends what one scope has, and returns what its session wants then.
-//! fn drain(
-//!     store: &Store,
-//!     scope: &Scope,
-//!     now_ms: impl Fn() -> u64,
-//!     send: impl Fn(&Batch) -> std::result::Result<Reply, Failure>,
-//! ) -> Result<Step> {
-//!     // Every scope but `default` needs a rule for its keys.
-//!     let options = Options::new(scope.clone()).with_keys(KeyRule::ScopePrefix);
-//!     let mut session = Session::start(store, options, payloads())?;
-//!     loop {
-//!         match session.next(now_ms())? {
-//!             Step::Send(batch) => match send(&batch) {
-//!                 Ok(reply) => session.on_reply(batch.id, &reply, now_ms())?,
-//!                 Err(failure) => session.on_failure(batch.id, &failure, now_ms())?,
-//!             },
-//!             step => return Ok(step),
-//!         }
-//!     }
-//! }
-//!
-//! # use onceward::{Config, Event, Key, Payload};
 //! # let dir = tempfile::tempdir()?;
 //! # let store = Store::open(dir.path().join("store"), Config::new())?;
-//! # store.capture(&Event::new(Scope::new("sales")?, Key::new("sale-1")?, Payload::json("{}")?))?;
-//! # let now_ms = || 0;
-//! # let why = || "no line".to_owned();
-//! # let nobody = onceward::sync::Answered::Nobody;
-//! # let away = || Failure::Unavailable { why: why(), retry_after_ms: None, answered: nobody };
-//! # let send = |_: &Batch| Err(away());
-//! // `inbox` has the acknowledgements of deliveries.
-//! let scopes = [Scope::new("sales")?, Scope::new("inbox")?];
-//! let mut not_before_ms = BTreeMap::new();
-//! // Each turn, from a timer or after a capture:
-//! for scope in &scopes {
-//!     if not_before_ms.get(scope).is_some_and(|until_ms| now_ms() < *until_ms) {
-//!         continue;
-//!     }
-//!     match drain(&store, scope, now_ms, send)? {
-//!         Step::Wait { until_ms } => drop(not_before_ms.insert(scope.clone(), until_ms)),
-//!         // Other credentials are needed: no more turns until there are.
-//!         Step::Blocked => break,
-//!         _ => {}
+//! let (sales, tips) = (Scope::default(), Scope::new("tips")?);
+//! for scope in [&sales, &tips] {
+//!     store.capture(&Event::new(scope.clone(), Key::new("receipt-1")?, Payload::json("{}")?))?;
+//! }
+//! let mut drain = Drain::new(&store, LineOptions::new());
+//! // Of what waits in both, sales get two parts of three.
+//! drain.add(Options::new(sales).with_effort(Effort::Once), payloads(), 2)?;
+//! // Every scope but `default` needs a rule for its keys.
+//! let options = Options::new(tips).with_keys(KeyRule::ScopePrefix).with_effort(Effort::Once);
+//! drain.add(options, payloads(), 1)?;
+//! # let now_ms = 0; // By a monotonic clock of the host's.
+//! loop {
+//!     match drain.next(now_ms)? {
+//!         Step::Send(batch) => {
+//!             // Sent by whatever means; this upstream took all of it.
+//!             let taken = batch.items().map(|item| (item.key.to_owned(), ItemOutcome::Accepted { receipt: None }));
+//!             drain.on_reply(&batch, &Reply::of(taken.collect()), now_ms)?;
+//!         }
+//!         Step::Idle => break,
+//!         step => panic!("nothing fails here: {step:?}"),
 //!     }
 //! }
-//! # assert!(not_before_ms[&scopes[0]] >= 1_000 && !not_before_ms.contains_key(&scopes[1]));
+//! assert_eq!((drain.report().accepted, store.status().settled), (2, 2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -1,8 +1,9 @@
 //! What a host may choose for a session.
 
 use super::{KeyRule, Upstream};
-use crate::base::{whole_ms, whole_ms_down};
+use crate::base::{Result, whole_ms, whole_ms_down};
 use crate::event::Scope;
+use crate::store::Store;
 use crate::upstreams::Route;
 use std::time::Duration;
 
@@ -253,6 +254,27 @@ impl Options {
     #[must_use]
     pub fn has_upstream(&self) -> bool {
         !self.upstream.is_unnamed()
+    }
+
+    /// The rule under which the upstream gets the keys of this scope: what was written down, or else what is set.
+    ///
+    /// ```
+    /// use onceward::sync::{KeyRule, Options};
+    /// use onceward::{Config, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = Store::open(dir.path().join("store"), Config::new())?;
+    /// assert_eq!(Options::new(Scope::default()).key_rule(&store)?, KeyRule::Bare);
+    /// let tips = Options::new(Scope::new("tips")?);
+    /// assert_eq!(tips.key_rule(&store).unwrap_err().code(), "WIRE_KEYS_MISSING");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, `Unsupported`: a session with these options would not [start](super::Session::start).
+    pub fn key_rule(&self, store: &Store) -> Result<KeyRule> {
+        store.inner.upstreams().rule_for(self.route())
     }
 
     /// Whether [`KeyRule::Conveyed`] was chosen.

@@ -12,7 +12,7 @@
 /// let mut session = Session::start(&store, Options::new(Scope::default()), payloads())?;
 /// while let Step::Send(batch) = session.next(0)? {
 ///     # let taken = onceward::sync::ItemOutcome::Accepted { receipt: None };
-///     # let items = batch.items.iter().map(|item| (item.event.key.to_string(), taken.clone()));
+///     # let items = batch.items().map(|item| (item.key.to_owned(), taken.clone()));
 ///     # let reply = onceward::sync::Reply::of(items.collect());
 ///     session.on_reply(batch.id, &reply, 0)?;
 /// }

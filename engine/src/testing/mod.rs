@@ -9,6 +9,7 @@
 //! | a slow disk | [`SimulatedDisk::delay_every`], and with threads [`SimulatedDisk::close_gate`] |
 //! | a power cut, `kill -9` | [`Machine::cut_power`], [`SimulatedDisk::cut_power_at`], [`Machine::kill`] |
 //! | time: expiry, a clock that was set, a night without power | [`MachineClock::advance`], [`MachineClock::step_wall`], [`MachineClock::reboot`] |
+//! | the other side of a protocol that a document has with its bytes and dialogues | [`golden`], [`turns`] |
 //! | refusals, lost replies, an upstream that is busy or forgot | [`ScriptedUpstream`] |
 //!
 //! ```
@@ -43,6 +44,7 @@
 //! ```
 
 mod clock;
+mod dialogue;
 mod disk;
 #[cfg(test)]
 pub(crate) mod draw;
@@ -61,8 +63,10 @@ pub(crate) mod upstream;
 pub use clock::MachineClock;
 #[cfg(test)]
 pub(crate) use clock::{HandClock, WALL_MS};
+pub use dialogue::{Turn, dialogues, turns};
 pub use disk::{DiskError, DiskOperation, SimulatedDisk, Unsynced};
 pub use machine::Machine;
+pub use onceward_vfs::testing::golden;
 pub use pace::DiskGate;
 #[cfg(test)]
 pub(crate) use rig::{

@@ -20,4 +20,6 @@ pub const TEXT_BYTES_MAX: usize = 255;
 
 pub use json::{JSON_LEVELS_MAX, JSON_MEMBERS_MAX, JsonFault, check_json, member_path};
 pub use moment::{MomentFault, parse_rfc3339, rfc3339};
-pub use slice::{SliceFault, StreamEntry, StreamSlice, begin_slice, end_slice, push_entry};
+pub use slice::{
+    SliceFault, StreamEntry, StreamSlice, begin_slice, end_slice, push_entry, slice_outline,
+};

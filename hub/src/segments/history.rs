@@ -86,9 +86,9 @@ pub(super) enum Fork {
 }
 
 impl History {
-    /// Whether a batch goes on with this history: its last batch is this one, or the terminal's own, or the one that it
-    /// reminds of, with the same digest. Or it is of the same opening: a request that the line held back, for a batch
-    /// in whose place the terminal has long sent others.
+    /// Whether a batch goes on with this history: its last batch is this one, or the terminal's own, or the one that
+    /// it reminds of, with the same digest. Or it is of the same opening: a request that the line held back, for a
+    /// batch in whose place the terminal has long sent others.
     pub(super) fn check(&self, batch: &str, mark: &str, own: &[&str]) -> Result<(), Fork> {
         let Some(head) = &self.head else {
             // What it reminds of is gone here, and of what was confirmed nobody knows any more.

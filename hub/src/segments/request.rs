@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use onceward::Scope;
+use onceward::wire::slice_outline;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -89,7 +90,7 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// It is not compressed as it should be, larger than is taken, or other than was sent.
+    /// It is not compressed as it should be, larger than is taken, no slice, or other than was sent.
     pub(super) fn slice(&self, body: &[u8]) -> Result<(Vec<u8>, [u8; 32]), Problem> {
         let mut whole = Vec::new();
         // Bounded by what is made room for, whatever the frame says of itself.
@@ -102,7 +103,9 @@ impl Head {
                 let detail = format!("the body is no slice compressed with zstd: {error}");
                 Problem::new(Code::InvalidSlice, detail)
             })?;
-        let digest: [u8; 32] = Sha256::digest(&whole).into();
+        let outline = slice_outline(&whole)
+            .map_err(|fault| Problem::new(Code::InvalidSlice, format!("the body {fault}")))?;
+        let digest: [u8; 32] = Sha256::digest(outline).into();
         let shown: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         if shown != self.digest {
             let detail = "the slice is other than was sent: its digest differs";

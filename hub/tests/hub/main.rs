@@ -13,5 +13,6 @@ mod forloy;
 mod refusals;
 mod restart;
 mod running;
+mod segments;
 mod serving;
 mod wede;

@@ -1,17 +1,21 @@
 //! How a batch looks on the wire, and what an answer proves: pure functions, no I/O.
 
 mod answer;
+mod deliveries;
+mod ending;
 mod forloy;
 mod form;
 mod http;
 mod members;
 mod object;
+mod path;
 mod problem;
 mod request;
 mod response;
 mod sendable;
 mod status;
 mod stream;
+mod transyt;
 mod wede;
 
 use onceward::StoredEvent;
@@ -20,6 +24,7 @@ use onceward::wire::ITEM_BYTES_MAX;
 
 use crate::timestamp;
 
+pub use deliveries::Deliveries;
 pub use forloy::Forloy;
 pub(crate) use form::may_be_json;
 pub use http::{BUILT_IN, DialectFault, HttpDialect, Spot};
@@ -27,6 +32,7 @@ pub use request::{KeyPlace, Method, Request};
 pub use response::Response;
 pub use sendable::sendable;
 pub use stream::Onceward;
+pub use transyt::Transyt;
 pub use wede::Wede;
 
 /// How long upstreams remember keys that do not say how long: as our hub, 30 days.
@@ -113,6 +119,13 @@ pub trait Dialect: Send + Sync {
     /// Whether the upstream keeps the history of a scope and the order of its lanes: no, unless a dialect says so. Its
     /// sessions are [told so](onceward::sync::Options::with_history).
     fn keeps_history(&self) -> bool {
+        false
+    }
+
+    /// Whether it tells the upstream how deliveries ended, which are the events of the
+    /// [inbox's scope](onceward::inbox::Inbox::scope) and of no other: no, unless a dialect says so. Such a dialect
+    /// takes that scope alone, and that scope takes no other dialect.
+    fn takes_acks(&self) -> bool {
         false
     }
 

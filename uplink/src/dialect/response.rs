@@ -1,11 +1,12 @@
 //! The response that the line hands back to a dialect.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::excerpt;
 use crate::retry_after;
 use crate::secret::Secret;
-use crate::upstream::About;
+use crate::upstream::{About, HORIZON_HEADER};
 
 /// An answer, whatever its status. Anybody may have written it.
 ///
@@ -60,6 +61,52 @@ impl Response {
             about,
             is_cut: false,
         }
+    }
+
+    /// An answer with its headers, whatever the case of their names, for hosts with a client of their own.
+    /// `round_trip` is the time from the beginning of the request to the head of the answer.
+    ///
+    /// The upstream's clock is taken from `Date`, and how long it remembers keys, in seconds, from `Onceward-Horizon`;
+    /// both are believed only where the dialect understood the answer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use onceward_uplink::Response;
+    ///
+    /// let headers = [("content-type", "application/json"), ("Retry-After", "120")];
+    /// let response = Response::from_headers(503, headers, Duration::from_millis(80), "{}");
+    /// assert_eq!(response.retry_after.as_deref(), Some("120"));
+    /// ```
+    #[must_use]
+    pub fn from_headers<'a>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        round_trip: Duration,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        let (mut response, mut horizon) = (Self::new(status, body), None);
+        for (name, value) in headers {
+            let first = |field: &mut Option<String>| {
+                field.get_or_insert_with(|| value.to_owned());
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "retry-after" => match &mut response.retry_after {
+                    // Which of several counts is judged where they are read.
+                    Some(wishes) => wishes.extend([", ", value]),
+                    none => *none = Some(value.to_owned()),
+                },
+                "date" => first(&mut response.date),
+                "content-type" => first(&mut response.content_type),
+                "content-encoding" => first(&mut response.content_encoding),
+                "location" => first(&mut response.location),
+                HORIZON_HEADER => first(&mut horizon),
+                _ => {}
+            }
+            response.headers.push((name.to_owned(), value.to_owned()));
+        }
+        let round_trip_ms = u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
+        let about = About::read(response.date.as_deref(), horizon.as_deref(), round_trip_ms);
+        response.with_about(about)
     }
 
     /// Sets the header `Retry-After`.
@@ -122,11 +169,6 @@ impl Response {
         }
         self.headers.push((name, value));
         self
-    }
-
-    /// Notes all headers, without setting a field.
-    pub(crate) fn set_headers(&mut self, headers: Vec<(String, String)>) {
-        self.headers = headers;
     }
 
     /// The first header of that name, in whatever case.
@@ -196,5 +238,41 @@ impl fmt::Debug for Response {
             .field("retry_after", &self.retry_after)
             .field("body", &self.excerpt())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_that_count_are_taken_in_any_case_and_the_first_of_each() {
+        let headers = [
+            ("X-Other", "1"),
+            ("DATE", "Tue, 10 Mar 2026 14:22:05 GMT"),
+            ("Date", "Wed, 11 Mar 2026 14:22:05 GMT"),
+            ("onceward-Horizon", "60"),
+            ("Content-Type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("Location", "/login"),
+        ];
+        let response = Response::from_headers(302, headers, Duration::from_millis(80), "{}");
+        let about = response.about();
+        assert_eq!(about.horizon, Some(Duration::from_mins(1)));
+        assert_eq!(about.time.unwrap().unix_ms, 1_773_152_525_540);
+        assert_eq!(response.content_type.as_deref(), Some("application/json"));
+        assert_eq!(response.content_encoding.as_deref(), Some("gzip"));
+        assert_eq!(response.location.as_deref(), Some("/login"));
+        assert_eq!((response.status, response.retry_after, response.body.len()), (302, None, 2));
+    }
+
+    #[test]
+    fn of_two_wishes_to_wait_the_longer_one_counts() {
+        let wish = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().copied();
+            Response::from_headers(503, headers, Duration::ZERO, "").retry_after_ms()
+        };
+        assert_eq!(wish(&[("retry-after", "7")]), Some(7_000), "control");
+        assert_eq!(wish(&[("retry-after", "9"), ("Retry-After", "7")]), Some(9_000));
     }
 }

@@ -110,8 +110,10 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `Invalid`: a route does not name its upstream, or has a rule for keys that its dialect cannot keep. The store's:
-    /// another session drains one of the scopes, or the rule for its keys is missing or another one than before.
+    /// `Invalid`: a route does not name its upstream, has a rule for keys that its dialect cannot keep, or has the
+    /// scope of the inbox without [a dialect that takes acks](Dialect::takes_acks), or such a dialect without that
+    /// scope. The store's: another session drains one of the scopes, or the rule for its keys is missing or another
+    /// one than before.
     pub fn start(
         store: &Store,
         line: LineOptions,
@@ -121,6 +123,7 @@ impl Exchange {
         let mut drain = Drain::new(store, line);
         let mut dialects = BTreeMap::new();
         for route in routes {
+            route.check(store)?;
             let (dialect, options, weight) = route.into_parts()?;
             let theirs = Arc::clone(&dialect);
             let form: Form = Arc::new(move |event, key, item| theirs.form(event, key, item));

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onceward::Scope;
-use onceward::sync::{Options, Upstream};
+use onceward::sync::{KeyRule, Options, Upstream};
+use onceward::{Scope, Store};
 
 use super::Names;
 use crate::dialect::Dialect;
@@ -42,7 +42,8 @@ impl Route {
     /// A batch with more items or bytes than the dialect allows is halved before it is sent, so `items_max` should be
     /// at most [`Dialect::items_max`], and `bytes_max` at most [`Dialect::bytes_max`]. Where the options name no
     /// horizon, that of the dialect counts until the upstream says its own; where they leave the window at 1, 16
-    /// requests may be on their way, or as many as the dialect allows. Their settings are the dialect's.
+    /// requests may be on their way, or as many as the dialect allows. Their settings are the dialect's, and of one
+    /// that [takes acks](Dialect::takes_acks) also the rule for keys and the count of items.
     pub fn new(dialect: impl Dialect + 'static, options: Options) -> Self {
         Self::shared(Arc::new(dialect), options)
     }
@@ -54,6 +55,11 @@ impl Route {
             None => options,
         };
         let options = if dialect.keeps_history() { options.with_history() } else { options };
+        // The upstream knows an ack by what it is of, and not by a key.
+        let options = match dialect.takes_acks() {
+            true => options.with_keys(KeyRule::Conveyed).with_items_max(dialect.items_max()),
+            false => options,
+        };
         let settings = dialect.settings();
         let options = options.with_settings(settings).with_window_if_unset(WINDOW);
         Self { dialect, options, weight: 1 }
@@ -86,13 +92,30 @@ impl Route {
         self.options.scope()
     }
 
-    /// Checks that the dialect can do what the options want of it.
+    /// Checks that the dialect can do what the options want of it, with the events of `store`.
     ///
     /// # Errors
     ///
     /// `Invalid`: the keys' rule is [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed), and the dialect does not
-    /// give the upstream the scope.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// give the upstream the scope; or the scope is that of the inbox and the dialect takes no acks, or the other way
+    /// round.
+    pub(crate) fn check(&self, store: &Store) -> Result<(), Error> {
+        let (scope, dialect, acks) = (self.scope(), self.dialect.name(), store.inbox().scope()?);
+        match (*scope == acks, self.dialect.takes_acks()) {
+            (true, false) => {
+                let why = format!(
+                    "the events of {scope} tell how deliveries ended, and dialect {dialect} takes no acks"
+                );
+                return Err(Error::invalid("scope", why));
+            }
+            (false, true) => {
+                let why = format!(
+                    "dialect {dialect} takes acks, which are the events of {acks}, and not those of {scope}"
+                );
+                return Err(Error::invalid("scope", why));
+            }
+            (true, true) | (false, false) => {}
+        }
         if self.options.conveys_scope() && !self.dialect.conveys_scope() {
             let why = "the dialect does not give the upstream the scope: use another rule";
             return Err(Error::invalid("keys", why));
@@ -100,8 +123,21 @@ impl Route {
         Ok(())
     }
 
+    /// Puts it beside the others.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: one of them has its scope.
+    pub(crate) fn add_to(self, routes: &mut Vec<Self>) -> Result<(), Error> {
+        if routes.iter().any(|other| other.scope() == self.scope()) {
+            let why = format!("{} has a route already", self.scope());
+            return Err(Error::invalid("scope", why));
+        }
+        routes.push(self);
+        Ok(())
+    }
+
     pub(super) fn into_parts(self) -> Result<(Arc<dyn Dialect>, Options, u32), Error> {
-        self.check()?;
         if !self.options.has_upstream() {
             let why = format!("the upstream of scope {} has no name", self.options.scope());
             return Err(Error::invalid("upstream", why));

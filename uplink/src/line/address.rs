@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use onceward::sync::Upstream;
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, Scheme};
 
@@ -59,6 +60,16 @@ impl Address {
     /// The address itself, without a slash at its end.
     pub(super) fn as_str(&self) -> &str {
         &self.base
+    }
+
+    /// The identity of the upstream there, which is asked in the dialect of that name.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: the name has a blank in it, or it or the address is too long.
+    pub(super) fn upstream(&self, dialect: &str) -> Result<Upstream, Error> {
+        Upstream::new(&self.base, dialect)
+            .map_err(|found| Error::invalid("upstream", found.to_string()))
     }
 
     /// The address of `path`, which starts with a slash.

@@ -241,8 +241,16 @@ impl Line {
     ///
     /// `Invalid`: the name has a blank in it, or it or the address is too long.
     pub fn upstream(&self, dialect: &str) -> Result<Upstream, Error> {
-        Upstream::new(self.address.as_str(), dialect)
-            .map_err(|found| Error::invalid("upstream", found.to_string()))
+        self.address.upstream(dialect)
+    }
+
+    /// The same for an address, for hosts that reach it with a client of their own.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`: as [`Line::upstream`], or it is no address of a line.
+    pub fn upstream_of(address: &str, dialect: &str) -> Result<Upstream, Error> {
+        Address::parse(address)?.upstream(dialect)
     }
 
     /// Sends `request` and takes the answer, whatever its status.

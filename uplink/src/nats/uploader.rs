@@ -130,8 +130,8 @@ impl NatsUploader {
     ///
     /// # Errors
     ///
-    /// `Invalid`: no scope was named. The store's: another session drains one of them, or it cannot write. What was
-    /// sent is then sent again by a later session.
+    /// `Invalid`: no scope was named, or that of the inbox. The store's: another session drains one of them, or it
+    /// cannot write. What was sent is then sent again by a later session.
     pub fn run_once(&mut self, observe: Observe<'_>) -> Result<Report, Error> {
         self.run_once_until(&Control::new(), observe)
     }
@@ -277,7 +277,14 @@ impl NatsUploader {
             return Err(Error::invalid("scopes", "there is none to drain"));
         }
         let mut drain = Drain::new(&self.store, self.line.with_probes(true));
+        let acks = self.store.inbox().scope()?;
         for (options, weight) in &self.scopes {
+            if *options.scope() == acks {
+                let why = format!(
+                    "the events of {acks} tell how deliveries ended, and a stream takes no acks"
+                );
+                return Err(Error::invalid("scope", why));
+            }
             // Until the stream says its window nothing is sent again: it is always heard before.
             let options = options
                 .clone()

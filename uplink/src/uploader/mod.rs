@@ -84,12 +84,26 @@ impl Uploader {
     ///
     /// `Invalid`: the dialect's name, or the line's address, cannot be part of an upstream's identity; or
     /// the keys' rule is [`KeyRule::Conveyed`](onceward::sync::KeyRule::Conveyed), and the dialect does not give the
-    /// upstream the scope.
+    /// upstream the scope; or the scope is that of the inbox and the dialect [takes no acks](Dialect::takes_acks), or
+    /// the other way round.
     pub fn new(
         store: Store,
         line: impl Transport + 'static,
         dialect: Box<dyn Dialect>,
         options: Options,
+    ) -> Result<Self, Error> {
+        Self::draining(store, line, [Route::shared(Arc::from(dialect), options)])
+    }
+
+    /// The same for several scopes, each by its route, over one line.
+    ///
+    /// # Errors
+    ///
+    /// As [`Uploader::and`].
+    pub fn draining(
+        store: Store,
+        line: impl Transport + 'static,
+        routes: impl IntoIterator<Item = Route>,
     ) -> Result<Self, Error> {
         let uploader = Self {
             store,
@@ -100,7 +114,7 @@ impl Uploader {
             fresh_key: None,
             has_asked: false,
         };
-        uploader.and(Route::shared(Arc::from(dialect), options))
+        routes.into_iter().try_fold(uploader, Self::and)
     }
 
     /// Drains another scope too, over the same line.
@@ -109,13 +123,9 @@ impl Uploader {
     ///
     /// As [`Uploader::new`]; and the scope is one of those that it drains already.
     pub fn and(mut self, route: Route) -> Result<Self, Error> {
-        if self.routes.iter().any(|other| other.scope() == route.scope()) {
-            let why = format!("{} has a route already", route.scope());
-            return Err(Error::invalid("scope", why));
-        }
-        route.check()?;
+        route.check(&self.store)?;
         let route = route.named(&|dialect| self.transport.upstream(dialect))?;
-        self.routes.push(route);
+        route.add_to(&mut self.routes)?;
         Ok(self)
     }
 

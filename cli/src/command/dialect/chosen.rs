@@ -4,7 +4,9 @@ use std::path::Path;
 
 use onceward::Config;
 use onceward::sync::KeyRule;
-use onceward_uplink::{Dialect, ErrorKind, Forloy, HttpDialect, Onceward, Wede, sendable};
+use onceward_uplink::{
+    Deliveries, Dialect, ErrorKind, Forloy, HttpDialect, Onceward, Transyt, Wede, sendable,
+};
 
 use crate::{args::DialectName, exit::Failure};
 
@@ -19,6 +21,10 @@ pub(in crate::command) enum Chosen {
     Onceward(Onceward),
     /// What a file describes.
     Http(Box<HttpDialect>),
+    /// Acks of events.
+    Transyt,
+    /// Acks of events and of deliveries of windows.
+    Deliveries,
 }
 
 impl Chosen {
@@ -32,6 +38,8 @@ impl Chosen {
             DialectName::Forloy => Ok(Self::Forloy),
             DialectName::Wede => Ok(Self::Wede),
             DialectName::Onceward => Ok(Self::Onceward(Onceward::new())),
+            DialectName::Transyt => Ok(Self::Transyt),
+            DialectName::Deliveries => Ok(Self::Deliveries),
             DialectName::Http(file) => load(file).map(|dialect| Self::Http(Box::new(dialect))),
             #[cfg(feature = "nats")]
             DialectName::Nats => Err(Failure::usage("--dialect: nats has no requests")),
@@ -53,6 +61,8 @@ impl Chosen {
             Self::Wede => Box::new(Wede::new(device_id)),
             Self::Onceward(dialect) => Box::new(dialect),
             Self::Http(dialect) => Box::new(dialect.with_device_id(device_id)),
+            Self::Transyt => Box::new(Transyt::new()),
+            Self::Deliveries => Box::new(Deliveries::new(device_id)),
         }
     }
 
@@ -63,6 +73,8 @@ impl Chosen {
             Self::Forloy => config.with_sendable(sendable(Forloy::new(), rule)),
             Self::Wede => config.with_sendable(sendable(Wede::new("any"), rule)),
             Self::Onceward(dialect) => config.with_sendable(sendable(dialect, rule)),
+            // Nothing that is captured goes by them.
+            Self::Transyt | Self::Deliveries => config,
             Self::Http(dialect) => {
                 config.with_sendable(sendable(dialect.with_device_id("any"), rule))
             }

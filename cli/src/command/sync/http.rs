@@ -1,9 +1,11 @@
 //! Sends by requests.
 
-use onceward::{Store, sync};
-use onceward_uplink::{Control, Dialect, Line, Secret, Uploader};
+use std::sync::Arc;
 
-use super::{ending::Run, named, refused, summary::pending, watch::watch};
+use onceward::{Scope, Store, sync};
+use onceward_uplink::{Control, Dialect, Line, Route, Secret, Uploader};
+
+use super::{ending::Run, named, refused, scopes::Scopes, watch::watch};
 use crate::{
     args::{SyncArgs, WireKeys},
     command::{api_key, dialect::Chosen, stop::Stop},
@@ -19,12 +21,17 @@ pub(super) fn drain(
     args: &SyncArgs,
     store: &Store,
     (line, chosen): (Line, Chosen),
-) -> Result<Run, Failure> {
-    let dialect = chosen.of(args.device_id.clone().unwrap_or_else(|| store.id().to_string()));
-    let options = options(args, &line, &*dialect)?;
-    let total = pending(store, &args.scope)?;
+) -> Result<(Run, Scopes), Failure> {
+    let device_id = args.device_id.clone().unwrap_or_else(|| store.id().to_string());
+    let dialect: Arc<dyn Dialect> = Arc::from(chosen.of(device_id));
+    let scopes = Scopes::of(args, store, dialect.takes_acks(), |scope| {
+        options(args, &line, &*dialect, scope)
+    })?;
+    let total = scopes.pending(store);
     let source = args.key.clone();
-    let mut uploader = Uploader::new(store.clone(), line.clone(), dialect, options)
+    let routes =
+        scopes.sent.iter().map(|options| Route::shared(Arc::clone(&dialect), options.clone()));
+    let mut uploader = Uploader::draining(store.clone(), line.clone(), routes)
         .map_err(|error| refused("cannot sync", &error))?
         // The key's file may have been renewed meanwhile; if it cannot be read now, the old key stays.
         .fresh_key(move || api_key::given(&source).ok().flatten().map(Secret::new));
@@ -37,23 +44,43 @@ pub(super) fn drain(
             line.shut_down();
         })?
     };
-    watch((total, args.once), &control, stop, |observe| match args.once {
+    let run = watch((total, args.once), &control, stop, |observe| match args.once {
         true => uploader.run_once_until(&control, &mut |report| observe(report)),
         false => uploader.run_until(&control, &mut |report| observe(report)),
-    })
+    })?;
+    Ok((run, scopes))
 }
 
-/// How the session is to behave.
-fn options(args: &SyncArgs, line: &Line, dialect: &dyn Dialect) -> Result<sync::Options, Failure> {
-    let mut options = super::options(args)?.with_items_max(dialect.items_max());
+/// How the session of a scope is to behave.
+fn options(
+    args: &SyncArgs,
+    line: &Line,
+    dialect: &dyn Dialect,
+    scope: &Scope,
+) -> Result<sync::Options, Failure> {
+    let mut options = super::options(args, scope)?.with_items_max(dialect.items_max());
     if let Some(bytes) = dialect.bytes_max() {
         options = options.with_bytes_max(bytes);
     }
-    if let Some(rule) = args.wire_keys {
-        options = options.with_keys(match rule {
-            WireKeys::Bare => sync::KeyRule::Bare,
-            WireKeys::ScopePrefix => sync::KeyRule::ScopePrefix,
-        });
+    let is_default = *scope == Scope::default();
+    let is_alone = args.scopes.len() == 1;
+    match args.wire_keys {
+        // With several scopes it is for those that need one.
+        Some(rule) if !is_default || is_alone => {
+            options = options.with_keys(match rule {
+                WireKeys::Bare => sync::KeyRule::Bare,
+                WireKeys::ScopePrefix => sync::KeyRule::ScopePrefix,
+            });
+        }
+        None if !is_default && dialect.conveys_scope() => {
+            options = options.with_keys(sync::KeyRule::Conveyed);
+        }
+        _ => {}
     }
-    named(args, options, || line.upstream(dialect.name()))
+    // Named here, so that the rule for keys is known before anything starts.
+    let upstream = || line.upstream(dialect.name());
+    match &args.upstream_name {
+        Some(_) => named(args, options, upstream),
+        None => Ok(options.with_upstream(upstream().map_err(|error| refused("--to", &error))?)),
+    }
 }

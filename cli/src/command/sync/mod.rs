@@ -4,21 +4,20 @@ mod ending;
 mod http;
 #[cfg(feature = "nats")]
 mod nats;
+mod online;
+mod scopes;
 mod summary;
 mod watch;
 
-use onceward::{Store, sync};
+use onceward::{Scope, Store, sync};
 use onceward_uplink::{Error, ErrorKind, Line, Secret};
 
-use self::{
-    ending::{Run, tell_of_reviews},
-    summary::Summary,
-};
+use self::{ending::Run, scopes::Scopes, summary::Summary};
 use crate::{
     args::SyncArgs,
     command::{api_key, dialect::Chosen, line, shape},
-    exit::{self, Failure, Outcome},
-    output::{Style, chatter},
+    exit::{self, Exit, Failure, Outcome},
+    output::Style,
 };
 
 /// The way to the upstream.
@@ -61,28 +60,24 @@ pub fn run(args: &SyncArgs, style: Style) -> Outcome {
 
 /// Sends what is in the store, and sums up.
 fn send(args: &SyncArgs, style: Style, store: Store, way: Way) -> Outcome {
-    let summed = drain(args, &store, way).and_then(|run| {
-        let summary = Summary::new(&run.report, &store, &args.scope)
-            .inspect_err(|_failure| tell_of_reviews(&run.report))?;
-        Ok((run, summary))
-    });
-    let (run, summary) = match summed {
-        Ok(summed) => summed,
+    let (run, scopes) = match drain(args, &store, way) {
+        Ok(done) => done,
         Err(failure) => return shape::closing(store, Err(failure)),
     };
+    let summary = Summary::new(&run.report, &store, &scopes);
     // Reported first: neither a disk that fails nor a reader of stdout that has had enough must hide it.
-    if summary.pending_elsewhere > 0 {
-        let (count, scope) = (summary.pending_elsewhere, &args.scope);
-        chatter(&format!("{count} events wait in other scopes: this run sends scope {scope} only"));
-    }
-    let exit = run.conclude(&summary, args.once);
+    let is_part = scopes.tell_of_others(summary.pending_elsewhere, args.once);
+    let exit = match run.conclude(&summary, args.once) {
+        Exit::Ok | Exit::Review if is_part => Exit::Pending,
+        exit => exit,
+    };
     let closed = shape::close(store);
     let shown = summary.show(style);
     exit::first_of(exit, [closed, shown])
 }
 
 /// Sends, and says how far it came.
-fn drain(args: &SyncArgs, store: &Store, way: Way) -> Result<Run, Failure> {
+fn drain(args: &SyncArgs, store: &Store, way: Way) -> Result<(Run, Scopes), Failure> {
     match way {
         Way::Http(way) => http::drain(args, store, *way),
         #[cfg(feature = "nats")]
@@ -91,10 +86,10 @@ fn drain(args: &SyncArgs, store: &Store, way: Way) -> Result<Run, Failure> {
 }
 
 /// How a session is to behave, whatever carries its batches.
-fn options(args: &SyncArgs) -> Result<sync::Options, Failure> {
+fn options(args: &SyncArgs, scope: &Scope) -> Result<sync::Options, Failure> {
     let seed = getrandom::u64()
         .map_err(|error| Failure::failed(format!("no random number for the backoff: {error}")))?;
-    let options = sync::Options::new(args.scope.clone()).with_seed(seed);
+    let options = sync::Options::new(scope.clone()).with_seed(seed);
     Ok(if args.now { options.with_hold_ignored() } else { options })
 }
 

@@ -1,12 +1,12 @@
 //! Sends into a stream of NATS JetStream.
 
-use onceward::Store;
+use onceward::{Store, sync::KeyRule};
 use onceward_uplink::{
     Control, Secret,
     nats::{NatsCredentials, NatsOptions, NatsUploader, NewStream},
 };
 
-use super::{ending::Run, named, refused, summary::pending, watch::watch};
+use super::{ending::Run, named, refused, scopes::Scopes, watch::watch};
 use crate::{
     args::SyncArgs,
     command::{line, stop::Stop},
@@ -68,22 +68,32 @@ pub(super) fn to(args: &SyncArgs, token: Option<Secret>) -> Result<NatsOptions, 
 /// # Errors
 ///
 /// The arguments are wrong, or the store refused.
-pub(super) fn drain(args: &SyncArgs, store: &Store, to: NatsOptions) -> Result<Run, Failure> {
-    let options = super::options(args)?.with_items_max(ITEMS_MAX).with_window(WINDOW);
-    let options = named(args, options, || to.upstream())?;
-    let total = pending(store, &args.scope)?;
-    let mut uploader = NatsUploader::new(store.clone(), to)
-        .map_err(|error| refused("cannot sync", &error))?
-        .draining(options, 1);
+pub(super) fn drain(
+    args: &SyncArgs,
+    store: &Store,
+    to: NatsOptions,
+) -> Result<(Run, Scopes), Failure> {
+    let scopes = Scopes::of(args, store, false, |scope| {
+        let options = super::options(args, scope)?.with_items_max(ITEMS_MAX).with_window(WINDOW);
+        // A message's id has the scope in it.
+        named(args, options.with_keys(KeyRule::Conveyed), || to.upstream())
+    })?;
+    let total = scopes.pending(store);
+    let mut uploader =
+        NatsUploader::new(store.clone(), to).map_err(|error| refused("cannot sync", &error))?;
+    for options in &scopes.sent {
+        uploader = uploader.draining(options.clone(), 1);
+    }
     let control = Control::new();
     let stop = {
         let control = control.clone();
         Stop::listen(move || control.stop())?
     };
-    watch((total, args.once), &control, stop, |observe| match args.once {
+    let run = watch((total, args.once), &control, stop, |observe| match args.once {
         true => uploader.run_once_until(&control, observe),
         false => uploader.run_until(&control, observe),
-    })
+    })?;
+    Ok((run, scopes))
 }
 
 /// An address that asks for TLS.

@@ -1,8 +1,9 @@
 //! What came of a run and what is left, as a person or a program reads it.
 
-use onceward::{Scope, Store, sync::Report};
+use onceward::{Store, sync::Report};
 use serde::Serialize;
 
+use super::scopes::Scopes;
 use crate::{
     exit::Failure,
     output::{Output, Style},
@@ -19,13 +20,13 @@ pub(super) struct Summary {
     duplicate: u64,
     /// Items that went to review.
     rejected: u64,
-    /// Events that still wait, in the scope that was sent.
+    /// Events that still wait, in the scopes that were sent.
     pub(super) pending: u64,
     /// Pending events that wait in their lane behind one that waits for a person, as far as the run came.
     pub(super) behind: u64,
     /// Events that still wait in other scopes, which this run does not send.
     pub(super) pending_elsewhere: u64,
-    /// Events that wait for a person, in that scope.
+    /// Events that wait for a person, in those scopes.
     in_review: u64,
     /// Requests.
     batches: u64,
@@ -35,15 +36,12 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Sums up a run and what is left.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be read.
-    pub(super) fn new(report: &Report, store: &Store, scope: &Scope) -> Result<Self, Failure> {
-        let here = pending(store, scope)?;
+    pub(super) fn new(report: &Report, store: &Store, scopes: &Scopes) -> Self {
+        let here = scopes.pending(store);
         let status = store.status();
         let everywhere = status.pending.saturating_add(status.in_flight);
-        Ok(Self {
+        let in_review = scopes.names().map(|scope| store.reviews().count(Some(scope)));
+        Self {
             attempted: report.attempted,
             accepted: report.accepted,
             duplicate: report.duplicate,
@@ -51,10 +49,10 @@ impl Summary {
             pending: here,
             behind: report.behind,
             pending_elsewhere: everywhere.saturating_sub(here),
-            in_review: store.reviews().count(Some(scope)),
+            in_review: in_review.fold(0, u64::saturating_add),
             batches: report.batches,
             bytes: report.bytes,
-        })
+        }
     }
 
     /// Writes it to stdout.
@@ -85,29 +83,3 @@ impl Summary {
         }
     }
 }
-
-/// Events of `scope` that wait to be sent; what is in review does not.
-///
-/// # Errors
-///
-/// The store cannot be read.
-pub(super) fn pending(store: &Store, scope: &Scope) -> Result<u64, Failure> {
-    let status = store.status();
-    if status.pending == 0 && status.in_flight == 0 {
-        // Nothing in any scope: no need to look at each event.
-        return Ok(0);
-    }
-    let mut count = 0_u64;
-    let mut after = None;
-    loop {
-        let page = store
-            .pending(scope, after, PAGE_EVENTS)
-            .map_err(|error| Failure::engine("cannot count what is pending", &error))?;
-        let Some(last) = page.last() else { return Ok(count) };
-        after = Some(last.lsn);
-        count = count.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
-    }
-}
-
-/// Events that are looked at together when they are counted.
-const PAGE_EVENTS: usize = 1_000;

@@ -6,6 +6,7 @@ use onceward_uplink::{Control, Error};
 
 use super::{
     ending::{Run, tell_of_reviews},
+    online::Online,
     refused,
 };
 use crate::{command::stop::Stop, exit::Failure, output::chatter};
@@ -25,6 +26,7 @@ pub(super) fn watch(
     stop: Stop,
     run: impl FnOnce(Observe<'_>) -> Result<Report, Error>,
 ) -> Result<Run, Failure> {
+    let online = (!once).then(|| Online::listen(control));
     let bar = progress(total);
     let mut last = Report::default();
     let mut news = News::default();
@@ -42,6 +44,7 @@ pub(super) fn watch(
             control.stop();
         }
     });
+    drop(online);
     // What follows is the end in order, if one came.
     let by_signal = stop.is_asked();
     bar.finish_and_clear();

@@ -14,6 +14,7 @@ use super::frames::{DeliveryBody, DeliveryFrame};
 use super::table::{DeliveryKey, DeliveryTable, HeldKey, NewDelivery, delivery_keys, next_step};
 use super::{Delivery, DeliveryState, DroppedDelivery, InboxStatus, Received, StoredDelivery};
 use crate::base::{Error, ErrorKind, FrameKind, Located, Moment, Result, Wall, codec};
+use crate::event::Scope;
 use crate::kernel::{Queueing, Waiter, bytes_of, frame_lsn};
 use crate::store::{Shared, StoreState};
 
@@ -140,6 +141,27 @@ impl Inbox<'_> {
     /// `Corrupt`, `Io`: it cannot be read.
     pub fn get(&self, lsn: Lsn) -> Result<Option<StoredDelivery>> {
         self.read_delivery(lsn.get())
+    }
+
+    /// The scope of the events by which [`Inbox::ack`](crate::inbox::Inbox::ack) and
+    /// [`Inbox::fail`](crate::inbox::Inbox::fail) report upstream: `inbox`, unless
+    /// [configured](crate::Config::with_inbox_scope).
+    ///
+    /// ```
+    /// use onceward::{Config, Scope, Store};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let config = Config::new().with_inbox_scope(Scope::new("acks")?);
+    /// let store = Store::open(dir.path().join("store"), config)?;
+    /// assert_eq!(store.inbox().scope()?.as_str(), "acks");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    pub fn scope(&self) -> Result<Scope> {
+        self.inner.config.inbox_answer_scope()
     }
 
     /// How many deliveries are where.

@@ -38,13 +38,18 @@ impl EventTable {
 
     /// Notes whether an event is to be sent next, which may have changed.
     pub(super) fn note_front(&mut self, lsn: u64) {
-        let Some(live) = self.live(lsn) else { return };
-        let scope = live.scope;
-        if is_in_front(&self.lanes, lsn, &live) {
-            self.front.add(scope, lsn);
-        } else {
-            self.front.remove(scope, lsn);
+        if let Some(live) = self.live(lsn) {
+            place_front(self, lsn, &live);
         }
+    }
+}
+
+/// Notes whether an event that is so is to be sent next.
+pub(super) fn place_front(table: &mut EventTable, lsn: u64, live: &Live) {
+    if is_in_front(&table.lanes, lsn, live) {
+        table.front.add(live.scope, lsn);
+    } else {
+        table.front.remove(live.scope, lsn);
     }
 }
 
@@ -82,7 +87,7 @@ impl<'t> NextEvents<'t> {
     ) -> impl Iterator<Item = u64> + 't {
         let range = after.saturating_add(1)..=last;
         let all = self.0.packed.to_deliver(range, scope).flat_map(|some| some.lsns());
-        let is_pending = |lsn: &u64| self.0.live(*lsn).is_some_and(|it| it.stage == Stage::Pending);
+        let is_pending = |lsn: &u64| self.0.stage(*lsn) == Some(Stage::Pending);
         all.filter(move |lsn| is_pending(lsn) && !self.0.lanes.is_behind_parked(*lsn))
     }
 
@@ -123,7 +128,7 @@ pub(super) fn are_right(table: &EventTable) -> bool {
             *lanes.behind_parked.entry(live.scope).or_default() += 1;
         }
     }
-    let is_there = |lsn: &u64| table.live(*lsn).is_some();
+    let is_there = |lsn: &u64| table.stage(*lsn).is_some();
     let counts = table.lanes.count();
     front == table.front
         && lanes.behind_parked == table.lanes.behind_parked

@@ -53,6 +53,11 @@ impl EventTable {
         self.packed.live(lsn)
     }
 
+    /// How far an event is that has no final answer.
+    pub(crate) fn stage(&self, lsn: u64) -> Option<Stage> {
+        self.packed.stage(lsn)
+    }
+
     /// The events without a final answer, and those with one whose frames are still in the log.
     pub(crate) fn packed(&self) -> &PackedEvents {
         &self.packed
@@ -160,9 +165,10 @@ impl EventTable {
         let Some(live) = self.packed.live(lsn) else { return };
         self.tallies.set_stage(&live, stage);
         self.packed.set_stage(lsn, stage);
-        self.keys.note_evictable(lsn, &Live { stage, ..live });
+        let live = Live { stage, ..live };
+        self.keys.note_evictable(lsn, &live);
         self.lanes.set_stage(lsn, stage);
-        self.note_front(lsn);
+        lanes::place_front(self, lsn, &live);
     }
 
     /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read.

@@ -4,17 +4,27 @@
 //! socket. What it decides that must outlive a crash (a batch's content, an answer) is a frame of
 //! the store's log before it returns.
 //!
+//! A batch:
+//!
 //! ```text
-//!              next                    on_reply: settled, or pending again
-//!   pending ---------> batch (durable) ---------------------------------> closed
-//!                        |    ^  on_failure: unavailable, in progress, blocked
-//!                        |    +--------- the same batch again, later
-//!                        +---> on_failure: too large, refused: halves in its place (durable);
-//!                              a half of one event is suspected, and goes to review
-//!                              when the upstream takes others
+//!              next                        on_reply: settled, or pending again
+//!   pending ---------> sent (durable) ---------------------------------------> closed
+//!                       |  ^                     (some failed for now: each waits by itself)
+//!                       |  | next
+//!                       v  |
+//!                     queued <--- on_failure: unavailable, in progress, blocked: the same batch again, later
+//!                       |    <--- on_abandoned: nobody knows what became of the request
+//!                       |
+//!                       +-------> on_failure: too large, refused: halves in its place (durable);
+//!                       |         a half of one event is suspected, and goes to review
+//!                       |         when the upstream takes others
+//!                       +-------> on_failure: its key is refused: the same events under another (durable)
 //! ```
 //!
-//! Of each lane only the first event that has no final answer is ever in a batch.
+//! Several are sent at once, up to the [window](window), and answered in any order: [the way of all of them](pacing).
+//!
+//! Of each lane only the first event that has no final answer is ever in a batch; to an upstream that keeps the order
+//! of lanes itself ([`Options::with_history`](super::Options::with_history)), all of them may be.
 //!
 //! [`Session`] has the calls of a driver and leads from one part to the next; each part knows one thing:
 //!
@@ -88,10 +98,8 @@ use upstream_hold::UpstreamHold;
 /// # let now_ms = 0; // By a monotonic clock of the host's.
 /// while let Step::Send(batch) = session.next(now_ms)? {
 ///     // Sent by whatever means; this upstream took all of it.
-///     let taken = |item: &onceward::StoredEvent| {
-///         (item.event.key.to_string(), ItemOutcome::Accepted { receipt: None })
-///     };
-///     let reply = Reply::of(batch.items.iter().map(taken).collect());
+///     let taken = batch.items().map(|item| (item.key.to_owned(), ItemOutcome::Accepted { receipt: None }));
+///     let reply = Reply::of(taken.collect());
 ///     session.on_reply(batch.id, &reply, now_ms)?;
 /// }
 /// assert_eq!((session.report().accepted, store.status().settled), (1, 1));

@@ -1,5 +1,16 @@
 //! When anything is sent again. Every repetition passes through one backoff, of the line or of an
 //! event ([`Attempts`](super::attempts::Attempts)); what is due is gathered, so that few requests carry it.
+//!
+//! ```text
+//!               every answer: one more may be on its way,      a failure of the line: half as many, and all
+//!               up to the window                               that is on its way failed once, together
+//!   good ------------------------------------------------> good ---------------------------------> waiting
+//!     ^                                                                                               |
+//!     |   an answer                                               backoff over, on_online             v
+//!     +------------------------- trying: one request, and no second one before its answer <-----------+
+//!
+//!   blocked: credentials or version were refused. Nothing goes until on_new_key or on_online.
+//! ```
 
 use super::window::SendWindow;
 use crate::sync::backoff::{Backoff, RETRY_AFTER_MS_MAX, doubled_ms};

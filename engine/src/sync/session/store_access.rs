@@ -137,9 +137,8 @@ impl StoreAccess {
     /// Which of these events were attempted, ascending as they are.
     pub(super) fn attempted(&self, events: &[u64]) -> Vec<u64> {
         let state = self.inner().state.lock();
-        let is_attempted =
-            |lsn: &u64| state.outbox.events().live(*lsn).is_some_and(|live| live.is_attempted);
-        events.iter().copied().filter(|lsn| is_attempted(lsn)).collect()
+        let packed = state.outbox.events().packed();
+        events.iter().copied().filter(|lsn| packed.is_attempted(*lsn)).collect()
     }
 
     /// Asks by number, at one moment, which events wait for the upstream.

@@ -135,6 +135,26 @@ pub fn end_slice(behind: &[(u32, u64)], to: &mut Vec<u8>) {
     }
 }
 
+/// What the digest of a slice is taken of: the slice without the bodies of its entries, whose checksums stand for them.
+///
+/// # Errors
+///
+/// `Length`, `Magic`: the bytes are no slice. No entry is looked into.
+pub fn slice_outline(bytes: &[u8]) -> std::result::Result<Vec<u8>, SliceFault> {
+    let mut rest = UnreadSlice(bytes.strip_prefix(MAGIC).ok_or(SliceFault::Magic)?);
+    let count = rest.u32().ok_or(SliceFault::Length)?;
+    let mut outline = begin_slice(count);
+    for _ in 0..count {
+        let head: [u8; ENTRY_HEAD] = rest.array().ok_or(SliceFault::Length)?;
+        let [a, b, c, d, ..] = head;
+        let bytes = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok();
+        bytes.and_then(|bytes| rest.take(bytes)).ok_or(SliceFault::Length)?;
+        outline.extend_from_slice(&head);
+    }
+    outline.extend_from_slice(rest.0);
+    Ok(outline)
+}
+
 /// Lengths that take one byte: those of keys, kinds and lanes are checked when they are made.
 fn push_short(text: &[u8], to: &mut Vec<u8>) {
     to.push(u8::try_from(text.len()).unwrap_or(u8::MAX));

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::fault::{Found, found};
 use super::placeholder::{Place, Placeholder};
 use super::text::{Text, Value};
+use crate::dialect::path::percent_encoded;
 use crate::dialect::{KeyPlace, misfit};
 
 /// Headers that the line sets, or that this format has fields for.
@@ -144,19 +145,6 @@ fn header_value(name: &str, value: String) -> Result<String, Misfit> {
         return Err(misfit(format!("header {name}: {what}, and would not arrive as it is")));
     }
     Ok(value)
-}
-
-/// A value as one part of a path.
-fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// Where the terminal's key goes.

@@ -6,7 +6,7 @@ mod reply;
 
 use onceward::StoredEvent;
 use onceward::sync::{Batch, Failure, Misfit, Reply};
-use onceward::wire::{begin_slice, end_slice, push_entry};
+use onceward::wire::{begin_slice, end_slice, push_entry, slice_outline};
 use sha2::{Digest, Sha256};
 
 use super::{Dialect, Request, Response, own};
@@ -50,8 +50,10 @@ impl Onceward {
 
     /// The request with these headers besides the batch's, and this slice.
     fn carry(self, slice: &[u8]) -> Request {
-        let digest =
-            Sha256::digest(slice).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        // A slice that was just made has an outline; the upstream refuses another digest.
+        let outline = slice_outline(slice).unwrap_or_default();
+        let digest = Sha256::digest(outline);
+        let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         // Compressing into memory fails only for a level that there is not; the upstream refuses an empty body.
         let body = zstd::bulk::compress(slice, LEVEL).unwrap_or_default();
         let request = Request::post(PATH, body)

@@ -67,23 +67,26 @@ pub(super) fn decode(batch: &Batch, response: &Response) -> Result<Reply, Failur
     }
     let mut items = Vec::with_capacity(answer.exceptions.len());
     if !answer.exceptions.is_empty() {
-        let keys: HashMap<u64, &str> =
+        let mut keys: HashMap<u64, &str> =
             batch.items().map(|item| (item.lsn.get(), item.key)).collect();
         for raw in answer.exceptions {
             let Object::<Exception>(exception) =
                 serde_json::from_str(raw.get()).map_err(not_documented)?;
+            // Taken out: one that is named twice stands for another, of which nothing is said.
             let key = keys
-                .get(&exception.lsn)
-                .ok_or_else(|| wrong("it names an event of another batch"))?;
-            items.push(((*key).to_owned(), outcome(response, &exception, raw)));
+                .remove(&exception.lsn)
+                .ok_or_else(|| wrong("it names an event twice, or one of another batch"))?;
+            items.push((key.to_owned(), outcome(response, &exception, raw)));
         }
     }
     let mut reply = Reply::of(items);
-    reply.rest = Some(if answer.accepted >= answer.duplicate {
-        ItemOutcome::Accepted { receipt: None }
-    } else {
-        ItemOutcome::Duplicate { receipt: None }
-    });
+    reply.rest = match (answer.accepted, answer.duplicate) {
+        (0, 0) => None,
+        (accepted, duplicate) if accepted >= duplicate => {
+            Some(ItemOutcome::Accepted { receipt: None })
+        }
+        _ => Some(ItemOutcome::Duplicate { receipt: None }),
+    };
     reply.mark = Some(answer.mark).filter(|mark| !mark.is_empty());
     Ok(reply)
 }

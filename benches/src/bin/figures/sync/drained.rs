@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use onceward::{Config, Scope, Store, sync};
+use onceward_benches::idle::wait_until_idle;
 use onceward_benches::index::process::anonymous_bytes;
 use onceward_uplink::{Forloy, Line, Onceward, Secret, Timeouts, Uploader, Wede};
 use serde::{Deserialize, Serialize};
@@ -37,18 +38,25 @@ pub(super) struct Job {
     window: usize,
     /// Of the line.
     pub(super) round_trip_ms: u64,
+    /// Of the line, each way; 0: as fast as it can.
+    pub(super) bytes_per_s: u64,
     url: String,
 }
 
 impl Job {
     /// As a till does it by default.
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, window: 16, round_trip_ms: 0, url: String::new() }
+        Self { dialect, window: 16, round_trip_ms: 0, bytes_per_s: 0, url: String::new() }
     }
 
     /// The same over a line with this round trip, with so many requests on their way at once.
     pub(super) fn over(self, window: usize, round_trip_ms: u64) -> Self {
         Self { window, round_trip_ms, ..self }
+    }
+
+    /// The same over a line that carries no more.
+    pub(super) fn at(self, bytes_per_s: u64) -> Self {
+        Self { bytes_per_s, ..self }
     }
 
     /// Has it done by the till there.
@@ -71,9 +79,15 @@ pub(crate) struct Drained {
     pub(super) idle_bytes: u64,
     /// The most while it drained.
     pub(super) most_bytes: u64,
+    /// To the hub; 0: nobody counted.
+    #[serde(skip)]
+    pub(super) bytes_up: f64,
     /// Both ways; 0: nobody counted.
     #[serde(skip)]
     pub(super) wire_bytes: f64,
+    /// Of the payloads.
+    #[serde(skip)]
+    pub(super) payload_bytes: f64,
 }
 
 /// Drains the store in `dir` as its job says.
@@ -101,6 +115,8 @@ pub(crate) fn drain(dir: &Path) -> Result<Drained, Box<dyn Error>> {
             Uploader::new(store.clone(), line, Box::new(Wede::new("till-1")), options)?
         }
     };
+    // What opening leaves to the store's threads is no part of draining.
+    wait_until_idle()?;
     let idle_bytes = anonymous_bytes()?;
     let most = Arc::new(AtomicU64::new(idle_bytes));
     let theirs = Arc::clone(&most);
@@ -123,7 +139,16 @@ pub(crate) fn drain(dir: &Path) -> Result<Drained, Box<dyn Error>> {
     }
     let most_bytes = most.load(Ordering::Relaxed);
     store.close()?;
-    Ok(Drained { events, seconds, cpu_s, idle_bytes, most_bytes, wire_bytes: 0.0 })
+    Ok(Drained {
+        events,
+        seconds,
+        cpu_s,
+        idle_bytes,
+        most_bytes,
+        bytes_up: 0.0,
+        wire_bytes: 0.0,
+        payload_bytes: 0.0,
+    })
 }
 
 /// Processor time of this process so far.

@@ -11,24 +11,50 @@ pub(super) const PAYLOAD_BYTES: usize = 200;
 /// Events that are captured together.
 const TOGETHER: u64 = 500;
 
+/// What is bought.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Goods {
+    /// Made up, in so many lanes; 0: in none.
+    Made {
+        /// How many.
+        lanes: u64,
+    },
+    /// Real purchases: `cli/data/README.md`, again and again under other keys.
+    Real,
+    /// Made up, all signature: nothing makes them shorter.
+    Signed,
+}
+
 /// A store that is copied for each measurement.
 #[derive(Debug)]
 pub(super) struct Stock {
     dir: PathBuf,
+    /// Bytes of the payloads.
+    pub(super) payload_bytes: u64,
 }
 
 impl Stock {
-    /// Makes a store of so many events; of lanes there are none for 0.
-    pub(super) fn make(parent: &Path, events: u64, lanes: u64) -> Result<Self, Box<dyn Error>> {
-        let dir = parent.join(format!("stock-{events}-{lanes}"));
+    /// Makes a store of so many events.
+    pub(super) fn make(parent: &Path, events: u64, goods: Goods) -> Result<Self, Box<dyn Error>> {
+        let dir = parent.join(format!("stock-{events}-{goods:?}"));
         let store = Store::open(&dir, Config::new())?;
+        let real: Vec<&str> = REAL.lines().collect();
+        let mut payload_bytes = 0;
         for first in (0..events).step_by(usize::try_from(TOGETHER)?) {
             let numbers = first..events.min(first + TOGETHER);
-            let some: Result<Vec<Event>, _> = numbers.map(|n| purchase(n, lanes)).collect();
-            store.capture_batch(&some?)?;
+            let some: Result<Vec<Event>, _> = numbers
+                .map(|n| match goods {
+                    Goods::Made { lanes } => purchase(n, lanes),
+                    Goods::Real => real_purchase(n, &real),
+                    Goods::Signed => signed(n),
+                })
+                .collect();
+            let some = some?;
+            payload_bytes += some.iter().map(|it| it.payload.as_bytes().len() as u64).sum::<u64>();
+            store.capture_batch(&some)?;
         }
         store.close()?;
-        Ok(Self { dir })
+        Ok(Self { dir, payload_bytes })
     }
 
     /// A copy of it in `to`.
@@ -50,6 +76,39 @@ fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// The data of the demo.
+const REAL: &str = include_str!("../../../../../cli/data/cdnow_sample.txt");
+
+/// The purchase in the line that it is the turn of, as the demo's tills have it.
+fn real_purchase(n: u64, lines: &[&str]) -> Result<Event, Box<dyn Error>> {
+    let at = usize::try_from(n)? % lines.len();
+    let columns: Vec<&str> = lines.get(at).ok_or("no lines")?.split_ascii_whitespace().collect();
+    let [customer, _, date, count, amount] = columns.as_slice() else {
+        return Err("a line has another number of columns".into());
+    };
+    let (year, rest) = date.split_at(4);
+    let (month, day) = rest.split_at(2);
+    let text = format!(
+        r#"{{"qr_code_data":"forloy_enr_{customer}","location_id":"loc_cdnow","staff_user_id":"usr_till_01","purchase_amount":{amount},"pos_reference_id":"receipt-{date}-{n:06}","transaction_notes":"{count} CDs","client_timestamp":"{year}-{month}-{day}T12:00:00.000Z"}}"#,
+    );
+    let key = Key::new(&format!("cdnow-{n:06}"))?;
+    Ok(Event::new(Scope::default(), key, Payload::json(&text)?).with_kind(Kind::new("PAYMENT")?))
+}
+
+/// A purchase that is all signature.
+fn signed(n: u64) -> Result<Event, Box<dyn Error>> {
+    let mut state = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut signature = Vec::with_capacity(PAYLOAD_BYTES);
+    while signature.len() < PAYLOAD_BYTES {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        signature.extend_from_slice(&state.to_le_bytes());
+    }
+    let key = Key::new(&format!("signed-{n:09}"))?;
+    Ok(Event::new(Scope::default(), key, Payload::bytes(signature)))
 }
 
 /// Purchase number `n`, as both dialects take it.

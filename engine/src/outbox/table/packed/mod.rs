@@ -149,6 +149,11 @@ impl PackedEvents {
         chunk.stage(slot)
     }
 
+    /// Whether an event that has no final answer was attempted.
+    pub(crate) fn is_attempted(&self, lsn: u64) -> bool {
+        self.chunk(lsn).is_some_and(|(chunk, slot)| chunk.attempted & bit(slot) != 0)
+    }
+
     /// An event with a final answer.
     pub(crate) fn settled(&self, lsn: u64) -> Option<Settled> {
         look();
