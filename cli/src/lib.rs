@@ -5,7 +5,6 @@
 //! | [`args`]    | what can be asked                                                     |
 //! | [`command`] | one file for each command                                             |
 //! | [`demo`]    | the product's proof: children of this program, killed and compared    |
-//! | [`proxy`]   | a line that cuts, loses replies, repeats requests and refuses          |
 //! | [`output`]  | stdout and stderr, whoever reads them, and nothing as it came         |
 //! | `outside`   | files that the caller names, which may have no end                    |
 //! | `panics`    | panics, without a backtrace                                           |
@@ -22,7 +21,6 @@ pub mod output;
 mod outside;
 mod panics;
 pub mod prompt;
-pub mod proxy;
 
 use std::{ffi::OsString, panic::AssertUnwindSafe, process::ExitCode};
 

@@ -47,6 +47,13 @@
 //! what passes it, as a script or a seed has it. `onceward fault-proxy` is the same as a program, for terminals in any
 //! language.
 //!
+//! What our own dialects make of each of these faults is a matrix that tests print: runs of a real store against a real
+//! hub through the proxy, and how many events were lost, doubled or stuck, which must be none.
+//!
+//! ```text
+//! cargo nextest run -p onceward-cli -E 'binary(faults)' --success-output final
+//! ```
+//!
 //! # NATS
 //!
 //! With the feature `nats`, the module `nats` drains scopes of a store into a stream of NATS JetStream: a message for

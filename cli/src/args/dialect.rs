@@ -1,6 +1,6 @@
 //! The dialects that can be asked for, and the arguments of `dialect`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -22,6 +22,27 @@ pub enum DialectName {
     /// A stream of NATS JetStream, a message for each event.
     #[cfg(feature = "nats")]
     Nats,
+}
+
+impl DialectName {
+    /// The argument by which it is asked for.
+    #[must_use]
+    pub fn to_argument(&self) -> OsString {
+        match self {
+            Self::Forloy => "forloy".into(),
+            Self::Wede => "wede".into(),
+            Self::Onceward => "onceward".into(),
+            Self::Http(file) => {
+                let mut argument = OsString::from("http:");
+                argument.push(file);
+                argument
+            }
+            Self::Transyt => "transyt".into(),
+            Self::Deliveries => "deliveries".into(),
+            #[cfg(feature = "nats")]
+            Self::Nats => "nats".into(),
+        }
+    }
 }
 
 /// What can be asked for.

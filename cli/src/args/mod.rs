@@ -256,6 +256,9 @@ pub struct ServeArgs {
 /// Arguments of `demo`.
 #[derive(Args, Debug)]
 pub struct DemoArgs {
+    /// The dialect that the purchases are sent in; a file must lead to the hub's Wede route, as `wede-single` does
+    #[arg(long, value_name = "forloy|wede|onceward|http:FILE", default_value = "forloy", value_parser = dialect::dialect_of_events)]
+    pub dialect: DialectName,
     /// Seed of the line's faults; the same seed, the same faults in the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

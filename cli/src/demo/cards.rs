@@ -44,11 +44,11 @@ const INACTIVE: usize = 18;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::purchases::purchases;
+    use crate::demo::{dialect::FORLOY_MONEY, purchases::purchases};
 
     #[test]
     fn some_cards_are_unknown_and_some_inactive_until_they_are_mended() {
-        let purchases = purchases(Some(200)).unwrap();
+        let purchases = purchases(Some(200), FORLOY_MONEY).unwrap();
         let codes: BTreeSet<_> = purchases.iter().map(|purchase| &purchase.card).collect();
         let (faulty, mended) = (file(&purchases, Cards::Faulty), file(&purchases, Cards::Mended));
         assert_eq!(mended.lines().count(), codes.len());

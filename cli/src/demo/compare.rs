@@ -7,6 +7,7 @@ use onceward::{Amount, Config, Key, Scope, State, Store};
 use onceward_hub::LedgerEntry;
 
 use super::{
+    dialect::FORLOY_MONEY,
     purchases::{Purchase, purchases},
     record::Captured,
     site::{self, Run, Site},
@@ -22,6 +23,8 @@ pub(super) struct Findings {
     pub(super) accepted: u64,
     /// Of those that were in review, the ones that the terminal knows to be taken by the hub.
     pub(super) resolved: u64,
+    /// Purchases of which the hub's answer was that it had them before.
+    pub(super) duplicates_absorbed: u64,
     /// Fewest effects of one purchase in the hub's ledger.
     pub(super) effects_min: u64,
     /// Most effects of one purchase in the hub's ledger.
@@ -48,7 +51,7 @@ pub(super) fn compare(site: &Site, run: &Run) -> Result<Findings, Failure> {
         .map_err(|error| Failure::failed(format!("cannot read the hub's ledger: {error}")))?;
     let store = Store::open(site.terminal(), Config::new().with_create(Create::Never))
         .map_err(|error| Failure::engine("cannot open the terminal's store", &error))?;
-    let source = purchases(Some(run.rows))?;
+    let source = purchases(Some(run.rows), FORLOY_MONEY)?;
 
     let mut findings = Findings { effects_min: u64::MAX, ..Findings::default() };
     findings.compare_record(&source, &record);
@@ -138,6 +141,10 @@ impl Findings {
         let recorded = captured.amount.as_deref().map(str::parse::<Amount>).transpose();
         let recorded = recorded.map_err(unreadable)?;
         for entry in entries {
+            let scope = &entry.scope;
+            if run.dialect.hub_scope.as_ref().is_some_and(|expected| expected != scope) {
+                self.differ(format!("{key}: an effect in scope {scope} at the hub"));
+            }
             if entry.amount != recorded {
                 let (ours, theirs) = (shown(recorded), shown(entry.amount));
                 self.differ(format!("{key}: {ours} at the terminal, {theirs} at the hub"));
@@ -148,10 +155,14 @@ impl Findings {
             return Ok(());
         }
         self.accepted += 1;
+        self.duplicates_absorbed += u64::from(outcome.state == State::Duplicate);
         self.resolved += u64::from(run.reviewed.contains(key));
         match self.amount_terminal.checked_add(recorded.unwrap_or_default()) {
             Some(sum) => self.amount_terminal = sum,
             None => self.differ("the sum of the terminal's record is too large".to_owned()),
+        }
+        if !run.dialect.has_receipts {
+            return Ok(());
         }
         let receipt = outcome.receipt.as_ref().map(|receipt| transaction(receipt.as_bytes()));
         for theirs in entries.iter().filter_map(|entry| entry.receipt.as_deref()) {

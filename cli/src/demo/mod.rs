@@ -9,7 +9,9 @@
 mod cards;
 mod child;
 mod compare;
+mod dialect;
 mod hub;
+mod line;
 mod purchases;
 mod record;
 mod report;
@@ -26,6 +28,7 @@ use serde::Deserialize;
 use self::{
     cards::Cards,
     child::Launch,
+    dialect::DemoDialect,
     purchases::Purchase,
     site::{Run, Site},
     till::{Captures, Till},
@@ -36,7 +39,6 @@ use crate::{
     args::DemoArgs,
     exit::{Failure, Outcome},
     output::chatter,
-    proxy::Plan,
 };
 
 /// Runs the command.
@@ -48,9 +50,10 @@ pub fn run(args: &DemoArgs, json: bool) -> Outcome {
     if let Some(dir) = &args.check {
         return check(dir, json);
     }
+    let dialect = DemoDialect::new(&args.dialect)?;
     let watch = Watch::start()?;
     let site = Site::create(args.keep.as_deref())?;
-    let played = play(args, &site, &watch);
+    let played = play(args, &dialect, &site, &watch);
     let outcome = played.and_then(|run| {
         let findings = compare::compare(&site, &run)?;
         let run = Run { seconds: watch.elapsed().as_secs_f64(), ..run };
@@ -71,8 +74,13 @@ fn check(dir: &Path, json: bool) -> Outcome {
 }
 
 /// Everything up to the comparison. All children have ended when this returns.
-fn play(args: &DemoArgs, site: &Site, watch: &Watch) -> Result<Run, Failure> {
-    let purchases = purchases::purchases(args.rows)?;
+fn play(
+    args: &DemoArgs,
+    dialect: &DemoDialect,
+    site: &Site,
+    watch: &Watch,
+) -> Result<Run, Failure> {
+    let purchases = purchases::purchases(args.rows, dialect.money_members())?;
     let rows = count(purchases.len());
 
     let bar = progress("capturing", rows);
@@ -83,27 +91,21 @@ fn play(args: &DemoArgs, site: &Site, watch: &Watch) -> Result<Run, Failure> {
 
     let key = random_key()?;
     site.replace(&site.cards(), &cards::file(&purchases, Cards::Faulty))?;
-    let mut upload = Upload::start(site, &key, Plan::new(args.seed, rows), watch)?;
+    let mut upload = Upload::start((site, dialect), &key, (args.seed, rows), watch)?;
     let bar = progress("uploading", rows);
     upload.drain(&bar)?;
     let reviewed = reviewed(site, watch)?;
     say(&bar, &format!("uploaded through a bad line; {} purchases wait in review", reviewed.len()));
 
-    let bar = progress("resolving", rows);
-    resolve(site, &purchases, watch)?;
-    upload.drain(&bar)?;
-    let (tally, upload_kills) = upload.end()?;
-    say(&bar, "mended the cards and sent those purchases again, under their own keys");
-
-    Ok(Run {
-        rows,
-        reviewed,
-        upload_requests: tally.requests,
-        replies_lost: tally.replies_lost,
-        duplicates_absorbed: tally.duplicates_absorbed,
-        kills: captures.kills.saturating_add(upload_kills),
-        seconds: 0.0,
-    })
+    if !reviewed.is_empty() {
+        let bar = progress("resolving", rows);
+        resolve(site, &purchases, watch)?;
+        upload.drain(&bar)?;
+        say(&bar, "mended the cards and sent those purchases again, under their own keys");
+    }
+    let run = upload.end()?;
+    let kills = captures.kills.saturating_add(run.kills);
+    Ok(Run { rows, reviewed, kills, dialect: dialect.particulars(), ..run })
 }
 
 /// A line about the captures.

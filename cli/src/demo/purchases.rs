@@ -19,21 +19,21 @@ pub(super) struct Purchase {
     pub(super) capture_line: String,
 }
 
-/// The first `rows` purchases, or all.
+/// The first `rows` purchases, or all; in their payloads `money` names the members that hold the amount.
 ///
 /// # Errors
 ///
 /// The data is not what it was when the program was written, which a test of this module excludes.
-pub(super) fn purchases(rows: Option<u64>) -> Result<Vec<Purchase>, Failure> {
+pub(super) fn purchases(rows: Option<u64>, money: &[&str]) -> Result<Vec<Purchase>, Failure> {
     let wrong = || Failure::failed("the built-in purchases cannot be read");
     let text = str::from_utf8(DATA).map_err(|_not_text| wrong())?;
     let rows = rows.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
     let numbered = (1_u32..).zip(text.lines()).take(rows);
-    numbered.map(|(number, line)| purchase(number, line).ok_or_else(wrong)).collect()
+    numbered.map(|(number, line)| purchase(number, line, money).ok_or_else(wrong)).collect()
 }
 
 /// Reads one line: two customer numbers, date, count of CDs, amount.
-fn purchase(number: u32, line: &str) -> Option<Purchase> {
+fn purchase(number: u32, line: &str, money: &[&str]) -> Option<Purchase> {
     let mut columns = line.split_ascii_whitespace();
     let (customer, _in_sample) = (columns.next()?, columns.next()?);
     let (date, count, amount_text) = (columns.next()?, columns.next()?, columns.next()?);
@@ -42,15 +42,17 @@ fn purchase(number: u32, line: &str) -> Option<Purchase> {
     let card = format!("forloy_enr_{customer}");
     let at = format!("{year}-{month}-{day}T12:00:00.000Z");
     // The columns are digits and points, so they are JSON as they are.
+    let money: String = money.iter().map(|name| format!(r#""{name}":{amount_text},"#)).collect();
     let capture_line = format!(
         concat!(
             r#"{{"key":"{key}","amount":"{amount}","captured_at":"{at}","payload":{{"#,
             r#""qr_code_data":"{card}","location_id":"loc_cdnow","staff_user_id":"usr_till_01","#,
-            r#""purchase_amount":{amount},"pos_reference_id":"receipt-{date}-{number:06}","#,
+            r#"{money}"pos_reference_id":"receipt-{date}-{number:06}","#,
             r#""transaction_notes":"{count} CDs","client_timestamp":"{at}"}}}}"#,
         ),
         key = key,
         amount = amount_text,
+        money = money,
         at = at,
         card = card,
         date = date,
@@ -69,10 +71,11 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::demo::dialect::FORLOY_MONEY;
 
     #[test]
     fn the_data_is_the_whole_sample_to_the_cent() {
-        let all = purchases(None).unwrap();
+        let all = purchases(None, FORLOY_MONEY).unwrap();
         assert_eq!(all.len(), 6_919);
         let total = all
             .iter()
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_line_becomes_an_item_with_the_amount_as_it_was_spelled() {
-        let first = purchases(Some(1)).unwrap().remove(0);
+        let first = purchases(Some(1), FORLOY_MONEY).unwrap().remove(0);
         let line: serde_json::Value = serde_json::from_str(&first.capture_line).unwrap();
         assert_eq!(line["key"], "cdnow-000001");
         assert_eq!(line["payload"]["qr_code_data"], "forloy_enr_00004");

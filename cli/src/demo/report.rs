@@ -21,7 +21,7 @@ struct Verdict<'a> {
     resolved: u64,
     /// Replies that the uploader never had whole.
     replies_lost: u64,
-    /// Items that the hub answered as applied before.
+    /// Purchases that the hub answered as applied before.
     duplicates_absorbed: u64,
     /// Fewest effects of one purchase.
     effects_min: u64,
@@ -73,10 +73,13 @@ fn weak_trial(findings: &Findings, run: &Run) -> Vec<String> {
         (findings.captured == 0, "nothing was captured"),
         (run.replies_lost == 0, "no reply was lost, so nothing was proved about that"),
         (
-            run.duplicates_absorbed == 0,
+            findings.duplicates_absorbed == 0 && run.dialect.has_duplicates,
             "the hub absorbed no duplicate, so nothing was proved about that",
         ),
-        (rejected == 0, "nothing was rejected, so nothing was proved about review"),
+        (
+            rejected == 0 && run.dialect.has_refusals,
+            "nothing was rejected, so nothing was proved about review",
+        ),
         (findings.resolved != rejected, "not everything that was in review was accepted by retry"),
     ]
     .into_iter()
@@ -99,7 +102,7 @@ fn verdict<'a>(
         rejected: u64::try_from(run.reviewed.len()).unwrap_or(u64::MAX),
         resolved: findings.resolved,
         replies_lost: run.replies_lost,
-        duplicates_absorbed: run.duplicates_absorbed,
+        duplicates_absorbed: findings.duplicates_absorbed,
         effects_min: findings.effects_min,
         effects_max: findings.effects_max,
         amount_terminal,
@@ -119,7 +122,7 @@ fn table(findings: &Findings, run: &Run) -> Listing {
         ("captured", findings.captured.to_string()),
         ("upload attempts", run.upload_requests.to_string()),
         ("replies lost", run.replies_lost.to_string()),
-        ("duplicates absorbed", run.duplicates_absorbed.to_string()),
+        ("duplicates absorbed", findings.duplicates_absorbed.to_string()),
         ("kills (SIGKILL)", run.kills.to_string()),
         ("rejected", run.reviewed.len().to_string()),
         ("resolved", findings.resolved.to_string()),

@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tempfile::TempDir;
 
+use super::dialect::Particulars;
 use crate::{exit::Failure, outside};
 
 /// The directory of one demo.
@@ -32,12 +33,13 @@ pub(super) struct Run {
     pub(super) upload_requests: u64,
     /// Replies that the uploader never had whole.
     pub(super) replies_lost: u64,
-    /// Items that the hub answered as applied before.
-    pub(super) duplicates_absorbed: u64,
     /// How often the terminal, the uploader and the hub were killed in the middle of their work.
     pub(super) kills: u64,
     /// How long it took.
     pub(super) seconds: f64,
+    /// What its dialect makes different.
+    #[serde(default)]
+    pub(super) dialect: Particulars,
 }
 
 impl Site {

@@ -12,20 +12,21 @@ use indicatif::ProgressBar;
 
 use super::{
     child::{Launch, Process},
+    dialect::DemoDialect,
     hub::HubProcess,
-    site::Site,
+    line::{Call, Line, plan},
+    site::{Run, Site},
     watch::{GLANCE, Watch},
 };
-use crate::{
-    exit::{Exit, Failure},
-    proxy::{Call, Plan, Proxy, Tally},
-};
+use crate::exit::{Exit, Failure};
 
 /// Everything between the terminal's store and the hub's.
 #[derive(Debug)]
 pub(super) struct Upload<'a> {
     /// Where the stores are.
     site: &'a Site,
+    /// The dialect that is spoken.
+    dialect: &'a DemoDialect,
     /// The hub's bearer key.
     key: &'a str,
     /// The demo's clock.
@@ -33,7 +34,7 @@ pub(super) struct Upload<'a> {
     /// The hub, running or killed.
     hub: HubProcess,
     /// The bad line.
-    line: Proxy,
+    line: Line,
     /// What the line calls for.
     calls: Receiver<Call>,
     /// How often the uploader and the hub were killed.
@@ -52,23 +53,24 @@ enum Ended {
 }
 
 impl<'a> Upload<'a> {
-    /// Starts the hub and the line to it.
+    /// Starts the hub and the line to it, which is as bad as the seed has it, for an upload of so many purchases.
     ///
     /// # Errors
     ///
     /// Either does not start.
     pub(super) fn start(
-        site: &'a Site,
+        (site, dialect): (&'a Site, &'a DemoDialect),
         key: &'a str,
-        plan: Plan,
+        (seed, rows): (u64, u64),
         watch: &'a Watch,
     ) -> Result<Self, Failure> {
+        let plan = plan(seed, rows.div_ceil(dialect.items_max().max(1)))?;
         let hub = HubProcess::start(site, key, watch)?;
         let (sender, calls) = mpsc::channel();
-        let line = Proxy::start(hub.address(), plan, sender).map_err(|error: io::Error| {
+        let line = Line::start(hub.address(), plan, sender).map_err(|error: io::Error| {
             Failure::failed(format!("cannot start the line: {error}"))
         })?;
-        Ok(Self { site, key, watch, hub, line, calls, kills: 0 })
+        Ok(Self { site, dialect, key, watch, hub, line, calls, kills: 0 })
     }
 
     /// Runs the uploader again and again until nothing is pending.
@@ -81,7 +83,8 @@ impl<'a> Upload<'a> {
             self.watch.check("uploading")?;
             if self.hub.is_dead() {
                 self.hub = HubProcess::start(self.site, self.key, self.watch)?;
-                self.line.lead_to(self.hub.address());
+                let led = self.line.lead_to(self.hub.address());
+                led.map_err(|error| Failure::failed(format!("no way to the hub: {error}")))?;
             }
             let mut uploader = self.launch(self.line.address())?;
             match self.attend(&mut uploader, bar)? {
@@ -97,7 +100,7 @@ impl<'a> Upload<'a> {
         Launch::new(self.site, "sync")?
             .option("--store", self.site.terminal())
             .option("--to", format!("http://{to}"))
-            .option("--dialect", "forloy")
+            .option("--dialect", self.dialect.argument())
             .flag("--once")
             .key(self.key)
             .start()
@@ -107,7 +110,9 @@ impl<'a> Upload<'a> {
     fn attend(&mut self, uploader: &mut Process, bar: &ProgressBar) -> Result<Ended, Failure> {
         loop {
             self.watch.check("uploading")?;
-            bar.set_position(self.line.tally().delivered);
+            // As far as anybody sees from outside.
+            let delivered = self.line.delivered().saturating_mul(self.dialect.items_max());
+            bar.set_position(delivered.min(bar.length().unwrap_or(delivered)));
             match self.calls.recv_timeout(GLANCE) {
                 Ok(Call::KillHub) => {
                     self.hub.kill()?;
@@ -141,9 +146,14 @@ impl<'a> Upload<'a> {
     /// # Errors
     ///
     /// The operating system refused.
-    pub(super) fn end(mut self) -> Result<(Tally, u64), Failure> {
+    pub(super) fn end(mut self) -> Result<Run, Failure> {
         self.hub.kill()?;
-        Ok((self.line.tally(), self.kills))
+        Ok(Run {
+            upload_requests: self.line.requests(),
+            replies_lost: self.line.lost(),
+            kills: self.kills,
+            ..Run::default()
+        })
     }
 }
 

@@ -13,7 +13,13 @@ use crate::process::{Ended, ask};
 
 /// Plays a short demo and keeps its stores.
 fn play(dir: &Path) -> Ended {
-    ask(&["demo", "--rows", "300", "--json", "--keep", dir.to_str().unwrap()])
+    play_in("forloy", dir)
+}
+
+/// Plays a short demo in this dialect and keeps its stores.
+fn play_in(dialect: &str, dir: &Path) -> Ended {
+    let dir = dir.to_str().unwrap();
+    ask(&["demo", "--dialect", dialect, "--rows", "300", "--json", "--keep", dir])
 }
 
 /// Compares the kept stores again.
@@ -62,6 +68,57 @@ fn every_purchase_of_a_short_demo_takes_effect_once() {
         assert!(verdict[field].as_u64().unwrap() > 0, "{field}: {verdict}");
     }
     assert_eq!(check(&site).expect(0).last_json(), verdict);
+}
+
+/// Plays a demo in this dialect; says how many of its 300 purchases were rejected at first.
+fn assert_each_once(dialect: &str, hub_scope: &str) -> u64 {
+    let dir = tempdir().unwrap();
+    let site = dir.path().join("site");
+    let verdict = play_in(dialect, &site).expect(0).last_json();
+    let said = |field: &str| verdict.get(field).unwrap();
+    let count = |field: &str| said(field).as_u64().unwrap();
+    assert_eq!((count("captured"), count("accepted")), (300, 300));
+    assert_eq!((count("effects_min"), count("effects_max")), (1, 1));
+    assert_eq!(said("amount_terminal"), said("amount_hub"));
+    assert_eq!(count("rejected"), count("resolved"));
+    assert!(count("replies_lost") >= 4, "{verdict}");
+    assert_eq!(check(&site).expect(0).last_json(), verdict);
+    let ledger = onceward_hub::ledger(&site.join("hub"), "default").unwrap();
+    assert!(ledger.iter().all(|entry| entry.scope == hub_scope), "{:?}", ledger.first());
+    // The same key in another scope is found out whatever the dialect.
+    doctor(&site, "other", "cdnow-000001", "29.33");
+    assert!(check(&site).expect(1).err.contains("cdnow-000001: 2 effects"));
+    count("rejected")
+}
+
+#[test]
+fn every_purchase_takes_effect_once_by_wedes_batches() {
+    assert!(assert_each_once("wede", "wede") > 0);
+}
+
+#[test]
+fn every_purchase_takes_effect_once_by_the_segment_stream() {
+    assert_eq!(assert_each_once("onceward", "s_default"), 0, "the stream knows no cards");
+}
+
+#[test]
+fn every_purchase_takes_effect_once_by_a_dialect_that_a_file_describes() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("dialect.toml");
+    fs::write(&file, ask(&["dialect", "show", "wede-single"]).expect(0).out).unwrap();
+    assert!(assert_each_once(&format!("http:{}", file.display()), "wede") > 0);
+}
+
+#[test]
+fn a_demo_in_no_dialect_of_the_hub_is_refused_before_anything_is_made() {
+    let dir = tempdir().unwrap();
+    let site = dir.path().join("site");
+    play_in("esperanto", &site).expect(2);
+    play_in("deliveries", &site).expect(2);
+    play_in("http:/no/such/file", &site).expect(1);
+    #[cfg(feature = "nats")]
+    play_in("nats", &site).expect(2);
+    assert!(!site.exists());
 }
 
 #[test]

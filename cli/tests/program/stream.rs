@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use onceward_hub::ledger;
+use onceward_uplink::faults::{FaultProxy, Plan};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -16,6 +17,17 @@ fn sales(first: usize, count: usize) -> String {
         lane => {
             format!("{{\"key\":\"k{n}\",\"payload\":{{\"n\":{n}}},\"lane\":\"card-{lane}\"}}\n")
         }
+    };
+    (first..first + count).map(line).collect()
+}
+
+/// `count` purchases from number `first` on, which every dialect can carry.
+fn purchases(first: usize, count: usize) -> String {
+    let line = |n: usize| {
+        format!(
+            "{{\"key\":\"k{n}\",\"payload\":{{\"qr_code_data\":\"c\",\"location_id\":\"l\",\
+             \"staff_user_id\":\"u\",\"purchase_amount\":1.50}}}}\n"
+        )
     };
     (first..first + count).map(line).collect()
 }
@@ -106,6 +118,42 @@ fn an_older_copy_that_is_put_back_is_no_way_to_change_the_past() {
     assert_eq!((&summary["accepted"], &summary["duplicate"]), (&json!(0), &json!(5)));
     drop(hub);
     assert_eq!(applied(&data).len(), 5);
+}
+
+/// T50: an upstream that begins anew with a terminal takes nothing of what waits there.
+#[test]
+fn what_is_pending_stays_when_the_hub_comes_back_empty() {
+    for (dialect, code) in [("onceward", 8), ("wede", 0), ("forloy", 0)] {
+        let dir = tempdir().unwrap();
+        let (store, data) = (dir.path().join("store"), dir.path().join("data"));
+        capture(&store, &purchases(0, 5)).expect(0);
+        let hub = serve(&data, None);
+        let address = |url: &str| url.strip_prefix("http://").unwrap().to_owned();
+        // The hub keeps its address.
+        let line =
+            FaultProxy::start("127.0.0.1:0".parse().unwrap(), address(&hub.url), Plan::pass());
+        let line = line.unwrap();
+        let url = format!("http://{}", line.addr());
+        let sync = |more: &[&str]| {
+            let mut command = onceward();
+            command.args(["sync", "--once", "--dialect", dialect, "--to", &url, "--store"]);
+            run(command.arg(&store).args(more).env("ONCEWARD_API_KEY", KEY), b"")
+        };
+        assert_eq!(sync(&[]).expect(0).last_json()["accepted"], 5);
+        drop(hub);
+        fs::remove_dir_all(&data).unwrap();
+        capture(&store, &purchases(5, 3)).expect(0);
+        let hub = serve(&data, None);
+        line.lead_to(address(&hub.url)).unwrap();
+        let first = sync(&[]).expect(code).last_json();
+        assert_eq!(first["in_review"], 0, "{dialect}: {first}");
+        // The segment stream asks a person first: the hub may be another one.
+        let accepting: &[&str] = if code == 0 { &[] } else { &["--accept-fork"] };
+        assert_eq!(first["pending"], if code == 0 { 0 } else { 3 }, "{dialect}: {first}");
+        sync(accepting).expect(0);
+        drop(hub);
+        assert_eq!(applied(&data), ["k5", "k6", "k7"], "{dialect}");
+    }
 }
 
 #[test]

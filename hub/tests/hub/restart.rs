@@ -188,7 +188,7 @@ fn child_serves_until_it_is_killed() {
 
 #[test]
 fn a_hub_killed_at_any_moment_has_what_it_confirmed_and_nothing_twice() {
-    // T1, T39
+    // T1, T39, T53: the lock of a hub that was killed keeps nobody out.
     const ROUNDS: usize = 6;
     const PURCHASES: usize = 60;
     let dir = tempfile::tempdir().unwrap();

@@ -2,10 +2,14 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, bind, getsockname, shutdown, socket_with,
+    sockopt,
+};
 
 use super::ending::{Ending, lock};
 use crate::clock;
@@ -15,6 +19,9 @@ use crate::clock;
 pub(super) struct Door {
     /// Where it is.
     address: SocketAddr,
+    /// Has the port as long as the door is there, so that nobody else gets it while connections are refused. Where the
+    /// system lets no two sockets have one, only the listener does.
+    _held: Option<OwnedFd>,
     /// Whether somebody is there.
     state: Mutex<State>,
 }
@@ -35,10 +42,16 @@ impl Door {
     ///
     /// It cannot be had.
     pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
+        let (held, found) = hold(address)?;
+        let (held, listener) = match TcpListener::bind(found) {
+            Ok(listener) => (Some(held), listener),
+            Err(_no_two_sockets) => {
+                drop(held);
+                (None, TcpListener::bind(found)?)
+            }
+        };
         let state = State { listener: Some(Arc::new(listener)), shut_until: None };
-        Ok(Self { address, state: Mutex::new(state) })
+        Ok(Self { address: found, _held: held, state: Mutex::new(state) })
     }
 
     /// Where it is.
@@ -86,5 +99,43 @@ impl Door {
     }
 }
 
+/// Takes a port without listening at it, in a way that lets a listener have it besides.
+fn hold(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let held = socket_with(family, SocketType::STREAM, CLOSED_IN_CHILDREN, None)?;
+    sockopt::set_socket_reuseaddr(&held, true)?;
+    bind(&held, &address)?;
+    let found = SocketAddr::try_from(getsockname(&held)?)?;
+    Ok((held, found))
+}
+
+/// What keeps a socket from processes that are started later, where that can be said at once.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const CLOSED_IN_CHILDREN: SocketFlags = SocketFlags::CLOEXEC;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const CLOSED_IN_CHILDREN: SocketFlags = SocketFlags::empty();
+
 /// Between two tries to have the port again.
 const RETRY: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::socket;
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn nobody_else_gets_the_port_while_connections_are_refused() {
+        let door = Door::open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        // One that shares with nobody, as the system's choice of a free port does not.
+        let other = || {
+            let other = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+            bind(&other, &door.address())
+        };
+        assert!(other().is_err(), "control: it is open");
+        door.shut(super::super::ending::far(clock::instant()));
+        assert_eq!(other().unwrap_err(), rustix::io::Errno::ADDRINUSE);
+        drop(TcpListener::bind(door.address()).unwrap());
+    }
+}

@@ -172,6 +172,7 @@ fn another_process_is_named_while_it_lives_and_no_obstacle_once_killed() {
     assert!(vfs.lock("lock").is_ok());
 }
 
+/// T53.
 #[test]
 fn another_process_is_refused_although_the_lock_file_is_gone() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,12 +11,21 @@ use onceward_uplink::{BUILT_IN, Dialect, HttpDialect, KeyPlace, Request, Respons
 pub(super) use self::chosen::Chosen;
 use self::reading::{described, outcome};
 use crate::{
-    args::{DialectCheckArgs, DialectCommand},
+    args::{DialectCheckArgs, DialectCommand, DialectName},
     command::capture,
     exit::{Exit, Failure, Outcome},
     output::Output,
     outside,
 };
+
+/// How many events a request in the dialect of that name carries at most.
+///
+/// # Errors
+///
+/// Its file describes none or cannot be read, or it has no requests.
+pub(crate) fn items_max(name: &DialectName) -> Result<usize, Failure> {
+    Ok(Chosen::named(name)?.of(String::new()).items_max())
+}
 
 /// Runs the command.
 ///

@@ -167,6 +167,46 @@ fn the_end_of_a_delivery_travels_upstream_as_an_event() {
     }
 }
 
+/// T51: the upstream delivers anew what ended here, because it has not heard of the end: the end stands, and travels.
+#[test]
+fn what_ended_here_stays_ended_when_the_upstream_delivers_it_again() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let done = fresh(&store, &delivery(1).with_steps(2).unwrap());
+    let failed = fresh(&store, &delivery(2));
+    let ends = [store.inbox().ack(done).unwrap(), store.inbox().fail(failed, "no stock").unwrap()];
+    let is_as_it_was = |store: &Store| {
+        // What it sends is older than what is known here, also where it says something else by now.
+        let stale = Delivery::new("e1", payload(7)).unwrap();
+        for again in [delivery(1).with_steps(2).unwrap(), stale] {
+            assert_eq!(
+                store.inbox().receive(&again).unwrap(),
+                duplicate(done, DeliveryState::Acked)
+            );
+        }
+        assert_eq!(
+            store.inbox().receive(&delivery(2)).unwrap(),
+            duplicate(failed, DeliveryState::Failed)
+        );
+        assert_eq!((store.inbox().status().open, store.inbox().status().finished), (0, 2));
+        assert_eq!(store.inbox().fail(done, "no").unwrap_err().code(), "ALREADY_FINISHED");
+        assert_eq!(open_numbers(store), []);
+    };
+    is_as_it_was(&store);
+    let store = rig.after_kill().open();
+    is_as_it_was(&store);
+    assert_eq!(answers(&store), ["ack:e1", "fail:e2"], "each end travels once");
+    // The upstream takes the ends, and one of its older messages is still on its way.
+    for (lsn, name) in ends.iter().zip(["ack:e1", "fail:e2"]) {
+        let (scope, key) = (inbox(), crate::Key::new(name).unwrap());
+        assert_eq!(store.outcome(&scope, &key).unwrap().lsn, Some(*lsn));
+        let answer = crate::Answer::Accepted { receipt: None };
+        store.settle(&[crate::Settlement { scope, key, answer }]).unwrap();
+    }
+    is_as_it_was(&store);
+    assert_eq!(answers(&store), [""; 0]);
+}
+
 #[test]
 fn an_answer_whose_key_is_taken_travels_under_another_one() {
     let rig = Rig::new();

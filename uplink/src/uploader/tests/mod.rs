@@ -1,5 +1,6 @@
 mod imports;
 mod keys;
+mod outages;
 mod scopes;
 mod told;
 mod ways;
@@ -224,6 +225,7 @@ fn one_run_delivers_everything_and_keeps_the_receipts() {
     assert_eq!(store.status().pending, 0);
 }
 
+/// T39.
 #[test]
 fn a_lost_reply_is_made_up_for_and_nothing_takes_effect_twice() {
     let folder = tempfile::tempdir().unwrap();
@@ -269,6 +271,7 @@ fn a_stranger_on_the_way_rejects_nothing_and_blocks_no_credentials() {
     }
 }
 
+/// T46.
 #[test]
 fn refused_credentials_pause_and_another_key_goes_on() {
     let folder = tempfile::tempdir().unwrap();
