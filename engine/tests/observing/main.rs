@@ -26,7 +26,7 @@ use collected::{Collected, Everything};
 use onceward::limits::Limits;
 use onceward::rescue::BundleKey;
 use onceward::review::ReviewFilter;
-use onceward::sync::{ItemOutcome, Options, Reply, Session, Step};
+use onceward::sync::{Item, ItemOutcome, Options, Reply, Session, Step, payloads};
 use onceward::{Answer, Config, Event, Key, Payload, Receipt, Scope, Settlement, Store};
 
 /// What no report may contain: in all texts that a store is given.
@@ -56,12 +56,10 @@ fn capture(store: &Store, scope: &Scope) {
 /// Sends what waits in the default scope, and has it all taken.
 fn send(store: &Store) {
     store.capture(&event(&Scope::default(), 0)).unwrap();
-    let fit = |_event: &onceward::StoredEvent, _key: &str| Ok(100);
-    let mut session = Session::start(store, Options::new(Scope::default()), Box::new(fit)).unwrap();
+    let options = Options::new(Scope::default());
+    let mut session = Session::start(store, options, payloads()).unwrap();
     while let Step::Send(batch) = session.next(0).unwrap() {
-        let taken = |item: &onceward::StoredEvent| {
-            (item.event.key.to_string(), ItemOutcome::Accepted { receipt: None })
-        };
+        let taken = |item: Item<'_>| (item.key.to_owned(), ItemOutcome::Accepted { receipt: None });
         let reply = Reply::of(batch.items().map(taken).collect());
         session.on_reply(batch.id, &reply, 0).unwrap();
     }
