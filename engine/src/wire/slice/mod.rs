@@ -18,6 +18,8 @@ use crate::event::{Amount, EventRef, Headers, Kind, PayloadRef, Scope, StoredEve
 const MAGIC: &[u8; 4] = b"OWS1";
 /// Bytes before the body of an entry.
 const ENTRY_HEAD: usize = 8;
+/// Bytes of the least entry: its head, LSN, moment, flags and an empty key.
+const ENTRY_BYTES_MIN: usize = ENTRY_HEAD + 18;
 /// The moment that nobody knows.
 const UNKNOWN_MS: i64 = i64::MIN;
 
@@ -253,14 +255,16 @@ impl<'a> StreamSlice<'a> {
         let mut rest = UnreadSlice(bytes.strip_prefix(MAGIC).ok_or(SliceFault::Magic)?);
         let count = rest.u32().ok_or(SliceFault::Length)?;
         // Each takes some bytes: no count makes more memory than the bytes themselves.
-        let most = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len() / ENTRY_HEAD);
+        let most = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len() / ENTRY_BYTES_MIN);
         let mut entries = Vec::with_capacity(most);
         for index in 0..count {
             let bytes = rest.u32().ok_or(SliceFault::Length)?;
             let crc = rest.u32().ok_or(SliceFault::Length)?;
             let body = usize::try_from(bytes).ok().and_then(|bytes| rest.take(bytes));
             let body = body.ok_or(SliceFault::Length)?;
-            if crc32fast::hash(body) != crc {
+            if crc32fast::hash(body) != crc
+                && !onceward_vfs::planted!("slice-checksum-not-compared")
+            {
                 return Err(SliceFault::Checksum { index });
             }
             entries.push(entry(&mut UnreadSlice(body)).ok_or(SliceFault::Entry { index })?);

@@ -57,7 +57,7 @@ fn an_entry_has_these_bytes() {
         b'}',
     ];
     assert_eq!(bytes[8..], body);
-    assert_eq!(bytes[..8], [22, 0, 0, 0, 13, 176, 116, 138], "length, CRC-32");
+    assert_eq!(bytes[..8], [22, 0, 0, 0, 224, 210, 51, 246], "length, CRC-32");
 }
 
 #[test]
