@@ -184,10 +184,9 @@ impl Outbox {
         let Moment { trusted_ms, wall } = moment;
         // Damage may have taken when the frame's run began.
         let since = wall.get().map(|_| WrittenAt { lsn: at.lsn, trusted_ms });
-        for lsn in &batch.events {
-            self.events.note_attempt(*lsn, batch.number, since);
-        }
+        let attempt = (batch.number, since);
         if batch.is_of_attempts() {
+            self.events.note_attempts(&batch.events, attempt, None);
             return;
         }
         let number = batch.number_at(at.lsn);
@@ -195,11 +194,7 @@ impl Outbox {
             kernel.add_holder(at);
             self.close_batch(kernel, batch.parent, at.lsn);
         }
-        for lsn in &batch.events {
-            if self.events.stage(*lsn) == Some(Stage::Pending) {
-                self.events.set_stage(*lsn, Stage::InFlight(number));
-            }
-        }
+        self.events.note_attempts(&batch.events, attempt, Some(number));
         self.batches.fix(kernel, batch, (scope, at));
     }
 

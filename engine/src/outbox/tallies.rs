@@ -1,7 +1,9 @@
 //! How many events of each scope are at which stage, and what their amounts come to: counted with every change, so
 //! that asking looks at no event. No I/O, no clock, no lock here.
 
-use super::{Counted, Live, Stage};
+#[cfg(test)]
+use super::Live;
+use super::{Counted, Stage};
 
 /// A number of events, and the sum of their amounts in ten-thousandths.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -61,11 +63,15 @@ impl Tallies {
         self.leave(scope, stage, counted);
     }
 
-    /// An event comes to another stage.
-    pub(super) fn set_stage(&mut self, live: &Live, stage: Stage) {
-        let counted = live.counted();
-        self.leave(live.scope, live.stage, &counted);
-        self.enter(live.scope, stage, &counted);
+    /// Events of a scope that are at the same stage come to another one.
+    pub(super) fn set_stage(
+        &mut self,
+        (scope, before): (usize, Stage),
+        stage: Stage,
+        counted: &Counted,
+    ) {
+        self.leave(scope, before, counted);
+        self.enter(scope, stage, counted);
     }
 
     fn enter(&mut self, scope: usize, stage: Stage, counted: &Counted) {

@@ -72,6 +72,18 @@ impl EventKeys {
         }
     }
 
+    /// None of these may be dropped: each may be upstream.
+    pub(super) fn keep_all(&mut self, some: EventSet) {
+        if self.evictable.is_empty() {
+            return;
+        }
+        for lsn in some.lsns() {
+            if let Some((_, may)) = self.evictable.get_mut(&lsn) {
+                *may = false;
+            }
+        }
+    }
+
     /// The frames up to and including this LSN are durable.
     pub(in crate::outbox) fn confirm_up_to(&mut self, last: u64) {
         while self.unconfirmed.front().is_some_and(|(lsn, _)| *lsn <= last) {

@@ -4,6 +4,7 @@
 //! no lock here.
 
 mod answers;
+mod attempts;
 mod keys;
 mod lanes;
 mod packed;
@@ -18,7 +19,7 @@ use super::lanes::Lanes;
 use super::outcomes::Outcomes;
 use super::tallies::Tallies;
 use super::{Arrived, Facts, Live, Settled, Stage, Standing, TakenEvent};
-use crate::base::{Located, Moment, State, WrittenAt};
+use crate::base::{Located, Moment, State};
 use crate::kernel::Kernel;
 use keys::EventKeys;
 use packed::PackedEvents;
@@ -163,26 +164,12 @@ impl EventTable {
     /// Brings an event to another stage.
     pub(super) fn set_stage(&mut self, lsn: u64, stage: Stage) {
         let Some(live) = self.packed.live(lsn) else { return };
-        self.tallies.set_stage(&live, stage);
-        self.packed.set_stage(lsn, stage);
+        self.tallies.set_stage((live.scope, live.stage), stage, &live.counted());
+        self.packed.set_stage(one(lsn), stage);
         let live = Live { stage, ..live };
         self.keys.note_evictable(lsn, &live);
         self.lanes.set_stage(lsn, stage);
         lanes::place_front(self, lsn, &live);
-    }
-
-    /// Notes that an event was attempted with a batch of this number, formed then; 0: with the one whose frame is read.
-    /// From then on it may be upstream, and is not dropped to make room.
-    pub(super) fn note_attempt(&mut self, lsn: u64, number: u64, formed: Option<WrittenAt>) {
-        let Some(live) = self.packed.live(lsn) else { return };
-        let first = if number == 0 {
-            if live.is_attempted { live.attempted } else { formed }
-        } else {
-            // Not of an older one, of whose time cleaning carried nothing.
-            live.attempted.filter(|first| number >= first.lsn)
-        };
-        self.packed.set_attempt(lsn, first);
-        self.keys.note_evictable(lsn, &Live { is_attempted: true, ..live });
     }
 
     /// The place and stage of an event; `None` if its frame is gone.

@@ -309,13 +309,21 @@ impl Chunk {
         }
     }
 
-    /// Notes that an event was attempted, and since when, as far as that is known.
-    pub(super) fn set_attempt(&mut self, slot: usize, since: Option<WrittenAt>) {
-        let mask = bit(slot);
-        self.attempted |= mask;
+    /// Notes that events were attempted with a batch of this number; 0: with one that is formed now, of those that were
+    /// in none before.
+    pub(super) fn note_attempts(&mut self, events: Mask, number: u64, formed: Option<WrittenAt>) {
+        let since = if number == 0 { formed } else { None };
+        let changed = if number == 0 {
+            events & !self.attempted
+        } else {
+            // That of an older one, of whose time cleaning carried nothing.
+            let newer = self.attempts.within(events).filter(|(_, first)| number < first.lsn);
+            newer.fold(0, |all, (some, _)| all | some)
+        };
+        self.attempted |= events;
         match since {
-            Some(since) => self.attempts.set(mask, since),
-            None => self.attempts.clear(mask),
+            Some(since) => self.attempts.set(changed, since),
+            None => self.attempts.clear(changed),
         }
     }
 

@@ -20,7 +20,7 @@ pub(in crate::outbox) use marks::{Mask, slots};
 use marks::{SLOTS, between, bit};
 
 use crate::base::looked::look;
-use crate::base::{Located, State, WrittenAt};
+use crate::base::{Located, State};
 use crate::kernel::SliceHold;
 use crate::outbox::{Counted, Live, Settled, Stage, Standing};
 
@@ -299,20 +299,6 @@ impl PackedEvents {
         self.unsettled_count = self.unsettled_count + count(chunk.unsettled) - before;
         self.unsettled_from = self.unsettled_from.min(number);
         (EventSet { base: number * CHUNK_LSNS, events }, counted)
-    }
-
-    /// Brings an event to a stage.
-    pub(in crate::outbox) fn set_stage(&mut self, lsn: u64, stage: Stage) {
-        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
-            chunk.set_stage(bit(slot), stage);
-        }
-    }
-
-    /// Notes that an event was attempted, and since when, as far as that is known.
-    pub(in crate::outbox) fn set_attempt(&mut self, lsn: u64, since: Option<WrittenAt>) {
-        if let Some((chunk, slot)) = self.chunk_mut(lsn) {
-            chunk.set_attempt(slot, since);
-        }
     }
 
     /// Gives events without a final answer one, which the frame `holder` holds.

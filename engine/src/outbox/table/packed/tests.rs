@@ -7,15 +7,15 @@ use onceward_wal::Place;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{Moment, Wall};
+use crate::base::{Moment, Wall, WrittenAt};
 
 /// What is done to the events.
 #[derive(Clone, Debug)]
 enum Step {
     Put(u64, Live),
     Forget(u64, u64),
-    Stage(u64, Stage),
-    Attempt(u64, Option<WrittenAt>),
+    Stage(EventSet, Stage),
+    Attempt(EventSet, u64, Option<WrittenAt>),
     Settle(u64, u64, State, u64),
     SettleOwn(u64),
     Holder(u64, u64),
@@ -84,13 +84,23 @@ fn live() -> impl Strategy<Value = Live> {
     })
 }
 
+/// Some neighbours, of which some may be there.
+fn some() -> impl Strategy<Value = EventSet> {
+    let set = |(lsn, some): (u64, u64)| {
+        let all = one(lsn);
+        EventSet { events: all.events | Mask::from(some) << (lsn % 64), ..all }
+    };
+    (number(), any::<u64>()).prop_map(set)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let state = prop_oneof![Just(State::Accepted), Just(State::Duplicate)];
     prop_oneof![
         6 => (number(), live()).prop_map(|(lsn, live)| Step::Put(lsn, live)),
         1 => (number(), 0..20_u64).prop_map(|(lsn, more)| Step::Forget(lsn, more)),
-        1 => (number(), stage()).prop_map(|(lsn, stage)| Step::Stage(lsn, stage)),
-        1 => (number(), since()).prop_map(|(lsn, since)| Step::Attempt(lsn, since)),
+        1 => (some(), stage()).prop_map(|(some, stage)| Step::Stage(some, stage)),
+        1 => (some(), 0..4_u64, since())
+            .prop_map(|(some, number, since)| Step::Attempt(some, number, since)),
         2 => (number(), 0..200_u64, state, 1..900_u64)
             .prop_map(|(lsn, more, state, holder)| Step::Settle(lsn, more, state, holder)),
         1 => number().prop_map(Step::SettleOwn),
@@ -131,16 +141,22 @@ fn apply(packed: &mut PackedEvents, whole: &mut Whole, step: Step) {
             all.into_iter().for_each(|some| packed.forget(some));
             whole.live.retain(|lsn, _| !range.contains(lsn));
         }
-        Step::Stage(lsn, stage) => {
-            if let Some(live) = whole.live.get_mut(&lsn) {
-                live.stage = stage;
-                packed.set_stage(lsn, stage);
+        Step::Stage(some, stage) => {
+            packed.set_stage(some, stage);
+            for lsn in some.lsns() {
+                whole.live.entry(lsn).and_modify(|live| live.stage = stage);
             }
         }
-        Step::Attempt(lsn, since) => {
-            if let Some(live) = whole.live.get_mut(&lsn) {
-                (live.is_attempted, live.attempted) = (true, since);
-                packed.set_attempt(lsn, since);
+        Step::Attempt(some, number, formed) => {
+            packed.note_attempts(some, number, formed);
+            for lsn in some.lsns() {
+                let Some(live) = whole.live.get_mut(&lsn) else { continue };
+                live.attempted = match number {
+                    0 if live.is_attempted => live.attempted,
+                    0 => formed,
+                    _ => live.attempted.filter(|first| number >= first.lsn),
+                };
+                live.is_attempted = true;
             }
         }
         Step::Settle(lsn, more, state, holder) => {

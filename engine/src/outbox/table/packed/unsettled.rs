@@ -5,8 +5,9 @@ use std::ops::RangeBounds;
 use super::chunk::Chunk;
 use super::marks::{Mask, slots};
 use super::{CHUNK_LSNS, EventSet, PackedEvents, ends, lsn_at, sets, split};
+use crate::base::WrittenAt;
 use crate::base::looked::look;
-use crate::outbox::{Live, Standing};
+use crate::outbox::{Live, Stage, Standing};
 
 /// Places of events for which there is memory before any is found.
 const STANDINGS_FIRST: usize = 1_024;
@@ -88,6 +89,26 @@ impl PackedEvents {
             }
         }
         found
+    }
+
+    /// Brings events without a final answer to a stage.
+    pub(in crate::outbox) fn set_stage(&mut self, some: EventSet, stage: Stage) {
+        if let Some((chunk, _)) = self.chunk_mut(some.base) {
+            chunk.set_stage(some.events & chunk.unsettled, stage);
+        }
+    }
+
+    /// Notes that events without a final answer were attempted with a batch of this number; 0: with one that is formed
+    /// now, of those that were in none before.
+    pub(in crate::outbox) fn note_attempts(
+        &mut self,
+        some: EventSet,
+        number: u64,
+        formed: Option<WrittenAt>,
+    ) {
+        if let Some((chunk, _)) = self.chunk_mut(some.base) {
+            chunk.note_attempts(some.events & chunk.unsettled, number, formed);
+        }
     }
 
     /// Whether an event without a final answer was attempted whose frame is in a segment before this one.
