@@ -94,7 +94,8 @@ struct SyncShape<'a> {
     what: &'a str,
     /// When, by this machine's clock; null if that is no moment.
     at: Option<String>,
-    /// When the next attempt was planned for; null: for none, or with the next event.
+    /// When the next attempt was planned for, as it was written down with the rest; null: for none, or with the next
+    /// event.
     next: Option<String>,
 }
 
@@ -207,7 +208,9 @@ fn show_table(
     for result in &status.sync {
         let SyncShape { scope, state, what, at, next, .. } = SyncShape::from(result);
         let at = at.unwrap_or_default();
-        let next = next.map(|next| format!("; next attempt {next}")).unwrap_or_default();
+        // What another process wrote down may be of a while ago, and that process may have ended.
+        let next = next.map(|next| format!("; the next attempt was planned for {next}"));
+        let next = next.unwrap_or_default();
         table.row([&format!("sync of {scope}"), &format!("{state}, {at}: {what}{next}")]);
     }
     if let Some(fence) = &status.fence {

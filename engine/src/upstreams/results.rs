@@ -41,8 +41,9 @@ impl SyncState {
 
 /// What came of sending a scope's events last.
 ///
-/// In the process that sends, as of now; for others as it was written down, which happens on change and at most once a
-/// minute, and not while the disk is full.
+/// In the process that sends, as of now; for others as it was written down: on change, at most once a minute, and not
+/// while the disk is full. What stays as it is and is not good is written again after a minute, and then when it is so
+/// for twice as long, at least once an hour while it is tried.
 ///
 /// ```
 /// use onceward::sync::SyncState;

@@ -17,6 +17,7 @@ mod reporting;
 mod results;
 mod turns;
 
+use super::session::sends_nothing;
 use super::{Effort, Form, Options, Report, Session, Step};
 use crate::base::{Error, ErrorKind, Result};
 use crate::event::Scope;
@@ -226,6 +227,9 @@ impl Drain {
             Step::Await => SessionWish::Report,
             _ => SessionWish::Event,
         };
+        if sends_nothing(&drained.session) && !self.results.has(&drained.scope) {
+            self.results.note(&self.store, &drained.options, &drained.session.report());
+        }
         Ok(None)
     }
 

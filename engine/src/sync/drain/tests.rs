@@ -216,26 +216,37 @@ fn what_came_last_is_in_the_status_and_written_down_on_change_once_a_minute() {
     assert_eq!((result.state, result.what.as_str()), (SyncState::Waiting, "connection refused"));
     let wait_ms = i64::try_from(wait(&step)).unwrap();
     assert_eq!(result.next_ms, Some(result.at_ms + wait_ms));
-    // The same again and again writes nothing.
+    // The same again and again is written seldom: a dead line must not wear the disk.
     let frames = || rig.frame_count(crate::base::FrameKind::SyncResult);
     assert_eq!(frames(), 1);
-    for n in 1..20 {
-        rig.clock.advance(10_000);
-        fail(&mut drain, n * 10_000);
-    }
-    assert_eq!(frames(), 1, "a dead line must not wear the disk");
+    let mut now_ms = 0;
+    let mut fail_for = |drain: &mut Drain, every_ms: u64, times: u64| {
+        for _ in 0..times {
+            rig.clock.advance(every_ms);
+            now_ms += every_ms;
+            fail(drain, now_ms);
+        }
+        (frames(), now_ms)
+    };
+    assert_eq!(fail_for(&mut drain, 10_000, 5).0, 1, "within a minute");
+    assert_eq!(fail_for(&mut drain, 10_000, 14).0, 3, "after a minute, two, and three and a half");
+    assert_eq!(fail_for(&mut drain, 300_000, 12).0, 6, "in an hour");
+    let (count, mut now_ms) = fail_for(&mut drain, 300_000, 12 * 24);
+    assert!((6 + 20..=6 + 24).contains(&count), "in a day: {count}");
     // What is new is written, but not more often than once a minute.
     drain.on_online();
-    let batch = sent(drain.next(200_000).unwrap());
-    accept(&mut drain, &batch, 200_000);
-    drain.next(200_000).unwrap();
-    assert_eq!((store.status().sync[0].state, frames()), (SyncState::Good, 2));
-    capture(&store, "default", 1..2);
-    fail(&mut drain, 201_000);
-    assert_eq!((store.status().sync[0].state, frames()), (SyncState::Waiting, 2));
+    now_ms += 60_000;
     rig.clock.advance(60_000);
-    drain.next(261_000).unwrap();
-    assert_eq!(frames(), 3, "a minute later, though nothing happened since");
+    let batch = sent(drain.next(now_ms).unwrap());
+    accept(&mut drain, &batch, now_ms);
+    drain.next(now_ms).unwrap();
+    assert_eq!((store.status().sync[0].state, frames()), (SyncState::Good, count + 1));
+    capture(&store, "default", 1..2);
+    fail(&mut drain, now_ms + 1_000);
+    assert_eq!((store.status().sync[0].state, frames()), (SyncState::Waiting, count + 1));
+    rig.clock.advance(60_000);
+    drain.next(now_ms + 61_000).unwrap();
+    assert_eq!(frames(), count + 2, "a minute later, though nothing happened since");
     drop((drain, store));
     let store = rig.open();
     let kept = store.status().sync.remove(0);
@@ -244,6 +255,25 @@ fn what_came_last_is_in_the_status_and_written_down_on_change_once_a_minute() {
         store.outcome(&scope("default"), &Key::new("k0").unwrap()).unwrap().state,
         State::Accepted
     );
+}
+
+#[test]
+fn an_event_that_can_never_be_sent_is_in_the_status_though_nothing_was_asked() {
+    let store = Rig::new().open();
+    capture(&store, "default", 0..1);
+    let never: Form = std::sync::Arc::new(|_, _, _| {
+        Err(crate::sync::Misfit {
+            code: "INVALID_ITEM".to_owned(),
+            message: "x: unknown".to_owned(),
+        })
+    });
+    let mut drain = Drain::new(&store, LineOptions::new());
+    drain.add(Options::new(scope("default")), never, 1).unwrap();
+    assert!(matches!(drain.next(0).unwrap(), Step::Idle));
+    let told = store.status().sync.remove(0);
+    assert_eq!(told.state, SyncState::Waiting);
+    assert!(told.what.contains("(k0) for INVALID_ITEM: x: unknown"), "{}", told.what);
+    assert!(told.what.contains("go to review"), "{}", told.what);
 }
 
 #[test]

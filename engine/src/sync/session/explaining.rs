@@ -18,8 +18,15 @@ impl Candidates {
         findings: &mut Findings,
         is_once: bool,
     ) {
-        if let Some(why) = self.blame_of_misfits(findings, is_once) {
-            evidence.blame(why);
+        match self.misfits_alone(findings) {
+            Some((count, told)) if count >= MISFITS_MAX || is_once => evidence.blame(format!(
+                "none of the events that wait can be sent in this dialect, the last of {count} {told}: is it the right one?"
+            )),
+            Some((count, told)) => findings.note(format!(
+                "none of the events that wait can be sent in this dialect, the last of {count} {told}; they wait until \
+                 the upstream takes another one, and go to review then"
+            )),
+            None => {}
         }
         if let Some((_, last)) = self.attempts.last_suspect() {
             findings.note(format!(
@@ -37,22 +44,25 @@ impl Candidates {
         }
     }
 
-    /// Reports the configuration as the fault where nothing could be sent since the session began: with
+    /// How many events form no item of the dialect where nothing could be sent since the session began, and which was
+    /// the last of them and why, in words. The configuration is taken to be at fault then: with
     /// [`Effort::Once`](crate::sync::Effort::Once) whatever waits, otherwise for many events.
-    fn blame_of_misfits(&self, findings: &mut Findings, is_once: bool) -> Option<String> {
+    fn misfits_alone(&self, findings: &mut Findings) -> Option<(u64, String)> {
         let count = self.attempts.misfits();
-        if findings.counts.attempted > 0 || count == 0 || (count < MISFITS_MAX && !is_once) {
+        if findings.counts.attempted > 0 || count == 0 {
             return None;
         }
         let (lsn, why) = self.attempts.last_misfit()?;
         // One that cannot be read has no key to report.
         let read = self.access.read(&[lsn], findings).unwrap_or_default();
-        let key = read.first().map(|event| format!(" ({})", event.event.key)).unwrap_or_default();
-        Some(format!(
-            "none of {count} events that wait can be sent in this dialect, the last{key} for {why}: is it the \
-             right one?"
-        ))
+        let key = read.first().map(|event| format!("({}) ", event.event.key)).unwrap_or_default();
+        Some((count, format!("{key}for {why}")))
     }
+}
+
+/// Whether events wait and none of them could be sent since the session began, because they form no items.
+pub(in crate::sync) fn sends_nothing(session: &Session) -> bool {
+    session.findings.counts.attempted == 0 && session.events.attempts.misfits() > 0
 }
 
 impl fmt::Debug for Session {

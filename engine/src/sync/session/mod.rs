@@ -68,6 +68,8 @@ mod window;
 
 use std::sync::Arc;
 
+pub(in crate::sync) use explaining::sends_nothing;
+
 use super::{Form, Options, Report, Step};
 use crate::base::bounds::SETTINGS_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result};
