@@ -77,7 +77,9 @@ fn answer(
             .retry_after(blocking::RETRY_S)
     };
     let kept = tenant.histories().of(&head.store, head.scope.as_str()).map_err(unreadable)?;
-    let Some(mut history) = kept.after(head.after.as_deref()) else {
+    // A batch with which no history goes on is waited for in vain.
+    let after = head.after.as_deref().filter(|_| !head.is_fork_accepted);
+    let Some(mut history) = kept.after(after) else {
         let detail = "the batch before this one did not come: send them again in their order";
         return Err(Problem::new(Code::PredecessorMissing, detail).retry_after(1));
     };
@@ -91,7 +93,8 @@ fn answer(
     }
     let applied = apply::apply_slice(tenant, &history, &scope, &slice.entries);
     history.note_done(applied.in_lanes.iter().copied());
-    if !head.is_fork_accepted {
+    // Where there is none, nobody else goes on with it.
+    if !head.is_fork_accepted || history.head.is_none() {
         kept.go_on(&mut history, &head.batch, digest).map_err(unreadable)?;
     }
     Ok(reply::encode(&head.batch, &applied, history.head.as_ref()))
@@ -101,11 +104,11 @@ fn answer(
 fn forked(fork: &Fork) -> Problem {
     let detail = match fork {
         Fork::Forked { head } => format!(
-            "another store went on with this history, last with batch {head}, which this one does not know: it is a copy, \
-             or was put back from one"
+            "the last batch that came of it is {head}, and this store does not know that it sent it: one of the two was \
+             put back from a copy, or there is a copy of the store that sends too"
         ),
-        Fork::Unknown => "what this store was told before is not known here any more: the hub was put back from a copy, \
-                          or this is another one"
+        Fork::Unknown => "nothing came of it yet, and this store says that something did: this hub is another one, or \
+                          was put back or emptied"
             .to_owned(),
     };
     Problem::new(Code::HistoryForked, detail)

@@ -33,7 +33,7 @@ pub(super) struct Head {
     pub(super) mark: String,
     /// The other batches that are the terminal's own.
     pub(super) own: Vec<String>,
-    /// A person accepted that another store went on with this history.
+    /// A person accepted that the history is another one than this store's.
     pub(super) is_fork_accepted: bool,
     /// SHA-256 of the slice before it was compressed, in hex digits.
     digest: String,

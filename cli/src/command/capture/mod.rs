@@ -119,8 +119,15 @@ fn unheard(failure: &Failure, tally: &Tally, closed: Result<(), Failure>) -> Fai
     }
 }
 
+/// The scope of the inbox's acks where no host has configured another one.
+const ACKS: &str = "inbox";
+
 /// How the store is opened.
 fn config(args: &CaptureArgs) -> Result<Config, Failure> {
+    if args.scope.as_str() == ACKS {
+        let why = "--scope: inbox has what became of deliveries: the inbox writes it, and no dialect sends anything else";
+        return Err(Failure::usage(why));
+    }
     let mut config = Config::new();
     if let Some(bytes) = args.segment_bytes {
         config = config.with_segment_bytes(bytes);

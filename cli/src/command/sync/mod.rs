@@ -41,7 +41,7 @@ impl Way {
         args.nats.refuse_any().map_err(Failure::usage)?;
         let line = line::to(&args.to, key, &args.line)?;
         let chosen = Chosen::named(&args.dialect)?;
-        let chosen = if args.accept_fork { chosen.accepting_fork() } else { chosen };
+        let chosen = if args.accept_fork { chosen.accepting_fork()? } else { chosen };
         Ok(Self::Http(Box::new((line, chosen))))
     }
 }

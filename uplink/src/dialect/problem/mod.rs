@@ -146,7 +146,7 @@ pub(crate) fn failure(response: &Response, own: &[Known]) -> Failure {
         Meaning::InProgress => Failure::InProgress { retry_after_ms: response.retry_after_ms() },
         Meaning::Later => later(response, &Problem { code, message }),
         Meaning::Forked => {
-            let what = "another store has the history of this one";
+            let what = "what it has of this store is not what this store has sent";
             Failure::Misdirected { why: describe(response, what, &code, message.as_deref()) }
         }
         Meaning::Elsewhere => {

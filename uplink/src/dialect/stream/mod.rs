@@ -41,8 +41,10 @@ impl Onceward {
         Self::default()
     }
 
-    /// The same after a person accepted that another store went on with the history of this one: the upstream applies
-    /// each event that it does not have under the event's own key, and no history goes on.
+    /// The same after a person accepted that the upstream's history is another one than this store's: the upstream
+    /// applies each event that it does not have under the event's own key, and the history goes on with none of these
+    /// batches, unless there is none there. For one drain, after the refusal: with it no fork is found. What is sent
+    /// without it from then on goes on with the history, and any other copy of the store is a fork.
     #[must_use]
     pub fn accepting_fork(self) -> Self {
         Self { is_fork_accepted: true }
