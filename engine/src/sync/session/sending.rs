@@ -104,7 +104,7 @@ impl Session {
 
     /// Closes a batch of which nothing is sent. After an error it is sent first.
     fn close_unsent(&mut self, open: Open) -> Result<()> {
-        let closed = self.events.close(&open, &[], &mut self.findings);
+        let closed = self.events.close_unanswered(&open, &mut self.findings);
         closed.inspect_err(|_| self.batches.send_first(open))
     }
 
