@@ -151,8 +151,11 @@ fn what_is_pending_stays_when_the_hub_comes_back_empty() {
         let accepting: &[&str] = if code == 0 { &[] } else { &["--accept-fork"] };
         assert_eq!(first["pending"], if code == 0 { 0 } else { 3 }, "{dialect}: {first}");
         sync(accepting).expect(0);
+        // One word is enough: from then on it is the terminal's hub as before.
+        capture(&store, &purchases(8, 1)).expect(0);
+        sync(&[]).expect(0);
         drop(hub);
-        assert_eq!(applied(&data), ["k5", "k6", "k7"], "{dialect}");
+        assert_eq!(applied(&data), ["k5", "k6", "k7", "k8"], "{dialect}");
     }
 }
 
