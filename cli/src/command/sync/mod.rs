@@ -14,7 +14,7 @@ use onceward_uplink::{Error, ErrorKind, Line, Secret};
 
 use self::{ending::Run, scopes::Scopes, summary::Summary};
 use crate::{
-    args::SyncArgs,
+    args::{DialectName, SyncArgs},
     command::{api_key, dialect::Chosen, line, shape},
     exit::{self, Exit, Failure, Outcome},
     output::Style,
@@ -32,9 +32,13 @@ enum Way {
 impl Way {
     /// As the arguments and the environment have it.
     fn of(args: &SyncArgs) -> Result<Self, Failure> {
+        if args.accept_fork && args.dialect != DialectName::Onceward {
+            let what = "--accept-fork: means something with --dialect onceward only";
+            return Err(Failure::usage(what));
+        }
         let key = api_key::given(&args.key)?.map(Secret::new);
         #[cfg(feature = "nats")]
-        if args.dialect == crate::args::DialectName::Nats {
+        if args.dialect == DialectName::Nats {
             return nats::to(args, key).map(Box::new).map(Self::Nats);
         }
         #[cfg(feature = "nats")]
