@@ -55,7 +55,7 @@ pub(crate) enum Trouble {
 /// were not answered are there or not; a repetition finds out.
 pub(crate) fn apply(tenant: &Tenant, proposals: &[Proposal]) -> Vec<Judged> {
     let mut judged = Vec::with_capacity(proposals.len());
-    for group in groups(proposals, tenant.group_bytes_max()) {
+    for group in groups(proposals.iter(), tenant.group_bytes_max()) {
         let group = proposals.get(group).unwrap_or_default();
         judged.extend(apply_group(tenant, group));
     }
@@ -148,8 +148,11 @@ fn duplicate(receipt: Option<&Receipt>) -> Judged {
 }
 
 /// Cuts `proposals` into groups that fit one atomic write each.
-fn groups(proposals: &[Proposal], bytes_max: u64) -> Vec<Range<usize>> {
-    let sizes = proposals.iter().map(|proposal| {
+pub(crate) fn groups<'a>(
+    proposals: impl Iterator<Item = &'a Proposal>,
+    bytes_max: u64,
+) -> Vec<Range<usize>> {
+    let sizes = proposals.map(|proposal| {
         let payload = proposal.event.payload.as_bytes().len();
         u64::try_from(payload).unwrap_or(u64::MAX).saturating_add(FRAME_BYTES)
     });

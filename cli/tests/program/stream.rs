@@ -120,6 +120,20 @@ fn an_older_copy_that_is_put_back_is_no_way_to_change_the_past() {
     assert_eq!(applied(&data).len(), 5);
 }
 
+#[test]
+fn the_word_on_a_fork_means_nothing_to_a_dialect_without_a_history() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, &sales(0, 1)).expect(0);
+    for dialect in ["wede", "forloy", "nats", "deliveries"] {
+        let mut command = onceward();
+        command.args(["sync", "--once", "--accept-fork", "--to", "http://127.0.0.1:1"]);
+        command.args(["--dialect", dialect, "--store"]).arg(&store).env("ONCEWARD_API_KEY", KEY);
+        let refused = run(&mut command, b"").expect(2);
+        assert!(refused.err.contains("--accept-fork: means"), "{dialect}: {}", refused.err);
+    }
+}
+
 /// T50: an upstream that begins anew with a terminal takes nothing of what waits there.
 #[test]
 fn what_is_pending_stays_when_the_hub_comes_back_empty() {
@@ -151,8 +165,11 @@ fn what_is_pending_stays_when_the_hub_comes_back_empty() {
         let accepting: &[&str] = if code == 0 { &[] } else { &["--accept-fork"] };
         assert_eq!(first["pending"], if code == 0 { 0 } else { 3 }, "{dialect}: {first}");
         sync(accepting).expect(0);
+        // One word is enough: from then on it is the terminal's hub as before.
+        capture(&store, &purchases(8, 1)).expect(0);
+        sync(&[]).expect(0);
         drop(hub);
-        assert_eq!(applied(&data), ["k5", "k6", "k7"], "{dialect}");
+        assert_eq!(applied(&data), ["k5", "k6", "k7", "k8"], "{dialect}");
     }
 }
 

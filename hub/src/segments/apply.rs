@@ -107,14 +107,38 @@ fn judge<'a>(
     Step::Apply(event)
 }
 
-/// Applies what nothing is known against.
+/// Applies what nothing is known against, one atomic write after the other: a small one may find room where the one
+/// before it did not, and what is behind that in a lane must not be in it.
 fn settle<'a>(
     tenant: &Tenant,
     waiting: Vec<(&'a StreamEntry<'a>, Proposal)>,
     held: &mut HashMap<&'a str, u64>,
     done: &mut Applied,
 ) {
-    let (entries, proposals): (Vec<&StreamEntry<'_>>, Vec<Proposal>) = waiting.into_iter().unzip();
+    let groups = apply::groups(waiting.iter().map(|(_, it)| it), tenant.group_bytes_max());
+    let mut waiting = waiting.into_iter();
+    for group in groups {
+        let group = waiting.by_ref().take(group.len());
+        let behind = |entry: &StreamEntry<'_>| held.get(entry.lane?).copied();
+        let mut free = Vec::new();
+        for (entry, proposal) in group {
+            match behind(entry) {
+                Some(behind) => done.exceptions.push(Exception::parked(entry.lsn, behind)),
+                None => free.push((entry, proposal)),
+            }
+        }
+        settle_group(tenant, free, held, done);
+    }
+}
+
+/// Applies what is in one atomic write.
+fn settle_group<'a>(
+    tenant: &Tenant,
+    group: Vec<(&'a StreamEntry<'a>, Proposal)>,
+    held: &mut HashMap<&'a str, u64>,
+    done: &mut Applied,
+) {
+    let (entries, proposals): (Vec<&StreamEntry<'_>>, Vec<Proposal>) = group.into_iter().unzip();
     for (entry, judged) in entries.into_iter().zip(apply::apply(tenant, &proposals)) {
         match exception(entry.lsn, &judged) {
             Some(exception) => {

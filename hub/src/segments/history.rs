@@ -68,12 +68,19 @@ pub(super) struct History {
     recent: VecDeque<(String, [u8; 32])>,
     /// Events of lanes that took effect lately, by their numbers in the terminal's store.
     done: BTreeSet<u64>,
+    /// Of which opening, if of one whose fork was accepted; `None`: of the store that the history is of.
+    done_of: Option<String>,
 }
 
 /// The store and its opening that formed a batch, by the batch's key: `<store id>-<opening>-<batch number>`. The
 /// opening is a random number.
 fn opening(batch: &str) -> Option<&str> {
     batch.rsplit_once('-').map(|(opening, _number)| opening).filter(|opening| opening.contains('-'))
+}
+
+/// How many batches there were when a mark was given.
+fn count_of(mark: &str) -> Option<u64> {
+    mark.rsplit(' ').nth(1)?.parse().ok()
 }
 
 /// Why a batch does not go on with a history.
@@ -94,12 +101,18 @@ impl History {
             // What it reminds of is gone here, and of what was confirmed nobody knows any more.
             return if mark.is_empty() { Ok(()) } else { Err(Fork::Unknown) };
         };
-        let is_last = mark == head.mark() || head.batch == batch;
-        let is_same_opening = opening(batch).is_some_and(|its| opening(&head.batch) == Some(its));
-        if is_last || is_same_opening || own.contains(&head.batch.as_str()) {
+        if mark == head.mark() || head.batch == batch {
             return Ok(());
         }
-        Err(Fork::Forked { head: head.batch.clone() })
+        let is_same_opening = opening(batch).is_some_and(|its| opening(&head.batch) == Some(its));
+        if !is_same_opening && !own.contains(&head.batch.as_str()) {
+            return Err(Fork::Forked { head: head.batch.clone() });
+        }
+        // A mark is never ahead of the history that gave it: this one was put back.
+        if count_of(mark).is_some_and(|count| count > head.count) {
+            return Err(Fork::Unknown);
+        }
+        Ok(())
     }
 
     /// Whether this batch was applied lately.
@@ -110,6 +123,16 @@ impl History {
     /// The content of a batch that was applied lately.
     pub(super) fn content(&self, batch: &str) -> Option<&[u8; 32]> {
         self.recent.iter().find(|(known, _)| known == batch).map(|(_, content)| content)
+    }
+
+    /// Whose numbers those of the next slice are: of the opening that formed the batch, if its fork was accepted. Two
+    /// copies of a store give one number to two events, so what took effect for one says nothing of the other.
+    pub(super) fn begin_slice(&mut self, batch: &str, is_fork_accepted: bool) {
+        let whose = is_fork_accepted.then(|| opening(batch).unwrap_or(batch));
+        if self.done_of.as_deref() != whose {
+            self.done.clear();
+            self.done_of = whose.map(ToOwned::to_owned);
+        }
     }
 
     /// Whether an event of a lane is known to have taken effect.

@@ -91,9 +91,10 @@ fn answer(
         let detail = "this batch came before with other events";
         return Err(Problem::new(Code::IdempotencyKeyReused, detail));
     }
+    history.begin_slice(&head.batch, head.is_fork_accepted);
     let applied = apply::apply_slice(tenant, &history, &scope, &slice.entries);
     history.note_done(applied.in_lanes.iter().copied());
-    // Where there is none, nobody else goes on with it.
+    // Where there is no history, the one whom a person let in begins it: without a mark it would never go on.
     if !head.is_fork_accepted || history.head.is_none() {
         kept.go_on(&mut history, &head.batch, digest).map_err(unreadable)?;
     }

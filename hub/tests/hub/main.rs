@@ -9,6 +9,7 @@
 )]
 
 mod cards;
+mod copies;
 mod forloy;
 mod refusals;
 mod restart;

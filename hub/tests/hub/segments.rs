@@ -14,10 +14,10 @@ use crate::running::{API_KEY, Answer, Running, data};
 const PROTOCOL: &str = include_str!("../../../uplink/PROTOCOL.md");
 const ROUTE: &str = "/v1/segments";
 const STORE: &str = "00112233445566778899aabbccddeeff";
-const BATCH: &str = "00112233445566778899aabbccddeeff-00000000000000a1-15";
+pub(crate) const BATCH: &str = "00112233445566778899aabbccddeeff-00000000000000a1-15";
 
 /// Posts a slice with these headers besides those that every request has.
-fn post(hub: &Running, slice: &[u8], headers: &[(&str, &str)]) -> Answer {
+pub(crate) fn post(hub: &Running, slice: &[u8], headers: &[(&str, &str)]) -> Answer {
     let outline = slice_outline(slice).unwrap_or_default();
     let digest: String = Sha256::digest(outline).iter().map(|byte| format!("{byte:02x}")).collect();
     let body = zstd::bulk::compress(slice, 1).unwrap();
@@ -39,11 +39,11 @@ fn post(hub: &Running, slice: &[u8], headers: &[(&str, &str)]) -> Answer {
     hub.client().request("POST", ROUTE, &all, &body)
 }
 
-fn two() -> Vec<u8> {
+pub(crate) fn two() -> Vec<u8> {
     golden(PROTOCOL, "slice-two")
 }
 
-fn keys(dir: &Path) -> Vec<String> {
+pub(crate) fn keys(dir: &Path) -> Vec<String> {
     ledger(&data(dir), "default").unwrap().into_iter().map(|entry| entry.key).collect()
 }
 

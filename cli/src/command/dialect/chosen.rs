@@ -47,14 +47,10 @@ impl Chosen {
     }
 
     /// The same where a person accepted that the upstream's history is another one than the store's.
-    ///
-    /// # Errors
-    ///
-    /// To this dialect's upstreams there is no history.
-    pub(in crate::command) fn accepting_fork(self) -> Result<Self, Failure> {
+    pub(in crate::command) fn accepting_fork(self) -> Self {
         match self {
-            Self::Onceward(dialect) => Ok(Self::Onceward(dialect.accepting_fork())),
-            _ => Err(Failure::usage("--accept-fork: only --dialect onceward keeps a history")),
+            Self::Onceward(dialect) => Self::Onceward(dialect.accepting_fork()),
+            other => other,
         }
     }
 

@@ -14,7 +14,7 @@ use onceward_uplink::{Error, ErrorKind, Line, Secret};
 
 use self::{ending::Run, scopes::Scopes, summary::Summary};
 use crate::{
-    args::SyncArgs,
+    args::{DialectName, SyncArgs},
     command::{api_key, dialect::Chosen, line, shape},
     exit::{self, Exit, Failure, Outcome},
     output::Style,
@@ -32,16 +32,20 @@ enum Way {
 impl Way {
     /// As the arguments and the environment have it.
     fn of(args: &SyncArgs) -> Result<Self, Failure> {
+        if args.accept_fork && args.dialect != DialectName::Onceward {
+            let what = "--accept-fork: means something with --dialect onceward only";
+            return Err(Failure::usage(what));
+        }
         let key = api_key::given(&args.key)?.map(Secret::new);
         #[cfg(feature = "nats")]
-        if args.dialect == crate::args::DialectName::Nats {
+        if args.dialect == DialectName::Nats {
             return nats::to(args, key).map(Box::new).map(Self::Nats);
         }
         #[cfg(feature = "nats")]
         args.nats.refuse_any().map_err(Failure::usage)?;
         let line = line::to(&args.to, key, &args.line)?;
         let chosen = Chosen::named(&args.dialect)?;
-        let chosen = if args.accept_fork { chosen.accepting_fork()? } else { chosen };
+        let chosen = if args.accept_fork { chosen.accepting_fork() } else { chosen };
         Ok(Self::Http(Box::new((line, chosen))))
     }
 }

@@ -213,12 +213,13 @@ impl Drain {
         if !matches!(step, Step::Send(_))
             && let Some(question) = drained.session.question(now_ms)
         {
-            drained.is_looking_up = true;
+            (drained.is_looking_up, drained.wish) = (true, SessionWish::Report);
             return Ok(Some(Step::AskOutcome(question)));
         }
         drained.wish = match step {
             Step::Idle if drained.session.asks_time() => {
-                drained.is_asking = true;
+                // Nobody asks it before that: what it wanted last is over.
+                (drained.is_asking, drained.wish) = (true, SessionWish::Report);
                 return Ok(Some(Step::AskTime(drained.scope.clone())));
             }
             Step::Send(_) => return Ok(Some(step)),

@@ -286,3 +286,23 @@ fn a_session_that_an_import_gave_another_rule_is_begun_anew_in_its_place() {
     drop(drain);
     assert!(store.inner.draining.lock().is_empty());
 }
+
+#[test]
+fn while_the_time_is_asked_for_no_wait_that_is_over_makes_the_driver_spin() {
+    const HOURS_MS: u64 = 2 * 60 * 60 * 1_000;
+    let rig = Rig::new();
+    rig.clock.name_boot(1);
+    let store = rig.open();
+    capture(&store, "default", 0..1);
+    let mut drain = Drain::new(&store, LineOptions::new().with_probes(false));
+    let options = options("default").with_horizon(std::time::Duration::from_hours(24));
+    drain.add(options, payloads(), 1).unwrap();
+    let batch = sent(drain.next(0).unwrap());
+    drain.on_failure(&batch, &away(), 0).unwrap();
+    assert!(wait(&drain.next(0).unwrap()) > 0, "the backoff");
+    rig.clock.advance(HOURS_MS);
+    assert!(matches!(drain.next(HOURS_MS).unwrap(), Step::AskTime(_)));
+    assert!(matches!(drain.next(HOURS_MS + 1).unwrap(), Step::Await), "until the answer comes");
+    drain.on_time_answer(&scope("default"), Some(&away()), HOURS_MS + 2).unwrap();
+    assert!(wait(&drain.next(HOURS_MS + 2).unwrap()) > HOURS_MS + 2);
+}

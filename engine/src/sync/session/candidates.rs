@@ -351,6 +351,12 @@ impl Candidates {
         Ok(())
     }
 
+    /// Closes a batch without an answer. It may have been sent, and the upstream may have taken it last.
+    pub(super) fn close_unanswered(&mut self, open: &Open, findings: &mut Findings) -> Result<()> {
+        self.access.note_own(open)?;
+        self.close(open, &[], findings)
+    }
+
     /// Retries of events that are settled by now would be waited for without end.
     pub(super) fn forget_settled(&mut self) {
         self.access.with_waiting(|waits| {

@@ -248,7 +248,7 @@ impl Session {
         let read = self.events.access.read(&open.formed.events, &mut self.findings)?;
         match read.first() {
             Some(single) => self.refused_alone(open, single.lsn.get(), why, now_ms),
-            None => self.events.close(open, &[], &mut self.findings),
+            None => self.events.close_unanswered(open, &mut self.findings),
         }
     }
 
@@ -258,7 +258,7 @@ impl Session {
             let answers = [(lsn, why.into_answer())];
             return self.events.close(open, &answers, &mut self.findings);
         }
-        self.events.close(open, &[], &mut self.findings)?;
+        self.events.close_unanswered(open, &mut self.findings)?;
         self.events.attempts.suspect((lsn, open.first()), why.clone());
         if self.evidence.is_against_configuration() {
             // Nothing that is sent is taken. All stays pending, and after the longest wait one event is tried. This

@@ -104,7 +104,7 @@ impl Session {
 
     /// Closes a batch of which nothing is sent. After an error it is sent first.
     fn close_unsent(&mut self, open: Open) -> Result<()> {
-        let closed = self.events.close(&open, &[], &mut self.findings);
+        let closed = self.events.close_unanswered(&open, &mut self.findings);
         closed.inspect_err(|_| self.batches.send_first(open))
     }
 
@@ -140,8 +140,11 @@ fn next_due_ms(session: &Session, now_ms: u64) -> Option<u64> {
         return None;
     }
     // One that is in a batch goes with that, and one behind another of its lane after that.
-    let Candidates { access, attempts, lookups, .. } = &session.events;
-    let single = access.with_front(|is_in_front| attempts.next_ms(is_in_front));
+    let Candidates { access, attempts, lookups, horizon, .. } = &session.events;
+    // What the upstream has to say something of first is not sent at its time either.
+    let is_held = |lsn: u64| horizon.holds(lsn) || lookups.holds(lsn);
+    let single =
+        access.with_front(|is_in_front| attempts.next_ms(|lsn| is_in_front(lsn) && !is_held(lsn)));
     let waits = single.into_iter().chain(session.batches.next_ms()).chain(lookups.next_ms());
     waits.min().map(|until_ms| until_ms.max(now_ms))
 }

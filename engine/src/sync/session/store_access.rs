@@ -112,9 +112,7 @@ impl StoreAccess {
             MarkCame::Alone => now.replaced.clear(),
             MarkCame::Beside if now.mark != before.mark => {
                 let batch = before.mark.split(' ').next().filter(|key| !key.is_empty());
-                now.replaced.extend(batch.map(ToOwned::to_owned));
-                let surplus = now.replaced.len().saturating_sub(REPLACED_MAX);
-                now.replaced.drain(..surplus);
+                batch.into_iter().for_each(|key| push_replaced(&mut now.replaced, key.to_owned()));
             }
             MarkCame::Beside => {}
         }
@@ -187,17 +185,23 @@ impl StoreAccess {
 
     /// Forms batches of these events of a batch, durably in its place.
     pub(super) fn replace(&self, open: &Open, parts: &[Vec<u64>]) -> Result<Vec<Open>> {
-        if self.options.has_history && open.first.is_some() {
-            // The upstream may have it, and goes on behind it.
-            let upstreams = self.inner().upstreams();
-            let mut mark = upstreams.mark(self.options.route());
-            let Envelope { opening, .. } = open.formed.envelope;
-            mark.replaced.push(self.batch_key(opening, open.formed.number));
-            upstreams.keep_mark(mark)?;
-        }
+        self.note_own(open)?;
         let events = self.inner().events();
         let formed = events.form_batches(self.options.route(), open.formed.number, parts)?;
         Ok(formed.into_iter().map(|formed| open.replaced_by(formed)).collect())
+    }
+
+    /// With history, remembers that a batch is the store's own that will not be sent again: the upstream may have it,
+    /// and goes on behind it.
+    pub(super) fn note_own(&self, open: &Open) -> Result<()> {
+        if !self.options.has_history || open.first.is_none() {
+            return Ok(());
+        }
+        let upstreams = self.inner().upstreams();
+        let mut mark = upstreams.mark(self.options.route());
+        let Envelope { opening, .. } = open.formed.envelope;
+        push_replaced(&mut mark.replaced, self.batch_key(opening, open.formed.number));
+        upstreams.keep_mark(mark)
     }
 
     /// A batch of some of a batch's events, or all of them under another number, durably in its place.
@@ -235,6 +239,13 @@ impl StoreAccess {
             },
         }
     }
+}
+
+/// Adds a batch to those that are remembered, of which the oldest go.
+fn push_replaced(replaced: &mut Vec<String>, key: String) {
+    replaced.push(key);
+    let surplus = replaced.len().saturating_sub(REPLACED_MAX);
+    replaced.drain(..surplus);
 }
 
 fn no_batch() -> Error {

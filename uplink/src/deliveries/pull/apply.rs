@@ -88,6 +88,8 @@ impl Pull {
                 // It ended here, or the hub has another one for this user.
                 self.window = None;
                 self.report.window = None;
+                // A hub may go on with that, whatever session it is asked for.
+                self.ask_after_ms = now_ms.saturating_add(ASK_EVERY_MS);
                 Ok(())
             }
             Ok(_) => {

@@ -108,6 +108,23 @@ fn a_hub_that_issues_a_window_again_which_it_had_ended_is_not_asked_without_end(
 }
 
 #[test]
+fn a_hub_that_hands_over_what_is_of_another_window_is_not_asked_without_end() {
+    let (mut hub, mut till) = (HubModel::new(), Till::new("phone-1"));
+    for _ in 0..40 {
+        let said = match till.pull.report().window.is_none() {
+            true => r#"{"window":"w_9","remainingMs":1000000}"#,
+            false => r#"{"delivery_id":"d-1","window":"w_8"}"#,
+        };
+        hub.script = vec![Response::new(200, said)];
+        if let Err(until_ms) = till.pull_once(&mut hub, Fate::Arrives) {
+            till.now_ms = until_ms.unwrap();
+        }
+    }
+    assert!(till.store.inbox().status().refused_window_not_open > 5, "control");
+    assert!(till.now_ms >= 10_000, "only {} ms passed", till.now_ms);
+}
+
+#[test]
 fn a_window_of_no_time_or_no_name_is_none() {
     for body in [
         r#"{"window":"w_1","remainingMs":0}"#,

@@ -54,6 +54,10 @@ impl Lookup {
         };
         let (path, headers) = self.head.render(&value).ok()?;
         let request = Request::new(Method::Get, path, "").with_key(self.credential.clone());
+        // A cache on the way may have an earlier answer, such as that the key never came, and it came since.
+        let is_said = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Cache-Control"));
+        let request =
+            if is_said { request } else { request.with_header("Cache-Control", "no-cache") };
         Some(
             headers
                 .into_iter()

@@ -15,6 +15,8 @@ use super::{Dialect, Request, Response, own};
 const ITEMS_MAX: usize = 4_096;
 /// Most bytes of a slice before it is compressed.
 const BYTES_MAX: usize = 1024 * 1024;
+/// Most batches that a request names as the store's own.
+const OWN_MAX: usize = 256;
 /// The path that slices go to.
 const PATH: &str = "/v1/segments";
 /// The type of a body.
@@ -74,6 +76,20 @@ fn store_of(batch: &Batch) -> &str {
     parts.nth(2).unwrap_or_default()
 }
 
+/// The batches that are named as the store's own, no more than the upstream takes: of another opening first, since it
+/// knows those of the same one by their keys, and of these the last ones.
+fn own_of(batch: &Batch) -> Vec<&str> {
+    let opening = |key: &str| key.rsplit_once('-').map(|(opening, _)| opening.to_owned());
+    let its = opening(&batch.idempotency_key);
+    let mut own: Vec<&str> = batch.own.iter().map(String::as_str).collect();
+    if own.len() > OWN_MAX {
+        own.reverse();
+        own.sort_by_key(|key| opening(key) == its);
+        own.truncate(OWN_MAX);
+    }
+    own
+}
+
 impl Dialect for Onceward {
     fn name(&self) -> &str {
         "onceward"
@@ -120,7 +136,7 @@ impl Dialect for Onceward {
         for (name, value) in [
             ("Onceward-After", batch.after.clone().unwrap_or_default()),
             ("Onceward-Mark", batch.mark.clone()),
-            ("Onceward-Own", batch.own.join(",")),
+            ("Onceward-Own", own_of(batch).join(",")),
         ] {
             if !value.is_empty() {
                 request = request.with_header(name, value);

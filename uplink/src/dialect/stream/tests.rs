@@ -103,6 +103,21 @@ fn a_request_has_the_headers_of_the_document() {
     }
 }
 
+#[test]
+fn of_more_batches_of_its_own_than_the_hub_takes_those_are_named_that_it_does_not_know_otherwise() {
+    let mut batch = batch(BATCH_KEY, "two");
+    let key = |opening: &str, n: u32| BATCH_KEY.replace("a1-15", &format!("{opening}-{n}"));
+    let same: Vec<String> = (0..400).map(|n| key("a1", n)).collect();
+    batch.own = same.iter().cloned().chain((0..200).map(|n| key("b2", n))).collect();
+    let request = Onceward::new().request(&batch);
+    let (_, own) = request.headers.iter().find(|(name, _)| name == "Onceward-Own").unwrap();
+    let own: Vec<&str> = own.split(',').collect();
+    assert_eq!(own.len(), 256, "what the document allows");
+    assert_eq!(own.iter().filter(|named| named.contains("b2-")).count(), 200);
+    // Of those that the hub knows by their opening, the last ones.
+    assert!(own.contains(&same[399].as_str()) && !own.contains(&same[0].as_str()));
+}
+
 /// The headers of a request that the document's table has.
 #[test]
 fn no_header_is_sent_that_the_document_does_not_name() {

@@ -116,7 +116,7 @@ fn an_event_that_was_damaged_on_disk_is_told_and_its_neighbours_are_sent() {
 }
 
 /// Flips a bit of the last place where `needle` stands in a segment.
-fn flip(rig: &Rig, needle: &str) {
+pub(super) fn flip(rig: &Rig, needle: &str) {
     for name in rig.disk.list("log").unwrap() {
         let path = format!("log/{name}");
         let bytes = rig.disk.bytes(&path).unwrap();

@@ -159,3 +159,24 @@ fn without_the_option_nobody_is_asked() {
     assert_eq!(session.question(0), None);
     assert_eq!(states(&store, 1..=4), [State::Uncertain; 4]);
 }
+
+#[test]
+fn an_event_that_is_asked_for_is_not_waited_for_at_the_time_of_its_next_attempt() {
+    let rig = rig();
+    let store = rig.open();
+    capture(&store, 1..=1);
+    let horizon = Duration::from_secs(60);
+    let options = options().with_horizon(horizon).with_lookups();
+    let mut session = Session::start(&store, options, payloads()).unwrap();
+    let sent = batch(&mut session, 0);
+    session.on_reply(sent.id, &reply(&[1], &transient(Some(120_000))), 0).unwrap();
+    // Its time has come, and the upstream may have forgotten it.
+    let due_ms = 600_000;
+    rig.clock.advance(due_ms);
+    rig.clock.advance(due_ms);
+    let asked = question(&mut session, 1, due_ms);
+    // Nothing is to be done before the answer, and then not before the wait that it asks for.
+    assert!(matches!(session.next(due_ms + 1).unwrap(), Step::Idle | Step::Await));
+    session.on_outcome(&asked, &Ok(Some(transient(Some(60_000)))), due_ms + 2).unwrap();
+    assert!(wait(&mut session, due_ms + 2) >= due_ms + 60_000);
+}

@@ -4,6 +4,7 @@ mod aside;
 mod attempts;
 mod damage;
 mod full;
+mod history;
 mod horizon;
 mod identity;
 mod in_flight;

@@ -14,6 +14,14 @@ fn a_lookup_asks_for_one_key() {
 }
 
 #[test]
+fn no_cache_on_the_way_answers_a_lookup() {
+    let request = built_in("cloudevents-batch").lookup_request("k", "default").unwrap();
+    let said = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+    let headers: Vec<_> = request.headers.iter().map(said).collect();
+    assert!(headers.contains(&("cache-control".to_owned(), "no-cache".to_owned())), "{headers:?}");
+}
+
+#[test]
 fn its_answer_is_read_by_the_same_rules() {
     let batch = built_in("cloudevents-batch");
     let ask = |status: u16, body: &str| batch.read_lookup("k", &json(status, body));
