@@ -23,6 +23,8 @@ pub use self::{
     },
 };
 
+pub(crate) use self::fault_proxy::hinted;
+
 #[cfg(feature = "nats")]
 pub use self::nats::NatsArgs;
 
@@ -30,8 +32,8 @@ pub use self::nats::NatsArgs;
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo, serve and
-    /// fault-proxy print JSON only with this
+    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo, dialect, serve
+    /// and fault-proxy print JSON only with this
     #[arg(long, global = true)]
     pub json: bool,
     /// The command to run.
@@ -174,8 +176,10 @@ pub struct SyncArgs {
     /// own key; first find out which of the stores is the terminal's
     #[arg(long)]
     pub accept_fork: bool,
-    /// Make one attempt for each pending event, then end; three requests in a row that bring nothing end the run
-    /// before that
+    /// Make one attempt for each pending event, then end. What got no answer is left for another run; but a request
+    /// that is refused as a whole or is too large, or that got no answer while others did, is sent again in halves in
+    /// the same run, and "attempted" counts its events each time. A Retry-After of at most 10 s is waited for; a longer
+    /// one, or three requests in a row that bring nothing, ends the run before that
     #[arg(long)]
     pub once: bool,
     /// Ask now, also where the upstream asked to be left alone for a while
@@ -343,6 +347,9 @@ const SYNC_DIALECTS: &str = "forloy|wede|onceward|nats|http:FILE|transyt|deliver
 const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accepted\", \"duplicate\" and \"rejected\", in \
 how many \"batches\" and \"bytes\", and what is left: \"pending\", \"behind\" those of them that wait in their lane \
 behind one that waits for a person, \"pending_elsewhere\" in other scopes, \"in_review\".
+
+It has the store's lock for its whole run: nothing else captures, decides or sends meanwhile. A program that captures \
+all the time embeds the Uploader of onceward-uplink instead, or closes its store now and then for a run with --once.
 
 Without --once it goes on until SIGHUP, SIGINT or SIGTERM; SIGUSR1 says that the line is back, and so does a link of \
 this machine that comes up: then no wait goes on. The bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY.
