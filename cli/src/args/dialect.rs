@@ -55,6 +55,9 @@ pub(super) const NAMES: &str = "forloy, wede, onceward, nats, http:FILE, transyt
 #[cfg(not(feature = "nats"))]
 pub(super) const NAMES: &str = "forloy, wede, onceward, http:FILE, transyt, deliveries";
 
+/// The same in the help of `sync`.
+pub(super) const NAMES_SHOWN: &str = "forloy|wede|onceward|nats|http:FILE|transyt|deliveries";
+
 /// Parses the name of a dialect, or the file that describes one.
 pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
     match text {

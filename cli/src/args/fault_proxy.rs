@@ -55,7 +55,8 @@ fn fault(text: &str) -> Result<Injection, String> {
 }
 
 /// What is wrong with a fault or a script, and where the names of faults are.
-pub(crate) fn hinted(error: &ParseError) -> String {
+#[must_use]
+pub fn hinted(error: &ParseError) -> String {
     let hint =
         if error.is_unknown_name() { "; `onceward fault-proxy --list` has them" } else { "" };
     format!("{error}{hint}")

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
     dialect::{DialectCheckArgs, DialectCommand, DialectName, DialectShowArgs},
-    fault_proxy::FaultProxyArgs,
+    fault_proxy::{FaultProxyArgs, hinted},
     line::LineArgs,
     rescue::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
     review::{
@@ -22,8 +22,6 @@ pub use self::{
         ReviewResolveArgs, ReviewRetryArgs,
     },
 };
-
-pub(crate) use self::fault_proxy::hinted;
 
 #[cfg(feature = "nats")]
 pub use self::nats::NatsArgs;
@@ -161,7 +159,7 @@ pub struct SyncArgs {
     /// The dialect that the upstream speaks: forloy is `POST /api/v1/transactions/sync`, wede `POST /v1/sync/batch`,
     /// onceward `POST /v1/segments`, nats a stream of JetStream, http:FILE what the file describes, see `dialect`; for
     /// acks of deliveries transyt `POST /admin/events/{event_id}/ack` and deliveries the same and those of windows
-    #[arg(long, value_name = SYNC_DIALECTS, value_parser = dialect::dialect)]
+    #[arg(long, value_name = dialect::NAMES_SHOWN, value_parser = dialect::dialect)]
     pub dialect: DialectName,
     /// A scope to send; may be given several times. Unless given, all that have something to send, but for those whose
     /// keys have no rule yet, see --wire-keys, and for acks of deliveries, which go by a dialect of their own
@@ -339,9 +337,6 @@ list of pairs).
 Exit codes: 0 all lines are stored now or were before, 1 a line was refused or its key has other content, \
 3 the store was found damaged, whatever became of the lines, or a line is the duplicate of an event that is lost to \
 damage, 4 another process has the store, 7 no room.";
-
-/// The dialects of `sync`.
-const SYNC_DIALECTS: &str = "forloy|wede|onceward|nats|http:FILE|transyt|deliveries";
 
 /// The last part of `sync --help`.
 const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accepted\", \"duplicate\" and \"rejected\", in \

@@ -122,7 +122,7 @@ fn answer(
 fn span(ms: u64) -> String {
     let seconds = ms / 1_000;
     let units = [(86_400, "day", "days"), (3_600, "hour", "hours"), (60, "minute", "minutes")];
-    match units.iter().find(|(unit, ..)| seconds > 0 && seconds % unit == 0) {
+    match units.iter().find(|(unit, ..)| seconds > 0 && seconds.is_multiple_of(*unit)) {
         Some((unit, one, several)) => {
             format!("{} ({seconds} s)", counted(seconds / unit, one, several))
         }
