@@ -72,7 +72,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Export(args) => command::rescue::export(&args, style),
         Command::Import(args) => command::rescue::import(&args, style),
         Command::Unfence(args) => command::rescue::unfence(&args),
-        Command::Dialect(dialect) => forgive(command::dialect::run(&dialect)),
+        Command::Dialect(dialect) => forgive(command::dialect::run(&dialect, cli.json)),
         Command::Serve(args) => command::serve::run(args, cli.json),
         Command::FaultProxy(args) if args.list => forgive(command::fault_proxy::list(cli.json)),
         Command::FaultProxy(args) => command::fault_proxy::run(&args, cli.json),

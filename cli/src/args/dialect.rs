@@ -1,8 +1,11 @@
 //! The dialects that can be asked for, and the arguments of `dialect`.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 /// The dialects that `sync` speaks, and for which `capture` refuses what cannot be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,6 +55,9 @@ pub(super) const NAMES: &str = "forloy, wede, onceward, nats, http:FILE, transyt
 #[cfg(not(feature = "nats"))]
 pub(super) const NAMES: &str = "forloy, wede, onceward, http:FILE, transyt, deliveries";
 
+/// The same in the help of `sync`.
+pub(super) const NAMES_SHOWN: &str = "forloy|wede|onceward|nats|http:FILE|transyt|deliveries";
+
 /// Parses the name of a dialect, or the file that describes one.
 pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
     match text {
@@ -65,9 +71,17 @@ pub(super) fn dialect(text: &str) -> Result<DialectName, String> {
         other => match other.strip_prefix("http:") {
             Some("") => Err("http: needs the file that describes the dialect behind it".to_owned()),
             Some(file) => Ok(DialectName::Http(file.into())),
+            None if is_file(other) => {
+                Err(format!("a file is given as http:{other}; possible values: {NAMES}"))
+            }
             None => Err(format!("possible values: {NAMES}")),
         },
     }
+}
+
+/// Whether there is a file of that name. It is not read here.
+fn is_file(name: &str) -> bool {
+    Path::new(name).is_file()
 }
 
 /// The same for those of events that a terminal captures.
@@ -94,23 +108,24 @@ pub enum DialectCommand {
 
 /// Arguments of `dialect check`.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("answer").args(["status", "reply"]).multiple(true))]
 pub struct DialectCheckArgs {
     /// The file
     pub file: PathBuf,
     /// A file with the event to send, as a line of `capture`; a made-up one unless given
     #[arg(long, value_name = "F")]
     pub event: Option<PathBuf>,
-    /// The status of an answer to read
+    /// The status of an answer to read; with --reply the first of the file's `statuses` unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(100..=599))]
     pub status: Option<u16>,
     /// A file with the body of that answer; an empty one unless given
-    #[arg(long, value_name = "F", requires = "status")]
+    #[arg(long, value_name = "F")]
     pub reply: Option<PathBuf>,
     /// A header of that answer, such as 'Content-Type: application/json'; may be given several times
-    #[arg(long = "header", value_name = "HEADER", requires = "status", value_parser = answer_header)]
+    #[arg(long = "header", value_name = "HEADER", requires = "answer", value_parser = answer_header)]
     pub headers: Vec<(String, String)>,
     /// Read it as the answer to a lookup of the event's key
-    #[arg(long, requires = "status")]
+    #[arg(long, requires = "answer")]
     pub lookup: bool,
 }
 

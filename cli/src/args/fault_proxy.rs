@@ -16,7 +16,7 @@ pub struct FaultProxyArgs {
     #[arg(long, value_name = "ADDR", value_parser = super::listen, required_unless_present = "list")]
     pub listen: Option<String>,
     /// Where the upstream listens, such as 127.0.0.1:9090 or hub:9090, without TLS
-    #[arg(long, value_name = "ADDR", value_parser = super::listen, required_unless_present = "list")]
+    #[arg(long, value_name = "ADDR", value_parser = upstream, required_unless_present = "list")]
     pub upstream: Option<String>,
     /// File that names faults by request
     #[arg(long, value_name = "FILE")]
@@ -38,9 +38,28 @@ pub struct FaultProxyArgs {
     pub quiet: bool,
 }
 
+/// Parses where the upstream listens, which is no URL.
+fn upstream(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let place = rest.split('/').next().unwrap_or_default();
+            Err(format!("wants HOST:PORT and no {scheme}:// URL, such as {place}"))
+        }
+        None => super::listen(text),
+    }
+}
+
 /// Parses a fault with its arguments.
-fn fault(text: &str) -> Result<Injection, ParseError> {
-    text.parse()
+fn fault(text: &str) -> Result<Injection, String> {
+    text.parse().map_err(|error: ParseError| hinted(&error))
+}
+
+/// What is wrong with a fault or a script, and where the names of faults are.
+#[must_use]
+pub fn hinted(error: &ParseError) -> String {
+    let hint =
+        if error.is_unknown_name() { "; `onceward fault-proxy --list` has them" } else { "" };
+    format!("{error}{hint}")
 }
 
 /// The fastest line that can be asked for: a terabit.

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
     dialect::{DialectCheckArgs, DialectCommand, DialectName, DialectShowArgs},
-    fault_proxy::FaultProxyArgs,
+    fault_proxy::{FaultProxyArgs, hinted},
     line::LineArgs,
     rescue::{BundleKeyArgs, ExportArgs, ImportArgs, UnfenceArgs},
     review::{
@@ -30,8 +30,8 @@ pub use self::nats::NatsArgs;
 #[derive(Debug, Parser)]
 #[command(name = "onceward", version, about, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo, serve and
-    /// fault-proxy print JSON only with this
+    /// Print data as JSON. Listings are JSON anyway unless stdout is a terminal; verify, repair, demo, dialect, serve
+    /// and fault-proxy print JSON only with this
     #[arg(long, global = true)]
     pub json: bool,
     /// The command to run.
@@ -159,7 +159,7 @@ pub struct SyncArgs {
     /// The dialect that the upstream speaks: forloy is `POST /api/v1/transactions/sync`, wede `POST /v1/sync/batch`,
     /// onceward `POST /v1/segments`, nats a stream of JetStream, http:FILE what the file describes, see `dialect`; for
     /// acks of deliveries transyt `POST /admin/events/{event_id}/ack` and deliveries the same and those of windows
-    #[arg(long, value_name = SYNC_DIALECTS, value_parser = dialect::dialect)]
+    #[arg(long, value_name = dialect::NAMES_SHOWN, value_parser = dialect::dialect)]
     pub dialect: DialectName,
     /// A scope to send; may be given several times. Unless given, all that have something to send, but for those whose
     /// keys have no rule yet, see --wire-keys, and for acks of deliveries, which go by a dialect of their own
@@ -176,8 +176,10 @@ pub struct SyncArgs {
     /// was put back has lost of settled events is not sent again
     #[arg(long, requires = "once")]
     pub accept_fork: bool,
-    /// Make one attempt for each pending event, then end; three requests in a row that bring nothing end the run
-    /// before that
+    /// Make one attempt for each pending event, then end. What got no answer is left for another run; but a request
+    /// that is refused as a whole or is too large, or that got no answer while others did, is sent again in halves in
+    /// the same run, and "attempted" counts its events each time. A Retry-After of at most 10 s is waited for; a longer
+    /// one, or three requests in a row that bring nothing, ends the run before that
     #[arg(long)]
     pub once: bool,
     /// Ask now, also where the upstream asked to be left alone for a while
@@ -338,13 +340,13 @@ Exit codes: 0 all lines are stored now or were before, 1 a line was refused or i
 3 the store was found damaged, whatever became of the lines, or a line is the duplicate of an event that is lost to \
 damage, 4 another process has the store, 7 no room.";
 
-/// The dialects of `sync`.
-const SYNC_DIALECTS: &str = "forloy|wede|onceward|nats|http:FILE|transyt|deliveries";
-
 /// The last part of `sync --help`.
 const SYNC_NOTES: &str = "Prints, when it ends, what was \"attempted\", \"accepted\", \"duplicate\" and \"rejected\", in \
 how many \"batches\" and \"bytes\", and what is left: \"pending\", \"behind\" those of them that wait in their lane \
 behind one that waits for a person, \"pending_elsewhere\" in other scopes, \"in_review\".
+
+It has the store's lock for its whole run: nothing else captures, decides or sends meanwhile. A program that captures \
+all the time embeds the Uploader of onceward-uplink instead, or closes its store now and then for a run with --once.
 
 Without --once it goes on until SIGHUP, SIGINT or SIGTERM; SIGUSR1 says that the line is back, and so does a link of \
 this machine that comes up: then no wait goes on. The bearer key is that of --api-key-file, --api-key or ONCEWARD_API_KEY.

@@ -13,7 +13,7 @@ use onceward_uplink::faults::{
 use serde::Serialize;
 
 use crate::{
-    args::FaultProxyArgs,
+    args::{FaultProxyArgs, hinted},
     command::stop::Stop,
     exit::{Exit, Failure, Outcome},
     output::{Output, chatter},
@@ -153,7 +153,7 @@ fn script(path: &Path) -> Result<Plan, Failure> {
     })?;
     let wrong = |why: String| Failure::usage(format!("the script {}: {why}", path.display()));
     let text = str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
-    Plan::script(text).map_err(|error| wrong(error.to_string()))
+    Plan::script(text).map_err(|error| wrong(hinted(&error)))
 }
 
 /// The address to listen on.

@@ -146,6 +146,12 @@ impl Default for Listing {
     }
 }
 
+/// So many of something, with the word for one or for several: `1 event`, `2 events`.
+#[must_use]
+pub fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
 /// Says something to the person at stderr, in one line.
 pub fn chatter(text: &str) {
     if Pipe::stderr().write_all(format!("{}\n", shown(text)).as_bytes()).is_err() {

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::{TempDir, tempdir};
 
-use crate::process::{Ended, ask, capture, onceward, run};
+use crate::process::{Ended, KEY, ask, capture, onceward, run, serve};
 
 /// The built-in file of that name, in a directory.
 fn shown(dir: &TempDir, name: &str) -> String {
@@ -132,6 +132,90 @@ fn a_wrong_file_is_named_with_line_and_column() {
     {
         let refused = ask(&[&sync[..], &[name]].concat()).expect(2);
         assert!(refused.err.contains(what), "{}", refused.err);
+    }
+    let bare = ask(&[&sync[..], &[good.as_str()]].concat()).expect(2);
+    assert!(bare.err.contains(&format!("a file is given as http:{good};")), "{}", bare.err);
+}
+
+#[test]
+fn an_answer_without_a_status_has_the_first_that_confirms() {
+    let dir = tempdir().unwrap();
+    let (batch, reply) = (shown(&dir, "cloudevents-batch"), dir.path().join("reply.json"));
+    let answer = ["--header", "Content-Type: application/json", "--reply", reply.to_str().unwrap()];
+    fs::write(&reply, r#"{"results":[{"id":"sample-1","status":"created"}]}"#).unwrap();
+    let out = check(&batch, &answer).expect(0).out;
+    let told = "\n# status 200, the first of the file's `statuses`, is read as\n\
+                sample-1: transient, it is sent again: \"created\" at /status (reply.outcome) is in none of the file's lists\n";
+    assert!(out.ends_with(told), "{out}");
+    let refused = check(&shown(&dir, "webhook"), &["--lookup"]).expect(2);
+    assert!(refused.err.contains("--reply"), "{}", refused.err);
+    let none = [&answer[..], &["--lookup"]].concat();
+    let none = check(&shown(&dir, "webhook"), &none).expect(2);
+    assert!(none.err.contains("the file has no [lookup]"), "{}", none.err);
+}
+
+#[test]
+fn a_check_prints_json_and_a_horizon_in_units_that_people_use() {
+    let dir = tempdir().unwrap();
+    let (batch, reply) = (shown(&dir, "cloudevents-batch"), dir.path().join("reply.json"));
+    let head = check(&batch, &[]).expect(0).out;
+    assert!(head.lines().next().unwrap().ends_with(" 7 days (604800 s)"), "{head}");
+    fs::write(&reply, r#"{"results":[{"id":"sample-1","status":"accepted"}]}"#).unwrap();
+    let kind = ["--header", "Content-Type: application/json"];
+    let more = [&kind[..], &["--json", "--status", "207", "--reply", reply.to_str().unwrap()]];
+    let json = check(&batch, &more.concat()).expect(0).last_json();
+    assert_eq!(
+        (&json["dialect"], &json["horizon_ms"]),
+        (&"cloudevents-batch".into(), &604_800_000.into())
+    );
+    assert_eq!(
+        (&json["request"]["method"], &json["lookup"]["path"]),
+        (&"POST".into(), &"/events/sample-1".into())
+    );
+    assert!(json["request"]["body"].as_str().unwrap().contains("sample-1"), "{json}");
+    let item = &json["reply"]["items"][0];
+    assert_eq!((&json["reply"]["status"], &item["outcome"]), (&207.into(), &"accepted".into()));
+    fs::write(&reply, "<html>").unwrap();
+    let json = check(&batch, &more.concat()).expect(0).last_json();
+    assert_eq!(json["reply"]["request"]["outcome"], "not_recognised", "{json}");
+    let list = ask(&["dialect", "list", "--json"]).expect(0);
+    assert_eq!(list.column("name").len(), 5);
+}
+
+/// The document of dialects.
+const DOCUMENT: &str = include_str!("../../../uplink/DIALECTS.md");
+
+#[test]
+fn the_lines_in_the_document_are_captured_and_taken_by_the_hub() {
+    for (dialect, fields) in [
+        ("forloy", &["qr_code_data", "location_id", "staff_user_id", "purchase_amount"][..]),
+        ("wede", &[]),
+    ] {
+        let dir = tempdir().unwrap();
+        let store = dir.path().join("store");
+        let hub = serve(&dir.path().join("data"), None);
+        let before = format!("`onceward capture --dialect {dialect}`:\n\n```json\n");
+        let line = DOCUMENT.split_once(&before).unwrap().1.lines().next().unwrap();
+        let captured = |line: &str, code: i32| {
+            let mut command = onceward();
+            command.args(["capture", "--dialect", dialect, "--store"]).arg(&store);
+            run(&mut command, format!("{line}\n").as_bytes()).expect(code)
+        };
+        for field in fields {
+            let without = line.replace(field, "pos_terminal_id");
+            let refused = captured(&without, 1);
+            assert!(
+                refused.out.contains(&format!("{field}: the field is missing")),
+                "{}",
+                refused.out
+            );
+            assert!(DOCUMENT.contains(&format!("| `{field}` | yes |")), "{field}");
+        }
+        captured(line, 0);
+        let mut command = onceward();
+        command.args(["sync", "--once", "--dialect", dialect, "--to", &hub.url, "--store"]);
+        let sent = run(command.arg(&store).env("ONCEWARD_API_KEY", KEY), b"").expect(0);
+        assert_eq!(sent.last_json()["accepted"], 1, "{dialect}");
     }
 }
 

@@ -44,9 +44,9 @@ fn what_came_of_a_run_is_told_and_counts_although_nobody_can_read_the_summary() 
     let sale = r#"{"qr_code_data":"c","location_id":"l","staff_user_id":"s","purchase_amount":1}"#;
     capture(&store, &format!("{{\"key\":\"k1\",\"payload\":{sale}}}\n")).expect(0);
     for (url, key, code, words) in [
-        ("http://127.0.0.1:1", KEY, 5, "1 events are still pending"),
+        ("http://127.0.0.1:1", KEY, 5, "1 event is still pending"),
         (hub.url.as_str(), "another", 6, "refused the credentials"),
-        (hub.url.as_str(), KEY, 9, "1 events went to review"),
+        (hub.url.as_str(), KEY, 9, "1 event went to review"),
     ] {
         let mut command = sync(&store, "forloy", url);
         let (ended, said) = with_full_stdout(command.arg("--once").env("ONCEWARD_API_KEY", key));

@@ -210,3 +210,20 @@ fn what_means_nothing_is_a_failure_of_usage_and_names_its_place() {
     let taken = taken.local_addr().unwrap().to_string();
     ask(&["fault-proxy", "--listen", &taken, "--upstream", "127.0.0.1:1"]).expect(1);
 }
+
+#[test]
+fn a_url_for_the_upstream_and_a_fault_without_a_name_are_told_with_what_helps() {
+    let at = ["fault-proxy", "--listen", "127.0.0.1:0", "--upstream"];
+    let refused = ask(&[&at[..], &["http://127.0.0.1:9/path"]].concat()).expect(2);
+    let said = "wants HOST:PORT and no http:// URL, such as 127.0.0.1:9";
+    assert!(refused.err.contains(said), "{}", refused.err);
+    let refused = ask(&[&at[..], &["127.0.0.1:9", "--fault", "lost_socks"]].concat()).expect(2);
+    let said = "no fault has this name; `onceward fault-proxy --list` has them";
+    assert!(refused.err.contains(said), "{}", refused.err);
+    let dir = tempdir().unwrap();
+    let script = dir.path().join("script");
+    fs::write(&script, "1 lost_socks\n").unwrap();
+    let script = ["127.0.0.1:9", "--script", script.to_str().unwrap()];
+    let refused = ask(&[&at[..], &script].concat()).expect(2);
+    assert!(refused.err.contains(said), "{}", refused.err);
+}

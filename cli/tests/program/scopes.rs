@@ -37,7 +37,7 @@ fn one_key_in_two_scopes_takes_effect_twice_at_the_hub() {
         capture(&store, "tips");
         // Not all of it can be sent, and that is said.
         let first = sync(&store, &hub.url, dialect, &[]).expect(5);
-        let told = "1 events of scope tips are not sent: give --wire-keys scope-prefix";
+        let told = "1 event of scope tips is not sent: give --wire-keys scope-prefix";
         assert!(first.err.contains(told), "{}", first.err);
         let first = first.last_json();
         assert_eq!((&first["accepted"], &first["duplicate"]), (&json!(1), &json!(0)));
@@ -91,7 +91,7 @@ fn acks_of_deliveries_go_by_a_dialect_of_their_own_and_by_no_other() {
     deliver().unwrap();
     let hub = serve(&dir.path().join("data"), None);
     let sent = sync(&store, &hub.url, "wede", &[]).expect(5);
-    let told = "1 events of scope inbox are not sent: they are acks of deliveries";
+    let told = "1 event of scope inbox is not sent: they are acks of deliveries";
     assert!(sent.err.contains(told), "{}", sent.err);
     assert_eq!(sent.last_json()["accepted"], 1);
     let named = sync(&store, &hub.url, "wede", &["--scope", "inbox"]).expect(2);
@@ -99,8 +99,28 @@ fn acks_of_deliveries_go_by_a_dialect_of_their_own_and_by_no_other() {
     // A dialect for acks takes the inbox by itself, and nothing else.
     capture_as(&store, "default", "receipt-2");
     let acks = sync(&store, "http://127.0.0.1:9", "transyt", &[]).expect(5);
-    assert!(acks.err.contains("of scope default are not sent"), "{}", acks.err);
+    assert!(acks.err.contains("of scope default is not sent"), "{}", acks.err);
     assert_eq!(acks.last_json()["attempted"], 1, "{}", acks.err);
     let other = sync(&store, &hub.url, "transyt", &["--scope", "default"]).expect(2);
     assert!(other.err.contains("takes acks"), "{}", other.err);
+}
+
+#[test]
+fn a_scope_that_the_store_does_not_know_or_that_is_given_twice_is_refused() {
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    capture(&store, "default");
+    capture(&store, "audit");
+    let hub = serve(&dir.path().join("data"), None);
+    let unknown = sync(&store, &hub.url, "wede", &["--scope", "nope"]).expect(2);
+    let said = "--scope: the store has no event of the scope `nope`";
+    assert!(unknown.err.contains(said), "{}", unknown.err);
+    let twice = ["--scope", "audit", "--scope", "audit"];
+    let twice = sync(&store, &hub.url, "onceward", &twice).expect(2);
+    assert!(twice.err.contains("the scope `audit` is given twice"), "{}", twice.err);
+    // One that is delivered whole is known all the same, and so is the scope of the inbox.
+    for _ in 0..2 {
+        sync(&store, &hub.url, "onceward", &["--scope", "audit"]).expect(0);
+    }
+    sync(&store, &hub.url, "deliveries", &["--scope", "inbox"]).expect(0);
 }

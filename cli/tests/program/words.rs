@@ -222,9 +222,10 @@ fn events_behind_one_that_waits_for_a_person_are_told() {
     };
     let words =
         "2 events are still pending (2 of them in their lane behind one that waits for a person)";
+    let list = format!("'onceward review list --store {}' shows it", store.display());
     for _ in 0..2 {
         let ended = sync();
-        assert!(ended.err.contains(words) && ended.err.contains("review list"), "{}", ended.err);
+        assert!(ended.err.contains(words) && ended.err.contains(&list), "{}", ended.err);
         let summary = ended.last_json();
         assert_eq!((&summary["pending"], &summary["behind"]), (&json!(2), &json!(2)));
     }

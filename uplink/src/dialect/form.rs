@@ -119,7 +119,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 /// A foreign text in quotation marks: short, one line, without the credential.
-fn shown(response: &Response, text: &str, bytes_max: usize) -> String {
+pub(crate) fn shown(response: &Response, text: &str, bytes_max: usize) -> String {
     let clean = response.redacted(text.as_bytes());
     let clean = String::from_utf8_lossy(&clean);
     let cut = excerpt::cut(&clean, bytes_max);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ParseError;
+use super::parse_error::UNKNOWN_NAME;
 use super::table::{Row, TABLE, row_of};
 
 /// What a fault can be told. Written `name=value` behind the name of the fault.
@@ -236,6 +237,6 @@ impl FromStr for Fault {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let row = TABLE.iter().find(|row| row.name == text);
-        row.map(|row| row.fault).ok_or_else(|| ParseError::new(text, "no fault has this name"))
+        row.map(|row| row.fault).ok_or_else(|| ParseError::new(text, UNKNOWN_NAME))
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What is wrong with a name that no fault has.
+pub(super) const UNKNOWN_NAME: &str = "no fault has this name";
+
 /// A name, an argument or a line that means nothing. Names the line, if there are several, and the field.
 ///
 /// ```
@@ -31,6 +34,12 @@ impl ParseError {
     /// The same, in this line.
     pub(super) fn at(self, line: usize) -> Self {
         Self { line: Some(line), ..self }
+    }
+
+    /// Whether no fault has the name that is the field.
+    #[must_use]
+    pub fn is_unknown_name(&self) -> bool {
+        self.why == UNKNOWN_NAME
     }
 
     /// The line of the script, from 1; `None` where there is no script.

@@ -83,7 +83,8 @@ impl AsyncHandle {
 
     /// Waits until whatever is pending now is answered, and for so long at most. Resolves with whether it is: an event
     /// that waits for a person, in review or behind one that is in its lane, is not waited for. A run that was stopped
-    /// is not waited for either.
+    /// is not waited for either. While it is paused nothing new is sent: then this waits its time out and resolves with
+    /// `false`, unless nothing is pending or what is on its way answers it all.
     pub async fn flush(&self, at_most: Duration) -> bool {
         let Some(until_now) = self.drained.0.synced() else { return true };
         self.control.wake();

@@ -125,6 +125,9 @@ impl UploaderHandle {
     /// Waits until whatever is pending now is answered, and for so long at most. Returns whether it is: an event that
     /// waits for a person, in review or behind one that is in its lane, is not waited for.
     ///
+    /// While it is paused nothing new is sent: then this waits its time out and returns `false`, unless nothing is
+    /// pending or what is on its way answers it all.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// # use onceward::{Config, Scope, Store, sync};

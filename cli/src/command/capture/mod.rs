@@ -27,7 +27,7 @@ use crate::{
     args::CaptureArgs,
     command::{dialect::Chosen, shape, stop::Stop},
     exit::{self, Exit, Failure, Outcome},
-    output::{Output, complain},
+    output::{Output, complain, counted},
 };
 
 /// Runs the command.
@@ -267,11 +267,12 @@ fn conclude(tally: &Tally) -> Exit {
         .map_or_else(String::new, |(line, why)| format!("; the first is line {line}: {why}"));
     let lost = match tally.lost {
         0 => String::new(),
+        1 => ", and 1 duplicate of an event that is lost to damage".to_owned(),
         lost => format!(", and {lost} duplicates of events that are lost to damage"),
     };
     complain(&format!(
-        "of {} lines {} refused and {} in conflict{lost}{first}",
-        tally.lines(),
+        "of {} {} refused and {} in conflict{lost}{first}",
+        counted(tally.lines(), "line", "lines"),
         tally.refused,
         tally.conflict
     ));

@@ -23,7 +23,7 @@ use crate::{
         stop::Stop,
     },
     exit::{self, Exit, Failure, Outcome},
-    output::{Output, Style, chatter, complain},
+    output::{Output, Style, chatter, complain, counted},
     outside::Waiting,
     prompt::Prompt,
 };
@@ -113,6 +113,10 @@ pub fn import(args: &ImportArgs, style: Style) -> Outcome {
         Err(error) => {
             chatter(&match taken {
                 0 => "no event of it was imported".to_owned(),
+                1 => {
+                    "1 event of it was imported and stays; the same import again goes on from there"
+                        .to_owned()
+                }
                 taken => format!(
                     "{taken} events of it were imported and stay; the same import again goes on from there"
                 ),
@@ -241,13 +245,15 @@ fn conclude_import(imported: &Imported) -> Exit {
     let Imported { conflicts, refused, unreadable_at_source, .. } = imported;
     if *unreadable_at_source > 0 {
         complain(&format!(
-            "{unreadable_at_source} events were damaged in the store that the file is from, and are not in it"
+            "{} not in the file, because of damage in the store that it is from",
+            counted(*unreadable_at_source, "event is", "events are")
         ));
     }
     if conflicts.saturating_add(*refused) > 0 {
         complain(&format!(
-            "left out: {conflicts} events whose keys are here with other content, {refused} over a limit; \
-             they are only in the file and in the store that it is from"
+            "left out: {} here with other content, {refused} over a limit; what is left out is only in the file and \
+             in the store that it is from",
+            counted(*conflicts, "event whose key is", "events whose keys are")
         ));
         return Exit::Failed;
     }

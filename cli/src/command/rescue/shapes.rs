@@ -5,7 +5,10 @@ use std::path::Path;
 use onceward::rescue::{Exported, Imported, LeftOut, SkipReason};
 use serde::Serialize;
 
-use crate::{exit::Failure, output::Output};
+use crate::{
+    exit::Failure,
+    output::{Output, counted},
+};
 
 /// The result of an export, as JSON. The fields are public: their names never change.
 #[derive(Debug, Serialize)]
@@ -57,7 +60,9 @@ impl ExportedShape {
     pub(super) fn print(&self, out: &mut Output) -> Result<(), Failure> {
         let Self { bundle, file, unsettled, settled, bytes, digest, .. } = self;
         out.line(&format!("bundle {bundle}: {file}, {bytes} bytes"))?;
-        out.line(&format!("in it: {unsettled} events to deliver, {settled} that are settled"))?;
+        let events = counted(*unsettled, "event", "events");
+        let are = if *settled == 1 { "is" } else { "are" };
+        out.line(&format!("in it: {events} to deliver, {settled} that {are} settled"))?;
         out.line(&format!("digest {digest}"))?;
         out.line(match self.left {
             true => "the store is left: it sends nothing and takes nothing new",
@@ -145,8 +150,10 @@ impl<'a> ImportedShape<'a> {
         let Self { bundle, source, fresh, duplicate, conflict, refused, digest, .. } = self;
         out.line(&format!("bundle {bundle} of the store {source}"))?;
         out.line(&format!(
-            "{fresh} events are new, {duplicate} were here, {} are left out",
-            conflict.saturating_add(*refused)
+            "{}, {} here, {} left out",
+            counted(*fresh, "event is new", "events are new"),
+            counted(*duplicate, "was", "were"),
+            counted(conflict.saturating_add(*refused), "is", "are")
         ))?;
         for left in &self.left_out {
             let LeftOutShape { scope, key, why, .. } = left;

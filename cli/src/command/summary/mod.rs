@@ -10,7 +10,7 @@ use crate::{
     args::StoreArgs,
     command::shape,
     exit::{Exit, Failure, Outcome},
-    output::{Listing, Output, Style, complain},
+    output::{Listing, Output, Style, complain, counted},
 };
 
 /// Runs the command.
@@ -81,7 +81,8 @@ fn show(out: &mut Output, summary: &Summary, dropped: u64) -> Result<(), Failure
         out.line(&format!("left since {since} for the bundle {bundle}"))?;
     }
     for Import { bundle, source, fresh, .. } in &summary.imports {
-        out.line(&format!("imported the bundle {bundle} of the store {source}: {fresh} events"))?;
+        let events = counted(*fresh, "event", "events");
+        out.line(&format!("imported the bundle {bundle} of the store {source}: {events}"))?;
     }
     Ok(())
 }

@@ -8,12 +8,15 @@
 //! | events are still pending, with `--once`               |    5 |
 //! | events went to review                                 |    9 |
 
+use std::path::Path;
+
 use onceward::sync::Report;
 
 use super::summary::Summary;
 use crate::{
+    args::SyncArgs,
     exit::Exit,
-    output::{chatter, complain},
+    output::{chatter, complain, counted},
 };
 
 /// How a run ended.
@@ -28,28 +31,28 @@ pub(super) struct Run {
 
 impl Run {
     /// Reports on stderr what came of the run, and returns the exit code for it.
-    pub(super) fn conclude(&self, summary: &Summary, once: bool) -> Exit {
+    pub(super) fn conclude(&self, summary: &Summary, args: &SyncArgs) -> Exit {
         let report = &self.report;
         if report.strangers > 0 || report.missing > 0 {
             chatter(&format!(
-                "replies named {} unknown items and left out {}",
-                report.strangers, report.missing
+                "replies named {} and left out {}",
+                counted(report.strangers, "unknown item", "unknown items"),
+                report.missing
             ));
         }
         if report.readdressed > 0 {
             complain(&format!(
-                "{} events were sent to another address, in another dialect or under another name before, without \
-                 an answer, and may have been taken there: they go to this upstream now",
-                report.readdressed
+                "{} sent to another address, in another dialect or under another name before, without an answer, and \
+                 may have been taken there: what was sent goes to this upstream now",
+                counted(report.readdressed, "event was", "events were")
             ));
         }
-        tell_of_reviews(report);
-        let exit = self.judge(summary, once);
+        tell_of_reviews(report, &args.store);
+        let exit = self.judge(summary, args);
         if report.is_full {
             complain(&format!(
-                "the disk is full: not everything that came of it could be stored, and {} events are still \
-                 pending",
-                summary.pending
+                "the disk is full: not everything that came of it could be stored, and {}",
+                still_pending(summary)
             ));
             return Exit::Full;
         }
@@ -57,32 +60,32 @@ impl Run {
     }
 
     /// The same, whatever the disk has room for.
-    fn judge(&self, summary: &Summary, once: bool) -> Exit {
+    fn judge(&self, summary: &Summary, args: &SyncArgs) -> Exit {
         let Self { report, by_signal, .. } = self;
+        let once = args.once;
         let why = self.why.as_deref().unwrap_or("not every event was answered");
         if report.blocked {
             complain(&format!("the upstream refused the credentials or this version: {why}"));
             return Exit::Credentials;
         }
         if let Some(why) = &report.misconfigured {
-            complain(&format!("{why} {} events are still pending", summary.pending));
+            complain(&format!("{why} {}", still_pending(summary)));
             return Exit::Upstream;
         }
         // What nobody was asked about speaks for no upstream.
         let rejected = report.rejected.saturating_sub(report.parked);
         if once && report.suspects > 0 && report.accepted + report.duplicate + rejected == 0 {
             complain(&format!(
-                "none of the events that were sent was taken: is the address right, and the dialect? {} events are \
-                 still pending: {why}",
-                summary.pending
+                "none of the events that were sent was taken: is the address right, and the dialect? {}: {why}",
+                still_pending(summary)
             ));
             return Exit::Upstream;
         }
         if *by_signal && summary.pending > 0 {
             let before = self.why.as_ref().map(|why| format!("; what failed last: {why}"));
             complain(&format!(
-                "stopped by a signal, {} events are still pending{}",
-                summary.pending,
+                "stopped by a signal, {}{}",
+                still_pending(summary),
                 before.unwrap_or_default()
             ));
             if once {
@@ -93,12 +96,12 @@ impl Run {
             let why = match summary.behind {
                 // What failed besides is not why they wait.
                 count if count == pending && count > 0 => {
-                    "; 'onceward review list' shows it".to_owned()
+                    format!("; '{}' shows it", list_of_reviews(&args.store))
                 }
                 _ => format!(": {why}"),
             };
             let behind = summary.behind_shown();
-            complain(&format!("{pending} events are still pending{behind}{why}"));
+            complain(&format!("{}{behind}{why}", still_pending(summary)));
             return Exit::Pending;
         }
         if report.rejected > 0 { Exit::Review } else { Exit::Ok }
@@ -106,11 +109,22 @@ impl Run {
 }
 
 /// Says on stderr how many events a run put in review.
-pub(super) fn tell_of_reviews(report: &Report) {
+pub(super) fn tell_of_reviews(report: &Report, store: &Path) {
     if report.rejected > 0 {
         complain(&format!(
-            "{} events went to review; 'onceward review list' shows what waits there",
-            report.rejected
+            "{} went to review; '{}' shows what waits there",
+            counted(report.rejected, "event", "events"),
+            list_of_reviews(store)
         ));
     }
+}
+
+/// The command that shows what waits for a person.
+fn list_of_reviews(store: &Path) -> String {
+    format!("onceward review list --store {}", store.display())
+}
+
+/// How many events a run leaves, in words.
+fn still_pending(summary: &Summary) -> String {
+    format!("{} still pending", counted(summary.pending, "event is", "events are"))
 }

@@ -44,7 +44,7 @@ pub(super) fn drain(
             line.shut_down();
         })?
     };
-    let run = watch((total, args.once), &control, stop, |observe| match args.once {
+    let run = watch((total, args), &control, stop, |observe| match args.once {
         true => uploader.run_once_until(&control, &mut |report| observe(report)),
         false => uploader.run_until(&control, &mut |report| observe(report)),
     })?;

@@ -71,7 +71,7 @@ fn send(args: &SyncArgs, style: Style, store: Store, way: Way) -> Outcome {
     let summary = Summary::new(&run.report, &store, &scopes);
     // Reported first: neither a disk that fails nor a reader of stdout that has had enough must hide it.
     let is_part = scopes.tell_of_others(summary.pending_elsewhere, args.once);
-    let exit = match run.conclude(&summary, args.once) {
+    let exit = match run.conclude(&summary, args) {
         Exit::Ok | Exit::Review if is_part => Exit::Pending,
         exit => exit,
     };

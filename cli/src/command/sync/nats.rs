@@ -89,7 +89,7 @@ pub(super) fn drain(
         let control = control.clone();
         Stop::listen(move || control.stop())?
     };
-    let run = watch((total, args.once), &control, stop, |observe| match args.once {
+    let run = watch((total, args), &control, stop, |observe| match args.once {
         true => uploader.run_once_until(&control, observe),
         false => uploader.run_until(&control, observe),
     })?;

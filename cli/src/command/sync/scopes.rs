@@ -1,12 +1,13 @@
 //! Which scopes a run sends, and which it leaves and why.
 
+use onceward::inspect::Inspection;
 use onceward::{Scope, Store, sync};
 
 use super::refused;
 use crate::{
     args::SyncArgs,
     exit::Failure,
-    output::{chatter, complain},
+    output::{chatter, complain, counted},
 };
 
 /// A scope with events that this run does not send.
@@ -41,13 +42,22 @@ impl Scopes {
     ) -> Result<Self, Failure> {
         let are_named = !args.scopes.is_empty();
         let mut all = Self { sent: Vec::new(), left: Vec::new(), are_named };
+        let acks = store.inbox().scope().map_err(|error| refused("cannot sync", &error.into()))?;
         if are_named {
-            for scope in &args.scopes {
+            for (at, scope) in args.scopes.iter().enumerate() {
+                if args.scopes.iter().take(at).any(|other| other == scope) {
+                    return Err(Failure::usage(format!(
+                        "--scope: the scope `{scope}` is given twice"
+                    )));
+                }
+                if *scope != Scope::default() && *scope != acks && !is_known(store, args, scope) {
+                    let what = format!("--scope: the store has no event of the scope `{scope}`");
+                    return Err(Failure::usage(what));
+                }
                 all.sent.push(options(scope)?);
             }
             return Ok(all);
         }
-        let acks = store.inbox().scope().map_err(|error| refused("cannot sync", &error.into()))?;
         let first = if takes_acks { acks.clone() } else { Scope::default() };
         all.sent.push(options(&first)?);
         for (scope, events) in store.status().to_send {
@@ -104,12 +114,28 @@ impl Scopes {
     /// asked for.
     pub(super) fn tell_of_others(&self, elsewhere: u64, once: bool) -> bool {
         for Left { scope, events, why } in &self.left {
-            let told = format!("{events} events of scope {scope} are not sent: {why}");
+            let are = if *events == 1 { "is" } else { "are" };
+            let events = counted(*events, "event", "events");
+            let told = format!("{events} of scope {scope} {are} not sent: {why}");
             if once { complain(&told) } else { chatter(&told) }
         }
         if self.are_named && elsewhere > 0 {
-            chatter(&format!("{elsewhere} events wait in scopes that --scope does not name"));
+            let events = counted(elsewhere, "event waits", "events wait");
+            chatter(&format!("{events} in scopes that --scope does not name"));
         }
         once && !self.left.is_empty()
     }
+}
+
+/// Whether the store has, or sent, any event of a scope. One of which nothing waits may have been delivered whole.
+fn is_known(store: &Store, args: &SyncArgs, scope: &Scope) -> bool {
+    let counts = store.status_of(scope);
+    let waiting = [counts.pending, counts.in_flight, counts.in_review, counts.uncertain];
+    let was_sent = || store.status().sync.iter().any(|result| result.scope == *scope);
+    // What the log still has of it; where it cannot be read, that is reported elsewhere.
+    let is_in_log = || {
+        let log = Inspection::open(&args.store);
+        log.is_ok_and(|log| log.events().flatten().any(|stored| stored.event.scope == *scope))
+    };
+    waiting.iter().any(|count| *count > 0) || was_sent() || is_in_log()
 }

@@ -9,7 +9,7 @@ use super::{
     online::Online,
     refused,
 };
-use crate::{command::stop::Stop, exit::Failure, output::chatter};
+use crate::{args::SyncArgs, command::stop::Stop, exit::Failure, output::chatter};
 
 /// Who sees the progress.
 pub(super) type Observe<'a> = &'a mut (dyn FnMut(&Report) + Send);
@@ -21,11 +21,12 @@ pub(super) type Observe<'a> = &'a mut (dyn FnMut(&Report) + Send);
 ///
 /// Those of the uploader.
 pub(super) fn watch(
-    (total, once): (u64, bool),
+    (total, args): (u64, &SyncArgs),
     control: &Control,
     stop: Stop,
     run: impl FnOnce(Observe<'_>) -> Result<Report, Error>,
 ) -> Result<Run, Failure> {
+    let once = args.once;
     let online = (!once).then(|| Online::listen(control));
     let bar = progress(total);
     let mut last = Report::default();
@@ -55,7 +56,7 @@ pub(super) fn watch(
             Ok(Run { report, why, by_signal })
         }
         Err(error) => {
-            tell_of_reviews(&last);
+            tell_of_reviews(&last, &args.store);
             Err(refused("cannot sync", &error))
         }
     }

@@ -98,12 +98,28 @@ pub(super) fn of_toml(text: &str, found: &toml::de::Error) -> DialectFault {
         (within(text, start, field), "unknown field".to_owned(), allowed.replace(" or `", ", `"))
     } else if let Some(field) = quoted(message, "missing field `") {
         let table = table_of(text, start);
-        (format!("{table}{field}"), "it is missing".to_owned(), "see DIALECTS.md".to_owned())
+        (format!("{table}{field}"), "it is missing".to_owned(), required(field).to_owned())
     } else {
         let (what, expected) = message.rsplit_once(", expected ").unwrap_or((message, ""));
         (field_of(text, start), what.to_owned(), in_words(expected).to_owned())
     };
     Found { span: start..start, field, what, allowed }.located(text)
+}
+
+/// What a field must be that each of its tables has. A name that two tables have is of one type.
+fn required(field: &str) -> &'static str {
+    match field {
+        "name" => "a text: 1 to 64 small letters, digits, -, _ and .",
+        "horizon" => "a text with a duration such as \"30d\", or \"none\"",
+        "request" | "item" | "reply" => "a table",
+        "path" => "a text that begins with a slash, with placeholders",
+        "items" => "\"one\" or \"array\"",
+        "template" => "a text of JSON, or a table",
+        "at" => "a JSON pointer into body.template, such as \"/data/events\"",
+        "statuses" => "a list of numbers, some of 200 to 299",
+        "member" => "a JSON pointer such as \"/error/code\"",
+        _ => "see DIALECTS.md",
+    }
 }
 
 /// What the reader expected, by the names that the format's document has for it.

@@ -117,6 +117,11 @@ impl Lexicon {
         Ok(lexicon)
     }
 
+    /// Whether a code says that an event took effect.
+    pub(super) fn accepts_codes(&self) -> bool {
+        self.codes.values().any(|meaning| *meaning == Meaning::Accepted)
+    }
+
     /// What a result means that has this word and this code.
     ///
     /// A code makes a word that does not confirm more precise. It takes nothing from one that confirms, and never

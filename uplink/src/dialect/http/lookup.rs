@@ -10,10 +10,12 @@ use super::file::LookupTable;
 use super::head::Head;
 use super::lexicon::Meaning;
 use super::placeholder::{Place, Placeholder};
+use super::pointer::Pointer;
 use super::reading::{self, Answer};
 use super::rules::{About, Rules};
 use super::said::Said;
 use crate::dialect::{KeyPlace, Method, Request, Response, status};
+use crate::excerpt::MESSAGE_BYTES_MAX;
 
 /// A request for the outcome of a key, and how its answer is read.
 #[derive(Clone, Debug)]
@@ -35,6 +37,11 @@ impl Lookup {
         }
         let rules = Rules::load(&table.reply, "lookup.reply", About::Lookup)?;
         Ok(Self { head, credential: credential.clone(), rules })
+    }
+
+    /// The statuses whose answers may say what became of an event.
+    pub(super) fn statuses(&self) -> &[u16] {
+        &self.rules.statuses
     }
 
     /// Whether path or headers have that placeholder.
@@ -81,14 +88,17 @@ impl Lookup {
                 let mut own = items.iter().filter(|(other, _)| other == key);
                 match (own.next(), own.next()) {
                     (Some((_, said)), None) => outcome(said),
-                    (None, _) => {
-                        Err(status::not_recognised(response, "the answer does not name the key"))
-                    }
-                    (Some(_), Some(_)) => {
-                        Err(status::not_recognised(response, "the answer names the key twice"))
-                    }
+                    (None, _) => Err(self.not_named(response, "no result has")),
+                    (Some(_), Some(_)) => Err(self.not_named(response, "two results have")),
                 }
             }
         }
+    }
+
+    /// An answer with a list that does not have the key once.
+    fn not_named(&self, response: &Response, how_many: &str) -> Failure {
+        let pointer = self.rules.parts.key.as_ref().map(Pointer::to_string).unwrap_or_default();
+        let what = format!("{how_many} the key at {pointer} ({}.key)", self.rules.table);
+        status::not_recognised(response, &response.quoted(&what, MESSAGE_BYTES_MAX))
     }
 }

@@ -17,6 +17,7 @@
 //! | `lexicon.rs`     | what words, codes and statuses mean                         |
 //! | `rules.rs`       | how answers are read, and that nothing confirms by accident |
 //! | `document.rs`    | whether an answer is a document of the upstream's           |
+//! | `part.rs`        | a part of an answer, and what is there instead              |
 //! | `reading.rs`     | what an answer says                                         |
 //! | `said.rs`        | the same, as the session takes it                           |
 //! | `lookup.rs`      | asking for one key                                          |
@@ -30,6 +31,7 @@ mod head;
 mod horizon;
 mod lexicon;
 mod lookup;
+mod part;
 mod placeholder;
 mod plan;
 mod pointer;
@@ -215,7 +217,6 @@ impl HttpDialect {
     ///
     /// What the response is instead of an answer by item.
     pub fn read_reply(&self, key: &str, response: &Response) -> Result<Reply, Failure> {
-        let refused = || status::not_recognised(response, status::meaning(response.status));
         let one = |outcome| Reply::of(vec![(key.to_owned(), outcome)]);
         match reading::read(&self.rules, Some(key), response)? {
             Answer::Items(items) => {
@@ -231,9 +232,29 @@ impl HttpDialect {
                 (None, Mode::One, _) => Ok(one(said.outcome(response))),
                 // Of many events one is at fault, and is found by halves.
                 (None, Mode::Array, Some(Meaning::Rejected)) => Err(said.refused(response)),
-                (None, Mode::Array, _) => Err(refused()),
+                (None, Mode::Array, _) => Err(reading::of_no_event(&said, response)),
             },
         }
+    }
+
+    /// The statuses whose answers may confirm events, in the order of the file.
+    ///
+    /// ```
+    /// use onceward_uplink::{BUILT_IN, HttpDialect};
+    ///
+    /// let (_, text) = BUILT_IN.iter().find(|(name, _)| *name == "cloudevents-batch").ok_or("it is there")?;
+    /// assert_eq!(HttpDialect::from_toml(text)?.statuses(), [200, 207]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn statuses(&self) -> &[u16] {
+        &self.rules.statuses
+    }
+
+    /// The same of answers to lookups; none where there are no lookups.
+    #[must_use]
+    pub fn lookup_statuses(&self) -> &[u16] {
+        self.lookup.as_ref().map_or(&[], Lookup::statuses)
     }
 
     /// What of a batch a request shows. One that was formed when the file had no device yet is sent with today's.

@@ -1,5 +1,7 @@
 //! JSON pointers (RFC 6901) into answers, whose parts keep their spelling.
 
+use std::fmt;
+
 use serde_json::value::RawValue;
 use toml::Spanned;
 
@@ -43,6 +45,15 @@ impl Pointer {
     /// The value that it leads to in `document`, if there is one.
     pub(super) fn find<'a>(&self, document: &'a RawValue) -> Option<&'a RawValue> {
         self.steps.iter().try_fold(document, |value, step| child(value, step))
+    }
+}
+
+/// As the file spells it, in one line.
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spelled = |step: &String| step.replace('~', "~0").replace('/', "~1");
+        let mut steps = self.steps.iter().map(spelled);
+        steps.try_for_each(|step| write!(f, "/{}", step.escape_debug()))
     }
 }
 

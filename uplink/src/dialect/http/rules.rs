@@ -1,7 +1,5 @@
 //! How answers are read: the rules of a file, checked when it is read so that nothing confirms by accident.
 
-use std::collections::BTreeSet;
-
 use toml::Spanned;
 
 use super::fault::{Found, found};
@@ -59,12 +57,14 @@ pub(super) enum About {
 /// The rules by which answers are read.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
+    /// The table of the file.
+    pub(super) table: &'static str,
     /// What the answers are about.
     pub(super) about: About,
     /// Whether bodies are read.
     pub(super) body: Body,
-    /// The statuses that may confirm.
-    pub(super) statuses: BTreeSet<u16>,
+    /// The statuses that may confirm, in the order of the file.
+    pub(super) statuses: Vec<u16>,
     /// The types of the upstream's answers, in small letters; none: any kind of JSON.
     pub(super) content_type: Vec<String>,
     /// What every answer with such a status has.
@@ -83,7 +83,11 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Reads the table of that name.
-    pub(super) fn load(at: &Spanned<ReplyTable>, table: &str, about: About) -> Result<Self, Found> {
+    pub(super) fn load(
+        at: &Spanned<ReplyTable>,
+        table: &'static str,
+        about: About,
+    ) -> Result<Self, Found> {
         let reply = at.get_ref();
         let pointer = |given: &Option<Spanned<String>>, name: &str| {
             let parsed = given.as_ref().map(|at| Pointer::parse(at, &format!("{table}.{name}")));
@@ -92,6 +96,7 @@ impl Rules {
         let members = reply.members.iter();
         let members = members.map(|at| Pointer::parse_inner(at, &format!("{table}.members")));
         let rules = Self {
+            table,
             about,
             body: body(reply, table)?,
             statuses: statuses(reply, table)?,
@@ -119,7 +124,7 @@ impl Rules {
 
     /// Whether a code is what confirms.
     pub(super) fn accepts_codes(&self) -> bool {
-        self.parts.code.is_some() && self.lexicon.codes.values().any(|it| *it == Meaning::Accepted)
+        self.parts.code.is_some() && self.lexicon.accepts_codes()
     }
 
     /// Where bodies are ignored, nothing may depend on one.
@@ -154,6 +159,15 @@ impl Rules {
     fn check_json(&self, at: &Spanned<ReplyTable>, table: &str) -> Result<(), Found> {
         let parts = &self.parts;
         let accepts_word = self.lexicon.words.values().any(|it| *it == Meaning::Accepted);
+        if parts.outcome.is_some() && !accepts_word && self.lexicon.accepts_codes() {
+            let (field, what) = (
+                format!("{table}.accepted.words"),
+                format!("it is missing: `codes` alone confirm nothing beside {table}.outcome"),
+            );
+            let allowed = format!("a list of the words of success; or no {table}.outcome");
+            let accepted = at.get_ref().accepted.as_ref().map_or_else(|| at.span(), Spanned::span);
+            return Err(found(&Spanned::new(accepted, ()), field, what, allowed));
+        }
         if parts.outcome.is_some() && !accepts_word {
             let (field, what) = (format!("{table}.accepted"), "no word confirms an event");
             return Err(found(at, field, what, "a list `words` with those of success"));
@@ -262,19 +276,20 @@ fn body(reply: &ReplyTable, table: &str) -> Result<Body, Found> {
 }
 
 /// The statuses that may confirm.
-fn statuses(reply: &ReplyTable, table: &str) -> Result<BTreeSet<u16>, Found> {
+fn statuses(reply: &ReplyTable, table: &str) -> Result<Vec<u16>, Found> {
     let (field, allowed) = (format!("{table}.statuses"), "some of 200 to 299, each once");
     let list = reply.statuses.get_ref();
     if list.is_empty() {
         return Err(found(&reply.statuses, field, "no status confirms anything", allowed));
     }
-    let mut statuses = BTreeSet::new();
+    let mut statuses = Vec::new();
     for status in list {
         let number = *status.get_ref();
-        if !(200..=299).contains(&number) || !statuses.insert(number) {
+        if !(200..=299).contains(&number) || statuses.contains(&number) {
             let what = format!("{number} is there twice or confirms nothing");
             return Err(found(status, field, what, allowed));
         }
+        statuses.push(number);
     }
     Ok(statuses)
 }

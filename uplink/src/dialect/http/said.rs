@@ -11,7 +11,7 @@ use crate::excerpt::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, REPLY_BYTES_MAX};
 pub(super) struct Said {
     /// What it means; `None`: nobody documented it.
     pub(super) meaning: Option<Meaning>,
-    /// The code, or the word.
+    /// The code, or the word; where nobody documented it, what it is and where.
     pub(super) code: String,
     /// The words for people.
     pub(super) message: String,
@@ -29,7 +29,9 @@ impl Said {
             let clean = self.receipt.as_deref().map(|text| quoted(text, usize::MAX));
             answer::receipt(clean.as_deref())
         };
-        let code = quoted(&self.code, CODE_BYTES_MAX);
+        let is_documented = self.meaning.is_some();
+        let code =
+            quoted(&self.code, if is_documented { CODE_BYTES_MAX } else { MESSAGE_BYTES_MAX });
         let message = quoted(&self.message, MESSAGE_BYTES_MAX);
         match self.meaning {
             Some(Meaning::Accepted) => ItemOutcome::Accepted { receipt: receipt() },

@@ -76,11 +76,28 @@ fn what_is_missing_is_named() {
         ("statuses = [200]\n", "", "reply.statuses"),
         ("items = \"one\"\n", "", "request.items"),
         ("path = \"/e/{key}\"\n", "", "request.path"),
+        ("[reply]", "[body]\ntemplate = \"{}\"\n[reply]", "body.at"),
+        ("[reply]", "[body]\nat = \"/b\"\n[reply]", "body.template"),
+        ("template = '\"{payload}\"'\n", "", "item.template"),
+        ("[reply]", "[reply.refusal]\n[reply]", "reply.refusal.member"),
+        ("[item]\ntemplate = '\"{payload}\"'\n", "", "item"),
     ] {
         let found = HttpDialect::from_toml(&changed(from, to)).unwrap_err();
         assert_eq!(found.field, field, "{found}");
         assert_eq!(found.what, "it is missing");
+        assert!(!found.allowed.contains("DIALECTS.md"), "its type is named: {found}");
     }
+    let text = changed("[reply]", "[body]\ntemplate = \"{}\"\n[reply]");
+    let said = "body.at: it is missing (allowed: a JSON pointer into body.template, such as \"/data/events\")";
+    assert!(fault(&text).ends_with(said), "{}", fault(&text));
+}
+
+#[test]
+fn codes_alone_beside_an_outcome_are_told_as_that() {
+    let text = array(&LIST.replacen("words = [\"ok\"]\n", "", 1));
+    let said = "reply.accepted.words: it is missing: `codes` alone confirm nothing beside reply.outcome (allowed: a \
+                list of the words of success; or no reply.outcome)";
+    assert!(fault(&text).ends_with(said), "{}", fault(&text));
 }
 
 #[test]
@@ -156,7 +173,8 @@ fn an_event_must_be_known_by_its_own_key() {
 #[test]
 fn something_must_confirm_and_nothing_by_accident() {
     for (from, to, field) in [
-        ("words = [\"ok\"]\n", "", "reply.accepted"),
+        ("words = [\"ok\"]\n", "", "reply.accepted.words"),
+        ("words = [\"ok\"]\ncodes = [\"00\"]\n", "", "reply.accepted"),
         ("outcome = \"/status\"\n", "", "reply.accepted.words"),
         ("key = \"/id\"\n", "", "reply.key"),
         ("results = \"/results\"\n", "", "reply.results"),

@@ -5,6 +5,7 @@ mod lookups;
 mod loopback;
 mod properties;
 mod requests;
+mod telling;
 
 use onceward::sync::ItemOutcome;
 use onceward::{Event, Key, Payload, Scope};
