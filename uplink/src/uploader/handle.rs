@@ -112,7 +112,8 @@ impl UploaderHandle {
         Ok(())
     }
 
-    /// Sends nothing new until [`UploaderHandle::resume`]; what is on its way comes to its end.
+    /// Sends nothing new until [`UploaderHandle::resume`]; what is on its way comes to its end. That is also what is
+    /// being formed in this moment: an event that is captured right behind this call may go with it.
     pub fn pause(&self) {
         self.control.pause();
     }

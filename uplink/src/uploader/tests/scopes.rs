@@ -1,6 +1,6 @@
 //! Several scopes over one line, several requests at once, and what a host does with a running uploader.
 
-use std::sync::Condvar;
+use std::sync::{Condvar, mpsc};
 
 use onceward::sync::{Answered, Failure, KeyRule, Upstream};
 
@@ -140,12 +140,17 @@ fn a_host_flushes_pauses_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(&folder, 1);
     let gated = Arc::new(Gated::default());
-    let uploader = uploader(&store, &gated, options()).spawn().unwrap();
+    let (observed, looks) = mpsc::channel();
+    let uploader = uploader(&store, &gated, options());
+    let uploader = uploader.spawn_observed(move |_| drop(observed.send(()))).unwrap();
     assert!(!uploader.flush(Duration::from_millis(20)), "nobody answered");
     gated.change(|inside| inside.is_open = true);
     assert!(uploader.flush(Duration::from_secs(60)));
     assert_eq!(state(&store, "k0"), State::Accepted);
     uploader.pause();
+    // With the second look from here on it has heard of it.
+    looks.try_iter().for_each(drop);
+    looks.iter().take(2).for_each(drop);
     capture(&store, "later", purchase());
     assert!(!uploader.flush(Duration::from_millis(1_200)), "it is paused, and looks every second");
     uploader.resume();
