@@ -19,6 +19,9 @@ use crate::{
     output::{chatter, complain, counted},
 };
 
+/// The code by which an upstream says that the history it has is not that of the store.
+const FORKED: &str = "HISTORY_FORKED";
+
 /// How a run ended.
 pub(super) struct Run {
     /// The report of the run.
@@ -69,7 +72,15 @@ impl Run {
             return Exit::Credentials;
         }
         if let Some(why) = &report.misconfigured {
-            complain(&format!("{why} {}", still_pending(summary)));
+            let end = if why.ends_with('?') { "" } else { ";" };
+            complain(&format!("{why}{end} {}", still_pending(summary)));
+            if why.contains(FORKED) {
+                complain(&format!(
+                    "find out which store is the terminal's; if it is this one, send by 'onceward sync --store {} \
+                     --once --accept-fork' and the rest as it was",
+                    args.store.display()
+                ));
+            }
             return Exit::Upstream;
         }
         // What nobody was asked about speaks for no upstream.

@@ -272,8 +272,12 @@ fn an_event_that_can_never_be_sent_is_in_the_status_though_nothing_was_asked() {
     assert!(matches!(drain.next(0).unwrap(), Step::Idle));
     let told = store.status().sync.remove(0);
     assert_eq!(told.state, SyncState::Waiting);
-    assert!(told.what.contains("(k0) for INVALID_ITEM: x: unknown"), "{}", told.what);
-    assert!(told.what.contains("go to review"), "{}", told.what);
+    assert!(
+        told.what.contains("(k0) cannot be sent in this dialect for INVALID_ITEM: x: unknown"),
+        "{}",
+        told.what
+    );
+    assert!(told.what.contains("goes to review"), "{}", told.what);
 }
 
 #[test]

@@ -19,12 +19,11 @@ impl Candidates {
         is_once: bool,
     ) {
         match self.misfits_alone(findings) {
-            Some((count, told)) if count >= MISFITS_MAX || is_once => evidence.blame(format!(
-                "none of the events that wait can be sent in this dialect, the last of {count} {told}: is it the right one?"
-            )),
-            Some((count, told)) => findings.note(format!(
-                "none of the events that wait can be sent in this dialect, the last of {count} {told}; they wait until \
-                 the upstream takes another one, and go to review then"
+            Some((count, told)) if count >= MISFITS_MAX || is_once => {
+                evidence.blame(format!("{told}: is it the right one?"));
+            }
+            Some((_, told)) => findings.note(format!(
+                "{told}; that goes to review once the upstream takes another event, which shows that the dialect is right"
             )),
             None => {}
         }
@@ -55,8 +54,14 @@ impl Candidates {
         let (lsn, why) = self.attempts.last_misfit()?;
         // One that cannot be read has no key to report.
         let read = self.access.read(&[lsn], findings).unwrap_or_default();
-        let key = read.first().map(|event| format!("({}) ", event.event.key)).unwrap_or_default();
-        Some((count, format!("{key}for {why}")))
+        let key = read.first().map(|event| format!(" ({})", event.event.key)).unwrap_or_default();
+        let told = match count {
+            1 => format!("the event that waits{key} cannot be sent in this dialect for {why}"),
+            _ => format!(
+                "none of {count} events that wait can be sent in this dialect, the last{key} for {why}"
+            ),
+        };
+        Some((count, told))
     }
 }
 

@@ -151,7 +151,7 @@ impl Session {
     /// configuration be mended.
     fn misdirected(&mut self, open: Open, why: &str, now_ms: u64) -> Result<()> {
         self.line_fails(open, why, None, now_ms)?;
-        self.evidence.blame(format!("{why};"));
+        self.evidence.blame(why.to_owned());
         self.pacing.finish_if_once();
         Ok(())
     }
