@@ -170,8 +170,8 @@ pub struct SyncArgs {
     /// because they give the upstream the scope
     #[arg(long, value_enum, value_name = "RULE")]
     pub wire_keys: Option<WireKeys>,
-    /// With --dialect onceward --once, after HISTORY_FORKED: send what is pending although the upstream's history is not
-    /// that of this store, each event under its own key. The syncs after it go on with that history, and any other
+    /// With --dialect onceward --once, after HISTORY_FORKED: send what is pending although the upstream has another
+    /// history than this store, each event under its own key. The syncs after it go on with that history, and any other
     /// copy of the store is refused from then on: first find out which one is the terminal's. What an upstream that
     /// was put back has lost of settled events is not sent again
     #[arg(long, requires = "once")]

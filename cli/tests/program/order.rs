@@ -181,8 +181,9 @@ fn unfencing_is_said_to_be_in_doubt_after_a_failed_sync() {
 fn a_close_that_fails_is_told_beside_what_failed_before() {
     let dir = tempdir().unwrap();
     let store = dir.path().join("store");
-    capture(&store, &lines(1, "a")).expect(0);
     let (mut told, scope) = (0, ["--scope", "tips", "--store"]);
+    let mut tip = onceward();
+    run(tip.arg("capture").args(scope).arg(&store), lines(1, "a").as_bytes()).expect(0);
     for number in 1.. {
         let copied = dir.path().join(number.to_string());
         copy(&store, &copied);

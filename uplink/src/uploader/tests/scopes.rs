@@ -142,7 +142,7 @@ fn a_host_flushes_pauses_and_resumes() {
     let gated = Arc::new(Gated::default());
     let (observed, looks) = mpsc::channel();
     let uploader = uploader(&store, &gated, options());
-    let uploader = uploader.spawn_observed(move |_| drop(observed.send(()))).unwrap();
+    let uploader = uploader.spawn_observed(move |_| _ = observed.send(())).unwrap();
     assert!(!uploader.flush(Duration::from_millis(20)), "nobody answered");
     gated.change(|inside| inside.is_open = true);
     assert!(uploader.flush(Duration::from_secs(60)));
