@@ -108,8 +108,8 @@ fn forked(fork: &Fork) -> Problem {
             "the last batch that came of it is {head}, and this store does not know that it sent it: one of the two was \
              put back from a copy, or there is a copy of the store that sends too"
         ),
-        Fork::Unknown => "nothing came of it yet, and this store says that something did: this hub is another one, or \
-                          was put back or emptied"
+        Fork::Unknown => "this store was told of more than is known here: the hub is another one, or was put back or \
+                          emptied"
             .to_owned(),
     };
     Problem::new(Code::HistoryForked, detail)
