@@ -32,8 +32,9 @@ impl Drain {
         applied
     }
 
-    /// The answer that was asked for with [`Step::AskTime`] came, or this did instead. What an answer says of the
-    /// upstream is applied before, with [`Drain::session_of`]: [`Session::on_time`], [`Session::on_horizon`].
+    /// The answer that was asked for with [`Step::AskTime`](crate::sync::Step::AskTime) came, or this did instead. What
+    /// an answer says of the upstream is applied before, with [`Drain::session_of`]: [`Session::on_time`],
+    /// [`Session::on_horizon`].
     ///
     /// # Errors
     ///
@@ -61,7 +62,8 @@ impl Drain {
         applied
     }
 
-    /// What was asked for with [`Step::AskOutcome`] came, or this did instead: see [`Session::on_outcome`].
+    /// What was asked for with [`Step::AskOutcome`](crate::sync::Step::AskOutcome) came, or this did instead: see
+    /// [`Session::on_outcome`].
     ///
     /// # Errors
     ///
@@ -83,7 +85,7 @@ impl Drain {
         applied
     }
 
-    /// The probe that was asked for with [`Step::Probe`] reached the upstream, or did not.
+    /// The probe that was asked for with [`Step::Probe`](crate::sync::Step::Probe) reached the upstream, or did not.
     ///
     /// Returns whether the line is back: what waits for it goes now.
     pub fn on_probe(&mut self, is_reached: bool, now_ms: u64) -> bool {
