@@ -312,19 +312,15 @@ impl Chunk {
     /// Notes that events were attempted with a batch of this number; 0: with one that is formed now, of those that were
     /// in none before.
     pub(super) fn note_attempts(&mut self, events: Mask, number: u64, formed: Option<WrittenAt>) {
-        let since = if number == 0 { formed } else { None };
-        let changed = if number == 0 {
-            events & !self.attempted
-        } else {
+        if number != 0 {
             // That of an older one, of whose time cleaning carried nothing.
             let newer = self.attempts.within(events).filter(|(_, first)| number < first.lsn);
-            newer.fold(0, |all, (some, _)| all | some)
-        };
-        self.attempted |= events;
-        match since {
-            Some(since) => self.attempts.set(changed, since),
-            None => self.attempts.clear(changed),
+            let newer = newer.fold(0, |all, (some, _)| all | some);
+            self.attempts.clear(newer);
+        } else if let Some(formed) = formed {
+            self.attempts.set(events & !self.attempted, formed);
         }
+        self.attempted |= events;
     }
 
     /// Gives events without a final answer one.
